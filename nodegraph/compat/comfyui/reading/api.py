@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nodegraph.compat.comfyui.foreign import ForeignGraph, ForeignNode, ForeignWorkflow, Source
-from nodegraph.compat.comfyui.reading.checked import MAX_NODES, DocumentCheck, shown, text_of
+from nodegraph.compat.comfyui.reading.checked import DocumentCheck, shown, text_of
 from nodegraph.compat.comfyui.reading.titles import own_title
 
 
@@ -17,12 +17,12 @@ def read_api(document: Mapping[str, Any], check: DocumentCheck) -> ForeignWorkfl
         InvalidFile: It holds no node, or too many.
     """
     entries = {name: entry for name, entry in document.items() if is_api_node(entry)}
-    for name in document.keys() - entries.keys():
-        check.tell(f"`{shown(name)}` is no node, and left out")
+    for name in document:
+        if name not in entries:
+            check.tell(f"`{shown(name)}` is no node, and left out")
     if not entries:
         raise check.refusal("it holds no node")
-    if len(entries) > MAX_NODES:
-        raise check.refusal(f"it holds {len(entries)} nodes, more than {MAX_NODES}")
+    check.count(entries)
     nodes = {name: _node(name, entry, entries, check) for name, entry in entries.items()}
     return ForeignWorkflow(ForeignGraph(nodes), "api", told=check.told)
 

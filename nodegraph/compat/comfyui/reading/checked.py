@@ -31,6 +31,8 @@ class DocumentCheck:
     name: str = ""
     _told: list[str] = field(default_factory=list)
     _more: int = 0
+    _nodes: int = 0
+    _links: int = 0
 
     def tell(self, message: str) -> None:
         if len(self._told) < _MAX_TOLD:
@@ -47,6 +49,19 @@ class DocumentCheck:
         """An error about the file."""
         where = f"{self.name}: " if self.name else ""
         return InvalidFile(where + message, given=_kind(given), hint=hint)
+
+    def count(self, nodes: Any, links: Any = ()) -> None:
+        """Note lists of nodes and links that are going to be read.
+
+        Raises:
+            InvalidFile: The file holds more of them than are read.
+        """
+        self._nodes += len(nodes) if isinstance(nodes, (list, dict)) else 0
+        self._links += len(links) if isinstance(links, list) else 0
+        if self._nodes > MAX_NODES:
+            raise self.refusal(f"it holds {self._nodes:,} nodes; up to {MAX_NODES:,} are read")
+        if self._links > MAX_LINKS:
+            raise self.refusal(f"it holds {self._links:,} links; up to {MAX_LINKS:,} are read")
 
     def fields(self, value: Any, what: str) -> dict[str, Any]:
         """An object; an empty one where nothing is written."""

@@ -10,8 +10,6 @@ from nodegraph.compat.comfyui.foreign import ForeignWorkflow
 from nodegraph.compat.comfyui.reading.api import is_api_node, read_api
 from nodegraph.compat.comfyui.reading.blocks import BlockReader, block_levels, exposed_widgets
 from nodegraph.compat.comfyui.reading.checked import (
-    MAX_LINKS,
-    MAX_NODES,
     DocumentCheck,
     shown,
     text_of,
@@ -20,6 +18,7 @@ from nodegraph.compat.comfyui.reading.graphs import GraphReader
 from nodegraph.compat.comfyui.reading.group_nodes import with_groups_as_blocks
 from nodegraph.compat.comfyui.reading.levels import Level, level_of
 from nodegraph.compat.comfyui.signatures import Signature
+from nodegraph.core.collecting import NoCollecting
 
 _VERSIONS: Mapping[float, str] = {0.4: "0.4", 1: "1.0"}
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -48,12 +47,12 @@ def read_workflow(
             holds itself.
     """
     check = DocumentCheck(name)
-    ui = _of_ui(document)
-    if ui is not None:
-        return _read_ui(ui, signatures, check)
-    prompt = _of_api(document)
-    if prompt is not None:
-        return read_api(prompt, check)
+    ui, prompt = _of_ui(document), _of_api(document)
+    with NoCollecting():
+        if ui is not None:
+            return _read_ui(ui, signatures, check)
+        if prompt is not None:
+            return read_api(prompt, check)
     raise check.refusal(
         "this is no workflow of ComfyUI",
         document,
@@ -93,7 +92,6 @@ def _read_ui(
     document = with_groups_as_blocks(document, check)
     top = level_of(document, check)
     levels = block_levels(document, check)
-    _check_size((top, *levels.values()), check)
     _tell_missing((top, *levels.values()), levels, check)
     blocks = BlockReader(levels, signatures, check)
     blocks.read(exposed_widgets(levels, top, check))
@@ -116,14 +114,6 @@ def _version(document: Mapping[str, Any], check: DocumentCheck) -> str:
             "the workflow's `version` is not known", written, "Versions 0.4 and 1.0 are."
         )
     return _VERSIONS[written]
-
-
-def _check_size(levels: tuple[Level, ...], check: DocumentCheck) -> None:
-    nodes = sum(len(level.nodes) for level in levels)
-    links = sum(len(level.wires) for level in levels)
-    for count, most, what in ((nodes, MAX_NODES, "nodes"), (links, MAX_LINKS, "links")):
-        if count > most:
-            raise check.refusal(f"it holds {count} {what}, more than {most}")
 
 
 def _tell_missing(

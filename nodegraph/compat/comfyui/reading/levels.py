@@ -62,8 +62,9 @@ def level_of(entry: Mapping[str, Any], check: DocumentCheck, block: str = "") ->
     """Find the parts of a graph.
 
     Raises:
-        InvalidFile: One of them has the wrong form.
+        InvalidFile: One of them has the wrong form, or there are too many.
     """
+    check.count(entry.get("nodes"), entry.get("links"))
     inside = f"block `{shown(block)}`: " if block else ""
     return Level(
         block,
