@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nodegraph.compat.comfyui.foreign import BLOCK, ForeignGraph, ForeignNode, Source
-from nodegraph.compat.comfyui.reading.checked import DocumentCheck
+from nodegraph.compat.comfyui.reading.checked import DocumentCheck, shown
 from nodegraph.compat.comfyui.reading.instances import BlockFacts, instance_values
 from nodegraph.compat.comfyui.reading.levels import Level, Socket, sockets
 from nodegraph.compat.comfyui.reading.nodes import groups_of, node_of, note_of
@@ -127,6 +127,11 @@ class GraphReader:
         listed = list(sockets(entry, self._check))
         signature = None if block else self._signatures.get(entry["type"])
         found = instance_values(entry, block) if block else widget_values(entry, listed, signature)
+        if found.misfit:
+            self._check.tell(
+                f"node `{shown(name)}` ({shown(entry['type'])}): the values from "
+                f"`{shown(found.misfit)}` on don't fit what is known of the type; left out"
+            )
         for socket, source in wired:
             if source.node == BLOCK:
                 self._note_widget(socket, source.slot, found, signature, block)

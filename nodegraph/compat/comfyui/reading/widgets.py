@@ -29,10 +29,14 @@ class WidgetValues:
     Attributes:
         values: By input.
         control: What happens to seeds after a run, by input.
+        fits: Whether all values found their input.
+        misfit: The input whose value is of another kind: it and those behind it are not taken.
     """
 
     values: dict[str, Any] = field(default_factory=dict)
     control: dict[str, str] = field(default_factory=dict)
+    fits: bool = True
+    misfit: str = ""
 
     def take(self, name: str, value: Any) -> None:
         if value is not None:
@@ -50,31 +54,62 @@ def widget_values(
         entry: The node as it is written.
         inputs: All that it lists.
     """
-    named, written = entry.get("widgets_values_named"), entry.get("widgets_values")
-    if isinstance(named, dict) and named:
-        return _by_name(named, signature)
+    written, named = entry.get("widgets_values"), _named(entry)
     if isinstance(written, dict):
-        return _by_name(written, signature)
+        return _by_name(written.items(), signature)
     if not isinstance(written, list) or not written:
-        return WidgetValues()
+        return _by_name(named.items(), signature)
+    pairs = _paired(named, written)
+    if pairs and signature and all(_is_known(name, signature) for name, _ in pairs):
+        return _by_name(pairs, signature)
     listed = [one for one in inputs if one.is_widget and one.type not in _BUTTONS]
+    sockets = frozenset(one.name for one in inputs if not one.is_widget)
     # Newer files list every widget, older ones only those that were made inputs, by turns in any
     # order; one that isn't connected is a sign of the former.
-    ways = [_by_listed(written, listed), _by_signature(written, signature)]
+    by_signature = None
+    if signature:
+        # Some inputs are never widgets, whatever their type; some files forget to say that one is.
+        tried = [_by_signature(written, signature, left) for left in (sockets, frozenset[str]())]
+        by_signature = next((one for one in tried if one.fits), tried[0])
+    fitting = by_signature if by_signature and by_signature.fits else None
+    ways = [_by_listed(written, listed), fitting]
     if all(one.link is not None for one in listed):
         ways.reverse()
     found = next((way for way in ways if way is not None), None)
-    if found is None and signature is not None:
-        found = _by_signature(written, signature, is_strict=False)
-    return found or _unnamed(written)
+    if found is None and pairs:
+        return _by_name(pairs, signature)
+    return found or by_signature or _unnamed(written)
 
 
-def _by_name(named: Mapping[str, Any], signature: Signature | None) -> WidgetValues:
+def _named(entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = entry.get("widgets_values_named")
+    return found if isinstance(found, dict) else {}
+
+
+def _paired(named: Mapping[str, Any], written: Sequence[Any]) -> list[tuple[str, Any]]:
+    """A file's names with the values by position; nothing if they don't go together.
+
+    Tools that change values change the list: it holds where both differ.
+    """
+    if len(named) > len(written) or not all(map(_is_surplus, written[len(named) :])):
+        return []
+    return list(zip(named, written, strict=False))
+
+
+def _is_known(name: str, signature: Signature) -> bool:
+    return name in signature.by_name or _is_control_name(name) or name == "upload"
+
+
+def _is_control_name(name: str) -> bool:
+    return name.partition("#")[0] == CONTROL or name in _CONTROLS
+
+
+def _by_name(named: Iterable[tuple[str, Any]], signature: Signature | None) -> WidgetValues:
     """Names that a file gives; doubled ones have ``#1`` and so on behind them."""
     found = WidgetValues()
     last = ""
-    for name, value in named.items():
-        if name.partition("#")[0] == CONTROL:
+    for name, value in named:
+        if _is_control_name(name) and (name.startswith(CONTROL) or _is_control(value)):
             if last and isinstance(value, str):
                 found.control.setdefault(last, value)
         elif "#" not in name and not _is_button(name, value, signature):
@@ -90,26 +125,29 @@ def _is_button(name: str, value: Any, signature: Signature | None) -> bool:
 
 
 def _by_signature(
-    written: Sequence[Any], signature: Signature | None, *, is_strict: bool = True
-) -> WidgetValues | None:
-    """By the signature's order; None if the values don't fit it."""
-    if signature is None:
-        return None
-    found, at, is_fit = WidgetValues(), 0, True
+    written: Sequence[Any], signature: Signature, sockets: frozenset[str]
+) -> WidgetValues:
+    """By the signature's order, as far as the values fit it.
+
+    Args:
+        sockets: Inputs that the node lists as no widgets.
+    """
+    found, at = WidgetValues(), 0
     for taken in signature.shown(found.values):
-        if at >= len(written):
-            is_fit = False
-            break
-        value, at = written[at], at + 1
-        is_fit = is_fit and _fits(taken, value)
-        found.take(taken.name, value)
+        if taken.grows or taken.name in sockets:
+            continue
+        if at >= len(written) or not _fits(taken, written[at]):
+            found.fits, found.misfit = False, taken.name if at < len(written) else ""
+            return found
+        found.take(taken.name, written[at])
+        at += 1
         if taken.extra == "control" and at < len(written) and _is_control(written[at]):
             found.control[taken.name] = written[at]
             at += 1
         elif taken.extra == "upload" and at < len(written):
             at += 1
-    is_fit = is_fit and all(_is_surplus(value) for value in written[at:])
-    return found if is_fit or not is_strict else None
+    found.fits = all(map(_is_surplus, written[at:]))
+    return found
 
 
 def _is_surplus(value: Any) -> bool:
@@ -120,7 +158,7 @@ def _is_surplus(value: Any) -> bool:
 def _fits(taken: TakenInput, value: Any) -> bool:
     kinds = _KINDS.get(taken.type)
     if value is None or kinds is None:
-        return not isinstance(value, (dict, list))
+        return True
     return isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool))
 
 
@@ -149,7 +187,8 @@ def _by_listed(written: Sequence[Any], listed: Sequence[Socket]) -> WidgetValues
             at, surplus = at + 1, surplus - 1
         elif surplus and one.name in _UPLOADED and _says_upload(after):
             at, surplus = at + 1, surplus - 1
-    return found if all(_is_surplus(value) for value in written[at:]) else None
+    is_whole = all(value is None or _is_control(value) for value in written[at:])
+    return found if is_whole else None
 
 
 def _unnamed(written: Iterable[Any]) -> WidgetValues:
