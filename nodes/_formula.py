@@ -22,7 +22,16 @@ _LONGEST = 1000
 _BITS = 1024
 """Of the largest whole number on the way: as large as a float's."""
 _CONSTANTS = {"pi": math.pi, "tau": math.tau, "e": math.e, "true": True, "false": False}
+
+
+def _of_bits(function: Callable[[int, int], int]) -> Callable[[float, float], int]:
+    """A function of whole numbers' bits, for numbers of which parts after the point are cut off."""
+    return lambda left, right: function(int(left), int(right))
+
+
 _BINARY: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
+    ast.BitAnd: _of_bits(operator.and_),
+    ast.BitOr: _of_bits(operator.or_),
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
@@ -34,6 +43,7 @@ _UNARY: Mapping[type[ast.unaryop], Callable[[Any], Any]] = {
     ast.UAdd: operator.pos,
     ast.USub: operator.neg,
     ast.Not: operator.not_,
+    ast.Invert: lambda number: ~int(number),
 }
 _COMPARED: Mapping[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     ast.Lt: operator.lt,
@@ -45,6 +55,10 @@ _COMPARED: Mapping[type[ast.cmpop], Callable[[Any, Any], bool]] = {
 }
 
 
+def _rounded(value: float, digits: float = 0) -> float:
+    return round(value, int(digits)) if digits else round(value)
+
+
 def _clamp(value: float, low: float, high: float) -> float:
     return max(low, min(high, value))
 
@@ -54,7 +68,10 @@ _FUNCTIONS: Mapping[str, tuple[Callable[..., Any], int, int]] = {
     "min": (min, 2, 8),
     "max": (max, 2, 8),
     "clamp": (_clamp, 3, 3),
-    "round": (round, 1, 1),
+    "round": (_rounded, 1, 2),
+    "int": (int, 1, 1),
+    "float": (float, 1, 1),
+    "pow": (math.pow, 2, 2),
     "floor": (math.floor, 1, 1),
     "ceil": (math.ceil, 1, 1),
     "sqrt": (math.sqrt, 1, 1),

@@ -25,6 +25,9 @@ from ._mask_facts import (
 )
 from .mask_make import Share, Side
 
+Border = Annotated[int, Range(0, 16384)]
+Offset = Annotated[int, Range(-16384, 16384), Advanced()]
+
 
 @node(category="mask", facts=MASK_FACTS, tags=("inverse", "select inverse", "negative"))
 def InvertMask(mask: Mask) -> Mask:
@@ -44,7 +47,7 @@ def InvertMask(mask: Mask) -> Mask:
 def GrowMask(
     mask: Mask,
     pixels: Annotated[int, Range(-1024, 1024)] = 8,
-    corners: Literal["round", "square"] = "round",
+    corners: Literal["round", "square", "diamond"] = "round",
 ) -> Mask:
     """Make a mask reach further, or less far with a negative number.
 
@@ -53,7 +56,8 @@ def GrowMask(
     Args:
         mask: Any; soft edges move as they are.
         pixels: How far; below 0 it shrinks.
-        corners: Within a circle of so many pixels, or within a square.
+        corners: Within a circle of so many pixels, within a square, or within so many steps along
+            rows and columns.
     """
     from nodegraph.images.mask_edges import grow_mask
 
@@ -86,6 +90,25 @@ def FeatherMask(
     return feather_mask(mask, radius, method, side)
 
 
+@node(
+    category="mask",
+    facts=MASK_FACTS,
+    tags=("FeatherMask", "feather", "vignette", "soft border", "gradient", "blend tiles"),
+)
+def FadeMaskBorders(
+    mask: Mask, left: Border = 0, top: Border = 0, right: Border = 0, bottom: Border = 0
+) -> Mask:
+    """Let a mask fall evenly towards the borders of its picture, such as to blend what is pasted.
+
+    Args:
+        mask: Any.
+        left, top, right, bottom: Pixels over which it falls; 0 leaves that side as it is.
+    """
+    from nodegraph.images.mask_edges import fade_borders
+
+    return fade_borders(mask, left, top, right, bottom)
+
+
 @node(category="mask", facts=MASK_FACTS, tags=("binarize", "hard edge", "MaskThreshold"))
 def ThresholdMask(mask: Mask, low: Share = 0.5, high: Share = 1.0) -> Mask:
     """Make a mask hard: 1 where its value is in a range, 0 elsewhere.
@@ -108,18 +131,23 @@ def CombineMasks(
     first: Mask,
     second: Mask,
     how: Literal["union", "intersect", "subtract", "xor", "multiply", "add"] = "union",
+    fit: Annotated[Literal["stretch", "place"], Advanced()] = "stretch",
+    x: Offset = 0,
+    y: Offset = 0,
 ) -> Mask:
     """Make one mask of two.
 
     Args:
         first: Any.
-        second: It is scaled to the first one's size.
+        second: It is scaled to the first one's size, or placed on it.
         how: Union: in either; intersect: in both; subtract: the first without the second; xor: in
             one alone; multiply and add the values.
+        fit: Stretch scales the second; place keeps its size, and the first one beside it.
+        x, y: Where the second's upper left corner is placed, in pixels.
     """
     from nodegraph.images.masks import combine_masks
 
-    return combine_masks(first, second, how)
+    return combine_masks(first, second, how, (x, y) if fit == "place" else None)
 
 
 @node(category="mask", facts=MASK_FACTS, tags=("close holes", "MaskFillHoles", "fill region"))
@@ -411,6 +439,7 @@ def PadForOutpaint(
     fill: Literal["edge", "mirror", "color", "noise"] = "edge",
     color: str = "#808080",
     seed: Annotated[int, Seed(), Advanced()] = 0,
+    fade: Annotated[Literal["linear", "quadratic"], Advanced()] = "linear",
 ) -> PaddedPicture:
     """Make room around a picture for a model to fill, and a mask of it.
 
@@ -422,12 +451,15 @@ def PadForOutpaint(
             coloured noise.
         color: Of the fill by colour.
         seed: Of the noise.
+        fade: Linear fades evenly, quadratic the slower the further.
     """
     from nodegraph.images.outpainting import pad_for_outpaint
 
     sides = (left, top, right, bottom)
     return PaddedPicture(
-        *pad_for_outpaint(image, sides, feather=feather, fill=fill, color=color, seed=seed)
+        *pad_for_outpaint(
+            image, sides, feather=feather, fill=fill, color=color, seed=seed, fade=fade
+        )
     )
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping
+from math import isfinite
 from typing import Annotated, Any, Literal, NamedTuple
 
-from nodegraph import InvalidValue, Multiline, Seed, node
+from nodegraph import Advanced, InvalidValue, Multiline, Seed, node
 
 from ._formula import check_formula, worked_out
 
@@ -122,6 +123,14 @@ def TruthValue(value: bool = True) -> bool:
     return value
 
 
+Whole = Literal["nearest", "cut off"]
+"""Which whole number stands for one with parts after the point."""
+
+
+def _whole(number: float, which: Whole) -> int:
+    return Round(number) if which == "nearest" or not isfinite(number) else int(number)
+
+
 class FormulaResult(NamedTuple):
     number: float
     integer: int
@@ -149,19 +158,22 @@ def Formula(
     b: float = 0.0,
     c: float = 0.0,
     d: float = 0.0,
+    whole: Annotated[Whole, Advanced()] = "nearest",
 ) -> FormulaResult:
     """Work out an expression of numbers, such as (a + b) / 2 or min(a, 4) if b > 1 else c.
 
     + - * / // (whole) % (remainder) ** (power); < <= == != >= > and or not; x if test else y;
-    abs min max clamp round floor ceil sqrt exp log log2 log10 sin cos tan; pi tau e true false.
+    abs min max clamp round floor ceil int float sqrt pow exp log log2 log10 sin cos tan; pi tau e
+    true false; & | ~ of the bits of whole numbers.
     Gives the number, the whole number nearest to it, and whether it is other than 0.
 
     Args:
         expression: What to work out.
         a, b, c, d: What the letters stand for.
+        whole: Which whole number is given: the nearest one, or what stands before the point.
     """
     value = worked_out(expression, {"a": a, "b": b, "c": c, "d": d})
-    return FormulaResult(float(value), round(value), bool(value))
+    return FormulaResult(float(value), _whole(value, whole), bool(value))
 
 
 @node(category="number", tags=("boolean", "condition", "both", "either", "invert"))
@@ -244,14 +256,17 @@ def RandomNumber(
 
 
 @node(category="number", tags=("convert", "cast", "parse", "int", "string"))
-def ToInteger(value: str | int | float | bool) -> int:
+def ToInteger(
+    value: str | int | float | bool, whole: Annotated[Whole, Advanced()] = "nearest"
+) -> int:
     """Any value as a whole number: of a text the number in it, of true 1, rounded.
 
     Args:
         value: A number, a text that is one, or true or false.
+        whole: The nearest whole number, or what stands before the point.
     """
     number = _number(value)
-    return number if isinstance(number, int) else Round(number)
+    return number if isinstance(number, int) else _whole(number, whole)
 
 
 @node(category="number", tags=("convert", "cast", "parse", "float", "string"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import islice
 from typing import Annotated, Any, Literal
 
 from nodegraph import Advanced, Context, File, InvalidValue, Multiline, Range, node
@@ -117,6 +118,7 @@ def ReplaceText(
     replacement: str = "",
     regex: bool = False,
     ignore_case: Annotated[bool, Advanced()] = False,
+    most: Annotated[int, Range(0), Advanced()] = 0,
 ) -> str:
     r"""Put another text in place of what is found in a text.
 
@@ -126,10 +128,11 @@ def ReplaceText(
         replacement: What comes in its place, each time; of a pattern, \1 is its first group.
         regex: Whether what is looked for is a pattern (a regular expression).
         ignore_case: Whether capitals count as small letters.
+        most: How many are replaced, from the first on; 0 for all.
     """
     if not find:
         return text
-    if not regex and not ignore_case:
+    if not regex and not ignore_case and not most:
         return replaced(text, find, replacement)
     from regex import error, escape
 
@@ -139,7 +142,7 @@ def ReplaceText(
         return str(match.expand(replacement)) if regex else replacement
 
     def search(limit: float) -> str:
-        return substituted(text, pattern.finditer(text, timeout=limit), by)
+        return substituted(text, islice(pattern.finditer(text, timeout=limit), most or None), by)
 
     try:
         return in_time(search, "find")
@@ -159,6 +162,7 @@ def FindText(
     pattern: str,
     group: Annotated[int, Range(0, 99)] = 0,
     ignore_case: Annotated[bool, Advanced()] = False,
+    most: Annotated[int, Range(0), Advanced()] = 0,
 ) -> list[str]:
     """Find all parts of a text that a pattern (a regular expression) matches.
 
@@ -167,6 +171,7 @@ def FindText(
         pattern: Such as [0-9]+ for numbers.
         group: Of each match, what stands within its so many brackets; 0 is the whole.
         ignore_case: Whether capitals count as small letters.
+        most: How many are found, from the first on; 0 for all.
     """
     wanted = compiled(pattern, port="pattern", ignore_case=ignore_case)
     if group > wanted.groups:
@@ -176,7 +181,11 @@ def FindText(
             given=str(group),
             expected=f"0 to {wanted.groups}",
         )
-    found = in_time(lambda limit: some(wanted.finditer(text, timeout=limit)), "pattern")
+
+    def search(limit: float) -> list[Any]:
+        return some(islice(wanted.finditer(text, timeout=limit), most or None))
+
+    found = in_time(search, "pattern")
     return [match.group(group) or "" for match in found]
 
 
@@ -227,16 +236,25 @@ def ChangeCase(
 
 
 @node(category="text", tags=("json", "parse", "extract", "dictionary", "field", "metadata"))
-def PickJson(text: Annotated[str, Multiline()], path: str = "") -> Any:
+def PickJson(
+    text: Annotated[str, Multiline()],
+    path: str = "",
+    missing: Annotated[Literal["error", "empty"], Advanced()] = "error",
+) -> Any:
     """Read a part of a JSON text: a text, a number, true or false, or a list of such.
 
     Args:
         text: JSON.
         path: Which part, such as images[0].seed; empty for the whole.
+        missing: What a part that isn't there is: an error, or an empty text.
     """
     try:
         found = picked(json.loads(text), path.strip())
-    except (ValueError, RecursionError) as error:
+    except (InvalidValue, ValueError, RecursionError) as error:
+        if missing == "empty":
+            return ""
+        if isinstance(error, InvalidValue):
+            raise
         raise InvalidValue(f"is no JSON: {error}", port="text", given=text[:60]) from None
     return json.dumps(found, ensure_ascii=False) if isinstance(found, dict) else found
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-Corners = Literal["round", "square"]
+Corners = Literal["round", "square", "diamond"]
 FeatherMethod = Literal["gaussian", "linear"]
 FeatherSide = Literal["inward", "both", "outward"]
 
@@ -22,7 +22,8 @@ def grow_mask(mask: Tensor, pixels: int, corners: Corners = "round") -> Tensor:
 
     Args:
         mask: (batch, height, width).
-        corners: ``round``: within a circle; ``square``: within a square.
+        corners: ``round``: within a circle; ``square``: within a square; ``diamond``: within so
+            many steps along rows and columns.
     """
     if pixels < 0:
         return 1 - grow_mask(1 - mask, -pixels, corners)
@@ -30,7 +31,10 @@ def grow_mask(mask: Tensor, pixels: int, corners: Corners = "round") -> Tensor:
         return mask
     if corners == "square":
         return _within(_within(mask, [pixels], 0).mT, [pixels], 0).mT.contiguous()
-    halves = [isqrt(pixels * pixels - row * row) for row in range(-pixels, pixels + 1)]
+    rows = range(-pixels, pixels + 1)
+    if corners == "diamond":
+        return _within(mask, [pixels - abs(row) for row in rows], pixels)
+    halves = [isqrt(pixels * pixels - row * row) for row in rows]
     return _within(mask, halves, pixels)
 
 
@@ -55,6 +59,25 @@ def _within(mask: Tensor, halves: list[int], reach: int) -> Tensor:
         for start in (side - half, side + half + 1 - (1 << level)):
             torch.maximum(result, rows[..., start : start + width], out=result)
     return result
+
+
+def fade_borders(mask: Tensor, left: int, top: int, right: int, bottom: int) -> Tensor:
+    """A mask that falls evenly towards the picture's borders.
+
+    Args:
+        mask: (batch, height, width).
+        left, top, right, bottom: Pixels over which it falls; 0 leaves that side as it is.
+    """
+    height, width = mask.shape[1:]
+    rows = _ramp(height, top) * _ramp(height, bottom).flip(0)
+    columns = _ramp(width, left) * _ramp(width, right).flip(0)
+    return mask * rows[:, None] * columns
+
+
+def _ramp(side: int, pixels: int) -> Tensor:
+    """From 1 / pixels to 1, and 1 from there; the whole ramp fits in."""
+    reach = min(side, pixels)
+    return (torch.arange(1, side + 1) / max(reach, 1)).clamp(max=1)
 
 
 def feather_mask(

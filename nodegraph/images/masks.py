@@ -74,13 +74,34 @@ def together(first: Tensor, second: Tensor, port: str) -> tuple[Tensor, Tensor]:
     return first.expand(most, *first.shape[1:]), second.expand(most, *second.shape[1:])
 
 
-def combine_masks(first: Tensor, second: Tensor, how: Combination) -> Tensor:
+def combine_masks(
+    first: Tensor, second: Tensor, how: Combination, place: tuple[int, int] | None = None
+) -> Tensor:
     """Two masks as one; the second is scaled to the first's size.
 
     Soft masks are combined as fuzzy sets: union is the larger value, intersect the smaller one.
+
+    Args:
+        place: Where the second one's upper left corner comes, which keeps its size then. Beside it
+            the first one stays as it is.
     """
+    if place is not None:
+        return _combined_at(first, second, how, *place)
     second = resize_mask(second, first.shape[2], first.shape[1])
     return _COMBINATIONS[how](*together(first, second, "second"))
+
+
+def _combined_at(first: Tensor, second: Tensor, how: Combination, x: int, y: int) -> Tensor:
+    first, second = together(first, second, "second")
+    result = first.clone()
+    height, width = first.shape[1:]
+    rows = slice(max(0, y), max(0, min(height, y + second.shape[1])))
+    columns = slice(max(0, x), max(0, min(width, x + second.shape[2])))
+    part = second[:, max(0, -y) :, max(0, -x) :]
+    part = part[:, : max(0, rows.stop - rows.start), : max(0, columns.stop - columns.start)]
+    if part.numel():
+        result[:, rows, columns] = _COMBINATIONS[how](result[:, rows, columns], part)
+    return result
 
 
 def threshold_mask(mask: Tensor, low: float, high: float) -> Tensor:

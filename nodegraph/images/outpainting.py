@@ -12,6 +12,7 @@ from nodegraph.images.mask_edges import feather_mask
 from nodegraph.images.masks import as_rgb
 
 Fill = Literal["edge", "mirror", "color", "noise"]
+Fade = Literal["linear", "quadratic"]
 Sides = tuple[int, int, int, int]
 """Pixels to the left, above, to the right and below."""
 
@@ -24,6 +25,7 @@ def pad_for_outpaint(
     fill: Fill = "edge",
     color: str = "#808080",
     seed: int = 0,
+    fade: Fade = "linear",
 ) -> tuple[Tensor, Tensor]:
     """Larger pictures, and a mask of what is new in them.
 
@@ -33,6 +35,7 @@ def pad_for_outpaint(
         fill: What is put into the new part: the pixels of the edge drawn out, the picture
             mirrored, a colour, or coloured noise.
         seed: Of the noise; the same for all of a batch.
+        fade: How the mask fades out: evenly, or the slower the further (its square).
     Returns:
         (batch, height, width, 3), where the old part keeps its bits; (1, height, width).
     """
@@ -48,7 +51,8 @@ def pad_for_outpaint(
         wide[:, top : top + height, left : left + width] = image
     mask = torch.ones(1, len(rows), len(columns))
     mask[:, top : top + height, left : left + width] = 0
-    return wide, feather_mask(mask, feather, "linear", "outward")
+    faded = feather_mask(mask, feather, "linear", "outward")
+    return wide, faded.square() if fade == "quadratic" else faded
 
 
 def _clamped(places: Tensor, side: int) -> Tensor:

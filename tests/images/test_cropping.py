@@ -149,3 +149,11 @@ def test_edges_are_drawn_out_and_mirrored_as_numpy_pads() -> None:
 def test_the_mask_fades_into_the_old_part_alone() -> None:
     _, mask = pad_for_outpaint(torch.rand(1, 6, 8, 3), (0, 0, 8, 0), feather=3)
     assert mask[0, 0].tolist() == [0, 0, 0, 0, 0, 0.25, 0.5, 0.75, *[1] * 8]
+
+
+def test_the_mask_of_new_room_may_fade_out_by_its_square() -> None:
+    image = torch.zeros(1, 12, 12, 3)
+    even = pad_for_outpaint(image, (4, 0, 0, 0), feather=6)[1]
+    assert torch.equal(
+        pad_for_outpaint(image, (4, 0, 0, 0), feather=6, fade="quadratic")[1], even.square()
+    )

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from nodegraph.errors import InvalidValue
 from nodegraph.images.coordinates import read_boxes, read_points
-from nodegraph.images.mask_edges import distance_to, feather_mask, grow_mask
+from nodegraph.images.mask_edges import distance_to, fade_borders, feather_mask, grow_mask
 from nodegraph.images.mask_parts import fill_holes, keep_parts, label_parts
 from nodegraph.images.mask_sources import (
     gradient_mask,
@@ -38,22 +38,24 @@ def hard(seed: int, share: float = 0.3, **shape: int) -> Tensor:
 
 seeds = st.integers(0, 10_000)
 few = settings(max_examples=15)
+_WINDOWS: dict[str, Any] = {
+    "square": lambda pixels: np.ones((2 * pixels + 1,) * 2),
+    "round": morphology.disk,
+    "diamond": morphology.diamond,
+}
 
 
 @few
-@given(seed=seeds, pixels=st.integers(1, 9), square=st.booleans())
+@given(seed=seeds, pixels=st.integers(1, 9), corners=st.sampled_from(sorted(_WINDOWS)))
 def test_growing_is_scikit_images_dilation_and_shrinking_its_erosion(
-    seed: int, pixels: int, square: bool
+    seed: int, pixels: int, corners: Any
 ) -> None:
     mask = random_mask(seed)
-    if square:
-        window, corners = np.ones((2 * pixels + 1,) * 2), "square"
-    else:
-        window, corners = morphology.disk(pixels), "round"
+    window = _WINDOWS[corners](pixels)
     given: Any = mask[0].numpy()
 
-    grown: Any = grow_mask(mask, pixels, corners)[0].numpy()  # type: ignore[arg-type]
-    shrunk: Any = grow_mask(mask, -pixels, corners)[0].numpy()  # type: ignore[arg-type]
+    grown: Any = grow_mask(mask, pixels, corners)[0].numpy()
+    shrunk: Any = grow_mask(mask, -pixels, corners)[0].numpy()
 
     np.testing.assert_array_equal(grown, morphology.dilation(given, window, mode="min"))
     np.testing.assert_allclose(shrunk, morphology.erosion(given, window, mode="max"), atol=1e-7)
@@ -167,6 +169,23 @@ def test_combinations_are_those_of_sets(seed: int) -> None:
         "add": a | b,
     }.items():  # fmt: skip
         assert torch.equal(combine_masks(first, second, how) > 0, expected), how  # type: ignore[arg-type]
+
+
+def test_a_mask_is_placed_on_another_one_and_what_is_beside_it_stays() -> None:
+    first, second = torch.full((1, 4, 5), 0.75), torch.full((2, 3, 3), 0.5)
+    found = combine_masks(first, second, "multiply", (3, -1))
+    expected = torch.full((4, 5), 0.75)
+    expected[:2, 3:] = 0.375
+    assert torch.equal(found, expected.expand(2, -1, -1))
+    assert torch.equal(combine_masks(first, second[:1], "add", (9, 9)), first)
+
+
+def test_a_mask_falls_evenly_towards_the_borders() -> None:
+    faded = fade_borders(torch.ones(2, 3, 8), left=4, top=0, right=2, bottom=0)
+    assert torch.equal(faded[1, 2], torch.tensor([0.25, 0.5, 0.75, 1, 1, 1, 1, 0.5]))
+    assert fade_borders(torch.ones(1, 3, 3), 0, 99, 0, 0)[0, :, 0].tolist() == pytest.approx(
+        [1 / 3, 2 / 3, 1]
+    )
 
 
 def test_one_mask_is_for_all_of_a_batch_and_other_numbers_are_refused() -> None:

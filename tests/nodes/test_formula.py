@@ -37,12 +37,21 @@ from tests.nodes.conftest import Bench
         ("round(sqrt(a\n* a))", 3.0),
         ("b == 5 or a == 3", 1.0),
         ("0 and 1 / 0", 0.0),
+        ("(a * 10 + 1.5) & ~1", 30.0),
+        ("int(b / 3) | 2", 3.0),
+        ("round(b / 3, 2) + pow(a, 2)", 10.33),
     ],
 )
 def test_what_an_expression_gives(expression: str, expected: float) -> None:
     found = Formula(expression, a=3.0, b=4.0)
     assert found.number == pytest.approx(expected)
     assert found == (found.number, round(found.number), bool(found.number))
+
+
+def test_the_part_after_the_point_can_be_cut_off() -> None:
+    assert Formula("a / 2", a=515.0).integer == 258
+    assert Formula("a / 2", a=515.0, whole="cut off").integer == 257
+    assert ToInteger("-1.9", whole="cut off") == -1
 
 
 @given(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6), st.sampled_from("+-*"))

@@ -102,6 +102,19 @@ def test_letters() -> None:
     assert (ChangeCase("ß", "upper"), ChangeCase("Ab", "swapped")) == ("SS", "aB")
 
 
+def test_the_first_ones_alone_are_found_or_replaced() -> None:
+    assert FindText("a1 b2 c3", r"\d", most=2) == ["1", "2"]
+    assert ReplaceText("a.b.c", ".", "-", most=1) == "a-b.c"
+    assert ReplaceText("a1 b2 c3", r"\d", "", regex=True, most=2) == "a b c3"
+
+
+@pytest.mark.parametrize(("text", "path"), [('{"a": 1}', "b"), ("no JSON", "a"), ("[1]", "[3]")])
+def test_a_missing_part_of_json_may_be_an_empty_text(text: str, path: str) -> None:
+    assert PickJson(text, path, missing="empty") == ""
+    with pytest.raises(InvalidValue):
+        PickJson(text, path)
+
+
 def test_parts_of_json() -> None:
     text = json.dumps({"images": [{"seed": 7}, {"seed": [1, "x"]}], "n": None, "a b": True})
     assert PickJson(text, "images[0].seed") == 7

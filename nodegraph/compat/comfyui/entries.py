@@ -101,7 +101,7 @@ class _Renames:
 
     def forward(self, node: Passage) -> None:
         taken = {
-            our: self._renamed(their, node.inputs[their], ours=True)
+            our: self._renamed(node, their, their, ours=True)
             for their, our in self.inputs.items()
             if their in node.inputs
         }
@@ -117,7 +117,7 @@ class _Renames:
                 if value.given != expected:
                     raise Untranslatable(f"`{our}` can't be {value.given!r} there")
         taken = {
-            their: self._renamed(their, node.inputs[our], ours=False)
+            their: self._renamed(node, their, our, ours=False)
             for their, our in self.inputs.items()
             if our in node.inputs
         }
@@ -126,9 +126,10 @@ class _Renames:
         for their, our in self.outputs.items():
             node.give(our, MadeOutput(name, their))
 
-    def _renamed(self, their: str, value: Signal, *, ours: bool) -> Signal:
-        choice = self.choices.get(their)
-        if choice is None or value.is_link:
+    def _renamed(self, node: Passage, their: str, given: str, *, ours: bool) -> Signal:
+        """What an input is given, by the other program's name for it."""
+        choice, value = self.choices.get(their), node.inputs[given]
+        if choice is None:
             return value
-        renamed = choice.ours(value.given) if ours else choice.theirs(value.given)
-        return Signal(renamed, value.carried)
+        known = node.literal(given)
+        return Signal(choice.ours(known) if ours else choice.theirs(known), value.carried)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from nodegraph.compat.comfyui.foreign import BLOCK, ForeignNode
@@ -124,6 +124,32 @@ class Arrival:
             self._into.remove(name)
         self.made.clear()
 
+    def leave_out_unused(self, used: Collection[str]) -> None:
+        """Take back nodes that only give what nobody takes, beside others that do something.
+
+        Args:
+            used: Outputs that something is linked to.
+        """
+        giving = {output: _node_of(signal) for output, signal in self.given.items()}
+        wanted = {name for output, name in giving.items() if output in used}
+        if not wanted & set(self.made):
+            ends = set(self.made) - self._taken() - set(giving.values())
+            wanted |= set(self.made[:1]) if ends else set(self.made)
+        idle = [name for output, name in giving.items() if output not in used]
+        while idle:
+            name = idle.pop()
+            if name not in self.made or name in wanted | self._taken():
+                continue
+            sources = [_node_of(Signal(value)) for value in self._into.nodes[name].inputs.values()]
+            self._into.remove(name)
+            self.made.remove(name)
+            idle += sources
+
+    def _taken(self) -> set[str]:
+        """Nodes that those which were made are linked to."""
+        values = (value for node in self.nodes() for value in node.inputs.values())
+        return {value.node for value in values if isinstance(value, MadeOutput)}
+
     def nodes(self) -> list[MadeNode]:
         return [self._into.nodes[name] for name in self.made]
 
@@ -142,6 +168,10 @@ def _with_defaults(signature: Signature, inputs: Mapping[str, Signal]) -> dict[s
             found[taken.name] = Signal(taken.default)
             values[taken.name] = taken.default
     return found
+
+
+def _node_of(signal: Signal) -> str:
+    return signal.given.node if isinstance(signal.given, MadeOutput) else ""
 
 
 def _bare(value: Any) -> Any:

@@ -202,6 +202,8 @@ class Walk:
         try:
             entry.forward(arrival)
             outputs_given = self._outputs_of(node, entry.signature, arrival)
+            names = [name for name, _ in entry.signature.outputs]
+            arrival.leave_out_unused([names[at] for at in self._used[node.id] if at < len(names)])
         except Untranslatable as reason:
             arrival.take_back()
             self._placeholder(node, inputs, str(reason))

@@ -41,6 +41,12 @@ def _doubled(node: Passage) -> None:
     node.give("IMAGE", Signal(MadeOutput(name, "image")))
 
 
+def _pair(node: Passage) -> None:
+    value = MadeOutput(node.add("Integer", value=node.inputs["value"]), "")
+    node.give("TWICE", MadeOutput(node.add("Twice", value=value), ""))
+    node.give("HALF", MadeOutput(node.add("Half", value=3), ""))
+
+
 TABLE: tuple[TableEntry, ...] = (
     same("Load(name: COMBO) -> MODEL", "LoadModel", {"name": "model"}, {"MODEL": "model"}),
     entry("ModelShift(model: MODEL, shift: FLOAT = 3.0) -> MODEL", _shift),
@@ -49,6 +55,7 @@ TABLE: tuple[TableEntry, ...] = (
     same("Decode(samples: LATENT) -> IMAGE", "VAEDecode", {"samples": "latent"}),
     same("Save(image: IMAGE, name: STRING)", "SaveImage"),
     entry("Whole(value: INT = 0) -> INT", _constant, "Integer"),
+    entry("Pair(value: INT = 0) -> TWICE: INT, HALF: INT", _pair),
     entry("Doubled(width: INT = 8, on: BOOLEAN?) -> IMAGE", _doubled),
 )
 

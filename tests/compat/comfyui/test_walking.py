@@ -125,3 +125,10 @@ def test_seeds_go_on_to_be_drawn_and_cards_stand_where_they_stood() -> None:
     places = found.ui["positions"]
     assert places["ksampler"] == [10, 20]
     assert places["shift"][1] >= 250
+
+
+def test_what_gives_only_what_nobody_takes_is_left_out() -> None:
+    pair = node("Pair", value=3)
+    alone = translated(graph(**{"1": pair, "2": node("Sample", model=Source("1", 1))})).workflow
+    assert [entry.type for entry in alone.nodes.values()] == ["Half", "KSampler"]
+    assert len(translated(graph(**{"1": pair})).workflow.nodes) == 3

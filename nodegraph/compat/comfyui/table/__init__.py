@@ -7,16 +7,25 @@ from __future__ import annotations
 
 from nodegraph.compat.comfyui.entries import TableEntry
 from nodegraph.compat.comfyui.table import (
+    audio,
     conditioning,
     control,
     editing,
     guiding,
+    image_edit,
+    images,
     latents,
     loaders,
+    logic,
+    masks,
     methods,
     patches,
     sampling,
     schedules,
+    text,
+    values,
+    video,
+    vision,
 )
 
 MODULES = (
@@ -30,6 +39,15 @@ MODULES = (
     schedules,
     sampling,
     latents,
+    images,
+    image_edit,
+    masks,
+    vision,
+    values,
+    logic,
+    text,
+    video,
+    audio,
 )
 
 

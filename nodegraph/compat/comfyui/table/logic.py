@@ -1,0 +1,65 @@
+"""What chooses between values, and lists of them."""
+
+from __future__ import annotations
+
+from nodegraph.compat.comfyui.entries import TableEntry, entry, same
+from nodegraph.compat.comfyui.table.parts import grown, listed
+from nodegraph.compat.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
+
+_SIDES = ("on_true", "on_false")
+
+
+def _switch(node: Passage) -> None:
+    given = {side: node.inputs[side] for side in _SIDES if side in node.inputs}
+    name = node.add("Switch", condition=node.inputs["switch"], **given)
+    carried = [signal.carried for signal in given.values()]
+    if any(one != carried[0] for one in carried):
+        raise Untranslatable("its two values differ in how they are to be sampled")
+    node.give("output", Signal(MadeOutput(name, "output"), carried[0] if carried else {}))
+
+
+def _create_list(node: Passage) -> None:
+    node.give("list", Signal(listed(node, grown(node, "inputs"))))
+
+
+def _list_back(node: Passage) -> None:
+    items = [node.inputs[name] for name in sorted(node.inputs)]
+    name = node.add("CreateList", **{f"inputs.input{at}": item for at, item in enumerate(items)})
+    node.give("output", MadeOutput(name, "list"))
+
+
+def _no_loop(node: Passage) -> None:
+    raise Untranslatable("a loop is a block of its own here, such as Repeat's or ForEach's")
+
+
+ENTRIES: tuple[TableEntry, ...] = (
+    entry(
+        "ComfySwitchNode(on_false: *?, on_true: *?, switch: BOOLEAN = false) -> output: *",
+        _switch,
+        "Switch",
+        same(
+            "ComfySwitchNode(on_false: *?, on_true: *?, switch: BOOLEAN = false) -> output: *",
+            "Switch",
+            {"switch": "condition"},
+        ).backward,
+    ),
+    entry("CreateList(inputs.*: *?) -> list: *", _create_list, "List", _list_back),
+    same(
+        "GetItemFromList(list: *, index: INT = 0) -> *",
+        "Item",
+        {"list": "items"},
+        {"*": "output"},
+    ),
+    entry(
+        'StartLoop(initial_iteration_value: *?, mode: COMBO = "simple", '
+        "mode.num_iterations: INT = 1 @when(simple), cache_iterations: BOOLEAN = false) -> "
+        "iteration_index: INT, is_first: BOOLEAN, is_last: BOOLEAN, list_item: *, "
+        "current_iteration_value: *",
+        _no_loop,
+    ),
+    entry(
+        "EndLoop(output_value: *?, next_iteration_value: *?, terminations.*: *?, "
+        "accumulate: BOOLEAN = false) -> outputs: *",
+        _no_loop,
+    ),
+)

@@ -1,0 +1,116 @@
+"""Every entry of the table: what it makes is right by the node types that it is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nodegraph import Environment
+from nodegraph.compat.comfyui.entries import TableEntry, entry
+from nodegraph.compat.comfyui.foreign import ForeignGraph, ForeignNode, ForeignWorkflow, Source
+from nodegraph.compat.comfyui.importing import by_type, translate
+from nodegraph.compat.comfyui.signatures import Signature
+from nodegraph.compat.comfyui.table import built_in
+from nodegraph.compat.comfyui.translating import MadeOutput, Passage
+from nodegraph.core.analysis import check_workflow
+from nodegraph.core.workflow import Workflow
+from nodegraph.errors import Problem
+from nodegraph.packs.pack import installed_packs
+from nodegraph.packs.registry import Registry
+
+_SOURCES: Mapping[str, tuple[str, str, dict[str, Any]]] = {
+    "IMAGE": ("LoadImage", "image", {"path": "apple.png"}),
+    "MASK": ("SolidMask", "mask", {}),
+    "LATENT": ("EmptyLatent", "latent", {}),
+    "VAE": ("LoadModel", "vae", {}),
+    "MODEL": ("LoadModel", "model", {}),
+    "CLIP": ("LoadTextEncoder", "text_encoder", {"family": "qwen-image", "file": "a"}),
+    "FLOAT": ("Number", "number", {}),
+    "AUDIO": ("LoadAudio", "audio", {"path": "a.wav"}),
+    "VIDEO": ("LoadVideo", "video", {"path": "a.mp4"}),
+    "UPSCALE_MODEL": ("LoadUpscaleModel", "model", {}),
+    "BACKGROUND_REMOVAL": ("LoadVisionModel", "vision_model", {"model": "a"}),
+    "DA3_MODEL": ("LoadVisionModel", "vision_model", {"model": "a"}),
+    "MOGE_MODEL": ("LoadVisionModel", "vision_model", {"model": "a"}),
+    "DA3_GEOMETRY": ("LoadImage", "image", {"path": "apple.png"}),
+    "MOGE_GEOMETRY": ("LoadImage", "image", {"path": "apple.png"}),
+    "*": ("Text", "text", {}),
+}
+"""What stands for an input of a type that has to be linked."""
+HERE = Path(__file__).parent
+_ABSENT = frozenset(("invalid-file", "model-not-found"))
+_NEVER = frozenset(("StartLoop", "EndLoop", "ImageCropToMask"))
+"""What is in the table to tell why it can't be translated."""
+_FILLED = {"choice": "a", "option1": "a"}
+
+
+def _source(type_name: str) -> TableEntry:
+    native, port, inputs = _SOURCES[type_name]
+
+    def forward(node: Passage) -> None:
+        made = node.add(native, **inputs)
+        node.give("OUT", MadeOutput(made, port))
+
+    return entry(f"Source {type_name}() -> OUT: {type_name}", forward)
+
+
+SOURCES = tuple(_source(name) for name in _SOURCES)
+TABLE = by_type((*built_in(), *SOURCES))
+
+
+@pytest.fixture(scope="module")
+def registry() -> Registry:
+    return Registry([pack for pack in installed_packs() if not pack.name])
+
+
+def _given(signature: Signature) -> dict[str, Any]:
+    """What has to be linked or chosen of a type's inputs; all else keeps its default."""
+    found: dict[str, Any] = {}
+    for taken in signature.inputs:
+        name = taken.name.replace("*", "a" if taken.type in ("*", "FLOAT") else "0")
+        if taken.is_widget and not taken.grows:
+            if not taken.default and taken.name in _FILLED:
+                found[name] = _FILLED[taken.name]
+        elif not taken.is_optional or taken.grows or taken.name.startswith(("image", "mask")):
+            found[name] = Source("IMAGE" if taken.name == "input" else taken.type, 0)
+    return found
+
+
+def _entries() -> list[TableEntry]:
+    """Those that take nothing but what `_SOURCES` knows."""
+    return [
+        one
+        for one in built_in()
+        if all(
+            taken.is_widget or taken.is_optional or taken.type in _SOURCES
+            for taken in one.signature.inputs
+        )
+    ]
+
+
+def _translated(one: TableEntry) -> tuple[Workflow, str]:
+    given = _given(one.signature)
+    wanted = {value.node for value in given.values() if isinstance(value, Source)}
+    nodes = {name: ForeignNode(name, f"Source {name}") for name in sorted(wanted)}
+    nodes["it"] = ForeignNode("it", one.type, given)
+    found = translate(ForeignWorkflow(ForeignGraph(nodes)), TABLE)
+    fate = next(fate for fate in found.fates if fate.id == "it")
+    return found.workflow, fate.missing
+
+
+def _faults(workflow: Workflow, registry: Registry) -> list[Problem]:
+    """What is wrong but for files and values that aren't there."""
+    environment = Environment((), HERE, HERE, HERE)
+    found = check_workflow(workflow, registry, environment, targets=list(workflow.nodes))
+    return [problem for problem in found if problem.code not in _ABSENT]
+
+
+@pytest.mark.parametrize("one", _entries(), ids=lambda one: one.type)
+def test_an_entry_makes_what_can_run(one: TableEntry, registry: Registry) -> None:
+    workflow, missing = _translated(one)
+    assert bool(missing) == (one.type in _NEVER), missing
+    assert "fails" not in missing
+    assert missing or _faults(workflow, registry) == []

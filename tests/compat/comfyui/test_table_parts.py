@@ -1,0 +1,168 @@
+"""What entries of the table work out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from nodegraph.compat.comfyui.foreign import ForeignWorkflow, Source
+from nodegraph.compat.comfyui.importing import by_type, translate
+from nodegraph.compat.comfyui.table import built_in
+from nodegraph.core.workflow import Workflow
+from tests.compat.comfyui.making import graph, node
+
+TABLE = by_type(built_in())
+
+
+def made(*nodes: dict[str, Any]) -> dict[str, tuple[str, dict[str, Any]]]:
+    """Type and inputs of the native nodes that some become, which are called 0, 1 and so on."""
+    found = whole(*nodes)
+    return {name: (entry.type, dict(entry.inputs)) for name, entry in found.nodes.items()}
+
+
+def whole(*nodes: dict[str, Any]) -> Workflow:
+    given = graph(**{str(at): each for at, each in enumerate(nodes)})
+    return translate(ForeignWorkflow(given), TABLE).workflow
+
+
+def one(type_name: str, /, **inputs: Any) -> dict[str, Any]:
+    """The inputs of the only native node that one becomes."""
+    ((_, found),) = made(node(type_name, **inputs)).values()
+    return found
+
+
+LOADED = node("LoadImage", image="a.png [input]")
+IMAGE = Source("0", 0)
+
+
+def test_files_of_other_folders_are_read_from_there() -> None:
+    assert one("LoadImage", image="sub\\a.png [input]") == {"path": "sub/a.png"}
+    assert one("LoadImage", image="a.png [output]") == {"path": "../outputs/a.png"}
+
+
+@pytest.mark.parametrize(
+    ("prefix", "name"),
+    [("/video\\a", "video/a"), ('a:b"c', "a_b_c"), ("%date:yyyy-MM-dd%/x", "%date:yyyy-MM-dd%/x")],
+)
+def test_names_of_results_are_such_as_can_be(prefix: str, name: str) -> None:
+    found = made(LOADED, node("SaveImage", images=IMAGE, filename_prefix=prefix))
+    assert found["save_image"][1]["name"] == name
+
+
+def test_what_a_picture_becomes_goes_on_where_it_is_shown_or_saved() -> None:
+    found = made(
+        LOADED, node("PreviewImage", images=IMAGE), node("ImageInvert", image=Source("1", 0))
+    )
+    assert found["invert_image"][1] == {"image": {"from": "load_image.image"}}
+
+
+def test_a_colour_is_text_also_where_its_number_is_linked() -> None:
+    assert one("EmptyImage", color=0xFF8000)["color"] == "#ff8000"
+    counted = node("StringLength", string="abc")
+    found = made(counted, node("EmptyImage", color=Source("0", 0)))
+    assert found["format_text"][1]["template"] == "#{a:06x}"
+    assert found["empty_image"][1]["color"] == {"from": "format_text.text"}
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (
+            {"resize_type": "scale longer dimension", "resize_type.longer_size": 640},
+            {"by": "longer side", "amount": 640, "method": "area"},
+        ),
+        (
+            {"resize_type.width": 64, "resize_type.height": 32, "scale_method": "nearest-exact"},
+            {"width": 64, "height": 32, "method": "nearest", "fit": "crop"},
+        ),
+    ],
+)
+def test_pictures_are_scaled_as_they_were(values: dict[str, Any], expected: Any) -> None:
+    found = made(LOADED, node("ResizeImageMaskNode", input=IMAGE, **values))
+    ((_, inputs),) = (each for name, each in found.items() if name != "load_image")
+    assert inputs == {"image": {"from": "load_image.image"}, **expected}
+
+
+def test_a_mask_is_scaled_by_way_of_a_picture() -> None:
+    given = node("ResizeImageMaskNode", input=Source("0", 1), resize_type="scale to multiple")
+    assert [kind for kind, _ in made(LOADED, given).values()] == [
+        *("LoadImage", "MaskToImage", "ImageSize", "Formula", "Formula", "ResizeImage"),
+        "MaskFromChannel",
+    ]
+
+
+def test_expressions_keep_their_letters_or_get_those_that_there_are() -> None:
+    size = node("GetImageSize", image=IMAGE)
+    links = {"values.a": Source("1", 0), "values.x": Source("1", 1)}
+    found = made(LOADED, size, node("ComfyMathExpression", expression="x * 2 + x", **links))
+    assert found["formula"][1] == {
+        "expression": "a * 2 + a",
+        "a": {"from": "image_size.height"},
+        "whole": "cut off",
+    }
+
+
+def test_an_expression_of_bits_that_means_powers_here_stays() -> None:
+    found = whole(node("ComfyMathExpression", expression="1 ^ 2"))
+    assert [entry.type for entry in found.nodes.values()] == ["comfyui:ComfyMathExpression"]
+
+
+def test_proportions_say_which_side_is_longer() -> None:
+    found = one("ResolutionSelector", aspect_ratio="9:16 (Portrait Widescreen)", megapixels=2.0)
+    assert found == {
+        "aspect": "16:9",
+        "portrait": True,
+        "megapixels": pytest.approx(2.097152),
+        "multiple": 8,
+    }
+
+
+def test_flags_of_a_pattern_stand_before_it() -> None:
+    found = one("RegexReplace", string="a", regex_pattern="^b", replace="c", dotall=True, count=2)
+    assert (found["find"], found["ignore_case"], found["most"]) == ("(?s)^b", True, 2)
+
+
+@pytest.mark.parametrize(("mode", "group", "most"), [("First Group", 2, 1), ("All Matches", 0, 0)])
+def test_what_is_extracted_is_found_and_joined(mode: str, group: int, most: int) -> None:
+    found = made(node("RegexExtract", string="a", regex_pattern="b", mode=mode, group_index=2))
+    assert (found["find_text"][1]["group"], found["find_text"][1]["most"]) == (group, most)
+    assert found["join_texts"][1]["separator"] == "\\n"
+
+
+def test_a_text_between_two_is_part_of_the_template() -> None:
+    found = one("StringConcatenate", string_a="x", string_b="y", delimiter="{,}")
+    assert found == {"template": "{a}{{,}}{b}", "a": "x", "b": "y"}
+
+
+def test_a_combo_has_its_own_lines() -> None:
+    found = one("CustomCombo", choice="b", index=1, option1="a", option2="b", option3="")
+    assert found == {"lines": "a\nb", "choice": "b"}
+
+
+def test_more_pictures_than_a_list_takes_are_joined_in_parts() -> None:
+    many = {f"images.image{at}": IMAGE for at in range(11)}
+    found = made(LOADED, node("BatchImagesNode", **many))
+    assert [kind for kind, _ in found.values()].count("JoinImages") == 2
+    assert len(found["list_2"][1]) == 4
+
+
+def test_a_slice_of_seconds_is_one_of_frames() -> None:
+    video = node("LoadVideo", file="a.mp4")
+    assert len(made(video, node("Video Slice", video=IMAGE))) == 1
+    found = made(video, node("Video Slice", video=IMAGE, duration=2.0))
+    assert found["trim_video"][1]["count"] == {"from": "formula.integer"}
+    assert "first" not in found["trim_video"][1]
+
+
+def test_one_node_stands_for_what_is_shown_unless_its_text_is_used() -> None:
+    assert [kind for kind, _ in made(node("PreviewAny", source=1)).values()] == ["ShowValue"]
+    used = made(node("PreviewAny", source=1), node("StringLength", string=IMAGE))
+    assert used["text_length"][1]["text"] == {"from": "to_text.text"}
+
+
+def test_nothing_that_was_painted_masks_nothing() -> None:
+    found = made(
+        LOADED, node("Painter", image=IMAGE, mask=""), node("MaskPreview", mask=Source("1", 1))
+    )
+    assert found["solid_mask"][1] == {"image": {"from": "load_image.image"}, "value": 0.0}
