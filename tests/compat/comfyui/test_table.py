@@ -13,7 +13,19 @@ from nodegraph.compat.comfyui.entries import TableEntry, entry
 from nodegraph.compat.comfyui.foreign import ForeignGraph, ForeignNode, ForeignWorkflow, Source
 from nodegraph.compat.comfyui.importing import by_type, translate
 from nodegraph.compat.comfyui.signatures import Signature
-from nodegraph.compat.comfyui.table import built_in
+from nodegraph.compat.comfyui.table import (
+    audio,
+    built_in,
+    image_edit,
+    images,
+    latents,
+    logic,
+    masks,
+    text,
+    values,
+    video,
+    vision,
+)
 from nodegraph.compat.comfyui.translating import MadeOutput, Passage
 from nodegraph.core.analysis import check_workflow
 from nodegraph.core.workflow import Workflow
@@ -80,15 +92,9 @@ def _given(signature: Signature) -> dict[str, Any]:
 
 
 def _entries() -> list[TableEntry]:
-    """Those that take nothing but what `_SOURCES` knows."""
-    return [
-        one
-        for one in built_in()
-        if all(
-            taken.is_widget or taken.is_optional or taken.type in _SOURCES
-            for taken in one.signature.inputs
-        )
-    ]
+    """Those of pictures, masks, values and so on."""
+    modules = (audio, image_edit, images, latents, logic, masks, text, values, video, vision)
+    return [one for module in modules for one in module.ENTRIES]
 
 
 def _translated(one: TableEntry) -> tuple[Workflow, str]:

@@ -336,12 +336,6 @@ ENTRIES: tuple[TableEntry, ...] = (
     ),
     entry("ImageRemoveAlpha+(image: IMAGE) -> IMAGE", _no_alpha),
     same(
-        'UpscaleModelLoader(model_name: COMBO = "") -> UPSCALE_MODEL',
-        "LoadUpscaleModel",
-        {"model_name": "model"},
-        {"UPSCALE_MODEL": "model"},
-    ),
-    same(
         "ImageUpscaleWithModel(upscale_model: UPSCALE_MODEL, image: IMAGE) -> IMAGE",
         "UpscaleImage",
         {"upscale_model": "model"},
