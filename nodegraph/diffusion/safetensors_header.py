@@ -7,9 +7,12 @@ one after the other without gaps. Source: https://github.com/huggingface/safeten
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
+from time import time_ns
 from typing import Any, BinaryIO
 
 from nodegraph.diffusion.precision.scaled import Scales, scales_among
@@ -20,6 +23,10 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 MAX_HEADER_BYTES = 100_000_000
 """As in the reference implementation: a header is never larger."""
+_SETTLED = 2 * 10**9
+"""Nanoseconds after which a file's times tell of any later change, on every file system."""
+_MOST_REMEMBERED = 16
+"""Headers: a large model's parts, of some megabytes each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +53,32 @@ class Header:
 def read_header(path: Path) -> Header:
     """Read a file's header and check that all of its tensors are there.
 
+    What it gives is others' too, and read-only.
+
     Raises:
         InvalidFile: It can't be read, is no safetensors file, is damaged or cut short.
     """
     try:
-        with path.open("rb") as file:
-            return read_open_header(file, path.stat().st_size, path)
+        status = path.stat()
+        stamp = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+        is_settled = max(status.st_mtime_ns, status.st_ctime_ns) < time_ns() - _SETTLED
+        return _remembered(path, stamp) if is_settled else _read(path)
     except OSError as error:
         raise InvalidFile(f"can't read {path}: {error.strerror or error}") from error
+
+
+@lru_cache(maxsize=_MOST_REMEMBERED)
+def _remembered(path: Path, stamp: tuple[int, ...]) -> Header:
+    """The header of a file that any later change would give another stamp.
+
+    A model's are asked for by each check that is made before it runs.
+    """
+    return _read(path)
+
+
+def _read(path: Path) -> Header:
+    with path.open("rb") as file:
+        return read_open_header(file, os.fstat(file.fileno()).st_size, path)
 
 
 def read_open_header(

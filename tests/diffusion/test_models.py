@@ -10,6 +10,7 @@ import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
+from time import time_ns
 
 import pytest
 from hypothesis import given
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 
 from nodegraph.core.digests import digest_value
 from nodegraph.core.file_digests import FileDigests
-from nodegraph.diffusion import models
+from nodegraph.diffusion import models, safetensors_header
 from nodegraph.diffusion.facts import model_facts
 from nodegraph.diffusion.model_stamps import model_stamp
 from nodegraph.diffusion.models import ModelSource, list_models, locate_model
@@ -427,6 +428,19 @@ def test_a_truncated_file_is_named(tmp_path: Path, keep: int) -> None:
 
     with pytest.raises(InvalidFile, match=r"cut\.safetensors is no intact"):
         locate_model("cut", [tmp_path])
+
+
+def test_headers_are_remembered_until_their_file_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_safetensors(tmp_path / "a.safetensors", {"weight": (2, 3)})
+    assert read_header(path) is not read_header(path)  # it may change within a tick of the clock
+
+    monkeypatch.setattr(safetensors_header, "time_ns", lambda: time_ns() + 10**10)
+    assert read_header(path) is read_header(path)
+    write_safetensors(path, {"weight": (3, 2)})
+    os.utime(path, ns=(10**9, 10**9))
+    assert read_header(path).shapes == {"weight": (3, 2)}
 
 
 @given(st.binary(max_size=200))
