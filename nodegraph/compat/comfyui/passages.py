@@ -25,6 +25,22 @@ class GivenInputs(dict[str, Signal]):
         raise Untranslatable(f"its input `{name}` isn't connected")
 
 
+class OpenInputs(GivenInputs):
+    """A node's inputs, of which those that aren't connected give nothing: so do they natively.
+
+    Attributes:
+        missing: Those that were asked for all the same.
+    """
+
+    def __init__(self, given: Mapping[str, Signal]) -> None:
+        super().__init__(given)
+        self.missing: list[str] = []
+
+    def __missing__(self, name: str) -> Signal:
+        self.missing.append(name)
+        return Signal(None)
+
+
 class Arrival:
     """A node of ComfyUI that becomes native ones; a `Passage`.
 
@@ -32,6 +48,7 @@ class Arrival:
         made: Names of the native nodes that it became.
         given: What stands for its outputs, by name.
         told: What people are to know.
+        open_inputs: Inputs that the entry asked for and that aren't connected.
     """
 
     def __init__(
@@ -46,7 +63,9 @@ class Arrival:
         self.defaults: Mapping[str, Any] = {
             taken.name: taken.default for taken in signature.inputs if taken.default is not None
         }
-        self.inputs: Mapping[str, Signal] = GivenInputs(_with_defaults(signature, inputs))
+        given = OpenInputs(_with_defaults(signature, inputs))
+        self.inputs: Mapping[str, Signal] = given
+        self.open_inputs = given.missing
         self.kept: Mapping[str, Any] = {}
         self.made: list[str] = []
         self.given: dict[str, Signal] = {}
@@ -58,6 +77,8 @@ class Arrival:
         self._ask_block = ask_block
 
     def literal(self, name: str) -> Any:
+        if name not in self.inputs:
+            raise Untranslatable(f"its input `{name}` isn't connected")
         given = self.inputs[name].given
         if not isinstance(given, MadeOutput):
             return given

@@ -210,7 +210,11 @@ class Walk:
             return
         except Exception as error:  # noqa: BLE001 - a pack's entry may raise anything
             arrival.take_back()
-            self._placeholder(node, inputs, f"its entry of the table fails: {error!r}")
+            open_input = next(iter(arrival.open_inputs), "")
+            why = f"its entry of the table fails: {error!r}"
+            if open_input:
+                why = f"its input `{open_input}` isn't connected"
+            self._placeholder(node, inputs, why)
             return
         self._arrived(node, arrival)
         self._give(node, outputs_given)

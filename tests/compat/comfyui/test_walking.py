@@ -132,3 +132,9 @@ def test_what_gives_only_what_nobody_takes_is_left_out() -> None:
     alone = translated(graph(**{"1": pair, "2": node("Sample", model=Source("1", 1))})).workflow
     assert [entry.type for entry in alone.nodes.values()] == ["Half", "KSampler"]
     assert len(translated(graph(**{"1": pair})).workflow.nodes) == 3
+
+
+def test_what_is_not_connected_is_missing_here_too() -> None:
+    found = translated(graph(**{"1": node("Sample", seed=1)}))
+    assert found.workflow.nodes["ksampler"].inputs == {"seed": 1, "steps": 20}
+    assert not found.placeholders
