@@ -142,7 +142,8 @@ class ForeignBlock:
     Attributes:
         inputs: Its own, which sources of `BLOCK` count.
         outputs: With what each gives: a source, or None if nothing leads there.
-        exposed: Widgets of inner nodes that its node shows besides, as (inner node, input).
+        exposed: Widgets of inner nodes that its node shows besides, as (inner node, input). What
+            a node has for one instead of what it holds inside is in its inputs as ``node.input``.
         ends: Where its inputs and outputs stand, ``inputs`` and ``outputs``.
         defaults: What widgets hold inside that its inputs lead to, by the block's input. Its nodes
             say all their values themselves; this is for new ones.

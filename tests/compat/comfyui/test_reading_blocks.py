@@ -87,20 +87,22 @@ def test_a_block_that_holds_itself_is_refused() -> None:
         read(with_blocks(drawn([node(1, "a")]), *blocks))
 
 
-def test_a_value_that_a_blocks_node_has_for_an_exposed_widget_holds() -> None:
+def test_nodes_of_a_block_have_their_own_values_for_exposed_widgets() -> None:
     shown = {"proxyWidgets": [["5", "$$picture"], ["5", "seed"]]}
-    inner = node(5, "Seeded", widgets_values={"seed": 3})
-    found = read(with_blocks(drawn([node(1, "b", None, 9, properties=shown)]), block("b", [inner])))
-    assert found.blocks["b"].graph.nodes["5"].inputs == {"seed": 9}
-    assert found.blocks["b"].exposed == (("5", "seed"),)
-
-
-def test_nodes_of_a_block_that_differ_inside_are_told() -> None:
-    shown = {"proxyWidgets": [["5", "seed"]]}
-    nodes = [node(at, "b", at, properties=shown) for at in (1, 2)]
+    nodes = [node(at, "b", None, at, properties=shown) for at in (1, 2)]
     found = read(with_blocks(drawn(nodes), block("b", [node(5, "S", widgets_values={"seed": 3})])))
-    assert found.blocks["b"].graph.nodes["5"].inputs == {"seed": 1}
-    assert "differ in `seed`" in found.told[0]
+    assert found.blocks["b"].graph.nodes["5"].inputs == {"seed": 3}
+    assert found.blocks["b"].exposed == (("5", "seed"),)
+    assert [one.inputs for one in found.graph.nodes.values()] == [{"5.seed": 1}, {"5.seed": 2}]
+
+
+def test_what_is_exposed_of_a_primitive_is_exposed_where_it_leads() -> None:
+    inner = [node(4, "PrimitiveNode", 7), node(5, "S", inputs=[widget("seed", 1)])]
+    instance = node(1, "b", 9, properties={"proxyWidgets": [["4", "value"]]})
+    found = read(with_blocks(drawn([instance]), block("b", inner, [1, 4, 0, 5, 0])))
+    assert found.blocks["b"].graph.nodes["5"].inputs == {"seed": 7}
+    assert found.blocks["b"].exposed == (("5", "seed"),)
+    assert found.graph.nodes["1"].inputs == {"5.seed": 9}
 
 
 def test_a_sub_graph_that_is_not_in_the_file_is_told() -> None:

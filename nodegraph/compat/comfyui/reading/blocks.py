@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any
 
 from nodegraph.compat.comfyui.foreign import BLOCK, ForeignBlock, ForeignPort, Source
 from nodegraph.compat.comfyui.reading.checked import DocumentCheck, shown, spot_of, text_of
 from nodegraph.compat.comfyui.reading.graphs import GraphReader, ReadGraph
-from nodegraph.compat.comfyui.reading.instances import OWN, BlockFacts, is_input, shown_values
+from nodegraph.compat.comfyui.reading.instances import BlockFacts, Place, is_input, proxies
 from nodegraph.compat.comfyui.reading.levels import Level, level_of
 from nodegraph.compat.comfyui.reading.nodes import ports_of
 from nodegraph.compat.comfyui.signatures import Signature
 
-Exposed = Mapping[tuple[str, str], Any]
-"""Widgets inside a block that its nodes show, as (node, input), with the value that they have for
-it; None if they have none of their own."""
 _PARTS = frozenset(("id", "name", "nodes", "links", "groups", "inputs", "outputs", "definitions"))
 
 
@@ -55,7 +52,7 @@ class BlockReader:
         self._signatures = signatures
         self._check = check
 
-    def read(self, exposed: Mapping[str, Exposed]) -> None:
+    def read(self, exposed: Mapping[str, Iterable[Place]]) -> None:
         """Read all blocks.
 
         Args:
@@ -64,16 +61,12 @@ class BlockReader:
             InvalidFile: One holds itself, or a part has the wrong form.
         """
         for name in _inner_first(self._levels, self._check):
-            self._read_one(self._levels[name], exposed.get(name, {}))
+            self._read_one(self._levels[name], exposed.get(name, ()))
 
-    def _read_one(self, level: Level, exposed: Exposed) -> None:
-        held: dict[str, dict[str, Any]] = {}
-        for (node, name), value in exposed.items():
-            if value is not None and _is_inside((node, name)):
-                held.setdefault(node, {})[name] = value
-        read = GraphReader(level, self._signatures, self.facts, self._check, held).read()
+    def _read_one(self, level: Level, exposed: Iterable[Place]) -> None:
+        read = GraphReader(level, self._signatures, self.facts, self._check).read()
         inputs = tuple(self._ports(level, "inputs"))
-        facts = _facts(level, inputs, read)
+        facts = _facts(level, inputs, read, exposed)
         self.facts[level.block] = facts
         ends = self._ports(level, "outputs")
         self.blocks[level.block] = ForeignBlock(
@@ -82,7 +75,7 @@ class BlockReader:
             read.graph,
             inputs,
             tuple((port, read.ends.get(slot)) for slot, port in enumerate(ends)),
-            tuple(_still_exposed(exposed, read, facts)),
+            tuple(dict.fromkeys(facts.exposed.values())),
             dict(_ends(level.entry)),
             {name: value for name, value in facts.widgets.items() if value is not None},
             {key: value for key, value in level.entry.items() if key not in _PARTS},
@@ -93,7 +86,9 @@ class BlockReader:
         return ports_of(level.entry.get(key), what, self._check)
 
 
-def _facts(level: Level, inputs: tuple[ForeignPort, ...], read: ReadGraph) -> BlockFacts:
+def _facts(
+    level: Level, inputs: tuple[ForeignPort, ...], read: ReadGraph, shown_places: Iterable[Place]
+) -> BlockFacts:
     names = [port.name for port in inputs]
     fed = {
         (node.id, port): names[value.slot]
@@ -102,17 +97,21 @@ def _facts(level: Level, inputs: tuple[ForeignPort, ...], read: ReadGraph) -> Bl
         if isinstance(value, Source) and value.node == BLOCK and value.slot < len(names)
     }
     widgets = {name: read.widgets[at] for at, name in enumerate(names) if at in read.widgets}
-    return BlockFacts(text_of(level.entry.get("name")), names, widgets, fed)
+    still = dict(_still_exposed(shown_places, read, fed))
+    return BlockFacts(text_of(level.entry.get("name")), names, widgets, fed, still)
 
 
 def _still_exposed(
-    exposed: Exposed, read: ReadGraph, facts: BlockFacts
-) -> Iterator[tuple[str, str]]:
-    """Widgets that are shown and are no inputs anyway, of nodes that there are."""
+    exposed: Iterable[Place], read: ReadGraph, fed: Container[Place]
+) -> Iterator[tuple[Place, Place]]:
+    """Widgets that are shown and are no inputs anyway, of nodes that there are.
+
+    Each with where its value is: that of a primitive is in the input that it feeds.
+    """
     for node, name in exposed:
         place = read.inlined.get(node, (node, name)) if name == "value" else (node, name)
-        if place[0] in read.graph.nodes and place not in facts.fed and is_input(name):
-            yield place
+        if place[0] in read.graph.nodes and place not in fed and is_input(name):
+            yield (node, name), place
 
 
 def _ends(entry: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -123,29 +122,15 @@ def _ends(entry: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield name, place
 
 
-def exposed_widgets(
-    levels: Mapping[str, Level], top: Level, check: DocumentCheck
-) -> dict[str, dict[tuple[str, str], Any]]:
+def exposed_widgets(levels: Mapping[str, Level], top: Level) -> dict[str, dict[Place, None]]:
     """The widgets that blocks' nodes show, by block, in order."""
-    found: dict[str, dict[tuple[str, str], Any]] = {}
+    found: dict[str, dict[Place, None]] = {}
     for level in (top, *levels.values()):
         for entry in level.nodes.values():
-            if entry["type"] not in levels:
-                continue
-            known = found.setdefault(entry["type"], {})
-            for place, value in shown_values(entry):
-                if known.setdefault(place, value) is None:
-                    known[place] = value
-                elif value is not None and value != known[place] and _is_inside(place):
-                    check.tell(
-                        f"nodes of block `{shown(entry['type'])}` differ in `{shown(place[1])}` "
-                        f"of the node `{shown(place[0])}` inside; all have the first one's value"
-                    )
+            if entry["type"] in levels:
+                known = found.setdefault(entry["type"], {})
+                known.update(dict.fromkeys(proxies(entry)))
     return found
-
-
-def _is_inside(place: tuple[str, str]) -> bool:
-    return place[0] != OWN and is_input(place[1])
 
 
 def _inner_first(levels: Mapping[str, Level], check: DocumentCheck) -> Iterator[str]:

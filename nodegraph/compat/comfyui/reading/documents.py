@@ -94,7 +94,7 @@ def _read_ui(
     levels = block_levels(document, check)
     _tell_missing((top, *levels.values()), levels, check)
     blocks = BlockReader(levels, signatures, check)
-    blocks.read(exposed_widgets(levels, top, check))
+    blocks.read(exposed_widgets(levels, top))
     read = GraphReader(top, signatures, blocks.facts, check).read()
     return ForeignWorkflow(
         read.graph,

@@ -21,8 +21,6 @@ from nodegraph.compat.comfyui.reading.tracing import (
 from nodegraph.compat.comfyui.reading.widgets import CONTROL, WidgetValues, widget_values
 from nodegraph.compat.comfyui.signatures import Signature
 
-Held = Mapping[str, Mapping[str, Any]]
-"""Values by node and input."""
 Wired = Sequence[tuple[Socket, Source]]
 
 
@@ -43,11 +41,7 @@ class ReadGraph:
 
 
 class GraphReader:
-    """Reads one graph, once the blocks within it are read.
-
-    Args:
-        held: Values that the block's node has for widgets inside, instead of theirs.
-    """
+    """Reads one graph, once the blocks within it are read."""
 
     def __init__(
         self,
@@ -55,10 +49,8 @@ class GraphReader:
         signatures: Mapping[str, Signature],
         blocks: Mapping[str, BlockFacts],
         check: DocumentCheck,
-        held: Held | None = None,
     ) -> None:
         self._level = level
-        self._held = held or {}
         self._signatures = signatures
         self._blocks = blocks
         self._check = check
@@ -105,8 +97,6 @@ class GraphReader:
             for name, entry in entries.items()
             if entry["type"] == PRIMITIVE
         }
-        for name in found.keys() & self._held.keys():
-            found[name].values.update(self._held[name])
         uses = Counter(source.node for source in ends.values() if source is not None)
         for name, fed in wired.items():
             for socket, source in fed:
@@ -140,10 +130,6 @@ class GraphReader:
             elif not (source.node in primitives and not primitives[source.node].values):
                 found.values[socket.name] = source
                 found.control.pop(socket.name, None)
-        wired_names = {socket.name for socket, _ in wired}
-        for port, value in self._held.get(name, {}).items():
-            if port not in wired_names and (port in found.values or not block):
-                found.values[port] = value
         title = block.name if block else ""
         return node_of(name, entry, found.values, found.control, self._check, title)
 

@@ -9,6 +9,8 @@ from typing import Any
 
 from nodegraph.compat.comfyui.reading.widgets import CONTROL, WidgetValues
 
+Place = tuple[str, str]
+"""A node and its input."""
 OWN = "-1"
 """The node that an exposed widget names for an input of the block's own."""
 
@@ -20,16 +22,25 @@ class BlockFacts:
     Attributes:
         names: Of its inputs, by slot.
         widgets: The inputs that lead to widgets, in order, with what those hold inside.
-        fed: Inputs inside, as (node, input), with the block's input that leads there.
+        fed: Inputs inside, with the block's input that leads there.
+        exposed: Widgets inside that its nodes show besides, with where their values are.
     """
 
     name: str
     names: Sequence[str]
     widgets: Mapping[str, Any] = field(default_factory=dict)
-    fed: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    fed: Mapping[Place, str] = field(default_factory=dict)
+    exposed: Mapping[Place, Place] = field(default_factory=dict)
+
+    def input(self, place: Place) -> str:
+        """By which name a node has the value of a widget inside; empty if by none."""
+        node, name = place
+        if node == OWN or place in self.fed:
+            return name if node == OWN else self.fed[place]
+        return ".".join(self.exposed[place]) if place in self.exposed else ""
 
 
-def proxies(entry: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def proxies(entry: Mapping[str, Any]) -> Iterator[Place]:
     """Widgets that a block's node shows, as (inner node, input)."""
     properties = entry.get("properties")
     written = properties.get("proxyWidgets") if isinstance(properties, dict) else None
@@ -40,7 +51,7 @@ def proxies(entry: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield "", ""
 
 
-def shown_values(entry: Mapping[str, Any]) -> Iterator[tuple[tuple[str, str], Any]]:
+def shown_values(entry: Mapping[str, Any]) -> Iterator[tuple[Place, Any]]:
     """Those widgets, each with the value that the node has for it, or None."""
     shown, written = list(proxies(entry)), entry.get("widgets_values")
     own = written if isinstance(written, list) and len(written) <= len(shown) else []
@@ -57,8 +68,9 @@ def instance_values(entry: Mapping[str, Any], block: BlockFacts) -> WidgetValues
     found = WidgetValues(
         {name: value for name, value in block.widgets.items() if value is not None}
     )
+    known = {*block.names, *map(block.input, block.exposed)}
     for name, value in _own(entry, block):
-        if name in block.names:
+        if name in known:
             found.take(name, value)
     return found
 
@@ -73,8 +85,8 @@ def _own(entry: Mapping[str, Any], block: BlockFacts) -> Iterator[tuple[str, Any
     elif isinstance(written, list) and len(written) > len(list(proxies(entry))):
         yield from zip(block.widgets, written, strict=False)
     else:
-        for (node, name), value in shown_values(entry):
-            yield name if node == OWN else block.fed.get((node, name), ""), value
+        for place, value in shown_values(entry):
+            yield block.input(place), value
 
 
 def _failed(entry: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
