@@ -80,6 +80,18 @@ def test_unseen_links_are_drawn_where_the_file_tells_them() -> None:
     assert graph.nodes["3"].inputs == {"y": Source("1", 0)}
 
 
+def test_what_only_works_on_the_canvas_is_left_out_and_told() -> None:
+    nodes = [
+        node(1, "Fast Groups Muter (rgthree)"),
+        node(2, "Anything Everywhere", inputs=[linked("anything", None)]),
+        node(3, "Label (rgthree)", title="Prompts"),
+    ]
+    found = read_workflow(drawn(nodes), {})
+    assert not found.graph.nodes
+    assert [one.title for one in found.graph.notes] == ["Prompts"]
+    assert ["Fast Groups" in found.told[0], "doesn't say" in found.told[1]] == [True, True]
+
+
 def test_links_to_nothing_are_left_open_and_told() -> None:
     nodes = [node(2, "B", inputs=[linked("x", 1), linked("y", 9)])]
     found = read_workflow(drawn(nodes, [1, 77, 0, 2, 0]), {})

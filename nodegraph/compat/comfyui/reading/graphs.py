@@ -68,6 +68,7 @@ class GraphReader:
         names = [name for name, entry in entries.items() if not is_drawn_through(entry["type"])]
         wired = {name: list(tracer.inputs(name)) for name in names}
         ends = tracer.outputs()
+        tracer.tell_lost()
         primitives = self._primitives(wired, ends)
         nodes = {
             name: self._node(name, wired[name], primitives)

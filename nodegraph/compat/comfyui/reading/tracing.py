@@ -10,7 +10,7 @@ from nodegraph.compat.comfyui.foreign import BLOCK, Source
 from nodegraph.compat.comfyui.reading.checked import DocumentCheck, shown
 from nodegraph.compat.comfyui.reading.levels import Level, Socket, sockets
 
-NOTES = frozenset(("Note", "MarkdownNote"))
+NOTES = frozenset(("Note", "MarkdownNote", "Label (rgthree)", "Note Plus (mtb)"))
 PRIMITIVE = "PrimitiveNode"
 _REROUTES = frozenset(("Reroute", "Reroute (rgthree)"))
 _SETTERS = frozenset(("SetNode", "easy setNode"))
@@ -19,11 +19,29 @@ _SENDERS = frozenset(
     ("Anything Everywhere", "Anything Everywhere3", "Anything Everywhere?", "Prompts Everywhere")
 )
 """Of cg-use-everywhere: they connect inputs unseen, and the file tells which."""
+_SWITCHES = frozenset(
+    f"{name} (rgthree)"
+    for name in (
+        "Bookmark",
+        "Fast Actions Button",
+        "Fast Bypasser",
+        "Fast Groups Bypasser",
+        "Fast Groups Muter",
+        "Fast Muter",
+        "Mute / Bypass Relay",
+        "Mute / Bypass Repeater",
+        "Node Collector",
+        "Random Unmuter",
+    )
+)
+"""They work on the canvas: what they muted or bypassed is so in the file."""
+_SILENT = NOTES | _SENDERS | _SWITCHES
+_DRAWN_THROUGH = _REROUTES | _SETTERS | _GETTERS | _SILENT
 
 
 def is_drawn_through(node_type: str) -> bool:
-    """Whether a type of nodes is nothing but links, or a note."""
-    return node_type in _REROUTES | _SETTERS | _GETTERS | _SENDERS | NOTES
+    """Whether a type of nodes is nothing but links, a note, or a switch of the canvas."""
+    return node_type in _DRAWN_THROUGH
 
 
 class Tracer:
@@ -46,6 +64,14 @@ class Tracer:
                 continue
             if source is not None:
                 yield socket, source
+
+    def tell_lost(self) -> None:
+        """Say what can't be drawn through, or isn't drawn at all."""
+        for name, entry in self._level.nodes.items():
+            if entry["type"] in _SENDERS and not self._unseen:
+                self._check.tell(f"{self._place(name)}: the file doesn't say what it is linked to")
+            elif entry["type"] in _SWITCHES:
+                self._check.tell(f"{self._place(name)}: left out, it only switches other nodes")
 
     def outputs(self) -> dict[int, Source | None]:
         """What leads to the slots of a block's end."""
@@ -106,7 +132,7 @@ class Tracer:
             return self._set_for(node)
         outputs = entry.get("outputs")
         count = len(outputs) if isinstance(outputs, list) else 0
-        if entry["type"] in NOTES | _SENDERS or 0 < count <= slot:
+        if entry["type"] in _SILENT or 0 < count <= slot:
             self._check.tell(f"{self._place(node)} has no output {slot}; what it fed is left open")
             return None
         return Source(node, slot)
