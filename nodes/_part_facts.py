@@ -13,7 +13,18 @@ from nodegraph.diffusion.steps import check_cut_at, kept_steps, laid_and_walked
 
 from ._sampling_facts import told
 
-_OPTIONS = ("eta", "s_noise", "s_churn", "s_tmin", "s_tmax", "order", "gamma", "repeats")
+_OPTIONS = (
+    "eta",
+    "s_noise",
+    "s_churn",
+    "s_tmin",
+    "s_tmax",
+    "order",
+    "gamma",
+    "repeats",
+    "s_noise_end",
+    "noise_clip",
+)
 
 
 def check_options(inputs: HookInputs) -> Iterator[Finding]:

@@ -17,7 +17,15 @@ from ._part_facts import check_options
     category="sampling",
     facts={"sampler": {"sampler": "sampler", "s_churn": "s_churn"}},
     validate=check_options,
-    tags=("KSamplerSelect", "eta", "churn", "SampleCustom"),
+    tags=(
+        "KSamplerSelect",
+        "SamplerEulerAncestral",
+        "SamplerLCM",
+        "SamplerER_SDE",
+        "eta",
+        "churn",
+        "SampleCustom",
+    ),
 )
 def SelectSampler(
     sampler: Annotated[str, Choices(SAMPLER_NAMES, SYNONYMS)] = "dpmpp_2m",
@@ -29,6 +37,8 @@ def SelectSampler(
     order: Annotated[int | None, Range(1, 4), Advanced()] = None,
     gamma: Annotated[float | None, Range(1, 5, step=0.1), Advanced()] = None,
     repeats: Annotated[int | None, Range(0, 20), Advanced()] = None,
+    s_noise_end: Annotated[float | None, Range(0, 10, step=0.01), Advanced()] = None,
+    noise_clip: Annotated[float | None, Range(0, 10, step=0.1), Advanced()] = None,
 ) -> SamplerChoice:
     """The method by which a sampling steps. What is left out is the sampler's own.
 
@@ -41,7 +51,11 @@ def SelectSampler(
         order: How many predictions a step looks at.
         gamma: How far a slope is followed past the one before it.
         repeats: How often the way between s_tmax and s_tmin is walked again.
+        s_noise_end: What s_noise comes to in the last step.
+        noise_clip: Noise is held within so many of its standard deviations; 0: it isn't.
     """
-    options = SamplerOptions(eta, s_noise, s_churn, s_tmin, s_tmax, order, gamma, repeats)
+    options = SamplerOptions(
+        eta, s_noise, s_churn, s_tmin, s_tmax, order, gamma, repeats, s_noise_end, noise_clip
+    )
     resolved(sampler, options)
     return SamplerChoice(sampler, options)

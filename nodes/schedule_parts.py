@@ -228,13 +228,19 @@ def BetaSchedule(
     infer=turbo_facts,
     tags=(*_TAGS, "SDTurboScheduler", "distilled"),
 )
-def SDTurboSchedule(steps: Annotated[int, Range(1, TURBO_STEPS)] = 1) -> Schedule:
+def SDTurboSchedule(
+    steps: Annotated[int, Range(1, TURBO_STEPS)] = 1,
+    denoise: Annotated[float, Range(0.1, 1, step=0.1)] = 1.0,
+) -> Schedule:
     """The first of ten timesteps that SD Turbo and SDXL Turbo were distilled on.
 
     Args:
         steps: How many of them.
+        denoise: Below 1, that share of the ten is left to take them from: the rest of a picture is
+            kept.
     """
-    return numbered_schedule(TURBO, steps, {})
+    skipped = TURBO_STEPS - int(TURBO_STEPS * denoise)
+    return numbered_schedule(TURBO, steps, {"skipped": skipped or None})
 
 
 @node(
@@ -338,6 +344,23 @@ def ScaleSchedule(
         factor: The number.
     """
     return schedule.scaled(factor)
+
+
+@node(
+    category="schedule",
+    facts={"schedule": {name: f"schedule.{name}" for name in ("steps", "laws")}},
+    tags=(*_TAGS, "SetFirstSigma", "start", "first sigma"),
+)
+def SetFirstLevel(
+    schedule: Schedule, sigma: Annotated[float, Range(0.0001, 20000, step=0.01)] = 136.0
+) -> Schedule:
+    """Begin a schedule at another noise level, also above what the model was trained on.
+
+    Args:
+        schedule: Whose first level is set; the others stay.
+        sigma: The level, above the next one; the model is asked at the noisiest timestep it knows.
+    """
+    return schedule.started(sigma)
 
 
 @node(category="schedule", tags=(*_TAGS, "list", "numbers"))

@@ -35,6 +35,7 @@ class Stretch:
         rises: Walked the other way, from little noise to much.
         closed: The last step leads to no noise at all.
         dropped: The law is laid over one step more, and the last level above 0 left out.
+        start: In place of the level of the first step; None: the law's own.
     """
 
     law: str
@@ -48,6 +49,7 @@ class Stretch:
     rises: bool = False
     closed: bool = False
     dropped: bool = False
+    start: float | None = None
 
     @property
     def length(self) -> int:
@@ -56,18 +58,30 @@ class Stretch:
 
     def part(self, start: int, end: int) -> Stretch:
         """Some of the steps that are walked, in the order in which they are."""
-        closed = self.closed and end == self.length
+        kept = replace(
+            self,
+            closed=self.closed and end == self.length,
+            start=self.start if start == 0 else None,
+        )
         if self.rises:
-            return replace(self, first=self.last - end, last=self.last - start, closed=closed)
-        return replace(self, first=self.first + start, last=self.first + end, closed=closed)
+            return replace(kept, first=self.last - end, last=self.last - start)
+        return replace(kept, first=self.first + start, last=self.first + end)
 
     def joined(self, following: Stretch) -> Stretch | None:
         """Both in one, if the other goes on where this one ends."""
         low, high = (following, self) if self.rises else (self, following)
-        alike = replace(following, first=self.first, last=self.last, closed=self.closed) == self
+        moved = replace(
+            following, first=self.first, last=self.last, closed=self.closed, start=self.start
+        )
+        alike = following.start is None and moved == self
         if self.closed or not alike or low.last != high.first:
             return None
         return replace(self, first=low.first, last=high.last, closed=following.closed)
+
+    def scaled(self, factor: float) -> Stretch:
+        """The same with all levels times a number."""
+        start = None if self.start is None else self.start * factor
+        return replace(self, factor=self.factor * factor, start=start)
 
 
 def _dumped(schedule: Schedule) -> bytes:
@@ -158,9 +172,10 @@ class Schedule:
         Raises:
             InvalidValue: Its last step was made to lead to no noise; on port ``schedule``.
         """
-        if any(stretch.closed for stretch in self.stretches):
+        if any(stretch.closed or stretch.start is not None for stretch in self.stretches):
             raise InvalidValue(
-                "a schedule whose last step leads to no noise can't be walked the other way",
+                "a schedule whose first level was set, or whose last step leads to no noise, can't "
+                "be walked the other way",
                 port="schedule",
             )
         turned = (replace(item, rises=not item.rises) for item in reversed(self.stretches))
@@ -176,8 +191,22 @@ class Schedule:
             raise InvalidValue(
                 "levels can be scaled by a number above 0 alone", port="factor", given=f"{factor:g}"
             )
-        scaled = (replace(item, factor=item.factor * factor) for item in self.stretches)
-        return Schedule(tuple(scaled))
+        return Schedule(tuple(item.scaled(factor) for item in self.stretches))
+
+    def started(self, sigma: float) -> Schedule:
+        """The same with another first level.
+
+        Raises:
+            InvalidValue: It isn't above 0, or the schedule rises; on port ``sigma``.
+        """
+        if not (math.isfinite(sigma) and sigma > 0) or self.rises:
+            raise InvalidValue(
+                "only a schedule that falls can begin at another level, above 0",
+                port="sigma",
+                given=f"{sigma:g}",
+            )
+        first, *others = self.stretches
+        return Schedule((replace(first, start=float(sigma)), *others))
 
     def closed(self) -> Schedule:
         """The same, but the last step leads to no noise at all."""

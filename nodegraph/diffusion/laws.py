@@ -48,6 +48,7 @@ LAW_NUMBERS: Mapping[str, Mapping[str, tuple[float, float]]] = MappingProxyType(
         "laplace": {"mu": (-10.0, 10.0), "scale": (0.01, 10.0), **_ENDS},
         "vp": {"beta_range": (0.0, 1000.0), "beta_min": (1e-4, 1000.0), "least": (1e-6, 0.5)},
         "beta": {"alpha": (0.05, 1.0), "beta": (0.05, 1.0)},
+        TURBO: {"skipped": (0.0, TURBO_STEPS - 1.0)},
     }
 )
 """By law: the numbers that it heeds, with the least and the greatest."""

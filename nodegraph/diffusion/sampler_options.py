@@ -29,6 +29,9 @@ class SamplerOptions:
         order: Of the method: how many predictions a step looks at.
         gamma: How far a slope is followed past the one before it: 1 is `euler`.
         repeats: How often the way from s_tmax down to s_tmin is walked again.
+        s_noise_end: What s_noise comes to in the last step, on a line over the steps; of itself it
+            stays.
+        noise_clip: Noise is held within so many of its standard deviations; 0: it isn't.
     """
 
     eta: float | None = None
@@ -39,6 +42,8 @@ class SamplerOptions:
     order: int | None = None
     gamma: float | None = None
     repeats: int | None = None
+    s_noise_end: float | None = None
+    noise_clip: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,8 @@ class ResolvedOptions:
     order: int = 0
     gamma: float = 1.0
     repeats: int = 0
+    s_noise_end: float = 1.0
+    noise_clip: float = 0.0
 
 
 OPTION_RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
@@ -65,6 +72,8 @@ OPTION_RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
         "order": (1, 4),
         "gamma": (1.0, 5.0),
         "repeats": (0, 20),
+        "s_noise_end": (0.0, 10.0),
+        "noise_clip": (0.0, 10.0),
     }
 )
 """By option: least and greatest value; some samplers have a lower greatest order."""
@@ -103,7 +112,7 @@ SAMPLER_OPTIONS: Mapping[str, Mapping[str, float | int]] = MappingProxyType(
         "lms": {"order": 4},
         "ipndm": {"order": 4},
         "ddim": {"eta": 0.0},
-        "lcm": {"s_noise": 1.0},
+        "lcm": {"s_noise": 1.0, "s_noise_end": 1.0, "noise_clip": 0.0},
         "tcd": {"eta": 0.3},
     }
 )
@@ -137,6 +146,8 @@ def resolved(
         _check_range(sampler, name, value)
     own = COMFYUI_OPTIONS.get(sampler, {}) if convention == "comfyui" else {}
     numbers: dict[str, Any] = {**heeded, **own, **given}
+    if "s_noise_end" in heeded and "s_noise_end" not in given:
+        numbers["s_noise_end"] = numbers["s_noise"]
     if numbers.get("s_tmin", 0) > numbers.get("s_tmax", math.inf):
         raise InvalidValue(
             "s_tmin is above s_tmax, so there is nothing between them",

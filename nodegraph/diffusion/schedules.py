@@ -215,6 +215,9 @@ def _of_law(stretch: Stretch, noise: ModelNoise, grid: Grid, tokens: int) -> Lad
         found = _of_law(longer, noise, grid, tokens)
         kept = torch.cat([found.sigmas[:-2], found.sigmas[-1:]])
         return replace(found, sigmas=kept, timesteps=found.timesteps[:-1], stride=None)
+    if stretch.start is not None:
+        found = _of_law(replace(stretch, start=None), noise, grid, tokens)
+        return _started(stretch, found, noise)
     if stretch.factor != 1 and grid.reads_table:
         raise InvalidValue(
             "a sampler that reads the model's table can't follow levels that were scaled",
@@ -224,6 +227,31 @@ def _of_law(stretch: Stretch, noise: ModelNoise, grid: Grid, tokens: int) -> Lad
     if isinstance(noise, FlowNoise):
         return _flow_ladder(stretch, noise, tokens, grid.flow)
     return _table_ladder(stretch, noise, grid)
+
+
+def _started(stretch: Stretch, ladder: Ladder, noise: ModelNoise) -> Ladder:
+    """With another level where the stretch begins; the model is asked there as near as it can be.
+
+    Raises:
+        InvalidValue: The next level isn't below it, or a flow model knows none as high.
+    """
+    start, at = stretch.start, stretch.first
+    assert start is not None
+    if isinstance(noise, FlowNoise):
+        check_known(start, 1.0, "schedule")
+    if start <= float(ladder.sigmas[at + 1]):
+        raise InvalidValue(
+            "the first level that was set isn't above the next one",
+            port="schedule",
+            given=_told_levels(torch.tensor([start, float(ladder.sigmas[at + 1])])),
+            hint="Set a higher one.",
+        )
+    sigmas, timesteps = ladder.sigmas.clone(), ladder.timesteps.clone()
+    sigmas[at] = start
+    asked = torch.from_numpy(np.atleast_1d(noise.sigma_to_timestep(np.array([start]))))
+    whole = not timesteps.is_floating_point()
+    timesteps[at] = (asked.round() if whole else asked).to(timesteps.dtype)[0]
+    return replace(ladder, sigmas=sigmas, timesteps=timesteps, stride=None)
 
 
 def _flow_ladder(stretch: Stretch, noise: FlowNoise, tokens: int, custom: str) -> Ladder:

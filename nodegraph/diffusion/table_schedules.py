@@ -160,19 +160,25 @@ def _vp(
     return asked_at(noise, sigmas, grid)
 
 
-def _sd_turbo(noise: NoiseSchedule, steps: int, grid: Grid) -> TableLevels:
+def _sd_turbo(noise: NoiseSchedule, steps: int, grid: Grid, *, skipped: float = 0) -> TableLevels:
     """The first of ten evenly spaced timesteps, as Stable Diffusion Turbo was distilled on.
+
+    Args:
+        skipped: How many of them come before those that are taken.
 
     Source: Sauer et al. 2023, arXiv:2311.17042; the choice of rungs is ComfyUI's SDTurboScheduler.
     """
-    if steps > TURBO_STEPS:
+    first = int(skipped)
+    if steps > TURBO_STEPS - first:
         raise InvalidValue(
             f"the model was distilled on {TURBO_STEPS} steps",
             port="steps",
             given=str(steps),
-            expected=f"1 to {TURBO_STEPS}",
+            expected=f"1 to {TURBO_STEPS - first}",
         )
-    timesteps = np.arange(TURBO_STEPS, 0, -1)[:steps] * (noise.timesteps // TURBO_STEPS) - 1
+    timesteps = (
+        np.arange(TURBO_STEPS, 0, -1)[first : first + steps] * (noise.timesteps // TURBO_STEPS) - 1
+    )
     return _levels(noise, timesteps.astype(np.float64))
 
 

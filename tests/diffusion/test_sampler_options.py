@@ -41,6 +41,8 @@ OTHER: dict[str, Any] = {
     "order": 1,
     "gamma": 1.5,
     "repeats": 2,
+    "s_noise_end": 0.5,
+    "noise_clip": 1.0,
 }
 """By option: a value that no sampler has of itself."""
 NEEDS = {"s_tmin": {"s_churn": 2.0}, "s_tmax": {"s_churn": 2.0}, "s_noise": {"s_churn": 2.0}}
@@ -209,3 +211,19 @@ def test_churn_stays_within_its_noise_levels() -> None:
         evaluate(sampler)
     assert raised
     assert all(1.0 <= sigma <= 3.0 for sigma in raised)
+
+
+def test_noise_runs_from_one_strength_to_another_and_is_held_within_its_deviations() -> None:
+    sampler = made("lcm", steps=5, s_noise=2.0, s_noise_end=1.0, noise_clip=1.5)
+    seen = []
+    while sampler.rung < 4:
+        before = [generator.clone_state() for generator in sampler.generators]
+        sampler.feed(torch.zeros_like(sampler.x))
+        drawn = draw_from(before, SHAPE)
+        most = float(drawn.std()) * 1.5
+        alpha, deviation = sampler.space.alpha_deviation(sampler.rung)
+        assert sampler.denoised is not None
+        fresh = (sampler.x - alpha * sampler.denoised) / deviation
+        held = drawn.clamp(-most, most)
+        seen.append(float((fresh * held).sum() / (held**2).sum()))
+    assert seen == pytest.approx([2.0, 1.75, 1.5, 1.25], rel=1e-4)

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from nodegraph.diffusion.noise import draw_batch
 from nodegraph.diffusion.samplers.base import Sampler, Spaces
 from nodegraph.diffusion.samplers.spaces import ExplodingSpace, FlowSpace, TablePreservingSpace
 from nodegraph.diffusion.schedules import DISTILLED
@@ -37,6 +38,19 @@ class LCM(Sampler):
             alpha, deviation = self.space.alpha_deviation(self.rung)
             x = alpha * self.denoised + deviation * self._fresh_noise(self.denoised)
         self.x = x.to(output.dtype)
+
+    def _fresh_noise(self, like: Tensor) -> Tensor:
+        """Noise whose strength runs from s_noise to s_noise_end, held within noise_clip."""
+        options = self.options
+        drawn = draw_batch(self.generators, like.shape).to(like.device, like.dtype)
+        if options.noise_clip:
+            most = float(drawn.std()) * options.noise_clip
+            drawn = drawn.clamp(-most, most)
+        begin, end = self.ladder.whole or (self.ladder.first, self.ladder.rungs)
+        # the step that draws is the one before the rung that it leads to
+        gone = (self.rung - 1 - begin) / max(end - begin - 1, 1)
+        scale = options.s_noise + (options.s_noise_end - options.s_noise) * gone
+        return drawn if scale == 1 else drawn * scale
 
     def _bounded(self, predicted: Tensor, x: Tensor) -> Tensor:
         """The prediction, at noise levels near 0 drawn to x, which is all but clean there."""

@@ -13,6 +13,7 @@ SAMPLERS = Choice(
         "ddim": "euler",
         "ddpm": "euler_ancestral",
         "ipndm_v": "lms",
+        "uni_pc": "uni_pc_bh1",
         "uni_pc_bh2": "uni_pc",
         "dpmpp_sde_gpu": "dpmpp_sde",
         "dpmpp_2m_sde_gpu": "dpmpp_2m_sde",
@@ -44,7 +45,7 @@ def method(node: Passage, name: str = "sampler_name") -> Any:
     if told in _NONE:
         raise Untranslatable(f"there is no sampler {told}")
     ours = SAMPLERS.ours(told)
-    if told in ("ipndm_v", "uni_pc_bh2"):
+    if told == "ipndm_v":
         node.tell(f"{told} becomes {ours}, which is near to it")
     return signal if ours == told else ours
 
@@ -95,7 +96,8 @@ def _er_sde(node: Passage) -> None:
     kind = node.literal("solver_type")
     if kind != "ER-SDE":
         node.tell(f"er_sde follows its own noise here, not that of {kind}")
-    _select("er_sde", order="max_stage", eta="eta", s_noise="s_noise")(node)
+    # its eta counts for other kinds alone
+    _select("er_sde", order="max_stage", s_noise="s_noise")(node)
 
 
 _OPTIONED: Mapping[str, tuple[str, Mapping[str, str]]] = {
@@ -107,7 +109,7 @@ _OPTIONED: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "dpmpp_3m_sde": ("SamplerDPMPP_3M_SDE", {"eta": "eta", "s_noise": "s_noise"}),
     "dpmpp_sde": ("SamplerDPMPP_SDE", {"eta": "eta", "s_noise": "s_noise"}),
     "lms": ("SamplerLMS", {"order": "order"}),
-    "er_sde": ("SamplerER_SDE", {"order": "max_stage", "eta": "eta", "s_noise": "s_noise"}),
+    "er_sde": ("SamplerER_SDE", {"order": "max_stage", "s_noise": "s_noise"}),
     "lcm": (
         "SamplerLCM",
         {"s_noise": "s_noise", "s_noise_end": "s_noise_end", "noise_clip": "noise_clip_std"},

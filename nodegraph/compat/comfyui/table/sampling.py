@@ -15,7 +15,7 @@ CONVENTION = {"convention": "comfyui"}
 DRAW = {"draw": "per batch"}
 
 
-_DROPPING = ("dpm_2", "dpm_2_ancestral", "uni_pc")
+_DROPPING = ("dpm_2", "dpm_2_ancestral", "uni_pc", "uni_pc_bh1")
 """Samplers that KSampler there gives one level more, and leaves out the last but one."""
 
 

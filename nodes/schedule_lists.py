@@ -1,0 +1,104 @@
+"""Schedules of flow models that go by numbers and a size, whatever the model's own levels are."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from nodegraph import Advanced, Latent, Range, node
+from nodegraph.diffusion.composed_schedules import Schedule, listed_schedule
+from nodegraph.diffusion.level_lists import (
+    LTX_TOKENS,
+    flux2_levels,
+    logit_normal_levels,
+    ltx_levels,
+)
+from nodegraph.diffusion.steps import MAX_STEPS
+
+from ._part_facts import levels_facts
+
+Steps = Annotated[int, Range(1, MAX_STEPS)]
+Side = Annotated[int, Range(16, 16384)]
+Log = Annotated[float, Range(-10, 10, step=0.01)]
+_STEPS = {"schedule": {"steps": "steps"}}
+_TAGS = ("sigma", "sigmas", "SampleCustom", "flow")
+
+
+@node(
+    category="schedule",
+    label="Flux.2 schedule",
+    facts=_STEPS,
+    infer=levels_facts,
+    tags=(*_TAGS, "Flux2Scheduler"),
+)
+def Flux2Schedule(steps: Steps = 20, width: Side = 1024, height: Side = 1024) -> Schedule:
+    """The noise levels that Flux.2 takes for a size and a number of steps.
+
+    Args:
+        steps: How many.
+        width, height: Of the picture, in pixels.
+    """
+    return listed_schedule(flux2_levels(steps, width, height))
+
+
+@node(
+    category="schedule",
+    label="LTX-Video schedule",
+    facts=_STEPS,
+    infer=levels_facts,
+    tags=(*_TAGS, "LTXVScheduler", "video"),
+)
+def LTXSchedule(
+    steps: Steps = 20,
+    latent: Latent | None = None,
+    max_shift: Log = 2.05,
+    base_shift: Log = 0.95,
+    stretch: bool = True,
+    terminal: Annotated[float, Range(0, 0.99, step=0.01), Advanced()] = 0.1,
+) -> Schedule:
+    """The noise levels that LTX-Video takes for a size and a length.
+
+    Args:
+        steps: How many.
+        latent: Of the video; 4096 tokens if not linked.
+        max_shift: The logarithm of the shift at 4096 tokens.
+        base_shift: That at 1024.
+        stretch: Whether the levels are stretched so that the last one above 0 is terminal.
+        terminal: That level.
+    """
+    from nodegraph.diffusion.families import family_named
+    from nodegraph.diffusion.foreseeing import tokens_of
+
+    tokens = LTX_TOKENS[1] if latent is None else tokens_of(family_named("ltx"), latent)
+    levels = ltx_levels(
+        steps,
+        tokens,
+        base_shift=base_shift,
+        max_shift=max_shift,
+        terminal=terminal if stretch else None,
+    )
+    return listed_schedule(levels)
+
+
+@node(
+    category="schedule",
+    label="Logit-normal schedule",
+    facts=_STEPS,
+    infer=levels_facts,
+    tags=(*_TAGS, "Ideogram4Scheduler", "Ideogram"),
+)
+def LogitNormalSchedule(
+    steps: Steps = 20,
+    width: Side = 1024,
+    height: Side = 1024,
+    mu: Log = 0.0,
+    std: Annotated[float, Range(0.1, 5, step=0.05)] = 1.75,
+) -> Schedule:
+    """Noise levels that are dense around a middle, as Ideogram 4 takes them for a size.
+
+    Args:
+        steps: How many.
+        width, height: Of the picture, in pixels: the larger, the noisier the levels.
+        mu: Their middle, as the logit of a level, for 512 x 512.
+        std: How far they spread around it.
+    """
+    return listed_schedule(logit_normal_levels(steps, width, height, mu=mu, std=std))
