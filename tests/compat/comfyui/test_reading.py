@@ -59,7 +59,15 @@ def test_the_drawing_is_taken_where_a_server_is_sent_both() -> None:
 
 @pytest.mark.parametrize(
     "document",
-    [None, [], {}, {"format": "nodegraph/1", "nodes": {}}, {"nodes": {}}, {"a": {"type": "B"}}],
+    [
+        None,
+        [],
+        {},
+        {"format": "nodegraph/1", "nodes": {}},
+        {"format": "x", "nodes": []},
+        {"nodes": {}},
+        {"a": {"type": "B"}},
+    ],
 )
 def test_other_documents_are_not_comfyuis(document: object) -> None:
     assert not is_foreign(document)

@@ -62,7 +62,7 @@ def read_workflow(
 
 def _of_ui(document: object) -> Mapping[str, Any] | None:
     """A document of the UI format, also from within what is sent to a server."""
-    if not isinstance(document, dict):
+    if not isinstance(document, dict) or isinstance(document.get("format"), str):
         return None
     if isinstance(document.get("nodes"), list):
         return document
