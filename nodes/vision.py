@@ -60,7 +60,8 @@ def LoadVisionModel(
 
     It is a folder as transformers saves it: SAM, SAM-HQ or SAM 2; SAM 3 or CLIPSeg; SegFormer,
     Mask2Former and others that know classes; ViTMatte; Depth Anything, DPT or GLPN; ViTPose. Or it
-    is a file or folder of BiRefNet, RMBG, ISNet or U²-Net. Code that a folder brings isn't run.
+    is a file or folder of BiRefNet, RMBG, ISNet or U²-Net, or a file of Depth Anything V2. Code
+    that a folder brings isn't run.
 
     Args:
         model: Name under a models folder, such as segment/sam2-hiera-tiny or

@@ -46,6 +46,8 @@ from nodegraph.diffusion.components import (
     Denoiser,
     TextModel,
 )
+from nodegraph.diffusion.depth.files import DEPTH_ANYTHING
+from nodegraph.diffusion.depth.loading import load_depth
 from nodegraph.diffusion.families import Family, family_named
 from nodegraph.diffusion.families.base import Part
 from nodegraph.diffusion.file_kinds import SAFETENSORS, ending
@@ -86,7 +88,7 @@ def load_component(recipe: Recipe, device: str) -> Component:
         LatentClassifier: load_classifier,
         PreviewDecoder: lambda given: load_preview_decoder(given, device),
         UpscaleModel: load_upscaler,
-        VisionNetwork: load_foreground,
+        VisionNetwork: _vision_network,
     }
     maker = makers.get(type(recipe))
     if maker is None or recipe.dtype not in PRECISIONS:
@@ -107,6 +109,10 @@ def load_component(recipe: Recipe, device: str) -> Component:
         settle(module, storage_of(recipe), PRECISIONS[recipe.dtype])
         module.eval().requires_grad_(False)
     return move_component(component, device)
+
+
+def _vision_network(recipe: VisionNetwork) -> Component:
+    return load_depth(recipe) if recipe.family == DEPTH_ANYTHING else load_foreground(recipe)
 
 
 def move_component(component: Held, device: str) -> Held:

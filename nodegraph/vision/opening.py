@@ -11,32 +11,28 @@ from nodegraph.core.digests import digest_value
 from nodegraph.core.file_digests import FILE_DIGESTS, FileDigests
 from nodegraph.core.values import PipelineComponent, RecipeFile, VisionNetwork
 from nodegraph.diffusion import diffusers_folder as layout
-from nodegraph.diffusion.families.identify import identify_tensors
 from nodegraph.diffusion.file_stamps import file_stamp
-from nodegraph.diffusion.foreground.architectures import foreground_class, published_preparation
+from nodegraph.diffusion.foreground.architectures import foreground_class
 from nodegraph.diffusion.model_files import PartFiles, port_precision, weighty_folder
 from nodegraph.diffusion.model_stamps import lacks_float16
 from nodegraph.diffusion.models import file_shapes, find_path
 from nodegraph.diffusion.opening import DTYPES
-from nodegraph.diffusion.safetensors_header import Shapes
 from nodegraph.diffusion.vision_classes import BUILT_HERE, TASKS, architecture
 from nodegraph.errors import InvalidFile, InvalidValue, ModelNotFound, NodegraphError
 from nodegraph.pipelines.opening import LIBRARY
+from nodegraph.vision.single_files import (
+    KINDS,
+    class_alone,
+    options_alone,
+    preparation_alone,
+    refused_alone,
+)
 from nodegraph.vision.values import VisionModel
 
 PREPARATION = "preprocessor_config.json"
 _WORDS = ("vocab.json", "merges.txt", "tokenizer.json", "tokenizer_config.json",
           "special_tokens_map.json")  # fmt: skip
 _ROLE = "model"
-_ELSEWHERE = {
-    "pretrained.blocks.": ("Depth Anything", "depth-anything/Depth-Anything-V2-Small-hf"),
-    "depth_anything.": ("Depth Anything", "depth-anything/Depth-Anything-V2-Small-hf"),
-    "detector.backbone.": ("SAM 3", "facebook/sam3"),
-    "image_encoder.trunk.": ("SAM 2", "facebook/sam2-hiera-tiny"),
-    "image_encoder.blocks.": ("SAM", "facebook/sam-vit-base"),
-}
-"""Files in namings of their own, by how their tensors' names begin: what each is, and the folder
-that transformers reads."""
 _WHERE = (
     "Copy the model's folder (config.json, preprocessor_config.json and model.safetensors) under a "
     "models folder, such as models/segment/sam2-hiera-tiny, and name it as it lies there."
@@ -45,12 +41,17 @@ _WHERE = (
 
 @dataclass(frozen=True, slots=True)
 class VisionFolder:
-    """A model's folder, and what its configuration says."""
+    """A model's folder, and what its configuration says.
+
+    Attributes:
+        is_file: It is a file by itself: what else lies in the folder is of no effect.
+    """
 
     path: Path
     class_name: str
     config: Mapping[str, Any]
     files: PartFiles
+    is_file: bool = False
 
     @property
     def words(self) -> list[Path]:
@@ -61,7 +62,7 @@ class VisionFolder:
     def all_files(self) -> list[Path]:
         """All that is read of it."""
         preparation = self.path / PREPARATION
-        beside = [preparation] if self.config and preparation.is_file() else []
+        beside = [preparation] if not self.is_file and preparation.is_file() else []
         return sorted({*self.files.files, *self.words, *beside})
 
 
@@ -97,31 +98,14 @@ def find_vision_folder(
 
 
 def _alone(path: Path, allow_pickle: bool) -> VisionFolder | None:
-    """A network that is built here, in a file that needs no configuration."""
+    """What is in a file that needs no configuration."""
     shapes = file_shapes(path, allow_pickle)
-    name = foreground_class(shapes)
+    name = class_alone(shapes)
     if name is not None:
-        return VisionFolder(path.parent, name, {}, PartFiles(_ROLE, [path], [path]))
+        return VisionFolder(path.parent, name, {}, PartFiles(_ROLE, [path], [path]), is_file=True)
     if not (path.parent / layout.CONFIG).is_file():
-        raise _no_folder(path, shapes)
+        raise refused_alone(path, shapes, _expected(), _WHERE)
     return None
-
-
-def _no_folder(path: Path, shapes: Shapes) -> InvalidFile:
-    """Why a file without a configuration beside it can't be used."""
-    for name, (title, folder) in _ELSEWHERE.items():
-        if any(item.startswith(name) for item in shapes):
-            return InvalidFile(
-                f"{path} is {title} by itself, in the naming of its authors.",
-                expected="the folder that transformers reads, with its config.json",
-                hint=f"Get {folder} as a folder, and name that.",
-            )
-    told = identify_tensors(shapes)
-    return InvalidFile(
-        f"{path} is {told.title}, and there is no {layout.CONFIG} beside it.",
-        expected=_expected(),
-        hint=f"{told.node} takes it." if told.node else _WHERE,
-    )
 
 
 def _own_network(weights: Sequence[Path]) -> str:
@@ -152,8 +136,7 @@ def _class_name(path: Path, config: Mapping[str, Any]) -> str:
 
 def _expected() -> str:
     known = ", ".join(name for name in TASKS if name not in BUILT_HERE)
-    own = "a file of BiRefNet, RMBG, ISNet or U²-Net"
-    return f"{own}, or a folder of transformers with one of {known}"
+    return f"{KINDS}, or a folder of transformers with one of {known}"
 
 
 def open_vision_model(
@@ -188,20 +171,22 @@ def open_vision_model(
 def _network(
     folder: VisionFolder, dtype: str, digests: FileDigests
 ) -> PipelineComponent | VisionNetwork:
-    if folder.class_name not in BUILT_HERE:
+    if folder.class_name not in BUILT_HERE and not folder.is_file:
         return _component(folder.class_name, _ROLE, folder.files.files, dtype, digests)
     # A network is told by its tensors: what else lies beside them is of no effect.
     weights = sorted(folder.files.weights)
     files = (RecipeFile(_ROLE, str(path), digests.digest(path)) for path in weights)
-    return VisionNetwork(folder.class_name, tuple(files), dtype)
+    options = options_alone(folder.class_name, weights[0])
+    return VisionNetwork(folder.class_name, tuple(files), dtype, options)
 
 
 def _preparation(folder: VisionFolder) -> Mapping[str, Any]:
     path = folder.path / PREPARATION
-    said = layout.read_config(path) if folder.config and path.is_file() else {}
-    if folder.class_name not in BUILT_HERE:
+    said = layout.read_config(path) if not folder.is_file and path.is_file() else {}
+    if folder.class_name not in BUILT_HERE and not folder.is_file:
         return said
-    return {**published_preparation(file_shapes(folder.files.weights[0], True)), **said}
+    shapes = file_shapes(folder.files.weights[0], True)
+    return {**preparation_alone(folder.class_name, shapes), **said}
 
 
 def _component(

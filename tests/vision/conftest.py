@@ -184,7 +184,7 @@ def vitmatte(folder: Path) -> Any:
 
 def depth_anything(folder: Path) -> Any:
     backbone = tf.Dinov2Config(
-        hidden_size=16, num_hidden_layers=4, num_attention_heads=2, image_size=56, patch_size=14,
+        hidden_size=16, num_hidden_layers=4, num_attention_heads=1, image_size=56, patch_size=14,
         out_features=["stage1", "stage2", "stage3", "stage4"], reshape_hidden_states=False,
     )  # fmt: skip
     config = tf.DepthAnythingConfig(

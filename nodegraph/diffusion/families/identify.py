@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from math import prod
 
+from nodegraph.diffusion.depth.files import is_depth
 from nodegraph.diffusion.families.alone import (
     LOAD_INVERSION,
     LOAD_IP_ADAPTER,
@@ -113,6 +114,7 @@ _NO_MODELS: tuple[tuple[str, str | None, Matches], ...] = (
     ("a textual inversion", LOAD_INVERSION, _are_words),
     ("an upscale model", LOAD_UPSCALER, is_upscaler),
     ("a model that masks the foreground", LOAD_VISION, is_foreground),
+    ("Depth Anything", LOAD_VISION, is_depth),
     ("one half of a tiny VAE", LOAD_VAE, lambda shapes: half_name(shapes) is not None),
 )
 _CONTROLS = (
