@@ -10,6 +10,7 @@ from nodegraph.diffusion.file_stamps import file_stamp
 from nodegraph.diffusion.ip_adapters.files import (
     AUTO,
     IPAdapterFile,
+    eyes_files,
     find_eyes,
     read_ip_adapter,
 )
@@ -117,5 +118,34 @@ def check_reduxed(inputs: HookInputs) -> Iterator[Finding]:
             f"it is for {FAMILIES[given].title}, and Redux goes with Flux.1",
             given,
             "flux",
+            code="wrong-family",
+        )
+
+
+def check_eyes(inputs: HookInputs) -> Iterator[Finding]:
+    """Find names of no image encoder."""
+    name = inputs.literals.get("image_encoder")
+    if name is not None:
+        try:
+            eyes_files(name, inputs.environment.models)
+        except NodegraphError as error:
+            yield finding_of("image_encoder", error)
+
+
+def eyes_state(inputs: HookInputs) -> str:
+    """Changes when a file of it does."""
+    files = eyes_files(inputs.literals["image_encoder"], inputs.environment.models)
+    return " ".join(map(file_stamp, files))
+
+
+def check_revised(inputs: HookInputs) -> Iterator[Finding]:
+    """Find prompts of other models than Stable Diffusion XL."""
+    given = inputs.fact("conditioning", "family")
+    if given is not None and given != "sdxl" and given in FAMILIES:
+        yield Finding(
+            "conditioning",
+            "pictures stand for the pooled prompt of Stable Diffusion XL alone",
+            FAMILIES[given].title,
+            hint="ApplyIPAdapter and ReferenceLatents show pictures to other models.",
             code="wrong-family",
         )

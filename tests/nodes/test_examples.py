@@ -39,7 +39,7 @@ def needs_models(file: Path) -> bool:
 
 def about_models(problem: Problem) -> bool:
     """Whether a problem is that a model isn't there, or of what can't be told without it."""
-    return problem.node in ("load", "word")
+    return problem.node in ("load", "word", "eyes")
 
 
 def types_in(workflow: Workflow) -> set[str]:

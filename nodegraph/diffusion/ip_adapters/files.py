@@ -5,10 +5,11 @@ Imports no torch, and reads no weights.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
+from typing import Any
 
 from nodegraph.core.file_digests import FILE_DIGESTS
 from nodegraph.core.ports import port_type
@@ -160,24 +161,51 @@ def find_eyes(
         InvalidFile: They aren't there, are none, or say something else than the adapter reads.
     """
     path = _beside(adapter.path) if name == AUTO else find_path(name, folders)
+    files, weights, config = _eyes_at(path)
+    width = config.get("hidden_size" if adapter.reads_patches else "projection_dim")
+    _check_width(adapter, path, width)
+    return files, weights
+
+
+def open_eyes(
+    name: str, folders: Sequence[Path], *, dtype: str = "auto", device: str = "cpu"
+) -> ImageEncoder:
+    """CLIP's eyes by themselves; nothing is loaded yet.
+
+    Args:
+        name: Of a file or folder under the models folders, or a path.
+        dtype, device: As for `open_model`.
+    Raises:
+        NodegraphError: See `find_path` and `find_eyes`.
+    """
+    files, weights, _ = _eyes_at(find_path(name, folders))
+    return ImageEncoder(
+        "clip-vision",
+        tuple(RecipeFile(_BESIDE, str(path), FILE_DIGESTS.digest(path)) for path in files),
+        stored_precision(dtype, weights, device),
+    )
+
+
+def eyes_files(name: str, folders: Sequence[Path]) -> list[Path]:
+    """The files that `open_eyes` reads; errors as of that."""
+    return _eyes_at(find_path(name, folders))[0]
+
+
+def _eyes_at(path: Path) -> tuple[list[Path], list[Path], Mapping[str, Any]]:
+    """Files of CLIP's eyes, those of them with weights, and their configuration."""
     if path.is_dir():
         config = path / layout.CONFIG
         if not config.is_file():
             raise InvalidFile(f"{path} holds no eyes of CLIP: it has no {layout.CONFIG}.")
-        read = layout.read_config(config)
-        width = read.get("hidden_size") if adapter.reads_patches else read.get("projection_dim")
         weights = [*layout.find_weights(path.parent, path.name).files]
-        _check_width(adapter, path, width)
-        return sorted([config, *weights]), weights
+        return sorted([config, *weights]), weights, layout.read_config(config)
     shapes = read_header(path).shapes if ending(path) == SAFETENSORS else {}
     if CLIP_VISION_PROJECTED.prefix(shapes) is None:
         raise InvalidFile(
             f"{path} holds no eyes of CLIP.",
             expected="CLIP's vision model with its projection, as a folder or .safetensors file",
         )
-    told = CLIP_VISION_PROJECTED.config(shapes)
-    _check_width(adapter, path, told["hidden_size" if adapter.reads_patches else "projection_dim"])
-    return [path], [path]
+    return [path], [path], CLIP_VISION_PROJECTED.config(shapes)
 
 
 def _beside(path: Path) -> Path:

@@ -1,0 +1,98 @@
+"""Pictures in place of what a prompt says as a whole."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from nodegraph import (
+    Advanced,
+    Choices,
+    Conditioning,
+    Context,
+    File,
+    Image,
+    ImageEncoder,
+    Range,
+    Seed,
+    node,
+)
+from nodegraph.diffusion.ip_adapters.files import open_eyes
+from nodegraph.diffusion.model_stamps import computed_dtype
+from nodegraph.diffusion.opening import DTYPES
+
+from ._ip_adapter_facts import check_eyes, check_revised, eyes_state
+
+
+@node(
+    category="control",
+    lane="io",
+    validate=check_eyes,
+    fingerprint=eyes_state,
+    tags=("CLIPVisionLoader", "clip vision", "bigG", "eyes", "image embeddings"),
+)
+def LoadImageEncoder(
+    ctx: Context,
+    image_encoder: Annotated[str, File("model")],
+    dtype: Annotated[str, Choices(DTYPES)] = "auto",
+) -> ImageEncoder:
+    """Open what sees pictures: CLIP's vision model, for ReviseConditioning.
+
+    Args:
+        image_encoder: Name under a models folder or path of a .safetensors file or folder, such as
+            CLIP ViT-bigG's with its projection.
+        dtype: Precision in memory, as for LoadModel.
+    """
+    environment = ctx.environment
+    return open_eyes(
+        image_encoder,
+        environment.models,
+        dtype=computed_dtype(dtype, environment.device),
+        device=environment.device,
+    )
+
+
+@node(
+    category="conditioning",
+    label="Revise prompt by pictures",
+    lane="gpu",
+    numerics=True,
+    facts={"conditioning": {"family": "conditioning.family"}},
+    validate=check_revised,
+    tags=(
+        "unCLIPConditioning",
+        "revision",
+        "CLIPVisionEncode",
+        "sdxl",
+        "image prompt",
+        "variation",
+    ),
+)
+def ReviseConditioning(
+    ctx: Context,
+    conditioning: Conditioning,
+    image_encoder: ImageEncoder,
+    image: Image,
+    strength: Annotated[float, Range(-10, 10, step=0.05)] = 1.0,
+    noise: Annotated[float, Range(0, 1, step=0.01), Advanced()] = 0.0,
+    seed: Annotated[int, Seed(), Advanced()] = 0,
+    adds: Annotated[bool, Advanced()] = False,
+) -> Conditioning:
+    """Let what pictures show stand for what a prompt of Stable Diffusion XL says as a whole.
+
+    Its words still lead through their embeddings; with an empty prompt the pictures lead alone.
+
+    Args:
+        conditioning: The positive prompt.
+        image_encoder: CLIP ViT-bigG's, which goes with the second text encoder.
+        image: Each of the batch counts.
+        strength: How strongly each does.
+        noise: How much of what is seen is drowned in noise: the pictures lead more loosely.
+        seed: Of that noise.
+        adds: Add it to what the prompt says, or to other pictures of such a node before.
+    """
+    from nodegraph.diffusion.ip_adapters.applying import seen_by
+    from nodegraph.diffusion.ip_adapters.revision import revised
+
+    with ctx.weights(image_encoder, calls_only=True) as eyes:
+        seen, _ = seen_by(eyes, image, reads_patches=False)
+    return revised(conditioning, seen[0], strength, noise=noise, seed=seed, adds=adds)
