@@ -197,8 +197,9 @@ def _print_totals(reports: Sequence[ImportReport]) -> None:
     found = totals(reports)
     say()
     say(
-        f"{counted(found.files, 'file')}: {found.whole} without a placeholder, {found.valid} valid "
-        f"but for models, {found.complete} with all models, {found.unreadable} unreadable."
+        f"{counted(found.files, 'file')}: {found.whole} without a placeholder, {found.valid} that "
+        f"only missing files keep from running, {found.complete} complete, "
+        f"{found.unreadable} unreadable."
     )
     for name, count in list(found.types.items())[:20]:
         say(f"  {count:4d}  {name}")

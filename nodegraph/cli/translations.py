@@ -31,6 +31,8 @@ def print_report(report: ImportReport, written: str) -> None:
     say((report.file, "bold"), f"{target}: {done} of {counted(report.nodes, 'node')} translated")
     _print_some([_type(lacking) for lacking in report.types], "placeholder")
     _print_some([_model(model) for model in report.models], "missing model")
+    _print_some(list(report.files), "missing file")
+    _print_some(list(report.families), "unknown family of models")
     _print_some([str(problem) for problem in report.problems], "problem")
     _print_some([_told(*each) for each in report.told], "differs")
 

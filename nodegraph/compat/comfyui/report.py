@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from nodegraph.errors import Problem
 IsThere = Callable[[str], bool]
 """Whether there is a model of a name."""
 
-_OF_FILES = frozenset(("model-not-found", "file-not-found"))
+_NO_MODEL = "model-not-found"
 _UNKNOWN_TYPE = "unknown-node-type"
 
 
@@ -62,6 +62,8 @@ class ImportReport:
     Attributes:
         format: See `foreign.ForeignWorkflow`; empty if it couldn't be read.
         nodes: How many it has, blocks' nodes beside the others.
+        files: Pictures and the like that aren't where its inputs are.
+        families: Kinds of models that aren't known here.
         told: What differs, each with the native node that it is about, or nothing.
         problems: What else keeps it from running.
         error: Why it couldn't be read; empty if it could.
@@ -72,6 +74,8 @@ class ImportReport:
     nodes: int = 0
     types: tuple[LackingType, ...] = ()
     models: tuple[LackingModel, ...] = ()
+    files: tuple[str, ...] = ()
+    families: tuple[str, ...] = ()
     told: tuple[tuple[str, str], ...] = ()
     problems: tuple[Problem, ...] = ()
     error: str = ""
@@ -83,8 +87,8 @@ class ImportReport:
 
     @property
     def is_valid(self) -> bool:
-        """Whether nothing but models keeps it from running."""
-        return self.is_whole and not self.problems
+        """Whether nothing but files that lack keeps it from running."""
+        return self.is_whole and not self.families and not self.problems
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -108,6 +112,8 @@ class ImportReport:
                 {"name": model.name, "folder": model.folder, "url": model.url}
                 for model in self.models
             ],
+            "missing_files": list(self.files),
+            "unknown_families": list(self.families),
             "told": [{"node": node, "message": message} for node, message in self.told],
             "problems": [problem.as_dict() for problem in self.problems],
             **({"error": self.error} if self.error else {}),
@@ -130,7 +136,7 @@ def import_report(
     stand_ins = StandIns(catalog)
     types = tuple(_lacking(fate, stand_ins) for fate in imported.placeholders)
     found = analyse(imported.workflow, catalog, environment).problems
-    problems = tuple(problem for problem in found if problem.code not in _ELSEWHERE)
+    problems = tuple(problem for problem in found if not _is_told_elsewhere(problem))
     told = [("", message) for message in imported.told]
     told += [(fate.name, message) for fate in imported.fates for message in fate.told]
     return ImportReport(
@@ -139,13 +145,36 @@ def import_report(
         len(imported.fates),
         types,
         tuple(_models(imported, found, is_there)),
+        tuple(dict.fromkeys(_files(found))),
+        tuple(dict.fromkeys(_families(found))),
         tuple(dict.fromkeys(told)),
         problems,
     )
 
 
-_ELSEWHERE = {*_OF_FILES, _UNKNOWN_TYPE}
-"""Codes of problems that other parts of a report tell of."""
+def _is_told_elsewhere(problem: Problem) -> bool:
+    """Whether another part of a report tells of it."""
+    is_of_file = _is_of_file(problem) or _is_of_family(problem)
+    return is_of_file or problem.code in (_NO_MODEL, _UNKNOWN_TYPE)
+
+
+def _is_of_file(problem: Problem) -> bool:
+    return problem.code == "invalid-file" and problem.message.startswith("there is no file")
+
+
+def _is_of_family(problem: Problem) -> bool:
+    return problem.code == "not-a-choice" and problem.port == "family"
+
+
+def _files(problems: Sequence[Problem]) -> Iterator[str]:
+    for problem in filter(_is_of_file, problems):
+        name = problem.message.removeprefix("there is no file ").partition(". ")[0]
+        yield name.rstrip(".").rpartition("/")[2]
+
+
+def _families(problems: Sequence[Problem]) -> Iterator[str]:
+    for problem in filter(_is_of_family, problems):
+        yield (problem.given or "").strip('"')
 
 
 def _lacking(fate: Fate, stand_ins: StandIns) -> LackingType:
@@ -162,9 +191,7 @@ def _models(
         for fate in imported.fates
         for model in fate.models
     }
-    named = [
-        problem.given for problem in problems if problem.code == "model-not-found" and problem.given
-    ]
+    named = [problem.given for problem in problems if problem.code == _NO_MODEL and problem.given]
     lacking = {name: model for name, model in said.items() if not is_there(name)}
     for name in named:
         short = name.rpartition("/")[2]
@@ -177,7 +204,11 @@ class ImportTotals:
     """Several files.
 
     Attributes:
+        whole: Files that import without a placeholder.
+        valid: Those of them that only files of models or pictures keep from running.
+        complete: Those of them that nothing keeps from running.
         types: Node types that lack, with how many files each keeps from being whole.
+        families: Kinds of models that aren't known, likewise.
         models: Models that lack, likewise.
         problems: Codes of problems, with the files that have such.
     """
@@ -189,6 +220,7 @@ class ImportTotals:
     complete: int
     types: Mapping[str, int]
     models: Mapping[str, int]
+    families: Mapping[str, int]
     problems: Mapping[str, int]
 
     def as_dict(self) -> dict[str, Any]:
@@ -197,9 +229,10 @@ class ImportTotals:
             "unreadable": self.unreadable,
             "without_placeholder": self.whole,
             "valid": self.valid,
-            "valid_with_all_models": self.complete,
+            "complete": self.complete,
             "missing_types": dict(self.types),
             "missing_models": dict(self.models),
+            "unknown_families": dict(self.families),
             "problems": dict(self.problems),
         }
 
@@ -211,9 +244,10 @@ def totals(reports: Sequence[ImportReport]) -> ImportTotals:
         sum(bool(report.error) for report in reports),
         sum(report.is_whole for report in reports),
         sum(report.is_valid for report in reports),
-        sum(report.is_valid and not report.models for report in reports),
+        sum(report.is_valid and not report.models and not report.files for report in reports),
         _counted({lacking.type for lacking in report.types} for report in reports),
         _counted({model.name for model in report.models} for report in reports),
+        _counted(set(report.families) for report in reports),
         _counted({problem.code for problem in report.problems} for report in reports),
     )
 
@@ -230,16 +264,17 @@ def as_markdown(reports: Sequence[ImportReport]) -> str:
         "# Import of ComfyUI's files",
         "",
         f"{found.files} files: {found.whole} import without a placeholder, {found.valid} of them "
-        f"are valid but for models, {found.complete} have all models as well; "
+        f"run once their files are there, {found.complete} have them all; "
         f"{found.unreadable} can't be read.",
         "",
-        "| file | nodes | placeholders | valid | models that lack | remarks |",
-        "|---|---|---|---|---|---|",
+        "| file | nodes | placeholders | valid | unknown families | models that lack | differs |",
+        "|---|---|---|---|---|---|---|",
         *(_row(report) for report in reports),
     ]
     for title, counts in (
         ("Node types that lack", found.types),
         ("Models that lack", found.models),
+        ("Families that aren't known", found.families),
         ("Other problems", found.problems),
     ):
         if counts:
@@ -250,11 +285,13 @@ def as_markdown(reports: Sequence[ImportReport]) -> str:
 
 def _row(report: ImportReport) -> str:
     if report.error:
-        return f"| {_cell(report.file)} | | | | | {_cell(report.error)} |"
+        return f"| {_cell(report.file)} | | | | | | {_cell(report.error)} |"
     types = ", ".join(dict.fromkeys(lacking.type for lacking in report.types))
     models = ", ".join(model.name for model in report.models)
     valid = "yes" if report.is_valid else "no"
-    cells = (report.file, str(report.nodes), types, valid, models, str(len(report.told) or ""))
+    families = ", ".join(report.families)
+    told = str(len(report.told) or "")
+    cells = (report.file, str(report.nodes), types, valid, families, models, told)
     return f"| {' | '.join(_cell(cell) for cell in cells)} |"
 
 
