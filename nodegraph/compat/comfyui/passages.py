@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from nodegraph.compat.comfyui.foreign import BLOCK, ForeignNode
@@ -23,6 +23,25 @@ class GivenInputs(dict[str, Signal]):
 
     def __missing__(self, name: str) -> Signal:
         raise Untranslatable(f"its input `{name}` isn't connected")
+
+
+class Carried(Mapping[str, Any]):
+    """What goes along with an input, and whether anybody has looked at it."""
+
+    def __init__(self, held: Mapping[str, Any]) -> None:
+        self.held = held
+        self.was_seen = False
+
+    def __getitem__(self, key: str) -> Any:
+        self.was_seen = True
+        return self.held[key]
+
+    def __iter__(self) -> Iterator[str]:
+        self.was_seen = True
+        return iter(self.held)
+
+    def __len__(self) -> int:
+        return len(self.held)
 
 
 class OpenInputs(GivenInputs):
@@ -63,7 +82,8 @@ class Arrival:
         self.defaults: Mapping[str, Any] = {
             taken.name: taken.default for taken in signature.inputs if taken.default is not None
         }
-        given = OpenInputs(_with_defaults(signature, inputs))
+        watched = {name: _watched(signal) for name, signal in inputs.items()}
+        given = OpenInputs(_with_defaults(signature, watched))
         self.inputs: Mapping[str, Signal] = given
         self.open_inputs = given.missing
         self.kept: Mapping[str, Any] = {}
@@ -115,7 +135,7 @@ class Arrival:
 
     def give(self, output: str, value: Signal | MadeOutput) -> None:
         if isinstance(value, Signal):
-            self.given[output] = value
+            self.given[output] = Signal(value.given, dict(value.carried))
             return
         self.given[output] = Signal(value, self._carried(output))
 
@@ -138,6 +158,12 @@ class Arrival:
 
     def tell(self, message: str) -> None:
         self.told.append(message)
+
+    def lost(self) -> Iterator[tuple[str, str]]:
+        """What goes along with inputs and nobody has looked at: input, and what."""
+        for name, signal in self.inputs.items():
+            if isinstance(signal.carried, Carried) and not signal.carried.was_seen:
+                yield from ((name, key) for key in signal.carried.held)
 
     def take_back(self) -> None:
         """Remove what was made, of a node that can't be translated after all."""
@@ -178,6 +204,10 @@ class Arrival:
     def to_keep(self) -> Mapping[str, Any]:
         """What the entry wants to be kept."""
         return self._kept
+
+
+def _watched(signal: Signal) -> Signal:
+    return Signal(signal.given, Carried(signal.carried)) if signal.carried else signal
 
 
 def _with_defaults(signature: Signature, inputs: Mapping[str, Signal]) -> dict[str, Signal]:

@@ -280,6 +280,9 @@ class Walk:
             if len(made) > 1:
                 origin["with"] = arrival.made[1:]
             made[0].origin = origin
+        if self.mode(node) is None:
+            for name, key in arrival.lost():
+                arrival.tell(f"what was put on its `{name}` is lost here ({key})")
         first = made[0].name if made else ""
         self.note(node, first, told=tuple(arrival.told))
 

@@ -138,3 +138,21 @@ def test_what_is_not_connected_is_missing_here_too() -> None:
     found = translated(graph(**{"1": node("Sample", seed=1)}))
     assert found.workflow.nodes["ksampler"].inputs == {"seed": 1, "steps": 20}
     assert not found.placeholders
+
+
+def test_what_goes_along_and_nobody_looks_at_is_told() -> None:
+    found = translated(
+        graph(
+            **{
+                "1": node("Load", name="a"),
+                "2": node("ModelShift", model=LOADED, shift=5.0),
+                "3": node("Save", image=Source("2", 0), name="n"),
+                "4": node("Lora", model=Source("2", 0), name="n"),
+            }
+        )
+    )
+    assert [fate.told for fate in found.fates] == [
+        *((), ()),
+        ("what was put on its `image` is lost here (shift)",),
+        (),
+    ]
