@@ -25,8 +25,8 @@ class GivenInputs(dict[str, Signal]):
         raise Untranslatable(f"its input `{name}` isn't connected")
 
 
-class Carried(Mapping[str, Any]):
-    """What goes along with an input, and whether anybody has looked at it."""
+class CarriedAlong(Mapping[str, Any]):
+    """What goes along with an output, and whether anybody has looked at it."""
 
     def __init__(self, held: Mapping[str, Any]) -> None:
         self.held = held
@@ -82,8 +82,7 @@ class Arrival:
         self.defaults: Mapping[str, Any] = {
             taken.name: taken.default for taken in signature.inputs if taken.default is not None
         }
-        watched = {name: _watched(signal) for name, signal in inputs.items()}
-        given = OpenInputs(_with_defaults(signature, watched))
+        given = OpenInputs(_with_defaults(signature, inputs))
         self.inputs: Mapping[str, Signal] = given
         self.open_inputs = given.missing
         self.kept: Mapping[str, Any] = {}
@@ -159,12 +158,6 @@ class Arrival:
     def tell(self, message: str) -> None:
         self.told.append(message)
 
-    def lost(self) -> Iterator[tuple[str, str]]:
-        """What goes along with inputs and nobody has looked at: input, and what."""
-        for name, signal in self.inputs.items():
-            if isinstance(signal.carried, Carried) and not signal.carried.was_seen:
-                yield from ((name, key) for key in signal.carried.held)
-
     def take_back(self) -> None:
         """Remove what was made, of a node that can't be translated after all."""
         for name in reversed(self.made):
@@ -204,10 +197,6 @@ class Arrival:
     def to_keep(self) -> Mapping[str, Any]:
         """What the entry wants to be kept."""
         return self._kept
-
-
-def _watched(signal: Signal) -> Signal:
-    return Signal(signal.given, Carried(signal.carried)) if signal.carried else signal
 
 
 def _with_defaults(signature: Signature, inputs: Mapping[str, Signal]) -> dict[str, Signal]:

@@ -12,7 +12,7 @@ from nodegraph.compat.comfyui.fates import Fate
 from nodegraph.compat.comfyui.foreign import BLOCK, ForeignGraph, ForeignNode, Frame, Source, Spot
 from nodegraph.compat.comfyui.made import MadeGraph
 from nodegraph.compat.comfyui.naming import Names, snake
-from nodegraph.compat.comfyui.passages import Arrival, AskBlock
+from nodegraph.compat.comfyui.passages import Arrival, AskBlock, CarriedAlong
 from nodegraph.compat.comfyui.passing import pass_through
 from nodegraph.compat.comfyui.returning import native_entry
 from nodegraph.compat.comfyui.signatures import Signature
@@ -114,6 +114,7 @@ class Walk:
             node = self.graph.nodes[name]
             self.into.place = (*self.around.place, self._at[name])
             self._translate(node, self._inputs(node))
+        self._tell_of_lost()
         canvas = self.into.canvas
         canvas.frame(
             [_moved(frame, self.around.shift) for frame in self.graph.groups],
@@ -280,9 +281,6 @@ class Walk:
             if len(made) > 1:
                 origin["with"] = arrival.made[1:]
             made[0].origin = origin
-        if self.mode(node) is None:
-            for name, key in arrival.lost():
-                arrival.tell(f"what was put on its `{name}` is lost here ({key})")
         first = made[0].name if made else ""
         self.note(node, first, told=tuple(arrival.told))
 
@@ -360,7 +358,26 @@ class Walk:
 
     def _give(self, node: ForeignNode, outputs: Mapping[int, Signal | None]) -> None:
         for slot, signal in outputs.items():
-            self._given[Source(node.id, slot)] = signal
+            watched = signal
+            if signal is not None and signal.carried:
+                watched = Signal(signal.given, CarriedAlong(signal.carried))
+            self._given[Source(node.id, slot)] = watched
+
+    def _tell_of_lost(self) -> None:
+        """Tell of what goes along with outputs and nobody has looked at."""
+        lost: dict[str, list[str]] = {}
+        for source, signal in self._given.items():
+            carried = signal.carried if signal else {}
+            is_lost = isinstance(carried, CarriedAlong) and not carried.was_seen
+            if is_lost and source.slot in self._used[source.node]:
+                node = self.graph.nodes[source.node]
+                lost.setdefault(self.id(node), []).extend(carried)
+        self.fates = [
+            replace(fate, told=(*fate.told, f"nothing here heeds what it says ({', '.join(keys)})"))
+            if (keys := lost.get(fate.id))
+            else fate
+            for fate in self.fates
+        ]
 
 
 def control_of(node: ForeignNode, name: str) -> str:
