@@ -33,7 +33,7 @@ MODULES = (
     sampling,
 )
 ENTRIES = [one for module in MODULES for one in module.ENTRIES if not one.type.startswith("@")]
-NONE_HERE = {"unCLIPConditioning", "HiDreamO1ReferenceImages"}
+NONE_HERE = {"HiDreamO1ReferenceImages"}
 """Types that are known, and told to have no counterpart."""
 
 FINE = {"model-not-found", "no-output", "wrong-family", "invalid-value"}

@@ -11,6 +11,8 @@ from nodegraph.compat.comfyui.table.returning import only
 from nodegraph.compat.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
 
 MODE = "mode"
+_REVISED = "revised"
+"""Whether a prompt has been given pictures for its pooled one."""
 _MODES = {
     "auto": "none",
     "openpose": "pose",
@@ -111,8 +113,23 @@ def _style(node: Passage) -> None:
     node.give("CONDITIONING", MadeOutput(name, "conditioning"))
 
 
-def _no_unclip(node: Passage) -> None:
-    raise Untranslatable("no model here is led by pictures as unCLIP is")
+def _revise(node: Passage) -> None:
+    """Of unCLIP there, what Stable Diffusion XL makes of it: a picture for its pooled prompt."""
+    seen, conditioning = node.inputs["clip_vision_output"].carried, node.inputs["conditioning"]
+    if not seen.get("vision_file") or "image" not in seen:
+        raise Untranslatable("which file its picture is seen by isn't told")
+    loaded = node.add("LoadImageEncoder", image_encoder=seen["vision_file"])
+    name = node.add(
+        "ReviseConditioning",
+        conditioning=conditioning,
+        image_encoder=MadeOutput(loaded, "image_encoder"),
+        image=seen["image"],
+        strength=node.inputs["strength"],
+        noise=node.inputs["noise_augmentation"],
+        adds=bool(conditioning.carried.get(_REVISED)),
+    )
+    made = Signal(MadeOutput(name, "conditioning"), conditioning.carried)
+    node.give("CONDITIONING", made.with_carried(**{_REVISED: True}))
 
 
 _NET = "control_net: CONTROL_NET"
@@ -169,6 +186,6 @@ ENTRIES: tuple[TableEntry, ...] = (
     entry(
         "unCLIPConditioning(conditioning: CONDITIONING, clip_vision_output: CLIP_VISION_OUTPUT, "
         "strength: FLOAT = 1.0, noise_augmentation: FLOAT = 0.0) -> CONDITIONING",
-        _no_unclip,
+        _revise,
     ),
 )
