@@ -239,22 +239,23 @@ def _no_alpha(node: Passage) -> None:
     node.give("IMAGE", MadeOutput(name, "image"))
 
 
+_STITCHED = same(
+    _STITCH,
+    "StitchImages",
+    {
+        "image1": "image",
+        "image2": "other",
+        "direction": "side",
+        "match_image_size": "match_size",
+        "spacing_width": "gap",
+        "spacing_color": "color",
+    },
+    choices={"direction": Choice(_SIDES)},
+)
+
 ENTRIES: tuple[TableEntry, ...] = (
     *RESIZING,
-    entry(_STITCH, _stitch, "StitchImages", None),
-    same(
-        _STITCH,
-        "StitchImages",
-        {
-            "image1": "image",
-            "image2": "other",
-            "direction": "side",
-            "match_image_size": "match_size",
-            "spacing_width": "gap",
-            "spacing_color": "color",
-        },
-        choices={"direction": Choice(_SIDES)},
-    ),
+    entry(_STITCH, _stitch, "StitchImages", _STITCHED.backward),
     same("ImageInvert(image: IMAGE) -> IMAGE", "InvertImage"),
     same(
         "ImageCrop(image: IMAGE, width: INT = 512, height: INT = 512, x: INT = 0, y: INT = 0) "
