@@ -166,3 +166,25 @@ def test_nothing_that_was_painted_masks_nothing() -> None:
         LOADED, node("Painter", image=IMAGE, mask=""), node("MaskPreview", mask=Source("1", 1))
     )
     assert found["solid_mask"][1] == {"image": {"from": "load_image.image"}, "value": 0.0}
+
+
+def test_a_switch_between_ways_to_sample_stays_at_the_one_that_is_chosen() -> None:
+    model = node("UNETLoader", unet_name="a.safetensors")
+    patched = node("SkipLayerGuidanceDiTSimple", model=IMAGE)
+    switch = node("ComfySwitchNode", switch=True, on_false=IMAGE, on_true=Source("1", 0))
+    given = whole(model, patched, switch)
+    assert "Switch" not in {entry.type for entry in given.nodes.values()}
+    alike = switch | {"inputs": {**switch["inputs"], "on_true": IMAGE}}
+    assert "Switch" in {entry.type for entry in whole(model, patched, alike).nodes.values()}
+
+
+def test_a_node_with_an_open_input_is_translated_as_it_is() -> None:
+    assert one("SaveImage", filename_prefix="a") == {"name": "a", "rounding": "down"}
+
+
+@pytest.mark.parametrize(
+    ("value", "native"), [(3, "Integer"), (0.5, "Number"), (True, "Boolean"), ("a", "Text")]
+)
+def test_a_primitive_is_of_its_values_type(value: Any, native: str) -> None:
+    ((found, inputs),) = made(node("PrimitiveNode", value=value)).values()
+    assert (found, list(inputs.values())) == (native, [value])

@@ -11,11 +11,36 @@ _SIDES = ("on_true", "on_false")
 
 def _switch(node: Passage) -> None:
     given = {side: node.inputs[side] for side in _SIDES if side in node.inputs}
-    name = node.add("Switch", condition=node.inputs["switch"], **given)
     carried = [signal.carried for signal in given.values()]
     if any(one != carried[0] for one in carried):
-        raise Untranslatable("its two values differ in how they are to be sampled")
+        _choose(node, given)
+        return
+    name = node.add("Switch", condition=node.inputs["switch"], **given)
     node.give("output", Signal(MadeOutput(name, "output"), carried[0] if carried else {}))
+
+
+def _choose(node: Passage, given: dict[str, Signal]) -> None:
+    """Of values that are sampled in different ways, the one that is chosen.
+
+    Raises:
+        Untranslatable: Which one it is will be known when it runs.
+    """
+    side = _SIDES[0] if node.literal("switch") else _SIDES[1]
+    if side not in given:
+        raise Untranslatable(f"its input `{side}` isn't connected")
+    node.tell(f"stays at `{side}`: its two values differ in how they are to be sampled")
+    node.give("output", given[side])
+
+
+def _primitive(node: Passage) -> None:
+    value = node.literal("value")
+    native = next(name for kind, name in _CONSTANTS.items() if isinstance(value, kind))
+    port = "number" if native in ("Integer", "Number") else "value"
+    made = node.add(native, **{"text" if native == "Text" else "value": value})
+    node.give("*", MadeOutput(made, "text" if native == "Text" else port))
+
+
+_CONSTANTS = {bool: "Boolean", int: "Integer", float: "Number", str: "Text"}
 
 
 def _create_list(node: Passage) -> None:
@@ -43,6 +68,7 @@ ENTRIES: tuple[TableEntry, ...] = (
             {"switch": "condition"},
         ).backward,
     ),
+    entry('PrimitiveNode(value: COMBO = "") -> *', _primitive),
     entry("CreateList(inputs.*: *?) -> list: *", _create_list, "List", _list_back),
     same(
         "GetItemFromList(list: *, index: INT = 0) -> *",

@@ -7,6 +7,8 @@ from nodegraph.compat.comfyui.translating import MadeOutput, Passage, Untranslat
 
 _TURBO = "#30123b #28bceb #a4fc3c #fb7e21 #7a0403"
 """About the colours of the map called turbo."""
+_FAR = 0.02
+"""Brightness in a picture of depths below which things are without end."""
 _DTYPES = {"default": "auto", "fp16": "float16", "bf16": "bfloat16", "fp32": "float32"}
 
 
@@ -47,6 +49,10 @@ def _moge_render(node: Passage) -> None:
         node.tell("which way surfaces face is worked out of the depth here: it is less exact")
         green = "up" if output.endswith("opengl") else "down"
         node.give("IMAGE", MadeOutput(node.add("NormalMap", image=depth, green=green), "image"))
+    elif output == "mask":
+        node.tell("what has a depth at all is told from the furthest here: it is less exact")
+        near = node.add("ThresholdImage", image=depth, level=_FAR)
+        node.give("IMAGE", MadeOutput(near, "image"))
     else:
         raise Untranslatable(f"`{output}` of what is seen isn't known here")
 
