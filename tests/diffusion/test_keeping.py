@@ -1,4 +1,4 @@
-"""A whole sampling with a picture, a soft mask and a batch, by ComfyUI's convention."""
+"""Whole samplings with a picture, a soft mask and a batch, by ComfyUI's convention."""
 
 from __future__ import annotations
 
@@ -116,3 +116,35 @@ def test_what_is_wholly_kept_is_the_picture(
     assert latent.samples is not None
     assert torch.equal(found[..., :3], latent.samples[..., :3])
     assert not torch.equal(found[..., 5:], latent.samples[..., 5:])
+
+
+@pytest.mark.parametrize(
+    ("changed", "least", "most"),
+    [
+        ({}, 0.0, 0.0),
+        ({"convention": "diffusers"}, 0.2, 0.3),
+        ({"convention": "diffusers", "sampler": "uni_pc"}, 0.003, 0.01),
+        ({"draw": "per item"}, 1.1, 1.5),
+        ({"denoise": 0.5, "denoise_steps": "share"}, 0.04, 0.08),
+    ],
+)
+def test_how_far_a_sampling_lies_from_another_convention(
+    model: Denoiser,  # noqa: F811
+    positive: Conditioning,  # noqa: F811
+    changed: dict[str, Any],
+    least: float,
+    most: float,
+) -> None:
+    """Of the second item's latent, of 20 steps: deviation of the difference over its own."""
+    same = {name: changed[name] for name in ("denoise", "schedule") if name in changed}
+    if changed.get("convention"):
+        same |= {name: changed[name] for name in ("sampler",) if name in changed}
+    options = OPTIONS | {"steps": 20, "denoise_steps": "all"} | same
+    expected, found = (
+        sample(model, positive, None, picture(2), **given).samples
+        for given in (options, options | changed)
+    )
+    assert expected is not None
+    assert found is not None
+    difference = float((found - expected)[1].std() / expected[1].std())
+    assert least <= difference <= most
