@@ -25,6 +25,7 @@ from nodegraph.compat.comfyui.foreign import (
 )
 from nodegraph.compat.comfyui.made import MadeGraph
 from nodegraph.compat.comfyui.naming import Names, block_name, snake
+from nodegraph.compat.comfyui.returning import native_facts
 from nodegraph.compat.comfyui.tags import Tag, can_be_tagged, plain, tag_of, tagged
 from nodegraph.compat.comfyui.translating import MadeOutput, Signal
 from nodegraph.compat.comfyui.walking import GraphPlace, Walk, control_of
@@ -212,11 +213,14 @@ class NativeBlocks:
         shown = drawn | dict(inputs)
         given = {ports[name]: signal for name, signal in shown.items() if name in ports}
         taken = definition.subgraph.inputs
+        noted = native_facts(node)
         made = walk.into.add(
             node.title or block.name,
             definition.name,
             {name: signal.given for name, signal in given.items() if name in taken},
+            noted.name,
         )
+        made.rest, made.corrections = noted.rest, noted.corrections
         made.label = node.title if node.title != block.name else ""
         made.mode = walk.mode(node)
         made.origin = {"id": walk.id(node), "type": node.type}
@@ -322,6 +326,8 @@ def _definition_of(
     block: ForeignBlock, walk: Walk, given: Mapping[str, Signal]
 ) -> Definition | None:
     """The sub-graph that a walk made; None if more than values leaves it."""
+    ends = [walk.signal(source) for _, source in block.outputs if source]
+    walk.into.needed = {end.given.node for end in ends if end and isinstance(end.given, MadeOutput)}
     nodes = walk.into.in_order()
     targets: dict[str, list[str]] = {name: [] for name in given}
     for node in nodes.values():
@@ -344,7 +350,7 @@ def _definition_of(
     subgraph = Subgraph(
         inputs={name: _input(to, given[name]) for name, to in targets.items() if to},
         outputs=outputs,
-        nodes={name: node.entry() for name, node in nodes.items()},
+        nodes=walk.into.entries(),
     )
     return Definition("", subgraph, walk.into.layout(), tuple(stands), walk.fates)
 

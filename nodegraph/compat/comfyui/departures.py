@@ -8,8 +8,9 @@ from typing import Any
 
 from nodegraph.compat.comfyui.foreign import BLOCK, ForeignNode, ForeignPort, Source, Spot
 from nodegraph.compat.comfyui.passages import CONSTANTS, GivenInputs
+from nodegraph.compat.comfyui.reading.titles import own_title
 from nodegraph.compat.comfyui.returning import PREFIX
-from nodegraph.compat.comfyui.signatures import Signature
+from nodegraph.compat.comfyui.signatures import Signature, TakenInput
 from nodegraph.compat.comfyui.translating import MadeOutput, Signal, Untranslatable
 from nodegraph.core.links import is_link, read_link
 from nodegraph.core.spec import NodeSpec
@@ -48,11 +49,17 @@ class LeavingGraph:
         Args:
             wanted: Its id, if that is free; empty for any.
             ports: Its outputs, of a type without a signature.
+        Raises:
+            Untranslatable: An input can't be given such a value.
         """
         # Ids of nodes in blocks that were put in place have several parts, which no file takes.
         is_free = wanted.isdecimal() and wanted not in self.nodes
         name = wanted if is_free else self._next()
         signature = self._signatures.get(node_type)
+        for port, value in inputs.items() if signature else ():
+            taken = signature.by_name.get(port) if signature else None
+            if taken is not None and not isinstance(value, MadeOutput):
+                _check_literal(taken, value)
         outputs = signature.outputs if signature else [(port, "*") for port in ports]
         self._ports[name] = [port for port, _ in outputs]
         self.nodes[name] = ForeignNode(
@@ -94,6 +101,7 @@ class Departure:
     """A native node that becomes ones of ComfyUI; a `Passage`.
 
     Attributes:
+        implied: Ids of nodes that are there for these only.
         made: Ids of the nodes that it became. An entry that is asked later, for a guider that
             becomes a node only where a model is known, adds to them.
         given: What stands for its outputs, by name.
@@ -123,6 +131,7 @@ class Departure:
         values = origin.get("values")
         self.kept: Mapping[str, Any] = values if isinstance(values, dict) else {}
         self.made: list[str] = []
+        self.implied: list[str] = []
         self.given: dict[str, Signal] = {}
         self.told: list[str] = []
         self._entry = entry
@@ -145,17 +154,20 @@ class Departure:
         return known
 
     def add(self, node_type: str, /, **inputs: Any) -> str:
-        bare = {
-            name: value.given if isinstance(value, Signal) else value
-            for name, value in inputs.items()
-        }
         wanted = "" if self.made else str(self._origin.get("id", ""))
         name = self._into.add(
             node_type,
-            {port: value for port, value in bare.items() if value is not None},
+            _bare(inputs),
             wanted,
         )
         self._tell_of(name)
+        return name
+
+    def imply(self, node_type: str, /, **inputs: Any) -> str:
+        name = self._into.add(node_type, _bare(inputs), "")
+        implied = {"nodegraph": {"implied": True}}
+        self._into.nodes[name] = replace(self._into.nodes[name], kept=implied)
+        self.implied.append(name)
         return name
 
     @property
@@ -205,8 +217,12 @@ class Departure:
 
     def _tell_of(self, made: str, outputs: Sequence[str] = ()) -> None:
         node = replace(self._into.nodes[made], mode=self._entry.mode)
-        if not self.made:
+        if self.made:
+            node = replace(node, kept={"nodegraph": {"implied": True}})
+        else:
             noted = self._facts() | ({"outputs": list(outputs)} if outputs else {})
+            if own_title(self._entry.label, node.type) != self._entry.label:
+                noted["label"] = self._entry.label  # there, it would be the type's usual title
             node = replace(node, title=self._entry.label, kept={"nodegraph": noted})
         self._into.nodes[made] = node
         self.made.append(made)
@@ -218,7 +234,19 @@ class Departure:
         return {"name": self.name} | {key: of for key, of in said.items() if of}
 
     def give(self, output: str, value: Signal | MadeOutput) -> None:
-        self.given[output] = value if isinstance(value, Signal) else Signal(value)
+        if isinstance(value, Signal):
+            self.given[output] = value
+        else:
+            self.given[output] = Signal(value, self._carried(output))
+
+    def _carried(self, output: str) -> Mapping[str, Any]:
+        """What goes along with an output of which nothing is said: what came with such an input."""
+        types = {port.name: port.type for port in self._spec.outputs} if self._spec else {}
+        for port in self._spec.inputs if self._spec else ():
+            signal = self.inputs.get(port.name)
+            if signal is not None and signal.carried and port.type == types.get(output):
+                return signal.carried
+        return {}
 
     def keep(self, **values: Any) -> None:
         """Nothing: what ComfyUI can't say is refused, so that nothing is lost unseen."""
@@ -230,20 +258,44 @@ class Departure:
 
     def take_back(self) -> None:
         """Remove what was made, of a node that can't be translated so."""
-        for name in reversed(self.made):
+        for name in (*self.made, *self.implied):
             self._into.remove(name)
         self.made.clear()
+        self.implied.clear()
         self.given.clear()
         self.told.clear()
 
     def put(self, spot: Spot | None, color: str, *, is_collapsed: bool) -> None:
         """Place what was made: the first where the node stood, others below it."""
-        for at, name in enumerate(self.made):
+        for at, name in enumerate((*self.made, *self.implied)):
             node = self._into.nodes[name]
             place = replace(spot, y=spot.y + 160.0 * at) if spot else None
             self._into.nodes[name] = replace(
                 node, place=place, color=color, is_collapsed=is_collapsed
             )
+
+
+_KINDS: Mapping[str, tuple[type, ...]] = {
+    "BOOLEAN": (bool,),
+    "INT": (int,),
+    "FLOAT": (int, float),
+    "STRING": (str,),
+}
+
+
+def _check_literal(taken: TakenInput, value: Any) -> None:
+    if not taken.is_widget and taken.type.isidentifier():
+        raise Untranslatable(f"`{taken.name}` has to be linked there")
+    kinds = _KINDS.get(taken.type)
+    if kinds and (not isinstance(value, kinds) or (type(value) is bool and bool not in kinds)):
+        raise Untranslatable(f"`{taken.name}` can't be {value!r} there")
+
+
+def _bare(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    given = {
+        name: value.given if isinstance(value, Signal) else value for name, value in inputs.items()
+    }
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _ports(written: Any, names: Sequence[str]) -> Iterable[ForeignPort]:

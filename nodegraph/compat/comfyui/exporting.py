@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
+from nodegraph.compat.comfyui.corrections import corrected
 from nodegraph.compat.comfyui.entries import TableEntry
 from nodegraph.compat.comfyui.foreign import (
     ForeignBlock,
@@ -13,7 +14,7 @@ from nodegraph.compat.comfyui.foreign import (
     ForeignWorkflow,
     Spot,
 )
-from nodegraph.compat.comfyui.importing import by_type
+from nodegraph.compat.comfyui.importing import by_type, translate
 from nodegraph.compat.comfyui.inlining import inlined
 from nodegraph.compat.comfyui.leaving import GraphLeaving, InPlaceOnly, points
 from nodegraph.compat.comfyui.writing.api_file import write_api
@@ -53,11 +54,46 @@ def export(
     entries = tuple(table)
     if not flat:
         try:
-            return _Leaving(workflow, entries, catalog).exported()
+            return _checked(workflow, entries, catalog)
         except InPlaceOnly:
             # What goes along unsaid crosses a border, such as a guider that has no model yet.
             pass
-    return _Leaving(inlined(workflow), entries, catalog).exported()
+    return _checked(inlined(workflow), entries, catalog)
+
+
+def _checked(
+    workflow: Workflow, table: tuple[TableEntry, ...], catalog: Catalog
+) -> ExportedWorkflow:
+    """A workflow as ComfyUI says it, read again: what would not come back stays as it is."""
+    native: set[str] = set()
+    while True:
+        exported = _Leaving(workflow, table, catalog, native).exported()
+        noted, lost = _noted(workflow, exported, table, catalog)
+        if not lost - native:
+            return noted
+        native |= lost
+
+
+def _noted(
+    workflow: Workflow, exported: ExportedWorkflow, table: tuple[TableEntry, ...], catalog: Catalog
+) -> tuple[ExportedWorkflow, set[str]]:
+    """What was exported, with notes of all that it would be read as and wasn't.
+
+    Returns:
+        Nodes that it wouldn't be read as besides, those of blocks as ``block/node``.
+    """
+    foreign = exported.foreign
+    read = translate(foreign, table).workflow
+    graph, missing = corrected(foreign.graph, workflow.nodes, read.nodes, catalog)
+    lost, blocks = set(missing), {}
+    for name, block in foreign.blocks.items():
+        was, again = workflow.subgraphs[name].nodes, read.subgraphs.get(name)
+        if again is None:
+            raise InPlaceOnly
+        inner, missing = corrected(block.graph, was, again.nodes, catalog)
+        blocks[name] = replace(block, graph=inner)
+        lost |= {f"{name}/{node}" for node in missing}
+    return replace(exported, foreign=replace(foreign, graph=graph, blocks=blocks)), lost
 
 
 def documents(
@@ -77,8 +113,15 @@ def documents(
 
 
 class _Leaving:
-    def __init__(self, workflow: Workflow, table: tuple[TableEntry, ...], catalog: Catalog) -> None:
+    def __init__(
+        self,
+        workflow: Workflow,
+        table: tuple[TableEntry, ...],
+        catalog: Catalog,
+        native: Collection[str],
+    ) -> None:
         self._workflow = workflow
+        self._native = native
         self._catalog = catalog
         self.signatures = {name: found.signature for name, found in by_type(table).items()}
         self._by_native: dict[str, list[TableEntry]] = {}
@@ -149,6 +192,9 @@ class _Leaving:
     def candidates(self, node_type: str, was: str) -> list[TableEntry]:
         found = self._by_native.get(node_type, [])
         return sorted(found, key=lambda entry: entry.type != was)
+
+    def stays_native(self, node: str) -> bool:
+        return node in self._native
 
     def tell(self, node: str, message: str) -> None:
         self._told.append(f"{node}: {message}")

@@ -57,7 +57,7 @@ def translate(
     blocks = NativeBlocks(foreign.blocks, entries, _natives(entries))
     walk = Walk(foreign.graph, entries, blocks, made)
     walk.run()
-    nodes = {name: node.entry() for name, node in made.in_order().items()}
+    nodes = made.entries()
     used = blocks.used_by(nodes.values())
     workflow = Workflow(
         title=foreign.title,

@@ -39,6 +39,9 @@ class LeavingWorkflow(Protocol):
     def candidates(self, node_type: str, was: str) -> Sequence[TableEntry]:
         """Entries that may say a native type, first the one that the node is known to have been."""
 
+    def stays_native(self, node: str) -> bool:
+        """Whether a node has to stay as it is, as it wouldn't come back otherwise."""
+
     def tell(self, node: str, message: str) -> None:
         """Say what is lost or differs."""
 
@@ -181,22 +184,34 @@ class GraphLeaving:
             inputs = self._native_inputs(departure)
             departure.add_placeholder(entry.type.removeprefix(PLACEHOLDER), inputs)
             return
-        reasons = []
-        for candidate in self._leaving.candidates(entry.type, str(origin.get("type", ""))):
+        if self._leaving.stays_native(self._prefix + name):
+            why = "ComfyUI needs more of it than is said here"
+        else:
+            why = self._translate(departure, str(origin.get("type", "")))
+        if why:
+            self._leave_native(departure)
+            self._leaving.tell_unknown(self._prefix + name)
+            self._leaving.tell(self._prefix + name, why)
+
+    def _translate(self, departure: Departure, was: str) -> str:
+        """Have a node said by an entry of the table; returns why none can."""
+        reasons: list[str] = []
+        for candidate in self._leaving.candidates(departure.type, was):
             assert candidate.backward is not None
             try:
                 candidate.backward(departure)
             except Untranslatable as reason:
                 departure.take_back()
                 reasons.append(str(reason))
-                continue
-            for message in departure.told:
-                self._leaving.tell(self._prefix + name, message)
-            return
-        self._leave_native(departure)
-        self._leaving.tell_unknown(self._prefix + name)
-        why = "; ".join(dict.fromkeys(reasons)) or f"ComfyUI has nothing like {entry.type}"
-        self._leaving.tell(self._prefix + name, why)
+            except Exception as error:  # noqa: BLE001 - a pack's entry may raise anything
+                departure.take_back()
+                reasons.append(f"its entry of the table fails: {error!r}")
+            else:
+                for message in departure.told:
+                    self._leaving.tell(self._prefix + departure.name, message)
+                return ""
+        nothing = f"ComfyUI has nothing like {departure.type}"
+        return "; ".join(dict.fromkeys(reasons)) or nothing
 
     def _use(self, departure: Departure, outputs: Iterable[str]) -> None:
         """A use of a block: a node of its type."""

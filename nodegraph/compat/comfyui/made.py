@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from nodegraph.compat.comfyui.corrections import restored, without_idle
 from nodegraph.compat.comfyui.foreign import BLOCK
 from nodegraph.compat.comfyui.naming import Names, snake
 from nodegraph.compat.comfyui.placing import Canvas
@@ -24,6 +25,8 @@ class MadeNode:
             literals, tagged if they are as they were written.
         pack: What brings its type, of one that isn't native.
         rest: Further fields of its entry.
+        corrections: Of a node that comes back, see `corrections`.
+        is_implied: It is left out if nothing is linked to it.
         origin: What is kept of it for the way back.
     """
 
@@ -34,19 +37,16 @@ class MadeNode:
     mode: Mode | None = None
     pack: str = ""
     rest: Mapping[str, Any] = field(default_factory=dict)
+    corrections: Any = None
+    is_implied: bool = False
     origin: dict[str, Any] = field(default_factory=dict)
 
     def entry(self) -> NodeEntry:
         """As the file says it."""
         written = {port: _written(value) for port, value in self.inputs.items()}
-        return NodeEntry(
-            type=self.type,
-            inputs={port: value for port, value in written.items() if value is not _OF_BLOCK},
-            label=self.label,
-            mode=self.mode,
-            pack=self.pack,
-            **self.rest,
-        )
+        fields = {"label": self.label, "mode": self.mode, "pack": self.pack, **self.rest}
+        inputs = {port: value for port, value in written.items() if value is not _OF_BLOCK}
+        return NodeEntry(type=self.type, inputs=inputs, **fields)
 
     def from_block(self) -> Mapping[str, str]:
         """The block's input that each input takes its value from."""
@@ -77,6 +77,7 @@ class MadeGraph:
     Attributes:
         nodes: By name, in the order in which they were made.
         place: Where in the file stands what is being made.
+        needed: Nodes that a block's outputs lead to.
     """
 
     def __init__(self) -> None:
@@ -85,6 +86,7 @@ class MadeGraph:
         self._places: dict[str, tuple[int, ...]] = {}
         self.canvas = Canvas()
         self._names = Names()
+        self.needed: set[str] = set()
 
     def add(self, wanted: str, node_type: str, inputs: dict[str, Any], name: str = "") -> MadeNode:
         """Make a node.
@@ -107,6 +109,16 @@ class MadeGraph:
         """The nodes as their author wrote them down."""
         names = sorted(self.nodes, key=self._places.__getitem__)
         return {name: self.nodes[name] for name in names}
+
+    def entries(self) -> dict[str, NodeEntry]:
+        """The nodes as the file says them; those that come back, as they were."""
+        nodes = self.in_order()
+        found = restored(
+            {name: node.entry() for name, node in nodes.items()},
+            {name: node.corrections for name, node in nodes.items() if node.corrections},
+        )
+        implied = {name for name, node in nodes.items() if node.is_implied} - self.needed
+        return without_idle(found, implied)
 
     def layout(self) -> dict[str, Any]:
         """Where everything stands, and what is kept for the way back, as `ui` says it."""

@@ -123,14 +123,19 @@ class Arrival:
         values = {name: _bare(value) for name, value in inputs.items()}
         given = {name: value for name, value in values.items() if value is not None}
         short = node_type.rpartition(":")[2]
+        noted = native_facts(self._node)
         if self.made:
             node = self._into.add(short, node_type, given)
         else:
-            noted = native_facts(self._node)
             node = self._into.add(self._node.title or short, node_type, given, noted.name)
             node.label, node.rest = self._node.title, noted.rest
+            node.corrections = noted.corrections
+        node.is_implied = noted.is_implied
         self.made.append(node.name)
         return node.name
+
+    def imply(self, node_type: str, /, **inputs: Any) -> str:
+        return self.add(node_type, **inputs)
 
     def give(self, output: str, value: Signal | MadeOutput) -> None:
         if isinstance(value, Signal):

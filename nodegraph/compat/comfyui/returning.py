@@ -29,11 +29,15 @@ class NativeFacts:
         name: Of the native node; empty if it never was one.
         outputs: Of a native type that nothing there stood for.
         rest: Fields of its entry that ComfyUI has no place for.
+        corrections: See `corrections`.
+        is_implied: It is there for another node only, and nothing by itself.
     """
 
     name: str = ""
     outputs: tuple[str, ...] = ()
     rest: Mapping[str, Any] = field(default_factory=dict)
+    corrections: Any = None
+    is_implied: bool = False
 
 
 def native_facts(node: ForeignNode) -> NativeFacts:
@@ -42,8 +46,9 @@ def native_facts(node: ForeignNode) -> NativeFacts:
     name, outputs = noted.get("name"), noted.get("outputs")
     version = noted.get("version")
     rest: dict[str, Any] = {}
-    if isinstance(noted.get("note"), str):
-        rest["note"] = noted["note"]
+    for key in ("label", "note"):
+        if isinstance(noted.get(key), str):
+            rest[key] = noted[key]
     if noted.get("always") is True:
         rest["always"] = True
     if isinstance(version, int) and not isinstance(version, bool) and version >= 1:
@@ -54,6 +59,8 @@ def native_facts(node: ForeignNode) -> NativeFacts:
         name if isinstance(name, str) and is_name else "",
         tuple(port for port in ports if isinstance(port, str)),
         rest,
+        noted.get("corrections"),
+        noted.get("implied") is True,
     )
 
 

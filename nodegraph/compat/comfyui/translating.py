@@ -78,6 +78,13 @@ class Passage(Protocol):
             inputs: Values, outputs or literals; those that are None are left out.
         """
 
+    def imply(self, node_type: str, /, **inputs: Any) -> str:
+        """Make a node that is there for another one only, and nothing by itself.
+
+        On the way back it goes once nothing needs it, such as an empty prompt that ComfyUI has to
+        be given where nothing is linked here.
+        """
+
     def give(self, output: str, value: Signal | MadeOutput) -> None:
         """Say what stands for one of the node's outputs."""
 

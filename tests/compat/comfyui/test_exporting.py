@@ -149,6 +149,10 @@ def workflows(draw: st.DrawFn) -> Workflow:
                     inputs[port.name] = value
         name = f"node {at}"
         workflow.add(name, spec.type, **inputs)
+        entry = workflow.nodes[name]
+        entry.label = draw(st.sampled_from(["", "A label", spec.type]))
+        entry.note = draw(st.sampled_from(["", "Why not?"]))
+        entry.always = draw(st.booleans())
         outputs.append((name, spec))
     return workflow
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nodegraph.compat.comfyui.entries import TableEntry, Translate, entry, same
-from nodegraph.compat.comfyui.table.returning import only
+from nodegraph.compat.comfyui.table.returning import ENCODER, only
 from nodegraph.compat.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
 
 SYNTAX = {"syntax": "comfyui"}
@@ -42,7 +42,8 @@ def _prompt_back(node: Passage) -> None:
         if not isinstance(text, str) or any(sign in text for sign in "[]|()\\"):
             node.tell("ComfyUI reads brackets, weights and AND in prompts in its own way")
     name = node.add("CLIPTextEncode", clip=node.inputs["encoder"], text=node.inputs["text"])
-    node.give("conditioning", MadeOutput(name, "CONDITIONING"))
+    made = MadeOutput(name, "CONDITIONING")
+    node.give("conditioning", Signal(made, {ENCODER: node.inputs["encoder"]}))
 
 
 def _inversion_back(node: Passage) -> None:

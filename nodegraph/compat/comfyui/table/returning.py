@@ -14,6 +14,7 @@ from nodegraph.compat.comfyui.entries import TableEntry, Translate, entry
 from nodegraph.compat.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
 
 GUIDE = "guide"
+ENCODER = "encoder"
 LAID = "laid"
 NOISE_SCALE = "noise_scale"
 GRADUAL = "gradual"
@@ -70,13 +71,17 @@ def the_negative(node: Passage, positive: Any, cfg: Any) -> Any:
     """The negative prompt, or anything where it isn't looked at.
 
     Raises:
-        Untranslatable: It is the empty prompt here, which has to be linked there.
+        Untranslatable: It is the empty prompt here, and nobody knows whose encoder reads it.
     """
     if "negative" in node.inputs and node.inputs["negative"].given is not None:
         return node.inputs["negative"]
     if isinstance(cfg, (int, float)) and cfg <= 1:
         return positive
-    raise Untranslatable("a negative prompt has to be linked there, such as an empty one")
+    encoder = positive.carried.get(ENCODER) if isinstance(positive, Signal) else None
+    if encoder is None:
+        raise Untranslatable("a negative prompt has to be linked there, such as an empty one")
+    empty = node.imply("CLIPTextEncode", clip=encoder, text="")
+    return MadeOutput(empty, "CONDITIONING")
 
 
 def guide_of(node: Passage) -> Guide:
