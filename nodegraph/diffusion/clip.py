@@ -44,12 +44,14 @@ class Clip:
         layer: That embeddings are taken from, counted from the last, 1.
         normalised: Whether they are by the norm that comes after the last one; else they are as
             they are.
+        by_blanks: As of `TextModel`.
     """
 
     model: Any
     tokenizer: Any
     layer: int
     normalised: bool = False
+    by_blanks: bool = False
 
     @property
     def length(self) -> int:
@@ -161,7 +163,8 @@ def _windows(clip: Clip, text: str) -> list[Window]:
     room = clip.length - 2
     windows: list[Window] = []
     for chunk in parse_chunks(text):
-        cut = _cut(_words(clip.tokenizer, chunk), room, MAX_WINDOWS - len(windows))
+        words = _words(clip.tokenizer, chunk, by_blanks=clip.by_blanks)
+        cut = _cut(words, room, MAX_WINDOWS - len(windows))
         windows += [window for window in cut if window]
     return windows or [[]]
 
@@ -184,9 +187,20 @@ def _cut(words: Iterator[Window], room: int, most: int) -> list[Window]:
     return windows
 
 
-def _words(tokenizer: Any, spans: Sequence[WeightedText]) -> Iterator[Window]:
-    """A prompt's tokens, word by word; a word's last token is marked in CLIP's vocabulary."""
+def _words(
+    tokenizer: Any, spans: Sequence[WeightedText], *, by_blanks: bool = False
+) -> Iterator[Window]:
+    """A prompt's tokens, word by word; a word's last token is marked in CLIP's vocabulary.
+
+    Args:
+        by_blanks: Words are what stands between blanks: with the commas after them.
+    """
     for span in spans:
+        if by_blanks:
+            for piece in span.text.split():
+                ids = tokenizer(piece, add_special_tokens=False, verbose=False).input_ids
+                yield [(token, span.weight) for token in ids]
+            continue
         ids = tokenizer(span.text, add_special_tokens=False, verbose=False).input_ids
         word: Window = []
         for token, name in zip(ids, tokenizer.convert_ids_to_tokens(ids), strict=True):

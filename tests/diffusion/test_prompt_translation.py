@@ -110,3 +110,19 @@ def test_weighted_words_lie_on_a_line_from_the_empty_prompt(
     expected = empty + weights[:, None] * (plain - empty)
     torch.testing.assert_close(found[:, :3], expected[:, :3], rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(encoded("[a] fox"), encoded(r"\[a\] fox", "auto"))
+
+
+@pytest.mark.parametrize(("syntax", "first"), [("comfyui", 74), ("auto", 75)])
+def test_what_stands_between_blanks_is_not_split_between_two_windows(
+    text_model: TextModel,  # noqa: F811
+    syntax: str,
+    first: int,
+) -> None:
+    def encoded(text: str) -> torch.Tensor:
+        return encode_prompt(text_model, text, syntax=syntax).entries[0].embeddings
+
+    # 74 tokens, and then a word with a comma: the last place of the window is for it alone
+    long = "a " * 74 + "apple, a"
+    words = long.split() if first == 74 else long.replace(",", " ,").split()
+    alone = torch.cat([encoded(" ".join(words[:first])), encoded(" ".join(words[first:]))], dim=1)
+    torch.testing.assert_close(encoded(long), alone)

@@ -82,7 +82,12 @@ class StableDiffusionXL(UNetFamily):
 
         layer = model.clip_layer or self.clip_layer
         clips = [
-            Clip(model.modules[encoder.role], model.tokenizers[tokenizer.role], layer)
+            Clip(
+                model.modules[encoder.role],
+                model.tokenizers[tokenizer.role],
+                layer,
+                by_blanks=model.by_blanks,
+            )
             for encoder, tokenizer in zip(self.encoders, self.tokenizers, strict=True)
         ]
         embeddings, pooled = encode_windows(clips, texts, warn)

@@ -59,7 +59,13 @@ class StableDiffusion(UNetFamily):
 
         layer = model.clip_layer or self.clip_layer
         modules, tokenizers = model.modules, model.tokenizers
-        clip = Clip(modules["text_encoder"], tokenizers["tokenizer"], layer, normalised=True)
+        clip = Clip(
+            modules["text_encoder"],
+            tokenizers["tokenizer"],
+            layer,
+            normalised=True,
+            by_blanks=model.by_blanks,
+        )
         embeddings, _ = encode_windows([clip], [text], warn)
         return encoded({"embeddings": embeddings})
 
