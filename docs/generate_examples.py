@@ -34,6 +34,7 @@ SINKS = ("SaveImage", "PreviewImage", "ShowValue", "SaveMesh", "SaveVideo")
 NEED_MODELS = frozenset(
     {
         "ApplyIPAdapter",
+        "DetectThings",
         "DistilledGuider",
         "GenerateText",
         "GuidanceConditioning",

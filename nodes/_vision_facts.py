@@ -94,6 +94,17 @@ def check_text(inputs: HookInputs) -> Iterator[Finding]:
 def check_classes(inputs: HookInputs) -> Iterator[Finding]:
     """Find models for something else, and classes that they don't know."""
     yield from _check(inputs, "classes")
+    yield from _check_labels(inputs)
+
+
+def check_things(inputs: HookInputs) -> Iterator[Finding]:
+    """Find models for something else, and classes that they don't know."""
+    yield from _check(inputs, "boxes")
+    yield from _check_labels(inputs)
+
+
+def _check_labels(inputs: HookInputs) -> Iterator[Finding]:
+    """Find classes that a model doesn't know."""
     known, text = inputs.fact("model", "labels"), inputs.literals.get("labels")
     if known and text is not None:
         names = [name.strip() for name in text.split(",") if name.strip()]

@@ -18,6 +18,7 @@ from ._vision_facts import (
     check_matting,
     check_pose,
     check_text,
+    check_things,
     check_vision_model,
     vision_outputs,
     vision_state,
@@ -59,9 +60,9 @@ def LoadVisionModel(
     """Open a model that sees: one that masks things, or tells depths or poses.
 
     It is a folder as transformers saves it: SAM, SAM-HQ or SAM 2; SAM 3 or CLIPSeg; SegFormer,
-    Mask2Former and others that know classes; ViTMatte; Depth Anything, DPT or GLPN; ViTPose. Or it
-    is a file or folder of BiRefNet, RMBG, ISNet or U²-Net, or a file of Depth Anything V2. Code
-    that a folder brings isn't run.
+    Mask2Former and others that know classes; ViTMatte; Depth Anything, DPT or GLPN; ViTPose;
+    RT-DETR, D-FINE or YOLOS. Or it is a file or folder of BiRefNet, RMBG, ISNet or U²-Net, or a
+    file of Depth Anything V2. Code that a folder brings isn't run.
 
     Args:
         model: Name under a models folder, such as segment/sam2-hiera-tiny or
@@ -286,6 +287,48 @@ def ForegroundMask(
 
     mask = foreground_mask(ctx, model, image, resolution)
     return Foreground(mask, with_alpha(image, mask, transparent=False))
+
+
+class Detected(NamedTuple):
+    """Boxes round things, a mask of them, and how many there are."""
+
+    boxes: str
+    mask: Mask
+    number: int
+
+
+@node(
+    category=_CATEGORY,
+    lane="gpu",
+    numerics=True,
+    facts=IMAGE_TO_MASK,
+    validate=check_things,
+    tags=("detector", "bbox", "RT-DETR", "YOLOS", "D-FINE", "object detection", "face", "person"),
+)
+def DetectThings(
+    ctx: Context,
+    model: VisionModel,
+    image: Image,
+    labels: str = "",
+    threshold: Annotated[float, Range(0, 1, step=0.01)] = 0.5,
+    most: Annotated[int, Range(1, 1000), Advanced()] = 100,
+) -> Detected:
+    """Find boxes round things of classes that a model knows, such as people.
+
+    The boxes go to SegmentAnything, EstimatePose or MaskFromBoxes.
+
+    Args:
+        model: Of LoadVisionModel: RT-DETR, D-FINE or YOLOS.
+        image: Of a batch, boxes and number are those of the first picture; masks are of each.
+        labels: Names of classes, with commas between them; empty for all that it knows.
+        threshold: How sure it is to be of each.
+        most: Boxes in a picture, the surest first.
+    """
+    from nodegraph.vision.detecting import boxes_text, detect_things
+
+    boxes, mask = detect_things(ctx, model, image, labels, threshold, most)
+    first = boxes_text(boxes[0], image.shape[2], image.shape[1])
+    return Detected(first, mask, len(boxes[0]))
 
 
 @node(

@@ -14,9 +14,10 @@ from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.foreground.architectures import BIREFNET, U2NET
 from nodegraph.errors import NodegraphError
 
-Task = Literal["points", "text", "classes", "matting", "depth", "foreground", "pose"]
+Task = Literal["points", "text", "classes", "matting", "depth", "foreground", "pose", "boxes"]
 """What a model does: masks by points and boxes, by words, by classes that it knows, a fine edge to
-a mask, how near things are, what stands before the background, or people's poses."""
+a mask, how near things are, what stands before the background, people's poses,
+or boxes round things."""
 
 TASKS: Mapping[str, Task] = MappingProxyType(
     {
@@ -38,6 +39,10 @@ TASKS: Mapping[str, Task] = MappingProxyType(
         "DPTForDepthEstimation": "depth",
         "GLPNForDepthEstimation": "depth",
         "VitPoseForPoseEstimation": "pose",
+        "RTDetrForObjectDetection": "boxes",
+        "RTDetrV2ForObjectDetection": "boxes",
+        "DFineForObjectDetection": "boxes",
+        "YolosForObjectDetection": "boxes",
         BIREFNET: "foreground",
         U2NET: "foreground",
     }

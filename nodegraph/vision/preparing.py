@@ -32,6 +32,10 @@ _USUAL: Mapping[str, str] = {
     "DPTForDepthEstimation": "DPTImageProcessor",
     "GLPNForDepthEstimation": "GLPNImageProcessor",
     "VitPoseForPoseEstimation": "VitPoseImageProcessor",
+    "RTDetrForObjectDetection": "RTDetrImageProcessor",
+    "RTDetrV2ForObjectDetection": "RTDetrImageProcessor",
+    "DFineForObjectDetection": "RTDetrImageProcessor",
+    "YolosForObjectDetection": "YolosImageProcessor",
 }
 """Classes of transformers that prepare pictures, where the folder doesn't say."""
 

@@ -20,6 +20,7 @@ USED_BY: Mapping[Task, str] = MappingProxyType(
         "depth": "EstimateDepth",
         "foreground": "ForegroundMask",
         "pose": "EstimatePose",
+        "boxes": "DetectThings",
     }
 )
 """Nodes, by what they need."""

@@ -208,10 +208,39 @@ def vitpose(folder: Path) -> Any:
     return model
 
 
+NAMES = {0: "person", 1: "dog", 2: "hat"}
+
+
+def yolos(folder: Path) -> Any:
+    config = tf.YolosConfig(
+        hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=16,
+        image_size=[SIDE, SIDE], patch_size=16, num_detection_tokens=6, id2label=NAMES,
+    )  # fmt: skip
+    model = _saved(tf.YolosForObjectDetection(config), folder, scale=4.0)
+    _preparation(folder, "YolosFeatureExtractor", size={"height": SIDE, "width": SIDE})
+    return model
+
+
+def rtdetr(folder: Path) -> Any:
+    backbone = tf.RTDetrResNetConfig(
+        embedding_size=8, hidden_sizes=[8, 8, 16, 16], depths=[1, 1, 1, 1], layer_type="basic",
+        out_features=["stage2", "stage3", "stage4"],
+    )  # fmt: skip
+    config = tf.RTDetrConfig(
+        backbone_config=backbone, encoder_hidden_dim=16, encoder_in_channels=[8, 16, 16],
+        encoder_ffn_dim=16, encoder_attention_heads=2, d_model=16, num_queries=6,
+        decoder_in_channels=[16, 16, 16], decoder_ffn_dim=16, decoder_layers=1,
+        decoder_attention_heads=2, num_denoising=0, id2label=NAMES,
+    )  # fmt: skip
+    model = _saved(tf.RTDetrForObjectDetection(config), folder, scale=1.0)
+    _preparation(folder, "RTDetrImageProcessor", size={"height": SIDE, "width": SIDE})
+    return model
+
+
 MAKERS: dict[str, Save] = {
     "sam": sam, "sam2": sam2, "clipseg": clipseg, "sam3": sam3, "segformer": segformer,
     "mask2former": mask2former, "vitmatte": vitmatte, "depth": depth_anything,
-    "vitpose": vitpose,
+    "vitpose": vitpose, "yolos": yolos, "rtdetr": rtdetr,
 }  # fmt: skip
 
 

@@ -1,0 +1,88 @@
+"""Boxes round things in pictures."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nodegraph.core.context import Context
+from nodegraph.images.mask_sources import boxes_mask
+from nodegraph.vision.preparing import image_processor, prepared
+from nodegraph.vision.segmenting import Boxes, check_task, label_numbers
+from nodegraph.vision.values import VisionModel
+
+
+@torch.inference_mode()
+def detect_things(
+    ctx: Context, model: VisionModel, image: Tensor, labels: str, threshold: float, most: int
+) -> tuple[list[Boxes], Tensor]:
+    """Where things of some classes are; by RT-DETR, D-FINE and YOLOS.
+
+    Args:
+        image: (batch, height, width, channels).
+        labels: Names of classes that the model knows, with commas between them; empty for all.
+        threshold: How sure it is to be of each, 0..1.
+        most: Boxes in a picture, at most.
+    Returns:
+        For each picture x, y, width and height in pixels of each thing, the surest first; and what
+        is in these boxes, 0..1, (batch, height, width).
+    Raises:
+        InvalidValue: The model is for something else, or doesn't know a class.
+    """
+    check_task(model, "boxes")
+    wanted = torch.tensor(label_numbers(model, labels)) if labels.strip() else None
+    found: list[Boxes] = []
+    masks = []
+    with ctx.weights(model.model) as component:
+        for at, picture in enumerate(image):
+            answer = _answer(component.module, model, picture, threshold)
+            boxes = _chosen(answer, wanted, most, picture)
+            found.append(boxes)
+            size = picture.shape[1], picture.shape[0]
+            masks.append(
+                boxes_mask(size, boxes, each=False)[0] if boxes else torch.zeros(size[::-1])
+            )
+            ctx.progress(at + 1, len(image))
+    return found, torch.stack(masks)
+
+
+def _answer(
+    module: Any, model: VisionModel, picture: Tensor, threshold: float
+) -> dict[str, Tensor]:
+    given = {
+        name: value.to(module.device, module.dtype if value.is_floating_point() else None)
+        for name, value in prepared(model, picture).items()
+        if isinstance(value, Tensor)
+    }
+    answer = module(**given)
+    answer.logits, answer.pred_boxes = answer.logits.float().cpu(), answer.pred_boxes.float().cpu()
+    [found] = image_processor(model).post_process_object_detection(
+        answer, threshold=threshold, target_sizes=[tuple(picture.shape[:2])]
+    )
+    things: dict[str, Tensor] = found
+    return things
+
+
+def _chosen(
+    things: dict[str, Tensor], wanted: Tensor | None, most: int, picture: Tensor
+) -> list[tuple[float, float, float, float]]:
+    order = things["scores"].argsort(descending=True, stable=True)
+    if wanted is not None:
+        order = order[torch.isin(things["labels"][order], wanted)]
+    sides = torch.tensor([picture.shape[1], picture.shape[0]] * 2)
+    corners = things["boxes"][order].clamp(min=0).minimum(sides)
+    extents = corners[:, 2:] - corners[:, :2]
+    kept = (extents > 0).all(1)
+    boxes = torch.cat((corners[:, :2], extents), 1)[kept][:most].tolist()
+    return [(x, y, width, height) for x, y, width, height in boxes]
+
+
+def boxes_text(boxes: Boxes, width: int, height: int) -> str:
+    """Boxes in pixels as a text of shares of the picture's sides."""
+    sides = width, height, width, height
+    return json.dumps(
+        [[round(part / side, 6) for part, side in zip(box, sides, strict=True)] for box in boxes]
+    )
