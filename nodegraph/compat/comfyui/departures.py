@@ -153,6 +153,13 @@ class Departure:
             raise Untranslatable(f"`{name}` is linked, and has to be known there")
         return known
 
+    def behind(self, name: str) -> tuple[str, Mapping[str, Any]]:
+        given = self.inputs[name].given
+        node = self._into.nodes.get(given.node) if isinstance(given, MadeOutput) else None
+        if node is None:
+            raise Untranslatable(f"what gives its input `{name}` has to be known there")
+        return node.type, node.inputs
+
     def add(self, node_type: str, /, **inputs: Any) -> str:
         wanted = "" if self.made else str(self._origin.get("id", ""))
         name = self._into.add(

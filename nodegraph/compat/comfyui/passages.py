@@ -108,6 +108,13 @@ class Arrival:
             self.tell(f"`{name}` stays {known!r}: it can't follow `{given.node}` here")
         return known
 
+    def behind(self, name: str) -> tuple[str, Mapping[str, Any]]:
+        given = self.inputs[name].given if name in self.inputs else None
+        node = self._into.nodes.get(given.node) if isinstance(given, MadeOutput) else None
+        if node is None:
+            raise Untranslatable(f"what gives its input `{name}` has to be known here")
+        return node.type, node.inputs
+
     def _constant(self, given: Any) -> Any:
         """The value behind a link that always gives the same one; None if there is none."""
         if not isinstance(given, MadeOutput):

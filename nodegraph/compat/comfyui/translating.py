@@ -69,6 +69,13 @@ class Passage(Protocol):
             Untranslatable: It is linked, and has to be known to be translated.
         """
 
+    def behind(self, name: str) -> tuple[str, Mapping[str, Any]]:
+        """Type and inputs of the node that gives an input, where it is one that was made.
+
+        Raises:
+            Untranslatable: It is none.
+        """
+
     def add(self, node_type: str, /, **inputs: Any) -> str:
         """Make a node of the other program; returns its name.
 

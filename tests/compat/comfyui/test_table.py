@@ -16,6 +16,7 @@ from nodegraph.compat.comfyui.signatures import Signature
 from nodegraph.compat.comfyui.table import (
     audio,
     built_in,
+    finding,
     image_edit,
     images,
     latents,
@@ -38,7 +39,7 @@ _SOURCES: Mapping[str, tuple[str, str, dict[str, Any]]] = {
     "MASK": ("SolidMask", "mask", {}),
     "LATENT": ("EmptyLatent", "latent", {}),
     "VAE": ("LoadModel", "vae", {}),
-    "MODEL": ("LoadModel", "model", {}),
+    "MODEL": ("LoadModel", "model", {"model": "tiny"}),
     "CLIP": ("LoadTextEncoder", "text_encoder", {"family": "qwen-image", "file": "a"}),
     "FLOAT": ("Number", "number", {}),
     "AUDIO": ("LoadAudio", "audio", {"path": "a.wav"}),
@@ -49,12 +50,14 @@ _SOURCES: Mapping[str, tuple[str, str, dict[str, Any]]] = {
     "MOGE_MODEL": ("LoadVisionModel", "vision_model", {"model": "a"}),
     "DA3_GEOMETRY": ("LoadImage", "image", {"path": "apple.png"}),
     "MOGE_GEOMETRY": ("LoadImage", "image", {"path": "apple.png"}),
+    "BOUNDING_BOX": ("Text", "text", {"text": "[[0, 0, 8, 8]]"}),
+    "POSE_KEYPOINT": ("LoadImage", "image", {"path": "apple.png"}),
     "*": ("Text", "text", {}),
 }
 """What stands for an input of a type that has to be linked."""
 HERE = Path(__file__).parent
 _ABSENT = frozenset(("invalid-file", "model-not-found"))
-_NEVER = frozenset(("StartLoop", "EndLoop", "ImageCropToMask"))
+_NEVER = frozenset(("StartLoop", "EndLoop", "ImageCropToMask", "SAM3_Detect"))
 """What is in the table to tell why it can't be translated."""
 _FILLED = {"choice": "a", "option1": "a"}
 
@@ -93,8 +96,8 @@ def _given(signature: Signature) -> dict[str, Any]:
 
 def _entries() -> list[TableEntry]:
     """Those of pictures, masks, values and so on."""
-    modules = (audio, image_edit, images, latents, logic, masks, text, values, video, vision)
-    return [one for module in modules for one in module.ENTRIES]
+    made = (images, image_edit, latents, masks, vision, finding)
+    return [one for each in (*made, values, logic, text, video, audio) for one in each.ENTRIES]
 
 
 def _translated(one: TableEntry) -> tuple[Workflow, str]:

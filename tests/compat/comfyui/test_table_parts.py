@@ -182,9 +182,16 @@ def test_a_node_with_an_open_input_is_translated_as_it_is() -> None:
     assert one("SaveImage", filename_prefix="a") == {"name": "a", "rounding": "down"}
 
 
-@pytest.mark.parametrize(
-    ("value", "native"), [(3, "Integer"), (0.5, "Number"), (True, "Boolean"), ("a", "Text")]
-)
-def test_a_primitive_is_of_its_values_type(value: Any, native: str) -> None:
-    ((found, inputs),) = made(node("PrimitiveNode", value=value)).values()
-    assert (found, list(inputs.values())) == (native, [value])
+def test_a_detector_is_opened_by_the_name_of_its_checkpoint() -> None:
+    loaded = node("CheckpointLoaderSimple", ckpt_name="sam3.safetensors")
+    text = node("CLIPTextEncode", text="a guitar", clip=Source("0", 1))
+    given = {"image": Source("2", 0), "conditioning": Source("1", 0), "threshold": 0.25}
+    picture = node("LoadImage", image="a.png")
+    boxes = node("DrawBBoxes", image=Source("2", 0), bboxes=Source("4", 1))
+    found = made(loaded, text, picture, boxes, node("SAM3_Detect", model=IMAGE, **given))
+    assert found["load_vision_model"][1] == {"model": "sam3.safetensors"}
+    assert (found["segment_by_text"][1]["text"], found["segment_by_text"][1]["threshold"]) == (
+        "a guitar",
+        0.25,
+    )
+    assert found["draw_boxes"][1]["boxes"] == {"from": "format_text.text"}

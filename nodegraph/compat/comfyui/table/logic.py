@@ -32,17 +32,6 @@ def _choose(node: Passage, given: dict[str, Signal]) -> None:
     node.give("output", given[side])
 
 
-def _primitive(node: Passage) -> None:
-    value = node.literal("value")
-    native = next(name for kind, name in _CONSTANTS.items() if isinstance(value, kind))
-    port = "number" if native in ("Integer", "Number") else "value"
-    made = node.add(native, **{"text" if native == "Text" else "value": value})
-    node.give("*", MadeOutput(made, "text" if native == "Text" else port))
-
-
-_CONSTANTS = {bool: "Boolean", int: "Integer", float: "Number", str: "Text"}
-
-
 def _create_list(node: Passage) -> None:
     node.give("list", Signal(listed(node, grown(node, "inputs"))))
 
@@ -68,7 +57,6 @@ ENTRIES: tuple[TableEntry, ...] = (
             {"switch": "condition"},
         ).backward,
     ),
-    entry('PrimitiveNode(value: COMBO = "") -> *', _primitive),
     entry("CreateList(inputs.*: *?) -> list: *", _create_list, "List", _list_back),
     same(
         "GetItemFromList(list: *, index: INT = 0) -> *",
