@@ -59,7 +59,8 @@ def check_parts(inputs: HookInputs) -> Iterator[Finding]:
     sampler, laws = inputs.fact("sampler", "sampler"), inputs.fact("schedule", "laws") or ()
     if sampler is not None:
         rises = bool(inputs.fact("schedule", "rises"))
-        check = partial(check_followed, kind=kind, rises=rises)
+        told_by = inputs.literals.get("convention") or "diffusers"
+        check = partial(check_followed, kind=kind, rises=rises, convention=told_by)
         yield from told(check, "sampler", sampler, laws)
         check = partial(check_churn, rises=rises)
         yield from told(check, "sampler", inputs.fact("sampler", "s_churn"))
@@ -103,7 +104,9 @@ def _check_named(inputs: HookInputs) -> Iterator[Finding]:
     """Find samplers and schedules that don't go together, and sizes that can't be."""
     yield from _check_latent(inputs, is_guided=(inputs.literals.get("cfg") or 1.0) > 1)
     kind = inputs.fact("model", "noise") or "discrete"
-    yield from _findings(partial(check_combination, kind=kind), inputs, "sampler", "schedule")
+    told_by = inputs.literals.get("convention") or "diffusers"
+    check = partial(check_combination, kind=kind, convention=told_by)
+    yield from _findings(check, inputs, "sampler", "schedule")
     if inputs.literals.get("schedule") == ALIGNED:
         yield from _check_aligned(inputs, kind)
 

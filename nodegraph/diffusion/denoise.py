@@ -122,7 +122,13 @@ class Denoising:
     ) -> None:
         self._family = family_named(model.family)
         schedule, guider, sampler = parts.schedule, parts.guider, parts.sampler
-        check_followed(sampler.name, schedule.laws, self._family.noise, rises=schedule.rises)
+        check_followed(
+            sampler.name,
+            schedule.laws,
+            self._family.noise,
+            rises=schedule.rises,
+            convention=parts.convention,
+        )
         check_churn(sampler.options.s_churn, rises=schedule.rises)
         check_values(model, self._family, guider.prompts, latent)
         check_beginning(latent, added=parts.noise.added, rises=schedule.rises)

@@ -24,7 +24,13 @@ def foreseen(recipe: DiffusionModel, latent: Latent, parts: SamplingParts) -> La
     """
     family = family_named(recipe.family)
     schedule, sampler, noise = parts.schedule, parts.sampler, recipe_noise(recipe)
-    check_followed(sampler.name, schedule.laws, noise.kind, rises=schedule.rises)
+    check_followed(
+        sampler.name,
+        schedule.laws,
+        noise.kind,
+        rises=schedule.rises,
+        convention=parts.convention,
+    )
     resolved(sampler.name, sampler.options)
     check_churn(sampler.options.s_churn, rises=schedule.rises)
     check_beginning(latent, added=parts.noise.added, rises=schedule.rises)

@@ -14,9 +14,9 @@ from nodegraph.diffusion.names import (
     FLOW_SCHEDULE_NAMES,
     SCHEDULE_NAMES,
     WHOLE_SCHEDULES,
-    allowed_schedules,
     check_combination,
     check_sampler,
+    follows_any_level,
 )
 from nodegraph.diffusion.steps import MAX_STEPS
 from nodegraph.errors import InvalidValue
@@ -128,12 +128,20 @@ def check_levels(levels: Sequence[float]) -> None:
             )
 
 
-def check_followed(sampler: str, laws: Sequence[str], kind: str, *, rises: bool = False) -> None:
+def check_followed(
+    sampler: str,
+    laws: Sequence[str],
+    kind: str,
+    *,
+    rises: bool = False,
+    convention: str = "diffusers",
+) -> None:
     """Refuse laws that a sampler can't follow with models of a kind of noise.
 
     Args:
         kind: One of `nodegraph.diffusion.names.NOISE_KINDS`.
         rises: Whether some of it leads from little noise to much.
+        convention: One of `nodegraph.diffusion.sampling_parts.CONVENTIONS`.
     Raises:
         InvalidValue: On port ``sampler`` or ``schedule``, naming what is allowed.
     """
@@ -141,10 +149,10 @@ def check_followed(sampler: str, laws: Sequence[str], kind: str, *, rises: bool 
     for law in laws:
         check_law(law)
         if law in SCHEDULE_NAMES:
-            check_combination(sampler, law, kind)
+            check_combination(sampler, law, kind, convention)
             continue
         able: tuple[str, ...] = FLOW_LAWS if kind == "flow" else LAWS
-        if "karras" not in allowed_schedules(kind)[sampler]:
+        if not follows_any_level(sampler, kind, convention):
             able = tuple(name for name in able if name in WHOLE_LAWS)
         if law not in able:
             raise InvalidValue(

@@ -168,18 +168,37 @@ _MODELS = {
 }
 
 
-def check_combination(sampler: str, schedule: str, kind: str = "discrete") -> None:
+FREED = frozenset({"lcm"})
+"""Samplers that read the model's table, but not by ComfyUI's convention."""
+
+
+def follows_any_level(sampler: str, kind: str, convention: str = "diffusers") -> bool:
+    """Whether a sampler takes noise levels between two of a table's timesteps.
+
+    Args:
+        kind: One of `NOISE_KINDS`.
+        convention: One of `nodegraph.diffusion.sampling_parts.CONVENTIONS`.
+    """
+    if convention == "comfyui" and sampler in FREED:
+        return True
+    return "karras" in _ALLOWED[kind][sampler]
+
+
+def check_combination(
+    sampler: str, schedule: str, kind: str = "discrete", convention: str = "diffusers"
+) -> None:
     """Refuse unknown names, and what doesn't go together.
 
     Args:
         kind: One of `NOISE_KINDS`: what the model is trained on.
+        convention: As of `follows_any_level`.
     Raises:
         InvalidValue: On port ``sampler`` or ``schedule``, naming what is allowed.
     """
     check_sampler(sampler, kind)
     check_schedule(schedule, kind)
     allowed = _ALLOWED[kind][sampler]
-    if schedule not in allowed:
+    if schedule not in allowed and not follows_any_level(sampler, kind, convention):
         raise InvalidValue(
             f"sampler {sampler} can't follow the {schedule} schedule",
             port="schedule",

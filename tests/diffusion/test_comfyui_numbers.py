@@ -83,8 +83,6 @@ def ladder(name: str, sampler: str, steps: int, noise: ModelNoise, **how: Any) -
 )
 @pytest.mark.parametrize("sampler", ["euler", "dpmpp_2m", "lcm"])
 def test_levels_are_alike_for_all_samplers(name: str, sampler: str, noise: ModelNoise) -> None:
-    if sampler == "lcm" and name not in ("normal", "sgm_uniform", "simple"):
-        return
     expected = levels(name, 7, flow=noise is FLOW)
     found = ladder(name, sampler, 7, noise).sigmas.tolist()
     assert found == pytest.approx(expected, rel=2e-5)

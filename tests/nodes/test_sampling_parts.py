@@ -542,3 +542,14 @@ def test_two_parts_of_a_sampling_by_a_convention_are_the_whole() -> None:
     }
     expected, found = (value(nodes, f"{name}.latent").samples for name in ("whole", "second"))
     assert torch.equal(found, expected)
+
+
+def test_lcm_follows_any_schedule_by_a_convention_alone() -> None:
+    settings = {**SETTINGS, "sampler": "lcm", "schedule": "karras"}
+    assert problems({"sample": sampler(**settings)}, "sample")
+    freed = {"sample": sampler(**settings, convention="comfyui")}
+    assert problems(freed, "sample") == []
+    assert value(freed, "sample.latent").samples.isfinite().all()
+    nodes = parts(sampler=named("lcm"), inputs={"convention": "comfyui"})
+    assert problems(nodes, "sample") == []
+    assert torch.equal(value(nodes, "sample.latent").samples, value(freed, "sample.latent").samples)
