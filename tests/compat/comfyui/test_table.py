@@ -22,6 +22,7 @@ from nodegraph.compat.comfyui.table import (
     latents,
     logic,
     masks,
+    packs,
     text,
     values,
     video,
@@ -96,8 +97,9 @@ def _given(signature: Signature) -> dict[str, Any]:
 
 def _entries() -> list[TableEntry]:
     """Those of pictures, masks, values and so on."""
-    made = (images, image_edit, latents, masks, vision, finding)
-    return [one for each in (*made, values, logic, text, video, audio) for one in each.ENTRIES]
+    seen = (images, image_edit, latents, masks, vision, finding)
+    modules = (*seen, values, logic, text, video, audio, packs)
+    return [one for module in modules for one in module.ENTRIES]
 
 
 def _translated(one: TableEntry) -> tuple[Workflow, str]:

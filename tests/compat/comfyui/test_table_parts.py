@@ -195,3 +195,16 @@ def test_a_detector_is_opened_by_the_name_of_its_checkpoint() -> None:
         0.25,
     )
     assert found["draw_boxes"][1]["boxes"] == {"from": "format_text.text"}
+
+
+def test_loras_that_are_switched_on_are_loaded_one_after_the_other() -> None:
+    rows = {
+        "row_1": {"on": True, "lora": "a.safetensors", "strength": 0.5, "strengthTwo": None},
+        "row_2": {"on": False, "lora": "b.safetensors", "strength": 1},
+        "row_3": {"on": True, "lora": "c.safetensors", "strength": 1, "strengthTwo": 0.25},
+    }
+    model = node("UNETLoader", unet_name="m.safetensors")
+    found = made(model, node("Power Lora Loader (rgthree)", model=IMAGE, **rows))
+    assert found["load_lora"][1]["strength_encoder"] == 0.5
+    assert found["load_lora_2"][1]["model"] == {"from": "load_lora.model"}
+    assert found["load_lora_2"][1]["strength_encoder"] == 0.25

@@ -20,6 +20,7 @@ from nodegraph.compat.comfyui.table import (
     logic,
     masks,
     methods,
+    packs,
     patches,
     sampling,
     schedules,
@@ -50,6 +51,7 @@ MODULES = (
     text,
     video,
     audio,
+    packs,
 )
 
 

@@ -40,6 +40,16 @@ def _names(expression: str) -> set[str]:
     return {part.id for part in ast.walk(tree) if isinstance(part, ast.Name)}
 
 
+def checked_expression(expression: str) -> str:
+    """An expression that means the same here.
+
+    Raises:
+        Untranslatable: It doesn't, or can't be read.
+    """
+    _names(expression)
+    return expression
+
+
 def _lettered(used: set[str]) -> dict[str, str]:
     """Our letters of theirs: the same ones where that can be."""
     if used <= set(_LETTERS):
