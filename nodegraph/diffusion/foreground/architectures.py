@@ -125,7 +125,6 @@ def foreground_class(shapes: Shapes) -> str | None:
 
 def is_foreground(shapes: Shapes) -> bool:
     """Whether tensors are of a network that masks the foreground."""
-    # Most files hold neither; one look tells.
     return foreground_class(shapes) is not None
 
 
