@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nodegraph.cli.output import counted, say, tell
-from nodegraph.compat.comfyui.report import LackingModel, LackingType
 
 if TYPE_CHECKING:
     from nodegraph.compat.comfyui.importing import ImportedWorkflow
-    from nodegraph.compat.comfyui.report import ImportReport
+    from nodegraph.compat.comfyui.lacking import LackingModel
+    from nodegraph.compat.comfyui.report import ImportReport, LackingType
 
 _MOST = 20
 

@@ -145,3 +145,24 @@ def test_what_is_no_workflow_is_told_and_nothing_is_written(cli: Cli, text: str)
     assert shown.code == 2
     assert "not imported" in shown.out
     assert not Path("ours.json").exists()
+
+
+def test_models_that_lack_are_told_with_the_folder_where_they_would_go(cli: Cli) -> None:
+    loaders = api(
+        a=("CheckpointLoaderSimple", {"ckpt_name": "pears.safetensors"}),
+        b=("VAELoader", {"vae_name": "plums.safetensors"}),
+        c=("VAEDecode", {"samples": ["d", 0], "vae": ["b", 0]}),
+        d=("EmptyLatentImage", {}),
+        e=("LoadImage", {"image": "quince.png"}),
+        g=("SaveImage", {"images": ["c", 0], "filename_prefix": "x"}),
+        f=("LoraLoader", {"lora_name": "figs.safetensors", "model": ["a", 0], "clip": ["a", 1]}),
+    )
+    saved(loaders, "theirs.json")
+    found = cli("import", "theirs.json", "--json").json["files"][0]
+    assert [(each["name"], each["folder"]) for each in found["missing_models"]] == [
+        ("pears.safetensors", "checkpoints"),
+        ("plums.safetensors", "vae"),
+        ("figs.safetensors", "loras"),
+    ]
+    assert found["missing_files"] == ["quince.png"]
+    assert found["valid"]

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from nodegraph.compat.comfyui.fates import CORE_PACK, Fate
 from nodegraph.compat.comfyui.importing import ImportedWorkflow
+from nodegraph.compat.comfyui.lacking import (
+    IsThere,
+    LackingModel,
+    is_of_what_lacks,
+    lacking_files,
+    lacking_models,
+    unknown_families,
+)
 from nodegraph.core.analysis import analyse
 from nodegraph.core.catalog import Catalog
 from nodegraph.core.context import Environment
 from nodegraph.core.stand_ins import StandIns
 from nodegraph.errors import Problem
 
-IsThere = Callable[[str], bool]
-"""Whether there is a model of a name."""
-
-_NO_MODEL = "model-not-found"
 _UNKNOWN_TYPE = "unknown-node-type"
 
 
@@ -39,20 +43,6 @@ class LackingType:
     pack: str
     stand_ins: tuple[str, ...]
     reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class LackingModel:
-    """A file of weights that isn't there.
-
-    Attributes:
-        folder: Of the models' folder, where it would go; empty if the file doesn't say.
-        url: Where it can be had; empty if not told.
-    """
-
-    name: str
-    folder: str = ""
-    url: str = ""
 
 
 @dataclass(frozen=True)
@@ -144,9 +134,9 @@ def import_report(
         imported.format,
         len(imported.fates),
         types,
-        tuple(_models(imported, found, is_there)),
-        tuple(dict.fromkeys(_files(found))),
-        tuple(dict.fromkeys(_families(found))),
+        lacking_models(imported, found, is_there),
+        lacking_files(found),
+        unknown_families(found),
         tuple(dict.fromkeys(told)),
         problems,
     )
@@ -154,49 +144,12 @@ def import_report(
 
 def _is_told_elsewhere(problem: Problem) -> bool:
     """Whether another part of a report tells of it."""
-    is_of_file = _is_of_file(problem) or _is_of_family(problem)
-    return is_of_file or problem.code in (_NO_MODEL, _UNKNOWN_TYPE)
-
-
-def _is_of_file(problem: Problem) -> bool:
-    return problem.code == "invalid-file" and problem.message.startswith("there is no file")
-
-
-def _is_of_family(problem: Problem) -> bool:
-    return problem.code == "not-a-choice" and problem.port == "family"
-
-
-def _files(problems: Sequence[Problem]) -> Iterator[str]:
-    for problem in filter(_is_of_file, problems):
-        name = problem.message.removeprefix("there is no file ").partition(". ")[0]
-        yield name.rstrip(".").rpartition("/")[2]
-
-
-def _families(problems: Sequence[Problem]) -> Iterator[str]:
-    for problem in filter(_is_of_family, problems):
-        yield (problem.given or "").strip('"')
+    return problem.code == _UNKNOWN_TYPE or is_of_what_lacks(problem)
 
 
 def _lacking(fate: Fate, stand_ins: StandIns) -> LackingType:
     pack = "" if fate.pack == CORE_PACK else fate.pack
     return LackingType(fate.name, fate.type, pack, stand_ins.of(fate.type), fate.missing)
-
-
-def _models(
-    imported: ImportedWorkflow, problems: Sequence[Problem], is_there: IsThere
-) -> list[LackingModel]:
-    """Models that lack: those that nodes say they need, and those that they name all the same."""
-    said = {
-        model.name: LackingModel(model.name, model.folder, model.url)
-        for fate in imported.fates
-        for model in fate.models
-    }
-    named = [problem.given for problem in problems if problem.code == _NO_MODEL and problem.given]
-    lacking = {name: model for name, model in said.items() if not is_there(name)}
-    for name in named:
-        short = name.rpartition("/")[2]
-        lacking.setdefault(name, said.get(short, LackingModel(name)))
-    return list(dict.fromkeys(lacking.values()))
 
 
 @dataclass(frozen=True)
