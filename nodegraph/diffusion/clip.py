@@ -44,7 +44,8 @@ class Clip:
         layer: That embeddings are taken from, counted from the last, 1.
         normalised: Whether they are by the norm that comes after the last one; else they are as
             they are.
-        by_blanks: As of `TextModel`.
+        by_blanks: Whether what stands between blanks is never split between two windows; else
+            CLIP's own words aren't.
     """
 
     model: Any

@@ -94,8 +94,8 @@ class TextModel(Component):
             it is known. Copies are handed out.
         clip_layer: Layer of CLIP that prompts are taken from, counted from the last, 1; 0 for the
             family's own.
-        by_blanks: Whether what stands between blanks is never split between two windows of CLIP's
-            tokens, as in ComfyUI; else CLIP's own words aren't.
+        as_comfyui: Whether prompts are cut and padded as there: what stands between blanks is never
+            split between two windows of CLIP's tokens, and Flux.1's T5 pads to 256 of its own.
         turn: Held while a prompt is encoded: tokenizers keep how they pad and cut from one call
             to the next, and components with other adapters share them.
     """
@@ -104,7 +104,7 @@ class TextModel(Component):
     settings: Mapping[str, Any] = field(default_factory=dict)
     empty: dict[str, ConditioningEntry | None] = field(default_factory=dict, compare=False)
     clip_layer: int = 0
-    by_blanks: bool = False
+    as_comfyui: bool = False
     turn: Lock = field(default_factory=Lock, compare=False, repr=False)
 
 

@@ -31,6 +31,12 @@ def padded(
     return {"input_ids": found["input_ids"], "attention_mask": found["attention_mask"]}
 
 
+def fitting(tokenizer: Any, text: str, fewest: int, most: int) -> int:
+    """How many tokens a prompt is padded to that is as long as it needs, between two lengths."""
+    count = len(tokenizer(text, verbose=False)["input_ids"])
+    return min(max(count, fewest), most)
+
+
 def t5_states(model: Any, tokens: dict[str, Tensor], *, masked: bool = False) -> Tensor:
     """The last hidden states of a T5 encoder; float32 on the CPU, (1, tokens, width).
 

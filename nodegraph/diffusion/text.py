@@ -42,7 +42,7 @@ def encode_prompt(
         NumericalError: An encoder gives NaN or infinity.
     """
     family = family_named(text_model.family)
-    text_model = replace(text_model, by_blanks=syntax == "comfyui")
+    text_model = replace(text_model, as_comfyui=syntax == "comfyui")
     said, reading = read_as(text, syntax, family)
     parts = prompt_parts(said, weighs_words=family.weighs_words, syntax=reading)
     return _parts_encoded(text_model, parts, lambda said: family.encode(text_model, said, warn))
@@ -64,7 +64,7 @@ def encode_prompt_apart(
         As of `encode_prompt`.
     """
     family = family_named(text_model.family)
-    text_model = replace(text_model, by_blanks=syntax == "comfyui")
+    text_model = replace(text_model, as_comfyui=syntax == "comfyui")
     read = [read_as(text, syntax, family) for text in texts]
     joint = joint_parts(
         [said for said, _ in read], weighs_words=family.weighs_words, syntax=read[0][1]

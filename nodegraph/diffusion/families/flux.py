@@ -57,6 +57,8 @@ GUIDANCE = 3.5
 """Scale that guidance-distilled models are told where the conditioning says none."""
 
 _T5_TOKENS = 512
+_FEWEST = 256
+"""Tokens that ComfyUI pads T5's prompts to (``comfy/text_encoders/flux.py``)."""
 
 
 class Flux(Family):
@@ -87,12 +89,14 @@ class Flux(Family):
     def encode_apart(
         self, model: TextModel, texts: Sequence[str], warn: Warn | None = None
     ) -> ConditioningEntry:
-        from nodegraph.diffusion.encoders import clip_pooled, padded, t5_states
+        from nodegraph.diffusion.encoders import clip_pooled, fitting, padded, t5_states
 
         for_clip, for_t5 = texts
         clip = model.modules["text_encoder"]
         first = padded(model.tokenizers["tokenizer"], for_clip, clip.config.max_position_embeddings)
-        second = padded(model.tokenizers["tokenizer_2"], for_t5, _T5_TOKENS, warn)
+        tokenizer = model.tokenizers["tokenizer_2"]
+        room = fitting(tokenizer, for_t5, _FEWEST, _T5_TOKENS) if model.as_comfyui else _T5_TOKENS
+        second = padded(tokenizer, for_t5, room, warn)
         states = t5_states(model.modules["text_encoder_2"], second)
         return encoded({"embeddings": states, "pooled": clip_pooled(clip, first)})
 

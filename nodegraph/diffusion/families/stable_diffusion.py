@@ -64,7 +64,7 @@ class StableDiffusion(UNetFamily):
             tokenizers["tokenizer"],
             layer,
             normalised=True,
-            by_blanks=model.by_blanks,
+            by_blanks=model.as_comfyui,
         )
         embeddings, _ = encode_windows([clip], [text], warn)
         return encoded({"embeddings": embeddings})

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from nodegraph.core.values import Conditioning, Latent
 from nodegraph.diffusion.families.patches import places, reference_places, unpacked
-from nodegraph.diffusion.text import with_references
+from nodegraph.diffusion.text import encode_prompt, with_references
 from nodegraph.diffusion.vae import latent_format
 
 from .conftest import Pair
@@ -229,3 +229,16 @@ def test_numbers_tell_several_pictures_apart(model_of: ModelOf) -> None:
     assert seen.samples is not None
     one = replace(seen, samples=seen.samples[:1], batch_size=1)
     assert torch.equal(made(numbered=True, of=one), made(numbered=False, of=one))
+
+
+@pytest.mark.parametrize(("words", "tokens"), [(2, 256), (300, 301)])
+def test_as_in_comfyui_t5_pads_a_prompt_to_256_tokens(
+    model_of: ModelOf, words: int, tokens: int
+) -> None:
+    _, model = model_of(flux)
+    text, encoder = "a " * words, model.part("text_encoder")
+    [found] = encode_prompt(encoder, text, syntax="comfyui").entries
+    [usual] = encode_prompt(encoder, text).entries
+    assert found.embeddings.shape[1] == tokens
+    assert usual.embeddings.shape[1] == 512
+    assert torch.equal(found.tensors["pooled"], usual.tensors["pooled"])
