@@ -35,6 +35,7 @@ NEED_MODELS = frozenset(
     {
         "ApplyIPAdapter",
         "DetectThings",
+        "CutLatentFrames",
         "DistilledGuider",
         "GenerateText",
         "GuidanceConditioning",
@@ -50,6 +51,7 @@ NEED_MODELS = frozenset(
         "ImageConditioning",
         "ImageToVideoConditioning",
         "InpaintConditioning",
+        "LatentFramesToBatch",
         "LoadIPAdapter",
         "LoadImageEncoder",
         "LoadLanguageModel",

@@ -11,6 +11,8 @@ from nodegraph.compat.comfyui.table.parts import FILES, METHODS, Turned, refuse_
 from nodegraph.compat.comfyui.translating import MadeOutput, Passage, Untranslatable
 
 _LATENT = {"LATENT": "latent"}
+_MOST = 16384
+"""Of what is cut there."""
 _TILES = {"tile_size": "tile"}
 _TEMPORAL = ("temporal_size", "temporal_overlap")
 _TILED = (
@@ -30,6 +32,39 @@ def _empty_video(node_type: str, width: int, height: int, length: int) -> TableE
         "EmptyVideoLatent",
         {"length": "frames"},
     )
+
+
+def _along_time(node: Passage) -> None:
+    if node.literal("dim") != "t":
+        raise Untranslatable("CropLatent cuts along x and y, by sizes in pixels")
+
+
+def _cut(node: Passage) -> None:
+    _along_time(node)
+    latent, start, count = (node.inputs[name] for name in ("samples", "index", "amount"))
+    name = node.add("CutLatentFrames", latent=latent, start=start, count=count)
+    node.give("LATENT", MadeOutput(name, "latent"))
+
+
+def _cut_back(node: Passage) -> None:
+    latent, index, count = (node.inputs[name] for name in ("latent", "start", "count"))
+    # All that come are as many as there can be there.
+    amount = _MOST if count.given == 0 else count
+    name = node.add("LatentCut", samples=latent, dim="t", index=index, amount=amount)
+    node.give("latent", MadeOutput(name, "LATENT"))
+
+
+def _to_batch(node: Passage) -> None:
+    _along_time(node)
+    latent, size = node.inputs["samples"], node.inputs["slice_size"]
+    name = node.add("LatentFramesToBatch", latent=latent, size=size)
+    node.give("LATENT", MadeOutput(name, "latent"))
+
+
+def _to_batch_back(node: Passage) -> None:
+    latent, size = node.inputs["latent"], node.inputs["size"]
+    name = node.add("LatentCutToBatch", samples=latent, dim="t", slice_size=size)
+    node.give("latent", MadeOutput(name, "LATENT"))
 
 
 def _layered(node: Passage) -> None:
@@ -187,6 +222,18 @@ ENTRIES: tuple[TableEntry, ...] = (
         "EmptyQwenImageLayeredLatentImage(width: INT = 640, height: INT = 640, layers: INT = 3, "
         "batch_size: INT = 1) -> LATENT",
         _layered,
+    ),
+    entry(
+        'LatentCut(samples: LATENT, dim: COMBO = "x", index: INT = 0, amount: INT = 1) -> LATENT',
+        _cut,
+        "CutLatentFrames",
+        _cut_back,
+    ),
+    entry(
+        'LatentCutToBatch(samples: LATENT, dim: COMBO = "t", slice_size: INT = 1) -> LATENT',
+        _to_batch,
+        "LatentFramesToBatch",
+        _to_batch_back,
     ),
     same("VAEDecode(samples: LATENT, vae: VAE) -> IMAGE", "VAEDecode", _SAMPLES),
     same("VAEEncode(pixels: IMAGE, vae: VAE) -> LATENT", "VAEEncode", {"pixels": "image"}),
