@@ -1,0 +1,152 @@
+"""Workflow templates of ComfyUI, run with tiny random weights in place of their models.
+
+    python -m tests.compat.comfyui.templates FOLDER [NAME …]
+
+FOLDER is the one in which the package `comfyui-workflow-templates-json` keeps them. Pictures become
+small ones, sizes and steps are cut down, and each model becomes a tiny one of its family. Prints
+what became of each, and how many there are of each kind.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+from diffusers.utils import logging as diffusers_logging
+from PIL import Image
+from transformers.utils import logging as transformers_logging
+
+from nodegraph.compat.comfyui.importing import import_document
+from nodegraph.compat.comfyui.inlining import inlined
+from nodegraph.compat.comfyui.packs import node_table
+from nodegraph.core.workflow import NodeEntry, Workflow
+from nodegraph.errors import NodegraphError
+from nodegraph.session.session import Session
+from nodegraph.session.settings import load_settings
+from tests.diffusion.families.equality import random_pipeline
+from tests.diffusion.families.tiny_models import TINY
+
+SIDE, STEPS = 64, 2
+
+_CHECKPOINTS = {
+    "refiner": "sdxl-refiner",
+    "sd_?xl|sdxl": "sdxl",
+    "sd3|stable.diffusion.3": "sd3",
+    "flux": "flux",
+    "lumina|netayume": "lumina2",
+    "v1-5|sd15|512": "sd1",
+}
+"""Families of whole models, by what their names look like."""
+
+
+class Tinies:
+    """Folders of tiny models, by family, made when they are asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __getitem__(self, family: str) -> str:
+        folder = self._folder / family
+        if not folder.exists():
+            random_pipeline(TINY[family].build).save_pretrained(folder)
+        return str(folder)
+
+
+def families(nodes: Mapping[str, NodeEntry]) -> set[str]:
+    """Families that a workflow names, in words or by files."""
+    found = set()
+    for entry in nodes.values():
+        if entry.type in ("LoadTextEncoder", "LoadDiffusionModel"):
+            family = entry.inputs.get("family", "auto")
+            if isinstance(family, str) and family != "auto":
+                found.add(family)
+        elif entry.type == "LoadModel":
+            name = str(entry.inputs.get("model", "")).lower()
+            found.add(
+                next((of for like, of in _CHECKPOINTS.items() if re.search(like, name)), name)
+            )
+    return found
+
+
+def shrunk(nodes: Mapping[str, NodeEntry], family: str, tinies: Tinies, picture: str) -> None:
+    """Have nodes load tiny models and make small pictures."""
+    for entry in nodes.values():
+        inputs = entry.inputs
+        match entry.type:
+            case "LoadModel" | "LoadDiffusionModel":
+                inputs["model"] = tinies[family]
+                for port in ("second", "storage", "family"):
+                    inputs.pop(port, None)
+            case "LoadTextEncoder":
+                entry.inputs = {"family": family, "file": tinies[family]}
+            case "LoadVae":
+                entry.inputs = {"vae": tinies[family]}
+            case "LoadImage":
+                inputs["path"] = picture
+            case "LoadLora":
+                entry.mode = "bypass"
+        for port, value in inputs.items():
+            if port in ("width", "height") and isinstance(value, int) and value > SIDE:
+                inputs[port] = SIDE
+            elif port == "megapixels" and isinstance(value, (int, float)):
+                inputs[port] = 0.01
+            elif port == "steps" and isinstance(value, int):
+                inputs[port] = min(value, STEPS)
+        if entry.type == "Integer" and isinstance(inputs.get("value"), int):
+            inputs["value"] = min(inputs["value"], SIDE)
+        if entry.type == "ScaleImage" and inputs.get("by") == "megapixels":
+            inputs["amount"] = 0.01
+
+
+def outcome(workflow: Workflow, session: Session, tinies: Tinies, picture: str) -> tuple[str, str]:
+    """What becomes of a workflow, in a word and in detail."""
+    workflow = inlined(workflow)
+    known = families(workflow.nodes)
+    strange = known - TINY.keys()
+    if strange:
+        return "family", ", ".join(sorted(strange))
+    family = next(iter(sorted(known, reverse=True)), "sd1")
+    shrunk(workflow.nodes, family, tinies, picture)
+    try:
+        result = session.run(workflow)
+    except NodegraphError as error:
+        return "refused", str(error)
+    faults = [str(error) for error in result.errors]
+    return ("failed", "; ".join(faults)) if faults else ("runs", "")
+
+
+def main(folder: Path, names: list[str]) -> None:
+    for each in (diffusers_logging, transformers_logging):
+        each.disable_progress_bar()
+    table = node_table()
+    found: Counter[str] = Counter()
+    with tempfile.TemporaryDirectory() as place:
+        picture = str(Path(place) / "picture.png")
+        Image.radial_gradient("L").resize((SIDE, SIDE)).convert("RGB").save(picture)
+        tinies = Tinies(Path(place) / "tiny")
+        with Session(load_settings({"home": Path(place) / "home"})) as session:
+            for name in names or sorted(path.stem for path in folder.glob("*.json")):
+                document = json.loads((folder / f"{name}.json").read_text("utf-8"))
+                imported = import_document(document, table, name=name)
+                if imported.placeholders:
+                    types = sorted({fate.type for fate in imported.placeholders})
+                    kind, detail = "placeholder", ", ".join(types)
+                else:
+                    kind, detail = outcome(imported.workflow, session, tinies, picture)
+                found[kind] += 1
+                _say(f"{kind:12} {name}  {detail}")
+    _say(str(dict(found)))
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2:])
