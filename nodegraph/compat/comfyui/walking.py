@@ -11,9 +11,9 @@ from nodegraph.compat.comfyui.entries import TableEntry
 from nodegraph.compat.comfyui.fates import Fate
 from nodegraph.compat.comfyui.foreign import BLOCK, ForeignGraph, ForeignNode, Frame, Source, Spot
 from nodegraph.compat.comfyui.made import MadeGraph
-from nodegraph.compat.comfyui.naming import Names, snake
 from nodegraph.compat.comfyui.passages import Arrival, AskBlock, CarriedAlong
 from nodegraph.compat.comfyui.passing import pass_through
+from nodegraph.compat.comfyui.placeholders import add_placeholder, output_ports
 from nodegraph.compat.comfyui.returning import native_entry
 from nodegraph.compat.comfyui.signatures import Signature
 from nodegraph.compat.comfyui.tags import Tag, tagged
@@ -21,9 +21,6 @@ from nodegraph.compat.comfyui.translating import MadeOutput, Signal, Untranslata
 from nodegraph.core.order import topological_order
 from nodegraph.core.workflow import Mode
 from nodegraph.errors import InvalidWorkflow, Problem
-
-PREFIX = "comfyui:"
-"""What types of placeholders begin with."""
 
 _CONTROLS = {"randomize": "random", "increment": "increment", "decrement": "decrement"}
 _SAID = frozenset(
@@ -304,53 +301,32 @@ class Walk:
 
     def _placeholder(self, node: ForeignNode, inputs: Mapping[str, Signal], why: str) -> None:
         """Keep a node that can't be translated, with all that the file says of it."""
-        names = Names()
-        ports = {name: names.free(name.replace(".", "_")) for name in inputs}
-        made = self.into.add(
-            node.title or node.type,
-            PREFIX + node.type,
-            {ports[name]: signal.given for name, signal in inputs.items()},
-        )
-        made.label = node.title
-        made.pack = node.pack
         mode = self.mode(node)
-        # Links lead past a bypassed one, as nobody knows which input would stand for an output.
-        made.mode = "mute" if mode == "bypass" else mode
-        made.origin = {"id": self.id(node), "type": node.type, "entry": dict(node.kept)}
-        renamed = {port: name for name, port in ports.items() if port != name}
-        if renamed:
-            made.origin["inputs"] = renamed
-        if mode == "bypass":
-            made.origin["mode"] = mode
+        made = add_placeholder(node, inputs, self.into, mode)
+        made.origin = {"id": self.id(node), **made.origin}
         self.put(node, made.name)
         self.note(node, made.name, missing=why)
         if mode == "bypass":
             self._give(node, self._passed(node))
-        else:
-            outputs = self._kept_outputs(node, made.name)
-            made.origin["outputs"] = [
-                signal.given.port for signal in outputs.values() if signal is not None
-            ]
-            self._give(node, outputs)
-
-    def _kept_outputs(self, node: ForeignNode, name: str) -> dict[int, Signal | None]:
-        """Outputs of a placeholder; what goes along with an input of the same type goes on."""
+            return
         outputs = self._outputs(node)
-        names = Names()
-        found: dict[int, Signal | None] = {}
-        for slot in range(max([len(outputs), *(slot + 1 for slot in self._used[node.id])])):
-            known, kind = outputs[slot] if slot < len(outputs) else ("", "")
-            port = names.free(snake(known or kind, f"output_{slot + 1}"))
-            carried = next(
-                (
-                    self._carried(value)
-                    for value in node.inputs.values()
-                    if isinstance(value, Source) and kind and self._type(value) == kind
-                ),
-                {},
-            )
-            found[slot] = Signal(MadeOutput(name, port), carried)
-        return found
+        ports = output_ports(outputs, self._used[node.id])
+        made.origin["outputs"] = list(ports.values())
+        kinds = dict(enumerate(kind for _, kind in outputs))
+        # What goes along with an input of the same type goes on.
+        self._give(
+            node,
+            {
+                slot: Signal(MadeOutput(made.name, port), self._along(node, kinds.get(slot, "")))
+                for slot, port in ports.items()
+            },
+        )
+
+    def _along(self, node: ForeignNode, kind: str) -> Mapping[str, Any]:
+        """What goes along with the first input of a type."""
+        sources = (value for value in node.inputs.values() if isinstance(value, Source))
+        found = next((each for each in sources if kind and self._type(each) == kind), None)
+        return self._carried(found) if found else {}
 
     def _carried(self, source: Source) -> Mapping[str, Any]:
         signal = self.signal(source)

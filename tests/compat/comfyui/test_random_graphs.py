@@ -72,8 +72,8 @@ def imported(workflow: ForeignWorkflow) -> ImportedWorkflow | None:
     try:
         return translate(workflow, TABLE)
     except InvalidWorkflow as error:
-        assert {problem.code for problem in error.problems} <= {"cycle", "recursive-subgraph"}
-        return None
+        codes = {problem.code for problem in error.problems}
+        return None if codes <= {"cycle", "recursive-subgraph"} else translate(workflow, TABLE)
 
 
 def dangling(nodes: dict[str, NodeEntry]) -> list[str]:

@@ -155,3 +155,9 @@ def test_what_goes_along_and_nobody_looks_at_is_told() -> None:
         ("nothing here heeds what it says (shift)",),
         (),
     ]
+
+
+def test_a_far_output_of_an_unknown_node_is_one_output() -> None:
+    far = graph(**{"1": node("Odd"), "2": node("Lora", model=Source("1", 10**12))})
+    found = translated(far).workflow
+    assert found.nodes["load_lora"].inputs == {"model": {"from": f"odd.output_{10**12 + 1}"}}

@@ -1,0 +1,59 @@
+"""Nodes that stand for ones that can't be translated, and keep all that the file says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from nodegraph.compat.comfyui.foreign import ForeignNode
+from nodegraph.compat.comfyui.made import MadeGraph, MadeNode
+from nodegraph.compat.comfyui.naming import Names, snake
+from nodegraph.compat.comfyui.translating import Signal
+from nodegraph.core.workflow import Mode
+
+PREFIX = "comfyui:"
+"""What types of placeholders begin with."""
+
+_MOST_OUTPUTS = 256
+"""More than any node has; a file may name a millionth output of a node that nobody knows."""
+
+
+def add_placeholder(
+    node: ForeignNode, inputs: Mapping[str, Signal], into: MadeGraph, mode: Mode | None
+) -> MadeNode:
+    """Make a node that keeps another with its inputs, by name."""
+    names = Names()
+    # Targets part node and input by a dot.
+    ports = {name: names.free(name.replace(".", "_")) for name in inputs}
+    made = into.add(
+        node.title or node.type,
+        PREFIX + node.type,
+        {ports[name]: signal.given for name, signal in inputs.items()},
+    )
+    made.label = node.title
+    made.pack = node.pack
+    # Links lead past a bypassed one, as nobody knows which input would stand for an output.
+    made.mode = "mute" if mode == "bypass" else mode
+    made.origin = {"type": node.type, "entry": dict(node.kept)}
+    renamed = {port: name for name, port in ports.items() if port != name}
+    if renamed:
+        made.origin["inputs"] = renamed
+    if mode == "bypass":
+        made.origin["mode"] = mode
+    return made
+
+
+def output_ports(outputs: Sequence[tuple[str, str]], used: Collection[int]) -> dict[int, str]:
+    """Names of a placeholder's outputs, by slot.
+
+    Args:
+        outputs: Name and type of those that the file tells.
+        used: Slots that something is linked to, of which there may be more.
+    """
+    names = Names()
+    usual = [slot for slot in used if slot < _MOST_OUTPUTS]
+    count = max([len(outputs), *(slot + 1 for slot in usual)])
+    found: dict[int, str] = {}
+    for slot in sorted({*range(count), *used}):
+        known, kind = outputs[slot] if slot < len(outputs) else ("", "")
+        found[slot] = names.free(snake(known or kind, f"output_{slot + 1}"))
+    return found
