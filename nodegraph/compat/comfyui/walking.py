@@ -15,6 +15,7 @@ from nodegraph.compat.comfyui.passages import Arrival, AskBlock, CarriedAlong
 from nodegraph.compat.comfyui.passing import pass_through
 from nodegraph.compat.comfyui.placeholders import add_placeholder, output_ports
 from nodegraph.compat.comfyui.returning import native_entry
+from nodegraph.compat.comfyui.settling import settle_families
 from nodegraph.compat.comfyui.signatures import Signature
 from nodegraph.compat.comfyui.tags import Tag, tagged
 from nodegraph.compat.comfyui.translating import MadeOutput, Signal, Untranslatable
@@ -112,6 +113,7 @@ class Walk:
             self.into.place = (*self.around.place, self._at[name])
             self._translate(node, self._inputs(node))
         self._tell_of_lost()
+        settle_families(self.into, self.around.ask_block)
         canvas = self.into.canvas
         canvas.frame(
             [_moved(frame, self.around.shift) for frame in self.graph.groups],

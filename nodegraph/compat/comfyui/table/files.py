@@ -16,12 +16,17 @@ def file_input(node: Passage, name: str) -> Any:
     return signal
 
 
-def file_name(node: Passage, name: str) -> str:
-    """The file that an input names; empty if that isn't known before a run."""
+def known(node: Passage, name: str) -> Any:
+    """An input's value; None if that isn't known before a run."""
     given = node.inputs[name].given
     if isinstance(given, MadeOutput) and given.node != BLOCK:
-        return ""
+        return None
     try:
-        return str(node.literal(name)).replace("\\", "/")
+        return node.literal(name)
     except Untranslatable:
-        return ""
+        return None
+
+
+def file_name(node: Passage, name: str) -> str:
+    """The file that an input names; empty if that isn't known before a run."""
+    return str(known(node, name) or "").replace("\\", "/")

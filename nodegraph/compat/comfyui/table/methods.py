@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nodegraph.compat.comfyui.entries import Choice, TableEntry, Translate, entry
+from nodegraph.compat.comfyui.table.files import known
 from nodegraph.compat.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
 
 SAMPLERS = Choice(
@@ -34,6 +35,11 @@ _NONE = frozenset(
 )
 
 
+_ONLY_HERE = frozenset(("restart", "dpmpp_2s", "dpmpp_3m", "pndm", "tcd"))
+_OTHERWISE = frozenset(("uni_pc", "uni_pc_bh1"))
+"""Names that are another sampler's there."""
+
+
 def method(node: Passage, name: str = "sampler_name") -> Any:
     """A sampler as it is called here.
 
@@ -41,7 +47,7 @@ def method(node: Passage, name: str = "sampler_name") -> Any:
         Untranslatable: There is none.
     """
     signal = node.inputs[name]
-    told = None if signal.is_link else signal.given
+    told = known(node, name)
     if told in _NONE:
         raise Untranslatable(f"there is no sampler {told}")
     ours = SAMPLERS.ours(told)
@@ -61,7 +67,11 @@ def method_there(node: Passage) -> Any:
     """The sampler's name there; that which was imported where it is still the same."""
     sampler = node.inputs["sampler"]
     kept = node.kept.get("sampler_name")
-    return kept if kept is not None and SAMPLERS.ours(kept) == sampler.given else sampler
+    if kept is not None and SAMPLERS.ours(kept) == sampler.given:
+        return kept
+    if sampler.given in _ONLY_HERE:
+        raise Untranslatable(f"there is no sampler {sampler.given} there")
+    return SAMPLERS.theirs(sampler.given) if sampler.given in _OTHERWISE else sampler
 
 
 def _select(native: str, **inputs: str) -> Translate:

@@ -217,6 +217,17 @@ _NODES = (
         "SetPrediction",
         _prediction_back,
     ),
+    same(
+        f"FreeU_V2({_MODEL}, b1: FLOAT = 1.3, b2: FLOAT = 1.4, s1: FLOAT = 0.9, s2: FLOAT = 0.2)"
+        " -> MODEL",
+        "FreeU",
+    ),
+    same(
+        f"FreeU({_MODEL}, b1: FLOAT = 1.1, b2: FLOAT = 1.2, s1: FLOAT = 0.9, s2: FLOAT = 0.2)"
+        " -> MODEL",
+        "FreeU",
+        fixed={"version": "v1"},
+    ),
     entry(
         f'TorchCompileModel({_MODEL}, backend: COMBO = "inductor") -> MODEL',
         _compiled,

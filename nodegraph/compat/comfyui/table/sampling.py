@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nodegraph.compat.comfyui.entries import TableEntry, entry, same
+from nodegraph.compat.comfyui.table.files import known
 from nodegraph.compat.comfyui.table.guiding import guided
 from nodegraph.compat.comfyui.table.leading import LED, LedModel, begun, guider, masked
 from nodegraph.compat.comfyui.table.methods import keep_name, method
@@ -15,13 +16,8 @@ CONVENTION = {"convention": "comfyui"}
 DRAW = {"draw": "per batch"}
 
 
-_DROPPING = ("dpm_2", "dpm_2_ancestral", "uni_pc", "uni_pc_bh1")
+_DROPPING = ("dpm_2", "dpm_2_ancestral", "uni_pc", "uni_pc_bh2")
 """Samplers that KSampler there gives one level more, and leaves out the last but one."""
-
-
-def sampler_name(given: Any) -> Any:
-    """A sampler's name, if it is known."""
-    return given.given if isinstance(given, Signal) else given
 
 
 def _ksampler(node: Passage) -> None:
@@ -34,7 +30,7 @@ def _ksampler(node: Passage) -> None:
     settings: dict[str, Any] = {"steps": node.inputs["steps"], "denoise": node.inputs["denoise"]}
     settings |= {"schedule": node.inputs["scheduler"], "denoise_steps": "all"}
     if leads.patches:
-        drops = {"drop_last": True} if sampler_name(sampler) in _DROPPING else {}
+        drops = {"drop_last": True} if known(node, "sampler_name") in _DROPPING else {}
         schedule = MadeOutput(node.add("BasicSchedule", **settings, **drops), "schedule")
         noise = node.add("RandomNoise", seed=node.inputs["seed"], **DRAW)
         select = node.add("SelectSampler", sampler=sampler)

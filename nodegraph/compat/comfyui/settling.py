@@ -1,0 +1,109 @@
+"""Families of text encoders, told by the model that they lead.
+
+A loader of text encoders there says a kind that several families share, such as ``qwen_image`` for
+Qwen-Image and those models of it that edit. Which one is meant is told where the prompts meet the
+model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from nodegraph.compat.comfyui.families import family_of_name
+from nodegraph.compat.comfyui.foreign import BLOCK
+from nodegraph.compat.comfyui.made import MadeGraph, MadeNode
+from nodegraph.compat.comfyui.translating import MadeOutput
+
+_ALIKE = (
+    {"qwen-image", "qwen-image-edit", "qwen-image-edit-plus"},
+    {"wan", "wan22-5b"},
+    {"z-image", "flux2-klein", "lumina2"},
+)
+"""Families whose text encoders there are of one kind, or look the same."""
+
+_MODEL = frozenset(("model", "on_true", "on_false"))
+_PROMPTS = frozenset(
+    (
+        "positive",
+        "negative",
+        "conditioning",
+        "first",
+        "second",
+        "third",
+        "fourth",
+        "guider",
+        "encoder",
+        "text_encoder",
+        "on_true",
+        "on_false",
+    )
+)
+_PLUS = "TextEncodeQwenImageEditPlus"
+
+
+def settle_families(graph: MadeGraph, ask_block: Callable[[str], Any]) -> None:
+    """Give text encoders and models of a graph the families that go together.
+
+    Args:
+        ask_block: Gives the value of a block's own input.
+    """
+    for node in list(graph.nodes.values()):
+        if "model" in node.inputs and ("positive" in node.inputs or "guider" in node.inputs):
+            _settle(graph, node, ask_block)
+
+
+def _settle(graph: MadeGraph, sampling: MadeNode, ask_block: Callable[[str], Any]) -> None:
+    models = [
+        node
+        for node in _upstream(graph, sampling.inputs["model"], _MODEL)
+        if node.type == "LoadDiffusionModel"
+    ]
+    prompts = [
+        node
+        for port in ("positive", "negative", "guider")
+        for node in _upstream(graph, sampling.inputs.get(port), _PROMPTS)
+    ]
+    encoders = [node for node in prompts if node.type == "LoadTextEncoder"]
+    families = {_family(node, ask_block) for node in models} - {""}
+    if not families and any(node.type == "EncodeEditPrompt" for node in prompts):
+        families = {_edited(graph)}
+        for node in models:
+            node.inputs["family"] = next(iter(families))
+    if len(families) != 1:
+        return
+    (family,) = families
+    for node in encoders:
+        said = node.inputs.get("family")
+        if any(family in alike and said in alike for alike in _ALIKE):
+            node.inputs["family"] = family
+
+
+def _edited(graph: MadeGraph) -> str:
+    """The family of a model that edits, by how its prompts were encoded."""
+    plus = any(node.origin.get("type") == _PLUS for node in graph.nodes.values())
+    return "qwen-image-edit-plus" if plus else "qwen-image-edit"
+
+
+def _family(node: MadeNode, ask_block: Callable[[str], Any]) -> str:
+    """A model's family, if it is said or its file's name tells."""
+    said, file = node.inputs.get("family", "auto"), node.inputs.get("model")
+    if said != "auto":
+        return str(said)
+    if isinstance(file, MadeOutput):
+        file = ask_block(file.port) if file.node == BLOCK else None
+    return family_of_name(file) if isinstance(file, str) else ""
+
+
+def _upstream(graph: MadeGraph, value: Any, ports: frozenset[str]) -> Iterator[MadeNode]:
+    """Nodes that a value comes from by inputs of these names."""
+    waiting, seen = [value], set[str]()
+    while waiting:
+        given = waiting.pop()
+        if not isinstance(given, MadeOutput) or given.node in seen:
+            continue
+        seen.add(given.node)
+        node = graph.nodes.get(given.node)
+        if node is not None:
+            yield node
+            waiting += [each for port, each in node.inputs.items() if port in ports]

@@ -1,0 +1,174 @@
+"""What goes along with models and prompts of ComfyUI is said where something is sampled."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nodegraph.compat.comfyui.foreign import ForeignGraph, ForeignNode, Source
+from tests.compat.comfyui.supplied import TABLE, imported, supplied, used
+
+MODEL = Source("CheckpointLoaderSimple", 0)
+
+
+def chained(**nodes: tuple[str, dict[str, Any]]) -> ForeignGraph:
+    """Nodes, each with what its type needs; the last samples."""
+    made: dict[str, ForeignNode] = {}
+    for name, (kind, inputs) in nodes.items():
+        graph = supplied(TABLE[kind], **inputs)
+        made = {**graph.nodes, **made, name: ForeignNode(name, kind, graph.nodes["node"].inputs)}
+    made.pop("node", None)
+    return ForeignGraph(made)
+
+
+def origin(inputs: dict[str, Any], port: str) -> str:
+    """The node that an input is linked to."""
+    return str(inputs[port]["from"]).partition(".")[0]
+
+
+def test_without_patches_it_is_a_ksampler_by_its_conventions() -> None:
+    workflow = imported(chained(sample=("KSampler", {"seed": 2**63, "denoise": 0.5}))).workflow
+    (sample,) = used(workflow, "KSampler")
+    assert (sample["seed"], sample["denoise"], sample["denoise_steps"]) == (2**63, 0.5, "all")
+    assert (sample["convention"], sample["draw"]) == ("comfyui", "per batch")
+
+
+def test_patches_of_a_model_become_guiders_around_the_ksamplers_own() -> None:
+    found = imported(
+        chained(
+            norm=("CFGNorm", {"model": MODEL, "strength": 0.9}),
+            lora=("LoraLoaderModelOnly", {"model": Source("norm", 0), "lora_name": r"a\b"}),
+            soft=("DifferentialDiffusion", {"model": Source("lora", 0)}),
+            scaled=("ModelNoiseScale", {"model": Source("soft", 0), "noise_scale": 2.0}),
+            within=("CFGOverride", {"model": Source("scaled", 0), "end_percent": 0.5}),
+            sample=("KSampler", {"model": Source("within", 0), "cfg": 3.0}),
+        )
+    )
+    workflow = found.workflow
+    assert not found.placeholders
+    assert not used(workflow, "KSampler")
+    (sample,) = used(workflow, "SampleCustom")
+    assert origin(sample, "model") == "load_lora"
+    assert used(workflow, "LoadLora")[0]["lora"] == "a/b"
+    assert origin(sample, "guider") == "changing_guidance"
+    (within,) = used(workflow, "ChangingGuidance")
+    assert (origin(within, "guider"), within["end"]) == ("norm_guidance", 0.5)
+    (norm,) = used(workflow, "NormGuidance")
+    assert origin(norm, "guider").startswith("cfg_guider")
+    assert norm["strength"] == 0.9
+    assert 3.0 in [each["cfg"] for each in used(workflow, "CFGGuider")]
+    assert origin(sample, "noise") == "scale_noise"
+    assert origin(sample, "latent") == "gradual_mask"
+
+
+def test_a_guider_brings_the_model_that_is_sampled() -> None:
+    workflow = imported(
+        chained(
+            shifted=("LoraLoaderModelOnly", {"model": MODEL, "lora_name": "l"}),
+            guide=("CFGGuider", {"model": Source("shifted", 0)}),
+            sample=("SamplerCustomAdvanced", {"guider": Source("guide", 0)}),
+        )
+    ).workflow
+    (sample,) = used(workflow, "SampleCustom")
+    assert origin(sample, "model") == "load_lora"
+    assert sample["guider"]["from"].startswith("cfg_guider")
+
+
+def test_a_control_net_on_one_prompt_leads_the_other_too() -> None:
+    workflow = imported(
+        chained(
+            lead=("ControlNetApply", {"strength": 0.7}),
+            sample=("KSampler", {"positive": Source("lead", 0)}),
+        )
+    ).workflow
+    first, second = used(workflow, "ApplyControlNet")
+    assert first["strength"] == second["strength"] == 0.7
+    (sample,) = used(workflow, "KSampler")
+    assert sample["positive"] != sample["negative"]
+
+
+def test_what_a_union_is_shown_is_told_where_it_leads() -> None:
+    workflow = imported(
+        chained(
+            kind=("SetUnionControlNetType", {"type": "openpose"}),
+            lead=("ControlNetApplyAdvanced", {"control_net": Source("kind", 0)}),
+            sample=("KSampler", {"positive": Source("lead", 0), "negative": Source("lead", 1)}),
+        )
+    ).workflow
+    assert [lead["mode"] for lead in used(workflow, "ApplyControlNet")] == ["pose"]
+
+
+def test_redux_is_opened_where_it_is_applied() -> None:
+    workflow = imported(
+        chained(style=("StyleModelApply", {"strength": 0.5}), sample=("KSampler", {}))
+    ).workflow
+    (redux,) = used(workflow, "LoadRedux")
+    assert redux == {"redux": "none.safetensors", "image_encoder": "none.safetensors"}
+
+
+def test_nothing_denoised_is_the_latent_itself() -> None:
+    found = imported(
+        chained(
+            sample=("KSampler", {"denoise": 0.0}),
+            decode=("VAEDecode", {"samples": Source("sample", 0)}),
+        )
+    )
+    assert not used(found.workflow, "KSampler", "SampleCustom")
+    assert origin(used(found.workflow, "VAEDecode")[0], "latent") == "empty_latent"
+
+
+def test_samplers_go_by_what_they_do() -> None:
+    for theirs, ours in {
+        "ddim": "euler",
+        "uni_pc": "uni_pc_bh1",
+        "uni_pc_bh2": "uni_pc",
+        "dpmpp_2m_sde_gpu": "dpmpp_2m_sde",
+        "heun": "heun",
+    }.items():
+        workflow = imported(chained(sample=("KSampler", {"sampler_name": theirs}))).workflow
+        assert used(workflow, "KSampler")[0]["sampler"] == ours
+    found = imported(chained(sample=("KSampler", {"sampler_name": "dpm_adaptive"})))
+    assert "dpm_adaptive" in found.placeholders[0].missing
+
+
+def test_text_encoders_are_of_the_family_of_the_model_that_they_lead() -> None:
+    found = imported(
+        chained(
+            net=("UNETLoader", {"unet_name": "qwen_image_edit_2511_bf16.safetensors"}),
+            clip=("CLIPLoader", {"clip_name": "qwen_2.5_vl_7b.safetensors", "type": "qwen_image"}),
+            say=("TextEncodeQwenImageEditPlus", {"clip": Source("clip", 0)}),
+            sample=("KSampler", {"model": Source("net", 0), "positive": Source("say", 0)}),
+        )
+    ).workflow
+    assert used(found, "LoadTextEncoder")[0]["family"] == "qwen-image-edit-plus"
+    assert used(found, "LoadDiffusionModel")[0]["family"] == "qwen-image-edit-plus"
+    assert len(used(found, "ReferenceLatents")) == 3
+
+
+def test_kinds_of_text_encoders_are_told_by_their_files() -> None:
+    for file, kind, family in (
+        ("qwen_3_4b.safetensors", "lumina2", "z-image"),
+        ("gemma_2_2b.safetensors", "lumina2", "lumina2"),
+        ("qwen_3_8b_fp8mixed.safetensors", "flux2", "flux2-klein"),
+        ("clip_l.safetensors", "stable_diffusion", "sd1"),
+        ("whatever.safetensors", "mochi", "mochi"),
+    ):
+        workflow = imported(
+            chained(
+                clip=("CLIPLoader", {"clip_name": file, "type": kind}),
+                say=("CLIPTextEncode", {"clip": Source("clip", 0)}),
+                sample=("KSampler", {"positive": Source("say", 0)}),
+            )
+        ).workflow
+        assert used(workflow, "LoadTextEncoder")[0]["family"] == family
+
+
+def test_words_that_were_learnt_are_taught_to_the_encoder() -> None:
+    text = "a (embedding:sub/old.pt:1.2) house"
+    workflow = imported(
+        chained(
+            say=("CLIPTextEncode", {"text": text}),
+            sample=("KSampler", {"positive": Source("say", 0)}),
+        )
+    ).workflow
+    (taught,) = used(workflow, "LoadTextualInversion")
+    assert (taught["embedding"], taught["token"]) == ("sub/old.pt", "embedding:sub/old.pt")
