@@ -208,3 +208,14 @@ def test_loras_that_are_switched_on_are_loaded_one_after_the_other() -> None:
     assert found["load_lora"][1]["strength_encoder"] == 0.5
     assert found["load_lora_2"][1]["model"] == {"from": "load_lora.model"}
     assert found["load_lora_2"][1]["strength_encoder"] == 0.25
+
+
+@pytest.mark.parametrize(("value", "native"), [(3, "Integer"), (0.5, "Number"), (True, "Boolean")])
+def test_a_primitive_is_of_its_values_type(value: Any, native: str) -> None:
+    ((found, inputs),) = made(node("PrimitiveNode", value=value)).values()
+    assert (found, inputs) == (native, {"value": value})
+
+
+def test_a_primitive_text_is_what_each_input_is_given() -> None:
+    found = made(node("PrimitiveNode", value="abc"), node("StringLength", string=IMAGE))
+    assert found == {"text_length": ("TextLength", {"text": "abc"})}

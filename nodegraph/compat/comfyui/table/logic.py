@@ -32,6 +32,22 @@ def _choose(node: Passage, given: dict[str, Signal]) -> None:
     node.give("output", given[side])
 
 
+_CONSTANTS: dict[type, str] = {bool: "Boolean", int: "Integer", float: "Number"}
+
+
+def _primitive(node: Passage) -> None:
+    value = node.inputs["value"]
+    native = next(
+        (name for kind, name in _CONSTANTS.items() if isinstance(value.given, kind)), None
+    )
+    if native is None:
+        # Of texts, most are one of an input's choices, which a link can't give.
+        node.give("*", Signal(value.given))
+        return
+    port = "value" if native == "Boolean" else "number"
+    node.give("*", MadeOutput(node.add(native, value=value), port))
+
+
 def _create_list(node: Passage) -> None:
     node.give("list", Signal(listed(node, grown(node, "inputs"))))
 
@@ -57,6 +73,7 @@ ENTRIES: tuple[TableEntry, ...] = (
             {"switch": "condition"},
         ).backward,
     ),
+    entry('PrimitiveNode(value: COMBO = "") -> *', _primitive),
     entry("CreateList(inputs.*: *?) -> list: *", _create_list, "List", _list_back),
     same(
         "GetItemFromList(list: *, index: INT = 0) -> *",

@@ -201,6 +201,26 @@ def _json(node: Passage) -> None:
     node.give("STRING", MadeOutput(node.add("ToText", value=MadeOutput(name, "output")), "text"))
 
 
+_AROUND = (
+    "front view", "front-right quarter view", "right side view", "back-right quarter view",
+    "back view", "back-left quarter view", "left side view", "front-left quarter view",
+)  # fmt: skip
+"""Words of the LoRA that turns the camera about a picture for Qwen-Image-Edit 2511."""
+
+
+def _camera(node: Passage) -> None:
+    angle, height, zoom = (
+        float(node.literal(name)) for name in ("horizontal_angle", "vertical_angle", "zoom")
+    )
+    view = _AROUND[round(angle / 45) % 8]
+    heights = ("low-angle shot", "eye-level shot", "elevated shot", "high-angle shot")
+    shot = heights[(height >= -15) + (height >= 15) + (height >= 45)]
+    near = ("wide shot", "medium shot", "close-up")[(zoom >= 2) + (zoom >= 6)]
+    name = node.add("Text", text=f"<sks> {view} {shot} {near}")
+    node.tell("where the camera stands is the text of a prompt here, and can be changed there")
+    node.give("prompt", MadeOutput(name, "text"))
+
+
 def _trim(node: Passage) -> None:
     mode = str(node.literal("mode"))
     pattern = {"Left": r"^\s+", "Right": r"\s+$"}.get(mode, r"^\s+|\s+$")
@@ -396,6 +416,11 @@ ENTRIES: tuple[TableEntry, ...] = (
         _substring,
         "CutText",
         _substring_back,
+    ),
+    entry(
+        "CameraAngle(image: IMAGE?, horizontal_angle: INT = 0, vertical_angle: INT = 0, "
+        'zoom: FLOAT = 5.0, view: COMBO = "camera") -> camera_info: LOAD3D_CAMERA, prompt: STRING',
+        _camera,
     ),
     entry('JsonExtractString(json_string: STRING = "", key: STRING = "") -> STRING', _json),
     entry(
