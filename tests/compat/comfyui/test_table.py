@@ -60,7 +60,7 @@ HERE = Path(__file__).parent
 _ABSENT = frozenset(("invalid-file", "model-not-found"))
 _NEVER = frozenset(("StartLoop", "EndLoop", "ImageCropToMask", "SAM3_Detect"))
 """What is in the table to tell why it can't be translated."""
-_FILLED = {"choice": "a", "option1": "a"}
+_FILLED = {"choice": "a", "option1": "a", "dim": "t"}
 
 
 def _source(type_name: str) -> TableEntry:
@@ -88,7 +88,7 @@ def _given(signature: Signature) -> dict[str, Any]:
     for taken in signature.inputs:
         name = taken.name.replace("*", "a" if taken.type in ("*", "FLOAT") else "0")
         if taken.is_widget and not taken.grows:
-            if not taken.default and taken.name in _FILLED:
+            if taken.name in _FILLED:
                 found[name] = _FILLED[taken.name]
         elif not taken.is_optional or taken.grows or taken.name.startswith(("image", "mask")):
             found[name] = Source("IMAGE" if taken.name == "input" else taken.type, 0)
