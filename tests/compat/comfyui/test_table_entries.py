@@ -36,7 +36,7 @@ ENTRIES = [one for module in MODULES for one in module.ENTRIES if not one.type.s
 NONE_HERE = {"HiDreamO1ReferenceImages"}
 """Types that are known, and told to have no counterpart."""
 
-FINE = {"model-not-found", "no-output", "wrong-family", "invalid-value"}
+FINE = {"model-not-found", "no-output", "wrong-family", "invalid-value", "wrong-size"}
 """What it is told that has a model of another kind, or files that aren't there."""
 
 

@@ -300,6 +300,40 @@ def _frame_rate_back(node: Passage) -> None:
     node.give("conditioning", MadeOutput(name, "positive"))
 
 
+def _lotus(node: Passage) -> None:
+    """A prompt that comes along there: the empty one, as Stable Diffusion 2 reads it."""
+    encoder = node.add("LoadTextEncoder", family="sd2", file="clip_h.safetensors")
+    node.tell("Lotus reads the empty prompt: name a file of CLIP-H, Stable Diffusion 2's encoder")
+    name = node.add("EncodePrompt", encoder=MadeOutput(encoder, "text_encoder"), text="")
+    node.give("conditioning", MadeOutput(name, "conditioning"))
+
+
+def _first_frame(node: Passage) -> None:
+    """A video that begins with a picture, or with nothing."""
+    size = {name: node.inputs[name] for name in ("width", "height")}
+    positive, length = node.inputs["positive"], node.inputs["length"]
+    node.give("negative", node.inputs["negative"])
+    if "start_image" not in node.inputs:
+        batch = node.inputs["batch_size"]
+        latent = node.add("EmptyVideoLatent", **size, frames=length, batch_size=batch)
+        node.give("positive", positive)
+        node.give("latent", MadeOutput(latent, "latent"))
+        return
+    if "clip_vision_output" in node.inputs:
+        node.tell("the part that sees pictures is one more file of LoadTextEncoder here")
+    image = node.inputs["start_image"]
+    sized = node.add("ResizeImage", image=image, **size, fit="crop", method="bilinear")
+    name = node.add(
+        "ImageToVideoConditioning",
+        conditioning=positive,
+        vae=node.inputs["vae"],
+        image=MadeOutput(sized, "image"),
+        frames=length,
+    )
+    node.give("positive", Signal(MadeOutput(name, "conditioning"), positive.carried))
+    node.give("latent", MadeOutput(name, "latent"))
+
+
 _ONE = "conditioning: CONDITIONING"
 _PIXELS = "positive: CONDITIONING, negative: CONDITIONING, vae: VAE, pixels: IMAGE"
 _LED = "positive: CONDITIONING, negative: CONDITIONING, latent: LATENT"
@@ -415,7 +449,19 @@ _CHANGED = (
     ),
 )
 
+_BEGINNING = (
+    "positive: CONDITIONING, negative: CONDITIONING, vae: VAE, width: INT = {}, height: INT = {}, "
+    "length: INT = {}, batch_size: INT = 1, start_image: IMAGE?, "
+    "clip_vision_output: CLIP_VISION_OUTPUT?"
+)
+
 _PICTURES = (
+    entry("LotusConditioning() -> conditioning: CONDITIONING", _lotus),
+    entry(f"WanImageToVideo({_BEGINNING.format(832, 480, 81)}) -> {_LED}", _first_frame),
+    entry(
+        f"HunyuanVideo15ImageToVideo({_BEGINNING.format(848, 480, 33)}) -> {_LED}",
+        _first_frame,
+    ),
     entry(
         f"InpaintModelConditioning({_PIXELS}, mask: MASK, noise_mask: BOOLEAN = true) -> {_LED}",
         _inpaint,

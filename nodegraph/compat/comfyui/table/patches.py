@@ -342,6 +342,29 @@ _PASSED = (
     ),
 )
 
+_SCALES = ", ".join(
+    f"scale_{axis}: FLOAT = 1.0, shift_{axis}: FLOAT = 0.0" for axis in ("x", "y", "t")
+)
+_UNSCALED = tuple(
+    (f"{kind}_{axis}", float(kind == "scale")) for kind in ("scale", "shift") for axis in "xyt"
+)
+
+_LEFT_OUT = (
+    entry(
+        f"ScaleROPE({_MODEL}, {_SCALES}) -> MODEL",
+        _passed("positions aren't scaled here: another picture comes of it", *_UNSCALED),
+    ),
+    entry(
+        f"TemporalScoreRescaling({_MODEL}, tsr_k: FLOAT = 0.95, tsr_sigma: FLOAT = 1.0)"
+        " -> patched_model: MODEL",
+        _passed(
+            "scores aren't rescaled here: another picture comes of it",
+            ("tsr_k", 1.0),
+            output="patched_model",
+        ),
+    ),
+)
+
 _ADAPTERS = (
     entry(
         f"IPAdapter({_MODEL}, ipadapter: IPADAPTER, image: IMAGE, weight: FLOAT = 1.0, "
@@ -369,4 +392,10 @@ _ADAPTERS = (
     ),
 )
 
-ENTRIES: tuple[TableEntry, ...] = (*_NODES, *_GUIDING, *_PASSED, *_ADAPTERS)
+ENTRIES: tuple[TableEntry, ...] = (
+    *_NODES,
+    *_GUIDING,
+    *_PASSED,
+    *_LEFT_OUT,
+    *_ADAPTERS,
+)
