@@ -68,6 +68,7 @@ ENTRIES: tuple[TableEntry, ...] = (
         "RemoveBackground(image: IMAGE, bg_removal_model: BACKGROUND_REMOVAL) -> mask: MASK",
         "ForegroundMask",
         {"bg_removal_model": "model"},
+        {"mask": "mask"},
     ),
     entry(
         'LoadDA3Model(model_name: COMBO = "", weight_dtype: COMBO = "default") -> DA3_MODEL',
