@@ -202,6 +202,12 @@ class Arrival:
         values = (value for node in self.nodes() for value in node.inputs.values())
         return {value.node for value in values if isinstance(value, MadeOutput)}
 
+    @property
+    def main(self) -> str:
+        """The node that gives what the original gave, or the first; empty if none was made."""
+        givers = [_node_of(signal) for signal in self.given.values()]
+        return next((name for name in (*givers, *self.made) if name in self.made), "")
+
     def nodes(self) -> list[MadeNode]:
         return [self._into.nodes[name] for name in self.made]
 

@@ -79,7 +79,7 @@ class Passage(Protocol):
     def add(self, node_type: str, /, **inputs: Any) -> str:
         """Make a node of the other program; returns its name.
 
-        The first one that a node makes takes over its title and place.
+        The one that gives the first output, or else the first one, takes over title and place.
 
         Args:
             inputs: Values, outputs or literals; those that are None are left out.

@@ -270,18 +270,21 @@ class Walk:
         made = arrival.nodes()
         for one in made:
             one.mode = self.mode(node)
-        for name in arrival.made[1:]:
-            self.into.canvas.put_beside(name, arrival.made[0])
+        main = arrival.main
+        for name in arrival.made:
+            if name != main:
+                self.into.canvas.put_beside(name, main)
         if made:
-            self.put(node, made[0].name)
+            made[0].label = ""
+            self.into.nodes[main].label = node.title
+            self.put(node, main)
             origin = self._origin(node)
             if arrival.to_keep:
                 origin["values"] = dict(arrival.to_keep)
             if len(made) > 1:
                 origin["with"] = arrival.made[1:]
             made[0].origin = origin
-        first = made[0].name if made else ""
-        self.note(node, first, told=tuple(arrival.told))
+        self.note(node, main, told=tuple(arrival.told))
 
     def put(self, node: ForeignNode, name: str) -> None:
         """Place what stands for a node."""

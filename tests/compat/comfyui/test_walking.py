@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from nodegraph.compat.comfyui.foreign import ForeignPort, Source, Spot
+from nodegraph.compat.comfyui.entries import entry
+from nodegraph.compat.comfyui.foreign import ForeignPort, ForeignWorkflow, Source, Spot
+from nodegraph.compat.comfyui.importing import translate
+from nodegraph.compat.comfyui.translating import MadeOutput, Passage
 from nodegraph.errors import InvalidWorkflow
 from tests.compat.comfyui.making import graph, node, translated
 
@@ -161,3 +164,19 @@ def test_a_far_output_of_an_unknown_node_is_one_output() -> None:
     far = graph(**{"1": node("Odd"), "2": node("Lora", model=Source("1", 10**12))})
     found = translated(far).workflow
     assert found.nodes["load_lora"].inputs == {"model": {"from": f"odd.output_{10**12 + 1}"}}
+
+
+def test_the_node_that_gives_the_result_takes_over_title_and_place() -> None:
+    def helped(passage: Passage) -> None:
+        helper = passage.add("Helper")
+        main = passage.add("Main", by=MadeOutput(helper, ""))
+        passage.give("IMAGE", MadeOutput(main, "image"))
+
+    made = graph(**{"1": node("Helped") | {"title": "Mine", "place": Spot(5, 6)}})
+    table = (entry("Helped() -> IMAGE", helped),)
+    found = translate(ForeignWorkflow(made), table).workflow
+    assert [(each.type, each.label) for each in found.nodes.values()] == [
+        ("Helper", ""),
+        ("Main", "Mine"),
+    ]
+    assert found.ui["positions"]["main"] == [5, 6]
