@@ -11,7 +11,7 @@ from nodegraph.core.values import Conditioning, ConditioningEntry
 from nodegraph.diffusion.components import Denoiser
 from nodegraph.diffusion.controls.leading import Leading
 from nodegraph.diffusion.families import Family
-from nodegraph.diffusion.families.base import GUIDANCE, SHARED, Asked, Lead
+from nodegraph.diffusion.families.base import BESIDE, GUIDANCE, SHARED, Asked, Lead
 from nodegraph.diffusion.families.patches import referenced
 from nodegraph.diffusion.guiders.base import Side
 from nodegraph.diffusion.step_prompts import Prompt, Prompts, entries_of, weight_of
@@ -68,6 +68,12 @@ class PromptFitting:
                 port=side,
                 given=f"{len(entry.references)} to look at",
                 hint="Leave ReferenceLatents out, or load a model that edits.",
+            )
+        if BESIDE in entry.tensors and BESIDE not in tensors:
+            raise InvalidValue(
+                f"this {self.family.title} follows no picture",
+                port=side,
+                hint="Load one that does, such as Flux.1 Canny, or leave ImageConditioning out.",
             )
         controls = self.controls.taken(side, entry.controls)
         placed = {name: self._placed(tensor) for name, tensor in tensors.items()}

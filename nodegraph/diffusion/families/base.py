@@ -101,31 +101,32 @@ def heeding_hole(tensors: Mapping[str, Tensor], side: Lead, *, fills: bool) -> d
 
 
 def heeding_beside(
-    tensors: Mapping[str, Tensor], asked: Asked, *, follows: bool
+    tensors: Mapping[str, Tensor], entry: ConditioningEntry, asked: Asked, *, follows: bool
 ) -> dict[str, Tensor]:
-    """A prompt's tensors, without a picture to follow for models that follow none.
+    """A prompt's tensors, with its picture to follow for models that follow one.
 
     Raises:
         InvalidValue: On the port of the side: the model follows one, and there is none, or it is
             of another size.
     """
     if not follows:
-        return {name: item for name, item in tensors.items() if name != BESIDE}
-    if BESIDE not in tensors:
+        return dict(tensors)
+    picture = entry.tensors.get(BESIDE)
+    if picture is None:
         raise InvalidValue(
             "the model follows a picture, and the conditioning brings none",
             port=asked.side,
             hint="Put an ImageConditioning between the prompts and the sampler.",
         )
-    if tensors[BESIDE].shape[-2:] != tuple(asked.shape[-2:]):
+    if picture.shape[-2:] != tuple(asked.shape[-2:]):
         raise InvalidValue(
             "the picture to follow is of another size than the latent",
             port=asked.side,
-            given=f"{tuple(tensors[BESIDE].shape[-2:])} in latent cells",
+            given=f"{tuple(picture.shape[-2:])} in latent cells",
             expected=str(tuple(asked.shape[-2:])),
             hint="Sample the latent that ImageConditioning gives.",
         )
-    return dict(tensors)
+    return {**tensors, BESIDE: picture}
 
 
 def encoded(tensors: Mapping[str, Tensor]) -> ConditioningEntry:
@@ -378,8 +379,8 @@ class Family(ABC):
     def fit(self, model: Denoiser, entry: ConditioningEntry, asked: Asked) -> dict[str, Tensor]:
         """The tensors of a prompt for one item, each with a first dimension of 1.
 
-        A family that looks at pictures hands on the entry's by `patches.reference_tensors`; with
-        others they are refused.
+        A family that looks at pictures hands on the entry's by `patches.reference_tensors`, and one
+        that follows a picture by `heeding_beside`; with others they are refused.
 
         Raises:
             InvalidValue: They don't fit the model.
@@ -394,7 +395,7 @@ class Family(ABC):
                 expected=f"shape (1, tokens, {wanted})",
                 hint="Encode the prompt with the text encoder of the same LoadModel.",
             )
-        return dict(entry.tensors)
+        return {name: item for name, item in entry.tensors.items() if name != BESIDE}
 
     def matched(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
         """What two prompts say of their tokens, brought to one length: by zeros at the end.

@@ -110,7 +110,7 @@ class Flux(Family):
         fills = model.config["in_channels"] == FILL_CHANNELS
         found = heeding_hole(found, asked.side, fills=fills)
         follows = model.config["in_channels"] == 2 * (model.config.get("out_channels") or 0)
-        return heeding_beside(found, asked, follows=follows)
+        return heeding_beside(found, entry, asked, follows=follows)
 
     def hole_mask(self, mask: Tensor) -> Tensor:
         """Each pixel of a cell is a channel."""

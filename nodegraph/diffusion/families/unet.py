@@ -88,7 +88,7 @@ class UNetFamily(Family):
         found = super().fit(model, entry, asked)
         check_pictures(found, pictures_wanted(model.module), asked.side)
         found = heeding_hole(found, asked.side, fills=_fills(model.config))
-        found = heeding_beside(found, asked, follows=_follows(model.config))
+        found = heeding_beside(found, entry, asked, follows=_follows(model.config))
         if self.guides_itself(model.config, model.settings):
             width = int(model.config["time_cond_proj_dim"])
             found["guidance"] = scale_embedding(asked.cfg - 1, width)

@@ -29,7 +29,7 @@ from .conftest import Pair
 from .equality import NEGATIVE, PROMPT, SEED, assert_same, picture, stock
 from .image_to_image import as_tensor
 from .parts import clip_text, ddim, dynamic_flow, flux_vae, t5_text, unet, vae
-from .test_flux import flux_net, unpack
+from .test_flux import flux, flux_net, unpack
 from .words import clip_words, t5_words
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*FluxPosEmbed:FutureWarning")
@@ -110,3 +110,12 @@ def test_without_a_picture_they_are_refused(model_of: ModelOf, build: Callable[[
         )
     with pytest.raises(InvalidValue, match="one picture"):
         with_picture(model.part("vae"), model.encode(PROMPT), image.repeat(2, 1, 1, 1))  # type: ignore[arg-type]
+
+
+def test_other_models_are_shown_none(model_of: ModelOf) -> None:
+    _, model = model_of(flux)
+    image = as_tensor(picture(WIDTH, HEIGHT))
+    with pytest.raises(InvalidValue, match="follows no picture"):
+        model.make(
+            WIDTH, HEIGHT, cfg=1.0, change=lambda it: with_picture(model.part("vae"), it, image)
+        )
