@@ -8,6 +8,7 @@ from typing import Any
 
 from nodegraph.compat.comfyui.corrections import corrected
 from nodegraph.compat.comfyui.entries import TableEntry
+from nodegraph.compat.comfyui.fates import Fate
 from nodegraph.compat.comfyui.foreign import (
     ForeignBlock,
     ForeignPort,
@@ -17,6 +18,8 @@ from nodegraph.compat.comfyui.foreign import (
 from nodegraph.compat.comfyui.importing import by_type, translate
 from nodegraph.compat.comfyui.inlining import inlined
 from nodegraph.compat.comfyui.leaving import GraphLeaving, InPlaceOnly, points
+from nodegraph.compat.comfyui.originals import changed_original
+from nodegraph.compat.comfyui.reading import read_workflow
 from nodegraph.compat.comfyui.writing.api_file import write_api
 from nodegraph.compat.comfyui.writing.ui_file import write_ui
 from nodegraph.core.catalog import Catalog
@@ -101,15 +104,31 @@ def documents(
 ) -> tuple[ExportedWorkflow, Mapping[str, dict[str, Any]]]:
     """A workflow in both of ComfyUI's formats.
 
+    What came from ComfyUI goes back as it was, with the values that were changed since.
+
     Returns:
         What became of it, and the documents: ``ui``, which its page opens, and ``api``, which its
         server is sent.
     """
-    entries = tuple(table)
-    signatures = {name: entry.signature for name, entry in by_type(entries).items()}
-    drawn = export(workflow, entries, catalog)
-    flat = export(workflow, entries, catalog, flat=True)
-    return drawn, {"ui": write_ui(drawn.foreign, signatures), "api": write_api(flat.foreign)}
+    entries = by_type(table)
+    signatures = {name: entry.signature for name, entry in entries.items()}
+    drawn = export(workflow, entries.values(), catalog)
+    flat = export(workflow, entries.values(), catalog, flat=True)
+    written = {"ui": write_ui(drawn.foreign, signatures), "api": write_api(flat.foreign)}
+
+    def retranslate(document: Any) -> tuple[Workflow, tuple[Fate, ...]]:
+        found = translate(read_workflow(document, signatures), entries)
+        return found.workflow, found.fates
+
+    original = changed_original(workflow, retranslate)
+    if original is None:
+        return drawn, written
+    if not isinstance(original.get("nodes"), list):
+        return drawn, written | {"api": original}
+    extra = original.get("extra")
+    known = extra if isinstance(extra, dict) else {}
+    noted = {**known, **drawn.foreign.kept["extra"]}
+    return replace(drawn, told=(), unknown=()), written | {"ui": {**original, "extra": noted}}
 
 
 class _Leaving:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from nodegraph.compat.comfyui.blocks import Definition, NativeBlocks
@@ -11,6 +11,7 @@ from nodegraph.compat.comfyui.entries import TableEntry
 from nodegraph.compat.comfyui.fates import Fate
 from nodegraph.compat.comfyui.foreign import ForeignWorkflow
 from nodegraph.compat.comfyui.made import MadeGraph
+from nodegraph.compat.comfyui.originals import packed
 from nodegraph.compat.comfyui.packs import NodeTable
 from nodegraph.compat.comfyui.reading import read_workflow
 from nodegraph.compat.comfyui.returning import returned
@@ -81,7 +82,10 @@ def import_document(document: object, table: NodeTable, *, name: str = "") -> Im
         InvalidWorkflow: See `translate`.
     """
     foreign = read_workflow(document, table.signatures, name=name)
-    return translate(foreign, table.entries)
+    found = translate(foreign, table.entries)
+    comfyui = {**found.workflow.ui["comfyui"], "original": packed(document)}
+    ui = {**found.workflow.ui, "comfyui": comfyui}
+    return replace(found, workflow=found.workflow.model_copy(update={"ui": ui}))
 
 
 def by_type(table: Iterable[TableEntry]) -> dict[str, TableEntry]:

@@ -165,7 +165,9 @@ class Arrival:
         return found
 
     def keep(self, **values: Any) -> None:
-        self._kept.update(values)
+        # A link is drawn again from where it is linked.
+        literals = {key: each for key, each in values.items() if not isinstance(each, MadeOutput)}
+        self._kept.update(literals)
 
     def tell(self, message: str) -> None:
         self.told.append(message)
