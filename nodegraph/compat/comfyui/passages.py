@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from nodegraph.compat.comfyui.foreign import BLOCK, ForeignNode
@@ -93,6 +94,7 @@ class Arrival:
         self._node = node
         self._signature = signature
         self._into = into
+        self._start = len(into.nodes)
         self._ask_block = ask_block
 
     def literal(self, name: str) -> Any:
@@ -200,8 +202,10 @@ class Arrival:
             idle += sources
 
     def _taken(self) -> set[str]:
-        """Nodes that those which were made are linked to."""
-        values = (value for node in self.nodes() for value in node.inputs.values())
+        """Nodes that those which were made are linked to, by this one or by others for it."""
+        count = max(0, len(self._into.nodes) - self._start)
+        later = islice(reversed(self._into.nodes.values()), count)
+        values = (value for node in later for value in node.inputs.values())
         return {value.node for value in values if isinstance(value, MadeOutput)}
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -96,6 +96,7 @@ class Walk:
                 if isinstance(value, Source):
                     self._used[value.node].add(value.slot)
         self._at = {name: at for at, name in enumerate(graph.nodes)}
+        self._arrivals: list[tuple[ForeignNode, Arrival, int]] = []
 
     def run(self, *ends: Source | None) -> None:
         """Translate all nodes.
@@ -113,6 +114,7 @@ class Walk:
             self.into.place = (*self.around.place, self._at[name])
             self._translate(node, self._inputs(node))
         self._tell_of_lost()
+        self._arrive_late()
         settle_families(self.into, self.around.ask_block)
         canvas = self.into.canvas
         canvas.frame(
@@ -199,17 +201,18 @@ class Walk:
             self._placeholder(node, inputs, "nothing here is known to stand for it")
             return
         arrival = Arrival(node, entry.signature, inputs, self.into, self.around.ask_block)
+        before = set(self.into.nodes)
         try:
             entry.forward(arrival)
             outputs_given = self._outputs_of(node, entry.signature, arrival)
             names = [name for name, _ in entry.signature.outputs]
             arrival.leave_out_unused([names[at] for at in self._used[node.id] if at < len(names)])
         except Untranslatable as reason:
-            arrival.take_back()
+            self._take_back(arrival, before)
             self._placeholder(node, inputs, str(reason))
             return
         except Exception as error:  # noqa: BLE001 - a pack's entry may raise anything
-            arrival.take_back()
+            self._take_back(arrival, before)
             open_input = next(iter(arrival.open_inputs), "")
             why = f"its entry of the table fails: {error!r}"
             if open_input:
@@ -217,7 +220,31 @@ class Walk:
             self._placeholder(node, inputs, why)
             return
         self._arrived(node, arrival)
+        self._arrivals.append((node, arrival, len(arrival.made)))
         self._give(node, outputs_given)
+
+    def _take_back(self, arrival: Arrival, before: Collection[str]) -> None:
+        """Remove what a node made, and what others made for it."""
+        arrival.take_back()
+        made = [name for name in self.into.nodes if name not in before]
+        for name in made:
+            self.into.remove(name)
+        for _, other, _ in self._arrivals:
+            other.made = [name for name in other.made if name not in made]
+
+    def _arrive_late(self) -> None:
+        """Note what nodes made for others, such as patches of models for the sampler."""
+        for node, arrival, known in self._arrivals:
+            if len(arrival.made) <= known:
+                continue
+            for one in arrival.nodes():
+                one.mode = self.mode(node)
+            if not known:
+                first = arrival.made[0]
+                self.put(node, first)
+                self.into.nodes[first].origin = self._origin(node)
+                noted = next(at for at, fate in enumerate(self.fates) if fate.id == self.id(node))
+                self.fates[noted] = replace(self.fates[noted], name=first)
 
     def _outputs_of(
         self, node: ForeignNode, signature: Signature, arrival: Arrival

@@ -104,15 +104,15 @@ def _go_along(node: Passage, guide: Guide) -> None:
 
 def _cfg_guider_back(node: Passage) -> None:
     only(node, "positive", "negative", "cfg", "rescale")
-    guide = Guide("CFGGuider", {**_prompts(node), "cfg": node.inputs["cfg"]})
+    guide = Guide(node, "CFGGuider", {**_prompts(node), "cfg": node.inputs["cfg"]})
     rescale = node.inputs.get("rescale")
     if rescale is not None and rescale.given:
-        guide = guide.patched("RescaleCFG", multiplier=rescale)
+        guide = guide.patched(node, "RescaleCFG", multiplier=rescale)
     _go_along(node, guide)
 
 
 def _basic_guider_back(node: Passage) -> None:
-    _go_along(node, Guide("BasicGuider", {"conditioning": node.inputs["conditioning"]}))
+    _go_along(node, Guide(node, "BasicGuider", {"conditioning": node.inputs["conditioning"]}))
 
 
 def _distilled_back(node: Passage) -> None:
@@ -124,7 +124,7 @@ def _distilled_back(node: Passage) -> None:
         guidance=node.inputs["guidance"],
     )
     prompt = MadeOutput(told, "CONDITIONING")
-    _go_along(node, Guide("BasicGuider", {"conditioning": prompt}))
+    _go_along(node, Guide(node, "BasicGuider", {"conditioning": prompt}))
 
 
 def _dual_back(node: Passage) -> None:
@@ -137,7 +137,7 @@ def _dual_back(node: Passage) -> None:
         "cfg_cond2_negative": node.inputs["second_cfg"],
         "style": "regular",
     }
-    _go_along(node, Guide("DualCFGGuider", inputs))
+    _go_along(node, Guide(node, "DualCFGGuider", inputs))
 
 
 def _negative_model_back(node: Passage) -> None:
@@ -145,7 +145,7 @@ def _negative_model_back(node: Passage) -> None:
     if guide.type != "CFGGuider":
         raise Untranslatable("another model answers there for the negative prompt of a CFGGuider")
     inputs = {**guide.inputs, "model_negative": node.inputs["model"]}
-    _go_along(node, Guide("DualModelGuider", inputs, guide.patches))
+    _go_along(node, Guide(node, "DualModelGuider", inputs, guide.patches))
 
 
 def _patched_back(patch: str, *said: str, **inputs: str) -> Translate:
@@ -158,9 +158,9 @@ def _patched_back(patch: str, *said: str, **inputs: str) -> Translate:
 
     def backward(node: Passage) -> None:
         only(node, "positive", "negative", "cfg", *said, *inputs.values())
-        guide = Guide("CFGGuider", {**_prompts(node), "cfg": node.inputs["cfg"]})
+        guide = Guide(node, "CFGGuider", {**_prompts(node), "cfg": node.inputs["cfg"]})
         taken = {their: node.inputs[our] for their, our in inputs.items()}
-        _go_along(node, guide.patched(patch, **taken))
+        _go_along(node, guide.patched(node, patch, **taken))
 
     return backward
 

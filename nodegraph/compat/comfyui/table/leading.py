@@ -9,7 +9,7 @@ it samples here, under `LED`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from nodegraph.compat.comfyui.entries import Translate
@@ -23,10 +23,15 @@ CONTROLS = "controls"
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """A node there that changes how a model is guided, or begun with."""
+    """A node there that changes how a model is guided, or begun with.
+
+    Attributes:
+        home: The node, by which what stands for it is made once that is known.
+    """
 
     type: str
-    inputs: Mapping[str, Signal] = field(default_factory=dict)
+    inputs: Mapping[str, Signal]
+    home: Passage
 
     def value(self, name: str) -> Any:
         """An input's value.
@@ -59,7 +64,7 @@ def patched(node: Passage, output: str = "MODEL") -> None:
     """Give the model on, with this node among what goes along with it."""
     model = node.inputs["model"]
     inputs = {name: signal for name, signal in node.inputs.items() if name != "model"}
-    patches = (*model.carried.get(PATCHES, ()), Patch(node.type, inputs))
+    patches = (*model.carried.get(PATCHES, ()), Patch(node.type, inputs, node))
     node.give(output, model.with_carried(**{PATCHES: patches}))
 
 
@@ -129,7 +134,7 @@ def begun(node: Passage, noise: Signal | MadeOutput, patches: tuple[Patch, ...])
     for one in patches:
         if one.type == "ModelNoiseScale":
             factor = one.inputs["noise_scale"]
-            noise = MadeOutput(node.add("ScaleNoise", noise=noise, strength=factor), "noise")
+            noise = MadeOutput(one.home.add("ScaleNoise", noise=noise, strength=factor), "noise")
     return noise
 
 
@@ -137,7 +142,7 @@ def masked(node: Passage, latent: Signal | MadeOutput, patches: tuple[Patch, ...
     """The latent, with its mask as the model's patches want it."""
     for one in patches:
         if one.type == "DifferentialDiffusion":
-            name = node.add("GradualMask", latent=latent, strength=one.inputs["strength"])
+            name = one.home.add("GradualMask", latent=latent, strength=one.inputs["strength"])
             latent = MadeOutput(name, "latent")
     return latent
 
@@ -154,7 +159,7 @@ def _wrap(native: str, **inputs: str) -> Wrap:
 
     def wrap(node: Passage, made: MadeOutput, one: Patch) -> MadeOutput:
         taken = {our: one.inputs[their] for our, their in inputs.items() if their in one.inputs}
-        return MadeOutput(node.add(native, guider=made, **taken), "guider")
+        return MadeOutput(one.home.add(native, guider=made, **taken), "guider")
 
     return wrap
 
@@ -168,7 +173,7 @@ def _norm(node: Passage, made: MadeOutput, one: Patch) -> MadeOutput:
 def _within(node: Passage, made: MadeOutput, one: Patch) -> MadeOutput:
     taken = {"cfg": one.inputs["cfg"], "law": "within"}
     taken |= {"start": one.inputs["start_percent"], "end": one.inputs["end_percent"]}
-    return MadeOutput(node.add("ChangingGuidance", guider=made, **taken), "guider")
+    return MadeOutput(one.home.add("ChangingGuidance", guider=made, **taken), "guider")
 
 
 def layers(one: Patch) -> str:
@@ -183,7 +188,7 @@ def _skipping(node: Passage, made: MadeOutput, one: Patch) -> MadeOutput:
     if not skipped:
         return made
     simple = one.type == "SkipLayerGuidanceDiTSimple"
-    name = node.add(
+    name = one.home.add(
         "SkipLayerGuidance",
         guider=made,
         layers=skipped,
@@ -195,7 +200,7 @@ def _skipping(node: Passage, made: MadeOutput, one: Patch) -> MadeOutput:
     made = MadeOutput(name, "guider")
     if "rescaling_scale" in one.inputs and one.inputs["rescaling_scale"].given:
         rescale = one.inputs["rescaling_scale"]
-        made = MadeOutput(node.add("RescaleGuidance", guider=made, rescale=rescale), "guider")
+        made = MadeOutput(one.home.add("RescaleGuidance", guider=made, rescale=rescale), "guider")
     return made
 
 

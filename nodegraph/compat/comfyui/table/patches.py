@@ -28,7 +28,7 @@ def _wrap_back(there: str, **names: str) -> Translate:
     def backward(node: Passage) -> None:
         only(node, "guider", *names.values())
         taken = {their: node.inputs[our] for their, our in names.items()}
-        node.give("guider", Signal(None, {GUIDE: guide_of(node).patched(there, **taken)}))
+        node.give("guider", Signal(None, {GUIDE: guide_of(node).patched(node, there, **taken)}))
 
     return backward
 
@@ -38,7 +38,7 @@ def _changing_back(node: Passage) -> None:
         raise Untranslatable("a scale that changes from step to step can't be said there")
     names = {"cfg": "cfg", "start_percent": "start", "end_percent": "end"}
     taken = {their: node.inputs[our] for their, our in names.items()}
-    node.give("guider", Signal(None, {GUIDE: guide_of(node).patched("CFGOverride", **taken)}))
+    node.give("guider", Signal(None, {GUIDE: guide_of(node).patched(node, "CFGOverride", **taken)}))
 
 
 def _limit_back(node: Passage) -> None:
@@ -47,7 +47,7 @@ def _limit_back(node: Passage) -> None:
     for first, last in ((0.0, start), (end, 1.0)):
         if first < last:
             taken = {"cfg": 1.0, "start_percent": first, "end_percent": last}
-            guide = guide.patched("CFGOverride", **taken)
+            guide = guide.patched(node, "CFGOverride", **taken)
     node.give("guider", Signal(None, {GUIDE: guide}))
 
 
@@ -64,14 +64,14 @@ def _skip_back(node: Passage) -> None:
     kind = "SkipLayerGuidanceDiTSimple"
     if asked is None or asked.given != "negative":
         kind, taken["scale"] = "SkipLayerGuidanceDiT", node.inputs["scale"]
-    node.give("guider", Signal(None, {GUIDE: guide_of(node).patched(kind, **taken)}))
+    node.give("guider", Signal(None, {GUIDE: guide_of(node).patched(node, kind, **taken)}))
 
 
 def _along_back(output: str, key: str, value: str, through: str) -> Translate:
     """The way back of what is a patch of the model there: it goes along."""
 
     def backward(node: Passage) -> None:
-        node.give(output, node.inputs[through].with_carried(**{key: node.inputs[value]}))
+        node.give(output, node.inputs[through].with_carried(**{key: (node, node.inputs[value])}))
 
     return backward
 

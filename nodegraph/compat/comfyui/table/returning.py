@@ -19,7 +19,7 @@ LAID = "laid"
 NOISE_SCALE = "noise_scale"
 GRADUAL = "gradual"
 
-Lay = Callable[[Passage, "Signal | MadeOutput"], MadeOutput]
+Lay = Callable[["Signal | MadeOutput"], MadeOutput]
 """Makes a schedule for a model."""
 
 
@@ -28,18 +28,20 @@ class Guide:
     """A guider there, but for its model.
 
     Attributes:
+        home: The native node that it stands for, which it is made by.
         type: Such as CFGGuider.
         inputs: But for the model.
-        patches: Types and inputs of patches that its model gets, the first first.
+        patches: Of its model, the first first: what makes each, its type and its inputs.
     """
 
+    home: Passage
     type: str
     inputs: Mapping[str, Any]
-    patches: tuple[tuple[str, Mapping[str, Any]], ...] = ()
+    patches: tuple[tuple[Passage, str, Mapping[str, Any]], ...] = ()
 
-    def patched(self, patch: str, **inputs: Any) -> Guide:
+    def patched(self, home: Passage, patch: str, **inputs: Any) -> Guide:
         """The same, of a model with one more patch."""
-        return replace(self, patches=(*self.patches, (patch, inputs)))
+        return replace(self, patches=(*self.patches, (home, patch, inputs)))
 
 
 def only(node: Passage, *said: str) -> None:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from nodegraph.compat.comfyui.entries import TableEntry, entry, same
+from nodegraph.compat.comfyui.entries import TableEntry, entry
 from nodegraph.compat.comfyui.table.files import known
 from nodegraph.compat.comfyui.table.guiding import guided
 from nodegraph.compat.comfyui.table.leading import LED, LedModel, begun, guider, masked
 from nodegraph.compat.comfyui.table.methods import keep_name, method
-from nodegraph.compat.comfyui.table.sampling_back import advanced_back, custom_back, ksampler_back
+from nodegraph.compat.comfyui.table.sampling_back import (
+    advanced_back,
+    custom_back,
+    ksampler_back,
+    random_noise_back,
+)
 from nodegraph.compat.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
 
 CONVENTION = {"convention": "comfyui"}
@@ -160,6 +165,11 @@ def _sampler_custom_advanced(node: Passage) -> None:
     _give_both(node, _custom(node, leads, *parts, node.inputs["sigmas"]))
 
 
+def _random_noise(node: Passage) -> None:
+    name = node.add("RandomNoise", seed=node.inputs["noise_seed"], **DRAW)
+    node.give("NOISE", MadeOutput(name, "noise"))
+
+
 def _give_both(node: Passage, name: str) -> None:
     node.give("output", MadeOutput(name, "latent"))
     node.give("denoised_output", MadeOutput(name, "denoised"))
@@ -199,11 +209,11 @@ ENTRIES: tuple[TableEntry, ...] = (
         " -> output: LATENT, denoised_output: LATENT",
         _sampler_custom,
     ),
-    same(
+    entry(
         f"RandomNoise({_SEED}) -> NOISE",
+        _random_noise,
         "RandomNoise",
-        {"noise_seed": "seed"},
-        fixed={"draw": "per batch"},
+        random_noise_back,
     ),
     entry(
         "DisableNoise() -> NOISE",

@@ -72,16 +72,16 @@ def custom_back(node: Passage) -> None:
     tell_conventions(node)
     guide = guide_of(node)
     model: Signal | MadeOutput = node.inputs["model"]
-    for patch, inputs in (*guide.patches, *_beginning(node)):
+    for home, patch, inputs in (*guide.patches, *_beginning(node)):
         output = "patched_model" if patch in _PATCHED_MODEL else "MODEL"
-        model = MadeOutput(node.add(patch, model=model, **inputs), output)
-    guider = node.add(guide.type, model=model, **guide.inputs)
+        model = MadeOutput(home.add(patch, model=model, **inputs), output)
+    guider = guide.home.add(guide.type, model=model, **guide.inputs)
     name = node.add(
         "SamplerCustomAdvanced",
         noise=node.inputs["noise"],
         guider=MadeOutput(guider, "GUIDER"),
         sampler=node.inputs["sampler"],
-        sigmas=laid(node, node.inputs["schedule"], model),
+        sigmas=laid(node.inputs["schedule"], model),
         latent_image=node.inputs["latent"],
     )
     node.give("latent", MadeOutput(name, "output"))
@@ -91,11 +91,19 @@ def custom_back(node: Passage) -> None:
 _PATCHED_MODEL = ("CFGNorm", "CFGZeroStar", "TCFG")
 
 
-def _beginning(node: Passage) -> tuple[tuple[str, Mapping[str, Any]], ...]:
+def _beginning(node: Passage) -> tuple[tuple[Passage, str, Mapping[str, Any]], ...]:
     """Patches that stand for what noise and latent say here."""
-    found: list[tuple[str, Mapping[str, Any]]] = []
+    found: list[tuple[Passage, str, Mapping[str, Any]]] = []
     if NOISE_SCALE in (noise := node.inputs["noise"].carried):
-        found.append(("ModelNoiseScale", {"noise_scale": noise[NOISE_SCALE]}))
+        home, scale = noise[NOISE_SCALE]
+        found.append((home, "ModelNoiseScale", {"noise_scale": scale}))
     if GRADUAL in (latent := node.inputs["latent"].carried):
-        found.append(("DifferentialDiffusion", {"strength": latent[GRADUAL]}))
+        home, strength = latent[GRADUAL]
+        found.append((home, "DifferentialDiffusion", {"strength": strength}))
     return tuple(found)
+
+
+def random_noise_back(node: Passage) -> None:
+    tell_conventions(node)
+    name = node.add("RandomNoise", noise_seed=node.inputs["seed"])
+    node.give("noise", MadeOutput(name, "NOISE"))

@@ -13,20 +13,20 @@ from nodegraph.compat.comfyui.translating import MadeOutput, Passage, Signal, Un
 _PARTS = {"high": "high_sigmas", "low": "low_sigmas"}
 
 
-def laid(node: Passage, schedule: Signal, model: Signal | MadeOutput) -> Signal | MadeOutput:
+def laid(schedule: Signal, model: Signal | MadeOutput) -> Signal | MadeOutput:
     """A schedule, of which some there want to know the model."""
     lay = schedule.carried.get(LAID)
-    return schedule if lay is None else lay(node, model)
+    return schedule if lay is None else lay(model)
 
 
 def _along(node: Passage, lay: Lay, output: str = "schedule") -> None:
     """Let a schedule go along; it is made once for each model."""
     made: dict[Any, MadeOutput] = {}
 
-    def once(at: Passage, model: Signal | MadeOutput) -> MadeOutput:
+    def once(model: Signal | MadeOutput) -> MadeOutput:
         key = model.given if isinstance(model, Signal) else model
         if key not in made:
-            made[key] = lay(at, model)
+            made[key] = lay(model)
         return made[key]
 
     node.give(output, Signal(None, {LAID: once}))
@@ -38,7 +38,7 @@ def level_back(there: str, *names: str) -> Translate:
     def backward(node: Passage) -> None:
         only(node, *names)
         taken = {name: node.inputs[name] for name in names if name in node.inputs}
-        _along(node, lambda at, model: MadeOutput(at.add(there, model=model, **taken), "SIGMAS"))
+        _along(node, lambda model: MadeOutput(node.add(there, model=model, **taken), "SIGMAS"))
 
     return backward
 
@@ -54,7 +54,7 @@ def basic_schedule_back(node: Passage) -> None:
     taken["scheduler"] = node.inputs["schedule"]
     _along(
         node,
-        lambda at, model: MadeOutput(at.add("BasicScheduler", model=model, **taken), "SIGMAS"),
+        lambda model: MadeOutput(node.add("BasicScheduler", model=model, **taken), "SIGMAS"),
     )
 
 
@@ -72,10 +72,10 @@ def changed_back(there: str, outputs: Mapping[str, str], **names: str) -> Transl
         taken = {their: node.inputs[our] for their, our in names.items()}
         made: dict[Any, str] = {}
 
-        def lay(at: Passage, model: Signal | MadeOutput) -> str:
+        def lay(model: Signal | MadeOutput) -> str:
             key = model.given if isinstance(model, Signal) else model
             if key not in made:
-                made[key] = at.add(there, sigmas=laid(at, schedule, model), **taken)
+                made[key] = node.add(there, sigmas=laid(schedule, model), **taken)
             return made[key]
 
         if LAID not in schedule.carried:
@@ -90,12 +90,11 @@ def changed_back(there: str, outputs: Mapping[str, str], **names: str) -> Transl
 
 
 def _of_both(
-    lay: Callable[[Passage, Signal | MadeOutput], str],
+    lay: Callable[[Signal | MadeOutput], str],
     output: str,
-    at: Passage,
     model: Signal | MadeOutput,
 ) -> MadeOutput:
-    return MadeOutput(lay(at, model), output)
+    return MadeOutput(lay(model), output)
 
 
 def _basic_schedule(node: Passage) -> None:

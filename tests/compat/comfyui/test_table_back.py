@@ -1,0 +1,56 @@
+"""Samplings of parts go to ComfyUI, where guiders and schedules know their model, and come back."""
+
+from __future__ import annotations
+
+from nodegraph.compat.comfyui.exporting import export
+from nodegraph.core.workflow import Workflow
+from tests.compat.comfyui.test_exporting import TABLE, catalog, meaning, there_and_back
+
+
+def sampled() -> Workflow:
+    workflow = Workflow.new("parts")
+    model = workflow.add("load", "LoadModel", model="tiny")
+    encoder = {"from": "load.text_encoder"}
+    workflow.add("yes", "EncodePrompt", encoder=encoder, text="a red house")
+    workflow.add("no", "EncodePrompt", encoder=encoder, text="")
+    prompts = {"positive": {"from": "yes"}, "negative": {"from": "no"}}
+    workflow.add("guide", "CFGGuider", **prompts, cfg=3.0)
+    workflow.add("norm", "NormGuidance", guider={"from": "guide"}, strength=0.5)
+    workflow.add("seed", "RandomNoise", seed=3)
+    workflow.add("noise", "ScaleNoise", noise={"from": "seed"}, strength=2.0)
+    workflow.add("method", "SelectSampler", sampler="dpmpp_2m_sde", eta=0.5)
+    workflow.add("levels", "BasicSchedule", schedule="karras", steps=9)
+    workflow.add("split", "SplitSchedule", schedule={"from": "levels"}, step=4)
+    workflow.add("size", "EmptyLatent", width=64, height=64)
+    workflow.add(
+        "sample",
+        "SampleCustom",
+        model={"from": f"{model.node}.model"},
+        noise={"from": "noise"},
+        guider={"from": "norm"},
+        sampler={"from": "method"},
+        schedule={"from": "split.low"},
+        latent={"from": "size"},
+    )
+    return workflow
+
+
+def test_what_goes_along_here_is_put_on_the_model_there() -> None:
+    exported = export(sampled(), TABLE, catalog())
+    nodes = {node.type: node.inputs for node in exported.foreign.graph.nodes.values()}
+    assert not exported.unknown
+    assert nodes["ModelNoiseScale"]["noise_scale"] == 2.0
+    assert nodes["CFGNorm"]["strength"] == 0.5
+    assert nodes["CFGGuider"]["model"] == nodes["BasicScheduler"]["model"]
+    assert nodes["SplitSigmas"]["step"] == 4
+
+
+def test_it_comes_back_as_it_was() -> None:
+    assert meaning(there_and_back(sampled())) == meaning(sampled())
+
+
+def test_what_nobody_samples_stays_as_it_is() -> None:
+    workflow = Workflow.new("left over")
+    workflow.add("levels", "BasicSchedule", steps=3)
+    assert export(workflow, TABLE, catalog()).unknown == ("levels",)
+    assert meaning(there_and_back(workflow)) == meaning(workflow)
