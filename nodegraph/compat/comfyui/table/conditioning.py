@@ -46,14 +46,6 @@ def _prompt_back(node: Passage) -> None:
     node.give("conditioning", Signal(made, {ENCODER: node.inputs["encoder"]}))
 
 
-def _inversion_back(node: Passage) -> None:
-    """There, prompts name the file; so an encoder that was taught one word is the one before."""
-    file, token = str(node.literal("embedding")), node.literal("token")
-    if token != f"embedding:{file}":
-        raise Untranslatable(f"prompts there name textual inversions as embedding:{file}")
-    node.give("text_encoder", node.inputs["text_encoder"])
-
-
 def _sizes(node: Passage, made: MadeOutput, **names: str) -> MadeOutput:
     """A prompt of Stable Diffusion XL with sizes; those of 0 mean what is sampled here."""
     taken = {our: node.inputs[their] for our, their in names.items()}
