@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
-from nodegraph.compat.comfyui.departures import Departure, LeavingGraph
+from nodegraph.compat.comfyui.departures import Departure
 from nodegraph.compat.comfyui.entries import TableEntry
 from nodegraph.compat.comfyui.foreign import BLOCK, ForeignGraph, Frame, Source, Spot
+from nodegraph.compat.comfyui.leaving_graph import LeavingGraph
 from nodegraph.compat.comfyui.placeholders import PREFIX as PLACEHOLDER
 from nodegraph.compat.comfyui.returning import PREFIX
 from nodegraph.compat.comfyui.signatures import Signature
