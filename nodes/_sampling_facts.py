@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from nodegraph import Finding, HookInputs, InvalidValue
+from nodegraph import Facts, Finding, HookInputs, InvalidValue
 from nodegraph.diffusion.families import FAMILIES
 from nodegraph.diffusion.guidable import check_guidable, check_negative, check_told
 from nodegraph.diffusion.guiders.addable import check_addable
@@ -135,6 +135,17 @@ def _check_size(inputs: HookInputs, *, is_guided: bool) -> Iterator[Finding]:
         return
     pictures = inputs.fact("latent", "batch") or 1
     yield from _room(inputs, (width, height), pictures, is_guided=is_guided, port="latent")
+
+
+def empty_outputs(inputs: HookInputs) -> dict[str, Facts]:
+    """Size and batch of an empty latent."""
+    names = {"width": "width", "height": "height", "batch_size": "batch"}
+    told = {ours: inputs.literals.get(port) for port, ours in names.items()}
+    step = inputs.literals.get("multiple_of")
+    for side in ("width", "height"):
+        pixels = told[side]
+        told[side] = pixels and step and max(pixels // step, 1) * step
+    return {"latent": {name: value for name, value in told.items() if value}}
 
 
 def check_empty_latent(inputs: HookInputs) -> Iterator[Finding]:

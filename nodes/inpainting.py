@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
-from nodegraph import Conditioning, Context, Image, Latent, Mask, Vae, node
+from nodegraph import Advanced, Conditioning, Context, Image, Latent, Mask, Vae, node
 
-from ._facts import check_encoded_size
+from ._encoded_facts import check_croppable, masked_outputs
 from ._memory import encoding
 
 
@@ -22,22 +22,18 @@ class Inpainted(NamedTuple):
     category="conditioning",
     lane="gpu",
     numerics=True,
-    facts={
-        "conditioning": {"family": "conditioning.family"},
-        "latent": {
-            "width": "image.width",
-            "height": "image.height",
-            "batch": "image.batch",
-            "channels": "vae.channels",
-            "format": "vae.format",
-        },
-    },
-    validate=check_encoded_size,
+    infer=masked_outputs,
+    validate=check_croppable,
     estimate=encoding,
     tags=("inpaint", "fill", "outpaint", "InpaintModelConditioning", "VAEEncodeForInpaint"),
 )
 def InpaintConditioning(
-    ctx: Context, conditioning: Conditioning, vae: Vae, image: Image, mask: Mask
+    ctx: Context,
+    conditioning: Conditioning,
+    vae: Vae,
+    image: Image,
+    mask: Mask,
+    crop: Annotated[bool, Advanced()] = False,
 ) -> Inpainted:
     """Show a masked picture to a model that was made to fill such.
 
@@ -50,12 +46,16 @@ def InpaintConditioning(
         vae: Of the model.
         image: One picture.
         mask: As large as the picture: 1 is filled, 0 is kept; from a half up it counts as 1.
+        crop: Cut off of both what doesn't fill a cell of the VAE, as much on either side; else such
+            sizes are refused.
     """
     from nodegraph.diffusion.inpainting import masked_picture, with_hole
-    from nodegraph.diffusion.vae import encode_image
+    from nodegraph.diffusion.vae import cropped, encode_image
 
-    hole, rest = masked_picture(image, mask)
     with ctx.weights(vae, calls_only=True) as autoencoder:
+        if crop:
+            image, mask = cropped(autoencoder, image), cropped(autoencoder, mask)
+        hole, rest = masked_picture(image, mask)
         seen = encode_image(autoencoder, rest).samples
         latent = encode_image(autoencoder, image)
     assert seen is not None

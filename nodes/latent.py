@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Annotated
 
 from nodegraph import (
+    Advanced,
     DiffusionModel,
     InvalidValue,
     Latent,
@@ -16,14 +17,14 @@ from nodegraph import (
     node,
 )
 
-from ._sampling_facts import LATENT_FACTS, check_empty_latent
+from ._sampling_facts import LATENT_FACTS, check_empty_latent, empty_outputs
 
 Side = Annotated[int, Range(8, 16384, step=8), MultipleOf(8)]
 
 
 @node(
     category="latent",
-    facts={"latent": {"width": "width", "height": "height", "batch": "batch_size"}},
+    infer=empty_outputs,
     validate=check_empty_latent,
     tags=(
         "EmptyLatentImage",
@@ -31,7 +32,10 @@ Side = Annotated[int, Range(8, 16384, step=8), MultipleOf(8)]
     ),
 )
 def EmptyLatent(
-    width: Side = 512, height: Side = 512, batch_size: Annotated[int, Range(1, 4096)] = 1
+    width: Side = 512,
+    height: Side = 512,
+    batch_size: Annotated[int, Range(1, 4096)] = 1,
+    multiple_of: Annotated[int, Range(1, 256), Advanced()] = 1,
 ) -> Latent:
     """The size of pictures that are to be made from noise alone.
 
@@ -40,7 +44,9 @@ def EmptyLatent(
     Args:
         width, height: In pixels.
         batch_size: How many pictures.
+        multiple_of: What sides are made multiples of, the next smaller one; for linked sizes.
     """
+    width, height = (max(side // multiple_of, 1) * multiple_of for side in (width, height))
     return Latent(None, width, height, batch_size)
 
 

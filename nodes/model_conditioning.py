@@ -6,7 +6,7 @@ from typing import Annotated, NamedTuple
 
 from nodegraph import Advanced, Conditioning, Context, Image, Latent, Range, Vae, node
 
-from ._facts import check_encoded_size
+from ._encoded_facts import check_croppable, followed_outputs
 from ._memory import encoding
 
 _FAMILY = {"conditioning": {"family": "conditioning.family"}}
@@ -47,8 +47,8 @@ class FollowedPicture(NamedTuple):
     label="Show picture to follow",
     lane="gpu",
     numerics=True,
-    facts={**_FAMILY, "latent": {"width": "image.width", "height": "image.height"}},
-    validate=check_encoded_size,
+    infer=followed_outputs,
+    validate=check_croppable,
     estimate=encoding,
     tags=(
         *("InstructPixToPixConditioning", "InstructPix2Pix", "ip2p", "edit", "flux canny"),
@@ -61,6 +61,7 @@ def ImageConditioning(
     vae: Vae,
     image: Image,
     shown: Annotated[bool, Advanced()] = True,
+    crop: Annotated[bool, Advanced()] = False,
 ) -> FollowedPicture:
     """Show a picture to a model that was made to follow one, such as its edges or its depth.
 
@@ -73,10 +74,14 @@ def ImageConditioning(
         image: One picture: edges, a depth map, or what is to be edited.
         shown: Whether the model sees it; off for the negative prompt of a DualCFGGuider, whose
             second prompt is an empty one with the picture: so InstructPix2Pix was trained.
+        crop: Cut off what doesn't fill a cell of the VAE, as much on either side; else such sizes
+            are refused.
     """
     from nodegraph.diffusion.following import with_picture
+    from nodegraph.diffusion.vae import cropped
 
     with ctx.weights(vae, calls_only=True) as autoencoder:
+        image = cropped(autoencoder, image) if crop else image
         prompts = with_picture(autoencoder, conditioning, image, shown=shown)
     height, width = image.shape[1:3]
     return FollowedPicture(prompts, Latent(None, width, height))

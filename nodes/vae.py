@@ -6,7 +6,8 @@ from typing import Annotated
 
 from nodegraph import Advanced, Context, Image, Latent, Range, Vae, node
 
-from ._facts import check_decoded_size, check_encoded_size
+from ._encoded_facts import check_croppable, encoded_outputs
+from ._facts import check_decoded_size
 from ._memory import decoding, encoding
 
 
@@ -15,16 +16,8 @@ from ._memory import decoding, encoding
     label="VAE encode",
     lane="gpu",
     numerics=True,
-    facts={
-        "latent": {
-            "width": "image.width",
-            "height": "image.height",
-            "batch": "image.batch",
-            "channels": "vae.channels",
-            "format": "vae.format",
-        }
-    },
-    validate=check_encoded_size,
+    infer=encoded_outputs,
+    validate=check_croppable,
     estimate=encoding,
     tags=("img2img", "VAEEncodeTiled", "tiled"),
 )
@@ -34,6 +27,7 @@ def VAEEncode(
     image: Image,
     tile: Annotated[int, Range(0, 16384, step=64), Advanced()] = 0,
     overlap: Annotated[int, Range(0, 4096, step=8), Advanced()] = 64,
+    crop: Annotated[bool, Advanced()] = False,
 ) -> Latent:
     """Turn pictures into latents that a model can work on.
 
@@ -43,10 +37,13 @@ def VAEEncode(
         tile: Side of tiles to work in, in pixels, which takes less memory and gives slightly other
             pictures; 0 works on the whole, and in tiles only if memory runs out.
         overlap: Pixels that neighbouring tiles share and fade over, half of a tile at most.
+        crop: Cut off what doesn't fill a cell of the VAE, as much on either side; else such sizes
+            are refused.
     """
-    from nodegraph.diffusion.vae import encode_image, in_tiles
+    from nodegraph.diffusion.vae import cropped, encode_image, in_tiles
 
     with ctx.weights(vae, calls_only=True) as autoencoder:
+        image = cropped(autoencoder, image) if crop else image
         return encode_image(in_tiles(autoencoder, tile, overlap), image)
 
 

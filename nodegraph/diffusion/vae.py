@@ -56,6 +56,23 @@ def in_tiles(autoencoder: Autoencoder, tile: int, overlap: int) -> Autoencoder:
     return replace(autoencoder, tiled=True, tiles=size)
 
 
+def cropped(autoencoder: Autoencoder, given: Tensor) -> Tensor:
+    """The middle of pictures, or of masks, that fills whole cells of an autoencoder.
+
+    Of an odd number of pixels that are too many, the one more goes on the right or at the bottom.
+    Sides below one cell are left as they are.
+
+    Args:
+        given: Shape (batch, height, width) or (batch, height, width, channels).
+    """
+    cell = downscale(autoencoder)
+    for axis in (1, 2):
+        surplus = given.shape[axis] % cell
+        if surplus < given.shape[axis]:
+            given = given.narrow(axis, surplus // 2, given.shape[axis] - surplus)
+    return given
+
+
 @torch.no_grad()
 def encode_image(autoencoder: Autoencoder, image: Tensor) -> Latent:
     """The latents of pictures: the most likely ones, so that equal pictures give equal latents.

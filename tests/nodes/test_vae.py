@@ -82,6 +82,48 @@ def test_a_size_known_beforehand_is_told_beforehand(bench: Bench, sd1_folder: Pa
     assert "its width is no multiple" in str(problems[0])
 
 
+@pytest.mark.parametrize("node", ["VAEEncode", "InpaintConditioning", "ImageConditioning"])
+def test_what_fills_no_cell_is_cropped_if_asked(bench: Bench, sd1_folder: Path, node: str) -> None:
+    prompt = {"encoder": link("load.text_encoder"), "text": "a fox"}
+    middle = {"anchor": "top left", "x": 2, "y": 3, "width": 40, "height": 24}
+    nodes = graph(sd1_folder, width=45, height=31) | {
+        "prompt": {"type": "EncodePrompt", "inputs": prompt},
+        "mask": {"type": "SolidMask", "inputs": {"width": 45, "height": 31}},
+        "middle": {"type": "CropImage", "inputs": {"image": link("picture"), **middle}},
+    }
+    shown = {"vae": link("load.vae"), "image": link("picture"), "crop": True}
+    if node != "VAEEncode":
+        shown["conditioning"] = link("prompt.conditioning")
+    if node == "InpaintConditioning":
+        shown["mask"] = link("mask")
+    nodes["encode"] = {"type": node, "inputs": shown}
+    given = {"vae": link("load.vae"), "image": link("middle")}
+    nodes["cropped"] = {"type": "VAEEncode", "inputs": given}
+    result = bench.run(nodes, "encode", "cropped")
+
+    latent, expected = result["encode.latent"], result["cropped.latent"]
+    assert (latent.width, latent.height) == (40, 24)
+    if node == "ImageConditioning":
+        [entry] = result["encode.conditioning"].entries
+        assert entry.tensors["beside"].shape == expected.samples.shape
+    else:
+        assert torch.equal(latent.samples, expected.samples)
+    if node == "InpaintConditioning":
+        assert latent.noise_mask.shape == (1, 24, 40)
+
+
+def test_the_size_of_what_is_cropped_is_known_beforehand(bench: Bench, sd1_folder: Path) -> None:
+    size = {"image": link("picture"), "width": 30, "height": 20}
+    nodes = graph(sd1_folder) | {"small": {"type": "ResizeImage", "inputs": size}}
+    nodes["encode"]["inputs"] |= {"image": link("small"), "crop": True}
+    assert bench.problems(nodes, "encode") == []
+    facts = bench.facts(nodes, "encode")["latent"]
+    assert (facts["width"], facts["height"], facts["format"]) == (24, 16, "sd")
+
+    size["height"] = 5
+    assert "wrong-size" in {problem.code for problem in bench.problems(nodes, "encode")}
+
+
 def test_transparency_is_told_beforehand_with_the_node_that_takes_it_away(
     bench: Bench, sd1_folder: Path
 ) -> None:

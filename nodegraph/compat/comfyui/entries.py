@@ -66,6 +66,7 @@ def same(
     *,
     choices: Mapping[str, Choice] | None = None,
     fixed: Mapping[str, Any] | None = None,
+    usual: Mapping[str, Any] | None = None,
     kept: tuple[str, ...] = (),
 ) -> TableEntry:
     """An entry for a node type that is, but for names, a native one.
@@ -77,6 +78,8 @@ def same(
         choices: How values are called, by their input.
         fixed: Native inputs that always have one value. A native node with another one is not
             this node.
+        usual: Native inputs that this node always has so, without the native one being another's
+            where they differ.
         kept: Inputs of theirs that have no counterpart, and change no result.
     """
     signature = parse_signature(line)
@@ -85,7 +88,9 @@ def same(
     is_only = len(signature.outputs) == 1
     ports = {name: "" if is_only else name.lower() for name, _ in signature.outputs}
     ports.update(outputs or {})
-    renames = _Renames(signature.type, native, names, ports, choices or {}, fixed or {}, kept)
+    renames = _Renames(
+        signature.type, native, names, ports, choices or {}, fixed or {}, usual or {}, kept
+    )
     return TableEntry(signature, renames.forward, native, renames.backward)
 
 
@@ -97,6 +102,7 @@ class _Renames:
     outputs: Mapping[str, str]
     choices: Mapping[str, Choice]
     fixed: Mapping[str, Any]
+    usual: Mapping[str, Any]
     kept: tuple[str, ...]
 
     def forward(self, node: Passage) -> None:
@@ -105,14 +111,14 @@ class _Renames:
             for their, our in self.inputs.items()
             if their in node.inputs
         }
-        name = node.add(self.native, **taken, **self.fixed)
+        name = node.add(self.native, **taken, **self.fixed, **self.usual)
         node.keep(**{key: node.inputs[key].given for key in self.kept if key in node.inputs})
         for their, our in self.outputs.items():
             node.give(their, MadeOutput(name, our))
 
     def backward(self, node: Passage) -> None:
         for our, value in node.inputs.items():
-            if our not in self.inputs.values():
+            if our not in self.inputs.values() and our not in self.usual:
                 expected = self.fixed.get(our, node.defaults.get(our))
                 if value.given != expected:
                     raise Untranslatable(f"`{our}` can't be {value.given!r} there")

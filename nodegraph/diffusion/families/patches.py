@@ -68,19 +68,26 @@ def reference_places(
 def reference_tensors(references: Sequence[Tensor], side: Lead) -> dict[str, Tensor]:
     """Latents of pictures to look at, by the names that `referenced` finds them under.
 
+    Where the sides are odd, the first row or column is repeated after the last one.
+
     Raises:
-        InvalidValue: One can't be cut into 2 x 2 patches.
+        InvalidValue: One isn't a picture's.
     """
     for reference in references:
-        if reference.ndim != 4 or reference.shape[-2] % 2 or reference.shape[-1] % 2:
+        if reference.ndim != 4:
             raise InvalidValue(
                 "a picture to look at can't be cut into patches of 2 x 2 cells",
                 port=side,
                 given=f"a latent of shape {tuple(reference.shape)}",
-                expected="(1, channels, height, width), height and width even",
-                hint="Bring it to sides that are multiples of 16 pixels before it is encoded.",
+                expected="(1, channels, height, width)",
             )
-    return dict(zip(reference_names(), references, strict=False))
+    return dict(zip(reference_names(), map(_evened, references), strict=False))
+
+
+def _evened(latents: Tensor) -> Tensor:
+    height, width = latents.shape[-2:]
+    missing = (0, width % 2, 0, height % 2)
+    return torch.nn.functional.pad(latents, missing, mode="circular") if any(missing) else latents
 
 
 def referenced(batch: Batch) -> list[Tensor]:

@@ -170,6 +170,14 @@ def test_encoders_that_see_no_pictures_say_so(model_of: ModelOf) -> None:
         encode_edit(blind, PROMPT, [])
 
 
+def test_references_with_odd_sides_are_filled_up_with_their_beginning() -> None:
+    odd = torch.arange(15.0).reshape(1, 1, 3, 5)
+    [found] = referenced(reference_tensors([odd], "positive"))
+    assert torch.equal(found[..., :3, :5], odd)
+    assert torch.equal(found[..., 3, :5], odd[..., 0, :])
+    assert torch.equal(found[..., 5], found[..., 0])
+
+
 def test_references_that_do_not_fit_are_refused(model_of: ModelOf) -> None:
     prompt = Conditioning((), "qwen-image-edit")
     with pytest.raises(InvalidValue, match="the latent is empty"):
@@ -177,6 +185,6 @@ def test_references_that_do_not_fit_are_refused(model_of: ModelOf) -> None:
     with pytest.raises(InvalidValue, match="of another format"):
         with_references(prompt, Latent(torch.zeros(1, 16, 8, 8), 64, 64, format="flux"))
     _, model = model_of(edit)
-    odd = Latent(torch.zeros(1, 16, 7, 8), 64, 56, format="qwen-image")
+    flat = Latent(torch.zeros(1, 16, 1, 8, 8), 64, 64, format="qwen-image")
     with pytest.raises(InvalidValue, match="patches of 2 x 2"):
-        model.make(64, 64, cfg=1.0, change=lambda given: with_references(given, odd))
+        model.make(64, 64, cfg=1.0, change=lambda given: with_references(given, flat))

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nodegraph.compat.comfyui.entries import TableEntry, Translate, entry, same
+from nodegraph.compat.comfyui.table.parts import CROP
 from nodegraph.compat.comfyui.table.returning import ENCODER, only
 from nodegraph.compat.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
 
@@ -226,7 +227,7 @@ def _inpaint(node: Passage) -> None:
     """Both prompts are shown the picture; here the positive one is, which the other takes over."""
     names = {"vae": "vae", "image": "pixels", "mask": "mask"}
     taken = {our: node.inputs[their] for our, their in names.items()}
-    name = node.add("InpaintConditioning", conditioning=node.inputs["positive"], **taken)
+    name = node.add("InpaintConditioning", conditioning=node.inputs["positive"], **taken, **CROP)
     latent = MadeOutput(name, "latent")
     if node.literal("noise_mask"):
         masked = node.add("SetNoiseMask", latent=latent, mask=node.inputs["mask"])
@@ -247,6 +248,7 @@ def _instruct(node: Passage) -> None:
         conditioning=node.inputs["positive"],
         vae=node.inputs["vae"],
         image=node.inputs["pixels"],
+        **CROP,
     )
     _both(node, name, MadeOutput(name, "latent"))
 

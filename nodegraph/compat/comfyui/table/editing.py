@@ -12,6 +12,7 @@ from typing import Any
 
 from nodegraph.compat.comfyui.entries import TableEntry, Translate, entry, same
 from nodegraph.compat.comfyui.table.conditioning import SYNTAX, encoder_for
+from nodegraph.compat.comfyui.table.parts import CROP
 from nodegraph.compat.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
 
 Given = Signal | MadeOutput
@@ -76,7 +77,8 @@ def encoded(node: Passage, images: Sequence[Given], *, scale: bool = True) -> li
     """Latents of pictures."""
     vae = node.inputs["vae"]
     shown = [scaled(node, image) if scale else image for image in images]
-    return [MadeOutput(node.add("VAEEncode", image=one, vae=vae), "latent") for one in shown]
+    made = [node.add("VAEEncode", image=one, vae=vae, **CROP) for one in shown]
+    return [MadeOutput(name, "latent") for name in made]
 
 
 def referring(node: Passage, prompt: Given, latents: Sequence[MadeOutput]) -> Given:

@@ -7,7 +7,14 @@ from typing import Any
 from nodegraph.compat.comfyui.entries import Choice, TableEntry, entry, same
 from nodegraph.compat.comfyui.table.image_edit import degrees
 from nodegraph.compat.comfyui.table.images import name_of, prefix_of
-from nodegraph.compat.comfyui.table.parts import FILES, METHODS, Turned, refuse_others, worked_out
+from nodegraph.compat.comfyui.table.parts import (
+    CROP,
+    FILES,
+    METHODS,
+    Turned,
+    refuse_others,
+    worked_out,
+)
 from nodegraph.compat.comfyui.translating import MadeOutput, Passage, Untranslatable
 
 _LATENT = {"LATENT": "latent"}
@@ -20,9 +27,21 @@ _TILED = (
 )
 
 
-def _empty(node_type: str, size: int) -> TableEntry:
+def _empty(node_type: str, size: int, cell: int = 8) -> TableEntry:
+    """The entry of an empty latent; what sides are divided by there leaves a rest."""
     sides = f"width: INT = {size}, height: INT = {size}, batch_size: INT = 1"
-    return same(f"{node_type}({sides}) -> LATENT", "EmptyLatent")
+
+    def forward(node: Passage) -> None:
+        given = [node.inputs[side] for side in ("width", "height")]
+        fits = all(not side.is_link and side.given % cell == 0 for side in given)
+        step = {} if fits else {"multiple_of": cell}
+        node.give("LATENT", MadeOutput(node.add("EmptyLatent", **node.inputs, **step), "latent"))
+
+    def backward(node: Passage) -> None:
+        taken = {name: given for name, given in node.inputs.items() if name != "multiple_of"}
+        node.give("latent", MadeOutput(node.add(node_type, **taken), "LATENT"))
+
+    return entry(f"{node_type}({sides}) -> LATENT", forward, "EmptyLatent", backward)
 
 
 def _empty_video(node_type: str, width: int, height: int, length: int) -> TableEntry:
@@ -81,7 +100,7 @@ def _inpaint(node: Passage) -> None:
         mask = MadeOutput(node.add("GrowMask", mask=mask, pixels=pixels, corners="square"), "mask")
     image = node.inputs["pixels"]
     gray = node.add("MaskOverlay", image=image, mask=mask, color="#808080", opacity=1.0)
-    latent = node.add("VAEEncode", vae=node.inputs["vae"], image=MadeOutput(gray, "image"))
+    latent = node.add("VAEEncode", vae=node.inputs["vae"], image=MadeOutput(gray, "image"), **CROP)
     name = node.add("SetNoiseMask", latent=MadeOutput(latent, "latent"), mask=mask)
     node.give("LATENT", MadeOutput(name, "latent"))
 
@@ -210,7 +229,7 @@ _PAIR = "samples1: LATENT, samples2: LATENT"
 ENTRIES: tuple[TableEntry, ...] = (
     _empty("EmptyLatentImage", 512),
     _empty("EmptySD3LatentImage", 1024),
-    _empty("EmptyFlux2LatentImage", 1024),
+    _empty("EmptyFlux2LatentImage", 1024, 16),
     _empty("EmptyChromaRadianceLatentImage", 1024),
     _empty("EmptyHiDreamO1LatentImage", 2048),
     _empty_video("EmptyHunyuanLatentVideo", 848, 480, 25),
@@ -236,7 +255,12 @@ ENTRIES: tuple[TableEntry, ...] = (
         _to_batch_back,
     ),
     same("VAEDecode(samples: LATENT, vae: VAE) -> IMAGE", "VAEDecode", _SAMPLES),
-    same("VAEEncode(pixels: IMAGE, vae: VAE) -> LATENT", "VAEEncode", {"pixels": "image"}),
+    same(
+        "VAEEncode(pixels: IMAGE, vae: VAE) -> LATENT",
+        "VAEEncode",
+        {"pixels": "image"},
+        usual=CROP,
+    ),
     same(
         f"VAEDecodeTiled(samples: LATENT, vae: VAE, {_TILED}) -> IMAGE",
         "VAEDecode",
@@ -247,6 +271,7 @@ ENTRIES: tuple[TableEntry, ...] = (
         f"VAEEncodeTiled(pixels: IMAGE, vae: VAE, {_TILED}) -> LATENT",
         "VAEEncode",
         {"pixels": "image", **_TILES},
+        usual=CROP,
         kept=_TEMPORAL,
     ),
     entry(

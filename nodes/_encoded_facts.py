@@ -1,0 +1,58 @@
+"""What nodes that encode pictures know and check before they run. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from nodegraph import Facts, Finding, HookInputs
+
+from ._facts import check_encoded_size
+
+
+def _sides(inputs: HookInputs) -> dict[str, int | None]:
+    """Width and height of what is encoded, in pixels; None where unknown."""
+    sides = {side: inputs.fact("image", side) for side in ("width", "height")}
+    if inputs.literals.get("crop") is False:
+        return sides
+    cell = inputs.fact("vae", "downscale")
+    if cell is None or "crop" not in inputs.literals:
+        return dict.fromkeys(sides)
+    return {name: side and (side // cell * cell or side) for name, side in sides.items()}
+
+
+def _known(facts: Mapping[str, Any]) -> Facts:
+    return {name: value for name, value in facts.items() if value is not None}
+
+
+def encoded_outputs(inputs: HookInputs) -> dict[str, Facts]:
+    """Size, batch and format of latents of pictures."""
+    made = {"channels": inputs.fact("vae", "channels"), "format": inputs.fact("vae", "format")}
+    batch = {"batch": inputs.fact("image", "batch")}
+    return {"latent": _known({**_sides(inputs), **batch, **made})}
+
+
+def masked_outputs(inputs: HookInputs) -> dict[str, Facts]:
+    """Those of InpaintConditioning: the same, and the prompts' family."""
+    family = {"family": inputs.fact("conditioning", "family")}
+    return {**encoded_outputs(inputs), "conditioning": _known(family)}
+
+
+def followed_outputs(inputs: HookInputs) -> dict[str, Facts]:
+    """Those of ImageConditioning, whose latent is empty."""
+    family = {"family": inputs.fact("conditioning", "family")}
+    return {"latent": _known(_sides(inputs)), "conditioning": _known(family)}
+
+
+def check_croppable(inputs: HookInputs) -> Iterator[Finding]:
+    """Find pictures that the VAE can't encode, or that there isn't enough memory for.
+
+    Sides that don't fit are none where pictures are cropped, but for those below one cell.
+    """
+    cell = inputs.fact("vae", "downscale") or 1
+    crops = inputs.literals.get("crop") is not False
+    for found in check_encoded_size(inputs):
+        sides = [inputs.fact("image", side) or cell for side in ("width", "height")]
+        if crops and found.code == "wrong-size" and min(sides) >= cell:
+            continue
+        yield found

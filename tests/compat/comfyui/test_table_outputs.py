@@ -1,0 +1,44 @@
+"""What entries link to are outputs that native nodes have."""
+
+from __future__ import annotations
+
+import pytest
+
+from nodegraph import Session
+from nodegraph.compat.comfyui.entries import TableEntry
+from nodegraph.compat.comfyui.foreign import ForeignGraph, ForeignNode, ForeignWorkflow, Source
+from nodegraph.compat.comfyui.importing import translate
+from nodegraph.core.links import is_link, read_link
+from tests.compat.comfyui.supplied import TABLE, supplied
+
+ENTRIES = [one for one in TABLE.values() if one.signature.outputs and not one.type.startswith("@")]
+
+
+@pytest.fixture(scope="module")
+def session() -> Session:
+    return Session()
+
+
+@pytest.mark.parametrize("one", ENTRIES, ids=lambda one: one.type)
+def test_links_name_outputs_of_the_nodes_that_are_made(one: TableEntry, session: Session) -> None:
+    graph = supplied(one)
+    asked = {f"to{at}": Source("node", at) for at in range(len(one.signature.outputs))}
+    taker = ForeignNode("taker", "NobodyKnowsIt", inputs=asked)
+    found = translate(ForeignWorkflow(ForeignGraph({**graph.nodes, "taker": taker})), TABLE)
+
+    nodes = found.workflow.nodes
+    links = [
+        read_link(value)
+        for node in nodes.values()
+        for value in node.inputs.values()
+        if is_link(value)
+    ]
+    wrong = []
+    for link in links:
+        spec = session.registry.get(nodes[link.node].type) if link.node in nodes else None
+        if spec is None:
+            continue
+        names = list(spec.outputs_by_name)
+        if link.port not in names and (link.port or len(names) != 1):
+            wrong.append((spec.type, link.port, names))
+    assert wrong == []
