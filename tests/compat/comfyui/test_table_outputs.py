@@ -35,7 +35,7 @@ def test_links_name_outputs_of_the_nodes_that_are_made(one: TableEntry, session:
     ]
     wrong = []
     for link in links:
-        spec = session.registry.get(nodes[link.node].type) if link.node in nodes else None
+        spec = session.registry.spec(nodes[link.node].type) if link.node in nodes else None
         if spec is None:
             continue
         names = list(spec.outputs_by_name)
