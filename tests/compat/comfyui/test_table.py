@@ -16,6 +16,7 @@ from nodegraph.compat.comfyui.signatures import Signature
 from nodegraph.compat.comfyui.table import (
     audio,
     built_in,
+    curves,
     finding,
     image_edit,
     images,
@@ -23,6 +24,7 @@ from nodegraph.compat.comfyui.table import (
     logic,
     masks,
     packs,
+    structured,
     text,
     values,
     video,
@@ -53,6 +55,8 @@ _SOURCES: Mapping[str, tuple[str, str, dict[str, Any]]] = {
     "MOGE_GEOMETRY": ("LoadImage", "image", {"path": "apple.png"}),
     "BOUNDING_BOX": ("Text", "text", {"text": "[[0, 0, 8, 8]]"}),
     "POSE_KEYPOINT": ("LoadImage", "image", {"path": "apple.png"}),
+    "ARRAY": ("Text", "text", {"text": "[]"}),
+    "DICT": ("Text", "text", {"text": "{}"}),
     "*": ("Text", "text", {}),
 }
 """What stands for an input of a type that has to be linked."""
@@ -98,7 +102,7 @@ def _given(signature: Signature) -> dict[str, Any]:
 def _entries() -> list[TableEntry]:
     """Those of pictures, masks, values and so on."""
     seen = (images, image_edit, latents, masks, vision, finding)
-    modules = (*seen, values, logic, text, video, audio, packs)
+    modules = (*seen, curves, structured, values, logic, text, video, audio, packs)
     return [one for module in modules for one in module.ENTRIES]
 
 

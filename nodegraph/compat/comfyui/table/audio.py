@@ -108,7 +108,7 @@ ENTRIES: tuple[TableEntry, ...] = (
     entry(f'SaveAudioOpus({_PREFIX}, quality: COMBO = "128k") -> audio: AUDIO', _save),
     entry(
         f'SaveAudioAdvanced({_PREFIX}, format: COMBO = "flac", '
-        'format.quality: COMBO = "V0" @when(mp3|opus)) -> audio: AUDIO',
+        'format.quality: COMBO = "V0" @when(mp3|opus), quality: COMBO?) -> audio: AUDIO',
         _save,
     ),
     entry("PreviewAudio(audio: AUDIO) -> audio: AUDIO", _preview),

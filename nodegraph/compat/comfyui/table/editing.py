@@ -160,9 +160,10 @@ def _is_size(signal: Signal | None) -> bool:
 
 
 def _moss(node: Passage) -> None:
-    task = node.inputs.get("task")
-    if task is not None:
-        node.keep(task=task.given)
+    names = ("edit_format", "image_strength")
+    node.keep(**{name: node.inputs[name].given for name in names if not node.inputs[name].is_link})
+    if node.inputs["image_strength"].given != 1:
+        node.tell("pictures count as they are here: they have no strength")
     _one_prompt("images.*", model="MOSS-Image")(node)
 
 
@@ -229,8 +230,8 @@ ENTRIES: tuple[TableEntry, ...] = (
         _one_prompt("images.*", model="Ming-Image"),
     ),
     entry(
-        f'TextEncodeMOSSImageEdit(clip: CLIP, {_PROMPT}, task: COMBO = "Moss-Image-Edit", '
-        "scale: FLOAT = 1.0, vae: VAE?, images.*: IMAGE?) -> CONDITIONING",
+        f'TextEncodeMOSSImageEdit(clip: CLIP, {_PROMPT}, edit_format: COMBO = "Moss-Image-Edit", '
+        "image_strength: FLOAT = 1.0, vae: VAE?, images.*: IMAGE?) -> CONDITIONING",
         _moss,
     ),
     entry(

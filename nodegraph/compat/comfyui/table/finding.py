@@ -12,6 +12,7 @@ from typing import Any
 
 from nodegraph.compat.comfyui.entries import TableEntry, entry
 from nodegraph.compat.comfyui.table.parts import refuse_others
+from nodegraph.compat.comfyui.table.structured import elements_text
 from nodegraph.compat.comfyui.translating import MadeOutput, Passage, Untranslatable
 
 _LOADERS = {"LoadModel": "model", "LoadDiffusionModel": "model", "LoadVisionModel": "model"}
@@ -109,6 +110,12 @@ def _create_boxes(node: Passage) -> None:
     shown = node.add("DrawBoxes", image=picture, boxes=MadeOutput(text, "text"), unit="pixels")
     node.give("preview", MadeOutput(shown, "image"))
     node.give("bboxes", MadeOutput(text, "text"))
+    try:
+        width, height = (float(node.literal(side)) for side in ("width", "height"))
+    except Untranslatable:  # the boxes' shares of a picture whose size isn't known yet
+        return
+    said = node.add("Text", text=elements_text(items, width, height))
+    node.give("elements", MadeOutput(said, "text"))
 
 
 ENTRIES: tuple[TableEntry, ...] = (

@@ -82,8 +82,10 @@ ENTRIES: tuple[TableEntry, ...] = (
         {"*": "output"},
     ),
     entry(
-        'StartLoop(initial_iteration_value: *?, mode: COMBO = "simple", '
-        "mode.num_iterations: INT = 1 @when(simple), cache_iterations: BOOLEAN = false) -> "
+        'StartLoop(parent_iteration: INT?, initial_iteration_value: *?, mode: COMBO = "simple", '
+        "mode.num_iterations: INT = 1 @when(simple), "
+        "mode.start_iteration_index: INT = 0 @when(For), mode.max_iteration: INT = 1 @when(For), "
+        "mode.step: INT = 1 @when(For), cache_iterations: BOOLEAN = false) -> "
         "iteration_index: INT, is_first: BOOLEAN, is_last: BOOLEAN, list_item: *, "
         "current_iteration_value: *",
         _no_loop,

@@ -113,6 +113,19 @@ def _prediction(node: Passage) -> None:
     node.give("MODEL", MadeOutput(name, "model"))
 
 
+def _aura_shift(node: Passage) -> None:
+    if (told := node.literal("sampling")) != "flow":
+        raise Untranslatable(f"no model here is sampled as {told} says")
+    _AURA.forward(node)
+
+
+_AURA = same(
+    'ModelSamplingAuraFlow(model: MODEL, shift: FLOAT = 1.73, sampling: COMBO = "flow") -> MODEL',
+    "SetFlowShift",
+    kept=("sampling",),
+)
+
+
 def _prediction_back(node: Passage) -> None:
     kinds = {"epsilon": "eps", "v_prediction": "v_prediction", "sample": "x0"}
     kind = node.literal("prediction_type")
@@ -205,7 +218,7 @@ _LAYERS = 'double_layers: STRING = "7, 8, 9", single_layers: STRING = "7, 8, 9"'
 
 _NODES = (
     same("ModelSamplingSD3(model: MODEL, shift: FLOAT = 3.0) -> MODEL", "SetFlowShift"),
-    same("ModelSamplingAuraFlow(model: MODEL, shift: FLOAT = 1.73) -> MODEL", "SetFlowShift"),
+    TableEntry(_AURA.signature, _aura_shift, "SetFlowShift", _AURA.backward),
     same(
         "ModelSamplingFlux(model: MODEL, max_shift: FLOAT = 1.15, base_shift: FLOAT = 0.5, "
         "width: INT = 1024, height: INT = 1024) -> MODEL",

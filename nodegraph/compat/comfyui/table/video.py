@@ -87,6 +87,11 @@ def _webm(node: Passage) -> None:
     node.keep(codec=node.inputs["codec"].given, crf=node.inputs["crf"].given)
 
 
+def _separate(node: Passage) -> None:
+    node.tell("latents hold no sound here: all of it is taken to be the video's")
+    node.give("video_latent", node.inputs["av_latent"])
+
+
 ENTRIES: tuple[TableEntry, ...] = (
     same(
         'LoadVideo(file: COMBO = "" @upload) -> VIDEO',
@@ -125,5 +130,9 @@ ENTRIES: tuple[TableEntry, ...] = (
         'SaveWEBM(images: IMAGE, filename_prefix: STRING = "ComfyUI", codec: COMBO = "vp9", '
         "fps: FLOAT = 24.0, crf: FLOAT = 32.0)",
         _webm,
+    ),
+    entry(
+        "LTXVSeparateAVLatent(av_latent: LATENT) -> video_latent: LATENT, audio_latent: LATENT",
+        _separate,
     ),
 )

@@ -57,6 +57,29 @@ def _moge_render(node: Passage) -> None:
         raise Untranslatable(f"`{output}` of what is seen isn't known here")
 
 
+def _marigold(node: Passage) -> None:
+    image, kind = node.inputs["image"], node.literal("prediction")
+    if kind == "normals":
+        node.tell("normals stay as long as they are here: they are not brought to length 1")
+        node.give("IMAGE", image)
+        return
+    if kind == "albedo":
+        node.tell("light becomes sRGB by a gamma of 2.2 here: dark tones differ a little")
+        name = node.add("AdjustExposure", image=image, gamma=2.2)
+    else:
+        gray = MadeOutput(node.add("Grayscale", image=image, method="average"), "image")
+        known = node.add("ImageStatistics", image=gray)
+        name = node.add(
+            "AdjustLevels",
+            image=gray,
+            black=MadeOutput(known, "minimum"),
+            white=MadeOutput(known, "maximum"),
+            output_black=1.0,
+            output_white=0.0,
+        )
+    node.give("IMAGE", MadeOutput(name, "image"))
+
+
 ENTRIES: tuple[TableEntry, ...] = (
     same(
         'LoadBackgroundRemovalModel(bg_removal_name: COMBO = "") -> bg_model: BACKGROUND_REMOVAL',
@@ -97,4 +120,5 @@ ENTRIES: tuple[TableEntry, ...] = (
         'MoGeRender(moge_geometry: MOGE_GEOMETRY, output: COMBO = "depth") -> IMAGE',
         _moge_render,
     ),
+    entry('MarigoldV2PostProcess(image: IMAGE, prediction: COMBO = "depth") -> IMAGE', _marigold),
 )
