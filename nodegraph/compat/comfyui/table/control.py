@@ -35,6 +35,10 @@ def _values(node: Passage) -> dict[str, Any]:
     taken: dict[str, Any] = {
         our: node.inputs[their] for our, their in names.items() if their in node.inputs
     }
+    if "mask" in taken:
+        # there it is scaled to the picture
+        sized = node.add("ResizeMask", mask=taken["mask"], image=taken["image"])
+        taken["mask"] = MadeOutput(sized, "mask")
     return {"control_net": Signal(net.given), MODE: net.carried.get(MODE), **taken}
 
 

@@ -1,0 +1,130 @@
+"""Tiny models of random weights that stand in for those that templates of ComfyUI name."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers as tf
+from safetensors.torch import load_file, save_file
+
+from nodegraph.core.workflow import NodeEntry
+from tests.diffusion.families import test_controls as controls
+from tests.diffusion.families.equality import random_pipeline
+from tests.diffusion.families.tiny_models import TINY
+from tests.vision.foreground_files import TINY as FOREGROUND
+from tests.vision.foreground_files import birefnet_shapes, weights_of
+
+_NETS: Mapping[str, tuple[tuple[str, Callable[[], Any]], ...]] = {
+    "sd1": (("", controls.sd1_net),),
+    "sdxl": (("union", controls.sdxl_union), ("", controls.sdxl_net)),
+    "sd3": (("", controls.sd3_net),),
+    "flux": (("union", controls.flux_union), ("", controls.flux_control)),
+    "qwen-image": (("inpaint", controls.qwen_fill), ("instantx", controls.qwen_control)),
+}
+"""Control networks of a family, by what their files are called."""
+
+_UNKNOWN = {
+    "LoadDiffusionModel": "layered|hidream_e1",
+    "LoadVisionModel": "depth_anything_3|moge",
+}
+"""What models are called that nothing here opens, though others of the loader are, by its type."""
+
+
+class UnknownKind(Exception):
+    """Nothing here opens models of this kind."""
+
+
+class Tinies:
+    """Files and folders of tiny models, made when they are asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __getitem__(self, family: str) -> str:
+        return self._made(
+            family, lambda to: random_pipeline(TINY[family].build).save_pretrained(to)
+        )
+
+    def stand_in(self, node: NodeEntry, family: str) -> None:
+        """Have a node load a tiny model, if it loads one.
+
+        Raises:
+            UnknownKind: It would load one that nothing here opens.
+        """
+        inputs = node.inputs
+        name = str(inputs.get("model"))
+        if node.type in _UNKNOWN and re.search(_UNKNOWN[node.type], name, re.IGNORECASE):
+            raise UnknownKind(name)
+        match node.type:
+            case "LoadModel" | "LoadDiffusionModel":
+                inputs["model"] = self[family]
+                for port in ("second", "storage", "family"):
+                    inputs.pop(port, None)
+            case "LoadTextEncoder":
+                node.inputs = {"family": family, "file": self[family]}
+            case "LoadVae":
+                node.inputs = {"vae": self[family]}
+            case "LoadControlNet":
+                inputs["control_net"] = self._net(family, str(inputs["control_net"]))
+            case "LoadLora":
+                inputs["lora"] = self._made(f"{family}-lora", lambda to: self._lora(family, to))
+            case "LoadUpscaleModel":
+                inputs["model"] = "tiny/upscaler"
+            case "LoadImageEncoder":
+                inputs["image_encoder"] = self._made(
+                    f"{family}-eyes", lambda to: self._eyes(family, to)
+                )
+            case "LoadVisionModel":
+                inputs["model"] = self._made("birefnet.safetensors", _foreground)
+
+    def _made(self, name: str, make: Callable[[Path], object]) -> str:
+        path = self._folder / name
+        if not path.exists():
+            self._folder.mkdir(exist_ok=True)
+            make(path)
+        return str(path)
+
+    def _net(self, family: str, name: str) -> str:
+        nets = _NETS.get(family, ())
+        build = next((build for like, build in nets if like in name.lower()), None)
+        if build is None:
+            raise UnknownKind(name)
+        return self._made(
+            build.__name__, lambda to: controls.random_net(build, 0).save_pretrained(to)
+        )
+
+    def _lora(self, family: str, to: Path) -> None:
+        """Two ranks beside one layer."""
+        whole = Path(self[family])
+        [part] = [name for name in ("transformer", "unet") if (whole / name).exists()]
+        weights = load_file(next((whole / part).glob("*.safetensors")))
+        layer = next(name for name in weights if name.endswith("to_q.weight"))
+        made, given = weights[layer].shape
+        stem = f"{part}.{layer.removesuffix('.weight')}"
+        pair = {
+            f"{stem}.lora_A.weight": 0.1 * torch.randn(2, given),
+            f"{stem}.lora_B.weight": 0.1 * torch.randn(made, 2),
+        }
+        to.mkdir()
+        save_file(pair, to / "pytorch_lora_weights.safetensors")
+
+    def _eyes(self, family: str, to: Path) -> None:
+        config = json.loads((Path(self[family]) / "text_encoder_2/config.json").read_text())
+        sizes = {"hidden_size": 32, "intermediate_size": 32, "image_size": 16, "patch_size": 8}
+        tf.CLIPVisionModelWithProjection(
+            tf.CLIPVisionConfig(
+                **sizes,
+                num_hidden_layers=2,
+                num_attention_heads=4,
+                projection_dim=config["projection_dim"],
+            )
+        ).save_pretrained(to)
+
+
+def _foreground(to: Path) -> None:
+    save_file(weights_of(birefnet_shapes(**FOREGROUND, inner=8, branch=8)), to)
