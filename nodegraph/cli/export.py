@@ -11,7 +11,7 @@ import typer
 from nodegraph.cli.opening import STDIN, open_workflow
 from nodegraph.cli.options import Common
 from nodegraph.cli.output import counted, say, shown_path
-from nodegraph.core.files import write_file
+from nodegraph.core.files import make_folder, write_file
 from nodegraph.errors import InvalidValue, OutputError
 
 _ENDINGS = {"ui": ".comfyui.json", "api": ".comfyui-api.json"}
@@ -53,7 +53,7 @@ def export(
     there = [str(path) for path in targets.values() if path.exists()]
     if there and not force:
         raise OutputError(f"there is {', '.join(there)} already", hint="Say --force to replace it.")
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     for kind, path in targets.items():
         write_file(path, json_text.dumps(written[kind], indent=2, ensure_ascii=False).encode())
     for message in found.told:

@@ -15,7 +15,7 @@ from nodegraph.cli.options import Common, JsonOption
 from nodegraph.cli.output import counted, print_json, say, shown_path
 from nodegraph.cli.problems import print_warnings
 from nodegraph.cli.translations import print_report
-from nodegraph.core.files import write_file
+from nodegraph.core.files import make_folder, write_file
 from nodegraph.errors import InvalidFile, InvalidValue, ModelNotFound, NodegraphError, OutputError
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def import_(
         reports.append(found)
         if workflow is not None and name in targets:
             target = targets[name]
-            target.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(target.parent)
             workflow.save(target)
             written[name] = str(target)
         if not json:
@@ -186,7 +186,7 @@ def _write_report(folder: Path, reports: Sequence[ImportReport]) -> None:
     from nodegraph.compat.comfyui.report import as_markdown
 
     document = json_text.dumps(_document(reports, {}, ()), indent=1, ensure_ascii=False)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     write_file(folder / "import.json", f"{document}\n".encode("utf-8", "backslashreplace"))
     write_file(folder / "import.md", as_markdown(reports).encode("utf-8", "backslashreplace"))
 

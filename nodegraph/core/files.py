@@ -39,6 +39,19 @@ def write_file(path: Path, data: bytes, *, private: bool = False, durable: bool 
         raise OutputError(f"can't write {path}: {reason}", hint=hint) from error
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder to write into, and those above it; one that is there stays as it is.
+
+    Raises:
+        OutputError: No permission, or a file stands in its place.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise OutputError(f"can't make the folder {path}: {reason}") from error
+
+
 def close_to_others(path: Path) -> None:
     """Let nobody but the owner use a file or folder, if that is who asks."""
     with suppress(FileNotFoundError):

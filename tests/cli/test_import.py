@@ -147,6 +147,34 @@ def test_what_is_no_workflow_is_told_and_nothing_is_written(cli: Cli, text: str)
     assert not Path("ours.json").exists()
 
 
+def test_a_file_in_a_folders_place_is_told(cli: Cli, loud: Path) -> None:
+    saved(LOUD, "theirs.json")
+    Path("taken").write_text("no folder")
+    assert cli("import", "theirs.json", "--pack", loud).code == 0
+    for line in (
+        ("import", "theirs.json", "-o", "taken"),
+        ("import", "theirs.json", "--report", "taken"),
+        ("export", "theirs.nodegraph.json", "--comfyui", "-o", "taken"),
+    ):
+        shown = cli(*line, "--pack", loud)
+        assert (shown.code, "can't make the folder taken" in shown.err) == (2, True)
+
+
+def test_one_that_is_nested_too_deeply_keeps_no_other_from_being_imported(
+    cli: Cli, loud: Path
+) -> None:
+    Path("files").mkdir()
+    saved(LOUD, "files/b.json")
+    deep = "[" * 900 + "]" * 900
+    Path("files/a.json").write_text('{"1": {"class_type": "A", "inputs": {"x": ' + deep + "}}}")
+    shown = cli("import", "files", "--pack", loud, "-o", "ours")
+    assert (shown.code, "a.json: not imported: the JSON is nested too deeply" in shown.out) == (
+        2,
+        True,
+    )
+    assert [path.name for path in Path("ours").iterdir()] == ["b.json"]
+
+
 def test_models_that_lack_are_told_with_the_folder_where_they_would_go(cli: Cli) -> None:
     loaders = api(
         a=("CheckpointLoaderSimple", {"ckpt_name": "pears.safetensors"}),

@@ -72,6 +72,7 @@ def _checked(
     while True:
         exported = _Leaving(workflow, table, catalog, native).exported()
         noted, lost = _noted(workflow, exported, table, catalog)
+        lost = lost if lost - native else _with_others(workflow, noted, table)
         if not lost - native:
             return noted
         native |= lost
@@ -97,6 +98,32 @@ def _noted(
         blocks[name] = replace(block, graph=inner)
         lost |= {f"{name}/{node}" for node in missing}
     return replace(exported, foreign=replace(foreign, graph=graph, blocks=blocks)), lost
+
+
+def _with_others(
+    workflow: Workflow, exported: ExportedWorkflow, table: tuple[TableEntry, ...]
+) -> set[str]:
+    """Nodes that would come back with others beside them; those of blocks as ``block/node``."""
+    read = translate(exported.foreign, table).workflow
+    graphs = [("", workflow.nodes, read.nodes, read.ui)]
+    layouts = read.ui.get("subgraphs", {})
+    graphs += [
+        (f"{name}/", workflow.subgraphs[name].nodes, block.nodes, layouts.get(name, {}))
+        for name, block in read.subgraphs.items()
+        if name in workflow.subgraphs
+    ]
+    return {
+        prefix + name
+        for prefix, was, again, ui in graphs
+        for name in _accompanied(again.keys() - was.keys(), ui) & was.keys()
+    }
+
+
+def _accompanied(others: Collection[str], ui: Mapping[str, Any]) -> set[str]:
+    """All nodes that were made of one that became such, too, as layouts tell."""
+    known = ui.get("comfyui", {}).get("nodes", {})
+    made = [{name, *origin.get("with", ())} for name, origin in known.items()]
+    return {name for group in made if group & set(others) for name in group}
 
 
 def documents(

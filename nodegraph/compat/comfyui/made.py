@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from nodegraph.compat.comfyui.corrections import restored, without_idle
@@ -104,6 +105,10 @@ class MadeGraph:
         """Take back a node that nothing is linked to."""
         del self.nodes[name]
         self._names.release(name)
+
+    def since(self, count: int) -> list[str]:
+        """Names of the nodes that were made since there were so many, latest first."""
+        return list(islice(reversed(self.nodes), max(0, len(self.nodes) - count)))
 
     def in_order(self) -> dict[str, MadeNode]:
         """The nodes as their author wrote them down."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from itertools import islice
 from typing import Any
 
 from nodegraph.compat.comfyui.foreign import BLOCK, ForeignNode
@@ -203,8 +202,7 @@ class Arrival:
 
     def _taken(self) -> set[str]:
         """Nodes that those which were made are linked to, by this one or by others for it."""
-        count = max(0, len(self._into.nodes) - self._start)
-        later = islice(reversed(self._into.nodes.values()), count)
+        later = (self._into.nodes[name] for name in self._into.since(self._start))
         values = (value for node in later for value in node.inputs.values())
         return {value.node for value in values if isinstance(value, MadeOutput)}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -201,7 +201,7 @@ class Walk:
             self._placeholder(node, inputs, "nothing here is known to stand for it")
             return
         arrival = Arrival(node, entry.signature, inputs, self.into, self.around.ask_block)
-        before = set(self.into.nodes)
+        before = len(self.into.nodes)
         try:
             entry.forward(arrival)
             outputs_given = self._outputs_of(node, entry.signature, arrival)
@@ -223,10 +223,16 @@ class Walk:
         self._arrivals.append((node, arrival, len(arrival.made)))
         self._give(node, outputs_given)
 
-    def _take_back(self, arrival: Arrival, before: Collection[str]) -> None:
-        """Remove what a node made, and what others made for it."""
+    def _take_back(self, arrival: Arrival, before: int) -> None:
+        """Remove what a node made, and what others made for it.
+
+        Args:
+            before: How many nodes there were.
+        """
         arrival.take_back()
-        made = [name for name in self.into.nodes if name not in before]
+        made = self.into.since(before)
+        if not made:
+            return
         for name in made:
             self.into.remove(name)
         for _, other, _ in self._arrivals:
@@ -234,6 +240,7 @@ class Walk:
 
     def _arrive_late(self) -> None:
         """Note what nodes made for others, such as patches of models for the sampler."""
+        places = {fate.id: at for at, fate in enumerate(self.fates)}
         for node, arrival, known in self._arrivals:
             if len(arrival.made) <= known:
                 continue
@@ -243,7 +250,7 @@ class Walk:
                 first = arrival.made[0]
                 self.put(node, first)
                 self.into.nodes[first].origin = self._origin(node)
-                noted = next(at for at, fate in enumerate(self.fates) if fate.id == self.id(node))
+                noted = places[self.id(node)]
                 self.fates[noted] = replace(self.fates[noted], name=first)
 
     def _outputs_of(

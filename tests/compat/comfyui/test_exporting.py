@@ -169,6 +169,14 @@ def test_random_workflows_come_back_equal(workflow: Workflow, api: bool) -> None
     assert meaning(there_and_back(workflow, api=api)) == meaning(workflow)
 
 
+def test_a_node_that_would_come_back_with_others_stays_as_it_is() -> None:
+    workflow = Workflow.new()
+    workflow.add("mask", "ThresholdMask")
+    workflow.add("scaled", "ScaleImage", image={"from": "mask.mask"}, by="longer side")
+    workflow.add("after", "InvertImage", image={"from": "scaled"})
+    assert meaning(there_and_back(workflow)) == meaning(workflow)
+
+
 def _unknown() -> dict[str, Any]:
     """A file in which a node of a pack that isn't known stands between two that are."""
     return {

@@ -14,6 +14,8 @@ MAX_NODES = 100_000
 """Nodes of a file, all its blocks together. The largest that people draw have some thousands."""
 MAX_LINKS = 500_000
 """Links of a file, likewise."""
+_DEEPEST = 200
+"""Lists and objects within each other; what goes through all of them may call itself for each."""
 _MAX_TOLD = 100
 _MAX_SHOWN = 60
 
@@ -62,6 +64,20 @@ class DocumentCheck:
             raise self.refusal(f"it holds {self._nodes:,} nodes; up to {MAX_NODES:,} are read")
         if self._links > MAX_LINKS:
             raise self.refusal(f"it holds {self._links:,} links; up to {MAX_LINKS:,} are read")
+
+    def depth(self, document: Any) -> None:
+        """See that lists and objects aren't nested too deeply.
+
+        Raises:
+            InvalidFile: They are.
+        """
+        level = [document]
+        for _ in range(_DEEPEST):
+            parts = (one.values() if isinstance(one, dict) else one for one in level)
+            level = [item for part in parts for item in part if isinstance(item, (dict, list))]
+            if not level:
+                return
+        raise self.refusal("the JSON is nested too deeply")
 
     def fields(self, value: Any, what: str) -> dict[str, Any]:
         """An object; an empty one where nothing is written."""

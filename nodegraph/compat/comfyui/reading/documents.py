@@ -49,6 +49,7 @@ def read_workflow(
     check = DocumentCheck(name)
     ui, prompt = _of_ui(document), _of_api(document)
     with NoCollecting():
+        check.depth(ui if ui is not None else prompt or {})
         if ui is not None:
             return _read_ui(ui, signatures, check)
         if prompt is not None:
