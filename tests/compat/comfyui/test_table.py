@@ -23,7 +23,9 @@ from nodegraph.compat.comfyui.table import (
     latents,
     logic,
     masks,
+    pack_media,
     packs,
+    preprocessors,
     structured,
     text,
     values,
@@ -102,7 +104,19 @@ def _given(signature: Signature) -> dict[str, Any]:
 def _entries() -> list[TableEntry]:
     """Those of pictures, masks, values and so on."""
     seen = (images, image_edit, latents, masks, vision, finding)
-    modules = (*seen, curves, structured, values, logic, text, video, audio, packs)
+    modules = (
+        *seen,
+        curves,
+        structured,
+        values,
+        logic,
+        text,
+        video,
+        audio,
+        packs,
+        pack_media,
+        preprocessors,
+    )
     return [one for module in modules for one in module.ENTRIES]
 
 

@@ -21,8 +21,10 @@ from nodegraph.compat.comfyui.table import (
     logic,
     masks,
     methods,
+    pack_media,
     packs,
     patches,
+    preprocessors,
     sampling,
     schedules,
     structured,
@@ -56,6 +58,8 @@ MODULES = (
     video,
     audio,
     packs,
+    pack_media,
+    preprocessors,
 )
 
 

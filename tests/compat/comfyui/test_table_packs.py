@@ -1,0 +1,76 @@
+"""Everyday nodes of packs: videos, switches, seeds, and what prepares pictures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from nodegraph.compat.comfyui.importing import ImportedWorkflow, import_document
+from nodegraph.compat.comfyui.packs import node_table
+
+
+def _read(*nodes: tuple[str, dict[str, Any]]) -> ImportedWorkflow:
+    """A graph of nodes that are numbered from 1, behind a picture, which is 0."""
+    all_nodes = [("LoadImage", {"image": "apple.png"}), *nodes]
+    document = {
+        str(number): {"class_type": kind, "inputs": given}
+        for number, (kind, given) in enumerate(all_nodes)
+    }
+    return import_document(document, node_table(), name="it")
+
+
+def _made(found: ImportedWorkflow, kind: str) -> dict[str, Any]:
+    (one,) = (node for node in found.workflow.nodes.values() if node.type == kind)
+    return dict(one.inputs)
+
+
+@pytest.mark.parametrize(
+    ("form", "native", "written"),
+    [
+        ("image/gif", "SaveAnimation", "gif"),
+        ("video/h264-mp4", "SaveVideo", "mp4"),
+        ("video/webm", "SaveVideo", "webm"),
+    ],
+)
+def test_combined_videos_are_written_in_their_format(form: str, native: str, written: str) -> None:
+    given = {"images": ["0", 0], "frame_rate": 12, "format": form, "filename_prefix": "a"}
+    found = _read(("VHS_VideoCombine", given))
+    assert not found.placeholders
+    assert _made(found, native)["format"] == written
+
+
+def test_parts_of_a_video_are_read() -> None:
+    given = {"video": "a.mp4", "skip_first_frames": 3, "frame_load_cap": 8, "custom_width": 64}
+    found = _read(("VHS_LoadVideo", given), ("PreviewImage", {"images": ["1", 0]}))
+    loaded = _made(found, "LoadVideo")
+    assert (loaded["path"], loaded["first"], loaded["count"]) == ("a.mp4", 3, 8)
+    assert _made(found, "ResizeImage")["width"] == 64
+
+
+def test_the_chosen_input_of_a_switch_goes_on() -> None:
+    found = _read(
+        ("ImageInvert", {"image": ["0", 0]}),
+        ("ImpactSwitch", {"select": 2, "input1": ["0", 0], "input2": ["1", 0]}),
+        ("PreviewImage", {"images": ["2", 0]}),
+    )
+    assert "invert" in str(_made(found, "PreviewImage")["image"]).lower()
+
+
+@pytest.mark.parametrize(
+    ("chosen", "native"),
+    [("CannyEdgePreprocessor", "CannyEdges"), ("HEDPreprocessor", "SoftEdges")],
+)
+def test_a_chosen_preparation_is_made_at_its_resolution(chosen: str, native: str) -> None:
+    given = {"image": ["0", 0], "preprocessor": chosen, "resolution": 256}
+    found = _read(("AIO_Preprocessor", given), ("PreviewImage", {"images": ["1", 0]}))
+    assert not found.placeholders
+    assert _made(found, "ScaleImage")["amount"] == 256
+    assert _made(found, native)
+
+
+def test_what_nothing_prepares_is_told() -> None:
+    given = {"image": ["0", 0], "preprocessor": "DensePosePreprocessor"}
+    found = _read(("AIO_Preprocessor", given), ("PreviewImage", {"images": ["1", 0]}))
+    (placeholder,) = found.placeholders
+    assert "DensePosePreprocessor" in placeholder.missing
