@@ -73,6 +73,7 @@ CALLS = {
     "clear_queue": asked("queue.clear", tag="a"),
     "validate_workflow": asked("validate", workflow()),
     "plan_workflow": asked("plan", workflow()),
+    "import_workflow": asked("import_comfyui", {"1": {"class_type": "A", "inputs": {}}}),
     "list_workflows": asked("workflows.list", "sum"),
     "get_workflow": asked("workflows.get", "sum"),
     "put_workflow": asked("workflows.save", "sum", workflow()),

@@ -9,7 +9,16 @@ from nodegraph.client.asynchronous.channel import AsyncAsks
 from nodegraph.client.node_types import NodeTypes, read_node_type, read_node_types
 from nodegraph.client.reading import count, mapping, one, page, picture
 from nodegraph.client.requests import PLAN_SECONDS, Request, place, posted, query
-from nodegraph.client.shapes import Checked, Model, Plan, QueueState, Refreshed, Source, System
+from nodegraph.client.shapes import (
+    Checked,
+    Model,
+    Plan,
+    QueueState,
+    Refreshed,
+    Source,
+    System,
+    Translated,
+)
 from nodegraph.client.wishes import AnyWorkflow, SettingsChange, WishFields
 from nodegraph.client.wishes import wish as wished
 from nodegraph.core.spec import NodeSpec
@@ -32,6 +41,17 @@ class AsyncAsksForServer(AsyncAsks):
         """What a run would do, node by node, and what it is expected to take."""
         request = posted("POST", "/plan", wished(workflow, wish), seconds=PLAN_SECONDS)
         return one(Plan, await self._channel.send(request))
+
+    async def import_comfyui(self, document: Mapping[str, Any]) -> Translated:
+        """A workflow of ComfyUI as one of nodegraph, and what couldn't be translated.
+
+        Args:
+            document: What its file says, in any of ComfyUI's formats.
+        Raises:
+            ServerError: It is none, or damaged.
+        """
+        request = posted("POST", "/import", {"document": document}, seconds=PLAN_SECONDS)
+        return one(Translated, await self._channel.send(request))
 
     async def node_types(self) -> NodeTypes:
         """What the server's nodes take and give."""

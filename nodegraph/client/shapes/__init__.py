@@ -37,10 +37,14 @@ from nodegraph.client.shapes.workflows import (
     AppOutput,
     AppRun,
     Checked,
+    Difference,
+    NeededModel,
     Plan,
     SavedItem,
     SavedVersion,
     Template,
+    Translated,
+    UntranslatedNode,
 )
 
 __all__ = [
@@ -51,6 +55,7 @@ __all__ = [
     "Artifact",
     "Checked",
     "Counts",
+    "Difference",
     "Disk",
     "Event",
     "EventPage",
@@ -60,6 +65,7 @@ __all__ = [
     "JobSummary",
     "Memory",
     "Model",
+    "NeededModel",
     "OutputFile",
     "Outputs",
     "Plan",
@@ -73,6 +79,8 @@ __all__ = [
     "State",
     "System",
     "Template",
+    "Translated",
+    "UntranslatedNode",
     "Upload",
     "WorkerInfo",
 ]

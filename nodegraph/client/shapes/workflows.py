@@ -53,6 +53,86 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
+class UntranslatedNode:
+    """A node of ComfyUI that nothing here stands for, and that is kept as a placeholder.
+
+    Attributes:
+        node: Its name here; in a block, after the block's and a slash.
+        type: ComfyUI's.
+        pack: What brings it there; empty if the file doesn't say.
+        stand_ins: Types here that may do what it does.
+        reason: Why it isn't translated.
+    """
+
+    __pydantic_config__ = described("UntranslatedNode")
+
+    node: Annotated[str, example("remap")]
+    type: Annotated[str, example("FaceRemapper")]
+    pack: Annotated[str, example("face-tools")] = ""
+    stand_ins: tuple[str, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NeededModel:
+    """A file of weights that isn't there.
+
+    Attributes:
+        folder: Of a models folder, where it would go; empty if that isn't known.
+        url: Where it can be had, as the workflow's file says it; empty if it doesn't.
+    """
+
+    __pydantic_config__ = described("NeededModel")
+
+    name: Annotated[str, example("ae.safetensors")]
+    folder: Annotated[str, example("vae")] = ""
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Something that is another way here than in ComfyUI.
+
+    Attributes:
+        node: That it is about; empty if it is about all.
+    """
+
+    __pydantic_config__ = described("Difference")
+
+    node: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Translated:
+    """A workflow of ComfyUI, as it is here.
+
+    Attributes:
+        workflow: As its file would say it.
+        format: What it was: ``api``, ``0.4`` or ``1.0``.
+        nodes: How many it had, those of blocks included.
+        untranslated: Nodes that are kept as placeholders.
+        models: Files of weights that aren't there.
+        files: Pictures and the like that aren't there.
+        families: Kinds of models that aren't known here.
+        differences: What isn't as it was.
+        problems: What else keeps it from running.
+    """
+
+    __pydantic_config__ = described("Translated")
+
+    workflow: Mapping[str, Any]
+    format: str
+    nodes: int
+    untranslated: tuple[UntranslatedNode, ...] = ()
+    models: tuple[NeededModel, ...] = ()
+    files: tuple[str, ...] = ()
+    families: tuple[str, ...] = ()
+    differences: tuple[Difference, ...] = ()
+    problems: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class SavedVersion:
     """A state of a saved workflow.
 

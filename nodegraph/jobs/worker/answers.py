@@ -34,6 +34,7 @@ class Answers:
         self._stock = Stock()
         self._known: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
             "check": self._check,
+            "import": self._import,
             "node_types": self._node_types,
             "plan": self._plan,
         }
@@ -74,6 +75,13 @@ class Answers:
         problems += self._session.check(workflow, targets=targets, granted=granted)
         told = [self._places.plain(problem.as_dict()) for problem in problems]
         return {"valid": not problems, "problems": told}
+
+    def _import(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """See `translating.translated`, which is imported here as few ask for it."""
+        from nodegraph.jobs.worker.translating import translated
+
+        found = translated(self._session, arguments)
+        return {**found, "report": self._places.plain(found["report"])}
 
     def _plan(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """As `Plan.as_dict`, and whether it is ``valid``; arguments as for `_check`."""

@@ -28,7 +28,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 API = "/api/v1"
 ROUTES = (
     *("jobs", "queue", "events", "socket"),
-    *("checks", "workflows", "templates", "apps"),
+    *("checks", "imports", "workflows", "templates", "apps"),
     *("artifacts", "uploads", "node_types", "models", "sources"),
     *("system", "settings"),
 )

@@ -1,0 +1,107 @@
+"""Workflows of ComfyUI are translated for whoever asks; what is none is refused with a reason."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from nodegraph.core.workflow import Workflow
+from nodegraph.errors import NodegraphError
+from nodegraph.jobs.supervisor.errors import QuestionFailed
+from nodegraph.jobs.worker.answers import Answers
+from nodegraph.jobs.worker.faults import error_of
+from nodegraph.session.session import Session
+from nodegraph.session.settings import Settings
+from tests.server.hosting import Hosted
+
+API = {
+    "1": {"class_type": "LoadImage", "inputs": {"image": "pear.png"}},
+    "2": {
+        "class_type": "SparkleFilter",
+        "inputs": {"image": ["1", 0], "amount": 0.5},
+        "_meta": {"title": "Sparkles"},
+    },
+    "3": {"class_type": "VAELoader", "inputs": {"vae_name": "clear.safetensors"}},
+    "4": {"class_type": "VAEEncode", "inputs": {"pixels": ["2", 0], "vae": ["3", 0]}},
+    "5": {"class_type": "KSampler", "inputs": {"latent_image": ["4", 0], "seed": 2**64 - 1}},
+}
+
+
+@pytest.fixture
+def planner(
+    server: Hosted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[httpx.Client]:
+    """Asks a server that has a planner within this process."""
+    answers = Answers(lambda: Session(Settings(home=tmp_path / "planner")))
+
+    async def ask(question: str, arguments: dict[str, Any], timeout: float) -> Any:
+        try:
+            return json.loads(json.dumps(answers.answer(question, arguments)))
+        except NodegraphError as error:
+            raise QuestionFailed(error_of(error)) from None
+
+    monkeypatch.setattr(server.services.supervisor, "ask", ask)
+    yield server.client
+    answers.close()
+
+
+def imported(client: httpx.Client, **wish: Any) -> Any:
+    answer = client.post("/import", json=wish)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_a_document_becomes_a_workflow_with_a_report(planner: httpx.Client) -> None:
+    found = imported(planner, document=API)
+    workflow = Workflow.from_dict(found["workflow"])
+    assert workflow.nodes["load_image"].type == "LoadImage"
+    assert "18446744073709551615" in json.dumps(found["workflow"])
+    assert (found["format"], found["nodes"]) == ("api", 5)
+    [placeholder] = found["untranslated"]
+    assert placeholder["node"] == "sparkles"
+    assert placeholder["type"] == "SparkleFilter"
+    assert placeholder["reason"]
+    assert [model["name"] for model in found["models"]] == ["clear.safetensors"]
+    assert found["files"] == ["pear.png"]
+
+
+@pytest.mark.parametrize("name", ["prompt", "workflow", "comment"])
+def test_so_do_the_texts_of_a_picture(planner: httpx.Client, name: str) -> None:
+    text = json.dumps({"prompt": API}) if name == "comment" else json.dumps(API)
+    found = imported(planner, texts={name: text.replace("0.5", "NaN")})
+    assert found["nodes"] == 5
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        {},
+        {"document": API, "texts": {}},
+        {"texts": {str(at): "" for at in range(9)}},
+        {"texts": {"prompt": "no JSON"}},
+        {"texts": {"workflow": json.dumps({"format": "nodegraph/1", "nodes": {}})}},
+        {"document": {"format": "nodegraph/1", "nodes": {}}},
+        {"document": {"nodes": [], "links": [], "version": 7}},
+        {"document": {"nodes": [{"id": 1}], "links": []}},
+    ],
+)
+def test_what_is_none_is_refused(planner: httpx.Client, wish: dict[str, Any]) -> None:
+    answer = planner.post("/import", json=wish)
+    assert answer.status_code == 422
+    assert answer.json()["problems"][0]["message"]
+
+
+def test_too_much_is_refused_before_it_is_read(planner: httpx.Client) -> None:
+    deep = {"texts": {"workflow": '{"nodes":' + "[" * 5_000}}
+    many = {"document": {"nodes": [0] * 10_001, "links": []}}
+    for wish in (deep, many):
+        assert planner.post("/import", json=wish).status_code == 413
+
+
+def test_without_a_planner_it_is_said_so(server: Hosted) -> None:
+    assert server.client.post("/import", json={"document": API}).status_code == 503
