@@ -371,6 +371,11 @@ export function planWorkflow(workflow: string, { signal }: Abortable = {}): Prom
   return request("POST", "/plan", { text: `{"workflow": ${workflow}}`, signal });
 }
 
+/** Have a workflow of ComfyUI translated; gives the answer's text, as its seeds are of 64 bits. */
+export async function importWorkflow(texts: Readonly<Record<string, string>>): Promise<string> {
+  return bodyOf(await send("POST", "/import", { body: { texts } }));
+}
+
 // Apps
 
 export function listApps(options: Page & Abortable = {}): Promise<AppList> {

@@ -171,6 +171,13 @@ export interface Deleted {
   deleted: number;
 }
 
+/** Something that is another way here than in ComfyUI. */
+export interface Difference {
+  /** That it is about; empty if it is about all. */
+  node: string;
+  message: string;
+}
+
 /** Where the server keeps its files, in bytes. */
 export interface Disk {
   total: number;
@@ -237,6 +244,14 @@ export interface Finding {
 export interface HookRef {
   module: string;
   name: string;
+}
+
+/** A workflow of ComfyUI: its document, or the texts of a picture or video that carries it. */
+export interface ImportWish {
+  /** What its file says: the API format, or the UI's of version 0.4 or 1.0. */
+  document?: Record<string, unknown> | null;
+  /** Metadata by name: `workflow`, `prompt`, or `comment` with both in it. */
+  texts?: Record<string, string> | null;
 }
 
 /**
@@ -460,6 +475,15 @@ export interface MoveBefore {
 /** Before or behind all others of its client and priority. */
 export interface MoveToEnd {
   to: "first" | "last";
+}
+
+/** A file of weights that isn't there. */
+export interface NeededModel {
+  name: string;
+  /** Of a models folder, where it would go; empty if that isn't known. */
+  folder: string;
+  /** Where it can be had, as the workflow's file says it; empty if it doesn't. */
+  url: string;
 }
 
 /** A node type: what editors and checks need to know of it. */
@@ -877,6 +901,42 @@ export interface TemplateItem {
 export interface TemplateList {
   items: TemplateItem[];
   next: string | null;
+}
+
+/** A workflow of ComfyUI, as it is here. */
+export interface Translated {
+  /** As its file would say it. */
+  workflow: Record<string, unknown>;
+  /** What it was: `api`, `0.4` or `1.0`. */
+  format: string;
+  /** How many it had, those of blocks included. */
+  nodes: number;
+  /** Nodes that are kept as placeholders. */
+  untranslated: UntranslatedNode[];
+  /** Files of weights that aren't there. */
+  models: NeededModel[];
+  /** Pictures and the like that aren't there. */
+  files: string[];
+  /** Kinds of models that aren't known here. */
+  families: string[];
+  /** What isn't as it was. */
+  differences: Difference[];
+  /** What else keeps it from running. */
+  problems: Finding[];
+}
+
+/** A node of ComfyUI that nothing here stands for, and that is kept as a placeholder. */
+export interface UntranslatedNode {
+  /** Its name here; in a block, after the block's and a slash. */
+  node: string;
+  /** ComfyUI's. */
+  type: string;
+  /** What brings it there; empty if the file doesn't say. */
+  pack: string;
+  /** Types here that may do what it does. */
+  stand_ins: string[];
+  /** Why it isn't translated. */
+  reason: string;
 }
 
 /** A file that was brought to the server. */

@@ -2,12 +2,14 @@
  * The workflow in a file: in a picture that nodegraph saved, or a workflow file itself.
  *
  * Pictures carry it as nodegraph/images/images.py writes it: PNG in a text chunk, JPEG and WebP
- * in the EXIF user comment, as JSON with all texts.
+ * in the EXIF user comment, as JSON with all texts. Those of ComfyUI are told from ours, in MP4, too.
  */
 import { Inflate } from "fflate";
 import { t } from "@/i18n";
 import { joinedBytes } from "./bytes";
+import { isOfComfyUi, textsOfComfyUi } from "./comfyui";
 import { isObject, type Json, JsonFault, readJson } from "./json";
+import { mp4Texts } from "./mp4";
 import { type Workflow, workflowFromJson } from "./workflow";
 
 /** A file without a workflow that can be read; the message says what to do. */
@@ -15,6 +17,8 @@ export class PictureFault extends Error {
   constructor(
     message: string,
     readonly code: "no-workflow" | "foreign" | "damaged" | "unknown-kind" | "too-large",
+    /** What holds a workflow of ComfyUI, for the server to translate; null where nothing does. */
+    readonly texts: Readonly<Record<string, string>> | null = null,
   ) {
     super(message);
     this.name = "PictureFault";
@@ -35,14 +39,13 @@ const LARGEST = 64 * 1024 * 1024;
 export function workflowOfFile(bytes: Uint8Array, name: string, mime = ""): FoundWorkflow {
   const kind = kindOf(bytes);
   if (kind === null) {
-    if (isText(bytes, name, mime)) return { workflow: fromText(bytes), texts: new Map() };
+    if (isText(bytes, name, mime)) return { workflow: fromText(bytes, name), texts: new Map() };
     throw new PictureFault(t("pictures.unknownKind", { name }), "unknown-kind");
   }
   const texts = TEXTS[kind](bytes);
   const text = texts.get(WORKFLOW);
-  if (text === undefined) throw noWorkflow(texts, name);
-  const json = readJson(text);
-  if (isForeign(json)) throw new PictureFault(t("pictures.foreign", { name }), "foreign");
+  const json = text === undefined ? undefined : ownJson(text);
+  if (json === undefined) throw noWorkflow(texts, name);
   const rest = new Map([...texts].filter(([key]) => key !== WORKFLOW));
   return { workflow: workflowFromJson(json), texts: rest };
 }
@@ -55,25 +58,36 @@ export function mayHoldWorkflow(file: { readonly name: string; readonly type: st
   );
 }
 
+/** A workflow that isn't another tool's; that stands under the name `workflow`, too. */
+function ownJson(text: string): Json | undefined {
+  try {
+    const json = readJson(text);
+    return isOfComfyUi(json) ? undefined : json;
+  } catch (fault) {
+    // ComfyUI writes NaN, which is no JSON.
+    if (fault instanceof JsonFault && !text.includes('"format"')) return undefined;
+    throw fault;
+  }
+}
+
 function noWorkflow(texts: ReadonlyMap<string, string>, name: string): PictureFault {
-  if (texts.has("prompt") || texts.has("parameters") || texts.has("invokeai_metadata")) {
-    return new PictureFault(t("pictures.foreign", { name }), "foreign");
+  const comfyUi = textsOfComfyUi(texts);
+  if (comfyUi || texts.has("parameters") || texts.has("invokeai_metadata")) {
+    return new PictureFault(t("pictures.foreign", { name }), "foreign", comfyUi);
   }
   return new PictureFault(t("pictures.noWorkflow", { name }), "no-workflow");
 }
 
-/** Another tool's workflow also stands under the name `workflow`, but names no format of ours. */
-function isForeign(json: Json): boolean {
-  return isObject(json) && !json.has("format") && Array.isArray(json.get("nodes"));
-}
-
-function fromText(bytes: Uint8Array): Workflow {
+function fromText(bytes: Uint8Array, name: string): Workflow {
+  let text: string;
   try {
-    return workflowFromJson(readJson(new TextDecoder("utf-8", { fatal: true }).decode(bytes)));
-  } catch (fault) {
-    if (fault instanceof TypeError) throw new JsonFault(t("pictures.noText"), 1, 1);
-    throw fault;
+    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    throw new JsonFault(t("pictures.noText"), 1, 1);
   }
+  const json = readJson(text);
+  if (!isOfComfyUi(json)) return workflowFromJson(json);
+  throw new PictureFault(t("pictures.foreign", { name }), "foreign", { workflow: text });
 }
 
 function isText(bytes: Uint8Array, name: string, mime: string): boolean {
@@ -84,12 +98,13 @@ function isText(bytes: Uint8Array, name: string, mime: string): boolean {
 
 // Kinds of files
 
-type Kind = "png" | "jpeg" | "webp";
+type Kind = "png" | "jpeg" | "webp" | "mp4";
 type Texts = Map<string, string>;
 
 function kindOf(bytes: Uint8Array): Kind | null {
   if (latin(bytes, 0, 8) === "\x89PNG\r\n\x1a\n") return "png";
   if (bytes[0] === 0xff && bytes[1] === 0xd8) return "jpeg";
+  if (latin(bytes, 4, 8) === "ftyp") return "mp4";
   return latin(bytes, 0, 4) === "RIFF" && latin(bytes, 8, 12) === "WEBP" ? "webp" : null;
 }
 
@@ -97,6 +112,7 @@ const TEXTS: Readonly<Record<Kind, (bytes: Uint8Array) => Texts>> = {
   png: pngTexts,
   jpeg: jpegTexts,
   webp: webpTexts,
+  mp4: mp4Texts,
 };
 
 function viewOf(bytes: Uint8Array): DataView {
@@ -219,11 +235,26 @@ function webpTexts(bytes: Uint8Array): Texts {
 const EXIF_IFD = 0x8769;
 const USER_COMMENT = 0x9286;
 
-/** The texts in the user comment of an EXIF block; empty where there are none of ours. */
+/** The texts in an EXIF block: of the user comment, else ComfyUI's; empty where there are none. */
 function exifTexts(block: Uint8Array): Texts {
   const order = latin(block, 0, 2);
   if (order !== "II" && order !== "MM") return new Map();
   const reader = new ExifReader(block, order === "II");
+  const texts = commentTexts(reader);
+  return texts.size > 0 ? texts : taggedTexts(reader);
+}
+
+/** ComfyUI writes `workflow:{…}` and `prompt:{…}` into tags that are meant for a camera's name. */
+function taggedTexts(reader: ExifReader): Texts {
+  const texts: Texts = new Map();
+  for (const text of reader.texts(reader.uint32(4))) {
+    const [, name, rest] = /^(workflow|prompt):([\s\S]*)$/i.exec(text) ?? [];
+    if (name && rest) texts.set(name.toLowerCase(), rest);
+  }
+  return texts;
+}
+
+function commentTexts(reader: ExifReader): Texts {
   const inner = reader.entry(reader.uint32(4), EXIF_IFD);
   const comment = inner && reader.entry(reader.uint32(inner.at), USER_COMMENT);
   if (!comment || comment.count <= 8) return new Map();
@@ -275,6 +306,18 @@ class ExifReader {
       if (this.uint16(at) === tag) return { count: this.uint32(at + 4), at: at + 8 };
     }
     return null;
+  }
+
+  /** The texts of a directory. */
+  texts(directory: number): readonly string[] {
+    const ASCII = 2;
+    const places = Array.from(
+      { length: this.uint16(directory) },
+      (_, at) => directory + 2 + 12 * at,
+    );
+    return places
+      .filter((at) => this.uint16(at + 2) === ASCII && this.uint32(at + 4) > 4)
+      .map((at) => utf8(this.data({ count: this.uint32(at + 4), at: at + 8 })).replace(/\0+$/, ""));
   }
 
   /** The bytes of an entry of more than four. */

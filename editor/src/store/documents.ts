@@ -17,7 +17,7 @@ import { layoutOf } from "@/model/layout";
 import { nodesOf, type Scope } from "@/model/scope";
 import { emptyWorkflow, type Workflow } from "@/model/workflow";
 
-export type Origin = "new" | "saved" | "template" | "file" | "picture" | "share";
+export type Origin = "new" | "saved" | "template" | "file" | "picture" | "share" | "import";
 
 export interface Viewport {
   readonly x: number;

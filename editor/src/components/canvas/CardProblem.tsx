@@ -3,6 +3,7 @@ import { CircleAlert, CircleDashed } from "lucide-react";
 import type { Finding } from "@/api/schema";
 import { t } from "@/i18n";
 import { inWords, problemWords, sentences } from "@/i18n/format";
+import { placeholderPack } from "@/model/comfyui";
 import type { NodeRun } from "@/store/nodeRuns";
 import { useUi } from "@/store/ui";
 import styles from "./CardProblem.module.css";
@@ -28,6 +29,7 @@ export function CardProblem({ card, run, state, findings: all, inner, quiet }: P
   const isUnfinished = quiet && problem !== null && problem === findings[0];
   const words = problem && (problem === inner[0] ? innerWords(problem) : problemWords(problem));
   const message =
+    placeholderWords(card) ??
     (words && sentences(isUnfinished ? t("canvas.card.unfinished") : "", words)) ??
     (card.spec === null && !card.pending
       ? t("canvas.card.unknown", { type: card.entry.type })
@@ -56,6 +58,16 @@ export function CardProblem({ card, run, state, findings: all, inner, quiet }: P
       </span>
     </button>
   );
+}
+
+/** Of a node of ComfyUI: that it couldn't be translated, rather than that its type isn't known. */
+function placeholderWords({ placeholder, entry }: CardModel): string | null {
+  if (placeholder === null) return null;
+  const pack = placeholderPack(entry);
+  const type = placeholder;
+  return pack
+    ? t("canvas.card.placeholderOf", { type, pack })
+    : t("canvas.card.placeholder", { type });
 }
 
 function innerWords(problem: Finding): string {

@@ -1,4 +1,6 @@
 /** What a node's card shows: its ports, its widgets and its words, from its entry and its type. */
+import { t } from "@/i18n";
+import { placeholderType } from "@/model/comfyui";
 import { colorOf } from "@/model/compat";
 import { edgesFrom, edgesInto } from "@/model/graph";
 import { isLink, literalOf } from "@/model/links";
@@ -42,6 +44,8 @@ export interface CardModel {
   readonly hidden: number;
   /** The subgraph that the node is, or runs; null for others. */
   readonly block: string | null;
+  /** ComfyUI's name of a node that couldn't be translated; null of others. */
+  readonly placeholder: string | null;
   /** The node types aren't loaded yet. */
   readonly pending: boolean;
 }
@@ -85,6 +89,7 @@ export function cardOf(name: string, entry: NodeEntry, context: CardContext): Ca
     widgets: split.widgets,
     hidden: split.hidden,
     block: blockOf(entry, spec, context.workflow),
+    placeholder: null,
     pending: false,
   };
 }
@@ -176,25 +181,38 @@ function leftOver(entry: NodeEntry, spec: NodeSpec): readonly PortView[] {
 function unknownCard(name: string, entry: NodeEntry, context: CardContext): CardModel {
   const inputs = edgesInto(name, entry).map(({ to }) => to.port);
   const outputs = new Set(edgesFrom(context.nodes, name).map(({ from }) => from.port));
+  const placeholder = placeholderType(entry.type);
   const port = (of: string): PortView => ({
     ...PLAIN_PORT,
     name: of,
     label: portLabel(of),
-    unknown: true,
+    // Those of a placeholder are as they should be.
+    unknown: placeholder === null,
   });
   return {
     name,
     entry,
     spec: null,
-    title: entry.label || entry.type,
-    subtitle: entry.label ? entry.type : name,
+    ...unknownWords(name, entry, placeholder),
     inputs: inputs.map((of) => ({ ...port(of), linked: true })),
     outputs: [...outputs].map(port),
     widgets: [],
     hidden: 0,
     block: null,
+    placeholder,
     pending: context.types === null,
   };
+}
+
+function unknownWords(
+  name: string,
+  entry: NodeEntry,
+  placeholder: string | null,
+): { title: string; subtitle: string } {
+  if (placeholder !== null) {
+    return { title: entry.label || placeholder, subtitle: t("canvas.card.ofComfyUi") };
+  }
+  return { title: entry.label || entry.type, subtitle: entry.label ? entry.type : name };
 }
 
 function blockOf(entry: NodeEntry, spec: NodeSpec, workflow: Workflow): string | null {

@@ -1,22 +1,13 @@
-import {
-  Boxes,
-  CircleCheck,
-  Download,
-  FileWarning,
-  type LucideIcon,
-  RefreshCw,
-} from "lucide-react";
-import { type ReactNode, useState } from "react";
+import { Boxes, CircleCheck, Download, FileWarning, Puzzle, RefreshCw } from "lucide-react";
+import { useState } from "react";
 import { useShallow } from "zustand/react/shallow";
 import { refreshPacks } from "@/api/client";
 import { Badge, Button, Dialog, EmptyState } from "@/components/ui";
 import { t } from "@/i18n";
 import { useCatalogue } from "@/store/catalogue";
-import { activeDocument, useActive, useDocuments } from "@/store/documents";
+import { useActive } from "@/store/documents";
 import { notify, notifyFault } from "@/store/notices";
-import { placeOf } from "@/store/places";
 import { usePlan } from "@/store/plan";
-import { useUi } from "@/store/ui";
 import styles from "./MissingDialog.module.css";
 import {
   type MissingModel,
@@ -25,7 +16,9 @@ import {
   missingModels,
   missingPacks,
   type NodePlace,
+  placeholders,
 } from "./missing";
+import { ModelHelp, NodeButton, Section, showNode } from "./Section";
 
 interface Props {
   readonly onClose: () => void;
@@ -43,13 +36,30 @@ export default function MissingDialog({ onClose }: Props) {
     showNode(node);
     onClose();
   };
-  const isAllThere = packs.length + models.length + files.length === 0;
+  const untranslated = placeholders(workflow);
+  const isAllThere = untranslated.length + packs.length + models.length + files.length === 0;
   return (
     <Dialog title={t("files.missingTitle")} size="m" onClose={onClose} footer={<Again />}>
       {isAllThere ? (
         <EmptyState icon={CircleCheck} title={t("files.nothingMissing")} />
       ) : (
         <div className={styles.sections}>
+          {untranslated.length > 0 && (
+            <Section
+              icon={Puzzle}
+              title={t("files.untranslated")}
+              help={<p>{t("files.untranslatedHelp")}</p>}
+            >
+              {untranslated.map(({ type, pack, places }) => (
+                <li key={type} className={styles.row}>
+                  <span>
+                    <strong>{type}</strong> {pack && <Badge>{pack}</Badge>}
+                  </span>
+                  <PlaceButton places={places} onFocus={focus} />
+                </li>
+              ))}
+            </Section>
+          )}
           {packs.length > 0 && <Packs packs={packs} onFocus={focus} />}
           {models.length > 0 && <Models models={models} onFocus={focus} />}
           {files.length > 0 && (
@@ -69,25 +79,6 @@ export default function MissingDialog({ onClose }: Props) {
         </div>
       )}
     </Dialog>
-  );
-}
-
-interface SectionProps {
-  readonly icon: LucideIcon;
-  readonly title: string;
-  readonly help: ReactNode;
-  readonly children: ReactNode;
-}
-
-function Section({ icon: Icon, title, help, children }: SectionProps) {
-  return (
-    <section className={styles.section}>
-      <h3>
-        <Icon aria-hidden size={16} /> {title}
-      </h3>
-      <ul>{children}</ul>
-      <div className={styles.help}>{help}</div>
-    </section>
   );
 }
 
@@ -167,22 +158,6 @@ function Models({ models, onFocus }: ModelsProps) {
   );
 }
 
-function ModelHelp({ folders }: { readonly folders: readonly string[] }) {
-  return (
-    <>
-      <p>{t("files.modelHelp")}</p>
-      {folders.length > 0 && (
-        <p>
-          {t("files.modelFolders")}{" "}
-          {folders.map((folder) => (
-            <code key={folder}>{folder}</code>
-          ))}
-        </p>
-      )}
-    </>
-  );
-}
-
 /** The name without folders and ending, as people search for it. */
 function lastPart(model: string): string {
   return (model.split(/[\\/]/).at(-1) ?? model).replace(/\.(safetensors|ckpt)$/i, "");
@@ -197,33 +172,6 @@ interface PlaceButtonProps {
 function PlaceButton({ places, onFocus }: PlaceButtonProps) {
   const [first] = places;
   return <NodeButton name={first?.scope === null ? first.node : ""} onFocus={onFocus} />;
-}
-
-interface NodeButtonProps {
-  readonly name: string;
-  readonly onFocus: (node: string) => void;
-}
-
-function NodeButton({ name, onFocus }: NodeButtonProps) {
-  if (name === "") return null;
-  return (
-    <Button size="s" variant="ghost" onClick={() => onFocus(name)}>
-      {t("files.showNode", { node: name })}
-    </Button>
-  );
-}
-
-/** Show a node by the name that it has in a run. */
-function showNode(name: string): void {
-  const document = activeDocument();
-  const { entries, current } = document.history;
-  const workflow = entries.get(current)?.value;
-  const place = workflow && placeOf(workflow, useCatalogue.getState().types, name);
-  if (!place) return;
-  const { active } = useDocuments.getState();
-  useUi
-    .getState()
-    .requestFocus({ document: active, path: place.path, node: place.node, port: null });
 }
 
 /** Has the server look at its packs and models anew. */

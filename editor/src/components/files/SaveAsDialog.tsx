@@ -92,7 +92,7 @@ function firstName(id: string): string {
 }
 
 /** Their titles are those of what they were made from. */
-const BORROWED: ReadonlySet<string> = new Set(["new", "template", "picture", "share"]);
+const BORROWED: ReadonlySet<string> = new Set(["new", "template", "picture", "share", "import"]);
 
 /** What a new workflow is called that is saved under another name than its title's. */
 function titleFor(id: string, name: string): string | undefined {

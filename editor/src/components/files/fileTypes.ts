@@ -11,7 +11,7 @@ export interface ChosenFile {
   readonly handle: FileSystemFileHandle | null;
 }
 
-const OPENED = ".json,.png,.webp,.jpg,.jpeg";
+const OPENED = ".json,.png,.webp,.jpg,.jpeg,.mp4,.mov";
 
 function access(): FileAccess {
   return window as FileAccess;
@@ -29,6 +29,8 @@ export async function chooseFiles(): Promise<readonly ChosenFile[]> {
         "image/png": [".png"],
         "image/webp": [".webp"],
         "image/jpeg": [".jpg", ".jpeg"],
+        "video/mp4": [".mp4"],
+        "video/quicktime": [".mov"],
       },
     },
   ];

@@ -1,5 +1,6 @@
 /** What a workflow needs that the server doesn't have: packs, node types, models, files. */
 import type { Finding } from "@/api/schema";
+import { placeholderPack, placeholderType } from "@/model/comfyui";
 import { nodesOf, type Scope, scopesOf } from "@/model/scope";
 import type { NodeTypes } from "@/model/spec";
 import type { Workflow } from "@/model/workflow";
@@ -29,11 +30,13 @@ export function missingPacks(
   types: NodeTypes | null,
   told: readonly string[],
 ): readonly MissingPack[] {
-  const found = new Map<string, Set<string>>(told.map((pack) => [pack, new Set()]));
+  const packs = told.filter((pack) => placeholderType(`${pack}:`) === null);
+  const found = new Map<string, Set<string>>(packs.map((pack) => [pack, new Set()]));
   const places = new Map<string, NodePlace[]>();
   for (const scope of types ? scopesOf(workflow) : []) {
     for (const [node, { type }] of nodesOf(workflow, scope)) {
       if (workflow.subgraphs.has(type) || types?.byName.has(type)) continue;
+      if (placeholderType(type) !== null) continue;
       const pack = type.includes(":") ? type.slice(0, type.indexOf(":")) : "";
       const known = found.get(pack) ?? new Set();
       found.set(pack, known.add(type));
@@ -46,6 +49,29 @@ export function missingPacks(
     types: [...names],
     places: places.get(pack) ?? [],
   }));
+}
+
+export interface Placeholder {
+  /** As ComfyUI calls it. */
+  readonly type: string;
+  /** What brings it there; "" if that isn't known. */
+  readonly pack: string;
+  readonly places: readonly NodePlace[];
+}
+
+/** Nodes of ComfyUI that couldn't be translated, by their types. */
+export function placeholders(workflow: Workflow): readonly Placeholder[] {
+  const found = new Map<string, { pack: string; places: NodePlace[] }>();
+  for (const scope of scopesOf(workflow)) {
+    for (const [node, entry] of nodesOf(workflow, scope)) {
+      const type = placeholderType(entry.type);
+      if (type === null) continue;
+      const known = found.get(type) ?? { pack: placeholderPack(entry), places: [] };
+      known.places.push({ scope, node });
+      found.set(type, known);
+    }
+  }
+  return [...found].map(([type, rest]) => ({ type, ...rest }));
 }
 
 /** Models that aren't there, with the nodes that name them. */

@@ -13,7 +13,9 @@ export function followMissing(): () => void {
     const { document: id } = plan;
     if (id === null || told.has(id) || !isKnown(plan) || isBusy()) return;
     told.add(id);
-    if (documentById(id)?.origin !== "new" && lacksAny(plan))
+    // Of one that was translated it was told then.
+    const origin = documentById(id)?.origin;
+    if (origin !== "new" && origin !== "import" && lacksAny(plan))
       useUi.getState().openDialog("missing");
   };
   look(usePlan.getState());

@@ -2,6 +2,7 @@
 import { examplePath, getExample, getTemplate, getWorkflow } from "@/api/client";
 import { t } from "@/i18n";
 import { JsonFault } from "@/model/json";
+import type { PictureFault } from "@/model/pictures";
 import type { NodeSpec } from "@/model/spec";
 import { readWorkflow, type Workflow, WorkflowFault } from "@/model/workflow";
 import { documentById, isUntouched, type OpenOptions, useDocuments } from "@/store/documents";
@@ -134,9 +135,33 @@ async function openFile(
     if (known) useDocuments.getState().activate(known);
     else open(workflow, isPicture ? { origin: "picture" } : { origin: "file", fileHandle: handle });
   } catch (fault) {
-    if (at && isPlainPicture(fault, file)) await placePicture(file, at);
+    const texts = textsToTranslate(fault);
+    if (texts) await openTranslated(texts, file.name);
+    else if (at && isPlainPicture(fault, file)) await placePicture(file, at);
     else tellFault(fault, title);
   }
+}
+
+/** Open a workflow of ComfyUI's as a new document. */
+async function openTranslated(
+  texts: Readonly<Record<string, string>>,
+  name: string,
+): Promise<void> {
+  const { tellTranslated, translated } = await import("./importing");
+  try {
+    const { workflow, report } = await translated(texts, name);
+    open(workflow, { origin: "import" });
+    tellTranslated(name, report);
+  } catch (fault) {
+    tellFault(fault, t("files.openFailed", { name }));
+  }
+}
+
+/** What a file holds of ComfyUI's; null where it was another fault that kept it from being opened. */
+function textsToTranslate(fault: unknown): PictureFault["texts"] {
+  // By its name, as what reads pictures is fetched only when there is one to read.
+  const isPicture = fault instanceof Error && fault.name === "PictureFault";
+  return isPicture ? (fault as PictureFault).texts : null;
 }
 
 /** The document that this very file is open in, unless it was changed since. */

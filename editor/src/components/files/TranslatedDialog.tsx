@@ -1,0 +1,175 @@
+import {
+  CircleAlert,
+  CircleCheck,
+  Download,
+  FileWarning,
+  Info,
+  Puzzle,
+  Shapes,
+} from "lucide-react";
+import type { ReactNode } from "react";
+import type { NeededModel, UntranslatedNode } from "@/api/schema";
+import { Badge, Button, Dialog } from "@/components/ui";
+import { t } from "@/i18n";
+import { problemWords } from "@/i18n/format";
+import { labelOf } from "@/model/spec";
+import { useCatalogue } from "@/store/catalogue";
+import type { TranslationReport } from "./importing";
+import styles from "./MissingDialog.module.css";
+import { ModelHelp, NodeButton, Section, showNode } from "./Section";
+
+interface Props {
+  readonly report: TranslationReport;
+  readonly onClose: () => void;
+}
+
+/** Rows of one kind that are shown. */
+const MOST = 100;
+
+/** What came of translating a workflow of ComfyUI, in the order in which it matters. */
+export default function TranslatedDialog({ report, onClose }: Props) {
+  const { nodes: count, untranslated, files, families, problems, differences } = report;
+  const done = count - untranslated.length;
+  const focus = (node: string) => {
+    showNode(node);
+    onClose();
+  };
+  const folders = useCatalogue((catalogue) => catalogue.modelFolders);
+  return (
+    <Dialog
+      title={t("files.translatedTitle")}
+      size="m"
+      onClose={onClose}
+      footer={
+        <Button variant="primary" onClick={onClose}>
+          {t("files.translatedDone")}
+        </Button>
+      }
+    >
+      <div className={styles.sections}>
+        <p className={styles.summary}>
+          {done === count && <CircleCheck aria-hidden size={16} className={styles.whole} />}
+          {t(done === count ? "files.translatedWhole" : "files.translatedPart", { done, count })}
+        </p>
+        <List
+          icon={Puzzle}
+          title={t("files.untranslated")}
+          help={<p>{t("files.untranslatedHelp")}</p>}
+          items={untranslated}
+        >
+          {(each) => <Untranslated key={each.node} found={each} onFocus={focus} />}
+        </List>
+        <List
+          icon={Download}
+          title={t("files.missingModels")}
+          help={<ModelHelp folders={folders} />}
+          items={report.models}
+        >
+          {(each) => <Model key={`${each.folder}/${each.name}`} model={each} />}
+        </List>
+        <List
+          icon={FileWarning}
+          title={t("files.missingFiles")}
+          help={<p>{t("files.missingFilesHelp")}</p>}
+          items={files}
+        >
+          {(file) => <Row key={file}>{file}</Row>}
+        </List>
+        <List icon={Shapes} title={t("files.unknownFamilies")} items={families}>
+          {(family) => <Row key={family}>{family}</Row>}
+        </List>
+        <List icon={CircleAlert} title={t("files.otherProblems")} items={problems}>
+          {(problem, at) => (
+            <li key={String(at)} className={styles.row}>
+              <span>{problemWords(problem)}</span>
+              <NodeButton name={plainName(problem.node ?? "")} onFocus={focus} />
+            </li>
+          )}
+        </List>
+        <List icon={Info} title={t("files.differences")} items={differences}>
+          {({ node, message }) => (
+            <li key={`${node} ${message}`} className={styles.row}>
+              <span>{message}</span>
+              <NodeButton name={plainName(node)} onFocus={focus} />
+            </li>
+          )}
+        </List>
+      </div>
+    </Dialog>
+  );
+}
+
+interface ListProps<T> {
+  readonly icon: typeof Puzzle;
+  readonly title: string;
+  readonly help?: ReactNode;
+  readonly items: readonly T[];
+  readonly children: (item: T, at: number) => ReactNode;
+}
+
+function List<T>({ icon, title, help, items, children }: ListProps<T>) {
+  if (items.length === 0) return null;
+  return (
+    <Section icon={icon} title={title} help={help}>
+      {items.slice(0, MOST).map(children)}
+      {items.length > MOST && <Row>{t("files.moreOf", { count: items.length - MOST })}</Row>}
+    </Section>
+  );
+}
+
+function Row({ children }: { readonly children: ReactNode }) {
+  return (
+    <li className={styles.row}>
+      <span>{children}</span>
+    </li>
+  );
+}
+
+interface UntranslatedProps {
+  readonly found: UntranslatedNode;
+  readonly onFocus: (node: string) => void;
+}
+
+function Untranslated({ found, onFocus }: UntranslatedProps) {
+  const types = useCatalogue((catalogue) => catalogue.types);
+  const { node, type, pack, reason } = found;
+  const standIns = found.stand_ins.map((name) => {
+    const spec = types?.byName.get(name);
+    return spec ? labelOf(spec) : name;
+  });
+  return (
+    <li className={styles.row}>
+      <span>
+        <strong>{type}</strong> {pack && <Badge>{pack}</Badge>}
+        {reason && <span className={styles.faint}>{reason}</span>}
+        {standIns.length > 0 && (
+          <span className={styles.faint}>
+            {t("files.standIns", { names: standIns.join(", ") })}
+          </span>
+        )}
+      </span>
+      <NodeButton name={plainName(node)} onFocus={onFocus} />
+    </li>
+  );
+}
+
+function Model({ model: { name, folder, url } }: { readonly model: NeededModel }) {
+  return (
+    <li className={styles.row}>
+      <span>
+        <strong>{name}</strong>
+        {folder && <span className={styles.faint}>{t("files.modelGoes", { folder })}</span>}
+      </span>
+      {/^https:\/\//.test(url) && (
+        <a href={url} target="_blank" rel="noopener noreferrer" title={url}>
+          {t("files.getModel")}
+        </a>
+      )}
+    </li>
+  );
+}
+
+/** A node's name in a run; "" for one within a block, which has several. */
+function plainName(node: string): string {
+  return node.includes("/") ? "" : node;
+}

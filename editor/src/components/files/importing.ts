@@ -1,0 +1,65 @@
+/** Workflows of ComfyUI that are opened: the server translates them, and what it couldn't is told. */
+import { importWorkflow } from "@/api/client";
+import type { Translated } from "@/api/schema";
+import { t } from "@/i18n";
+import { isObject, readJson } from "@/model/json";
+import { type Workflow, workflowFromJson } from "@/model/workflow";
+import { dismissNotice, notify } from "@/store/notices";
+import { useUi } from "@/store/ui";
+
+/** What came of a translation, but for the workflow itself. */
+export type TranslationReport = Omit<Translated, "workflow">;
+
+/** What texts of ComfyUI's are here, and what came of it.
+ *
+ * Args:
+ *   name: Of the file; the workflow is called so unless the texts say how. */
+export async function translated(
+  texts: Readonly<Record<string, string>>,
+  name: string,
+): Promise<{ workflow: Workflow; report: TranslationReport }> {
+  const notice = notify({
+    kind: "info",
+    title: t("files.translating", { name }),
+    progress: null,
+    lasts: null,
+  });
+  try {
+    const { workflow, report } = translationOf(await importWorkflow(texts));
+    const title = workflow.title || name.replace(/\.[^.]+$/, "");
+    return { workflow: { ...workflow, title }, report };
+  } finally {
+    dismissNotice(notice);
+  }
+}
+
+/** Read with our own reader: seeds have more digits than JavaScript's numbers. */
+function translationOf(text: string): { workflow: Workflow; report: TranslationReport } {
+  const json = readJson(text);
+  const workflow = workflowFromJson((isObject(json) && json.get("workflow")) || new Map());
+  const { workflow: _, ...report } = JSON.parse(text) as Translated;
+  return { workflow, report };
+}
+
+/** Say that a workflow was translated, and show what it lacks. */
+export function tellTranslated(name: string, report: TranslationReport): void {
+  const done = report.nodes - report.untranslated.length;
+  const show = () => useUi.getState().openDialog("translated", { report });
+  notify({
+    kind: done === report.nodes ? "success" : "warning",
+    title: t("files.translated", { name }),
+    detail: t("files.translatedCount", { done, count: report.nodes }),
+    lasts: 9000,
+    action: saysAny(report) ? { label: t("files.translatedShow"), run: show } : undefined,
+  });
+  if (lacksAny(report)) show();
+}
+
+/** Whether something keeps it from running as it is. */
+function lacksAny({ untranslated, models, files, families, problems }: TranslationReport): boolean {
+  return [untranslated, models, files, families, problems].some((listed) => listed.length > 0);
+}
+
+function saysAny(report: TranslationReport): boolean {
+  return lacksAny(report) || report.differences.length > 0;
+}

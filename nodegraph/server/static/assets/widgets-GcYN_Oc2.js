@@ -1,0 +1,1 @@
+import"./WidgetField-9exmPB73.js";
