@@ -3,7 +3,7 @@ import { CircleAlert, CircleDashed } from "lucide-react";
 import type { Finding } from "@/api/schema";
 import { t } from "@/i18n";
 import { inWords, problemWords, sentences } from "@/i18n/format";
-import { placeholderPack } from "@/model/comfyui";
+import { placeholderType } from "@/model/comfyui";
 import type { NodeRun } from "@/store/nodeRuns";
 import { useUi } from "@/store/ui";
 import styles from "./CardProblem.module.css";
@@ -29,7 +29,7 @@ export function CardProblem({ card, run, state, findings: all, inner, quiet }: P
   const isUnfinished = quiet && problem !== null && problem === findings[0];
   const words = problem && (problem === inner[0] ? innerWords(problem) : problemWords(problem));
   const message =
-    placeholderWords(card) ??
+    placeholderWords(card.entry.type) ??
     (words && sentences(isUnfinished ? t("canvas.card.unfinished") : "", words)) ??
     (card.spec === null && !card.pending
       ? t("canvas.card.unknown", { type: card.entry.type })
@@ -61,15 +61,12 @@ export function CardProblem({ card, run, state, findings: all, inner, quiet }: P
 }
 
 /** Of a node of ComfyUI: that it couldn't be translated, rather than that its type isn't known. */
-function placeholderWords({ placeholder, entry }: CardModel): string | null {
-  if (placeholder === null) return null;
-  const pack = placeholderPack(entry);
-  const type = placeholder;
-  return pack
-    ? t("canvas.card.placeholderOf", { type, pack })
-    : t("canvas.card.placeholder", { type });
+function placeholderWords(nodeType: string | null | undefined): string | null {
+  const type = placeholderType(nodeType ?? "");
+  return type === null ? null : t("canvas.card.placeholder", { type });
 }
 
 function innerWords(problem: Finding): string {
-  return t("canvas.card.inside", { node: problem.node, message: problemWords(problem) });
+  const message = placeholderWords(problem.node_type) ?? problemWords(problem);
+  return t("canvas.card.inside", { node: problem.node, message });
 }

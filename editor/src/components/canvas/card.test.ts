@@ -41,4 +41,17 @@ describe("cardOf", () => {
     expect(card.inputs.map((port) => port.name)).toEqual(["model", "words", "more"]);
     expect(card.hidden).toBe(0);
   });
+
+  it("shows a placeholder of ComfyUI by its name there, with the ports that links use", () => {
+    const { nodes } = readWorkflow(`{"format": "nodegraph/1", "nodes": {
+      "spark": {"type": "comfyui:Sparkle", "inputs": {"image": {"from": "load"}, "widget_0": 1}},
+      "save": {"type": "Save", "inputs": {"image": {"from": "spark.picture"}}}
+    }}`);
+    const entry = nodes.get("spark");
+    if (!entry) throw new Error("no spark");
+    const card = cardOf("spark", entry, { types, workflow, nodes, shown: undefined });
+    expect([card.title, card.subtitle]).toEqual(["Sparkle", "ComfyUI"]);
+    expect(card.inputs).toMatchObject([{ name: "image", linked: true, unknown: false }]);
+    expect(card.outputs).toMatchObject([{ name: "picture", unknown: false }]);
+  });
 });

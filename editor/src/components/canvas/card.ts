@@ -44,8 +44,6 @@ export interface CardModel {
   readonly hidden: number;
   /** The subgraph that the node is, or runs; null for others. */
   readonly block: string | null;
-  /** ComfyUI's name of a node that couldn't be translated; null of others. */
-  readonly placeholder: string | null;
   /** The node types aren't loaded yet. */
   readonly pending: boolean;
 }
@@ -89,7 +87,6 @@ export function cardOf(name: string, entry: NodeEntry, context: CardContext): Ca
     widgets: split.widgets,
     hidden: split.hidden,
     block: blockOf(entry, spec, context.workflow),
-    placeholder: null,
     pending: false,
   };
 }
@@ -199,7 +196,6 @@ function unknownCard(name: string, entry: NodeEntry, context: CardContext): Card
     widgets: [],
     hidden: 0,
     block: null,
-    placeholder,
     pending: context.types === null,
   };
 }

@@ -31,8 +31,9 @@ export default function TranslatedDialog({ report, onClose }: Props) {
   const { nodes: count, untranslated, files, families, problems, differences } = report;
   const done = count - untranslated.length;
   const focus = (node: string) => {
-    showNode(node);
     onClose();
+    // A dialog that closes gives the focus back to where it was.
+    requestAnimationFrame(() => showNode(node));
   };
   const folders = useCatalogue((catalogue) => catalogue.modelFolders);
   return (
@@ -61,7 +62,7 @@ export default function TranslatedDialog({ report, onClose }: Props) {
         </List>
         <List
           icon={Download}
-          title={t("files.missingModels")}
+          title={t("files.neededModels")}
           help={<ModelHelp folders={folders} />}
           items={report.models}
         >
@@ -69,7 +70,7 @@ export default function TranslatedDialog({ report, onClose }: Props) {
         </List>
         <List
           icon={FileWarning}
-          title={t("files.missingFiles")}
+          title={t("files.neededFiles")}
           help={<p>{t("files.missingFilesHelp")}</p>}
           items={files}
         >

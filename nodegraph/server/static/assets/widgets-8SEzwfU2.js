@@ -1,0 +1,1 @@
+import"./WidgetField-C1HKyWX9.js";

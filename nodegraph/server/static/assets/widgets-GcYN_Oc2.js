@@ -1,1 +1,0 @@
-import"./WidgetField-9exmPB73.js";

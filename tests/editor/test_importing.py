@@ -1,0 +1,103 @@
+"""Workflows of ComfyUI open translated, and what lacks is told in a dialog."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.editor.editing import Editor
+
+pytestmark = pytest.mark.only_edits
+
+PICTURES = Path(__file__).parents[2] / "editor" / "src" / "model" / "fixtures" / "pictures"
+DRAWN = {
+    "version": 0.4,
+    "links": [[1, 1, 0, 2, 0, "IMAGE"], [2, 2, 0, 3, 0, "IMAGE"], [3, 4, 0, 2, 1, "VAE"]],
+    "nodes": [
+        {
+            "id": 1,
+            "type": "LoadImage",
+            "pos": [0, 0],
+            "outputs": [{"name": "IMAGE", "type": "IMAGE", "links": [1]}],
+            "widgets_values": ["pear.png", "image"],
+        },
+        {
+            "id": 2,
+            "type": "SparkleFilter",
+            "title": "Sparkles",
+            "pos": [400, 0],
+            "inputs": [
+                {"name": "image", "type": "IMAGE", "link": 1},
+                {"name": "vae", "type": "VAE", "link": 3},
+            ],
+            "outputs": [{"name": "IMAGE", "type": "IMAGE", "links": [2]}],
+            "widgets_values": [0.5, "soft"],
+            "properties": {"cnr_id": "glitter-pack"},
+        },
+        {
+            "id": 3,
+            "type": "SaveImage",
+            "pos": [800, 0],
+            "inputs": [{"name": "images", "type": "IMAGE", "link": 2}],
+            "widgets_values": ["out"],
+        },
+        {
+            "id": 4,
+            "type": "VAELoader",
+            "pos": [0, 400],
+            "outputs": [{"name": "VAE", "type": "VAE", "links": [3]}],
+            "widgets_values": ["clear.safetensors"],
+            "properties": {
+                "models": [
+                    {
+                        "name": "clear.safetensors",
+                        "url": "https://example.com/clear.safetensors",
+                        "directory": "vae",
+                    }
+                ]
+            },
+        },
+    ],
+}
+
+
+def test_a_drawing_opens_with_placeholders_and_says_what_lacks(editor: Editor) -> None:
+    editor.drop("glitter.json", json.dumps(DRAWN).encode(), "application/json")
+    dialog = editor.dialog("Translated from ComfyUI")
+    expect(dialog).to_contain_text("3 of 4 nodes were translated")
+    row = dialog.get_by_role("listitem").filter(has_text="SparkleFilter")
+    expect(row).to_contain_text("glitter-pack")
+    model = dialog.get_by_role("listitem").filter(has_text="clear.safetensors")
+    expect(model).to_contain_text("goes into the folder “vae”")
+    expect(model.get_by_role("link", name="Get it")).to_have_attribute(
+        "href", "https://example.com/clear.safetensors"
+    )
+    row.get_by_role("button", name="Show “sparkles”").click()
+    expect(dialog).to_have_count(0)
+    card = editor.card("sparkles")
+    expect(card).to_be_in_viewport()
+    expect(card).to_contain_text("“SparkleFilter” of ComfyUI couldn’t be translated")
+    expect(editor.tab).to_have_text("glitter")
+    # Its placeholders aren't taken for nodes of a pack that could be installed.
+    expect(editor.page.get_by_role("dialog")).to_have_count(0)
+
+
+@pytest.mark.parametrize("name", ["comfyui.webp", "comfyui.mp4"])
+def test_so_does_what_a_picture_or_video_carries(editor: Editor, name: str) -> None:
+    kind = "image/webp" if name.endswith("webp") else "video/mp4"
+    editor.drop(name, (PICTURES / name).read_bytes(), kind)
+    expect(editor.tab).to_have_text("comfyui")
+    expect(editor.cards).to_have_count(1)
+
+
+def test_what_cannot_be_read_says_why_and_opens_nothing(editor: Editor) -> None:
+    document = {**DRAWN, "version": 7}
+    before = editor.tab.inner_text()
+    with editor.watch.allowing("status of 4"):
+        editor.drop("odd.json", json.dumps(document).encode(), "application/json")
+        expect(editor.page.get_by_text("“odd.json” couldn’t be opened")).to_be_visible()
+    expect(editor.page.get_by_text("`version` is not known")).to_be_visible()
+    expect(editor.tab).to_have_text(before)
