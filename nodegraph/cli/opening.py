@@ -168,5 +168,11 @@ def _carried(path: Path, texts: Mapping[str, str]) -> Any:
 
 
 def _is_own(text: str) -> bool:
-    """Whether a text begins as those of nodegraph's workflows do."""
-    return text.lstrip().removeprefix("{").lstrip().startswith('"format"')
+    """Whether a text is a workflow of nodegraph's: it says its format, as a rule first of all."""
+    if text.lstrip().removeprefix("{").lstrip().startswith('"format"'):
+        return True
+    try:
+        found = read_json(text) if '"format"' in text else None
+    except InvalidFile:
+        return False
+    return isinstance(found, dict) and isinstance(found.get("format"), str)

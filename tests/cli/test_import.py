@@ -96,6 +96,17 @@ def test_a_workflow_in_a_picture_runs_and_that_it_was_translated_is_said(
     assert shown.err.count("made.png is ComfyUI's and was translated") == 1
 
 
+@pytest.mark.parametrize("order", [("format", "nodes"), ("nodes", "format")])
+def test_of_two_workflows_in_a_picture_our_own_is_opened(cli: Cli, order: tuple[str, str]) -> None:
+    own = {"format": "nodegraph/1", "nodes": {"mine": {"type": "GradientImage", "inputs": {}}}}
+    info = PngImagePlugin.PngInfo()
+    info.add_text("workflow", json.dumps({key: own[key] for key in order}))
+    info.add_text("prompt", json.dumps(LOUD))
+    Image.new("RGB", (2, 2)).save("made.png", pnginfo=info)
+    shown = cli("show", "made.png")
+    assert (shown.code, "mine (GradientImage)" in shown.out) == (0, True)
+
+
 def test_a_report_counts_what_lacks(cli: Cli, loud: Path) -> None:
     Path("files").mkdir()
     saved(LOUD, "files/a.json")

@@ -19,7 +19,8 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
 
 
 def _check_literal(taken: TakenInput, value: Any) -> None:
-    if not taken.is_widget and taken.type.isidentifier():
+    # What shows no widget holds no value in a file; of several types, one may show one.
+    if not taken.is_widget and "|" not in taken.type:
         raise Untranslatable(f"`{taken.name}` has to be linked there")
     kinds = _KINDS.get(taken.type)
     if kinds and (not isinstance(value, kinds) or (type(value) is bool and bool not in kinds)):
@@ -66,7 +67,7 @@ class LeavingGraph:
         name = wanted if is_free else self._next()
         signature = self._signatures.get(node_type)
         for port, value in inputs.items() if signature else ():
-            taken = signature.by_name.get(port) if signature else None
+            taken = signature.taken(port) if signature else None
             if taken is not None and not isinstance(value, MadeOutput):
                 _check_literal(taken, value)
         outputs = signature.outputs if signature else [(port, "*") for port in ports]

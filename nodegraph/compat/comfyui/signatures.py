@@ -86,6 +86,10 @@ class Signature:
     def widgets(self) -> tuple[TakenInput, ...]:
         return tuple(taken for taken in self.inputs if taken.is_widget)
 
+    def taken(self, name: str) -> TakenInput | None:
+        """The input of a name, be it one of those that stand for as many as are connected."""
+        return self.by_name.get(name) or self.by_name.get(f"{name.rpartition('.')[0]}.*")
+
     def shown(self, values: Mapping[str, Any]) -> Iterator[TakenInput]:
         """Widgets that are there with some values, in order.
 

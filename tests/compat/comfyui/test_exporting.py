@@ -177,6 +177,22 @@ def test_a_node_that_would_come_back_with_others_stays_as_it_is() -> None:
     assert meaning(there_and_back(workflow)) == meaning(workflow)
 
 
+@pytest.mark.parametrize(
+    ("node_type", "inputs"),
+    [
+        ("Switch", {"condition": True, "on_true": 3, "on_false": "a"}),
+        ("List", {"item_1": 1, "item_2": [2]}),
+        ("ShowValue", {"value": 0.5}),
+    ],
+)
+def test_values_where_comfyui_takes_links_alone_are_kept(
+    node_type: str, inputs: dict[str, Any]
+) -> None:
+    workflow = Workflow.new()
+    workflow.add("it", node_type, **inputs)
+    assert meaning(there_and_back(workflow)) == meaning(workflow)
+
+
 def _unknown() -> dict[str, Any]:
     """A file in which a node of a pack that isn't known stands between two that are."""
     return {
