@@ -66,6 +66,18 @@ def families(nodes: Mapping[str, NodeEntry]) -> set[str]:
     return found
 
 
+def family_of(node: NodeEntry, known: set[str]) -> str:
+    """That of a node's model, among those of its workflow."""
+    own = node.inputs.get("family")
+    if isinstance(own, str) and own in known:
+        return own
+    # Lotus is a Stable Diffusion 2 that tells depths, beside the model that paints.
+    name = f"{node.inputs.get('model')} {node.inputs.get('vae')}"
+    lotus = "sd2" in known and re.search("lotus|ft-mse", name)
+    painting = known - {"sd2"} or known
+    return "sd2" if lotus else next(iter(sorted(painting, reverse=True)), "sd1")
+
+
 def shrunk(nodes: Mapping[str, NodeEntry], picture: str) -> None:
     """Have nodes make small pictures, in few steps."""
     for entry in nodes.values():
@@ -81,8 +93,8 @@ def shrunk(nodes: Mapping[str, NodeEntry], picture: str) -> None:
                 inputs[port] = min(value, STEPS)
         if entry.type == "Integer" and isinstance(inputs.get("value"), int):
             inputs["value"] = min(inputs["value"], SIDE)
-        if entry.type == "ScaleImage" and inputs.get("by") == "megapixels":
-            inputs["amount"] = 0.01
+        if entry.type == "ScaleImage" and inputs.get("by", "factor") != "factor":
+            inputs["amount"] = 0.01 if inputs["by"] == "megapixels" else SIDE
 
 
 def outcome(workflow: Workflow, session: Session, tinies: Tinies, picture: str) -> tuple[str, str]:
@@ -92,10 +104,9 @@ def outcome(workflow: Workflow, session: Session, tinies: Tinies, picture: str) 
     strange = known - TINY.keys()
     if strange:
         return "family", ", ".join(sorted(strange))
-    family = next(iter(sorted(known, reverse=True)), "sd1")
     try:
         for node in workflow.nodes.values():
-            tinies.stand_in(node, family)
+            tinies.stand_in(node, family_of(node, known))
     except UnknownKind as error:
         return "kind", str(error)
     shrunk(workflow.nodes, picture)
