@@ -77,8 +77,8 @@ def test_a_drawing_opens_with_placeholders_and_says_what_lacks(editor: Editor) -
     )
     row.get_by_role("button", name="Show “sparkles”").click()
     expect(dialog).to_have_count(0)
-    card = editor.card("sparkles")
-    expect(card).to_be_in_viewport()
+    card = editor.canvas.get_by_role("group", name="Sparkles, ComfyUI")
+    expect(card).to_be_focused()
     expect(card).to_contain_text("“SparkleFilter” of ComfyUI couldn’t be translated")
     expect(editor.tab).to_have_text("glitter")
     # Its placeholders aren't taken for nodes of a pack that could be installed.
