@@ -103,7 +103,9 @@ def outcome(workflow: Workflow, session: Session, tinies: Tinies, picture: str) 
     known = families(workflow.nodes)
     strange = known - TINY.keys()
     if strange:
-        return "family", ", ".join(sorted(strange))
+        # A whole model of no family is called as its file is.
+        lacks = "kind" if all("." in name for name in strange) else "family"
+        return lacks, ", ".join(sorted(strange))
     try:
         for node in workflow.nodes.values():
             tinies.stand_in(node, family_of(node, known))
