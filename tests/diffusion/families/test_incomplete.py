@@ -103,10 +103,10 @@ def test_numbers_that_give_no_noise_levels_are_refused(
         open_model(str(folder), [])
 
 
-def test_a_flux_that_takes_a_control_picture_is_refused(model_of: ModelOf, tmp_path: Path) -> None:
+def test_a_flux_of_unknown_channels_is_refused(model_of: ModelOf, tmp_path: Path) -> None:
     folder = copy_of(model_of, flux, tmp_path)
-    rewrite(folder / "transformer" / "config.json", in_channels=128)
-    with pytest.raises(InvalidFile, match="takes 128 channels instead of 64"):
+    rewrite(folder / "transformer" / "config.json", in_channels=192)
+    with pytest.raises(InvalidFile, match="takes 192 channels instead of 64"):
         open_model(str(folder), [])
 
 
