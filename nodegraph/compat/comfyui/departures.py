@@ -160,6 +160,8 @@ class Departure:
         return {"name": self.name} | {key: of for key, of in said.items() if of}
 
     def give(self, output: str, value: Signal | MadeOutput) -> None:
+        # Entries need no name for an only output; links may name it.
+        output = output or next(iter(self.outputs), "")
         if isinstance(value, Signal):
             self.given[output] = value
         else:

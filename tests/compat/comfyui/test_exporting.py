@@ -177,6 +177,17 @@ def test_a_node_that_would_come_back_with_others_stays_as_it_is() -> None:
     assert meaning(there_and_back(workflow)) == meaning(workflow)
 
 
+@pytest.mark.parametrize("link", ["inverted", "inverted.image"])
+def test_a_link_may_name_an_only_output(link: str) -> None:
+    workflow = Workflow.new()
+    workflow.add("load", "LoadImage", path="a.png")
+    workflow.add("inverted", "InvertImage", image={"from": "load.image"})
+    workflow.add("save", "SaveImage", image={"from": link})
+    document = write_api(export(workflow, TABLE, catalog(), flat=True).foreign)
+    saved = next(entry for entry in document.values() if entry["class_type"] == "SaveImage")
+    assert document[saved["inputs"]["images"][0]]["class_type"] == "ImageInvert"
+
+
 @pytest.mark.parametrize(
     ("node_type", "inputs"),
     [
