@@ -1,8 +1,9 @@
-"""Families of text encoders, told by the model that they lead.
+"""What only a graph as a whole tells: families of text encoders, and latents that are videos.
 
 A loader of text encoders there says a kind that several families share, such as ``qwen_image`` for
 Qwen-Image and those models of it that edit. Which one is meant is told where the prompts meet the
-model.
+model. And ComfyUI decodes latents of videos and of pictures by the same node, where there are two
+here.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ _PROMPTS = frozenset(
         "on_false",
     )
 )
+_LATENTS = frozenset(("latent", "first", "second", "on_true", "on_false"))
+_VIDEOS = frozenset(("EmptyVideoLatent", "ImageToVideoConditioning", "VAEEncodeVideo"))
 _PLUS = "TextEncodeQwenImageEditPlus"
 
 
@@ -107,3 +110,29 @@ def _upstream(graph: MadeGraph, value: Any, ports: frozenset[str]) -> Iterator[M
         if node is not None:
             yield node
             waiting += [each for port, each in node.inputs.items() if port in ports]
+
+
+def settle_videos(graph: MadeGraph) -> set[str]:
+    """Have latents that are videos decoded as such.
+
+    Returns:
+        The nodes that now give the frames, as one output of several: ``image``.
+    """
+    decoding = [node for node in graph.nodes.values() if node.type == "VAEDecode"]
+    found = {node.name for node in decoding if _is_video(graph, node)}
+    for name in found:
+        node = graph.nodes[name]
+        made = graph.add("vae_decode_video", "VAEDecodeVideo", dict(node.inputs))
+        made.mode = node.mode
+        graph.canvas.put_beside(made.name, name)
+        node.type, node.inputs = "ImagesFromVideo", {"video": MadeOutput(made.name, "video")}
+    for node in graph.nodes.values():
+        for port, value in node.inputs.items():
+            if isinstance(value, MadeOutput) and value.node in found:
+                node.inputs[port] = MadeOutput(value.node, "image")
+    return found
+
+
+def _is_video(graph: MadeGraph, decoding: MadeNode) -> bool:
+    behind = list(_upstream(graph, decoding.inputs.get("latent"), _LATENTS))
+    return any(node.type in _VIDEOS and node.inputs.get("frames") != 1 for node in behind)

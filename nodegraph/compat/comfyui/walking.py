@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -15,7 +15,7 @@ from nodegraph.compat.comfyui.passages import Arrival, AskBlock, CarriedAlong
 from nodegraph.compat.comfyui.passing import pass_through
 from nodegraph.compat.comfyui.placeholders import add_placeholder, output_ports
 from nodegraph.compat.comfyui.returning import native_entry
-from nodegraph.compat.comfyui.settling import settle_families
+from nodegraph.compat.comfyui.settling import settle_families, settle_videos
 from nodegraph.compat.comfyui.signatures import Signature
 from nodegraph.compat.comfyui.tags import Tag, tagged
 from nodegraph.compat.comfyui.translating import MadeOutput, Signal, Untranslatable
@@ -116,11 +116,19 @@ class Walk:
         self._tell_of_lost()
         self._arrive_late()
         settle_families(self.into, self.around.ask_block)
+        self._lead_to_frames(settle_videos(self.into))
         canvas = self.into.canvas
         canvas.frame(
             [_moved(frame, self.around.shift) for frame in self.graph.groups],
             [_moved(frame, self.around.shift) for frame in self.graph.notes],
         )
+
+    def _lead_to_frames(self, names: Collection[str]) -> None:
+        """Let what nodes give be their pictures, of those that give sound as well now."""
+        for source, signal in self._given.items():
+            given = signal.given if signal else None
+            if signal is not None and isinstance(given, MadeOutput) and given.node in names:
+                self._given[source] = Signal(MadeOutput(given.node, "image"), signal.carried)
 
     def signal(self, source: Source) -> Signal | None:
         """What an output gives; None if nothing stands for it."""

@@ -15,7 +15,9 @@ from safetensors.torch import load_file, save_file
 from nodegraph.core.workflow import NodeEntry
 from tests.diffusion.families import test_controls as controls
 from tests.diffusion.families.equality import random_pipeline
+from tests.diffusion.families.test_redux import folder
 from tests.diffusion.families.tiny_models import TINY
+from tests.diffusion.families.video_models import wan22_i2v
 from tests.vision.foreground_files import TINY as FOREGROUND
 from tests.vision.foreground_files import birefnet_shapes, weights_of
 
@@ -62,7 +64,8 @@ class Tinies:
             raise UnknownKind(name)
         match node.type:
             case "LoadModel" | "LoadDiffusionModel":
-                inputs["model"] = self[family]
+                seeing = family == "wan" and re.search("i2v|chrono", name, re.IGNORECASE)
+                inputs["model"] = self._seeing() if seeing else self[family]
                 for port in ("second", "storage", "family"):
                     inputs.pop(port, None)
             case "LoadTextEncoder":
@@ -73,6 +76,8 @@ class Tinies:
                 inputs["control_net"] = self._net(family, str(inputs["control_net"]))
             case "LoadLora":
                 inputs["lora"] = self._made(f"{family}-lora", lambda to: self._lora(family, to))
+            case "LoadRedux":
+                node.inputs = {"redux": self._made("redux", self._redux)}
             case "LoadUpscaleModel":
                 inputs["model"] = "tiny/upscaler"
             case "LoadImageEncoder":
@@ -97,6 +102,13 @@ class Tinies:
         return self._made(
             build.__name__, lambda to: controls.random_net(build, 0).save_pretrained(to)
         )
+
+    def _seeing(self) -> str:
+        """Wan that begins with a picture."""
+        return self._made("wan-i2v", lambda to: random_pipeline(wan22_i2v).save_pretrained(to))
+
+    def _redux(self, to: Path) -> None:
+        folder(random_pipeline(TINY["flux"].build), to)
 
     def _lora(self, family: str, to: Path) -> None:
         """Two ranks beside one layer."""

@@ -1,0 +1,61 @@
+"""What only a graph as a whole tells: here, that a latent is a video's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from nodegraph.compat.comfyui.foreign import ForeignWorkflow, Source
+from nodegraph.compat.comfyui.importing import translate
+from nodegraph.compat.comfyui.table import built_in
+from nodegraph.core.workflow import Workflow
+from tests.compat.comfyui.making import block, graph, node
+
+
+def _sampled(empty: str, **size: int) -> dict[str, dict[str, Any]]:
+    return {
+        "1": node("CheckpointLoaderSimple", ckpt_name="a.safetensors"),
+        "2": node("CLIPTextEncode", clip=Source("1", 1), text="a wave"),
+        "3": node(empty, **size),
+        "4": node(
+            "KSampler",
+            model=Source("1", 0),
+            positive=Source("2", 0),
+            negative=Source("2", 0),
+            latent_image=Source("3", 0),
+        ),
+        "5": node("VAEDecode", samples=Source("4", 0), vae=Source("1", 2)),
+    }
+
+
+def _translated(nodes: dict[str, dict[str, Any]], **more: Any) -> Workflow:
+    return translate(ForeignWorkflow(graph(**nodes), **more), built_in()).workflow
+
+
+def test_a_latent_that_is_a_video_is_decoded_as_one() -> None:
+    nodes = _sampled("EmptyHunyuanLatentVideo", length=9)
+    found = _translated({**nodes, "6": node("SaveImage", images=Source("5", 0))}).nodes
+    assert "VAEDecode" not in {entry.type for entry in found.values()}
+    film = found["vae_decode_video"]
+    assert film.type == "VAEDecodeVideo"
+    assert film.inputs["latent"] == {"from": "ksampler.latent"}
+    assert found["vae_decode"].type == "ImagesFromVideo"
+    assert found["vae_decode"].inputs == {"video": {"from": "vae_decode_video.video"}}
+    assert found["save_image"].inputs["image"] == {"from": "vae_decode.image"}
+
+
+def test_what_leaves_a_block_are_its_frames() -> None:
+    nodes = _sampled("EmptyHunyuanLatentVideo", length=9)
+    inner = block(graph(**nodes), IMAGE=Source("5", 0))
+    use = {"1": node("B"), "2": node("SaveImage", images=Source("1", 0))}
+    found = _translated(use, blocks={"B": inner})
+    (made,) = found.subgraphs.values()
+    assert list(made.outputs.values()) == ["vae_decode.image"]
+
+
+@pytest.mark.parametrize(
+    ("empty", "size"), [("EmptyLatentImage", {}), ("EmptyHunyuanLatentVideo", {"length": 1})]
+)
+def test_a_latent_that_is_a_picture_is_decoded_as_one(empty: str, size: dict[str, int]) -> None:
+    assert _translated(_sampled(empty, **size)).nodes["vae_decode"].type == "VAEDecode"
