@@ -97,6 +97,8 @@ class _Level:
         self._ids = ids
         self._signatures = signatures
         self._links: list[tuple[int, str, int, str, int, str]] = []
+        self._from: dict[tuple[str, int], list[int]] = {}
+        self._to: dict[tuple[str, int], list[int]] = {}
         self._taken = {name: self._inputs(node) for name, node in graph.nodes.items()}
         for name, node in graph.nodes.items():
             for slot, taken in enumerate(self._shown(node)):
@@ -109,14 +111,16 @@ class _Level:
         start = str(_INPUTS) if source.node == BLOCK else source.node
         number = len(self._links) + 1
         self._links.append((number, start, source.slot, target, slot, kind or "*"))
+        self._from.setdefault((start, source.slot), []).append(number)
+        self._to.setdefault((target, slot), []).append(number)
 
     def from_slot(self, node: str, slot: int) -> list[int]:
         """Links that an output feeds."""
-        return [link[0] for link in self._links if link[1:3] == (node, slot)]
+        return self._from.get((node, slot), [])
 
     def to_slot(self, node: str, slot: int) -> list[int]:
         """The link that feeds an input, if there is one."""
-        return [link[0] for link in self._links if link[3:5] == (node, slot)]
+        return self._to.get((node, slot), [])
 
     def document(self, *, as_objects: bool = False) -> dict[str, Any]:
         nodes = [self._node(at, node) for at, node in enumerate(self._placed())]
