@@ -1,0 +1,1 @@
+"""Models of things that are no pictures: a few tokens of numbers each."""

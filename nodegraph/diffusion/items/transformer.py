@@ -1,0 +1,176 @@
+"""A small transformer for things of a few tokens, led by classes and numbers.
+
+Source: Peebles & Xie 2022, arXiv:2212.09748 (blocks that the condition shifts, scales and gates);
+Lipman et al. 2022, arXiv:2210.02747 (flow matching).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.modeling_utils import ModelMixin
+from torch import Tensor, nn
+
+_TIME_FEATURES = 64
+_FASTEST = 1000.0
+"""Highest angular frequency that the time is told in."""
+
+_LEAST_TIME = 0.05
+"""Below it a flow is reckoned as at it, where the network gives the clean item."""
+
+
+class ItemTransformer(ModelMixin, ConfigMixin):  # type: ignore[misc]
+    """Gives the flow, noise - clean, of noisy items; x_t = (1 - t) clean + t noise.
+
+    One projection of the condition serves all blocks, and each adds an offset of its own: with one
+    a block the same network has a quarter more weights.
+
+    Args:
+        tokens, features: Of an item.
+        width, layers, heads: Of the transformer.
+        condition_width: Of the vector that time, classes and numbers make.
+        classes: How many values each class that leads it has, such as (12, 8).
+        numbers: How many numbers lead it.
+        octaves: Sines and cosines that each number is told in, besides itself: of pi times it, and
+            of that doubled so many times but one. 0: itself alone.
+        gives_clean: Whether the network gives the clean item, and the flow is reckoned of it: noise
+            of more features than the width doesn't pass through.
+    """
+
+    config_name = "config.json"
+    _supports_gradient_checkpointing = False
+
+    @register_to_config  # type: ignore[untyped-decorator]
+    def __init__(
+        self,
+        tokens: int,
+        features: int,
+        width: int = 180,
+        layers: int = 4,
+        heads: int = 6,
+        condition_width: int = 128,
+        classes: Sequence[int] = (),
+        numbers: int = 0,
+        octaves: int = 0,
+        gives_clean: bool = False,
+    ) -> None:
+        super().__init__()
+        told = condition_width
+        self.gives_clean = gives_clean
+        self.time_embedding = _perceptron(_TIME_FEATURES, told)
+        self.class_embeddings = nn.ModuleList([nn.Embedding(count + 1, told) for count in classes])
+        self.number_embedding = _perceptron(numbers * (2 + 2 * octaves), told) if numbers else None
+        self.register_buffer(
+            "frequencies", math.pi * 2.0 ** torch.arange(octaves), persistent=False
+        )
+        self.register_buffer("number_mean", torch.zeros(numbers))
+        self.register_buffer("number_spread", torch.ones(numbers))
+        self.token_embedding = nn.Linear(features, width)
+        self.position_embedding = nn.Parameter(torch.randn(tokens, width) * 0.3)
+        self.shared_embedding = nn.Linear(told, 6 * width)
+        self.blocks = nn.ModuleList([TransformerBlock(width, heads) for _ in range(layers)])
+        self.norm = nn.LayerNorm(width, elementwise_affine=False)
+        self.last_embedding = nn.Linear(told, 2 * width)
+        self.output_embedding = nn.Linear(width, features)
+        for layer in (self.shared_embedding, self.output_embedding):
+            nn.init.zeros_(layer.weight)
+        nn.init.zeros_(self.output_embedding.bias)
+
+    def forward(self, x: Tensor, t: Tensor, classes: Tensor, numbers: Tensor) -> Tensor:
+        """The flow of noisy items.
+
+        Args:
+            x: Shape (batch, tokens, features).
+            t: Share of the noise, 0 to 1; shape (batch,).
+            classes: int64, shape (batch, classes); -1 where nothing is asked.
+            numbers: float32, shape (batch, numbers); NaN where nothing is asked.
+        Returns:
+            Shaped as x.
+        """
+        told = nn.functional.silu(self.told(t, classes, numbers))
+        hidden = self.token_embedding(x) + self.position_embedding
+        shared = self.shared_embedding(told)
+        for block in self.blocks:
+            hidden = block(hidden, shared)
+        shift, scale = self.last_embedding(told).chunk(2, -1)
+        given: Tensor = self.finished(
+            self.output_embedding(_modulated(self.norm(hidden), shift, scale))
+        )
+        if not self.gives_clean:
+            return given
+        return (x - given.to(x.dtype)) / t.clamp_min(_LEAST_TIME).view(-1, 1, 1)
+
+    def finished(self, given: Tensor) -> Tensor:
+        """What is made of the last layer's output: as it is here."""
+        return given
+
+    def told(self, t: Tensor, classes: Tensor, numbers: Tensor) -> Tensor:
+        """Time, classes and numbers as one vector, (batch, condition_width)."""
+        told: Tensor = self.time_embedding(_waves(t).to(self.token_embedding.weight.dtype))
+        for place, count in enumerate(self.config["classes"]):
+            # the last row stands for a class that isn't asked for
+            asked = classes[:, place]
+            told = told + self.class_embeddings[place](torch.where(asked < 0, count, asked))
+        if self.number_embedding is not None:
+            told = told + self.number_embedding(self._numbers(numbers).to(told.dtype))
+        return told
+
+    def _numbers(self, numbers: Tensor) -> Tensor:
+        given = ~numbers.isnan()
+        values = torch.where(given, (numbers - self.number_mean) / self.number_spread, 0.0)
+        angles = values[..., None] * self.frequencies
+        waves = torch.cat([angles.sin(), angles.cos()], -1) * given[..., None]
+        told: Tensor = torch.cat([values, given.to(values.dtype), waves.flatten(1)], 1)
+        return told
+
+
+class TransformerBlock(nn.Module):
+    """Attention and a perceptron, both shifted, scaled and gated by the condition."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm = nn.LayerNorm(width, elementwise_affine=False)
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+        self.wide = nn.Linear(width, 4 * width)
+        self.narrow = nn.Linear(4 * width, width)
+        self.offset = nn.Parameter(torch.zeros(6 * width))
+
+    def forward(self, hidden: Tensor, shared: Tensor) -> Tensor:
+        """The tokens after the block; shared is (batch, 6 · width)."""
+        parts = (shared + self.offset).chunk(6, -1)
+        shift, scale, gate = parts[:3]
+        attended = self._attended(_modulated(self.norm(hidden), shift, scale))
+        hidden = hidden + gate[:, None] * attended
+        shift, scale, gate = parts[3:]
+        inner = self.wide(_modulated(self.norm(hidden), shift, scale))
+        perceived: Tensor = self.narrow(nn.functional.gelu(inner, approximate="tanh"))
+        return hidden + gate[:, None] * perceived
+
+    def _attended(self, x: Tensor) -> Tensor:
+        batch, tokens, width = x.shape
+        qkv = self.qkv(x).view(batch, tokens, 3, self.heads, width // self.heads)
+        query, key, value = qkv.permute(2, 0, 3, 1, 4)
+        mixed = nn.functional.scaled_dot_product_attention(query, key, value)
+        attended: Tensor = self.out(mixed.transpose(1, 2).reshape(batch, tokens, width))
+        return attended
+
+
+def _modulated(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
+    return x * (1 + scale[:, None]) + shift[:, None]
+
+
+def _perceptron(features: int, width: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(features, width), nn.SiLU(), nn.Linear(width, width))
+
+
+def _waves(t: Tensor) -> Tensor:
+    """Shares of noise in sines and cosines, (batch, 64)."""
+    half = torch.linspace(0, math.log(_FASTEST), _TIME_FEATURES // 2, device=t.device)
+    angles = t.float()[:, None] * half.exp()
+    waves: Tensor = torch.cat([angles.sin(), angles.cos()], -1)
+    return waves

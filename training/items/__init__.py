@@ -1,0 +1,1 @@
+"""How the small models of molecules, sounds, shapes and videos are made."""
