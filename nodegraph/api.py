@@ -14,6 +14,7 @@ from nodegraph.core.hints import (
 )
 from nodegraph.core.hooks import Estimate, Facts, Finding, HookInputs
 from nodegraph.core.node import node
+from nodegraph.core.plots import Plot, Series
 from nodegraph.core.ports import (
     BLOCKED,
     Expand,
@@ -92,6 +93,7 @@ __all__ = [
     "MultipleOf",
     "NodegraphError",
     "OutputError",
+    "Plot",
     "PointCloud",
     "PortType",
     "Preprocessor",
@@ -100,6 +102,7 @@ __all__ = [
     "Recipe",
     "RecipeFile",
     "Seed",
+    "Series",
     "StepSpan",
     "Subgraph",
     "TextEncoder",

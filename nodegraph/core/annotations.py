@@ -22,6 +22,7 @@ from nodegraph.core.hints import (
     Range,
     Seed,
 )
+from nodegraph.core.plots import Plot
 from nodegraph.core.ports import PORT_ATTRIBUTE, Image, Lazy, Mask, PortType, Subgraph
 from nodegraph.core.spatial_values import Mesh, Molecule, PointCloud
 from nodegraph.core.spec import BodySpec
@@ -56,6 +57,7 @@ _NAMED: Mapping[Any, str] = {
     Mesh: "Mesh",
     PointCloud: "PointCloud",
     Molecule: "Molecule",
+    Plot: "Plot",
     Conditioning: "Conditioning",
     DiffusionModel: "DiffusionModel",
     TextEncoder: "TextEncoder",

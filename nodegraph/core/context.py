@@ -6,11 +6,17 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nodegraph.core.plots import Plot
     from nodegraph.core.values import Recipe
     from nodegraph.errors import NodegraphError
+
+    Shown: TypeAlias = "Preview | Plot | Tensor"
+    """What can be shown of unfinished work: a picture that is encoded, a plot, or an Image."""
 
 Footprint = Literal["full", "offloaded", "small"]
 """How much memory a node may take, where the usual way found too little: ``offloaded`` with the
@@ -96,13 +102,14 @@ class Context(Protocol):
         """``small`` if memory ran out at the tries before: work in smaller parts, if that helps."""
 
     def progress(
-        self, step: int, total: int, *, preview: Callable[[], Preview | None] | None = None
+        self, step: int, total: int, *, preview: Callable[[], Shown | None] | None = None
     ) -> None:
         """Report that `step` of `total` is done. While the run is paused, it waits here.
 
         Args:
             preview: Called only if somebody watches, five times a second at most, and so seldom
-                that it takes 3 % of the time at most. May find nothing to show.
+                that it takes 3 % of the time at most. Gives what `preview` takes; may find nothing
+                to show.
         Raises:
             Cancelled: The run was cancelled; let it pass.
         """
@@ -142,8 +149,18 @@ class Context(Protocol):
             up_to: None too if it stands beyond this step.
         """
 
-    def preview(self, preview: Preview) -> None:
-        """Show a picture of unfinished work."""
+    def preview(self, *shown: Shown) -> None:
+        """Show unfinished work: a picture, a plot, or both.
+
+        Of each kind the newest stays: a plot that is given alone takes the place of the plot that
+        was shown, beside the picture that was. Does nothing if nobody watches.
+
+        Args:
+            shown: An `Image`, whose batch is shown in a grid of at most 512 pixels; a `Plot`, of
+                which a thousand points are shown; or a `Preview`, as it is.
+        Raises:
+            InvalidValue: It is something else.
+        """
 
     def log(self, message: str, level: str = "info") -> None:
         """Say something to whoever watches; level is ``info``, ``warning`` or ``error``."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nodegraph.core.digests import is_tensor
+from nodegraph.core.plots import Plot
 from nodegraph.core.ports import BLOCKED, Subgraph
 from nodegraph.core.spatial_values import Mesh, Molecule, PointCloud
 from nodegraph.core.types import TypeExpr
@@ -68,6 +69,7 @@ _CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "Molecule": _tensors_of(
         Molecule, elements=(1, False), bonds=(2, False), orders=(1, False), coordinates=(3, True)
     ),
+    "Plot": _instance_of(Plot),
     "Conditioning": _instance_of(Conditioning),
     "DiffusionModel": _instance_of(DiffusionModel),
     "TextEncoder": _instance_of(TextEncoder),

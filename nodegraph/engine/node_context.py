@@ -9,7 +9,7 @@ from pathlib import Path
 from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from nodegraph.core.context import Checkpoint, Environment, Footprint, Preview, Weights
+from nodegraph.core.context import Checkpoint, Environment, Footprint, Weights
 from nodegraph.core.events import EventStream
 from nodegraph.core.values import Recipe
 from nodegraph.engine.cancel import CancelToken
@@ -17,10 +17,11 @@ from nodegraph.engine.checkpointing import CallCheckpoints
 from nodegraph.engine.lanes import current_place
 from nodegraph.engine.outside import Readings
 from nodegraph.engine.result import WrittenFile
+from nodegraph.engine.showing import preview_parts
 from nodegraph.errors import InvalidValue
 
 if TYPE_CHECKING:
-    from nodegraph.core.context import Context
+    from nodegraph.core.context import Context, Shown
 
 SHARE = 0.03
 """Of a call's time, what its previews may take."""
@@ -126,9 +127,10 @@ class NodeContext:
         if checkpoints is not None:
             checkpoints.begin(footprint)
         self._offer: _Offer | None = None
+        self._shown: dict[str, Any] = {}
 
     def progress(
-        self, step: int, total: int, *, preview: Callable[[], Preview | None] | None = None
+        self, step: int, total: int, *, preview: Callable[[], Shown | None] | None = None
     ) -> None:
         self._events.emit("node.progress", self.node, step=step, total=total)
         if preview is not None and self._events.wants_previews and self._pace.is_due:
@@ -140,7 +142,7 @@ class NodeContext:
                 self._save(offer)
             self._heed()
 
-    def _show(self, preview: Callable[[], Preview | None]) -> None:
+    def _show(self, preview: Callable[[], Shown | None]) -> None:
         with self._pace.making():
             made = preview()
             if made is not None:
@@ -190,8 +192,11 @@ class NodeContext:
             self.log(checkpoints.trouble, "warning")
             checkpoints.trouble = ""
 
-    def preview(self, preview: Preview) -> None:
-        self._events.emit("node.preview", self.node, image=preview.data, mime=preview.mime)
+    def preview(self, *shown: Shown) -> None:
+        if self._events.is_watched:
+            for each in shown:
+                self._shown |= preview_parts(each)
+            self._events.emit("node.preview", self.node, **self._shown)
 
     def log(self, message: str, level: str = "info") -> None:
         self._events.emit("log", self.node, message=message, level=level)

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgpack
 
-from nodegraph.core import spatial_values, values
+from nodegraph.core import plots, spatial_values, values
 from nodegraph.core.digests import LEAVES, MAPPINGS, PATHS, is_plain_mapping, is_tensor
 from nodegraph.core.ports import BLOCKED, Blocked, Serializer
 
@@ -34,6 +34,8 @@ _KNOWN: Serializers = {
         spatial_values.PointCloud,
         spatial_values.Molecule,
         spatial_values.AtomSites,
+        plots.Plot,
+        plots.Series,
         values.Area,
         values.StepSpan,
         values.ConditioningEntry,

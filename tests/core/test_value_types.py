@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from nodegraph import Audio, Mesh, Molecule, PointCloud
+from nodegraph import Audio, Mesh, Molecule, Plot, PointCloud
 from nodegraph.core.digests import digest_value
 from nodegraph.core.types import parse_type
 from nodegraph.core.value_types import described, is_of_type
@@ -24,10 +24,11 @@ CONFORMERS = torch.zeros(0, 3, 3)
         (Mesh(ROWS, PAIRS), "Mesh"),
         (PointCloud(ROWS), "PointCloud"),
         (Molecule(WHOLE, PAIRS, WHOLE, CONFORMERS), "Molecule"),
+        (Plot(), "Plot"),
     ],
 )
 def test_a_value_is_of_its_type_and_of_no_other(value: Any, name: str) -> None:
-    kinds = ("Audio", "Mesh", "PointCloud", "Molecule")
+    kinds = ("Audio", "Mesh", "PointCloud", "Molecule", "Plot")
     assert [kind for kind in kinds if is_of_type(value, parse_type(kind))] == [name]
 
 

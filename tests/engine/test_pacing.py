@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
 import pytest
+import torch
+from PIL import Image as Picture
 
+from nodegraph import InvalidValue, Plot, Series
 from nodegraph.core.context import Environment, Preview
 from nodegraph.core.events import Event, EventStream
+from nodegraph.core.plot_form import plot_form
 from nodegraph.engine.cancel import CancelToken
 from nodegraph.engine.node_context import LEAST, SHARE, NodeContext, PreviewPace
 
@@ -32,7 +37,7 @@ class Node:
         self.clock = Clock()
         self.made: list[float] = []
         self._cost = cost
-        self._ctx = NodeContext(
+        self.ctx = NodeContext(
             "node",
             device="cpu",
             environment=Environment((), HERE, HERE, HERE),
@@ -47,7 +52,7 @@ class Node:
     def work(self, steps: int, seconds: float) -> None:
         for step in range(steps):
             self.clock.seconds += seconds
-            self._ctx.progress(step + 1, steps, preview=self._preview)
+            self.ctx.progress(step + 1, steps, preview=self._preview)
 
     def _preview(self) -> Preview:
         self.made.append(self.clock.seconds)
@@ -110,6 +115,29 @@ def test_a_preview_that_fails_counts_too() -> None:
     assert not pace.is_due
     clock.seconds += 1 / SHARE
     assert pace.is_due
+
+
+def test_of_plots_and_pictures_the_newest_stay() -> None:
+    events: list[Event] = []
+    node = Node(listening(events))
+    plot = Plot("Loss", series=(Series("training", (1, 2), (0.5, 0.25)),))
+    node.ctx.preview(Preview(b"first", "image/png"))
+    node.ctx.preview(plot)
+    node.ctx.preview(torch.zeros(2, 8, 8, 1))
+
+    first, second, third = (event.data for event in events)
+    assert first == {"image": b"first", "mime": "image/png"}
+    assert second == {**first, "plot": plot_form(plot)}
+    assert third["plot"] == second["plot"]
+    assert third["mime"] == "image/jpeg"
+    with Picture.open(BytesIO(third["image"])) as picture:
+        assert picture.size == (16, 8)
+
+
+def test_what_cannot_be_shown_is_told() -> None:
+    with pytest.raises(InvalidValue, match="can't be shown"):
+        Node(listening([])).ctx.preview("words")  # type: ignore[arg-type]
+    Node(EventStream()).ctx.preview("words")  # type: ignore[arg-type] # nobody watches
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ import torch
 from hypothesis import strategies as st
 
 from nodegraph.core.digests import is_tensor
+from nodegraph.core.plots import Plot, Series
 from nodegraph.core.ports import PORT_ATTRIBUTE, Serializer, port_type
 from nodegraph.core.spatial_values import AtomSites, Mesh, Molecule, PointCloud
 from nodegraph.core.values import (
@@ -141,6 +142,11 @@ PLAIN = st.recursive(
 )
 
 
+SERIES = st.lists(st.tuples(st.integers(-5, 5), st.floats()), max_size=3).map(
+    lambda points: Series("s", [x for x, _ in points], [y for _, y in points])
+)
+
+
 def _mixed(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return st.one_of(
         st.lists(inner, max_size=3),
@@ -165,6 +171,7 @@ def _mixed(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
             Mesh, tensors(), tensors(), st.none() | tensors(), st.none() | tensors(), st.none()
         ),
         st.builds(PointCloud, tensors(), st.none() | tensors()),
+        st.builds(Plot, TEXT, TEXT, TEXT, st.lists(SERIES, max_size=2)),
         st.builds(
             Molecule,
             *(tensors(), tensors(), tensors(), tensors()),

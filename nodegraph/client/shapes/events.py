@@ -74,6 +74,12 @@ class Event:
             return image, str(mime)
         return None
 
+    @property
+    def plot(self) -> Mapping[str, Any] | None:
+        """A plot of unfinished work, if the event brings one; docs/websocket.md has its form."""
+        plot = self.data.get("plot")
+        return plot if self.kind == "node.preview" and isinstance(plot, Mapping) else None
+
 
 @dataclass(frozen=True, slots=True)
 class EventPage:
