@@ -1,6 +1,13 @@
 """All that a node pack needs. Importing it is quick: no torch, no engine."""
 
 from nodegraph.core.context import Checkpoint, Context, Environment, Preview
+from nodegraph.core.dataset_values import (
+    Augmentation,
+    Dataset,
+    Example,
+    ExampleFile,
+    LabeledBox,
+)
 from nodegraph.core.hints import (
     Advanced,
     Body,
@@ -62,6 +69,7 @@ __all__ = [
     "Area",
     "AtomSites",
     "Audio",
+    "Augmentation",
     "Body",
     "Cancelled",
     "Checkpoint",
@@ -71,9 +79,12 @@ __all__ = [
     "Context",
     "Control",
     "ControlNet",
+    "Dataset",
     "DiffusionModel",
     "Environment",
     "Estimate",
+    "Example",
+    "ExampleFile",
     "Expand",
     "Facts",
     "File",
@@ -84,6 +95,7 @@ __all__ = [
     "ImageEncoder",
     "InvalidFile",
     "InvalidValue",
+    "LabeledBox",
     "Latent",
     "Lazy",
     "Mask",

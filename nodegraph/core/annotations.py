@@ -10,6 +10,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
+from nodegraph.core.dataset_values import Dataset
 from nodegraph.core.hints import (
     Advanced,
     Body,
@@ -58,6 +59,7 @@ _NAMED: Mapping[Any, str] = {
     PointCloud: "PointCloud",
     Molecule: "Molecule",
     Plot: "Plot",
+    Dataset: "Dataset",
     Conditioning: "Conditioning",
     DiffusionModel: "DiffusionModel",
     TextEncoder: "TextEncoder",

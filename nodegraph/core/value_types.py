@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from nodegraph.core.dataset_values import Dataset, Example
 from nodegraph.core.digests import is_tensor
 from nodegraph.core.plots import Plot
 from nodegraph.core.ports import BLOCKED, Subgraph
@@ -51,6 +52,10 @@ def _tensors_of(kind: type, **parts: tuple[int, bool]) -> Callable[[Any], bool]:
     return check
 
 
+def _is_dataset(value: Any) -> bool:
+    return isinstance(value, Dataset) and all(isinstance(each, Example) for each in value.examples)
+
+
 _CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "int": _instance_of(int),
     "float": _instance_of(int, float),
@@ -70,6 +75,7 @@ _CHECKS: Mapping[str, Callable[[Any], bool]] = {
         Molecule, elements=(1, False), bonds=(2, False), orders=(1, False), coordinates=(3, True)
     ),
     "Plot": _instance_of(Plot),
+    "Dataset": _is_dataset,
     "Conditioning": _instance_of(Conditioning),
     "DiffusionModel": _instance_of(DiffusionModel),
     "TextEncoder": _instance_of(TextEncoder),

@@ -64,6 +64,26 @@ def resize_image(
     return pad(result, left, top, right, bottom, "color", fill)
 
 
+def resize_part(
+    image: Tensor,
+    box: tuple[float, float, float, float],
+    size: tuple[int, int],
+    method: Method = "lanczos",
+) -> Tensor:
+    """A part of pictures scaled to a size, with fractions of pixels at its edges.
+
+    Args:
+        image: float32, shape (batch, height, width, channels).
+        box: Left, top, width and height of the part, within the pictures, in pixels.
+        size: Width and height of the result.
+    Returns:
+        float32, clipped to 0..1.
+    """
+    x, y, width, height = box
+    right, bottom = min(image.shape[2], x + width), min(image.shape[1], y + height)
+    return _scaled(image, size, method, (x, y, right, bottom))
+
+
 def _scaled(
     image: Tensor,
     size: tuple[int, int],

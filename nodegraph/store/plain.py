@@ -15,7 +15,7 @@ from typing import Any
 
 import msgpack
 
-from nodegraph.core import plots, spatial_values, values
+from nodegraph.core import dataset_values, plots, spatial_values, values
 from nodegraph.core.digests import LEAVES, MAPPINGS, PATHS, is_plain_mapping, is_tensor
 from nodegraph.core.ports import BLOCKED, Blocked, Serializer
 
@@ -36,6 +36,11 @@ _KNOWN: Serializers = {
         spatial_values.AtomSites,
         plots.Plot,
         plots.Series,
+        dataset_values.ExampleFile,
+        dataset_values.LabeledBox,
+        dataset_values.Example,
+        dataset_values.Augmentation,
+        dataset_values.Dataset,
         values.Area,
         values.StepSpan,
         values.ConditioningEntry,
@@ -249,8 +254,9 @@ def _record(kind: Any, content: Mapping[str, Any]) -> Any:
     record = object.__new__(kind)
     for name, item in content.items():
         object.__setattr__(record, name, item)
-    if isinstance(record, values.RecipeFile) and not Path(record.path).exists():
-        # Equal recipes may lie elsewhere: the node that makes them knows where by now.
+    is_file = isinstance(record, (values.RecipeFile, dataset_values.ExampleFile))
+    if is_file and not Path(record.path).exists():
+        # Equal files may lie elsewhere: the node that makes them knows where by now.
         raise Undecodable(f"{record.path} isn't there any more")
     return record
 

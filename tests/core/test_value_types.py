@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from nodegraph import Audio, Mesh, Molecule, Plot, PointCloud
+from nodegraph import Audio, Dataset, Example, Mesh, Molecule, Plot, PointCloud
 from nodegraph.core.digests import digest_value
 from nodegraph.core.types import parse_type
 from nodegraph.core.value_types import described, is_of_type
@@ -25,10 +25,11 @@ CONFORMERS = torch.zeros(0, 3, 3)
         (PointCloud(ROWS), "PointCloud"),
         (Molecule(WHOLE, PAIRS, WHOLE, CONFORMERS), "Molecule"),
         (Plot(), "Plot"),
+        (Dataset((Example(CONFORMERS),)), "Dataset"),
     ],
 )
 def test_a_value_is_of_its_type_and_of_no_other(value: Any, name: str) -> None:
-    kinds = ("Audio", "Mesh", "PointCloud", "Molecule", "Plot")
+    kinds = ("Audio", "Mesh", "PointCloud", "Molecule", "Plot", "Dataset")
     assert [kind for kind in kinds if is_of_type(value, parse_type(kind))] == [name]
 
 
@@ -42,6 +43,7 @@ def test_a_value_is_of_its_type_and_of_no_other(value: Any, name: str) -> None:
         (PointCloud(LINE), "PointCloud"),
         (Molecule(LINE, PAIRS, WHOLE, CONFORMERS), "Molecule"),
         (Molecule(WHOLE, PAIRS, WHOLE, ROWS), "Molecule"),
+        (Dataset(("apple.png",)), "Dataset"),  # type: ignore[arg-type]
     ],
 )
 def test_a_value_of_another_form_is_none(value: Any, name: str) -> None:
