@@ -112,6 +112,10 @@ class LayerChange(nn.Module):
         product = self.product()
         if self._spans is not None:
             product = torch.cat([product[begin:end] for begin, end in self._spans])
+        missing = weight.numel() - product.numel()
+        if missing:
+            # It knows nothing of the inputs that another adapter has added to the layer.
+            product = functional.pad(product.flatten(1), (0, missing // len(product)))
         return product.reshape(weight.shape).to(weight.dtype)
 
 
@@ -155,6 +159,11 @@ class LowRank(LayerChange):
         own = self.up_bias * self.scale
         return own if self.bias is None else own + self.bias
 
+    @property
+    def columns(self) -> int:
+        """Inputs that it takes, times the kernel."""
+        return self.down[0].numel()
+
     def product(self) -> Tensor:
         """Shape (rows, columns)."""
         if self.core is None:
@@ -165,7 +174,7 @@ class LowRank(LayerChange):
         x = x.to(self.down.dtype)
         if isinstance(layer, nn.Linear):
             # Of what was a pointwise convolution when it was trained, two dimensions are left.
-            narrow = functional.linear(x, self.down.flatten(1))
+            narrow = functional.linear(_first(x, self.down), self.down.flatten(1))
             return functional.linear(narrow, self.up, self.up_bias)
         if layer.groups > 1:
             # Each group of channels is mixed by itself, which two layers in a row can't do.
@@ -284,6 +293,19 @@ class WholeChange(LayerChange):
         )
 
 
+class WholeWeight(LayerChange):
+    """A weight that stands in for the layer's, however strong the adapter is.
+
+    Args:
+        weight: In the shape of the layer's.
+    """
+
+    def __init__(self, weight: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("weight", weight)
+        self.weight: Tensor
+
+
 def run(layer: Any, x: Tensor, weight: Tensor) -> Tensor:
     """What a layer gives with another weight and no bias; of its stride, padding and groups."""
     if isinstance(layer, nn.Linear):
@@ -308,6 +330,12 @@ def _rows(tensor: Tensor, spans: Spans | None) -> Tensor:
     if spans is None:
         return tensor
     return torch.cat([tensor[begin:end] for begin, end in spans])
+
+
+def _first(x: Tensor, down: Tensor) -> Tensor:
+    """The inputs that a change knows, of a layer that another adapter may have made wider."""
+    known = down[0].numel()
+    return x if x.shape[-1] == known else x[..., :known]
 
 
 def _of_channels(values: Tensor, layer: Any) -> Tensor:

@@ -11,9 +11,10 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from nodegraph.diffusion.adapters.changes import LayerChange
+from nodegraph.diffusion.adapters.changes import LayerChange, LowRank, WholeWeight
 from nodegraph.diffusion.adapters.matching import ModuleLayers
 from nodegraph.diffusion.adapters.parts import Shape
+from nodegraph.diffusion.adapters.widening import widen
 from nodegraph.diffusion.precision.choices import fused_over_few_bits
 from nodegraph.diffusion.precision.layers import held_shape
 
@@ -53,7 +54,7 @@ def changed(module: Module, changes: Changes) -> Module:
     """
     twin = structural_copy(module)
     for path, of_layer in changes.items():
-        layer = twin.get_submodule(path)
+        layer = _wide_enough(twin, path, of_layer)
         # What a norm and the like have are so few numbers that a copy costs nothing.
         is_large = isinstance(layer, (nn.Linear, *_CONVOLUTIONS))
         fused = [change for change in of_layer if change.is_fused or not is_large]
@@ -63,6 +64,15 @@ def changed(module: Module, changes: Changes) -> Module:
         if apart:
             _adapt(layer, apart)
     return twin
+
+
+def _wide_enough(module: nn.Module, path: str, changes: Sequence[LayerChange]) -> nn.Module:
+    """The layer of a module's copy, as wide as what changes it."""
+    layer = module.get_submodule(path)
+    columns = max((item.columns for item in changes if isinstance(item, LowRank)), default=0)
+    if isinstance(layer, nn.Linear) and columns > layer.in_features:
+        widen(module, path, columns)
+    return module.get_submodule(path)
 
 
 def structural_copy(module: Module) -> Module:
@@ -106,6 +116,9 @@ def _fuse(layer: nn.Module, changes: Sequence[LayerChange]) -> None:
     own = layer.get_parameter("weight")
     weight, bias = own.float(), layer._parameters.get("bias")
     for change in (change.to(own.device) for change in changes):
+        if isinstance(change, WholeWeight):
+            weight = change.weight.float()
+            continue
         weight = weight + change.difference(own) * change.strength
         shift = change.shift()
         if shift is not None:

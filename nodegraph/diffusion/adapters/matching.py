@@ -13,6 +13,7 @@ from math import prod
 from nodegraph.diffusion.adapters.originals import Place, originals
 from nodegraph.diffusion.adapters.parts import LayerParts, Shape
 from nodegraph.diffusion.adapters.stems import DENOISERS, ENCODERS, Stem, take_apart
+from nodegraph.diffusion.adapters.widening import fits_width
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +139,10 @@ def _found(
 
 def _fits(part: LayerParts, change: MatchedChange, modules: Mapping[str, ModuleLayers]) -> bool:
     """Whether a change has the rows and columns of the layer that it is for."""
-    shape, size = modules[change.module].shapes[change.place.path], part.size
+    module, path = modules[change.module], change.place.path
+    shape, size = module.shapes[path], part.size
     if size is None:
         return False
     rows, columns = size
-    return rows == change.place.rows and columns in (0, prod(shape[1:]))
+    is_as_wide = columns in (0, prod(shape[1:]))
+    return rows == change.place.rows and (is_as_wide or fits_width(module.kind, path, part, shape))

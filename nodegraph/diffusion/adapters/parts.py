@@ -45,6 +45,9 @@ _SUFFIXES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         # diffusers before it took to peft, and the XLabs trainer. The layer keeps what is before.
         (r"\.down\.weight", "down"),
         (r"\.up\.weight", "up"),
+        # The control LoRAs of Flux.1 bring norms that are to stand in for the model's.
+        (r"(?<=\.query_norm)\.scale|(?<=\.key_norm)\.scale", "whole"),
+        (r"(?<=\.norm_[qk])\.weight|(?<=\.norm_added_[qk])\.weight", "whole"),
     )
 )
 
@@ -63,14 +66,20 @@ class LayerParts:
 
     @property
     def kind(self) -> str | None:
-        """``lora``, ``loha``, ``lokr``, ``weight`` or ``bias``; None if something is missing."""
+        """``lora``, ``loha``, ``lokr``, ``weight``, ``bias`` or ``whole``, a weight that stands in
+        for the layer's; None if something is missing."""
         there = self.tensors.keys()
         for kind, needed in _NEEDED:
             if needed <= there:
                 return kind
         if _is_kronecker(there):
             return "lokr"
-        return next((kind for kind in ("weight", "bias") if kind in there), None)
+        return next((kind for kind in ("weight", "bias", "whole") if kind in there), None)
+
+    @property
+    def is_plain_lora(self) -> bool:
+        """Whether it is a LoRA that isn't one of DoRA."""
+        return self.kind == "lora" and not self.tensors.keys() & {"magnitude", "dora_scale"}
 
     @property
     def size(self) -> tuple[int, int] | None:
@@ -117,6 +126,10 @@ def layer_parts(shapes: Mapping[str, Shape]) -> tuple[dict[str, LayerParts], lis
     }
     for stem in [stem for stem, change in changes.items() if change.kind is None]:
         others += changes.pop(stem).tensors.values()
+    if all(change.kind == "whole" for change in changes.values()):
+        # Whole models have such, too.
+        others += [name for change in changes.values() for name in change.tensors.values()]
+        changes = {}
     return changes, others
 
 
@@ -204,4 +217,5 @@ _SIZES: Mapping[str, Callable[[Mapping[str, Shape]], tuple[int, int]]] = {
     "lokr": _kronecker_size,
     "weight": lambda shapes: _flat(shapes["weight"]),
     "bias": lambda shapes: (shapes["bias"][0], 0),
+    "whole": lambda shapes: _flat(shapes["whole"]),
 }

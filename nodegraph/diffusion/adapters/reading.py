@@ -18,6 +18,7 @@ from nodegraph.diffusion.adapters.changes import (
     LayerChange,
     LowRank,
     WholeChange,
+    WholeWeight,
 )
 from nodegraph.diffusion.adapters.originals import Spans
 from nodegraph.diffusion.adapters.parts import LayerParts
@@ -51,6 +52,8 @@ class AdapterTensors:
         """
         there = {part: self._tensors[name] for part, name in parts.tensors.items()}
         kind = parts.kind
+        if kind == "whole":
+            return WholeWeight(_rows_of(there["whole"], spans))
         options: dict[str, Any] = {
             "spans": spans,
             "bias": _rows_of(there["bias"], spans) if "bias" in there else None,
