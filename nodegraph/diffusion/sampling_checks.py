@@ -28,7 +28,7 @@ def check_values(
         prompts: By port.
     """
     for port, value in prompts.items():
-        if value is not None and value.family not in (None, model.family):
+        if value is not None and value.family not in (None, model.family, *family.led_alike):
             raise InvalidValue(
                 f"the model is of family {model.family}, the {port} of {value.family}",
                 port=port,

@@ -34,12 +34,11 @@ _PROMPTS = frozenset(
         "third",
         "fourth",
         "guider",
-        "encoder",
-        "text_encoder",
-        "on_true",
-        "on_false",
+        *("encoder", "text_encoder", "on_true", "on_false"),
     )
 )
+_ENCODERS = frozenset(("encoder", "text_encoder", "on_true", "on_false"))
+_READING = frozenset(("EncodePrompt", "EncodePromptApart", "EncodeEditPrompt"))
 _LATENTS = frozenset(("latent", "first", "second", "on_true", "on_false"))
 _VIDEOS = frozenset(("EmptyVideoLatent", "ImageToVideoConditioning", "VAEEncodeVideo"))
 _PLUS = "TextEncodeQwenImageEditPlus"
@@ -78,8 +77,23 @@ def _settle(graph: MadeGraph, sampling: MadeNode, ask_block: Callable[[str], Any
     (family,) = families
     for node in encoders:
         said = node.inputs.get("family")
+        if said == "qwen-image" and all(_is_plain(each) for each in _read(graph, prompts, node)):
+            # Models that edit are led there by such prompts as they are.
+            continue
         if any(family in alike and said in alike for alike in _ALIKE):
             node.inputs["family"] = family
+
+
+def _read(graph: MadeGraph, prompts: list[MadeNode], encoder: MadeNode) -> Iterator[MadeNode]:
+    """The prompts that an encoder reads."""
+    for node in prompts:
+        given = node.inputs.get("encoder")
+        if node.type in _READING and encoder in _upstream(graph, given, _ENCODERS):
+            yield node
+
+
+def _is_plain(prompt: MadeNode) -> bool:
+    return prompt.origin.get("type") == "CLIPTextEncode"
 
 
 def _edited(graph: MadeGraph) -> str:

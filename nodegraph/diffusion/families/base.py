@@ -262,6 +262,7 @@ class Family(ABC):
         tells_sizes: Whether its models are told what size and crop a picture is to look like.
         follows_unscaled: Whether those that follow a picture are shown its latent as the VAE gave
             it.
+        led_alike: Names of other families whose prompts lead its models, too.
     """
 
     name: str
@@ -297,6 +298,7 @@ class Family(ABC):
     clip_layer: int = 0
     tells_sizes: bool = False
     follows_unscaled: bool = False
+    led_alike: tuple[str, ...] = ()
 
     # Recognising it.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nodegraph.diffusion.families.base import (
     CONTROLS,
+    Asked,
     Batch,
     Config,
     Family,
@@ -19,7 +20,13 @@ from nodegraph.diffusion.families.base import (
 )
 from nodegraph.diffusion.families.index import INDEX
 from nodegraph.diffusion.families.norms import guided_by_norm
-from nodegraph.diffusion.families.patches import lengthened, packed, referenced, unpacked
+from nodegraph.diffusion.families.patches import (
+    lengthened,
+    packed,
+    reference_tensors,
+    referenced,
+    unpacked,
+)
 from nodegraph.diffusion.flow_shift import line_mu
 from nodegraph.diffusion.lazy import torch
 from nodegraph.diffusion.memory import TokenMemory
@@ -76,6 +83,11 @@ class QwenImage(Family):
                 f"first {_TOKENS}: it doesn't see the rest."
             )
         return encoded({"embeddings": states[:, :_TOKENS]})
+
+    def fit(self, model: Denoiser, entry: ConditioningEntry, asked: Asked) -> dict[str, Tensor]:
+        # Those that don't edit are the same network, and LoRAs teach them to look.
+        found = super().fit(model, entry, asked)
+        return found | reference_tensors(entry.references, asked.side)
 
     def controlled(
         self, model: Denoiser, question: ControlQuestion, x: Tensor, moment: Moment, batch: Batch
@@ -147,4 +159,5 @@ QWEN_IMAGE = QwenImage(
     held=TokenMemory(16, 128),
     needs_negative=False,
     joint=False,
+    led_alike=("qwen-image-edit", "qwen-image-edit-plus"),
 )

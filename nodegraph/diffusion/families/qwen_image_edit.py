@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from nodegraph.diffusion.families.base import Asked, Part, Warn, encoded
+from nodegraph.diffusion.families.base import Part, Warn, encoded
 from nodegraph.diffusion.families.index import INDEX
-from nodegraph.diffusion.families.patches import reference_tensors
 from nodegraph.diffusion.families.qwen_image import QWEN_IMAGE, QwenImage, last_states
 from nodegraph.diffusion.flow_shift import line_mu
 from nodegraph.diffusion.memory import TokenMemory
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from nodegraph.core.values import ConditioningEntry
-    from nodegraph.diffusion.components import Denoiser, TextModel
+    from nodegraph.diffusion.components import TextModel
 
 _PICTURE = "<|image_pad|>"
 """Stands in a prompt for each 28 x 28 pixels of a picture."""
@@ -102,10 +101,6 @@ class QwenImageEdit(QwenImage):
                 hint="Leave it out: pictures are put before the prompt.",
             )
 
-    def fit(self, model: Denoiser, entry: ConditioningEntry, asked: Asked) -> dict[str, Tensor]:
-        found = super().fit(model, entry, asked)
-        return found | reference_tensors(entry.references, asked.side)
-
 
 def seen_size(width: int, height: int, area: int) -> tuple[int, int]:
     """Width and height in pixels that the encoder sees of a picture: about as many as `area`."""
@@ -167,12 +162,14 @@ QWEN_IMAGE_EDIT = QwenImageEdit(
     "qwen-image-edit",
     "Qwen-Image-Edit",
     pipelines=INDEX["qwen-image-edit"].pipelines,
+    led_alike=("qwen-image", "qwen-image-edit-plus"),
     **_COMMON,
 )
 QWEN_IMAGE_EDIT_PLUS = QwenImageEdit(
     "qwen-image-edit-plus",
     "Qwen-Image-Edit Plus",
     pipelines=INDEX["qwen-image-edit-plus"].pipelines,
+    led_alike=("qwen-image", "qwen-image-edit"),
     look=f"Picture {{}}: {_LOOK}",
     most=None,
     area=384 * 384,

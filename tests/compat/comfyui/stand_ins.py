@@ -75,7 +75,11 @@ class Tinies:
             case "LoadControlNet":
                 inputs["control_net"] = self._net(family, str(inputs["control_net"]))
             case "LoadLora":
-                inputs["lora"] = self._made(f"{family}-lora", lambda to: self._lora(family, to))
+                # Those of Flux.1 that follow a picture make its first layer wider.
+                follows = family == "flux" and re.search("depth|canny", str(inputs["lora"]))
+                made = "flux-control-lora" if follows else f"{family}-lora"
+                layer = "x_embedder.weight" if follows else "to_q.weight"
+                inputs["lora"] = self._made(made, lambda to: self._lora(family, to, layer))
             case "LoadRedux":
                 node.inputs = {"redux": self._made("redux", self._redux)}
             case "LoadUpscaleModel":
@@ -110,13 +114,14 @@ class Tinies:
     def _redux(self, to: Path) -> None:
         folder(random_pipeline(TINY["flux"].build), to)
 
-    def _lora(self, family: str, to: Path) -> None:
-        """Two ranks beside one layer."""
+    def _lora(self, family: str, to: Path, ending: str) -> None:
+        """Two ranks beside one layer, which takes twice as much where it is the first."""
         whole = Path(self[family])
         [part] = [name for name in ("transformer", "unet") if (whole / name).exists()]
         weights = load_file(next((whole / part).glob("*.safetensors")))
-        layer = next(name for name in weights if name.endswith("to_q.weight"))
+        layer = next(name for name in weights if name.endswith(ending))
         made, given = weights[layer].shape
+        given *= 2 if ending == "x_embedder.weight" else 1
         stem = f"{part}.{layer.removesuffix('.weight')}"
         pair = {
             f"{stem}.lora_A.weight": 0.1 * torch.randn(2, given),

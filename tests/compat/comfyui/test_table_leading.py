@@ -144,6 +144,19 @@ def test_text_encoders_are_of_the_family_of_the_model_that_they_lead() -> None:
     assert len(used(found, "ReferenceLatents")) == 3
 
 
+def test_plain_prompts_are_read_as_those_of_the_model_that_does_not_edit() -> None:
+    found = imported(
+        chained(
+            net=("UNETLoader", {"unet_name": "qwen_image_edit_2511_bf16.safetensors"}),
+            clip=("CLIPLoader", {"clip_name": "qwen_2.5_vl_7b.safetensors", "type": "qwen_image"}),
+            say=("CLIPTextEncode", {"clip": Source("clip", 0)}),
+            sample=("KSampler", {"model": Source("net", 0), "positive": Source("say", 0)}),
+        )
+    ).workflow
+    assert used(found, "LoadTextEncoder")[0]["family"] == "qwen-image"
+    assert used(found, "LoadDiffusionModel")[0]["family"] == "qwen-image-edit-plus"
+
+
 def test_kinds_of_text_encoders_are_told_by_their_files() -> None:
     for file, kind, family in (
         ("qwen_3_4b.safetensors", "lumina2", "z-image"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import diffusers as d
@@ -13,11 +14,10 @@ from torch import Tensor
 from nodegraph.diffusion import encode_image, encode_prompt
 from nodegraph.diffusion.families.patches import unpacked
 from nodegraph.diffusion.text import with_references
-from nodegraph.errors import InvalidValue
 
 from .checks import assert_like_stock, assert_refuses, assert_samples_by, in_bfloat16
 from .conftest import Pair
-from .equality import NEGATIVE, PROMPT, assert_same, picture, stock
+from .equality import NEGATIVE, PROMPT, Model, assert_same, picture, stock
 from .image_to_image import as_tensor
 from .language import qwen_vl_text
 from .qwen_parts import qwen_flow, qwen_net, qwen_vae
@@ -96,8 +96,16 @@ def test_other_samplers_and_wrong_inputs(model_of: ModelOf) -> None:
     assert_refuses(model, near="64 x 64")
 
 
-def test_pictures_to_look_at_are_refused(model_of: ModelOf) -> None:
+def test_it_looks_at_pictures_as_the_network_that_edits(model_of: ModelOf) -> None:
+    """LoRAs teach it to; and prompts of either lead both."""
     _, model = model_of(qwen_image)
-    latent = encode_image(model.part("vae"), as_tensor(picture(64, 64)))
-    with pytest.raises(InvalidValue, match="Qwen-Image looks at no pictures"):
-        model.make(64, 64, cfg=1.0, change=lambda given: with_references(given, latent))
+    latent = encode_image(model.part("vae"), as_tensor(picture(96, 64)))
+    editing = replace(model.part("model"), family="qwen-image-edit")
+    edits = Model(model.folder, loaded={**model.loaded, "model": editing})
+    found, expected = (
+        each.make(64, 64, cfg=1.0, change=lambda given: with_references(given, latent))
+        for each in (model, edits)
+    )
+    assert torch.equal(found.latents, expected.latents)
+    plain = model.make(64, 64, cfg=1.0)
+    assert not torch.equal(found.latents, plain.latents)
