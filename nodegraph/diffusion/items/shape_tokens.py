@@ -1,0 +1,60 @@
+"""Shapes as tokens: a grid of signed distances, cut into cubes that each carry the colour, too."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+GRID = 32
+"""Cells along a side of the grid, which spans -1 to 1 in each direction; z is up."""
+
+BAND = 0.15
+"""Distances are cut off there, and told in parts of it."""
+
+CUBE = 8
+SIDE = GRID // CUBE
+TOKENS, FEATURES = SIDE**3, CUBE**3 + 3
+
+KINDS = (
+    *("ball", "box", "cylinder", "cone", "pyramid", "torus"),
+    *("capsule", "tube", "table", "chair", "cross", "dumbbell"),
+)
+COLOURS = {
+    "red": (0.85, 0.15, 0.15),
+    "orange": (0.95, 0.55, 0.1),
+    "yellow": (0.95, 0.85, 0.2),
+    "green": (0.2, 0.7, 0.3),
+    "blue": (0.15, 0.35, 0.85),
+    "purple": (0.55, 0.25, 0.75),
+    "white": (0.95, 0.95, 0.95),
+    "black": (0.1, 0.1, 0.1),
+}
+
+
+def to_tokens(grids: Tensor, colours: Tensor) -> Tensor:
+    """Grids and their colours as tokens.
+
+    Args:
+        grids: Distances in parts of the band, -1 (inside) to 1; shape (batch, 32, 32, 32).
+        colours: In 0..1, shape (batch, 3).
+    Returns:
+        Shape (batch, 64, 515).
+    """
+    tint = (colours * 2 - 1)[:, None].expand(-1, TOKENS, 3)
+    return torch.cat([_cubes(grids), tint], -1)
+
+
+def from_tokens(tokens: Tensor) -> tuple[Tensor, Tensor]:
+    """What `to_tokens` made tokens of: grids, and colours in 0..1."""
+    colours = (tokens[..., CUBE**3 :].mean(1) + 1) / 2
+    return _grids(tokens[..., : CUBE**3]), colours.clamp(0, 1)
+
+
+def _cubes(grids: Tensor) -> Tensor:
+    cut = grids.reshape(-1, SIDE, CUBE, SIDE, CUBE, SIDE, CUBE).permute(0, 1, 3, 5, 2, 4, 6)
+    return cut.reshape(len(grids), TOKENS, CUBE**3)
+
+
+def _grids(cubes: Tensor) -> Tensor:
+    cut = cubes.reshape(-1, SIDE, SIDE, SIDE, CUBE, CUBE, CUBE).permute(0, 1, 4, 2, 5, 3, 6)
+    return cut.reshape(-1, GRID, GRID, GRID)

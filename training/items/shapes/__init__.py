@@ -1,0 +1,1 @@
+"""Twelve solids as signed distances, and the model that makes such."""
