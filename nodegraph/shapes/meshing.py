@@ -1,0 +1,120 @@
+"""Meshes of grids of distances, and points on meshes."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nodegraph.core.spatial_values import Mesh, PointCloud
+from nodegraph.errors import InvalidValue
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def check_meshing_installed() -> None:
+    """Refuse to make meshes where scikit-image is missing.
+
+    Raises:
+        InvalidValue: So it is.
+    """
+    if find_spec("skimage") is None:
+        raise InvalidValue(
+            "meshes of grids are made with the package scikit-image, which isn't installed",
+            hint="pip install 'nodegraph[shapes]'",
+        )
+
+
+def mesh_of_distances(grid: Tensor, color: Tensor | None = None) -> Mesh | None:
+    """The closed surface where signed distances are zero; None where nothing lies inside.
+
+    Source: Lewiner et al. 2003, "Efficient implementation of Marching Cubes' cases".
+
+    Args:
+        grid: Below 0 inside, shape (x, y, z), z being up; at the middles of cells that fill -1 to
+            1 in each direction.
+        color: In 0..1, shape (3,); of all vertices.
+    Raises:
+        InvalidValue: scikit-image isn't installed, or the grid isn't of three dimensions and
+            finite.
+    """
+    import torch
+
+    check_meshing_installed()
+    from skimage.measure import marching_cubes
+
+    if grid.ndim != 3 or not torch.isfinite(grid).all():
+        raise InvalidValue(
+            "a grid of distances has three dimensions, and its numbers are finite",
+            port="latent",
+            given=f"shape {tuple(grid.shape)}",
+        )
+    # A rim that is outside closes what the grid cuts off.
+    padded = torch.nn.functional.pad(grid.float(), (1,) * 6, value=1.0).numpy()
+    if padded.min() >= 0:
+        return None
+    # A vertex at the very middle of a cell would be that of several edges, and faces degenerate.
+    padded = np.where(padded == 0, np.float32(1e-6), padded)
+    places, faces, _, _ = marching_cubes(padded, 0.0)
+    places = (places - 0.5) / np.array(grid.shape) * 2 - 1
+    upright = np.stack([places[:, 0], places[:, 2], -places[:, 1]], 1).astype(np.float32)
+    vertices = torch.from_numpy(upright)
+    turned = torch.from_numpy(faces.astype(np.int64))
+    colors = None if color is None else color.float().expand(len(vertices), 3).contiguous()
+    return Mesh(vertices, turned, colors)
+
+
+def largest_piece(mesh: Mesh) -> Mesh:
+    """The piece of a mesh that has the most faces, without the others."""
+    import torch
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    faces, count = mesh.faces.numpy(), len(mesh.vertices)
+    ends = np.concatenate([faces[:, :2], faces[:, 1:]])
+    links = coo_array((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), (count, count))
+    pieces, piece_of = connected_components(links, directed=False)
+    if pieces == 1:
+        return mesh
+    most = np.bincount(piece_of[faces[:, 0]], minlength=pieces).argmax()
+    kept = piece_of == most
+    places = torch.from_numpy(np.cumsum(kept) - 1)
+    mask = torch.from_numpy(kept)
+    faces_kept = places[mesh.faces[mask[mesh.faces[:, 0]]]]
+    colors = None if mesh.colors is None else mesh.colors[mask]
+    return Mesh(mesh.vertices[mask], faces_kept, colors)
+
+
+def surface_points(mesh: Mesh, count: int, seed: int = 0) -> PointCloud:
+    """Points spread evenly by chance over a mesh, with the colours of its vertices.
+
+    Args:
+        count: How many, at least 1.
+        seed: Equal ones give equal points.
+    Raises:
+        InvalidValue: The mesh has no face with an area.
+    """
+    import torch
+
+    corners = mesh.vertices[mesh.faces].double()
+    sides = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    areas = torch.linalg.vector_norm(torch.linalg.cross(*sides), dim=1)
+    if not len(areas) or float(areas.sum()) <= 0:
+        raise InvalidValue("the mesh has no surface to put points on", port="mesh")
+    rng = np.random.default_rng(seed)
+    ends = torch.cumsum(areas, 0)
+    drawn = torch.from_numpy(rng.random(count)) * ends[-1]
+    chosen = torch.searchsorted(ends, drawn, right=True).clamp_max(len(ends) - 1)
+    first, second = (torch.from_numpy(rng.random(count))[:, None] for _ in range(2))
+    # Folding the square along its diagonal leaves each place of the triangle equally likely.
+    folded = first + second > 1
+    first, second = torch.where(folded, 1 - first, first), torch.where(folded, 1 - second, second)
+
+    def at(values: Tensor) -> Tensor:
+        a, b, c = values[mesh.faces[chosen]].double().unbind(1)
+        mixed: Tensor = a + first * (b - a) + second * (c - a)
+        return mixed.float()
+
+    return PointCloud(at(mesh.vertices), None if mesh.colors is None else at(mesh.colors))
