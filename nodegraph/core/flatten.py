@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,11 +18,12 @@ from nodegraph.core.spec import NodeSpec
 from nodegraph.core.stand_ins import StandIns
 from nodegraph.core.subgraphs import declared_type, expandable
 from nodegraph.core.suggest import did_you_mean
-from nodegraph.core.workflow import NodeEntry, Subgraph, Workflow
+from nodegraph.core.workflow import PLACEHOLDER, NodeEntry, Subgraph, Workflow
 from nodegraph.errors import Problem
 
 _TOLD = 3
 """Faults of a pack that stand in a hint."""
+_LEAVE_OUT = "Put another node in its place, or bypass it."
 
 
 @dataclass(slots=True)
@@ -31,6 +32,13 @@ class _Fed:
 
     inputs: dict[str, InputValue] = field(default_factory=dict)
     missing: dict[str, InputPlace] = field(default_factory=dict)
+
+
+def _unknown(node_type: str) -> str:
+    name = node_type.removeprefix(PLACEHOLDER)
+    if name != node_type:
+        return f"`{name}` of ComfyUI couldn't be translated, and nothing runs that needs it"
+    return f"there is no node type `{node_type}`"
 
 
 def flatten(workflow: Workflow, catalog: Catalog, bodies: Bodies) -> Flat:
@@ -116,7 +124,7 @@ class _Flattener:
             _report(
                 node,
                 "unknown-node-type",
-                f"there is no node type `{entry.type}`",
+                _unknown(entry.type),
                 hint=self._type_hint(entry),
             )
             return entry.inputs
@@ -159,6 +167,8 @@ class _Flattener:
     def _stand_in_hint(self, entry: NodeEntry) -> str:
         node_type = entry.type
         names = [*self._catalog.node_types(), *self._workflow.subgraphs]
+        if node_type.startswith(PLACEHOLDER):
+            return self._in_place_of(self._stand_ins.of(node_type)) or _LEAVE_OUT
         pack, colon, _ = node_type.rpartition(":")
         is_missing = colon and not any(name.startswith(f"{pack}:") for name in names)
         catalog = self._catalog
@@ -169,11 +179,15 @@ class _Flattener:
         alike = self._stand_ins.of(node_type, only_same=not is_missing)
         found = [f"No pack `{pack}` is loaded."] if is_missing and not entry.pack else []
         if alike:
-            names = [f"`{name}`" for name in alike]
-            found.append(f"What may stand for it: {' or '.join(names)}.")
+            found.append(self._in_place_of(alike))
         if found or is_missing:
             return " ".join(found)
         return did_you_mean(node_type, names)
+
+    @staticmethod
+    def _in_place_of(names: Sequence[str]) -> str:
+        told = " or ".join(f"`{name}`" for name in names)
+        return f"What may stand for it: {told}." if names else ""
 
     def _read(
         self, node: FlatNode, prefix: str, inputs: Mapping[str, Any]

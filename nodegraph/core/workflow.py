@@ -60,6 +60,10 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="allow", strict=True)
 
 
+PLACEHOLDER = "comfyui:"
+"""What types of nodes begin with that stand for ComfyUI's and keep what its file says of them."""
+
+
 class NodeEntry(_Part):
     """One node of a workflow.
 

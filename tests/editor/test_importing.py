@@ -93,6 +93,26 @@ def test_so_does_what_a_picture_or_video_carries(editor: Editor, name: str) -> N
     expect(editor.cards).to_have_count(1)
 
 
+def test_the_dialog_opens_them_too(editor: Editor, tmp_path: Path) -> None:
+    drawing = tmp_path / "glitter.json"
+    drawing.write_text(json.dumps(DRAWN), "utf-8")
+    # Without it the page asks for the file in a way that a browser without a window shows nobody.
+    editor.page.evaluate("delete window.showOpenFilePicker")
+    with editor.page.expect_file_chooser() as asked:
+        editor.menu("File", "Open file or picture…")
+    assert asked.value.is_multiple()
+    asked.value.set_files([PICTURES / "comfyui.webp", drawing])
+    dialog = editor.dialog("Translated from ComfyUI")
+    expect(dialog).to_contain_text("3 of 4 nodes were translated")
+    row = dialog.get_by_role("listitem").filter(has_text="SparkleFilter")
+    expect(row).to_contain_text("glitter-pack")
+    dialog.get_by_role("button", name="Go to the workflow").click()
+    # Each has a tab of its own, and the last one is shown.
+    expect(editor.tab).to_have_text("glitter")
+    expect(editor.cards).to_have_count(4)
+    expect(editor.page.get_by_role("tab", name="comfyui")).to_have_count(1)
+
+
 def test_what_cannot_be_read_says_why_and_opens_nothing(editor: Editor) -> None:
     document = {**DRAWN, "version": 7}
     before = editor.tab.inner_text()

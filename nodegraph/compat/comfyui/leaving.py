@@ -10,14 +10,13 @@ from nodegraph.compat.comfyui.departures import Departure
 from nodegraph.compat.comfyui.entries import TableEntry
 from nodegraph.compat.comfyui.foreign import BLOCK, ForeignGraph, Frame, Source, Spot
 from nodegraph.compat.comfyui.leaving_graph import LeavingGraph
-from nodegraph.compat.comfyui.placeholders import PREFIX as PLACEHOLDER
 from nodegraph.compat.comfyui.returning import PREFIX
 from nodegraph.compat.comfyui.signatures import Signature
 from nodegraph.compat.comfyui.translating import MadeOutput, Signal, Untranslatable
 from nodegraph.core.links import is_link, parse_link, parse_target, read_link, read_literal
 from nodegraph.core.order import topological_order
 from nodegraph.core.spec import NodeSpec
-from nodegraph.core.workflow import NodeEntry, Subgraph
+from nodegraph.core.workflow import PLACEHOLDER, NodeEntry, Subgraph
 
 
 class InPlaceOnly(Exception):

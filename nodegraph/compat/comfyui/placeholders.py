@@ -8,10 +8,7 @@ from nodegraph.compat.comfyui.foreign import ForeignNode
 from nodegraph.compat.comfyui.made import MadeGraph, MadeNode
 from nodegraph.compat.comfyui.naming import Names, snake
 from nodegraph.compat.comfyui.translating import Signal
-from nodegraph.core.workflow import Mode
-
-PREFIX = "comfyui:"
-"""What types of placeholders begin with."""
+from nodegraph.core.workflow import PLACEHOLDER, Mode
 
 _MOST_OUTPUTS = 256
 """More than any node has; a file may name a millionth output of a node that nobody knows."""
@@ -26,7 +23,7 @@ def add_placeholder(
     ports = {name: names.free(name.replace(".", "_")) for name in inputs}
     made = into.add(
         node.title or node.type,
-        PREFIX + node.type,
+        PLACEHOLDER + node.type,
         {ports[name]: signal.given for name, signal in inputs.items()},
     )
     made.label = node.title
