@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as json_text
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -62,12 +63,11 @@ def import_(
     written: dict[str, str] = {}
     for name in names:
         found, workflow = _imported(name, session, table)
-        reports.append(found)
         if workflow is not None and name in targets:
-            target = targets[name]
-            make_folder(target.parent)
-            workflow.save(target)
-            written[name] = str(target)
+            found = _saved(found, workflow, targets[name], is_only=len(names) == 1)
+            if not found.error:
+                written[name] = str(targets[name])
+        reports.append(found)
         if not json:
             print_report(found, shown_path(Path(written[name])) if name in written else "")
     if report is not None:
@@ -170,6 +170,22 @@ def _imported(
     return found, imported.workflow
 
 
+def _saved(found: ImportReport, workflow: Workflow, target: Path, *, is_only: bool) -> ImportReport:
+    """Write a workflow; of several, its report says so where it can't be, and the next goes on.
+
+    Raises:
+        OutputError: The only one can't be written.
+    """
+    try:
+        make_folder(target.parent)
+        workflow.save(target)
+    except OutputError as error:
+        if is_only:
+            raise
+        return replace(found, error=str(error))
+    return found
+
+
 def _document(
     reports: Sequence[ImportReport], written: dict[str, str], problems: Sequence[str]
 ) -> dict[str, Any]:
@@ -199,7 +215,7 @@ def _print_totals(reports: Sequence[ImportReport]) -> None:
     say(
         f"{counted(found.files, 'file')}: {found.whole} without a placeholder, {found.valid} that "
         f"only missing files keep from running, {found.complete} complete, "
-        f"{found.unreadable} unreadable."
+        f"{found.unreadable} not imported."
     )
     for name, count in list(found.types.items())[:20]:
         say(f"  {count:4d}  {name}")

@@ -14,9 +14,9 @@ from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.file_stamps import file_stamp
 from nodegraph.diffusion.model_files import PartFiles, port_precision, weighty_folder
 from nodegraph.diffusion.model_stamps import lacks_float16
-from nodegraph.diffusion.models import find_path
 from nodegraph.diffusion.opening import DTYPES
-from nodegraph.errors import InvalidFile, InvalidValue, ModelNotFound
+from nodegraph.diffusion.transformers_folders import locate, read_configuration
+from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.languages.values import LanguageModel
 from nodegraph.pipelines.opening import GENERATION, LIBRARY
 
@@ -66,16 +66,9 @@ def find_language_folder(
         InvalidFile: It is no such model, brings code of its own, or is incomplete.
         UnsafeFile: Its weights have to be unpickled, and that isn't allowed.
     """
-    try:
-        path = find_path(name, folders)
-    except ModelNotFound as error:
-        found = error.problem
-        hint = f"{found.hint} {_WHERE}" if found.hint else _WHERE
-        raise ModelNotFound(found.message, given=found.given, hint=hint) from error
+    path = locate(name, folders, where=_WHERE)
     path = path.parent if path.is_file() else path
-    if not (path / layout.CONFIG).is_file():
-        raise InvalidFile(f"{path} has no {layout.CONFIG}.", expected=_EXPECTED, hint=_WHERE)
-    config = layout.read_config(path / layout.CONFIG)
+    config = read_configuration(path, expected=_EXPECTED, where=_WHERE)
     class_name = _class_name(path, config)
     files = weighty_folder(path, "model", allow_pickle=allow_pickle)
     opened = LanguageFolder(path, class_name, files)

@@ -15,10 +15,11 @@ from nodegraph.diffusion.file_stamps import file_stamp
 from nodegraph.diffusion.foreground.architectures import foreground_class
 from nodegraph.diffusion.model_files import PartFiles, port_precision, weighty_folder
 from nodegraph.diffusion.model_stamps import lacks_float16
-from nodegraph.diffusion.models import file_shapes, find_path
+from nodegraph.diffusion.models import file_shapes
 from nodegraph.diffusion.opening import DTYPES
+from nodegraph.diffusion.transformers_folders import locate, read_configuration
 from nodegraph.diffusion.vision_classes import BUILT_HERE, TASKS, architecture
-from nodegraph.errors import InvalidFile, InvalidValue, ModelNotFound, NodegraphError
+from nodegraph.errors import InvalidFile, InvalidValue, NodegraphError
 from nodegraph.pipelines.opening import LIBRARY
 from nodegraph.vision.single_files import (
     KINDS,
@@ -76,20 +77,13 @@ def find_vision_folder(
         InvalidFile: It is no such model, brings code of its own, or is incomplete.
         UnsafeFile: Its weights have to be unpickled, and that isn't allowed.
     """
-    try:
-        path = find_path(name, folders)
-    except ModelNotFound as error:
-        found = error.problem
-        hint = f"{found.hint} {_WHERE}" if found.hint else _WHERE
-        raise ModelNotFound(found.message, given=found.given, hint=hint) from error
+    path = locate(name, folders, where=_WHERE)
     if path.is_file():
         alone = _alone(path, allow_pickle)
         if alone is not None:
             return alone
         path = path.parent
-    if not (path / layout.CONFIG).is_file():
-        raise InvalidFile(f"{path} has no {layout.CONFIG}.", expected=_expected(), hint=_WHERE)
-    config = layout.read_config(path / layout.CONFIG)
+    config = read_configuration(path, expected=_expected(), where=_WHERE)
     files = weighty_folder(path, _ROLE, allow_pickle=allow_pickle)
     name = _class_name(path, config)
     if name in BUILT_HERE:

@@ -75,6 +75,17 @@ def test_nothing_is_replaced_unless_it_is_said(cli: Cli, loud: Path) -> None:
     assert cli("import", "theirs.json", "--pack", loud, "--force").code == 0
 
 
+def test_one_that_cannot_be_written_keeps_no_other_from_it(cli: Cli, loud: Path) -> None:
+    for name in ("a.json", "b.json"):
+        saved(LOUD, name)
+    Path("ours/a.json/inside").mkdir(parents=True)
+    shown = cli("import", "a.json", "b.json", "--pack", loud, "-o", "ours", "--force")
+    assert shown.code == 2
+    assert "a.json: not imported: can't write" in shown.out
+    assert "1 not imported" in shown.out
+    assert Path("ours/b.json").is_file()
+
+
 def test_a_placeholder_is_told_and_all_else_runs(cli: Cli, loud: Path) -> None:
     saved(LOST, "theirs.json")
     found = cli("import", "theirs.json", "--pack", loud, "--json").json["files"][0]

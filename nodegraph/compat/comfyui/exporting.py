@@ -71,23 +71,29 @@ def _checked(
     native: set[str] = set()
     while True:
         exported = _Leaving(workflow, table, catalog, native).exported()
-        noted, lost = _noted(workflow, exported, table, catalog)
-        lost = lost if lost - native else _with_others(workflow, noted, table)
+        read = translate(exported.foreign, table).workflow
+        noted, lost = _noted(workflow, exported, read, catalog)
+        if not lost - native:
+            # Notes change what it is read as; without any it is read already.
+            is_read = noted.foreign == exported.foreign
+            again = read if is_read else translate(noted.foreign, table).workflow
+            lost = _with_others(workflow, again)
         if not lost - native:
             return noted
         native |= lost
 
 
 def _noted(
-    workflow: Workflow, exported: ExportedWorkflow, table: tuple[TableEntry, ...], catalog: Catalog
+    workflow: Workflow, exported: ExportedWorkflow, read: Workflow, catalog: Catalog
 ) -> tuple[ExportedWorkflow, set[str]]:
     """What was exported, with notes of all that it would be read as and wasn't.
 
+    Args:
+        read: What it would be read as.
     Returns:
         Nodes that it wouldn't be read as besides, those of blocks as ``block/node``.
     """
     foreign = exported.foreign
-    read = translate(foreign, table).workflow
     graph, missing = corrected(foreign.graph, workflow.nodes, read.nodes, catalog)
     lost, blocks = set(missing), {}
     for name, block in foreign.blocks.items():
@@ -100,11 +106,8 @@ def _noted(
     return replace(exported, foreign=replace(foreign, graph=graph, blocks=blocks)), lost
 
 
-def _with_others(
-    workflow: Workflow, exported: ExportedWorkflow, table: tuple[TableEntry, ...]
-) -> set[str]:
+def _with_others(workflow: Workflow, read: Workflow) -> set[str]:
     """Nodes that would come back with others beside them; those of blocks as ``block/node``."""
-    read = translate(exported.foreign, table).workflow
     graphs = [("", workflow.nodes, read.nodes, read.ui)]
     layouts = read.ui.get("subgraphs", {})
     graphs += [
@@ -140,7 +143,9 @@ def documents(
     entries = by_type(table)
     signatures = {name: entry.signature for name, entry in entries.items()}
     drawn = export(workflow, entries.values(), catalog)
-    flat = export(workflow, entries.values(), catalog, flat=True)
+    # Without sub-graphs both formats say the same.
+    has_blocks = bool(drawn.foreign.blocks)
+    flat = export(workflow, entries.values(), catalog, flat=True) if has_blocks else drawn
     written = {"ui": write_ui(drawn.foreign, signatures), "api": write_api(flat.foreign)}
 
     def retranslate(document: Any) -> tuple[Workflow, tuple[Fate, ...]]:

@@ -56,7 +56,7 @@ class ImportReport:
         families: Kinds of models that aren't known here.
         told: What differs, each with the native node that it is about, or nothing.
         problems: What else keeps it from running.
-        error: Why it couldn't be read; empty if it could.
+        error: Why it couldn't be read, or its workflow not be written; empty if all went well.
     """
 
     file: str

@@ -22,37 +22,33 @@ def ksampler_back(node: Passage) -> None:
     settings = ("model", "positive", "negative", "latent", "seed", "steps", "cfg", "sampler")
     conventions = ("convention", "draw", "denoise_steps")
     only(node, *settings, "schedule", "denoise", *conventions)
-    tell_conventions(node)
-    positive, cfg = node.inputs["positive"], node.inputs["cfg"]
-    name = node.add(
-        "KSampler",
-        model=node.inputs["model"],
-        seed=node.inputs["seed"],
-        steps=node.inputs["steps"],
-        cfg=cfg,
-        sampler_name=method_there(node),
-        scheduler=node.inputs["schedule"],
-        positive=positive,
-        negative=the_negative(node, positive, cfg.given),
-        latent_image=node.inputs["latent"],
-        denoise=node.inputs["denoise"],
-    )
-    node.give("latent", MadeOutput(name, "LATENT"))
+    _sampled(node, "KSampler", seed=node.inputs["seed"], denoise=node.inputs["denoise"])
 
 
 def advanced_back(node: Passage) -> None:
-    tell_conventions(node)
-    positive, cfg = node.inputs["positive"], node.inputs["cfg"]
     adds, leaves = node.literal("add_noise"), node.literal("leave_noise")
     last = node.inputs.get("end_step")
     end = (
         last if last is not None and last.given is not None else node.kept.get("end_at_step", 10000)
     )
-    name = node.add(
+    _sampled(
+        node,
         "KSamplerAdvanced",
-        model=node.inputs["model"],
         add_noise="enable" if adds else "disable",
         noise_seed=node.inputs["seed"],
+        start_at_step=node.inputs["start_step"],
+        end_at_step=end,
+        return_with_leftover_noise="enable" if leaves else "disable",
+    )
+
+
+def _sampled(node: Passage, there: str, **own: Any) -> None:
+    """One of ComfyUI's two nodes that sample at once, with what both are told."""
+    tell_conventions(node)
+    positive, cfg = node.inputs["positive"], node.inputs["cfg"]
+    name = node.add(
+        there,
+        model=node.inputs["model"],
         steps=node.inputs["steps"],
         cfg=cfg,
         sampler_name=method_there(node),
@@ -60,9 +56,7 @@ def advanced_back(node: Passage) -> None:
         positive=positive,
         negative=the_negative(node, positive, cfg.given),
         latent_image=node.inputs["latent"],
-        start_at_step=node.inputs["start_step"],
-        end_at_step=end,
-        return_with_leftover_noise="enable" if leaves else "disable",
+        **own,
     )
     node.give("latent", MadeOutput(name, "LATENT"))
 
