@@ -10,6 +10,7 @@ from nodegraph import (
     DiffusionModel,
     Image,
     InvalidValue,
+    Plot,
     Range,
     Seed,
     node,
@@ -23,11 +24,7 @@ from nodegraph.diffusion.steps import DENOISE_STEPS, MAX_STEPS
 from ._sampling_facts import check_steps, check_walked
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from nodegraph.diffusion.schedules import Grid, Ladder
-
-    from ._plot import Curve
 
 Side = Annotated[int, Range(160, 4096)]
 _PICTURE = {"image": {"width": "width", "height": "height"}}
@@ -54,8 +51,8 @@ def PlotBetas(
         width, height: Of the drawing in pixels.
     """
     from nodegraph.diffusion.noise import NoiseSchedule
-
-    from ._plot import Curve
+    from nodegraph.plots.drawing import plot_image
+    from nodegraph.plots.making import series_of
 
     config = {
         "beta_schedule": beta_schedule,
@@ -72,12 +69,17 @@ def PlotBetas(
             hint="Lower beta_end, or take fewer timesteps.",
         )
     places = range(timesteps)
-    curves = [
-        Curve("beta", places, noise.betas.tolist(), "timestep"),
-        Curve("alpha bar", places, noise.alphas_cumprod.tolist(), "timestep"),
-        Curve("sigma (logarithmic)", places, noise.sigmas.tolist(), "timestep", logarithmic=True),
+    plots = [
+        Plot("beta", "timestep", series=(series_of(noise.betas.tolist(), x=places),)),
+        Plot("alpha bar", "timestep", series=(series_of(noise.alphas_cumprod.tolist(), x=places),)),
+        Plot(
+            "sigma (logarithmic)",
+            "timestep",
+            series=(series_of(noise.sigmas.tolist(), x=places),),
+            y_scale="log",
+        ),
     ]
-    return _drawn(curves, width, height)
+    return plot_image(plots, width, height)
 
 
 @node(category="schedule", facts=_PICTURE, validate=check_walked, tags=("sigma",))
@@ -105,19 +107,21 @@ def PlotSchedule(
         convention: As for KSampler.
     """
     from nodegraph.diffusion.samplers import SAMPLERS
-
-    from ._plot import Curve
+    from nodegraph.plots.drawing import plot_image
+    from nodegraph.plots.making import series_of
 
     dropped = drops_a_level(sampler, convention)
     named = named_schedule(schedule, steps, denoise, denoise_steps, dropped=dropped)
     ladder = _ladder(model, named, SAMPLERS[sampler].laying(convention))
     places = range(ladder.first, ladder.rungs + 1)
     sigmas, timesteps = ladder.sigmas[ladder.first :], ladder.timesteps[ladder.first :]
-    curves = [
-        Curve(f"sigma: {schedule}", places, sigmas.tolist(), "step", dots=True),
-        Curve(f"timestep: {sampler}", places[:-1], timesteps.tolist(), "step", dots=True),
+    plots = [
+        Plot(f"sigma: {schedule}", "step", series=(series_of(sigmas.tolist(), x=places),)),
+        Plot(
+            f"timestep: {sampler}", "step", series=(series_of(timesteps.tolist(), x=places[:-1]),)
+        ),
     ]
-    return _drawn(curves, width, height)
+    return plot_image(plots, width, height)
 
 
 @node(category="schedule", validate=check_steps)
@@ -172,13 +176,3 @@ def _ladder(model: DiffusionModel, schedule: Schedule, grid: Grid) -> Ladder:
     for law in schedule.laws:
         check_schedule(law, noise.kind)
     return laid(schedule, noise, grid=grid, tokens=tokens)
-
-
-def _drawn(curves: Sequence[Curve], width: int, height: int) -> Image:
-    import numpy as np
-    import torch
-
-    from ._plot import draw_curves
-
-    pixels = np.asarray(draw_curves(curves, width, height), dtype=np.float32) / 255
-    return torch.from_numpy(pixels)[None]

@@ -82,8 +82,8 @@ class File:
     """A path to a file that is read.
 
     Attributes:
-        kind: What it holds: ``image``, ``video``, ``audio``, ``model``, ``lora``, ``embedding``,
-            ``any``; what an editor doesn't know is any file to it.
+        kind: What it holds: ``image``, ``video``, ``audio``, ``plot``, ``model``,
+            ``lora``, ``embedding``, ``any``; what an editor doesn't know is any file to it.
     """
 
     kind: str = "any"

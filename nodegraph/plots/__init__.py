@@ -1,0 +1,1 @@
+"""Plots: pictures and files of them, and what is made of plots."""

@@ -1,0 +1,173 @@
+"""Axes of plots: from where to where they go, where a value lies on them, and their ticks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, pairwise
+from typing import NamedTuple
+
+from nodegraph.core.plots import AxisScale, Plot, Series
+
+_DEEPEST = 1e-290
+"""Of a logarithmic axis, and of what is told apart."""
+_LARGEST = 1e300
+"""What is shown; all that is reckoned with it stays finite."""
+
+
+class Tick(NamedTuple):
+    """A place on an axis, 0 to 1, and what stands there."""
+
+    share: float
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """An axis of a plot.
+
+    Attributes:
+        low, high: Its ends, low below high.
+        names: Of its categories, which stand at 0, 1, 2, …; none where it has numbers.
+    """
+
+    low: float
+    high: float
+    scale: AxisScale = "linear"
+    names: tuple[str, ...] = ()
+
+    def share(self, value: float) -> float | None:
+        """Where a value lies between its ends, 0 to 1; None if it can't be shown."""
+        if not math.isfinite(value) or (self.scale == "log" and value < _DEEPEST):
+            return None
+        low, high = self.low, self.high
+        if self.scale == "log":
+            value, low, high = (math.log(each) for each in (value, low, high))
+        # Halved, as the whole may be more than a float holds.
+        return (value / 2 - low / 2) / (high / 2 - low / 2)
+
+    def ticks(self, most: int) -> list[Tick]:
+        """Round values between its ends, or its categories.
+
+        Args:
+            most: How many there is room for, at least 2.
+        """
+        if self.names:
+            every = -(-len(self.names) // most)
+            values: Iterable[float] = range(0, len(self.names), every)
+            labels = [self.names[int(at)] for at in values]
+        else:
+            values = list(self._round_values(most))
+            labels = _labels(values, self.scale)
+        shares = [self.share(value) for value in values]
+        return [
+            Tick(share, label)
+            for share, label in zip(shares, labels, strict=True)
+            if share is not None and -1e-9 <= share <= 1 + 1e-9
+        ]
+
+    def _round_values(self, most: int) -> Iterator[float]:
+        if self.scale == "log":
+            yield from _decades(self.low, self.high, most)
+            return
+        step = round_step(self.high / most - self.low / most)
+        first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
+        yield from (index * step for index in range(first, last + 1))
+
+
+def _decades(low: float, high: float, most: int) -> Iterator[float]:
+    """Powers of ten; where there are one or two, what lies between them, too."""
+    first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
+    if last - first >= 2:
+        every = -(-(last - first + 1) // most)
+        yield from (10.0**power for power in range(first, last + 1, every))
+        return
+    for power in range(first - 1, last + 1):
+        yield from (factor * 10.0**power for factor in (1, 2, 5))
+
+
+def _labels(values: Sequence[float], scale: AxisScale) -> list[str]:
+    """Numbers with as many digits as tell them apart."""
+    if scale == "log" or len(values) < 2:
+        return [f"{value:g}" for value in values]
+    step = values[1] - values[0]
+    digits = max(6, math.ceil(math.log10(max(map(abs, values)) / step)) + 2)
+    return [f"{round(value, -math.floor(math.log10(step)) + 1):.{digits}g}" for value in values]
+
+
+def round_step(rough: float) -> float:
+    """1, 2 or 5 times a power of ten that is no less than a step, but for rounding."""
+    if not (math.isfinite(rough) and rough > _DEEPEST):
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(rough))
+    return next(power * factor for factor in (1, 2, 5, 10) if power * factor >= 0.999 * rough)
+
+
+def categories(plot: Plot) -> dict[str, float]:
+    """The names along x in the order in which they come, and where they stand."""
+    names = chain.from_iterable(each.x for each in plot.series if each.is_categorical)
+    return {str(name): float(at) for at, name in enumerate(dict.fromkeys(names))}
+
+
+def places(series: Series, known: dict[str, float]) -> list[float]:
+    """Where the values of a series stand, as numbers."""
+    return [known[place] if isinstance(place, str) else place for place in series.x]
+
+
+def bar_width(plot: Plot) -> float:
+    """How far bars are from each other along x; 0 where there are none."""
+    bars = [each for each in plot.series if each.kind == "bars"]
+    known = categories(plot)
+    stands = {place for each in bars for place in places(each, known)}
+    found = sorted(place for place in stands if abs(place) <= _LARGEST)
+    gaps = [after - before for before, after in pairwise(found)]
+    return min(gaps, default=1.0) if bars else 0.0
+
+
+def x_axis(plot: Plot) -> Axis:
+    """The axis along which its series stand."""
+    known = categories(plot)
+    if known:
+        return Axis(-0.5, len(known) - 0.5, names=tuple(known))
+    found = [place for each in plot.series for place in places(each, known)]
+    room = bar_width(plot) / 2 if plot.x_scale == "linear" else 0.0
+    low, high = _ends(found, plot.x_scale)
+    return Axis(low - room, high + room, plot.x_scale)
+
+
+def y_axis(plot: Plot) -> Axis:
+    """The axis of its values, with round ends; from 0 where there are bars, or 0 is near."""
+    found = [
+        value
+        for each in plot.series
+        for values in (each.y, each.low or (), each.high or ())
+        for value in values
+    ]
+    if plot.y_scale == "log":
+        return Axis(*_ends(found, "log"), "log")
+    if any(each.kind == "bars" for each in plot.series):
+        found.append(0.0)
+    low, high = _ends(found, "linear")
+    if 0 < low <= high / 2:
+        low = 0.0
+    elif 0 > high >= low / 2:
+        high = 0.0
+    step = round_step(high / 6 - low / 6)
+    return Axis(math.floor(low / step + 1e-9) * step, math.ceil(high / step - 1e-9) * step)
+
+
+def _ends(values: Iterable[float], scale: AxisScale) -> tuple[float, float]:
+    """The least and the greatest value that can be shown, apart from each other."""
+    least = _DEEPEST if scale == "log" else -_LARGEST
+    found = [value for value in values if least <= value <= _LARGEST]
+    low, high = min(found, default=0.0), max(found, default=1.0)
+    if not found and scale == "log":
+        low = 0.1
+    size = max(abs(low), abs(high))
+    if high / 2 - low / 2 > max(size * 1e-9, _DEEPEST):
+        return low, high
+    if scale == "log":
+        return low / 2, high * 2
+    room = size * 0.1 if size > _DEEPEST else 1.0
+    return low - room, high + room

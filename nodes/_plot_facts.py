@@ -1,0 +1,22 @@
+"""What nodes of plots check before they run. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nodegraph import Finding, HookInputs, NodegraphError
+from nodegraph.plots.files import read_plot
+
+from ._facts import finding_of, input_path
+
+
+def check_plot_file(inputs: HookInputs) -> Iterator[Finding]:
+    """Find files that are missing or hold no plot."""
+    path = input_path(inputs)
+    if path is None:
+        return
+    try:
+        # Whom a server serves is told nothing of files that somebody else put there.
+        read_plot(path, names=inputs.environment.readable is None)
+    except NodegraphError as error:
+        yield finding_of("path", error)
