@@ -35,6 +35,7 @@ from nodegraph.core.ports import (
 )
 from nodegraph.core.preprocessor import Preprocessor
 from nodegraph.core.spatial_values import AtomSites, Mesh, Molecule, PointCloud
+from nodegraph.core.taught_values import TrainedWeights
 from nodegraph.core.types import TypeInfo
 from nodegraph.core.values import (
     Adapter,
@@ -118,6 +119,7 @@ __all__ = [
     "StepSpan",
     "Subgraph",
     "TextEncoder",
+    "TrainedWeights",
     "TypeInfo",
     "Vae",
     "Value",

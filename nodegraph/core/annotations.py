@@ -27,6 +27,7 @@ from nodegraph.core.plots import Plot
 from nodegraph.core.ports import PORT_ATTRIBUTE, Image, Lazy, Mask, PortType, Subgraph
 from nodegraph.core.spatial_values import Mesh, Molecule, PointCloud
 from nodegraph.core.spec import BodySpec
+from nodegraph.core.taught_values import TrainedWeights
 from nodegraph.core.types import JSON_TYPES, TypeExpr, list_of, named, union_of
 from nodegraph.core.values import (
     Audio,
@@ -59,6 +60,7 @@ _NAMED: Mapping[Any, str] = {
     PointCloud: "PointCloud",
     Molecule: "Molecule",
     Plot: "Plot",
+    TrainedWeights: "TrainedWeights",
     Dataset: "Dataset",
     Conditioning: "Conditioning",
     DiffusionModel: "DiffusionModel",

@@ -61,6 +61,8 @@ class Environment:
         uploads: Folder of what a server's clients brought. Nothing in it may be read, wherever it
             lies, but what is granted.
         granted: Files among the uploads that belong to whom the run is for.
+        taught: Folder of the files of what trainings made, by their digests; one of those that
+            need not outlive the run if None.
     """
 
     models: tuple[Path, ...]
@@ -72,6 +74,7 @@ class Environment:
     readable: tuple[Path, ...] | None = None
     uploads: Path | None = None
     granted: frozenset[Path] = frozenset()
+    taught: Path | None = None
 
     def granting(self, files: Collection[Path]) -> Environment:
         """The same for a run that may read some of the uploads."""

@@ -48,6 +48,7 @@ BUILT_IN = (
     TypeInfo("Mesh", "#8fb58c", (), "A surface of triangles, with colours or a texture."),
     TypeInfo("PointCloud", "#6fb3a8", (), "Points in space, with colours."),
     TypeInfo("Molecule", "#c58fb0", (), "Atoms, bonds, and where they are."),
+    TypeInfo("TrainedWeights", "#8f9be0", (), "What a training made."),
     TypeInfo("Plot", "#e08fa0", (), "Series of numbers over common axes."),
     TypeInfo("Dataset", "#d4b483", (), "Examples to learn from, with what is said of them."),
     TypeInfo("Latent", "#ff9cf9", (), "Latents of a batch, or the size of one to be drawn."),

@@ -11,6 +11,7 @@ from nodegraph.core.digests import is_tensor
 from nodegraph.core.plots import Plot
 from nodegraph.core.ports import BLOCKED, Subgraph
 from nodegraph.core.spatial_values import Mesh, Molecule, PointCloud
+from nodegraph.core.taught_values import TrainedWeights
 from nodegraph.core.types import TypeExpr
 from nodegraph.core.values import (
     Audio,
@@ -75,6 +76,7 @@ _CHECKS: Mapping[str, Callable[[Any], bool]] = {
         Molecule, elements=(1, False), bonds=(2, False), orders=(1, False), coordinates=(3, True)
     ),
     "Plot": _instance_of(Plot),
+    "TrainedWeights": _instance_of(TrainedWeights),
     "Dataset": _is_dataset,
     "Conditioning": _instance_of(Conditioning),
     "DiffusionModel": _instance_of(DiffusionModel),

@@ -208,6 +208,7 @@ class Settings(BaseModel):
             device=device,
             readable=self.readable,
             uploads=None if self.uploads is None else self.uploads.parent,
+            taught=self.data_folder / "taught",
         )
 
 

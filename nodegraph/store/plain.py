@@ -15,7 +15,7 @@ from typing import Any
 
 import msgpack
 
-from nodegraph.core import dataset_values, plots, spatial_values, values
+from nodegraph.core import dataset_values, plots, spatial_values, taught_values, values
 from nodegraph.core.digests import LEAVES, MAPPINGS, PATHS, is_plain_mapping, is_tensor
 from nodegraph.core.ports import BLOCKED, Blocked, Serializer
 
@@ -35,6 +35,8 @@ _KNOWN: Serializers = {
         spatial_values.Molecule,
         spatial_values.AtomSites,
         plots.Plot,
+        taught_values.TrainedWeights,
+        values.Adapter,
         plots.Series,
         dataset_values.ExampleFile,
         dataset_values.LabeledBox,
@@ -254,11 +256,18 @@ def _record(kind: Any, content: Mapping[str, Any]) -> Any:
     record = object.__new__(kind)
     for name, item in content.items():
         object.__setattr__(record, name, item)
-    is_file = isinstance(record, (values.RecipeFile, dataset_values.ExampleFile))
-    if is_file and not Path(record.path).exists():
+    path = _path_of(record)
+    if path is not None and not Path(path).exists():
         # Equal files may lie elsewhere: the node that makes them knows where by now.
-        raise Undecodable(f"{record.path} isn't there any more")
+        raise Undecodable(f"{path} isn't there any more")
     return record
+
+
+def _path_of(record: Any) -> str | None:
+    """Where the file lies that a value names; None if it names none."""
+    if isinstance(record, (values.RecipeFile, dataset_values.ExampleFile)):
+        return record.path
+    return record.source if isinstance(record, values.Adapter) else None
 
 
 def _names(kind: Any) -> set[str]:

@@ -1,0 +1,35 @@
+"""What was taught, put on a model."""
+
+from __future__ import annotations
+
+from nodegraph.core.taught_values import TrainedWeights
+from nodegraph.core.values import DiffusionModel, TextEncoder
+from nodegraph.diffusion.families import family_named
+from nodegraph.diffusion.teaching.lora_training import with_taught_lora
+from nodegraph.errors import InvalidValue
+
+
+def applied(
+    weights: TrainedWeights, model: DiffusionModel, text_encoder: TextEncoder, strength: float = 1.0
+) -> tuple[DiffusionModel, TextEncoder]:
+    """A model and its text encoder with what was taught.
+
+    Args:
+        strength: Of a LoRA.
+    Raises:
+        InvalidValue: It was taught on another family, or is nothing to be put on a model.
+    """
+    if weights.family != model.family:
+        raise InvalidValue(
+            "what was taught is for another family",
+            port="weights",
+            given=f"weights for {family_named(weights.family).title}",
+            expected=f"weights for {family_named(model.family).title}",
+        )
+    if weights.kind == "lora":
+        adapted, encoder = with_taught_lora(weights, model, text_encoder, strength=strength)
+        assert encoder is not None
+        return adapted, encoder
+    raise InvalidValue(
+        f"a {weights.kind} can't be put on a model", port="weights", given=weights.kind
+    )

@@ -1,0 +1,143 @@
+"""How a model is taught: what may be asked for, checked. Imports no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
+
+from nodegraph.core.ports import port_type
+from nodegraph.errors import InvalidValue
+
+OptimizerName = Literal["adamw", "adamw8bit", "adafactor", "sgd"]
+RateSchedule = Literal["constant", "linear", "cosine", "cosine_with_restarts", "polynomial"]
+TrainingPrecision = Literal["auto", "float32", "bfloat16", "float16"]
+LevelSpread = Literal["auto", "uniform", "logit_normal"]
+TaughtLayers = Literal["attention", "attention and feed-forward", "all"]
+
+_RANGES: dict[str, tuple[float, float]] = {
+    "steps": (1, 10_000_000),
+    "batch": (1, 4096),
+    "accumulate": (1, 4096),
+    "learning_rate": (0, 100),
+    "warmup": (0, 10_000_000),
+    "weight_decay": (0, 10),
+    "clip": (0, 1e6),
+    "average": (0, 0.99999),
+    "min_snr": (0, 1000),
+    "noise_offset": (0, 1),
+    "kept_weight": (0, 1000),
+    "variations": (1, 1000),
+    "embedded_guidance": (0, 100),
+}
+
+
+@port_type(color="#c9a06b")
+@dataclass(frozen=True, slots=True)
+class TrainingOptions:
+    """How a model is taught, besides what each node asks for.
+
+    Attributes:
+        optimizer: adamw (Loshchilov & Hutter 2017, arXiv:1711.05101), the same with moments in 8
+            bits (Dettmers et al. 2021, arXiv:2110.02861; needs bitsandbytes), adafactor (Shazeer &
+            Stern 2018, arXiv:1804.04235), or sgd.
+        schedule: How the learning rate goes on after the warm-up; as diffusers has them.
+        warmup: Steps over which it rises from 0.
+        weight_decay: What weights are drawn to 0 by.
+        clip: Longest gradient, over all weights; 0 for any.
+        accumulate: Batches that a step is made of.
+        precision: What is computed in; auto: what the model's weights are kept in.
+        saves_memory: Whether what layers hold is computed again in place of being kept (gradient
+            checkpointing: Chen et al. 2016, arXiv:1604.06174).
+        average: How slowly the averaged weights follow, that are given in the end; 0: the last
+            ones are.
+        min_snr: Signal-to-noise ratio above which levels count for no more; 0: all count alike.
+            Source: Hang et al. 2023, arXiv:2303.09556; usually 5.
+        noise_offset: How much of the noise is one number for a whole channel; about 0.05 lets
+            pictures become darker and brighter.
+        levels: How noise levels are drawn: all alike, or those in the middle more often (Esser et
+            al. 2024, arXiv:2403.03206); auto: the latter for flow models.
+        kept_weight: What the loss of kept pictures is multiplied by.
+        variations: Of each picture at most, where the dataset changes them at random: each is
+            encoded once.
+        embedded_guidance: The scale that models are told while they learn which were distilled
+            from guidance.
+    """
+
+    optimizer: OptimizerName = "adamw"
+    schedule: RateSchedule = "constant"
+    warmup: int = 0
+    weight_decay: float = 0.01
+    clip: float = 1.0
+    accumulate: int = 1
+    precision: TrainingPrecision = "auto"
+    saves_memory: bool = False
+    average: float = 0.0
+    min_snr: float = 0.0
+    noise_offset: float = 0.0
+    levels: LevelSpread = "auto"
+    kept_weight: float = 1.0
+    variations: int = 8
+    embedded_guidance: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingPlan:
+    """A whole training, in numbers.
+
+    Attributes:
+        steps: Of the optimiser.
+        batch: Pictures that are learned from at once, besides kept ones.
+        learning_rate: The highest.
+        seed: Of all that is drawn: 0 to 2**64 - 1.
+    """
+
+    steps: int
+    batch: int = 4
+    learning_rate: float = 1e-4
+    seed: int = 0
+    options: TrainingOptions = field(default_factory=TrainingOptions)
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+    def told(self) -> tuple[tuple[str, str], ...]:
+        """Its settings by name, for who looks at what it made."""
+        own = {name: getattr(self, name) for name in ("steps", "batch", "learning_rate", "seed")}
+        chosen = {item.name: getattr(self.options, item.name) for item in fields(self.options)}
+        return tuple((name, str(value)) for name, value in {**own, **chosen}.items())
+
+
+@port_type(color="#b7a7c9")
+@dataclass(frozen=True, slots=True)
+class TrainingSamples:
+    """Pictures that are made while a model learns, to look at.
+
+    Attributes:
+        prompts: One picture for each.
+        every: Steps from one time to the next.
+        steps, cfg, seed: As of a sampler.
+        width, height: In pixels; 0: as large as the model was trained on.
+    """
+
+    prompts: tuple[str, ...]
+    every: int = 100
+    steps: int = 20
+    cfg: float = 5.0
+    seed: int = 0
+    width: int = 0
+    height: int = 0
+
+
+def _check(given: Any) -> None:
+    for item in fields(given):
+        value, bounds = getattr(given, item.name), _RANGES.get(item.name)
+        if bounds is not None and not bounds[0] <= value <= bounds[1]:
+            raise InvalidValue(
+                f"{item.name} is out of range",
+                port=item.name,
+                given=str(value),
+                expected=f"{bounds[0]:g} to {bounds[1]:g}",
+            )
