@@ -29,6 +29,11 @@ def pick_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def _threads() -> int:
+    """As many as the environment asks for, else one a processor."""
+    return int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
+
+
 def place(model: nn.Module, fit: FitConfig) -> torch.device:
     """Move a model to where it is trained, in the memory format it is trained in."""
     device = pick_device()
@@ -96,7 +101,7 @@ class Trainer:
         workers = self.fit.workers if self.device.type == "cpu" else 1
         if self.device.type == "cpu":
             keep_freed_memory()
-            torch.set_num_threads(1 if workers > 1 else os.cpu_count() or 1)
+            torch.set_num_threads(1 if workers > 1 else _threads())
         if self.progress.share(self.fit) < 1.0:
             team = Team(workers, self._flat.count)
             team.run(lambda: self._work(team))

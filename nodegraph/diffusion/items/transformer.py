@@ -68,13 +68,14 @@ class ItemTransformer(ModelMixin, ConfigMixin):  # type: ignore[misc]
         )
         self.register_buffer("number_mean", torch.zeros(numbers))
         self.register_buffer("number_spread", torch.ones(numbers))
-        self.token_embedding = nn.Linear(features, width)
+        read, given = self.widths(features)
+        self.token_embedding = nn.Linear(read, width)
         self.position_embedding = nn.Parameter(torch.randn(tokens, width) * 0.3)
         self.shared_embedding = nn.Linear(told, 6 * width)
         self.blocks = nn.ModuleList([TransformerBlock(width, heads) for _ in range(layers)])
         self.norm = nn.LayerNorm(width, elementwise_affine=False)
         self.last_embedding = nn.Linear(told, 2 * width)
-        self.output_embedding = nn.Linear(width, features)
+        self.output_embedding = nn.Linear(width, given)
         for layer in (self.shared_embedding, self.output_embedding):
             nn.init.zeros_(layer.weight)
         nn.init.zeros_(self.output_embedding.bias)
@@ -90,18 +91,30 @@ class ItemTransformer(ModelMixin, ConfigMixin):  # type: ignore[misc]
         Returns:
             Shaped as x.
         """
+        given = self.finished(self.answer(x, t, classes, numbers))
+        if not self.gives_clean:
+            return given
+        return (x - given.to(x.dtype)) / t.clamp_min(_LEAST_TIME).view(-1, 1, 1)
+
+    def answer(self, x: Tensor, t: Tensor, classes: Tensor, numbers: Tensor) -> Tensor:
+        """The last layer's output, of what `forward` takes."""
         told = nn.functional.silu(self.told(t, classes, numbers))
-        hidden = self.token_embedding(x) + self.position_embedding
+        hidden = self.token_embedding(self.read(x)) + self.position_embedding
         shared = self.shared_embedding(told)
         for block in self.blocks:
             hidden = block(hidden, shared)
         shift, scale = self.last_embedding(told).chunk(2, -1)
-        given: Tensor = self.finished(
-            self.output_embedding(_modulated(self.norm(hidden), shift, scale))
-        )
-        if not self.gives_clean:
-            return given
-        return (x - given.to(x.dtype)) / t.clamp_min(_LEAST_TIME).view(-1, 1, 1)
+        given: Tensor = self.output_embedding(_modulated(self.norm(hidden), shift, scale))
+        return given
+
+    @staticmethod
+    def widths(features: int) -> tuple[int, int]:
+        """Numbers of a token that the first layer reads and the last gives: an item's own here."""
+        return features, features
+
+    def read(self, x: Tensor) -> Tensor:
+        """What the first layer reads of items: all as it is here."""
+        return x
 
     def finished(self, given: Tensor) -> Tensor:
         """What is made of the last layer's output: as it is here."""
