@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nodegraph import Finding, HookInputs, NodegraphError
+from nodegraph import Facts, Finding, HookInputs, NodegraphError
 from nodegraph.molecules.chemistry import check_molecules_installed, check_smiles
 from nodegraph.molecules.molecule_files import read_molecule_file
 
@@ -46,3 +46,8 @@ def check_saved_molecule(inputs: HookInputs) -> Iterator[Finding]:
     """Find what `check_chemistry` and `check_result_name` find."""
     yield from check_chemistry(inputs)
     yield from check_result_name(inputs)
+
+
+def molecule_family(inputs: HookInputs) -> dict[str, Facts]:
+    """For which models it is."""
+    return {"conditioning": {"family": "molecules"}}

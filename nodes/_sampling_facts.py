@@ -11,6 +11,7 @@ from nodegraph import Facts, Finding, HookInputs, InvalidValue
 from nodegraph.diffusion.families import FAMILIES
 from nodegraph.diffusion.guidable import check_guidable, check_negative, check_told
 from nodegraph.diffusion.guiders.addable import check_addable
+from nodegraph.diffusion.latents.sizes import check_only_size
 from nodegraph.diffusion.laws import check_churn, check_followed
 from nodegraph.diffusion.names import ALIGNED, check_aligned, check_combination
 from nodegraph.diffusion.steps import laid_and_walked, last_step, walked_window
@@ -116,8 +117,18 @@ def _check_latent(inputs: HookInputs, *, is_guided: bool) -> Iterator[Finding]:
     yield from _check_size(inputs, is_guided=is_guided)
     multiple = inputs.fact("model", "multiple")
     yield from check_sides(inputs, "latent", "model", multiple, "Choose such a size.")
+    yield from _check_only_size(inputs)
     frames = inputs.fact("latent", "frames")
     yield from check_frames("latent", frames, inputs.fact("model", "temporal"))
+
+
+def _check_only_size(inputs: HookInputs) -> Iterator[Finding]:
+    """Find latents of pictures with models of what has but one size."""
+    family = FAMILIES.get(inputs.fact("model", "family") or "")
+    size = inputs.fact("latent", "width"), inputs.fact("latent", "height")
+    if family is not None and family.latent.only_size is not None and None not in size:
+        check = partial(check_only_size, wanted=family.latent.only_size, title=family.title)
+        yield from told(check, "latent", size)
 
 
 def _check_aligned(inputs: HookInputs, kind: str) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock
@@ -247,8 +248,17 @@ def _said(error: Exception) -> str:
     return fault_of(error) if isinstance(error, KeyError) else _first_line(error)
 
 
+_OWN = {
+    "ItemTransformer": "nodegraph.diffusion.items.transformer",
+    "MoleculeTransformer": "nodegraph.diffusion.items.molecules",
+}
+"""Modules of our own classes."""
+
+
 def library_class(name: str) -> Any:
-    """A class of diffusers or transformers."""
+    """A class of diffusers or transformers, or one of our own."""
+    if name in _OWN:
+        return getattr(import_module(_OWN[name]), name)
     library = diffusers if hasattr(diffusers, name) else transformers
     return getattr(library, name)
 

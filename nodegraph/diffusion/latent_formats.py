@@ -45,6 +45,7 @@ class LatentFormat:
         rgb_bias: The colour of a cell of zeros.
         tiny: Name of the published tiny autoencoder that decodes it, for previews; empty if there
             is none.
+        only_size: Width and height in pixels of what has but one size; None of pictures.
     """
 
     name: str
@@ -58,6 +59,7 @@ class LatentFormat:
     rgb: Factors | None = None
     rgb_bias: Colour = (0.0, 0.0, 0.0)
     tiny: str = ""
+    only_size: tuple[int, int] | None = None
 
     def encode(self, vae: Any, pixels: Tensor) -> Tensor:
         """The most likely latents of pictures, as models are trained on.
@@ -82,6 +84,17 @@ class LatentFormat:
         inputs = latents / vae.config.scaling_factor + _shift(vae)
         pixels: Tensor = vae.decode(inputs, return_dict=False)[0]
         return pixels
+
+    def pictures(self, latents: Tensor) -> Tensor | None:
+        """Pictures of what is no picture, to look at while it is sampled; None where pictures are
+        made of latents by decoders and colours.
+
+        Args:
+            latents: Of any device and precision, shape (batch, channels, height, width).
+        Returns:
+            In -1..1, shape (batch, 3, height, width).
+        """
+        return None
 
     def decoding(self, config: Mapping[str, Any]) -> CodingMemory:
         """What decoding holds besides weights, by an autoencoder's configuration."""

@@ -106,6 +106,11 @@ def control_folder() -> Path:
     return embedded_folder().parent / "companions" / _CONTROL
 
 
+def _item_folders() -> Iterator[Path]:
+    """Where small models of other things than pictures lie that come with the package."""
+    return (path.parent for path in (embedded_folder().parent / "items").glob(f"*/{layout.CONFIG}"))
+
+
 def _has_embedded() -> bool:
     return (embedded_folder() / layout.INDEX).is_file()
 
@@ -119,6 +124,8 @@ def _embedded() -> Iterator[tuple[str, Path]]:
             yield f"{EMBEDDED}/{path.parent.name}", path
     if control_folder().is_dir():
         yield f"{EMBEDDED}/{_CONTROL}", control_folder()
+    for path in sorted(_item_folders()):
+        yield f"{EMBEDDED}/{path.name}", path
 
 
 def list_models(folders: Sequence[Path], describe: Describe | None = None) -> list[FoundModel]:
@@ -183,6 +190,9 @@ def find_path(name: str, folders: Sequence[Path]) -> Path:
         return embedded_folder()
     if name == f"{EMBEDDED}/{_CONTROL}":
         return control_folder()
+    for folder in _item_folders() if name.startswith(f"{EMBEDDED}/") else ():
+        if name == f"{EMBEDDED}/{folder.name}":
+            return folder
     if name.strip():
         places = [folder / name for folder in folders] + [Path(name).expanduser()]
         places += [folder / kind / name for folder in folders for kind in KIND_FOLDERS]
@@ -305,7 +315,7 @@ def _identify(path: Path, allow_pickle: bool) -> Identified:
 
         return identify_tensors(file_shapes(path, allow_pickle))
     if (path / layout.CONFIG).is_file():
-        found = _control_in(path)
+        found = _control_in(path) or _denoiser_in(path, allow_pickle)
         if found is not None:
             return found
     if not (path / layout.INDEX).is_file():
@@ -330,6 +340,18 @@ def _control_in(path: Path) -> Identified | None:
     led = (family for family in FAMILIES.values() if family.leads(class_name, config))
     title = next((f"a {class_name} for {family.title}" for family in led), None)
     return None if title is None else Identified(title, node=LOAD_CONTROL)
+
+
+def _denoiser_in(path: Path, allow_pickle: bool) -> Identified | None:
+    """The denoiser that a folder of its own holds; None where it is something else."""
+    from nodegraph.diffusion.families.identify import identify_tensors
+
+    class_name = layout.read_config(path / layout.CONFIG).get("_class_name")
+    parts = (part for family in FAMILIES.values() for part in family.denoisers)
+    if not any(class_name in part.classes for part in parts):
+        return None
+    weights = layout.find_weights(path.parent, path.name, allow_pickle=allow_pickle)
+    return identify_tensors(file_shapes(weights.files[0], allow_pickle))
 
 
 def _part_configs(path: Path, families: Sequence[Family]) -> dict[str, Config]:

@@ -100,6 +100,9 @@ class Previews:
     @torch.no_grad()
     def _preview(self, latents: Tensor) -> Preview | None:
         latents = in_the_middle(latents[:MOST])
+        if self._format is not None and self._format.only_size is not None:
+            own = self._format.pictures(latents)
+            return None if own is None else encoded(own)
         pictures = self._decoded(latents)
         if pictures is None:
             pictures = None if self._format is None else mapped(latents, self._format)

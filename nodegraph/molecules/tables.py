@@ -25,6 +25,8 @@ ORDERS = 4
 """Orders of bonds: none, single, double, triple."""
 FEATURES = len(ELEMENTS) + ORDERS * (MOST_ATOMS - 1)
 """Numbers of a row."""
+READ_FEATURES = len(ELEMENTS) + ORDERS * MOST_ATOMS
+"""Numbers of a row in which bonds are told at both of their ends."""
 _SPREAD = 2.0
 """A class is told as 1 or 0 less its share, times this: about unit variance."""
 

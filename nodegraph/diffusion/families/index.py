@@ -153,6 +153,11 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
             "flux2",
             ("Flux2KleinPipeline", "Flux2KleinInpaintPipeline"),
         ),
+        "molecules": IndexedFamily(
+            lambda: import_module("nodegraph.diffusion.families.molecules").MOLECULES,
+            "molecules",
+            (),
+        ),
     }
 )
 """By name, in the order in which files are asked whether they are of one."""

@@ -26,6 +26,8 @@ def check_addable(kind: str, name: str) -> None:
     family = FAMILIES.get(name)
     if family is None:
         return
+    if kind in (PERTURBED, SKIPPED) and family.latent.only_size is not None:
+        raise _refused(f"the network of {family.title} is too small to be weakened")
     network = family.denoisers[0].classes[0]
     if kind == PERTURBED and network in _UNPERTURBED:
         raise _refused(f"attention can't be perturbed in {family.title}")

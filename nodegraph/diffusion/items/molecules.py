@@ -11,11 +11,10 @@ from nodegraph.molecules.tables import (
     FEATURES,
     MOST_ATOMS,
     ORDERS,
+    READ_FEATURES,
     bond_scores,
     items_of_shares,
 )
-
-_SYMMETRIC = len(ELEMENTS) + MOST_ATOMS * ORDERS
 
 
 class MoleculeTransformer(ItemTransformer):
@@ -33,7 +32,7 @@ class MoleculeTransformer(ItemTransformer):
         """See `ItemTransformer.widths`; kinds, and orders of bonds to all nine rows."""
         if features != FEATURES:
             raise ValueError(f"tables of molecules have {FEATURES} features, not {features}")
-        return _SYMMETRIC, _SYMMETRIC
+        return READ_FEATURES, READ_FEATURES
 
     def read(self, x: Tensor) -> Tensor:
         """Kinds, and bonds to the rows before and behind."""

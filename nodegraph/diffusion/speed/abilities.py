@@ -69,6 +69,9 @@ _PORTS = {"lite": "lite", "fused": "fused_projections", "channels_last": "channe
 
 def abilities(family: Family) -> frozenset[str]:
     """What a family's network can; of one that isn't known here, what all can."""
+    if family.latent.only_size is not None:
+        # Small networks of our own: none of diffusers' hooks knows them.
+        return frozenset()
     return ABILITIES.get(family.denoisers[0].classes[0], _ALWAYS)
 
 

@@ -117,7 +117,7 @@ def grown(rng: random.Random) -> Any | None:
 
 def distinct_molecules(seed: int) -> Iterator[str]:
     """Canonical SMILES of wanted molecules, each once, without end."""
-    rng, seen = random.Random(seed), set[str]()  # noqa: S311  no secret is made of it
+    rng, seen = random.Random(seed), set[str]()
     with rdBase.BlockLogs():
         while True:
             made = grown(rng)
@@ -138,6 +138,6 @@ def make_molecules(path: Path, count: int, seed: int) -> list[str]:
     molecules = distinct_molecules(seed)
     made = [next(molecules) for _ in range(count)]
     # The first are found easily, and the last are rare: those held out must be like the others.
-    random.Random(seed).shuffle(made)  # noqa: S311
+    random.Random(seed).shuffle(made)
     path.write_text("\n".join(made) + "\n", encoding="utf-8")
     return made

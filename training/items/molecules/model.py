@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from nodegraph.diffusion.families.molecules import MOLECULE_PROPERTIES
 from nodegraph.diffusion.items.molecules import MoleculeTransformer
 from nodegraph.molecules.tables import FEATURES, MOST_ATOMS, item_tables
 from training.config import FitConfig
 from training.items.fitting import DrawBatch, Objective, left_out
-from training.items.molecules.data import PROPERTIES, Tables
+from training.items.molecules.data import Tables
 from training.trainer import LossFunction, Trainer
 
 
@@ -40,17 +41,16 @@ class MoleculeConfig:
 def build_model(width: int, tables: Tables | None = None) -> MoleculeTransformer:
     """The untrained network; its numbers are standardised by those of the molecules."""
     model = MoleculeTransformer(
-        MOST_ATOMS, FEATURES, width, numbers=len(PROPERTIES), gives_clean=True
+        MOST_ATOMS, FEATURES, width, numbers=len(MOLECULE_PROPERTIES), gives_clean=True
     )
     if tables is not None:
-        model.number_mean.copy_(tables.numbers.mean(0))
-        model.number_spread.copy_(tables.numbers.std(0))
+        mean, spread = tables.figures()
+        model.number_mean.copy_(mean)
+        model.number_spread.copy_(spread)
     return model
 
 
-def class_loss(
-    model: MoleculeTransformer, draw: DrawBatch, objective: Objective
-) -> LossFunction:
+def class_loss(model: MoleculeTransformer, draw: DrawBatch, objective: Objective) -> LossFunction:
     """Mean cross entropy, in nats, of the kinds of atoms and the orders of bonds of noisy items."""
     rows, columns = torch.tril_indices(MOST_ATOMS, MOST_ATOMS, -1)
 

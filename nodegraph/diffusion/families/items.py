@@ -1,0 +1,97 @@
+"""Families of items: things of a few tokens, led by classes and numbers. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nodegraph.diffusion.families.base import (
+    Asked,
+    Batch,
+    Config,
+    Family,
+    Moment,
+    Warn,
+)
+from nodegraph.diffusion.memory import StepMemory
+from nodegraph.errors import InvalidValue
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nodegraph.core.values import ConditioningEntry
+    from nodegraph.diffusion.components import Denoiser, TextModel
+
+CLASSES, NUMBERS = "classes", "numbers"
+"""Tensors of a conditioning: int64, (1, classes), -1 where nothing is asked; float32,
+(1, numbers), NaN where nothing is."""
+
+_HELD = 16
+"""Numbers that a step holds for each token and unit of the transformer's width."""
+
+
+@dataclass(frozen=True)
+class ItemFamily(Family):
+    """Models of items, as `nodegraph.diffusion.items.transformer.ItemTransformer` is: it is asked
+    for the flow at a share of the noise, by classes and numbers.
+
+    Attributes:
+        asked_by: The node that says what to ask for, as errors name it.
+    """
+
+    asked_by: str = ""
+
+    def channels(self, config: Config) -> int:
+        """One: an item lies in its latent as a picture does."""
+        return self.latent.channels
+
+    def trained_size(self, config: Config) -> tuple[int, int]:
+        """The only size."""
+        assert self.latent.only_size is not None
+        return self.latent.only_size
+
+    def step_memory(self, config: Config) -> StepMemory:
+        """By tokens, each as many cells as it has features."""
+        width, features = int(config["width"]), int(config["features"])
+        return StepMemory(_HELD * width / features, 0.0, 1 / features)
+
+    def tokens(self, shape: Sequence[int]) -> int:
+        """Rows of an item."""
+        return int(shape[-2])
+
+    def encode(self, model: TextModel, text: str, warn: Warn | None = None) -> ConditioningEntry:
+        """Refused: items aren't asked for by texts."""
+        raise InvalidValue(
+            f"{self.title} are asked for by numbers, not by texts",
+            port="encoder",
+            hint=f"Put a {self.asked_by} in place of it.",
+        )
+
+    def fit(self, model: Denoiser, entry: ConditioningEntry, asked: Asked) -> dict[str, Tensor]:
+        """Classes and numbers, if there are as many as the model was trained with."""
+        wanted = {
+            CLASSES: len(model.config["classes"]),
+            NUMBERS: int(model.config["numbers"]),
+        }
+        given = {name: entry.tensors[name] for name in wanted if name in entry.tensors}
+        if {name: item.shape[-1] for name, item in given.items()} != wanted:
+            raise InvalidValue(
+                f"this conditioning isn't for {self.title}",
+                port=asked.side,
+                given=", ".join(f"{len(item[0])} {name}" for name, item in given.items()) or None,
+                expected=", ".join(f"{count} {name}" for name, count in wanted.items()),
+                hint=f"Link a {self.asked_by}.",
+            )
+        return given
+
+    def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
+        """The flow; the timestep is the share of the noise times the training's timesteps."""
+        share = moment.timestep.float() / moment.training_timesteps
+        output: Tensor = model.module(
+            x[:, 0].to(model.dtype),
+            share.expand(len(x)).to(x.device),
+            batch[CLASSES],
+            batch[NUMBERS],
+        )
+        return output[:, None]

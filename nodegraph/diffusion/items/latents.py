@@ -1,0 +1,47 @@
+"""Items out of their latents."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nodegraph.diffusion.families import family_named
+from nodegraph.errors import InvalidValue
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nodegraph.core.values import Latent
+
+
+def items_of(latent: Latent, name: str) -> Tensor:
+    """The items of a latent of a family.
+
+    Args:
+        name: Of the family, which is that of its format, too.
+    Returns:
+        float32, shape (batch, tokens, features).
+    Raises:
+        InvalidValue: It is empty, or of something else.
+    """
+    title = family_named(name).title
+    if latent.samples is None:
+        raise InvalidValue(
+            "the latent is empty", port="latent", hint="Put a KSampler between: it fills it."
+        )
+    if latent.format != name:
+        raise InvalidValue(
+            f"this latent isn't of {title}",
+            port="latent",
+            given=f"format {latent.format}",
+            expected=f"format {name}",
+            hint=f"Sample with a model of {title}, such as tiny/{name}.",
+        )
+    wanted = family_named(name).latent.only_size
+    if tuple(reversed(latent.samples.shape[2:])) != wanted:
+        raise InvalidValue(
+            f"{title} have latents of one size",
+            port="latent",
+            given=f"shape {tuple(latent.samples.shape)}",
+            expected=f"{wanted[0]} x {wanted[1]}" if wanted else None,
+        )
+    return latent.samples[:, 0]

@@ -1,0 +1,32 @@
+"""What nodes of items know before they run. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nodegraph import Facts, Finding, HookInputs
+from nodegraph.diffusion.families import FAMILIES
+
+
+def items_latent(inputs: HookInputs) -> dict[str, Facts]:
+    """Size and number of the items that a model is to make."""
+    known: dict[str, object] = {}
+    family = FAMILIES.get(inputs.fact("model", "family") or "")
+    if family is not None and family.latent.only_size is not None:
+        width, height = family.latent.only_size
+        known = {"width": width, "height": height}
+    count = inputs.literals.get("batch_size")
+    return {"latent": known if count is None else {**known, "batch": count}}
+
+
+def check_items_model(inputs: HookInputs) -> Iterator[Finding]:
+    """Find models of pictures."""
+    family = FAMILIES.get(inputs.fact("model", "family") or "")
+    if family is not None and family.latent.only_size is None:
+        yield Finding(
+            "model",
+            f"{family.title} makes pictures",
+            family.name,
+            "a model of molecules, sounds or shapes",
+            "Link an EmptyLatent in place of this node.",
+        )
