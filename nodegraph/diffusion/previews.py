@@ -102,7 +102,7 @@ class Previews:
         latents = in_the_middle(latents[:MOST])
         if self._format is not None and self._format.only_size is not None:
             own = self._format.pictures(latents)
-            return None if own is None else encoded(own)
+            return None if own is None else grid_preview((own + 1) / 2, LONGEST)
         pictures = self._decoded(latents)
         if pictures is None:
             pictures = None if self._format is None else mapped(latents, self._format)
