@@ -18,12 +18,12 @@ def properties_of(found: Any, *, qed: bool = True) -> dict[str, float]:
         doi:10.1038/nchem.1243); ``rings``; ``atoms`` but hydrogen; ``mass`` in daltons.
     """
     with quiet_chemistry():
-        from rdkit.Chem import QED, Crippen, Descriptors
+        from rdkit.Chem import QED, rdMolDescriptors
 
         return {
-            "logp": float(Crippen.MolLogP(found)),
-            "qed": float(QED.qed(found)) if qed else float("nan"),
+            "logp": float(rdMolDescriptors.CalcCrippenDescriptors(found)[0]),
+            "qed": float(QED.qed(found)) if qed else float("nan"),  # type: ignore[no-untyped-call]
             "rings": float(found.GetRingInfo().NumRings()),
             "atoms": float(found.GetNumHeavyAtoms()),
-            "mass": float(Descriptors.MolWt(found)),
+            "mass": float(rdMolDescriptors._CalcMolWt(found)),
         }

@@ -93,7 +93,7 @@ def bond_scores(items: Tensor) -> Tensor:
     """The part of items that tells of bonds, (batch, 9, 9, 4); zeros on and above the diagonal."""
     from torch.nn.functional import pad
 
-    bonds = items[..., len(ELEMENTS) :].unflatten(-1, (MOST_ATOMS - 1, ORDERS))
+    bonds = items[..., len(ELEMENTS) :].reshape(*items.shape[:-1], MOST_ATOMS - 1, ORDERS)
     mask = earlier_rows().to(items)[..., None]
     return pad(bonds, (0, 0, 0, 1)) * mask
 

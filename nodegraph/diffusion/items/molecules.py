@@ -42,8 +42,8 @@ class MoleculeTransformer(ItemTransformer):
 
     def logits(self, given: Tensor) -> tuple[Tensor, Tensor]:
         """Unnormalised log likelihoods of kinds, (batch, 9, 5), and orders, (batch, 9, 9, 4)."""
-        kinds, bonds = given.float().split([len(ELEMENTS), MOST_ATOMS * ORDERS], -1)
-        sides = bonds.unflatten(-1, (MOST_ATOMS, ORDERS))
+        kinds, bonds = given.float().tensor_split((len(ELEMENTS),), -1)
+        sides = bonds.reshape(*bonds.shape[:-1], MOST_ATOMS, ORDERS)
         return kinds, sides + sides.transpose(1, 2)
 
     def finished(self, given: Tensor) -> Tensor:

@@ -84,7 +84,7 @@ class Growing:
 
     def _may_rise(self, bond: Any) -> bool:
         ends = self._room[bond.GetBeginAtomIdx()], self._room[bond.GetEndAtomIdx()]
-        return bond.GetBondType() == Chem.BondType.SINGLE and min(ends) > 0
+        return bool(bond.GetBondType() == Chem.BondType.SINGLE and min(ends) > 0)
 
     def _add(self, element: int) -> int:
         self._room.append(VALENCES[element])

@@ -40,7 +40,7 @@ class MoleculeConfig:
 
 def build_model(width: int, tables: Tables | None = None) -> MoleculeTransformer:
     """The untrained network; its numbers are standardised by those of the molecules."""
-    model = MoleculeTransformer(
+    model: MoleculeTransformer = MoleculeTransformer(
         MOST_ATOMS, FEATURES, width, numbers=len(MOLECULE_PROPERTIES), gives_clean=True
     )
     if tables is not None:
@@ -77,4 +77,5 @@ def train(config: MoleculeConfig, tables: Tables, folder: Path) -> MoleculeTrans
     model = build_model(config.width, known)
     loss = class_loss(model, known.batch, config.objective)
     Trainer(model, loss, config.fit, seed=config.seed, folder=folder).run()
-    return model.eval().requires_grad_(False)
+    model.eval().requires_grad_(False)
+    return model
