@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from nodegraph.packs.pack import Pack
 
 STDIN = "-"
-_PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
+_HEAD, _PLOT = 64, b"nodegraph/plot/"
+"""How much of a file tells that it is a plot, which is JSON, too."""
 
 Packs = Callable[[], "Sequence[Pack]"]
 """Gives the packs in use, of which some may say how nodes of ComfyUI's are translated."""
@@ -115,39 +116,20 @@ def _missing(path: Path) -> InvalidFile:
 def _document_in(path: Path) -> Any:
     try:
         with path.open("rb") as file:
-            start = file.read(12)
+            start = file.read(_HEAD)
     except OSError:
         return read_document(path)  # tells why
     # What most are, known without what reads the others.
-    is_plain = path.suffix.lower() == ".json" and start.startswith(b"{")
-    texts = None if is_plain else _texts_in(path, start)
+    is_plain = path.suffix.lower() == ".json" and start.startswith(b"{") and _PLOT not in start
+    texts = None if is_plain else _texts_in(path)
     return read_document(path) if texts is None else _carried(path, texts)
 
 
-def _texts_in(path: Path, start: bytes) -> Mapping[str, str] | None:
-    """The texts that a result carries; None of files that are no results.
+def _texts_in(path: Path) -> Mapping[str, str] | None:
+    """The texts that a result carries; None of files that are no results."""
+    from nodegraph.results.texts import result_texts
 
-    Args:
-        start: Its first 12 bytes.
-    """
-    from nodegraph.audio.audio_files import audio_texts, begins_like_audio
-    from nodegraph.molecules.molecule_files import molecule_texts
-    from nodegraph.shapes.shape_files import GLB, shape_texts
-    from nodegraph.videos.video_files import begins_like_video, video_texts
-
-    if start.startswith(_PICTURES) or (start[:4], start[8:]) == (b"RIFF", b"WEBP"):
-        from nodegraph.images.images import read_metadata
-
-        return read_metadata(path)
-    if begins_like_video(start):
-        return video_texts(path)
-    if begins_like_audio(start):
-        return audio_texts(path)
-    if start.startswith((GLB, b"ply")) or path.suffix.lower() == ".obj":
-        return shape_texts(path)
-    if path.suffix.lower() in (".sdf", ".mol", ".pdb", ".smi"):
-        return molecule_texts(path)
-    return None
+    return result_texts(path)
 
 
 def _carried(path: Path, texts: Mapping[str, str]) -> Any:

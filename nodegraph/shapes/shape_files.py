@@ -100,8 +100,10 @@ def shape_texts(path: Path) -> dict[str, str]:
     file, kind = open_shape(path)
     with file:
         if kind == "glb":
-            extras = glb_json(file, str(path)).get("asset", {}).get("extras", {})
-            return {name: str(text) for name, text in dict(extras).items()}
+            asset = glb_json(file, str(path)).get("asset")
+            extras = asset.get("extras") if isinstance(asset, dict) else None
+            found = extras if isinstance(extras, dict) else {}
+            return {name: text for name, text in found.items() if isinstance(text, str)}
         return dict(_commented(file, b"comment " if kind == "ply" else b"# "))
 
 
@@ -116,8 +118,9 @@ def _commented(file: BinaryIO, beginning: bytes) -> Iterator[tuple[str, str]]:
     while left > 0 and (line := file.readline(left)):
         left -= len(line)
         if line.startswith(begins):
-            _, name, text = line.decode("utf-8", "replace")[len(beginning) :].strip().split(" ", 2)
-            yield name, text
+            words = line.decode("utf-8", "replace")[len(begins) :].strip().split(" ", 1)
+            if len(words) == 2:
+                yield words[0], words[1]
         elif line.startswith((b"end_header", b"v ")):
             return
 

@@ -23,6 +23,7 @@ from nodegraph.videos.encoding import VideoFormat, encode_video
 from tests.audio.making import FORMATS as AUDIO_FORMATS
 from tests.audio.making import tone
 from tests.cli.conftest import WORKFLOW, saved
+from tests.results.making import MAKERS
 from tests.shapes.making import box
 from tests.videos.making import FORMATS, video
 
@@ -82,6 +83,16 @@ def test_a_workflow_comes_from_a_molecule(tmp_path: Path, format: MoleculeFormat
     path.write_bytes(encode_molecule(made, format, {"workflow": json.dumps(WORKFLOW)}))
     assert open_workflow(str(path)).workflow.title == "Greeting"
     path.write_bytes(encode_molecule(made, format))
+    with pytest.raises(InvalidFile, match="carries no workflow"):
+        open_workflow(str(path))
+
+
+@pytest.mark.parametrize("name", ["moving.gif", "made.avif", "made.json", "made.safetensors"])
+def test_a_workflow_comes_from_other_results(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(MAKERS[name]({"workflow": json.dumps(WORKFLOW)}))
+    assert open_workflow(str(path)).workflow.title == "Greeting"
+    path.write_bytes(MAKERS[name]({}))
     with pytest.raises(InvalidFile, match="carries no workflow"):
         open_workflow(str(path))
 

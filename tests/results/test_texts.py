@@ -1,0 +1,167 @@
+"""Each kind of result carries its workflow, gives it back, and does no harm when it is damaged."""
+
+from __future__ import annotations
+
+import json
+import struct
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import av
+import pytest
+import trimesh
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from rdkit import Chem
+
+from nodegraph.errors import InvalidFile
+from nodegraph.images.provenance import workflow_texts
+from nodegraph.results import texts as module
+from nodegraph.results.texts import result_texts
+from tests.results.making import MAKERS
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+WORKFLOWS = st.dictionaries(st.text(max_size=9), JSON, min_size=1, max_size=3)
+
+
+def written(folder: Path, name: str, workflow: dict[str, Any]) -> Path:
+    path = folder / name
+    path.write_bytes(MAKERS[name](workflow_texts(workflow)))
+    return path
+
+
+def carried(path: Path) -> Any:
+    found = result_texts(path)
+    assert found is not None
+    return json.loads(found["workflow"])
+
+
+@pytest.mark.parametrize("name", MAKERS)
+@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(workflow=WORKFLOWS)
+def test_a_workflow_comes_back_from_every_kind_of_file(
+    tmp_path: Path, name: str, workflow: dict[str, Any]
+) -> None:
+    assert carried(written(tmp_path, name, workflow)) == workflow
+
+
+@pytest.mark.parametrize("name", sorted(MAKERS.keys() - {"made.jpg", "made.webp", "moving.webp"}))
+def test_long_workflows_come_back_too(tmp_path: Path, name: str) -> None:
+    long = {"nodes": {f"node {at}": {"text": "a red apple, " * 8} for at in range(2_000)}}
+    assert carried(written(tmp_path, name, long)) == long
+
+
+def opened_by_others(path: Path) -> None:
+    """Have the package that everybody reads such files with read one."""
+    suffix = path.suffix
+    if suffix in (".mp4", ".webm", ".mkv", ".wav", ".flac", ".ogg"):
+        with av.open(str(path)) as container:
+            assert sum(1 for _ in container.decode(container.streams[0])) > 0
+    elif suffix in (".glb", ".ply", ".obj"):
+        [found] = trimesh.load_scene(path, process=False).geometry.values()
+        assert len(found.vertices) == 8
+    elif suffix == ".sdf":
+        [found] = Chem.SDMolSupplier(str(path))
+        assert "nodes" in found.GetProp("workflow")
+    elif suffix == ".pdb":
+        assert Chem.MolFromPDBFile(str(path)).GetNumAtoms() == 3
+    elif suffix == ".svg":
+        assert ElementTree.parse(path).getroot().tag.endswith("svg")
+    elif suffix not in (".json", ".safetensors"):
+        with Image.open(path) as picture:
+            picture.load()
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_other_programs_read_what_carries_a_workflow(tmp_path: Path, name: str) -> None:
+    workflow = {"nodes": {f"node {at}": {"text": 'a "red" apple <&> $'} for at in range(500)}}
+    opened_by_others(written(tmp_path, name, workflow))
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_without_a_workflow_there_is_none(tmp_path: Path, name: str) -> None:
+    assert "workflow" not in (result_texts(written(tmp_path, name, {})) or {})
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # of Pillow, about tags that are cut off
+@pytest.mark.parametrize("name", MAKERS)
+def test_damage_is_told_and_does_no_more(tmp_path: Path, name: str) -> None:
+    path = written(tmp_path, name, {"title": "x" * 300})
+    whole = path.read_bytes()
+    steps = range(1, len(whole), max(1, len(whole) // 25))
+    cut = [whole[:at] for at in steps]
+    other = [whole[:at] + bytes([whole[at] ^ 0xA5]) * 4 + whole[at + 4 :] for at in steps]
+    for data in (*cut, *other):
+        path.write_bytes(data)
+        try:
+            found = result_texts(path)
+        except InvalidFile:
+            continue
+        assert all(isinstance(text, str) for text in (found or {}).values())
+
+
+def glb(document: Any) -> bytes:
+    data = document if isinstance(document, bytes) else json.dumps(document).encode()
+    head = b"glTF" + struct.pack("<II", 2, 20 + len(data)) + struct.pack("<I", len(data))
+    return head + b"JSON" + data
+
+
+HOSTILE: dict[str, bytes] = {
+    "list.glb": glb({"asset": []}),
+    "number.glb": glb({"asset": {"extras": 3}}),
+    "inner.glb": glb({"asset": {"extras": {"workflow": {"a": 1}}}}),
+    "deep.glb": glb(b"[" * 1_000_000),
+    "claims.glb": b"glTF" + struct.pack("<III", 2, 1 << 31, 1 << 31) + b"JSON{}",
+    "short.ply": b"ply\nformat ascii 1.0\ncomment nodegraph: x\ncomment nodegraph:\nend_header\n",
+    "short.obj": b"# nodegraph:\n# nodegraph: a\nv 0 0 0\n",
+    "endless.obj": b"# nodegraph: " + b"a" * 1_000_000,
+    "none.sdf": b"\n\n\n  0  0\n",
+    "words.svg": b"<svg><metadata>words</metadata></svg>",
+    "list.svg": b"<svg><metadata>[]</metadata></svg>",
+    "deep.json": b'{"format": "nodegraph/plot/1", "a": ' + b"[" * 100_000,
+    "claims.safetensors": struct.pack("<Q", 1 << 62) + b"{}",
+    "bomb.png": MAKERS["made.png"]({})[:33]
+    + struct.pack(">I", 1 << 31)
+    + b"iTXtworkflow\0\1\0\0\0",
+    "claims.wav": b"RIFF\xff\xff\xff\xffWAVELIST\xff\xff\xff\xffINFOICMT\xff\xff\xff\x7f{}",
+    "claims.flac": b"fLaC\x84\xff\xff\xff" + b"\xff\xff\xff\x7f" * 8,
+    "claims.mkv": b"\x1aE\xdf\xa3" + b"\xff" * 60,
+    "claims.mp4": b"\0\0\0\x10ftypisom\0\0\0\0\x7f\xff\xff\xffmoov",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_what_was_made_to_do_harm_is_told(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(HOSTILE[name])
+    try:
+        found = result_texts(path)
+    except InvalidFile:
+        return
+    assert not found or "workflow" not in found
+
+
+def test_more_text_than_anybody_writes_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(tmp_path, "made.flac", {"title": "long" * 100})
+    monkeypatch.setattr(module, "LARGEST", 300)
+    with pytest.raises(InvalidFile, match="too much text"):
+        result_texts(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [("notes.txt", b"words"), ("workflow.json", b'{"format": "nodegraph/1"}'), ("nothing", b"")],
+)
+def test_files_that_are_no_results_have_none(tmp_path: Path, name: str, data: bytes) -> None:
+    (tmp_path / name).write_bytes(data)
+    assert result_texts(tmp_path / name) is None
