@@ -53,6 +53,19 @@ def check_clip_skip(inputs: HookInputs) -> Iterator[Finding]:
         yield from _told("encoder", lambda: check_skips(family))
 
 
+def check_references(inputs: HookInputs) -> Iterator[Finding]:
+    """Find that nothing is shown, and nothing said of what was shown before."""
+    literals = inputs.literals
+    is_shown = literals.get("latent", ...) is not None
+    if not is_shown and literals.get("places") == "auto" and not literals.get("still", True):
+        yield Finding(
+            "latent",
+            "is missing: nothing is shown",
+            hint="Encode a picture, with VAEEncode.",
+            code="missing-input",
+        )
+
+
 def check_writing(inputs: HookInputs) -> Iterator[Finding]:
     """Find text encoders that are no language models."""
     from nodegraph.diffusion.language.chats import check_writes

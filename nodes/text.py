@@ -21,6 +21,7 @@ from ._prompt_facts import (
     check_clip_skip,
     check_prompt,
     check_prompt_apart,
+    check_references,
     check_sizes,
     shared_weights,
 )
@@ -224,12 +225,14 @@ def EncodeEditPrompt(
 @node(
     category="conditioning",
     facts=_PASSED,
+    validate=check_references,
     tags=("edit", "kontext", "reference", "FluxKontextMultiReferenceLatentMethod", "uno"),
 )
 def ReferenceLatents(
     conditioning: Conditioning,
-    latent: Latent,
+    latent: Latent | None = None,
     places: Annotated[Literal["auto", "offset", "index"], Advanced()] = "auto",
+    still: Annotated[bool, Advanced()] = False,
 ) -> Conditioning:
     """Show pictures to a model that edits, such as Flux.1 Kontext, Flux.2 or Qwen-Image-Edit.
 
@@ -239,9 +242,13 @@ def ReferenceLatents(
         conditioning: What to make of them. A negative prompt needs none of its own: it takes those
             of the positive one.
         latent: The pictures, encoded by the model's VAE; they may have other sizes than the result.
+            Without any it only says of those before where they lie.
         places: How Flux.1 Kontext tells several apart: auto and offset put them side by side, index
             gives each a number, as some LoRAs were trained with. Others know it by themselves.
+        still: Tell Qwen-Image-Edit that the pictures are without noise, as Edit Plus 2511 was
+            trained. Its folders tell so by themselves, and so do the files that ComfyUI marks.
     """
     from nodegraph.diffusion.text import with_references
 
-    return with_references(conditioning, latent, numbered=places == "index")
+    numbered = None if places == "auto" else places == "index"
+    return with_references(conditioning, latent, numbered=numbered, still=still)

@@ -312,6 +312,7 @@ def DetectThings(
     labels: str = "",
     threshold: Annotated[float, Range(0, 1, step=0.01)] = 0.5,
     most: Annotated[int, Range(1, 1000), Advanced()] = 100,
+    unit: Annotated[Unit, Advanced()] = "shares",
 ) -> Detected:
     """Find boxes round things of classes that a model knows, such as people.
 
@@ -323,11 +324,12 @@ def DetectThings(
         labels: Names of classes, with commas between them; empty for all that it knows.
         threshold: How sure it is to be of each.
         most: Boxes in a picture, the surest first.
+        unit: What boxes are told in: shares of the picture's sides, 0 to 1, or pixels.
     """
     from nodegraph.vision.detecting import boxes_text, detect_things
 
     boxes, mask = detect_things(ctx, model, image, labels, threshold, most)
-    first = boxes_text(boxes[0], image.shape[2], image.shape[1])
+    first = boxes_text(boxes[0], image.shape[2], image.shape[1], unit)
     return Detected(first, mask, len(boxes[0]))
 
 

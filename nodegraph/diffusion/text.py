@@ -11,7 +11,14 @@ from torch import Tensor
 from nodegraph.core.values import Conditioning, ConditioningEntry, Latent
 from nodegraph.diffusion.components import TextModel
 from nodegraph.diffusion.families import family_named
-from nodegraph.diffusion.families.base import CROP, NUMBERED, ORIGINAL_SIZE, SCORE, TARGET_SIZE
+from nodegraph.diffusion.families.base import (
+    CROP,
+    NUMBERED,
+    ORIGINAL_SIZE,
+    SCORE,
+    STILL,
+    TARGET_SIZE,
+)
 from nodegraph.diffusion.prompt_checks import check_told_sizes
 from nodegraph.diffusion.prompt_parts import PromptPart, joint_parts, prompt_parts, texts_of
 from nodegraph.diffusion.prompt_translation import read_as
@@ -121,16 +128,36 @@ def encode_edit(
 
 
 def with_references(
-    conditioning: Conditioning, latent: Latent, *, numbered: bool = False
+    conditioning: Conditioning,
+    latent: Latent | None,
+    *,
+    numbered: bool | None = None,
+    still: bool = False,
 ) -> Conditioning:
     """Prompts that bring pictures to look at, after those that they brought before.
 
     Args:
-        latent: Of one picture or several; the mask has no meaning here.
-        numbered: Whether Flux.1 tells all of them apart by their numbers.
+        latent: Of one picture or several; the mask has no meaning here. None for those alone that
+            they brought before.
+        numbered: Whether Flux.1 tells all of them apart by their numbers; None: as before.
+        still: Whether Qwen-Image is told that all of them are without noise.
     Raises:
         InvalidValue: The latent is empty, or of another format than the model's.
     """
+    seen = () if latent is None else _pictures(conditioning, latent)
+    told = {NUMBERED: numbered, STILL: still}
+    made = {name: torch.ones(1) for name, is_so in told.items() if is_so}
+    dropped = {NUMBERED} if numbered is False else set[str]()
+
+    def shown(entry: ConditioningEntry) -> ConditioningEntry:
+        kept = {name: item for name, item in entry.tensors.items() if name not in dropped}
+        tensors = {**kept, **made}
+        return replace(entry, tensors=tensors, references=(*entry.references, *seen))
+
+    return replace(conditioning, entries=tuple(map(shown, conditioning.entries)))
+
+
+def _pictures(conditioning: Conditioning, latent: Latent) -> tuple[Tensor, ...]:
     if latent.samples is None:
         raise InvalidValue(
             "the latent is empty: there is nothing to look at",
@@ -138,15 +165,7 @@ def with_references(
             hint="Encode a picture, with VAEEncode.",
         )
     _check_format(conditioning, latent)
-    seen = tuple(item[None] for item in latent.samples)
-
-    told = {NUMBERED: torch.ones(1)} if numbered else {}
-
-    def shown(entry: ConditioningEntry) -> ConditioningEntry:
-        tensors = {**entry.tensors, **told}
-        return replace(entry, tensors=tensors, references=(*entry.references, *seen))
-
-    return replace(conditioning, entries=tuple(map(shown, conditioning.entries)))
+    return tuple(item[None] for item in latent.samples)
 
 
 def with_sizes(

@@ -80,9 +80,14 @@ def _chosen(
     return [(x, y, width, height) for x, y, width, height in boxes]
 
 
-def boxes_text(boxes: Boxes, width: int, height: int) -> str:
-    """Boxes in pixels as a text of shares of the picture's sides."""
-    sides = width, height, width, height
+def boxes_text(boxes: Boxes, width: int, height: int, unit: str = "shares") -> str:
+    """Boxes in pixels as a text.
+
+    Args:
+        width, height: Of the picture, in pixels.
+        unit: shares of the picture's sides, or pixels.
+    """
+    sides = (width, height, width, height) if unit == "shares" else (1, 1, 1, 1)
     return json.dumps(
         [[round(part / side, 6) for part, side in zip(box, sides, strict=True)] for box in boxes]
     )

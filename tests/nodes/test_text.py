@@ -170,6 +170,21 @@ def edited(folder: Path) -> dict[str, Any]:
     return {name: {"type": kind, "inputs": inputs} for name, (kind, inputs) in given.items()}
 
 
+def test_without_a_picture_nothing_is_shown_but_it_may_be_said_how(
+    bench: Bench, edit_folder: Path
+) -> None:
+    graph = edited(edit_folder)
+    shown = link("shown.conditioning")
+    graph["how"] = {"type": "ReferenceLatents", "inputs": {"conditioning": shown}}
+    [problem] = bench.problems(graph, "how")
+    assert (problem.port, problem.code) == ("latent", "missing-input")
+    graph["how"]["inputs"]["places"] = "index"
+    [before] = bench.value(graph, "shown.conditioning").entries
+    [entry] = bench.value(graph, "how.conditioning").entries
+    assert len(entry.references) == len(before.references) == 1
+    assert entry.tensors.keys() - before.tensors.keys() == {"numbered"}
+
+
 def test_pictures_are_edited(bench: Bench, edit_folder: Path) -> None:
     graph = edited(edit_folder)
     found = bench.value(graph, "shown.conditioning")

@@ -53,6 +53,9 @@ NUMBERED = "numbered"
 """Tensor of a prompt whose pictures to look at are told apart by numbers in place of where they
 lie; (1,)."""
 
+STILL = "still"
+"""Tensor of a prompt whose pictures to look at are told to be without noise; (1,)."""
+
 GUIDANCE = "guidance"
 """Tensor of a prompt: the scale that models are told which were distilled from guidance, (1,)."""
 
@@ -75,7 +78,7 @@ top and left; (1, 2), the score (1, 1)."""
 
 SHARED = (
     *(HOLE, HOLE_MASK, BESIDE, FIRST_FRAME, FILM, SIGHT, RATE),
-    *(ORIGINAL_SIZE, CROP, TARGET_SIZE, NUMBERED),
+    *(ORIGINAL_SIZE, CROP, TARGET_SIZE, NUMBERED, STILL),
 )
 """Tensors that go for prompts without such where the first positive prompt brings them."""
 

@@ -5,10 +5,13 @@ Source: Wu et al. 2025, arXiv:2508.02324.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.diffusion.families.base import (
     CONTROLS,
+    STILL,
     Asked,
     Batch,
     Config,
@@ -100,15 +103,16 @@ class QwenImage(Family):
         height, width = x.shape[-2:]
         pictures = [x, *referenced(batch)]
         grids = [(1, item.shape[-2] // 2, item.shape[-1] // 2) for item in pictures]
-        output: Tensor = model.module(
-            hidden_states=torch.cat([packed(item) for item in pictures], 1),
-            timestep=moment.timestep.expand(len(x)).to(x.dtype) / 1000,
-            encoder_hidden_states=batch["embeddings"],
-            encoder_hidden_states_mask=None,
-            img_shapes=[grids] * len(x),
-            controlnet_block_samples=_led(batch, sum(map(_tokens, pictures[1:]))),
-            return_dict=False,
-        )[0]
+        with _told_still(model.module, still=STILL in batch and len(pictures) > 1):
+            output: Tensor = model.module(
+                hidden_states=torch.cat([packed(item) for item in pictures], 1),
+                timestep=moment.timestep.expand(len(x)).to(x.dtype) / 1000,
+                encoder_hidden_states=batch["embeddings"],
+                encoder_hidden_states_mask=None,
+                img_shapes=[grids] * len(x),
+                controlnet_block_samples=_led(batch, sum(map(_tokens, pictures[1:]))),
+                return_dict=False,
+            )[0]
         own = height // 2 * (width // 2)
         return unpacked(output[:, :own], height, width)
 
@@ -116,6 +120,25 @@ class QwenImage(Family):
         """Each patch stays as long as the positive prompt alone has it."""
         height, width = towards.shape[-2:]
         return unpacked(guided_by_norm(packed(towards), packed(away), cfg), height, width)
+
+
+@contextmanager
+def _told_still(transformer: Any, *, still: bool) -> Iterator[None]:
+    """Have a transformer take pictures to look at for ones without noise, for one call.
+
+    It is shared with those who want it otherwise, and a device calls one after the other.
+    """
+    if not still or transformer.zero_cond_t:
+        yield
+        return
+    layers = (transformer, *transformer.transformer_blocks)
+    for layer in layers:
+        layer.zero_cond_t = True
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.zero_cond_t = False
 
 
 def _tokens(latent: Tensor) -> int:

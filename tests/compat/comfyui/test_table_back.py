@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from nodegraph.compat.comfyui.exporting import export
 from nodegraph.core.workflow import Workflow
 from tests.compat.comfyui.test_exporting import TABLE, catalog, meaning, there_and_back
@@ -53,4 +57,46 @@ def test_what_nobody_samples_stays_as_it_is() -> None:
     workflow = Workflow.new("left over")
     workflow.add("levels", "BasicSchedule", steps=3)
     assert export(workflow, TABLE, catalog()).unknown == ("levels",)
+    assert meaning(there_and_back(workflow)) == meaning(workflow)
+
+
+@pytest.mark.parametrize("value", [3, 0.5, True, "words"])
+def test_values_written_at_a_switch_are_nodes_there(value: Any) -> None:
+    workflow = Workflow.new("switched")
+    workflow.add("switch", "Switch", condition=True, on_true=value, on_false=value)
+    exported = export(workflow, TABLE, catalog())
+    nodes = {node.type: node.inputs for node in exported.foreign.graph.nodes.values()}
+    assert not exported.unknown
+    assert {"on_true", "on_false"} < nodes["ComfySwitchNode"].keys()
+    assert [inputs for name, inputs in nodes.items() if name.startswith("Primitive")] == [
+        {"value": value}
+    ]
+    assert meaning(there_and_back(workflow)) == meaning(workflow)
+
+
+@pytest.mark.parametrize(
+    ("says", "method"),
+    [
+        ({}, None),
+        ({"places": "offset"}, "offset"),
+        ({"places": "index"}, "index"),
+        ({"places": "index", "still": True}, "index_timestep_zero"),
+    ],
+)
+def test_how_pictures_are_told_apart_is_a_node_there(
+    says: dict[str, Any], method: str | None
+) -> None:
+    workflow = sampled()
+    workflow.add("latent", "EmptyLatent")
+    prompt, latent = {"from": "yes"}, {"from": "latent"}
+    workflow.add("shown", "ReferenceLatents", conditioning=prompt, latent=latent, **says)
+    workflow.nodes["guide"].inputs["positive"] = {"from": "shown"}
+    exported = export(workflow, TABLE, catalog())
+    found = [
+        node.inputs["reference_latents_method"]
+        for node in exported.foreign.graph.nodes.values()
+        if node.type == "FluxKontextMultiReferenceLatentMethod"
+    ]
+    assert found == ([] if method is None else [method])
+    assert not exported.unknown
     assert meaning(there_and_back(workflow)) == meaning(workflow)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from nodegraph.compat.comfyui.foreign import ForeignGraph, ForeignNode, Source
 from tests.compat.comfyui.supplied import TABLE, imported, supplied, used
 
@@ -155,6 +157,35 @@ def test_plain_prompts_are_read_as_those_of_the_model_that_does_not_edit() -> No
     ).workflow
     assert used(found, "LoadTextEncoder")[0]["family"] == "qwen-image"
     assert used(found, "LoadDiffusionModel")[0]["family"] == "qwen-image-edit-plus"
+
+
+@pytest.mark.parametrize(
+    ("method", "says"),
+    [
+        ("index", {"places": "index"}),
+        ("index_timestep_zero", {"places": "index", "still": True}),
+        ("offset", None),
+    ],
+)
+def test_how_pictures_are_told_apart_is_said_behind_them(
+    method: str, says: dict[str, Any] | None
+) -> None:
+    found = imported(
+        chained(
+            say=("CLIPTextEncode", {}),
+            show=("ReferenceLatent", {"conditioning": Source("say", 0)}),
+            how=(
+                "FluxKontextMultiReferenceLatentMethod",
+                {"conditioning": Source("show", 0), "reference_latents_method": method},
+            ),
+            sample=("KSampler", {"positive": Source("how", 0)}),
+        )
+    ).workflow
+    shown, *told = used(found, "ReferenceLatents")
+    assert "places" not in shown
+    assert [{k: v for k, v in each.items() if k != "conditioning"} for each in told] == (
+        [] if says is None else [says]
+    )
 
 
 def test_kinds_of_text_encoders_are_told_by_their_files() -> None:

@@ -197,6 +197,16 @@ def test_a_detector_is_opened_by_the_name_of_its_checkpoint() -> None:
     assert found["draw_boxes"][1]["boxes"] == {"from": "format_text.text"}
 
 
+def test_things_of_a_class_are_found_by_a_detector_in_pixels() -> None:
+    loaded = node("CheckpointLoaderSimple", ckpt_name="rtdetr.safetensors")
+    found = made(loaded, node("RTDETR_detect", model=IMAGE, class_name="person", max_detections=2))
+    assert found["load_vision_model"][1] == {"model": "rtdetr.safetensors"}
+    given = found["detect_things"][1]
+    assert (given["labels"], given["most"], given["unit"]) == ("person", 2, "pixels")
+    every = made(loaded, node("RTDETR_detect", model=IMAGE, class_name="all"))
+    assert every["detect_things"][1]["labels"] == ""
+
+
 def test_loras_that_are_switched_on_are_loaded_one_after_the_other() -> None:
     rows = {
         "row_1": {"on": True, "lora": "a.safetensors", "strength": 0.5, "strengthTwo": None},

@@ -96,6 +96,28 @@ def test_other_samplers_and_wrong_inputs(model_of: ModelOf) -> None:
     assert_refuses(model, near="64 x 64")
 
 
+def test_pictures_that_are_said_to_be_still_are_as_for_a_model_that_knows(
+    model_of: ModelOf,
+) -> None:
+    """As Edit Plus 2511, whose configuration says it."""
+    _, model = model_of(qwen_image)
+    latent = encode_image(model.part("vae"), as_tensor(picture(96, 64)))
+    net = model.part("model").module
+    knows = d.QwenImageTransformer2DModel.from_config({**net.config, "zero_cond_t": True})
+    knows.load_state_dict(net.state_dict())
+    knowing = replace(model.part("model"), modules={"transformer": knows.eval()})
+    other = Model(model.folder, loaded={**model.loaded, "model": knowing})
+
+    def made(by: Model, *, still: bool) -> Tensor:
+        change = lambda given: with_references(given, latent, still=still)  # noqa: E731
+        return by.make(64, 64, cfg=1.0, change=change).latents
+
+    found = made(model, still=True)
+    assert torch.equal(found, made(other, still=False))
+    assert torch.equal(found, made(other, still=True))
+    assert not torch.equal(found, made(model, still=False))
+
+
 def test_it_looks_at_pictures_as_the_network_that_edits(model_of: ModelOf) -> None:
     """LoRAs teach it to; and prompts of either lead both."""
     _, model = model_of(qwen_image)

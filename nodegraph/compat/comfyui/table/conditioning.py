@@ -270,16 +270,6 @@ def _beside_back(there: str, *names: str) -> Translate:
     return backward
 
 
-def _method(node: Passage) -> None:
-    """How positions of several pictures are counted: as the model was trained, here."""
-    told = node.literal("reference_latents_method")
-    if told == "uxo/uno":
-        node.tell(
-            "positions of reference pictures are counted as the model was trained, not by UNO"
-        )
-    node.give("CONDITIONING", node.inputs["conditioning"])
-
-
 def _frame_rate(node: Passage) -> None:
     rate = node.inputs["frame_rate"]
     positive = node.inputs["positive"]
@@ -467,11 +457,6 @@ _PICTURES = (
         _instruct,
         "ImageConditioning",
         _beside_back("InstructPixToPixConditioning", "vae", "image"),
-    ),
-    entry(
-        f'FluxKontextMultiReferenceLatentMethod({_ONE}, reference_latents_method: COMBO = "offset")'
-        " -> CONDITIONING",
-        _method,
     ),
 )
 

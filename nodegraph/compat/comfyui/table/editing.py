@@ -7,10 +7,10 @@ ScaleImage, VAEEncode and ReferenceLatents.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nodegraph.compat.comfyui.entries import TableEntry, Translate, entry, same
+from nodegraph.compat.comfyui.entries import TableEntry, Translate, entry
 from nodegraph.compat.comfyui.table.conditioning import SYNTAX, encoder_for
 from nodegraph.compat.comfyui.table.parts import CROP
 from nodegraph.compat.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
@@ -175,6 +175,49 @@ def _reference(node: Passage) -> None:
     node.give("CONDITIONING", MadeOutput(node.add("ReferenceLatents", **taken), "conditioning"))
 
 
+def _method(node: Passage) -> None:
+    """What is said of the pictures that a prompt brings: how they are told apart, and if as still.
+
+    Side by side is how they lie here unless something else is said.
+    """
+    told = node.literal("reference_latents_method")
+    given = node.inputs["conditioning"]
+    if told not in _METHODS:
+        if told != "offset":
+            node.tell(f"positions of reference pictures are counted as usual, not by {told}")
+        node.give("CONDITIONING", given)
+        return
+    name = node.add("ReferenceLatents", conditioning=given, **_METHODS[told])
+    node.give("CONDITIONING", Signal(MadeOutput(name, "conditioning"), given.carried))
+
+
+_METHODS: Mapping[str, Mapping[str, Any]] = {
+    "index": {"places": "index"},
+    "index_timestep_zero": {"places": "index", "still": True},
+}
+
+
+def _reference_back(node: Passage) -> None:
+    told = {name: node.literal(name) for name in ("places", "still")}
+    given: Given = node.inputs["conditioning"]
+    if "latent" in node.inputs:
+        made = node.add("ReferenceLatent", conditioning=given, latent=node.inputs["latent"])
+        given = MadeOutput(made, "CONDITIONING")
+    if told != _USUAL:
+        asked = {name: value for name, value in told.items() if value != _USUAL[name]}
+        all_methods = {"offset": {"places": "offset"}, **_METHODS}
+        method = next((name for name, says in all_methods.items() if says == asked), None)
+        if method is None:
+            raise Untranslatable("pictures that are told to be still have numbers there")
+        there = "FluxKontextMultiReferenceLatentMethod"
+        made = node.add(there, conditioning=given, reference_latents_method=method)
+        given = MadeOutput(made, "CONDITIONING")
+    node.give("conditioning", given)
+
+
+_USUAL: Mapping[str, Any] = {"places": "auto", "still": False}
+
+
 def _edit_back(node: Passage) -> None:
     """By the node for one picture there; several are a list here, whose items aren't known."""
     images = node.inputs["images"]
@@ -203,10 +246,12 @@ ENTRIES: tuple[TableEntry, ...] = (
         "ReferenceLatent(conditioning: CONDITIONING, latent: LATENT?) -> CONDITIONING",
         _reference,
         "ReferenceLatents",
-        same(
-            "ReferenceLatent(conditioning: CONDITIONING, latent: LATENT?) -> CONDITIONING",
-            "ReferenceLatents",
-        ).backward,
+        _reference_back,
+    ),
+    entry(
+        "FluxKontextMultiReferenceLatentMethod(conditioning: CONDITIONING, "
+        'reference_latents_method: COMBO = "offset") -> CONDITIONING',
+        _method,
     ),
     entry(
         f"TextEncodeQwenImageEdit(clip: CLIP, {_PROMPT}, vae: VAE?, image: IMAGE?) -> CONDITIONING",

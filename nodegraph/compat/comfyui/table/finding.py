@@ -37,7 +37,7 @@ def _boxes_of(node: Passage, mask: MadeOutput) -> MadeOutput:
     return MadeOutput(name, "text")
 
 
-def _find_by_text(node: Passage, text: Any, masks: str, boxes: str) -> None:
+def _find_by_text(node: Passage, text: Any) -> None:
     name = node.add(
         "SegmentByText",
         model=_vision_model(node),
@@ -46,9 +46,8 @@ def _find_by_text(node: Passage, text: Any, masks: str, boxes: str) -> None:
         threshold=node.inputs["threshold"],
     )
     mask = MadeOutput(name, "mask")
-    if masks:
-        node.give(masks, mask)
-    node.give(boxes, _boxes_of(node, mask))
+    node.give("masks", mask)
+    node.give("bboxes", _boxes_of(node, mask))
     node.tell("all that is found is one mask here, and has one box")
 
 
@@ -58,14 +57,22 @@ def _sam3(node: Passage) -> None:
         raise Untranslatable("what it is to find has to come right from a prompt")
     kept = ("refine_iterations", "individual_masks")
     node.keep(**{name: node.inputs[name].given for name in kept if not node.inputs[name].is_link})
-    _find_by_text(node, inputs.get(_PROMPTS[kind], ""), "masks", "bboxes")
+    _find_by_text(node, inputs.get(_PROMPTS[kind], ""))
 
 
 def _detect(node: Passage) -> None:
-    node.tell("RT-DETR isn't read here: take SAM 3 or CLIPSeg for it, which find things by text")
-    if not node.inputs["max_detections"].is_link:
-        node.keep(max_detections=node.inputs["max_detections"].given)
-    _find_by_text(node, node.inputs["class_name"], "", "bboxes")
+    node.tell("detectors are folders of transformers here: RT-DETR's, D-FINE's or YOLOS's")
+    named = node.inputs["class_name"]
+    name = node.add(
+        "DetectThings",
+        model=_vision_model(node),
+        image=node.inputs["image"],
+        labels="" if named.given == "all" else named,
+        threshold=node.inputs["threshold"],
+        most=node.inputs["max_detections"],
+        unit="pixels",
+    )
+    node.give("bboxes", MadeOutput(name, "boxes"))
 
 
 def _pose(node: Passage) -> None:

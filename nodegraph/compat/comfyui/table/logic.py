@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from nodegraph.compat.comfyui.entries import TableEntry, entry, same
 from nodegraph.compat.comfyui.table.parts import grown, listed
 from nodegraph.compat.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
@@ -17,6 +19,32 @@ def _switch(node: Passage) -> None:
         return
     name = node.add("Switch", condition=node.inputs["switch"], **given)
     node.give("output", Signal(MadeOutput(name, "output"), carried[0] if carried else {}))
+
+
+def _switch_back(node: Passage) -> None:
+    """There, both values are linked: one that is written here is a node's there."""
+    sides: dict[str, Any] = {side: node.inputs[side] for side in _SIDES if side in node.inputs}
+    for side, signal in sides.items():
+        if not signal.is_link:
+            sides[side] = _written(node, side, signal)
+    name = node.add("ComfySwitchNode", switch=node.inputs["condition"], **sides)
+    node.give("output", MadeOutput(name, "output"))
+
+
+_THERE: tuple[tuple[type, str, str], ...] = (
+    (bool, "PrimitiveBoolean", "BOOLEAN"),
+    (int, "PrimitiveInt", "INT"),
+    (float, "PrimitiveFloat", "FLOAT"),
+    (str, "PrimitiveStringMultiline", "STRING"),
+)
+"""What gives a written value there, by the first type that it is of, and its output."""
+
+
+def _written(node: Passage, side: str, signal: Signal) -> MadeOutput:
+    for kind, there, output in _THERE:
+        if isinstance(signal.given, kind):
+            return MadeOutput(node.imply(there, value=signal), output)
+    raise Untranslatable(f"`{side}` has to be linked there")
 
 
 def _choose(node: Passage, given: dict[str, Signal]) -> None:
@@ -67,11 +95,7 @@ ENTRIES: tuple[TableEntry, ...] = (
         "ComfySwitchNode(on_false: *?, on_true: *?, switch: BOOLEAN = false) -> output: *",
         _switch,
         "Switch",
-        same(
-            "ComfySwitchNode(on_false: *?, on_true: *?, switch: BOOLEAN = false) -> output: *",
-            "Switch",
-            {"switch": "condition"},
-        ).backward,
+        _switch_back,
     ),
     entry('PrimitiveNode(value: COMBO = "") -> *', _primitive),
     entry("CreateList(inputs.*: *?) -> list: *", _create_list, "List", _list_back),
