@@ -1,0 +1,83 @@
+"""Figures of audio: loudness by its standard, pitch, brightness, and names of notes."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from nodegraph import Audio, InvalidValue
+from nodegraph.audio.changing import amplified
+from nodegraph.audio.measuring import QUIETEST, audio_figures, brightness, loudness, pitch
+from nodegraph.audio.notes import note_name, pitch_of
+from tests.audio.making import noise, tone
+
+
+@pytest.mark.parametrize("rate", [16_000, 48_000])
+def test_a_full_sine_of_1_khz_is_as_loud_as_the_standard_says(rate: int) -> None:
+    # BS.1770-4: 0 dBFS at 997 Hz in one channel is -3.01 LKFS
+    full = amplified(tone(1.0, rate, pitch=997), decibels=20 * math.log10(2))
+
+    assert loudness(full) == pytest.approx(-3.01, abs=0.05)
+
+
+def test_silence_between_beeps_makes_them_no_softer() -> None:
+    beep = tone(1.0, 16_000).waveform
+    alone = Audio(beep, 16_000)
+    apart = Audio(torch.cat([beep, torch.zeros_like(beep).repeat(1, 3), beep], 1), 16_000)
+
+    assert loudness(apart) == pytest.approx(loudness(alone), abs=1)
+
+
+def test_low_sounds_count_less_for_loudness() -> None:
+    assert loudness(tone(1.0, pitch=40)) < loudness(tone(1.0, pitch=997)) - 5
+
+
+@pytest.mark.parametrize("hertz", [55.0, 123.4, 440.0, 1864.6])
+@pytest.mark.parametrize("rate", [16_000, 44_100])
+def test_pitch_of_a_rich_tone_is_found_to_a_few_cents(hertz: float, rate: int) -> None:
+    times = torch.arange(rate) / rate
+    parts = [torch.sin(2 * math.pi * hertz * k * times) / k for k in range(1, 5)]
+    found = pitch(Audio(torch.stack(parts).sum(0)[None], rate))
+
+    assert found is not None
+    assert 1200 * abs(math.log2(found / hertz)) < 6
+
+
+def test_noise_and_silence_have_no_pitch() -> None:
+    assert pitch(noise(20_000)) is None
+    assert pitch(Audio(torch.zeros(1, 20_000), 16_000)) is None
+
+
+@pytest.mark.parametrize("samples", [0, 1, 100])
+def test_very_short_silence_is_measured_too(samples: int) -> None:
+    figures = audio_figures(Audio(torch.zeros(2, samples), 16_000))
+
+    assert (figures.peak, figures.loudness, figures.pitch) == (QUIETEST, QUIETEST, None)
+    assert figures.brightness == 0
+    assert "no pitch" in figures.text
+
+
+def test_brightness_is_where_the_power_lies() -> None:
+    assert brightness(tone(1.0, pitch=440)) == pytest.approx(440, abs=5)
+
+
+@pytest.mark.parametrize(
+    ("text", "hertz"),
+    [("A4", 440), ("a3", 220), ("C#5", 554.37), ("Db5", 554.37), ("c-1", 8.18), ("1.2kHz", 1200)],
+)
+def test_pitches_are_read_as_notes_and_hertz(text: str, hertz: float) -> None:
+    assert pitch_of(text) == pytest.approx(hertz, rel=1e-3)
+
+
+def test_an_empty_pitch_is_left_open_and_a_wrong_one_refused() -> None:
+    assert pitch_of(" ") is None
+    for wrong in ("H4", "loud", "0 Hz", "A"):
+        with pytest.raises(InvalidValue, match="no pitch"):
+            pitch_of(wrong)
+
+
+def test_notes_are_named_with_their_cents() -> None:
+    assert note_name(440) == "A4"
+    assert note_name(440 * 2 ** (112 / 1200)) == "A#4 +12"
