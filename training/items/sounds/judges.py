@@ -57,7 +57,7 @@ def train_kind_judge(*, count: int = 4000, steps: int = 900, seed: int = 7) -> K
     asked = asked_sounds(count, rng)
     waves = rendered(asked, rng)
     waves[: count // 2] = torch.cat(
-        [_there_and_back(part) for part in waves[: count // 2].split(50)]
+        [_there_and_back(part) for part in in_parts(waves[: count // 2], 50)]
     )
     looks = torch.cat([looks_of(part) for part in in_parts(waves, 200)])
     judge = KindJudge()
