@@ -29,7 +29,7 @@ SIDE = 512
 LARGEST = 16_000
 """Bytes that a picture has if it can."""
 QUALITIES = (85, 75, 65, 50, 35)
-SINKS = ("SaveImage", "PreviewImage", "ShowValue", "SaveMesh", "SaveVideo")
+SINKS = ("SaveImage", "PreviewImage", "ShowValue", "SaveMesh", "SaveVideo", "SaveDataset")
 """Node types of which a picture can be made."""
 NEED_MODELS = frozenset(
     {

@@ -9,6 +9,9 @@ from math import isfinite
 from struct import pack, unpack
 from typing import Any
 
+from nodegraph import Dataset
+from nodegraph.datasets.describing import described
+
 _LARGEST = 1e30
 """Well within float32."""
 _MOST_LINES = 1000
@@ -29,7 +32,9 @@ def shown(value: Any) -> str:
 
 
 def _lines(value: Any) -> Iterator[str]:
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, Dataset):
+        yield from described(value)
+    elif isinstance(value, (list, tuple)):
         if not value:
             yield "nothing: an empty list"
         for at, item in enumerate(value):

@@ -53,7 +53,7 @@ def save_numbered(
     stem = folder / name
     try:
         stem.parent.mkdir(parents=True, exist_ok=True)
-        _check_inside(folder, stem)
+        check_inside(folder, stem)
         try:
             return _saved(stem, suffix, contents, index)
         except sqlite3.Error as error:
@@ -103,7 +103,12 @@ def save_by_content(folder: Path, suffix: str, content: bytes) -> SavedFile:
     return SavedFile(path, existed=False)
 
 
-def _check_inside(folder: Path, stem: Path) -> None:
+def check_inside(folder: Path, stem: Path) -> None:
+    """Refuse a name whose folder is a link that leads elsewhere.
+
+    Raises:
+        InvalidValue: It is.
+    """
     if not stem.parent.resolve().is_relative_to(folder.resolve()):
         raise InvalidValue(
             "this can't be the name of a result: a link leads it out of the output folder",

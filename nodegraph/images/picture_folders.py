@@ -42,7 +42,7 @@ def find_pictures(
     """
     found = [
         path
-        for path in _candidates(pattern, environment)
+        for path in matching_paths(pattern, environment)
         if path.suffix.lower() in SUFFIXES
         and not path.name.startswith(".")
         and path.is_file()
@@ -77,7 +77,14 @@ def check_folder_room(files: Sequence[Path], *, names: bool = True) -> None:
     check_room(width, height, len(sizes), 16 * pixels, port="path")
 
 
-def _candidates(pattern: str, environment: Environment) -> Iterator[Path]:
+def matching_paths(pattern: str, environment: Environment) -> Iterator[Path]:
+    """All that lies in a folder, or that a pattern fits, in no order; links to folders stay shut.
+
+    Args:
+        pattern: See `find_pictures`.
+    Raises:
+        InvalidFile: There is no such folder, it may not be read, or holds too many files.
+    """
     try:
         whole = environment.inputs / Path(pattern).expanduser()
     except RuntimeError as error:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from nodegraph import Dataset, Example
+from nodegraph import Dataset, Environment, Example
 from nodegraph.images.images import encode_image_file
 
 
@@ -29,3 +29,9 @@ def dataset(count: int = 3, **settings: object) -> Dataset:
     """One of inline pictures, with captions."""
     examples = (Example(picture(at), f"p{at}", f"picture {at}") for at in range(count))
     return Dataset(tuple(examples), **settings)  # type: ignore[arg-type]
+
+
+def environment(folder: Path, **more: object) -> Environment:
+    """One whose inputs are a folder."""
+    given: dict[str, object] = {"models": (), "inputs": folder, "outputs": folder / "out"}
+    return Environment(**given, temporary=folder, **more)  # type: ignore[arg-type]

@@ -1,0 +1,229 @@
+"""Datasets edited: captions, splits, sizes, order. Imports no torch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from string import Formatter
+
+from blake3 import blake3
+
+from nodegraph.core.dataset_values import Dataset, Example, ExampleFile, Split
+from nodegraph.core.digests import digest_tensor
+from nodegraph.errors import InvalidValue
+
+TEMPLATE_WORDS = ("caption", "tags", "label", "name")
+"""What may stand in braces in a template of captions."""
+
+
+def each_example(dataset: Dataset, work: Callable[[Example], Example]) -> Dataset:
+    """The same with each example changed."""
+    return dataset.with_examples(tuple(map(work, dataset.examples)))
+
+
+def check_template(template: str) -> None:
+    """Refuse a template that can't be filled.
+
+    Raises:
+        InvalidValue: It names something else than `TEMPLATE_WORDS`, or its braces don't match.
+    """
+    try:
+        words = [word for _, word, _, _ in Formatter().parse(template) if word is not None]
+    except ValueError as error:
+        raise InvalidValue(
+            f"the template can't be read: {error}", port="template", given=repr(template[:80])
+        ) from error
+    for word in words:
+        if word not in TEMPLATE_WORDS:
+            raise InvalidValue(
+                "the template names what examples don't have",
+                port="template",
+                given=f"{{{word}}}",
+                expected=", ".join(f"{{{each}}}" for each in TEMPLATE_WORDS),
+            )
+
+
+def edit_captions(
+    dataset: Dataset,
+    template: str = "{caption}",
+    *,
+    find: str = "",
+    replacement: str = "",
+    is_pattern: bool = False,
+) -> Dataset:
+    """Captions written anew from what is said of each example.
+
+    Args:
+        template: Such as ``a photo of sks {label}, {caption}``; `find` is looked for in what comes
+            of it. Commas and spaces that a missing part leaves behind go.
+        is_pattern: `find` is a regular expression, and ``\\1`` in the replacement its first group.
+    Raises:
+        InvalidValue: The template or the pattern can't be.
+    """
+    check_template(template)
+    exchange = _exchange(find, replacement, is_pattern)
+
+    def work(example: Example) -> Example:
+        filled = template.format(
+            caption=example.caption,
+            tags=", ".join(example.tags),
+            label=example.label,
+            name=example.name.rsplit("/", 1)[-1],
+        )
+        return replace(example, caption=_tidied(exchange(filled)))
+
+    return each_example(dataset, work)
+
+
+def _exchange(find: str, replacement: str, is_pattern: bool) -> Callable[[str], str]:
+    if not find:
+        return lambda text: text
+    if not is_pattern:
+        return lambda text: text.replace(find, replacement)
+    try:
+        pattern = re.compile(find)
+        pattern.sub(replacement, "")
+    except (re.error, IndexError) as error:
+        raise InvalidValue(
+            f"the pattern can't be read: {error}", port="find", given=repr(find[:80])
+        ) from error
+    return lambda text: pattern.sub(replacement, text)
+
+
+def _tidied(text: str) -> str:
+    """Without what an empty part of a template leaves behind."""
+    parts = (" ".join(part.split()) for part in text.split(","))
+    return ", ".join(part for part in parts if part)
+
+
+def tags_from_captions(dataset: Dataset) -> Dataset:
+    """Captions with commas become tags, each once; the captions stay."""
+
+    def work(example: Example) -> Example:
+        parts = (part.strip() for part in example.caption.split(","))
+        return replace(example, tags=tuple(dict.fromkeys(part for part in parts if part)))
+
+    return each_example(dataset, work)
+
+
+def set_texts(
+    dataset: Dataset,
+    *,
+    captions: Sequence[str] | None = None,
+    labels: Sequence[str] | None = None,
+) -> Dataset:
+    """Captions and classes that come from elsewhere, such as a language model.
+
+    Args:
+        captions, labels: One an example in their order, or one for all; None leaves them.
+    Raises:
+        InvalidValue: Not as many as examples.
+    """
+    count = len(dataset.examples)
+
+    def spread(texts: Sequence[str], port: str) -> Sequence[str]:
+        if len(texts) not in (1, count):
+            raise InvalidValue(
+                f"there aren't as many {port} as examples",
+                port=port,
+                given=str(len(texts)),
+                expected=f"{count}, or 1 for all",
+            )
+        return list(texts) * (count if len(texts) == 1 else 1)
+
+    examples: Iterable[Example] = dataset.examples
+    if captions is not None:
+        pairs = zip(examples, spread(captions, "captions"), strict=True)
+        examples = [replace(each, caption=text.strip()) for each, text in pairs]
+    if labels is not None:
+        pairs = zip(examples, spread(labels, "labels"), strict=True)
+        examples = [replace(each, label=text.strip()) for each, text in pairs]
+    return dataset.with_examples(tuple(examples))
+
+
+def content_digest(example: Example) -> str:
+    """Digest of an example's picture: of the file, or of the numbers."""
+    if isinstance(example.picture, ExampleFile):
+        return example.picture.digest
+    return digest_tensor(example.picture)
+
+
+def place_of_content(example: Example, seed: int) -> float:
+    """A number from 0 up to 1 that looks random and is the picture's own, whatever is beside it."""
+    return int(blake3(f"{seed} {content_digest(example)}".encode()).hexdigest()[:13], 16) / 16**13
+
+
+def split_dataset(
+    dataset: Dataset,
+    validation: float,
+    test: float,
+    *,
+    seed: int = 0,
+    exact: bool = True,
+) -> Dataset:
+    """Examples put into splits at random.
+
+    Equal pictures always come into one split, so nothing that is learned from is judged by.
+
+    Args:
+        validation, test: Shares.
+        exact: So many of each class, rounded; else each picture by itself, so that it stays in its
+            split whatever comes or goes.
+    Raises:
+        InvalidValue: The shares leave nothing to learn from.
+    """
+    if validation + test >= 1:
+        raise InvalidValue(
+            "the shares leave nothing to learn from",
+            port="validation",
+            given=f"{validation:g} + {test:g}",
+            expected="less than 1 together",
+        )
+    places = [place_of_content(example, seed) for example in dataset.examples]
+    if exact:
+        places = _ranked(dataset, places)
+    ends: list[tuple[float, Split]] = [(test, "test"), (test + validation, "validation")]
+
+    def split(place: float) -> Split:
+        return next((name for end, name in ends if place < end), "train")
+
+    pairs = zip(dataset.examples, places, strict=True)
+    return dataset.with_examples(tuple(replace(each, split=split(at)) for each, at in pairs))
+
+
+def _ranked(dataset: Dataset, places: Sequence[float]) -> list[float]:
+    """Places spread evenly within each class, in the order that they have; equal ones stay so."""
+    found = list(places)
+    for label in {example.label for example in dataset.examples}:
+        members = [at for at, each in enumerate(dataset.examples) if each.label == label]
+        ordered = sorted({places[at] for at in members})
+        # The middle of its own part of 0..1: a share of a half of five takes two or three.
+        ranks = {place: (rank + 0.5) / len(ordered) for rank, place in enumerate(ordered)}
+        for at in members:
+            found[at] = ranks[places[at]]
+    return found
+
+
+def join_datasets(datasets: Sequence[Dataset], name: str = "") -> Dataset:
+    """The examples of several, one after the other; read as the first says.
+
+    One whose name is taken gets a number behind it.
+    """
+    taken: set[str] = set()
+    examples = []
+    for example in (each for dataset in datasets for each in dataset.examples):
+        free = _free_name(example.name, taken)
+        taken.add(free)
+        examples.append(example if free == example.name else replace(example, name=free))
+    first = datasets[0]
+    return replace(first, examples=tuple(examples), name=name or first.name)
+
+
+def _free_name(name: str, taken: set[str]) -> str:
+    if name not in taken:
+        return name
+    number = 2
+    while f"{name}-{number}" in taken:
+        number += 1
+    return f"{name}-{number}"

@@ -1,0 +1,68 @@
+"""What is wrong with some of the data: named, and left out or refused as one asks.
+
+Imports no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+from nodegraph.errors import InvalidFile, NodegraphError
+
+OnError = Literal["refuse", "skip"]
+"""What becomes of data that can't be used."""
+_SHOWN = 5
+
+
+class Faults:
+    """Gathers what can't be used, each with its name.
+
+    Args:
+        on_error: ``skip`` goes on without it; ``refuse`` raises, but only once all is looked at.
+        tell: Told of each that is left out.
+    """
+
+    def __init__(self, on_error: OnError, tell: Callable[[str], object] | None = None) -> None:
+        self._on_error = on_error
+        self._tell = tell
+        self.said: list[str] = []
+
+    def add(self, name: str, why: str) -> None:
+        """Note one."""
+        said = why if name in why else f"{name}: {why}"
+        self.said.append(said)
+        if self._tell is not None and self._on_error == "skip":
+            self._tell(f"left out: {said}")
+
+    @contextmanager
+    def of(self, name: str) -> Iterator[None]:
+        """Note what the inside of the `with` raises of nodegraph's own errors."""
+        try:
+            yield
+        except NodegraphError as error:
+            problem = error.problem
+            given = f" ({problem.given})" if problem.given else ""
+            self.add(name, f"{problem.message}{given}")
+
+    def check(self, left: int, source: str) -> None:
+        """Raise if it was to be refused, or if nothing is left.
+
+        Args:
+            left: How many examples can be used.
+            source: What they are from.
+        Raises:
+            InvalidFile: See above.
+        """
+        shown = "; ".join(self.said[:_SHOWN])
+        more = f"; and {len(self.said) - _SHOWN} more" if len(self.said) > _SHOWN else ""
+        if self.said and self._on_error == "refuse":
+            count = len(self.said)
+            raise InvalidFile(
+                f"{count} thing{'s' * (count > 1)} in {source} can't be used: {shown}{more}",
+                hint='Mend or remove them, or set `on_error` to "skip".',
+            )
+        if not left:
+            found = f" Left out: {shown}{more}" if self.said else ""
+            raise InvalidFile(f"there is nothing to learn from in {source}.{found}")

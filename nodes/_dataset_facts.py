@@ -1,0 +1,82 @@
+"""What nodes of datasets know and check before they run. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nodegraph import Finding, HookInputs, NodegraphError
+from nodegraph.diffusion.file_stamps import file_stamp
+
+from ._facts import finding_of
+
+
+def check_dataset_path(inputs: HookInputs) -> Iterator[Finding]:
+    """Find paths that stand for nothing to learn from."""
+    from nodegraph.datasets.folder_files import find_files
+    from nodegraph.datasets.loading import found_files
+
+    path, form = inputs.literals.get("path"), inputs.literals.get("format", "auto")
+    if path is None:
+        return
+    try:
+        kind, _ = found_files(path, inputs.environment, form)
+        if kind != "folder":
+            return
+        recursive = inputs.literals.get("recursive", True)
+        found = find_files(path, inputs.environment, recursive=recursive)
+    except NodegraphError as error:
+        yield finding_of("path", error)
+        return
+    if not found.pictures and not found.unusable:
+        yield Finding(
+            "path",
+            "there is no picture in the folder",
+            str(path),
+            "pictures, a COCO file, or tar files",
+            "Pictures in folders of it count if `recursive` is set." if not recursive else None,
+        )
+
+
+def dataset_state(inputs: HookInputs) -> str:
+    """Changes when a picture, a caption or a table does, or another one comes."""
+    from nodegraph.datasets.loading import files_that_count
+
+    literals = inputs.literals
+    found = files_that_count(
+        literals["path"],
+        inputs.environment,
+        format=literals.get("format", "auto"),
+        recursive=literals.get("recursive", True),
+        mask_suffix=literals.get("mask_suffix", "_mask"),
+    )
+    return "\n".join(file_stamp(path) for path in found)
+
+
+def check_captions(inputs: HookInputs) -> Iterator[Finding]:
+    """Find templates and patterns that can't be."""
+    from nodegraph import Dataset
+    from nodegraph.datasets.editing import edit_captions
+
+    literals = inputs.literals
+    try:
+        edit_captions(
+            Dataset(()),
+            literals.get("template") or "",
+            find=literals.get("find") or "",
+            replacement=literals.get("replacement") or "",
+            is_pattern=bool(literals.get("is_pattern")),
+        )
+    except NodegraphError as error:
+        yield finding_of(error.problem.port or "template", error)
+
+
+def check_shares(inputs: HookInputs) -> Iterator[Finding]:
+    """Find shares that leave nothing to learn from."""
+    validation, test = (inputs.literals.get(name) for name in ("validation", "test"))
+    if validation is not None and test is not None and validation + test >= 1:
+        yield Finding(
+            "validation",
+            "the shares leave nothing to learn from",
+            f"{validation:g} + {test:g}",
+            "less than 1 together",
+        )

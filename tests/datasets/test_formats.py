@@ -1,0 +1,226 @@
+"""Datasets are written for other tools, and come back."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from nodegraph import Dataset, Example, InvalidFile, InvalidValue, LabeledBox
+from nodegraph.datasets.faults import Faults
+from nodegraph.datasets.files import file_stems
+from nodegraph.datasets.folders import FolderOptions
+from nodegraph.datasets.loading import load_dataset
+from nodegraph.datasets.pictures import example_file, kept_mask, kept_picture
+from nodegraph.datasets.saving import SavedDataset, save_dataset
+from nodegraph.datasets.segments import mask_of, polygons, run_lengths
+from tests.datasets.making import environment, picture, write_picture
+
+
+def mixed(folder: Path) -> Dataset:
+    """A file with all that can be said of it, one that was made, and one of which nothing is."""
+    mask = torch.zeros(16, 24)
+    mask[3:9, 4:14] = 1
+    full = Example(
+        example_file(write_picture(folder / "cat photo.png", 1)),
+        "cats/tom.1",
+        "a cat, grey; sitting",
+        ("grey", "cat"),
+        "cat",
+        "train",
+        mask,
+        (LabeledBox("cat", 4, 3, 10, 6),),
+        repeats=3,
+        weight=0.5,
+    )
+    made = Example((picture(2) * 255).round() / 255, "made", "a dog", label="dog", split="test")
+    bare = Example(example_file(write_picture(folder / "bare.png", 3)), "cats/tom.1")
+    return Dataset((full, made, bare), "pets")
+
+
+def saved(folder: Path, data: Dataset, form: Any = "image folder", **more: Any) -> SavedDataset:
+    return save_dataset(data, folder / "out", "sets/pets", form, **more)
+
+
+def loaded(folder: Path, path: Path, on_error: Any = "refuse") -> Dataset:
+    return load_dataset(str(path), environment(folder), FolderOptions(), Faults(on_error))
+
+
+@pytest.mark.parametrize(
+    ("form", "more"),
+    [
+        ("image folder", {}),
+        ("coco", {}),
+        ("coco", {"segments": "polygons"}),
+        ("webdataset", {}),
+        ("webdataset", {"per_shard": 1}),
+    ],
+)
+def test_what_is_written_comes_back(tmp_path: Path, form: str, more: dict[str, Any]) -> None:
+    data = mixed(tmp_path)
+    found = loaded(tmp_path, saved(tmp_path, data, form, **more).folder)
+    by_caption = {example.caption: example for example in found.examples}
+    for example in data.examples:
+        back = by_caption[example.caption]
+        assert torch.equal(kept_picture(back), kept_picture(example))
+        before, after = kept_mask(example), kept_mask(back)
+        assert (before is None) == (after is None)
+        assert before is None or (after is not None and torch.equal(before, after))
+        for name in ("tags", "label", "split", "boxes", "repeats", "weight"):
+            assert getattr(back, name) == getattr(example, name), name
+    assert len(found.examples) == 3
+
+
+def test_files_are_copied_as_they_are_and_written_once(tmp_path: Path) -> None:
+    data = mixed(tmp_path)
+    first = saved(tmp_path, data, workflow={"title": "pets"})
+    copied = first.folder / "train" / "cat" / "tom_1.png"
+    assert copied.read_bytes() == (tmp_path / "cat photo.png").read_bytes()
+    assert json.loads((first.folder / "dataset.json").read_text())["workflow"] == {"title": "pets"}
+    assert saved(tmp_path, data) == first._replace(existed=True)
+    assert saved(tmp_path, replace(data, name="others")).folder.name == "pets_00002"
+
+
+def test_a_dataset_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    data = mixed(tmp_path)
+    write_picture(tmp_path / "bare.png", 9)
+    with pytest.raises(InvalidFile, match=r"bare\.png has changed"):
+        saved(tmp_path, data)
+    assert list((tmp_path / "out" / "sets").iterdir()) == []
+
+
+def test_pictures_are_written_at_the_size_that_is_learned_from(tmp_path: Path) -> None:
+    data = replace(mixed(tmp_path), size=(8, 8))
+    found = loaded(tmp_path, saved(tmp_path, data, resized=True).folder)
+    assert {example.size for example in found.examples} == {(8, 8)}
+    [box] = next(example.boxes for example in found.examples if example.boxes)
+    assert (box.x, box.width) == (0.0, 5.0)
+
+
+def test_names_lead_nowhere_else(tmp_path: Path) -> None:
+    examples = tuple(
+        Example(picture(0), name, label=label)
+        for name, label in (("../up", "../../etc"), ("CON", "a/b"), ("up", ".."), ("", ""))
+    )
+    assert file_stems(examples) == ["up", "_CON", "up_2", "00004"]
+    folder = saved(tmp_path, Dataset(examples)).folder
+    written = {path.relative_to(folder).as_posix() for path in folder.rglob("*.png")}
+    assert written == {
+        "train/etc/up.png", "train/a_b/_CON.png", "train/_/up_2.png", "train/00004.png",
+    }  # fmt: skip
+    with pytest.raises(InvalidValue, match="leads out of the output folder"):
+        save_dataset(Dataset(examples), tmp_path, "../x", "coco")
+
+
+def test_coco_is_what_its_description_says(tmp_path: Path) -> None:
+    path = saved(tmp_path, mixed(tmp_path), "coco", segments="polygons").folder
+    whole = json.loads((path / "annotations.json").read_text())
+    assert whole["categories"] == [
+        {"id": 1, "name": "cat"},
+        {"id": 2, "name": "dog"},
+    ]
+    cat = whole["annotations"][0]
+    assert (cat["image_id"], cat["category_id"], cat["iscrowd"]) == (1, 1, 0)
+    assert (cat["bbox"], cat["area"]) == ([4, 3, 10, 6], 60)
+    assert cat["segmentation"] == [[4, 3, 14, 3, 14, 9, 4, 9]]
+    assert (path / whole["images"][0]["file_name"]).is_file()
+
+
+MASKS = arrays(bool, st.tuples(st.integers(1, 7), st.integers(1, 7)))
+
+
+@settings(max_examples=60, deadline=None)
+@given(MASKS)
+def test_masks_come_back_from_outlines_and_runs(mask: Any) -> None:
+    height, width = mask.shape
+    assert np.array_equal(mask_of(polygons(mask), width, height), mask)
+    assert np.array_equal(mask_of(run_lengths(mask), width, height), mask)
+
+
+def test_runs_of_the_short_form_are_read() -> None:
+    # What pycocotools 2.0.11 makes of that mask.
+    packed = "hl0n0l1000000000000000000000000000000000000000000000000000000000hc2"
+    mask = mask_of({"size": [90, 70], "counts": packed}, 70, 90)
+    expected = np.zeros((90, 70), bool)
+    expected[20:50, 10:40] = True
+    assert np.array_equal(mask, expected)
+
+
+@pytest.mark.parametrize(
+    ("segmentation", "why"),
+    [
+        ({"size": [2, 2], "counts": [4]}, "another size"),
+        ({"size": [3, 4], "counts": [5]}, "don't fill"),
+        ({"size": [3, 4], "counts": [-1, 13]}, "don't fill"),
+        ({"size": [3, 4], "counts": ["x"]}, "can't be read"),
+        ({"size": [3, 4], "counts": "P"}, "cut short"),
+        ([[0, 0, 1]], "can't be read"),
+        ([[0, 0, 1, 1]], "fewer than three corners"),
+        ([[0, 0, 1, 1, float("inf"), 2]], "finite"),
+        ("abc", "neither polygons"),
+    ],
+)
+def test_segments_that_cant_be_are_told(segmentation: Any, why: str) -> None:
+    with pytest.raises(InvalidValue, match=why):
+        mask_of(segmentation, 4, 3)
+
+
+def test_bad_entries_of_coco_are_named(tmp_path: Path) -> None:
+    write_picture(tmp_path / "images" / "a.png", 1)
+    entries = [
+        {"id": 1, "file_name": "a.png"},
+        {"id": 2, "file_name": "../a.png"},
+        {"id": 3, "file_name": "b.png"},
+        {"id": 4, "file_name": "images/a.png"},
+    ]
+    bad = [{"image_id": 4, "bbox": [1, 2, 3]}]
+    path = tmp_path / "annotations.json"
+    path.write_text(json.dumps({"images": entries, "annotations": bad}))
+    faults = Faults("skip")
+    data = load_dataset(str(path), environment(tmp_path), FolderOptions(), faults)
+    assert [example.name for example in data.examples] == ["a"]
+    assert [said.partition(":")[0] for said in faults.said][::2] == ["../a.png", "images/a.png"]
+    for content in ("[]", "{}", '{"images": [3]}', "{", '{"images": 3}'):
+        path.write_text(content)
+        with pytest.raises(InvalidFile, match="is no COCO file"):
+            loaded(tmp_path, path)
+
+
+def shard(path: Path, members: dict[str, bytes]) -> Path:
+    with tarfile.open(path, "w") as opened:
+        for name, content in members.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            opened.addfile(entry, BytesIO(content))
+    return path
+
+
+def test_shards_of_others_are_read(tmp_path: Path) -> None:
+    content = write_picture(tmp_path / "a.png", 1).read_bytes()
+    members = {
+        "x/0.png": content, "x/0.txt": b"one", "x/0.cls": b"4",
+        "../../1.png": content, "2.txt": b"none", "3.png": b"broken",
+        "4.png": content, "4.json": b"[", "5.png": content, "5.mask.png": content,
+    }  # fmt: skip
+    path = shard(tmp_path / "a.tar", members)
+    data = loaded(tmp_path, path, "skip")
+    assert [(each.name, each.caption, each.label) for each in data.examples] == [
+        ("x/0", "one", "4"), ("1", "", ""), ("5", "", ""),
+    ]  # fmt: skip
+    assert data.examples[2].mask is not None
+    with pytest.raises(InvalidFile, match=r"3 things in a\.tar.*a\.tar: 2.*no picture"):
+        loaded(tmp_path, path)
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["a.png", "a.tar"]
+    path.write_bytes(path.read_bytes()[:700])
+    with pytest.raises(InvalidFile, match="damaged"):
+        loaded(tmp_path, path)
