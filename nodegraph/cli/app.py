@@ -89,12 +89,14 @@ class _Converting:
     def __init__(self, option: Any) -> None:
         self._option = option
         self._convert = option.process_value
-        self._is_text = option.type_descriptor.annotation in (str, list[str])
+        self._kind = option.type_descriptor.annotation
 
     def __call__(self, ctx: Context, value: Any) -> Any:
         option = self._option
-        if value and self._is_text and option.callback is None:
+        if value and self._kind in (str, list[str]) and option.callback is None:
             return value if isinstance(value, str) else list(value)
+        if value is option.default and type(value) is self._kind:
+            return value
         if value is not None or option.required:
             return self._convert(ctx, value)
         nothing = () if option.multiple or option.nargs == -1 else None

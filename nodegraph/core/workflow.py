@@ -13,8 +13,8 @@ from nodegraph.core.json_text import read_json, write_json
 from nodegraph.core.links import Link, parse_target, write_input, write_literal
 from nodegraph.core.migrate import FORMAT, migrate_format
 from nodegraph.core.parts import (
-    WorkflowPart,
     Place,
+    WorkflowPart,
     anything,
     bad_name,
     in_words,
