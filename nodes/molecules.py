@@ -104,9 +104,15 @@ def SaveMolecule(
         picture: Also write a drawing of it.
     """
     from nodegraph.images.provenance import workflow_texts
+    from nodegraph.molecules.chemistry import smiles_of
+    from nodegraph.molecules.drawing import MOST_DRAWN
     from nodegraph.molecules.encoding import MOLECULE_SUFFIXES, encode_molecule
 
-    content = encode_molecule(molecule, format, workflow_texts(ctx.workflow))
+    texts = dict(workflow_texts(ctx.workflow))
+    if format == "sdf" and len(molecule.elements) <= MOST_DRAWN:
+        # For readers that know no chemistry.
+        texts["SMILES"] = smiles_of(molecule)
+    content = encode_molecule(molecule, format, texts)
     save_result(ctx, name, MOLECULE_SUFFIXES[format], content, kind="molecule")
     if picture:
         save_picture(ctx, name, _drawn(molecule, 512, 512))

@@ -4,6 +4,7 @@ import {
   ApiProblem,
   addressOf,
   bodyOf,
+  isAborted,
   OfflineFault,
   problemFrom,
   type Query,
@@ -239,6 +240,22 @@ export function artifactAddress(digest: string, options: { download?: boolean } 
 export async function getArtifactText(digest: string, { signal }: Abortable = {}): Promise<string> {
   const path = `/artifacts/${encodeURIComponent(digest)}`;
   return bodyOf(await send("GET", path, { headers: { accept: "*/*" }, signal }));
+}
+
+/** A result's bytes, or those from one place until another. */
+export async function getArtifactBytes(
+  digest: string,
+  { signal, from, until }: Abortable & { readonly from?: number; readonly until?: number } = {},
+): Promise<ArrayBuffer> {
+  const path = `/artifacts/${encodeURIComponent(digest)}`;
+  const part = until === undefined ? {} : { range: `bytes=${from ?? 0}-${until - 1}` };
+  const answer = await send("GET", path, { headers: { accept: "*/*", ...part }, signal });
+  try {
+    return await answer.arrayBuffer();
+  } catch (error) {
+    if (isAborted(error)) throw error;
+    throw new OfflineFault(undefined, { cause: error });
+  }
 }
 
 export function thumbnailAddress(

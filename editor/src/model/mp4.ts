@@ -1,8 +1,11 @@
 /** Texts in an MP4 or MOV: as FFmpeg writes them, by name (`mdta`) or by a code of four signs. */
 
-interface Box {
+export interface Box {
   readonly kind: string;
+  /** As much of it as there is. */
   readonly body: Uint8Array;
+  /** Bytes that it says its body has. */
+  readonly size: number;
 }
 
 /** What codes of four signs stand for. */
@@ -38,11 +41,11 @@ function withoutVersion(meta: Uint8Array): Uint8Array {
   return kindAt(meta, 4) === "hdlr" ? meta : meta.subarray(4);
 }
 
-function inside(bytes: Uint8Array, kind: string): Uint8Array {
+export function inside(bytes: Uint8Array, kind: string): Uint8Array {
   return boxesOf(bytes).find((box) => box.kind === kind)?.body ?? new Uint8Array(0);
 }
 
-function boxesOf(bytes: Uint8Array): readonly Box[] {
+export function boxesOf(bytes: Uint8Array): readonly Box[] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const found: Box[] = [];
   let at = 0;
@@ -53,7 +56,8 @@ function boxesOf(bytes: Uint8Array): readonly Box[] {
     // A box of no length goes on to the end.
     const size = isLong ? Number(view.getBigUint64(at + 8)) : said || bytes.length - at;
     if (size < head) break;
-    found.push({ kind: kindAt(bytes, at + 4), body: bytes.subarray(at + head, at + size) });
+    const body = bytes.subarray(at + head, at + size);
+    found.push({ kind: kindAt(bytes, at + 4), body, size: size - head });
     at += size;
   }
   return found;

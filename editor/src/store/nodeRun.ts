@@ -17,6 +17,8 @@ export interface NodeRun {
   readonly seconds: number | null;
   /** Address of the newest preview; it is void once there is another one. */
   readonly preview: string | null;
+  /** The newest plot that it showed, as the server told of it; null if it showed none. */
+  readonly plot: unknown;
   readonly problem: Finding | null;
   /** Of one that runs over a list, or in a loop. */
   readonly calls: { readonly done: number; readonly total: number | null } | null;

@@ -72,9 +72,10 @@ export class NodeRuns {
   /** Let go of the previews. */
   dropPreviews(): void {
     for (const [name, leaf] of this.leaves.entries()) {
-      if (leaf.preview === null) continue;
-      this.pictures.drop(leaf.preview);
+      if (leaf.preview === null && leaf.plot === null) continue;
+      if (leaf.preview !== null) this.pictures.drop(leaf.preview);
       leaf.preview = null;
+      leaf.plot = null;
       this.leaves.touch(name);
     }
   }
@@ -172,6 +173,7 @@ export class NodeRuns {
         break;
       case "node.preview":
         this.picture(leaf, data);
+        leaf.plot = data.plot ?? leaf.plot;
         break;
       case "node.retried":
         leaf.note = "less-memory";

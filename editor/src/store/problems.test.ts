@@ -16,7 +16,14 @@ const WORKFLOW = readWorkflow(JSON.stringify({ format: "nodegraph/1", nodes: NOD
 
 function run(state: NodeState, node = "check"): NodeRun {
   const problem = state === "failed" ? { code: "node-failed", message: "too small", node } : null;
-  const rest = { step: null, total: null, secondsLeft: null, seconds: null, preview: null };
+  const rest = {
+    step: null,
+    total: null,
+    secondsLeft: null,
+    seconds: null,
+    preview: null,
+    plot: null,
+  };
   return { state, problem, calls: null, note: null, ...rest };
 }
 

@@ -21,6 +21,8 @@ export interface Leaf {
   left: number | null;
   seconds: number | null;
   preview: string | null;
+  /** The newest plot that it showed, as the server told of it. */
+  plot: unknown;
   problem: Finding | null;
   note: NodeNote | null;
   callsDone: number;
@@ -136,6 +138,7 @@ function newLeaf(): Leaf {
     left: null,
     seconds: null,
     preview: null,
+    plot: null,
     problem: null,
     note: null,
     callsDone: 0,

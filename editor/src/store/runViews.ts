@@ -25,6 +25,7 @@ function leafView(name: string, leaf: Leaf, times: RunTimes): NodeRun {
     secondsLeft: leaf.state === "running" ? times.leafLeft(name, leaf) : null,
     seconds: leaf.seconds,
     preview: leaf.preview,
+    plot: leaf.plot,
     problem: leaf.problem,
     calls: leaf.isMapped ? { done: leaf.callsDone, total: callsTotal(leaf, total) } : null,
     note: leaf.note,
@@ -52,6 +53,7 @@ function groupView(
     seconds:
       state === "running" ? null : sumOf([own, ...leaves].map((leaf) => leaf?.seconds ?? null)),
     preview: newestOf(leaves.filter((leaf) => leaf.preview !== null))?.preview ?? null,
+    plot: newestOf(leaves.filter((leaf) => leaf.plot !== null))?.plot ?? null,
     problem: failed?.problem ?? null,
     calls: isRounds ? { done: ended, total: leaves.length } : null,
     note: newest?.note ?? null,

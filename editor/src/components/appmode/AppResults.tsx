@@ -1,8 +1,11 @@
 import { Download, FileIcon, History, ImageIcon } from "lucide-react";
-import { useMemo } from "react";
+import { Suspense, useMemo } from "react";
 import { artifactAddress, thumbnailAddress } from "@/api/client";
 import type { ArtifactEntry } from "@/api/schema";
 import { EmptyState, tip } from "@/components/ui";
+import { FileView } from "@/components/viewers/FileView";
+import { viewKind, withoutPicturesBeside } from "@/components/viewers/kinds";
+import { LivePlot } from "@/components/viewers/live";
 import { readable } from "@/components/widgets";
 import { t } from "@/i18n";
 import { typeOf } from "@/model/spec";
@@ -18,20 +21,24 @@ import styles from "./AppMode.module.css";
 export function AppResults() {
   const outputs = useOutputs();
   const earlier = useEarlier();
-  const preview = usePreview();
-  const isEmpty = outputs.every(({ files }) => files.length === 0) && preview === null;
+  const { node, title, address, plot } = usePreview();
+  const isLive = address !== null || plot !== null;
+  const isEmpty = outputs.every(({ files }) => files.length === 0) && !isLive;
   return (
     <section className={styles.results} aria-label={t("appmode.results")}>
-      {preview !== null && (
+      {plot !== null && (
+        <div className={styles.viewer}>
+          <Suspense fallback={null}>
+            <LivePlot given={plot} name={title} />
+          </Suspense>
+        </div>
+      )}
+      {address !== null && (
         <figure className={styles.preview}>
-          <img
-            className={styles.large}
-            src={preview.address}
-            alt={t("appmode.preview", { node: preview.node })}
-          />
+          <img className={styles.large} src={address} alt={t("appmode.preview", { node })} />
         </figure>
       )}
-      {preview === null &&
+      {!isLive &&
         outputs.map(({ node, label, ...given }) => (
           <OutputFiles key={node} label={outputs.length > 1 ? label : null} {...given} />
         ))}
@@ -115,19 +122,30 @@ function useEarlier(): readonly ArtifactEntry[] {
   }, [jobs, id]);
 }
 
-/** The newest picture of what is being made. */
-function usePreview(): { readonly node: string; readonly address: string } | null {
+interface Preview {
+  readonly node: string;
+  /** As people call the node. */
+  readonly title: string;
+  readonly address: string | null;
+  readonly plot: unknown;
+}
+
+/** The newest picture and plot of what is being made. */
+function usePreview(): Preview {
   const id = useActive((document) => document.id);
   const address = useJobs((state) => previewOf(state, id)?.address ?? null);
+  const plot = useJobs((state) => previewOf(state, id)?.plot ?? null);
   const node = useJobs((state) => previewOf(state, id)?.node ?? "");
-  return address === null ? null : { node, address };
+  const label = useActive((_, workflow) => workflow.nodes.get(node)?.label);
+  return { node, title: label || readable(node), address, plot };
 }
 
 function previewOf(state: ReturnType<typeof useJobs.getState>, document: string) {
   const job = shownJob(state, document);
   if (job === null || isEnded(job)) return null;
   for (const [node, run] of job.nodes) {
-    if (run.state === "running" && run.preview !== null) return { node, address: run.preview };
+    const { state: now, preview: address, plot } = run;
+    if (now === "running" && (address !== null || plot !== null)) return { node, address, plot };
   }
   return null;
 }
@@ -136,7 +154,8 @@ interface FilesProps extends Omit<Output, "node" | "label"> {
   readonly label: string | null;
 }
 
-function OutputFiles({ label, files, isEarlier }: FilesProps) {
+function OutputFiles({ label, files: given, isEarlier }: FilesProps) {
+  const files = withoutPicturesBeside(given);
   if (files.length === 0) return null;
   return (
     <section
@@ -184,9 +203,17 @@ interface ResultProps {
 }
 
 function Result({ file, list, large }: ResultProps) {
+  const kind = viewKind(file);
+  const hasViewer = kind !== "image" && kind !== "none" && (large || kind === "sound");
   return (
     <figure className={styles.result}>
-      <Opener file={file} list={list} size={large ? null : 512} />
+      {hasViewer ? (
+        <div className={styles.viewer} data-kind={kind}>
+          <FileView artifact={file} />
+        </div>
+      ) : (
+        <Opener file={file} list={list} size={large ? null : 512} />
+      )}
       <figcaption>
         <span>{file.name}</span>
         <a

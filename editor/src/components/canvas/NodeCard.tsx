@@ -1,7 +1,8 @@
 /** A node on the canvas: its name and state, its ports, its widgets, and what it gave. */
 import { type NodeProps, NodeResizeControl } from "@xyflow/react";
-import { type CSSProperties, memo, useCallback } from "react";
+import { type CSSProperties, memo, Suspense, useCallback } from "react";
 import { cx } from "@/components/ui";
+import { LivePlot } from "@/components/viewers/live";
 import { useInnerFindings, useNodeFindings, useNodePlan } from "@/hooks/useNodePlan";
 import { useNodeRun } from "@/hooks/useNodeRun";
 import { t } from "@/i18n";
@@ -9,6 +10,7 @@ import { resizeNode } from "@/model/edits";
 import { portsHeight } from "@/model/sizes";
 import { isQuiet, usePlan } from "@/store/plan";
 import { useSettings } from "@/store/settings";
+import { useUi } from "@/store/ui";
 import type { CardNode } from "./adapt";
 import { CardHeader } from "./CardHeader";
 import { CardPorts } from "./CardPorts";
@@ -95,6 +97,7 @@ function Card({ id, data, selected, width, height }: NodeProps<CardNode>) {
             <CardPicture
               card={card}
               preview={run?.preview ?? null}
+              plot={run?.plot ?? null}
               isRunning={state === "running"}
             />
           )}
@@ -108,23 +111,53 @@ function Card({ id, data, selected, width, height }: NodeProps<CardNode>) {
 function CardPicture({
   card,
   preview,
+  plot,
   isRunning,
 }: {
   card: CardModel;
   preview: string | null;
+  plot: unknown;
   isRunning: boolean;
 }) {
   const showsPreviews = useSettings((settings) => settings.previews);
   const showsResults = useSettings((settings) => settings.resultsInNodes);
-  const isLive = isRunning && preview !== null && showsPreviews;
+  const isLive = isRunning && (preview !== null || plot !== null) && showsPreviews;
   if (isLive) {
     return (
-      <div className={styles.preview}>
-        <img src={preview} alt={t("canvas.card.preview", { name: card.title })} draggable={false} />
-      </div>
+      <>
+        {plot !== null && <CardPlot card={card} plot={plot} />}
+        {preview !== null && (
+          <div className={styles.preview}>
+            <img
+              src={preview}
+              alt={t("canvas.card.preview", { name: card.title })}
+              draggable={false}
+            />
+          </div>
+        )}
+      </>
     );
   }
   return showsResults ? <CardResults name={card.name} title={card.title} /> : null;
+}
+
+/** The plot of a node that runs, as it grows; a click shows it in full. */
+function CardPlot({ card, plot }: { card: CardModel; plot: unknown }) {
+  const place = usePlace();
+  const props = { place, node: card.name, title: card.title };
+  return (
+    <button
+      type="button"
+      className={`${styles.plot} nodrag`}
+      tabIndex={-1}
+      aria-label={t("canvas.card.plot", { name: card.title })}
+      onClick={() => useUi.getState().openDialog("livePlot", props)}
+    >
+      <Suspense fallback={null}>
+        <LivePlot given={plot} name={card.title} isSmall />
+      </Suspense>
+    </button>
+  );
 }
 
 function Resize({ id, width }: { readonly id: string; readonly width: number | undefined }) {

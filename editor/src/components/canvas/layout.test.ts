@@ -108,6 +108,7 @@ describe("the state of a card", () => {
     secondsLeft: null,
     seconds: null,
     preview: null,
+    plot: null,
     problem: null,
     calls: null,
     note: null,

@@ -13,7 +13,18 @@ import { download, keyOf, removeAll } from "./gallery/actions";
 import { GalleryGrid } from "./gallery/GalleryGrid";
 import panel from "./lib/Panel.module.css";
 
-const KINDS = ["all", "image", "video", "audio", "text", "other"] as const;
+const KINDS = [
+  "all",
+  "image",
+  "video",
+  "audio",
+  "mesh",
+  "points",
+  "molecule",
+  "plot",
+  "text",
+  "other",
+] as const;
 const SIZE_KEY = "nodegraph.gallery.size";
 const PAUSE = 250;
 

@@ -6,7 +6,7 @@ import { Button, Dialog } from "@/components/ui";
 import { t } from "@/i18n";
 import { download, openWorkflow } from "./gallery/actions";
 import { ArtifactFacts, CompareFacts } from "./gallery/Facts";
-import { type CompareMode, Stage } from "./gallery/Stage";
+import { type CompareMode, isZoomed, Stage } from "./gallery/Stage";
 import { Strip } from "./gallery/Strip";
 import { useViewed } from "./gallery/useViewed";
 import { useZoom } from "./gallery/useZoom";
@@ -43,6 +43,7 @@ export default function Viewer({ artifact, list, compare = false, onClose }: Vie
   }, [digest, isComparing]);
   useEffect(() => body.current?.focus(), []);
   if (shown === undefined) return null;
+  const canZoom = isZoomed(shown) && (second === null || isZoomed(second));
 
   const openIts = async () => {
     if (await openWorkflow(shown)) onClose();
@@ -70,7 +71,9 @@ export default function Viewer({ artifact, list, compare = false, onClose }: Vie
     ArrowDown: () => zoom.pan(0, -PAN),
   };
   const onKeyDown = (event: KeyboardEvent) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
+    // What a viewer has taken is its own.
+    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (isTyping(event.target)) return;
     const act = event.shiftKey && pans[event.key] ? pans[event.key] : keys[event.key];
     if (act === undefined) return;
     act();
@@ -88,6 +91,7 @@ export default function Viewer({ artifact, list, compare = false, onClose }: Vie
           artifact={shown}
           zoom={zoom}
           mode={mode}
+          canZoom={canZoom}
           isComparing={isComparing}
           canCompare={items.length > 1}
           hasFacts={hasFacts}

@@ -6,6 +6,7 @@ import { LIBRARIES } from "./libraries";
 
 /** Packages that go by another name, or come with one that is named. */
 const NAMES: Readonly<Record<string, string>> = {
+  three: "three.js",
   "@xyflow/react": "React Flow",
   "@dagrejs/dagre": "dagre",
   "@msgpack/msgpack": "msgpack",

@@ -7,6 +7,7 @@ export interface Library {
 export const LIBRARIES: readonly Library[] = [
   { name: "React Flow", licence: "MIT" },
   { name: "React", licence: "MIT" },
+  { name: "three.js", licence: "MIT" },
   { name: "Zustand", licence: "MIT" },
   { name: "dagre", licence: "MIT" },
   { name: "i18next", licence: "MIT" },

@@ -1,16 +1,10 @@
 /** One picture to be zoomed and moved, or two compared: beside, over, or subtracted. */
 import { ImageOff } from "lucide-react";
-import {
-  type KeyboardEvent,
-  type PointerEvent,
-  type ReactNode,
-  useEffect,
-  useRef,
-  useState,
-} from "react";
-import { thumbnailAddress } from "@/api/client";
+import { type KeyboardEvent, type PointerEvent, type ReactNode, useState } from "react";
 import type { ArtifactEntry } from "@/api/schema";
 import { EmptyState } from "@/components/ui";
+import { FileView } from "@/components/viewers/FileView";
+import { viewKind } from "@/components/viewers/kinds";
 import { t } from "@/i18n";
 import styles from "./Stage.module.css";
 import type { Zoom } from "./useZoom";
@@ -31,6 +25,9 @@ interface Props {
 
 export function Stage({ zoom, artifact, size, onSize, other, mode }: Props) {
   const [place, setPlace] = useState(50);
+  if (!isZoomed(artifact) || (other !== null && !isZoomed(other))) {
+    return <Views artifact={artifact} onSize={onSize} other={other} />;
+  }
   const left = (
     <Picture
       key={artifact.digest}
@@ -78,6 +75,32 @@ export function Stage({ zoom, artifact, size, onSize, other, mode }: Props) {
   );
 }
 
+/** Whether a file is a picture that is zoomed; others have viewers of their own. */
+export function isZoomed(artifact: ArtifactEntry): boolean {
+  return viewKind(artifact) === "image";
+}
+
+/** Files in the viewers of their kinds, side by side if there are two. */
+function Views({ artifact, onSize, other }: Pick<Props, "artifact" | "onSize" | "other">) {
+  if (other === null) {
+    return (
+      <div className={styles.view}>
+        <FileView artifact={artifact} onSize={onSize} />
+      </div>
+    );
+  }
+  return (
+    <div className={styles.beside}>
+      {[artifact, other].map((each, at) => (
+        <figure key={at} className={styles.view}>
+          <FileView artifact={each} onSize={at === 0 ? onSize : undefined} />
+          <figcaption>{each.name}</figcaption>
+        </figure>
+      ))}
+    </div>
+  );
+}
+
 interface FrameProps {
   readonly zoom: Zoom;
   readonly children: ReactNode;
@@ -109,10 +132,7 @@ interface PictureProps {
 
 function Picture({ artifact, view, size, onSize }: PictureProps) {
   const [isBroken, setBroken] = useState(false);
-  if (artifact.media_type.startsWith("video/") && !isBroken) {
-    return <Player artifact={artifact} onSize={onSize} onBroken={() => setBroken(true)} />;
-  }
-  if (!artifact.media_type.startsWith("image/") || isBroken) {
+  if (isBroken) {
     return (
       <div className={styles.none}>
         <EmptyState icon={ImageOff} title={t("panels.viewer.noPreview")}>
@@ -138,41 +158,6 @@ function Picture({ artifact, view, size, onSize }: PictureProps) {
         onSize?.({ width, height });
       }}
       onError={() => setBroken(true)}
-    />
-  );
-}
-
-interface PlayerProps {
-  readonly artifact: ArtifactEntry;
-  readonly onSize: ((size: Size) => void) | undefined;
-  readonly onBroken: () => void;
-}
-
-/** A video, which fits its frame: what is done to its controls moves nothing else. */
-function Player({ artifact, onSize, onBroken }: PlayerProps) {
-  const player = useRef<HTMLVideoElement>(null);
-  const tell = (video: HTMLVideoElement) =>
-    onSize?.({ width: video.videoWidth, height: video.videoHeight });
-  // biome-ignore lint/correctness/useExhaustiveDependencies: what was read before it was shown, once
-  useEffect(() => {
-    if (player.current && player.current.readyState > 0) tell(player.current);
-  }, []);
-  return (
-    // biome-ignore lint/a11y/useMediaCaption: what nodes make has none
-    <video
-      ref={player}
-      className={styles.video}
-      src={artifact.href}
-      poster={thumbnailAddress(artifact, 512) ?? undefined}
-      aria-label={artifact.name}
-      controls
-      loop
-      playsInline
-      preload="metadata"
-      onPointerDown={(event) => event.stopPropagation()}
-      onDoubleClick={(event) => event.stopPropagation()}
-      onLoadedMetadata={(event) => tell(event.currentTarget)}
-      onError={onBroken}
     />
   );
 }

@@ -1,5 +1,8 @@
 /** A file of a job seen small; what is no picture by its kind and name. */
 import {
+  Atom,
+  Box,
+  ChartLine,
   File,
   FileAudio,
   FileJson,
@@ -11,6 +14,7 @@ import {
 import { useState } from "react";
 import { thumbnailAddress } from "@/api/client";
 import type { ArtifactEntry } from "@/api/schema";
+import { type ViewKind, viewKind } from "@/components/viewers/kinds";
 import styles from "./Thumbnail.module.css";
 
 interface Props {
@@ -46,14 +50,23 @@ export function Thumbnail({ artifact, size }: Props) {
   );
 }
 
+const ICONS: Partial<Record<ViewKind, LucideIcon>> = {
+  sound: FileAudio,
+  space: Box,
+  molecule: Atom,
+  plot: ChartLine,
+};
+
 function isVideo({ media_type, kind }: ArtifactEntry): boolean {
   return kind === "video" || media_type.startsWith("video/");
 }
 
 function iconOf(artifact: ArtifactEntry): LucideIcon {
   const { media_type, kind } = artifact;
+  const known = ICONS[viewKind(artifact)];
+  if (known !== undefined) return known;
   if (isVideo(artifact)) return FileVideo;
-  if (kind === "audio" || media_type.startsWith("audio/")) return FileAudio;
+  if (kind === "audio") return FileAudio;
   if (media_type.endsWith("json")) return FileJson;
   return media_type.startsWith("text/") ? FileText : File;
 }

@@ -22,6 +22,8 @@ interface Props {
   readonly artifact: ArtifactEntry;
   readonly zoom: Zoom;
   readonly mode: CompareMode;
+  /** Whether pictures are seen, and no viewers of other kinds. */
+  readonly canZoom: boolean;
   readonly isComparing: boolean;
   readonly canCompare: boolean;
   readonly hasFacts: boolean;
@@ -33,7 +35,7 @@ interface Props {
 }
 
 export function ViewerBar(props: Props) {
-  const { artifact, zoom, mode, isComparing, canCompare, hasFacts } = props;
+  const { artifact, zoom, mode, canZoom, isComparing, canCompare, hasFacts } = props;
   const { onMode, onSwap, onToggleCompare, onToggleFacts, onRemove } = props;
   return (
     <div className={styles.actions}>
@@ -41,6 +43,7 @@ export function ViewerBar(props: Props) {
         <>
           <Select
             className={styles.mode}
+            disabled={!canZoom}
             label={t("panels.viewer.mode")}
             value={mode}
             onChange={(value) => onMode(value as CompareMode)}
@@ -66,6 +69,40 @@ export function ViewerBar(props: Props) {
         onClick={onToggleCompare}
       />
       <span className={styles.gap} />
+      {canZoom && <ZoomButtons zoom={zoom} />}
+      {canZoom && (
+        <IconButton
+          icon={Copy}
+          label={t("panels.gallery.copy")}
+          onClick={() => void copyPicture(artifact)}
+        />
+      )}
+      <IconButton
+        icon={Download}
+        label={t("panels.gallery.download")}
+        keys="d"
+        onClick={() => download([artifact])}
+      />
+      <IconButton
+        icon={Trash2}
+        label={t("panels.gallery.delete")}
+        keys="Delete"
+        onClick={onRemove}
+      />
+      <IconButton
+        icon={Info}
+        label={t("panels.viewer.facts")}
+        keys="i"
+        pressed={hasFacts}
+        onClick={onToggleFacts}
+      />
+    </div>
+  );
+}
+
+function ZoomButtons({ zoom }: { readonly zoom: Zoom }) {
+  return (
+    <>
       <IconButton
         icon={ZoomOut}
         label={t("panels.viewer.smaller")}
@@ -88,30 +125,6 @@ export function ViewerBar(props: Props) {
       />
       <IconButton icon={Maximize} label={t("panels.viewer.fit")} keys="0" onClick={zoom.fit} />
       <span className={styles.gap} />
-      <IconButton
-        icon={Copy}
-        label={t("panels.gallery.copy")}
-        onClick={() => void copyPicture(artifact)}
-      />
-      <IconButton
-        icon={Download}
-        label={t("panels.gallery.download")}
-        keys="d"
-        onClick={() => download([artifact])}
-      />
-      <IconButton
-        icon={Trash2}
-        label={t("panels.gallery.delete")}
-        keys="Delete"
-        onClick={onRemove}
-      />
-      <IconButton
-        icon={Info}
-        label={t("panels.viewer.facts")}
-        keys="i"
-        pressed={hasFacts}
-        onClick={onToggleFacts}
-      />
-    </div>
+    </>
   );
 }

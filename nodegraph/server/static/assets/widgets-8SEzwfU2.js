@@ -1,1 +1,0 @@
-import"./WidgetField-C1HKyWX9.js";

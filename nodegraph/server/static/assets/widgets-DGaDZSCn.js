@@ -1,0 +1,1 @@
+import"./WidgetField-BDy4GLYg.js";
