@@ -22,6 +22,12 @@ def taught_outputs(inputs: HookInputs) -> dict[str, Facts]:
     return {port: dict(inputs.facts.get(port, {})) for port in _PORTS}
 
 
+def control_outputs(inputs: HookInputs) -> dict[str, Facts]:
+    """What is known of a control network that is taught: which models it leads."""
+    family = inputs.fact("model", "family")
+    return {} if family is None else {"control_net": {"family": family}}
+
+
 def check_training(inputs: HookInputs) -> Iterator[Finding]:
     """Find parts of different models, and empty datasets where that is known."""
     family = inputs.fact("model", "family")

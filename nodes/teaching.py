@@ -8,10 +8,12 @@ from typing import Annotated, NamedTuple
 from nodegraph import (
     Advanced,
     Context,
+    ControlNet,
     Dataset,
     DiffusionModel,
     Multiline,
     Plot,
+    Preprocessor,
     Range,
     Seed,
     TextEncoder,
@@ -32,7 +34,7 @@ from nodegraph.diffusion.teaching.options import (
 
 from ._beside import save_result
 from ._facts import check_result_name
-from ._teaching_facts import check_training, taught_outputs, training_memory
+from ._teaching_facts import check_training, control_outputs, taught_outputs, training_memory
 
 Steps = Annotated[int, Range(1, 1_000_000)]
 Batch = Annotated[int, Range(1, 256)]
@@ -112,6 +114,267 @@ def TrainLoRA(
     adapted, _ = with_taught_lora(weights, model, None)
     assert weights.losses is not None
     return TaughtModel(adapted, text_encoder, weights, weights.losses)
+
+
+class TunedModel(NamedTuple):
+    """A model whose weights were taught.
+
+    Attributes:
+        losses: Of each step.
+    """
+
+    model: DiffusionModel
+    weights: TrainedWeights
+    losses: Plot
+
+
+@node(
+    category="teaching",
+    label="Fine-tune",
+    lane="gpu",
+    numerics=True,
+    infer=taught_outputs,
+    validate=check_training,
+    estimate=training_memory,
+    tags=("fine-tune", "finetune", "full", "checkpoint", "learn"),
+)
+def FineTune(
+    ctx: Context,
+    model: DiffusionModel,
+    text_encoder: TextEncoder,
+    vae: Vae,
+    dataset: Dataset,
+    kept: Dataset | None = None,
+    *,
+    steps: Steps = 500,
+    batch: Batch = 4,
+    learning_rate: Rate = 1e-5,
+    seed: Annotated[int, Seed()] = 0,
+    options: TrainingOptions | None = None,
+    samples: TrainingSamples | None = None,
+) -> TunedModel:
+    """Teach all weights of a model: for small models, or much data. A LoRA takes far less memory.
+
+    Args:
+        model: What learns: a copy of it, in float32.
+        text_encoder: What reads the captions; of the same model.
+        vae: What encodes the pictures; of the same model.
+        dataset: Pictures with captions.
+        kept: Pictures that are to look as they do now; see TrainLoRA.
+        steps: Changes of the weights.
+        batch: Pictures for each of them.
+        learning_rate: How large they are; 1e-6 to 1e-5 for large models.
+        seed: Of all that is drawn.
+        options: More of it: TrainingSettings.
+        samples: Pictures to watch meanwhile: WatchTraining.
+    """
+    from nodegraph.diffusion.teaching.running import Classroom
+    from nodegraph.diffusion.teaching.whole_models import taught_model, with_taught_model
+
+    plan = TrainingPlan(steps, batch, learning_rate, seed, options or TrainingOptions())
+    weights = taught_model(Classroom(ctx, model, text_encoder, vae, dataset, kept, plan, samples))
+    assert weights.losses is not None
+    return TunedModel(with_taught_model(weights, model), weights, weights.losses)
+
+
+@node(
+    category="teaching",
+    label="DreamBooth",
+    lane="gpu",
+    numerics=True,
+    infer=taught_outputs,
+    validate=check_training,
+    estimate=training_memory,
+    tags=("subject", "person", "prior preservation", "class images", "lora", "learn"),
+)
+def DreamBooth(
+    ctx: Context,
+    model: DiffusionModel,
+    text_encoder: TextEncoder,
+    vae: Vae,
+    dataset: Dataset,
+    *,
+    prompt: str = "a photo of sks dog",
+    class_prompt: str = "a photo of a dog",
+    class_pictures: Annotated[int, Range(0, 10_000)] = 50,
+    steps: Steps = 400,
+    batch: Batch = 2,
+    learning_rate: Rate = 1e-4,
+    rank: Annotated[int, Range(1, 1024)] = 16,
+    layers: Annotated[TaughtLayers, Advanced()] = "attention and feed-forward",
+    seed: Annotated[int, Seed()] = 0,
+    options: TrainingOptions | None = None,
+    samples: TrainingSamples | None = None,
+) -> TaughtModel:
+    """Teach a model a subject from a few pictures of it, as a LoRA, and let it keep its class.
+
+    The model first paints pictures of the class, and learns beside the subject to paint them still
+    (prior preservation). Their weight is `kept_weight` of TrainingSettings.
+
+    Args:
+        model: What learns; its own weights stay as they are.
+        text_encoder: What reads the prompts; of the same model.
+        vae: What encodes the pictures; of the same model.
+        dataset: Pictures of the subject; their captions aren't heeded.
+        prompt: Stands for the subject: its class with a rare word before it.
+        class_prompt: Stands for the class.
+        class_pictures: So many are painted; 0 for none: then the class becomes the subject.
+        steps: Changes of the weights.
+        batch: Pictures of the subject for each of them; as many are of the class.
+        learning_rate: How large they are.
+        rank: How much the LoRA can hold.
+        layers: Where it is put.
+        seed: Of all that is drawn.
+        options: More of it: TrainingSettings.
+        samples: Pictures to watch meanwhile: WatchTraining.
+    """
+    from dataclasses import replace
+
+    from nodegraph.diffusion.teaching import subjects
+    from nodegraph.diffusion.teaching.lora_training import LoraShape, taught_lora, with_taught_lora
+    from nodegraph.diffusion.teaching.running import Classroom
+
+    plan = TrainingPlan(steps, batch, learning_rate, seed, options or TrainingOptions())
+    called = subjects.all_called(dataset, prompt)
+    room = Classroom(ctx, model, text_encoder, vae, called, None, plan, samples)
+    room.check()
+    if class_pictures:
+        room = replace(room, kept=subjects.class_pictures(room, class_prompt, class_pictures))
+    weights = taught_lora(room, LoraShape(rank, 0.0, layers), (prompt,))
+    adapted, _ = with_taught_lora(weights, model, None)
+    assert weights.losses is not None
+    return TaughtModel(adapted, text_encoder, weights, weights.losses)
+
+
+class TaughtWord(NamedTuple):
+    """A text encoder that knows a new word.
+
+    Attributes:
+        losses: Of each step.
+    """
+
+    text_encoder: TextEncoder
+    weights: TrainedWeights
+    losses: Plot
+
+
+@node(
+    category="teaching",
+    label="Textual inversion",
+    lane="gpu",
+    numerics=True,
+    infer=taught_outputs,
+    validate=check_training,
+    estimate=training_memory,
+    tags=("embedding", "token", "word", "learn"),
+)
+def TextualInversion(
+    ctx: Context,
+    model: DiffusionModel,
+    text_encoder: TextEncoder,
+    vae: Vae,
+    dataset: Dataset,
+    *,
+    word: str = "<thing>",
+    begin: str = "",
+    template: str = "a photo of {}",
+    vectors: Annotated[int, Range(1, 75)] = 1,
+    steps: Steps = 500,
+    batch: Batch = 4,
+    learning_rate: Rate = 5e-3,
+    seed: Annotated[int, Seed()] = 0,
+    options: TrainingOptions | None = None,
+) -> TaughtWord:
+    """Teach a text encoder a word for what pictures show. Nothing else changes: a file of a few KB.
+
+    For Stable Diffusion 1.x, 2.x and XL, whose prompts are read by CLIP.
+
+    Args:
+        model: What the word is learned for.
+        text_encoder: What learns it; of the same model.
+        vae: What encodes the pictures; of the same model.
+        dataset: Pictures of one thing, or of one style.
+        word: The new word; as none is written otherwise.
+        begin: A word like it, such as dog: what it begins as. At random if empty.
+        template: What is said of pictures whose captions don't have the word; {} stands for it.
+        vectors: Tokens that it stands for: more hold more, and leave less room in prompts.
+        steps: Changes of the word.
+        batch: Pictures for each of them.
+        learning_rate: How large they are.
+        seed: Of all that is drawn.
+        options: More of it: TrainingSettings.
+    """
+    from nodegraph.diffusion.teaching.running import Classroom
+    from nodegraph.diffusion.teaching.words import taught_word, with_taught_word
+
+    plan = TrainingPlan(steps, batch, learning_rate, seed, options or TrainingOptions())
+    room = Classroom(ctx, model, text_encoder, vae, dataset, None, plan)
+    weights = taught_word(room, word, begin=begin, vectors=vectors, template=template)
+    assert weights.losses is not None
+    return TaughtWord(with_taught_word(weights, text_encoder), weights, weights.losses)
+
+
+class TaughtControl(NamedTuple):
+    """A control network that was taught.
+
+    Attributes:
+        losses: Of each step.
+    """
+
+    control_net: ControlNet
+    weights: TrainedWeights
+    losses: Plot
+
+
+@node(
+    category="teaching",
+    label="Train ControlNet",
+    lane="gpu",
+    numerics=True,
+    infer=control_outputs,
+    validate=check_training,
+    estimate=training_memory,
+    tags=("control", "edges", "depth", "pose", "learn"),
+)
+def TrainControlNet(
+    ctx: Context,
+    model: DiffusionModel,
+    text_encoder: TextEncoder,
+    vae: Vae,
+    dataset: Dataset,
+    preprocessor: Preprocessor,
+    *,
+    steps: Steps = 1000,
+    batch: Batch = 4,
+    learning_rate: Rate = 1e-5,
+    seed: Annotated[int, Seed()] = 0,
+    options: TrainingOptions | None = None,
+) -> TaughtControl:
+    """Teach a network to lead a model by what a preprocessor makes of pictures, such as edges.
+
+    For Stable Diffusion 1.x, 2.x and XL. It begins as a copy of the UNet's way down, which leads
+    nowhere yet. With large models it takes thousands of pictures.
+
+    Args:
+        model: What is led; it stays as it is.
+        text_encoder: What reads the captions; of the same model.
+        vae: What encodes the pictures; of the same model.
+        dataset: Pictures with captions.
+        preprocessor: Makes of each picture what is to lead to it.
+        steps: Changes of the weights.
+        batch: Pictures for each of them.
+        learning_rate: How large they are.
+        seed: Of all that is drawn.
+        options: More of it: TrainingSettings.
+    """
+    from nodegraph.diffusion.teaching.control_nets import control_recipe, taught_control
+    from nodegraph.diffusion.teaching.running import Classroom
+
+    plan = TrainingPlan(steps, batch, learning_rate, seed, options or TrainingOptions())
+    room = Classroom(ctx, model, text_encoder, vae, dataset, None, plan)
+    weights = taught_control(room, preprocessor)
+    assert weights.losses is not None
+    return TaughtControl(control_recipe(weights, model.dtype), weights, weights.losses)
 
 
 @node(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -29,6 +31,8 @@ Window = list[WeightedToken]
 
 Encoded = tuple[Tensor, Tensor]
 """Embeddings (1, tokens, width) and the pooled prompt (1, width); float32 on the CPU."""
+
+_LEARNS: ContextVar[bool] = ContextVar("_LEARNS", default=False)
 
 _EMPTY: WeakKeyDictionary[Any, dict[tuple[str, str, int], Encoded]] = WeakKeyDictionary()
 """Empty windows, by encoder and by its device, the layer and the length."""
@@ -62,6 +66,8 @@ class Clip:
 
     def embed(self, tokens: Sequence[int]) -> Encoded:
         """One window between its begin and end token, padded as the stock pipeline pads."""
+        if _LEARNS.get():
+            return self._found(tokens)
         return self._computed(tokens) if tokens else self._empty()
 
     def _empty(self) -> Encoded:
@@ -76,6 +82,9 @@ class Clip:
 
     @torch.no_grad()
     def _computed(self, tokens: Sequence[int]) -> Encoded:
+        return self._found(tokens)
+
+    def _found(self, tokens: Sequence[int]) -> Encoded:
         tokenizer = self.tokenizer
         whole = [tokenizer.bos_token_id, *tokens, tokenizer.eos_token_id]
         padding = [tokenizer.pad_token_id] * (self.length - len(whole))
@@ -99,6 +108,17 @@ class Clip:
     def _norm(self) -> Any:
         """Wherever it lies in the versions of transformers."""
         return getattr(self.model, "text_model", self.model).final_layer_norm
+
+
+@contextmanager
+def learning() -> Iterator[None]:
+    """Inside the `with`, in this thread, what is encoded can be derived, and nothing of it is
+    kept: the encoder's weights change."""
+    before = _LEARNS.set(True)
+    try:
+        yield
+    finally:
+        _LEARNS.reset(before)
 
 
 def encode_windows(

@@ -46,6 +46,35 @@ def with_word(component: TextModel, adapter: Adapter, dtype: str) -> TextModel:
     return replace(component, modules=modules, tokenizers=tokenizers, empty={})
 
 
+def with_learnt_word(
+    component: TextModel, word: str, rows: Mapping[str, Tensor]
+) -> tuple[TextModel, dict[str, nn.Parameter]]:
+    """A text model that is to learn a word; the given one stays as it is.
+
+    Args:
+        rows: What the word's tokens begin as, by the role of the encoder; (tokens, width).
+    Returns:
+        It, and what it learns, by role; float32.
+    """
+    modules, tokenizers = dict(component.modules), dict(component.tokenizers)
+    learnt = {}
+    for role, begun in rows.items():
+        tokenizer_role = role.replace("text_encoder", "tokenizer")
+        known = tokenizers[tokenizer_role]
+        modules[role] = _with_rows(modules[role], begun, len(known))
+        _find_end(modules[role], known.eos_token_id)
+        layer: Any = modules[role].get_input_embeddings()
+        place = layer.weight.device
+        learnt[role] = nn.Parameter(begun.to(place, torch.float32, copy=True))
+        # Rows of other words stay as they are: they were learnt before.
+        before = layer.more[: len(layer.more) - len(begun)]
+        layer.__class__ = _LearningEmbedding
+        layer.learnt = learnt[role]
+        layer.more = before
+        tokenizers[tokenizer_role] = _with_tokens(known, word, len(begun))
+    return replace(component, modules=modules, tokenizers=tokenizers, empty={}), learnt
+
+
 def _widths(modules: Mapping[str, Any]) -> dict[str, int]:
     return {
         role: module.get_input_embeddings().embedding_dim
@@ -112,7 +141,22 @@ class _LongerEmbedding(nn.Embedding):
         is_added = input >= self.first
         found = functional.embedding(input.masked_fill(is_added, 0), self.weight)
         added = functional.embedding((input - self.first).clamp(min=0), self.more)
-        return torch.where(is_added[..., None], added, found)
+        # What is being learnt may be in a wider type.
+        return torch.where(is_added[..., None], added.to(found.dtype), found)
+
+
+class _LearningEmbedding(_LongerEmbedding):
+    """The same whose last rows learn."""
+
+    learnt: Tensor
+
+    def forward(self, input: Tensor) -> Tensor:
+        before, rows = self.more, torch.cat([self.more.to(self.learnt.dtype), self.learnt])
+        self._buffers["more"] = rows
+        try:
+            return super().forward(input)
+        finally:
+            self._buffers["more"] = before
 
 
 def _with_rows(module: nn.Module, rows: Tensor, first: int) -> nn.Module:

@@ -6,6 +6,8 @@ from nodegraph.core.taught_values import TrainedWeights
 from nodegraph.core.values import DiffusionModel, TextEncoder
 from nodegraph.diffusion.families import family_named
 from nodegraph.diffusion.teaching.lora_training import with_taught_lora
+from nodegraph.diffusion.teaching.whole_models import with_taught_model
+from nodegraph.diffusion.teaching.words import with_taught_word
 from nodegraph.errors import InvalidValue
 
 
@@ -26,6 +28,10 @@ def applied(
             given=f"weights for {family_named(weights.family).title}",
             expected=f"weights for {family_named(model.family).title}",
         )
+    if weights.kind == "model":
+        return with_taught_model(weights, model), text_encoder
+    if weights.kind == "embedding":
+        return model, with_taught_word(weights, text_encoder)
     if weights.kind == "lora":
         adapted, encoder = with_taught_lora(weights, model, text_encoder, strength=strength)
         assert encoder is not None

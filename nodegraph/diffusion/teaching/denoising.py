@@ -40,6 +40,11 @@ class Taught:
     masks: Mapping[LatentKey, Tensor] = field(default_factory=dict)
 
 
+Beside = Callable[[Tensor, Moment, Mapping[str, Any], list[LatentKey]], Mapping[str, Any]]
+"""What a network beside the denoiser adds to a batch: of what it sees, when, with which prompts,
+and which examples these are."""
+
+
 @dataclass(frozen=True)
 class _Item:
     latent: Tensor
@@ -47,6 +52,7 @@ class _Item:
     weight: float
     mask: Tensor | None
     part: int
+    key: LatentKey
 
 
 class DenoisingLesson:
@@ -61,6 +67,7 @@ class DenoisingLesson:
         parameters: What learns.
         taught: The dataset, and behind it the one that is kept, if there is one.
         prompts: The captions of both; or what makes them, where encoders learn.
+        beside: A network beside the denoiser, that learns or is learned with.
     Raises:
         InvalidValue: The plan's options don't go with the model.
     """
@@ -73,14 +80,14 @@ class DenoisingLesson:
         prompts: Prompts | Callable[[str], Any],
         plan: TrainingPlan,
         *,
-        extra: Callable[..., Mapping[str, Any]] | None = None,
+        beside: Beside | None = None,
     ) -> None:
         self._model, self.parameters, self._taught, self._plan = model, parameters, taught, plan
         self._family = family_named(model.family)
         self._entry = prompts if callable(prompts) else prompts.__getitem__
         noise = model_noise(model.scheduler_config, self._family)
         self._objective = objective_of(noise, plan.options)
-        self._extra = extra
+        self._beside = beside
 
     @property
     def device(self) -> torch.device:
@@ -118,7 +125,7 @@ class DenoisingLesson:
         latent = taught.latents[key]
         example = taught.reading.dataset.examples[key.example]
         prompt = self._fitted(taught.reading.caption(key), latent)
-        return _Item(latent, prompt, example.weight, taught.masks.get(key), part)
+        return _Item(latent, prompt, example.weight, taught.masks.get(key), part, key)
 
     def _fitted(self, caption: str, latent: Tensor) -> Mapping[str, Tensor]:
         """A prompt's tensors for a latent, where the model computes."""
@@ -148,8 +155,8 @@ class DenoisingLesson:
         wide = self._family.wide or self._model.dtype == torch.float32
         noisy = question.noisy if wide else question.noisy.to(self._model.dtype)
         with self._computing():
-            if self._extra is not None:
-                batch |= self._extra(noisy, moment, batch, number=None)
+            if self._beside is not None:
+                batch |= self._beside(noisy, moment, batch, [item.key for item in group])
             return self._family.predict(self._model, noisy, moment, batch), question
 
     def _computing(self) -> AbstractContextManager[Any]:

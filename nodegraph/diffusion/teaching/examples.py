@@ -15,7 +15,8 @@ from nodegraph.datasets.augmenting import PLAIN
 from nodegraph.datasets.order import Visit
 from nodegraph.datasets.reading import caption_of, picture_of, read_example
 from nodegraph.diffusion.components import Autoencoder, TextModel
-from nodegraph.diffusion.families import family_named
+from nodegraph.diffusion.families import Family, family_named
+from nodegraph.diffusion.prompts import escape_prompt
 from nodegraph.diffusion.teaching.drawing import BatchOrder
 from nodegraph.diffusion.vae import downscale, encode_image
 from nodegraph.errors import InvalidValue
@@ -115,11 +116,16 @@ def encoded_latents(
 def encoded_prompts(
     text_model: TextModel, texts: Iterable[str], breathe: Callable[[], object] = lambda: None
 ) -> dict[str, ConditioningEntry]:
-    """Captions as the denoiser takes them; brackets in them are text."""
+    """Captions as the denoiser takes them."""
     family, found = family_named(text_model.family), {}
     with torch.no_grad():
         for text in texts:
             breathe()
             with text_model.turn:
-                found[text] = family.encode(text_model, text)
+                found[text] = family.encode(text_model, plain_prompt(family, text))
     return found
+
+
+def plain_prompt(family: Family, text: str) -> str:
+    """A caption as a prompt: brackets in it are text."""
+    return escape_prompt(text) if family.weighs_words else text

@@ -22,6 +22,7 @@ from nodegraph.core.values import (
     TextEncoder,
     Vae,
 )
+from nodegraph.diffusion.adapters.layers import structural_copy
 from nodegraph.diffusion.components import Denoiser
 from nodegraph.diffusion.families import family_named
 from nodegraph.diffusion.sampling_parts import usual_parts
@@ -115,6 +116,25 @@ class Classroom:
             asked = {text: encode_prompt(text_model, text) for text in shown}
         return said, asked
 
+    @property
+    def lesson_model(self) -> DiffusionModel:
+        """The model as it is in memory while it is taught."""
+        return without_speed(self.model)
+
+    @property
+    def saves_memory(self) -> bool:
+        """Whether layers compute again what they would hold."""
+        return self.plan.options.saves_memory or self.ctx.footprint != "full"
+
+    def own_modules(self, shared: Denoiser) -> dict[str, Any]:
+        """The modules of a denoiser that learns nothing itself, to be asked for gradients."""
+        if not self.saves_memory:
+            return dict(shared.modules)
+        twins = {role: structural_copy(module) for role, module in shared.modules.items()}
+        for twin in twins.values():
+            saving_memory(twin)
+        return twins
+
     def teach(self, prepare: Callable[[Denoiser], Prepared]) -> Learned:
         """Teach the model.
 
@@ -127,13 +147,10 @@ class Classroom:
         self.check()
         taught = self.taught()
         said, asked = self.prompts(taught)
-        with self.ctx.weights(without_speed(self.model)) as shared, torch.enable_grad():
+        with self.ctx.weights(self.lesson_model) as shared, torch.enable_grad():
             model, parameters = prepare(shared)
-            for module in model.modules.values():
-                # What only drops out at random while it learns none of them has; HiDream gives
-                # another shape then.
-                module.eval()
-                if self.plan.options.saves_memory or self.ctx.footprint != "full":
+            if self.saves_memory:
+                for module in model.modules.values():
                     saving_memory(module)
             lesson = DenoisingLesson(model, parameters, taught, said, self.plan)
             shower = Shower(self.ctx, self.samples, model, self.vae, asked)
