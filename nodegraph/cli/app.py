@@ -51,7 +51,7 @@ def _group(callback: Callable[..., None], *, add_completion: bool, **options: An
         subcommand_metavar="COMMAND ...",
     )
     app.callback(epilog=EXIT_CODES, **options)(callback)
-    return _lighter(typer.main.get_command(app))
+    return typer.main.get_command(app)
 
 
 def command(name: str, common: Common | None = None, arguments: Sequence[str] = ()) -> Any:
@@ -68,18 +68,19 @@ def command(name: str, common: Common | None = None, arguments: Sequence[str] = 
     app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     function = exposed(command_function(name), common, more_options(name, common, arguments))
     app.command(name, cls=Command, context_settings=_CONTEXT, epilog=EXIT_CODES)(function)
-    return _lighter(typer.main.get_command(app))
+    return typer.main.get_command(app)
 
 
-def _lighter(made: Any) -> Any:
-    """The same command, which converts only what is given.
+def _lighter(options: list[Any]) -> list[Any]:
+    """The same options, which convert only what is given and is no text.
 
     For each option, given or not, Typer has pydantic build what converts its value: most of a
-    millisecond for each of some twenty.
+    millisecond for each of some twenty, and importing pydantic takes longer than a check.
     """
-    for option in made.params:
-        option.process_value = _Converting(option)
-    return made
+    for option in options:
+        if not isinstance(option.process_value, _Converting):
+            option.process_value = _Converting(option)
+    return options
 
 
 class _Converting:
@@ -88,9 +89,14 @@ class _Converting:
     def __init__(self, option: Any) -> None:
         self._option = option
         self._convert = option.process_value
+        self._kind = option.type_descriptor.annotation
 
     def __call__(self, ctx: Context, value: Any) -> Any:
         option = self._option
+        if value and self._kind in (str, list[str]) and option.callback is None:
+            return value if isinstance(value, str) else list(value)
+        if value is option.default and type(value) is self._kind:
+            return value
         if value is not None or option.required:
             return self._convert(ctx, value)
         nothing = () if option.multiple or option.nargs == -1 else None
@@ -99,6 +105,9 @@ class _Converting:
 
 class Command(TyperCommand):
     """A command whose help lists its options in sections."""
+
+    def get_params(self, ctx: Context) -> list[Any]:
+        return _lighter(super().get_params(ctx))
 
     def collect_usage_pieces(self, ctx: Context) -> list[str]:
         # Typer puts braces around what is required.
@@ -125,6 +134,9 @@ class CommandGroup(TyperGroup):
 
     def _full(self, name: str) -> str:
         return f"{self.path} {name}".lstrip()
+
+    def get_params(self, ctx: Context) -> list[Any]:
+        return _lighter(super().get_params(ctx))
 
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
         alone = ALONE.get(self.path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import asdict
 from itertools import groupby
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -167,7 +168,7 @@ def _made(registry: Registry) -> Collection[str]:
 
 
 def _document(spec: NodeSpec) -> dict[str, Any]:
-    return spec.model_dump(mode="json", exclude=_INTERNAL)
+    return {name: value for name, value in asdict(spec).items() if name not in _INTERNAL}
 
 
 def _selected(registry: Registry, category: str | None, search: str | None) -> list[ListedType]:

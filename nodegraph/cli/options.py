@@ -54,7 +54,7 @@ class Common:
 
         given = {"home": self.home, "device": self.device, **flags}
         settings = load_settings({key: value for key, value in given.items() if value is not None})
-        return settings.model_copy(update={"models": (*self.models, *settings.models)})
+        return replace(settings, models=(*self.models, *settings.models))
 
     def pack_list(self) -> list[Pack]:
         """The packs in use: installed ones, those of the settings' folders, and those given here.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.hints import Seed
@@ -88,9 +88,7 @@ def with_seeds(workflow: Workflow, catalog: Catalog, seeds: Sequence[int]) -> li
 
 def _variation(workflow: Workflow, catalog: Catalog, change: Callable[[int], int]) -> Variation:
     # Only what holds inputs is copied: the rest is shared by all variations.
-    varied = workflow.model_copy(
-        update={"nodes": _copied(workflow.nodes), "subgraphs": _blocks(workflow)}
-    )
+    varied = replace(workflow, nodes=_copied(workflow.nodes), subgraphs=_blocks(workflow))
     seeds = {}
     for name, node, port, seed in _places(varied, catalog):
         node.inputs[port] = seeds[f"{name}.{port}"] = change(seed)
@@ -98,14 +96,12 @@ def _variation(workflow: Workflow, catalog: Catalog, change: Callable[[int], int
 
 
 def _copied(nodes: dict[str, NodeEntry]) -> dict[str, NodeEntry]:
-    return {
-        name: node.model_copy(update={"inputs": dict(node.inputs)}) for name, node in nodes.items()
-    }
+    return {name: replace(node) for name, node in nodes.items()}
 
 
 def _blocks(workflow: Workflow) -> dict[str, Subgraph]:
     return {
-        name: block.model_copy(update={"nodes": _copied(block.nodes)})
+        name: replace(block, nodes=_copied(block.nodes))
         for name, block in workflow.subgraphs.items()
     }
 

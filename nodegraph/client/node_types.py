@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
-from pydantic import BaseModel
-
 from nodegraph.client.problems import not_ours
-from nodegraph.client.reading import mapping
+from nodegraph.client.reading import converted, mapping
 from nodegraph.client.requests import Reply
 from nodegraph.core.spec import HookName, InputSpec, NodeSpec, OutputSpec
 from nodegraph.core.types import TypeInfo, TypeTable
@@ -85,12 +83,14 @@ def _spec(found: Mapping[str, Any]) -> NodeSpec:
     known = _known(NodeSpec, found)
     known["inputs"] = [_known(InputSpec, each) for each in known.get("inputs", ())]
     known["outputs"] = [_known(OutputSpec, each) for each in known.get("outputs", ())]
-    return NodeSpec.model_validate(known)
+    spec: NodeSpec = converted(NodeSpec, known)
+    return spec
 
 
-def _known(model: type[BaseModel], found: Mapping[str, Any]) -> dict[str, Any]:
+def _known(model: type[Any], found: Mapping[str, Any]) -> dict[str, Any]:
     # A server of a later version may tell more.
-    return {name: value for name, value in found.items() if name in model.model_fields}
+    names = {item.name for item in fields(model)}
+    return {name: value for name, value in found.items() if name in names}
 
 
 def _type(found: Mapping[str, Any]) -> TypeInfo:

@@ -100,13 +100,12 @@ class Bodies:
             for own in several
         }
         specs = self._specs_of(self._reach(name))
-        return self.specs.with_body(spec, name).model_copy(
-            update={
-                "outputs": tuple(_filled(port, given.get(port.name)) for port in spec.outputs),
-                # Whoever runs a sink is one, and whoever runs what differs by device does too.
-                "output": spec.output or any(item.output for item in specs),
-                "numerics": spec.numerics or any(item.numerics for item in specs),
-            }
+        return replace(
+            self.specs.with_body(spec, name),
+            outputs=tuple(_filled(port, given.get(port.name)) for port in spec.outputs),
+            # Whoever runs a sink is one, and whoever runs what differs by device does too.
+            output=spec.output or any(item.output for item in specs),
+            numerics=spec.numerics or any(item.numerics for item in specs),
         )
 
     def _outputs_of(self, name: str, node: FlatNode) -> _Types:
@@ -143,7 +142,7 @@ class Bodies:
         inputs = {port.name: {"from": f"{_GIVEN}.{port.name}"} for port in spec.inputs}
         nodes = {_GIVEN: NodeEntry(type=_GIVEN), node.name: NodeEntry(type=name, inputs=inputs)}
         catalog = CatalogWith(self._catalog, {_GIVEN: NodeSpec(type=_GIVEN, outputs=ports)})
-        found = self._inspect(self._workflow.model_copy(update={"nodes": nodes}), catalog, self)
+        found = self._inspect(replace(self._workflow, nodes=nodes), catalog, self)
         self._faults[name] = node.name, found.problems
         outputs = {}
         for port in spec.outputs:
@@ -281,7 +280,7 @@ class _Reached:
 def _filled(port: OutputSpec, inner: TypeExpr | None) -> OutputSpec:
     if inner is None:
         return port
-    return port.model_copy(update={"type": str(filled_in(port.expr, inner))})
+    return replace(port, type=str(filled_in(port.expr, inner)))
 
 
 def _lacks(port: str, name: str, kind: str, wanted: str, there: Mapping[str, Any]) -> Finding:

@@ -202,7 +202,7 @@ class _NodeCheck:
         for crossing in given.crossed:
             schema = literal_schema(crossing.expr) if crossing.expr else None
             if schema is not None:
-                outer = port.model_copy(update={"json_schema": schema})
+                outer = replace(port, json_schema=schema)
                 if findings := check_literal(given.literal, outer):
                     return findings, crossing.place
         return check_literal(given.literal, port), given.place

@@ -6,7 +6,7 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from enum import Enum
 from functools import cached_property
 from pathlib import Path, PurePath
@@ -357,9 +357,7 @@ def _passing_on(node_name: str, name: str, inputs: list[InputSpec]) -> list[Inpu
             hint="Only a node that runs a subgraph, an input with the hint `Body`, may have it.",
         )
     return [
-        port.model_copy(update={"body": port.body.model_copy(update={"passes_on": True})})
-        if port.body
-        else port
+        replace(port, body=replace(port.body, passes_on=True)) if port.body else port
         for port in inputs
     ]
 

@@ -7,32 +7,19 @@ listing nodes and validating workflows never imports a pack.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
-
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Any, Literal, TypeVar
 
 from nodegraph.core.types import TypeExpr, parse_type
 
-if TYPE_CHECKING:
-    from typing_extensions import Self
-
+R = TypeVar("R")
 LaneName = Literal["gpu", "cpu", "io"]
 HookName = Literal["infer", "validate", "fingerprint", "estimate"]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", ignored_types=(cached_property,))
-
-    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """A copy; what was worked out from the fields is worked out anew."""
-        copied = super().model_copy(update=update, deep=deep)
-        for name in copied.__dict__.keys() - type(self).model_fields.keys():
-            del copied.__dict__[name]
-        return copied
-
-
-class BodySpec(_Frozen):
+@dataclass(frozen=True, kw_only=True)
+class BodySpec:
     """How a node uses the subgraph that one of its inputs names.
 
     Attributes:
@@ -44,15 +31,16 @@ class BodySpec(_Frozen):
         passes_on: The node's function takes further inputs and hands them on.
     """
 
-    inputs: dict[str, str] = Field(default_factory=dict)
-    outputs: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    inputs: dict[str, str] = field(default_factory=dict)
+    outputs: dict[str, tuple[str, ...]] = field(default_factory=dict)
     passes_on: bool = False
 
 
 _WITH_MODELS = frozenset({"file:model", "file:lora", "file:embedding"})
 
 
-class InputSpec(_Frozen):
+@dataclass(frozen=True, kw_only=True)
+class InputSpec:
     """A typed input.
 
     Attributes:
@@ -98,7 +86,8 @@ class InputSpec(_Frozen):
         return parse_type(self.type)
 
 
-class OutputSpec(_Frozen):
+@dataclass(frozen=True, kw_only=True)
+class OutputSpec:
     """A typed output.
 
     Attributes:
@@ -116,14 +105,16 @@ class OutputSpec(_Frozen):
         return parse_type(self.type)
 
 
-class HookRef(_Frozen):
+@dataclass(frozen=True, kw_only=True)
+class HookRef:
     """Where a hook function lies; importing it need not import the node's own module."""
 
     module: str
     name: str
 
 
-class NodeSpec(_Frozen):
+@dataclass(frozen=True, kw_only=True)
+class NodeSpec:
     """A node type.
 
     Attributes:
@@ -163,8 +154,8 @@ class NodeSpec(_Frozen):
     deprecated: str = ""
     experimental: bool = False
     tags: tuple[str, ...] = ()
-    facts: dict[str, dict[str, str]] = Field(default_factory=dict)
-    hooks: dict[HookName, HookRef] = Field(default_factory=dict)
+    facts: dict[str, dict[str, str]] = field(default_factory=dict)
+    hooks: dict[HookName, HookRef] = field(default_factory=dict)
     module: str = ""
     qualname: str = ""
 
@@ -190,3 +181,53 @@ class NodeSpec(_Frozen):
     @cached_property
     def outputs_by_name(self) -> dict[str, OutputSpec]:
         return {port.name: port for port in self.outputs}
+
+    @classmethod
+    def from_dict(cls, found: Mapping[str, Any]) -> NodeSpec:
+        """A spec of what `said` tells of it.
+
+        Raises:
+            TypeError, ValueError: It isn't that of one.
+        """
+        parts = {
+            "inputs": tuple(map(_input, found.get("inputs", ()))),
+            "outputs": tuple(OutputSpec(**port) for port in found.get("outputs", ())),
+            "hooks": {name: HookRef(**hook) for name, hook in found.get("hooks", {}).items()},
+        }
+        return record(cls, {**found, **parts}, "continues", "tags")
+
+
+def _input(found: Mapping[str, Any]) -> InputSpec:
+    body = found.get("body")
+    if body is None:
+        return InputSpec(**found)
+    outputs = {name: tuple(own) for name, own in body.get("outputs", {}).items()}
+    return InputSpec(**{**found, "body": BodySpec(**{**body, "outputs": outputs})})
+
+
+def record(kind: type[R], found: Mapping[str, Any], *several: str) -> R:
+    """A dataclass of what `said` tells of it.
+
+    Args:
+        several: Fields that are tuples, which JSON has as lists.
+    """
+    return kind(**{**found, **{name: tuple(found[name]) for name in several if name in found}})
+
+
+def said(told: Any) -> dict[str, Any]:
+    """What a dataclass says beyond its defaults, as JSON has it."""
+    found = {}
+    for item in fields(told):
+        value = getattr(told, item.name)
+        make = item.default_factory
+        if value != (item.default if make is MISSING else make()):
+            found[item.name] = _plain(value)
+    return found
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return said(value) if is_dataclass(value) else value

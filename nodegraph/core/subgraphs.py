@@ -7,6 +7,7 @@ types and, besides its own, those inputs of it that it doesn't give itself.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 from nodegraph.core.catalog import Catalog
@@ -302,11 +303,9 @@ class Specs:
         if body.passes_on:
             known = {*spec.inputs_by_name, *body.inputs}
             inputs += [
-                port.model_copy(update={"passed_on": True})
-                for port in inner.inputs
-                if port.name not in known
+                replace(port, passed_on=True) for port in inner.inputs if port.name not in known
             ]
-        return spec.model_copy(update={"inputs": tuple(inputs)})
+        return replace(spec, inputs=tuple(inputs))
 
 
 def _of_body(port: InputSpec, inner: InputSpec | None) -> InputSpec:
@@ -315,7 +314,7 @@ def _of_body(port: InputSpec, inner: InputSpec | None) -> InputSpec:
         return port
     expr = filled_in(port.expr, inner.expr)
     schema = inner.json_schema if expr == inner.expr else literal_schema(expr)
-    return port.model_copy(update={"type": str(expr), "json_schema": schema})
+    return replace(port, type=str(expr), json_schema=schema)
 
 
 def filled_in(expr: TypeExpr, inner: TypeExpr) -> TypeExpr:
@@ -358,18 +357,15 @@ def _input(
     inner, _ = fed[0] if fed else (InputSpec(name=name, type="Any"), True)
     expr = declared_type(port, types)
     is_given = port.has_default or all(not needed for _, needed in fed)
-    return inner.model_copy(
-        update={
-            "name": name,
-            "body": None,
-            "type": str(expr or inner.type),
-            "json_schema": inner.json_schema
-            if expr in (None, inner.expr)
-            else literal_schema(expr),
-            "required": not is_given,
-            "default": read_literal(port.default) if port.has_default else inner.default,
-            "help": port.help or inner.help,
-        }
+    return replace(
+        inner,
+        name=name,
+        body=None,
+        type=str(expr or inner.type),
+        json_schema=inner.json_schema if expr in (None, inner.expr) else literal_schema(expr),
+        required=not is_given,
+        default=read_literal(port.default) if port.has_default else inner.default,
+        help=port.help or inner.help,
     )
 
 

@@ -3,68 +3,66 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
-from functools import lru_cache
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
-
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    ValidationError,
-    model_validator,
-)
+from typing import Any, Literal, cast, get_args
 
 from nodegraph.core.collecting import NoCollecting
-from nodegraph.core.digests import LEAVES
 from nodegraph.core.files import write_file
 from nodegraph.core.json_text import read_json, write_json
 from nodegraph.core.links import Link, parse_target, write_input, write_literal
 from nodegraph.core.migrate import FORMAT, migrate_format
+from nodegraph.core.parts import (
+    Place,
+    WorkflowPart,
+    anything,
+    bad_name,
+    in_words,
+    key,
+    malformed,
+    named,
+    own,
+    parts_by_name,
+    text,
+    texts,
+    truth,
+)
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import InvalidFile, InvalidValue, InvalidWorkflow, Problem
-
-Name = Annotated[str, StringConstraints(pattern=r"^[^./]+$")]
-"""Of a node: any text without ``.`` (parts node and port) and ``/`` (parts block and node)."""
-
 
 Mode = Literal["mute", "bypass"]
 """Of a node that doesn't run: it leaves out what depends on it, or its inputs stand for it."""
 MODES: tuple[Mode, ...] = get_args(Mode)
 
 
-def _own(value: Any) -> Any:
-    """A JSON value whose lists and objects nobody else holds: a run may last, and they change."""
-    try:
-        return _owned(value)
-    except RecursionError:  # of what holds itself, which is told where it is checked
-        return value
+def _is_name(name: str) -> bool:
+    """Of a node: any text without ``.`` (parts node and port) and ``/`` (parts block and node)."""
+    return bool(name) and "." not in name and "/" not in name
 
 
-def _owned(value: Any) -> Any:
-    if type(value) is list:
-        # Long lists are mostly of numbers: those are looked over at the speed of C.
-        is_flat = LEAVES.issuperset(map(type, value))
-        return list(value) if is_flat else [_owned(item) for item in value]
-    if type(value) is dict:
-        return {key: item if type(item) in LEAVES else _owned(item) for key, item in value.items()}
+def _version(value: Any, place: Place, problems: list[Problem]) -> Any:
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
+        problems.append(malformed(place, "must be a whole number", value))
+    elif value is not None and value < 1:
+        problems.append(malformed(place, "must be at least 1", value))
     return value
 
 
-class _Part(BaseModel):
-    """Unknown keys are kept; values are not converted, so a file means what it says."""
-
-    model_config = ConfigDict(extra="allow", strict=True)
+def _mode(value: Any, place: Place, problems: list[Problem]) -> Any:
+    if value is not None and value not in MODES:
+        node = place[1] if place[0] == "nodes" else None
+        found = _bad_mode(value, node)
+        inside = f"`{'.'.join(place)}` " if node is None else ""
+        problems.append(replace(found, message=inside + found.message))
+    return value
 
 
 PLACEHOLDER = "comfyui:"
 """What types of nodes begin with that stand for ComfyUI's and keep what its file says of them."""
 
 
-class NodeEntry(_Part):
+@dataclass(kw_only=True)
+class NodeEntry(WorkflowPart):
     """One node of a workflow.
 
     Attributes:
@@ -79,30 +77,30 @@ class NodeEntry(_Part):
         pack: What brings the type, as far as its author knows; told where there is no such type.
     """
 
-    type: str
-    version: Annotated[int, Field(ge=1)] | None = None
-    inputs: Annotated[dict[str, Any], AfterValidator(_own)] = Field(default_factory=dict)
-    label: str = ""
-    note: str = ""
-    always: bool = False
-    mode: Mode | None = None
-    pack: str = ""
+    type: str = field(metadata=key(text, always=True))
+    version: int | None = field(default=None, metadata=key(_version))
+    inputs: dict[str, Any] = field(default_factory=dict, metadata=key(named(anything)))
+    label: str = field(default="", metadata=key(text))
+    note: str = field(default="", metadata=key(text))
+    always: bool = field(default=False, metadata=key(truth))
+    mode: Mode | None = field(default=None, metadata=key(_mode))
+    pack: str = field(default="", metadata=key(text))
+
+    def __post_init__(self) -> None:
+        self.inputs = own(self.inputs)
 
 
-class Parameter(_Part):
+@dataclass(kw_only=True)
+class Parameter(WorkflowPart):
     """An input that people vary; in the file just ``"node.input"`` if nothing else is said."""
 
-    input: str
-    label: str = ""
-    help: str = ""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_text(cls, written: Any) -> Any:
-        return {"input": written} if isinstance(written, str) else written
+    input: str = field(metadata=key(text, always=True))
+    label: str = field(default="", metadata=key(text))
+    help: str = field(default="", metadata=key(text))
 
 
-class SubgraphInput(_Part):
+@dataclass(kw_only=True)
+class SubgraphInput(WorkflowPart):
     """A typed input of a subgraph.
 
     Attributes:
@@ -111,40 +109,43 @@ class SubgraphInput(_Part):
         help: One sentence.
     """
 
-    type: str = ""
-    to: list[str] = Field(default_factory=list)
-    help: str = ""
+    type: str = field(default="", metadata=key(text))
+    to: list[str] = field(default_factory=list, metadata=key(texts))
+    help: str = field(default="", metadata=key(text))
 
-    @model_validator(mode="after")
-    def _own_default(self) -> SubgraphInput:
-        if self.model_extra:
-            self.model_extra.update(_own(self.model_extra))
-        return self
+    def __post_init__(self) -> None:
+        self.extra = own(self.extra)
 
     # `default` is no field: as an unknown key it tells "null" and "none given" apart.
     @property
     def has_default(self) -> bool:
-        return "default" in (self.model_extra or {})
+        return "default" in self.extra
 
     @property
     def default(self) -> Any:
         """Value where nothing is given, as written; None without one."""
-        return (self.model_extra or {}).get("default")
+        return self.extra.get("default")
 
 
-class Subgraph(_Part):
+@dataclass(kw_only=True)
+class Subgraph(WorkflowPart):
     """A reusable block, used like a node type.
 
     Attributes:
         outputs: Inner outputs, ``node.port``, by the block's output name.
     """
 
-    inputs: dict[str, SubgraphInput] = Field(default_factory=dict)
-    outputs: dict[str, str] = Field(default_factory=dict)
-    nodes: dict[Name, NodeEntry] = Field(default_factory=dict)
+    inputs: dict[str, SubgraphInput] = field(
+        default_factory=dict, metadata=parts_by_name(SubgraphInput)
+    )
+    outputs: dict[str, str] = field(default_factory=dict, metadata=key(named(text)))
+    nodes: dict[str, NodeEntry] = field(
+        default_factory=dict, metadata=parts_by_name(NodeEntry, _is_name)
+    )
 
 
-class Workflow(_Part):
+@dataclass(kw_only=True)
+class Workflow(WorkflowPart):
     """A workflow as its file says it.
 
     Attributes:
@@ -155,14 +156,18 @@ class Workflow(_Part):
         ui: The editor's own; the engine never reads it.
     """
 
-    format: str = FORMAT
-    title: str = ""
-    description: str = ""
-    parameters: dict[str, Parameter] = Field(default_factory=dict)
-    nodes: dict[Name, NodeEntry] = Field(default_factory=dict)
-    subgraphs: dict[str, Subgraph] = Field(default_factory=dict)
-    requires: dict[str, str] = Field(default_factory=dict)
-    ui: dict[str, Any] = Field(default_factory=dict)
+    format: str = field(default=FORMAT, metadata=key(text, always=True))
+    title: str = field(default="", metadata=key(text))
+    description: str = field(default="", metadata=key(text))
+    parameters: dict[str, Parameter] = field(
+        default_factory=dict, metadata=parts_by_name(Parameter, short="input")
+    )
+    nodes: dict[str, NodeEntry] = field(
+        default_factory=dict, metadata=parts_by_name(NodeEntry, _is_name, always=True)
+    )
+    subgraphs: dict[str, Subgraph] = field(default_factory=dict, metadata=parts_by_name(Subgraph))
+    requires: dict[str, str] = field(default_factory=dict, metadata=key(named(text)))
+    ui: dict[str, Any] = field(default_factory=dict, metadata=key(named(anything)))
 
     @classmethod
     def new(cls, title: str = "") -> Workflow:
@@ -194,21 +199,11 @@ class Workflow(_Part):
         if not isinstance(document, dict):
             raise InvalidFile(
                 "a workflow is a JSON object",
-                given=_kind(document),
+                given=in_words(document),
                 expected=f'{{"format": "{FORMAT}", "nodes": {{…}}}}',
             )
-        try:
-            with NoCollecting():
-                return cls.model_validate(migrate_format(document))
-        except ValidationError as error:
-            raise InvalidWorkflow(_problems(error)) from None
-
-    def to_dict(self) -> dict[str, Any]:
-        """What the file says: known keys in a fixed order, then unknown ones by name.
-
-        It is the caller's own.
-        """
-        return _written(self, always=("format", "nodes")) | _extra(self)
+        with NoCollecting():
+            return cls.read(migrate_format(document))
 
     def dumps(self) -> str:
         """The file's text, the same for the same workflow.
@@ -247,8 +242,8 @@ class Workflow(_Part):
         """
         if name in self.nodes:
             raise InvalidValue(f"there is a node `{name}` already")
-        if not name or "." in name or "/" in name:
-            raise InvalidWorkflow([_bad_name(name)])
+        if not _is_name(name):
+            raise InvalidWorkflow([bad_name(name)])
         written = {port: write_input(value) for port, value in inputs.items()}
         self.nodes[name] = NodeEntry(type=node_type, inputs=written)
         return Link(name)
@@ -271,8 +266,8 @@ class Workflow(_Part):
         for target, written in values.items():
             node, port = parse_target(target)
             inputs = nodes[node].inputs | {port: written}
-            nodes[node] = nodes[node].model_copy(update={"inputs": inputs})
-        return self.model_copy(update={"nodes": nodes})
+            nodes[node] = replace(nodes[node], inputs=inputs)
+        return replace(self, nodes=nodes)
 
     def with_parameters(self, values: Mapping[str, Any]) -> Workflow:
         """A copy in which parameters have other values.
@@ -300,8 +295,8 @@ class Workflow(_Part):
         _raise_all(self._mode_problem(node, mode) for node, mode in modes.items())
         nodes = dict(self.nodes)
         for node, mode in modes.items():
-            nodes[node] = nodes[node].model_copy(update={"mode": mode})
-        return self.model_copy(update={"nodes": nodes})
+            nodes[node] = replace(nodes[node], mode=cast("Mode | None", mode))
+        return replace(self, nodes=nodes)
 
     def _mode_problem(self, node: str, mode: str | None) -> Problem | None:
         if node not in self.nodes:
@@ -360,85 +355,11 @@ def _raise_all(problems: Iterable[Problem | None]) -> None:
         raise InvalidWorkflow(found)
 
 
-def _written(part: _Part, always: tuple[str, ...] = ()) -> dict[str, Any]:
-    """The fields of a part that say something, in the order of the class; the caller's own."""
-    values = vars(part)
-    return {
-        name: {key: _part(item) for key, item in value.items()} if is_of_parts else _own(value)
-        for name, is_needed, is_of_parts in _fields(type(part), always)
-        if (value := values[name]) or is_needed
-    }
-
-
-@lru_cache
-def _fields(kind: type[_Part], always: tuple[str, ...]) -> tuple[tuple[str, bool, bool], ...]:
-    """Names of the fields, whether each is written whatever it says, and whether it holds parts."""
-    return tuple(
-        (name, field.is_required() or name in always, _is_of_parts(field.annotation))
-        for name, field in kind.model_fields.items()
-    )
-
-
-def _is_of_parts(annotation: Any) -> bool:
-    if get_origin(annotation) is not dict:
-        return False
-    held = get_args(annotation)[1]
-    return isinstance(held, type) and issubclass(held, _Part)
-
-
-def _part(part: _Part) -> Any:
-    found = _written(part)
-    if part.model_extra:
-        found |= _extra(part)
-    # The short form of a parameter that is nothing but the input's name.
-    return found["input"] if isinstance(part, Parameter) and len(found) == 1 else found
-
-
-def _extra(part: _Part) -> dict[str, Any]:
-    return {key: _own(value) for key, value in sorted((part.model_extra or {}).items())}
-
-
 def _sorted(value: Any, levels: int = 8) -> Any:
     """Objects by key, down to some level, so that two editors' files merge."""
     if isinstance(value, dict) and levels:
         return {key: _sorted(value[key], levels - 1) for key in sorted(value)}
     return value
-
-
-_EXPECTED = {
-    "string_unicode": "has a name with half a surrogate pair, which is no character",
-    "missing": "is missing",
-    "string_type": "must be text",
-    "int_type": "must be a whole number",
-    "greater_than_equal": "must be at least 1",
-    "bool_type": "must be true or false",
-    "dict_type": "must be an object",
-    "model_type": "must be an object",
-    "list_type": "must be a list",
-}
-
-
-def _problems(error: ValidationError) -> list[Problem]:
-    return [_problem(details) for details in error.errors(include_url=False)]
-
-
-def _problem(details: Any) -> Problem:
-    place = [str(part) for part in details["loc"]]
-    if place and place[-1] == "[key]":
-        return _bad_name(place[-2])
-    node = place[1] if len(place) > 1 and place[0] == "nodes" else None
-    if place[-1:] == ["mode"] and details["type"] == "literal_error":
-        found = _bad_mode(details["input"], node)
-        inside = f"`{'.'.join(place)}` " if node is None else ""
-        return replace(found, message=inside + found.message)
-    rest = ".".join(place[2:] if node else place)
-    says = _EXPECTED.get(details["type"], details["msg"])
-    return Problem(
-        "malformed",
-        f"`{rest}` {says}" if rest else f"it {says}",
-        node=node,
-        given=None if details["type"] == "missing" else _kind(details["input"]),
-    )
 
 
 def _bad_mode(mode: Any, node: str | None) -> Problem:
@@ -447,25 +368,7 @@ def _bad_mode(mode: Any, node: str | None) -> Problem:
         "malformed",
         "is no mode of a node",
         node,
-        given=_kind(mode),
+        given=in_words(mode),
         expected=" or ".join(f'"{known}"' for known in MODES),
         hint=hint if hint.startswith("Did") else "Leave `mode` out for a node that runs.",
     )
-
-
-def _bad_name(name: str) -> Problem:
-    return Problem(
-        "bad-node-name",
-        f"{name!r} can't be the name of a node",
-        expected="any text without `.` and `/`, at least one character",
-    )
-
-
-def _kind(value: Any) -> str:
-    """What a JSON value is, in words."""
-    if isinstance(value, dict):
-        return "an object"
-    if isinstance(value, list):
-        return "a list"
-    text = repr(value) if value is not None else "null"
-    return text if len(text) <= 60 else f"{text[:59]}…"

@@ -6,14 +6,14 @@ long as its files stay as they are.
 
 from __future__ import annotations
 
+import json
 import math
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import time
-
-from pydantic import BaseModel, ConfigDict, ValidationError
 
 from nodegraph.core.digests import digest_bytes
 from nodegraph.core.files import write_file
@@ -28,7 +28,8 @@ _FORGOTTEN_AFTER = 3600.0
 """Seconds after which a pack that was given up is tried again: what it waited for may be there."""
 
 
-class _Note(BaseModel):
+@dataclass(frozen=True)
+class _Note:
     """What a process wrote of a pack.
 
     Attributes:
@@ -36,8 +37,6 @@ class _Note(BaseModel):
         at: When it was written, in seconds of Unix time.
         most: Seconds after which it was given up; None while the process is at it.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     stamp: str
     text: str
@@ -144,7 +143,7 @@ class Hanging:
         path = self._path(pack)
         with suppress(OSError, OutputError):  # others find out by themselves then
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_file(path, note.model_dump_json().encode(), durable=False)
+            write_file(path, json.dumps(asdict(note)).encode(), durable=False)
 
 
 def _note(stamp: str, text: str, *, is_given_up: bool) -> _Note:
@@ -160,8 +159,8 @@ def _note(stamp: str, text: str, *, is_given_up: bool) -> _Note:
 
 def _read(path: Path) -> _Note | None:
     try:
-        return _Note.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError):
+        return _Note(**json.loads(path.read_bytes()))
+    except (OSError, TypeError, ValueError):
         return None
 
 

@@ -5,21 +5,20 @@ A pack may bring hundreds of node types, of which a workflow uses one and a list
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from pydantic import BaseModel, ConfigDict
-
-from nodegraph.core.spec import NodeSpec
+from nodegraph.core.spec import NodeSpec, said
 
 
-class ListedType(BaseModel):
+@dataclass(frozen=True)
+class ListedType:
     """What a list shows of a node type.
 
     Attributes:
         start, end: Where its spec lies in the lines of the manifest; both 0 elsewhere.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     type: str
     pack: str = ""
@@ -51,9 +50,9 @@ def written(specs: Sequence[NodeSpec]) -> tuple[tuple[ListedType, ...], bytes]:
     """Specs as lines, and where each of them lies there."""
     rows, lines, start = [], [], 0
     for spec in specs:
-        lines.append(spec.model_dump_json(exclude_defaults=True).encode() + b"\n")
+        lines.append(json.dumps(said(spec)).encode() + b"\n")
         end = start + len(lines[-1])
-        rows.append(listed_type(spec).model_copy(update={"start": start, "end": end}))
+        rows.append(replace(listed_type(spec), start=start, end=end))
         start = end
     return tuple(rows), b"".join(lines)
 
@@ -74,7 +73,7 @@ class SpecLines(Mapping[str, NodeSpec]):
         known = self._read.get(node_type)
         if known is None:
             row = self._rows[node_type]
-            found = NodeSpec.model_validate_json(self._lines[row.start : row.end])
+            found = NodeSpec.from_dict(json.loads(self._lines[row.start : row.end]))
             known = self._read.setdefault(node_type, found)
         return known
 

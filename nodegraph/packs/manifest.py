@@ -6,18 +6,18 @@ its file has their specs a line each, below a line with all else, and only what 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
-
-from pydantic import BaseModel, ConfigDict, PrivateAttr
+from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.digests import digest_bytes
 from nodegraph.core.files import write_file
 from nodegraph.core.pack_faults import faults_in
-from nodegraph.core.spec import NodeSpec
+from nodegraph.core.spec import NodeSpec, record, said
 from nodegraph.core.types import TypeInfo
 from nodegraph.errors import NodegraphError, OutputError, PackError
 from nodegraph.packs.code import CodeDigests
@@ -34,11 +34,12 @@ if TYPE_CHECKING:
 
 _MANY = 100
 """Of a pack with more node types most are seldom used: their specs are read one by one."""
-FORMAT = 4
+FORMAT = 5
 """Raised when what is read from a pack, or how it is written, changes; part of the files' names."""
 
 
-class Manifest(BaseModel):
+@dataclass(frozen=True)
+class Manifest:
     """A pack's declarations.
 
     Attributes:
@@ -54,48 +55,57 @@ class Manifest(BaseModel):
             others still count.
     """
 
-    model_config = ConfigDict(frozen=True)
-
     stamp: str
     digest: str
     also: tuple[str, ...] = ()
-    data: dict[str, str] = {}
+    data: dict[str, str] = field(default_factory=dict)
     made_of: str = ""
     specs: tuple[NodeSpec, ...] = ()
     listed: tuple[ListedType, ...] = ()
     lines: str = ""
     types: tuple[TypeInfo, ...] = ()
     problems: tuple[str, ...] = ()
-    _stored: SpecLines | None = PrivateAttr(None)
+    stored: SpecLines | None = field(default=None, compare=False)
 
     def by_type(self) -> Mapping[str, NodeSpec]:
         """The specs by node type."""
-        return self._stored or {spec.type: spec for spec in self.specs}
+        return self.stored or {spec.type: spec for spec in self.specs}
 
     def as_file(self) -> bytes:
         """As it is written."""
-        return self.model_dump_json(exclude_defaults=True).encode()
+        return json.dumps(said(replace(self, stored=None))).encode()
 
     def as_lines(self) -> bytes:
         """As it is written where it tells of many node types, and most are seldom used."""
         listed, lines = written(tuple(self.by_type().values()))
-        more = {"specs": (), "listed": listed, "lines": digest_bytes(lines)}
-        return self.model_copy(update=more).as_file() + b"\n" + lines
+        head = replace(self, specs=(), listed=listed, lines=digest_bytes(lines))
+        return head.as_file() + b"\n" + lines
 
     @classmethod
     def from_file(cls, data: bytes) -> Manifest:
         """The manifest in a file, of either kind.
 
         Raises:
-            ValueError: It isn't one, or damaged.
+            ValueError, TypeError: It isn't one, or damaged.
         """
         head, _, lines = data.partition(b"\n")
-        found = cls.model_validate_json(head)
-        if found.listed:
-            if digest_bytes(lines) != found.lines:
-                raise ValueError("the specs aren't what they were")
-            found._stored = SpecLines(found.listed, lines)
-        return found
+        found = cls(**{name: _read(name, value) for name, value in json.loads(head).items()})
+        if not found.listed:
+            return found
+        if digest_bytes(lines) != found.lines:
+            raise ValueError("the specs aren't what they were")
+        return replace(found, stored=SpecLines(found.listed, lines))
+
+
+def _read(name: str, value: Any) -> Any:
+    """A field of a manifest, of what its file says."""
+    if name == "specs":
+        return tuple(map(NodeSpec.from_dict, value))
+    if name == "listed":
+        return tuple(record(ListedType, row, "tags") for row in value)
+    if name == "types":
+        return tuple(record(TypeInfo, info, "parents") for info in value)
+    return tuple(value) if isinstance(value, list) else value
 
 
 class ManifestCache:
@@ -126,7 +136,7 @@ class ManifestCache:
                 return known
             if known.digest == _digest(snapshot, known.also):
                 if known.stamp != stamp:
-                    known = self._kept(pack, known.model_copy(update={"stamp": stamp}), kept)
+                    known = self._kept(pack, replace(known, stamp=stamp), kept)
                 return known
         left_out = self.left_out(pack)
         if left_out is not None:
@@ -166,7 +176,7 @@ class ManifestCache:
             return seen[1]
         try:
             found = Manifest.from_file(path.read_bytes())
-        except (OSError, ValueError):
+        except (OSError, TypeError, ValueError):
             return None  # missing, or written by another version: it is made anew
         # The stamp is older than what was read, and tells of any later change.
         if stamp is not None and stamp.is_settled:
@@ -246,7 +256,7 @@ def read_pack(pack: Pack, sources: SourceFiles) -> Manifest:
     for node_type in twice:
         del found[node_type]
     specs = tuple(
-        definition.spec.model_copy(update={"type": node_type, "pack": pack.name})
+        replace(definition.spec, type=node_type, pack=pack.name)
         for node_type, definition in found.items()
     )
     also = _code_elsewhere(pack, specs, sources)

@@ -95,13 +95,20 @@ def worker_specs(
 
 def _flags(settings: Settings, workers: int) -> dict[str, object]:
     """The settings of each worker: what they don't say about memory is for all workers together."""
-    flags: dict[str, object] = settings.model_dump(mode="json", exclude_none=True)
-    if "memory_cache" not in settings.model_fields_set:
-        flags["memory_cache"] = settings.memory_cache // workers
+    flags = {name: _plain(value) for name, value in vars(settings).items() if value is not None}
+    if settings.memory_cache is None:
+        flags["memory_cache"] = settings.memory_budget // workers
     budget = host_weights_budget()
     if settings.host_weights_budget is None and budget is not None:
         flags["host_weights_budget"] = budget // workers
     return flags
+
+
+def _plain(value: object) -> object:
+    """A setting as JSON has it."""
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
 
 
 def _devices(server: ServerSettings) -> list[str | None]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from contextvars import copy_context
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from time import monotonic, time
@@ -156,13 +156,13 @@ class Services:
         """The settings of the installation as workers have them."""
         inputs = self.settings.inputs or self.home / "inputs"
         readable = self.settings.readable or (inputs,)
-        folders = {
-            "outputs": self.outputs,
-            "inputs": inputs,
-            "readable": tuple(readable),
-            "uploads": files_folder(self.uploads_folder),
-        }
-        return self.settings.model_copy(update=folders)
+        return replace(
+            self.settings,
+            outputs=self.outputs,
+            inputs=inputs,
+            readable=tuple(readable),
+            uploads=files_folder(self.uploads_folder),
+        )
 
     async def open(self) -> None:
         """Open the parts; all of them, or none."""

@@ -12,23 +12,13 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import InvalidFile
-from nodegraph.session.settings import (
-    NUMBER,
-    SERVER_PREFIX,
-    SERVER_TABLE,
-    Bytes,
-    Settings,
-    config_file,
-    faults,
-)
+from nodegraph.session.settings import SERVER_PREFIX, SERVER_TABLE, Settings, config_file
+from nodegraph.session.settings_kinds import NUMBER, Bytes, Count, Seconds, faults
 from nodegraph.session.settings_sources import read_settings, setting_places
 
 DEFAULT_PORT = 8420
 _LOOPBACK_NAMES = ("localhost", "ip6-localhost")
 _DAY = 86_400.0
-
-Count = Annotated[int, NUMBER, Field(ge=1)]
-Seconds = Annotated[float, NUMBER, Field(gt=0)]
 
 
 class _Part(BaseModel):

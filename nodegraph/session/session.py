@@ -193,7 +193,7 @@ class Session:
         from nodegraph.engine.memory_cache import MemoryCache
 
         kept = self.persistence
-        memory = MemoryCache(self.settings.memory_cache)
+        memory = MemoryCache(self.settings.memory_budget)
         interval = self.settings.checkpoint_seconds
         cache = Cache(memory) if self._use_cache else NoCache()
         saver = Saver(interval=interval)

@@ -1,7 +1,7 @@
 """Where things lie and what is allowed: defaults, a TOML file, ``NODEGRAPH_*`` variables, flags.
 
-Later ones win. Reading the file or the variables costs an import, so it happens only if there are
-any.
+Later ones win. Reading the file or the variables, and checking what they say, costs imports, so it
+happens only if there are any.
 """
 
 from __future__ import annotations
@@ -9,18 +9,14 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
-
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from typing import Any
 
 from nodegraph.core.context import Environment
-from nodegraph.core.host_memory import total_memory
 from nodegraph.core.places import Places
-from nodegraph.core.quantities import parse_size
-from nodegraph.core.suggest import did_you_mean
-from nodegraph.errors import InvalidFile, InvalidValue
+from nodegraph.errors import InvalidFile
 
 PREFIX = "NODEGRAPH_"
 HOME = f"{PREFIX}HOME"
@@ -31,34 +27,10 @@ SERVER_PREFIX = f"{PREFIX}SERVER_"
 _NO_SETTINGS = (HOME, f"{PREFIX}SERVER", f"{PREFIX}TOKEN")
 """Variables that are looked at elsewhere: the last two by those who ask a server."""
 
+_AS_GIVEN = {"home", "device", "outputs"}
+"""Settings that take any path or text: where no others are given, nothing is to be checked."""
 _UNKNOWN_MEMORY = 16 << 30
 _MOST_MEMORY_CACHE = 4 << 30
-
-
-def _no_boolean(value: Any) -> Any:
-    """A number or its text; Python takes ``true`` for a 1."""
-    if isinstance(value, bool):
-        raise ValueError(f"a number is wanted here, not {str(value).lower()}")
-    return value
-
-
-NUMBER = BeforeValidator(_no_boolean)
-"""For a field that takes a number."""
-
-
-def _bytes(value: Any) -> Any:
-    """Bytes of a size as people write it, such as ``20GB``."""
-    if not isinstance(value, str):
-        return _no_boolean(value)
-    try:
-        return parse_size(value, "it")
-    except InvalidValue as error:
-        raise ValueError(f"no size such as {2 << 30}, 500MB, 2GB or 1.5GiB") from error
-
-
-def _default_memory_cache() -> int:
-    """Bytes: a sixteenth of the memory there is."""
-    return min((total_memory() or _UNKNOWN_MEMORY) // 16, _MOST_MEMORY_CACHE)
 
 
 def _at_home(path: Path) -> Path:
@@ -69,7 +41,7 @@ def _at_home(path: Path) -> Path:
         return path  # nobody's home that is known
 
 
-def _named(value: Any) -> Any:
+def named(value: Any) -> Any:
     """Names of a text as variables have it: parted by commas, or a JSON list."""
     if not isinstance(value, str):
         return value
@@ -80,25 +52,21 @@ def _named(value: Any) -> Any:
 
 def _left_out() -> tuple[str, ...]:
     """What the variable says, which holds for settings made by hand, too."""
-    return tuple(_named(os.environ.get(LEAVE_OUT, "")))
+    return tuple(named(os.environ.get(LEAVE_OUT, "")))
 
 
-def _listed(value: Any) -> Any:
-    """Folders of a text as variables have it: parted as in ``PATH``, or a JSON list."""
-    if not isinstance(value, str):
-        return value
-    if value.lstrip().startswith("["):
-        return json.loads(value)
-    return [part for part in value.split(os.pathsep) if part]
+# How those that come from outside are read and checked: `settings_kinds`.
+FolderPath = Path
+Folders = tuple[Path, ...]
+Names = tuple[str, ...]
+Bytes = int
+Count = int
+Seconds = float
+Interval = float
 
 
-Bytes = Annotated[int, BeforeValidator(_bytes), Field(ge=0)]
-FolderPath = Annotated[Path, AfterValidator(_at_home)]
-Folders = Annotated[tuple[FolderPath, ...], BeforeValidator(_listed)]
-Names = Annotated[tuple[str, ...], BeforeValidator(_named)]
-
-
-class Settings(BaseModel):
+@dataclass(frozen=True, kw_only=True)
+class Settings:
     """Settings of one installation.
 
     Attributes:
@@ -136,12 +104,10 @@ class Settings(BaseModel):
             but at least 8.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     home: FolderPath | None = None
     models: Folders = ()
     packs: Folders = ()
-    leave_out: Names = Field(default_factory=_left_out)
+    leave_out: Names = field(default_factory=_left_out)
     outputs: FolderPath | None = None
     inputs: FolderPath | None = None
     readable: Folders | None = None
@@ -149,16 +115,33 @@ class Settings(BaseModel):
     cache: FolderPath | None = None
     device: str = "auto"
     allow_pickle: bool = False
-    memory_cache: Bytes = Field(default_factory=_default_memory_cache)
+    memory_cache: Bytes | None = None
     disk_cache: Bytes = 20 << 30
     keep_cheap: bool = False
     store: FolderPath | None = None
     stores: Folders = ()
-    checkpoint_seconds: Annotated[float, NUMBER, Field(ge=0)] = 2.0
-    import_seconds: Annotated[float, NUMBER, Field(gt=0)] = 60.0
+    checkpoint_seconds: Interval = 2.0
+    import_seconds: Seconds = 60.0
     weights_budget: Bytes | None = None
     host_weights_budget: Bytes | None = None
-    cpu_threads: Annotated[int, NUMBER, Field(ge=1)] | None = None
+    cpu_threads: Count | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if isinstance(value, Path):
+                object.__setattr__(self, name, _at_home(value))
+            elif isinstance(value, tuple):
+                paths = (_at_home(item) if isinstance(item, Path) else item for item in value)
+                object.__setattr__(self, name, tuple(paths))
+
+    @property
+    def memory_budget(self) -> int:
+        """Bytes of results kept in memory."""
+        if self.memory_cache is not None:
+            return self.memory_cache
+        from nodegraph.core.host_memory import total_memory
+
+        return min((total_memory() or _UNKNOWN_MEMORY) // 16, _MOST_MEMORY_CACHE)
 
     @property
     def model_folders(self) -> tuple[Path, ...]:
@@ -269,34 +252,27 @@ def load_settings(flags: Mapping[str, Any] | None = None) -> Settings:
         and name not in _NO_SETTINGS
         and not name.startswith(SERVER_PREFIX)
     }
-    try:
-        if not (file.is_file() or variables):
-            return Settings.model_validate(given)
-        from nodegraph.session.settings_sources import read_settings
+    if not (file.is_file() or variables) and given.keys() <= _AS_GIVEN:
+        return Settings(**given)
+    from pydantic import ValidationError
 
-        # Where home isn't known the variable is empty, and says nothing.
-        given.setdefault("home", None)
-        others = (SERVER_TABLE,)
-        return read_settings(Settings, given, file, variables, PREFIX, others=others)
+    from nodegraph.session.settings_kinds import faults, model_of
+
+    model = model_of(Settings)
+    # Where home isn't known the variable is empty, and says nothing.
+    given.setdefault("home", None)
+    try:
+        if file.is_file() or variables:
+            from nodegraph.session.settings_sources import read_settings
+
+            others = (SERVER_TABLE,)
+            found = read_settings(model, given, file, variables, PREFIX, others=others)
+        else:
+            found = model.model_validate(given)
     except ValidationError as error:
         lines = [
-            *faults(error, Settings.model_fields),
+            *faults(error, model.model_fields),
             f"Settings come from {file} and {PREFIX}* variables.",
         ]
         raise InvalidFile("\n".join(lines)) from None
-
-
-def faults(error: ValidationError, known: Collection[str]) -> list[str]:
-    """What is wrong with which setting, a line each.
-
-    Args:
-        known: The settings there are.
-    """
-    lines = []
-    for item in error.errors(include_url=False):
-        name = ".".join(map(str, item["loc"]))
-        if item["type"] == "extra_forbidden":
-            lines.append(f"there is no setting `{name}`. {did_you_mean(name, known)}".rstrip())
-        else:
-            lines.append(f"setting `{name}`: {item['msg']} (given: {item['input']!r})")
-    return lines
+    return Settings(**vars(found))

@@ -137,7 +137,7 @@ def test_the_store_is_described_in_numbers(cli: Cli, run: Run, store: Path) -> N
     found = cli("cache", "info", "--json").json
     assert (found["folder"], found["artifacts"], found["runs"]) == (str(store), 1, 1)
     assert found["artifact_bytes"] == artifact(store).stat().st_size
-    assert (found["budget"], found["memory_budget"]) == (20 << 30, Settings().memory_cache)
+    assert (found["budget"], found["memory_budget"]) == (20 << 30, Settings().memory_budget)
     types = {item["node_type"]: item for item in found["types"]}
     assert types["heavy:Big"]["entries"] == 1
     text = cli("cache", "info").out

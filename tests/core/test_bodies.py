@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any, NamedTuple
 
 import pytest
@@ -155,7 +156,7 @@ def test_a_body_that_names_no_port_is_a_fault_of_the_pack(body: Body, message: s
 def test_a_copied_spec_forgets_what_was_worked_out_of_the_old_one() -> None:
     spec = definition_of(Blur).spec
     assert list(spec.inputs_by_name) == ["image", "radius"]
-    assert list(spec.model_copy(update={"inputs": spec.inputs[:1]}).inputs_by_name) == ["image"]
+    assert list(replace(spec, inputs=spec.inputs[:1]).inputs_by_name) == ["image"]
 
 
 @pytest.mark.parametrize("levels", [20, 40])

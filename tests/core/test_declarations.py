@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -35,13 +36,13 @@ class WithPacks(Functions):
     ],
 )  # fmt: skip
 def test_requirements_are_checked(pack: str, wanted: str, told: list[str]) -> None:
-    workflow = text_to_image().model_copy(update={"requires": {pack: wanted}})
+    workflow = replace(text_to_image(), requires={pack: wanted})
     problems = check_workflow(workflow, WithPacks(*NODES), ENVIRONMENT)
     assert texts(problems) == told
 
 
 def test_a_catalog_without_packs_cannot_tell() -> None:
-    assert check(text_to_image().model_copy(update={"requires": {"faces": ">=1"}})) == []
+    assert check(replace(text_to_image(), requires={"faces": ">=1"})) == []
 
 
 def test_two_parameters_may_lead_to_one_input() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -220,8 +221,9 @@ def test_every_faulty_item_of_a_list_is_told() -> None:
 
 def test_the_option_of_the_values_kind_says_what_is_wrong() -> None:
     read = read_annotation(int | None)
-    union = port("int | str").model_copy(
-        update={"json_schema": {"anyOf": [{"type": "integer", "maximum": 3}, {"type": "string"}]}}
+    union = replace(
+        port("int | str"),
+        json_schema={"anyOf": [{"type": "integer", "maximum": 3}, {"type": "string"}]},
     )
     assert told(4, union)[0].startswith("out-of-range")
     assert read.nullable

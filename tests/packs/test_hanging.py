@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,7 @@ def write_note(folder: Path, pack: Pack, process: int, most: float | None = None
     text = "pack `slow_one`: importing it has taken 9 s and goes on, in slow_one.py, line 1"
     note = hanging._note(pack.stamp(), text, is_given_up=False)
     born = hanging._born(process)
-    note = note.model_copy(update={"process": process, "born": born, "most": most})
+    note = replace(note, process=process, born=born, most=most)
     hanging.Hanging(folder)._write(pack, note)
 
 

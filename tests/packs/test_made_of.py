@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -136,7 +137,7 @@ def test_specs_on_disk_are_read_one_by_one(tones: Path, pack: Pack, tmp_path: Pa
     specs = {name: fresh.spec(name) for name in fresh.node_types()}
     listing = fresh.listing()
     again = registry(pack, tmp_path)
-    assert [row.model_copy(update={"start": 0, "end": 0}) for row in again.listing()] == listing
+    assert [replace(row, start=0, end=0) for row in again.listing()] == listing
     assert [row.summary for row in again.listing()] == ["Play it.", "Play it."]
     assert {name: again.spec(name) for name in again.node_types()} == specs
     # Graphs are remembered by the very objects.

@@ -55,7 +55,7 @@ class Noted:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.read: list[str] = []
         self.written: list[str] = []
-        validate, write = Manifest.model_validate_json, manifest.write_file
+        validate, write = Manifest.from_file, manifest.write_file
 
         def reading(data: bytes) -> Manifest:
             found = validate(data)
@@ -66,7 +66,7 @@ class Noted:
             self.written.append(validate(data).specs[0].pack)
             write(path, data, durable=durable)
 
-        monkeypatch.setattr(Manifest, "model_validate_json", reading)
+        monkeypatch.setattr(Manifest, "from_file", reading)
         monkeypatch.setattr(manifest, "write_file", writing)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -164,7 +165,7 @@ def test_what_other_processes_say_of_a_pack_that_hangs_is_among_the_problems(hom
         pack = pack_at(path)
         note = hanging._note(pack.stamp(), text, is_given_up=False)
         notes = hanging.Hanging(specs_folder(Settings(home=home)))
-        notes._write(pack, note.model_copy(update={"most": 60.0}))
+        notes._write(pack, replace(note, most=60.0))
         told = await known.current()
         path.write_text(MORE)
         return told, await known.current()

@@ -49,7 +49,7 @@ def test_what_the_settings_say_is_for_each() -> None:
 def test_results_in_memory_have_a_share_of_it_up_to_a_limit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert Settings().memory_cache == 7 * GIB // 16
+    assert Settings().memory_budget == 7 * GIB // 16
     monkeypatch.setattr(host_memory, "host_memory", lambda: HostMemory(GIB, 900 * GIB))
     host_memory.total_memory.cache_clear()
-    assert Settings().memory_cache == 4 * GIB
+    assert Settings().memory_budget == 4 * GIB

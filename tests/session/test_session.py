@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +117,7 @@ def test_a_session_keeps_results_between_runs(settings: Settings) -> None:
 def test_what_is_quick_to_compute_is_kept_on_disk_if_that_is_wished(
     settings: Settings, keep_cheap: bool
 ) -> None:
-    wished = settings.model_copy(update={"keep_cheap": keep_cheap})
+    wished = replace(settings, keep_cheap=keep_cheap)
     workflow = Workflow.from_dict(
         {"format": "nodegraph/1", "nodes": {"long": {"type": "Long", "inputs": {"of": "a"}}}}
     )

@@ -47,7 +47,7 @@ def info(common: Common, json: JsonOption = False) -> int:
 def _document(found: StoreInfo, settings: Settings) -> dict[str, Any]:
     return {
         **asdict(found),
-        "memory_budget": settings.memory_cache,
+        "memory_budget": settings.memory_budget,
         "others": [str(folder) for folder in settings.stores],
     }
 
@@ -62,7 +62,7 @@ def _print(found: StoreInfo, settings: Settings) -> None:
 
 def _tiers(found: StoreInfo, settings: Settings) -> list[tuple[StyledText, ...]]:
     rows: list[tuple[StyledText, ...]] = [
-        ("memory", "", f"up to {shown_size(settings.memory_cache)} in each process"),
+        ("memory", "", f"up to {shown_size(settings.memory_budget)} in each process"),
         (
             "disk",
             shown_size(found.artifact_bytes),

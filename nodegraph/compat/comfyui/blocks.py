@@ -358,7 +358,7 @@ def _definition_of(
 def _input(to: list[str], signal: Signal) -> SubgraphInput:
     if signal.is_link:
         return SubgraphInput(to=to)
-    return SubgraphInput.model_validate({"to": to, "default": plain(signal.given)})
+    return SubgraphInput(to=to, extra={"default": plain(signal.given)})
 
 
 def _given(
@@ -383,7 +383,7 @@ def _is_same(one: Definition, other: Definition) -> bool:
 
 
 def _without_defaults(subgraph: Subgraph) -> dict[str, Any]:
-    found = subgraph.model_dump()
-    for port in found["inputs"].values():
+    found = subgraph.to_dict()
+    for port in found.get("inputs", {}).values():
         port.pop("default", None)
     return found

@@ -11,13 +11,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
-from pydantic import ValidationError
-
 from nodegraph.compat.comfyui.foreign import ForeignGraph
 from nodegraph.compat.comfyui.returning import native_facts
 from nodegraph.core.catalog import Catalog
 from nodegraph.core.links import Link, is_link, read_link
 from nodegraph.core.workflow import NodeEntry
+from nodegraph.errors import InvalidWorkflow
 
 
 def corrected(
@@ -58,7 +57,7 @@ def _behind(name: str, nodes: Mapping[str, NodeEntry], only: Collection[str]) ->
         for value in nodes[waiting.pop()].inputs.values():
             source = read_link(value).node if value is not None and is_link(value) else ""
             if source in only and source not in found and source in nodes:
-                found[source] = nodes[source].model_dump(exclude_defaults=True)
+                found[source] = nodes[source].to_dict()
                 waiting.append(source)
     return found
 
@@ -155,8 +154,8 @@ def _entries(noted: Any) -> dict[str, NodeEntry]:
     found: dict[str, NodeEntry] = {}
     for name, written in (noted if isinstance(noted, dict) else {}).items():
         try:
-            found[name] = NodeEntry.model_validate(written)
-        except ValidationError:
+            found[name] = NodeEntry.read(written)
+        except InvalidWorkflow:
             continue  # somebody's edit; what links to it is told where it is checked
     return found
 
@@ -178,4 +177,4 @@ def _restored(entry: NodeEntry, noted: Mapping[str, Any]) -> NodeEntry:
     inputs |= {
         port: changes[port]["was"] for port in changes if port in apt and "was" in changes[port]
     }
-    return entry.model_copy(update={"type": node_type, "inputs": inputs})
+    return replace(entry, type=node_type, inputs=inputs)

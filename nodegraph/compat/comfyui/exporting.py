@@ -194,13 +194,10 @@ class _Leaving:
         said = {
             "title": workflow.title,
             "description": workflow.description,
-            "parameters": {
-                name: given.model_dump(exclude_defaults=True)
-                for name, given in workflow.parameters.items()
-            },
+            "parameters": {name: given.to_dict() for name, given in workflow.parameters.items()},
             "requires": workflow.requires,
             "subgraphs": {
-                name: block.model_dump()
+                name: block.to_dict()
                 for name, block in workflow.subgraphs.items()
                 if name not in self._blocks
             },

@@ -85,7 +85,7 @@ def import_document(document: object, table: NodeTable, *, name: str = "") -> Im
     found = translate(foreign, table.entries)
     comfyui = {**found.workflow.ui["comfyui"], "original": packed(document)}
     ui = {**found.workflow.ui, "comfyui": comfyui}
-    return replace(found, workflow=found.workflow.model_copy(update={"ui": ui}))
+    return replace(found, workflow=replace(found.workflow, ui=ui))
 
 
 def by_type(table: Iterable[TableEntry]) -> dict[str, TableEntry]:

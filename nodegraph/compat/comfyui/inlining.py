@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from nodegraph.compat.comfyui.naming import Names
@@ -16,7 +17,7 @@ def inlined(workflow: Workflow) -> Workflow:
 
     Definitions stay, for nodes that name one in an input.
     """
-    return workflow.model_copy(update={"nodes": _Inlining(workflow).nodes})
+    return replace(workflow, nodes=_Inlining(workflow).nodes)
 
 
 class _Inlining:
@@ -46,7 +47,7 @@ class _Inlining:
             inputs |= {port: value for (node, port), value in fed.items() if node == name}
             mode = entry.mode or (around.mode if around else None)
             always = entry.always or bool(around and around.always)
-            placed = entry.model_copy(update={"inputs": inputs, "mode": mode, "always": always})
+            placed = replace(entry, inputs=inputs, mode=mode, always=always)
             block = self._blocks.get(entry.type)
             if block is None:
                 self._found[names[name]] = placed
@@ -68,7 +69,7 @@ class _Inlining:
     def _linked(self, entry: NodeEntry) -> NodeEntry:
         """A node whose links lead to what the outputs of uses stand for."""
         inputs = {port: self._followed(value) for port, value in entry.inputs.items()}
-        return entry.model_copy(update={"inputs": inputs})
+        return replace(entry, inputs=inputs)
 
     def _followed(self, written: Any) -> Any:
         if not is_link(written):

@@ -13,6 +13,7 @@ import copy
 import json
 import zlib
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from dataclasses import replace
 from typing import Any
 
 from nodegraph.compat.comfyui.fates import Fate
@@ -123,7 +124,7 @@ def _are_alike(name: str, one: Subgraph, other: Subgraph, wanted: Workflow) -> b
     for port, taken in one.inputs.items():
         if all(port in use.inputs for use in uses):
             first, second = (
-                each.model_dump(exclude={"default"}) for each in (taken, other.inputs[port])
+                {**each.to_dict(), "default": None} for each in (taken, other.inputs[port])
             )
             if first != second:
                 return False
@@ -133,7 +134,7 @@ def _are_alike(name: str, one: Subgraph, other: Subgraph, wanted: Workflow) -> b
 
 
 def _of_node(one: NodeEntry, other: NodeEntry) -> dict[str, tuple[Any, Any]] | None:
-    if one.model_copy(update={"inputs": {}}) != other.model_copy(update={"inputs": {}}):
+    if replace(one, inputs={}) != replace(other, inputs={}):
         return None
     found = {}
     for port in {**one.inputs, **other.inputs}:

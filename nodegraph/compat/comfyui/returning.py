@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import ValidationError
-
 from nodegraph.compat.comfyui.entries import TableEntry
 from nodegraph.compat.comfyui.foreign import ForeignNode, ForeignWorkflow
 from nodegraph.compat.comfyui.signatures import Signature, TakenInput
@@ -107,5 +105,5 @@ def returned(workflow: Workflow, foreign: ForeignWorkflow) -> Workflow:
             document[key] = noted[key]
     try:
         return Workflow.from_dict(document)
-    except (InvalidWorkflow, ValidationError):
+    except InvalidWorkflow:
         return workflow  # what somebody has made of these notes is no reason to refuse the file

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nodegraph.core.digests import digest_bytes
-from nodegraph.core.spec import HookName, NodeSpec
+from nodegraph.core.spec import HookName, NodeSpec, said
 from nodegraph.core.types import TypeInfo, TypeTable
 from nodegraph.errors import PackError
 from nodegraph.packs.manifest import Manifest, ManifestCache, is_worth
@@ -66,7 +67,7 @@ class DeclaredTypes:
     @cached_property
     def digest(self) -> str:
         """Changes when anything in it does."""
-        parts = [spec.model_dump_json(exclude_defaults=True) for spec in self.specs.values()]
+        parts = [json.dumps(said(spec)) for spec in self.specs.values()]
         shown = [(name, found.needs, bool(found.picture)) for name, found in self.examples.items()]
         text = "\n".join(
             [*sorted(parts), repr(self.type_infos()), repr(self.problems), repr(shown)]

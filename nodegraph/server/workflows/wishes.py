@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from nodegraph.jobs.queue.submission import HIGHEST_PRIORITY, LOWEST_PRIORITY
-from nodegraph.session.settings import NUMBER
+from nodegraph.session.settings_kinds import NUMBER
 
 EXAMPLE: Mapping[str, Any] = {
     "format": "nodegraph/1",

@@ -79,12 +79,13 @@ def install(site: Path, **modules: str) -> None:
 
 _LIST = """
 import json, sys
+from dataclasses import asdict
 from pathlib import Path
 from nodegraph.session.session import Session
 from nodegraph.session.settings import Settings
 registry = Session(Settings(home=Path(sys.argv[1]), leave_out=())).registry
 names = [name for name in registry.node_types() if name.startswith("diffusers:")]
-specs = {name: registry.spec(name).model_dump(mode="json") for name in names}
+specs = {name: asdict(registry.spec(name)) for name in names}
 heavy = sorted({"torch", "diffusers"} & set(sys.modules))
 print(json.dumps({"specs": specs, "problems": registry.problems, "heavy": heavy}))
 """

@@ -92,7 +92,7 @@ def _value(parameter: AppParameter, given: Sequence[str]) -> Any:
     if len(given) == 1:
         return parse_literal(_lines(given[0]), port)
     if schema.get("type") == "array" and "items" in schema:
-        item = port.model_copy(update={"json_schema": schema["items"], "nullable": False})
+        item = replace(port, json_schema=schema["items"], nullable=False)
         return [parse_literal(_lines(text), item) for text in given]
     raise InvalidValue("is given more than once", given=", ".join(given)[:80])
 

@@ -13,7 +13,7 @@ from nodegraph.server.events.sockets.codec import Codec
 from nodegraph.server.events.sockets.rules import SocketRules
 from nodegraph.server.http.problems import InvalidRequest, finding
 from nodegraph.server.workflows.wishes import JobWish, WorkflowWish
-from nodegraph.session.settings import NUMBER
+from nodegraph.session.settings_kinds import NUMBER
 
 RequestId = (
     Annotated[str, StringConstraints(max_length=64)]

@@ -30,7 +30,7 @@ from nodegraph.server.workflows.job_entries import (
 from nodegraph.server.workflows.jobs_access import done, own, visible
 from nodegraph.server.workflows.submitting import submit
 from nodegraph.server.workflows.wishes import JobWish
-from nodegraph.session.settings import NUMBER
+from nodegraph.session.settings_kinds import NUMBER
 
 router = APIRouter(prefix="/jobs", tags=["jobs"], route_class=JsonRoute)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from dataclasses import asdict, dataclass
 from mimetypes import guess_type
 from pathlib import Path as FilePath
 from typing import Annotated, Any
@@ -47,14 +48,17 @@ class NodeTypeExample(BaseModel):
     )
 
 
+@dataclass(frozen=True, kw_only=True)
 class NodeType(NodeSpec):
     """A node type: what editors and checks need to know of it."""
 
-    example: NodeTypeExample | None = Field(description="What it does; None if there is none.")
-
-    inputs_schema: dict[str, Any] = Field(
-        description="JSON Schema of the node's `inputs` in a workflow, links included."
-    )
+    example: Annotated[
+        NodeTypeExample | None, Field(description="What it does; None if there is none.")
+    ]
+    inputs_schema: Annotated[
+        dict[str, Any],
+        Field(description="JSON Schema of the node's `inputs` in a workflow, links included."),
+    ]
 
 
 class PortTypeEntry(BaseModel):
@@ -231,7 +235,7 @@ def _packed(types: DeclaredTypes) -> bytes:
 
 
 def _document(spec: NodeSpec, types: DeclaredTypes) -> dict[str, Any]:
-    document = spec.model_dump(mode="json", exclude=_INTERNAL)
+    document = {name: value for name, value in asdict(spec).items() if name not in _INTERNAL}
     example = _shown(spec.type, types)
     return {
         **document,

@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from nodegraph.server.http.dependencies import MayAdmin, TheServices
 from nodegraph.server.http.json_route import JsonRoute
 from nodegraph.server.http.problems import responses
-from nodegraph.server.settings import Count, Retention, Seconds, ServerSettings
+from nodegraph.server.settings import Retention, ServerSettings
+from nodegraph.session.settings_kinds import Count, Seconds
 
 router = APIRouter(prefix="/settings", tags=["system"], route_class=JsonRoute)
 

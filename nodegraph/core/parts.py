@@ -1,0 +1,251 @@
+"""Parts of a workflow file as dataclasses: read strictly, and written as they were read.
+
+Values are not converted, so a file means what it says; keys that aren't known are kept, and all
+faults are told at once. There is no pydantic in it: importing that takes longer than all else of a
+check.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from nodegraph.core.digests import LEAVES
+from nodegraph.errors import InvalidWorkflow, Problem
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+Place = tuple[str, ...]
+"""Of a value in the file: ``("nodes", "sample", "inputs")``."""
+Reader = Callable[[Any, Place, list[Problem]], Any]
+"""Gives what a value says; what is wrong with it goes into the list."""
+
+
+@dataclass(kw_only=True)
+class WorkflowPart:
+    """An object of the file. Fields of its subclasses that are keys say so by `key`.
+
+    Attributes:
+        extra: What stands under keys that aren't known.
+    """
+
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, document: Any) -> Self:
+        """What JSON says.
+
+        Raises:
+            InvalidWorkflow: It has another form; lists all that is wrong.
+        """
+        problems: list[Problem] = []
+        found: Self | None = read_part(cls, document, (), problems)
+        if found is None:
+            raise InvalidWorkflow(problems)
+        return found
+
+    def to_dict(self) -> dict[str, Any]:
+        """What the file says: known keys in a fixed order, then unknown ones by name.
+
+        It is the caller's own.
+        """
+        found = {
+            name: told["write"](value)
+            for name, told in _keys(type(self)).items()
+            if (value := getattr(self, name)) or told["always"]
+        }
+        return found | {name: own(self.extra[name]) for name in sorted(self.extra)}
+
+
+def read_part(
+    kind: type[WorkflowPart], document: Any, place: Place, problems: list[Problem]
+) -> Any:
+    """A part, as a `Reader` reads; None if anything is wrong so far."""
+    if not isinstance(document, dict):
+        problems.append(malformed(place, "must be an object", document))
+        return None
+    keys = _keys(kind)
+    given: dict[str, Any] = {}
+    for name, told in keys.items():
+        if name in document:
+            given[name] = told["read"](document[name], (*place, name), problems)
+        elif told["is_required"]:
+            problems.append(malformed((*place, name), "is missing"))
+    extra = {name: value for name, value in document.items() if name not in keys}
+    problems += [malformed((*place, str(name)), _HALVES) for name in extra if not _is_text(name)]
+    return None if problems else kind(**given, extra=extra)
+
+
+def _told(kind: Any) -> dict[str, dict[str, Any]]:
+    return {
+        item.name: {
+            **item.metadata,
+            "is_required": item.default is MISSING and item.default_factory is MISSING,
+        }
+        for item in fields(kind)
+        if item.metadata
+    }
+
+
+_keys: Callable[[Any], dict[str, dict[str, Any]]] = lru_cache(_told)
+"""What the fields of a part say of the keys that they are."""
+
+
+def own(value: Any) -> Any:
+    """A JSON value whose lists and objects nobody else holds: a run may last, and they change."""
+    try:
+        return _owned(value)
+    except RecursionError:  # of what holds itself, which is told where it is checked
+        return value
+
+
+def _owned(value: Any) -> Any:
+    if type(value) is list:
+        # Long lists are mostly of numbers: those are looked over at the speed of C.
+        is_flat = LEAVES.issuperset(map(type, value))
+        return list(value) if is_flat else [_owned(item) for item in value]
+    if type(value) is dict:
+        return {
+            name: item if type(item) in LEAVES else _owned(item) for name, item in value.items()
+        }
+    return value
+
+
+def key(
+    read: Reader, write: Callable[[Any], Any] = own, *, always: bool = False
+) -> Mapping[str, Any]:
+    """What a field says, as its metadata, of the key that it is.
+
+    Args:
+        always: It is written whatever it says.
+    """
+    return {"read": read, "write": write, "always": always}
+
+
+_HALVES = "has a name with half a surrogate pair, which is no character"
+
+
+def _is_text(value: Any) -> bool:
+    if not isinstance(value, str):
+        return False
+    try:
+        return value.isascii() or bool(value.encode())
+    except UnicodeEncodeError:
+        return False
+
+
+def text(value: Any, place: Place, problems: list[Problem]) -> Any:
+    """Reads a text."""
+    if not _is_text(value):
+        says = _HALVES if isinstance(value, str) else "must be text"
+        problems.append(malformed(place, says, value))
+    return value
+
+
+def truth(value: Any, place: Place, problems: list[Problem]) -> Any:
+    """Reads true or false."""
+    if not isinstance(value, bool):
+        problems.append(malformed(place, "must be true or false", value))
+    return value
+
+
+def texts(value: Any, place: Place, problems: list[Problem]) -> Any:
+    """Reads a list of texts."""
+    if not isinstance(value, list):
+        problems.append(malformed(place, "must be a list", value))
+        return value
+    return [text(item, (*place, str(at)), problems) for at, item in enumerate(value)]
+
+
+def anything(value: Any, place: Place, problems: list[Problem]) -> Any:
+    """Reads any value."""
+    return value
+
+
+def named(read: Reader, may_be_name: Callable[[str], bool] = _is_text) -> Reader:
+    """What reads an object of values by names.
+
+    Args:
+        read: Reads a value.
+        may_be_name: Of a text.
+    """
+
+    def found(value: Any, place: Place, problems: list[Problem]) -> Any:
+        if not isinstance(value, dict):
+            problems.append(malformed(place, "must be an object", value))
+            return value
+        given = {}
+        for name, item in value.items():
+            if not (_is_text(name) and may_be_name(name)):
+                problems.append(bad_name(name))
+            given[name] = read(item, (*place, str(name)), problems)
+        return given
+
+    return found
+
+
+def parts_by_name(
+    kind: type[WorkflowPart],
+    may_be_name: Callable[[str], bool] = _is_text,
+    *,
+    short: str | None = None,
+    always: bool = False,
+) -> Mapping[str, Any]:
+    """What a field says, as its metadata, of a key that holds parts by names.
+
+    Args:
+        short: Key whose text may stand for a part that says nothing else.
+        always: See `key`.
+    """
+
+    def read(value: Any, place: Place, problems: list[Problem]) -> Any:
+        if short is not None and isinstance(value, str):
+            value = {short: value}
+        return read_part(kind, value, place, problems)
+
+    def written(part: WorkflowPart) -> Any:
+        found = part.to_dict()
+        return found[short] if short is not None and found.keys() == {short} else found
+
+    def write(parts: Mapping[str, WorkflowPart]) -> dict[str, Any]:
+        return {name: written(part) for name, part in parts.items()}
+
+    return key(named(read, may_be_name), write, always=always)
+
+
+def malformed(place: Place, says: str, *given: Any) -> Problem:
+    """What is wrong with what stands in a place of the file.
+
+    Args:
+        given: What stands there; nothing where nothing does.
+    """
+    node = place[1] if len(place) > 1 and place[0] == "nodes" else None
+    rest = ".".join(place[2:] if node else place)
+    return Problem(
+        "malformed",
+        f"`{rest}` {says}" if rest else f"it {says}",
+        node=node,
+        given=in_words(*given) if given else None,
+    )
+
+
+def bad_name(name: Any) -> Problem:
+    """That of a node, or of something else, is none."""
+    return Problem(
+        "bad-node-name",
+        f"{str(name)!r} can't be the name of a node",
+        expected="any text without `.` and `/`, at least one character",
+    )
+
+
+def in_words(value: Any) -> str:
+    """What a JSON value is."""
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, list):
+        return "a list"
+    text = repr(value) if value is not None else "null"
+    return text if len(text) <= 60 else f"{text[:59]}…"

@@ -1,0 +1,91 @@
+"""How settings from outside are read, and what is wrong with them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Collection
+from dataclasses import MISSING, fields
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
+
+from nodegraph.core.quantities import parse_size
+from nodegraph.core.suggest import did_you_mean
+from nodegraph.errors import InvalidValue
+from nodegraph.session.settings import named
+
+
+def _no_boolean(value: Any) -> Any:
+    """A number or its text; Python takes ``true`` for a 1."""
+    if isinstance(value, bool):
+        raise ValueError(f"a number is wanted here, not {str(value).lower()}")
+    return value
+
+
+NUMBER = BeforeValidator(_no_boolean)
+"""For a field that takes a number."""
+
+
+def _bytes(value: Any) -> Any:
+    """Bytes of a size as people write it, such as ``20GB``."""
+    if not isinstance(value, str):
+        return _no_boolean(value)
+    try:
+        return parse_size(value, "it")
+    except InvalidValue as error:
+        raise ValueError(f"no size such as {2 << 30}, 500MB, 2GB or 1.5GiB") from error
+
+
+def _listed(value: Any) -> Any:
+    """Folders of a text as variables have it: parted as in ``PATH``, or a JSON list."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        return json.loads(value)
+    return [part for part in value.split(os.pathsep) if part]
+
+
+FolderPath = Path
+Folders = Annotated[tuple[Path, ...], BeforeValidator(_listed)]
+Names = Annotated[tuple[str, ...], BeforeValidator(named)]
+Bytes = Annotated[int, BeforeValidator(_bytes), Field(ge=0)]
+Count = Annotated[int, NUMBER, Field(ge=1)]
+Seconds = Annotated[float, NUMBER, Field(gt=0)]
+Interval = Annotated[float, NUMBER, Field(ge=0)]
+
+
+@cache
+def model_of(settings: type) -> type[BaseModel]:
+    """What checks settings that are a dataclass, whose annotations are names of the kinds above."""
+    kinds = get_type_hints(settings, localns=globals(), include_extras=True)
+    found: dict[str, Any] = {
+        item.name: (
+            kinds[item.name],
+            Field(default_factory=item.default_factory)
+            if item.default_factory is not MISSING
+            else item.default,
+        )
+        for item in fields(settings)
+    }
+    return create_model(
+        settings.__name__, __config__=ConfigDict(frozen=True, extra="forbid"), **found
+    )
+
+
+def faults(error: ValidationError, known: Collection[str]) -> list[str]:
+    """What is wrong with which setting, a line each.
+
+    Args:
+        known: The settings there are.
+    """
+    lines = []
+    for item in error.errors(include_url=False):
+        name = ".".join(map(str, item["loc"]))
+        if item["type"] == "extra_forbidden":
+            lines.append(f"there is no setting `{name}`. {did_you_mean(name, known)}".rstrip())
+        else:
+            lines.append(f"setting `{name}`: {item['msg']} (given: {item['input']!r})")
+    return lines
