@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nodegraph import Finding, HookInputs, NodegraphError
+from nodegraph import Facts, Finding, HookInputs, NodegraphError
+from nodegraph.shapes.meshing import check_meshing_installed
 from nodegraph.shapes.shape_files import check_shapes_installed, open_shape
 
 from ._facts import finding_of, input_path
@@ -20,3 +21,16 @@ def check_shape(inputs: HookInputs) -> Iterator[Finding]:
             open_shape(path, names=inputs.environment.readable is None)[0].close()
     except NodegraphError as error:
         yield finding_of("path", error)
+
+
+def check_meshing(inputs: HookInputs) -> Iterator[Finding]:
+    """Find that there is nothing to make meshes with."""
+    try:
+        check_meshing_installed()
+    except NodegraphError as error:
+        yield finding_of("latent", error)
+
+
+def shape_family(inputs: HookInputs) -> dict[str, Facts]:
+    """For which models it is."""
+    return {"conditioning": {"family": "shapes"}}

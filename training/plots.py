@@ -3,7 +3,8 @@
 import json
 from pathlib import Path
 
-from nodegraph_nodes._plot import Curve, draw_curves
+from nodegraph.core.plots import Plot, Series
+from nodegraph.plots.drawing import draw_plots
 
 _SIZE = (720, 320)
 
@@ -16,5 +17,6 @@ def plot_loss(log: Path, picture: Path) -> None:
     if len(lines) < 2:
         return
     samples, losses = ([line[name] for line in lines] for name in ("samples", "loss"))
-    curve = Curve(f"loss of {log.parent.name}", samples, losses, "samples")
-    draw_curves([curve], *_SIZE).save(picture)
+    series = Series("", tuple(samples), tuple(losses))
+    plot = Plot(f"loss of {log.parent.name}", "samples", "loss", (series,))
+    draw_plots([plot], *_SIZE).save(picture)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from nodegraph.core.spatial_values import Mesh, PointCloud
 from nodegraph.errors import InvalidValue
 
@@ -40,6 +38,7 @@ def mesh_of_distances(grid: Tensor, color: Tensor | None = None) -> Mesh | None:
         InvalidValue: scikit-image isn't installed, or the grid isn't of three dimensions and
             finite.
     """
+    import numpy as np
     import torch
 
     check_meshing_installed()
@@ -68,6 +67,7 @@ def mesh_of_distances(grid: Tensor, color: Tensor | None = None) -> Mesh | None:
 
 def largest_piece(mesh: Mesh) -> Mesh:
     """The piece of a mesh that has the most faces, without the others."""
+    import numpy as np
     import torch
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
@@ -96,6 +96,7 @@ def surface_points(mesh: Mesh, count: int, seed: int = 0) -> PointCloud:
     Raises:
         InvalidValue: The mesh has no face with an area.
     """
+    import numpy as np
     import torch
 
     corners = mesh.vertices[mesh.faces].double()

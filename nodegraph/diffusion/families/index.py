@@ -158,6 +158,11 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
             "molecules",
             (),
         ),
+        "shapes": IndexedFamily(
+            lambda: import_module("nodegraph.diffusion.families.shapes").SHAPES,
+            "shapes",
+            (),
+        ),
     }
 )
 """By name, in the order in which files are asked whether they are of one."""

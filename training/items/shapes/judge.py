@@ -9,7 +9,7 @@ import trimesh
 from torch import Tensor
 
 from nodegraph.core.spatial_values import Mesh
-from nodegraph.diffusion.items.shape_tokens import COLOURS, KINDS
+from nodegraph.shapes.grids import COLOURS, KINDS
 from nodegraph.shapes.meshing import surface_points
 from training.items.shapes.solids import surface
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nodegraph.diffusion.items.shape_tokens import BAND, GRID, KINDS
+from nodegraph.shapes.grids import BAND, GRID, KINDS
 
 Corner = tuple[float, float, float]
 Distance = Callable[[Tensor, float], Tensor]

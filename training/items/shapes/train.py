@@ -8,14 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nodegraph.diffusion.items.shape_tokens import (
+from nodegraph.diffusion.items.transformer import ItemTransformer
+from nodegraph.shapes.grids import (
     COLOURS,
     FEATURES,
     KINDS,
     TOKENS,
     to_tokens,
 )
-from nodegraph.diffusion.items.transformer import ItemTransformer
 from training.config import FitConfig
 from training.items.fitting import Batch, DrawBatch, Objective, fit
 from training.items.shapes.solids import grid_of, grid_points

@@ -1,0 +1,98 @@
+"""Shapes by diffusion: what to ask for, and meshes and points of what came of it."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated
+
+from nodegraph import (
+    Advanced,
+    Conditioning,
+    InvalidValue,
+    Latent,
+    Mesh,
+    PointCloud,
+    Range,
+    Seed,
+    node,
+)
+from nodegraph.shapes.grids import COLOURS, KINDS, Solid, SolidColour
+
+from ._shape_facts import check_meshing, shape_family
+
+
+@node(
+    category="conditioning",
+    infer=shape_family,
+    tags=("3d", "shapes", "mesh", "solid", "table", "chair", "class", "generate"),
+)
+def ShapeConditioning(
+    solid: Solid | None = None,
+    color: SolidColour | None = None,
+    proportion: Annotated[float, Range(0.5, 2, step=0.05)] | None = None,
+) -> Conditioning:
+    """What shapes are to be like; what isn't told is left to the model.
+
+    Args:
+        solid: What they are.
+        color: Of all of it.
+        proportion: Their height by their width: 2 is twice as tall as wide.
+    """
+    from nodegraph.diffusion.items.conditioning import item_conditioning
+
+    asked = (
+        None if solid is None else KINDS.index(solid),
+        None if color is None else list(COLOURS).index(color),
+    )
+    tall = None if proportion is None else math.log2(proportion)
+    return item_conditioning("shapes", asked, (tall,))
+
+
+@node(
+    category="3d",
+    validate=check_meshing,
+    tags=("shapes", "mesh", "decode", "marching cubes", "signed distance", "VAEDecode"),
+)
+def DecodeShapes(
+    latent: Latent,
+    largest: Annotated[bool, Advanced()] = True,
+) -> list[Mesh]:
+    """Meshes of shapes that were sampled, each closed and in its colour.
+
+    Args:
+        latent: Of a sampling with a model of shapes.
+        largest: Leave crumbs beside the largest piece out.
+    """
+    from nodegraph.diffusion.items.latents import items_of
+    from nodegraph.shapes.grids import from_tokens
+    from nodegraph.shapes.meshing import largest_piece, mesh_of_distances
+
+    grids, colors = from_tokens(items_of(latent, "shapes"))
+    found = [mesh_of_distances(grid, color) for grid, color in zip(grids, colors, strict=True)]
+    meshes = [mesh for mesh in found if mesh is not None]
+    if not meshes:
+        raise InvalidValue(
+            "none of the shapes has an inside",
+            port="latent",
+            given=f"{len(found)} shapes",
+            hint="Sample with more steps, or with cfg 1 to 2.",
+        )
+    return [largest_piece(mesh) for mesh in meshes] if largest else meshes
+
+
+@node(category="3d", tags=("sample", "surface", "point cloud", "scan", "convert"))
+def PointsFromMesh(
+    mesh: Mesh,
+    count: Annotated[int, Range(1, 10_000_000)] = 2048,
+    seed: Annotated[int, Seed()] = 0,
+) -> PointCloud:
+    """Points spread evenly over a mesh, with its colours.
+
+    Args:
+        mesh: With some area.
+        count: How many points.
+        seed: Equal ones give equal points.
+    """
+    from nodegraph.shapes.meshing import surface_points
+
+    return surface_points(mesh, count, seed)
