@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from nodegraph import Facts, Finding, HookInputs, NodegraphError
 from nodegraph.molecules.chemistry import check_molecules_installed, check_smiles
@@ -51,3 +52,17 @@ def check_saved_molecule(inputs: HookInputs) -> Iterator[Finding]:
 def molecule_family(inputs: HookInputs) -> dict[str, Facts]:
     """For which models it is."""
     return {"conditioning": {"family": "molecules"}}
+
+
+def check_molecules(inputs: HookInputs) -> Iterator[Finding]:
+    """Find that there is nothing to work with several molecules by."""
+    yield from (replace(finding, port="molecules") for finding in check_chemistry(inputs))
+
+
+def check_decoded_molecules(inputs: HookInputs) -> Iterator[Finding]:
+    """Find latents of something else, and that there is nothing to read molecules by."""
+    yield from (replace(finding, port="latent") for finding in check_chemistry(inputs))
+    known = inputs.fact("latent", "format")
+    if known not in (None, "molecules"):
+        hint = "Sample with a model of molecules, such as tiny/molecules."
+        yield Finding("latent", "this latent isn't of molecules", str(known), "molecules", hint)

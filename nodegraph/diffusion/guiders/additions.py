@@ -316,3 +316,27 @@ class Classified(AddedGuidance):
         arithmetic = OutputArithmetic.of(given.model.scheduler_config)
         network = given.beside[self.classifier].network
         return TowardsClass(network, *wished, arithmetic, self.scale, self.start, self.end)
+
+
+@dataclass(frozen=True, slots=True)
+class Valences(AddedGuidance):
+    """See `nodegraph.diffusion.guiders.valences.WithinValences`."""
+
+    title: ClassVar[str] = "valences"
+
+    def check(self, model: DiffusionModel) -> None:
+        """It is for molecules."""
+        if model.family != "molecules":
+            raise InvalidValue(
+                "valences lead models of molecules",
+                port="guider",
+                given=family_named(model.family).title,
+                expected="a model of molecules, such as tiny/molecules",
+                hint="Leave the node out that adds them.",
+            )
+
+    def begin(self, given: GuidedModel, place: int) -> AddedTerm:
+        """Without anything else in memory."""
+        from nodegraph.diffusion.guiders.valences import WithinValences
+
+        return WithinValences(self.scale, self.start, self.end)

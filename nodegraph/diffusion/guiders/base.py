@@ -151,7 +151,7 @@ class AddedTerm(Protocol):
 
         Args:
             x: The latent as the model takes it.
-            outputs: Of all sides that were evaluated.
+            outputs: Of all sides that were evaluated; as ``guided`` what they add up to by now.
         """
         ...
 

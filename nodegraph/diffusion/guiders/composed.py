@@ -63,7 +63,7 @@ class ComposedGuider:
         guider, adding, towards = self._guiding(moment), self._adding(moment), outputs["positive"]
         guided = towards if guider is None else guider.combine(outputs, moment)
         for term in adding:
-            guided = guided + term.term(x, outputs, moment)
+            guided = guided + term.term(x, {**outputs, "guided": guided}, moment)
         if guider is None and not adding:
             return guided
         if self.rescale:

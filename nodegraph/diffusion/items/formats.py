@@ -20,11 +20,11 @@ class ItemFormat(LatentFormat):
     """The latents of items that have no autoencoder; made by `item_format`.
 
     Attributes:
-        drawn: Pictures of items, (batch, tokens, features), in -1..1, (batch, 3, height, width),
-            to look at while they are sampled; None where they aren't shown then.
+        drawn: Makes pictures of items, (batch, tokens, features), in -1..1, (batch, 3, height,
+            width), to look at while they are sampled, or None; None where they aren't shown then.
     """
 
-    drawn: Callable[[Tensor], Tensor] | None = None
+    drawn: Callable[[Tensor], Tensor | None] | None = None
 
     def pictures(self, latents: Tensor) -> Tensor | None:
         """See `LatentFormat.pictures`."""
@@ -32,7 +32,7 @@ class ItemFormat(LatentFormat):
 
 
 def item_format(
-    name: str, tokens: int, features: int, drawn: Callable[[Tensor], Tensor] | None = None
+    name: str, tokens: int, features: int, drawn: Callable[[Tensor], Tensor | None] | None = None
 ) -> ItemFormat:
     """The latents of items of so many tokens, of so many features each.
 

@@ -1,0 +1,70 @@
+"""Guidance of molecules by their valences."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from nodegraph.core.values import DiffusionModel, Latent, RecipeFile
+from nodegraph.diffusion.denoise import Denoising
+from nodegraph.diffusion.guiders.additions import Valences
+from nodegraph.diffusion.guiders.valences import descent, excess
+from nodegraph.diffusion.sampling_parts import GuiderChoice, SamplingParts, usual_parts
+from nodegraph.errors import InvalidValue
+from nodegraph.molecules.tables import table_items
+from tests.diffusion.conftest import one_thread  # noqa: F401 - a fixture
+from tests.diffusion.items.making import asked, molecule_model
+
+
+def chain(*kinds: int, order: int) -> Tensor:
+    """Atoms in a row, bound alike."""
+    atoms = torch.zeros(1, 9, dtype=torch.long)
+    atoms[0, : len(kinds)] = torch.tensor(kinds)
+    bonds = torch.zeros(1, 9, 9, dtype=torch.long)
+    for first in range(len(kinds) - 1):
+        bonds[0, first, first + 1] = bonds[0, first + 1, first] = order
+    return table_items(atoms, bonds)
+
+
+def test_what_is_within_its_valences_stays_as_it_is() -> None:
+    assert not excess(chain(1, 1, 3, order=1)).any()
+    assert not descent(chain(1, 1, 3, order=1), 1.0).any()
+
+
+def test_too_many_bonds_are_led_back() -> None:
+    wrong = 0.5 * chain(1, 3, 1, order=2)  # oxygen with two double bonds, not quite surely
+    assert excess(wrong)[0, 1] > 1.5
+    mended = wrong - descent(wrong, 1.0)
+    assert excess(mended).square().sum() < 0.5 * excess(wrong).square().sum()
+
+
+def parts(*added: Valences) -> SamplingParts:
+    given = usual_parts(asked(), None, seed=1, steps=6, cfg=1.0, sampler="euler", schedule="normal")
+    return SamplingParts(
+        given.noise, GuiderChoice(asked(), added=added), given.sampler, given.schedule
+    )
+
+
+def test_a_sampling_ends_with_less_excess(tmp_path: Path) -> None:
+    model = molecule_model(tmp_path / "random")
+
+    def walked(*added: Valences) -> Tensor:
+        sampling = Denoising(model, Latent(None, 37, 9, 8), parts(*added))
+        for _ in sampling:
+            pass
+        samples = sampling.result().samples
+        assert samples is not None
+        return samples[:, 0]
+
+    plain, led = walked(), walked(Valences(1.0, 0.0, 1.0))
+    assert torch.equal(walked(Valences(0.0, 0.0, 1.0)), plain)
+    assert excess(led).sum() < excess(plain).sum()
+
+
+def test_it_is_for_molecules_alone() -> None:
+    model = DiffusionModel("sd1", (RecipeFile("unet", "nowhere", "0" * 64),))
+    with pytest.raises(InvalidValue, match="valences lead models of molecules"):
+        Valences(1.0, 0.0, 1.0).check(model)
