@@ -207,8 +207,8 @@ def FilterMolecules(
         low: Its least value.
         high: Its largest value.
     """
-    from nodegraph.molecules.sampled import Wanted, chosen
+    from nodegraph.molecules.sampled import MoleculeChoice, chosen
 
     least = () if low is None else ((property, low),)
     most = () if high is None else ((property, high),)
-    return chosen(molecules, Wanted(contains, without, least, most))
+    return chosen(molecules, MoleculeChoice(contains, without, least, most))

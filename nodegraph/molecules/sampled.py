@@ -70,7 +70,7 @@ def _laid(molecules: Iterable[Molecule], conformers: int, seed: int) -> Iterator
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class MoleculeChoice:
     """Which molecules are chosen.
 
     Attributes:
@@ -84,7 +84,7 @@ class Wanted:
     high: tuple[tuple[str, float], ...] = ()
 
 
-def chosen(molecules: Sequence[Molecule], wanted: Wanted) -> list[Molecule]:
+def chosen(molecules: Sequence[Molecule], wanted: MoleculeChoice) -> list[Molecule]:
     """Those that are wanted, in their order.
 
     Raises:
@@ -94,7 +94,7 @@ def chosen(molecules: Sequence[Molecule], wanted: Wanted) -> list[Molecule]:
     return [each for each in molecules if _is_wanted(to_rdkit(each), wanted, having, lacking)]
 
 
-def _is_wanted(found: Any, wanted: Wanted, having: Any, lacking: Any) -> bool:
+def _is_wanted(found: Any, wanted: MoleculeChoice, having: Any, lacking: Any) -> bool:
     with quiet_chemistry():
         if having is not None and not found.HasSubstructMatch(having):
             return False
