@@ -12,6 +12,10 @@ _NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 _SHIFTS = {"#": 1, "♯": 1, "b": -1, "♭": -1, "": 0}
 _NOTE = re.compile(r"([a-g])([#♯b♭]?)(-?\d)", re.IGNORECASE)
 _HERTZ = re.compile(r"(\d+(?:\.\d+)?)\s*(k?)(?:hz|hertz)?", re.IGNORECASE)
+PITCH_WORDS = re.compile(
+    r"(?<![\w#♯♭.])(?:[A-Ga-g][#♯b♭]?-?\d(?!\w)|\d+(?:\.\d+)?\s*k?(?:hz|hertz)\b)", re.IGNORECASE
+)
+"""Finds a pitch among other words; a bare number isn't one."""
 A4, A4_NUMBER = 440.0, 69
 """Concert pitch in Hz, and its number in MIDI."""
 

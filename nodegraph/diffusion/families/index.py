@@ -153,6 +153,11 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
             "flux2",
             ("Flux2KleinPipeline", "Flux2KleinInpaintPipeline"),
         ),
+        "sounds": IndexedFamily(
+            lambda: import_module("nodegraph.diffusion.families.sounds").SOUNDS,
+            "sounds",
+            (),
+        ),
         "molecules": IndexedFamily(
             lambda: import_module("nodegraph.diffusion.families.molecules").MOLECULES,
             "molecules",

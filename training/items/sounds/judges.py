@@ -1,5 +1,6 @@
 """Judges of sounds: a network that tells kinds apart, and pitch and length without one."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from nodegraph.audio.mel import MelFormat, log_mels, waveforms_of_mels
-from training.items.sounds.kinds import KINDS, LENGTHS, NAMES, PEAK, sound
+from nodegraph.audio.sound_kinds import SOUND_KINDS, SOUND_SECONDS
+from training.items.sounds.kinds import NAMES, PEAK, sound
 from training.items.sounds.pool import Sounds, asked_sounds, rendered
 from training.items.sounds.waves import RATE
 
@@ -99,9 +101,10 @@ class PitchJudge:
         rng = np.random.default_rng(seed)
         self._spectra: list[Tensor] = []
         self._octaves: list[Tensor] = []
-        for name, kind in KINDS.items():
-            grid = np.arange(np.log2(kind.low), np.log2(kind.high) + 1e-9, _CENTS / 1200)
-            pairs = [(place, length) for place in grid for length in np.linspace(*LENGTHS, 4)]
+        lengths = np.linspace(*SOUND_SECONDS, 4)
+        for name, (low, high) in SOUND_KINDS.items():
+            grid = np.arange(np.log2(low), np.log2(high) + 1e-9, _CENTS / 1200)
+            pairs = [(place, length) for place in grid for length in lengths]
             waves = [sound(name, float(2**place), float(length), rng) for place, length in pairs]
             self._spectra.append(_spectra(torch.from_numpy(np.stack(waves)).float()))
             self._octaves.append(torch.tensor([place for place, _ in pairs]))
@@ -132,17 +135,43 @@ def lengths_of(waves: Tensor) -> Tensor:
     return last * 80 / RATE
 
 
-def judged(judge: KindJudge, pitches: PitchJudge, waves: Tensor, asked: Sounds) -> dict[str, float]:
-    """How well waves are what was asked for."""
-    right = (
-        torch.cat([judge(looks_of(part)) for part in in_parts(waves, 100)]).argmax(1) == asked.kinds
-    )
-    cents = (pitches(waves, asked.kinds) - asked.pitches.log2()).abs() * 1200
-    late = (lengths_of(waves) - asked.seconds).abs()
-    return {
-        "sounds": len(waves),
-        "kind_right": right.float().mean().item(),
-        "pitch_cents": cents.median().item(),
-        "pitch_within_50_cents": (cents < 50).float().mean().item(),
-        "length_error_ms": 1000 * late.median().item(),
-    }
+@dataclass(frozen=True)
+class Judges:
+    """Those that say whether sounds are what was asked for."""
+
+    kinds: KindJudge
+    pitches: PitchJudge
+
+    def verdicts(self, waves: Tensor, asked: Sounds) -> "Verdicts":
+        """What they say of each."""
+        seen = torch.cat([self.kinds(looks_of(part)) for part in in_parts(waves, 100)]).argmax(1)
+        cents = (self.pitches(waves, asked.kinds) - asked.pitches.log2()) * 1200
+        return Verdicts(seen == asked.kinds, cents.abs(), lengths_of(waves) - asked.seconds)
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """Of so many sounds; each (count,).
+
+    Attributes:
+        is_kind: Whether it is taken for the kind that was asked for.
+        cents: How far off its pitch is.
+        late: By how many seconds it is too long.
+    """
+
+    is_kind: Tensor
+    cents: Tensor
+    late: Tensor
+
+    def figures(self) -> dict[str, float]:
+        """In short; lengths in milliseconds."""
+        return {
+            "kind_right": round(self.is_kind.float().mean().item(), 4),
+            "pitch_cents": round(self.cents.median().item(), 1),
+            "pitch_within_50_cents": round((self.cents < 50).float().mean().item(), 4),
+            "length_error_ms": round(1000 * self.late.abs().median().item(), 1),
+        }
+
+    def of(self, chosen: Tensor) -> "Verdicts":
+        """Those of some."""
+        return Verdicts(self.is_kind[chosen], self.cents[chosen], self.late[chosen])

@@ -2,10 +2,10 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
+from nodegraph.audio.sound_kinds import SOUND_KINDS, SOUND_SECONDS
 from training.items.sounds.waves import (
     SAMPLES,
     TIMES,
@@ -19,21 +19,10 @@ from training.items.sounds.waves import (
     wobble,
 )
 
-LENGTHS = (0.25, 1.0)
-"""Shortest and longest sound in seconds."""
 PEAK = 0.9
 
 Formula = Callable[[np.random.Generator, float, float], Wave]
 """Of chance, pitch in Hz and length in seconds."""
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A formula and the pitches in Hz that it is made for."""
-
-    formula: Formula
-    low: float
-    high: float
 
 
 def _bell(rng: np.random.Generator, pitch: float, seconds: float) -> Wave:
@@ -163,39 +152,39 @@ def _rattle(rng: np.random.Generator, pitch: float, seconds: float) -> Wave:
     return np.asarray(seeds * np.exp(-6 * shaken) * held(seconds, 0.01, 0.05))
 
 
-KINDS = {
-    "bell": Kind(_bell, 300, 1200),
-    "drum": Kind(_drum, 60, 240),
-    "bird": Kind(_bird, 1500, 4000),
-    "engine": Kind(_engine, 50, 160),
-    "plucked string": Kind(_plucked_string, 110, 660),
-    "harp": Kind(_harp, 160, 900),
-    "flute": Kind(_flute, 260, 1300),
-    "organ": Kind(_organ, 130, 660),
-    "violin": Kind(_violin, 200, 1000),
-    "clarinet": Kind(_clarinet, 150, 800),
-    "trumpet": Kind(_trumpet, 180, 800),
-    "piano": Kind(_piano, 110, 900),
-    "marimba": Kind(_marimba, 160, 800),
-    "siren": Kind(_siren, 400, 1200),
-    "laser": Kind(_laser, 500, 1500),
-    "alarm": Kind(_alarm, 500, 1500),
-    "whistle": Kind(_whistle, 900, 2500),
-    "frog": Kind(_frog, 80, 200),
-    "wind": Kind(_wind, 300, 1200),
-    "rattle": Kind(_rattle, 1500, 4500),
+FORMULAS: dict[str, Formula] = {
+    "bell": _bell,
+    "drum": _drum,
+    "bird": _bird,
+    "engine": _engine,
+    "plucked string": _plucked_string,
+    "harp": _harp,
+    "flute": _flute,
+    "organ": _organ,
+    "violin": _violin,
+    "clarinet": _clarinet,
+    "trumpet": _trumpet,
+    "piano": _piano,
+    "marimba": _marimba,
+    "siren": _siren,
+    "laser": _laser,
+    "alarm": _alarm,
+    "whistle": _whistle,
+    "frog": _frog,
+    "wind": _wind,
+    "rattle": _rattle,
 }
-NAMES = tuple(KINDS)
+NAMES = tuple(SOUND_KINDS)
 
 
 def sound(kind: str, pitch: float, seconds: float, rng: np.random.Generator) -> Wave:
     """A sound whose loudest sample is 0.9; SAMPLES of them, silent after `seconds`."""
-    wave = KINDS[kind].formula(rng, pitch, seconds)
+    wave = FORMULAS[kind](rng, pitch, seconds)
     return np.asarray(wave * (PEAK / np.abs(wave).max()))
 
 
 def drawn(kind: str, rng: np.random.Generator) -> tuple[float, float]:
     """A pitch in Hz, evenly by octaves, and a length in seconds, evenly."""
-    made = KINDS[kind]
-    pitch = made.low * (made.high / made.low) ** rng.random()
-    return float(pitch), float(rng.uniform(*LENGTHS))
+    low, high = SOUND_KINDS[kind]
+    pitch = low * (high / low) ** rng.random()
+    return float(pitch), float(rng.uniform(*SOUND_SECONDS))

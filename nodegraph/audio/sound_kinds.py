@@ -1,0 +1,124 @@
+"""Kinds of sounds that the embedded model was taught, and how they are asked for in words.
+
+Imports no torch.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from nodegraph.audio.notes import PITCH_WORDS, pitch_of
+from nodegraph.core.suggest import did_you_mean
+from nodegraph.errors import InvalidValue
+
+SOUND_KINDS = MappingProxyType(
+    {
+        "bell": (300.0, 1200.0),
+        "drum": (60.0, 240.0),
+        "bird": (1500.0, 4000.0),
+        "engine": (50.0, 160.0),
+        "plucked string": (110.0, 660.0),
+        "harp": (160.0, 900.0),
+        "flute": (260.0, 1300.0),
+        "organ": (130.0, 660.0),
+        "violin": (200.0, 1000.0),
+        "clarinet": (150.0, 800.0),
+        "trumpet": (180.0, 800.0),
+        "piano": (110.0, 900.0),
+        "marimba": (160.0, 800.0),
+        "siren": (400.0, 1200.0),
+        "laser": (500.0, 1500.0),
+        "alarm": (500.0, 1500.0),
+        "whistle": (900.0, 2500.0),
+        "frog": (80.0, 200.0),
+        "wind": (300.0, 1200.0),
+        "rattle": (1500.0, 4500.0),
+    }
+)
+"""The lowest and the highest pitch in Hz that each was taught at; in the order of the classes."""
+SOUND_SECONDS = (0.25, 1.0)
+"""The shortest and the longest that were taught."""
+
+_OTHER_WORDS = {
+    "string": "plucked string",
+    "guitar": "plucked string",
+    "plucked": "plucked string",
+    "motor": "engine",
+    "car": "engine",
+    "fiddle": "violin",
+    "xylophone": "marimba",
+    "chirp": "bird",
+    "birdsong": "bird",
+    "croak": "frog",
+    "breeze": "wind",
+    "maraca": "rattle",
+    "shaker": "rattle",
+    "chime": "bell",
+    "recorder": "flute",
+    "zap": "laser",
+    "beep": "alarm",
+    "beeps": "alarm",
+}
+_SECONDS = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)\s*(m?)(?:s|secs?|seconds?)\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class AskedSound:
+    """What is asked of a sound; None is left open.
+
+    Attributes:
+        kind: One of SOUND_KINDS.
+        pitch: In Hz.
+        seconds: Its length.
+    """
+
+    kind: str | None = None
+    pitch: float | None = None
+    seconds: float | None = None
+
+    @property
+    def unusual(self) -> str | None:
+        """What there is in it that no sound was taught at, in words; None if there is nothing."""
+        low, high = SOUND_KINDS[self.kind] if self.kind else (50.0, 4500.0)
+        if self.pitch is not None and not 0.97 * low <= self.pitch <= 1.03 * high:
+            return f"{self.kind or 'a sound'} was taught from {low:g} to {high:g} Hz"
+        least, most = SOUND_SECONDS
+        if self.seconds is not None and not least <= self.seconds <= most:
+            return f"sounds were taught from {least:g} to {most:g} seconds"
+        return None
+
+
+def asked_in_words(text: str) -> AskedSound:
+    """What a text asks for: "a violin at A4, 0.5 s"; what it doesn't tell is left open.
+
+    Raises:
+        InvalidValue: It tells neither kind nor pitch nor length.
+    """
+    words = text.lower()
+    length = _SECONDS.search(words)
+    seconds = float(length[1]) / (1000 if length[2] else 1) if length else None
+    found = PITCH_WORDS.search(_SECONDS.sub(" ", text))
+    pitch = pitch_of(found[0]) if found else None
+    kind = _kind_in(words)
+    if text.strip() and kind is None and pitch is None and seconds is None:
+        raise InvalidValue(
+            "these words name no sound that there is a model of",
+            port="text",
+            given=text,
+            expected=", ".join(SOUND_KINDS),
+            hint=did_you_mean(max(re.findall(r"\w+", words) or [""], key=len), SOUND_KINDS),
+        )
+    return AskedSound(kind, pitch, seconds)
+
+
+def _kind_in(words: str) -> str | None:
+    """The kind that is named first."""
+    named = {name: name for name in SOUND_KINDS} | _OTHER_WORDS
+    places = {
+        match.start(): kind
+        for name, kind in named.items()
+        if (match := re.search(rf"\b{name}s?\b", words))
+    }
+    return places[min(places)] if places else None

@@ -1,0 +1,57 @@
+"""What nodes of sounds know and check before they run. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nodegraph import Facts, Finding, HookInputs, NodegraphError
+from nodegraph.audio.notes import pitch_of
+from nodegraph.audio.sound_kinds import SOUND_KINDS, AskedSound, asked_in_words
+
+from ._facts import finding_of
+
+ANY_KIND = "any"
+RATE = 16_000
+
+
+def asked_sound(text: str, kind: str, pitch: str, seconds: float | None) -> AskedSound:
+    """What is asked by inputs, and by a text where they are left open."""
+    told = asked_in_words(text)
+    return AskedSound(
+        told.kind if kind == ANY_KIND else kind,
+        pitch_of(pitch) or told.pitch,
+        told.seconds if seconds is None else seconds,
+    )
+
+
+def sound_family(inputs: HookInputs) -> dict[str, Facts]:
+    """For which models it is."""
+    return {"conditioning": {"family": "sounds"}}
+
+
+def decoded_sounds(inputs: HookInputs) -> dict[str, Facts]:
+    """Rate and channels of what a model makes."""
+    return {"audios": {"rate": RATE, "channels": 1}}
+
+
+def check_asked_sound(inputs: HookInputs) -> Iterator[Finding]:
+    """Find words that name no sound, pitches that are none, and what no sound was taught at."""
+    given = inputs.literals
+    text, pitch, kind = given.get("text"), given.get("pitch"), given.get("kind")
+    if text is None or pitch is None or kind not in (ANY_KIND, *SOUND_KINDS):
+        return
+    try:
+        asked = asked_sound(text, kind, pitch, given.get("seconds"))
+    except NodegraphError as error:
+        yield finding_of(error.problem.port or "text", error)
+        return
+    if asked.unusual:
+        yield Finding("pitch", f"{asked.unusual}: it may not come out so", is_warning=True)
+
+
+def check_decoded_sounds(inputs: HookInputs) -> Iterator[Finding]:
+    """Find latents of something else."""
+    known = inputs.fact("latent", "format")
+    if known not in (None, "sounds"):
+        hint = "Sample with a model of sounds, such as tiny/sounds."
+        yield Finding("latent", "this latent isn't of sounds", str(known), "sounds", hint)

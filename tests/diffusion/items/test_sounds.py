@@ -1,0 +1,127 @@
+"""The model of sounds: what it is asked by, previews of it, and the audio that is made of it."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from nodegraph.audio.measuring import pitch
+from nodegraph.audio.mel import log_mels
+from nodegraph.audio.sound_kinds import SOUND_KINDS, AskedSound, asked_in_words
+from nodegraph.core.values import Latent
+from nodegraph.diffusion.components import Denoiser
+from nodegraph.diffusion.denoiser_files import denoiser_facts, open_denoiser
+from nodegraph.diffusion.denoiser_search import WantedDenoiser
+from nodegraph.diffusion.families import family_named
+from nodegraph.diffusion.families.items import CLASSES, NUMBERS
+from nodegraph.diffusion.items.sounds import (
+    FEATURES,
+    TOKENS,
+    mels_of_tokens,
+    sound_conditioning,
+    sounds_of,
+    tokens_of_mels,
+)
+from nodegraph.diffusion.items.transformer import ItemTransformer
+from nodegraph.diffusion.loading import load_component
+from nodegraph.errors import InvalidValue
+from tests.audio.making import tone
+from tests.diffusion.conftest import one_thread  # noqa: F401 - a fixture
+
+from .making import sampled
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Denoiser:
+    """A network that knows nothing."""
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("sounds") / "random"
+    network = ItemTransformer(
+        TOKENS, FEATURES, 24, 1, classes=(20,), numbers=2, octaves=6, gives_clean=True
+    )
+    torch.nn.init.normal_(network.output_embedding.weight)
+    network.half().save_pretrained(folder)
+    assert denoiser_facts(WantedDenoiser(str(folder)), [])["family"] == "sounds"
+    loaded = load_component(open_denoiser(WantedDenoiser(str(folder)), []), "cpu")
+    assert isinstance(loaded, Denoiser)
+    return loaded
+
+
+def test_a_model_is_led_by_kind_pitch_and_length(model: Denoiser) -> None:
+    def made(asked: AskedSound) -> torch.Tensor:
+        empty = Latent(None, FEATURES, TOKENS)
+        return sampled(model, sound_conditioning(asked), empty, steps=2)
+
+    free = made(AskedSound())
+    assert free.shape == (1, 1, TOKENS, FEATURES)
+    for asked in (AskedSound("harp"), AskedSound(pitch=440), AskedSound(seconds=0.5)):
+        assert not torch.equal(made(asked), free)
+
+
+def test_what_is_asked_becomes_a_class_and_numbers() -> None:
+    (entry,) = sound_conditioning(AskedSound("drum", 128)).entries
+    assert entry.tensors[CLASSES].tolist() == [[1]]
+    assert entry.tensors[NUMBERS][0, 0] == 7
+    assert entry.tensors[NUMBERS][0, 1].isnan()
+
+
+def test_tokens_are_the_frames_in_their_order() -> None:
+    mels = torch.randn(3, 64, 128)
+    tokens = tokens_of_mels(mels)
+    assert tokens.shape == (3, TOKENS, FEATURES)
+    assert torch.equal(mels_of_tokens(tokens), mels)
+    assert torch.equal(tokens[:, 0, :128], mels[:, 0])
+
+
+def test_a_sound_is_heard_as_it_was_put_in() -> None:
+    mels = log_mels(tone(0.6, 16_000, pitch=523).waveform / 4)
+    (audio,) = sounds_of(tokens_of_mels(mels))
+    assert (audio.rate, audio.waveform.shape) == (16_000, (1, 16_000))
+    assert float(audio.waveform.abs().max()) == pytest.approx(0.9)
+    assert 1200 * abs(math.log2((pitch(audio) or 1) / 523)) < 20
+    assert float(audio.waveform[:, 11_000:].abs().max()) < 0.05
+
+
+def test_sounds_of_a_batch_are_those_made_alone() -> None:
+    items = torch.randn(3, TOKENS, FEATURES)
+    both, alone = sounds_of(items, rounds=2), sounds_of(items[2:], rounds=2)
+    assert torch.equal(both[2].waveform, alone[0].waveform)
+
+
+def test_previews_are_spectrograms() -> None:
+    pictures = family_named("sounds").latent.pictures(torch.randn(2, 1, TOKENS, FEATURES))
+    assert pictures is not None
+    assert pictures.shape == (2, 3, 256, 128)
+    assert pictures.min() >= -1
+    assert pictures.max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("text", "asked"),
+    [
+        ("a violin at A4, 0.5 s", AskedSound("violin", 440, 0.5)),
+        ("Bells!", AskedSound("bell")),
+        ("beeps of an alarm", AskedSound("alarm")),
+        ("guitar string, 220 Hz", AskedSound("plucked string", 220)),
+        ("a car for 800 ms", AskedSound("engine", None, 0.8)),
+        ("1.5 kHz", AskedSound(None, 1500)),
+        ("", AskedSound()),
+    ],
+)
+def test_words_ask_for_kind_pitch_and_length(text: str, asked: AskedSound) -> None:
+    assert asked_in_words(text) == asked
+
+
+def test_words_without_a_sound_are_refused_with_the_nearest_one() -> None:
+    with pytest.raises(InvalidValue, match="name no sound") as error:
+        asked_in_words("a trumpt")
+    assert "trumpet" in str(error.value.problem.hint)
+
+
+def test_what_no_sound_was_taught_at_is_told() -> None:
+    assert AskedSound("drum", 100, 0.5).unusual is None
+    assert "drum was taught from 60 to 240 Hz" in (AskedSound("drum", 1000).unusual or "")
+    assert "seconds" in (AskedSound("drum", 100, 0.1).unusual or "")
+    assert all(low < high for low, high in SOUND_KINDS.values())

@@ -1,0 +1,69 @@
+"""Train, measure and ship the model of sounds: ``python -m training.items.sounds --work FOLDER``.
+
+Each part can be done by itself; a run that is going on can be measured and shipped, too.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nodegraph.diffusion.items.transformer import ItemTransformer
+from training.config import ROOT
+from training.items.fitting import averaged
+from training.items.sounds.card import card
+from training.items.sounds.measuring import measured
+from training.items.sounds.train import BATCH, SOUNDS, STEPS, build_model, train
+
+SHIPPED = ROOT / "nodegraph/diffusion/embedded/items/sounds"
+CARD = ROOT / "docs/model-cards/sounds.md"
+PARTS = ("train", "measure", "ship")
+
+
+def shipped(model: ItemTransformer, work: Path, planned: int) -> dict[str, Any]:
+    """Write the weights in float16; what is told of the run."""
+    progress = torch.load(work / "checkpoint.pt", weights_only=True)["progress"]
+    model.half().save_pretrained(SHIPPED)
+    return {
+        "parameters": sum(weight.numel() for weight in model.parameters()),
+        "bytes": sum(file.stat().st_size for file in SHIPPED.glob("*.safetensors")),
+        "steps": progress["step"],
+        "planned": planned,
+        "batch": BATCH,
+        "pool": SOUNDS,
+        "seconds": round(progress["seconds"]),
+        "loss": progress["loss"],
+    }
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parts", nargs="*", default=PARTS, help=f"of {', '.join(PARTS)}")
+    parser.add_argument("--work", type=Path, required=True, help="folder for all that is made")
+    parser.add_argument("--steps", type=int, default=STEPS, help="of 64 sounds each")
+    parser.add_argument("--count", type=int, default=400, help="sounds to measure by")
+    arguments = parser.parse_args()
+    work: Path = arguments.work
+    work.mkdir(parents=True, exist_ok=True)
+    if "train" in arguments.parts:
+        train(work, arguments.steps)
+    if "measure" in arguments.parts:
+        # as it is shipped: rounded to half precision
+        model = averaged(build_model(), work).half().float()
+        figures = measured(model, work, arguments.count)
+        (work / "figures.json").write_text(json.dumps(figures, indent=1), encoding="utf-8")
+        print(json.dumps(figures, indent=1))
+    if "ship" in arguments.parts:
+        figures = json.loads((work / "figures.json").read_text(encoding="utf-8"))
+        run = shipped(averaged(build_model(), work), work, arguments.steps)
+        told = {"run": run, "figures": figures}
+        (SHIPPED / "train.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+        CARD.parent.mkdir(parents=True, exist_ok=True)
+        CARD.write_text(card(told), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
