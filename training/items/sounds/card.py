@@ -1,5 +1,7 @@
 """The card of the model of sounds: what it is, how it was made and how good it is."""
 
+# ruff: noqa: E501 - lines of the card are as wide as those of other pages
+
 from typing import Any
 
 _COLUMNS = (
