@@ -165,6 +165,8 @@ class Denoising:
             sampler.options,
             convention=parts.convention,
         )
+        if drawn.motion is not None:
+            self._sampler.follow_motion(drawn.motion, shape)
         self._noise = self._placed(drawn.first)
         self._added = parts.noise.added
         self._original = original_of(latent, shape, added=parts.noise.added)

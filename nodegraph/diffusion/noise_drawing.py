@@ -3,9 +3,10 @@
 - ``per item``: item i from a generator seeded with the seed + its batch index; what samplers draw
   on the way comes from the same generators. An item is then what it is alone, with that seed.
 - ``per batch``: all items in one draw from the seed, and what is drawn on the way in one draw each
-  from the seed + 1. So ComfyUI draws on a CPU (``comfy/sample.py``, `prepare_noise`;
-  ``comfy/k_diffusion/sampling.py``, `default_noise_sampler`): of a batch, the first item alone is
-  what it is without the others.
+  from the seed + 1; by samplers that follow a Brownian motion, as the steps of the seed's. So
+  ComfyUI draws on a CPU (``comfy/sample.py``, `prepare_noise`; ``comfy/k_diffusion/sampling.py``,
+  `default_noise_sampler` and `BrownianTreeNoiseSampler`): of a batch, the first item alone is what
+  it is without the others.
 """
 
 from __future__ import annotations
@@ -39,11 +40,13 @@ class DrawnNoise:
         generators: What samplers draw from on the way: one for each item, or one for all.
         goes_on: Whether they were used for the first noise, so that a sampling which goes on from
             another has to pass over what that one drew.
+        motion: Seed of the Brownian motion that some samplers follow; None where they don't.
     """
 
     first: Tensor
     generators: tuple[torch.Generator, ...]
     goes_on: bool
+    motion: int | None = None
 
 
 def drawn_noise(noise: SamplingNoise, latent: Latent, shape: Sequence[int]) -> DrawnNoise:
@@ -76,7 +79,8 @@ def drawn_noise(noise: SamplingNoise, latent: Latent, shape: Sequence[int]) -> D
         scale = math.hypot(1 - noise.share, noise.share)
         first = ((1 - noise.share) * first + noise.share * other) / scale
     first = first if noise.strength == 1 else first * noise.strength
-    return DrawnNoise(first, generators, goes_on=noise.draw != "per batch")
+    at_once = noise.draw == "per batch"
+    return DrawnNoise(first, generators, not at_once, noise.seed if at_once else None)
 
 
 def _drawn_at_once(seed: int, latent: Latent, shape: Sequence[int]) -> Tensor:

@@ -22,6 +22,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from nodegraph.diffusion.brownian import BrownianTree
 from nodegraph.diffusion.noise import draw_batch
 from nodegraph.diffusion.sampler_options import ResolvedOptions
 from nodegraph.diffusion.samplers.spaces import NoiseSpace
@@ -44,6 +45,8 @@ class Sampler(ABC):
         spaces: By kind of noise, the space that this sampler works in; where there is none, it
             can't sample such models.
         grid: How this sampler lays its steps over training timesteps.
+        moves: Whether what it draws may be the steps of a Brownian motion over noise levels.
+        motion: That motion; None: what it draws depends on how often it drew.
         common: By kind of noise, the space that it works in by ComfyUI's convention, where that
             is another.
         ladder: The noise levels.
@@ -60,6 +63,7 @@ class Sampler(ABC):
     spaces: ClassVar[Spaces]
     grid: ClassVar[Grid]
     common: ClassVar[Spaces] = {}
+    moves: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -79,6 +83,7 @@ class Sampler(ABC):
         self.unguided: Tensor | None = None
         self.denoised: Tensor | None = None
         self.history: dict[str, Tensor] = {}
+        self.motion: BrownianTree | None = None
 
     @classmethod
     def laying(cls, convention: str = "diffusers") -> Grid:
@@ -170,6 +175,18 @@ class Sampler(ABC):
         self.x = x
         self._placed_timesteps = self._placed(x.device)
 
+    def follow_motion(self, seed: int, shape: Sequence[int]) -> None:
+        """Draw what comes as the steps of a Brownian motion, if it is one of those that `moves`.
+
+        Args:
+            seed: Of the motion, 0 to 2**64 - 1.
+            shape: Of the latent.
+        """
+        if self.moves:
+            levels = self.ladder.sigmas[self.ladder.first : self.ladder.end + 1].to(torch.float32)
+            levels = levels[levels > 0]
+            self.motion = BrownianTree(seed, float(levels.min()), float(levels.max()), shape)
+
     def state(self) -> dict[str, Tensor]:
         """All that is needed to go on later to the same bits.
 
@@ -246,6 +263,14 @@ class Sampler(ABC):
 
     def _like_x(self, tensor: Tensor) -> Tensor:
         return tensor.to(self.x.device, copy=True)
+
+    def _noise_between(self, like: Tensor, start: Tensor, end: Tensor) -> Tensor:
+        """Noise for the way between two levels: the motion's, or else fresh."""
+        if self.motion is None:
+            return self._fresh_noise(like)
+        one, other = (float(level.to(torch.float32)) for level in (start, end))
+        drawn = self.motion.unit(one, other).to(like.device, like.dtype)
+        return drawn if self.options.s_noise == 1 else drawn * self.options.s_noise
 
     def _fresh_noise(self, like: Tensor) -> Tensor:
         """The generators' next noise, drawn in float32 whatever precision `like` has."""

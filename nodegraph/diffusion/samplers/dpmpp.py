@@ -71,6 +71,7 @@ class DPMpp2MSDE(DPMpp2M):
     """
 
     common: ClassVar[Spaces] = {}
+    moves = True
 
     def _stepped(self, x: Tensor, denoised: Tensor, curvature: Tensor | None) -> Tensor:
         _, deviation = self.space.alpha_deviation(self.rung)
@@ -82,7 +83,7 @@ class DPMpp2MSDE(DPMpp2M):
         if curvature is not None:
             stepped = stepped + self._bend(weight, alpha, (1 + eta) * step) * curvature
         scale = next_deviation * torch.sqrt(1.0 - faded(2 * eta, step))
-        return stepped + scale * self._fresh_noise(x)
+        return stepped + scale * self._noise_between(x, self.sigma, self.next_sigma)
 
     def _bend(self, weight: Tensor, alpha: Tensor, longer: Tensor) -> Tensor:
         """What the prediction's change is weighed by.
@@ -101,4 +102,10 @@ class DPMpp2MSDEHeun(DPMpp2MSDE):
     """
 
     def _bend(self, weight: Tensor, alpha: Tensor, longer: Tensor) -> Tensor:
-        return alpha * ((1.0 - torch.exp(-longer)) / (-longer) + 1.0)
+        return line_bend(alpha, longer)
+
+
+def line_bend(alpha: Tensor, longer: Tensor) -> Tensor:
+    """What the prediction's change is weighed by where the line through it is integrated exactly;
+    see `DPMpp2MSDE`."""
+    return alpha * ((1.0 - torch.exp(-longer)) / (-longer) + 1.0)

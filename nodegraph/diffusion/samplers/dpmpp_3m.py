@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from nodegraph.diffusion.samplers.dpmpp import DPMpp2M, DPMpp2MSDE
+from nodegraph.diffusion.samplers.dpmpp import DPMpp2M, DPMpp2MSDE, line_bend
 from nodegraph.diffusion.samplers.exponentials import faded
 
 FEW = 15
@@ -29,9 +29,14 @@ class DPMpp3M(DPMpp2M):
 
     def _advanced(self, x: Tensor, denoised: Tensor) -> Tensor:
         left = self.ladder.rungs - self.rung
-        if "earlier" not in self.history or left == 1 or (left == 2 and self.ladder.rungs < FEW):
+        if "earlier" not in self.history or left == 1 or (left == 2 and self._ends_lower):
             return super()._advanced(x, denoised)
         return self._bent(x, denoised, *self._slope_and_bend(denoised))
+
+    @property
+    def _ends_lower(self) -> bool:
+        """Whether the last step but one is of lower order, too."""
+        return self.ladder.rungs < FEW
 
     def _slope_and_bend(self, denoised: Tensor) -> tuple[Tensor, Tensor]:
         """First and half the second change of the prediction, scaled to the coming step."""
@@ -59,9 +64,23 @@ class DPMpp3MSDE(DPMpp3M, DPMpp2MSDE):
     """The same for the reverse SDE: part of the noise is drawn anew in every step.
 
     Source: k-diffusion, sample_dpmpp_3m_sde, but with `DPMpp2MSDE`'s steps of lower
-    order. diffusers' sde-dpmsolver++ at solver_order 3 has the bend's 1/2 with the other sign,
-    which no longer is the integral that the method stands for.
+    order; by ComfyUI's convention with its own. diffusers' sde-dpmsolver++ at solver_order 3 has
+    the bend's 1/2 with the other sign, which no longer is the integral that the method stands for.
     """
+
+    @property
+    def _ends_lower(self) -> bool:
+        return not self._is_common and super()._ends_lower
+
+    @property
+    def _is_common(self) -> bool:
+        """Whether it is walked as ComfyUI does."""
+        return self.ladder.gone is not None
+
+    def _bend(self, weight: Tensor, alpha: Tensor, longer: Tensor) -> Tensor:
+        if self._is_common:
+            return line_bend(alpha, longer)
+        return super()._bend(weight, alpha, longer)
 
     def _bent(self, x: Tensor, denoised: Tensor, slope: Tensor, bend: Tensor) -> Tensor:
         _, deviation = self.space.alpha_deviation(self.rung)
@@ -75,4 +94,5 @@ class DPMpp3MSDE(DPMpp3M, DPMpp2MSDE):
         stepped = stepped + (alpha * (1.0 - gone / longer)) * slope
         stepped = stepped + (alpha * ((gone - longer) / longer**2 + 0.5)) * bend
         drawn = 1.0 - faded(2.0 * eta, step)
-        return stepped + next_deviation * torch.sqrt(drawn) * self._fresh_noise(x)
+        fresh = self._noise_between(x, self.sigma, self.next_sigma)
+        return stepped + next_deviation * torch.sqrt(drawn) * fresh

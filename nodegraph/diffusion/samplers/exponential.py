@@ -140,21 +140,32 @@ class SEEDS2(ExponentialSteps):
 class DPMppSDE(SEEDS2):
     """The same with the noise of both halves as a Brownian motion over sigma has it.
 
-    Source: k-diffusion, sample_dpmpp_sde; diffusers' DPMSolverSDEScheduler. The motion's tree isn't
-    theirs: what is drawn depends on the item's seed and the step alone.
+    Source: k-diffusion, sample_dpmpp_sde; diffusers' DPMSolverSDEScheduler. Without a motion, what
+    is drawn depends on the item's seed and the step alone.
     """
+
+    moves = True
 
     def _kept(self, step: Tensor) -> Tensor:
         """As an ancestral step."""
         return (1 - self._eta**2 * (1 - torch.exp(-2 * step))).clamp(min=0) ** 0.5
 
     def _drawn(self, step: Tensor) -> Tensor:
+        return self._drawn_part(step) * self._fresh_over().to(torch.float32)
+
+    def _drawn_part(self, step: Tensor) -> Tensor:
+        return (1 - self._kept(step) ** 2).clamp(min=0) ** 0.5
+
+    def _fresh_over(self) -> Tensor:
+        """What the motion did since the step's start, of unit variance."""
+        if self.motion is not None:
+            end = self.next_sigma if self.stage else self._spaces[1].ladder.sigmas[self.rung]
+            return self._noise_between(self.x, self.sigma, end)
         fresh = self._fresh_noise(self.x).to(torch.float32)
         if self.stage:
-            fresh = self._over_whole(self.history["noise"], fresh)
-        else:
-            self.history["noise"] = fresh
-        return (1 - self._kept(step) ** 2).clamp(min=0) ** 0.5 * fresh
+            return self._over_whole(self.history["noise"], fresh)
+        self.history["noise"] = fresh
+        return fresh
 
     def _over_whole(self, first: Tensor, second: Tensor) -> Tensor:
         """The motion over a step, of those over its halves: all of unit variance."""
