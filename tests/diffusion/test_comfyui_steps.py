@@ -6,15 +6,18 @@ As test_comfyui_numbers, whose levels and models these are.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from nodegraph.diffusion.brownian import BrownianTree
+from nodegraph.diffusion.flow_noise import ModelNoise
 from tests.diffusion.stand_in import run
-from tests.diffusion.test_comfyui_numbers import TABLE, begun, table_denoiser
+from tests.diffusion.test_comfyui_numbers import FLOW, TABLE, begun, flow_denoiser, table_denoiser
 
 Denoiser = Callable[[Tensor, Tensor], Tensor]
 Moved = Callable[[Tensor, Tensor], Tensor]
@@ -97,3 +100,153 @@ def test_steps_follow_a_brownian_motion(sampler: str, method: Method, bound: flo
 
 def difference(found: Tensor, expected: Tensor) -> float:
     return float((found - expected).abs().max() / expected.abs().max())
+
+
+def lms(denoise: Denoiser, x: Tensor, sigmas: Tensor, moved: Moved) -> Tensor:
+    """Four slopes' polynomial over sigma, integrated over the step."""
+    slopes: list[Tensor] = []
+    for rung, (here, to) in enumerate(itertools.pairwise(sigmas)):
+        found = denoise(x, here)
+        if to == 0:
+            return found
+        slopes = [(x - found) / here, *slopes[:3]]
+        known = sigmas[rung - len(slopes) + 1 : rung + 1].double().flip(0).numpy()
+        for place, slope in enumerate(slopes):
+            others = np.delete(known, place)
+            line = np.poly1d(others, r=True) / np.prod(known[place] - others)
+            whole = line.integ()
+            x = x + float(whole(float(to)) - whole(float(here))) * slope
+    return x
+
+
+def deis(denoise: Denoiser, x: Tensor, sigmas: Tensor, moved: Moved) -> Tensor:
+    """Three slopes' polynomial over the time of a process that keeps variance, from sigma 0.002 at
+    0.001 to 80 at 1; summed over 10,000 parts."""
+    low, high = (math.log(level**2 + 1) for level in (0.002, 80.0))
+    rise = 2 * (low / 1e-3 - high) / (1e-3 - 1)
+    rate = high - rise / 2
+    times = ((rate**2 + 2 * rise * (sigmas.double() ** 2 + 1).log()).sqrt() - rate) / rise
+    slopes: list[Tensor] = []
+    for rung, (here, to) in enumerate(itertools.pairwise(sigmas)):
+        found = denoise(x, here)
+        if to == 0:
+            return found
+        slopes = [(x - found) / here, *slopes[:2]]
+        if len(slopes) == 1:
+            x = x + (to - here) * slopes[0]
+            continue
+        known = times[rung - len(slopes) + 1 : rung + 1].flip(0)
+        taus = torch.linspace(float(times[rung]), float(times[rung + 1]), 10_000).double()
+        part = (times[rung + 1] - times[rung]) / 10_000
+        bar = (-0.5 * taus**2 * rise - taus * rate).exp()
+        speed = 0.5 * (taus * rise + rate) / (bar * (1 - bar)).sqrt()
+        for place, slope in enumerate(slopes):
+            line = torch.ones_like(taus) * speed
+            for other in range(len(slopes)):
+                if other != place:
+                    line = line * (taus - known[other]) / (known[place] - known[other])
+            x = x + float((line * part).sum()) * slope
+    return x
+
+
+def ipndm(denoise: Denoiser, x: Tensor, sigmas: Tensor, moved: Moved) -> Tensor:
+    weights = ([1], [3, -1], [23, -16, 5], [55, -59, 37, -9])
+    slopes: list[Tensor] = []
+    for here, to in itertools.pairwise(sigmas):
+        found = denoise(x, here)
+        if to == 0:
+            return found
+        slopes = [(x - found) / here, *slopes[:3]]
+        used = weights[len(slopes) - 1]
+        led = sum(weight * slope for weight, slope in zip(used, slopes, strict=True)) / sum(used)
+        x = x + (to - here) * led
+    return x
+
+
+def er_sde(denoise: Denoiser, x: Tensor, sigmas: Tensor, moved: Moved) -> Tensor:
+    """Of third order, with integrals as sums of 200 parts."""
+
+    def scaler(level: Tensor) -> Tensor:
+        return level * ((level**0.3).exp() + 10)
+
+    known: list[tuple[Tensor, Tensor, Tensor]] = []
+    for here, to in itertools.pairwise(sigmas):
+        found = denoise(x, here)
+        if to == 0:
+            return found
+        ratio, way = scaler(to) / scaler(here), to - here
+        x = ratio * x + (1 - ratio) * found
+        slope = torch.zeros_like(x)
+        if known:
+            part = -way / 200
+            places = to + torch.arange(200) * part
+            scaled = scaler(places)
+            before, level, steeper = known[-1]
+            slope = (found - before) / (here - level)
+            x = x + (way + (1 / scaled).sum() * part * scaler(to)) * slope
+            if len(known) > 1:
+                bend = (slope - steeper) / ((here - known[-2][1]) / 2)
+                area = ((places - here) / scaled).sum() * part
+                x = x + (way**2 / 2 + area * scaler(to)) * bend
+        x = x + moved(here, to) * (to**2 - here**2 * ratio**2).sqrt()
+        known.append((found, here, slope))
+    return x
+
+
+def seeds(*parts: float) -> Method:
+    """seeds_2 and seeds_3, at eta 1."""
+
+    def walk(denoise: Denoiser, x: Tensor, sigmas: Tensor, moved: Moved) -> Tensor:
+        for here, to in itertools.pairwise(sigmas):
+            known = [denoise(x, here)]
+            if to == 0:
+                return known[0]
+            way, noise = (here / to).log(), torch.zeros_like(x)
+            for at, before in zip((*parts, 1.0), (0.0, *parts), strict=True):
+                level = here * (-at * way).exp()
+                faded = ((before - at) * way).exp()
+                noise = noise * faded + (1 - faded**2).sqrt() * moved(level, to)
+                gone = -torch.expm1(-2 * at * way)
+                stepped = level / here * (-at * way).exp() * x + level * noise
+                if len(known) == 1:
+                    stepped = stepped + gone * known[0]
+                elif len(parts) == 1:
+                    stepped = stepped + gone * known[1]
+                else:
+                    bend = (1 - gone / (2 * at * way)) * at / before
+                    stepped = stepped + (gone - bend) * known[0] + bend * known[-1]
+                if at < 1:
+                    known.append(denoise(stepped, level))
+            x = stepped
+        return x
+
+    return walk
+
+
+@pytest.mark.parametrize(
+    ("sampler", "method", "noise", "bound"),
+    [
+        ("lms", lms, TABLE, 1e-5),
+        ("lms", lms, FLOW, 1e-5),
+        ("ipndm", ipndm, TABLE, 1e-5),
+        ("ipndm", ipndm, FLOW, 1e-5),
+        # sums in place of integrals
+        ("deis", deis, TABLE, 5e-4),
+        ("deis", deis, FLOW, 5e-4),
+        ("er_sde", er_sde, TABLE, 5e-4),
+        ("seeds_2", seeds(1 / 2), TABLE, 1e-5),
+        ("seeds_3", seeds(1 / 3, 2 / 3), TABLE, 1e-5),
+    ],
+)
+def test_multistep_and_exponential_steps_are_those_of_the_formulas(
+    sampler: str, method: Method, noise: ModelNoise, bound: float
+) -> None:
+    made, x, sigmas = begun("simple", sampler, noise)
+    drawing = torch.Generator().manual_seed(4)
+
+    def moved(here: Tensor, to: Tensor) -> Tensor:
+        return torch.randn(x.shape, generator=drawing)
+
+    denoiser = table_denoiser if noise is TABLE else flow_denoiser
+    found, expected = run(made), method(denoiser, x, sigmas, moved)
+    assert difference(found, expected) < bound

@@ -54,7 +54,17 @@ class SlopeMultistep(Sampler):
 
     def _order(self) -> int:
         """Order of the coming step, if there are slopes enough."""
-        return self.options.order
+        return 1 if self._ends_on_prediction else self.options.order
+
+    @property
+    def _is_common(self) -> bool:
+        """Whether it is walked as ComfyUI does."""
+        return self.ladder.gone is not None
+
+    @property
+    def _ends_on_prediction(self) -> bool:
+        """Whether the coming step is ComfyUI's last, which takes what the model predicts."""
+        return self._is_common and not self.next_sigma > 0
 
     @abstractmethod
     def _weights(self, order: int) -> Sequence[float]:
@@ -91,15 +101,18 @@ class DEIS(SlopeMultistep):
     """Third order: integrates the polynomial over log sigma through the last slopes.
 
     First order in the first and the last step and, of fewer than 15 steps, second order in the
-    last but one.
+    last but one. By ComfyUI's convention over time, and of lower order in the last step alone.
 
-    Source: Zhang & Chen 2022, arXiv:2204.13902 (tAB-DEIS, over log rho).
+    Source: Zhang & Chen 2022, arXiv:2204.13902 (tAB-DEIS, over log rho; over t as ComfyUI's
+    sample_deis, ``comfy/k_diffusion/deis.py``).
     """
 
     grid = replace(MULTISTEP, flow="trained")
 
     def _order(self) -> int:
         left = self.ladder.rungs - self.rung
+        if self._is_common:
+            return 1 if self._ends_on_prediction else min(3, self.options.order)
         if left == 1:
             return 1
         return min(2 if left == 2 and self.ladder.rungs < 15 else 3, self.options.order)
@@ -107,7 +120,23 @@ class DEIS(SlopeMultistep):
     def _weights(self, order: int) -> Sequence[float]:
         if order == 1:
             return [float(self.next_sigma - self.sigma)]
-        return _integrals(self._levels(order), float(self.next_sigma), math.log)
+        scale = _time if self._is_common else math.log
+        return _integrals(self._levels(order), float(self.next_sigma), scale)
+
+
+_FIRST_TIME, _LOW, _HIGH = 1e-3, 0.002, 80.0
+"""The time of the least level, and the levels between which time goes up to 1."""
+_LOG_LOW, _LOG_HIGH = math.log(_LOW**2 + 1), math.log(_HIGH**2 + 1)
+_RISE = 2 * (_LOG_LOW / _FIRST_TIME - _LOG_HIGH) / (_FIRST_TIME - 1)
+_RATE = _LOG_HIGH - 0.5 * _RISE
+
+
+def _time(sigma: float) -> float:
+    """The time at which a process that keeps variance has a noise level.
+
+    Source: Song et al. 2021, arXiv:2011.13456, with Karras et al. 2022, arXiv:2206.00364, table 1.
+    """
+    return (math.sqrt(_RATE**2 + 2 * _RISE * math.log(sigma**2 + 1)) - _RATE) / _RISE
 
 
 def _integrals(levels: Sequence[float], end: float, scale: Callable[[float], float]) -> list[float]:
