@@ -45,7 +45,7 @@ def _ancestral(here: Tensor, to: Tensor) -> tuple[Tensor, Tensor]:
     return (to**2 - up**2).sqrt(), up
 
 
-def multistep(order: int, *, heun: bool = False) -> Method:
+def multistep(order: int, *, heun: bool = False, flow: bool = False) -> Method:
     """dpmpp_2m_sde, dpmpp_2m_sde_heun and dpmpp_3m_sde, at eta 1."""
 
     def walk(denoise: Denoiser, x: Tensor, sigmas: Tensor, moved: Moved) -> Tensor:
@@ -55,19 +55,21 @@ def multistep(order: int, *, heun: bool = False) -> Method:
             found = denoise(x, here)
             if to == 0:
                 return found
-            way = (here / to).log()
+            alphas = (1 - here, 1 - to) if flow else (torch.tensor(1.0), torch.tensor(1.0))
+            way = (here / alphas[0] * alphas[1] / to).log()
             gone = -torch.expm1(-2 * way)
-            x = (to / here) * (-way).exp() * x + gone * found
-            linear = 1 - gone / (2 * way)
+            x = (to / here) * (-way).exp() * x + alphas[1] * gone * found
+            linear = alphas[1] * (1 - gone / (2 * way))
             if order == 3 and len(known) > 1:
                 near, far = ways[-1] / way, ways[-2] / way
                 first, second = (found - known[-1]) / near, (known[-1] - known[-2]) / far
                 bend = (first - second) / (near + far)
                 slope = first + bend * near
-                x = x + linear * slope - (linear / (2 * way) - 0.5) * bend
+                x = x + linear * slope - (linear / (2 * way) - alphas[1] * 0.5) * bend
             elif known:
                 slope = (found - known[-1]) / (ways[-1] / way)
-                x = x + (linear if heun or order == 3 else 0.5 * gone) * slope
+                weight = linear if heun or order == 3 else 0.5 * alphas[1] * gone
+                x = x + weight * slope
             x = x + moved(here, to) * to * gone.sqrt()
             known.append(found)
             ways.append(way)
@@ -77,24 +79,30 @@ def multistep(order: int, *, heun: bool = False) -> Method:
 
 
 @pytest.mark.parametrize(
-    ("sampler", "method", "bound"),
+    ("sampler", "method", "noise", "bound"),
     [
         # its middle is a time of its own, which the motion knows to a millionth
-        ("dpmpp_sde", dpmpp_sde, 1e-3),
-        ("dpmpp_2m_sde", multistep(2), 1e-5),
-        ("dpmpp_2m_sde_heun", multistep(2, heun=True), 1e-5),
-        ("dpmpp_3m_sde", multistep(3), 1e-5),
+        ("dpmpp_sde", dpmpp_sde, TABLE, 1e-3),
+        ("dpmpp_2m_sde", multistep(2), TABLE, 1e-5),
+        ("dpmpp_2m_sde", multistep(2, flow=True), FLOW, 1e-5),
+        ("dpmpp_2m_sde_heun", multistep(2, heun=True), TABLE, 1e-5),
+        ("dpmpp_3m_sde", multistep(3), TABLE, 1e-5),
+        ("dpmpp_3m_sde", multistep(3, flow=True), FLOW, 1e-5),
     ],
 )
-def test_steps_follow_a_brownian_motion(sampler: str, method: Method, bound: float) -> None:
-    made, x, sigmas = begun("simple", sampler, TABLE)
+def test_steps_follow_a_brownian_motion(
+    sampler: str, method: Method, noise: ModelNoise, bound: float
+) -> None:
+    made, x, sigmas = begun("simple", sampler, noise)
     made.follow_motion(SEED, x.shape)
-    motion = BrownianTree(SEED, float(sigmas[-2]), float(sigmas[0]), x.shape)
+    high = float(sigmas[0]) if noise is TABLE else 1.0
+    motion = BrownianTree(SEED, float(sigmas[-2]), high, x.shape)
 
     def moved(here: Tensor, to: Tensor) -> Tensor:
         return motion.unit(float(here), float(to))
 
-    expected = method(table_denoiser, x, sigmas, moved)
+    denoiser = table_denoiser if noise is TABLE else flow_denoiser
+    expected = method(denoiser, x, sigmas, moved)
     assert difference(run(made), expected) < bound
 
 

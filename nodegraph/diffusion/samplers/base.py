@@ -25,11 +25,15 @@ from torch import Tensor
 from nodegraph.diffusion.brownian import BrownianTree
 from nodegraph.diffusion.noise import draw_batch
 from nodegraph.diffusion.sampler_options import ResolvedOptions
-from nodegraph.diffusion.samplers.spaces import NoiseSpace
+from nodegraph.diffusion.samplers.spaces import FlowSpace, NoiseSpace
 from nodegraph.diffusion.schedules import COMMON, COMMON_FINITE, Grid, Ladder
 
 Spaces = Mapping[str, Callable[[Ladder, Any], NoiseSpace]]
 """By kind of noise: what makes a space of a ladder and a model's noise."""
+
+
+_NEARLY_ALL = 0.9998
+"""Level of a flow from which on all is noise."""
 
 
 class Sampler(ABC):
@@ -184,8 +188,11 @@ class Sampler(ABC):
         """
         if self.moves:
             levels = self.ladder.sigmas[self.ladder.first : self.ladder.end + 1].to(torch.float32)
-            levels = levels[levels > 0]
-            self.motion = BrownianTree(seed, float(levels.min()), float(levels.max()), shape)
+            high = float(levels.max())
+            if isinstance(self.space, FlowSpace) and high > _NEARLY_ALL:
+                # The last level before all is noise stands for that, but the motion knows it.
+                high = 1.0
+            self.motion = BrownianTree(seed, float(levels[levels > 0].min()), high, shape)
 
     def state(self) -> dict[str, Tensor]:
         """All that is needed to go on later to the same bits.
