@@ -51,9 +51,9 @@ class BrownianTree:
     def __init__(self, seed: int, low: float, high: float, shape: Sequence[int]) -> None:
         self._seed, self._shape = seed, tuple(shape)
         self._whole = _Interval(_rounded(low), _rounded(high))
-        # The first word of the seed's, and not one of a node's.
-        state = np.random.SeedSequence(seed, pool_size=_POOL).generate_state(1)
-        self._increment = self._drawn(state) * math.sqrt(high - low)
+        # The seed's own, and not that of an interval.
+        entropy = np.random.SeedSequence(seed, pool_size=_POOL)
+        self._increment = self._drawn(entropy) * math.sqrt(high - low)
 
     def unit(self, one: float, other: float) -> Tensor:
         """The way between two times, in the direction of time, brought to unit variance.
@@ -99,12 +99,11 @@ class BrownianTree:
         before, after = middle - part.start, part.end - middle
         share = 1 / (part.end - part.start)
         key = (part.number, part.depth)
-        seeds = np.random.SeedSequence(self._seed, spawn_key=key, pool_size=_POOL)
-        drawn = self._drawn(seeds.generate_state(1))
+        drawn = self._drawn(np.random.SeedSequence(self._seed, spawn_key=key, pool_size=_POOL))
         return before * increment * share + math.sqrt(before * after * share) * drawn
 
-    def _drawn(self, state: Sequence[int]) -> Tensor:
-        generator = torch.Generator("cpu").manual_seed(int(state[0]))
+    def _drawn(self, entropy: np.random.SeedSequence) -> Tensor:
+        generator = torch.Generator("cpu").manual_seed(int(entropy.generate_state(1)[0]))
         return torch.randn(self._shape, generator=generator)
 
 
