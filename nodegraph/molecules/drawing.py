@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.spatial_values import Molecule, PointCloud
 from nodegraph.molecules.chemistry import quiet_chemistry, to_rdkit
@@ -40,19 +40,24 @@ def draw_molecule(molecule: Molecule, width: int = 512, height: int = 512) -> Te
     import torch
     from PIL import Image
 
-    made = to_rdkit(molecule)
+    data = drawn_png(to_rdkit(molecule), width, height)
+    pixels = np.asarray(Image.open(BytesIO(data)).convert("RGB"), np.float32)
+    return torch.from_numpy(pixels / np.float32(255))[None]
+
+
+def drawn_png(molecule: Any, width: int, height: int) -> bytes:
+    """What `draw_molecule` gives of a molecule of RDKit's, as a PNG."""
     with quiet_chemistry():
         from rdkit import Chem
         from rdkit.Chem.Draw import rdMolDraw2D
 
-        flat = Chem.RemoveHs(made)
+        flat = Chem.RemoveHs(molecule)
         flat.RemoveAllConformers()
         drawer = rdMolDraw2D.MolDraw2DCairo(width, height)
         rdMolDraw2D.PrepareAndDrawMolecule(drawer, flat)
         drawer.FinishDrawing()
-        data = drawer.GetDrawingText()
-    pixels = np.asarray(Image.open(BytesIO(data)).convert("RGB"), np.float32)
-    return torch.from_numpy(pixels / np.float32(255))[None]
+        data: bytes = drawer.GetDrawingText()
+    return data
 
 
 def atom_cloud(molecule: Molecule) -> PointCloud:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nodegraph.core.spatial_values import Mesh, PointCloud
-from nodegraph.shapes.encoding import check_mesh, check_points, texels, vertex_colors
+from nodegraph.shapes.arrays import ShapeArrays, texture_colors
+from nodegraph.shapes.encoding import check_mesh, check_points
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -86,6 +87,11 @@ def draw_shape(
     return torch.from_numpy(_drawn(_scene(shape), size, angle, elevation)[None])
 
 
+def shape_pixels(shape: ShapeArrays, size: int) -> Numbers:
+    """What `draw_shape` gives, without torch; shape (size, size, 3)."""
+    return _drawn(_scene_of(shape), size, 30, ELEVATION)
+
+
 @dataclass(frozen=True, slots=True)
 class _Scene:
     """What is drawn.
@@ -100,31 +106,38 @@ class _Scene:
     points: Numbers
     faces: Whole | None
     colors: Numbers
-    texture: Tensor | None = None
+    texture: Numbers | None = None
     uv: Numbers | None = None
 
 
 def _scene(shape: Mesh | PointCloud) -> _Scene:
-    if isinstance(shape, Mesh):
-        check_mesh(shape)
-        colors, faces = vertex_colors(shape), shape.faces.cpu().numpy()
-        places = shape.vertices
-    else:
+    if not isinstance(shape, Mesh):
         check_points(shape)
-        colors, faces, places = shape.colors, None, shape.points
-    points = places.detach().cpu().double().numpy()
+        return _scene_of(ShapeArrays(_array(shape.points), colors=_array(shape.colors)))
+    check_mesh(shape)
+    points, colors, uv, texture = map(
+        _array, (shape.vertices, shape.colors, shape.uv, shape.texture)
+    )
+    return _scene_of(ShapeArrays(points, shape.faces.cpu().numpy(), colors, uv, texture))
+
+
+def _array(values: Any) -> Any:
+    return None if values is None else values.detach().cpu().float().numpy()
+
+
+def _scene_of(shape: ShapeArrays) -> _Scene:
+    points = shape.points.astype(np.float64)
     middle = (points.min(0) + points.max(0)) / 2
     away = points - middle
     radius = float(np.sqrt((away**2).sum(1).max())) or 1.0
-    if colors is None:
-        paint = np.broadcast_to(np.array(_PLAIN, np.float32), points.shape)
+    if shape.colors is None:
+        paint: Numbers = np.broadcast_to(np.array(_PLAIN, np.float32), points.shape)
     else:
-        paint = colors.detach().cpu().float().clamp(0, 1).numpy()
+        paint = shape.colors.clip(0, 1)
     unit = (away / radius).astype(np.float32)
-    if isinstance(shape, Mesh) and shape.texture is not None and shape.uv is not None:
-        uv = shape.uv.detach().cpu().float().numpy()
-        return _Scene(unit, faces, paint, shape.texture.detach().cpu().float().clamp(0, 1), uv)
-    return _Scene(unit, faces, paint)
+    if shape.texture is None or shape.uv is None:
+        return _Scene(unit, shape.faces, paint)
+    return _Scene(unit, shape.faces, paint, shape.texture.clip(0, 1), shape.uv)
 
 
 def _drawn(scene: _Scene, size: int, angle: float, elevation: float) -> Numbers:
@@ -207,14 +220,11 @@ def _draw_faces(
 
 def _paint(scene: _Scene, corners: Whole, parts: Numbers) -> Numbers:
     """Colours within triangles, by the parts that their corners have; shape (pixels, 3)."""
-    import torch
-
     if scene.texture is None or scene.uv is None:
         found: Numbers = np.einsum("fk,fkc->fc", parts, scene.colors[corners])
         return found
     places = np.einsum("fk,fkc->fc", parts, scene.uv[corners])
-    texture: Numbers = texels(scene.texture, torch.from_numpy(places)).numpy()
-    return texture
+    return texture_colors(scene.texture, places)
 
 
 def _shades(corners: Numbers) -> Numbers:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nodegraph.errors import InvalidValue, NumericalError
+from nodegraph.shapes.arrays import texture_colors
 from nodegraph.shapes.shape_files import BINARY_CHUNK, GLB, JSON_CHUNK, ShapeFormat, commented
 
 if TYPE_CHECKING:
@@ -129,12 +130,9 @@ def vertex_colors(mesh: Mesh) -> Tensor | None:
 
 def texels(texture: Tensor, uv: Tensor) -> Tensor:
     """Colours at places of a texture, which begins anew beyond its edges; shape (places, 3)."""
-    height, width, _ = texture.shape
-    # What lies on the upper or right edge isn't beyond it.
-    across, up = (uv - uv.ceil().sub(1).clamp(min=0) - uv.floor().clamp(max=0)).unbind(1)
-    column = (across * width).long().clamp(0, width - 1)
-    row = ((1 - up) * height).long().clamp(0, height - 1)
-    return texture[row, column]
+    import torch
+
+    return torch.from_numpy(texture_colors(_array(texture), _array(uv)))
 
 
 def _array(values: Tensor) -> NDArray[np.float32]:

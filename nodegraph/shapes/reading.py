@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.spatial_values import Mesh, PointCloud
 from nodegraph.errors import InvalidFile
-from nodegraph.shapes.encoding import texels
+from nodegraph.shapes.arrays import ShapeArrays, texture_colors
 from nodegraph.shapes.glb_checks import check_glb, check_pictures
 from nodegraph.shapes.shape_files import (
     ShapeFormat,
@@ -21,7 +21,6 @@ from nodegraph.shapes.shape_files import (
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +52,20 @@ def read_mesh(path: Path, *, names: bool = True) -> Mesh:
         InvalidFile: It is missing, damaged, refused, or holds no triangles.
         InvalidValue: trimesh isn't installed.
     """
-    import numpy as np
     import torch
+
+    found = mesh_arrays(path, names=names)
+    assert found.faces is not None
+    places = (found.points, found.faces, found.colors, found.uv, found.texture)
+    vertices, faces, *looks = (None if each is None else torch.from_numpy(each) for each in places)
+    assert vertices is not None
+    assert faces is not None
+    return Mesh(vertices, faces, *looks)
+
+
+def mesh_arrays(path: Path, *, names: bool = True) -> ShapeArrays:
+    """What `read_mesh` gives, without torch."""
+    import numpy as np
 
     parts = [part for part in _parts(path, names) if len(part.faces)]
     if not parts:
@@ -68,10 +79,10 @@ def read_mesh(path: Path, *, names: bool = True) -> Mesh:
     corners = np.concatenate(faces).astype(np.int64)
     if corners.min() < 0 or corners.max() >= len(vertices):
         raise InvalidFile(f"{path} is damaged: its triangles have corners that aren't there.")
-    mesh = Mesh(vertices, torch.from_numpy(corners))
+    mesh = ShapeArrays(vertices, corners)
     if len(parts) == 1 and (painted := _painted(mesh, parts[0].shape)) is not None:
         return painted
-    return Mesh(vertices, mesh.faces, _colors_of(parts))
+    return replace(mesh, colors=_colors_of(parts))
 
 
 def read_point_cloud(path: Path, *, names: bool = True) -> PointCloud:
@@ -83,13 +94,22 @@ def read_point_cloud(path: Path, *, names: bool = True) -> PointCloud:
         InvalidFile: It is missing, damaged, refused, or holds no points.
         InvalidValue: trimesh isn't installed.
     """
+    import torch
+
+    found = point_arrays(path, names=names)
+    colors = None if found.colors is None else torch.from_numpy(found.colors)
+    return PointCloud(torch.from_numpy(found.points), colors)
+
+
+def point_arrays(path: Path, *, names: bool = True) -> ShapeArrays:
+    """What `read_point_cloud` gives, without torch."""
     import numpy as np
 
     parts = [part for part in _parts(path, names) if len(part.vertices)]
     if not parts:
         raise InvalidFile(f"there are no points in {path}")
     points = _finite(np.concatenate([part.vertices for part in parts]), path)
-    return PointCloud(points, _colors_of(parts))
+    return ShapeArrays(points, colors=_colors_of(parts))
 
 
 def _parts(path: Path, names: bool) -> list[_Part]:
@@ -141,33 +161,31 @@ def _check_counts(data: bytes, format: ShapeFormat) -> None:
         raise ValueError("it is shorter than it says")
 
 
-def _finite(values: NDArray[Any], path: Path) -> Tensor:
+def _finite(values: NDArray[Any], path: Path) -> NDArray[np.float32]:
     import numpy as np
-    import torch
 
     with np.errstate(over="ignore"):
         found = np.ascontiguousarray(values, np.float32)
     if found.ndim != 2 or found.shape[1] != 3 or not np.isfinite(found).all():
         raise InvalidFile(f"{path} is damaged: some of its points are nowhere.")
-    return torch.from_numpy(found)
+    return found
 
 
-def _painted(mesh: Mesh, shape: Any) -> Mesh | None:
+def _painted(mesh: ShapeArrays, shape: Any) -> ShapeArrays | None:
     """A mesh with its texture; None if it has none."""
     import numpy as np
-    import torch
 
     uv = getattr(shape.visual, "uv", None)
-    if uv is None or len(uv) != len(mesh.vertices):
+    if uv is None or len(uv) != len(mesh.points):
         return None
     picture = _texture(shape)
     if picture is None:
         return None
-    pixels = np.asarray(picture.convert("RGB"), np.float32) / 255
-    places = torch.from_numpy(np.ascontiguousarray(uv, np.float32))
-    if not places.isfinite().all():
+    pixels = np.asarray(picture.convert("RGB"), np.float32) / np.float32(255)
+    places = np.ascontiguousarray(uv, np.float32)
+    if not np.isfinite(places).all():
         return None
-    return Mesh(mesh.vertices, mesh.faces, None, places, torch.from_numpy(pixels))
+    return replace(mesh, uv=places, texture=pixels)
 
 
 def _texture(shape: Any) -> Any:
@@ -175,10 +193,9 @@ def _texture(shape: Any) -> Any:
     return getattr(getattr(shape.visual, "material", None), "baseColorTexture", None)
 
 
-def _colors_of(parts: list[_Part]) -> Tensor | None:
+def _colors_of(parts: list[_Part]) -> NDArray[np.float32] | None:
     """Colours of all vertices; None if no part has any."""
     import numpy as np
-    import torch
 
     found: list[NDArray[np.float32]] = []
     is_colored = False
@@ -187,7 +204,7 @@ def _colors_of(parts: list[_Part]) -> Tensor | None:
         is_colored |= own is not None
         plain = np.full((len(part.vertices), 3), 0.8, np.float32)
         found.append(plain if own is None else own)
-    return torch.from_numpy(np.concatenate(found)) if is_colored else None
+    return np.concatenate(found) if is_colored else None
 
 
 def _own_colors(shape: Any) -> NDArray[np.float32] | None:
@@ -212,14 +229,12 @@ def _own_colors(shape: Any) -> NDArray[np.float32] | None:
 def _material_colors(shape: Any) -> NDArray[np.float32] | None:
     """The texture's colour at each vertex, or the one colour of the whole; None if unknown."""
     import numpy as np
-    import torch
 
     picture, uv = _texture(shape), shape.visual.uv
     count = len(shape.vertices)
     if picture is not None and uv is not None and len(uv) == count and np.isfinite(uv).all():
-        pixels = torch.from_numpy(np.asarray(picture.convert("RGB"), np.float32) / 255)
-        found: NDArray[np.float32] = texels(pixels, torch.from_numpy(np.float32(uv))).numpy()
-        return found
+        pixels = np.asarray(picture.convert("RGB"), np.float32) / np.float32(255)
+        return texture_colors(pixels, np.asarray(uv, np.float32))
     factor = getattr(shape.visual.material, "baseColorFactor", None)
     if factor is None:
         return None
