@@ -22,7 +22,9 @@ _BACKGROUND = (0.09, 0.10, 0.13)
 _LINE = (0.23, 0.25, 0.30)
 _WAVE = (0.79, 0.77, 0.42)
 _PIECE = 64
-"""Samples of which a file's picture knows only the least and the greatest."""
+"""Samples of which a long file's picture knows only the least and the greatest."""
+_WHOLE = 1 << 20
+"""Samples of a channel up to which a file isn't long."""
 MOST_SECONDS = 600
 """Of a file, that are drawn."""
 
@@ -70,8 +72,11 @@ def drawn_file(path: Path, width: int, height: int) -> Numbers:
     with opened_audio(path) as file:
         at = 0
         for frame in file.frames():
-            pieces.append(_outlined(samples_of(frame)))
+            samples, before = samples_of(frame), at
             at += frame.samples
+            if before <= _WHOLE < at:
+                pieces = [_outlined(piece) for piece in pieces]
+            pieces.append(samples if at <= _WHOLE else _outlined(samples))
             if at > MOST_SECONDS * file.rate:
                 break
         channels = file.channels

@@ -9,6 +9,8 @@ from nodegraph.core.spatial_values import Molecule, PointCloud
 from nodegraph.molecules.chemistry import quiet_chemistry, to_rdkit
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import Tensor
 
 MOST_DRAWN = 300
@@ -58,6 +60,15 @@ def drawn_png(molecule: Any, width: int, height: int) -> bytes:
         drawer.FinishDrawing()
         data: bytes = drawer.GetDrawingText()
     return data
+
+
+def atom_arrays(molecule: Any) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Points and colours of `atom_cloud`, of a molecule of RDKit's and without torch."""
+    import numpy as np
+
+    places = np.asarray(molecule.GetConformer().GetPositions(), np.float32)
+    colors = [_COLORS.get(atom.GetAtomicNum(), _OTHER) for atom in molecule.GetAtoms()]
+    return places, np.asarray(colors, np.float32)
 
 
 def atom_cloud(molecule: Molecule) -> PointCloud:

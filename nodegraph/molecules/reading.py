@@ -9,8 +9,8 @@ from nodegraph.core.spatial_values import Molecule
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.molecules.chemistry import (
     check_molecules_installed,
+    check_smiles,
     from_rdkit,
-    molecule_of_smiles,
     quiet_chemistry,
 )
 from nodegraph.molecules.molecule_files import MoleculeFormat, read_molecule_file, sdf_records
@@ -26,6 +26,16 @@ def read_molecule(path: Path, *, number: int = 0, names: bool = True) -> Molecul
         InvalidFile: It is missing, damaged, or holds no molecule.
         InvalidValue: There aren't so many, or RDKit isn't installed.
     """
+    parsed = parsed_molecule(path, number=number, names=names)
+    try:
+        with quiet_chemistry():
+            return from_rdkit(parsed)
+    except (InvalidValue, ValueError, RuntimeError) as error:
+        raise _unreadable(path, error) from error
+
+
+def parsed_molecule(path: Path, *, number: int = 0, names: bool = True) -> Any:
+    """What `read_molecule` gives, as RDKit has it."""
     check_molecules_installed()
     text, found = read_molecule_file(path, names=names)
     records = _records(text, found)
@@ -38,12 +48,16 @@ def read_molecule(path: Path, *, number: int = 0, names: bool = True) -> Molecul
         )
     try:
         if found == "smi":
-            return molecule_of_smiles(records[number])
+            return check_smiles(records[number])
         with quiet_chemistry():
-            return from_rdkit(_parsed(records[number], found))
+            return _parsed(records[number], found)
     except (InvalidValue, ValueError, RuntimeError) as error:
-        reason = error.problem.message if isinstance(error, InvalidValue) else error
-        raise InvalidFile(f"{path} holds no molecule that can be read: {reason}") from error
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> InvalidFile:
+    reason = error.problem.message if isinstance(error, InvalidValue) else error
+    return InvalidFile(f"{path} holds no molecule that can be read: {reason}")
 
 
 def _records(text: str, found: MoleculeFormat) -> list[str]:

@@ -54,8 +54,12 @@ def read_mesh(path: Path, *, names: bool = True) -> Mesh:
     """
     import torch
 
-    found = mesh_arrays(path, names=names)
-    assert found.faces is not None
+    found = shape_arrays(path, names=names)
+    if found is None:
+        raise InvalidFile(
+            f"there are no triangles in {path}",
+            hint="If it holds points, put a LoadPointCloud in its place.",
+        )
     places = (found.points, found.faces, found.colors, found.uv, found.texture)
     vertices, faces, *looks = (None if each is None else torch.from_numpy(each) for each in places)
     assert vertices is not None
@@ -63,16 +67,13 @@ def read_mesh(path: Path, *, names: bool = True) -> Mesh:
     return Mesh(vertices, faces, *looks)
 
 
-def mesh_arrays(path: Path, *, names: bool = True) -> ShapeArrays:
-    """What `read_mesh` gives, without torch."""
+def shape_arrays(path: Path, *, names: bool = True) -> ShapeArrays | None:
+    """What `read_mesh` gives, without torch; None of what holds no triangles."""
     import numpy as np
 
     parts = [part for part in _parts(path, names) if len(part.faces)]
     if not parts:
-        raise InvalidFile(
-            f"there are no triangles in {path}",
-            hint="If it holds points, put a LoadPointCloud in its place.",
-        )
+        return None
     before = np.cumsum([0, *(len(part.vertices) for part in parts)])
     faces = [part.faces + first for part, first in zip(parts, before, strict=False)]
     vertices = _finite(np.concatenate([part.vertices for part in parts]), path)

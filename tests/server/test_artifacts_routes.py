@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nodegraph.core.events import Event
+from tests.results.making import MAKERS
 from tests.server.hosting import PATIENCE, Hosted, sent, status, workflow
 from tests.server.resources import digest_of, finished, opened, picture, written
 from tests.server.talking import talk
@@ -360,6 +361,55 @@ def test_of_what_is_no_picture_there_is_no_thumbnail(server: Hosted) -> None:
     answer = get(server, digest, "/thumbnail")
     assert answer.status_code == 404
     assert "no thumbnail" in answer.json()["detail"]
+
+
+RESULTS = [
+    ("made.flac", "audio/flac", "audio"),
+    ("made.glb", "model/gltf-binary", "mesh"),
+    ("made.sdf", "chemical/x-mdl-sdfile", "molecule"),
+    ("made.json", "application/json", "plot"),
+    ("made.mp4", "video/mp4", "video"),
+]
+
+
+@pytest.mark.parametrize(("name", "media_type", "kind"), RESULTS)
+def test_what_is_no_picture_has_a_thumbnail_and_its_texts(
+    server: Hosted, name: str, media_type: str, kind: str
+) -> None:
+    data = MAKERS[name]({"workflow": '{"title": "T"}', "nodegraph": "0.1.0"})
+    digest = give(server, data, name, media_type=media_type, kind=kind)
+    [item] = server.client.get("/artifacts").json()["items"]
+    assert item["thumbnail"] == f"{item['href']}/thumbnail"
+    assert max(opened(get(server, digest, "/thumbnail?size=64").content).size) in (32, 64)
+    texts = get(server, digest, "/texts").json()["texts"]
+    assert (texts["workflow"], texts["nodegraph"]) == ('{"title": "T"}', "0.1.0")
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "media_type", "expected"),
+    [
+        ("note.txt", b"words", "text/plain", 200),
+        ("cut.glb", b"glTF", "model/gltf-binary", 422),
+        ("plain.png", PICTURE, "image/png", 200),
+    ],
+)
+def test_what_carries_nothing_has_no_texts(
+    server: Hosted, name: str, data: bytes, media_type: str, expected: int
+) -> None:
+    answer = get(server, give(server, data, name, media_type=media_type), "/texts")
+    assert answer.status_code == expected
+    assert answer.json().get("texts", {}) == {}
+    assert str(server.services.outputs) not in answer.text
+
+
+def test_texts_are_nobody_elses(server: Hosted) -> None:
+    digest = give(server, MAKERS["made.flac"]({"workflow": "{}"}), "made.flac", client="ann")
+    for who, expected in (("ann", 200), ("ben", 404)):
+        token = server.token(who, "read")
+        assert (
+            server.client.get(f"/artifacts/{digest}/texts", headers=token).status_code == expected
+        )
+    assert server.client.get(f"/artifacts/{digest}/texts").status_code == 401
 
 
 def test_previews_are_handed_out_too(server: Hosted) -> None:

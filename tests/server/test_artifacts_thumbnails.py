@@ -194,7 +194,7 @@ def test_a_picture_that_claims_too_many_pixels_is_not_read(side: int) -> None:
     ],
 )
 def test_of_what_is_no_intact_picture_there_is_none(thumbnails: Thumbnails, data: bytes) -> None:
-    with pytest.raises(NotFound, match="no intact picture"):
+    with pytest.raises(NotFound, match="there is no thumbnail"):
         thumbnail(thumbnails, Source(data))
 
 

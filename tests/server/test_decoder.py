@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from io import BytesIO
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import pytest
 from PIL import Image
 
 from nodegraph.errors import InvalidFile
-from nodegraph.server.content.files.decoder import PictureDecoder
+from nodegraph.server.content.files.decoder import FileDecoder
 from nodegraph.server.http.errors import TooLarge
 from nodegraph.server.http.sending import OpenFile
+from tests.results.making import MAKERS
 from tests.server.resources import picture
 
 PIXELS = 64_000_000
 
 
 @pytest.fixture
-def decoder() -> Iterator[PictureDecoder]:
-    found = PictureDecoder()
+def decoder() -> Iterator[FileDecoder]:
+    found = FileDecoder()
     yield found
     found.close()
 
@@ -29,17 +31,17 @@ def opened(data: bytes) -> OpenFile:
     return OpenFile(BytesIO(data), len(data), "")
 
 
-def thumbnail(decoder: PictureDecoder, data: bytes) -> tuple[int, int]:
+def thumbnail(decoder: FileDecoder, data: bytes) -> tuple[int, int]:
     made = decoder.thumbnail(opened(data), 64, pixels=PIXELS)
     with Image.open(BytesIO(made)) as found:
         return found.size
 
 
-def process(decoder: PictureDecoder) -> int | None:
+def process(decoder: FileDecoder) -> int | None:
     return None if decoder._process is None else decoder._process.pid
 
 
-def test_one_process_makes_many_and_tells_faults_as_this_one_would(decoder: PictureDecoder) -> None:
+def test_one_process_makes_many_and_tells_faults_as_this_one_would(decoder: FileDecoder) -> None:
     assert thumbnail(decoder, picture(128, 64)) == (64, 32)
     first = process(decoder)
     with pytest.raises(InvalidFile, match="no intact picture"):
@@ -51,7 +53,7 @@ def test_one_process_makes_many_and_tells_faults_as_this_one_would(decoder: Pict
     assert process(decoder) == first
 
 
-def test_a_process_that_died_is_replaced(decoder: PictureDecoder) -> None:
+def test_a_process_that_died_is_replaced(decoder: FileDecoder) -> None:
     thumbnail(decoder, picture(8, 8))
     assert decoder._process is not None
     decoder._process.kill()
@@ -60,7 +62,7 @@ def test_a_process_that_died_is_replaced(decoder: PictureDecoder) -> None:
 
 
 def test_a_picture_that_takes_too_long_ends_the_process_and_nothing_else() -> None:
-    decoder = PictureDecoder(seconds=0.0)
+    decoder = FileDecoder(seconds=0.0)
     with pytest.raises(InvalidFile, match="no intact picture"):
         thumbnail(decoder, large(4000))
     assert process(decoder) is None
@@ -68,7 +70,7 @@ def test_a_picture_that_takes_too_long_ends_the_process_and_nothing_else() -> No
 
 @pytest.mark.skipif(not Path("/proc").exists(), reason="needs bounds as POSIX has them")
 def test_a_picture_that_takes_too_much_memory_is_refused() -> None:
-    decoder = PictureDecoder(memory=300 << 20)
+    decoder = FileDecoder(memory=300 << 20)
     with pytest.raises((TooLarge, InvalidFile)):
         thumbnail(decoder, large(6000))
     assert thumbnail(decoder, picture(8, 8)) == (8, 8)
@@ -76,7 +78,7 @@ def test_a_picture_that_takes_too_much_memory_is_refused() -> None:
 
 
 @pytest.mark.skipif(not Path("/proc").exists(), reason="needs /proc")
-def test_what_large_pictures_took_is_given_back(decoder: PictureDecoder) -> None:
+def test_what_large_pictures_took_is_given_back(decoder: FileDecoder) -> None:
     data = large(4000)
     before = resident("self")
     for _ in range(3):
@@ -94,3 +96,38 @@ def large(side: int) -> bytes:
 
 def resident(pid: int | str) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096
+
+
+@pytest.mark.parametrize("name", ["made.flac", "made.glb", "made.sdf", "made.json"])
+def test_what_is_no_picture_is_drawn_and_gives_its_texts(decoder: FileDecoder, name: str) -> None:
+    data = MAKERS[name]({"workflow": '{"title": "T"}'})
+    assert max(thumbnail(decoder, data)) == 64
+    suffix = PurePath(name).suffix
+    assert decoder.texts(opened(data), suffix)["workflow"] == '{"title": "T"}'
+    with pytest.raises(InvalidFile) as caught:
+        thumbnail(decoder, data[:-30] if name != "made.sdf" else data[:60])
+    assert str(Path(decoder._folder)) not in str(caught.value)
+    assert list(Path(decoder._folder).iterdir()) == []
+
+
+def test_a_name_leads_nowhere(decoder: FileDecoder) -> None:
+    data = MAKERS["made.flac"]({"workflow": "{}"})
+    for suffix in ("/../../x", ".a/b", "", ".flac\0", "." + "a" * 500):
+        assert decoder.texts(opened(data), suffix)["workflow"] == "{}"
+    assert decoder.texts(opened(b"words"), ".txt") == {}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes can't be waited for there")
+def test_a_process_that_ended_for_want_of_work_is_replaced(
+    decoder: FileDecoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = MAKERS["made.flac"]({})
+    thumbnail(decoder, data)
+    idle = decoder._process
+    assert idle is not None
+    assert idle.stdin is not None
+    idle.stdin.close()  # nobody asks any more
+    idle.wait(10)
+    monkeypatch.setattr(idle, "poll", lambda: None)  # it isn't noticed in time
+    assert max(thumbnail(decoder, data)) == 64
+    assert decoder._process is not idle

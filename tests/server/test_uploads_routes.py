@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.results.making import MAKERS
 from tests.server.hosting import PATIENCE, Hosted, sent, status, workflow
 from tests.server.resources import digest_of, opened, picture
 
@@ -198,7 +199,7 @@ def test_others_see_no_trace_of_it(server: Hosted) -> None:
     ann, ben = server.token("ann", "run"), server.token("ben", "run")
     reader, boss = server.token("cid", "read"), server.token("boss", "admin")
     assert post(server, headers=ann).status_code == 201
-    for path in (f"/uploads/{DIGEST}", f"/uploads/{DIGEST}/thumbnail"):
+    for path in (f"/uploads/{DIGEST}{rest}" for rest in ("", "/thumbnail", "/texts")):
         for who, expected in ((ann, 200), (boss, 200), (ben, 404), (reader, 404), ({}, 401)):
             assert server.client.get(path, headers=who).status_code == expected
     assert server.client.get("/uploads", headers=ben).json()["items"] == []
@@ -237,6 +238,15 @@ def test_the_list_is_cut_into_pages(server: Hosted) -> None:
     assert names == ["5.png", "4.png", "3.png", "2.png", "1.png"]
     assert rest["next"] is None
     assert server.client.get("/uploads?cursor=zzz").status_code == 422
+
+
+@pytest.mark.parametrize("name", ["made.glb", "made.sdf", "made.ogg", "made.mkv", "moving.gif"])
+def test_the_workflow_in_a_file_can_be_had_whatever_it_is_called(server: Hosted, name: str) -> None:
+    data = MAKERS[name]({"workflow": '{"title": "T"}'})
+    answer = post(server, data, "unknown")
+    assert answer.status_code == 201
+    texts = server.client.get(f"{answer.json()['href'].removeprefix('/api/v1')}/texts").json()
+    assert texts["texts"]["workflow"] == '{"title": "T"}'
 
 
 def test_a_thumbnail_and_a_part_can_be_had(server: Hosted) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Collection
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from nodegraph.client.problems import error_of
 from nodegraph.client.reading import one, picture
 from nodegraph.client.requests import Reply, Request, place, query
 from nodegraph.client.retries import Trouble
-from nodegraph.client.shapes import Artifact, Job, JobSummary, OutputFile, Upload
+from nodegraph.client.shapes import Artifact, CarriedTexts, Job, JobSummary, OutputFile, Upload
 from nodegraph.client.shapes.jobs import id_of
 from nodegraph.client.wishes import AnyFile, ArtifactFilter
 from nodegraph.errors import NodegraphError
@@ -124,15 +124,26 @@ class AsyncAsksForFiles(AsyncAsks):
             await pause(wait)
 
     async def thumbnail(self, file: AnyFile, size: int = 256) -> bytes:
-        """A small picture of a picture, upright, as WebP; of an animation the first one.
+        """A small picture of a file, as WebP: of a picture, upright, of an animation or a video the
+        first one; drawn, of audio, shapes, molecules and plots.
 
         Args:
             size: Pixels of the square that it fits into, 64 to 512.
         Raises:
-            NotFound: It is no picture that can be shown.
+            NotFound: It is nothing that can be shown.
         """
         request = Request("GET", f"{_path_of(file)}/thumbnail", query(size=size))
         return picture(await self._channel.send(request))
+
+    async def texts(self, file: AnyFile) -> Mapping[str, str]:
+        """The texts that a file carries, by name: its ``workflow``, as JSON, if it has one.
+
+        Raises:
+            NotFound: There is no such file.
+            ServerError: It is damaged, or claims more than there is room for.
+        """
+        request = Request("GET", f"{_path_of(file)}/texts")
+        return one(CarriedTexts, await self._channel.send(request)).texts
 
     def artifacts(self, **which: Unpack[ArtifactFilter]) -> AsyncGenerator[Artifact, None]:
         """Files that jobs gave, the newest first; asked for as they are needed.

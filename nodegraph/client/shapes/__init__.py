@@ -9,6 +9,7 @@ from __future__ import annotations
 from nodegraph.client.shapes.events import Event, EventPage
 from nodegraph.client.shapes.jobs import (
     Artifact,
+    CarriedTexts,
     Fault,
     Job,
     JobLinks,
@@ -53,6 +54,7 @@ __all__ = [
     "AppOutput",
     "AppRun",
     "Artifact",
+    "CarriedTexts",
     "Checked",
     "Counts",
     "Difference",

@@ -49,6 +49,20 @@ class OutputFile:
 
 
 @dataclass(frozen=True, slots=True)
+class CarriedTexts:
+    """What a file says besides what it shows.
+
+    Attributes:
+        texts: By name: ``workflow``, as JSON, and ``nodegraph``, the version that wrote it; what
+            other programs wrote, such as ``prompt``. Empty where there are none.
+    """
+
+    __pydantic_config__ = described("CarriedTexts", is_open=False)
+
+    texts: Annotated[Mapping[str, str], example({"nodegraph": "0.1.0", "workflow": "{…}"})]
+
+
+@dataclass(frozen=True, slots=True)
 class Artifact(OutputFile):
     """A file that a job gave, in a list of the files of many.
 

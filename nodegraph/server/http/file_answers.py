@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import PurePath
 from typing import Annotated, Any
 
 from fastapi import Query, Request, Response
 
+from nodegraph.client import shapes
 from nodegraph.core.digests import Digest
 from nodegraph.server.content.artifacts.thumbnails import LARGEST, MEDIA_TYPE, SMALLEST, Thumbnails
 from nodegraph.server.http.etags import etag, is_known
@@ -26,6 +28,17 @@ THUMBNAIL_ANSWERS: dict[int | str, dict[str, Any]] = {
 ThumbnailSize = Annotated[
     int, Query(ge=SMALLEST, le=LARGEST, description="Pixels of the square that it fits into.")
 ]
+
+
+async def texts_response(
+    thumbnails: Thumbnails, name: str, opened: Callable[[], OpenFile]
+) -> shapes.CarriedTexts:
+    """The answer to a request for what a file carries; see `Thumbnails.texts`.
+
+    Args:
+        name: The file's, as whoever wrote it says.
+    """
+    return shapes.CarriedTexts(await thumbnails.texts(PurePath(name).suffix, opened))
 
 
 async def thumbnail_response(

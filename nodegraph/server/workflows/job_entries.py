@@ -84,12 +84,12 @@ def shown_outputs(outputs: Mapping[str, Any]) -> dict[str, Any]:
 def _file(found: Mapping[str, Any]) -> dict[str, Any]:
     shown = {name: value for name, value in found.items() if name != "path"}
     name = PurePath(str(found.get("path", ""))).name
-    links = artifact_links(found.get("digest", ""), found.get("media_type", ""))
+    links = artifact_links(found.get("digest", ""), found.get("media_type", ""), found.get("kind"))
     return {"name": name, "width": None, "height": None, **shown, **links}
 
 
 def artifact_entry(artifact: Artifact) -> shapes.Artifact:
     """An artifact as it is listed."""
     name = PurePath(artifact.path).name
-    links = artifact_links(artifact.digest, artifact.media_type)
+    links = artifact_links(artifact.digest, artifact.media_type, artifact.kind)
     return told(shapes.Artifact, artifact, name=name, created=artifact.at, **links)

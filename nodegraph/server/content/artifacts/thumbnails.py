@@ -1,4 +1,4 @@
-"""Small pictures of large ones, made once and kept in a folder of bounded size."""
+"""Small pictures of files, made once and kept in a folder of bounded size; and their texts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from threading import Lock
 from nodegraph.core.digests import Digest
 from nodegraph.errors import InvalidFile, OutputError
 from nodegraph.server.content.files.confined import Confined
-from nodegraph.server.content.files.decoder import PictureDecoder
+from nodegraph.server.content.files.decoder import FileDecoder
 from nodegraph.server.http.errors import NotFound, TooLarge
 from nodegraph.server.http.sending import OpenFile
 
@@ -25,12 +25,12 @@ _STEP = 64
 """Sides are multiples of it, so that nobody fills the folder with sizes that hardly differ."""
 _LARGEST_FILE = 4 << 20
 _AT_A_TIME = 2
-"""Pictures that are decoded, each in a process, as each may take hundreds of MB for a while."""
+"""Files that are opened, each in a process, as each may take hundreds of MB for a while."""
 _LOG = logging.getLogger(__name__)
 
 
 class Thumbnails:
-    """Thumbnails by the digest of the picture.
+    """Thumbnails by the digest of the file.
 
     Args:
         folder: Where they lie; made if it isn't there. All in it may be deleted at any time.
@@ -43,7 +43,7 @@ class Thumbnails:
         self._most = held
         self._pixels = pixels
         self._pool = ThreadPoolExecutor(_AT_A_TIME, thread_name_prefix="nodegraph-thumbnails")
-        self._decoders = [PictureDecoder() for _ in range(_AT_A_TIME)]
+        self._decoders = [FileDecoder() for _ in range(_AT_A_TIME)]
         self._free = list(self._decoders)
         self._making: dict[str, Future[bytes]] = {}
         self._lock = Lock()
@@ -56,13 +56,13 @@ class Thumbnails:
             decoder.close()
 
     async def get(self, digest: Digest, size: int, opened: Callable[[], OpenFile]) -> bytes:
-        """A picture's thumbnail, as WebP.
+        """A file's thumbnail, as WebP: a picture of it, where it is none itself.
 
         Args:
             size: Pixels of the square that it fits into, made a multiple of 64.
-            opened: Opens the picture.
+            opened: Opens the file.
         Raises:
-            NotFound: It is no picture that can be shown.
+            NotFound: It is nothing that can be shown.
             FileGone: See `Artifacts.open`.
         """
         name = f"{digest}-{-(-size // _STEP) * _STEP}.webp"
@@ -77,6 +77,27 @@ class Thumbnails:
                 making.add_done_callback(lambda _: self._making.pop(name, None))
         # Others may wait for the same one.
         return await asyncio.shield(asyncio.wrap_future(making))
+
+    async def texts(self, suffix: str, opened: Callable[[], OpenFile]) -> dict[str, str]:
+        """The texts that a file carries, by name; see `nodegraph.results.texts`.
+
+        Args:
+            suffix: Of its name.
+            opened: Opens it.
+        Raises:
+            InvalidFile, TooLarge: It is damaged, or claims more than there is room for.
+            FileGone: See `Artifacts.open`.
+        """
+        return await asyncio.wrap_future(self._pool.submit(self._texts, suffix, opened))
+
+    def _texts(self, suffix: str, opened: Callable[[], OpenFile]) -> dict[str, str]:
+        source = opened()
+        decoder = self._free.pop()
+        try:
+            return decoder.texts(source, suffix)
+        finally:
+            self._free.append(decoder)
+            source.file.close()
 
     def forget(self, digest: Digest) -> None:
         """Delete a picture's thumbnails."""

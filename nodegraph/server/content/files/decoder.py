@@ -1,10 +1,17 @@
-"""Having pictures decoded in a process of its own, which may die or hang and is replaced then."""
+"""Strangers' files, opened where neither time nor memory can run out for others.
+
+A small file may be a picture of any size, or claim anything. The process that opens it has an
+address space of its own, which is bounded, and gives its memory back by ending.
+"""
 
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from threading import Timer
@@ -17,14 +24,15 @@ from nodegraph.server.http.sending import OpenFile
 MEMORY = 2 << 30
 """Bytes of address space: three copies of the largest picture, and what Python takes."""
 SECONDS = 60.0
-"""For a picture."""
+"""For a file."""
 _STEP = 1 << 20
 _MOST = 256 << 20
 """Bytes of a file that are looked at."""
+_SUFFIX = re.compile(r"\.[a-z0-9]{1,12}")
 
 
-class PictureDecoder:
-    """Makes thumbnails, one at a time; for one thread at a time.
+class FileDecoder:
+    """Makes thumbnails and reads texts, one at a time; for one thread at a time.
 
     Args:
         memory: Bytes that decoding may take.
@@ -35,22 +43,57 @@ class PictureDecoder:
         self._memory = memory
         self._seconds = seconds
         self._process: subprocess.Popen[bytes] | None = None
+        self._folder = ""
 
     def thumbnail(self, picture: OpenFile, side: int, *, pixels: int) -> bytes:
-        """See `make_thumbnail`.
+        """A small picture of a file, as WebP: see `make_thumbnail` and `draw_result`.
 
+        Args:
+            pixels: Of the largest picture that is opened.
         Raises:
-            InvalidFile: It is no picture, or damaged, or its decoding ended with the process.
+            InvalidFile: There is nothing to show, it is damaged, or its decoding ended with the
+                process.
             TooLarge: It has more pixels, or takes more memory.
         """
+        return self._asked(picture, {"asks": "thumbnail", "side": side, "pixels": pixels})
+
+    def texts(self, file: OpenFile, suffix: str) -> dict[str, str]:
+        """The texts that a file carries, by name; see `result_texts`.
+
+        Args:
+            suffix: Of its name, by which some kinds are told.
+        Raises:
+            InvalidFile, TooLarge: See `thumbnail`.
+        """
+        known = suffix.lower() if _SUFFIX.fullmatch(suffix.lower()) else ""
+        found: dict[str, str] = json.loads(self._asked(file, {"asks": "texts", "suffix": known}))
+        return found
+
+    def close(self) -> None:
+        """End the process; the next file starts another one."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            for pipe in (process.stdin, process.stdout):
+                with suppress(OSError):
+                    _there(pipe).close()
+            process.wait()
+        if self._folder:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = ""
+
+    def _asked(self, file: OpenFile, question: Mapping[str, Any], *, again: bool = True) -> bytes:
         process = self._started()
         # Whatever holds it up, a write included, ends with the process.
         timer = Timer(self._seconds, process.kill)
         timer.start()
         try:
-            head, made = _asked(process, picture, side, pixels)
+            head, made = _answer(process, file, question)
         except (OSError, ValueError) as error:
+            was_idle = _ended_well(process)
             self.close()
+            if was_idle and again:
+                return self._asked(file, question, again=False)
             raise InvalidFile(
                 "this is no intact picture", hint="Decoding it took too long, or too much."
             ) from error
@@ -62,22 +105,13 @@ class PictureDecoder:
             raise _error(head["problem"])
         return made
 
-    def close(self) -> None:
-        """End the process; the next picture starts another one."""
-        process, self._process = self._process, None
-        if process is not None:
-            process.kill()
-            for pipe in (process.stdin, process.stdout):
-                with suppress(OSError):
-                    _there(pipe).close()
-            process.wait()
-
     def _started(self) -> subprocess.Popen[bytes]:
         if self._process is None or self._process.poll() is not None:
             self.close()
+            self._folder = tempfile.mkdtemp(prefix="nodegraph-")
             module = "nodegraph.server.content.files.picture_process"
             self._process = subprocess.Popen(  # noqa: S603 - nothing in it is a client's
-                [sys.executable, "-m", module, str(self._memory)],
+                [sys.executable, "-m", module, str(self._memory), self._folder],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -85,17 +119,16 @@ class PictureDecoder:
         return self._process
 
 
-def _asked(
-    process: subprocess.Popen[bytes], picture: OpenFile, side: int, pixels: int
+def _answer(
+    process: subprocess.Popen[bytes], file: OpenFile, question: Mapping[str, Any]
 ) -> tuple[Mapping[str, Any], bytes]:
     asks, tells = _there(process.stdin), _there(process.stdout)
     # Of a video, the beginning has the first frame, in our own and in others that are streamed.
-    left = min(picture.size, _MOST)
-    question = {"bytes": left, "side": side, "pixels": pixels}
-    asks.write(json.dumps(question).encode() + b"\n")
-    picture.file.seek(0)
+    left = min(file.size, _MOST)
+    asks.write(json.dumps({**question, "bytes": left}).encode() + b"\n")
+    file.file.seek(0)
     while left:
-        piece = picture.file.read(min(left, _STEP))
+        piece = file.file.read(min(left, _STEP))
         if not piece:
             raise ValueError("the file has become shorter")
         asks.write(piece)
@@ -106,6 +139,13 @@ def _asked(
     if len(made) < head["bytes"]:
         raise ValueError("the process has ended")
     return head, made
+
+
+def _ended_well(process: subprocess.Popen[bytes]) -> bool:
+    """Whether a process ended because nobody had asked it for long."""
+    with suppress(subprocess.TimeoutExpired):
+        return process.wait(0.1) == 0
+    return False
 
 
 def _there(pipe: IO[bytes] | None) -> IO[bytes]:

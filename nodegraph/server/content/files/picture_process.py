@@ -1,4 +1,4 @@
-"""The process that decodes strangers' pictures: its memory is bounded, and goes when it does.
+"""The process that opens strangers' files: its memory is bounded, and goes when it does.
 
 It is asked over its standard input and answers over its standard output, see
 `nodegraph.server.content.files.decoder`: a line of JSON, and the bytes whose number it tells.
@@ -8,28 +8,39 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from nodegraph.errors import NodegraphError
-from nodegraph.server.content.files.pictures import make_thumbnail
+from nodegraph.images.picture_files import DAMAGED
+from nodegraph.server.content.files.pictures import begins_like_picture, make_thumbnail, small
 
 _LARGE = 128 << 20
 """Bytes of memory that it still has after a picture, above which it ends to give them back."""
+_LIBRARIES = 256 << 20
+"""What those packages take besides that read what is no picture."""
+_IDLE_SECONDS = 60.0
+"""After which it ends, once it has such packages in memory."""
 
 
 def main() -> None:
     """Answer until nobody asks any more."""
     _bound(int(sys.argv[1]))
+    folder, most = Path(sys.argv[2]), _LARGE
     asked, told = sys.stdin.buffer, sys.stdout.buffer
-    while line := asked.readline():
+    while (most == _LARGE or _is_asked()) and (line := asked.readline()):
         question = json.loads(line)
-        picture = asked.read(question["bytes"])
-        answer, made = _answer(BytesIO(picture), question["side"], question["pixels"])
-        del picture
-        is_large = _memory() > _LARGE
+        data = asked.read(question["bytes"])
+        if question["asks"] == "texts" or not begins_like_picture(data):
+            most = _LARGE + _LIBRARIES
+        answer, made = _answer(data, question, folder)
+        del data
+        is_large = _memory() > most
         head = {**answer, "bytes": len(made), "ends": is_large}
         told.write(json.dumps(head).encode() + b"\n" + made)
         told.flush()
@@ -37,14 +48,63 @@ def main() -> None:
             return
 
 
-def _answer(picture: BinaryIO, side: int, pixels: int) -> tuple[dict[str, Any], bytes]:
+def _is_asked() -> bool:
+    """Whether somebody asks before it has been idle for long; nothing is read ahead by then."""
+    if sys.platform == "win32":
+        return True  # pipes can't be waited for there
+    return bool(select.select([sys.stdin], [], [], _IDLE_SECONDS)[0])
+
+
+def _answer(data: bytes, question: dict[str, Any], folder: Path) -> tuple[dict[str, Any], bytes]:
     try:
-        return {}, make_thumbnail(picture, side, pixels=pixels)
+        if question["asks"] == "texts":
+            return {}, _texts(data, folder / f"file{question['suffix']}")
+        if begins_like_picture(data):
+            return {}, make_thumbnail(BytesIO(data), question["side"], pixels=question["pixels"])
+        return {}, _drawn(data, question["side"], folder / "file")
     except NodegraphError as error:
-        return {"problem": error.problem.as_dict()}, b""
+        return {"problem": _without(error, folder)}, b""
     except MemoryError:
-        problem = {"code": "too-large", "message": "decoding the picture takes too much memory"}
-        return {"problem": problem}, b""
+        return _problem("too-large", "opening this file takes too much memory"), b""
+    except DAMAGED:
+        return _problem("invalid-file", "this file is damaged"), b""
+
+
+def _texts(data: bytes, path: Path) -> bytes:
+    """The texts that a file carries, as JSON; none of what is no result."""
+    from nodegraph.results.texts import result_texts
+
+    with _written(data, path):
+        return json.dumps(dict(result_texts(path) or {})).encode()
+
+
+def _drawn(data: bytes, side: int, path: Path) -> bytes:
+    from nodegraph.results.drawing import draw_result
+
+    with _written(data, path):
+        return small(draw_result(path, side), side)
+
+
+@contextmanager
+def _written(data: bytes, path: Path) -> Iterator[None]:
+    """A file with some bytes, inside the `with`: what reads them wants one."""
+    path.write_bytes(data)
+    try:
+        yield
+    finally:
+        path.unlink()
+
+
+def _without(error: NodegraphError, folder: Path) -> dict[str, Any]:
+    """What is wrong, without the place on this machine."""
+    told: dict[str, Any] = json.loads(
+        json.dumps(error.problem.as_dict()).replace(json.dumps(f"{folder}{os.sep}")[1:-1], "")
+    )
+    return told
+
+
+def _problem(code: str, message: str) -> dict[str, Any]:
+    return {"problem": {"code": code, "message": message}}
 
 
 def _bound(size: int) -> None:
@@ -61,7 +121,7 @@ def _memory() -> int:
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
     except OSError:
-        return _LARGE + 1
+        return _LARGE + _LIBRARIES + 1
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 

@@ -22,6 +22,7 @@ FORMATS: Mapping[str, str] = {
     "GIF": "image/gif",
 }
 """Pillow's names of what is opened. It knows more formats, some of which start other programs."""
+_BEGINNINGS = (b"\x89PNG", b"\xff\xd8", b"GIF8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,12 @@ def read_picture(file: BinaryIO, *, pixels: int) -> Picture:
     return Picture(kind, width, height)
 
 
+def begins_like_picture(data: bytes) -> bool:
+    """Whether a file is a picture or a video, by its first 12 bytes; what is neither is drawn."""
+    is_webp = (data[:4], data[8:12]) == (b"RIFF", b"WEBP")
+    return is_webp or data.startswith(_BEGINNINGS) or begins_like_video(data[:12])
+
+
 def make_thumbnail(file: BinaryIO, size: int, *, pixels: int) -> bytes:
     """A picture upright and within a square, as WebP; of an animation or a video the first.
 
@@ -65,13 +72,14 @@ def make_thumbnail(file: BinaryIO, size: int, *, pixels: int) -> bytes:
     """
     file.seek(0)
     if begins_like_video(file.read(12)):
-        return _small(_first_frame(file, pixels), size)
+        return small(_first_frame(file, pixels), size)
     with _opened(file, pixels) as picture:
         picture.draft("RGB", (size, size))  # a JPEG can be read smaller
-        return _small(ImageOps.exif_transpose(_colors(picture)), size)
+        return small(ImageOps.exif_transpose(_colors(picture)), size)
 
 
-def _small(picture: Image.Image, size: int) -> bytes:
+def small(picture: Image.Image, size: int) -> bytes:
+    """A picture within a square, as WebP."""
     picture.thumbnail((size, size))
     made = BytesIO()
     picture.save(made, "WEBP", quality=80, method=2)

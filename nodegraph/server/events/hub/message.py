@@ -135,7 +135,8 @@ def _shown(event: JobEvent) -> Mapping[str, Any]:
     found = {"name": PurePath(str(data["path"])).name, **rest}
     if "digest" not in data:  # a large file, which is digested when the job ends
         return found
-    return {**found, **artifact_links(data["digest"], data.get("media_type", ""))}
+    links = artifact_links(data["digest"], data.get("media_type", ""), data.get("file"))
+    return {**found, **links}
 
 
 def unnumbered(told: LiveEvent, after: int) -> HubMessage:

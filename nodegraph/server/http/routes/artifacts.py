@@ -19,6 +19,7 @@ from nodegraph.server.http.file_answers import (
     FILE_ANSWERS,
     THUMBNAIL_ANSWERS,
     ThumbnailSize,
+    texts_response,
     thumbnail_response,
 )
 from nodegraph.server.http.problems import responses
@@ -109,7 +110,7 @@ async def get_artifact(
 
 @router.get(
     "/{digest}/thumbnail",
-    summary="Get a small picture of a picture",
+    summary="Get a small picture of a file",
     response_class=Response,
     responses={**THUMBNAIL_ANSWERS, **responses(401, 403, 404, 410, 422)},
 )
@@ -120,13 +121,33 @@ async def get_artifact_thumbnail(
     digest: Digest,
     size: ThumbnailSize = 256,
 ) -> Response:
-    """The picture, upright, as WebP; of an animation the first one."""
+    """The picture, upright, as WebP; of an animation or a video the first one; the waveform of
+    audio; a drawing of a mesh, points, a molecule or a plot. Made when first asked for, and
+    kept."""
     artifact = await services.off_loop(services.artifacts.find, digest, caller.only_client)
     return await thumbnail_response(
         request,
         services.artifacts.thumbnails,
         digest,
         size,
+        lambda: services.artifacts.open(artifact),
+    )
+
+
+@router.get(
+    "/{digest}/texts",
+    summary="Get the texts that a file carries",
+    responses=responses(401, 403, 404, 410, 413, 422),
+)
+async def get_artifact_texts(
+    services: TheServices, caller: MayRead, digest: Digest
+) -> shapes.CarriedTexts:
+    """Such as the workflow that made it; of pictures, videos, audio, shapes, molecules, plots and
+    latents."""
+    artifact = await services.off_loop(services.artifacts.find, digest, caller.only_client)
+    return await texts_response(
+        services.artifacts.thumbnails,
+        artifact.path,
         lambda: services.artifacts.open(artifact),
     )
 

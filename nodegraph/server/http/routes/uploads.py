@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import PurePath
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
@@ -19,12 +20,13 @@ from nodegraph.server.http.file_answers import (
     FILE_ANSWERS,
     THUMBNAIL_ANSWERS,
     ThumbnailSize,
+    texts_response,
     thumbnail_response,
 )
 from nodegraph.server.http.multipart import BadForm, PartBegins, PartEnds, form_events, is_form
 from nodegraph.server.http.problems import responses
 from nodegraph.server.http.sending import file_response
-from nodegraph.server.http.types import content_headers
+from nodegraph.server.http.types import SUFFIXES, content_headers
 
 router = APIRouter(prefix="/uploads", tags=["uploads"])
 
@@ -121,7 +123,7 @@ async def get_upload(
 
 @router.get(
     "/{digest}/thumbnail",
-    summary="Get a small picture of an uploaded picture",
+    summary="Get a small picture of an upload",
     response_class=Response,
     responses={**THUMBNAIL_ANSWERS, **responses(401, 403, 404, 410, 422)},
 )
@@ -132,10 +134,27 @@ async def get_upload_thumbnail(
     digest: Digest,
     size: ThumbnailSize = 256,
 ) -> Response:
-    """The picture, upright, as WebP; of an animation the first one."""
+    """The picture, upright, as WebP; of other files as for artifacts."""
     found = await services.off_loop(services.uploads.find, digest, caller.only_client)
     return await thumbnail_response(
         request, services.artifacts.thumbnails, digest, size, lambda: services.uploads.open(found)
+    )
+
+
+@router.get(
+    "/{digest}/texts",
+    summary="Get the texts that an upload carries",
+    responses=responses(401, 403, 404, 410, 413, 422),
+)
+async def get_upload_texts(
+    services: TheServices, caller: MayRead, digest: Digest
+) -> shapes.CarriedTexts:
+    """Such as the workflow that made it: so it can be opened, whatever kind of file it is in."""
+    found = await services.off_loop(services.uploads.find, digest, caller.only_client)
+    return await texts_response(
+        services.artifacts.thumbnails,
+        f"file{SUFFIXES.get(found.media_type, PurePath(found.name).suffix)}",
+        lambda: services.uploads.open(found),
     )
 
 
