@@ -68,12 +68,6 @@ def learning_rate(fit: FitConfig, step: int, share: float) -> float:
     return fit.lr * warm * max(0.0, fall)
 
 
-def _own_cores() -> int:
-    """Cores that this process may run on: fewer than there are where it was bound to some."""
-    bound = getattr(os, "sched_getaffinity", None)
-    return len(bound(0)) if bound else os.cpu_count() or 1
-
-
 class Trainer:
     """Fits a model and keeps an exponential moving average of its weights.
 
