@@ -50,7 +50,7 @@ import json
 import time
 from pathlib import Path
 
-from nodegraph import Context, node
+from nodegraph import Context, Plot, Series, node
 
 PLOT = json.loads({json.dumps(json.dumps(PLOT))})
 
@@ -61,6 +61,19 @@ def KeepPlot(ctx: Context) -> None:
     path = ctx.environment.outputs / "loss_00001.json"
     path.write_text(json.dumps(PLOT))
     ctx.wrote(path, kind="plot")
+
+
+@node(output=True)
+def Learn(ctx: Context, until: str = "") -> None:
+    """Shows a plot that grows until a file of that name lies in the server's home folder."""
+    steps = 0
+    while not (Path(__file__).parents[1] / until).exists():
+        ctx.check_cancelled()
+        steps += 10
+        xs = range(1, steps + 1)
+        series = Series("Loss", xs, [1 / x for x in xs])
+        ctx.preview(Plot("Learning", "Step", "Loss", (series,)))
+        time.sleep(0.05)
 '''
 
 pytestmark = pytest.mark.slow
@@ -291,3 +304,43 @@ def test_a_form_shows_them_at_once(editor: Editor, name: str) -> None:
     expect(seen).to_be_visible()
     # The picture of it that was written beside tells nothing more.
     expect(results.get_by_role("listitem")).to_have_count(1)
+
+
+class TestWhileItRuns:
+    @pytest.fixture
+    def learning(self, editor: Editor, request: pytest.FixtureRequest) -> tuple[Editor, str]:
+        """A node that shows a plot until a file of this name is there."""
+        gate = f"{request.node.name}.end"
+        nodes = {"learn": {"type": "trials:Learn", "inputs": {"until": gate}}}
+        editor.open_workflow({"format": "nodegraph/1", "title": "Learning", "nodes": nodes})
+        return editor, gate
+
+    def test_a_plot_grows_in_its_card_and_in_full(self, learning: tuple[Editor, str]) -> None:
+        editor, gate = learning
+        editor.run()
+        editor.card("learn").get_by_role("button", name=re.compile("^Plot of")).click()
+        room = editor.page.get_by_role("dialog").get_by_role("img", name="Plot Learning")
+        for least in (50, 100):
+            eventually(lambda least=least: last_mark(room) >= least)
+        editor.server.let(gate)
+        eventually(lambda: editor.server.jobs()[0]["state"] == "finished")
+        expect(room).to_be_visible()
+
+    def test_a_plot_grows_in_the_form(self, learning: tuple[Editor, str]) -> None:
+        editor, gate = learning
+        editor.top.get_by_role("button", name="Form of the parameters").click()
+        editor.page.get_by_role("region", name="Parameters").get_by_role(
+            "button", name="Run"
+        ).click()
+        room = editor.page.get_by_role("region", name="Results").get_by_role(
+            "img", name="Plot Learning"
+        )
+        eventually(lambda: last_mark(room) >= 50)
+        editor.server.let(gate)
+        expect(room).to_have_count(0)
+
+
+def last_mark(plot: Locator) -> float:
+    """The greatest number at a plot's edges."""
+    marks = plot.locator("text").all_text_contents()
+    return max([float(mark) for mark in marks if re.fullmatch(r"[\d.]+", mark)], default=0)

@@ -1,9 +1,11 @@
 /** The pictures and files that a node gave last, in its card. */
 import { File as FileIcon, History } from "lucide-react";
-import { memo } from "react";
+import { memo, Suspense } from "react";
 import { thumbnailAddress } from "@/api/client";
 import type { ArtifactEntry } from "@/api/schema";
 import { tip } from "@/components/ui";
+import { viewKind, withoutPicturesBeside } from "@/components/viewers/kinds";
+import { SmallPlot } from "@/components/viewers/live";
 import { useNodeOutputs, useNodePictures, usePlannedFiles } from "@/hooks/useNodeRun";
 import { t } from "@/i18n";
 import { useUi } from "@/store/ui";
@@ -33,7 +35,8 @@ interface FilesProps extends ResultsProps {
 }
 
 function Results({ name, title, planned, last }: FilesProps) {
-  const { files: results, isEarlier } = useNodePictures(usePlace(), name, planned, last);
+  const { files, isEarlier } = useNodePictures(usePlace(), name, planned, last);
+  const results = withoutPicturesBeside(files, isSeen);
   if (results.length === 0) return null;
   const shown = results.slice(0, MOST);
   const more = results.length - shown.length;
@@ -73,6 +76,13 @@ function Picture({
   if (artifact.media_type.startsWith("text/plain")) {
     return <CardText digest={artifact.digest} name={artifact.name} />;
   }
+  if (viewKind(artifact) === "plot") {
+    return (
+      <Suspense fallback={<span className={styles.file}>{artifact.name}</span>}>
+        <SmallPlot artifact={artifact} />
+      </Suspense>
+    );
+  }
   if (address === null) {
     return (
       <span className={styles.file}>
@@ -82,4 +92,9 @@ function Picture({
     );
   }
   return <img src={address} alt="" draggable={false} loading="lazy" decoding="async" />;
+}
+
+/** Whether a card shows more of a file than its name. */
+function isSeen(artifact: ArtifactEntry): boolean {
+  return artifact.thumbnail !== null || viewKind(artifact) === "plot";
 }

@@ -29,11 +29,16 @@ const PICTURED = new Set<ViewKind>(["sound", "space", "molecule", "plot"]);
 
 /**
  * Files without the pictures of them that their node wrote beside, under the same name: where they
- * are seen themselves, those tell nothing more.
+ * are seen themselves (`isSeen`), those tell nothing more.
  */
-export function withoutPicturesBeside<T extends Named>(files: readonly T[]): readonly T[] {
+export function withoutPicturesBeside<T extends Named>(
+  files: readonly T[],
+  isSeen: (file: T) => boolean = () => true,
+): readonly T[] {
   const pictured = new Set(
-    files.filter((file) => PICTURED.has(viewKind(file))).map(({ name }) => unnumbered(name)),
+    files
+      .filter((file) => PICTURED.has(viewKind(file)) && isSeen(file))
+      .map(({ name }) => unnumbered(name)),
   );
   const isBeside = (file: T) => viewKind(file) === "image" && pictured.has(unnumbered(file.name));
   return files.filter((file) => !isBeside(file));

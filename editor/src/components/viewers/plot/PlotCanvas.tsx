@@ -196,6 +196,8 @@ interface Reading {
     readonly text: string;
     readonly x: number;
     readonly y: number;
+    /** Whether a dot shows it: bars show theirs themselves. */
+    readonly hasDot: boolean;
   }[];
 }
 
@@ -222,7 +224,8 @@ function readingAt(
             high: valueText(high),
           });
     const text = isHere ? value : t("viewers.plot.valueAt", { value, place: valueText(x) });
-    return [{ number, name: seriesName(series, number), text, x, y }];
+    const hasDot = series.kind !== "bars";
+    return [{ number, name: seriesName(series, number), text, x, y, hasDot }];
   });
   const title =
     plot.categories?.[place] ?? `${plot.xLabel || t("viewers.plot.place")} ${valueText(place)}`;
@@ -239,16 +242,18 @@ function Cross({ reading, x, y }: { reading: Reading; x: Axis; y: Axis }) {
   return (
     <g>
       <line className={styles.cross} x1={at} x2={at} y1={y.room[0]} y2={y.room[1]} />
-      {reading.values.map((value) => (
-        <circle
-          key={value.number}
-          className={styles.met}
-          data-series={value.number % 8}
-          cx={pixelOf(x, value.x)}
-          cy={pixelOf(y, value.y)}
-          r={4}
-        />
-      ))}
+      {reading.values
+        .filter(({ hasDot }) => hasDot)
+        .map((value) => (
+          <circle
+            key={value.number}
+            className={styles.met}
+            data-series={value.number % 8}
+            cx={pixelOf(x, value.x)}
+            cy={pixelOf(y, value.y)}
+            r={4}
+          />
+        ))}
     </g>
   );
 }

@@ -8,7 +8,7 @@ import base from "../Viewers.module.css";
 import { PlotCanvas, seriesName } from "./PlotCanvas";
 import { PlotTable } from "./PlotTable";
 import styles from "./PlotView.module.css";
-import { type PlotLook, usePlotLook } from "./usePlotView";
+import { isSmoothable, type PlotLook, usePlotLook } from "./usePlotView";
 
 export interface PlotProps {
   readonly plot: Plot;
@@ -82,7 +82,7 @@ interface ControlsProps extends LookProps {
 
 function Controls({ plot, look, isTable, onTable }: ControlsProps) {
   const { scales, setScale } = look;
-  const hasLines = plot.series.some(({ kind }) => kind === "line");
+  const hasLines = plot.series.some(isSmoothable);
   const axes = plot.categories === null ? (["x", "y"] as const) : (["y"] as const);
   return (
     <div className={base.controls}>

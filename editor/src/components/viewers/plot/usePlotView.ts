@@ -34,6 +34,11 @@ export interface PlotLook {
   readonly drawn: readonly (Series | null)[];
 }
 
+/** What has intervals is a summary already, and would leave them. */
+export function isSmoothable({ kind, low }: Series): boolean {
+  return kind === "line" && low === null;
+}
+
 export function usePlotLook(plot: Plot): PlotLook {
   const [chosen, setChosen] = useState<{ x?: AxisScale; y?: AxisScale }>({});
   const [hidden, setHidden] = useState<ReadonlySet<number>>(new Set());
@@ -48,7 +53,7 @@ export function usePlotLook(plot: Plot): PlotLook {
     () =>
       plot.series.map((series, at) => {
         if (hidden.has(at)) return null;
-        if (smoothing === 0 || series.kind !== "line") return series;
+        if (smoothing === 0 || !isSmoothable(series)) return series;
         return { ...series, y: smoothed(series.y, smoothing) };
       }),
     [plot, hidden, smoothing],

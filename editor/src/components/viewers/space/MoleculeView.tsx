@@ -64,21 +64,25 @@ function Seen({ artifact, told }: SeenProps) {
     ) : (
       <Drawing artifact={artifact} told={told} address={drawing} />
     );
-  if (!isSpatial) return <div className={styles.molecule}>{seen}</div>;
   return (
     <div className={styles.molecule}>
-      <Tabs
-        className={styles.tabs}
-        label={t("viewers.molecule.views")}
-        active={view}
-        onChange={setView}
-        tabs={[
-          { id: "drawing", label: t("viewers.molecule.drawing") },
-          { id: "space", label: t("viewers.molecule.space") },
-        ]}
-      >
-        {seen}
-      </Tabs>
+      {isSpatial ? (
+        <Tabs
+          className={styles.tabs}
+          label={t("viewers.molecule.views")}
+          active={view}
+          onChange={setView}
+          tabs={[
+            { id: "drawing", label: t("viewers.molecule.drawing") },
+            { id: "space", label: t("viewers.molecule.space") },
+          ]}
+        >
+          {seen}
+        </Tabs>
+      ) : (
+        seen
+      )}
+      <Facts told={told} />
     </div>
   );
 }
@@ -104,7 +108,6 @@ function Drawing({ artifact, told, address }: DrawingProps) {
           onError={() => setBroken(true)}
         />
       )}
-      <Facts told={told} />
     </div>
   );
 }

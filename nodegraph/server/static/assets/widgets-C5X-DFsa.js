@@ -1,0 +1,1 @@
+import"./WidgetField-BE0GdmtX.js";

@@ -1,1 +1,0 @@
-import"./WidgetField-BDy4GLYg.js";
