@@ -148,6 +148,26 @@ def test_an_interrupted_sampling_goes_on_to_the_same_bits(
     assert torch.equal(resumed.result().samples, whole.samples)
 
 
+@pytest.mark.parametrize("sampler", ["dpmpp_sde", "dpmpp_2m_sde", "dpmpp_3m_sde"])
+def test_one_that_follows_a_motion_goes_on_to_the_same_bits(
+    model: Denoiser, positive: Conditioning, sampler: str
+) -> None:
+    def made(draw: str = "per batch") -> Denoising:
+        options = {**OPTIONS, "steps": 4, "sampler": sampler, "draw": draw, "convention": "comfyui"}
+        return Denoising.named(model, positive, None, Latent(None, 64, 64, 2), **options)  # type: ignore[arg-type]
+
+    whole, interrupted, resumed, other = made(), made(), made(), made("per item")
+    for denoising, steps in ((whole, 4), (interrupted, 2), (other, 4)):
+        for _ in range(steps):
+            denoising.advance()
+    resumed.restore(interrupted.state())
+    list(resumed)
+    found = resumed.result().samples
+    assert found is not None
+    assert torch.equal(found, whole.result().samples)  # type: ignore[arg-type]
+    assert not torch.allclose(found, other.result().samples)  # type: ignore[arg-type]
+
+
 def test_denoise_below_1_stays_near_the_picture(model: Denoiser, positive: Conditioning) -> None:
     latent = picture()
     distances = []
