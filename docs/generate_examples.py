@@ -34,6 +34,7 @@ SINKS = ("SaveImage", "PreviewImage", "ShowValue", "SaveMesh", "SaveVideo", "Sav
 NEED_MODELS = frozenset(
     {
         "ApplyIPAdapter",
+        "DecodeMolecules",
         "DetectThings",
         "CutLatentFrames",
         "DistilledGuider",
@@ -42,6 +43,7 @@ NEED_MODELS = frozenset(
         "SetFlowShift",
         "SetFlowShiftBySize",
         "ApplyRedux",
+        "EmptyItems",
         "EncodeEditPrompt",
         "EncodePromptApart",
         "EstimateDepth",
@@ -60,12 +62,14 @@ NEED_MODELS = frozenset(
         "LoadVisionModel",
         "MagCache",
         "RefineMask",
+        "MoleculeConditioning",
         "ReviseConditioning",
         "SegmentAnything",
         "SegmentByText",
         "SegmentClass",
         "SizeConditioning",
         "VAEDecodeVideo",
+        "ValenceGuidance",
         "VAEEncodeVideo",
     }
 )

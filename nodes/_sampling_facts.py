@@ -11,7 +11,6 @@ from nodegraph import Facts, Finding, HookInputs, InvalidValue
 from nodegraph.diffusion.families import FAMILIES
 from nodegraph.diffusion.guidable import check_guidable, check_negative, check_told
 from nodegraph.diffusion.guiders.addable import check_addable
-from nodegraph.diffusion.latents.sizes import check_only_size
 from nodegraph.diffusion.laws import check_churn, check_followed
 from nodegraph.diffusion.names import ALIGNED, check_aligned, check_combination
 from nodegraph.diffusion.steps import laid_and_walked, last_step, walked_window
@@ -126,9 +125,8 @@ def _check_only_size(inputs: HookInputs) -> Iterator[Finding]:
     """Find latents of pictures with models of what has but one size."""
     family = FAMILIES.get(inputs.fact("model", "family") or "")
     size = inputs.fact("latent", "width"), inputs.fact("latent", "height")
-    if family is not None and family.latent.only_size is not None and None not in size:
-        check = partial(check_only_size, wanted=family.latent.only_size, title=family.title)
-        yield from told(check, "latent", size)
+    if family is not None and None not in size:
+        yield from told(family.latent.check_size, "latent", size, family.title)
 
 
 def _check_aligned(inputs: HookInputs, kind: str) -> Iterator[Finding]:

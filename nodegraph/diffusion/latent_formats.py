@@ -16,6 +16,7 @@ from nodegraph.diffusion.memory import CodingMemory
 from nodegraph.diffusion.single_files.base import FileLayout
 from nodegraph.diffusion.single_files.kl_vae import kl_layout
 from nodegraph.diffusion.single_files.tiny_vae import TINY, tiny_layout
+from nodegraph.errors import InvalidValue
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -95,6 +96,25 @@ class LatentFormat:
             In -1..1, shape (batch, 3, height, width).
         """
         return None
+
+    def check_size(self, size: tuple[int, int], title: str) -> None:
+        """Refuse other sizes of what has but one.
+
+        Args:
+            size: Width and height in pixels.
+            title: Of the model's family.
+        Raises:
+            InvalidValue: Says both.
+        """
+        wanted = self.only_size
+        if wanted is not None and size != wanted:
+            raise InvalidValue(
+                f"{title} makes no pictures: its latents have one size",
+                port="latent",
+                given=f"{size[0]} x {size[1]}",
+                expected=f"{wanted[0]} x {wanted[1]}",
+                hint="Link an EmptyItems.",
+            )
 
     def decoding(self, config: Mapping[str, Any]) -> CodingMemory:
         """What decoding holds besides weights, by an autoencoder's configuration."""

@@ -11,7 +11,6 @@ from torch import Tensor
 from nodegraph.core.values import Conditioning, Latent
 from nodegraph.diffusion.components import Denoiser
 from nodegraph.diffusion.families import Family
-from nodegraph.diffusion.latents.sizes import check_only_size
 from nodegraph.diffusion.masks import mask_to_cells
 from nodegraph.errors import InvalidValue
 from nodegraph.images.room import check_sampling_room
@@ -50,7 +49,7 @@ def check_values(
 def latent_shape(model: Denoiser, family: Family, latent: Latent) -> tuple[int, ...]:
     """Batch, channels, height and width in cells, with frames of videos, if they fit."""
     multiple, pixels = family.multiple, family.latent
-    check_only_size(_sides(latent), pixels.only_size, family.title)
+    pixels.check_size(_sides(latent), family.title)
     if min(latent.width, latent.height) < multiple or (
         latent.width % multiple or latent.height % multiple
     ):

@@ -63,7 +63,7 @@ class ItemFamily(Family):
     def encode(self, model: TextModel, text: str, warn: Warn | None = None) -> ConditioningEntry:
         """Refused: items aren't asked for by texts."""
         raise InvalidValue(
-            f"{self.title} are asked for by numbers, not by texts",
+            f"{self.title} is led by classes and numbers, not by texts",
             port="encoder",
             hint=f"Put a {self.asked_by} in place of it.",
         )

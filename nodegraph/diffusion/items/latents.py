@@ -39,7 +39,7 @@ def items_of(latent: Latent, name: str) -> Tensor:
     wanted = family_named(name).latent.only_size
     if tuple(reversed(latent.samples.shape[2:])) != wanted:
         raise InvalidValue(
-            f"{title} have latents of one size",
+            f"latents of {title} have one size",
             port="latent",
             given=f"shape {tuple(latent.samples.shape)}",
             expected=f"{wanted[0]} x {wanted[1]}" if wanted else None,

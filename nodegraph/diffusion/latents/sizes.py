@@ -38,24 +38,3 @@ def scaled_size(
             expected=f"sides up to {MAX_SIDE}",
         )
     return size
-
-
-def check_only_size(size: tuple[int, int], wanted: tuple[int, int] | None, title: str) -> None:
-    """Refuse other sizes of what has but one.
-
-    Args:
-        size: Width and height.
-        wanted: The same, of the model's latents; None where they have many sizes.
-        title: Of its family.
-    Raises:
-        InvalidValue: Says both.
-    """
-    if wanted not in (None, size):
-        assert wanted is not None
-        raise InvalidValue(
-            f"{title} are no pictures, and their latents have one size",
-            port="latent",
-            given=f"{size[0]} x {size[1]}",
-            expected=f"{wanted[0]} x {wanted[1]}",
-            hint="Link an EmptyItems.",
-        )
