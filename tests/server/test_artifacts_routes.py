@@ -404,12 +404,10 @@ def test_what_carries_nothing_has_no_texts(
 
 def test_texts_are_nobody_elses(server: Hosted) -> None:
     digest = give(server, MAKERS["made.flac"]({"workflow": "{}"}), "made.flac", client="ann")
-    for who, expected in (("ann", 200), ("ben", 404)):
-        token = server.token(who, "read")
-        assert (
-            server.client.get(f"/artifacts/{digest}/texts", headers=token).status_code == expected
-        )
-    assert server.client.get(f"/artifacts/{digest}/texts").status_code == 401
+    ann, ben = server.token("ann", "read"), server.token("ben", "read")
+    for who, expected in ((ann, 200), (ben, 404), ({}, 401)):
+        answer = server.client.get(f"/artifacts/{digest}/texts", headers=who)
+        assert answer.status_code == expected
 
 
 def test_previews_are_handed_out_too(server: Hosted) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from io import BytesIO
 from pathlib import Path
 
+import httpx
 import pytest
 from PIL import Image
 
@@ -30,3 +31,23 @@ def test_a_follower_with_previews_gets_pictures_of_the_sampling(home: Path) -> N
             blind.until("job.finished")
             assert "node.preview" not in [each["kind"] for each in blind.events]
             assert "log" not in [each["kind"] for each in client.events]
+
+
+def test_a_plot_is_shown_while_its_node_runs_and_can_be_had_afterwards(home: Path) -> None:
+    values = {"type": "PlotValues", "inputs": {"values": [2.0, 1.0], "name": "loss"}}
+    show = {"type": "PreviewPlot", "inputs": {"plot": {"from": "values"}}}
+    workflow = {"format": "nodegraph/1", "nodes": {"values": values, "show": show}}
+    with Process(home, "--workers", "1") as serving:
+        serving.ready()
+        with talk(serving) as client:
+            client.ask("subscribe")
+            client.ask("submit", workflow=workflow)
+            shown = client.until("node.preview")["data"]["plot"]
+            client.until("job.finished")
+            wrote = next(each for each in client.events if each["kind"] == "node.wrote")["data"]
+        assert shown["series"] == [{"name": "loss", "kind": "line", "x": [0, 1], "y": [2, 1]}]
+        assert wrote["file"] == "plot"
+        assert httpx.get(f"{serving.url}{wrote['href']}").json() == shown
+        picture = httpx.get(f"{serving.url}{wrote['thumbnail']}?size=128").content
+        with Image.open(BytesIO(picture)) as thumbnail:
+            assert thumbnail.size == (128, 80)
