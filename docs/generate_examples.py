@@ -35,6 +35,7 @@ NEED_MODELS = frozenset(
     {
         "ApplyIPAdapter",
         "DecodeMolecules",
+        "DecodeSound",
         "DetectThings",
         "CutLatentFrames",
         "DistilledGuider",
@@ -63,6 +64,7 @@ NEED_MODELS = frozenset(
         "MagCache",
         "RefineMask",
         "MoleculeConditioning",
+        "SoundConditioning",
         "ReviseConditioning",
         "SegmentAnything",
         "SegmentByText",

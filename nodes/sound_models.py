@@ -54,18 +54,19 @@ def SoundConditioning(
     tags=("sounds", "decode", "VAEDecodeAudio", "Griffin-Lim", "vocoder", "spectrogram"),
 )
 def DecodeSound(
-    latent: Latent,
+    latent: list[Latent],
     rounds: Annotated[int, Range(0, 1000)] = 32,
     seed: Annotated[int, Seed(), Advanced()] = 0,
 ) -> list[Audio]:
     """Make sounds of latents that a model of sounds has sampled: one of each.
 
     Args:
-        latent: Of a KSampler with a model such as tiny/sounds.
+        latent: One or several, of a KSampler with a model such as tiny/sounds.
         rounds: How often phases are fitted to the spectrogram (Griffin-Lim); few sound hoarse.
         seed: Of the phases that it begins with.
     """
     from nodegraph.diffusion.items.latents import items_of
     from nodegraph.diffusion.items.sounds import sounds_of
 
-    return sounds_of(items_of(latent, "sounds"), rounds=rounds, seed=seed)
+    items = [items_of(each, "sounds") for each in latent]
+    return [sound for each in items for sound in sounds_of(each, rounds=rounds, seed=seed)]

@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import pytest
 import torch
 
-from nodegraph import Conditioning
+from nodegraph import Conditioning, Latent, node
 from nodegraph.diffusion.families.items import CLASSES, NUMBERS
-from tests.nodes.conftest import Bench
+from nodegraph.diffusion.items.sounds import FEATURES, TOKENS
+from tests.nodes.conftest import Bench, link
+
+
+@node
+def SampledSounds(count: int, format: str = "sounds") -> Latent:
+    """Latents as a sampler gives them."""
+    samples = torch.randn(count, 1, TOKENS, FEATURES)
+    return Latent(samples, FEATURES, TOKENS, count, format=format)
+
+
+@pytest.fixture
+def bench(tmp_path: Path, known_specs: Path) -> Iterator[Bench]:
+    copytree(known_specs, tmp_path / "home" / "cache" / "specs")
+    made = Bench(tmp_path, [SampledSounds])
+    yield made
+    made.session.close()
 
 
 def asking(**inputs: Any) -> dict[str, Any]:
@@ -49,3 +68,26 @@ def test_what_is_wrong_is_told_before_running(
     (problem,) = bench.problems(asking(**given), "ask")
     assert problem.port == port
     assert message in str(problem)
+
+
+def decoding(*counts: int, **latent: Any) -> dict[str, Any]:
+    """Several batches of latents, decoded together."""
+    nodes: dict[str, Any] = {
+        f"latent_{place}": {"type": "SampledSounds", "inputs": {"count": count, **latent}}
+        for place, count in enumerate(counts, 1)
+    }
+    items = {f"item_{place}": link(f"latent_{place}") for place in range(1, len(counts) + 1)}
+    nodes["all"] = {"type": "List", "inputs": items}
+    inputs = {"latent": link("all"), "rounds": 1}
+    return nodes | {"decode": {"type": "DecodeSound", "inputs": inputs}}
+
+
+def test_all_batches_become_one_list_of_audio(bench: Bench) -> None:
+    sounds = bench.value(decoding(1, 3), "decode.audios")
+    assert [each.waveform.shape for each in sounds] == [(1, 16_000)] * 4
+    assert bench.facts(decoding(1), "decode")["audios"]["rate"] == 16_000
+
+
+def test_latents_of_pictures_are_refused(bench: Bench) -> None:
+    error = bench.failure(decoding(1, format="sd"), "decode")
+    assert "isn't of Sounds" in str(error)

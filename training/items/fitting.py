@@ -42,11 +42,13 @@ class Objective:
 
     Attributes:
         shift: Added before the sigmoid of normal numbers that draws times: above 0 more noise.
+        spread: Of these normal numbers: above 1 more of nearly pure noise and of nearly none.
         drop: Share of classes and numbers that are left out, each by itself.
         drop_all: Share of items of which all is left out, which guidance needs.
     """
 
     shift: float = 0.0
+    spread: float = 1.0
     drop: float = 0.3
     drop_all: float = 0.12
 
@@ -56,8 +58,8 @@ def flow_loss(model: ItemTransformer, draw: DrawBatch, objective: Objective) -> 
 
     def loss(count: int, rng: np.random.Generator) -> Tensor:
         batch = left_out(draw(count, rng), objective, rng)
-        times = rng.standard_normal(len(batch.items)).astype(np.float32) + objective.shift
-        t = torch.sigmoid(torch.from_numpy(times))
+        normal = rng.standard_normal(len(batch.items)).astype(np.float32)
+        t = torch.sigmoid(torch.from_numpy(normal * objective.spread + objective.shift))
         noise = torch.from_numpy(rng.standard_normal(batch.items.shape, dtype=np.float32))
         share = t[:, None, None]
         noisy = (1 - share) * batch.items + share * noise

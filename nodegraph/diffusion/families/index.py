@@ -153,11 +153,6 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
             "flux2",
             ("Flux2KleinPipeline", "Flux2KleinInpaintPipeline"),
         ),
-        "sounds": IndexedFamily(
-            lambda: import_module("nodegraph.diffusion.families.sounds").SOUNDS,
-            "sounds",
-            (),
-        ),
         "molecules": IndexedFamily(
             lambda: import_module("nodegraph.diffusion.families.molecules").MOLECULES,
             "molecules",
@@ -166,6 +161,11 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
         "shapes": IndexedFamily(
             lambda: import_module("nodegraph.diffusion.families.shapes").SHAPES,
             "shapes",
+            (),
+        ),
+        "sounds": IndexedFamily(
+            lambda: import_module("nodegraph.diffusion.families.sounds").SOUNDS,
+            "sounds",
             (),
         ),
     }

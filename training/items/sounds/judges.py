@@ -15,7 +15,6 @@ from training.items.sounds.waves import RATE
 
 _LOOK = MelFormat(16_000, 1024, 256, 64, 192, lowest=20.0, middle=-2.0)
 """Finer than what the model makes, so that the judge sees what the model's bands leave out."""
-_CENTS = 20.0
 _FAINT = 0.01
 """Of the strongest: what is softer, by 40 dB, counts for nothing in a spectrum."""
 
@@ -95,16 +94,22 @@ def kind_judge(path: Path) -> KindJudge:
 
 
 class PitchJudge:
-    """Pitch of a sound of a known kind: that of the likest of many renders, 20 cents apart."""
+    """Pitch of a sound of a known kind: that of the likest of many renders.
 
-    def __init__(self, seed: int = 11) -> None:
+    Args:
+        cents: How far these are apart.
+        lengths: How many lengths of each pitch there are.
+    """
+
+    def __init__(self, cents: float = 20.0, lengths: int = 4, seed: int = 11) -> None:
         rng = np.random.default_rng(seed)
         self._spectra: list[Tensor] = []
         self._octaves: list[Tensor] = []
-        lengths = np.linspace(*SOUND_SECONDS, 4)
+        shortest, longest = SOUND_SECONDS
+        seconds = np.linspace(longest, shortest, lengths)
         for name, (low, high) in SOUND_KINDS.items():
-            grid = np.arange(np.log2(low), np.log2(high) + 1e-9, _CENTS / 1200)
-            pairs = [(place, length) for place in grid for length in lengths]
+            grid = np.arange(np.log2(low), np.log2(high) + 1e-9, cents / 1200)
+            pairs = [(place, length) for place in grid for length in seconds]
             waves = [sound(name, float(2**place), float(length), rng) for place, length in pairs]
             self._spectra.append(_spectra(torch.from_numpy(np.stack(waves)).float()))
             self._octaves.append(torch.tensor([place for place, _ in pairs]))

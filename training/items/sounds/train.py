@@ -16,8 +16,9 @@ from training.items.sounds.pool import drawing, stored_sounds
 SEED = 3
 SOUNDS = 32_000
 POOL_SEED = 2
-OBJECTIVE = Objective(shift=0.5, drop=0.12, drop_all=0.1)
-STEPS = 12_000
+OBJECTIVE = Objective(shift=1.2, spread=1.6, drop=0.12, drop_all=0.1)
+"""Kind, pitch and length all but decide a sound: much of it is learnt where there is only noise."""
+STEPS = 16_000
 BATCH = 64
 NUMBER_MEAN, NUMBER_SPREAD = (8.9, 0.625), (1.4, 0.22)
 """Of octaves above 1 Hz and seconds, in the pool."""
