@@ -17,6 +17,7 @@ import type {
   AppList,
   ArtifactEntry,
   ArtifactList,
+  CarriedTexts,
   Checked,
   Cleared,
   Deleted,
@@ -327,6 +328,15 @@ export function listUploads(options: Page & Abortable = {}): Promise<UploadList>
 
 export function deleteUpload(digest: string): Promise<void> {
   return request("DELETE", `/uploads/${digest}`);
+}
+
+/** The texts that an uploaded file carries, by name: the workflow that made it, if it has one. */
+export async function uploadTexts(
+  digest: string,
+  options: Abortable = {},
+): Promise<ReadonlyMap<string, string>> {
+  const { texts } = await request<CarriedTexts>("GET", `/uploads/${digest}/texts`, options);
+  return new Map(Object.entries(texts));
 }
 
 const UPLOAD = /^upload:([0-9a-f]{64})(?:\/|$)/;

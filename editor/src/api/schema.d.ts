@@ -143,6 +143,15 @@ export interface BodySpec {
   passes_on: boolean;
 }
 
+/** What a file says besides what it shows. */
+export interface CarriedTexts {
+  /**
+   * By name: `workflow`, as JSON, and `nodegraph`, the version that wrote it; what other programs
+   * wrote, such as `prompt`. Empty where there are none.
+   */
+  texts: Record<string, string>;
+}
+
 /** What may be changed of a job that waits. */
 export interface Change {
   priority: number;

@@ -63,6 +63,15 @@ test("a workflow file is read by its name, its kind or its beginning", () => {
   expect(() => workflowOfFile(new Uint8Array([123, 255]), "a.json")).toThrow("UTF-8");
 });
 
+test("a plot is JSON that carries its workflow", () => {
+  const workflow = JSON.stringify('{"format": "nodegraph/1", "title": "P"}');
+  const plot = (rest: string) =>
+    new TextEncoder().encode(`{"format": "nodegraph/plot/1", "series": []${rest}}`);
+  const found = workflowOfFile(plot(`, "workflow": ${workflow}, "nodegraph": "0.1"`), "a.json");
+  expect([found.workflow.title, found.texts.get("nodegraph")]).toEqual(["P", "0.1"]);
+  expect(faultOf(plot(""), "a.json")).toBe("no-workflow");
+});
+
 test("a picture whose text unpacks to gigabytes is refused", () => {
   const text = new Uint8Array(70 * 1024 * 1024).fill(32);
   const packed = zlibSync(text);

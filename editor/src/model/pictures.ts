@@ -1,5 +1,6 @@
 /**
- * The workflow in a file: in a picture that nodegraph saved, or a workflow file itself.
+ * The workflow in a file: in a picture that nodegraph saved, or a workflow file itself. What is in
+ * results of other kinds, a server tells: see `workflowOfTexts`.
  *
  * Pictures carry it as nodegraph/images/images.py writes it: PNG in a text chunk, JPEG and WebP
  * in the EXIF user comment, as JSON with all texts. Those of ComfyUI are told from ours, in MP4, too.
@@ -8,7 +9,7 @@ import { Inflate } from "fflate";
 import { t } from "@/i18n";
 import { joinedBytes } from "./bytes";
 import { isOfComfyUi, textsOfComfyUi } from "./comfyui";
-import { isObject, type Json, JsonFault, readJson } from "./json";
+import { isObject, type Json, JsonFault, type JsonObject, readJson } from "./json";
 import { mp4Texts } from "./mp4";
 import { type Workflow, workflowFromJson } from "./workflow";
 
@@ -39,10 +40,14 @@ const LARGEST = 64 * 1024 * 1024;
 export function workflowOfFile(bytes: Uint8Array, name: string, mime = ""): FoundWorkflow {
   const kind = kindOf(bytes);
   if (kind === null) {
-    if (isText(bytes, name, mime)) return { workflow: fromText(bytes, name), texts: new Map() };
+    if (isText(bytes, name, mime)) return fromText(bytes, name);
     throw new PictureFault(t("pictures.unknownKind", { name }), "unknown-kind");
   }
-  const texts = TEXTS[kind](bytes);
+  return workflowOfTexts(TEXTS[kind](bytes), name);
+}
+
+/** The workflow among the texts that a file carries. Throws as `workflowOfFile`. */
+export function workflowOfTexts(texts: ReadonlyMap<string, string>, name: string): FoundWorkflow {
   const text = texts.get(WORKFLOW);
   const json = text === undefined ? undefined : ownJson(text);
   if (json === undefined) throw noWorkflow(texts, name);
@@ -78,7 +83,7 @@ function noWorkflow(texts: ReadonlyMap<string, string>, name: string): PictureFa
   return new PictureFault(t("pictures.noWorkflow", { name }), "no-workflow");
 }
 
-function fromText(bytes: Uint8Array, name: string): Workflow {
+function fromText(bytes: Uint8Array, name: string): FoundWorkflow {
   let text: string;
   try {
     text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
@@ -86,8 +91,20 @@ function fromText(bytes: Uint8Array, name: string): Workflow {
     throw new JsonFault(t("pictures.noText"), 1, 1);
   }
   const json = readJson(text);
-  if (!isOfComfyUi(json)) return workflowFromJson(json);
+  if (isPlot(json)) return workflowOfTexts(textsAmong(json), name);
+  if (!isOfComfyUi(json)) return { workflow: workflowFromJson(json), texts: new Map() };
   throw new PictureFault(t("pictures.foreign", { name }), "foreign", { workflow: text });
+}
+
+/** Plots are JSON, too, and carry their texts beside what they show. */
+function isPlot(json: Json): json is JsonObject {
+  return isObject(json) && String(json.get("format")).startsWith("nodegraph/plot/");
+}
+
+function textsAmong(json: JsonObject): Texts {
+  return new Map(
+    [...json].filter((entry): entry is [string, string] => typeof entry[1] === "string"),
+  );
 }
 
 function isText(bytes: Uint8Array, name: string, mime: string): boolean {

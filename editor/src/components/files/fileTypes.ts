@@ -11,7 +11,8 @@ export interface ChosenFile {
   readonly handle: FileSystemFileHandle | null;
 }
 
-const OPENED = ".json,.png,.webp,.jpg,.jpeg,.mp4,.mov";
+const OPENED =
+  ".json,.png,.webp,.jpg,.jpeg,.gif,.mp4,.mov,.webm,.mkv,.wav,.flac,.ogg,.mp3,.glb,.ply,.obj,.sdf,.pdb";
 
 function access(): FileAccess {
   return window as FileAccess;
@@ -31,6 +32,18 @@ export async function chooseFiles(): Promise<readonly ChosenFile[]> {
         "image/jpeg": [".jpg", ".jpeg"],
         "video/mp4": [".mp4"],
         "video/quicktime": [".mov"],
+        "image/gif": [".gif"],
+        "video/webm": [".webm"],
+        "video/x-matroska": [".mkv"],
+        "audio/wav": [".wav"],
+        "audio/flac": [".flac"],
+        "audio/ogg": [".ogg"],
+        "audio/mpeg": [".mp3"],
+        "model/gltf-binary": [".glb"],
+        "model/ply": [".ply"],
+        "model/obj": [".obj"],
+        "chemical/x-mdl-sdfile": [".sdf"],
+        "chemical/x-pdb": [".pdb"],
       },
     },
   ];

@@ -1,6 +1,8 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { beforeEach, describe, expect, test, vi } from "vitest";
+import * as client from "@/api/client";
+import type { UploadEntry } from "@/api/schema";
 import { galleryWorkflow } from "@/model/fixtures";
 import { spec } from "@/model/fixtures/specs";
 import { linkOfWorkflow } from "@/model/share";
@@ -50,6 +52,32 @@ describe("files", () => {
   ])("that can't be read say why: %s", async (name, text, says) => {
     await openFiles([{ file: file(name, "", text), handle: null }]);
     expect(told()).toContain(says);
+    expect(titles()).toEqual([""]);
+  });
+});
+
+describe("results that only the server reads", () => {
+  const digest = "ab".repeat(32);
+
+  beforeEach(() => {
+    vi.spyOn(client, "upload").mockResolvedValue({ digest } as UploadEntry);
+  });
+
+  async function dropped(texts: Record<string, string>): Promise<void> {
+    const asked = vi.fn(async () => new Response(JSON.stringify({ texts })));
+    vi.stubGlobal("fetch", asked);
+    await openFiles([{ file: file("mesh.GLB", "", "glTF"), handle: null }]);
+    expect(String((asked.mock.calls[0] as unknown[])[0])).toContain(`/uploads/${digest}/texts`);
+  }
+
+  test("open by the workflow that they carry", async () => {
+    await dropped({ workflow: '{"format": "nodegraph/1", "title": "Mesh"}' });
+    expect(titles()).toEqual(["Mesh"]);
+  });
+
+  test("say so where they carry none", async () => {
+    await dropped({ title: "x" });
+    expect(told()).toContain("no workflow");
     expect(titles()).toEqual([""]);
   });
 });

@@ -1,8 +1,15 @@
 /** Opening workflows: from the server, from files and pictures, from links. */
-import { examplePath, getExample, getTemplate, getWorkflow } from "@/api/client";
+import {
+  examplePath,
+  getExample,
+  getTemplate,
+  getWorkflow,
+  upload,
+  uploadTexts,
+} from "@/api/client";
 import { t } from "@/i18n";
 import { JsonFault } from "@/model/json";
-import type { PictureFault } from "@/model/pictures";
+import type { FoundWorkflow, PictureFault } from "@/model/pictures";
 import type { NodeSpec } from "@/model/spec";
 import { readWorkflow, type Workflow, WorkflowFault } from "@/model/workflow";
 import { documentById, isUntouched, type OpenOptions, useDocuments } from "@/store/documents";
@@ -15,6 +22,8 @@ import { withFiles, withTemplateFiles } from "./templateFiles";
 /** Bytes of the largest file that is read. */
 const LARGEST = 512 * 1024 * 1024;
 const MOST_AT_ONCE = 20;
+/** Names of results that carry their workflow in ways that only the server knows. */
+const READ_BY_SERVER = /\.(gif|webm|mkv|wav|flac|ogg|mp3|glb|ply|obj|sdf|mol|pdb)$/i;
 
 /** What is wrong with a workflow that was to be opened, in words; null for other faults. */
 export function readingFault(fault: unknown): string | null {
@@ -127,9 +136,7 @@ async function openFile(
     return;
   }
   try {
-    const { workflowOfFile } = await import("@/model/pictures");
-    const bytes = new Uint8Array(await file.arrayBuffer());
-    const { workflow } = workflowOfFile(bytes, file.name, file.type);
+    const { workflow } = await workflowIn(file);
     const isPicture = file.type.startsWith("image/");
     const known = handle && (await sameFile(handle));
     if (known) useDocuments.getState().activate(known);
@@ -140,6 +147,16 @@ async function openFile(
     else if (at && isPlainPicture(fault, file)) await placePicture(file, at);
     else tellFault(fault, title);
   }
+}
+
+/** The workflow that a file holds; of results that only the server reads, as it tells. */
+async function workflowIn(file: File): Promise<FoundWorkflow> {
+  const { workflowOfFile, workflowOfTexts } = await import("@/model/pictures");
+  if (!READ_BY_SERVER.test(file.name)) {
+    return workflowOfFile(new Uint8Array(await file.arrayBuffer()), file.name, file.type);
+  }
+  const { digest } = await upload(file);
+  return workflowOfTexts(await uploadTexts(digest), file.name);
 }
 
 /** Open a workflow of ComfyUI's as a new document. */
