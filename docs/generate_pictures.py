@@ -24,7 +24,8 @@ QUALITY = 82
 def picture(result: RunResult) -> Image.Image:
     """What stands for a run: its last picture; a long strip of them becomes a square."""
     assert not result.errors, result.errors
-    found = Image.open(result.files[-1].path).convert("RGB")
+    pictures = [file.path for file in result.files if file.kind == "image"]
+    found = Image.open(pictures[-1]).convert("RGB")
     return squared(found) if found.width > 3 * found.height else found
 
 
