@@ -24,16 +24,22 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nodegraph import Augmentation, Dataset, Example, Session, Settings, Workflow
+from nodegraph import Augmentation, Dataset, Environment, Example, Session, Settings, Workflow
 from nodegraph.datasets.editing import join_datasets
+from nodegraph.datasets.faults import Faults
+from nodegraph.datasets.files import as_learned_from
+from nodegraph.datasets.folders import FolderOptions
+from nodegraph.datasets.loading import load_dataset
 from nodegraph.datasets.order import Visit, epoch_batches, epoch_visits
 from nodegraph.datasets.reading import picture_of
 from training.objects import ObjectSpec, load_objects
 from training.scenes import SceneMaker
 
 LABELS = ("red apple", "lemon", "carrot", "doughnut", "fox face", "penguin", "car", "balloon")
-SIDE = 64
+SIDE = 32
 """Pixels of the pictures that the classifier sees."""
+_KEPT = 48
+"""Pixels of those that they are cut from."""
 RENDERED = 128
 ALONE = (0.4, 0.6, 0.0, 0.0)
 """Shares of scenes with one large object, and with one elsewhere; see `SceneMaker`."""
@@ -77,10 +83,15 @@ def real_pictures(maker: SceneMaker, per_class: int, seed: int, split: str = "tr
             picture = torch.from_numpy(maker.draw(scene)).float() / 255
             name = f"{label}-{left[label]}"
             examples.append(Example(picture, name, scene.caption, label=label, split=split))  # type: ignore[arg-type]
-    return Dataset(tuple(examples), "real", (SIDE, SIDE))
+    return small(Dataset(tuple(examples), "real"))
 
 
-def drawing_nodes(wished: list[tuple[str, str]], steps: int) -> dict[str, Any]:
+def small(dataset: Dataset) -> Dataset:
+    """The same with pictures little larger than they are learned from, which are read sooner."""
+    return replace(as_learned_from(replace(dataset, size=(_KEPT, _KEPT))), size=(SIDE, SIDE))
+
+
+def drawing_nodes(wished: list[tuple[str, str]], steps: int, name: str) -> dict[str, Any]:
     """Nodes that draw prompts and make a labelled set of them, with masks and boxes."""
 
     def link(name: str) -> dict[str, str]:
@@ -101,7 +112,7 @@ def drawing_nodes(wished: list[tuple[str, str]], steps: int) -> dict[str, Any]:
         "made": _node("DatasetFromImages", **made, **said),
         "different": _node("RemoveDuplicates", dataset=link("made"), by="pixels", distance=0.03),
         "balance": _node("DatasetReport", dataset=link("different.dataset")),
-        "save": _node("SaveDataset", dataset=link("different.dataset"), format="coco"),
+        "save": _node("SaveDataset", dataset=link("different.dataset"), format="coco", name=name),
     }
 
 
@@ -111,19 +122,24 @@ def _node(type: str, **inputs: Any) -> dict[str, Any]:
 
 def drawn_pictures(
     maker: SceneMaker, per_class: int, seed: int, *, steps: int, work: Path
-) -> tuple[Dataset, str]:
-    """Pictures that the embedded model drew, and what there is of each class.
+) -> Dataset:
+    """Pictures that the embedded model drew, read back from the COCO files that they were saved in.
 
     The work folder keeps them: they are drawn once.
     """
-    nodes = drawing_nodes(prompts(maker, per_class, seed), steps)
-    workflow = Workflow.from_dict({"format": "nodegraph/1", "nodes": nodes})
-    with Session(Settings(home=work, outputs=work / "outputs", device="cpu")) as session:
-        result = session.run(workflow, targets=["different", "balance", "save"])
+    outputs, name = work / "outputs", f"drawn-{per_class}-{seed}-{steps}"
+    kept = outputs / f"{name}_00001"
+    environment = Environment(models=(), inputs=work, outputs=outputs, temporary=work)
+    if not kept.exists():
+        nodes = drawing_nodes(prompts(maker, per_class, seed), steps, name)
+        workflow = Workflow.from_dict({"format": "nodegraph/1", "nodes": nodes})
+        with Session(Settings(home=work, outputs=outputs, device="cpu")) as session:
+            result = session.run(workflow, targets=["different", "balance", "save"])
         if result.errors:
             raise SystemExit(str(result.errors[0]))
-        told = f"{result['different.report']}\n{result['balance.report']}"
-        return replace(result["different.dataset"], size=(SIDE, SIDE)), told
+        print(f"{result['different.report']}\n{result['balance.report']}", flush=True)
+    found = load_dataset(str(kept.resolve()), environment, FolderOptions(), Faults("refuse"))
+    return small(found)
 
 
 def network(labels: int) -> nn.Module:
@@ -223,7 +239,7 @@ def main() -> None:
     parser.add_argument("--drawn", type=int, default=20, help="synthetic pictures a class")
     parser.add_argument("--real", type=int, default=3, help="real pictures a class")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=300, help="of the classifier")
+    parser.add_argument("--steps", type=int, default=150, help="of the classifier")
     parser.add_argument("--work", type=Path, default=Path("build/synthetic"))
     parser.add_argument("--draw-only", action="store_true", help="leave the classifiers")
     parser.add_argument("--quick", action="store_true", help="only see whether it runs")
@@ -233,8 +249,10 @@ def main() -> None:
         asked.drawn, asked.seeds, asked.steps, sampling = 1, 1, 3, 2
     maker = scene_maker(ROOT / "training" / "objects.json", require_font())
     start = time.monotonic()
-    drawn, told = drawn_pictures(maker, asked.drawn, 1, steps=sampling, work=asked.work)
-    print(f"{told}\ndrawn in {time.monotonic() - start:.0f} s")
+    drawn = drawn_pictures(maker, asked.drawn, 1, steps=sampling, work=asked.work)
+    print(
+        f"{len(drawn.examples)} drawn pictures after {time.monotonic() - start:.0f} s", flush=True
+    )
     if asked.draw_only:
         return
     found = measured(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -71,7 +72,7 @@ def read_folder(
     rows = dict(_rows(files, environment, faults))
     examples: list[Example] = []
     named: dict[str, Path] = {}
-    masks = {path.parent / row.mask for path, row in rows.items() if row.mask}
+    masks = {Path(row.mask) for row in rows.values() if row.mask}
     for at, path in enumerate(files.pictures):
         if path in masks:
             continue
@@ -104,9 +105,14 @@ def _rows(
                     continue
                 path = table.parent / row.file
                 if path in pictures:
-                    yield path, row
+                    yield path, _with_mask_at(row, table.parent)
                 elif why := _why_missing(path, row, files, environment):
                     faults.add(shown, f"{row.file}: {why}")
+
+
+def _with_mask_at(row: TableRow, folder: Path) -> TableRow:
+    """The row with its mask's whole path; like the picture's, it starts from the table."""
+    return row._replace(mask=os.path.normpath(folder / row.mask)) if row.mask else row
 
 
 def _why_missing(
@@ -187,9 +193,9 @@ def _mask(
 ) -> ExampleFile | None:
     mask = files.masks.get(path)
     if row.mask:
-        mask = path.parent / row.mask
+        mask = Path(row.mask)
         if not mask.resolve().is_relative_to(files.base.resolve()):
-            raise InvalidFile(f"its mask {row.mask} leads out of the folder")
+            raise InvalidFile(f"its mask {mask.name} leads out of the folder")
         if not is_readable(str(mask), environment):
-            raise InvalidFile(f"its mask {row.mask} may not be read here")
+            raise InvalidFile(f"its mask {mask.name} may not be read here")
     return None if mask is None else example_file(mask, names=environment.readable is None)

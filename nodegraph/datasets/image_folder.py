@@ -12,8 +12,8 @@ from typing import Any
 from nodegraph.core.dataset_values import Dataset, Example
 from nodegraph.datasets.files import box_numbers, file_stems, mask_file, picture_file, safe_name
 
-MASK_SUFFIX = "_mask"
-NAMES = ("train", "validation", "test")
+MASKS = "masks"
+"""Where masks lie: among the pictures, others would take them for such."""
 
 
 def image_folder_files(dataset: Dataset) -> Iterator[tuple[str, bytes]]:
@@ -26,9 +26,9 @@ def image_folder_files(dataset: Dataset) -> Iterator[tuple[str, bytes]]:
         row: dict[str, Any] = {"file_name": f"{folder}{stem}{suffix}", **said_of(example)}
         mask = mask_file(example)
         if mask is not None:
-            # Named from the picture, beside which it lies.
-            row["mask"] = f"{stem}{MASK_SUFFIX}.png"
-            yield f"{example.split}/{folder}{stem}{MASK_SUFFIX}.png", mask
+            place = f"{MASKS}/{example.split}/{folder}{stem}.png"
+            row["mask_file_name"] = f"../{place}"
+            yield place, mask
         lines.setdefault(example.split, []).append(json.dumps(row, ensure_ascii=False))
     for split, rows in lines.items():
         yield f"{split}/metadata.jsonl", "".join(f"{row}\n" for row in rows).encode()

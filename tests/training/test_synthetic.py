@@ -52,5 +52,5 @@ def test_real_pictures_are_as_many_of_each_class() -> None:
     maker = synthetic.scene_maker(OBJECTS, find_font(""))
     data = synthetic.real_pictures(maker, 2, seed=3, split="test")
     assert Counter(each.label for each in data.examples) == dict.fromkeys(synthetic.LABELS, 2)
-    assert {each.size for each in data.examples} == {(synthetic.RENDERED, synthetic.RENDERED)}
+    assert data.size == (synthetic.SIDE, synthetic.SIDE)
     assert {each.split for each in data.examples} == {"test"}
