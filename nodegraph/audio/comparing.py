@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _SIZE = 0.064
-"""Seconds of a window; windows lie a quarter of it apart."""
+"""Seconds of a window; windows lie a quarter of it apart, those of long audio further."""
+_WINDOWS = 4000
+"""Of long audio, about."""
 _BANDS = 80
 _COEFFICIENTS = 13
 """Of a mel cepstrum, besides the first, which is loudness."""
@@ -80,7 +82,8 @@ def _magnitudes(audio: Audio, length: int) -> Tensor:
     mono = audio.waveform.double().mean(0)
     padded = torch.nn.functional.pad(mono, (0, max(length, size) - len(mono)))
     window = torch.hann_window(size, dtype=torch.float64)
-    spectra = torch.stft(padded, size, size // 4, window=window, return_complex=True)
+    step = max(size // 4, length // _WINDOWS)
+    spectra = torch.stft(padded, size, step, window=window, return_complex=True)
     return spectra.abs() / (size / 4)
 
 

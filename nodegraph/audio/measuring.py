@@ -24,8 +24,10 @@ _SHELF = (
 _HIGH_PASS = ((1.0, -2.0, 1.0), (1.0, -1.99004745483398, 0.99007225036621))
 _SETTLED = 1.0
 """Seconds after which the filters no longer ring."""
-_BLOCK, _STEP = 0.4, 0.1
-"""Seconds of a gating block, and from one to the next."""
+_STEP, _BLOCK_STEPS = 0.1, 4
+"""Seconds from one gating block to the next, and how many such parts it has."""
+_PIECE = 600
+"""Such parts that are filtered at a time, to bound memory."""
 _ABSOLUTE_GATE, _RELATIVE_GATE = -70.0, -10.0
 _OFFSET = -0.691
 
@@ -33,6 +35,8 @@ _FRAME, _PITCH_STEP = 0.064, 0.016
 """Seconds of a frame of which the pitch is told, and from one to the next."""
 PITCHES = (40.0, 5000.0)
 """In Hz: the least and the highest that are looked for."""
+_FRAMES = 2000
+"""That are looked at, at most, of long audio."""
 _DIP = 0.15
 """What the normalised difference falls below at a period."""
 _FAINT = 1e-4
@@ -99,23 +103,37 @@ def loudness(audio: Audio) -> float:
 
     Source: Recommendation ITU-R BS.1770-4, annex 1.
     """
-    import torch
-
-    waveform = resampled(audio, _RATE).waveform.double()
-    if not waveform.numel():
-        return QUIETEST
-    length = waveform.shape[1]
-    size = 1 << (length + round(_SETTLED * _RATE) - 1).bit_length()
-    weighed = torch.fft.rfft(waveform, size) * _weighting(size)
-    power = torch.fft.irfft(weighed, size)[:, :length].square().sum(0)
-    block = min(length, round(_BLOCK * _RATE))
-    blocks = power.unfold(0, block, round(_STEP * _RATE)).mean(1)
+    blocks = _block_powers(resampled(audio, _RATE).waveform)
     blocks = blocks[blocks > _power(_ABSOLUTE_GATE)]
     if len(blocks):
         blocks = blocks[blocks > blocks.mean() * 10 ** (_RELATIVE_GATE / 10)]
-    if not len(blocks):
-        return QUIETEST
-    return _OFFSET + decibels(float(blocks.mean()))
+    return _OFFSET + decibels(float(blocks.mean())) if len(blocks) else QUIETEST
+
+
+def _block_powers(waveform: Tensor) -> Tensor:
+    """Of each gating block, of all channels together; float64, shape (blocks,)."""
+    import torch
+
+    length, step = waveform.shape[1], round(_STEP * _RATE)
+    if length < _BLOCK_STEPS * step:
+        power = _weighed(waveform, 0, length).square().sum(0)
+        return power.mean()[None] if length else power
+    ends = range(0, length - step + 1, _PIECE * step)
+    powers = [_weighed(waveform, at, at + _PIECE * step).square().sum(0) for at in ends]
+    whole = torch.cat(powers)[: length // step * step]
+    return whole.view(-1, step).mean(1).unfold(0, _BLOCK_STEPS, 1).mean(1)
+
+
+def _weighed(waveform: Tensor, start: int, end: int) -> Tensor:
+    """A part of it after K-weighting, the filters having settled on what is before it."""
+    import torch
+
+    lead = min(start, round(_SETTLED * _RATE))
+    part = waveform[:, start - lead : end].double()
+    size = 1 << (part.shape[1] + round(_SETTLED * _RATE) - 1).bit_length()
+    weighed = torch.fft.irfft(torch.fft.rfft(part, size) * _weighting(size), size)
+    kept: Tensor = weighed[:, lead : part.shape[1]]
+    return kept
 
 
 def _power(lufs: float) -> float:
@@ -149,6 +167,7 @@ def pitch(audio: Audio) -> float | None:
     longest = min(size // 2, math.ceil(audio.rate / PITCHES[0]))
     shortest = max(2, math.floor(audio.rate / PITCHES[1]))
     mono = torch.nn.functional.pad(mono, (0, max(0, size - len(mono))))
+    step = max(step, len(mono) // _FRAMES)
     frames = mono.unfold(0, size, step)
     power = frames.square().mean(1)
     frames = frames[power > _FAINT * power.max()]
@@ -205,10 +224,11 @@ def brightness(audio: Audio) -> float:
     """The mean frequency in Hz, each weighed by its power: the spectral centroid."""
     import torch
 
-    if not audio.waveform.numel():
-        return 0.0
-    power = torch.fft.rfft(audio.waveform.double()).abs().square().sum(0)
-    if not float(power.sum()):
-        return 0.0
-    frequencies = torch.fft.rfftfreq(audio.waveform.shape[1], 1 / audio.rate, dtype=torch.float64)
-    return float((frequencies * power).sum() / power.sum())
+    weighed = total = 0.0
+    for at in range(0, audio.waveform.shape[1], 1 << 20):
+        part = audio.waveform[:, at : at + (1 << 20)].double()
+        power = torch.fft.rfft(part).abs().square().sum(0)
+        frequencies = torch.fft.rfftfreq(part.shape[1], 1 / audio.rate, dtype=torch.float64)
+        weighed += float((frequencies * power).sum())
+        total += float(power.sum())
+    return weighed / total if total else 0.0

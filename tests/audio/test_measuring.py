@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from nodegraph import Audio, InvalidValue
+from nodegraph.audio import measuring
 from nodegraph.audio.changing import amplified
 from nodegraph.audio.measuring import QUIETEST, audio_figures, brightness, loudness, pitch
 from nodegraph.audio.notes import note_name, pitch_of
@@ -81,3 +82,11 @@ def test_an_empty_pitch_is_left_open_and_a_wrong_one_refused() -> None:
 def test_notes_are_named_with_their_cents() -> None:
     assert note_name(440) == "A4"
     assert note_name(440 * 2 ** (112 / 1200)) == "A#4 +12"
+
+
+def test_long_audio_is_filtered_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = noise(48_000 * 2, channels=2, rate=48_000)
+    whole = loudness(made)
+    monkeypatch.setattr(measuring, "_PIECE", 3)
+
+    assert loudness(made) == pytest.approx(whole, abs=1e-6)
