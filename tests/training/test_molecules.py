@@ -19,7 +19,7 @@ from training.items.molecules.data import Tables, load_tables
 from training.items.molecules.filtering import is_wanted
 from training.items.molecules.growing import distinct_molecules, grown
 from training.items.molecules.measuring import molecules_of, quality
-from training.items.molecules.model import build_model, class_loss
+from training.items.molecules.model import MoleculeConfig, build_model, class_loss
 from training.trainer import Trainer
 
 
@@ -73,10 +73,10 @@ def test_tables_are_made_once(tmp_path: Path) -> None:
 def test_training_gives_the_molecules_it_was_shown(tables: Tables, tmp_path: Path) -> None:
     torch.manual_seed(0)
     few = tables.part(0, 8)
-    model = build_model(48, few)
     fit = FitConfig(
         samples=32 * 420, batch=32, lr=4e-3, muon=True, ema=0.98, workers=1, channels_last=False
     )
+    model = build_model(MoleculeConfig(fit, width=48), few)
     loss = class_loss(model, few.batch, Objective())
     Trainer(model, loss, fit, seed=0, folder=tmp_path).run()
     model.eval()

@@ -21,7 +21,7 @@ def export(config: MoleculeConfig, tables: Tables, work: Path, folder: Path) -> 
     Returns:
         What is told of the run.
     """
-    model = build_model(config.width, tables.part(config.held))
+    model = build_model(config, tables.part(config.held))
     assert isinstance(averaged(model, work), MoleculeTransformer)
     model.half().save_pretrained(folder)
     state = torch.load(work / "checkpoint.pt", map_location="cpu", weights_only=True)
