@@ -13,6 +13,7 @@ from nodegraph.diffusion.facts import (
     model_facts,
     stored_weights,
 )
+from nodegraph.diffusion.families import FAMILIES
 from nodegraph.diffusion.file_stamps import file_stamp
 from nodegraph.diffusion.model_stamps import computed_dtype, model_stamp
 from nodegraph.diffusion.models import locate_model
@@ -68,8 +69,10 @@ def model_port(known: ModelFacts) -> Facts:
     told: dict[str, object] = dict(known)
     size = ("width", "height", "multiple", "temporal", "noise", "prediction_type", "held_step")
     asked = ("guides_itself", "needs_negative")
+    alike = FAMILIES[known["family"]].led_alike
     return {
         "family": known["family"],
+        **({"family_also": alike} if alike else {}),
         **_latent_facts(known),
         **{name: told[name] for name in (*size, *asked)},
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from nodegraph.core.catalog import Catalog
@@ -117,6 +117,14 @@ _AGREEING = {
 """Facts that all inputs of a node have to agree on."""
 
 
+ALSO = "_also"
+"""Ends the name of a fact that lists other values with which an input's agrees."""
+
+
+def _also(inputs: HookInputs, fact: str, ports: Iterable[str]) -> set[Any]:
+    return {value for port in ports for value in inputs.fact(port, fact + ALSO) or ()}
+
+
 def _unlike(
     node: str,
     spec: NodeSpec,
@@ -130,8 +138,9 @@ def _unlike(
         return
     usual, _ = Counter(known.values()).most_common(1)[0]
     example = next(port for port, value in known.items() if value == usual)
+    agreeing = {usual, *_also(inputs, fact, (port for port in known if known[port] == usual))}
     for port, value in known.items():
-        if value != usual:
+        if value not in agreeing and usual not in _also(inputs, fact, [port]):
             yield Problem(
                 "family-conflict",
                 what,

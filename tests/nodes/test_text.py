@@ -170,6 +170,21 @@ def edited(folder: Path) -> dict[str, Any]:
     return {name: {"type": kind, "inputs": inputs} for name, (kind, inputs) in given.items()}
 
 
+def test_prompts_of_one_that_does_not_edit_lead_one_that_does(
+    bench: Bench, edit_folder: Path
+) -> None:
+    graph = edited(edit_folder)
+    loaded = {"family": "qwen-image", "file": str(edit_folder)}
+    graph["plain"] = {"type": "LoadTextEncoder", "inputs": loaded}
+    said = {"encoder": link("plain.text_encoder"), "text": "red"}
+    graph["say"] = {"type": "EncodePrompt", "inputs": said}
+    graph["sample"]["inputs"]["positive"] = link("say.conditioning")
+    assert not bench.problems(graph, "sample")
+    found = bench.value(graph, "say.conditioning")
+    assert found.family == "qwen-image"
+    assert torch.isfinite(bench.value(graph, "sample.latent").samples).all()
+
+
 def test_without_a_picture_nothing_is_shown_but_it_may_be_said_how(
     bench: Bench, edit_folder: Path
 ) -> None:

@@ -53,6 +53,26 @@ def settle_families(graph: MadeGraph, ask_block: Callable[[str], Any]) -> None:
     for node in list(graph.nodes.values()):
         if "model" in node.inputs and ("positive" in node.inputs or "guider" in node.inputs):
             _settle(graph, node, ask_block)
+    _settle_unread(graph, ask_block)
+
+
+def _settle_unread(graph: MadeGraph, ask_block: Callable[[str], Any]) -> None:
+    """Give encoders that nothing here reads the family of the model that is loaded beside them."""
+    nodes = list(graph.nodes.values())
+    encoders = [node for node in nodes if node.type == "LoadTextEncoder"]
+    models = [node for node in nodes if node.type == "LoadDiffusionModel"]
+    families = {_family(node, ask_block) for node in models} - {""}
+    if len(families) == 1:
+        for node in encoders:
+            if not any(_read(graph, nodes, node)):
+                _join(node, next(iter(families)))
+
+
+def _join(encoder: MadeNode, family: str) -> None:
+    """Give an encoder a family, if it may be of that."""
+    said = encoder.inputs.get("family")
+    if any(family in alike and said in alike for alike in _ALIKE):
+        encoder.inputs["family"] = family
 
 
 def _settle(graph: MadeGraph, sampling: MadeNode, ask_block: Callable[[str], Any]) -> None:
@@ -80,13 +100,12 @@ def _settle(graph: MadeGraph, sampling: MadeNode, ask_block: Callable[[str], Any
         if said == "qwen-image" and all(_is_plain(each) for each in _read(graph, prompts, node)):
             # Models that edit are led there by such prompts as they are.
             continue
-        if any(family in alike and said in alike for alike in _ALIKE):
-            node.inputs["family"] = family
+        _join(node, family)
 
 
-def _read(graph: MadeGraph, prompts: list[MadeNode], encoder: MadeNode) -> Iterator[MadeNode]:
-    """The prompts that an encoder reads."""
-    for node in prompts:
+def _read(graph: MadeGraph, nodes: list[MadeNode], encoder: MadeNode) -> Iterator[MadeNode]:
+    """The prompts among some nodes that an encoder reads."""
+    for node in nodes:
         given = node.inputs.get("encoder")
         if node.type in _READING and encoder in _upstream(graph, given, _ENCODERS):
             yield node

@@ -15,6 +15,8 @@ from safetensors.torch import load_file, save_file
 from nodegraph.core.workflow import NodeEntry
 from tests.diffusion.families import test_controls as controls
 from tests.diffusion.families.equality import random_pipeline
+from tests.diffusion.families.test_following import flux_canny
+from tests.diffusion.families.test_inpainting import flux_fill
 from tests.diffusion.families.test_redux import folder
 from tests.diffusion.families.tiny_models import TINY
 from tests.diffusion.families.video_models import wan22_i2v
@@ -29,6 +31,13 @@ _NETS: Mapping[str, tuple[tuple[str, Callable[[], Any]], ...]] = {
     "qwen-image": (("inpaint", controls.qwen_fill), ("instantx", controls.qwen_control)),
 }
 """Control networks of a family, by what their files are called."""
+
+_KINDS: tuple[tuple[str, str, Callable[[], Any]], ...] = (
+    ("wan", "i2v|chrono", wan22_i2v),
+    ("flux", "canny|depth", flux_canny),
+    ("flux", "fill", flux_fill),
+)
+"""Models that are shown pictures beside what they make, by family and what they are called."""
 
 _UNKNOWN = {
     "LoadDiffusionModel": "layered|hidream_e1",
@@ -64,8 +73,7 @@ class Tinies:
             raise UnknownKind(name)
         match node.type:
             case "LoadModel" | "LoadDiffusionModel":
-                seeing = family == "wan" and re.search("i2v|chrono", name, re.IGNORECASE)
-                inputs["model"] = self._seeing() if seeing else self[family]
+                inputs["model"] = self._model(family, name)
                 for port in ("second", "storage", "family"):
                     inputs.pop(port, None)
             case "LoadTextEncoder":
@@ -107,9 +115,15 @@ class Tinies:
             build.__name__, lambda to: controls.random_net(build, 0).save_pretrained(to)
         )
 
-    def _seeing(self) -> str:
-        """Wan that begins with a picture."""
-        return self._made("wan-i2v", lambda to: random_pipeline(wan22_i2v).save_pretrained(to))
+    def _model(self, family: str, name: str) -> str:
+        """Of a kind of its own, where its name says so."""
+        for of, like, build in _KINDS:
+            if family == of and re.search(like, name, re.IGNORECASE):
+                made = build
+                break
+        else:
+            return self[family]
+        return self._made(made.__name__, lambda to: random_pipeline(made).save_pretrained(to))
 
     def _redux(self, to: Path) -> None:
         folder(random_pipeline(TINY["flux"].build), to)

@@ -45,6 +45,29 @@ def test_a_latent_that_is_a_video_is_decoded_as_one() -> None:
     assert found["save_image"].inputs["image"] == {"from": "vae_decode.image"}
 
 
+def test_an_encoder_in_a_block_of_loaders_is_of_its_models_family() -> None:
+    inner = block(
+        graph(
+            **{
+                "1": node("UNETLoader", unet_name="qwen_image_edit_2509.safetensors"),
+                "2": node("CLIPLoader", clip_name="qwen.safetensors", type="qwen_image"),
+            }
+        ),
+        MODEL=Source("1", 0),
+        CLIP=Source("2", 0),
+    )
+    use = {
+        "1": node("B"),
+        "2": node("TextEncodeQwenImageEditPlus", clip=Source("1", 1), prompt="a wave"),
+        "3": node("KSampler", model=Source("1", 0), positive=Source("2", 0)),
+    }
+    (made,) = _translated(use, blocks={"B": inner}).subgraphs.values()
+    loaded = {entry.type: entry.inputs["family"] for entry in made.nodes.values()}
+    assert loaded == dict.fromkeys(
+        ("LoadDiffusionModel", "LoadTextEncoder"), "qwen-image-edit-plus"
+    )
+
+
 def test_what_leaves_a_block_are_its_frames() -> None:
     nodes = _sampled("EmptyHunyuanLatentVideo", length=9)
     inner = block(graph(**nodes), IMAGE=Source("5", 0))
