@@ -278,7 +278,7 @@ class TestPlot:
 
     def test_is_spaced_otherwise_and_seen_as_numbers(self, editor: Editor) -> None:
         plot = view(editor, "(Training|loss)")
-        log = plot.get_by_role("button", name="Logarithmic along y")
+        log = plot.get_by_role("button", name="log y")
         before = plot.get_by_role("img").text_content()
         log.click()
         expect(log).to_have_attribute("aria-pressed", "true")

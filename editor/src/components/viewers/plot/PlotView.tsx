@@ -95,7 +95,6 @@ function Controls({ plot, look, isTable, onTable }: ControlsProps) {
             variant="ghost"
             className={styles.log}
             aria-pressed={isLog}
-            aria-label={t(axis === "x" ? "viewers.plot.logX" : "viewers.plot.logY")}
             data-tip={t(axis === "x" ? "viewers.plot.logX" : "viewers.plot.logY")}
             onClick={() => setScale(axis, isLog ? "linear" : "log")}
           >

@@ -30,6 +30,10 @@ export default function SoundPlayer({ artifact }: ViewProps) {
   const [volume, setVolume] = useState(1);
   const time = useTime(audio, isPlaying);
   const sound = fetched.state === "ready" ? fetched.value : null;
+  useEffect(() => {
+    // What was read before it was shown.
+    if (audio.current && audio.current.readyState > 0) setLength(audio.current.duration);
+  }, []);
   const seconds = sound?.seconds ?? length;
   const seek = (to: number) => {
     const player = audio.current;

@@ -9,7 +9,7 @@ import {
   Volume2,
   VolumeX,
 } from "lucide-react";
-import { type KeyboardEvent, useRef, useState } from "react";
+import { type KeyboardEvent, useEffect, useRef, useState } from "react";
 import { thumbnailAddress } from "@/api/client";
 import { IconButton, Select, Slider } from "@/components/ui";
 import { t } from "@/i18n";
@@ -33,6 +33,14 @@ export default function VideoPlayer({ artifact, onSize }: ViewProps) {
   const [speed, setSpeed] = useState("1");
   const [isBroken, setBroken] = useState(false);
   const { frame, count, rate, time, goTo } = useFrames(artifact, video, seconds);
+  const tell = ({ duration, videoWidth, videoHeight }: HTMLVideoElement) => {
+    setSeconds(duration);
+    onSize?.({ width: videoWidth, height: videoHeight });
+  };
+  // biome-ignore lint/correctness/useExhaustiveDependencies: what was read before it was shown, once
+  useEffect(() => {
+    if (video.current && video.current.readyState > 0) tell(video.current);
+  }, []);
   const toggle = () => {
     const player = video.current;
     if (player === null) return;
@@ -103,10 +111,7 @@ export default function VideoPlayer({ artifact, onSize }: ViewProps) {
           playsInline
           preload="auto"
           onClick={toggle}
-          onLoadedMetadata={({ currentTarget: { duration, videoWidth, videoHeight } }) => {
-            setSeconds(duration);
-            onSize?.({ width: videoWidth, height: videoHeight });
-          }}
+          onLoadedMetadata={({ currentTarget }) => tell(currentTarget)}
           onPlay={() => setPlaying(true)}
           onPause={() => setPlaying(false)}
           onError={() => setBroken(true)}

@@ -1,0 +1,1 @@
+import"./WidgetField-Bg7rnKgK.js";

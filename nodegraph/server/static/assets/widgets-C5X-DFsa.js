@@ -1,1 +1,0 @@
-import"./WidgetField-BE0GdmtX.js";
