@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import shutil
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,7 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from PIL import Image
-from playwright.sync_api import Browser, ViewportSize, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, ViewportSize, expect, sync_playwright
 
 from tests.editor.conftest import ARGUMENTS, PATIENCE, chromium
 from tests.editor.editing import Editor, expect_picture
@@ -147,6 +148,60 @@ def form(editor: Editor) -> None:
     expect_picture(editor.page.get_by_role("region", name="Outputs").locator("img").first)
 
 
+def seen(editor: Editor, nodes: Mapping[str, Any], name: str) -> Locator:
+    """What a workflow gave, in its viewer.
+
+    Args:
+        name: What the file's name begins with.
+    """
+    given = {"format": "nodegraph/1", "nodes": nodes}
+    editor.server.outputs(editor.server.submit(given))
+    results = editor.show("Results")
+    results.get_by_role("gridcell", name=re.compile(f"^{name}")).click()
+    return editor.dialog(re.compile(f"^{name}"))
+
+
+def space(editor: Editor) -> None:
+    inputs = editor.server.home / "inputs"
+    inputs.mkdir(exist_ok=True)
+    shutil.copy(WORKFLOWS / "caffeine.sdf", inputs)
+    nodes = {
+        "load": {"type": "LoadMolecule", "inputs": {"path": "caffeine.sdf"}},
+        "save": {
+            "type": "SaveMolecule",
+            "inputs": {"molecule": {"from": "load"}, "name": "caffeine", "picture": False},
+        },
+    }
+    dialog = seen(editor, nodes, "caffeine")
+    dialog.get_by_role("tab", name="In space").click()
+    expect(dialog.locator("canvas")).to_have_attribute("data-drawn", "true")
+    for key in ("ArrowUp", "ArrowUp", "ArrowRight"):
+        dialog.locator("canvas").press(key)
+
+
+def plot(editor: Editor) -> None:
+    nodes: dict[str, Any] = {"load": {"type": "LoadModel", "inputs": {"model": "tiny"}}}
+    names = ("karras", "exponential", "beta", "laplace")
+    for name in names:
+        nodes[name] = {"type": f"{name.capitalize()}Schedule", "inputs": {"steps": 20}}
+        given = {"model": {"from": "load.model"}, "schedule": {"from": name}}
+        nodes[f"{name}_levels"] = {"type": "ScheduleLevels", "inputs": given}
+        labels = {"title": "Schedules", "x_label": "Step", "y_label": "Sigma"}
+        values = {"values": {"from": f"{name}_levels"}, "name": name, **labels}
+        nodes[f"{name}_plot"] = {"type": "PlotValues", "inputs": values}
+    before = f"{names[0]}_plot"
+    for name in names[1:]:
+        joined = {"plots": {"from": before}, "last": {"from": f"{name}_plot"}}
+        before = f"{name}_joined"
+        nodes[before] = {"type": "JoinPlots", "inputs": joined}
+    kept = {"plot": {"from": before}, "name": "schedules", "picture": False}
+    nodes["save"] = {"type": "SavePlot", "inputs": kept}
+    dialog = seen(editor, nodes, "schedules")
+    room = dialog.get_by_role("img", name=re.compile("^Plot"))
+    for _ in range(7):
+        room.press("ArrowRight")
+
+
 def templates(editor: Editor) -> None:
     editor.menu("File", "Templates")
     pictures = editor.dialog("Open a workflow").locator("img")
@@ -167,6 +222,8 @@ SCENES: Mapping[str, tuple[Callable[[Editor], None], Mapping[str, Any]]] = {
     "compare": (compared, {"color_scheme": "dark"}),
     "mask": (mask, {"color_scheme": "light"}),
     "form": (form, {"color_scheme": "light"}),
+    "space": (space, {"color_scheme": "dark"}),
+    "plot": (plot, {"color_scheme": "light"}),
     "templates": (templates, {"color_scheme": "dark"}),
     "contrast": (grid, {"contrast": "more"}),
 }

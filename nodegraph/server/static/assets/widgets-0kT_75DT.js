@@ -1,1 +1,0 @@
-import"./WidgetField-Bg7rnKgK.js";

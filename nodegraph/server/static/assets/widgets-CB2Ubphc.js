@@ -1,0 +1,1 @@
+import"./WidgetField-DNqyW_nN.js";
