@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from nodegraph.diffusion.families import Family
@@ -40,4 +41,6 @@ def rescaled(guided: Tensor, towards: Tensor, share: float) -> Tensor:
     """
     sides = list(range(1, towards.ndim))
     spread, wanted = (item.std(dim=sides, keepdim=True) for item in (guided, towards))
+    # CFG-Zero* gives zeros at first, which have no spread and stay as they are.
+    spread = spread.clamp(min=torch.finfo(spread.dtype).tiny)
     return share * (guided * (wanted / spread)) + (1 - share) * guided

@@ -14,10 +14,25 @@ from nodegraph.diffusion.components import Denoiser
 from nodegraph.diffusion.denoise import Denoising
 from nodegraph.diffusion.denoiser_files import denoiser_facts, open_denoiser
 from nodegraph.diffusion.denoiser_search import WantedDenoiser
+from nodegraph.diffusion.families import format_named
+from nodegraph.diffusion.guiders.addable import LOOKED_INTO, PERTURBED, SKIPPED, check_addable
+from nodegraph.diffusion.guiders.base import GuidanceMethod
+from nodegraph.diffusion.guiders.methods import (
+    Adaptive,
+    Damped,
+    Dual,
+    Frequency,
+    Projected,
+    Tangential,
+    Thresholded,
+    Usual,
+    ZeroStar,
+)
 from nodegraph.diffusion.items.molecules import MoleculeTransformer
 from nodegraph.diffusion.loading import load_component
 from nodegraph.diffusion.models import describe_model, locate_model
 from nodegraph.diffusion.names import allowed_schedules
+from nodegraph.diffusion.sampling_parts import usual_parts
 from nodegraph.errors import InvalidFile, InvalidValue
 from tests.diffusion.conftest import one_thread  # noqa: F401 - a fixture
 
@@ -77,6 +92,45 @@ def test_what_is_asked_leads_and_guidance_leads_further(model: Denoiser) -> None
     assert not torch.equal(led, further)
     # where nothing is asked, both sides of guidance say the same
     torch.testing.assert_close(sampled(model, cfg=3.0), free, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        *(Usual(), Dual(asked(0.0, None, None, None)), Projected(), ZeroStar(), Tangential()),
+        *(Frequency(), Damped(), Adaptive(), Thresholded()),
+    ],
+    ids=lambda method: method.title,
+)
+def test_every_guider_leads(model: Denoiser, method: GuidanceMethod) -> None:
+    given = usual_parts(
+        asked(1.0, None, None, None),
+        None,
+        seed=1,
+        steps=3,
+        cfg=3.0,
+        sampler="euler",
+        schedule="normal",
+    )
+    for limits in ({}, {"start": 0.2, "end": 0.6}, {"rescale": 0.7}, {"norm": 1.0}):
+        guider = replace(given.guider, method=method, **limits)
+        sampling = Denoising(model, Latent(None, 37, 9, 2), replace(given, guider=guider))
+        for _ in sampling:
+            pass
+        assert sampling.result().samples is not None
+
+
+def test_guidance_that_weakens_networks_is_refused() -> None:
+    for kind in (PERTURBED, SKIPPED, LOOKED_INTO):
+        with pytest.raises(InvalidValue) as error:
+            check_addable(kind, "molecules")
+        assert error.value.problem.port == "guider"
+
+
+def test_it_is_shown_while_it_is_sampled(model: Denoiser) -> None:
+    pictures = format_named("molecules").pictures(sampled(model, batch=2))
+    assert pictures is not None
+    assert pictures.shape == (2, 3, 128, 128)
 
 
 def test_a_mask_keeps_atoms(model: Denoiser) -> None:
