@@ -44,7 +44,8 @@ RENDERED = 128
 ALONE = (0.4, 0.6, 0.0, 0.0)
 """Shares of scenes with one large object, and with one elsewhere; see `SceneMaker`."""
 CHANGES = Augmentation(flip=0.5, crop=0.6, brightness=0.15, contrast=0.15)
-MANY = 100
+MANY = 30
+"""Real pictures a class, where there are many."""
 _BATCH = 24
 _RATE = 2e-3
 
@@ -239,7 +240,7 @@ def main() -> None:
     parser.add_argument("--drawn", type=int, default=20, help="synthetic pictures a class")
     parser.add_argument("--real", type=int, default=3, help="real pictures a class")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=150, help="of the classifier")
+    parser.add_argument("--steps", type=int, default=120, help="of the classifier")
     parser.add_argument("--work", type=Path, default=Path("build/synthetic"))
     parser.add_argument("--draw-only", action="store_true", help="leave the classifiers")
     parser.add_argument("--quick", action="store_true", help="only see whether it runs")
@@ -262,7 +263,7 @@ def main() -> None:
         real=asked.real,
         steps=asked.steps,
         seeds=asked.seeds,
-        held=2 if asked.quick else 60,
+        held=2 if asked.quick else 30,
     )
     for name, values in found.items():
         spread = statistics.stdev(values) if len(values) > 1 else 0.0

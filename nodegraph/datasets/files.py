@@ -83,11 +83,8 @@ def mask_file(example: Example) -> bytes | None:
 
 
 def box_numbers(box: LabeledBox) -> list[float]:
-    """Left, top, width and height; whole numbers as such."""
-    return [
-        int(number) if number == int(number) else number
-        for number in (box.x, box.y, box.width, box.height)
-    ]
+    """Left, top, width and height; with a fraction, as others want them all of one type."""
+    return [float(number) for number in (box.x, box.y, box.width, box.height)]
 
 
 def _bytes(file: ExampleFile) -> bytes:

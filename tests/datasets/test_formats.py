@@ -91,6 +91,20 @@ def test_files_are_copied_as_they_are_and_written_once(tmp_path: Path) -> None:
     assert saved(tmp_path, replace(data, name="others")).folder.name == "pets_00002"
 
 
+def test_tables_of_all_splits_are_alike(tmp_path: Path) -> None:
+    # Hugging Face's datasets refuse them otherwise.
+    folder = saved(tmp_path, mixed(tmp_path)).folder
+    rows = [
+        json.loads(line)
+        for table in sorted(folder.glob("*/metadata.jsonl"))
+        for line in table.read_text().splitlines()
+    ]
+    assert len({tuple(sorted(row)) for row in rows}) == 1
+    for name in ("text", "label", "tags", "mask"):
+        assert {type(row[name]) for row in rows} == {str}
+    assert not list(folder.glob("train/**/*_mask*"))
+
+
 def test_a_dataset_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     data = mixed(tmp_path)
     write_picture(tmp_path / "bare.png", 9)
