@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from nodegraph.core.digests import digest_value
 from nodegraph.core.ports import BLOCKED, PORT_ATTRIBUTE, Serializer, port_type
-from nodegraph.core.values import RecipeFile
+from nodegraph.core.values import Adapter, RecipeFile
 from nodegraph.store.codec import (
     Serializers,
     Undecodable,
@@ -259,10 +259,15 @@ def test_a_class_that_changed_is_not_filled_with_old_fields() -> None:
         decode(data, suffix, serializers)
 
 
-def test_a_recipe_is_of_use_only_while_its_model_is_there(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_adapter", [False, True])
+def test_a_recipe_is_of_use_only_while_its_files_are_there(
+    tmp_path: Path, is_adapter: bool
+) -> None:
     model = tmp_path / "model.safetensors"
     model.touch()
     recipe = replace(RECIPE, files=(*RECIPE.files, RecipeFile("vae", str(model), "00" * 32)))
+    if is_adapter:
+        recipe = replace(RECIPE, adapters=(Adapter("lora", str(model), "00" * 32, 0.5),))
     data, suffix = written([recipe])
     assert decode(data, suffix, {}) == [recipe]
     model.unlink()

@@ -18,6 +18,7 @@ from nodegraph.errors import OutputError
 
 WEIGHTS = "weights.safetensors"
 DIFFUSERS_WEIGHTS = "diffusion_pytorch_model.safetensors"
+TRANSFORMERS_WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
 
 
@@ -30,32 +31,34 @@ def keep_taught(
     environment: Environment,
     role: str,
     tensors: Mapping[str, Tensor],
-    about: Mapping[str, Any],
+    about: Mapping[str, Any] | None = None,
     *,
-    config: Mapping[str, Any] | None = None,
+    name: str = WEIGHTS,
+    configs: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> tuple[RecipeFile, ...]:
     """Write what was taught, unless it is there: in a folder by the digest of its content.
 
     Args:
         role: Of the files; see `RecipeFile`.
-        about: Plain values that are noted in the file.
-        config: The module's, where a file without one doesn't tell what it is.
+        about: Plain values that are noted in the file of weights; if left out, it says no more
+            than what the libraries look for.
+        name: Of the file of weights.
+        configs: Configurations by the names of their files.
     Returns:
-        The file of weights, and that of the configuration behind it.
+        The file of weights, and those of configurations behind it.
     Raises:
         OutputError: It can't be written.
     """
     folder = taught_folder(environment)
+    # One entry: the order of several differs from time to time, and the digest with it.
+    noted = {"format": "pt"} if about is None else {"nodegraph": json.dumps(about, sort_keys=True)}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         made = Path(mkdtemp(prefix=".", dir=folder))
-        weights = made / (WEIGHTS if config is None else DIFFUSERS_WEIGHTS)
-        # One entry: the order of several differs from time to time, and the digest with it.
-        save_file(dict(tensors), weights, metadata={"nodegraph": json.dumps(about, sort_keys=True)})
-        files = [weights]
-        if config is not None:
-            files.append(made / CONFIG)
-            files[-1].write_text(json.dumps(config, indent=2, sort_keys=True), "utf-8")
+        save_file(dict(tensors), made / name, metadata=noted)
+        for file, config in (configs or {}).items():
+            (made / file).write_text(json.dumps(config, indent=2, sort_keys=True), "utf-8")
+        files = [made / file for file in (name, *(configs or ()))]
         digests = [FILE_DIGESTS.digest(path) for path in files]
         place = folder / digests[0]
         _move(made, place)
@@ -69,8 +72,8 @@ def keep_taught(
 
 def _move(made: Path, place: Path) -> None:
     """A finished folder to its place; what is there is the same, or is damaged and replaced."""
+    place.mkdir(exist_ok=True)
     for path in made.iterdir():
-        # Somebody may read what is there: it is replaced as a whole.
-        place.mkdir(exist_ok=True)
+        # Somebody may read what is there: each file is replaced as a whole.
         path.replace(place / path.name)
     made.rmdir()

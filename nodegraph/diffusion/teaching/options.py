@@ -12,6 +12,7 @@ OptimizerName = Literal["adamw", "adamw8bit", "adafactor", "sgd"]
 RateSchedule = Literal["constant", "linear", "cosine", "cosine_with_restarts", "polynomial"]
 TrainingPrecision = Literal["auto", "float32", "bfloat16", "float16"]
 LevelSpread = Literal["auto", "uniform", "logit_normal"]
+ClassifierSize = Literal["tiny", "small", "medium"]
 TaughtLayers = Literal["attention", "attention and feed-forward", "all"]
 
 _RANGES: dict[str, tuple[float, float]] = {

@@ -15,7 +15,7 @@ from nodegraph.core.taught_values import TaughtKind, TrainedWeights
 from nodegraph.core.values import DiffusionModel
 from nodegraph.diffusion.components import Denoiser
 from nodegraph.diffusion.teaching.denoising import own_denoiser
-from nodegraph.diffusion.teaching.files import keep_taught
+from nodegraph.diffusion.teaching.files import CONFIG, DIFFUSERS_WEIGHTS, keep_taught
 from nodegraph.diffusion.teaching.optimising import Parameters
 from nodegraph.diffusion.teaching.running import Classroom, Learned, Prepared
 from nodegraph.diffusion.teaching.teachable import check_plain
@@ -65,7 +65,9 @@ def kept_module(
     tensors = module_tensors(module, learned.weights, dtype)
     config: Mapping[str, Any] = json.loads(module.to_json_string())
     settings = (*room.plan.told(), ("pictures", str(len(room.dataset.examples))))
-    files = keep_taught(room.ctx.environment, role, tensors, dict(settings), config=config)
+    files = keep_taught(
+        room.ctx.environment, role, tensors, name=DIFFUSERS_WEIGHTS, configs={CONFIG: config}
+    )
     return TrainedWeights(kind, room.model.family, files, (), settings, learned.losses)
 
 
