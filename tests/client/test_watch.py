@@ -220,12 +220,13 @@ def test_progress_and_previews_are_told_to_those_who_want_them(
     assert progress.progress == (2, 5)
     assert (progress.is_live, progress.after) == (True, seen[2].seq)
     assert [event.preview for event in seen if event.preview] == [(b"\x89PNG", "image/png")]
+    assert [event.plot for event in seen if event.plot] == [{"title": "Loss"}]
     assert not [event for event in dry if event.is_live]
 
 
 def _show(worker: Worker, job: Job) -> None:
     worker.show(job, 0, RunEvent(1, "node.progress", "sum", 0.1, {"step": 2, "total": 5}))
-    data = {"image": b"\x89PNG", "mime": "image/png"}
+    data = {"image": b"\x89PNG", "mime": "image/png", "plot": {"title": "Loss"}}
     worker.show(job, 0, RunEvent(2, "node.preview", "sum", 0.2, data))
 
 

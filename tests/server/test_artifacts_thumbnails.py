@@ -239,3 +239,18 @@ def test_a_damaged_or_huge_video_has_none(thumbnails: Thumbnails, format: VideoF
         thumbnail(thumbnails, Source(whole[:60] + bytes(500)))
     with pytest.raises(InvalidFile, match="too large"):
         make_thumbnail(BytesIO(whole), 64, pixels=64 * 64 - 1)
+
+
+def test_what_shows_nothing_is_not_tried_again(
+    thumbnails: Thumbnails, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nodegraph.server.content.artifacts.thumbnails._MOST_WITHOUT", 2)
+    sources = [Source(b"words" * at) for at in (1, 2, 3)]
+    for source in (*sources, *sources):
+        with pytest.raises(NotFound, match="there is no thumbnail"):
+            thumbnail(thumbnails, source)
+    assert [source.times for source in sources] == [2, 2, 2]
+    for source in (sources[2], sources[1]):
+        with pytest.raises(NotFound, match="there is no thumbnail"):
+            thumbnail(thumbnails, source, 256)
+    assert [source.times for source in sources] == [2, 2, 2]

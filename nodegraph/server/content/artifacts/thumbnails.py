@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Lock
 
 from nodegraph.core.digests import Digest
-from nodegraph.errors import InvalidFile, OutputError
+from nodegraph.errors import InvalidFile, OutputError, Problem
 from nodegraph.server.content.files.confined import Confined
 from nodegraph.server.content.files.decoder import FileDecoder
 from nodegraph.server.http.errors import NotFound, TooLarge
@@ -26,6 +26,8 @@ _STEP = 64
 _LARGEST_FILE = 4 << 20
 _AT_A_TIME = 2
 """Files that are opened, each in a process, as each may take hundreds of MB for a while."""
+_MOST_WITHOUT = 1_000
+"""Files that are known to show nothing, till the server starts anew."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -48,6 +50,7 @@ class Thumbnails:
         self._making: dict[str, Future[bytes]] = {}
         self._lock = Lock()
         self._held: int | None = None
+        self._without: dict[Digest, Problem] = {}
 
     def close(self) -> None:
         """Let go of threads and processes; what isn't begun isn't made."""
@@ -69,10 +72,12 @@ class Thumbnails:
         kept = await asyncio.to_thread(self._kept, name)
         if kept is not None:
             return kept
+        if digest in self._without:
+            raise _nothing(digest, self._without[digest])
         with self._lock:
             making = self._making.get(name)
             if making is None:
-                making = self._pool.submit(self._make, name, size, opened)
+                making = self._pool.submit(self._make, digest, name, size, opened)
                 self._making[name] = making
                 making.add_done_callback(lambda _: self._making.pop(name, None))
         # Others may wait for the same one.
@@ -115,23 +120,27 @@ class Thumbnails:
             return None
         return found
 
-    def _make(self, name: str, size: int, opened: Callable[[], OpenFile]) -> bytes:
+    def _make(self, digest: Digest, name: str, size: int, opened: Callable[[], OpenFile]) -> bytes:
         side = -(-size // _STEP) * _STEP
         source = opened()
         decoder = self._free.pop()
         try:
             made = decoder.thumbnail(source, side, pixels=self._pixels)
         except (InvalidFile, TooLarge) as error:
-            raise NotFound(
-                f"there is no thumbnail of this: {error.problem.message}",
-                given=source.digest,
-                expected=error.problem.expected,
-            ) from error
+            self._remember(digest, error.problem)
+            raise _nothing(digest, error.problem) from error
         finally:
             self._free.append(decoder)
             source.file.close()
         self._keep(name, made)
         return made
+
+    def _remember(self, digest: Digest, problem: Problem) -> None:
+        """Have a file not be tried again and again: to find out may take a minute each time."""
+        with self._lock:
+            self._without[digest] = problem
+            while len(self._without) > _MOST_WITHOUT:
+                del self._without[next(iter(self._without))]
 
     def _keep(self, name: str, made: bytes) -> None:
         try:
@@ -169,3 +178,11 @@ class Thumbnails:
             if status is not None:
                 found.append((status.st_mtime_ns, status.st_size, name))
         return found
+
+
+def _nothing(digest: Digest, problem: Problem) -> NotFound:
+    return NotFound(
+        f"there is no thumbnail of this: {problem.message}",
+        given=digest,
+        expected=problem.expected,
+    )
