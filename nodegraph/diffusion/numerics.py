@@ -7,7 +7,6 @@ import platform
 import sys
 from collections.abc import Iterator
 from functools import lru_cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +93,8 @@ def _threads() -> str:
 
 @lru_cache
 def _libraries() -> tuple[str, ...]:
+    from importlib.metadata import version  # a check has no use for it
+
     return tuple([f"{name} {version(name)}" for name in _LIBRARIES])
 
 

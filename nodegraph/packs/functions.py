@@ -12,7 +12,6 @@ import importlib
 import importlib.util
 import os
 import sys
-import sysconfig
 import threading
 import types
 import warnings
@@ -464,6 +463,8 @@ def _is_foreign(file: str) -> bool:
     path = Path(file)
     if {"site-packages", "dist-packages"} & set(path.parts) or file in ("built-in", "frozen"):
         return True
+    import sysconfig
+
     places = (sysconfig.get_path("stdlib"), str(Path(__file__).parents[1]))
     return any(path.is_relative_to(place) for place in places)
 

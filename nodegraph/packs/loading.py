@@ -13,7 +13,6 @@ import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import resolve_name, spec_from_file_location
 from itertools import count
@@ -306,8 +305,11 @@ def _imported_alone(snapshot: Snapshot, arguments: tuple[Any, ...]) -> ModuleTyp
                 _ACTIVE[package] = used
 
 
-class _Finder(MetaPathFinder):
-    """Finds what the others find, and has the modules of packs loaded from snapshots."""
+class _Finder:
+    """Finds what the others find, and has the modules of packs loaded from snapshots.
+
+    Its base would be `importlib.abc.MetaPathFinder`, which brings nothing but ten modules.
+    """
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None

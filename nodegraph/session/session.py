@@ -19,7 +19,6 @@ from nodegraph.core.collecting import NoCollecting
 from nodegraph.core.context import Environment
 from nodegraph.core.digests import digest_bytes
 from nodegraph.core.graph import Graph
-from nodegraph.core.graphs import Graphs
 from nodegraph.core.uploads import may_name, with_references
 from nodegraph.core.versions import versioned
 from nodegraph.core.workflow import Workflow
@@ -41,6 +40,7 @@ from nodegraph.session.settings import Settings, load_settings
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+    from nodegraph.core.graphs import Graphs
     from nodegraph.engine.engine import Engine
     from nodegraph.engine.planning.plan import Plan
     from nodegraph.engine.planning.room import DeviceRoom
@@ -103,7 +103,6 @@ class Session:
         self._use_cache = use_cache
         self.problems: list[str] = []
         self._one_at_a_time = Lock()
-        self._graphs = Graphs()
         self._manifests = ManifestCache(specs_folder(self.settings))
         self._registry: Registry | None = None
         self._folders: list[Stamp | None] = []
@@ -113,6 +112,12 @@ class Session:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @cached_property
+    def _graphs(self) -> Graphs:
+        from nodegraph.core.graphs import Graphs  # what only checks workflows has no use for it
+
+        return Graphs()
 
     @property
     def registry(self) -> Registry:
