@@ -7,8 +7,8 @@ once, with a stand-in for what the loop will give it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from nodegraph.core.catalog import Catalog, CatalogWith, KnowsCode
 from nodegraph.core.digests import digest_value
@@ -269,8 +269,7 @@ class Bodies:
                 yield literal
 
 
-@dataclass(frozen=True, slots=True)
-class _Reached:
+class _Reached(NamedTuple):
     """What a subgraph uses at any depth: subgraphs, itself included, and node types."""
 
     subgraphs: tuple[str, ...]

@@ -8,11 +8,11 @@ with blake3. What is of a type whose content isn't known in full has no digest.
 
 from __future__ import annotations
 
+import sys
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
-from fractions import Fraction
 from functools import lru_cache
 from pathlib import PosixPath, PurePath, PurePosixPath, PureWindowsPath, WindowsPath
 from typing import Any
@@ -95,7 +95,8 @@ def _structured(
 ) -> msgpack.ExtType:
     if isinstance(value, Enum):
         return _tagged(_ENUM, [_type_name(kind), canonical(value.value, digesters)])
-    if kind is Fraction:
+    # Whoever has a fraction has imported them; a check has no use for them.
+    if kind is getattr(sys.modules.get("fractions"), "Fraction", None):
         return _tagged(_FRACTION, [value.numerator, value.denominator])
     if kind in PATHS:
         return _tagged(_PATH, [PATHS[kind], str(value)])

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from nodegraph.core.hooks import Finding
 from nodegraph.core.links import Link, parse_link
@@ -29,8 +29,7 @@ NO_STAND_IN = "nothing-to-pass"
 """Code of the finding that a bypassed node has no input that could stand for an output."""
 
 
-@dataclass(frozen=True, slots=True)
-class InputPlace:
+class InputPlace(NamedTuple):
     """An input of a node, for messages."""
 
     node: str
@@ -38,8 +37,7 @@ class InputPlace:
     port: str
 
 
-@dataclass(frozen=True, slots=True)
-class Crossing:
+class Crossing(NamedTuple):
     """A block's input that a value passes on its way in; its type is None if not declared."""
 
     place: InputPlace

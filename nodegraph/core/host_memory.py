@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 SHARE = 0.85
 """Of the memory, that the worker processes of a server may take together."""
 
 
-@dataclass(frozen=True, slots=True)
-class HostMemory:
+class HostMemory(NamedTuple):
     """In bytes.
 
     Attributes:
@@ -63,8 +62,7 @@ def _machine_memory_elsewhere() -> HostMemory | None:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class _Names:
+class _Names(NamedTuple):
     """What a version of control groups calls its files, and the figures in `memory.stat`."""
 
     limits: tuple[str, ...]

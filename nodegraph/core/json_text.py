@@ -7,9 +7,8 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from nodegraph.core.collecting import NoCollecting
 from nodegraph.errors import InvalidFile, InvalidValue
@@ -21,8 +20,7 @@ _compact = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-@dataclass(frozen=True, slots=True)
-class _NotStrict:
+class _NotStrict(NamedTuple):
     """Stands where Python reads JSON that doesn't mean one thing everywhere.
 
     Attributes:

@@ -10,9 +10,8 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Any
+from typing import Any, NamedTuple
 
 from nodegraph.core.hooks import Finding
 from nodegraph.core.spec import InputSpec
@@ -23,8 +22,7 @@ from nodegraph.errors import InvalidValue
 Schema = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class _Fault:
+class _Fault(NamedTuple):
     code: str
     message: str
     given: str

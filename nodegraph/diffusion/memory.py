@@ -9,14 +9,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 Config = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class StepMemory:
+class StepMemory(NamedTuple):
     """Numbers that a denoiser's step holds for one item, and how much there is to do.
 
     Attributes:
@@ -30,8 +28,7 @@ class StepMemory:
     use: float
 
 
-@dataclass(frozen=True, slots=True)
-class TokenMemory:
+class TokenMemory(NamedTuple):
     """What a transformer holds.
 
     Attributes:
@@ -108,8 +105,7 @@ def in_parts(sizes: Mapping[str, int]) -> int:
     return by_blocks if 2 * by_blocks <= sum(sizes.values()) else by_layers
 
 
-@dataclass(frozen=True, slots=True)
-class CodingMemory:
+class CodingMemory(NamedTuple):
     """Numbers that a VAE holds for each pixel of one picture or video.
 
     Attributes:

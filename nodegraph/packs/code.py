@@ -13,14 +13,13 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from time import time_ns
 from uuid import uuid4
 
 from nodegraph.core.digests import Digest, digest_bytes
 from nodegraph.errors import PackError
 from nodegraph.packs.loading import LOOSE
 from nodegraph.packs.parsing import EVERYTHING, parsed, remembered
-from nodegraph.packs.snapshot import Snapshot, Stamp, stamp_of
+from nodegraph.packs.snapshot import STARTED, Snapshot, Stamp, stamp_of
 from nodegraph.packs.source_files import Import, ModuleText, SourceFiles
 
 API_VERSION = "2"
@@ -29,7 +28,6 @@ API_VERSION = "2"
 _CONTRACT = ("nodegraph", "nodegraph.api", "nodegraph.errors", "nodegraph.core")
 # These declare, they don't compute: API_VERSION stands for them in every digest.
 _PACKAGE = "__init__.py"
-_STARTED = time_ns()
 _THIS_PROCESS = uuid4().hex
 _MOST_NAMED = 200
 """Data files of a pack that are told apart where it is told what changed."""
@@ -148,7 +146,7 @@ class CodeDigests:
         if name not in sys.modules or self._owner_of(path) is not None:
             return True
         stamp = self._stamps[path]
-        return stamp is not None and stamp.ctime_ns < _STARTED
+        return stamp is not None and stamp.ctime_ns < STARTED
 
     def _closure(self, module: str) -> tuple[tuple[str, Path], ...]:
         """The modules that a module executes, itself first, and where they lie."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -20,17 +20,16 @@ from nodegraph.core.pack_faults import faults_in
 from nodegraph.core.spec import NodeSpec, record, said
 from nodegraph.core.types import TypeInfo
 from nodegraph.errors import NodegraphError, OutputError, PackError
-from nodegraph.packs.code import CodeDigests
 from nodegraph.packs.hanging import Hanging
 from nodegraph.packs.listing import ListedType, SpecLines, written
 from nodegraph.packs.loading import is_foreign, owner, roots
 from nodegraph.packs.pack import Pack
 from nodegraph.packs.snapshot import Snapshot, Stamp, stamp_of
-from nodegraph.packs.source_files import SourceFiles
 
 if TYPE_CHECKING:
     # Only a pack that has changed is read, and that needs what reads signatures.
     from nodegraph.core.node import NodeDefinition
+    from nodegraph.packs.source_files import SourceFiles
 
 _MANY = 100
 """Of a pack with more node types most are seldom used: their specs are read one by one."""
@@ -116,11 +115,17 @@ class ManifestCache:
     """
 
     def __init__(self, folder: Path | None) -> None:
-        self.sources = SourceFiles(folder)
         self.hanging = Hanging(folder)
         self._folder = folder
         self._seen: dict[Path, tuple[Stamp, Manifest]] = {}
         self._own: dict[Pack, Manifest] = {}
+
+    @cached_property
+    def sources(self) -> SourceFiles:
+        """Reads what the modules of packs import."""
+        from nodegraph.packs.source_files import SourceFiles
+
+        return SourceFiles(self._folder)
 
     def manifest(self, pack: Pack) -> Manifest:
         """What a pack declares, importing it only if its files changed."""
@@ -288,6 +293,8 @@ def _told_twice(pack: Pack, first: NodeDefinition, second: NodeDefinition) -> st
 
 def _code_elsewhere(pack: Pack, specs: Sequence[NodeSpec], sources: SourceFiles) -> tuple[str, ...]:
     """Files outside the pack that its modules import, such as a list of choices."""
+    from nodegraph.packs.code import CodeDigests
+
     package, root = pack.code_root()
     code = CodeDigests({package: root, **roots()}, sources, owner)
     files = {path for module in {spec.module for spec in specs} for path in code.files(module)}

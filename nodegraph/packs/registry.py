@@ -7,6 +7,7 @@ one of its hooks is asked.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from threading import RLock
 from types import ModuleType
@@ -17,7 +18,6 @@ from nodegraph.core.patience import PATIENCE
 from nodegraph.core.spec import HookName, NodeSpec
 from nodegraph.core.types import TypeTable
 from nodegraph.errors import PackError
-from nodegraph.packs.code import API_VERSION, CodeDigests
 from nodegraph.packs.functions import FunctionDigests
 from nodegraph.packs.listing import ListedType, SpecLines, listed_type
 from nodegraph.packs.loading import (
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     # Reading signatures takes a while to import, and a listing from manifests needs none of it.
     from nodegraph.core.node import NodeDefinition
     from nodegraph.core.ports import PortType, Serializer
+    from nodegraph.packs.code import CodeDigests
 
 
 class Registry:
@@ -75,8 +76,7 @@ class Registry:
         # Of the packs of which an edit counts at once: all, and by node type.
         self._followed = [found for pack, found in self._snapshots.items() if pack.is_followed]
         self._followed_by: dict[str, Snapshot] = {}
-        roots = dict(pack.code_root() for pack in reversed(self._snapshots))
-        self._code = CodeDigests(roots, manifests.sources, self._owner)
+        self._roots = roots = dict(pack.code_root() for pack in reversed(self._snapshots))
         with importing(self._followed):
             retire(roots)
             self._forget_outdated()
@@ -251,12 +251,22 @@ class Registry:
         with PATIENCE.importing(said, pack.root), importing(self._followed):
             self._forget_outdated()
             module = pack.import_module(name, self._snapshots[pack])
-        if not pack.is_followed and not self._code.is_current():
+        if not pack.is_followed and not self._is_code_current():
             raise PackError(
                 f"the files of nodegraph have changed since {name} was looked at",
                 hint="Start again, so that what runs is what is there now.",
             )
         return module
+
+    @cached_property
+    def _code(self) -> CodeDigests:
+        from nodegraph.packs.code import CodeDigests  # a check of what is known needs none
+
+        with self._lock:
+            return CodeDigests(self._roots, self._manifests.sources, self._owner)
+
+    def _is_code_current(self) -> bool:
+        return "_code" not in vars(self) or self._code.is_current()
 
     # Edits of packs
 
@@ -272,7 +282,7 @@ class Registry:
         snapshots = self._followed
         return (
             all(snapshot.is_current() for snapshot in snapshots)
-            and self._code.is_current()
+            and self._is_code_current()
             and self._manifests.hanging.is_current()
         )
 
@@ -369,6 +379,8 @@ class Registry:
         if node_type in self._packs:
             return self._code.digest(self._known(node_type).module)
         found = self._functions.digest(node_type, self._definitions[node_type].function)
+        from nodegraph.packs.code import API_VERSION
+
         return digest_bytes(f"{API_VERSION} {found}".encode())
 
     def look_at_functions_anew(self) -> None:

@@ -24,6 +24,8 @@ LARGEST = 1 << 20
 """Bytes of a file that can change what a pack declares or gives; larger ones are models."""
 EXAMPLES = "examples"
 """Folder of a pack with a workflow and a picture for each node type, which show it and no more."""
+STARTED = time_ns()
+"""When this process may first have read a file of a pack, in Unix time."""
 _SETTLED = 2 * 10**9
 """Nanoseconds after which a file's times tell of any later change, on every file system."""
 _NAMES = re.compile(rb"""["']([\w\-. /]{1,200})["']""")
@@ -52,8 +54,7 @@ def stamp_of(path: str | Path) -> Stamp | None:
     return Stamp(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
+class Listing(NamedTuple):
     """The files that belong to a pack, and what tells whether others came to them.
 
     Attributes:

@@ -6,7 +6,7 @@ Told by names and shapes of tensors alone. Imports no torch.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from nodegraph.diffusion.families.base import Family
 from nodegraph.diffusion.families.registry import BUILT_IN, FAMILIES
@@ -27,8 +27,7 @@ LOAD_UPSCALER = "LoadUpscaleModel"
 LOAD_VISION = "LoadVisionModel"
 
 
-@dataclass(frozen=True, slots=True)
-class PartAlone:
+class PartAlone(NamedTuple):
     """A part that a file holds.
 
     Attributes:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from nodegraph.diffusion.families.base import Config, Family
 from nodegraph.diffusion.families.registry import FAMILIES, families_of_pipeline
@@ -15,8 +14,7 @@ if TYPE_CHECKING:
 UNKNOWN = "no model that is known here"
 
 
-@dataclass(frozen=True, slots=True)
-class Identified:
+class Identified(NamedTuple):
     """What a file or folder turned out to be.
 
     Attributes:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nodegraph.diffusion.safetensors_header import Shapes
 
@@ -25,8 +25,7 @@ def _nothing(config: Config) -> Config:
     return {}
 
 
-@dataclass(frozen=True, slots=True)
-class SingleFile:
+class SingleFile(NamedTuple):
     """How the original training code lays a whole model in one file.
 
     Attributes:
