@@ -80,3 +80,15 @@ def check_shares(inputs: HookInputs) -> Iterator[Finding]:
             f"{validation:g} + {test:g}",
             "less than 1 together",
         )
+
+
+def check_likeness(inputs: HookInputs) -> Iterator[Finding]:
+    """Find pictures that are to be compared by their meaning without anything that sees it."""
+    literals = inputs.literals
+    if literals.get("by") == "meaning" and "encoder" in literals and literals["encoder"] is None:
+        yield Finding(
+            "encoder",
+            "pictures are compared by their meaning, and there is nothing that sees it",
+            expected="an image encoder",
+            hint="Link a LoadImageEncoder, or compare by pixels.",
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Literal, NamedTuple
 
 from nodegraph import (
@@ -11,6 +12,7 @@ from nodegraph import (
     Dataset,
     File,
     Image,
+    ImageEncoder,
     Mask,
     Multiline,
     Plot,
@@ -20,7 +22,13 @@ from nodegraph import (
 )
 
 from ._beside import save_picture
-from ._dataset_facts import check_captions, check_dataset_path, check_shares, dataset_state
+from ._dataset_facts import (
+    check_captions,
+    check_dataset_path,
+    check_likeness,
+    check_shares,
+    dataset_state,
+)
 from ._facts import check_result_name
 
 
@@ -403,14 +411,17 @@ class Deduplication(NamedTuple):
 
 @node(
     category="dataset",
-    lane="io",
-    tags=("duplicates", "dedupe", "perceptual hash", "dhash", "similar", "clean"),
+    lane="gpu",
+    validate=check_likeness,
+    numerics=True,
+    tags=("duplicates", "dedupe", "perceptual hash", "dhash", "similar", "clean", "embedding"),
 )
 def RemoveDuplicates(
     ctx: Context,
     dataset: Dataset,
-    by: Literal["pixels", "structure"] = "pixels",
+    by: Literal["pixels", "structure", "meaning"] = "pixels",
     distance: Annotated[float, Range(0, 1, step=0.01)] = 0.05,
+    encoder: ImageEncoder | None = None,
     within_label: Annotated[bool, Advanced()] = False,
 ) -> Deduplication:
     """Remove pictures that are nearly the same as one before them.
@@ -418,16 +429,23 @@ def RemoveDuplicates(
     Args:
         dataset: Its pictures are all read.
         by: Pixels compares small copies, structure where brightness rises and falls, whatever the
-            colours and the size (dHash).
-        distance: Up to which two count as the same: the mean difference of pixels, or the share of
-            64 bits.
+            colours and the size (dHash), meaning what an image encoder sees.
+        distance: Up to which two count as the same: the mean difference of pixels, the share of 64
+            bits, or 1 less the cosine of what is seen.
+        encoder: For meaning: CLIP's, say.
         within_label: Compare only pictures of one class.
     """
     from nodegraph.datasets.duplicates import without_duplicates
 
-    return Deduplication(
-        *without_duplicates(dataset, by, distance, within_label=within_label, told=ctx.progress)
+    found = partial(
+        without_duplicates, dataset, by, distance, within_label=within_label, told=ctx.progress
     )
+    if encoder is None or by != "meaning":
+        return Deduplication(*found())
+    from nodegraph.diffusion.ip_adapters.applying import seen_by
+
+    with ctx.weights(encoder, calls_only=True) as eyes:
+        return Deduplication(*found(embed=lambda it: seen_by(eyes, it, reads_patches=False)[0]))
 
 
 class Counted(NamedTuple):

@@ -68,7 +68,7 @@ def coco_files(dataset: Dataset, segments: SegmentForm = "rle") -> Iterator[tupl
         "annotations": annotations,
         "categories": [{"id": number, "name": name} for name, number in categories.items()],
     }
-    yield ANNOTATIONS, json.dumps(whole, ensure_ascii=False).encode()
+    yield ANNOTATIONS, json.dumps(whole, ensure_ascii=False).encode("utf-8", "replace")
 
 
 def _categories(dataset: Dataset) -> dict[str, int]:

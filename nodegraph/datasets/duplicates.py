@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from nodegraph.core.dataset_values import Dataset, Example
 from nodegraph.core.plots import Plot, Series
 from nodegraph.datasets.pictures import kept_picture
+from nodegraph.errors import InvalidValue
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-LikenessBy = Literal["structure", "pixels"]
+LikenessBy = Literal["structure", "pixels", "meaning"]
 _SIDE = 8
 _THUMBNAIL = 16
 _BARS = 20
@@ -40,33 +41,60 @@ def without_duplicates(
     distance: float,
     *,
     within_label: bool = False,
+    embed: Callable[[Tensor], Tensor] | None = None,
     told: Callable[[int, int], object] = lambda done, total: None,
 ) -> Deduplicated:
     """A dataset without the pictures that are nearly the same as one before them.
 
     Args:
         by: ``structure`` compares where brightness rises and falls (dHash), whatever the size and
-            the colours; ``pixels`` the colours of small copies.
-        distance: Up to which two count as the same, 0 to 1: the share of differing bits, or the
-            root of the mean square of differences.
+            the colours; ``pixels`` the colours of small copies; ``meaning`` what `embed` gives.
+        distance: Up to which two count as the same, 0 to 1: the share of differing bits, the root
+            of the mean square of differences, or 1 less the cosine of embeddings.
         within_label: Only pictures of one class are compared.
+        embed: Numbers of any length that tell what a picture, (1, height, width, 3), shows.
     Raises:
         InvalidFile: A file is missing, damaged, or has changed.
+        InvalidValue: There is nothing to embed by.
     """
     import torch
 
-    describe = _structure if by == "structure" else _pixels
+    describe = _describer(by, embed)
     count = len(dataset.examples)
     rows = []
     for at, example in enumerate(dataset.examples):
         rows.append(describe(kept_picture(example)))
         told(at + 1, count)
     described = torch.stack(rows) if rows else torch.zeros(0, 1)
-    nearest, original = _walked(described, dataset.examples, distance, within_label)
+    nearest, original = _walked(
+        described, dataset.examples, distance, within_label, is_squared=by != "pixels"
+    )
     pairs = list(zip(dataset.examples, original, strict=True))
     kept = dataset.with_examples(tuple(each for each, other in pairs if other is None))
     removed = dataset.with_examples(tuple(each for each, other in pairs if other is not None))
     return Deduplicated(kept, removed, _report(dataset, original, by, distance), _plot(nearest))
+
+
+def _describer(
+    by: LikenessBy, embed: Callable[[Tensor], Tensor] | None
+) -> Callable[[Tensor], Tensor]:
+    if by != "meaning":
+        return _structure if by == "structure" else _pixels
+    if embed is None:
+        raise InvalidValue(
+            "pictures are compared by their meaning, and there is nothing that sees it",
+            port="encoder",
+            expected="an image encoder",
+            hint="Link a LoadImageEncoder, or compare by pixels.",
+        )
+    return lambda picture: _unit(embed(picture))
+
+
+def _unit(row: Tensor) -> Tensor:
+    """Squared distances of such rows are 1 less the cosine."""
+    flat = row.flatten()
+    length = float(flat.norm()) or 1.0
+    return flat / (length * sqrt(2))
 
 
 def _structure(picture: Tensor) -> Tensor:
@@ -93,7 +121,12 @@ def _pixels(picture: Tensor) -> Tensor:
 
 
 def _walked(
-    rows: Tensor, examples: tuple[Example, ...], distance: float, within_label: bool
+    rows: Tensor,
+    examples: tuple[Example, ...],
+    distance: float,
+    within_label: bool,
+    *,
+    is_squared: bool,
 ) -> tuple[list[float], list[int | None]]:
     """Of each the distance to the nearest one that was kept, and which that is, if it is near."""
     import torch
@@ -102,7 +135,6 @@ def _walked(
     original: list[int | None] = []
     kept: list[int] = []
     squared = (rows * rows).sum(1)
-    is_bits = rows.shape[1:] == (_SIDE * _SIDE,)
     for at, example in enumerate(examples):
         rivals = [
             other for other in kept if not within_label or examples[other].label == example.label
@@ -115,7 +147,7 @@ def _walked(
         # |a - b|² = |a|² + |b|² - 2ab: one product of a matrix, not a difference for each pair.
         away = squared[chosen] + squared[at] - 2 * rows[chosen] @ rows[at]
         lowest, place = away.clamp(min=0).min(0)
-        found = float(lowest) if is_bits else float(lowest) ** 0.5
+        found = float(lowest) if is_squared else float(lowest) ** 0.5
         nearest.append(found)
         is_same = found <= distance + 1e-6
         original.append(rivals[int(place)] if is_same else None)

@@ -9,9 +9,11 @@ from pathlib import Path
 
 from nodegraph.core.dataset_values import Dataset, Example, ExampleFile, LabeledBox
 from nodegraph.core.digests import digest_bytes
+from nodegraph.datasets.augmenting import PLAIN
 from nodegraph.datasets.pictures import kept_mask
-from nodegraph.datasets.reading import read_example
+from nodegraph.datasets.reading import read_example, size_of
 from nodegraph.errors import InvalidFile
+from nodegraph.images.room import check_room
 
 _UNSAFE = re.compile(r"[^\w.()+-]+")
 _RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
@@ -43,8 +45,15 @@ def as_learned_from(dataset: Dataset) -> Dataset:
     """The same with pictures, masks and boxes at the sizes that they are learned from.
 
     Nothing is changed at random.
+
+    Raises:
+        InvalidValue: They take more memory together than there is.
     """
-    plain = replace(dataset, augmentation=type(dataset.augmentation)())
+    plain = replace(dataset, augmentation=PLAIN)
+    sizes = [size_of(plain, at) for at in range(len(plain.examples))]
+    if sizes:
+        needed = sum(16 * width * height for width, height in sizes)
+        check_room(*max(sizes), len(sizes), needed, port="dataset")
     examples = []
     for at, example in enumerate(dataset.examples):
         found = read_example(plain, at)

@@ -35,7 +35,10 @@ def image_folder_files(dataset: Dataset) -> Iterator[tuple[str, bytes]]:
             yield place, mask
         lines.setdefault(example.split, []).append(json.dumps(said, ensure_ascii=False))
     for split, rows in lines.items():
-        yield f"{split}/metadata.jsonl", "".join(f"{row}\n" for row in rows).encode()
+        yield (
+            f"{split}/metadata.jsonl",
+            "".join(f"{row}\n" for row in rows).encode("utf-8", "replace"),
+        )
 
 
 def _columns(dataset: Dataset) -> dict[str, Any]:

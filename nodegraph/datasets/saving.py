@@ -86,7 +86,7 @@ def save_dataset(
             "digest": digest,
             "workflow": workflow,
         }
-        folder = _written(stem, files, json.dumps(card, ensure_ascii=False), told)
+        folder = _written(stem, files, json.dumps(card), told)
     except OSError as error:
         raise OutputError(f"can't write to {stem.parent}: {error.strerror or error}") from error
     return _saved(folder, dataset, existed=False)

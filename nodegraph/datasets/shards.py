@@ -60,11 +60,11 @@ def _parts(example: Example, labels: Mapping[str, int]) -> Iterator[tuple[str, b
     suffix, content = picture_file(example)
     yield suffix.removeprefix("."), content
     if example.caption:
-        yield "txt", example.caption.encode()
+        yield "txt", example.caption.encode("utf-8", "replace")
     if example.label:
         yield "cls", str(labels[example.label]).encode()
     said = {**said_of(example), "split": example.split, "name": example.name}
-    yield "json", json.dumps(said, ensure_ascii=False).encode()
+    yield "json", json.dumps(said, ensure_ascii=False).encode("utf-8", "replace")
     mask = mask_file(example)
     if mask is not None:
         yield _MASK, mask

@@ -196,6 +196,17 @@ def test_near_duplicates_are_removed() -> None:
     assert without_duplicates(Dataset(()), "pixels", 0.1).kept.examples == ()
 
 
+def test_pictures_that_mean_the_same_are_removed() -> None:
+    data = dataset_of_pictures([picture(1)[None], picture(1)[None] * 0.5, picture(2)[None]])
+    found = without_duplicates(data, "meaning", 0.001, embed=lambda image: image)
+    assert [each.name for each in found.kept.examples] == ["1", "3"]
+    one, two = picture(1).flatten(), picture(2).flatten()
+    away = 1 - torch.cosine_similarity(one, two, 0)
+    assert found.distances.series[0].x[-1] == pytest.approx(float(away) * 39 / 40, rel=1e-3)
+    with pytest.raises(InvalidValue, match="nothing that sees it"):
+        without_duplicates(data, "meaning", 0.1)
+
+
 def test_classes_are_only_compared_with_themselves_where_asked() -> None:
     same = dataset_of_pictures([picture(0)[None]] * 3, labels=["a", "b", "a"])
     found = without_duplicates(same, "pixels", 0.0, within_label=True)

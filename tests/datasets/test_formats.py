@@ -113,6 +113,14 @@ def test_a_dataset_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     assert list((tmp_path / "out" / "sets").iterdir()) == []
 
 
+@pytest.mark.parametrize("form", ["image folder", "coco", "webdataset"])
+def test_texts_that_no_file_can_hold_are_replaced(tmp_path: Path, form: str) -> None:
+    half = Example(picture(0), "a\ud800", "b\ud800", ("c\ud800",), "d\ud800")
+    card = {"title": "\ud800"}
+    found = loaded(tmp_path, saved(tmp_path, Dataset((half,)), form, workflow=card).folder)
+    assert [(each.caption, each.label) for each in found.examples] == [("b?", "d?")]
+
+
 def test_pictures_are_written_at_the_size_that_is_learned_from(tmp_path: Path) -> None:
     data = replace(mixed(tmp_path), size=(8, 8))
     found = loaded(tmp_path, saved(tmp_path, data, resized=True).folder)

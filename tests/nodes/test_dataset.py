@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from nodegraph import Dataset, Plot
 from nodegraph.core.digests import digest_value
@@ -113,6 +114,28 @@ def test_each_node_gives_a_dataset(
     assert found.examples
     is_changed = digest_value(found) != digest_value(before)
     assert is_changed == (type != "RemoveDuplicates")
+
+
+def test_pictures_are_compared_by_what_an_encoder_sees(bench: Bench) -> None:
+    sizes = {"hidden_size": 32, "intermediate_size": 32, "projection_dim": 8, "patch_size": 8}
+    small = CLIPVisionConfig(**sizes, num_hidden_layers=1, num_attention_heads=4, image_size=16)
+    CLIPVisionModelWithProjection(small).save_pretrained(bench.folder / "models" / "eyes")
+    nodes = {
+        **MADE,
+        "eyes": {"type": "LoadImageEncoder", "inputs": {"image_encoder": "eyes"}},
+        "twice": {
+            "type": "JoinDatasets",
+            "inputs": {"first": link("made"), "second": link("made")},
+        },
+        "next": {
+            "type": "RemoveDuplicates",
+            "inputs": {"dataset": link("twice"), "by": "meaning", "distance": 0.0},
+        },
+    }
+    [problem] = bench.problems(nodes, "next")
+    assert "nothing that sees it" in problem.message
+    nodes["next"]["inputs"]["encoder"] = link("eyes")
+    assert len(bench.value(nodes, "next.dataset").examples) == 4
 
 
 def test_changes_at_random_are_those_that_were_asked_for(bench: Bench) -> None:

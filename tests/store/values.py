@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from hypothesis import strategies as st
 
+from nodegraph.core.dataset_values import Augmentation, Dataset, Example, LabeledBox
 from nodegraph.core.digests import is_tensor
 from nodegraph.core.plots import Plot, Series
 from nodegraph.core.ports import PORT_ATTRIBUTE, Serializer, port_type
@@ -182,6 +183,23 @@ def _mixed(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
                 *(st.tuples(TEXT), st.tuples(TEXT), st.tuples(st.integers()), st.tuples(TEXT)),
             ),
             name=TEXT,
+        ),
+        st.builds(
+            Dataset,
+            st.lists(
+                st.builds(
+                    Example,
+                    tensors(),
+                    TEXT,
+                    tags=st.tuples(TEXT),
+                    mask=st.none() | tensors(),
+                    boxes=st.just((LabeledBox("a", 0.5, 1.0, 2.0, 3.0),)),
+                    bucket=st.none() | st.just((8, 16)),
+                ),
+                max_size=2,
+            ).map(tuple),
+            TEXT,
+            augmentation=st.builds(Augmentation, st.floats()),
         ),
         st.builds(
             Conditioning,
