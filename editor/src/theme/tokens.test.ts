@@ -76,6 +76,16 @@ describe.each([
     }
   });
 
+  it("has series of plots that are seen", () => {
+    const series = [...tokens].filter(([name]) => name.startsWith("--series-"));
+    expect(series.length).toBe(8);
+    for (const [, color] of series) {
+      for (const ground of ["--bg-canvas", "--bg-input", "--bg-raised"]) {
+        expect(contrast(color, tokens.get(ground) ?? "")).toBeGreaterThanOrEqual(3);
+      }
+    }
+  });
+
   it("has all the colours of the light theme", () => {
     expect([...tokens.keys()]).toEqual([...tokensOf("light").keys()]);
   });
