@@ -195,10 +195,13 @@ function materialsOf({ material }: Mesh): readonly Material[] {
 }
 
 function dotsMaterial(part: Mesh, like: Material | undefined): PointsMaterial {
-  const hasColors = (part.geometry as BufferGeometry).hasAttribute("color");
+  const geometry = part.geometry as BufferGeometry;
+  const hasColors = geometry.hasAttribute("color");
+  const count = geometry.getAttribute("position")?.count ?? 0;
   const color = like !== undefined && "color" in like ? (like.color as Color) : new Color(0x9aa4bf);
   return new PointsMaterial({
-    size: 3,
+    // In pixels: few are to be seen, many not to hide each other.
+    size: count < 3000 ? 6 : count < 30_000 ? 3 : 2,
     sizeAttenuation: false,
     vertexColors: hasColors,
     color: hasColors ? 0xffffff : color,

@@ -17,6 +17,7 @@ import {
 import { type GLTF, GLTFLoader } from "three/examples/jsm/loaders/GLTFLoader.js";
 import { OBJLoader } from "three/examples/jsm/loaders/OBJLoader.js";
 import { PLYLoader } from "three/examples/jsm/loaders/PLYLoader.js";
+import { mergeVertices } from "three/examples/jsm/utils/BufferGeometryUtils.js";
 import { dotTexture } from "./dots";
 import type { Model, Viewpoint } from "./model";
 
@@ -54,7 +55,7 @@ async function objectOf(bytes: ArrayBuffer, suffix: string): Promise<Object3D> {
     case "ply":
       return ofPly(bytes);
     default:
-      return new OBJLoader(ownParts()).parse(new TextDecoder().decode(bytes));
+      return ofObj(new TextDecoder().decode(bytes));
   }
 }
 
@@ -77,6 +78,18 @@ async function ofGlb(bytes: ArrayBuffer): Promise<Object3D> {
     found.scene.traverse((part) => part instanceof Mesh && toLinear(part.geometry));
   }
   return found.scene;
+}
+
+function ofObj(text: string): Object3D {
+  const found = new OBJLoader(ownParts()).parse(text);
+  const hasNormals = /^vn /m.test(text);
+  found.traverse((part) => {
+    if (!(part instanceof Mesh)) return;
+    // It has each triangle by itself, and flat.
+    if (!hasNormals) part.geometry.deleteAttribute("normal");
+    part.geometry = mergeVertices(part.geometry);
+  });
+  return found;
 }
 
 function ofPly(bytes: ArrayBuffer): Object3D {

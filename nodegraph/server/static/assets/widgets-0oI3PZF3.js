@@ -1,0 +1,1 @@
+import"./WidgetField-Di0yZ0wD.js";

@@ -1,1 +1,0 @@
-import"./WidgetField-DNqyW_nN.js";
