@@ -34,7 +34,6 @@ SINKS = ("SaveImage", "PreviewImage", "ShowValue", "SaveMesh", "SaveVideo", "Sav
 NEED_MODELS = frozenset(
     {
         "ApplyIPAdapter",
-        "DecodeMolecules",
         "DecodeSound",
         "DetectThings",
         "CutLatentFrames",
@@ -44,7 +43,6 @@ NEED_MODELS = frozenset(
         "SetFlowShift",
         "SetFlowShiftBySize",
         "ApplyRedux",
-        "EmptyItems",
         "EncodeEditPrompt",
         "EncodePromptApart",
         "EstimateDepth",
@@ -63,7 +61,6 @@ NEED_MODELS = frozenset(
         "LoadVisionModel",
         "MagCache",
         "RefineMask",
-        "MoleculeConditioning",
         "SoundConditioning",
         "ReviseConditioning",
         "SegmentAnything",
@@ -71,7 +68,6 @@ NEED_MODELS = frozenset(
         "SegmentClass",
         "SizeConditioning",
         "VAEDecodeVideo",
-        "ValenceGuidance",
         "VAEEncodeVideo",
     }
 )

@@ -69,6 +69,16 @@ def test_molecules_are_sampled_by_the_usual_nodes(bench: Bench, tmp_path: Path) 
     assert bench.value(graph, "decode.sampled") == 3
 
 
+def test_the_model_that_comes_along_makes_molecules(bench: Bench) -> None:
+    graph = sampling(Path("tiny/molecules"), batch_size=8)
+    given = {"model": link("load"), "positive": link("asked"), "latent": link("empty")}
+    graph["sample"] = {"type": "KSampler", "inputs": {**given, "steps": 20, "cfg": 2.0}}
+    graph["decode"] = {"type": "DecodeMolecules", "inputs": {"latent": link("sample")}}
+    found = bench.value(graph, "decode.molecules")
+    assert len(found) >= 2
+    assert bench.problems(graph) == []
+
+
 def test_models_of_pictures_make_no_items(bench: Bench) -> None:
     graph = {
         "load": {"type": "LoadModel"},

@@ -24,6 +24,8 @@ def export(config: MoleculeConfig, tables: Tables, work: Path, folder: Path) -> 
     model = build_model(config, tables.part(config.held))
     assert isinstance(averaged(model, work), MoleculeTransformer)
     model.half().save_pretrained(folder)
+    for file in folder.iterdir():
+        file.chmod(0o644)
     state = torch.load(work / "checkpoint.pt", map_location="cpu", weights_only=True)
     return {
         "parameters": sum(weight.numel() for weight in model.parameters()),
