@@ -76,7 +76,6 @@ def test_the_model_that_comes_along_makes_molecules(bench: Bench) -> None:
     graph["decode"] = {"type": "DecodeMolecules", "inputs": {"latent": link("sample")}}
     found = bench.value(graph, "decode.molecules")
     assert len(found) >= 2
-    assert bench.problems(graph) == []
 
 
 def test_models_of_pictures_make_no_items(bench: Bench) -> None:
