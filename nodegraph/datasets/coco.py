@@ -138,7 +138,7 @@ def read_coco(
     examples = []
     for at, entry in enumerate(images):
         name = str(entry.get("file_name", f"image {at + 1}"))
-        with faults.of(name):
+        with faults.of(name, path.parent):
             found = by_image.get(entry.get("id"), [])
             try:
                 examples.append(_example(path.parent, name, entry, found, names, environment))

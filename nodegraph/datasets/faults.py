@@ -5,8 +5,10 @@ Imports no torch.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Literal
 
 from nodegraph.errors import InvalidFile, NodegraphError
@@ -37,14 +39,21 @@ class Faults:
             self._tell(f"left out: {said}")
 
     @contextmanager
-    def of(self, name: str) -> Iterator[None]:
-        """Note what the inside of the `with` raises of nodegraph's own errors."""
+    def of(self, name: str, folder: Path | None = None) -> Iterator[None]:
+        """Note what the inside of the `with` raises of nodegraph's own errors.
+
+        Args:
+            folder: Left out of what is said: where files lie is nobody's business.
+        """
         try:
             yield
         except NodegraphError as error:
             problem = error.problem
             given = f" ({problem.given})" if problem.given else ""
-            self.add(name, f"{problem.message}{given}")
+            said = problem.message
+            if folder is not None:
+                said = said.replace(f"{folder}{os.sep}", "")
+            self.add(name, f"{said}{given}")
 
     def check(self, left: int, source: str) -> None:
         """Raise if it was to be refused, or if nothing is left.

@@ -76,7 +76,7 @@ def read_folder(
     for at, path in enumerate(files.pictures):
         if path in masks:
             continue
-        with faults.of(_shown(path, files)):
+        with faults.of(_shown(path, files), files.base):
             example = _example(path, files, rows.get(path), options, environment)
             if other := named.get(example.name):
                 raise InvalidFile(f"it bears the name of {other.name}, but for the suffix")
@@ -98,10 +98,10 @@ def _rows(
     pictures = set(files.pictures)
     for table in sorted(files.tables, key=lambda path: len(path.parts)):
         shown = _shown(table, files)
-        with faults.of(shown):
+        with faults.of(shown, files.base):
             for row in read_rows(table):
                 if isinstance(row, InvalidFile):
-                    faults.add(shown, row.problem.message)
+                    faults.add(shown, row.problem.message.replace(str(table), shown))
                     continue
                 path = table.parent / row.file
                 if path in pictures:

@@ -184,7 +184,11 @@ def _decoded(data: bytes, suffix: str) -> Tensor:
     with TemporaryDirectory() as folder:
         path = Path(folder) / f"picture.{suffix}"
         path.write_bytes(data)
-        colors, hidden = read_image(path)
+        try:
+            colors, hidden = read_image(path)
+        except InvalidFile as error:
+            said = error.problem.message.replace(str(path), "its picture")
+            raise InvalidFile(said, given=error.problem.given) from error
     if hidden.any():
         colors = torch.cat([colors, 1 - hidden[..., None]], -1)
     return colors[0]

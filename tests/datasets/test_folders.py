@@ -103,7 +103,8 @@ def test_bad_pictures_are_named(tmp_path: Path) -> None:
     write_picture(tmp_path / "odd.png", 1)
     (tmp_path / "odd.txt").write_bytes(b"\xff\xfe\xff")
     said = skipped(tmp_path, min_side=8)
-    assert [line.split(":")[0].rsplit("/")[-1].split()[0] for line in said] == [
+    assert not any(str(tmp_path) in line for line in said)
+    assert [line.split(":")[0].split()[0] for line in said] == [
         "cut.png", "empty.jpg", "good.webp", "odd.png", "tiny.png",
     ]  # fmt: skip
     assert "damaged or cut short" in said[0]
@@ -178,7 +179,7 @@ def test_lines_that_cant_be_are_told(tmp_path: Path, row: Any, why: str) -> None
     write_picture(tmp_path / "a.png", 1)
     (tmp_path / "metadata.jsonl").write_text(json.dumps(row), "utf-8")
     [said] = skipped(tmp_path)
-    assert "metadata.jsonl, line 1" in said
+    assert said.startswith("metadata.jsonl, line 1")
     assert why in said
 
 
