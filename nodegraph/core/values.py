@@ -49,8 +49,8 @@ class Latent:
         samples: float32 on the CPU, shape (batch, channels, height / f, width / f) where f is the
             format's spatial factor, with frames before the height for videos; None for an empty
             latent, which takes its channels and factors from the model that samples it.
-        width, height: Size in pixels.
-        batch_size: Number of pictures, or videos.
+        width, height: Size in pixels; of what is no picture, features and tokens of an item.
+        batch_size: Number of pictures, videos or items.
         noise_mask: float32 in 0..1, shape (1 or batch, height, width) in pixels; 1 is denoised
             anew, 0 is kept.
         format: Name of the latent format that the samples are in, such as ``sd`` or ``flux``: what
