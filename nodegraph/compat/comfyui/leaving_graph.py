@@ -52,25 +52,29 @@ class LeavingGraph:
         self._last = 0
 
     def add(
-        self, node_type: str, inputs: Mapping[str, Any], wanted: str, ports: Iterable[str] = ()
+        self,
+        node_type: str,
+        inputs: Mapping[str, Any],
+        wanted: str,
+        ports: Iterable[str] | None = None,
     ) -> str:
         """Make a node; returns its id.
 
         Args:
             wanted: Its id, if that is free; empty for any.
-            ports: Its outputs, of a type without a signature.
+            ports: Its outputs, of one that stays what it is; None: those of its signature.
         Raises:
             Untranslatable: An input can't be given such a value.
         """
         # Ids of nodes in blocks that were put in place have several parts, which no file takes.
         is_free = wanted.isdecimal() and wanted not in self.nodes
         name = wanted if is_free else self._next()
-        signature = self._signatures.get(node_type)
+        signature = self._signatures.get(node_type) if ports is None else None
         for port, value in inputs.items() if signature else ():
             taken = signature.taken(port) if signature else None
             if taken is not None and not isinstance(value, MadeOutput):
                 _check_literal(taken, value)
-        outputs = signature.outputs if signature else [(port, "*") for port in ports]
+        outputs = signature.outputs if signature else [(port, "*") for port in ports or ()]
         self._ports[name] = [port for port, _ in outputs]
         self.nodes[name] = ForeignNode(
             name,

@@ -169,6 +169,42 @@ def test_random_workflows_come_back_equal(workflow: Workflow, api: bool) -> None
     assert meaning(there_and_back(workflow, api=api)) == meaning(workflow)
 
 
+def test_a_placeholder_of_a_known_type_goes_back_as_it_was() -> None:
+    """Of a type that has an entry, which can't say this one."""
+    link = {"type": "MODEL", "link": 1, "name": "model"}
+    document = {
+        "version": 0.4,
+        "links": [[1, 1, 0, 2, 0, "MODEL"], [2, 2, 0, 3, 0, "MODEL"]],
+        "nodes": [
+            {
+                "id": 1,
+                "type": "UNETLoader",
+                "outputs": [{"name": "MODEL", "type": "MODEL", "links": [1]}],
+                "widgets_values": ["a.safetensors", "default"],
+            },
+            {
+                "id": 2,
+                "type": "ModelSamplingAuraFlow",
+                "inputs": [link],
+                "outputs": [{"name": "MODEL", "type": "MODEL", "links": [2]}],
+                "widgets_values": [1.0, "img_to_img_velocity"],
+            },
+            {"id": 3, "type": "SparkleModel", "inputs": [{**link, "link": 2}], "outputs": []},
+        ],
+    }
+    workflow = translate(read_workflow(document, SIGNATURES), TABLE).workflow
+    assert [entry.type for entry in workflow.nodes.values()][1:] == [
+        "comfyui:ModelSamplingAuraFlow",
+        "comfyui:SparkleModel",
+    ]
+    exported = export(workflow, TABLE, catalog())
+    written = write_ui(exported.foreign, SIGNATURES)
+    kept = next(node for node in written["nodes"] if node["type"] == "ModelSamplingAuraFlow")
+    assert kept["widgets_values"] == [1.0, "img_to_img_velocity"]
+    assert [link[1:5] for link in written["links"]] == [[1, 0, 2, 0], [2, 0, 3, 0]]
+    assert meaning(there_and_back(workflow)) == meaning(workflow)
+
+
 def test_a_node_that_would_come_back_with_others_stays_as_it_is() -> None:
     workflow = Workflow.new()
     workflow.add("mask", "ThresholdMask")
