@@ -609,11 +609,19 @@ def SaveWeights(
 ) -> None:
     """Write what was taught as a file that diffusers and others read.
 
-    Files are numbered: lora_00001.safetensors. One with the same content is not written again.
+    A LoRA or a word becomes a file, and files are numbered: lora_00001.safetensors. Whole models,
+    control networks and classifiers become a folder with their configuration, whose name ends with
+    letters of their digest. What is there with the same content is not written again.
 
     Args:
         weights: What a training made.
         name: What the file names begin with; style/ink makes a sub-folder.
     """
-    for file in map(Path, (item.path for item in weights.files)):
-        save_result(ctx, name, file.suffix, file.read_bytes(), kind="weights")
+    from nodegraph.diffusion.teaching.saving import save_folder
+
+    if len(weights.files) > 1:
+        for saved in save_folder(weights, ctx.environment.outputs, name):
+            ctx.wrote(saved.path, kind="weights", existed=saved.existed)
+        return
+    file = Path(weights.files[0].path)
+    save_result(ctx, name, file.suffix, file.read_bytes(), kind="weights")

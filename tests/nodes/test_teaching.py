@@ -112,6 +112,42 @@ def test_settings_and_pictures_to_watch_reach_the_training(desk: Bench) -> None:
     assert taught.losses is not None
 
 
+def test_what_is_watched_teaches_nothing_anew(desk: Bench) -> None:
+    nodes = training(samples=link("watch"))
+    size = {"every": 9, "steps": 1, "width": 64, "height": 64}
+    nodes["watch"] = {"type": "WatchTraining", "inputs": {"prompts": "a fox", **size}}
+    first = desk.value(nodes, "train.weights")
+    nodes["watch"] = {"type": "WatchTraining", "inputs": {"prompts": "an apple", **size}}
+    assert desk.value(nodes, "train.weights") == first
+    assert "train" not in {event.node for event in desk.told("node.started")}
+
+
+def test_a_control_network_is_taught_saved_and_loaded(desk: Bench) -> None:
+    parts = {name: link(f"load.{name}") for name in ("model", "text_encoder", "vae")}
+    nodes = training()
+    nodes["edges"] = {"type": "SelectPreprocessor"}
+    nodes["train"] = {
+        "type": "TrainControlNet",
+        "inputs": {
+            **parts,
+            "dataset": link("foxes"),
+            "preprocessor": link("edges"),
+            "steps": 1,
+            "batch": 1,
+        },
+    }
+    nodes["save"] = {"type": "SaveWeights", "inputs": {"weights": link("train.weights")}}
+    result = desk.run(nodes, "train", "save")
+    assert not result.errors
+    written = {file.path.name for file in result.files}
+    assert written == {"config.json", "diffusion_pytorch_model.safetensors"}
+    folder = str(result.files[0].path.parent)
+    loaded = desk.value(
+        {"net": {"type": "LoadControlNet", "inputs": {"control_net": folder}}}, "net.control_net"
+    )
+    assert loaded.family == result["train.control_net"].family == "sd1"
+
+
 def test_the_model_that_comes_out_is_known_as_the_one_that_went_in(desk: Bench) -> None:
     assert desk.facts(training(), "train")["model"]["family"] == "sd1"
 

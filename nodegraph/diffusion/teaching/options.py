@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from nodegraph.core.ports import port_type
+from nodegraph.core.values import NOT_CONTENT
 from nodegraph.errors import InvalidValue
 
 OptimizerName = Literal["adamw", "adamw8bit", "adafactor", "sgd"]
@@ -116,6 +117,8 @@ class TrainingPlan:
 class TrainingSamples:
     """Pictures that are made while a model learns, to look at.
 
+    None of it is content: what is learned is the same whatever is looked at.
+
     Attributes:
         prompts: One picture for each.
         every: Steps from one time to the next.
@@ -123,13 +126,13 @@ class TrainingSamples:
         width, height: In pixels; 0: as large as the model was trained on.
     """
 
-    prompts: tuple[str, ...]
-    every: int = 100
-    steps: int = 20
-    cfg: float = 5.0
-    seed: int = 0
-    width: int = 0
-    height: int = 0
+    prompts: tuple[str, ...] = field(metadata=NOT_CONTENT)
+    every: int = field(default=100, metadata=NOT_CONTENT)
+    steps: int = field(default=20, metadata=NOT_CONTENT)
+    cfg: float = field(default=5.0, metadata=NOT_CONTENT)
+    seed: int = field(default=0, metadata=NOT_CONTENT)
+    width: int = field(default=0, metadata=NOT_CONTENT)
+    height: int = field(default=0, metadata=NOT_CONTENT)
 
 
 def _check(given: Any) -> None:
