@@ -54,21 +54,22 @@ def ShapeConditioning(
     tags=("shapes", "mesh", "decode", "marching cubes", "signed distance", "VAEDecode"),
 )
 def DecodeShapes(
-    latent: Latent,
+    latent: list[Latent],
     largest: Annotated[bool, Advanced()] = True,
 ) -> list[Mesh]:
     """Meshes of shapes that were sampled, each closed and in its colour.
 
     Args:
-        latent: Of a sampling with a model of shapes.
+        latent: One or several, of a KSampler with a model such as tiny/shapes.
         largest: Leave crumbs beside the largest piece out.
     """
     from nodegraph.diffusion.items.latents import items_of
     from nodegraph.shapes.grids import from_tokens
     from nodegraph.shapes.meshing import largest_piece, mesh_of_distances
 
-    grids, colors = from_tokens(items_of(latent, "shapes"))
-    found = [mesh_of_distances(grid, color) for grid, color in zip(grids, colors, strict=True)]
+    tokens = [from_tokens(items_of(each, "shapes")) for each in latent]
+    cells = [cell for grids, colors in tokens for cell in zip(grids, colors, strict=True)]
+    found = [mesh_of_distances(grid, color) for grid, color in cells]
     meshes = [mesh for mesh in found if mesh is not None]
     if not meshes:
         raise InvalidValue(

@@ -35,13 +35,13 @@ def test_latents_become_meshes_without_crumbs() -> None:
     grids = torch.stack([ball(0.5), torch.ones(32, 32, 32)])
     samples = to_tokens(grids, torch.tensor([[1.0, 0, 0], [0, 0, 1.0]]))[:, None]
     latent = Latent(samples, FEATURES, TOKENS, 2, format="shapes")
-    (mesh,) = DecodeShapes(latent)
+    (mesh,) = DecodeShapes([latent])
     assert mesh.colors is not None
     assert torch.equal(mesh.colors[0], torch.tensor([1.0, 0, 0]))
     with pytest.raises(InvalidValue, match="an inside"):
-        DecodeShapes(Latent(samples[1:], FEATURES, TOKENS, 1, format="shapes"))
+        DecodeShapes([Latent(samples[1:], FEATURES, TOKENS, 1, format="shapes")])
     with pytest.raises(InvalidValue, match="isn't of Shapes"):
-        DecodeShapes(Latent(samples, FEATURES, TOKENS, 2, format="molecules"))
+        DecodeShapes([Latent(samples, FEATURES, TOKENS, 2, format="molecules")])
 
 
 def test_a_model_of_shapes_is_opened_and_sampled(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
-"""Train the model of shapes: ``python -m training.items.shapes.train --work FOLDER``."""
+"""The model of shapes, the solids that it is trained on, and its training."""
 
-import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,17 +19,24 @@ from training.config import FitConfig
 from training.items.fitting import Batch, DrawBatch, Objective, fit
 from training.items.shapes.solids import grid_of, grid_points
 
-SEED = 7
 OBJECTIVE = Objective(shift=0.5, drop=0.1, drop_all=0.1)
-FIT = FitConfig(
-    samples=64 * 8_000,
-    batch=64,
-    lr=2e-3,
-    muon=True,
-    ema=0.999,
-    workers=1,
-    channels_last=False,
-)
+
+
+@dataclass(frozen=True)
+class ShapesConfig:
+    """The model and its training.
+
+    Attributes:
+        fit: The training.
+        seed: Of the solids, and of the training.
+        count: Solids that are computed.
+        width: Of the network.
+    """
+
+    fit: FitConfig
+    seed: int = 7
+    count: int = 12_000
+    width: int = 180
 
 
 @dataclass(frozen=True)
@@ -43,17 +49,25 @@ class Shapes:
     tall: Tensor
 
 
-def build_model() -> ItemTransformer:
+def build_model(width: int) -> ItemTransformer:
     """The untrained model."""
     model: ItemTransformer = ItemTransformer(
         tokens=TOKENS,
         features=FEATURES,
-        width=180,
+        width=width,
         classes=(len(KINDS), len(COLOURS)),
         numbers=1,
         gives_clean=True,
     )
     return model
+
+
+def train(config: ShapesConfig, work: Path) -> None:
+    """Train to the end, going on from the last checkpoint."""
+    torch.manual_seed(config.seed)
+    model = build_model(config.width)
+    shapes = make_shapes(config.count, config.seed)
+    fit(model, drawing(shapes), OBJECTIVE, config.fit, seed=config.seed, folder=work)
 
 
 def make_shapes(count: int, seed: int) -> Shapes:
@@ -81,19 +95,3 @@ def drawing(shapes: Shapes) -> DrawBatch:
         return Batch(items, classes, shapes.tall[chosen, None])
 
     return draw
-
-
-def main() -> None:
-    """Train, going on from the last checkpoint."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--count", type=int, default=12_000, help="solids that are made first")
-    arguments = parser.parse_args()
-    torch.manual_seed(SEED)
-    model = build_model()
-    shapes = make_shapes(arguments.count, SEED)
-    fit(model, drawing(shapes), OBJECTIVE, FIT, seed=SEED, folder=arguments.work)
-
-
-if __name__ == "__main__":
-    main()
