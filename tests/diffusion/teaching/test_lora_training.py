@@ -140,7 +140,14 @@ def assert_file_holds(weights: TrainedWeights, expected: dict[str, Tensor], role
         assert torch.equal(found[f"{role}.{name.replace('.default', '')}"], tensor), name
 
 
-@pytest.mark.parametrize("family", TINY)
+QUICK = ("sd1", "flux", "z-image", "wan")
+"""Of variances and of flows, of pictures and of videos; one whose model is asked apart."""
+
+
+@pytest.mark.parametrize(
+    "family",
+    [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in TINY],
+)
 def test_every_family_learns(desk_of: Any, family: str) -> None:
     _, desk = desk_of(family)
     weights = taught_lora(desk.room(dataset(2), steps=2, saves_memory=True), SHAPE)
