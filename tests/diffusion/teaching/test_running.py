@@ -15,6 +15,7 @@ from nodegraph import Cancelled, Dataset, Example, InvalidFile, InvalidValue, Tr
 from nodegraph.core.dataset_values import Augmentation
 from nodegraph.core.events import Event
 from nodegraph.core.plots import Plot
+from nodegraph.diffusion import open_model
 from nodegraph.diffusion.teaching.curves import MOST, loss_plot
 from nodegraph.diffusion.teaching.loop import Training
 from nodegraph.diffusion.teaching.lora_training import LoraShape, taught_lora
@@ -213,3 +214,12 @@ def test_a_long_curve_is_told_by_means() -> None:
     assert each.y[0] == pytest.approx(sum(losses[:4]) / 4)
     assert running.y[0] > running.y[-1]
     assert loss_plot([]) == Plot("Loss", "step", "loss", loss_plot([]).series)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_models_in_half_precision_learn_in_mixed(desk: Desk, dtype: str) -> None:
+    desk.recipes = open_model(str(desk.models), [], dtype=dtype)
+    weights = taught_lora(desk.room(dataset()), SHAPE)
+    tensors = load_file(weights.files[0].path)
+    assert all(item.dtype == torch.float32 for item in tensors.values())
+    assert any(item.any() for name, item in tensors.items() if "lora_B" in name)
