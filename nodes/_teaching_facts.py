@@ -11,8 +11,8 @@ from nodegraph.diffusion.memory import StepMemory
 
 _PORTS = ("model", "text_encoder")
 _HELD, _HELD_LESS = 24, 4
-"""How much more than in a step of sampling layers hold for gradients; measured with Stable
-Diffusion's UNet: all of them keep what they were given, or those of one block."""
+"""How much more than in a step of sampling layers hold for gradients, as a rule of thumb
+that nothing was measured for: all of them keep what they were given, or those of one block."""
 _PASSES = 3
 """Times that weights are gone through in a step: there, back, and for the gradients."""
 
