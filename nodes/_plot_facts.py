@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nodegraph import Finding, HookInputs, NodegraphError
-from nodegraph.plots.files import read_plot
+from nodegraph.plots.files import check_plot
 
 from ._facts import finding_of, input_path
 
@@ -17,6 +17,6 @@ def check_plot_file(inputs: HookInputs) -> Iterator[Finding]:
         return
     try:
         # Whom a server serves is told nothing of files that somebody else put there.
-        read_plot(path, names=inputs.environment.readable is None)
+        check_plot(path, names=inputs.environment.readable is None)
     except NodegraphError as error:
         yield finding_of("path", error)

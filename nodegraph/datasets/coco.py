@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 SegmentForm = Literal["rle", "polygons"]
 ANNOTATIONS = "annotations.json"
 _PICTURES = "images"
+_EXPECTED = "JSON with lists of objects in images and annotations"
 _INSIDE = 0.5
 
 
@@ -156,12 +157,14 @@ def _parsed(
         whole = json.loads(read_text(path))
         images, annotations = whole["images"], whole.get("annotations") or []
         names = {each["id"]: str(each["name"]) for each in whole.get("categories") or []}
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidFile(
-            f"{path} is no COCO file: {error!r}", expected="JSON with images and annotations"
+            f"{path} is damaged, or no JSON.", given=str(error), expected=_EXPECTED
         ) from error
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InvalidFile(f"{path} is no COCO file.", expected=_EXPECTED) from error
     if not (_are_objects(images) and _are_objects(annotations)):
-        raise InvalidFile(f"{path} is no COCO file: images and annotations are no objects")
+        raise InvalidFile(f"{path} is no COCO file.", expected=_EXPECTED)
     return images, annotations, names
 
 
@@ -181,9 +184,7 @@ def _example(
     kept = example_file(file, names=environment.readable is None)
     said = row_of({"file_name": name, **(entry.get("nodegraph") or {})})
     things = [each for each in annotations if "bbox" in each]
-    boxes = tuple(
-        labeled_box(names.get(each.get("category_id"), ""), each["bbox"]) for each in things
-    )
+    boxes = tuple(labeled_box(_category(each, names), each["bbox"]) for each in things)
     labels = {box.label for box in boxes}
     captions = [str(each["caption"]) for each in annotations if each.get("caption")]
     return Example(
@@ -198,6 +199,13 @@ def _example(
         repeats=said.repeats,
         weight=said.weight,
     )
+
+
+def _category(annotation: Mapping[str, Any], names: Mapping[Any, str]) -> str:
+    number = annotation.get("category_id")
+    if number is not None and names and number not in names:
+        raise ValueError(f"a box is of category {number}, which isn't among the categories")
+    return names.get(number, "")
 
 
 def _picture(folder: Path, name: str, environment: Environment) -> Path:

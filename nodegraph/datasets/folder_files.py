@@ -66,9 +66,11 @@ def find_files(
     whole = str(Path(pattern) / "**" / "*") if recursive and is_folder else pattern
     found = sorted(path for path in matching_paths(whole, environment) if _may_be_picture(path))
     unusable = tuple((path, why) for path in found if (why := _fault(path, environment)))
-    kept = [path for path in found if path not in {each for each, _ in unusable}]
+    left_out = {path for path, _ in unusable}
+    kept = [path for path in found if path not in left_out]
     masks = _masks(kept, mask_suffix)
-    pictures = tuple(path for path in kept if path not in set(masks.values()))
+    are_masks = set(masks.values())
+    pictures = tuple(path for path in kept if path not in are_masks)
     folders = sorted({base, *(path.parent for path in pictures), *_between(base, pictures)})
     return FolderFiles(
         base,

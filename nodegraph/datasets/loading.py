@@ -13,7 +13,7 @@ from nodegraph.datasets.faults import Faults
 from nodegraph.datasets.folder_files import find_files
 from nodegraph.datasets.folders import FolderOptions, read_folder
 from nodegraph.datasets.shards import read_shards
-from nodegraph.errors import InvalidFile
+from nodegraph.errors import InvalidFile, at_port
 from nodegraph.images.input_files import missing_file
 from nodegraph.images.picture_folders import matching_paths
 
@@ -43,12 +43,13 @@ def load_dataset(
         InvalidFile: There is no such thing, nothing in it can be used, or something can't and is to
             be refused.
     """
-    kind, files = found_files(pattern, environment, format)
-    if kind == "coco":
-        return read_coco(files[0], environment, faults, told)
-    if kind == "webdataset":
-        return read_shards(files, faults, told)
-    return read_folder(pattern, environment, options, faults, told)
+    with at_port("path"):
+        kind, files = found_files(pattern, environment, format)
+        if kind == "coco":
+            return read_coco(files[0], environment, faults, told)
+        if kind == "webdataset":
+            return read_shards(files, faults, told)
+        return read_folder(pattern, environment, options, faults, told)
 
 
 def found_files(
@@ -64,8 +65,11 @@ def found_files(
     except RuntimeError as error:
         raise InvalidFile(f"{pattern} can't be read: {error}") from None
     is_pattern = any(sign in pattern for sign in "*?[")
-    if not is_pattern and not path.exists():
-        raise missing_file(path, names=environment.readable is None)
+    try:
+        if not is_pattern and not path.exists():
+            raise missing_file(path, names=environment.readable is None)
+    except OSError as error:  # such as a name that is longer than names can be
+        raise InvalidFile(f"{path} can't be read: {error.strerror or error}") from error
     if format in ("auto", "coco"):
         table = path / ANNOTATIONS if path.is_dir() else path
         if table.suffix == ".json" and table.is_file():

@@ -130,7 +130,9 @@ def _samples(path: Path, faults: Faults) -> Iterator[_Members]:
                 if opened is not None:
                     found.parts[suffix.lower()] = opened.read()
     except (tarfile.TarError, OSError, EOFError, ValueError) as error:
-        raise InvalidFile(f"{path} is no tar file, or is damaged: {error}") from error
+        # For files that are none, tarfile has a line for each kind of compression.
+        said = str(error).partition(":\n")[0]
+        raise InvalidFile(f"{path} is no tar file, or is damaged: {said}") from error
     if found is not None:
         yield found
 

@@ -102,22 +102,25 @@ def _row_or_fault(line: Mapping[str, Any] | str) -> TableRow:
 
 
 def _of_json(text: str) -> Iterator[tuple[int, Mapping[str, Any] | str]]:
-    for number, line in enumerate(text.splitlines(), 1):
+    # Not splitlines: it ends lines at U+2028 and the like, too, which texts in JSON may have.
+    for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
             try:
                 found = json.loads(line)
             except (ValueError, RecursionError) as error:
-                found = f"it is no JSON: {error}"
-            yield number, found if isinstance(found, (dict, str)) else "it is no JSON object"
+                yield number, f"it is no JSON: {error}"
+                continue
+            yield number, found if isinstance(found, dict) else "it is no JSON object"
 
 
 def _of_csv(text: str) -> Iterator[tuple[int, Mapping[str, Any] | str]]:
-    rows = csv.DictReader(StringIO(text, newline=""))
+    # Strict: a quotation mark that is never closed would make one cell of all lines behind it.
+    rows = csv.DictReader(StringIO(text, newline=""), strict=True)
     try:
         for row in rows:
             yield rows.line_num, {key: value for key, value in row.items() if key and value}
     except csv.Error as error:
-        yield rows.line_num, str(error)
+        yield rows.line_num, f"it is no line of a table: {error}"
 
 
 def row_of(line: Mapping[str, Any]) -> TableRow:
@@ -190,6 +193,8 @@ def labeled_box(label: str, place: Sequence[Any]) -> LabeledBox:
     Raises:
         ValueError, TypeError: They aren't.
     """
+    if isinstance(place, str) or len(place) != 4:
+        raise ValueError(f"{place} is no box of left, top, width and height")
     x, y, width, height = (float(number) for number in place)
     if not all(map(math.isfinite, (x, y, width, height))) or width < 0 or height < 0:
         raise ValueError(f"{list(place)} is no box of left, top, width and height")

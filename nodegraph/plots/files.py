@@ -20,6 +20,8 @@ MOST_POINTS = 20_000
 """Of all series of a plot together, in a JSON file."""
 LARGEST = 16 << 20
 """Bytes of a file that is read."""
+_CHECKED = 1 << 16
+"""Bytes of a table that tell whether it is one."""
 _TABLES = (".csv", ".tsv")
 
 
@@ -51,11 +53,27 @@ def encode_plot(
     return f"{drawn}<metadata>{carried}</metadata>\n</svg>\n".encode("utf-8", "replace")
 
 
-def read_plot(path: Path, *, names: bool = True) -> Plot:
+def check_plot(path: Path, *, names: bool = True) -> None:
+    """Refuse what `read_plot` would, without reading all of a long table.
+
+    Args:
+        names: Whether an error may name files like one that is missing.
+    Raises:
+        InvalidFile: It is missing, too large, or holds no plot.
+    """
+    try:
+        read_plot(path, names=names, most=_CHECKED)
+    except InvalidFile:
+        # Columns may begin to have numbers further down.
+        read_plot(path, names=names)
+
+
+def read_plot(path: Path, *, names: bool = True, most: int | None = None) -> Plot:
     """The plot in a JSON file or a table.
 
     Args:
         names: Whether an error may name files like one that is missing.
+        most: Bytes of a table that are read, to the end of a line; all if None.
     Raises:
         InvalidFile: It is missing, too large, or holds none.
     """
@@ -76,6 +94,8 @@ def read_plot(path: Path, *, names: bool = True) -> Plot:
             f"{path} holds no plot: it looks like {looks_like(path)}.",
             expected="JSON that SavePlot wrote, or a table (.csv, .tsv)",
         )
+    if most is not None and len(data) > most:
+        data = data[: data.rfind(b"\n", 0, most) + 1] or data
     text = data.decode("utf-8-sig", "replace")
     return plot_of_table(text, str(path), "\t" if path.suffix.lower() == ".tsv" else ",")
 

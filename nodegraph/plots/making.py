@@ -31,6 +31,13 @@ def series_of(
     """
     if x and categories:
         raise InvalidValue("values stand either at numbers or over categories", port="categories")
+    if categories and len(categories) != len(values):
+        raise InvalidValue(
+            "there aren't as many categories as values",
+            port="categories",
+            given=str(len(categories)),
+            expected=str(len(values)),
+        )
     places = tuple(categories or x or range(len(values)))
     ends = {"low": tuple(low) or None, "high": tuple(high) or None}
     for end, other in (("low", "high"), ("high", "low")):
@@ -57,6 +64,14 @@ def joined_plots(plots: Sequence[Plot], title: str = "", names: Sequence[str] = 
     if names and len(names) != len(plots):
         raise InvalidValue(
             "each plot has one name", port="names", given=str(len(names)), expected=str(len(plots))
+        )
+    if len({each.is_categorical for plot in plots for each in plot.series if each.x}) > 1:
+        raise InvalidValue(
+            "some of the plots have numbers and some have categories along x",
+            port="plots",
+            given=", ".join(plot.title or "a plot without a title" for plot in plots),
+            expected="the same along x for all of them",
+            hint="Leave out those of the other kind, or draw them beside each other.",
         )
     called = [each.name for plot in plots for each in plot.series]
     twice = {name for name, count in Counter(called).items() if count > 1}

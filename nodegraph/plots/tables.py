@@ -63,9 +63,11 @@ def plot_of_table(text: str, name: str, delimiter: str = ",") -> Plot:
             return _of_points(heads, lines)
         return _of_columns(heads, lines)
     except (InvalidValue, ValueError) as error:
+        between = "tabs" if delimiter == "\t" else "commas"
         raise InvalidFile(
             f"{name} is no table of a plot: {error}",
-            expected="a line of names, then numbers; the first column is x, or `series`",
+            expected=f"a line of names, then numbers, with {between} between; "
+            "the first column is x, or `series`",
         ) from error
 
 

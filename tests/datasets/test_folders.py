@@ -170,9 +170,10 @@ def test_a_mask_outside_is_refused(tmp_path: Path) -> None:
         ({"file_name": "a.png", "split": "holiday"}, "no split is called 'holiday'"),
         ({"file_name": "a.png", "repeats": "many"}, "many"),
         ({"file_name": "a.png", "weight": float("nan")}, "weight of nan"),
-        ({"file_name": "a.png", "objects": {"bbox": [[1, 2]]}}, "not enough values"),
+        ({"file_name": "a.png", "objects": {"bbox": [[1, 2]]}}, "[1, 2] is no box"),
         ({"file_name": "a.png", "objects": {"bbox": [[1, 2, -3, 4]]}}, "is no box"),
         ([], "no JSON object"),
+        ("words", "no JSON object"),
     ],
 )
 def test_lines_that_cant_be_are_told(tmp_path: Path, row: Any, why: str) -> None:
@@ -181,6 +182,23 @@ def test_lines_that_cant_be_are_told(tmp_path: Path, row: Any, why: str) -> None
     [said] = skipped(tmp_path)
     assert said.startswith("metadata.jsonl, line 1")
     assert why in said
+
+
+def test_a_quotation_mark_that_is_never_closed_is_told(tmp_path: Path) -> None:
+    for name in "ab":
+        write_picture(tmp_path / f"{name}.png", 1)
+    (tmp_path / "metadata.csv").write_text('file_name,text\na.png,"an apple\nb.png,a pear\n')
+    [said] = skipped(tmp_path)
+    assert said.startswith("metadata.csv, line")
+    assert "it is no line of a table" in said
+
+
+def test_what_is_wrong_says_at_which_input(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"no picture")
+    for path in (".", "x" * 300):
+        with pytest.raises(InvalidFile) as caught:
+            loaded(tmp_path, path)
+        assert caught.value.problem.port == "path"
 
 
 def test_a_folder_of_nothing_is_refused_whatever_is_asked(tmp_path: Path) -> None:

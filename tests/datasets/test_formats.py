@@ -121,6 +121,15 @@ def test_texts_that_no_file_can_hold_are_replaced(tmp_path: Path, form: str) -> 
     assert [(each.caption, each.label) for each in found.examples] == [("b?", "d?")]
 
 
+@pytest.mark.parametrize("form", ["image folder", "coco", "webdataset"])
+def test_texts_may_have_ends_of_lines_of_any_kind(tmp_path: Path, form: str) -> None:
+    caption = 'a\u2028b\x85c\x1cd "e"\r\nf'
+    found = loaded(
+        tmp_path, saved(tmp_path, Dataset((Example(picture(0), "a", caption),)), form).folder
+    )
+    assert [each.caption for each in found.examples] == [caption]
+
+
 def test_pictures_are_written_at_the_size_that_is_learned_from(tmp_path: Path) -> None:
     data = replace(mixed(tmp_path), size=(8, 8))
     found = loaded(tmp_path, saved(tmp_path, data, resized=True).folder)
@@ -214,8 +223,24 @@ def test_bad_entries_of_coco_are_named(tmp_path: Path) -> None:
     assert [said.partition(":")[0] for said in faults.said][::2] == ["../a.png", "images/a.png"]
     for content in ("[]", "{}", '{"images": [3]}', "{", '{"images": 3}'):
         path.write_text(content)
-        with pytest.raises(InvalidFile, match="is no COCO file"):
+        with pytest.raises(
+            InvalidFile, match=r"is no COCO file\.|is damaged, or no JSON"
+        ) as caught:
             loaded(tmp_path, path)
+        assert "Error" not in str(caught.value)  # what Python calls it is nobody's business
+
+
+def test_a_box_of_no_category_is_named(tmp_path: Path) -> None:
+    write_picture(tmp_path / "a.png", 1)
+    whole = {
+        "images": [{"id": 1, "file_name": "a.png"}],
+        "annotations": [{"image_id": 1, "category_id": 9, "bbox": [1, 2, 3, 4]}],
+        "categories": [{"id": 1, "name": "apple"}],
+    }
+    path = tmp_path / "annotations.json"
+    path.write_text(json.dumps(whole))
+    with pytest.raises(InvalidFile, match=r"a\.png: .*category 9, which isn't among"):
+        loaded(tmp_path, path)
 
 
 def shard(path: Path, members: dict[str, bytes]) -> Path:
@@ -249,3 +274,7 @@ def test_shards_of_others_are_read(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:700])
     with pytest.raises(InvalidFile, match="damaged"):
         loaded(tmp_path, path)
+    path.write_text("no tar file")
+    with pytest.raises(InvalidFile, match="damaged") as caught:
+        loaded(tmp_path, path)
+    assert "\n" not in caught.value.problem.message

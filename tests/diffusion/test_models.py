@@ -73,6 +73,8 @@ def test_what_comes_along_is_listed_with_the_node_that_takes_it() -> None:
         "tiny": ("embedded", "LoadModel", "model"),
         "tiny/controlnet": ("embedded", "LoadControlNet", "model"),
         "tiny/lcm_lora": ("embedded", "LoadLora", "lora"),
+        "tiny/molecules": ("embedded", "LoadDiffusionModel", "model"),
+        "tiny/shapes": ("embedded", "LoadDiffusionModel", "model"),
         "tiny/style_lora": ("embedded", "LoadLora", "lora"),
         "tiny/upscaler": ("embedded", "LoadUpscaleModel", "model"),
     }
@@ -178,6 +180,11 @@ def test_a_wrong_name_gets_the_nearest_and_the_folders(folder: Path) -> None:
 
     assert "Did you mean `fruit/apples`?" in str(caught.value)
     assert str(folder) in str(caught.value)
+
+
+def test_models_of_other_things_that_come_along_are_suggested(tmp_path: Path) -> None:
+    with pytest.raises(ModelNotFound, match="Did you mean `tiny/shapes`"):
+        locate_model("tiny/shape", [tmp_path])
 
 
 @pytest.mark.parametrize("name", ["", "  ", "a\0b", "x" * 5000, "../../../nowhere"])

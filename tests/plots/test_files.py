@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nodegraph import InvalidFile, InvalidValue, Plot, Series
-from nodegraph.plots.files import encode_plot, plot_of_json, read_plot
+from nodegraph.plots.files import check_plot, encode_plot, plot_of_json, read_plot
 from nodegraph.plots.making import joined_plots, series_of
 
 TEXT = st.text(max_size=8)
@@ -137,18 +137,37 @@ def test_plots_that_are_joined_keep_their_series_apart() -> None:
     assert joined_plots([first, first]).series[0].name == "1 loss"
 
 
+MIXED = [Plot(series=(series_of([1], categories=each),)) for each in ([], ["a"])]
+
+
 @pytest.mark.parametrize(
-    "make",
+    ("make", "port"),
     [
-        lambda: joined_plots([]),
-        lambda: joined_plots([Plot()], names=["a", "b"]),
-        lambda: series_of([1], x=[1], categories=["a"]),
-        lambda: series_of([1, 2], x=[1]),
+        (lambda: joined_plots([]), "plots"),
+        (lambda: joined_plots([Plot()], names=["a", "b"]), "names"),
+        (lambda: joined_plots(MIXED), "plots"),
+        (lambda: series_of([1], x=[1], categories=["a"]), "categories"),
+        (lambda: series_of([1, 2], categories=["a"]), "categories"),
+        (lambda: series_of([1, 2], x=[1]), "x"),
     ],
 )
-def test_what_does_not_fit_together_is_told(make: Any) -> None:
-    with pytest.raises(InvalidValue):
+def test_what_does_not_fit_together_is_told(make: Any, port: str) -> None:
+    with pytest.raises(InvalidValue) as caught:
         make()
+    assert caught.value.problem.port == port
+
+
+def test_a_long_table_is_checked_by_its_beginning(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text("step,loss\n" + "1,2.5\n" * 20_000)
+    assert len(read_plot(path, most=1000).series[0].y) < 170
+    assert len(read_plot(path).series[0].y) == 20_000
+    check_plot(path)
+    path.write_text("step,loss\n" + "1,\n" * 40_000 + "1,2.5\n")
+    check_plot(path)  # numbers only come further down
+    path.write_text("step,loss\n" + "1,none\n" * 40_000)
+    with pytest.raises(InvalidFile, match="no column besides the first has numbers"):
+        check_plot(path)
 
 
 def test_an_interval_may_have_one_end() -> None:

@@ -27,7 +27,7 @@ from nodegraph.diffusion.adapters.recipe_layers import recipe_layers
 from nodegraph.diffusion.adapters.stems import DENOISERS
 from nodegraph.diffusion.precision.choices import fused_over_few_bits, storage_of
 from nodegraph.diffusion.speed.abilities import check_fused
-from nodegraph.errors import InvalidValue
+from nodegraph.errors import InvalidValue, at_port
 
 Expert = Literal["both", "first", "second"]
 AnyRecipe = TypeVar("AnyRecipe", bound=Recipe)
@@ -91,7 +91,8 @@ class OpenedAdapter:
         """
         matched = [item for item in found if item is not None]
         if len(matched) == len(found) and not any(item.applied for item in matched):
-            raise nothing_applies(self.file, max(matched, key=lambda item: item.total))
+            with at_port("lora"):
+                raise nothing_applies(self.file, max(matched, key=lambda item: item.total))
 
 
 def with_inversion(recipe: TextEncoder, file: InversionFile, token: str = "") -> TextEncoder:

@@ -10,6 +10,11 @@ from nodegraph.diffusion.teaching.whole_models import with_taught_model
 from nodegraph.diffusion.teaching.words import with_taught_word
 from nodegraph.errors import InvalidValue
 
+_HINTS = {
+    "classifier": "Link it to ClassifyImages.",
+    "controlnet": "Link the training's `control_net`, or save it and load it with LoadControlNet.",
+}
+
 
 def applied(
     weights: TrainedWeights, model: DiffusionModel, text_encoder: TextEncoder, strength: float = 1.0
@@ -21,6 +26,14 @@ def applied(
     Raises:
         InvalidValue: It was taught on another family, or is nothing to be put on a model.
     """
+    if weights.kind not in ("lora", "model", "embedding"):
+        raise InvalidValue(
+            f"a {weights.kind} can't be put on a model",
+            port="weights",
+            given=weights.kind,
+            expected="a LoRA, a whole model, or a word",
+            hint=_HINTS.get(weights.kind),
+        )
     if weights.family != model.family:
         raise InvalidValue(
             "what was taught is for another family",
@@ -32,10 +45,6 @@ def applied(
         return with_taught_model(weights, model), text_encoder
     if weights.kind == "embedding":
         return model, with_taught_word(weights, text_encoder)
-    if weights.kind == "lora":
-        adapted, encoder = with_taught_lora(weights, model, text_encoder, strength=strength)
-        assert encoder is not None
-        return adapted, encoder
-    raise InvalidValue(
-        f"a {weights.kind} can't be put on a model", port="weights", given=weights.kind
-    )
+    adapted, encoder = with_taught_lora(weights, model, text_encoder, strength=strength)
+    assert encoder is not None
+    return adapted, encoder

@@ -219,3 +219,8 @@ def test_weights_for_another_family_are_refused(parts: Parts) -> None:
     weights = replace(taught_lora(desk.room(dataset(), steps=1), LoraShape(1)), family="flux")
     with pytest.raises(InvalidValue, match="another family"):
         applied(weights, *desk.recipes[:2])
+    # As they are taught: no model is of the classifier's family.
+    classifier = replace(weights, kind="classifier", family="convnext")
+    with pytest.raises(InvalidValue, match="a classifier can't be put on a model") as caught:
+        applied(classifier, *desk.recipes[:2])
+    assert caught.value.problem.port == "weights"
