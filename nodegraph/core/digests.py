@@ -50,6 +50,23 @@ def digest_bytes(data: bytes | memoryview) -> Digest:
     return blake3(data).hexdigest()
 
 
+def sealed(data: bytes) -> bytes:
+    """What a file keeps of data: a line with its digest, and the data below."""
+    return digest_bytes(data).encode() + b"\n" + data
+
+
+def unsealed(kept: bytes) -> bytes:
+    """The data that `sealed` was given.
+
+    Raises:
+        ValueError: It is damaged.
+    """
+    digest, _, data = kept.partition(b"\n")
+    if digest != digest_bytes(data).encode():
+        raise ValueError("the file isn't what was written")
+    return data
+
+
 def digest_value(
     value: Any, digesters: Mapping[type, Callable[[Any], str]] | None = None
 ) -> Digest:

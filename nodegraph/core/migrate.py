@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from nodegraph.core.parts import in_words
 from nodegraph.errors import InvalidFile
 
 FORMAT = "nodegraph/1"
@@ -52,7 +53,7 @@ def _refused(document: dict[str, Any], found: Any) -> InvalidFile:
             hint="Update nodegraph, or save the workflow in the older format.",
         )
     return InvalidFile(
-        "the workflow's format is unknown", given=repr(found)[:60], expected=f'"{FORMAT}"'
+        "the workflow's format is unknown", given=in_words(found), expected=f'"{FORMAT}"'
     )
 
 

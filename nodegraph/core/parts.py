@@ -75,7 +75,7 @@ def read_part(
         elif told["is_required"]:
             problems.append(malformed((*place, name), "is missing"))
     extra = {name: value for name, value in document.items() if name not in keys}
-    problems += [malformed((*place, str(name)), _HALVES) for name in extra if not _is_text(name)]
+    problems += [malformed(place, _no_name(name), name) for name in extra if not is_name(name)]
     return None if problems else kind(**given, extra=extra)
 
 
@@ -125,10 +125,8 @@ def key(
     return {"read": read, "write": write, "always": always}
 
 
-_HALVES = "has a name with half a surrogate pair, which is no character"
-
-
-def _is_text(value: Any) -> bool:
+def is_name(value: Any) -> bool:
+    """Whether a key that isn't known, or a node, may be called so; other texts may hold halves."""
     if not isinstance(value, str):
         return False
     try:
@@ -137,12 +135,23 @@ def _is_text(value: Any) -> bool:
         return False
 
 
+def _no_name(value: Any) -> str:
+    if not isinstance(value, str):
+        return "has a key that isn't text"
+    return "has a name with half a surrogate pair, which is no character"
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
 def text(value: Any, place: Place, problems: list[Problem]) -> Any:
     """Reads a text."""
-    if not _is_text(value):
-        says = _HALVES if isinstance(value, str) else "must be text"
-        problems.append(malformed(place, says, value))
-    return value
+    if not isinstance(value, str):
+        problems.append(malformed(place, "must be text", value))
+        return value
+    # A member of an enumeration that is text, too, shows as its name.
+    return value if type(value) is str else str.__str__(value)
 
 
 def truth(value: Any, place: Place, problems: list[Problem]) -> Any:
@@ -165,12 +174,12 @@ def anything(value: Any, place: Place, problems: list[Problem]) -> Any:
     return value
 
 
-def named(read: Reader, may_be_name: Callable[[str], bool] = _is_text) -> Reader:
+def named(read: Reader, may_be_name: Callable[[Any], bool] = _is_text) -> Reader:
     """What reads an object of values by names.
 
     Args:
         read: Reads a value.
-        may_be_name: Of a text.
+        may_be_name: Of what stands as a key.
     """
 
     def found(value: Any, place: Place, problems: list[Problem]) -> Any:
@@ -179,9 +188,10 @@ def named(read: Reader, may_be_name: Callable[[str], bool] = _is_text) -> Reader
             return value
         given = {}
         for name, item in value.items():
-            if not (_is_text(name) and may_be_name(name)):
+            if not may_be_name(name):
                 problems.append(bad_name(name))
-            given[name] = read(item, (*place, str(name)), problems)
+            at = name if isinstance(name, str) else in_words(name)
+            given[name] = read(item, (*place, at), problems)
         return given
 
     return found
@@ -189,7 +199,7 @@ def named(read: Reader, may_be_name: Callable[[str], bool] = _is_text) -> Reader
 
 def parts_by_name(
     kind: type[WorkflowPart],
-    may_be_name: Callable[[str], bool] = _is_text,
+    may_be_name: Callable[[Any], bool] = _is_text,
     *,
     short: str | None = None,
     always: bool = False,
@@ -236,7 +246,7 @@ def bad_name(name: Any) -> Problem:
     """That of a node, or of something else, is none."""
     return Problem(
         "bad-node-name",
-        f"{str(name)!r} can't be the name of a node",
+        f"{repr(name) if isinstance(name, str) else in_words(name)} can't be the name of a node",
         expected="any text without `.` and `/`, at least one character",
     )
 
@@ -247,5 +257,8 @@ def in_words(value: Any) -> str:
         return "an object"
     if isinstance(value, list):
         return "a list"
-    text = repr(value) if value is not None else "null"
+    try:
+        text = repr(value) if value is not None else "null"
+    except (ValueError, RecursionError):  # of a whole number of thousands of digits
+        return f"of type {type(value).__name__}"
     return text if len(text) <= 60 else f"{text[:59]}…"

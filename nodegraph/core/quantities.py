@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 from nodegraph.errors import InvalidValue
@@ -54,4 +55,5 @@ def _parsed(text: str, units: dict[str, int]) -> float | None:
     if written is None:
         return None
     unit = units.get(written[2].casefold())
-    return None if unit is None else float(written[1]) * unit
+    found = math.inf if unit is None else float(written[1]) * unit
+    return found if math.isfinite(found) else None

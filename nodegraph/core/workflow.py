@@ -18,6 +18,7 @@ from nodegraph.core.parts import (
     anything,
     bad_name,
     in_words,
+    is_name,
     key,
     malformed,
     named,
@@ -35,9 +36,9 @@ Mode = Literal["mute", "bypass"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 
 
-def _is_name(name: str) -> bool:
+def _is_name(name: Any) -> bool:
     """Of a node: any text without ``.`` (parts node and port) and ``/`` (parts block and node)."""
-    return bool(name) and "." not in name and "/" not in name
+    return bool(name) and is_name(name) and "." not in name and "/" not in name
 
 
 def _version(value: Any, place: Place, problems: list[Problem]) -> Any:
@@ -49,7 +50,7 @@ def _version(value: Any, place: Place, problems: list[Problem]) -> Any:
 
 
 def _mode(value: Any, place: Place, problems: list[Problem]) -> Any:
-    if value is not None and value not in MODES:
+    if value is not None and not (isinstance(value, str) and value in MODES):
         node = place[1] if place[0] == "nodes" else None
         found = _bad_mode(value, node)
         inside = f"`{'.'.join(place)}` " if node is None else ""

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import time
 
-from nodegraph.core.digests import digest_bytes
+from nodegraph.core.digests import digest_bytes, sealed, unsealed
 from nodegraph.core.files import write_file
 from nodegraph.core.patience import PATIENCE
 from nodegraph.errors import OutputError
@@ -143,7 +143,7 @@ class Hanging:
         path = self._path(pack)
         with suppress(OSError, OutputError):  # others find out by themselves then
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_file(path, json.dumps(asdict(note)).encode(), durable=False)
+            write_file(path, sealed(json.dumps(asdict(note)).encode()), durable=False)
 
 
 def _note(stamp: str, text: str, *, is_given_up: bool) -> _Note:
@@ -159,8 +159,8 @@ def _note(stamp: str, text: str, *, is_given_up: bool) -> _Note:
 
 def _read(path: Path) -> _Note | None:
     try:
-        return _Note(**json.loads(path.read_bytes()))
-    except (OSError, TypeError, ValueError):
+        return _Note(**json.loads(unsealed(path.read_bytes())))
+    except (OSError, ValueError):
         return None
 
 

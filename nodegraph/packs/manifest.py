@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from nodegraph.core.digests import digest_bytes
+from nodegraph.core.digests import digest_bytes, sealed, unsealed
 from nodegraph.core.files import write_file
 from nodegraph.core.pack_faults import faults_in
 from nodegraph.core.spec import NodeSpec, record, said
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _MANY = 100
 """Of a pack with more node types most are seldom used: their specs are read one by one."""
-FORMAT = 5
+FORMAT = 6
 """Raised when what is read from a pack, or how it is written, changes; part of the files' names."""
 
 
@@ -48,7 +48,7 @@ class Manifest:
         data: Digests of its files that are no code, by their place in it.
         made_of: Stamp of the packages that its node types are made of.
         specs: Node types, names with the pack's prefix; see `by_type`.
-        listed: The node types whose specs are lines of the file, and `lines` their digest.
+        listed: The node types whose specs are lines of the file.
         types: Port types of its own.
         problems: Modules that could not be imported, and functions that can't be nodes; the
             others still count.
@@ -61,7 +61,6 @@ class Manifest:
     made_of: str = ""
     specs: tuple[NodeSpec, ...] = ()
     listed: tuple[ListedType, ...] = ()
-    lines: str = ""
     types: tuple[TypeInfo, ...] = ()
     problems: tuple[str, ...] = ()
     stored: SpecLines | None = field(default=None, compare=False)
@@ -72,27 +71,27 @@ class Manifest:
 
     def as_file(self) -> bytes:
         """As it is written."""
-        return json.dumps(said(replace(self, stored=None))).encode()
+        return sealed(self._head())
 
     def as_lines(self) -> bytes:
         """As it is written where it tells of many node types, and most are seldom used."""
         listed, lines = written(tuple(self.by_type().values()))
-        head = replace(self, specs=(), listed=listed, lines=digest_bytes(lines))
-        return head.as_file() + b"\n" + lines
+        return sealed(replace(self, specs=(), listed=listed)._head() + b"\n" + lines)
+
+    def _head(self) -> bytes:
+        return json.dumps(said(replace(self, stored=None))).encode()
 
     @classmethod
     def from_file(cls, data: bytes) -> Manifest:
         """The manifest in a file, of either kind.
 
         Raises:
-            ValueError, TypeError: It isn't one, or damaged.
+            ValueError: It isn't one, or damaged.
         """
-        head, _, lines = data.partition(b"\n")
+        head, _, lines = unsealed(data).partition(b"\n")
         found = cls(**{name: _read(name, value) for name, value in json.loads(head).items()})
         if not found.listed:
             return found
-        if digest_bytes(lines) != found.lines:
-            raise ValueError("the specs aren't what they were")
         return replace(found, stored=SpecLines(found.listed, lines))
 
 
@@ -181,7 +180,7 @@ class ManifestCache:
             return seen[1]
         try:
             found = Manifest.from_file(path.read_bytes())
-        except (OSError, TypeError, ValueError):
+        except (OSError, ValueError):
             return None  # missing, or written by another version: it is made anew
         # The stamp is older than what was read, and tells of any later change.
         if stamp is not None and stamp.is_settled:

@@ -10,7 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,6 @@ SERVER_PREFIX = f"{PREFIX}SERVER_"
 _NO_SETTINGS = (HOME, f"{PREFIX}SERVER", f"{PREFIX}TOKEN")
 """Variables that are looked at elsewhere: the last two by those who ask a server."""
 
-_AS_GIVEN = {"home", "device", "outputs"}
-"""Settings that take any path or text: where no others are given, nothing is to be checked."""
 _UNKNOWN_MEMORY = 16 << 30
 _MOST_MEMORY_CACHE = 4 << 30
 
@@ -69,6 +67,8 @@ Interval = float
 class Settings:
     """Settings of one installation.
 
+    Values may be written as in the file: ``Settings(home="~/nodegraph", disk_cache="50GB")``.
+
     Attributes:
         home: Folder of everything that nodegraph keeps; the platform's own folders if not set.
         models: Folders searched for models, first hit wins.
@@ -102,6 +102,8 @@ class Settings:
             leaves the pack out.
         cpu_threads: Threads for CPU work beside the compute device; the number of cores if not set,
             but at least 8.
+    Raises:
+        InvalidValue: Values are none of their settings; all are listed.
     """
 
     home: FolderPath | None = None
@@ -127,6 +129,11 @@ class Settings:
     cpu_threads: Count | None = None
 
     def __post_init__(self) -> None:
+        if not _is_plain(vars(self)):
+            from nodegraph.session.settings_kinds import checked
+
+            for name, value in checked(self).items():
+                object.__setattr__(self, name, value)
         for name, value in vars(self).items():
             if isinstance(value, Path):
                 object.__setattr__(self, name, _at_home(value))
@@ -195,6 +202,24 @@ class Settings:
         )
 
 
+def _is_plain(given: Mapping[str, Any]) -> bool:
+    """Whether there is nothing to be checked, which costs the import of what checks."""
+    known = {item.name: item for item in fields(Settings)}
+    return all(name in known and _is_as_said(known[name], given[name]) for name in given)
+
+
+def _is_as_said(setting: Field[Any], value: Any) -> bool:
+    if value is setting.default or (type(value), value) == (type(setting.default), setting.default):
+        return True
+    kind = str(setting.type)
+    if kind.startswith("FolderPath"):
+        return isinstance(value, Path)
+    inside = {"Folders": Path, "Names": str}.get(kind.partition(" ")[0])
+    if inside is not None:
+        return isinstance(value, tuple) and all(isinstance(item, inside) for item in value)
+    return kind == "str" and type(value) is str
+
+
 def places_of(settings: Settings) -> Places:
     """What a server calls its folders when it speaks to clients."""
     from tempfile import gettempdir  # the command line has no use for it
@@ -252,7 +277,7 @@ def load_settings(flags: Mapping[str, Any] | None = None) -> Settings:
         and name not in _NO_SETTINGS
         and not name.startswith(SERVER_PREFIX)
     }
-    if not (file.is_file() or variables) and given.keys() <= _AS_GIVEN:
+    if not (file.is_file() or variables) and _is_plain(given):
         return Settings(**given)
     from pydantic import ValidationError
 

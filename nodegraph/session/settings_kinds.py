@@ -75,6 +75,19 @@ def model_of(settings: type) -> type[BaseModel]:
     )
 
 
+def checked(settings: object) -> dict[str, Any]:
+    """The values of settings that a program has made, read as those from outside.
+
+    Raises:
+        InvalidValue: See `Settings`.
+    """
+    model = model_of(type(settings))
+    try:
+        return vars(model.model_validate(vars(settings)))
+    except ValidationError as error:
+        raise InvalidValue("\n".join(faults(error, model.model_fields))) from None
+
+
 def faults(error: ValidationError, known: Collection[str]) -> list[str]:
     """What is wrong with which setting, a line each.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from copy import deepcopy
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -165,7 +166,59 @@ def test_an_unknown_key_that_is_no_text_is_told() -> None:
         Workflow.loads('{"format": "nodegraph/1", "nodes": {}, "x\\ud800": 1}')
 
 
-@pytest.mark.parametrize("name", ["", "a.b", "a/b"])
+def test_texts_hold_halves_of_surrogate_pairs() -> None:
+    """JSON can, and what has such a title or label is still opened, and saved as it was."""
+    half = "\ud800"
+    node = {"type": half, "label": half, "note": half, "inputs": {half: half}}
+    block = {"inputs": {half: {"to": [half], "help": half}}, "nodes": {"n": node}}
+    document = {
+        "format": "nodegraph/1",
+        "title": half,
+        "parameters": {half: half},
+        "nodes": {"n": node},
+        "subgraphs": {half: block},
+        "ui": {half: half},
+    }
+    workflow = Workflow.from_dict(document)
+    assert workflow.to_dict() == document
+    assert Workflow.loads(workflow.dumps()) == workflow
+
+
+def test_a_key_that_is_no_text_and_one_with_half_a_pair_are_told_apart() -> None:
+    with pytest.raises(InvalidWorkflow) as caught:
+        written({"n": {"type": "A", 1: 2, "\ud800": 3}})
+    assert texts(caught.value.problems) == [
+        "node `n`: it has a key that isn't text (given: 1)",
+        "node `n`: it has a name with half a surrogate pair, which is no character "
+        "(given: '\\ud800')",
+    ]
+
+
+@pytest.mark.parametrize("place", ["format", "title", "label", "mode", "name"])
+def test_a_number_too_long_to_be_shown_is_told(place: str) -> None:
+    number: Any = 10**5000
+    node = {"type": "A"} | ({place: number} if place in ("label", "mode") else {})
+    document = {"format": "nodegraph/1", "nodes": {number if place == "name" else "n": node}}
+    with pytest.raises((InvalidWorkflow, InvalidFile), match="of type int"):
+        Workflow.from_dict(document | ({place: number} if place in ("format", "title") else {}))
+
+
+def test_a_format_nested_deeper_than_python_shows_is_told() -> None:
+    found: list[Any] = []
+    for _ in range(5000):
+        found = [found]
+    with pytest.raises(InvalidFile, match="format is unknown"):
+        Workflow.from_dict({"format": found})
+
+
+def test_a_member_of_an_enumeration_of_texts_is_its_text() -> None:
+    class Kind(str, Enum):
+        ADD = "Add"
+
+    assert type(written({"n": {"type": Kind.ADD}}).nodes["n"].type) is str
+
+
+@pytest.mark.parametrize("name", ["", "a.b", "a/b", "\ud800"])
 def test_a_node_name_has_no_dot_and_no_slash(name: str) -> None:
     with pytest.raises(InvalidWorkflow, match="can't be the name of a node"):
         written({name: {"type": "A"}})

@@ -172,6 +172,41 @@ def test_a_changed_pack_is_read_anew(tmp_path: Path, folder: Path) -> None:
     assert f"{pack.name}:Added" in Registry([pack], manifests=cache).node_types()
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b'"inputs"', b'"outputs"'),
+        (b'{"stamp"', b'[{"stamp"'),
+        (b'"type": "int"', b'"type": 5'),
+        (b'"module"', b'"modules"'),
+        (b"Twice", b"Thrice"),
+    ],
+)
+def test_a_manifest_with_a_changed_byte_is_made_anew(
+    tmp_path: Path, folder: Path, before: bytes, after: bytes
+) -> None:
+    pack = pack_at(folder)
+    cache = ManifestCache(tmp_path / "cache")
+    found = Registry([pack], manifests=cache).spec(f"{pack.name}:Twice")
+    (file,) = (tmp_path / "cache").glob("*.json")
+    damaged = file.read_bytes().replace(before, after)
+    assert damaged != file.read_bytes()
+    file.write_bytes(damaged)
+    assert Registry([pack], manifests=cache).spec(f"{pack.name}:Twice") == found
+
+
+@pytest.mark.parametrize("content", [b"[]", b"{}", b"null", b"[" * 9999, b"\xff\n{}"])
+def test_a_manifest_that_is_something_else_is_made_anew(
+    tmp_path: Path, folder: Path, content: bytes
+) -> None:
+    pack = pack_at(folder)
+    cache = ManifestCache(tmp_path / "cache")
+    Registry([pack], manifests=cache)
+    (file,) = (tmp_path / "cache").glob("*.json")
+    file.write_bytes(content)
+    assert len(Registry([pack], manifests=cache).node_types()) == 2
+
+
 def test_a_damaged_manifest_is_made_anew(tmp_path: Path, folder: Path) -> None:
     pack = pack_at(folder)
     cache = ManifestCache(tmp_path / "cache")

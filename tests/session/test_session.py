@@ -206,6 +206,20 @@ def test_folders_in_a_variable_stand_as_in_path(
     assert load_settings({"home": tmp_path}).models == (Path("/a"),)
 
 
+def test_settings_made_by_a_program_are_read_as_those_of_the_file() -> None:
+    found = Settings(home="~/home", models=["a"], disk_cache="50GB", cpu_threads="2")  # type: ignore[arg-type]
+    assert found.data_folder == Path("~/home").expanduser()
+    assert (found.models, found.disk_cache, found.cpu_threads) == ((Path("a"),), 50 * 10**9, 2)
+    assert replace(found, store="x").store_folder == Path("x")  # type: ignore[arg-type]
+
+
+def test_wrong_settings_of_a_program_are_named(tmp_path: Path) -> None:
+    with pytest.raises(InvalidValue, match=r"(?s)`disk_cache`.*`cpu_threads`"):
+        Settings(disk_cache="much", cpu_threads=0)  # type: ignore[arg-type]
+    with pytest.raises(InvalidFile, match="`device`: Input should be a valid string"):
+        load_settings({"home": tmp_path, "device": 5})
+
+
 def test_a_misspelt_variable_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NODEGRAPH_DEVICEE", "cpu")
     with pytest.raises(InvalidFile, match="Did you mean `NODEGRAPH_DEVICE`"):
