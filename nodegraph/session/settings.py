@@ -132,7 +132,7 @@ class Settings:
         if not _is_plain(vars(self)):
             from nodegraph.session.settings_kinds import checked
 
-            for name, value in checked(self).items():
+            for name, value in checked(Settings, vars(self)).items():
                 object.__setattr__(self, name, value)
         for name, value in vars(self).items():
             if isinstance(value, Path):

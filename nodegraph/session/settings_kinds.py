@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import MISSING, fields
 from functools import cache
 from pathlib import Path
@@ -75,15 +75,15 @@ def model_of(settings: type) -> type[BaseModel]:
     )
 
 
-def checked(settings: object) -> dict[str, Any]:
-    """The values of settings that a program has made, read as those from outside.
+def checked(settings: type, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of settings that a program has given, read as those from outside.
 
     Raises:
         InvalidValue: See `Settings`.
     """
-    model = model_of(type(settings))
+    model = model_of(settings)
     try:
-        return vars(model.model_validate(vars(settings)))
+        return vars(model.model_validate(dict(given)))
     except ValidationError as error:
         raise InvalidValue("\n".join(faults(error, model.model_fields))) from None
 
