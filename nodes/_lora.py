@@ -38,7 +38,10 @@ def check_lora(inputs: HookInputs) -> Iterator[Finding]:
     family = FAMILIES.get(given) if given is not None else None
     if found is None or family is None:
         return
-    if not is_for(found, family.name, [name for part in family.denoisers for name in part.classes]):
+    classes = [name for part in family.denoisers for name in part.classes]
+    # What signs tell of are models of pictures.
+    makes_items = family.latent.only_size is not None
+    if makes_items or not is_for(found, family.name, classes):
         yield Finding(
             "lora",
             f"it seems to be for {found.title}, and the model is {family.title}",

@@ -106,6 +106,10 @@ def test_a_lora_for_another_family_is_found_before_running(bench: Bench, models:
     [problem] = bench.problems({**LOAD, "lora": lora("xl")}, "lora")
     assert (problem.port, problem.code) == ("lora", "wrong-family")
     assert "Stable Diffusion XL" in problem.message
+    shapes = {"load": {"type": "LoadDiffusionModel", "inputs": {"model": "tiny/shapes"}}}
+    name = {"model": link("load"), "lora": "tiny/style_lora"}
+    [problem] = bench.problems({**shapes, "lora": {"type": "LoadLora", "inputs": name}}, "lora")
+    assert (problem.port, problem.code) == ("lora", "wrong-family")
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from nodegraph.diffusion.clip import learning
 from nodegraph.diffusion.components import TextModel
 from nodegraph.diffusion.families import family_named
 from nodegraph.diffusion.families.unet import UNetFamily
+from nodegraph.diffusion.prompts import parse_chunks
 from nodegraph.diffusion.teaching.denoising import DenoisingLesson, own_denoiser
 from nodegraph.diffusion.teaching.examples import plain_prompt
 from nodegraph.diffusion.teaching.files import keep_taught
@@ -39,6 +40,15 @@ def check_word(word: str, template: str) -> None:
     """
     if not word.strip() or word != word.strip():
         raise InvalidValue("this is no word for a prompt", port="word", given=repr(word))
+    chunks = parse_chunks(word)
+    if len(chunks) > 1 or "".join(span.text for span in chunks[0]) != word:
+        raise InvalidValue(
+            "prompts don't take this as a word",
+            port="word",
+            given=repr(word),
+            expected="a word without brackets, which weigh words, and BREAK",
+            hint="Call it <thing>, say.",
+        )
     if "{}" not in template:
         raise InvalidValue(
             "the template has no place for the word",

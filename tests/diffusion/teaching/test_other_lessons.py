@@ -208,7 +208,13 @@ def desk_plan(**options: Any) -> Any:
     return TrainingPlan(1, 1, options=TrainingOptions(**options))
 
 
-@pytest.mark.parametrize(("word", "template"), [("", "a {}"), (" x", "a {}"), ("<x>", "a photo")])
+@pytest.mark.parametrize(
+    ("word", "template"),
+    [
+        ("", "a {}"), (" x", "a {}"), ("<x>", "a photo"),
+        ("(x:1.2)", "a {}"), ("[x]", "a {}"), ("x BREAK", "a {}"),
+    ],
+)  # fmt: skip
 def test_words_that_are_none_are_told(parts: Parts, word: str, template: str) -> None:
     with pytest.raises(InvalidValue):
         taught_word(parts[1].room(dataset()), word, template=template)
