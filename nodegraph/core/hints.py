@@ -20,7 +20,9 @@ class Range:
 
     def schema(self) -> dict[str, Any]:
         given = {"minimum": self.minimum, "maximum": self.maximum}
-        return {key: value for key, value in given.items() if value is not None}
+        # JSON has no infinity: without a bound there is none.
+        none = (None, float("inf"), float("-inf"))
+        return {key: value for key, value in given.items() if value not in none}
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeVar, get_type_hints, overload
 
 from nodegraph.core.annotations import Annotation, read_annotation, widget
 from nodegraph.core.context import Context
+from nodegraph.core.digests import LEAVES
 from nodegraph.core.hooks import EstimateHook, FingerprintHook, InferHook, ValidateHook
 from nodegraph.core.literals import check_literal
 from nodegraph.core.pack_faults import is_lenient, leave_out
@@ -344,7 +345,7 @@ def _inputs(
             continue
         annotation = _read(name, parameter.name, hints[parameter.name])
         read[parameter.name] = annotation
-        inputs.append(_input(parameter, annotation, about.get(parameter.name, "")))
+        inputs.append(_input(name, parameter, annotation, about.get(parameter.name, "")))
         _check_default(name, inputs[-1])
     return context, inputs, read
 
@@ -369,7 +370,9 @@ def _read(node_name: str, port: str, annotation: Any) -> Annotation:
         raise PackError(f"node {node_name}, port `{port}`: {error}") from error
 
 
-def _input(parameter: inspect.Parameter, annotation: Annotation, about: str) -> InputSpec:
+def _input(
+    node_name: str, parameter: inspect.Parameter, annotation: Annotation, about: str
+) -> InputSpec:
     has_default = parameter.default is not parameter.empty
     default = parameter.default if has_default else None
     return InputSpec(
@@ -378,17 +381,41 @@ def _input(parameter: inspect.Parameter, annotation: Annotation, about: str) -> 
         required=not has_default and not annotation.nullable,
         nullable=annotation.nullable,
         lazy=annotation.lazy,
-        default=_written_default(default),
+        default=_written_default(node_name, parameter.name, default),
         json_schema=annotation.json_schema,
         help=about,
         **widget(annotation.hints),
     )
 
 
-def _written_default(default: Any) -> Any:
+def _written_default(node_name: str, port: str, default: Any) -> Any:
+    """A default as JSON has it."""
     if isinstance(default, Enum):
-        return default.value
-    return str(default) if isinstance(default, PurePath) else default
+        default = default.value
+    if isinstance(default, PurePath):
+        return str(default)
+    if _is_plain(default):
+        return default
+    # Seldom: dates, sets, what is in data classes or whatever a pack declares for an input that
+    # takes anything.
+    from pydantic_core import to_jsonable_python
+
+    try:
+        return to_jsonable_python(default)
+    except ValueError:
+        raise PackError(
+            f"node {node_name}, input `{port}`: its default is nothing that a workflow can write",
+            given=f"of type {type(default).__name__}",
+            hint="Change the default, or make it None and put it in within the function.",
+        ) from None
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_plain, value))
+    if isinstance(value, dict):
+        return all(type(name) is str and _is_plain(item) for name, item in value.items())
+    return type(value) in LEAVES - {bytes}
 
 
 def _check_default(node_name: str, port: InputSpec) -> None:

@@ -161,6 +161,42 @@ def test_defaults_are_plain_values() -> None:
     assert NodeSpec.from_dict(json.loads(json.dumps(said(spec_of(Work))))) == spec_of(Work)
 
 
+def test_a_default_of_any_kind_is_written_as_json_has_it() -> None:
+    @dataclass
+    class Size:
+        width: int = 1
+
+    class Mode(Enum):
+        FAST = "fast"
+
+    class Holder:
+        size, ones, modes, named = Size(), frozenset({1}), [Mode.FAST], {1: b"x"}
+
+    @node
+    def Work(
+        a: Any = Holder.size, b: Any = Holder.ones, c: Any = Holder.modes, d: Any = Holder.named
+    ) -> int: ...
+
+    assert [port.default for port in spec_of(Work).inputs] == [
+        {"width": 1}, [1], ["fast"], {"1": "x"},
+    ]  # fmt: skip
+    assert NodeSpec.from_dict(json.loads(json.dumps(said(spec_of(Work))))) == spec_of(Work)
+
+
+def test_a_default_that_json_cannot_hold_is_told() -> None:
+    with pytest.raises(PackError, match="node Work, input `a`: its default is nothing that"):
+
+        @node
+        def Work(a: Any = object()) -> int: ...  # noqa: B008
+
+
+def test_a_range_without_end_has_no_bound_there() -> None:
+    @node
+    def Work(a: Annotated[float, Range(0, float("inf"))] = 1.0) -> int: ...
+
+    assert spec_of(Work).inputs[0].json_schema == {"type": "number", "minimum": 0}
+
+
 def test_a_lazy_input_needs_an_async_function() -> None:
     @node
     async def Switch(on: bool, first: Lazy[Image], second: Lazy[Image]) -> Image: ...
