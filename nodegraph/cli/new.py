@@ -54,8 +54,11 @@ def new(
         sys.stdout.write(workflow.decode())
         return 0
     path = Path(file or f"{name.removesuffix('.json')}.json")
-    contents = {path: workflow, **{path.with_name(name): data for name, data in others.items()}}
+    contents = {path: workflow, **{path.parent / name: data for name, data in others.items()}}
     _refuse_overwriting(contents, force)
+    if path.parent.is_dir():
+        for folder in {place.parent for place in contents} - {path.parent}:
+            _make_folder(folder)
     for place, data in contents.items():
         write_file(place, data)
         say(f"Wrote {shown_path(place)}.")
@@ -79,8 +82,16 @@ def _example(common: Common, node: str) -> tuple[str, bytes, dict[str, bytes]]:
     found = examples(registry.packs).get(spec.type)
     if found is None:
         raise InvalidValue(f"there is no example of `{spec.type}`")
-    others = {name: (found.inputs / name).read_bytes() for name in found.needs}
+    needed = (*found.needs, *found.needs_within)
+    others = {name: (found.inputs / name).read_bytes() for name in needed}
     return found.file.name, found.text, others
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidFile(f"can't make the folder {folder}: {error.strerror or error}") from error
 
 
 def _refuse_overwriting(contents: dict[Path, bytes], force: bool) -> None:

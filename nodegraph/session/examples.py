@@ -7,6 +7,7 @@ of the built-in pack read files of the gallery.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -59,6 +60,25 @@ class NodeExample:
         """
         text = self.text
         return tuple(name for name in self.readable if f'"{name}"'.encode() in text)
+
+    @cached_property
+    def needs_within(self) -> tuple[str, ...]:
+        """Files in folders that it reads, such as ``fruit/apple/1.webp``.
+
+        Raises:
+            OSError: The workflow or a folder can't be read.
+            ValueError: The workflow is no JSON.
+        """
+        nodes = json.loads(self.text).get("nodes", {}).values()
+        given = {
+            value
+            for node in nodes
+            for value in node.get("inputs", {}).values()
+            if isinstance(value, str)
+        }
+        folders = [path for path in self.inputs.iterdir() if path.name in given and path.is_dir()]
+        found = (path for folder in folders for path in folder.rglob("*") if path.is_file())
+        return tuple(sorted(path.relative_to(self.inputs).as_posix() for path in found))
 
 
 def examples(packs: Iterable[Pack]) -> dict[str, NodeExample]:

@@ -70,6 +70,17 @@ def test_the_example_of_a_node_is_written_with_what_it_reads(cli: Cli) -> None:
     assert "nodegraph new --example ResizeImage" in cli("nodes", "ResizeImage").out
 
 
+def test_folders_that_an_example_reads_are_written_too(cli: Cli) -> None:
+    Path("fruit").write_text("in the way")
+    refused = cli("new", "mine.json", "--example", "LoadDataset")
+    assert (refused.code, "can't make the folder fruit" in refused.err) == (2, True)
+    assert not Path("mine.json").exists()
+    Path("fruit").unlink()
+    assert cli("new", "mine.json", "--example", "LoadDataset").code == 0
+    assert Path("fruit/apple/1.txt").is_file()
+    assert cli("validate", "mine.json").code == 0
+
+
 def test_examples_of_packs_are_their_own(cli: Cli) -> None:
     Path("shapes/examples").mkdir(parents=True)
     node = "@node\ndef {}(side: int = 1) -> int:\n    return side\n"
