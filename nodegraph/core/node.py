@@ -11,7 +11,7 @@ from enum import Enum
 from functools import cached_property
 from pathlib import Path, PurePath
 from types import SimpleNamespace
-from typing import Any, Literal, TypeVar, get_type_hints, overload
+from typing import Any, Literal, TypeVar, get_args, get_type_hints, overload
 
 from nodegraph.core.annotations import Annotation, read_annotation, widget
 from nodegraph.core.context import Context
@@ -19,6 +19,7 @@ from nodegraph.core.digests import LEAVES
 from nodegraph.core.hooks import EstimateHook, FingerprintHook, InferHook, ValidateHook
 from nodegraph.core.literals import check_literal
 from nodegraph.core.pack_faults import is_lenient, leave_out
+from nodegraph.core.parts import in_words
 from nodegraph.core.ports import BLOCKED, PORT_ATTRIBUTE, PortType
 from nodegraph.core.spec import HookName, HookRef, InputSpec, LaneName, NodeSpec, OutputSpec
 from nodegraph.errors import PackError
@@ -218,10 +219,11 @@ def _define(
     given = {key: options[key] for key in _SPEC_OPTIONS if key in options}
     if given.get("output") == "files":
         given |= {"output": True, "output_files": True}
+    label = options.get("label") or _label(name)
+    given = _checked(f"node {name}", NodeSpec, {**given, "label": label})
     facts = {port: dict(found) for port, found in (options.get("facts") or {}).items()}
     spec = NodeSpec(
         type=name,
-        label=options.get("label") or _label(name),
         summary=summary,
         help=help_text,
         inputs=tuple(inputs),
@@ -375,39 +377,86 @@ def _input(
 ) -> InputSpec:
     has_default = parameter.default is not parameter.empty
     default = parameter.default if has_default else None
+    place = f"node {node_name}, input `{parameter.name}`"
     return InputSpec(
         name=parameter.name,
         type=str(annotation.expr),
         required=not has_default and not annotation.nullable,
         nullable=annotation.nullable,
         lazy=annotation.lazy,
-        default=_written_default(node_name, parameter.name, default),
-        json_schema=annotation.json_schema,
+        default=_as_json(place, "its default", default),
+        json_schema=_as_json(place, "what it takes", annotation.json_schema),
         help=about,
-        **widget(annotation.hints),
+        **_checked(place, InputSpec, widget(annotation.hints)),
     )
 
 
-def _written_default(node_name: str, port: str, default: Any) -> Any:
-    """A default as JSON has it."""
-    if isinstance(default, Enum):
-        default = default.value
-    if isinstance(default, PurePath):
-        return str(default)
-    if _is_plain(default):
-        return default
+def _as_json(place: str, what: str, value: Any) -> Any:
+    if isinstance(value, Enum):
+        value = value.value
+    if isinstance(value, PurePath):
+        return str(value)
+    if _is_plain(value):
+        return value
     # Seldom: dates, sets, what is in data classes or whatever a pack declares for an input that
     # takes anything.
     from pydantic_core import to_jsonable_python
 
     try:
-        return to_jsonable_python(default)
+        return to_jsonable_python(value)
     except ValueError:
         raise PackError(
-            f"node {node_name}, input `{port}`: its default is nothing that a workflow can write",
-            given=f"of type {type(default).__name__}",
-            hint="Change the default, or make it None and put it in within the function.",
+            f"{place}: {what} is nothing that a workflow can write",
+            given=f"of type {type(value).__name__}",
+            hint="Change the default or the annotation.",
         ) from None
+
+
+def _checked(place: str, kind: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of a spec, which a pack gives: what is wrong would else show far from there."""
+    found = {}
+    for name, value in given.items():
+        says, read = _FIELDS.get(kind.__dataclass_fields__[name].type, ("", lambda value: value))
+        try:
+            found[name] = read(value)
+        except (TypeError, ValueError):
+            raise PackError(f"{place}: `{name}` must be {says}", given=in_words(value)) from None
+    return found
+
+
+def _one_of(*kinds: type) -> Callable[[Any], Any]:
+    def read(value: Any) -> Any:
+        if not isinstance(value, kinds) or isinstance(value, bool):
+            raise TypeError
+        return value
+
+    return read
+
+
+def _truth(value: Any) -> bool:
+    return (False, True)[(False, True).index(value)]
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    if isinstance(value, str):
+        raise TypeError
+    return tuple(map(_one_of(str), value))
+
+
+def _lane(value: Any) -> Any:
+    return _LANES[_LANES.index(value)]
+
+
+_LANES = get_args(LaneName)
+_FIELDS: Mapping[Any, tuple[str, Callable[[Any], Any]]] = {
+    "str": ("text", _one_of(str)),
+    "int": ("a whole number", _one_of(int)),
+    "bool": ("True or False", _truth),
+    "float | None": ("a number", _one_of(int, float, type(None))),
+    "tuple[str, ...]": ("a tuple of texts", _texts),
+    "LaneName": (" or ".join(_LANES), _lane),
+}
+"""How fields of a type are read, and what is told where they can't be."""
 
 
 def _is_plain(value: Any) -> bool:

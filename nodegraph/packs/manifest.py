@@ -79,7 +79,10 @@ class Manifest:
         return sealed(replace(self, specs=(), listed=listed)._head() + b"\n" + lines)
 
     def _head(self) -> bytes:
-        return json.dumps(said(replace(self, stored=None))).encode()
+        try:
+            return json.dumps(said(replace(self, stored=None))).encode()
+        except TypeError as error:
+            raise PackError(f"what a pack declares can't be kept: {error}") from error
 
     @classmethod
     def from_file(cls, data: bytes) -> Manifest:

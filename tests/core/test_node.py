@@ -190,6 +190,21 @@ def test_a_default_that_json_cannot_hold_is_told() -> None:
         def Work(a: Any = object()) -> int: ...  # noqa: B008
 
 
+@pytest.mark.parametrize(
+    "option", [{"version": "2"}, {"tags": "a"}, {"lane": "gpux"}, {"numerics": None}, {"label": 5}]
+)
+def test_an_option_of_another_type_is_told(option: dict[str, Any]) -> None:
+    with pytest.raises(PackError, match=f"node Work: `{next(iter(option))}` must be "):
+
+        @node(**option)
+        def Work() -> int: ...
+
+    @node(tags=["a"], experimental=1)  # type: ignore[arg-type]
+    def Other() -> int: ...
+
+    assert (spec_of(Other).tags, spec_of(Other).experimental) == (("a",), True)
+
+
 def test_a_range_without_end_has_no_bound_there() -> None:
     @node
     def Work(a: Annotated[float, Range(0, float("inf"))] = 1.0) -> int: ...
