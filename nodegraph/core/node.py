@@ -9,17 +9,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from enum import Enum
 from functools import cached_property
-from pathlib import Path, PurePath
+from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Literal, TypeVar, get_args, get_type_hints, overload
+from typing import Any, Literal, TypeVar, get_type_hints, overload
 
 from nodegraph.core.annotations import Annotation, read_annotation, widget
 from nodegraph.core.context import Context
-from nodegraph.core.digests import LEAVES
 from nodegraph.core.hooks import EstimateHook, FingerprintHook, InferHook, ValidateHook
 from nodegraph.core.literals import check_literal
+from nodegraph.core.node_options import as_json, checked
 from nodegraph.core.pack_faults import is_lenient, leave_out
-from nodegraph.core.parts import in_words
 from nodegraph.core.ports import BLOCKED, PORT_ATTRIBUTE, PortType
 from nodegraph.core.spec import HookName, HookRef, InputSpec, LaneName, NodeSpec, OutputSpec
 from nodegraph.errors import PackError
@@ -220,7 +219,7 @@ def _define(
     if given.get("output") == "files":
         given |= {"output": True, "output_files": True}
     label = options.get("label") or _label(name)
-    given = _checked(f"node {name}", NodeSpec, {**given, "label": label})
+    given = checked(f"node {name}", NodeSpec, {**given, "label": label})
     facts = {port: dict(found) for port, found in (options.get("facts") or {}).items()}
     spec = NodeSpec(
         type=name,
@@ -384,87 +383,11 @@ def _input(
         required=not has_default and not annotation.nullable,
         nullable=annotation.nullable,
         lazy=annotation.lazy,
-        default=_as_json(place, "its default", default),
-        json_schema=_as_json(place, "what it takes", annotation.json_schema),
+        default=as_json(place, "its default", default),
+        json_schema=as_json(place, "what it takes", annotation.json_schema),
         help=about,
-        **_checked(place, InputSpec, widget(annotation.hints)),
+        **checked(place, InputSpec, widget(annotation.hints)),
     )
-
-
-def _as_json(place: str, what: str, value: Any) -> Any:
-    if isinstance(value, Enum):
-        value = value.value
-    if isinstance(value, PurePath):
-        return str(value)
-    if _is_plain(value):
-        return value
-    # Seldom: dates, sets, what is in data classes or whatever a pack declares for an input that
-    # takes anything.
-    from pydantic_core import to_jsonable_python
-
-    try:
-        return to_jsonable_python(value)
-    except ValueError:
-        raise PackError(
-            f"{place}: {what} is nothing that a workflow can write",
-            given=f"of type {type(value).__name__}",
-            hint="Change the default or the annotation.",
-        ) from None
-
-
-def _checked(place: str, kind: Any, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Fields of a spec, which a pack gives: what is wrong would else show far from there."""
-    found = {}
-    for name, value in given.items():
-        says, read = _FIELDS.get(kind.__dataclass_fields__[name].type, ("", lambda value: value))
-        try:
-            found[name] = read(value)
-        except (TypeError, ValueError):
-            raise PackError(f"{place}: `{name}` must be {says}", given=in_words(value)) from None
-    return found
-
-
-def _one_of(*kinds: type) -> Callable[[Any], Any]:
-    def read(value: Any) -> Any:
-        if not isinstance(value, kinds) or isinstance(value, bool):
-            raise TypeError
-        return value
-
-    return read
-
-
-def _truth(value: Any) -> bool:
-    return (False, True)[(False, True).index(value)]
-
-
-def _texts(value: Any) -> tuple[str, ...]:
-    if isinstance(value, str):
-        raise TypeError
-    return tuple(map(_one_of(str), value))
-
-
-def _lane(value: Any) -> Any:
-    return _LANES[_LANES.index(value)]
-
-
-_LANES = get_args(LaneName)
-_FIELDS: Mapping[Any, tuple[str, Callable[[Any], Any]]] = {
-    "str": ("text", _one_of(str)),
-    "int": ("a whole number", _one_of(int)),
-    "bool": ("True or False", _truth),
-    "float | None": ("a number", _one_of(int, float, type(None))),
-    "tuple[str, ...]": ("a tuple of texts", _texts),
-    "LaneName": (" or ".join(_LANES), _lane),
-}
-"""How fields of a type are read, and what is told where they can't be."""
-
-
-def _is_plain(value: Any) -> bool:
-    if isinstance(value, (list, tuple)):
-        return all(map(_is_plain, value))
-    if isinstance(value, dict):
-        return all(type(name) is str and _is_plain(item) for name, item in value.items())
-    return type(value) in LEAVES - {bytes}
 
 
 def _check_default(node_name: str, port: InputSpec) -> None:

@@ -217,7 +217,7 @@ def is_worth(manifest: Manifest, pack: Pack) -> bool:
 def _reader_version() -> str:
     """Changes with the code that turns signatures into specs."""
     core = Path(__file__).parents[1] / "core"
-    names = ("annotations.py", "hints.py", "node.py", "spec.py", "types.py")
+    names = ("annotations.py", "hints.py", "node.py", "node_options.py", "spec.py", "types.py")
     stamps = [(core / name).stat() for name in names]
     text = " ".join(f"{status.st_size} {status.st_mtime_ns}" for status in stamps)
     return digest_bytes(f"{FORMAT} {text}".encode())[:12]
