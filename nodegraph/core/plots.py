@@ -46,13 +46,18 @@ class Series:
         for name in ("y", "low", "high"):
             values = getattr(self, name)
             if values is not None:
-                _put(self, name, tuple(map(float, values)))
+                _put(self, name, tuple(map(_number, values)))
         _check(self)
 
     @property
     def is_categorical(self) -> bool:
         """Whether it stands over names rather than numbers."""
         return bool(self.x) and isinstance(self.x[0], str)
+
+
+def _number(value: float | str) -> float:
+    """As a float; zero without a sign, which files don't keep."""
+    return float(value) + 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +98,7 @@ def _places(x: Iterable[float | str]) -> tuple[float, ...] | tuple[str, ...]:
     places = tuple(x)
     if any(isinstance(place, str) for place in places):
         return tuple(map(str, places))
-    return tuple(float(place) for place in places)
+    return tuple(map(_number, places))
 
 
 def _check(series: Series) -> None:

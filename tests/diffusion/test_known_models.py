@@ -13,7 +13,15 @@ from nodegraph.diffusion import known_models
 from nodegraph.diffusion.known_models import KnownModels
 from nodegraph.diffusion.models import describe_model, list_models
 
-EMBEDDED = ["tiny", "tiny/controlnet", "tiny/lcm_lora", "tiny/style_lora", "tiny/upscaler"]
+EMBEDDED = [
+    "tiny",
+    "tiny/controlnet",
+    "tiny/lcm_lora",
+    "tiny/molecules",
+    "tiny/shapes",
+    "tiny/style_lora",
+    "tiny/upscaler",
+]
 
 
 def write(path: Path, shape: tuple[int, ...] = (1,)) -> None:

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from nodegraph import Workflow
 from nodegraph.diffusion.models import control_folder
 from tests.nodes.conftest import Bench, link
+from tests.nodes.sampling_graphs import workflow
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 
@@ -71,9 +72,9 @@ def test_a_plan_counts_the_network_where_its_picture_leads(bench: Bench) -> None
     nodes = graph()
     nodes["span"] = {"type": "SpanConditioning", "inputs": {"conditioning": link("lead.positive")}}
     nodes["sample"]["inputs"]["positive"] = link("span")
-    led = bench.session.plan(Workflow.from_dict({"nodes": nodes})).nodes
+    led = bench.session.plan(workflow(nodes)).nodes
     nodes["sample"]["inputs"]["positive"] = link("words")
-    unled = bench.session.plan(Workflow.from_dict({"nodes": nodes}), targets=["sample"]).nodes
+    unled = bench.session.plan(workflow(nodes), targets=["sample"]).nodes
     [file] = control_folder().glob("*.safetensors")
     # The file is in half precision, which this CPU computes with in twice the room, about.
     added = (led["sample"].weights or 0) - (unled["sample"].weights or 0)

@@ -122,7 +122,7 @@ def test_weights_that_change_in_mid_run_give_no_result(bench: Bench, apples: Pat
     [
         ("aples", "model-not-found", "Did you mean `apples`?"),
         ("old.ckpt", "unsafe-file", "can run any code"),
-        ("apples/unet", "invalid-file", "no model_index.json"),
+        ("apples/unet", "invalid-file", "LoadDiffusionModel takes it"),
     ],
 )
 def test_what_cannot_be_loaded_is_told_before_running(

@@ -41,8 +41,8 @@ class Identified(NamedTuple):
 
 
 def supported() -> str:
-    """The supported families, in words."""
-    return ", ".join(family.title for family in FAMILIES.values())
+    """The families whose models are opened whole, in words: those that have encoders."""
+    return ", ".join(family.title for family in FAMILIES.values() if family.encoders)
 
 
 def identify_folder(class_name: str, configs: Mapping[str, Config]) -> Identified:

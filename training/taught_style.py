@@ -1,6 +1,6 @@
 """How well a style is learned: runs workflows/train_style_lora.json and measures what it paints.
 
-python -m benchmarks.teaching [HOME]
+python -m training.taught_style [HOME]
 
 Two figures, each a mean over five things that were not among the twenty: how far pixels are from
 the line between the style's two colours (0 to 255; 0 is all in style), asked for in the style's
