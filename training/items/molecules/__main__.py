@@ -3,16 +3,16 @@
 import argparse
 import json
 import os
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from training.companions.job import Bar
 from training.config import ROOT, FitConfig
 from training.items.molecules.card import card
 from training.items.molecules.data import load_tables
-from training.items.molecules.export import SHIPPED, export
 from training.items.molecules.measuring import measure
-from training.items.molecules.model import MoleculeConfig, train
+from training.items.molecules.model import MoleculeConfig, build_model, train
+from training.items.shipping import ship
 
 FIT = FitConfig(
     samples=6_200_000,
@@ -31,6 +31,7 @@ BARS = (
     Bar("rings_right", least=95.0),
     Bar("megabytes", most=4.0),
 )
+SHIPPED = ROOT / "nodegraph/diffusion/embedded/items/molecules"
 CARD = ROOT / "docs/model-cards/molecules.md"
 
 
@@ -58,7 +59,8 @@ def main() -> None:
         train(config, tables, given.work)
     if given.only == "train":
         return
-    record = export(config, tables, given.work, SHIPPED)
+    model = build_model(config, tables.part(config.held))
+    record = ship(model, given.work, SHIPPED) | {"settings": asdict(config)}
     figures = measure(SHIPPED, tables, config.held, given.count)
     figures["megabytes"] = round(record["bytes"] / 1e6, 2)
     missed = [bar.figure for bar in BARS if not bar.met(figures)]

@@ -4,16 +4,13 @@ import argparse
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
-
-import torch
 
 from training.companions.job import Bar
 from training.config import ROOT, FitConfig
-from training.items.fitting import averaged
 from training.items.shapes.card import card
 from training.items.shapes.measuring import STEPS, measure, sheet
 from training.items.shapes.model import ShapesConfig, build_model, train
+from training.items.shipping import ship
 
 FIT = FitConfig(
     samples=64 * 8_000,
@@ -35,18 +32,6 @@ SHIPPED = ROOT / "nodegraph/diffusion/embedded/items/shapes"
 CARD = ROOT / "docs/model-cards/shapes.md"
 
 
-def export(config: ShapesConfig, work: Path, folder: Path) -> dict[str, Any]:
-    """Write the averaged weights of a checkpoint in float16; what is told of the run."""
-    averaged(build_model(config.width), work).half().save_pretrained(folder)
-    state = torch.load(work / "checkpoint.pt", map_location="cpu", weights_only=True)
-    return {
-        "parameters": sum(weight.numel() for weight in state["average"].values()),
-        "bytes": sum(file.stat().st_size for file in folder.glob("*.safetensors")),
-        "progress": state["progress"],
-        "settings": asdict(config),
-    }
-
-
 def main() -> None:
     """Go on from where an earlier run got to."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -62,7 +47,7 @@ def main() -> None:
         train(config, given.work)
     if given.only == "train":
         return
-    record = export(config, given.work, SHIPPED)
+    record = ship(build_model(config.width), given.work, SHIPPED) | {"settings": asdict(config)}
     figures = measure(SHIPPED, given.count)
     figures["megabytes"] = round(record["bytes"] / 1e6, 2)
     missed = [bar.figure for bar in BARS if not bar.met(figures)]

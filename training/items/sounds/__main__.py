@@ -8,11 +8,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from nodegraph.diffusion.items.transformer import ItemTransformer
 from training.config import ROOT
 from training.items.fitting import averaged
+from training.items.shipping import ship
 from training.items.sounds.card import card
 from training.items.sounds.measuring import measured
 from training.items.sounds.train import BATCH, SOUNDS, STEPS, build_model, train
@@ -22,13 +20,10 @@ CARD = ROOT / "docs/model-cards/sounds.md"
 PARTS = ("train", "measure", "ship")
 
 
-def shipped(model: ItemTransformer, work: Path, planned: int) -> dict[str, Any]:
-    """Write the weights in float16; what is told of the run."""
-    progress = torch.load(work / "checkpoint.pt", weights_only=True)["progress"]
-    model.half().save_pretrained(SHIPPED)
-    return {
-        "parameters": sum(weight.numel() for weight in model.parameters()),
-        "bytes": sum(file.stat().st_size for file in SHIPPED.glob("*.safetensors")),
+def told_of(run: dict[str, Any], planned: int) -> dict[str, Any]:
+    """What the record says of a run."""
+    progress = run.pop("progress")
+    return run | {
         "steps": progress["step"],
         "planned": planned,
         "batch": BATCH,
@@ -58,7 +53,7 @@ def main() -> None:
         print(json.dumps(figures, indent=1))
     if "ship" in arguments.parts:
         figures = json.loads((work / "figures.json").read_text(encoding="utf-8"))
-        run = shipped(averaged(build_model(), work), work, arguments.steps)
+        run = told_of(ship(build_model(), work, SHIPPED), arguments.steps)
         told = {"run": run, "figures": figures}
         (SHIPPED / "train.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
         CARD.parent.mkdir(parents=True, exist_ok=True)
