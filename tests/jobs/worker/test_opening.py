@@ -15,11 +15,25 @@ from nodegraph.jobs.worker.opening import LIBRARIES, Warming
 
 PATIENCE = 60.0
 
+Begin = Callable[[Callable[[], bool], list[str]], Warming]
 
-@pytest.fixture(autouse=True)
-def at_once(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+
+@pytest.fixture
+def begin(monkeypatch: pytest.MonkeyPatch) -> Iterator[Begin]:
+    """Start one at once; it has ended before the next test, which it would freeze garbage for."""
     monkeypatch.setattr(opening, "_IDLE", 0.0)
-    yield
+    begun: list[Warming] = []
+
+    def begin(is_busy: Callable[[], bool], modules: list[str]) -> Warming:
+        begun.append(Warming(is_busy, modules))
+        begun[-1].start()
+        return begun[-1]
+
+    yield begin
+    for each in begun:
+        each.stop()
+        each._thread.join(PATIENCE)
+        assert not each._thread.is_alive()
     gc.unfreeze()
 
 
@@ -41,21 +55,22 @@ def until(is_so: Callable[[], object]) -> None:
         time.sleep(0.001)
 
 
-def test_an_idle_worker_imports_what_jobs_will_need(modules: list[str]) -> None:
-    it = Warming(lambda: False, [modules[0], modules[2]])
-    it.start()
+def test_an_idle_worker_imports_what_jobs_will_need(modules: list[str], begin: Begin) -> None:
+    begin(lambda: False, [modules[0], modules[2]])
     until(lambda: all(name in sys.modules for name in (modules[0], modules[2])))
 
 
-def test_jobs_have_no_garbage_collected_among_what_was_imported(modules: list[str]) -> None:
+def test_jobs_have_no_garbage_collected_among_what_was_imported(
+    modules: list[str], begin: Begin
+) -> None:
     """With the libraries of models there, that takes a quarter of a second each time."""
-    Warming(lambda: False, modules[:1]).start()
+    begin(lambda: False, modules[:1])
     until(lambda: modules[0] in sys.modules and gc.get_freeze_count())
     looked_at = {id(each) for each in gc.get_objects()}
     assert id(vars(sys.modules[modules[0]])) not in looked_at
 
 
-def test_nothing_is_imported_beside_a_job(modules: list[str]) -> None:
+def test_nothing_is_imported_beside_a_job(modules: list[str], begin: Begin) -> None:
     asked = 0
 
     def is_busy() -> bool:
@@ -63,37 +78,33 @@ def test_nothing_is_imported_beside_a_job(modules: list[str]) -> None:
         asked += 1
         return asked < 5
 
-    it = Warming(is_busy, modules[:1])
-    it.start()
+    begin(is_busy, modules[:1])
     until(lambda: asked >= 5)
     until(lambda: modules[0] in sys.modules)
     assert asked >= 5
 
 
-def test_what_a_job_holds_meanwhile_is_not_put_aside(modules: list[str]) -> None:
+def test_what_a_job_holds_meanwhile_is_not_put_aside(modules: list[str], begin: Begin) -> None:
     answers = iter([False])
     before = gc.get_freeze_count()
-    it = Warming(lambda: next(answers, True), modules[:1])
-    it.start()
+    it = begin(lambda: next(answers, True), modules[:1])
     it._thread.join(PATIENCE)
     assert modules[0] in sys.modules
     assert gc.get_freeze_count() == before
 
 
-def test_when_it_is_over_no_more_is_imported(modules: list[str]) -> None:
-    it = Warming(lambda: True, modules)
-    it.start()
+def test_when_it_is_over_no_more_is_imported(modules: list[str], begin: Begin) -> None:
+    it = begin(lambda: True, modules)
     it.stop()
     it._thread.join(PATIENCE)
     assert not any(name in sys.modules for name in modules)
 
 
 def test_what_cannot_be_imported_harms_nobody(
-    modules: list[str], caplog: pytest.LogCaptureFixture
+    modules: list[str], begin: Begin, caplog: pytest.LogCaptureFixture
 ) -> None:
-    it = Warming(lambda: False, modules[1:])
     interval = sys.getswitchinterval()
-    it.start()
+    it = begin(lambda: False, modules[1:])
     it._thread.join(PATIENCE)
     assert "can't be imported: no" in caplog.text
     assert sys.getswitchinterval() == interval
