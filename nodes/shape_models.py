@@ -16,7 +16,7 @@ from nodegraph import (
     Seed,
     node,
 )
-from nodegraph.shapes.grids import COLOURS, KINDS, Solid, SolidColour
+from nodegraph.shapes.grids import COLOURS, KINDS, SMOOTH, Solid, SolidColour
 
 from ._shape_facts import check_meshing, shape_family
 
@@ -55,12 +55,15 @@ def ShapeConditioning(
 )
 def DecodeShapes(
     latent: list[Latent],
+    smooth: Annotated[float, Range(0.0, 3.0), Advanced()] = SMOOTH,
     largest: Annotated[bool, Advanced()] = True,
 ) -> list[Mesh]:
     """Meshes of shapes that were sampled, each closed and in its colour.
 
     Args:
         latent: One or several, of a KSampler with a model such as tiny/shapes.
+        smooth: Cells of the 32 a side over which surfaces are evened, as models leave seams; 0
+            for none.
         largest: Leave crumbs beside the largest piece out.
     """
     from nodegraph.diffusion.items.latents import items_of
@@ -69,7 +72,7 @@ def DecodeShapes(
 
     tokens = [from_tokens(items_of(each, "shapes")) for each in latent]
     cells = [cell for grids, colors in tokens for cell in zip(grids, colors, strict=True)]
-    found = [mesh_of_distances(grid, color) for grid, color in cells]
+    found = [mesh_of_distances(grid, color, smooth=smooth) for grid, color in cells]
     meshes = [mesh for mesh in found if mesh is not None]
     if not meshes:
         raise InvalidValue(

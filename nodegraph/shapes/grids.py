@@ -16,6 +16,9 @@ GRID = 32
 BAND = 0.15
 """Distances are cut off there, and told in parts of it."""
 
+SMOOTH = 0.7
+"""Standard deviation, in cells, of the blur that takes away seams where cubes meet."""
+
 CUBE = 8
 SIDE = GRID // CUBE
 TOKENS, FEATURES = SIDE**3, CUBE**3 + 3

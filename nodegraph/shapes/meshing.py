@@ -25,7 +25,9 @@ def check_meshing_installed() -> None:
         )
 
 
-def mesh_of_distances(grid: Tensor, color: Tensor | None = None) -> Mesh | None:
+def mesh_of_distances(
+    grid: Tensor, color: Tensor | None = None, *, smooth: float = 0.0
+) -> Mesh | None:
     """The closed surface where signed distances are zero; None where nothing lies inside.
 
     Source: Lewiner et al. 2003, "Efficient implementation of Marching Cubes' cases".
@@ -34,6 +36,7 @@ def mesh_of_distances(grid: Tensor, color: Tensor | None = None) -> Mesh | None:
         grid: Below 0 inside, shape (x, y, z), z being up; at the middles of cells that fill -1 to
             1 in each direction.
         color: In 0..1, shape (3,); of all vertices.
+        smooth: Standard deviation, in cells, of the blur of the distances before; 0 is none.
     Raises:
         InvalidValue: scikit-image isn't installed, or the grid isn't of three dimensions and
             finite.
@@ -42,6 +45,7 @@ def mesh_of_distances(grid: Tensor, color: Tensor | None = None) -> Mesh | None:
     import torch
 
     check_meshing_installed()
+    from scipy.ndimage import gaussian_filter
     from skimage.measure import marching_cubes
 
     if grid.ndim != 3 or not torch.isfinite(grid).all():
@@ -50,8 +54,9 @@ def mesh_of_distances(grid: Tensor, color: Tensor | None = None) -> Mesh | None:
             port="latent",
             given=f"shape {tuple(grid.shape)}",
         )
+    distances = torch.from_numpy(gaussian_filter(grid.float().numpy(), smooth, mode="nearest"))
     # A rim that is outside closes what the grid cuts off.
-    padded = torch.nn.functional.pad(grid.float(), (1,) * 6, value=1.0).numpy()
+    padded = torch.nn.functional.pad(distances, (1,) * 6, value=1.0).numpy()
     if padded.min() >= 0:
         return None
     # A vertex at the very middle of a cell would be that of several edges, and faces degenerate.

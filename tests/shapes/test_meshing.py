@@ -121,3 +121,15 @@ def test_tokens_hold_grid_and_colour() -> None:
     lit = (views[1].amax(0) > -1).nonzero().float().mean(0)
     assert lit[0] > 20
     assert lit[1] > 20
+
+
+def test_what_is_smoothed_has_fewer_steps_and_stays_closed() -> None:
+    rng = np.random.default_rng(0)
+    stepped = ball(0.6) + 0.06 * torch.from_numpy(rng.standard_normal((32, 32, 32))).float()
+
+    def spread(smooth: float) -> float:
+        found = opened(mesh_of_distances(stepped, smooth=smooth))
+        assert found.is_watertight
+        return float(np.linalg.norm(found.vertices, axis=1).std())
+
+    assert spread(0.7) < spread(0) / 2

@@ -7,7 +7,7 @@ import torch
 
 from nodegraph.core.spatial_values import Mesh
 from nodegraph.diffusion.items.transformer import ItemTransformer
-from nodegraph.shapes.grids import COLOURS, KINDS, from_tokens
+from nodegraph.shapes.grids import COLOURS, KINDS, SMOOTH, from_tokens
 from nodegraph.shapes.meshing import largest_piece, mesh_of_distances
 from training.items.fitting import sampled
 from training.items.shapes.judge import Asked, ShapeJudge, asked_for, clouds_of, soundness
@@ -58,7 +58,7 @@ def made(
     tokens = sampled(model, classes, asked.tall[:, None], cfg=scale, steps=steps)
     grids, colours = from_tokens(tokens)
     pairs = zip(grids, colours, strict=True)
-    return [mesh_of_distances(grid, colour) for grid, colour in pairs], colours
+    return [mesh_of_distances(grid, colour, smooth=SMOOTH) for grid, colour in pairs], colours
 
 
 def _meshes_of_solids(asked: Asked) -> list[Mesh]:
