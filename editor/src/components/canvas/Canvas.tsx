@@ -46,7 +46,6 @@ import { FarEdges } from "./FarEdges";
 import { Frame } from "./Frame";
 import { focusCard, selectFocused } from "./focus";
 import { Grid } from "./Grid";
-import { boundsOf } from "./geometry";
 import { insertType } from "./insertType";
 import { keepPorts } from "./keptPorts";
 import { LinkDialog } from "./LinkDialog";
@@ -294,17 +293,12 @@ const MULTI = ["Meta", "Control", "Shift"];
 const PRO = { hideAttribution: true };
 
 function fittedTo(frame: HTMLElement, nodes: readonly CanvasNode[]): Viewport {
-  const bounds = boundsOf(
-    nodes.map((node) => ({
-      ...node.position,
-      width: node.width ?? 0,
-      height: node.height ?? node.initialHeight ?? 0,
-    })),
-  );
-  const screen = { width: frame.clientWidth, height: frame.clientHeight };
-  return bounds
-    ? firstViewport(bounds, screen)
-    : { x: screen.width / 2, y: screen.height / 2, zoom: 1 };
+  const boxes = nodes.map((node) => ({
+    ...node.position,
+    width: node.width ?? 0,
+    height: node.height ?? node.initialHeight ?? 0,
+  }));
+  return firstViewport(boxes, { width: frame.clientWidth, height: frame.clientHeight });
 }
 
 function select(document: string, changes: Parameters<typeof selected>[1]): void {

@@ -91,17 +91,20 @@ const READABLE = { fine: 0.75, coarse: 1 };
 const MOST_SCREENS = 4;
 
 /** Where a graph that is opened is looked at: all of it, or its beginning if it couldn't be read. */
-export function firstViewport(box: Box, screen: Required<Size>): Viewport {
-  const whole = viewportFor(box, screen, FIRST_PADDING);
+export function firstViewport(boxes: readonly Box[], screen: Required<Size>): Viewport {
+  const bounds = boundsOf(boxes);
+  if (!bounds) return { x: screen.width / 2, y: screen.height / 2, zoom: 1 };
+  const whole = viewportFor(bounds, screen, FIRST_PADDING);
   const zoom = matchMedia("(pointer: coarse)").matches ? READABLE.coarse : READABLE.fine;
-  const screens = Math.max(box.width / screen.width, box.height / screen.height) * zoom;
+  const screens = Math.max(bounds.width / screen.width, bounds.height / screen.height) * zoom;
   if (whole.zoom >= zoom || screens > MOST_SCREENS) return whole;
   const margin = FIRST_PADDING / 2;
-  return {
-    x: Math.round(startOf(box.x, box.width, screen.width, zoom, margin)),
-    y: Math.round(startOf(box.y, box.height, screen.height, zoom, margin)),
-    zoom,
-  };
+  const x = startOf(bounds.x, bounds.width, screen.width, zoom, margin);
+  const right = (screen.width - x) / zoom;
+  // What begins at the left may lie far below what is highest.
+  const top = Math.min(...boxes.filter((box) => box.x < right).map((box) => box.y));
+  const y = startOf(top, bounds.y + bounds.height - top, screen.height, zoom, margin);
+  return { x: Math.round(x), y: Math.round(y), zoom };
 }
 
 /** In the middle if it has room, else with its beginning near the edge. */

@@ -1,8 +1,8 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import type { ShownRun } from "@/hooks/useNodeRun";
 import { layoutOf } from "@/model/layout";
 import type { NodeRun, NodeState } from "@/store/nodeRuns";
-import { viewportFor } from "./controller";
+import { firstViewport, viewportFor } from "./controller";
 import { TYPES, workflow } from "./fixture";
 import { boundsOf } from "./geometry";
 import { stateOf } from "./live";
@@ -49,6 +49,16 @@ describe("the view", () => {
     expect(
       viewportFor({ x: 0, y: 0, width: 10_000, height: 10 }, { width: 1000, height: 500 }).zoom,
     ).toBeLessThan(0.1);
+  });
+
+  it("begins with cards in sight, also where what is leftmost lies far below", () => {
+    vi.stubGlobal("matchMedia", () => ({ matches: false }));
+    const screen = { width: 1000, height: 500 };
+    const { x, y, zoom } = firstViewport([box(0, 1500), box(2000, 0)], screen);
+    expect(zoom).toBe(0.75);
+    expect(x).toBeGreaterThan(0);
+    expect(1500 * zoom + y).toBeGreaterThan(0);
+    expect(1500 * zoom + y).toBeLessThan(screen.height / 2);
   });
 
   it("knows the box around boxes, and none of none", () => {
