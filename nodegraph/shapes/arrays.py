@@ -42,3 +42,27 @@ def texture_colors(texture: Numbers, uv: Numbers) -> Numbers:
     row = ((1 - inside[:, 1]) * height).astype(np.int64).clip(0, height - 1)
     found: Numbers = texture[row, column]
     return found
+
+
+def srgb_to_linear(colors: Numbers) -> Numbers:
+    """sRGB as amounts of light; both in 0..1.
+
+    Source: IEC 61966-2-1.
+    """
+    import numpy as np
+
+    found: Numbers = np.where(colors <= 0.04045, colors / 12.92, ((colors + 0.055) / 1.055) ** 2.4)
+    return found.astype(np.float32)
+
+
+def linear_to_srgb(light: Numbers) -> Numbers:
+    """Amounts of light as sRGB; both in 0..1.
+
+    Source: IEC 61966-2-1.
+    """
+    import numpy as np
+
+    # In float64, that 1 stays 1.
+    steep = 1.055 * light.astype(np.float64) ** (1 / 2.4) - 0.055
+    found: Numbers = np.where(light <= 0.0031308, light * 12.92, steep)
+    return found.astype(np.float32)

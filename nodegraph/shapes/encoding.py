@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -10,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nodegraph.errors import InvalidValue, NumericalError
-from nodegraph.shapes.arrays import texture_colors
-from nodegraph.shapes.shape_files import BINARY_CHUNK, GLB, JSON_CHUNK, ShapeFormat, commented
+from nodegraph.shapes.arrays import srgb_to_linear, texture_colors
+from nodegraph.shapes.glb_writing import glb_bytes
+from nodegraph.shapes.shape_files import ShapeFormat, commented
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from nodegraph.core.spatial_values import Mesh, PointCloud
 
 SHAPE_SUFFIXES: Mapping[ShapeFormat, str] = {"glb": ".glb", "ply": ".ply", "obj": ".obj"}
-_FLOAT, _BYTE, _UINT = 5126, 5121, 5125
+_FLOAT, _SHORT, _UINT = 5126, 5123, 5125
 """glTF's numbers of types."""
 
 
@@ -29,8 +29,9 @@ def encode_mesh(
 ) -> bytes:
     """A mesh as the bytes of a file; equal meshes give equal bytes.
 
-    Vertices come back bit by bit, colours in 8 bits. Only GLB holds a texture: in PLY and OBJ each
-    vertex gets the colour that it has there.
+    Vertices come back bit by bit, colours in 8 bits; in a GLB they are amounts of light, as its
+    standard says. Only GLB holds a texture: in PLY and OBJ each vertex gets the colour that it has
+    there.
 
     Args:
         metadata: Texts of one line each by name, such as ``workflow``.
@@ -144,6 +145,16 @@ def _levels(colors: Tensor) -> NDArray[np.uint8]:
     return (_array(colors).clip(0, 1) * 255).round().astype(np.uint8)
 
 
+def _light(colors: Tensor) -> NDArray[np.uint16]:
+    """Colours as glTF 2.0 has those of vertices (3.7.2.1): linear light, and opaque.
+
+    In 16 bits, as in 8 the dark ones would run together.
+    """
+    levels = np.full((len(colors), 4), 65535, "<u2")
+    levels[:, :3] = (srgb_to_linear(_levels(colors) / np.float32(255)) * 65535).round()
+    return levels
+
+
 def _ply(
     vertices: NDArray[np.float32],
     levels: NDArray[np.uint8] | None,
@@ -227,9 +238,8 @@ def _glb(mesh: Mesh, texts: Mapping[str, str]) -> bytes:
         more |= {"textures": [{"source": 0}]}
         material["baseColorTexture"] = {"index": 0}
     elif mesh.colors is not None:
-        levels = np.full((len(vertices), 4), 255, np.uint8)
-        levels[:, :3] = _levels(mesh.colors)
-        attributes["COLOR_0"] = buffer.table(levels, _BYTE, "VEC4", normalized=True)
+        colors = buffer.table(_light(mesh.colors), _SHORT, "VEC4", normalized=True)
+        attributes["COLOR_0"] = colors
     told = {
         "asset": {"version": "2.0", "generator": "nodegraph", "extras": dict(texts)},
         "scene": 0,
@@ -242,18 +252,7 @@ def _glb(mesh: Mesh, texts: Mapping[str, str]) -> bytes:
         "buffers": [{"byteLength": len(buffer.data)}],
         **more,
     }
-    text = json.dumps(told, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 4)
-    chunks = _chunk(JSON_CHUNK, text) + _chunk(BINARY_CHUNK, bytes(buffer.data))
-    return GLB + _uint(2) + _uint(12 + len(chunks)) + chunks
-
-
-def _chunk(kind: bytes, data: bytes) -> bytes:
-    return _uint(len(data)) + kind + data
-
-
-def _uint(number: int) -> bytes:
-    return number.to_bytes(4, "little")
+    return glb_bytes(told, bytes(buffer.data))
 
 
 def _png(texture: Tensor) -> bytes:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.spatial_values import Mesh, PointCloud
 from nodegraph.errors import InvalidFile
-from nodegraph.shapes.arrays import ShapeArrays, texture_colors
+from nodegraph.shapes.arrays import ShapeArrays, linear_to_srgb, texture_colors
 from nodegraph.shapes.glb_checks import check_glb, check_pictures
+from nodegraph.shapes.glb_writing import glb_bytes, name_materials
 from nodegraph.shapes.shape_files import (
     ShapeFormat,
     check_shapes_installed,
@@ -30,10 +31,12 @@ class _Part:
     Attributes:
         shape: As trimesh has it; it may be shown several times.
         vertices: Where its vertices lie.
+        is_linear: Whether its colours, but a texture's, are amounts of light.
     """
 
     shape: Any
     vertices: NDArray[Any]
+    is_linear: bool
 
     @property
     def faces(self) -> Any:
@@ -119,20 +122,25 @@ def _parts(path: Path, names: bool) -> list[_Part]:
     import trimesh
 
     file, kind = open_shape(path, names=names)
+    told: dict[str, Any] = {}
+    binary = b""
     with file:
         if kind == "glb":
             told = glb_json(file, str(path))
+            binary = file.read()[8:]
             check_glb(told, str(path))
-            check_pictures(told, file.read()[8:], str(path))
+            check_pictures(told, binary, str(path))
             file.seek(0)
         data = file.read()
     try:
+        if name_materials(told):
+            data = glb_bytes(told, binary)
         _check_counts(data, kind)
         # Without a resolver, nothing that it names elsewhere is opened.
         scene = trimesh.load_scene(
             BytesIO(data), file_type=kind, resolver=None, process=False, maintain_order=True
         )
-        parts = [_placed(scene, node) for node in scene.graph.nodes_geometry]
+        parts = [_placed(scene, node, kind == "glb") for node in scene.graph.nodes_geometry]
     except Exception as error:
         raise InvalidFile(
             f"{path} is damaged or cut short: {error}", hint="Copy or download it again."
@@ -140,7 +148,7 @@ def _parts(path: Path, names: bool) -> list[_Part]:
     return parts
 
 
-def _placed(scene: Any, node: str) -> _Part:
+def _placed(scene: Any, node: str, is_linear: bool) -> _Part:
     """A part of a scene, where it lies there."""
     import numpy as np
 
@@ -149,7 +157,7 @@ def _placed(scene: Any, node: str) -> _Part:
     vertices = shape.vertices
     if not np.array_equal(place, np.eye(4)):
         vertices = vertices @ place[:3, :3].T + place[:3, 3]
-    return _Part(shape, vertices)
+    return _Part(shape, vertices, is_linear)
 
 
 def _check_counts(data: bytes, format: ShapeFormat) -> None:
@@ -201,36 +209,37 @@ def _colors_of(parts: list[_Part]) -> NDArray[np.float32] | None:
     found: list[NDArray[np.float32]] = []
     is_colored = False
     for part in parts:
-        own = _own_colors(part.shape)
+        own = _own_colors(part)
         is_colored |= own is not None
         plain = np.full((len(part.vertices), 3), 0.8, np.float32)
         found.append(plain if own is None else own)
     return np.concatenate(found) if is_colored else None
 
 
-def _own_colors(shape: Any) -> NDArray[np.float32] | None:
+def _own_colors(part: _Part) -> NDArray[np.float32] | None:
+    """Colours of a part's vertices, or the one of all of it; None if unknown."""
     import numpy as np
 
-    visual = getattr(shape, "visual", None)
+    shape, visual = part.shape, getattr(part.shape, "visual", None)
     colors: Any = getattr(shape, "colors", None) if visual is None else None
     if visual is not None and visual.kind == "texture":
         colors = visual.vertex_attributes.get("color")
         if colors is None:
-            return _material_colors(shape)
+            return _material_colors(part)
     elif visual is not None and visual.kind is not None:
         colors = visual.vertex_colors
     if colors is None or len(colors) != len(shape.vertices) or not np.size(colors):
         return None
     most = np.iinfo(colors.dtype).max if colors.dtype.kind == "u" else 1
     levels: Any = np.asarray(colors, np.float32)[:, :3].clip(0, most) / np.float32(most)
-    found: NDArray[np.float32] = levels
-    return found
+    return linear_to_srgb(levels) if part.is_linear else levels
 
 
-def _material_colors(shape: Any) -> NDArray[np.float32] | None:
+def _material_colors(part: _Part) -> NDArray[np.float32] | None:
     """The texture's colour at each vertex, or the one colour of the whole; None if unknown."""
     import numpy as np
 
+    shape = part.shape
     picture, uv = _texture(shape), shape.visual.uv
     count = len(shape.vertices)
     if picture is not None and uv is not None and len(uv) == count and np.isfinite(uv).all():
@@ -240,4 +249,4 @@ def _material_colors(shape: Any) -> NDArray[np.float32] | None:
     if factor is None:
         return None
     levels = np.asarray(factor, np.float32)[:3] / np.float32(255)
-    return np.tile(levels, (count, 1)).astype(np.float32)
+    return np.tile(linear_to_srgb(levels) if part.is_linear else levels, (count, 1))

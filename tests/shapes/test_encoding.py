@@ -57,6 +57,20 @@ def test_other_programs_read_it(tmp_path: Path, format: ShapeFormat) -> None:
     assert found.is_watertight
 
 
+def test_every_level_of_color_comes_back_from_the_light_of_a_glb(tmp_path: Path) -> None:
+    levels = torch.arange(258).reshape(86, 3).clip(max=255)
+    made = Mesh(torch.rand(86, 3), torch.tensor([[0, 1, 2]]), levels / 255)
+    path = written(tmp_path, made, "glb")
+
+    (shape,) = trimesh.load_scene(path, process=False).geometry.values()
+    light = shape.visual.vertex_attributes["color"]
+    found = read_mesh(path).colors
+
+    assert light[levels[:, 0] == 126, 2].tolist() == [14146]  # sRGB 128, of 65535
+    assert found is not None
+    assert torch.equal((found * 255).round(), levels.float())
+
+
 @pytest.mark.parametrize("is_colored", [False, True])
 def test_points_come_back(tmp_path: Path, is_colored: bool) -> None:
     made, path = cloud(is_colored=is_colored), tmp_path / "points.ply"

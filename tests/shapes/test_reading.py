@@ -10,6 +10,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import trimesh
@@ -17,6 +18,7 @@ from trimesh.resolvers import FilePathResolver
 
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.shapes import glb_checks, shape_files
+from nodegraph.shapes.glb_writing import glb_bytes
 from nodegraph.shapes.reading import read_mesh, read_point_cloud
 from nodegraph.shapes.shape_files import shape_format
 from tests.shapes.making import FORMATS, box, cloud, square, written
@@ -53,6 +55,58 @@ def test_parts_come_where_they_lie_as_one(tmp_path: Path) -> None:
     assert found.vertices[:, 0].max() == 10.5
     assert found.colors is not None
     assert (found.colors[found.vertices[:, 0] > 5] == torch.tensor([1.0, 0, 0])).all()
+
+
+COLORED = [
+    ("H", 5123, 65535, {}),
+    ("f", 5126, 1, {}),
+    ("f", 5126, 1, {"material": 0}),
+]
+
+
+@pytest.mark.parametrize(("letter", "number", "most", "part"), COLORED)
+def test_colors_of_a_glb_are_amounts_of_light(
+    tmp_path: Path, letter: str, number: int, most: int, part: dict[str, Any]
+) -> None:
+    """What glTF 2.0 says of COLOR_0 (3.7.2.1); the dark ones are told apart."""
+    light = np.array([[0.0003035, 0.2158605, 1]] * 3)
+    corners = np.eye(3, dtype="<f4").tobytes()
+    binary = corners + (light * most).round(9).astype("<" + letter).tobytes().ljust(36, b"\0")
+    told = {
+        "asset": {"version": "2.0", "generator": "another"},
+        "nodes": [{"mesh": 0}],
+        "scenes": [{"nodes": [0]}],
+        "meshes": [{"primitives": [{"attributes": {"POSITION": 0, "COLOR_0": 1}, **part}]}],
+        "materials": [{}],
+        "accessors": [
+            {"bufferView": 0, "componentType": 5126, "type": "VEC3", "count": 3},
+            {"bufferView": 1, "componentType": number, "type": "VEC3", "count": 3},
+        ],
+        "bufferViews": [
+            {"buffer": 0, "byteLength": 36},
+            {"buffer": 0, "byteOffset": 36, "byteLength": 36},
+        ],
+        "buffers": [{"byteLength": 72}],
+    }
+    path = tmp_path / "a.glb"
+    path.write_bytes(glb_bytes(told, binary))
+
+    colors = read_mesh(path).colors
+
+    assert colors is not None
+    # sRGB levels by the formula of IEC 61966-2-1.
+    assert (colors * 255).round().tolist() == [[1, 128, 255]] * 3
+
+
+def test_the_one_color_of_a_glb_is_an_amount_of_light(tmp_path: Path) -> None:
+    path = written(tmp_path, box())
+    half = {"baseColorFactor": [0.2158605, 0, 1, 1]}
+    edited(path, lambda told: told["materials"][0].update(pbrMetallicRoughness=half))
+
+    colors = read_mesh(path).colors
+
+    assert colors is not None
+    assert (colors[0] * 255).round().tolist() == [128, 0, 255]
 
 
 def test_squares_and_negative_numbers_of_an_obj_are_read(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 /** Meshes and clouds of points from the bytes of GLB, PLY and OBJ files. */
 import {
-  type BufferAttribute,
   type BufferGeometry,
   Color,
   DoubleSide,
@@ -11,7 +10,6 @@ import {
   type Object3D,
   Points,
   PointsMaterial,
-  SRGBColorSpace,
   TextureLoader,
 } from "three";
 import { type GLTF, GLTFLoader } from "three/examples/jsm/loaders/GLTFLoader.js";
@@ -23,8 +21,6 @@ import type { Model, Viewpoint } from "./model";
 
 const FROM: Viewpoint = { azimuth: 30, elevation: 20 };
 const PLAIN = 0xc2c5cc;
-/** Writers that put colours of corners into GLB as pictures have them, and not in linear light. */
-const AS_IN_PICTURES = /nodegraph|trimesh/;
 
 /** Throws for what can't be read. */
 export async function readShape(bytes: ArrayBuffer, suffix: string): Promise<Model> {
@@ -74,9 +70,6 @@ async function ofGlb(bytes: ArrayBuffer): Promise<Object3D> {
     return { name: "pictures" };
   });
   const found: GLTF = await loader.parseAsync(bytes, "");
-  if (AS_IN_PICTURES.test(String(found.asset.generator))) {
-    found.scene.traverse((part) => part instanceof Mesh && toLinear(part.geometry));
-  }
   return found.scene;
 }
 
@@ -135,19 +128,6 @@ function finish(part: Mesh): void {
 /** White is what a file has that says nothing. */
 function colorOf(given: Color | undefined): Color {
   return given === undefined || given.getHex() === 0xffffff ? new Color(PLAIN) : given;
-}
-
-function toLinear(geometry: BufferGeometry): void {
-  const colors = geometry.getAttribute("color") as BufferAttribute | undefined;
-  if (colors === undefined) return;
-  const color = new Color();
-  const values = new Float32Array(colors.count * 3);
-  for (let at = 0; at < colors.count; at += 1) {
-    color.setRGB(colors.getX(at), colors.getY(at), colors.getZ(at), SRGBColorSpace);
-    values.set([color.r, color.g, color.b], at * 3);
-  }
-  const Made = colors.constructor as typeof BufferAttribute;
-  geometry.setAttribute("color", new Made(values, 3));
 }
 
 function countOf(geometry: BufferGeometry): number {
