@@ -92,7 +92,7 @@ class DecodedMolecules(NamedTuple):
 )
 def DecodeMolecules(
     ctx: Context,
-    latent: Latent,
+    latent: list[Latent],
     invalid: Literal["leave out", "refuse"] = "leave out",
     distinct: bool = False,
     conformers: Annotated[int, Range(0, 100)] = 0,
@@ -101,7 +101,7 @@ def DecodeMolecules(
     """Read the molecules from latents that a model of molecules has sampled; nothing is mended.
 
     Args:
-        latent: Of a KSampler with a model such as tiny/molecules.
+        latent: One or several, of a KSampler with a model such as tiny/molecules.
         invalid: Whether those are left out that are no molecules (an atom with too many bonds, or
             several pieces), or the first of them is an error.
         distinct: Keep one of several that are the same molecule.
@@ -109,10 +109,10 @@ def DecodeMolecules(
             atoms are. Those for which there is no such way are left out, too.
         seed: Of how they are laid.
     """
-    from nodegraph.diffusion.items.latents import items_of
+    from nodegraph.diffusion.items.latents import all_items
     from nodegraph.molecules.sampled import decoded_molecules, laid, once
 
-    items = items_of(latent, "molecules")
+    items = all_items(latent, "molecules")
     found = decoded_molecules(items, refuse=invalid == "refuse")
     valid = len(found)
     kept = once(found) if distinct else found

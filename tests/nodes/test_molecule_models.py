@@ -110,6 +110,24 @@ def test_what_is_no_molecule_is_left_out_or_refused(bench: Bench) -> None:
     assert "item 1 is no molecule" in str(failure)
 
 
+def several(first: str, second: str, **inputs: Any) -> dict[str, Any]:
+    graph = decoded(first, **inputs)
+    graph["others"] = {"type": "SampledTables", "inputs": {"smiles": second}}
+    both = {"item_1": link("tables"), "item_2": link("others")}
+    graph["list"] = {"type": "List", "inputs": both}
+    graph["decode"]["inputs"]["latent"] = link("list")
+    return graph
+
+
+def test_several_latents_are_read_as_one(bench: Bench) -> None:
+    graph = several("CCO ? C", "CCO c1ccccc1", distinct=True)
+    found = [smiles_of(each) for each in bench.value(graph, "decode.molecules")]
+    assert found == ["CCO", "C", "c1ccccc1"]
+    assert (bench.value(graph, "decode.valid"), bench.value(graph, "decode.sampled")) == (4, 5)
+    failure = bench.failure(several("CCO C", "C ?", invalid="refuse"), "decode")
+    assert "item 3 is no molecule" in str(failure)
+
+
 def test_molecules_are_laid_in_space(bench: Bench) -> None:
     [found] = bench.value(decoded("CCO", conformers=2), "decode.molecules")
     assert found.coordinates.shape == (2, 9, 3)

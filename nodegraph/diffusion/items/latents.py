@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from nodegraph.diffusion.families import family_named
@@ -11,6 +12,15 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from nodegraph.core.values import Latent
+
+
+def all_items(latents: Iterable[Latent], name: str) -> Tensor:
+    """The items of several latents, one after the other; see `items_of`."""
+    import torch
+
+    features, tokens = family_named(name).latent.only_size or (0, 0)
+    found = [items_of(latent, name) for latent in latents]
+    return torch.cat([torch.zeros(0, tokens, features), *found])
 
 
 def items_of(latent: Latent, name: str) -> Tensor:
