@@ -10,6 +10,7 @@ from stat import S_ISREG
 from typing import Any, TypeVar
 
 from nodegraph import Finding, HookInputs, InvalidFile, InvalidValue
+from nodegraph.core.patterns import compiled
 
 from ._facts import finding_of
 from ._shown import shown
@@ -18,8 +19,6 @@ LARGEST = 4 << 20
 """Bytes of a text file, and letters of a text that is made."""
 MOST_PARTS = 100_000
 """Of a text that is taken apart: a node may run for each."""
-_SECONDS = 5.0
-"""A pattern that takes longer never ends."""
 _PLACE = re.compile(r"\{\{|\}\}|\{([a-z])(?::(0?\d{0,2}(?:\.\d{1,2})?[dfg%]?))?\}")
 _STEP = re.compile(r"\.?([^.\[\]]+)|\[(-?\d+)\]")
 _ESCAPES = {r"\n": "\n", r"\t": "\t", r"\\": "\\"}
@@ -129,38 +128,6 @@ def check_pattern(inputs: HookInputs) -> Iterator[Finding]:
                 compiled(text, port=port, ignore_case=False)
             except InvalidValue as error:
                 yield finding_of(port, error)
-
-
-def compiled(pattern: str, *, port: str, ignore_case: bool) -> Any:
-    """A pattern of the package regex, which can be stopped; ``^`` and ``$`` are lines' ends.
-
-    Raises:
-        InvalidValue: It is none.
-    """
-    import regex
-
-    try:
-        flags = regex.MULTILINE | (regex.IGNORECASE if ignore_case else 0)
-        return regex.compile(pattern, flags)
-    except (regex.error, RecursionError, OverflowError) as error:
-        message = f"is no pattern: {error}"
-        raise InvalidValue(message, port=port, given=pattern[:60]) from None
-
-
-def in_time(search: Callable[[float], Found], port: str) -> Found:
-    """What a search gives that is told how many seconds it may take.
-
-    Raises:
-        InvalidValue: It took longer.
-    """
-    try:
-        return search(_SECONDS)
-    except TimeoutError:
-        raise InvalidValue(
-            f"the pattern isn't found out in {_SECONDS:g} seconds",
-            port=port,
-            hint="Repetitions within repetitions, such as (a+)+, take for ever.",
-        ) from None
 
 
 def separator_of(text: str) -> str:

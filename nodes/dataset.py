@@ -553,5 +553,5 @@ def SaveDataset(
     for path in saved.files:
         ctx.wrote(path, kind="dataset", existed=saved.existed)
     ctx.log(f"{saved.pictures} pictures in {saved.folder}")
-    if picture and dataset.examples:
+    if picture:
         save_picture(ctx, name, dataset_sheet(dataset))

@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Annotated, Any, Literal
 
 from nodegraph import Advanced, Context, File, InvalidValue, Multiline, Range, node
+from nodegraph.core.patterns import compiled, in_time
 
 from ._facts import image_state
 from ._shown import shown
@@ -14,10 +15,8 @@ from ._texts import (
     check_pattern,
     check_template,
     check_text_file,
-    compiled,
     file_of,
     filled,
-    in_time,
     joined,
     picked,
     read_text,

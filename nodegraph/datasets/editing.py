@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from string import Formatter
@@ -11,6 +10,7 @@ from blake3 import blake3
 
 from nodegraph.core.dataset_values import Dataset, Example, ExampleFile, Split
 from nodegraph.core.digests import digest_tensor
+from nodegraph.core.patterns import compiled, in_time
 from nodegraph.errors import InvalidValue
 
 TEMPLATE_WORDS = ("caption", "tags", "label", "name")
@@ -59,7 +59,7 @@ def edit_captions(
             of it. Commas and spaces that a missing part leaves behind go.
         is_pattern: `find` is a regular expression, and ``\\1`` in the replacement its first group.
     Raises:
-        InvalidValue: The template or the pattern can't be.
+        InvalidValue: The template or the pattern can't be, or the pattern takes for ever.
     """
     check_template(template)
     exchange = _exchange(find, replacement, is_pattern)
@@ -81,14 +81,19 @@ def _exchange(find: str, replacement: str, is_pattern: bool) -> Callable[[str], 
         return lambda text: text
     if not is_pattern:
         return lambda text: text.replace(find, replacement)
+    from regex import error
+
+    pattern = compiled(find, port="find")
     try:
-        pattern = re.compile(find)
-        pattern.sub(replacement, "")
-    except (re.error, IndexError) as error:
+        # A replacement is looked at where something is found, and nothing is found everywhere.
+        compiled(f"{find}|", port="find").sub(replacement, "")
+    except (error, IndexError) as fault:
         raise InvalidValue(
-            f"the pattern can't be read: {error}", port="find", given=repr(find[:80])
-        ) from error
-    return lambda text: pattern.sub(replacement, text)
+            f"names a group that isn't there: {fault}", port="replacement", given=replacement[:60]
+        ) from None
+    return lambda text: in_time(
+        lambda limit: str(pattern.sub(replacement, text, timeout=limit)), "find"
+    )
 
 
 def _tidied(text: str) -> str:

@@ -15,7 +15,7 @@ from nodegraph.datasets.coco import SegmentForm, coco_files
 from nodegraph.datasets.files import as_learned_from
 from nodegraph.datasets.image_folder import image_folder_files
 from nodegraph.datasets.shards import shard_files
-from nodegraph.errors import OutputError
+from nodegraph.errors import InvalidValue, OutputError
 from nodegraph.images.output_files import check_inside
 from nodegraph.images.output_names import check_name
 
@@ -64,10 +64,18 @@ def save_dataset(
         told: Told how many files are written.
     Raises:
         InvalidFile: A file of the dataset is missing, damaged, or has changed.
-        InvalidValue: The name leads out of the folder or can't be a file's.
+        InvalidValue: There are no examples, or the name leads out of the folder or can't be a
+            file's.
         OutputError: No permission, no space.
     """
     check_name(name)
+    if not dataset.examples:
+        # A folder of none is nothing that any tool reads, and looks as if all went well.
+        raise InvalidValue(
+            "the dataset has no examples to write",
+            port="dataset",
+            hint="A DatasetReport before this node tells what is left.",
+        )
     stem = outputs / name
     digest = digest_value([format, resized, segments, per_shard, dataset])
     try:

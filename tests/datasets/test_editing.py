@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from nodegraph import Augmentation, Dataset, Example, InvalidValue, LabeledBox
+from nodegraph.core import patterns
 from nodegraph.datasets.balance import balance_of
 from nodegraph.datasets.buckets import (
     bucket_of,
@@ -64,6 +65,13 @@ def test_captions_are_written_anew(options: dict[str, Any], caption: str) -> Non
 def test_templates_that_cant_be_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(InvalidValue):
         edit_captions(TAGGED, **options)
+
+
+def test_a_pattern_that_takes_for_ever_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patterns, "_SECONDS", 0.05)
+    long = TAGGED.with_examples((replace(TAGGED.examples[0], caption="a" * 60 + "b"),))
+    with pytest.raises(InvalidValue, match="seconds"):
+        edit_captions(long, find="(?:a|aa)+$", replacement="", is_pattern=True)
 
 
 def test_captions_and_tags_and_labels_come_from_elsewhere() -> None:

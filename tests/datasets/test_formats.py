@@ -91,6 +91,13 @@ def test_files_are_copied_as_they_are_and_written_once(tmp_path: Path) -> None:
     assert saved(tmp_path, replace(data, name="others")).folder.name == "pets_00002"
 
 
+@pytest.mark.parametrize("form", ["image folder", "coco", "webdataset"])
+def test_of_no_examples_nothing_is_written(tmp_path: Path, form: str) -> None:
+    with pytest.raises(InvalidValue, match="no examples to write"):
+        saved(tmp_path, Dataset((), "pets"), form)
+    assert not (tmp_path / "out").exists()
+
+
 def test_tables_of_all_splits_are_alike(tmp_path: Path) -> None:
     # Hugging Face's datasets refuse them otherwise.
     folder = saved(tmp_path, mixed(tmp_path)).folder

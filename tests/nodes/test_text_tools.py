@@ -22,6 +22,7 @@ from nodegraph_nodes.text_tools import (
     ToText,
 )
 
+from nodegraph.core import patterns
 from nodegraph.errors import InvalidValue
 from tests.nodes.conftest import Bench, link
 
@@ -76,7 +77,7 @@ def test_finding() -> None:
 
 
 def test_a_pattern_that_takes_for_ever_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_texts, "_SECONDS", 0.05)
+    monkeypatch.setattr(patterns, "_SECONDS", 0.05)
     with pytest.raises(InvalidValue, match="seconds"):
         CompareTexts("a" * 60 + "b", "matches", "(?:a|aa)+$")
 
