@@ -10,9 +10,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
+from shutil import copytree
+from tempfile import TemporaryDirectory
+from typing import Any
 
 from nodegraph.packs.pack import Pack
 from nodegraph.packs.snapshot import EXAMPLES
@@ -30,11 +34,13 @@ class NodeExample:
         file: The workflow.
         inputs: Folder of the files that it may read.
         readable: Their names.
+        readable_folders: Names of the folders among them.
     """
 
     file: Path
     inputs: Path
     readable: tuple[str, ...]
+    readable_folders: tuple[str, ...] = ()
 
     @property
     def text(self) -> bytes:
@@ -62,23 +68,63 @@ class NodeExample:
         return tuple(name for name in self.readable if f'"{name}"'.encode() in text)
 
     @cached_property
+    def folders(self) -> tuple[str, ...]:
+        """Names of the folders that it reads, or of what lies in which it reads.
+
+        Raises:
+            OSError: The workflow can't be read.
+        """
+        text = self.text
+        named = [name for name in self.readable_folders if f'"{name}'.encode() in text]
+        return tuple(name for name in named if any(map(partial(self._is_in, name), _texts(text))))
+
+    @property
     def needs_within(self) -> tuple[str, ...]:
         """Files in folders that it reads, such as ``fruit/apple/1.webp``.
 
         Raises:
             OSError: The workflow or a folder can't be read.
-            ValueError: The workflow is no JSON.
         """
-        nodes = json.loads(self.text).get("nodes", {}).values()
-        given = {
-            value
-            for node in nodes
-            for value in node.get("inputs", {}).values()
-            if isinstance(value, str)
-        }
-        folders = [path for path in self.inputs.iterdir() if path.name in given and path.is_dir()]
-        found = (path for folder in folders for path in folder.rglob("*") if path.is_file())
-        return tuple(sorted(path.relative_to(self.inputs).as_posix() for path in found))
+        found = (path for name in self.folders for path in (self.inputs / name).rglob("*"))
+        files = (path.relative_to(self.inputs) for path in found if path.is_file())
+        return tuple(sorted(path.as_posix() for path in files))
+
+    def _is_in(self, folder: str, value: str) -> bool:
+        """Whether a text names a folder or one in it."""
+        first, *others = value.split("/")
+        return first == folder and ".." not in others and (self.inputs / value).is_dir()
+
+    def bring_folders(self, inputs: Path) -> None:
+        """Put the folders that it reads into another one; what is there already stays as it is.
+
+        Raises:
+            OSError: They can't be read or written.
+        """
+        for name in self.folders:
+            target = inputs / name
+            if not target.exists():
+                inputs.mkdir(parents=True, exist_ok=True)
+                # Under another name until all is there: nobody takes a part for the whole.
+                with TemporaryDirectory(prefix=".example-", dir=inputs) as part:
+                    copied = copytree(self.inputs / name, Path(part) / name)
+                    copied.rename(target)
+
+
+def _texts(workflow: bytes) -> set[str]:
+    """All that a workflow says in texts, but for where its links begin; nothing of no JSON."""
+
+    def read(value: Any) -> Iterator[str]:
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, list):
+            yield from chain.from_iterable(map(read, value))
+        elif isinstance(value, dict):
+            yield from read([item for name, item in value.items() if name != "from"])
+
+    try:
+        return set(read(json.loads(workflow)))
+    except (ValueError, RecursionError):
+        return set()
 
 
 def examples(packs: Iterable[Pack]) -> dict[str, NodeExample]:
@@ -91,11 +137,11 @@ def _examples_of(pack: Pack) -> Iterator[tuple[str, NodeExample]]:
     if not folder.is_dir():
         return
     inputs = folder if pack.name else _gallery()
-    readable = _files(inputs)
+    readable, folders = _files(inputs), _folders(inputs)
     for file in sorted(folder.glob("*.json")):
         if file.is_file() and file.stat().st_size <= _LARGEST:
             name = f"{pack.name}:{file.stem}" if pack.name else file.stem
-            yield name, NodeExample(file, inputs, readable)
+            yield name, NodeExample(file, inputs, readable, folders)
 
 
 def _gallery() -> Path:
@@ -110,3 +156,9 @@ def _files(folder: Path) -> tuple[str, ...]:
     others = (".json", ".webp", ".py", ".pyc")
     names = (path.name for path in folder.iterdir() if path.is_file())
     return tuple(sorted(name for name in names if not name.endswith(others) and name[0] != "."))
+
+
+def _folders(folder: Path) -> tuple[str, ...]:
+    """Folders that workflows may read."""
+    names = (path.name for path in folder.iterdir() if path.is_dir())
+    return tuple(sorted(name for name in names if name[0] not in "._"))

@@ -81,6 +81,11 @@ def test_folders_that_an_example_reads_are_written_too(cli: Cli) -> None:
     assert cli("validate", "mine.json").code == 0
 
 
+def test_so_is_the_whole_folder_of_which_an_example_reads_a_part(cli: Cli) -> None:
+    assert cli("new", "mine.json", "--example", "JoinDatasets").code == 0
+    assert cli("validate", "mine.json").code == 0
+
+
 def test_examples_of_packs_are_their_own(cli: Cli) -> None:
     Path("shapes/examples").mkdir(parents=True)
     node = "@node\ndef {}(side: int = 1) -> int:\n    return side\n"

@@ -173,6 +173,23 @@ def test_examples_are_served_with_their_pictures_and_files(server: Hosted) -> No
     assert get(f"{base}/files/other.png").status_code == 404
 
 
+def test_folders_of_examples_are_brought_to_the_inputs_once(server: Hosted) -> None:
+    assert listed(server)["JoinDatasets"]["example"]["folders"] == ["fruit"]
+    # There it is the name of a node.
+    assert listed(server)["BlendLatents"]["example"]["folders"] == []
+    inputs = server.services.environment.inputs
+    reader, runner = server.token("ann", "read"), server.token("bob", "run")
+    path = "/node-types/JoinDatasets/example/folders"
+    assert server.client.post(path, headers=reader).status_code == 403
+    assert not inputs.exists()
+    assert server.client.post(path, headers=runner).status_code == 204
+    assert (inputs / "fruit/apple/1.txt").is_file()
+    (inputs / "fruit/apple/1.txt").write_text("mine")
+    assert server.client.post(path, headers=runner).status_code == 204
+    assert (inputs / "fruit/apple/1.txt").read_text() == "mine"
+    assert [path.name for path in inputs.iterdir()] == ["fruit"]
+
+
 def test_a_node_type_without_an_example_says_so(server: Hosted) -> None:
     assert listed(server)["sums:Sum"]["example"] is None
     for path in ("example", "example/picture", "example/files/apple.png"):

@@ -534,6 +534,8 @@ export interface NodeTypeExample {
   picture: string | null;
   /** Files that it reads, which have to be brought along. */
   needs: string[];
+  /** Folders that it reads; `POST` to `…/example/folders` brings them along. */
+  folders: string[];
 }
 
 /** All node types there are. */

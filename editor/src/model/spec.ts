@@ -61,6 +61,8 @@ export interface NodeExample {
   readonly picture: string | null;
   /** Files that it reads, which have to be brought along. */
   readonly needs: readonly string[];
+  /** Folders that it reads. */
+  readonly folders: readonly string[];
 }
 
 export interface NodeSpec {

@@ -68,7 +68,10 @@ class DeclaredTypes:
     def digest(self) -> str:
         """Changes when anything in it does."""
         parts = [json.dumps(said(spec)) for spec in self.specs.values()]
-        shown = [(name, found.needs, bool(found.picture)) for name, found in self.examples.items()]
+        shown = [
+            (name, found.needs, found.folders, bool(found.picture))
+            for name, found in self.examples.items()
+        ]
         text = "\n".join(
             [*sorted(parts), repr(self.type_infos()), repr(self.problems), repr(shown)]
         )

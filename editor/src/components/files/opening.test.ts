@@ -135,12 +135,29 @@ describe("from the server", () => {
       if (path.includes("/files/")) return new Response("", { status: 404 });
       return new Response(text);
     });
-    const example = { href: "", picture: null, needs: ["a.flac", "b.py"] };
+    const example = { href: "", picture: null, needs: ["a.flac", "b.py"], folders: [] };
     expect(await openExample(spec("p:Load", { example }))).not.toBeNull();
     expect(asked.map((path) => path.replace(/^.*node-types/, ""))).toEqual([
       "/p%3ALoad/example",
       "/p%3ALoad/example/files/a.flac",
     ]);
     expect(titles()).toEqual(["Kept"]);
+  });
+
+  test("folders that a node's example reads are brought along, or it says why not", async () => {
+    const asked: string[] = [];
+    let may = true;
+    vi.stubGlobal("fetch", async (path: string, { method }: RequestInit) => {
+      if (method !== "POST") return new Response(text);
+      asked.push(path.replace(/^.*node-types/, ""));
+      return may ? new Response(null, { status: 204 }) : new Response("{}", { status: 403 });
+    });
+    const example = { href: "", picture: null, needs: [], folders: ["fruit"] };
+    expect(await openExample(spec("p:Load", { example }))).not.toBeNull();
+    expect(asked).toEqual(["/p%3ALoad/example/folders"]);
+    expect(told()).not.toContain("fruit");
+    may = false;
+    expect(await openExample(spec("p:Load", { example }))).not.toBeNull();
+    expect(told()).toContain("The folder “fruit”");
   });
 });

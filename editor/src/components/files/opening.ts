@@ -17,7 +17,7 @@ import { notify, notifyFault } from "@/store/notices";
 import { useUi } from "@/store/ui";
 import { type ChosenFile, chooseFiles } from "./fileTypes";
 import { isPlainPicture, placePicture } from "./plainPicture";
-import { withFiles, withTemplateFiles } from "./templateFiles";
+import { bringFolders, withFiles, withTemplateFiles } from "./templateFiles";
 
 /** Bytes of the largest file that is read. */
 const LARGEST = 512 * 1024 * 1024;
@@ -86,6 +86,7 @@ export async function openExample(spec: NodeSpec): Promise<string | null> {
     const { text } = await getExample(spec.type);
     const needs = spec.example?.needs ?? [];
     const workflow = await withFiles(examplePath(spec.type), needs, readWorkflow(text));
+    await bringFolders(examplePath(spec.type), spec.example?.folders ?? []);
     return open(workflow, { origin: "template" });
   } catch (fault) {
     tellFault(fault, t("files.openFailed", { name: spec.label || spec.type }));
@@ -167,8 +168,8 @@ async function openTranslated(
   const { tellTranslated, translated } = await import("./importing");
   try {
     const { workflow, report } = await translated(texts, name);
-    open(workflow, { origin: "import" });
-    tellTranslated(name, report);
+    const document = open(workflow, { origin: "import" });
+    tellTranslated({ name, document, report });
   } catch (fault) {
     tellFault(fault, t("files.openFailed", { name }));
   }

@@ -5,7 +5,7 @@ import { t } from "@/i18n";
 import { setInput } from "@/model/edits";
 import type { Workflow } from "@/model/workflow";
 import { useCatalogue } from "@/store/catalogue";
-import { notify } from "@/store/notices";
+import { notify, notifyFault } from "@/store/notices";
 
 const CODE = /\.py$/i;
 
@@ -40,6 +40,18 @@ export async function withFiles(
     }
   }
   return found;
+}
+
+/** Folders that a workflow reads, put where the server reads inputs from; `path` as for files. */
+export async function bringFolders(path: string, folders: readonly string[]): Promise<void> {
+  if (folders.length === 0) return;
+  try {
+    await send("POST", `${path}/folders`);
+  } catch (fault) {
+    notifyFault(fault, {
+      title: t("files.needsFolder", { count: folders.length, folder: folders.join("”, “") }),
+    });
+  }
 }
 
 async function bring(path: string, file: string): Promise<string | null> {

@@ -111,7 +111,7 @@ describe("HelpPanel", () => {
   });
 
   it("shows what the node's example makes, by what it is", async () => {
-    const shown = { href: "/e", picture: "/e/picture", needs: ["apple.png"] };
+    const shown = { href: "/e", picture: "/e/picture", needs: ["apple.png"], folders: [] };
     const types = nodeTypesOf({
       items: [spec("Load", { label: "Load picture", example: shown }), spec("Bare", {})],
       port_types: [],
@@ -127,7 +127,7 @@ describe("HelpPanel", () => {
   });
 
   it("hides a picture that can't be had", () => {
-    const shown = { href: "/e", picture: "/gone", needs: [] };
+    const shown = { href: "/e", picture: "/gone", needs: [], folders: [] };
     const items = [spec("Load", { example: shown })];
     useCatalogue.setState({ types: nodeTypesOf({ items, port_types: [] }) });
     useUi.setState({ helpTopic: "Load" });

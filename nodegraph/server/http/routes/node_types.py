@@ -17,7 +17,7 @@ from nodegraph.core.json_schema import inputs_json_schema
 from nodegraph.core.spec import NodeSpec
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.types import TypeInfo
-from nodegraph.server.http.dependencies import MayRead, TheServices
+from nodegraph.server.http.dependencies import MayRead, MayRun, TheServices
 from nodegraph.server.http.errors import NotFound
 from nodegraph.server.http.etags import etag, is_known
 from nodegraph.server.http.file_answers import BINARY
@@ -45,6 +45,9 @@ class NodeTypeExample(BaseModel):
     )
     needs: tuple[str, ...] = Field(
         description="Files that it reads, which have to be brought along."
+    )
+    folders: tuple[str, ...] = Field(
+        description="Folders that it reads; `POST` to `…/example/folders` brings them along."
     )
 
 
@@ -210,6 +213,20 @@ async def get_node_type_example_file(
     return await _file_answer(request, services, example.inputs / file)
 
 
+@router.post(
+    "/{type}/example/folders",
+    status_code=204,
+    summary="Bring the folders that the example of a node type needs",
+    responses=responses(401, 403, 404, 503),
+)
+async def bring_node_type_example_folders(
+    services: TheServices, caller: MayRun, type: TypeName
+) -> None:
+    """Put them into the inputs folder; those that are there already stay as they are."""
+    example = await _example(type, services)
+    await services.off_loop(example.bring_folders, services.environment.inputs)
+
+
 def _listed(types: DeclaredTypes) -> bytes:
     """The list as JSON, made once: what one reads, all read."""
     known = types.kept.get("list")
@@ -250,7 +267,7 @@ def _shown(type: str, types: DeclaredTypes) -> NodeTypeExample | None:
         return None
     href = f"/api/v1/node-types/{quote(type, safe='')}/example"
     picture = f"{href}/picture" if example.picture else None
-    return NodeTypeExample(href=href, picture=picture, needs=example.needs)
+    return NodeTypeExample(href=href, picture=picture, needs=example.needs, folders=example.folders)
 
 
 async def _example(type: str, services: TheServices) -> NodeExample:
