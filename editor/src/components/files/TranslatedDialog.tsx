@@ -14,28 +14,23 @@ import { t } from "@/i18n";
 import { problemWords } from "@/i18n/format";
 import { labelOf } from "@/model/spec";
 import { useCatalogue } from "@/store/catalogue";
-import type { TranslationReport } from "./importing";
+import { useDocuments } from "@/store/documents";
+import type { ToldTranslation } from "./importing";
 import styles from "./MissingDialog.module.css";
 import { ModelHelp, NodeButton, Section, showNode } from "./Section";
 
 interface Props {
-  readonly report: TranslationReport;
+  /** Of each file, in the order in which they were opened. */
+  readonly told: readonly ToldTranslation[];
   readonly onClose: () => void;
 }
 
 /** Rows of one kind that are shown. */
 const MOST = 100;
 
-/** What came of translating a workflow of ComfyUI, in the order in which it matters. */
-export default function TranslatedDialog({ report, onClose }: Props) {
-  const { nodes: count, untranslated, files, families, problems, differences } = report;
-  const done = count - untranslated.length;
-  const focus = (node: string) => {
-    onClose();
-    // A dialog that closes gives the focus back to where it was.
-    requestAnimationFrame(() => showNode(node));
-  };
-  const folders = useCatalogue((catalogue) => catalogue.modelFolders);
+/** What came of translating workflows of ComfyUI. */
+export default function TranslatedDialog({ told, onClose }: Props) {
+  const { length: count } = told;
   return (
     <Dialog
       title={t("files.translatedTitle")}
@@ -43,60 +38,88 @@ export default function TranslatedDialog({ report, onClose }: Props) {
       onClose={onClose}
       footer={
         <Button variant="primary" onClick={onClose}>
-          {t("files.translatedDone")}
+          {t("files.translatedDone", { count })}
         </Button>
       }
     >
-      <div className={styles.sections}>
-        <p className={styles.summary}>
-          {done === count && <CircleCheck aria-hidden size={16} className={styles.whole} />}
-          {t(done === count ? "files.translatedWhole" : "files.translatedPart", { done, count })}
-        </p>
-        <List
-          icon={Puzzle}
-          title={t("files.untranslated")}
-          help={<p>{t("files.untranslatedHelp")}</p>}
-          items={untranslated}
-        >
-          {(each) => <Untranslated key={each.node} found={each} onFocus={focus} />}
-        </List>
-        <List
-          icon={Download}
-          title={t("files.neededModels")}
-          help={<ModelHelp folders={folders} />}
-          items={report.models}
-        >
-          {(each) => <Model key={`${each.folder}/${each.name}`} model={each} />}
-        </List>
-        <List
-          icon={FileWarning}
-          title={t("files.neededFiles")}
-          help={<p>{t("files.missingFilesHelp")}</p>}
-          items={files}
-        >
-          {(file) => <Row key={file}>{file}</Row>}
-        </List>
-        <List icon={Shapes} title={t("files.unknownFamilies")} items={families}>
-          {(family) => <Row key={family}>{family}</Row>}
-        </List>
-        <List icon={CircleAlert} title={t("files.otherProblems")} items={problems}>
-          {(problem, at) => (
-            <li key={String(at)} className={styles.row}>
-              <span>{problemWords(problem)}</span>
-              <NodeButton name={plainName(problem.node ?? "")} onFocus={focus} />
-            </li>
-          )}
-        </List>
-        <List icon={Info} title={t("files.differences")} items={differences}>
-          {({ node, message }) => (
-            <li key={`${node} ${message}`} className={styles.row}>
-              <span>{message}</span>
-              <NodeButton name={plainName(node)} onFocus={focus} />
-            </li>
-          )}
-        </List>
+      <div className={styles.files}>
+        {told.map((each) => (
+          <section key={each.document} className={styles.sections} aria-label={each.name}>
+            {count > 1 && <h3 className={styles.file}>{each.name}</h3>}
+            <Report told={each} onClose={onClose} />
+          </section>
+        ))}
       </div>
     </Dialog>
+  );
+}
+
+interface ReportProps {
+  readonly told: ToldTranslation;
+  readonly onClose: () => void;
+}
+
+/** What came of one, in the order in which it matters. */
+function Report({ told: { document, report }, onClose }: ReportProps) {
+  const { nodes: count, untranslated, files, families, problems, differences } = report;
+  const done = count - untranslated.length;
+  const focus = (node: string) => {
+    onClose();
+    useDocuments.getState().activate(document);
+    // A dialog that closes gives the focus back to where it was.
+    requestAnimationFrame(() => showNode(node));
+  };
+  const folders = useCatalogue((catalogue) => catalogue.modelFolders);
+  return (
+    <>
+      <p className={styles.summary}>
+        {done === count && <CircleCheck aria-hidden size={16} className={styles.whole} />}
+        {t(done === count ? "files.translatedWhole" : "files.translatedPart", { done, count })}
+      </p>
+      <List
+        icon={Puzzle}
+        title={t("files.untranslated")}
+        help={<p>{t("files.untranslatedHelp")}</p>}
+        items={untranslated}
+      >
+        {(each) => <Untranslated key={each.node} found={each} onFocus={focus} />}
+      </List>
+      <List
+        icon={Download}
+        title={t("files.neededModels")}
+        help={<ModelHelp folders={folders} />}
+        items={report.models}
+      >
+        {(each) => <Model key={`${each.folder}/${each.name}`} model={each} />}
+      </List>
+      <List
+        icon={FileWarning}
+        title={t("files.neededFiles")}
+        help={<p>{t("files.missingFilesHelp")}</p>}
+        items={files}
+      >
+        {(file) => <Row key={file}>{file}</Row>}
+      </List>
+      <List icon={Shapes} title={t("files.unknownFamilies")} items={families}>
+        {(family) => <Row key={family}>{family}</Row>}
+      </List>
+      <List icon={CircleAlert} title={t("files.otherProblems")} items={problems}>
+        {(problem, at) => (
+          <li key={String(at)} className={styles.row}>
+            <span>{problemWords(problem)}</span>
+            <NodeButton name={plainName(problem.node ?? "")} onFocus={focus} />
+          </li>
+        )}
+      </List>
+      <List icon={Info} title={t("files.differences")} items={differences}>
+        {({ node, message }) => (
+          <li key={`${node} ${message}`} className={styles.row}>
+            <span>{message}</span>
+            <NodeButton name={plainName(node)} onFocus={focus} />
+          </li>
+        )}
+      </List>
+    </>
   );
 }
 

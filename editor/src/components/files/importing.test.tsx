@@ -1,8 +1,10 @@
-import { render, screen } from "@testing-library/react";
+import { render, screen, within } from "@testing-library/react";
+import userEvent from "@testing-library/user-event";
 import { beforeEach, expect, test, vi } from "vitest";
 import { activeDocument, currentWorkflow, useDocuments } from "@/store/documents";
 import { useNotices } from "@/store/notices";
 import { useUi } from "@/store/ui";
+import type { ToldTranslation } from "./importing";
 import { placeholders } from "./missing";
 import { openFiles } from "./opening";
 import TranslatedDialog from "./TranslatedDialog";
@@ -30,10 +32,15 @@ function answered(report: object): void {
   vi.stubGlobal("fetch", async () => new Response(`{"workflow": ${WORKFLOW}, ${rest}`));
 }
 
-async function drop(text = API): Promise<void> {
-  const file = new File([text], "apple pie.json", { type: "application/json" });
-  await openFiles([{ file, handle: null }], { x: 0, y: 0 });
+async function drop(names = ["apple pie.json"]): Promise<void> {
+  const files = names.map((name) => new File([API], name, { type: "application/json" }));
+  await openFiles(
+    files.map((file) => ({ file, handle: null })),
+    { x: 0, y: 0 },
+  );
 }
+
+const TOLD = { name: "apple pie.json", document: "d", report: REPORT };
 
 beforeEach(() => {
   useDocuments.getState().restore([], null);
@@ -48,7 +55,7 @@ test("a file of ComfyUI's opens translated, under its own name, and what lacks i
   expect(workflow.title).toBe("apple pie");
   expect(activeDocument()).toMatchObject({ origin: "import", fileHandle: null });
   expect(String(workflow.nodes.get("sparkle")?.inputs.get("seed"))).toBe("18446744073709551615");
-  expect(useUi.getState().dialog).toMatchObject({ name: "translated", props: { report: REPORT } });
+  expect(useUi.getState().dialog).toMatchObject({ name: "translated", props: { told: [{ report: REPORT }] } });
   expect(useNotices.getState().items).toMatchObject([{ kind: "warning", detail: "1 of 2 nodes" }]);
   expect(placeholders(workflow)).toMatchObject([{ type: "Sparkle", pack: "glitter" }]);
 });
@@ -71,7 +78,7 @@ test("one that the server refuses says why, and opens nothing", async () => {
 });
 
 test("the report says which nodes, of which pack, which models, and where they go", () => {
-  render(<TranslatedDialog report={REPORT} onClose={vi.fn()} />);
+  render(<TranslatedDialog told={[TOLD]} onClose={vi.fn()} />);
   expect(screen.getByText(/1 of 2 nodes/)).toBeInTheDocument();
   expect(screen.getByText("Sparkle")).toBeInTheDocument();
   expect(screen.getByText("glitter")).toBeInTheDocument();
@@ -81,8 +88,34 @@ test("the report says which nodes, of which pack, which models, and where they g
   expect(screen.getByText("noise differs")).toBeInTheDocument();
 });
 
+test("of several files each has its report, and a node is shown where it is", async () => {
+  answered(REPORT);
+  await drop(["first.json", "second.json"]);
+  const told = useUi.getState().dialog?.props.told as ToldTranslation[];
+  expect(told.map(({ name }) => name)).toEqual(["first.json", "second.json"]);
+  render(<TranslatedDialog told={told} onClose={vi.fn()} />);
+  const first = screen.getByRole("region", { name: "first.json" });
+  expect(within(first).getByRole("heading", { name: "first.json" })).toBeInTheDocument();
+  expect(screen.getByRole("button", { name: "Go to the workflows" })).toBeInTheDocument();
+  expect(activeDocument().id).not.toBe(told[0]?.document);
+  await userEvent.click(within(first).getByRole("button", { name: "Show “sparkle”" }));
+  expect(activeDocument().id).toBe(told[0]?.document);
+});
+
+test.each([
+  [1, 0, "Its one node was translated."],
+  [2, 0, "All 2 nodes were translated."],
+  [1, 1, "Its one node couldn’t be translated; it is on the canvas as a placeholder."],
+])("of %i nodes, %i of them as placeholders, it says so", (nodes, lacking, words) => {
+  const untranslated = REPORT.untranslated.slice(0, lacking);
+  const told = [{ ...TOLD, report: { ...REPORT, nodes, untranslated } }];
+  render(<TranslatedDialog told={told} onClose={vi.fn()} />);
+  expect(screen.getByText(words)).toBeInTheDocument();
+});
+
 test("an address that is none of the web is no link", () => {
   const models = [{ name: "a", folder: "", url: "javascript:alert(1)" }];
-  render(<TranslatedDialog report={{ ...REPORT, models }} onClose={vi.fn()} />);
+  const told = [{ ...TOLD, report: { ...REPORT, models } }];
+  render(<TranslatedDialog told={told} onClose={vi.fn()} />);
   expect(screen.queryByRole("link")).toBeNull();
 });

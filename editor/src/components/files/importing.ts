@@ -10,6 +10,15 @@ import { useUi } from "@/store/ui";
 /** What came of a translation, but for the workflow itself. */
 export type TranslationReport = Omit<Translated, "workflow">;
 
+/** What came of the translation of a file, and the document that it is open in. */
+export interface ToldTranslation {
+  readonly name: string;
+  readonly document: string;
+  readonly report: TranslationReport;
+}
+
+const DIALOG = "translated";
+
 /** What texts of ComfyUI's are here, and what came of it.
  *
  * Args:
@@ -41,10 +50,15 @@ function translationOf(text: string): { workflow: Workflow; report: TranslationR
   return { workflow, report };
 }
 
-/** Say that a workflow was translated, and show what it lacks. */
-export function tellTranslated(name: string, report: TranslationReport): void {
+/** Say that a workflow was translated, and show what it lacks: below others that are shown. */
+export function tellTranslated(told: ToldTranslation): void {
+  const { name, report } = told;
   const done = report.nodes - report.untranslated.length;
-  const show = () => useUi.getState().openDialog("translated", { report });
+  const show = () => {
+    const { dialog, openDialog } = useUi.getState();
+    const before = dialog?.name === DIALOG ? (dialog.props.told as ToldTranslation[]) : [];
+    openDialog(DIALOG, { told: [...before, told] });
+  };
   notify({
     kind: done === report.nodes ? "success" : "warning",
     title: t("files.translated", { name }),
