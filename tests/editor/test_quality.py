@@ -5,8 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import re
-from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import Locator, Response, expect
@@ -14,12 +12,12 @@ from playwright.sync_api import Locator, Response, expect
 from benchmarks.large import MANY, large_graph, opened, panned
 from tests.editor.conftest import NewBrowser
 from tests.editor.editing import Editor
+from tests.editor.faults import bring_axe, check
 from tests.editor.graphs import search
 from tests.editor.serving import Server
 
 pytestmark = pytest.mark.only_edits
 
-AXE = Path(__file__).parents[2] / "editor" / "node_modules" / "axe-core" / "axe.min.js"
 MOST_BYTES = 500_000
 
 
@@ -28,12 +26,10 @@ class TestAccess:
 
     @pytest.fixture(params=["Light", "Dark", "High contrast"])
     def themed(self, request: pytest.FixtureRequest, editor: Editor) -> Editor:
-        if not AXE.exists():
-            pytest.skip("the editor's packages aren't installed")
         editor.command(request.param)
         theme = {"High contrast": "contrast"}.get(request.param, request.param.lower())
         expect(editor.page.locator("html")).to_have_attribute("data-theme", theme)
-        editor.page.evaluate(AXE.read_text(encoding="utf-8"))
+        bring_axe(editor)
         return editor
 
     def test_of_the_page(self, themed: Editor) -> None:
@@ -85,20 +81,6 @@ def check_form(themed: Editor) -> None:
     themed.top.get_by_role("button", name="Form of the parameters").click()
     expect(themed.page.get_by_role("region", name="Parameters")).to_be_visible()
     check(themed, "the form")
-
-
-def check(editor: Editor, place: str) -> None:
-    """Let axe look at the page as it is."""
-    found: list[dict[str, Any]] = editor.page.evaluate(
-        "async () => (await axe.run(document, {resultTypes: ['violations']})).violations"
-    )
-    faults = [
-        f"{fault['impact']}: {fault['id']}: {node['html'][:160]}\n  {node['failureSummary']}"
-        for fault in found
-        if fault["impact"] in ("serious", "critical")
-        for node in fault["nodes"]
-    ]
-    assert not faults, f"{place}\n" + "\n".join(faults)
 
 
 def corner(canvas: Locator) -> tuple[float, float]:

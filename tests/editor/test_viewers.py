@@ -16,6 +16,7 @@ from playwright.sync_api import Browser, Locator, expect
 
 from tests.editor.conftest import knowing_home
 from tests.editor.editing import Editor
+from tests.editor.faults import bring_axe, check
 from tests.editor.serving import Server
 from tests.server.hosting import eventually
 
@@ -287,6 +288,21 @@ class TestPlot:
         table = plot.get_by_role("table")
         expect(table.get_by_role("columnheader").nth(2)).to_have_text("Validation")
         expect(table.get_by_role("row").nth(20)).to_contain_text("0.3")
+
+
+def test_all_are_for_everybodys_eyes_and_hands(editor: Editor) -> None:
+    bring_axe(editor)
+    for theme in ("Light", "Dark"):
+        editor.command(theme)
+        for name in (r"rolling.*mp4", r"chime.*flac", "ring.*glb", "(Training|loss)"):
+            expect(view(editor, name)).to_be_visible()
+            check(editor, f"{name}, {theme}", "dialog[open]")
+            editor.page.keyboard.press("Escape")
+        editor.show("Results").get_by_role("gridcell", name=re.compile("^caffeine.*sdf")).click()
+        for tab in ("Drawing", "In space"):
+            editor.dialog(re.compile("^caffeine")).get_by_role("tab", name=tab).click()
+            check(editor, f"caffeine, {tab}, {theme}", "dialog[open]")
+        editor.page.keyboard.press("Escape")
 
 
 @pytest.mark.parametrize("name", ["rolling", "chime", "ring", "caffeine", "loss"])
