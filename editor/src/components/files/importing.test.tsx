@@ -55,7 +55,10 @@ test("a file of ComfyUI's opens translated, under its own name, and what lacks i
   expect(workflow.title).toBe("apple pie");
   expect(activeDocument()).toMatchObject({ origin: "import", fileHandle: null });
   expect(String(workflow.nodes.get("sparkle")?.inputs.get("seed"))).toBe("18446744073709551615");
-  expect(useUi.getState().dialog).toMatchObject({ name: "translated", props: { told: [{ report: REPORT }] } });
+  expect(useUi.getState().dialog).toMatchObject({
+    name: "translated",
+    props: { told: [{ report: REPORT }] },
+  });
   expect(useNotices.getState().items).toMatchObject([{ kind: "warning", detail: "1 of 2 nodes" }]);
   expect(placeholders(workflow)).toMatchObject([{ type: "Sparkle", pack: "glitter" }]);
 });
