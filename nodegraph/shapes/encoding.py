@@ -151,7 +151,7 @@ def _light(colors: Tensor) -> NDArray[np.uint16]:
     In 16 bits, as in 8 the dark ones would run together.
     """
     levels = np.full((len(colors), 4), 65535, "<u2")
-    levels[:, :3] = (srgb_to_linear(_levels(colors) / np.float32(255)) * 65535).round()
+    levels[:, :3] = (srgb_to_linear((_levels(colors) / 255).astype(np.float32)) * 65535).round()
     return levels
 
 
