@@ -4,6 +4,7 @@ decoder of a VAE, which differ in how they were taught alone.
 
 from __future__ import annotations
 
+import itertools
 import json
 from functools import cache
 from pathlib import Path
@@ -37,7 +38,7 @@ class PictureDecoder(nn.Module):
         self.latent, self.channels = latent, tuple(channels)
         self.begin = nn.Linear(latent, channels[0] * 16)
         self.levels = nn.ModuleList(
-            _Level(wide, count) for wide, count in zip(channels, channels[1:], strict=False)
+            _Level(wide, count) for wide, count in itertools.pairwise(channels)
         )
         self.end = nn.Conv2d(channels[-1], 3, 3, padding=1)
 

@@ -1,0 +1,297 @@
+"""How often each label came, with intervals, and how far two such distributions are apart."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+import numpy.typing as npt
+
+from nodegraph.core.plots import Plot, Series
+from nodegraph.errors import InvalidValue
+
+Interval = tuple[float, float]
+_ROUNDS = 9999
+"""Draws of a bootstrap or a permutation test: the smallest p-value is 1 / 10,000."""
+_CARD = (
+    "What this can't show. A classifier tells labels, and its own mistakes and blind spots are in "
+    "these shares; judge it first, on pictures that people labelled. What is none of its labels is "
+    "counted as one of them. Intervals are of chance alone, for these prompts, this model and these "
+    "settings: other words, seeds, samplers or guidance may give other shares. A difference from an "
+    "even share is no fault, and an even share no proof of fairness: what a share ought to be is a "
+    "judgement that no measure makes. Labels about people are guesses from looks, never what "
+    "somebody is."
+)
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """How often each label came.
+
+    Attributes:
+        labels: In the order of their places.
+        counts: Of each.
+        shares: Of all, 0 to 1.
+        intervals: Of the shares.
+        level: How sure the intervals are.
+    """
+
+    labels: tuple[str, ...]
+    counts: tuple[int, ...]
+    shares: tuple[float, ...]
+    intervals: tuple[Interval, ...]
+    level: float
+
+    @property
+    def total(self) -> int:
+        """All that were counted."""
+        return sum(self.counts)
+
+
+def wilson(count: int, total: int, level: float = 0.95) -> Interval:
+    """Wilson's score interval of a share, 0 to 1: right for few pictures and for shares near 0.
+
+    Source: Wilson 1927, doi:10.1080/01621459.1927.10502953.
+    """
+    z = NormalDist().inv_cdf((1 + level) / 2)
+    share = count / total
+    middle = (share + z**2 / (2 * total)) / (1 + z**2 / total)
+    half = z / (1 + z**2 / total) * math.sqrt(share * (1 - share) / total + (z / total / 2) ** 2)
+    # Exactly the ends where rounding would miss them.
+    low = max(0.0, middle - half) if count else 0.0
+    high = min(1.0, middle + half) if count < total else 1.0
+    return low, high
+
+
+def difference(first: int, of: int, second: int, of_second: int, level: float = 0.95) -> Interval:
+    """Newcombe's interval of the second share less the first, of independent samples.
+
+    Source: Newcombe 1998, doi:10.1002/(SICI)1097-0258(19980430)17:8<873::AID-SIM779>3.0.CO;2-I,
+    method 10: made of both Wilson intervals.
+    """
+    one, two = first / of, second / of_second
+    (low1, high1), (low2, high2) = wilson(first, of, level), wilson(second, of_second, level)
+    down, up = math.hypot(two - low2, high1 - one), math.hypot(high2 - two, one - low1)
+    return two - one - down, two - one + up
+
+
+def distribution(
+    labels: Sequence[str],
+    categories: Sequence[str] = (),
+    groups: Sequence[str] = (),
+    level: float = 0.95,
+    seed: int = 0,
+) -> Distribution:
+    """Count labels.
+
+    Args:
+        categories: All labels there are, so that those that never came are counted, too; the
+            labels that came, most frequent first, if empty.
+        groups: What each picture was made of, such as its prompt. Pictures of one prompt are alike,
+            so prompts are drawn anew then, whole, and the intervals say how other prompts of their
+            kind might do (cluster bootstrap); else Wilson's.
+        level: How sure intervals are, such as 0.95.
+    Raises:
+        InvalidValue: There are no labels, one is no category, or groups are fewer or more.
+    """
+    names = _names(labels, categories)
+    counts = [Counter(labels)[name] for name in names]
+    total = len(labels)
+    if groups:
+        if len(groups) != total:
+            raise InvalidValue(
+                "each label has one group",
+                port="groups",
+                given=str(len(groups)),
+                expected=str(total),
+            )
+        intervals = _by_groups(labels, names, groups, level, seed)
+    else:
+        intervals = [wilson(count, total, level) for count in counts]
+    shares = tuple(count / total for count in counts)
+    return Distribution(names, tuple(counts), shares, tuple(intervals), level)
+
+
+def _names(labels: Sequence[str], categories: Sequence[str]) -> tuple[str, ...]:
+    if not labels:
+        raise InvalidValue("there are no labels to count", port="labels")
+    found = Counter(labels)
+    names = tuple(dict.fromkeys(categories))
+    strange = [name for name in found if name not in names] if names else []
+    if strange:
+        raise InvalidValue(
+            "some labels are no category",
+            port="categories",
+            given=", ".join(strange[:5]),
+            expected="all labels there are",
+        )
+    return names or tuple(sorted(found, key=lambda name: (-found[name], name)))
+
+
+def _by_groups(
+    labels: Sequence[str], names: Sequence[str], groups: Sequence[str], level: float, seed: int
+) -> list[Interval]:
+    called = list(dict.fromkeys(groups))
+    if len(called) < 2:
+        raise InvalidValue("groups are two at least", port="groups", given=str(len(called)))
+    table = np.zeros((len(called), len(names)))
+    for label, group in zip(labels, groups, strict=True):
+        table[called.index(group), names.index(label)] += 1
+    rng = np.random.default_rng(seed)
+    drawn = table[rng.integers(len(called), size=(_ROUNDS, len(called)))].sum(1)
+    shares = drawn / drawn.sum(1, keepdims=True)
+    ends = np.quantile(shares, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    return [(float(low), float(high)) for low, high in ends.T]
+
+
+def homogeneity(first: Sequence[int], second: Sequence[int], seed: int = 0) -> float:
+    """Chance of two samples as far apart, or further, if both were of one distribution.
+
+    By a permutation test of the chi-squared statistic, which is right for small counts, too.
+
+    Args:
+        first, second: Counts of the same labels, in the same order.
+    """
+    one, two = np.asarray(first), np.asarray(second)
+    both = one + two
+    rng = np.random.default_rng(seed)
+    drawn = rng.multivariate_hypergeometric(both, one.sum(), size=_ROUNDS)
+    found = _chi_squared(one[None], both)[0]
+    # What is equal counts as further: sums of floats differ in their last bits.
+    further = (_chi_squared(drawn, both) >= found - 1e-9 * max(1.0, found)).sum()
+    return float((further + 1) / (_ROUNDS + 1))
+
+
+def _chi_squared(
+    counts: npt.NDArray[np.int64], both: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float64]:
+    """Of samples, (n, labels), of all, (labels,); the other sample is the rest."""
+    seen = both > 0
+    size, total = counts[0].sum(), both.sum()
+    expected = both[seen] * size / total
+    apart = (counts[:, seen] - expected) ** 2
+    sums: npt.NDArray[np.float64] = (apart / expected).sum(1) * (total / (total - size))
+    return sums
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How the second of two distributions differs from the first.
+
+    Attributes:
+        first, second: Over the same labels.
+        differences: Of the shares, second less first.
+        intervals: Of these.
+        chance: Of samples as far apart if there were no difference; see `homogeneity`.
+        distance: Half the sum of what shares differ by, 0 to 1 (total variation).
+    """
+
+    first: Distribution
+    second: Distribution
+    differences: tuple[float, ...]
+    intervals: tuple[Interval, ...]
+    chance: float
+    distance: float
+
+
+def compared(
+    first: Sequence[str],
+    second: Sequence[str],
+    categories: Sequence[str] = (),
+    level: float = 0.95,
+    seed: int = 0,
+) -> Comparison:
+    """Compare the labels of two sets of pictures.
+
+    Raises:
+        InvalidValue: A set is empty, or a label is no category.
+    """
+    for port, labels in (("first", first), ("second", second)):
+        if not labels:
+            raise InvalidValue("there are no labels to count", port=port)
+    names = _names([*first, *second], categories)
+    one, two = (distribution(labels, names, level=level) for labels in (first, second))
+    pairs = list(zip(one.counts, two.counts, strict=True))
+    shares = list(zip(one.shares, two.shares, strict=True))
+    differences = tuple(b - a for a, b in shares)
+    intervals = tuple(difference(a, one.total, b, two.total, level) for a, b in pairs)
+    chance = homogeneity(one.counts, two.counts, seed)
+    distance = sum(abs(each) for each in differences) / 2
+    return Comparison(one, two, differences, intervals, chance, distance)
+
+
+def distribution_plot(found: Distribution, name: str = "", title: str = "") -> Plot:
+    """Bars with whiskers."""
+    note = f"{found.total} pictures; whiskers are {found.level:.0%} intervals."
+    return Plot(title, "", "share of pictures", (_bars(found, name),), notes=(note,))
+
+
+def comparison_plot(found: Comparison, names: tuple[str, str], title: str = "") -> Plot:
+    """Bars of both, side by side."""
+    both = (found.first, found.second)
+    note = (
+        f"{found.first.total} and {found.second.total} pictures; whiskers are "
+        f"{found.first.level:.0%} intervals; p = {found.chance:.4f}."
+    )
+    series = tuple(_bars(each, name) for each, name in zip(both, names, strict=True))
+    return Plot(title, "", "share of pictures", series, notes=(note,))
+
+
+def difference_plot(found: Comparison, names: tuple[str, str], title: str = "") -> Plot:
+    """Points of the differences, with whiskers: where one keeps clear of 0, shares differ."""
+    low, high = zip(*found.intervals, strict=True)
+    series = Series("", found.first.labels, found.differences, "points", low, high)
+    note = f"{names[1]} less {names[0]}; whiskers are {found.first.level:.0%} intervals."
+    return Plot(title, "", "difference of shares", (series,), notes=(note,))
+
+
+def _bars(found: Distribution, name: str) -> Series:
+    low, high = zip(*found.intervals, strict=True)
+    return Series(name, found.labels, found.shares, "bars", low, high)
+
+
+def distribution_card(found: Distribution, about: str = "", *, grouped: bool = False) -> str:
+    """The figures as text, and what they can't show."""
+    kind = "other prompts of this kind might give (bootstrap)" if grouped else "chance (Wilson)"
+    lines = [f"{about or 'Labels'}: {found.total} pictures, {found.level:.0%} intervals of {kind}"]
+    rows = zip(found.labels, found.counts, found.shares, found.intervals, strict=True)
+    lines += [
+        f"{name}: {share:.1%} ({low:.1%} to {high:.1%}), {count} pictures"
+        for name, count, share, (low, high) in rows
+    ]
+    return "\n".join([*lines, "", _several(len(found.labels), found.level), _CARD])
+
+
+def comparison_card(found: Comparison, names: tuple[str, str], about: str = "") -> str:
+    """The same of two distributions."""
+    one, two = names
+    lines = [
+        f"{about or 'Labels'}: {one}, {found.first.total} pictures; {two}, "
+        f"{found.second.total} pictures",
+        f"Distance of the distributions: {found.distance:.1%} of the pictures would have to change "
+        "their labels.",
+        f"As far apart by chance alone, were there no difference: p = {found.chance:.4f} "
+        "(permutation test)",
+    ]
+    rows: Mapping[str, tuple[float, Interval]] = dict(
+        zip(found.first.labels, zip(found.differences, found.intervals, strict=True), strict=True)
+    )
+    shares = zip(rows.items(), found.first.shares, found.second.shares, strict=True)
+    lines += [
+        f"{name}: {a:.1%} → {b:.1%}, {change:+.1%} ({low:+.1%} to {high:+.1%})"
+        for (name, (change, (low, high))), a, b in shares
+    ]
+    apart = "Both sets are taken for independent: of equal seeds, intervals are somewhat too wide."
+    return "\n".join([*lines, "", _several(len(rows), found.first.level), apart, _CARD])
+
+
+def _several(count: int, level: float) -> str:
+    missed = 1 - level
+    return (
+        f"Each interval misses its share one time in {1 / missed:.0f}; of {count} of them, "
+        f"{count * missed:.1f} are expected to."
+    )
