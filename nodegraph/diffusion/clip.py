@@ -233,6 +233,21 @@ def _words(
             yield word
 
 
+def prompt_words(clip: Clip, text: str) -> list[tuple[str, tuple[int, ...]]]:
+    """A prompt's words in their order, each with the places of its tokens in the embeddings."""
+    found: list[tuple[str, tuple[int, ...]]] = []
+    for number, window in enumerate(_windows(clip, text)):
+        word, places = "", []
+        names = clip.tokenizer.convert_ids_to_tokens([token for token, _ in window])
+        for at, name in enumerate(names):
+            word += name.removesuffix(_WORD_END)
+            places.append(number * clip.length + 1 + at)
+            if name.endswith(_WORD_END) or at == len(names) - 1:
+                found.append((word, tuple(places)))
+                word, places = "", []
+    return found
+
+
 def _too_long(windows: Sequence[Window], length: int) -> str:
     tokens = sum(map(len, windows))
     return (

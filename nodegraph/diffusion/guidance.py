@@ -159,16 +159,16 @@ class Guidance:
         Args:
             x: The latent as the model takes it.
         """
-        self._asking.controls.begin(
-            self._sides["positive"].at(moment.progress, moment.step)[0].tensors
-        )
-        outputs = self._answers(x, moment)
+        outputs = self.answers(x, moment)
         guided = self._guider.combine(x, outputs, moment)
         self.unguided = outputs.get("negative", guided)
         return guided
 
-    def _answers(self, x: Tensor, moment: Moment) -> dict[Side, Tensor]:
+    def answers(self, x: Tensor, moment: Moment) -> dict[Side, Tensor]:
         """What the model, or who stands in for it, says about each side."""
+        self._asking.controls.begin(
+            self._sides["positive"].at(moment.progress, moment.step)[0].tensors
+        )
         elsewhere = self._guider.askings(moment)
         asked = {
             side: self._sides[side].at(moment.progress, moment.step)

@@ -20,8 +20,8 @@ _ROUNDS = 9999
 _CARD = (
     "What this can't show. A classifier tells labels, and its own mistakes and blind spots are in "
     "these shares; judge it first, on pictures that people labelled. What is none of its labels is "
-    "counted as one of them. Intervals are of chance alone, for these prompts, this model and these "
-    "settings: other words, seeds, samplers or guidance may give other shares. A difference from an "
+    "counted as one of them. Intervals are of chance alone, for these prompts, this model, these "
+    "settings: other words, seeds or samplers may give other shares. A difference from an "
     "even share is no fault, and an even share no proof of fairness: what a share ought to be is a "
     "judgement that no measure makes. Labels about people are guesses from looks, never what "
     "somebody is."

@@ -1,0 +1,21 @@
+"""What nodes that look into models check before they run. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nodegraph import Finding, HookInputs, NodegraphError
+from nodegraph.diffusion import looked_into
+
+from ._facts import finding_of
+
+
+def check_looked_into(inputs: HookInputs) -> Iterator[Finding]:
+    """Find models that can't be looked into."""
+    family = inputs.fact("model", "family")
+    if family is None:
+        return
+    try:
+        looked_into.check_looked_into(family)
+    except NodegraphError as error:
+        yield finding_of("model", error)
