@@ -20,11 +20,11 @@ from nodegraph import (
 )
 from nodegraph.diffusion.looked_into import ScaleOf
 
-Share = Annotated[float, Range(0, 1, step=0.05)]
 from ._learning_facts import check_looked_into
 from ._mask_facts import SAME_SIZE_RGB
 from ._sampling_facts import LATENT_FACTS
 
+Share = Annotated[float, Range(0, 1, step=0.05)]
 _FACTS = {**LATENT_FACTS, "channels": "model.channels", "format": "model.format"}
 
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from nodegraph.images.set_measures import frechet_distance
 from training import scores, vae
 from training.classifier import Classifier, accuracy, shuffled_tiles
 from training.clock import Clock
 from training.config import Config
-from training.frechet import frechet_distance
 from training.pixels import Pixels
 from training.questions import DIVERSE_SEEDS, Examiner, Question, render
 from training.sampling import Way

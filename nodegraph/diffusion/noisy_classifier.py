@@ -84,6 +84,11 @@ class GuidanceClassifier(nn.Module):
             latents: Noisy and scaled, (n, latent_channels, h, w).
             timesteps: 0 to 999, (n,).
         """
+        features = self.features(latents, timesteps)
+        return self.name(features), self.colour(features)
+
+    def features(self, latents: Tensor, timesteps: Tensor) -> Tensor:
+        """What the logits are computed from, (n, features); arguments are those of `forward`."""
         time = functional.silu(self.time(_waves(timesteps).to(latents.dtype)))
         states = self.large(self.enter(latents), time)
         states = self.halve(states)
@@ -93,8 +98,7 @@ class GuidanceClassifier(nn.Module):
         # A small object covers few cells: let the network choose where to look.
         weights = self.look(states).flatten(2).softmax(dim=2)
         cells = states.flatten(2)
-        features = torch.cat([(cells * weights).sum(2), cells.mean(2)], dim=1)
-        return self.name(features), self.colour(features)
+        return torch.cat([(cells * weights).sum(2), cells.mean(2)], dim=1)
 
 
 def _waves(timesteps: Tensor) -> Tensor:

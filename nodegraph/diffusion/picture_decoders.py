@@ -8,16 +8,13 @@ import itertools
 import json
 from functools import cache
 from pathlib import Path
-from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-DecoderName = Literal["gan", "vae"]
-DECODER_NAMES: tuple[str, ...] = get_args(DecoderName)
-EMBEDDED = Path(__file__).parent / "embedded" / "history"
-"""A file of weights for each, its shape and what it was taught in its metadata."""
+from nodegraph.diffusion.decoder_names import EMBEDDED
+
 _GROUPS = 8
 _AT_ONCE = 64
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import torch
 
-from nodegraph.diffusion.picture_decoders import EMBEDDED, PictureDecoder, save_decoder
+from nodegraph.diffusion.decoder_names import EMBEDDED
+from nodegraph.diffusion.picture_decoders import PictureDecoder, save_decoder
 from training.history import gan, vae
 from training.pixels import sheet, to_pixels
 

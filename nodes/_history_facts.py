@@ -1,0 +1,28 @@
+"""What nodes of the time before diffusion know before they run. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nodegraph import Facts, Finding, HookInputs
+from nodegraph.diffusion.decoder_names import SIDE
+
+
+def decoded_size(inputs: HookInputs) -> dict[str, Facts]:
+    """How large the pictures are, and how many."""
+    known: Facts = {"width": SIDE, "height": SIDE}
+    count = inputs.literals.get("count", 16)
+    return {"image": known | ({} if count is None else {"batch": count})}
+
+
+def check_compared(inputs: HookInputs) -> Iterator[Finding]:
+    """Find that there is nothing to see the pictures with."""
+    linked = [name for name in ("classifier", "vae", "encoder") if name not in inputs.literals]
+    if "encoder" in linked or {"classifier", "vae"} <= set(linked):
+        return
+    yield Finding(
+        "classifier",
+        "there is nothing that sees the pictures",
+        expected="a classifier and the vae of its model, or an image encoder",
+        hint="Link LoadClassifier and LoadModel's vae; or LoadImageEncoder.",
+    )
