@@ -1,4 +1,4 @@
-"""Before diffusion: networks that make a picture in one go, and how sets of pictures compare."""
+"""How sets of pictures compare."""
 
 from __future__ import annotations
 
@@ -13,47 +13,15 @@ from nodegraph import (
     MultipleOf,
     Plot,
     Range,
-    Seed,
     Vae,
     node,
 )
-from nodegraph.diffusion.decoder_names import DecoderName
 from nodegraph.diffusion.helper_recipes import LatentClassifier
 
-from ._history_facts import check_compared, decoded_size
+from ._history_facts import check_compared
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-
-@node(
-    category="sampling",
-    label="Sample a GAN or a VAE",
-    numerics=True,
-    infer=decoded_size,
-    tags=("GAN", "VAE", "generator", "decoder", "history", "one step", "DCGAN", "learn"),
-)
-def SampleDecoder(
-    model: DecoderName = "gan",
-    count: Annotated[int, Range(1, 4096)] = 16,
-    seed: Annotated[int, Seed()] = 0,
-    spread: Annotated[float, Range(0, 2, step=0.05)] = 1.0,
-) -> Image:
-    """Make pictures in one go with a small GAN or VAE that comes along: 64 pixels, no prompt.
-
-    Both learned from pictures of the kind that the model tiny learned from: 64 things, one large
-    on a plain background each.
-
-    Args:
-        model: A generator that learned against a critic (GAN), or a decoder that learned with an
-            encoder (VAE).
-        count: How many pictures.
-        seed: Of the first picture; the next ones count up from it.
-        spread: Below 1 more usual pictures, and fewer kinds; above 1 stranger ones.
-    """
-    from nodegraph.diffusion.picture_decoders import decoder_samples
-
-    return decoder_samples(model, count, seed, spread)
 
 
 class ComparedSets(NamedTuple):
