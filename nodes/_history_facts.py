@@ -5,14 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nodegraph import Facts, Finding, HookInputs
-from nodegraph.diffusion.decoder_names import SIDE
+from nodegraph.diffusion.decoder_names import CHANNELS, FORMAT, SIDE
 
 
-def decoded_size(inputs: HookInputs) -> dict[str, Facts]:
-    """How large the pictures are, and how many."""
-    known: Facts = {"width": SIDE, "height": SIDE}
+def decoded_latent(inputs: HookInputs) -> dict[str, Facts]:
+    """How large the pictures are that the latents are of, and how many."""
+    known: Facts = {
+        "width": SIDE,
+        "height": SIDE,
+        "frames": 1,
+        "channels": CHANNELS,
+        "format": FORMAT,
+    }
     count = inputs.literals.get("count", 16)
-    return {"image": known | ({} if count is None else {"batch": count})}
+    return {"latent": known | ({} if count is None else {"batch": count})}
 
 
 def check_compared(inputs: HookInputs) -> Iterator[Finding]:

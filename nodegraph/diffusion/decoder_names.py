@@ -1,4 +1,4 @@
-"""Which networks that make a picture in one go come along. Imports no torch."""
+"""Which networks that make a latent in one go come along. Imports no torch."""
 
 from __future__ import annotations
 
@@ -8,5 +8,7 @@ from typing import Literal
 DecoderName = Literal["gan", "vae"]
 EMBEDDED = Path(__file__).parent / "embedded" / "history"
 """A file of weights for each, with its shape and what it is in its metadata."""
-SIDE = 64
-"""Of their pictures, in pixels."""
+FORMAT, CHANNELS, CELL = "sd", 8, 8
+"""Of their latents, those of the embedded model: format, channels, and pixels along a cell."""
+SIDE = 128
+"""Of the pictures that the latents are of, in pixels."""

@@ -6,21 +6,22 @@ from pathlib import Path
 import torch
 
 from nodegraph.diffusion.decoder_names import EMBEDDED
-from nodegraph.diffusion.picture_decoders import PictureDecoder, save_decoder
+from nodegraph.diffusion.vector_decoders import VectorDecoder, save_decoder
 from training.history import gan, vae
-from training.pixels import sheet, to_pixels
+from training.history.scenes import shown
+from training.pixels import sheet
 
 _PARTS = {"vae": vae, "gan": gan}
 
 
-def export(name: str, model: PictureDecoder, work: Path) -> None:
+def export(name: str, model: VectorDecoder, work: Path) -> None:
     """Write the weights, and a sheet of samples into the work folder."""
     EMBEDDED.mkdir(parents=True, exist_ok=True)
     path = EMBEDDED / f"{name}.safetensors"
     save_decoder(model, path, {"kind": name})
     vectors = torch.randn(64, model.latent, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        sheet(to_pixels(model(vectors)), 8).save(work / f"{name}.png")
+        sheet(shown(model(vectors)), 8).save(work / f"{name}.png")
     print(f"{name}: {path.stat().st_size / 1e6:.2f} MB", flush=True)
 
 

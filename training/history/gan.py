@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
 
-from nodegraph.diffusion.picture_decoders import PictureDecoder
-from training.history.pictures import Pool
+from nodegraph.diffusion.vector_decoders import VectorDecoder
+from training.history.scenes import Pool
+from training.models import hasten
 
 SAMPLES, BATCH, KEPT = 640_000, 32, 0.999
 _RATES = {"generator": 2e-4, "critic": 4e-4}
@@ -25,20 +26,21 @@ _TOLD, _SAVED_SECONDS = 100, 60.0
 
 
 class Critic(nn.Module):
-    """How real pictures look, (batch,), of pictures in -1..1."""
+    """How real latents look, (batch,), of (batch, 8, 16, 16)."""
 
     def __init__(self) -> None:
         super().__init__()
         layers: list[nn.Module] = []
-        wide = 3
-        for count in (48, 96, 128, 160):
-            layers += [spectral_norm(nn.Conv2d(wide, count, 4, 2, 1)), nn.LeakyReLU(0.2)]
+        wide = 8
+        for count, kernel, stride in ((48, 3, 1), (96, 4, 2), (160, 4, 2)):
+            conv = nn.Conv2d(wide, count, kernel, stride, 1)
+            layers += [spectral_norm(conv), nn.LeakyReLU(0.2)]
             wide = count
         self.body = nn.Sequential(*layers)
         self.head = spectral_norm(nn.Linear(wide * 16 + 1, 1))
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        features = self.body(pictures).flatten(1)
+    def forward(self, latents: Tensor) -> Tensor:
+        features = self.body(latents).flatten(1)
         # A generator that makes one thing again and again is found out by it.
         spread = features.std(0).mean().expand(len(features), 1)
         told: Tensor = self.head(torch.cat((features, spread), 1))[:, 0]
@@ -53,7 +55,10 @@ class Contest:
 
     def __init__(self, work: Path) -> None:
         torch.manual_seed(2)
-        self.generator, self.critic, self.step = PictureDecoder(), Critic(), 0
+        self.generator, self.critic, self.step = VectorDecoder(), Critic(), 0
+        for network in (self.generator, self.critic):
+            hasten(network)
+            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.generator).requires_grad_(False)
         self.optimisers = {
             name: torch.optim.Adam(getattr(self, name).parameters(), lr, betas=_BETAS)
@@ -69,7 +74,7 @@ class Contest:
         rng = np.random.default_rng((2, self.step))
         for name, optimiser in self.optimisers.items():
             optimiser.param_groups[0]["lr"] = _RATES[name] * rate
-        real = self._pool.batch(BATCH, rng)
+        real = self._pool.batch(BATCH, rng).contiguous(memory_format=torch.channels_last)
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
             false = self.generator(self._vectors(rng)).float()
         with torch.autocast("cpu", torch.bfloat16):
@@ -124,7 +129,7 @@ class Contest:
         print(f"gan: {line}", flush=True)
 
 
-def train(work: Path, samples: int = SAMPLES) -> PictureDecoder:
+def train(work: Path, samples: int = SAMPLES) -> VectorDecoder:
     """Go on from the folder's checkpoint to the end; the generator with averaged weights."""
     contest = Contest(work)
     steps, saved = samples // BATCH, time.monotonic()
@@ -141,9 +146,9 @@ def train(work: Path, samples: int = SAMPLES) -> PictureDecoder:
     return decoder(work)
 
 
-def decoder(work: Path) -> PictureDecoder:
+def decoder(work: Path) -> VectorDecoder:
     """With the averaged weights of a checkpoint, of a run that still goes on, too."""
     state = torch.load(work / "gan" / "checkpoint.pt", map_location="cpu", weights_only=True)
-    model = PictureDecoder()
+    model = VectorDecoder()
     model.load_state_dict(state["average"])
     return model.eval()

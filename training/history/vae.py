@@ -10,24 +10,21 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nodegraph.diffusion.picture_decoders import PictureDecoder
+from nodegraph.diffusion.vector_decoders import VectorDecoder
 from training.config import FitConfig
-from training.history.pictures import Pool
-from training.trainer import Trainer
+from training.history.scenes import Pool
+from training.trainer import Trainer, place
 
 FIT = FitConfig(
     samples=400_000,
     batch=64,
     lr=1e-3,
-    warmup=200,
+    warmup=100,
     weight_decay=0.0,
     ema=0.998,
     workers=1,
     checkpoint_seconds=60,
 )
-NOISE = 0.12
-"""Standard deviation that pixels, in -1..1, are taken to have about what is decoded. It weighs
-sharpness against how well vectors fill the normal distribution that samples are drawn from."""
 _GROUPS = 8
 
 
@@ -36,45 +33,51 @@ class Autoencoder(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.decoder = PictureDecoder()
+        self.decoder = VectorDecoder()
         layers: list[nn.Module] = []
-        wide = 3
-        for count in (32, 64, 96, 128):
-            layers += [nn.Conv2d(wide, count, 4, 2, 1), nn.GroupNorm(_GROUPS, count), nn.SiLU()]
+        wide = self.decoder.made
+        for count, kernel, stride in ((64, 3, 1), (96, 4, 2), (128, 4, 2)):
+            conv = nn.Conv2d(wide, count, kernel, stride, 1)
+            layers += [conv, nn.GroupNorm(_GROUPS, count), nn.SiLU()]
             wide = count
         self.encoder = nn.Sequential(*layers, nn.Flatten())
         self.told = nn.Linear(wide * 16, 2 * self.decoder.latent)
 
-    def loss(self, pictures: Tensor, noise: Tensor) -> Tensor:
-        """Negative evidence lower bound per picture, over its pixels; of pictures in -1..1.
+    def loss(self, latents: Tensor, noise: Tensor) -> Tensor:
+        """Negative evidence lower bound, per number of a latent.
+
+        How much noise there is about what is decoded is what fits best: the mean squared error
+        (Rybkin et al. 2020, arXiv:2006.13202). So nothing is chosen by hand.
 
         Args:
-            noise: Normal, (batch, latent).
+            noise: Normal, (batch, numbers in a vector).
         """
-        mean, spread = self.told(self.encoder(pictures)).float().chunk(2, 1)
+        mean, spread = self.told(self.encoder(latents)).float().chunk(2, 1)
         spread = spread.clamp(-10, 10)
         found = self.decoder(mean + (spread / 2).exp() * noise).float()
-        missed = (found - pictures).square().sum((1, 2, 3)) / (2 * NOISE**2)
-        divergence = (mean.square() + spread.exp() - 1 - spread).sum(1) / 2
-        return (missed + divergence).mean() / pictures[0].numel()
+        missed = (found - latents).square().mean().log() / 2
+        divergence = (mean.square() + spread.exp() - 1 - spread).sum(1).mean() / 2
+        return missed + divergence / latents[0].numel()
 
 
-def train(work: Path, samples: int = FIT.samples) -> PictureDecoder:
+def train(work: Path, samples: int = FIT.samples) -> VectorDecoder:
     """Go on from the folder's checkpoint to the end; the decoder with averaged weights."""
     torch.manual_seed(1)
+    fit = replace(FIT, samples=samples)
     model, pool = Autoencoder(), Pool(work)
+    place(model, fit)
 
     def loss(count: int, rng: np.random.Generator) -> Tensor:
-        pictures = pool.batch(count, rng)
+        latents = pool.batch(count, rng).contiguous(memory_format=torch.channels_last)
         shape = (count, model.decoder.latent)
         noise = torch.from_numpy(rng.standard_normal(shape, dtype=np.float32))
-        return model.loss(pictures, noise)
+        return model.loss(latents, noise)
 
-    Trainer(model, loss, replace(FIT, samples=samples), seed=1, folder=work / "vae").run()
+    Trainer(model, loss, fit, seed=1, folder=work / "vae").run()
     return decoder(work)
 
 
-def decoder(work: Path) -> PictureDecoder:
+def decoder(work: Path) -> VectorDecoder:
     """With the averaged weights of a checkpoint, of a run that still goes on, too."""
     model = Autoencoder()
     state = torch.load(work / "vae" / "checkpoint.pt", map_location="cpu", weights_only=True)

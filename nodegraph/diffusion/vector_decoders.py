@@ -1,4 +1,4 @@
-"""A small network that makes a picture of a vector in one go: the generator of a GAN, and the
+"""A small network that makes a latent of a vector in one go: the generator of a GAN, and the
 decoder of a VAE, which differ in how they were taught alone.
 """
 
@@ -13,14 +13,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nodegraph.diffusion.decoder_names import EMBEDDED
+from nodegraph.core.values import Latent
+from nodegraph.diffusion.decoder_names import CELL, EMBEDDED, FORMAT
 
 _GROUPS = 8
 _AT_ONCE = 64
 
 
-class PictureDecoder(nn.Module):
-    """Pictures in -1..1, (batch, 3, side, side), of vectors of a normal distribution.
+class VectorDecoder(nn.Module):
+    """Latents, (batch, made, side, side), of vectors of a normal distribution.
 
     Upsampling by repeating and a convolution, rather than transposed convolutions, which draw
     checkerboards (Odena et al. 2016, distill.pub/2016/deconv-checkerboard).
@@ -28,75 +29,70 @@ class PictureDecoder(nn.Module):
     Args:
         latent: Numbers in a vector.
         channels: From 4 x 4 places on; each further one doubles the side.
+        made: Channels of what it makes.
     """
 
-    def __init__(self, latent: int = 64, channels: tuple[int, ...] = (128, 96, 64, 32, 24)) -> None:
+    def __init__(
+        self, latent: int = 64, channels: tuple[int, ...] = (112, 96, 64), made: int = 8
+    ) -> None:
         super().__init__()
-        self.latent, self.channels = latent, tuple(channels)
+        self.latent, self.channels, self.made = latent, tuple(channels), made
         self.begin = nn.Linear(latent, channels[0] * 16)
         self.levels = nn.ModuleList(
             _Level(wide, count) for wide, count in itertools.pairwise(channels)
         )
-        self.end = nn.Conv2d(channels[-1], 3, 3, padding=1)
-
-    @property
-    def side(self) -> int:
-        """Of its pictures, in pixels."""
-        return int(4 * 2 ** len(self.levels))
+        self.end = nn.Conv2d(channels[-1], made, 3, padding=1)
 
     def forward(self, vectors: Tensor) -> Tensor:
         states = self.begin(vectors).unflatten(1, (self.channels[0], 4, 4))
         for level in self.levels:
             states = level(states)
-        picture: Tensor = self.end(states).tanh()
-        return picture
+        made: Tensor = self.end(states)
+        return made
 
 
 class _Level(nn.Module):
-    """Doubles the side; where there are few places it also has a residual block before that."""
+    """A residual block, then twice the side."""
 
     def __init__(self, wide: int, count: int) -> None:
         super().__init__()
-        self.inner = nn.Conv2d(wide, wide, 3, padding=1) if wide > 32 else None
         self.before = nn.GroupNorm(_GROUPS, wide)
+        self.inner = nn.Conv2d(wide, wide, 3, padding=1)
         self.conv = nn.Conv2d(wide, count, 3, padding=1)
         self.norm = nn.GroupNorm(_GROUPS, count)
 
     def forward(self, states: Tensor) -> Tensor:
-        if self.inner is not None:
-            states = states + self.inner(functional.silu(self.before(states)))
-        else:
-            states = self.before(states)
+        states = states + self.inner(functional.silu(self.before(states)))
         larger = functional.interpolate(states, scale_factor=2.0, mode="nearest")
         changed: Tensor = functional.silu(self.norm(self.conv(larger)))
         return changed
 
 
-def save_decoder(model: PictureDecoder, path: Path, about: dict[str, str]) -> None:
+def save_decoder(model: VectorDecoder, path: Path, about: dict[str, str]) -> None:
     """Write float16 weights; the shape is in the file's metadata, beside what is told of it."""
     from safetensors.torch import save_file
 
     weights = {name: item.half().contiguous() for name, item in model.state_dict().items()}
-    shape = json.dumps({"latent": model.latent, "channels": model.channels})
+    shape = json.dumps({"latent": model.latent, "channels": model.channels, "made": model.made})
     save_file(weights, path, {**about, "shape": shape})
 
 
 @cache
-def embedded_decoder(name: str) -> PictureDecoder:
+def embedded_decoder(name: str) -> VectorDecoder:
     """The one of this name that comes with nodegraph; float32, on the CPU, for inference."""
     from safetensors import safe_open
 
     with safe_open(EMBEDDED / f"{name}.safetensors", framework="pt") as file:
         shape = json.loads(file.metadata()["shape"])
         weights = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118
-    model = PictureDecoder(shape["latent"], tuple(shape["channels"]))
+    model = VectorDecoder(shape["latent"], tuple(shape["channels"]), shape["made"])
     model.load_state_dict(weights)
     return model.eval().requires_grad_(False)
 
 
 @torch.no_grad()
-def decoder_samples(name: str, count: int, seed: int, spread: float = 1.0) -> Tensor:
-    """Pictures, float32 (count, side, side, 3) in 0..1; each is a function of its own seed.
+def decoder_samples(name: str, count: int, seed: int, spread: float = 1.0) -> Latent:
+    """Latents of the model ``tiny``; each is a function of its own seed.
 
     Args:
         seed: Of the first; the next ones count up.
@@ -110,5 +106,6 @@ def decoder_samples(name: str, count: int, seed: int, spread: float = 1.0) -> Te
             for at in range(count)
         ]
     )
-    parts = [model(part) for part in (vectors * spread).split(_AT_ONCE)]
-    return ((torch.cat(parts) + 1) / 2).clamp(0, 1).movedim(1, -1).contiguous()
+    samples = torch.cat([model(part) for part in (vectors * spread).split(_AT_ONCE)])
+    height, width = (CELL * side for side in samples.shape[-2:])
+    return Latent(samples.contiguous(), width, height, count, format=FORMAT)
