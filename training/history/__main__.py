@@ -1,6 +1,10 @@
 """Make both: train them, write their decoders into the package."""
 
 import argparse
+import json
+import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -19,10 +23,30 @@ def export(name: str, model: VectorDecoder, work: Path) -> None:
     EMBEDDED.mkdir(parents=True, exist_ok=True)
     path = EMBEDDED / f"{name}.safetensors"
     save_decoder(model, path, {"kind": name})
-    vectors = torch.randn(64, model.latent, generator=torch.Generator().manual_seed(0))
-    with torch.no_grad():
-        sheet(shown(model(vectors)), 8).save(work / f"{name}.png")
+    # safetensors writes files that only their owner may read
+    path.chmod(0o644)
+    preview(name, model, work)
     print(f"{name}: {path.stat().st_size / 1e6:.2f} MB", flush=True)
+
+
+@torch.no_grad()
+def preview(name: str, model: VectorDecoder, work: Path) -> None:
+    """A sheet of samples in the work folder."""
+    vectors = torch.randn(64, model.latent, generator=torch.Generator().manual_seed(0))
+    sheet(shown(model(vectors)), 8).save(work / f"{name}.png")
+
+
+def timed(train: Callable[[], VectorDecoder], log: Path) -> VectorDecoder:
+    """Train, and add the processor's seconds to those of earlier goes.
+
+    Those of a go that is killed are lost.
+    """
+    begun = time.process_time()
+    model = train()
+    before = json.loads(log.read_text())["processor_seconds"] if log.exists() else 0.0
+    told = {"processor_seconds": before + time.process_time() - begun}
+    log.write_text(json.dumps(told) + "\n", encoding="utf-8")
+    return model
 
 
 def main() -> None:
@@ -30,18 +54,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, required=True, help="folder for all that is made")
     parser.add_argument("--only", choices=tuple(_PARTS), help="one of them")
-    parser.add_argument("--samples", type=int, help="pictures that each learns from, in all")
-    parser.add_argument(
+    parser.add_argument("--samples", type=int, help="latents that each learns from, in all")
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument("--train", action="store_true", help="write nothing into the package")
+    group.add_argument(
         "--export", action="store_true", help="write what checkpoints have by now, train no more"
     )
     given = parser.parse_args()
     for name, part in _PARTS.items():
-        if given.only in (None, name):
-            if given.export:
-                export(name, part.decoder(given.work), given.work)
-            else:
-                wanted = {"samples": given.samples} if given.samples else {}
-                export(name, part.train(given.work, **wanted), given.work)
+        if given.only not in (None, name):
+            continue
+        if not given.export:
+            wanted = {"samples": given.samples} if given.samples else {}
+            log = given.work / name / "time.json"
+            timed(partial(part.train, given.work, **wanted), log)
+        model = part.decoder(given.work)
+        (preview if given.train else export)(name, model, given.work)
 
 
 if __name__ == "__main__":
