@@ -97,5 +97,6 @@ def measures_plot(found: SetMeasures, name: str, count: int) -> Plot:
     """Shares as bars; the distance, which is none, in the note."""
     shares = tuple(getattr(found, each) for each in _SHARES)
     series = Series(name, _SHARES, shares, "bars")
-    note = f"{name or 'Made'}: {count} pictures, Fréchet distance {found.frechet:.2f}."
+    # The font of drawn plots has no accents.
+    note = f"{name or 'Made'}: {count} pictures, Frechet distance {found.frechet:.2f}."
     return Plot("Sets of pictures beside the reference", "", "share", (series,), notes=(note,))

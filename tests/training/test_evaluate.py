@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
+from nodegraph.images.set_measures import frechet_distance
 from training import scores
 from training.classifier import Classifier, accuracy, labelled, shuffled_tiles, train
 from training.clock import Clock
 from training.config import ROOT, ClassifierConfig, EvaluateConfig, FitConfig, load_config
 from training.evaluate import choose_groups, write_sheets
 from training.evaluation import GROUPS, Evaluation, Subject
-from nodegraph.images.set_measures import frechet_distance
 from training.questions import Examiner, Question, render
 from training.report import markdown
 from training.sampling import Way
