@@ -18,7 +18,7 @@ def decoded_latent(inputs: HookInputs) -> dict[str, Facts]:
         "format": FORMAT,
     }
     count = inputs.literals.get("count", 16)
-    return {"latent": known | ({} if count is None else {"batch": count})}
+    return {"latent": {**known, **({} if count is None else {"batch": count})}}
 
 
 def check_compared(inputs: HookInputs) -> Iterator[Finding]:

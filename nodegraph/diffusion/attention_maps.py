@@ -76,7 +76,7 @@ class _Recorder(TorchFunctionMode):
             return
         factor = query.shape[-1] ** -0.5 if scale is None else scale
         scores = (query.float() @ key.float().mT * factor).softmax(-1).mean(1)  # (batch, cells, t)
-        grid = scores.mT.unflatten(2, self._grids[cells])
+        grid = scores.mT.reshape(*scores.mT.shape[:2], *self._grids[cells])
         grid = functional.interpolate(grid, self._size, mode="bilinear")
         self.total = grid if self.total is None else self.total + grid
         self.layers += 1

@@ -50,8 +50,9 @@ def features_of(images: Sequence[Tensor], describe: Describe, told: Callable[[],
 
     def parts() -> Iterator[Vectors]:
         for image in images:
-            for part in image[..., :3].expand(*image.shape[:3], 3).split(_AT_ONCE):
-                yield describe(part).float().cpu().numpy()
+            coloured = image[..., :3].expand(*image.shape[:3], 3)
+            for start in range(0, len(coloured), _AT_ONCE):
+                yield describe(coloured[start : start + _AT_ONCE]).float().cpu().numpy()
                 told()
 
     found = list(parts())

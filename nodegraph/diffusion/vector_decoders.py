@@ -44,7 +44,7 @@ class VectorDecoder(nn.Module):
         self.end = nn.Conv2d(channels[-1], made, 3, padding=1)
 
     def forward(self, vectors: Tensor) -> Tensor:
-        states = self.begin(vectors).unflatten(1, (self.channels[0], 4, 4))
+        states = self.begin(vectors).reshape(-1, self.channels[0], 4, 4)
         for level in self.levels:
             states = level(states)
         made: Tensor = self.end(states)
@@ -106,6 +106,7 @@ def decoder_samples(name: str, count: int, seed: int, spread: float = 1.0) -> La
             for at in range(count)
         ]
     )
-    samples = torch.cat([model(part) for part in (vectors * spread).split(_AT_ONCE)])
+    starts = range(0, count, _AT_ONCE)
+    samples = torch.cat([model(vectors[at : at + _AT_ONCE] * spread) for at in starts])
     height, width = (CELL * side for side in samples.shape[-2:])
     return Latent(samples.contiguous(), width, height, count, format=FORMAT)

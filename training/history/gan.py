@@ -102,7 +102,7 @@ class Contest:
 
     def _step(self, name: str, loss: Tensor) -> None:
         self.optimisers[name].zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         self.optimisers[name].step()
 
     def save(self) -> None:

@@ -57,7 +57,8 @@ class Autoencoder(nn.Module):
         found = self.decoder(mean + (spread / 2).exp() * noise).float()
         missed = (found - latents).square().mean().log() / 2
         divergence = (mean.square() + spread.exp() - 1 - spread).sum(1).mean() / 2
-        return missed + divergence / latents[0].numel()
+        bound: Tensor = missed + divergence / latents[0].numel()
+        return bound
 
 
 def train(work: Path, samples: int = FIT.samples) -> VectorDecoder:
