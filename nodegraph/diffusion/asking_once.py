@@ -38,7 +38,7 @@ class Predicted(NamedTuple):
     difference: Latent
 
 
-class NoisyQuestion:
+class OneQuestion:
     """A model and a noisy latent, as the model takes both.
 
     Args:
@@ -113,9 +113,9 @@ def predicted(
     Args:
         cfg: Guidance scale; 1 is the positive prompt alone.
     Raises:
-        InvalidValue: See `NoisyQuestion`; or prompts don't fit the model.
+        InvalidValue: See `OneQuestion`; or prompts don't fit the model.
     """
-    question = NoisyQuestion(model, latent)
+    question = OneQuestion(model, latent)
     found = question.answers(positive, negative)
     arithmetic = clean_arithmetic(model.scheduler_config, question.family)
     towards = found["positive"]

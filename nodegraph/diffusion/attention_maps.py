@@ -17,7 +17,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from nodegraph.core.values import Conditioning, Latent
-from nodegraph.diffusion.asking_once import NoisyQuestion
+from nodegraph.diffusion.asking_once import OneQuestion
 from nodegraph.diffusion.clip import Clip, prompt_words
 from nodegraph.diffusion.components import Denoiser, TextModel
 from nodegraph.diffusion.families import family_named
@@ -143,7 +143,7 @@ def _recorded(
     for level in range(levels):
         timestep = int((level + 0.5) / levels * schedule.timesteps)
         noisy = add_noise(latent, schedule, seed=seed, timestep=timestep)
-        question = NoisyQuestion(model, noisy)
+        question = OneQuestion(model, noisy)
         with _Recorder(tokens, *question.shape[-2:]) as recorder:
             question.answers(prompt, None, alone=True)
         if recorder.total is None:

@@ -179,7 +179,7 @@ def _chi_squared(
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ComparedDistributions:
     """How the second of two distributions differs from the first.
 
     Attributes:
@@ -204,7 +204,7 @@ def compared(
     categories: Sequence[str] = (),
     level: float = 0.95,
     seed: int = 0,
-) -> Comparison:
+) -> ComparedDistributions:
     """Compare the labels of two sets of pictures.
 
     Raises:
@@ -221,7 +221,7 @@ def compared(
     intervals = tuple(difference(a, one.total, b, two.total, level) for a, b in pairs)
     chance = homogeneity(one.counts, two.counts, seed)
     distance = sum(abs(each) for each in differences) / 2
-    return Comparison(one, two, differences, intervals, chance, distance)
+    return ComparedDistributions(one, two, differences, intervals, chance, distance)
 
 
 def distribution_plot(found: Distribution, name: str = "", title: str = "") -> Plot:
@@ -230,7 +230,7 @@ def distribution_plot(found: Distribution, name: str = "", title: str = "") -> P
     return Plot(title, "", "share of pictures", (_bars(found, name),), notes=(note,))
 
 
-def comparison_plot(found: Comparison, names: tuple[str, str], title: str = "") -> Plot:
+def comparison_plot(found: ComparedDistributions, names: tuple[str, str], title: str = "") -> Plot:
     """Bars of both, side by side."""
     both = (found.first, found.second)
     note = (
@@ -241,7 +241,7 @@ def comparison_plot(found: Comparison, names: tuple[str, str], title: str = "") 
     return Plot(title, "", "share of pictures", series, notes=(note,))
 
 
-def difference_plot(found: Comparison, names: tuple[str, str], title: str = "") -> Plot:
+def difference_plot(found: ComparedDistributions, names: tuple[str, str], title: str = "") -> Plot:
     """Points of the differences, with whiskers: where one keeps clear of 0, shares differ."""
     low, high = zip(*found.intervals, strict=True)
     series = Series("", found.first.labels, found.differences, "points", low, high)
@@ -266,7 +266,7 @@ def distribution_card(found: Distribution, about: str = "", *, grouped: bool = F
     return "\n".join([*lines, "", _several(len(found.labels), found.level), _CARD])
 
 
-def comparison_card(found: Comparison, names: tuple[str, str], about: str = "") -> str:
+def comparison_card(found: ComparedDistributions, names: tuple[str, str], about: str = "") -> str:
     """The same of two distributions."""
     one, two = names
     lines = [
