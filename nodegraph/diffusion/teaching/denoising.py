@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nodegraph.core.values import ConditioningEntry
 from nodegraph.diffusion.components import Denoiser
 from nodegraph.diffusion.families import family_named
-from nodegraph.diffusion.families.base import Asked, Moment
+from nodegraph.diffusion.families.base import Asked, Lead, Moment
 from nodegraph.diffusion.flow_noise import model_noise
 from nodegraph.diffusion.teaching.drawing import generator_of
 from nodegraph.diffusion.teaching.examples import LatentKey, Prompts, Reading
@@ -45,8 +46,19 @@ Beside = Callable[[Tensor, Moment, Mapping[str, Any], list[LatentKey]], Mapping[
 and which examples these are."""
 
 
+Measure = Callable[[Tensor, Tensor, "Tensor | None"], Tensor]
+"""The loss of answers, of what they should be, and of what the loss of each is multiplied by."""
+
+
 @dataclass(frozen=True)
-class _Item:
+class LessonItem:
+    """An example of a batch.
+
+    Attributes:
+        prompt: Its tensors, for one.
+        part: 0 of what is taught, 1 of what is kept.
+    """
+
     latent: Tensor
     prompt: Mapping[str, Tensor]
     weight: float
@@ -93,6 +105,11 @@ class DenoisingLesson:
     def device(self) -> torch.device:
         return self._model.device
 
+    @property
+    def _measure(self) -> Measure:
+        """How far answers are from what they should be."""
+        return mean_loss
+
     def after_step(self) -> None:
         """Nothing is kept from step to step."""
 
@@ -107,57 +124,61 @@ class DenoisingLesson:
                 places = [at for at, item in enumerate(group) if item.part == part]
                 if places:
                     share = taught.share * len(places) / counts[part]
-                    found = _part_loss(answer, question, group, places)
+                    found = _part_loss(answer, question, group, places, self._measure)
                     # By 1 nothing is multiplied, so that it is the very loss of a plain loop.
                     found = found if share == 1 else share * found
                     total = found if total is None else total + found
         assert total is not None
         return total
 
-    def _items(self, number: int) -> list[_Item]:
+    def _items(self, number: int) -> list[LessonItem]:
         return [
             self._item(taught, key, part)
             for part, taught in enumerate(self._taught)
             for key in taught.reading.batch(number)
         ]
 
-    def _item(self, taught: Taught, key: LatentKey, part: int) -> _Item:
+    def _item(self, taught: Taught, key: LatentKey, part: int) -> LessonItem:
         latent = taught.latents[key]
         example = taught.reading.dataset.examples[key.example]
-        prompt = self._fitted(taught.reading.caption(key), latent)
-        return _Item(latent, prompt, example.weight, taught.masks.get(key), part, key)
+        prompt = self._fitted(self._entry(taught.reading.caption(key)), latent)
+        return LessonItem(latent, prompt, example.weight, taught.masks.get(key), part, key)
 
-    def _fitted(self, caption: str, latent: Tensor) -> Mapping[str, Tensor]:
+    def _fitted(
+        self, entry: ConditioningEntry, latent: Tensor, side: Lead = "positive"
+    ) -> Mapping[str, Tensor]:
         """A prompt's tensors for a latent, where the model computes."""
         spatial, model = self._family.latent.spatial, self._model
         height, width = (side * spatial for side in latent.shape[-2:])
         scale = self._plan.options.embedded_guidance
-        asked = Asked("positive", width, height, (1, *latent.shape), scale)
-        tensors = self._family.fit(model, self._entry(caption), asked)
+        asked = Asked(side, width, height, (1, *latent.shape), scale)
+        tensors = self._family.fit(model, entry, asked)
         return {
             name: item.to(model.device, model.dtype if item.is_floating_point() else item.dtype)
             for name, item in tensors.items()
         }
 
     def _answer(
-        self, group: Sequence[_Item], generator: torch.Generator
+        self, group: Sequence[LessonItem], generator: torch.Generator
     ) -> tuple[Tensor, NoisyQuestion]:
         latents = torch.stack([item.latent for item in group]).to(self.device)
         question = self._objective.ask(latents, generator)
         batch = dict(self._family.join([item.prompt for item in group], 1))
-        moment = Moment(
-            question.timesteps,
-            question.timesteps,
-            self._objective.timesteps,
-            progress=0.0,
-            at=float(question.timesteps[0]),
-        )
-        wide = self._family.wide or self._model.dtype == torch.float32
-        noisy = question.noisy if wide else question.noisy.to(self._model.dtype)
+        moment = self._moment(question.timesteps)
+        noisy = self._seen(question.noisy)
         with self._computing():
             if self._beside is not None:
                 batch |= self._beside(noisy, moment, batch, [item.key for item in group])
             return self._family.predict(self._model, noisy, moment, batch), question
+
+    def _moment(self, timesteps: Tensor) -> Moment:
+        total = self._objective.timesteps
+        return Moment(timesteps, timesteps, total, progress=0.0, at=float(timesteps[0]))
+
+    def _seen(self, noisy: Tensor) -> Tensor:
+        """What is noisy, in the precision that the model takes it in."""
+        wide = self._family.wide or self._model.dtype == torch.float32
+        return noisy if wide else noisy.to(self._model.dtype)
 
     def _computing(self) -> AbstractContextManager[Any]:
         """Mixed precision, where it was asked for or weights are kept in half of it."""
@@ -169,9 +190,9 @@ class DenoisingLesson:
         return torch.autocast(self.device.type, asked)
 
 
-def _alike(items: Sequence[_Item]) -> list[list[_Item]]:
+def _alike(items: Sequence[LessonItem]) -> list[list[LessonItem]]:
     """Items that are asked for in one batch: of one size, with prompts of one shape."""
-    found: dict[Any, list[_Item]] = {}
+    found: dict[Any, list[LessonItem]] = {}
     for item in items:
         shapes = tuple((name, tuple(each.shape)) for name, each in item.prompt.items())
         found.setdefault((item.latent.shape, shapes), []).append(item)
@@ -179,7 +200,11 @@ def _alike(items: Sequence[_Item]) -> list[list[_Item]]:
 
 
 def _part_loss(
-    answer: Tensor, question: NoisyQuestion, group: Sequence[_Item], places: Sequence[int]
+    answer: Tensor,
+    question: NoisyQuestion,
+    group: Sequence[LessonItem],
+    places: Sequence[int],
+    measure: Measure,
 ) -> Tensor:
     """The loss of some of a group's items."""
     target, weights = question.target, question.weights
@@ -193,10 +218,10 @@ def _part_loss(
         weights = given if weights is None else weights * given
     if any(item.mask is not None for item in several):
         answer, target = _masked(answer, target, several)
-    return mean_loss(answer, target, weights)
+    return measure(answer, target, weights)
 
 
-def _masked(answer: Tensor, target: Tensor, items: Sequence[_Item]) -> tuple[Tensor, Tensor]:
+def _masked(answer: Tensor, target: Tensor, items: Sequence[LessonItem]) -> tuple[Tensor, Tensor]:
     """Both as far as they count, to the mean over what counts."""
     shape = (1, *answer.shape[2:])
     masks = torch.stack([torch.ones(shape) if item.mask is None else item.mask for item in items])

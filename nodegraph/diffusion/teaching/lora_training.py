@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from nodegraph.core.taught_values import TrainedWeights
 from nodegraph.core.values import DiffusionModel, TextEncoder
 from nodegraph.diffusion.adapters.recipes import OpenedAdapter
 from nodegraph.diffusion.components import Denoiser
-from nodegraph.diffusion.teaching.denoising import own_denoiser
+from nodegraph.diffusion.teaching.denoising import DenoisingLesson, own_denoiser
 from nodegraph.diffusion.teaching.files import keep_taught
+from nodegraph.diffusion.teaching.loop import Lesson
 from nodegraph.diffusion.teaching.loras import lora_file, lora_parameters, with_lora
 from nodegraph.diffusion.teaching.options import TaughtLayers
-from nodegraph.diffusion.teaching.running import Classroom, Prepared
+from nodegraph.diffusion.teaching.running import Classroom, LessonMaker, Prepared
 
 
 class LoraShape(NamedTuple):
@@ -35,18 +37,31 @@ class LoraShape(NamedTuple):
         return (self.alpha or self.rank) / self.rank
 
 
-def taught_lora(room: Classroom, shape: LoraShape, words: tuple[str, ...] = ()) -> TrainedWeights:
+def taught_lora(
+    room: Classroom,
+    shape: LoraShape,
+    words: tuple[str, ...] = (),
+    *,
+    lesson_by: Callable[[Denoiser], LessonMaker] = lambda shared: DenoisingLesson,
+    sampler: str = "",
+    settings: tuple[tuple[str, str], ...] = (),
+) -> TrainedWeights:
     """A LoRA that was taught.
 
     Args:
         words: What prompts say to ask for it.
+        lesson_by: What it learns by, made of the denoiser without it.
+        sampler: Of the pictures to look at meanwhile; see `Classroom.teach`.
+        settings: More of them than the plan's and the LoRA's, to be told with it.
     Raises:
         InvalidValue, NumericalError, OutputError: See `Classroom.teach` and `keep_taught`.
     """
     role = room.model.files[0].role
+    teacher: Denoiser | None = None
 
     def prepare(shared: Denoiser) -> Prepared:
-        nonlocal role
+        nonlocal role, teacher
+        teacher = shared
         role, module = next(iter(shared.modules.items()))
         twin = with_lora(
             module,
@@ -57,9 +72,14 @@ def taught_lora(room: Classroom, shape: LoraShape, words: tuple[str, ...] = ()) 
         )
         return own_denoiser(shared, {**shared.modules, role: twin}), lora_parameters(twin)
 
-    learned = room.teach(prepare)
+    def lesson(*given: Any) -> Lesson:
+        assert teacher is not None
+        return lesson_by(teacher)(*given)
+
+    learned = room.teach(prepare, lesson, sampler)
     settings = (
         *room.plan.told(),
+        *settings,
         *(("rank", str(shape.rank)), ("alpha", f"{shape.alpha or shape.rank:g}")),
         *(("layers", shape.layers), ("pictures", str(len(room.dataset.examples)))),
     )

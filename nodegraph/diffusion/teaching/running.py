@@ -44,6 +44,10 @@ _SHARE = 0.05
 
 Prepared = tuple[Denoiser, Parameters]
 """A denoiser of one's own, and what of it learns."""
+LessonMaker = Callable[
+    [Denoiser, Parameters, Sequence[Taught], Mapping[str, ConditioningEntry], TrainingPlan], Lesson
+]
+"""Makes a lesson of a denoiser, what of it learns, examples, and prompts by their text."""
 
 
 @dataclass(frozen=True)
@@ -135,11 +139,18 @@ class Classroom:
             saving_memory(twin)
         return twins
 
-    def teach(self, prepare: Callable[[Denoiser], Prepared]) -> Learned:
+    def teach(
+        self,
+        prepare: Callable[[Denoiser], Prepared],
+        lesson_of: LessonMaker = DenoisingLesson,
+        sampler: str = "",
+    ) -> Learned:
         """Teach the model.
 
         Args:
             prepare: Makes of the shared denoiser one of this training's own.
+            lesson_of: Makes what is learned by of that.
+            sampler: Of the pictures to look at; if empty, what is usual for the model.
         Raises:
             Cancelled: Within a step, too.
             NumericalError: The loss is NaN or infinite.
@@ -152,8 +163,8 @@ class Classroom:
             if self.saves_memory:
                 for module in model.modules.values():
                     saving_memory(module)
-            lesson = DenoisingLesson(model, parameters, taught, said, self.plan)
-            shower = Shower(self.ctx, self.samples, model, self.vae, asked)
+            lesson = lesson_of(model, parameters, taught, said, self.plan)
+            shower = Shower(self.ctx, self.samples, model, self.vae, asked, sampler)
             return trained(self.ctx, lesson, self.plan, shower.show)
 
 
@@ -226,6 +237,7 @@ class Shower:
     Args:
         samples: What to make; None for nothing.
         prompts: Those of the samples, encoded.
+        sampler: That makes them; if empty, what is usual for the model.
     """
 
     def __init__(
@@ -235,7 +247,9 @@ class Shower:
         model: Denoiser,
         vae: Vae,
         prompts: Mapping[str, Conditioning],
+        sampler: str = "",
     ) -> None:
+        self._sampler = sampler
         self._ctx, self._samples, self._model, self._vae = ctx, samples, model, vae
         self._prompts = prompts
 
@@ -264,8 +278,8 @@ class Shower:
                 seed=samples.seed,
                 steps=samples.steps,
                 cfg=samples.cfg,
-                sampler="euler" if is_flow else "dpmpp_2m",
-                schedule="normal" if is_flow else "karras",
+                sampler=self._sampler or ("euler" if is_flow else "dpmpp_2m"),
+                schedule="normal" if is_flow or self._sampler else "karras",
             )
             denoising = Denoising(self._model, size, parts)
             for _ in denoising:

@@ -9,11 +9,9 @@ from dataclasses import replace
 
 import torch
 
-from nodegraph.core.dataset_values import Dataset, Example
-from nodegraph.core.values import Latent
-from nodegraph.diffusion.families import family_named
-from nodegraph.diffusion.sampling_parts import usual_parts
+from nodegraph.core.dataset_values import Dataset
 from nodegraph.diffusion.teaching.drawing import generator_of
+from nodegraph.diffusion.teaching.painting import Painting, painted
 from nodegraph.diffusion.teaching.running import Classroom
 from nodegraph.errors import InvalidValue
 
@@ -42,35 +40,8 @@ def class_pictures(
         InvalidValue: See `Denoising`.
     """
     from nodegraph.datasets.reading import size_of
-    from nodegraph.diffusion.denoise import Denoising
-    from nodegraph.diffusion.text import encode_prompt
-    from nodegraph.diffusion.vae import decode_latent
 
-    ctx, family = room.ctx, family_named(room.model.family)
-    width, height = size_of(room.dataset, 0)
-    with ctx.weights(room.text_encoder, calls_only=True) as text_model:
-        said = encode_prompt(text_model, prompt)
-    is_flow = family.noise == "flow"
-    seeds = torch.randint(2**62, (count,), generator=generator_of(room.plan.seed, "class"))
-    made = []
-    with ctx.weights(room.lesson_model, calls_only=True) as model:
-        for seed in seeds.tolist():
-            parts = usual_parts(
-                said,
-                None,
-                seed=seed,
-                steps=steps,
-                cfg=cfg,
-                sampler="euler" if is_flow else "dpmpp_2m",
-                schedule="normal" if is_flow else "karras",
-            )
-            denoising = Denoising(model, Latent(None, width, height), parts)
-            for _ in denoising:
-                ctx.check_cancelled()
-            made.append(denoising.result())
-    with ctx.weights(room.vae, calls_only=True) as autoencoder:
-        pictures = [decode_latent(autoencoder, latent)[0] for latent in made]
-    examples = tuple(
-        Example(picture, f"class {at + 1}", prompt) for at, picture in enumerate(pictures)
-    )
+    seeds = torch.randint(2**62, (count,), generator=generator_of(room.plan.seed, "class")).tolist()
+    wanted = [Painting(f"class {at + 1}", prompt, seed) for at, seed in enumerate(seeds)]
+    examples = painted(room, wanted, size_of(room.dataset, 0), steps=steps, cfg=cfg)
     return room.dataset.with_examples(examples)

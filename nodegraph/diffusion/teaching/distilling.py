@@ -1,0 +1,299 @@
+"""Distilling few-step students: a LoRA by which a model says at once where its trajectories end.
+
+The teacher is the same network without the LoRA, asked with guidance, which the student thereby
+learns to do without. Two kinds:
+
+- ``trajectory``: the teacher walks a few guided steps from a noised picture to the end, and the
+  student learns where that is. Source: as Luhman & Luhman 2021, arXiv:2101.02388, from any point.
+- ``consistency``: the teacher walks one guided step, and the student learns to say there and here
+  the same. Source: Luo et al. 2023, arXiv:2310.04378, algorithm 1, and as a LoRA arXiv:2311.05556;
+  without averaged weights for the target, as diffusers' scripts for LoRAs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from nodegraph.core.dataset_values import Dataset
+from nodegraph.core.taught_values import TrainedWeights
+from nodegraph.core.values import ConditioningEntry
+from nodegraph.diffusion.components import Denoiser
+from nodegraph.diffusion.families import family_named
+from nodegraph.diffusion.families.base import Lead
+from nodegraph.diffusion.flow_noise import model_noise
+from nodegraph.diffusion.teaching.denoising import (
+    DenoisingLesson,
+    LessonItem,
+    Measure,
+    Taught,
+)
+from nodegraph.diffusion.teaching.drawing import generator_of
+from nodegraph.diffusion.teaching.lora_training import LoraShape, taught_lora
+from nodegraph.diffusion.teaching.objectives import NoisyQuestion, drawn_noise_of
+from nodegraph.diffusion.teaching.optimising import Parameters
+from nodegraph.diffusion.teaching.options import TrainingPlan
+from nodegraph.diffusion.teaching.painting import Painting, painted
+from nodegraph.diffusion.teaching.running import Classroom
+from nodegraph.diffusion.teaching.teachable import check_teachable
+from nodegraph.diffusion.teaching.trajectories import Places
+from nodegraph.errors import InvalidValue
+
+DistillationKind = Literal["trajectory", "consistency"]
+
+SAMPLER = "lcm"
+"""What students are sampled by."""
+_USUAL_STEPS: Mapping[str, int] = {"trajectory": 4, "consistency": 50}
+_AT_START = 0.1
+"""Share of the examples at the last place, where every sampling begins."""
+
+
+@dataclass(frozen=True)
+class Distillation:
+    """How a student is taught.
+
+    Attributes:
+        kind: See above.
+        cfg: The teacher's guidance scale.
+        negative: What the teacher is led away from; if empty, what stands for no prompt.
+        teacher_steps: From any place to the end; of consistency: from noise to picture, of which
+            it walks one. 0: 4, of consistency 50.
+        huber: Where the loss turns from squared to absolute, in units of latents.
+    """
+
+    kind: DistillationKind = "trajectory"
+    cfg: float = 4.0
+    negative: str = ""
+    teacher_steps: int = 0
+    huber: float = 0.03
+
+    @property
+    def steps(self) -> int:
+        """The teacher's."""
+        return self.teacher_steps or _USUAL_STEPS[self.kind]
+
+    def told(self) -> tuple[tuple[str, str], ...]:
+        """As settings of what was taught."""
+        return (
+            *(("distilled", self.kind), ("cfg", f"{self.cfg:g}"), ("negative", self.negative)),
+            *(("teacher_steps", str(self.steps)), ("huber", f"{self.huber:g}")),
+        )
+
+
+class DistillationLesson(DenoisingLesson):
+    """A student that learns where its teacher's trajectories end.
+
+    Args:
+        teacher: The denoiser without what learns.
+        model, parameters, taught, prompts, plan: As of `DenoisingLesson`.
+        how: What it learns by.
+        away: What the teacher is led away from; None: it isn't guided.
+    """
+
+    def __init__(
+        self,
+        teacher: Denoiser,
+        model: Denoiser,
+        parameters: Parameters,
+        taught: Sequence[Taught],
+        prompts: Mapping[str, ConditioningEntry],
+        plan: TrainingPlan,
+        *,
+        how: Distillation,
+        away: ConditioningEntry | None,
+    ) -> None:
+        super().__init__(model, parameters, taught, prompts, plan)
+        self._teacher, self._how, self._away = teacher, how, away
+        noise = model_noise(model.scheduler_config, self._family)
+        self._places = Places.of(noise, model.device)
+        if how.steps > self._places.count:
+            raise InvalidValue(
+                "the teacher takes more steps than the model has timesteps",
+                port="teacher_steps",
+                given=str(how.steps),
+                expected=f"up to {self._places.count}",
+            )
+
+    @property
+    def _measure(self) -> Measure:
+        def measure(answer: Tensor, target: Tensor, weights: Tensor | None) -> Tensor:
+            return huber_loss(answer, target, weights, self._how.huber)
+
+        return measure
+
+    def _answer(
+        self, group: Sequence[LessonItem], generator: torch.Generator
+    ) -> tuple[Tensor, NoisyQuestion]:
+        latents = torch.stack([item.latent for item in group]).to(self.device)
+        noise = drawn_noise_of(latents, generator, self._plan.options.noise_offset)
+        places, following = self._drawn(len(group), generator)
+        noisy = self._places.mixed(latents, noise, places)
+        with torch.no_grad(), self._computing():
+            if self._how.kind == "trajectory":
+                target = self._followed(group, noisy, places)
+            else:
+                reached = self._walked(group, noisy, places, following)
+                target = self._said(group, reached, following)
+        with self._computing():
+            said = self._said(group, noisy, places)
+        return said, NoisyQuestion(noisy, self._places.told[places], target)
+
+    def _drawn(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Where examples are, and where a step of the teacher leads to."""
+        total, device = self._places.count, self.device
+        if self._how.kind == "consistency":
+            width = total // self._how.steps
+            rungs = torch.randint(0, self._how.steps, (count,), generator=generator)
+            places = (rungs + 1) * width - 1
+            return places.to(device), (places - width).clamp(min=0).to(device)
+        places = torch.randint(1, total, (count,), generator=generator)
+        is_late = torch.rand((count,), generator=generator) < _AT_START
+        places = torch.where(is_late, total - 1, places).to(device)
+        return places, torch.zeros_like(places)
+
+    def _followed(self, group: Sequence[LessonItem], noisy: Tensor, places: Tensor) -> Tensor:
+        """Where the teacher's trajectory ends."""
+        links = self._how.steps
+        clean = noisy
+        for left in range(links, 0, -1):
+            here, to = places * left // links, places * (left - 1) // links
+            clean, rest = self._places.parted(self._guided(group, noisy, here), noisy, here)
+            noisy = self._places.mixed(clean, rest, to)
+        return clean
+
+    def _walked(
+        self, group: Sequence[LessonItem], noisy: Tensor, places: Tensor, following: Tensor
+    ) -> Tensor:
+        """Where a step of the teacher leads to: of DDIM, of flows Euler's."""
+        clean, rest = self._places.parted(self._guided(group, noisy, places), noisy, places)
+        return self._places.mixed(clean, rest, following)
+
+    def _said(self, group: Sequence[LessonItem], noisy: Tensor, places: Tensor) -> Tensor:
+        """Where the student says that the trajectory ends."""
+        prompts = [item.prompt for item in group]
+        answer = self._asked(self._model, noisy, places, prompts)
+        return self._places.ended(answer, noisy, places)
+
+    def _guided(self, group: Sequence[LessonItem], noisy: Tensor, places: Tensor) -> Tensor:
+        """The teacher's answer, with guidance."""
+        said = [item.prompt for item in group]
+        if self._away is None:
+            return self._asked(self._teacher, noisy, places, said)
+        side: Lead = "negative"
+        away = [self._fitted(self._away, item.latent, side) for item in group]
+        if _shapes(said[0]) == _shapes(away[0]):
+            twice = torch.cat([noisy, noisy]), torch.cat([places, places])
+            both = self._asked(self._teacher, *twice, [*said, *away])
+            towards, unled = both.float().chunk(2)
+        else:
+            towards = self._asked(self._teacher, noisy, places, said).float()
+            unled = self._asked(self._teacher, noisy, places, away).float()
+        return self._family.guided(towards, unled, self._how.cfg)
+
+    def _asked(
+        self,
+        model: Denoiser,
+        noisy: Tensor,
+        places: Tensor,
+        prompts: Sequence[Mapping[str, Tensor]],
+    ) -> Tensor:
+        batch = self._family.join(prompts, 1)
+        moment = self._moment(self._places.told[places])
+        return self._family.predict(model, self._seen(noisy), moment, batch)
+
+
+def _shapes(prompt: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(item.shape) for name, item in prompt.items()}
+
+
+def huber_loss(given: Tensor, target: Tensor, weights: Tensor | None, bend: float) -> Tensor:
+    """Mean pseudo-Huber distance, sqrt(d² + bend²) - bend; float32, 0-dimensional."""
+    off = given.float() - target.float()
+    each = (off.square() + bend**2).sqrt() - bend
+    if weights is None:
+        return each.mean()
+    return (each.mean(dim=list(range(1, each.ndim))) * weights).mean()
+
+
+def prompted(room: Classroom, texts: Sequence[str], count: int, cfg: float) -> Classroom:
+    """A classroom whose dataset the model paints itself before it learns.
+
+    Args:
+        texts: Prompts.
+        count: Pictures of each.
+        cfg: Guidance scale that they are painted with.
+    Raises:
+        InvalidValue: There are no prompts, or the model can't be taught.
+    """
+    check_teachable(room.model, room.text_encoder, room.vae)
+    if not texts:
+        raise InvalidValue(
+            "there is nothing to distil by",
+            port="prompts",
+            given="no dataset and no prompts",
+            hint="Give it a dataset, or prompts, one a line.",
+        )
+    drawn = torch.randint(
+        2**62, (len(texts) * count,), generator=generator_of(room.plan.seed, "prompts")
+    ).tolist()
+    wanted = [
+        Painting(f"picture {at + 1}", texts[at % len(texts)], seed) for at, seed in enumerate(drawn)
+    ]
+    return replace(room, dataset=Dataset(painted(room, wanted, cfg=cfg)))
+
+
+def distilled_lora(room: Classroom, shape: LoraShape, how: Distillation) -> TrainedWeights:
+    """A few-step student as a LoRA.
+
+    Raises:
+        InvalidValue: Options don't go with distilling, and see `Classroom.teach`.
+        NumericalError, OutputError: See there, and `keep_taught`.
+    """
+    _check_options(room.plan)
+    room.check()
+    away = _away(room, how)
+
+    def maker(teacher: Denoiser) -> Callable[..., DistillationLesson]:
+        def lesson(
+            model: Denoiser,
+            parameters: Parameters,
+            taught: Sequence[Taught],
+            said: Mapping[str, ConditioningEntry],
+            plan: TrainingPlan,
+        ) -> DistillationLesson:
+            return DistillationLesson(
+                teacher, model, parameters, taught, said, plan, how=how, away=away
+            )
+
+        return lesson
+
+    return taught_lora(room, shape, lesson_by=maker, sampler=SAMPLER, settings=how.told())
+
+
+def _away(room: Classroom, how: Distillation) -> ConditioningEntry | None:
+    """What the teacher is led away from, if it is guided."""
+    from nodegraph.diffusion.text import encode_prompt
+
+    if how.cfg == 1:
+        return None
+    family = family_named(room.model.family)
+    with room.ctx.weights(room.text_encoder, calls_only=True) as text_model, torch.no_grad():
+        if how.negative:
+            return encode_prompt(text_model, how.negative).entries[0]
+        with text_model.turn:
+            return family.unconditional(text_model)
+
+
+def _check_options(plan: TrainingPlan) -> None:
+    options = plan.options
+    if options.min_snr or options.levels != "auto":
+        raise InvalidValue(
+            "noise levels aren't weighed or spread where trajectories are learned",
+            port="options",
+            given=f"min_snr {options.min_snr:g}, levels {options.levels}",
+            expected="min_snr 0, levels auto",
+        )
