@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -36,14 +35,12 @@ from nodegraph.diffusion.teaching.drawing import generator_of
 from nodegraph.diffusion.teaching.lora_training import LoraShape, taught_lora
 from nodegraph.diffusion.teaching.objectives import NoisyQuestion, drawn_noise_of
 from nodegraph.diffusion.teaching.optimising import Parameters
-from nodegraph.diffusion.teaching.options import TrainingPlan
+from nodegraph.diffusion.teaching.options import DistillationKind, TrainingPlan
 from nodegraph.diffusion.teaching.painting import Painting, painted
 from nodegraph.diffusion.teaching.running import Classroom
 from nodegraph.diffusion.teaching.teachable import check_teachable
 from nodegraph.diffusion.teaching.trajectories import Places
 from nodegraph.errors import InvalidValue
-
-DistillationKind = Literal["trajectory", "consistency"]
 
 SAMPLER = "lcm"
 """What students are sampled by."""

@@ -14,6 +14,7 @@ RateSchedule = Literal["constant", "linear", "cosine", "cosine_with_restarts", "
 TrainingPrecision = Literal["auto", "float32", "bfloat16", "float16"]
 LevelSpread = Literal["auto", "uniform", "logit_normal"]
 ClassifierSize = Literal["tiny", "small", "medium"]
+DistillationKind = Literal["trajectory", "consistency"]
 TaughtLayers = Literal["attention", "attention and feed-forward", "all"]
 
 _RANGES: dict[str, tuple[float, float]] = {
