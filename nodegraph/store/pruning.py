@@ -46,7 +46,7 @@ def prune(store: Store, unused_since: float, *, dry_run: bool = False) -> Pruned
     Raises:
         OutputError: The store can't be written.
     """
-    moment = min(unused_since, _needed_since(store))
+    moment = min(unused_since, needed_since(store))
     if dry_run:
         return _counted(store, moment)
     store.flush()
@@ -62,7 +62,7 @@ def prune(store: Store, unused_since: float, *, dry_run: bool = False) -> Pruned
 
 def would_trim(store: Store, budget: int) -> Pruned:
     """What `Store.trim` would remove to fit a budget, as things are now."""
-    needed = _needed_since(store)
+    needed = needed_since(store)
     with store.index.reading() as connection:
         excess = bytes_on_disk(connection) - budget
         rows = connection.execute(
@@ -90,8 +90,12 @@ def _whole_files(
     return Pruned(artifacts, freed)
 
 
-def _needed_since(store: Store) -> float:
-    """What was used since then may be in use."""
+def needed_since(store: Store) -> float:
+    """What was used since then may be in use, in any process; infinity if nothing is.
+
+    Raises:
+        OutputError: The store is only read here.
+    """
     if store.claims is None:
         raise store.only_read()
     oldest = Runs(store.index, store.claims).oldest_live_start()

@@ -436,3 +436,29 @@ def test_a_terminal_sees_how_far_the_reading_is(
     assert code == 0
     assert "reading" in seen
     assert "all sound" in seen
+
+
+def test_what_was_taught_goes_when_nothing_speaks_of_it(cli: Cli, run: Run, home: Path) -> None:
+    taught = home / "taught"
+    small, large, gone, other = "ab" * 32, "12" * 32, "cd" * 32, "notes"
+    document: dict[str, Any] = {
+        "format": "nodegraph/1",
+        "nodes": {
+            "join": {"type": "toys:Join", "inputs": {"first": "ab" * 8, "second": "", "times": 4}},
+            "big": {"type": "heavy:Big", "inputs": {"seed": 12}},
+            "small": {"type": "toys:Write", "inputs": {"text": {"from": "join"}, "name": "small"}},
+            "write": {"type": "toys:Write", "inputs": {"text": {"from": "big"}, "name": "long"}},
+        },
+    }
+    run(document)
+    for name in (small, large, gone, other):
+        (taught / name).mkdir(parents=True)
+        (taught / name / "weights.safetensors").write_bytes(b"weights")
+    told = cli("cache", "prune", "--taught", "--dry-run", "--json").json
+    assert (told["taught"], told["taught_bytes"]) == (1, 7)
+    assert (taught / gone).is_dir()
+    assert "1 taught model of 7 B" in cli("cache", "prune", "--taught").out
+    assert {path.name for path in taught.iterdir()} == {small, large, other}
+    cli("cache", "prune", "--all", "--taught")
+    assert {path.name for path in taught.iterdir()} == {other}
+    assert cli("cache", "prune", "--taught").out == "Removed nothing.\n"

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from nodegraph.core.plots import Plot
+from nodegraph.errors import InvalidWorkflow
 
 from .conftest import Bench, link
 
@@ -94,5 +95,7 @@ def test_few_bits_cost_what_loading_with_them_costs(desk: Bench) -> None:
 def test_what_can_be_told_before_is_told(desk: Bench) -> None:
     nodes = {"load": loaded(), "compare": compared("load.model", prompts=" ")}
     nodes["distill"] = {"type": "Distill", "inputs": {"model": link("load.model"), **PARTS}}
-    found = desk.run(nodes, "compare", "distill").errors
-    assert {problem.port for problem in found} == {"prompts"}
+    with pytest.raises(InvalidWorkflow) as caught:
+        desk.run(nodes, "compare", "distill")
+    found = {(problem.node, problem.port) for problem in caught.value.problems}
+    assert found == {("compare", "prompts"), ("distill", "prompts")}

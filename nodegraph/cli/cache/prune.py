@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from time import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nodegraph.cli.kept import opened_store
+from nodegraph.cli.kept import opened
 from nodegraph.cli.options import Common, JsonOption
 from nodegraph.cli.output import counted, print_json, say, shown_size
 from nodegraph.core.quantities import parse_age, parse_size
 from nodegraph.errors import InvalidValue
 
 if TYPE_CHECKING:
+    from nodegraph.session.session import Session
     from nodegraph.store.pruning import Pruned
     from nodegraph.store.store import Store
+    from nodegraph.store.taught import UnusedTaught
 
 
 def prune(
@@ -30,6 +33,12 @@ def prune(
         typer.Option(metavar="AGE", help="What wasn't used for so long, such as 30d."),
     ] = None,
     all_: Annotated[bool, typer.Option("--all", help="All results.")] = False,
+    taught: Annotated[
+        bool,
+        typer.Option(
+            "--taught", help="Also what was taught and no result and no run speaks of any more."
+        ),
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Remove nothing; tell what would be.")
     ] = False,
@@ -44,18 +53,30 @@ def prune(
         raise InvalidValue("--to, --older-than and --all exclude each other", hint="Choose one.")
     size = None if to is None else parse_size(to, "--to")
     age = None if older_than is None else parse_age(older_than, "--older-than")
-    with opened_store(common) as store:
+    with opened(common) as (session, store):
         if all_ or age is not None:
             found = _pruned(store, age, dry_run=dry_run)
             if all_ and not dry_run:
                 store.sweep()  # files that no entry leads to, as the index was removed once
         else:
             found = _trimmed(store, size, dry_run=dry_run)
+        unused = _unlearned(session, store, dry_run=dry_run) if taught else []
     if json:
-        print_json({"dry_run": dry_run, **asdict(found)})
+        told = {"taught": len(unused), "taught_bytes": sum(item.bytes for item in unused)}
+        print_json({"dry_run": dry_run, **asdict(found), **told})
     else:
-        _print(found, dry_run=dry_run)
+        _print(found, unused, dry_run=dry_run)
     return 0
+
+
+def _unlearned(session: Session, store: Store, *, dry_run: bool) -> list[UnusedTaught]:
+    from nodegraph.store.taught import remove_taught, unused_taught
+
+    store.flush()
+    found = unused_taught(store, session.settings.data_folder / "taught")
+    if not dry_run:
+        remove_taught(found)
+    return found
 
 
 def _pruned(store: Store, age: float | None, *, dry_run: bool) -> Pruned:
@@ -74,7 +95,7 @@ def _trimmed(store: Store, size: int | None, *, dry_run: bool) -> Pruned:
     return Pruned(gone.artifacts, gone.bytes, gone.entries)
 
 
-def _print(found: Pruned, *, dry_run: bool) -> None:
+def _print(found: Pruned, unused: Sequence[UnusedTaught], *, dry_run: bool) -> None:
     would = "Would remove" if dry_run else "Removed"
     parts = [f"{counted(found.artifacts, 'value')} of {shown_size(found.bytes)}"]
     if found.entries:
@@ -82,4 +103,8 @@ def _print(found: Pruned, *, dry_run: bool) -> None:
     if found.checkpoints:
         size = shown_size(found.checkpoint_bytes)
         parts.append(f"{counted(found.checkpoints, 'checkpoint')} of {size}")
-    say(f"{would} {', '.join(parts)}." if any(asdict(found).values()) else f"{would} nothing.")
+    if unused:
+        size = shown_size(sum(item.bytes for item in unused))
+        parts.append(f"{counted(len(unused), 'taught model')} of {size}")
+    is_something = any(asdict(found).values()) or bool(unused)
+    say(f"{would} {', '.join(parts)}." if is_something else f"{would} nothing.")
