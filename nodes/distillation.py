@@ -109,7 +109,7 @@ def Distill(
         options: More of it: TrainingSettings.
         samples: Pictures to watch meanwhile: WatchTraining, with few steps and cfg 1.
     """
-    from nodegraph.diffusion.teaching.distilling import Distillation, distilled_lora, prompted
+    from nodegraph.diffusion.teaching.distilling import DistillationPlan, distilled_lora, prompted
     from nodegraph.diffusion.teaching.lora_training import LoraShape, with_taught_lora
     from nodegraph.diffusion.teaching.running import Classroom
 
@@ -118,7 +118,7 @@ def Distill(
     room = Classroom(ctx, model, text_encoder, vae, given, None, plan, samples)
     if dataset is None:
         room = prompted(room, _lines(prompts), pictures, cfg)
-    how = Distillation(kind, cfg, negative.strip(), teacher_steps, huber)
+    how = DistillationPlan(kind, cfg, negative.strip(), teacher_steps, huber)
     weights = distilled_lora(room, LoraShape(rank, 0.0, layers), how)
     adapted, _ = with_taught_lora(weights, model, None)
     assert weights.losses is not None
@@ -234,15 +234,20 @@ def CompareSamplings(
         width: In pixels; 0: as the models were trained on.
         height: In pixels; 0: as the models were trained on.
     """
-    from nodegraph.diffusion.teaching.comparing import Compared, Questions, Walk, compared
+    from nodegraph.diffusion.teaching.comparing import (
+        Compared,
+        SamplingQuestions,
+        SamplingWalk,
+        compared,
+    )
 
-    theirs = Walk(reference_steps, reference_cfg, reference_sampler, reference_schedule)
-    walk = Walk(steps, cfg, sampler, schedule)
+    theirs = SamplingWalk(reference_steps, reference_cfg, reference_sampler, reference_schedule)
+    walk = SamplingWalk(steps, cfg, sampler, schedule)
     given = [item for item in (model, second, third) if item is not None]
     called = [*_lines(names), *("reference", "model", "second", "third")[len(_lines(names)) :]]
     models = [Compared(called[0], reference, theirs)]
     models += [Compared(name, item, walk) for name, item in zip(called[1:], given, strict=False)]
-    asked = Questions(_lines(prompts), pictures, seed, (width, height))
+    asked = SamplingQuestions(_lines(prompts), pictures, seed, (width, height))
     found = compared(ctx, models, text_encoder, vae, asked, classifier)
     ctx.log(found.text())
     return ComparedSamplings(

@@ -29,7 +29,7 @@ _HIGHEST_PSNR = 100.0
 
 
 @dataclass(frozen=True, slots=True)
-class Walk:
+class SamplingWalk:
     """How a model is sampled; as of KSampler."""
 
     steps: int
@@ -39,7 +39,7 @@ class Walk:
 
 
 @dataclass(frozen=True)
-class Questions:
+class SamplingQuestions:
     """What all models are asked for.
 
     Attributes:
@@ -70,7 +70,7 @@ class Compared:
 
     name: str
     model: DiffusionModel
-    walk: Walk
+    walk: SamplingWalk
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Made:
     """
 
     name: str
-    walk: Walk
+    walk: SamplingWalk
     storage: str
     latents: Sequence[Tensor]
     pictures: Tensor
@@ -119,7 +119,7 @@ class Distances:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class SamplingComparison:
     """Models side by side, the one that others are held against first."""
 
     made: tuple[Made, ...]
@@ -183,9 +183,9 @@ def compared(
     models: Sequence[Compared],
     text_encoder: TextEncoder,
     vae: Vae,
-    asked: Questions,
+    asked: SamplingQuestions,
     classifier: TrainedWeights | None = None,
-) -> Comparison:
+) -> SamplingComparison:
     """What models make of equal prompts and seeds; the others are held against the first.
 
     Args:
@@ -214,10 +214,10 @@ def compared(
                 Made(item.name, item.walk, storage, samples, pictures, seconds, size, labels)
             )
     first, *others = made
-    return Comparison(tuple(made), tuple(_apart(first, other) for other in others))
+    return SamplingComparison(tuple(made), tuple(_apart(first, other) for other in others))
 
 
-def _check(models: Sequence[Compared], asked: Questions) -> None:
+def _check(models: Sequence[Compared], asked: SamplingQuestions) -> None:
     if not asked.prompts:
         raise InvalidValue("there is nothing to ask for", port="prompts", given="no prompts")
     families = {item.model.family for item in models}
@@ -245,7 +245,7 @@ def _walked(
     ctx: Context,
     item: Compared,
     said: Mapping[str, Conditioning],
-    asked: Questions,
+    asked: SamplingQuestions,
     progress: _Progress,
 ) -> tuple[list[Latent], float]:
     """Latents, and the seconds that each took."""
@@ -271,7 +271,7 @@ def _walked(
     return found, (perf_counter() - began) / len(found)
 
 
-def _size(denoiser: Denoiser, asked: Questions) -> Latent:
+def _size(denoiser: Denoiser, asked: SamplingQuestions) -> Latent:
     usual = family_named(denoiser.family).trained_size(denoiser.config)
     width, height = (given or own for given, own in zip(asked.size, usual, strict=True))
     return Latent(None, width, height)

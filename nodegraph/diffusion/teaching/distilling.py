@@ -39,7 +39,7 @@ from nodegraph.diffusion.teaching.options import DistillationKind, TrainingPlan
 from nodegraph.diffusion.teaching.painting import Painting, painted
 from nodegraph.diffusion.teaching.running import Classroom
 from nodegraph.diffusion.teaching.teachable import check_teachable
-from nodegraph.diffusion.teaching.trajectories import Places
+from nodegraph.diffusion.teaching.trajectories import TrajectoryPlaces
 from nodegraph.errors import InvalidValue
 
 SAMPLER = "lcm"
@@ -50,7 +50,7 @@ _AT_START = 0.1
 
 
 @dataclass(frozen=True)
-class Distillation:
+class DistillationPlan:
     """How a student is taught.
 
     Attributes:
@@ -100,13 +100,13 @@ class DistillationLesson(DenoisingLesson):
         prompts: Mapping[str, ConditioningEntry],
         plan: TrainingPlan,
         *,
-        how: Distillation,
+        how: DistillationPlan,
         away: ConditioningEntry | None,
     ) -> None:
         super().__init__(model, parameters, taught, prompts, plan)
         self._teacher, self._how, self._away = teacher, how, away
         noise = model_noise(model.scheduler_config, self._family)
-        self._places = Places.of(noise, model.device)
+        self._places = TrajectoryPlaces.of(noise, model.device)
         if how.steps > self._places.count:
             raise InvalidValue(
                 "the teacher takes more steps than the model has timesteps",
@@ -243,7 +243,7 @@ def prompted(room: Classroom, texts: Sequence[str], count: int, cfg: float) -> C
     return replace(room, dataset=Dataset(painted(room, wanted, cfg=cfg)))
 
 
-def distilled_lora(room: Classroom, shape: LoraShape, how: Distillation) -> TrainedWeights:
+def distilled_lora(room: Classroom, shape: LoraShape, how: DistillationPlan) -> TrainedWeights:
     """A few-step student as a LoRA.
 
     Raises:
@@ -271,7 +271,7 @@ def distilled_lora(room: Classroom, shape: LoraShape, how: Distillation) -> Trai
     return taught_lora(room, shape, lesson_by=maker, sampler=SAMPLER, settings=how.told())
 
 
-def _away(room: Classroom, how: Distillation) -> ConditioningEntry | None:
+def _away(room: Classroom, how: DistillationPlan) -> ConditioningEntry | None:
     """What the teacher is led away from, if it is guided."""
     from nodegraph.diffusion.text import encode_prompt
 

@@ -16,7 +16,7 @@ from nodegraph.diffusion.teaching.objectives import flow_levels
 
 
 @dataclass(frozen=True)
-class Places:
+class TrajectoryPlaces:
     """The noise of each training timestep, and what answers mean there.
 
     Attributes:
@@ -34,7 +34,7 @@ class Places:
     scaling: float | None
 
     @classmethod
-    def of(cls, noise: ModelNoise, device: torch.device) -> Places:
+    def of(cls, noise: ModelNoise, device: torch.device) -> TrajectoryPlaces:
         """Those of what a model was trained on."""
         if isinstance(noise, FlowNoise):
             levels = flow_levels(noise).flip(0).to(device)

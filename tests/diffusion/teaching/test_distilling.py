@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from nodegraph import Cancelled, InvalidValue
-from nodegraph.diffusion.teaching.distilling import Distillation, distilled_lora, prompted
+from nodegraph.diffusion.teaching.distilling import DistillationPlan, distilled_lora, prompted
 from nodegraph.diffusion.teaching.drawing import generator_of
 from nodegraph.diffusion.teaching.options import TrainingSamples
 from tests.diffusion.conftest import one_thread, sd1_folder  # noqa: F401 - fixtures
@@ -141,7 +141,7 @@ def test_a_step_is_that_of_a_plain_loop(
     pipeline, desk = desk_of("sd1")
     given = dataset()
     expected = plain_loop(pipeline.unet, initial_of(desk), sd1_loop(pipeline, given, target_of))
-    how = Distillation(kind, cfg=4.0, teacher_steps=steps, huber=HUBER)
+    how = DistillationPlan(kind, cfg=4.0, teacher_steps=steps, huber=HUBER)
     weights = distilled_lora(desk.room(given), SHAPE, how)
     assert_file_holds(weights, expected, "unet")
     assert dict(weights.settings)["distilled"] == kind
@@ -185,13 +185,13 @@ def test_a_step_of_a_flow_is_that_of_a_plain_loop(desk_of: Any) -> None:  # noqa
         return huber(noisy - here * velocity(noisy, places), target)
 
     expected = plain_loop(pipeline.transformer, initial_of(desk), ask)
-    how = Distillation("consistency", cfg=1.0, huber=HUBER)
+    how = DistillationPlan("consistency", cfg=1.0, huber=HUBER)
     assert_file_holds(distilled_lora(desk.room(given), SHAPE, how), expected, "transformer")
 
 
 def test_a_distillation_by_prompts_goes_on_to_the_same_bits_and_is_watched(desk: Desk) -> None:
     samples = TrainingSamples(("a fox",), every=2, steps=2, cfg=1.0, width=64, height=64)
-    how = Distillation(teacher_steps=2, negative="blue")
+    how = DistillationPlan(teacher_steps=2, negative="blue")
 
     def student(**more: Any) -> Any:
         room = desk.room(dataset(), steps=4, samples=samples, **more)
@@ -213,6 +213,6 @@ def test_what_does_not_go_is_refused(desk: Desk) -> None:
     with pytest.raises(InvalidValue, match="nothing to distil"):
         prompted(desk.room(dataset()), [], 1, 2.0)
     with pytest.raises(InvalidValue, match="weighed or spread"):
-        distilled_lora(desk.room(dataset(), min_snr=5.0), SHAPE, Distillation())
+        distilled_lora(desk.room(dataset(), min_snr=5.0), SHAPE, DistillationPlan())
     with pytest.raises(InvalidValue, match="more steps"):
-        distilled_lora(desk.room(dataset()), SHAPE, Distillation(teacher_steps=1001))
+        distilled_lora(desk.room(dataset()), SHAPE, DistillationPlan(teacher_steps=1001))
