@@ -1,8 +1,7 @@
-"""Teaching: LoRAs and more from datasets, and what they are used by."""
+"""Teaching models from datasets: LoRAs, whole weights, words, control networks."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, NamedTuple
 
 from nodegraph import (
@@ -11,9 +10,6 @@ from nodegraph import (
     ControlNet,
     Dataset,
     DiffusionModel,
-    Image,
-    Multiline,
-    MultipleOf,
     Plot,
     Preprocessor,
     Range,
@@ -24,19 +20,12 @@ from nodegraph import (
     node,
 )
 from nodegraph.diffusion.teaching.options import (
-    ClassifierSize,
-    LevelSpread,
-    OptimizerName,
-    RateSchedule,
     TaughtLayers,
     TrainingOptions,
     TrainingPlan,
-    TrainingPrecision,
     TrainingSamples,
 )
 
-from ._beside import save_result
-from ._facts import check_result_name
 from ._teaching_facts import check_training, control_outputs, taught_outputs, training_memory
 
 Steps = Annotated[int, Range(1, 1_000_000)]
@@ -378,250 +367,3 @@ def TrainControlNet(
     weights = taught_control(room, preprocessor)
     assert weights.losses is not None
     return TaughtControl(control_recipe(weights, model.dtype), weights, weights.losses)
-
-
-class TaughtClassifier(NamedTuple):
-    """A classifier that was taught.
-
-    Attributes:
-        accuracy: Share of the pictures of the split validation that it tells right; of those that
-            it learned from, where there are none.
-        losses: Of each step.
-    """
-
-    classifier: TrainedWeights
-    accuracy: float
-    losses: Plot
-
-
-@node(
-    category="teaching",
-    label="Train classifier",
-    lane="gpu",
-    numerics=True,
-    tags=("classification", "labels", "convnext", "image classifier", "learn"),
-)
-def TrainClassifier(
-    ctx: Context,
-    dataset: Dataset,
-    *,
-    steps: Steps = 300,
-    batch: Batch = 16,
-    learning_rate: Rate = 1e-3,
-    size: ClassifierSize = "tiny",
-    side: Annotated[int, Range(32, 1024), MultipleOf(32)] = 64,
-    seed: Annotated[int, Seed()] = 0,
-    options: TrainingOptions | None = None,
-) -> TaughtClassifier:
-    """Teach a small network from nothing to tell the labels of pictures.
-
-    It is written as transformers reads it: a ConvNeXt with its preparation.
-
-    Args:
-        dataset: Pictures with labels. It is judged by those of the split validation.
-        steps: Changes of the weights.
-        batch: Pictures for each of them.
-        learning_rate: How large they are.
-        size: How much it can learn: tiny has 0.2 million weights, small 1.6, medium 8.
-        side: Pixels of the square that pictures are brought to.
-        seed: Of all that is drawn.
-        options: More of it: TrainingSettings. What is about noise isn't heeded.
-    """
-    from nodegraph.diffusion.teaching.classifiers import taught_classifier
-
-    plan = TrainingPlan(steps, batch, learning_rate, seed, options or TrainingOptions())
-    weights, accuracy = taught_classifier(ctx, dataset, plan, size, side)
-    ctx.log(f"{accuracy:.1%} of the pictures that it is judged by are told right")
-    assert weights.losses is not None
-    return TaughtClassifier(weights, accuracy, weights.losses)
-
-
-class ToldClasses(NamedTuple):
-    """What a classifier says of pictures, in their order.
-
-    Attributes:
-        confidences: How likely it takes each label to be, 0 to 1.
-    """
-
-    labels: list[str]
-    confidences: list[float]
-
-
-@node(
-    category="teaching",
-    label="Classify images",
-    lane="gpu",
-    numerics=True,
-    tags=("classification", "label", "predict", "judge"),
-)
-def ClassifyImages(ctx: Context, image: Image, classifier: TrainedWeights) -> ToldClasses:
-    """Say which class each picture of a batch is of, by a classifier that was taught.
-
-    Args:
-        image: Of any size.
-        classifier: Of TrainClassifier.
-    """
-    from nodegraph.diffusion.teaching.classifiers import classified
-
-    answers = classified(classifier, image, ctx.device)
-    return ToldClasses([item.label for item in answers], [item.share for item in answers])
-
-
-@node(
-    category="teaching",
-    label="Training settings",
-    tags=("optimizer", "min-SNR", "EMA", "scheduler", "gradient", "precision"),
-)
-def TrainingSettings(
-    optimizer: OptimizerName = "adamw",
-    schedule: RateSchedule = "cosine",
-    warmup: Annotated[int, Range(0, 1_000_000)] = 0,
-    weight_decay: Annotated[float, Range(0, 10)] = 0.01,
-    clip: Annotated[float, Range(0, 1000)] = 1.0,
-    accumulate: Annotated[int, Range(1, 1024)] = 1,
-    precision: TrainingPrecision = "auto",
-    saves_memory: bool = False,
-    average: Annotated[float, Range(0, 0.99999)] = 0.0,
-    min_snr: Annotated[float, Range(0, 100)] = 0.0,
-    noise_offset: Annotated[float, Range(0, 1)] = 0.0,
-    levels: LevelSpread = "auto",
-    kept_weight: Annotated[float, Range(0, 100)] = 1.0,
-    variations: Annotated[int, Range(1, 1000), Advanced()] = 8,
-    embedded_guidance: Annotated[float, Range(0, 100), Advanced()] = 1.0,
-) -> TrainingOptions:
-    """How a model is taught: optimiser, learning rate's course, precision, loss.
-
-    Args:
-        optimizer: adamw8bit takes less memory, and needs bitsandbytes and a GPU; adafactor takes
-            less, too.
-        schedule: How the learning rate goes on after the warm-up.
-        warmup: Steps over which it rises from 0.
-        weight_decay: How strongly weights are drawn to 0.
-        clip: Longest gradient, over all weights; 0 for any.
-        accumulate: Batches that a step is made of: as a larger batch, in the memory of one.
-        precision: What is computed in; auto: what the model's weights are kept in.
-        saves_memory: Compute again what layers would hold (gradient checkpointing): about a third
-            slower, in much less memory.
-        average: Give weights that follow those that learn, slowly (EMA), such as by 0.999; 0 gives
-            the last ones.
-        min_snr: Levels with less noise than this signal-to-noise ratio count for less; 5 is usual,
-            0 turns it off. Not for flow models.
-        noise_offset: About 0.05 lets pictures become darker and brighter.
-        levels: Noise levels all alike, or those in the middle more often; auto: the latter for flow
-            models.
-        kept_weight: How much kept pictures count.
-        variations: Ways each picture is changed in at most, where the dataset changes them.
-        embedded_guidance: What Flux.1 dev and the like are told while they learn.
-    """
-    return TrainingOptions(
-        optimizer=optimizer,
-        schedule=schedule,
-        warmup=warmup,
-        weight_decay=weight_decay,
-        clip=clip,
-        accumulate=accumulate,
-        precision=precision,
-        saves_memory=saves_memory,
-        average=average,
-        min_snr=min_snr,
-        noise_offset=noise_offset,
-        levels=levels,
-        kept_weight=kept_weight,
-        variations=variations,
-        embedded_guidance=embedded_guidance,
-    )
-
-
-@node(
-    category="teaching",
-    label="Watch training",
-    tags=("sample", "preview", "validation prompt"),
-)
-def WatchTraining(
-    prompts: Annotated[str, Multiline()],
-    every: Annotated[int, Range(1, 1_000_000)] = 100,
-    steps: Annotated[int, Range(1, 1000)] = 20,
-    cfg: Annotated[float, Range(0, 100, step=0.1)] = 5.0,
-    width: Annotated[int, Range(0, 16384)] = 0,
-    height: Annotated[int, Range(0, 16384)] = 0,
-    seed: Annotated[int, Seed()] = 0,
-) -> TrainingSamples:
-    """Pictures that are made while a model learns, to see how far it is.
-
-    Args:
-        prompts: A picture for each line.
-        every: Steps of the training from one time to the next.
-        steps: Of sampling.
-        cfg: How strongly prompts lead.
-        width: In pixels; 0: as the model was trained on.
-        height: In pixels; 0: as the model was trained on.
-        seed: Of the pictures.
-    """
-    lines = tuple(line.strip() for line in prompts.splitlines() if line.strip())
-    return TrainingSamples(lines, every, steps, cfg, seed, width, height)
-
-
-class AppliedWeights(NamedTuple):
-    """Parts of a model with what was taught."""
-
-    model: DiffusionModel
-    text_encoder: TextEncoder
-
-
-@node(
-    category="teaching",
-    label="Apply trained weights",
-    lane="io",
-    infer=taught_outputs,
-    tags=("lora", "adapter", "strength"),
-)
-def ApplyWeights(
-    model: DiffusionModel,
-    text_encoder: TextEncoder,
-    weights: TrainedWeights,
-    strength: Annotated[float, Range(-10, 10, step=0.05)] = 1.0,
-) -> AppliedWeights:
-    """Put what was taught on a model, at any strength.
-
-    Args:
-        model: Of the family that it was taught on.
-        text_encoder: Of the same model; a learned word is put on it.
-        weights: A LoRA, a whole model, or a word.
-        strength: How strongly a LoRA applies; 1 is as it was taught.
-    """
-    from nodegraph.diffusion.teaching.applying import applied
-
-    return AppliedWeights(*applied(weights, model, text_encoder, strength))
-
-
-@node(
-    category="teaching",
-    label="Save trained weights",
-    output="files",
-    lane="io",
-    validate=check_result_name,
-    tags=("lora", "safetensors", "export"),
-)
-def SaveWeights(
-    ctx: Context,
-    weights: TrainedWeights,
-    name: str = "lora",
-) -> None:
-    """Write what was taught as a file that diffusers and others read.
-
-    A LoRA or a word becomes a file, and files are numbered: lora_00001.safetensors. Whole models,
-    control networks and classifiers become a folder with their configuration, whose name ends with
-    letters of their digest. What is there with the same content is not written again.
-
-    Args:
-        weights: What a training made.
-        name: What the file names begin with; style/ink makes a sub-folder.
-    """
-    from nodegraph.diffusion.teaching.saving import save_folder
-
-    if len(weights.files) > 1:
-        for saved in save_folder(weights, ctx.environment.outputs, name):
-            ctx.wrote(saved.path, kind="weights", existed=saved.existed)
-        return
-    file = Path(weights.files[0].path)
-    save_result(ctx, name, file.suffix, file.read_bytes(), kind="weights")
