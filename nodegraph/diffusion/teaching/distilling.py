@@ -216,13 +216,15 @@ def huber_loss(given: Tensor, target: Tensor, weights: Tensor | None, bend: floa
     return (each.mean(dim=list(range(1, each.ndim))) * weights).mean()
 
 
-def prompted(room: Classroom, texts: Sequence[str], count: int, cfg: float) -> Classroom:
+def prompted(
+    room: Classroom, texts: Sequence[str], count: int, cfg: float, *, steps: int = 25
+) -> Classroom:
     """A classroom whose dataset the model paints itself before it learns.
 
     Args:
         texts: Prompts.
         count: Pictures of each.
-        cfg: Guidance scale that they are painted with.
+        cfg, steps: Guidance scale and steps that they are painted with.
     Raises:
         InvalidValue: There are no prompts, or the model can't be taught.
     """
@@ -240,7 +242,7 @@ def prompted(room: Classroom, texts: Sequence[str], count: int, cfg: float) -> C
     wanted = [
         Painting(f"picture {at + 1}", texts[at % len(texts)], seed) for at, seed in enumerate(drawn)
     ]
-    return replace(room, dataset=Dataset(painted(room, wanted, cfg=cfg)))
+    return replace(room, dataset=Dataset(painted(room, wanted, steps=steps, cfg=cfg)))
 
 
 def distilled_lora(room: Classroom, shape: LoraShape, how: DistillationPlan) -> TrainedWeights:
