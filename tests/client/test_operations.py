@@ -116,6 +116,7 @@ NO_CALLS = {
     "get_node_type_example": "for the help of editors; `nodegraph new --example` writes it",
     "get_node_type_picture": "for the help of editors; it lies in the pack",
     "get_node_type_example_file": "for editors that open an example; it lies in the pack",
+    "bring_node_type_example_folders": "for the same; `nodegraph new --example` brings them, too",
     "get_description": "for whoever makes a client of another kind",
 }
 """Operations that programs have no use for, and why."""

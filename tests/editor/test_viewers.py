@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Locator, expect
 
-from tests.editor.conftest import knowing_home
+from tests.editor.conftest import NewBrowser, knowing_home
 from tests.editor.editing import Editor
 from tests.editor.faults import bring_axe, check
 from tests.editor.serving import Server
@@ -114,6 +114,13 @@ def server(
         yield server
 
 
+@pytest.fixture
+def editor(new_browser: NewBrowser, server: Server) -> Iterator[Editor]:
+    """In a small window: what is in space is drawn by the processor, pixel by pixel."""
+    yield new_browser(server, viewport={"width": 1024, "height": 700}).open()
+    server.cancel_all()
+
+
 def workflow(name: str) -> dict[str, Any]:
     return {"format": "nodegraph/1", "title": name, "nodes": WORKFLOWS[name]}
 
@@ -183,16 +190,17 @@ def test_a_sound_is_seen_and_sought_in(editor: Editor) -> None:
 
 
 class TestSpace:
-    @pytest.mark.parametrize(
-        ("name", "told"),
-        [("ring.*glb", "200 corners, 400 triangles"), ("cloud.*ply", "200 points")],
-    )
-    def test_shows_meshes_and_points(self, editor: Editor, name: str, told: str) -> None:
-        seen = view(editor, name)
-        canvas = seen.get_by_role("img")
-        expect(canvas).to_have_attribute("data-drawn", "true")
-        expect(seen).to_contain_text(told)
-        assert colors(canvas) > 50
+    def test_shows_meshes_and_points(self, editor: Editor) -> None:
+        for name, told in (
+            ("ring.*glb", "200 corners, 400 triangles"),
+            ("cloud.*ply", "200 points"),
+        ):
+            seen = view(editor, name)
+            canvas = seen.get_by_role("img")
+            expect(canvas).to_have_attribute("data-drawn", "true")
+            expect(seen).to_contain_text(told)
+            assert colors(canvas) > 50
+            editor.page.keyboard.press("Escape")
 
     def test_is_turned_moved_and_drawn_otherwise(self, editor: Editor) -> None:
         seen = view(editor, "ring.*glb")
@@ -305,10 +313,7 @@ def test_all_are_for_everybodys_eyes_and_hands(editor: Editor) -> None:
         editor.page.keyboard.press("Escape")
 
 
-@pytest.mark.parametrize("name", ["rolling", "chime", "ring", "caffeine", "loss"])
-def test_a_form_shows_them_at_once(editor: Editor, name: str) -> None:
-    editor.open_workflow(workflow(name))
-    editor.top.get_by_role("button", name="Form of the parameters").click()
+def test_a_form_shows_them_at_once(editor: Editor) -> None:
     results = editor.page.get_by_role("region", name="Results")
     seen = {
         "rolling": results.get_by_role("button", name="A frame on"),
@@ -316,12 +321,16 @@ def test_a_form_shows_them_at_once(editor: Editor, name: str) -> None:
         "ring": results.get_by_role("button", name="Wireframe"),
         "caffeine": results.get_by_role("tab", name="In space"),
         "loss": results.get_by_role("button", name="Show the numbers"),
-    }[name]
-    expect(seen).to_be_visible()
-    if name == "rolling":
-        expect(results.get_by_role("status")).to_contain_text("Frame 1 of 16")
-    # The picture of it that was written beside tells nothing more.
-    expect(results.get_by_role("listitem")).to_have_count(1)
+    }
+    for name, part in seen.items():
+        editor.open_workflow(workflow(name))
+        editor.top.get_by_role("button", name="Form of the parameters").click()
+        expect(part).to_be_visible()
+        if name == "rolling":
+            expect(results.get_by_role("status")).to_contain_text("Frame 1 of 16")
+        # The picture of it that was written beside tells nothing more.
+        expect(results.get_by_role("listitem")).to_have_count(1)
+        editor.top.get_by_role("button", name="Graph", exact=True).click()
 
 
 class TestWhileItRuns:
