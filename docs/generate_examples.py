@@ -34,7 +34,6 @@ SINKS = ("SaveImage", "PreviewImage", "ShowValue", "SaveMesh", "SaveVideo", "Sav
 NEED_MODELS = frozenset(
     {
         "ApplyIPAdapter",
-        "DecodeSound",
         "DetectThings",
         "CutLatentFrames",
         "DistilledGuider",
@@ -61,7 +60,6 @@ NEED_MODELS = frozenset(
         "LoadVisionModel",
         "MagCache",
         "RefineMask",
-        "SoundConditioning",
         "ReviseConditioning",
         "SegmentAnything",
         "SegmentByText",

@@ -19,6 +19,7 @@ EMBEDDED = [
     "tiny/lcm_lora",
     "tiny/molecules",
     "tiny/shapes",
+    "tiny/sounds",
     "tiny/style_lora",
     "tiny/upscaler",
 ]
