@@ -1,1 +1,0 @@
-import"./WidgetField-Di0yZ0wD.js";

@@ -1,0 +1,1 @@
+import"./WidgetField-Bhg7JVlq.js";
