@@ -174,7 +174,7 @@ function attributes(name: string, entry: NodeEntry): readonly string[] {
   if (entry.always) set("always", "True");
   if (entry.mode !== null) set("mode", quote(entry.mode));
   for (const [key, value] of entry.extra) {
-    found.push(`setattr(${nodeText(name)}, ${quote(key)}, ${python(value, 60)})`);
+    found.push(`${nodeText(name)}.extra[${quote(key)}] = ${python(value, 60)}`);
   }
   return found;
 }

@@ -1,0 +1,1 @@
+import"./WidgetField-D1T5JS4y.js";

@@ -1,1 +1,0 @@
-import"./WidgetField-Bhg7JVlq.js";
