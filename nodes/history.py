@@ -1,4 +1,4 @@
-"""How sets of pictures compare."""
+"""Before diffusion: networks that make a latent in one go, and how sets of pictures compare."""
 
 from __future__ import annotations
 
@@ -10,18 +10,51 @@ from nodegraph import (
     Image,
     ImageEncoder,
     InvalidValue,
+    Latent,
     MultipleOf,
     Plot,
     Range,
+    Seed,
     Vae,
     node,
 )
+from nodegraph.diffusion.decoder_names import DecoderName
 from nodegraph.diffusion.helper_recipes import LatentClassifier
 
-from ._history_facts import check_compared
+from ._history_facts import check_compared, decoded_latent
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+@node(
+    category="sampling",
+    label="Sample a GAN or a VAE",
+    numerics=True,
+    infer=decoded_latent,
+    tags=("GAN", "VAE", "generator", "decoder", "history", "one step", "DCGAN", "learn"),
+)
+def SampleDecoder(
+    model: DecoderName = "gan",
+    count: Annotated[int, Range(1, 4096)] = 16,
+    seed: Annotated[int, Seed()] = 0,
+    spread: Annotated[float, Range(0, 2, step=0.05)] = 1.0,
+) -> Latent:
+    """Make latents in one go with a small GAN or VAE that comes along: 128 pixels, no prompt.
+
+    Both learned the latents of pictures that the model tiny learned from: sixteen things, one large
+    on a plain background each. The VAE of tiny decodes them.
+
+    Args:
+        model: A generator that learned against a critic (GAN), or a decoder that learned with an
+            encoder (VAE).
+        count: How many.
+        seed: Of the first one; the next ones count up from it.
+        spread: Below 1 more usual pictures, and fewer kinds; above 1 stranger ones.
+    """
+    from nodegraph.diffusion.vector_decoders import decoder_samples
+
+    return decoder_samples(model, count, seed, spread)
 
 
 class ComparedSets(NamedTuple):

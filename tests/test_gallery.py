@@ -13,7 +13,7 @@ from nodegraph import Session, Settings, Workflow
 
 GALLERY = Path(__file__).parents[1] / "workflows"
 FILES = sorted(GALLERY.glob("*.json"))
-FEWER = {"thousand_steps": 100, "prompt_grid": 8, "seed_grid": 8, "synthetic_data": 6}
+FEWER = {"thousand_steps": 100, "prompt_grid": 8, "seed_grid": 8, "synthetic_data": 6, "history": 2}
 """Steps of those that take long; a thousand of them are taken in the sampler's own tests."""
 TAUGHT = {"train_style_lora": 2, "distill": 2}
 """Steps of what learns for minutes, and of what is sampled for it and by it."""

@@ -152,3 +152,9 @@ def decoder(work: Path) -> VectorDecoder:
     model = VectorDecoder()
     model.load_state_dict(state["average"])
     return model.eval()
+
+
+def learned(work: Path) -> int:
+    """Latents that a checkpoint has learned from, each counted as often as it came."""
+    state = torch.load(work / "gan" / "checkpoint.pt", map_location="cpu", weights_only=True)
+    return int(state["step"]) * BATCH

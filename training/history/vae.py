@@ -84,3 +84,9 @@ def decoder(work: Path) -> VectorDecoder:
     state = torch.load(work / "vae" / "checkpoint.pt", map_location="cpu", weights_only=True)
     model.load_state_dict({**model.state_dict(), **state["average"]})
     return model.decoder.eval()
+
+
+def learned(work: Path) -> int:
+    """Latents that a checkpoint has learned from, each counted as often as it came."""
+    state = torch.load(work / "vae" / "checkpoint.pt", map_location="cpu", weights_only=True)
+    return int(state["progress"]["samples"])
