@@ -226,7 +226,9 @@ class Services:
         opened.push_async_callback(self.dispatcher.stop, self.server.shutdown_seconds)
         await self.dispatcher.start(self.supervisor)
         await self.supervisor.start()
-        for task in (self._read_packs, self._watch_packs, self.model_watch.run):
+        # Without a planner, all that can be read is read already.
+        reading = (self._read_packs,) if self.has_workers else ()
+        for task in (*reading, self._watch_packs, self.model_watch.run):
             name = task.__qualname__
             opened.push_async_callback(ended, asyncio.create_task(task(), name=name))
 

@@ -83,7 +83,9 @@ def test_without_its_home_folder_a_server_lives_and_keeps_nothing(server: Hosted
     shutil.rmtree(home, ignore_errors=True)  # whatever was made there meanwhile
     away.rename(home)
     until(lambda: api.ready() == set())
-    second = api.submit().json()["id"]
+    answer = api.submit()
+    assert answer.status_code == 202, answer.text
+    second = answer.json()["id"]
     assert [job["id"] for job in api.get("/jobs?order=oldest").json()["items"]] == [first, second]
 
 
