@@ -66,12 +66,11 @@ def DecodeShapes(
             for none.
         largest: Leave crumbs beside the largest piece out.
     """
-    from nodegraph.diffusion.items.latents import items_of
+    from nodegraph.diffusion.items.latents import all_items
     from nodegraph.shapes.grids import from_tokens
     from nodegraph.shapes.meshing import largest_piece, mesh_of_distances
 
-    tokens = [from_tokens(items_of(each, "shapes")) for each in latent]
-    cells = [cell for grids, colors in tokens for cell in zip(grids, colors, strict=True)]
+    cells = zip(*from_tokens(all_items(latent, "shapes")), strict=True)
     found = [mesh_of_distances(grid, color, smooth=smooth) for grid, color in cells]
     meshes = [mesh for mesh in found if mesh is not None]
     if not meshes:
