@@ -65,8 +65,7 @@ def DecodeSound(
         rounds: How often phases are fitted to the spectrogram (Griffin-Lim); few sound hoarse.
         seed: Of the phases that it begins with.
     """
-    from nodegraph.diffusion.items.latents import items_of
+    from nodegraph.diffusion.items.latents import all_items
     from nodegraph.diffusion.items.sounds import sounds_of
 
-    items = [items_of(each, "sounds") for each in latent]
-    return [sound for each in items for sound in sounds_of(each, rounds=rounds, seed=seed)]
+    return sounds_of(all_items(latent, "sounds"), rounds=rounds, seed=seed)
