@@ -110,7 +110,7 @@ def by_turns(home: Home, steps: int) -> Iterator[Figure]:
 
 
 def figures(*, quick: bool) -> Iterator[Figure]:
-    times = 2 if quick else 11
+    times = 1 if quick else 11
     steps = 2 if quick else 20
     with tempfile.TemporaryDirectory() as name:
         home = Home(Path(name))

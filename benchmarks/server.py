@@ -12,6 +12,7 @@ server.
 from __future__ import annotations
 
 import argparse
+import shutil
 import statistics
 import tempfile
 import time
@@ -39,8 +40,6 @@ from nodegraph.jobs.queue import Filter, QueueReader
 from nodegraph.session.settings import Settings
 
 CONNECTIONS = 16
-WAITING = 2_000
-WATCHERS = 200
 _fresh = count()
 
 
@@ -60,21 +59,27 @@ def late_ms(seconds: Sequence[float]) -> float:
 
 def latency(home: Path, quick: bool) -> Iterator[Figure]:
     """From submitting a job to hearing that it finished, with nothing else to do."""
-    many = 50 if quick else 1_000
-    alone = median_ms(in_process(home, many))
+    many = 20 if quick else 1_000
+    plain = median_ms(in_process(home, many))
     with serving(home) as server:
         for by in ("http", "websocket"):
             found = load("latency", port=server.port, values=new(many), by=by)["seconds"]
             label = f"submitted by {by}, until finished is heard"
-            yield Figure(f"{label}: median", median_ms(found), "ms", 6, alone, "without a server")
+            yield Figure(f"{label}: median", median_ms(found), "ms", 6, plain, "without a server")
             yield Figure("… 95 of 100 within", late_ms(found), "ms")
+
+
+def alone(home: Path) -> Settings:
+    """A session with results of its own, for which packs need not be read once more."""
+    cache = home / "cache-alone"
+    shutil.copytree(home / "cache" / "specs", cache / "specs")
+    return Settings(home=home, cache=cache)
 
 
 def in_process(home: Path, many: int) -> list[float]:
     """Seconds of the same jobs, one after the other in a session."""
     found = []
-    settings = Settings(home=home, cache=home / "cache-alone")
-    with Session(settings) as session:
+    with Session(alone(home)) as session:
         for value in new(many + 10):
             workflow = Workflow.from_dict(tiny(0)["workflow"])
             start = time.perf_counter()
@@ -85,7 +90,7 @@ def in_process(home: Path, many: int) -> list[float]:
 
 def throughput(home: Path, quick: bool) -> Iterator[Figure]:
     """Jobs a second from several connections, with their processor time."""
-    many, times = (200, 1) if quick else (2_000, 3)
+    many, times = (100, 1) if quick else (2_000, 3)
     with bare(home) as port:
         plain = max(many / _taken(port, many)["taken"] for _ in range(times))
     with serving(home) as server:
@@ -125,7 +130,7 @@ def _measured(server: Server, values: list[int]) -> dict[str, float]:
 
 def submits(home: Path, quick: bool) -> Iterator[Figure]:
     """How long a submission takes while a worker samples."""
-    many = 50 if quick else 1_000
+    many = 20 if quick else 1_000
     given: dict[str, Any] = {"values": new(many), "pause": 0.01, "connections": 4}
     with serving(home) as server, bare(home) as port:
         server.run(sampling(2, 0))  # loads libraries and the model
@@ -154,34 +159,34 @@ def _submitted(server: Server, seed: int) -> float:
 
 def listing(home: Path, quick: bool) -> Iterator[Figure]:
     """A list of all that waits, in one page."""
-    times = 3 if quick else 30
+    waiting, times = (200, 3) if quick else (2_000, 30)
     with serving(home) as server:
         server.pause()
-        _taken(server.port, WAITING)
+        _taken(server.port, waiting)
         seconds, used = [], cpu(server.process)
         for _ in range(times):
             start = time.perf_counter()
-            answer = server.client.get(f"/jobs?state=queued&limit={WAITING}")
+            answer = server.client.get(f"/jobs?state=queued&limit={waiting}")
             seconds.append(time.perf_counter() - start)
-            assert len(answer.json()["items"]) == WAITING
+            assert len(answer.json()["items"]) == waiting
         used = (cpu(server.process) - used) / times
         with QueueReader(home / "queue.sqlite") as queue:
-            plain = min(_rows(queue) for _ in range(times))
-    label = f"listing {WAITING:,} waiting jobs"
+            plain = min(_rows(queue, waiting) for _ in range(times))
+    label = f"listing {waiting:,} waiting jobs"
     yield Figure(label, min(seconds) * 1e3, "ms", 50, plain * 1e3, "reading their rows")
     yield Figure("… median", median_ms(seconds), "ms")
     yield Figure("… processor time of the server", used * 1e3, "ms")
 
 
-def _rows(queue: QueueReader) -> float:
+def _rows(queue: QueueReader, waiting: int) -> float:
     start = time.perf_counter()
-    assert len(queue.page(Filter(states=["queued"]), limit=WAITING).jobs) == WAITING
+    assert len(queue.page(Filter(states=["queued"]), limit=waiting).jobs) == waiting
     return time.perf_counter() - start
 
 
 def watchers(home: Path, quick: bool) -> Iterator[Figure]:
     """A job with previews that many watch, and one that nobody does, by turns."""
-    steps, times = (20, 1) if quick else (200, 7)
+    watching, steps, times = (20, 5, 1) if quick else (200, 200, 7)
     ratios, frames, used = [], [], []
     with serving(home) as server:
         server.run(stepping(1, 0))
@@ -189,14 +194,14 @@ def watchers(home: Path, quick: bool) -> Iterator[Figure]:
             alone = float(server.run(stepping(steps, 2 * turn + 1))["outputs"]["seconds"])
             server.pause()
             job = server.submit(stepping(steps, 2 * turn + 2))
-            with loading("watch", port=server.port, job=job, count=WATCHERS) as found:
+            with loading("watch", port=server.port, job=job, count=watching) as found:
                 before = cpu(server.process)
                 server.resume()
                 watched = float(server.until(job, "finished")["outputs"]["seconds"])
             ratios.append(watched / alone)
-            frames.append(found[0]["frames"] / WATCHERS)
+            frames.append(found[0]["frames"] / watching)
             used.append((cpu(server.process) - before) / watched)
-    label = f"a job with previews, {WATCHERS} watching"
+    label = f"a job with previews, {watching} watching"
     slower = (statistics.median(ratios) - 1) * 100
     yield Figure(f"{label}: slower by", slower, "%", 5)
     yield Figure("… messages to each, for each step", statistics.median(frames) / steps, "")
@@ -205,7 +210,7 @@ def watchers(home: Path, quick: bool) -> Iterator[Figure]:
 
 def large(home: Path, quick: bool) -> Iterator[Figure]:
     """A large workflow whose results are all known: looked through, checked, told of."""
-    many, times = (501, 3) if quick else (5_001, 15)
+    many, times = (101, 3) if quick else (5_001, 15)
     nodes: dict[str, Any] = {"n0": {"type": "bench:Number", "inputs": {"value": 1}}}
     for at in range(1, many):
         inputs = {"a": {"from": "n0"}, "b": at}
@@ -213,9 +218,8 @@ def large(home: Path, quick: bool) -> Iterator[Figure]:
     document = {"format": "nodegraph/1", "nodes": nodes}
     targets = list(nodes)[1:]
     request = {"workflow": document, "targets": targets}
-    settings = Settings(home=home, cache=home / "cache-alone")
-    alone, served = [], []
-    with serving(home) as server, Session(settings) as session:
+    plain, served = [], []
+    with serving(home) as server, Session(alone(home)) as session:
         server.run(request)
         workflow = Workflow.from_dict(document)
         session.run(workflow, targets=targets, values=False)
@@ -224,17 +228,17 @@ def large(home: Path, quick: bool) -> Iterator[Figure]:
             session.run(workflow, targets=targets, values=False)
             middle = time.perf_counter()
             job = server.run(request)["id"]
-            alone.append(middle - start)
+            plain.append(middle - start)
             served.append(time.perf_counter() - middle)
         size = len(server.client.get(f"/jobs/{job}/events", params={"limit": 1000}).content)
-    what, plain = f"fan of {many:,} known nodes", median_ms(alone)
-    yield Figure(what, median_ms(served), "ms", 350, plain, "without a server")
+    what = f"fan of {many:,} known nodes"
+    yield Figure(what, median_ms(served), "ms", 350, median_ms(plain), "without a server")
     yield Figure("… bytes of its events, a node", size / many, "B")
 
 
 def memory(home: Path, quick: bool) -> Iterator[Figure]:
     """Memory over many jobs, once what is remembered of the last ones is full."""
-    warm, rounds, each = (100, 6, 50) if quick else (1_500, 20, 100)
+    warm, rounds, each = (50, 3, 20) if quick else (1_500, 20, 100)
     found: dict[str, list[int]] = {"server": [], "worker": []}
     with serving(home) as server:
         processes = {"server": server.process, "worker": server.worker()}
@@ -257,9 +261,10 @@ KINDS: Mapping[str, Callable[[Path, bool], Iterator[Figure]]] = {
 
 
 def figures(names: Sequence[str], *, quick: bool) -> Iterator[Figure]:
-    for name in names:
-        with tempfile.TemporaryDirectory() as folder:
-            yield from KINDS[name](prepared(Path(folder) / "home"), quick)
+    with tempfile.TemporaryDirectory() as folder:
+        fresh = prepared(Path(folder) / "fresh")
+        for name in names:
+            yield from KINDS[name](shutil.copytree(fresh, Path(folder) / name), quick)
 
 
 def _only(parser: argparse.ArgumentParser) -> None:

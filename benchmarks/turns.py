@@ -13,9 +13,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 from typing import Any
 
 from common import Figure, options, sampling_nodes, show, taken
@@ -52,52 +52,59 @@ import json, sys
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel
-folder, seed, small = sys.argv[1], int(sys.argv[2]), json.loads(sys.argv[3])
-torch.manual_seed(seed)
-unet, vae, text = json.loads(sys.argv[4])
+small, (unet, vae, text), folders = map(json.loads, sys.argv[1:])
 if small:
     unet["block_out_channels"], vae["block_out_channels"] = (32,) * 4, (32,) * 4
     text |= {"num_hidden_layers": 1}
-made = {
-    "unet": UNet2DConditionModel(**unet),
-    "vae": AutoencoderKL(**vae),
-    "text_encoder": CLIPTextModel(CLIPTextConfig(**text)),
-}
-for name, module in made.items():
-    module.half().save_pretrained(f"{folder}/{name}")
+for seed, folder in folders.items():
+    torch.manual_seed(int(seed))
+    made = {
+        "unet": UNet2DConditionModel(**unet),
+        "vae": AutoencoderKL(**vae),
+        "text_encoder": CLIPTextModel(CLIPTextConfig(**text)),
+    }
+    for name, module in made.items():
+        module.half().save_pretrained(f"{folder}/{name}")
 """
 _BARE = """
-import sys
+import sys, time
 import torch
 from diffusers import StableDiffusionPipeline
-for folder in sys.argv[2:]:
+for folder in [*sys.argv[1:], *sys.argv[1:]]:
+    start = time.perf_counter()
     pipeline = StableDiffusionPipeline.from_pretrained(folder, torch_dtype=torch.float32)
     pipeline.set_progress_bar_config(disable=True)
     pipeline("an apple", width=64, height=64, num_inference_steps=1)
     del pipeline
+    print(time.perf_counter() - start)
 """
 
 
-def written(folder: Path, seed: int, *, quick: bool) -> Path:
-    """A model's folder: the embedded model's with large components of random weights.
+def write(folders: Iterable[Path], *, quick: bool) -> None:
+    """Models' folders: the embedded model's with large components of random weights.
 
-    One that was written before is taken as it is.
+    Those that were written before stay as they are.
     """
-    if (folder / "vae" / "config.json").exists():
-        return folder
     embedded = Path(diffusion.__file__).parent / "embedded" / "tiny"
-    shutil.copytree(embedded, folder, ignore=shutil.ignore_patterns("*.safetensors", "train.json"))
-    parts = json.dumps([UNET, VAE, TEXT])
-    call = [sys.executable, "-c", _WRITE, str(folder), str(seed), json.dumps(quick), parts]
-    run(*call)
-    return folder
+    ignored = shutil.ignore_patterns("*.safetensors", "train.json")
+    lacking = {
+        seed: str(folder)
+        for seed, folder in enumerate(folders)
+        if not (folder / "vae" / "config.json").exists()
+    }
+    for folder in lacking.values():
+        shutil.copytree(embedded, folder, ignore=ignored)
+    if lacking:
+        run("-c", _WRITE, *map(json.dumps, (quick, [UNET, VAE, TEXT], lacking)))
 
 
-def run(*command: str) -> None:
-    """Run a command that says nothing worth reading unless it fails."""
+def run(*arguments: str) -> str:
+    """What Python prints."""
+    command = [sys.executable, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(done.stderr)
+    return done.stdout
 
 
 def turn(server: Server, number: int, dtype: str) -> None:
@@ -116,19 +123,22 @@ def figures(turns: int, models: Path | None, *, quick: bool) -> Iterator[Figure]
     with tempfile.TemporaryDirectory() as name:
         home = prepared(Path(name) / "home")
         place = models or Path(name) / "models"
-        folders = [written(place / each, seed, quick=quick) for seed, each in enumerate(NAMES)]
+        folders = [place / each for each in NAMES]
+        write(folders, quick=quick)
         (home / "models").symlink_to(place.resolve())
-        plain = bare([str(folder) for folder in folders])
+        plain = bare(folders)
         with serving(home) as server:
             for dtype in ("auto", "bfloat16"):
                 yield from changes(server, turns, dtype, plain)
 
 
-def bare(folders: list[str]) -> float:
-    """Seconds for a picture by diffusers that begins with reading its model."""
-    command = [sys.executable, "-c", _BARE, "x"]
-    few = taken(lambda: run(*command, *folders))
-    return (taken(lambda: run(*command, *folders, *folders)) - few) / len(folders)
+def bare(folders: Sequence[Path]) -> float:
+    """Seconds for a picture by diffusers that begins with reading its model.
+
+    Each is read twice, and the second time counts: by then all is imported.
+    """
+    seconds = run("-c", _BARE, *map(str, folders)).splitlines()[-len(folders) :]
+    return mean(map(float, seconds))
 
 
 def changes(server: Server, turns: int, dtype: str, plain: float) -> Iterator[Figure]:
@@ -158,7 +168,7 @@ def main() -> None:
         lambda parser: parser.add_argument("--turns", type=int, default=100),
         lambda parser: parser.add_argument("--models", type=Path, help="keep the weights here"),
     )
-    turns = 6 if given.quick else given.turns
+    turns = 2 if given.quick else given.turns
     show(figures(turns, given.models, quick=given.quick), as_json=given.json)
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image as Pillow
@@ -13,10 +14,29 @@ from nodegraph import Session, Settings, Workflow
 
 GALLERY = Path(__file__).parents[1] / "workflows"
 FILES = sorted(GALLERY.glob("*.json"))
-FEWER = {"thousand_steps": 100, "prompt_grid": 8, "seed_grid": 8, "synthetic_data": 6, "history": 2}
+FEWER = {
+    "thousand_steps": 100,
+    "prompt_grid": 4,
+    "seed_grid": 4,
+    "synthetic_data": 6,
+    "history": 2,
+    "a_dozen_variations": 4,
+    "prompt_travel": 5,
+}
 """Steps of those that take long; a thousand of them are taken in the sampler's own tests."""
 TAUGHT = {"train_style_lora": 2, "distill": 2}
 """Steps of what learns for minutes, and of what is sampled for it and by it."""
+LESS: Mapping[str, Mapping[str, Any]] = {
+    "history": {
+        "gan.count": 16,
+        "vae.count": 16,
+        "reference.stop": 16,
+        "others.stop": 144,
+        "captions.text": "\n".join(["a ball", "a taxi", "a snail", "an apple"] * 2),
+    },
+    "pipeline_node": {"film.num_inference_steps": 4},
+}
+"""Inputs of those that make or compare much; pictures are counted alike on both sides."""
 PACKS = [path for path in sorted(GALLERY.glob("*.py")) if path.stem != "__init__"]
 
 
@@ -35,6 +55,9 @@ def test_every_workflow_runs(session: Session, file: Path) -> None:
     document = json.loads(file.read_text(encoding="utf-8"))
     if file.stem in FEWER:
         document["nodes"]["sample"]["inputs"]["steps"] = FEWER[file.stem]
+    for place, value in LESS.get(file.stem, {}).items():
+        node, _, port = place.partition(".")
+        document["nodes"][node]["inputs"][port] = value
     if file.stem in TAUGHT:
         for item in document["nodes"].values():
             given = item.get("inputs", {})
