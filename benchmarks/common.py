@@ -110,6 +110,9 @@ def options(doc: str | None, *more: Callable[[argparse.ArgumentParser], Any]) ->
     parser.add_argument("--quick", action="store_true", help="smaller and fewer, to try it out")
     for add in more:
         add(parser)
+    # What was imported stays: each search for garbage would take most of a second with torch.
+    gc.collect()
+    gc.freeze()
     return parser.parse_args()
 
 

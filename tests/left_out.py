@@ -59,8 +59,21 @@ def _is_plain(config: pytest.Config) -> bool:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    if config.getoption("--left-out"):
+        return True if _is_quick(collection_path) else None
     is_left_out = collection_path.parent == HERE and collection_path.name in FOLDERS
     return True if is_left_out and _is_plain(config) else None
+
+
+def _is_quick(path: Path) -> bool:
+    """Whether a file has no tests that take long: they needn't be collected to know it."""
+    is_test = path.name.startswith("test_") and path.suffix == ".py"
+    return is_test and path.relative_to(HERE).parts[0] not in FOLDERS and not _tells(path)
+
+
+def _tells(path: Path) -> bool:
+    """Whether a file says that something in it takes long."""
+    return "mark.slow" in path.read_text(encoding="utf-8")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -69,6 +82,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     elif _is_plain(config):
         unwanted = [item for item in items if _takes_long(item)]
         config.stash[_COUNT] = len(unwanted)
+        for path in {item.path for item in unwanted}:
+            if not _tells(path):
+                raise pytest.UsageError(f"{path}: say `mark.slow` here, or `--left-out` misses it")
     else:
         return
     left = set(unwanted)

@@ -35,7 +35,7 @@ def run(script: str, *options: str) -> str:
         capture_output=True,
         text=True,
         timeout=1800,
-        env={**os.environ, "OMP_WAIT_POLICY": "PASSIVE"},
+        env={**os.environ, "OMP_WAIT_POLICY": "PASSIVE", "NODEGRAPH_SERVER_WARM": "false"},
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -87,7 +87,7 @@ def worker_specs(
         places=places_of(settings),
     )
     workers = [
-        replace(common, name=f"worker-{at + 1}", role="worker", device=device, warm=True)
+        replace(common, name=f"worker-{at + 1}", role="worker", device=device, warm=server.warm)
         for at, device in enumerate(devices)
     ]
     return [*workers, common]

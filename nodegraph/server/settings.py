@@ -153,6 +153,8 @@ class ServerSettings(_Part):
             runs none.
         devices: Of the workers, in turn; all cards, or else that of the other settings, if none is
             given.
+        warm: Whether workers load the libraries of models before a job needs them. Without that
+            they start sooner and stay small, and the first such job takes seconds longer.
         allowed_hosts: Names under which it is reached, besides loopback ones: those of a reverse
             proxy, for example. With any of them, a token is needed too.
         allowed_origins: Pages elsewhere that may use it, such as ``https://studio.example``.
@@ -179,6 +181,7 @@ class ServerSettings(_Part):
     port: Annotated[int, NUMBER, Field(ge=0, le=65_535)] = DEFAULT_PORT
     workers: Annotated[int, NUMBER, Field(ge=0, le=256)] | None = None
     devices: Names = ()
+    warm: bool = True
     allowed_hosts: Names = ()
     allowed_origins: Names = ()
     trusted_proxies: Names = ()

@@ -186,8 +186,14 @@ def hosted(home: Path, **settings: Any) -> Iterator[Hosted]:
         assert not thread.is_alive(), "the server didn't stop"
 
 
+def _own(home: Path) -> dict[str, str]:
+    return {"NODEGRAPH_HOME": str(home), "OMP_NUM_THREADS": "1"}
+
+
 class Process:
     """`nodegraph serve` as a process of its own.
+
+    Its workers load no libraries before a job needs them, as most tests have none that does.
 
     Attributes:
         url: Where it answers.
@@ -204,7 +210,7 @@ class Process:
                 stdout=streams[0],
                 stderr=streams[1],
                 stdin=subprocess.DEVNULL,
-                env={**os.environ, "NODEGRAPH_HOME": str(home), "OMP_NUM_THREADS": "1"},
+                env={"NODEGRAPH_SERVER_WARM": "false", **os.environ, **_own(home)},
                 cwd=Path(__file__).parents[2],
             )
         finally:

@@ -1,4 +1,4 @@
-"""Which device each worker of a server computes on."""
+"""Which device each worker of a server computes on, and what it loads ahead."""
 
 from __future__ import annotations
 
@@ -31,3 +31,13 @@ def test_workers_share_the_cards_that_torch_will_find(
     monkeypatch.setattr(rules, "visible_cards", lambda: cards)
     specs = worker_specs(Settings(), ServerSettings.model_validate(given), [])
     assert [spec.device for spec in specs if spec.role == "worker"] == devices
+
+
+@pytest.mark.parametrize("warm", [True, False])
+def test_workers_load_libraries_ahead_unless_told_otherwise(warm: bool) -> None:
+    specs = worker_specs(Settings(), ServerSettings(warm=warm, workers=2), [])
+    assert [(spec.role, spec.warm) for spec in specs] == [
+        ("worker", warm),
+        ("worker", warm),
+        ("planner", False),
+    ]

@@ -785,6 +785,8 @@ export interface SavedVersion {
  * runs none.
  * devices: Of the workers, in turn; all cards, or else that of the other settings, if none is
  * given.
+ * warm: Whether workers load the libraries of models before a job needs them. Without that
+ * they start sooner and stay small, and the first such job takes seconds longer.
  * allowed_hosts: Names under which it is reached, besides loopback ones: those of a reverse
  * proxy, for example. With any of them, a token is needed too.
  * allowed_origins: Pages elsewhere that may use it, such as ``https://studio.example``.
@@ -811,6 +813,7 @@ export interface ServerSettings {
   port: number;
   workers: number | null;
   devices: string[];
+  warm: boolean;
   allowed_hosts: string[];
   allowed_origins: string[];
   trusted_proxies: string[];
