@@ -30,6 +30,13 @@ WorkerDeviceOption = Annotated[
     list[str] | None,
     typer.Option(metavar="NAME", help="Device of the workers, in turn; may be repeated."),
 ]
+ClusterOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Run the workers on a Ray cluster: auto, HOST:PORT or ray://HOST:10001.",
+    ),
+]
 AllowHostOption = Annotated[
     list[str] | None,
     typer.Option(metavar="NAME", help="Answer under this name too; may be repeated."),
@@ -54,6 +61,7 @@ def serve(
     port: PortOption = None,
     workers: WorkersOption = None,
     worker_device: WorkerDeviceOption = None,
+    cluster: ClusterOption = None,
     allow_host: AllowHostOption = None,
     allow_origin: AllowOriginOption = None,
     open_editor: OpenOption = False,
@@ -75,6 +83,7 @@ def serve(
         "port": port,
         "workers": workers,
         "devices": worker_device or None,
+        "cluster": cluster,
         "allowed_hosts": allow_host or None,
         "allowed_origins": allow_origin or None,
         "log_format": log_format,

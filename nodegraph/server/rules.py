@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nodegraph.core.host_memory import SHARE, total_memory
+from nodegraph.jobs.cluster.kinds import WorkerKind, needs_of, places, usual_device
 from nodegraph.jobs.queue import Limits, RetentionRules
 from nodegraph.jobs.queue.fairness import INFINITE
-from nodegraph.jobs.supervisor.rules import SupervisionRules, WorkerSpec
+from nodegraph.jobs.supervisor.rules import Needs, SupervisionRules, WorkerSpec
 from nodegraph.server.content.uploads import UploadRules
-from nodegraph.server.settings import ClientLimits, Retention, ServerSettings
+from nodegraph.server.settings import ClientLimits, ClusterKind, Retention, ServerSettings
 from nodegraph.session.cards import visible_cards
 from nodegraph.session.settings import Settings, places_of
 from nodegraph.session.weights import host_weights_budget
+
+if TYPE_CHECKING:
+    from nodegraph.jobs.cluster.connection import Node
 
 PLANNER = "planner"
 
@@ -54,11 +59,11 @@ def upload_rules(server: ServerSettings) -> UploadRules:
 def supervision_rules(server: ServerSettings) -> SupervisionRules:
     """When a worker counts as ill.
 
-    Together, workers may take a share of the machine's memory, unless the settings say more or
-    less: what takes it all would else end other programs, or the server.
+    Together, workers of this machine may take a share of its memory, unless the settings say more
+    or less: what takes it all would else end other programs, or the server.
     """
     limit = server.worker_memory
-    if limit is None:
+    if limit is None and server.cluster is None:
         limit = int((total_memory() or 0) * SHARE) // max(1, len(_devices(server)))
     return SupervisionRules(
         node_stall_seconds=server.stall_seconds,
@@ -71,37 +76,91 @@ def supervision_rules(server: ServerSettings) -> SupervisionRules:
 def worker_specs(
     settings: Settings, server: ServerSettings, packs: Sequence[Path]
 ) -> list[WorkerSpec]:
-    """The processes of a server: its workers, and the planner.
+    """The processes of a server on its machine: the planner, and its workers but for a cluster's.
 
     Args:
         settings: As the workers are to have them.
     """
-    devices = _devices(server)
+    devices = [] if server.cluster is not None else _devices(server)
     flags = _flags(settings, max(1, len(devices)))
-    common = WorkerSpec(
-        PLANNER,
-        "planner",
+    common = _common(settings, server, packs, flags)
+    workers = [
+        replace(common, name=f"worker-{at + 1}", device=device) for at, device in enumerate(devices)
+    ]
+    planner = replace(common, name=PLANNER, role="planner", warm=False)
+    return [*workers, planner]
+
+
+def cluster_kinds(
+    settings: Settings, server: ServerSettings, packs: Sequence[Path], nodes: Sequence[Node]
+) -> list[WorkerKind]:
+    """What workers of a cluster are to be like, and how many there are to be.
+
+    Args:
+        settings: As the workers are to have them.
+        nodes: Of the cluster, as they are now.
+    """
+    # What isn't said about memory, each finds out on its machine.
+    common = _common(settings, server, packs, _given(settings))
+    named = dict(server.cluster_kinds)
+    if not named:
+        devices = list(dict.fromkeys(server.devices)) or [usual_device(nodes)]
+        named = {
+            "worker" if len(devices) == 1 else device.partition(":")[0]: ClusterKind(device=device)
+            for device in devices
+        }
+    found = []
+    for name, kind in named.items():
+        spec = replace(common, name=name, device=kind.device, needs=_needs(kind))
+        found.append(_numbered(WorkerKind(spec, 0, 0), kind, server, nodes))
+    return found
+
+
+def _needs(kind: ClusterKind) -> Needs:
+    gpus = needs_of(kind.device).gpus if kind.gpus is None else kind.gpus
+    return Needs(gpus, kind.cpus, kind.memory, kind.resources, kind.labels)
+
+
+def _numbered(
+    found: WorkerKind, kind: ClusterKind, server: ServerSettings, nodes: Sequence[Node]
+) -> WorkerKind:
+    if server.workers is not None:
+        return replace(found, least=server.workers, most=server.workers)
+    most = kind.max_workers or server.cluster_max_workers
+    most = most or max(1, places(nodes, found.spec.needs))
+    least = server.cluster_min_workers if kind.min_workers is None else kind.min_workers
+    return replace(found, least=min(least, most), most=most)
+
+
+def _common(
+    settings: Settings,
+    server: ServerSettings,
+    packs: Sequence[Path],
+    flags: dict[str, object],
+) -> WorkerSpec:
+    """What all processes of a server have in common."""
+    return WorkerSpec(
+        "worker",
         settings=flags,
         packs=[str(path) for path in packs],
-        warm=False,
+        warm=server.warm,
         places=places_of(settings),
     )
-    workers = [
-        replace(common, name=f"worker-{at + 1}", role="worker", device=device, warm=server.warm)
-        for at, device in enumerate(devices)
-    ]
-    return [*workers, common]
 
 
 def _flags(settings: Settings, workers: int) -> dict[str, object]:
     """The settings of each worker: what they don't say about memory is for all workers together."""
-    flags = {name: _plain(value) for name, value in vars(settings).items() if value is not None}
+    flags = _given(settings)
     if settings.memory_cache is None:
         flags["memory_cache"] = settings.memory_budget // workers
     budget = host_weights_budget()
     if settings.host_weights_budget is None and budget is not None:
         flags["host_weights_budget"] = budget // workers
     return flags
+
+
+def _given(settings: Settings) -> dict[str, object]:
+    return {name: _plain(value) for name, value in vars(settings).items() if value is not None}
 
 
 def _plain(value: object) -> object:

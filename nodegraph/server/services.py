@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from time import monotonic, time
-from typing import ParamSpec, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from nodegraph.core.context import Environment
 from nodegraph.core.files import private_folder
@@ -20,6 +20,7 @@ from nodegraph.core.graphs import Graphs
 from nodegraph.core.places import Places
 from nodegraph.diffusion.known_models import KnownModels
 from nodegraph.errors import NodegraphError
+from nodegraph.jobs.cluster.scaling import Pace, Scaler
 from nodegraph.jobs.queue import JobQueue
 from nodegraph.jobs.supervisor.dispatcher import Dispatcher
 from nodegraph.jobs.supervisor.status import WorkerStatus
@@ -40,6 +41,7 @@ from nodegraph.server.operations.logs.jobs import JobLog
 from nodegraph.server.operations.metrics import Metrics
 from nodegraph.server.rules import (
     client_limits,
+    cluster_kinds,
     supervision_rules,
     upload_rules,
     worker_specs,
@@ -50,6 +52,9 @@ from nodegraph.server.workflows.known_types import KnownTypes
 from nodegraph.server.workflows.model_watch import ModelWatch
 from nodegraph.server.workflows.pack_checks import PackChecks
 from nodegraph.session.settings import Settings, places_of
+
+if TYPE_CHECKING:
+    from nodegraph.jobs.cluster.joining import Joined
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -209,7 +214,13 @@ class Services:
         self.dispatcher = Dispatcher(self.queue, tail, self.hub.live)
         specs = worker_specs(self.worker_settings, self.server, self.packs)
         rules = supervision_rules(self.server)
-        self.supervisor = Supervisor(specs if self.has_workers else [], self.dispatcher, rules)
+        cluster = await self._join(opened)
+        self.supervisor = Supervisor(
+            specs if self.has_workers else [],
+            self.dispatcher,
+            rules,
+            starter=None if cluster is None else cluster.starter,
+        )
         self.pack_checks = PackChecks(self.supervisor)
         ask = partial(self.supervisor.ask, "node_types") if self.has_workers else None
         self.node_types = KnownTypes(self.settings, self.packs, ask)
@@ -228,9 +239,39 @@ class Services:
         await self.supervisor.start()
         # Without a planner, all that can be read is read already.
         reading = (self._read_packs,) if self.has_workers else ()
-        for task in (*reading, self._watch_packs, self.model_watch.run):
+        scaling = () if cluster is None else (self._scaler(cluster, tail).run,)
+        for task in (*reading, *scaling, self._watch_packs, self.model_watch.run):
             name = task.__qualname__
             opened.push_async_callback(ended, asyncio.create_task(task(), name=name))
+
+    async def _join(self, opened: AsyncExitStack) -> Joined | None:
+        """The cluster that workers run on, if they do."""
+        if self.server.cluster is None or not self.has_workers:
+            return None
+        from nodegraph.jobs.cluster.joining import joined
+
+        return await opened.enter_async_context(joined(self.server.cluster))
+
+    def _scaler(self, cluster: Joined, tail: EventTail) -> Scaler:
+        nodes = cluster.cluster.nodes()
+        kinds = cluster_kinds(self.worker_settings, self.server, self.packs, nodes)
+        pace = Pace()
+        tail.listen(pace.happened)
+        return Scaler(
+            self.supervisor,
+            kinds,
+            self._waiting,
+            lambda: pace.seconds,
+            self.server.cluster_idle_seconds,
+        )
+
+    def _waiting(self) -> int:
+        """How many jobs a worker could have now."""
+        try:
+            counts, is_paused = self.queue.counts(), self.queue.is_paused()
+        except NodegraphError:
+            return 0  # what can't be read can't be claimed
+        return 0 if is_paused else counts.queued - counts.held
 
     def stop_soon(self) -> None:
         """End what would hold up the end: answers that follow what happens."""

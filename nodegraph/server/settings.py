@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import os
 from collections.abc import Mapping
 from functools import lru_cache
@@ -108,6 +109,11 @@ def _listed(value: object) -> object:
     return value
 
 
+def _table(value: object) -> object:
+    """A table of a text as variables have it, in JSON."""
+    return json.loads(value) if isinstance(value, str) else value
+
+
 Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 UploadType = Literal[
     "png", "jpeg", "webp", "gif",
@@ -143,6 +149,27 @@ class UploadLimits(_Part):
     ] = tuple(name for name in _UPLOAD_TYPES if name != "safetensors")
 
 
+class ClusterKind(_Part):
+    """Workers of a cluster that are alike.
+
+    Attributes:
+        device: That they compute on.
+        gpus, cpus, memory: That a node sets aside for each; for a device but the CPU, one GPU.
+        resources: Others of a node, by the names and in the numbers that it was started with.
+        labels: What a node's labels must be.
+        min_workers, max_workers: How many there are to be; not given, as for all.
+    """
+
+    device: str = "cuda"
+    gpus: Annotated[float, NUMBER, Field(ge=0)] | None = None
+    cpus: Annotated[float, NUMBER, Field(ge=0)] = 1.0
+    memory: Bytes = 0
+    resources: dict[str, float] = {}
+    labels: dict[str, str] = {}
+    min_workers: Annotated[int, NUMBER, Field(ge=0)] | None = None
+    max_workers: Count | None = None
+
+
 class ServerSettings(_Part):
     """Settings of one server.
 
@@ -155,6 +182,13 @@ class ServerSettings(_Part):
             given.
         warm: Whether workers load the libraries of models before a job needs them. Without that
             they start sooner and stay small, and the first such job takes seconds longer.
+        cluster: Address of the Ray cluster that workers run on: ``auto`` for the one of this
+            machine, which is started if there is none; ``HOST:PORT``; ``ray://HOST:10001``.
+        cluster_min_workers, cluster_max_workers: How many workers there are to be there; at most
+            as many as there is room for, if not given.
+        cluster_idle_seconds: Without a job, after which a worker there is ended.
+        cluster_kinds: What workers there are to be like, by names for them. If none is given, they
+            are of one kind, ``worker``, or of one for each of `devices`.
         allowed_hosts: Names under which it is reached, besides loopback ones: those of a reverse
             proxy, for example. With any of them, a token is needed too.
         allowed_origins: Pages elsewhere that may use it, such as ``https://studio.example``.
@@ -182,6 +216,11 @@ class ServerSettings(_Part):
     workers: Annotated[int, NUMBER, Field(ge=0, le=256)] | None = None
     devices: Names = ()
     warm: bool = True
+    cluster: str | None = None
+    cluster_min_workers: Annotated[int, NUMBER, Field(ge=0)] = 1
+    cluster_max_workers: Count | None = None
+    cluster_idle_seconds: Seconds = 300.0
+    cluster_kinds: Annotated[dict[str, ClusterKind], BeforeValidator(_table)] = {}
     allowed_hosts: Names = ()
     allowed_origins: Names = ()
     trusted_proxies: Names = ()

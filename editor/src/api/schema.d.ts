@@ -175,6 +175,27 @@ export interface ClientLimits {
   bytes: number;
 }
 
+/**
+ * Workers of a cluster that are alike.
+ *
+ * Attributes:
+ * device: That they compute on.
+ * gpus, cpus, memory: That a node sets aside for each; for a device but the CPU, one GPU.
+ * resources: Others of a node, by the names and in the numbers that it was started with.
+ * labels: What a node's labels must be.
+ * min_workers, max_workers: How many there are to be; not given, as for all.
+ */
+export interface ClusterKind {
+  device: string;
+  gpus: number | null;
+  cpus: number;
+  memory: number;
+  resources: Record<string, number>;
+  labels: Record<string, string>;
+  min_workers: number | null;
+  max_workers: number | null;
+}
+
 /** How many jobs were deleted. */
 export interface Deleted {
   deleted: number;
@@ -787,6 +808,13 @@ export interface SavedVersion {
  * given.
  * warm: Whether workers load the libraries of models before a job needs them. Without that
  * they start sooner and stay small, and the first such job takes seconds longer.
+ * cluster: Address of the Ray cluster that workers run on: ``auto`` for the one of this
+ * machine, which is started if there is none; ``HOST:PORT``; ``ray://HOST:10001``.
+ * cluster_min_workers, cluster_max_workers: How many workers there are to be there; at most
+ * as many as there is room for, if not given.
+ * cluster_idle_seconds: Without a job, after which a worker there is ended.
+ * cluster_kinds: What workers there are to be like, by names for them. If none is given, they
+ * are of one kind, ``worker``, or of one for each of `devices`.
  * allowed_hosts: Names under which it is reached, besides loopback ones: those of a reverse
  * proxy, for example. With any of them, a token is needed too.
  * allowed_origins: Pages elsewhere that may use it, such as ``https://studio.example``.
@@ -814,6 +842,11 @@ export interface ServerSettings {
   workers: number | null;
   devices: string[];
   warm: boolean;
+  cluster: string | null;
+  cluster_min_workers: number;
+  cluster_max_workers: number | null;
+  cluster_idle_seconds: number;
+  cluster_kinds: Record<string, ClusterKind>;
   allowed_hosts: string[];
   allowed_origins: string[];
   trusted_proxies: string[];
@@ -1024,6 +1057,15 @@ export interface WorkerEntry {
   next_start: number | null;
   /** Of what it computes with. */
   versions: Record<string, string> | null;
+  /**
+   * The machine of a cluster that it runs on; empty as long as it waits for one, none for a worker
+   * of the server's own machine.
+   */
+  host: string | null;
+  /** Names of the models that it holds in memory. */
+  weights: string[];
+  /** Why it died last, until it is ready again. */
+  fault: string | null;
 }
 
 /** A workflow with values of its parameters. */

@@ -113,6 +113,8 @@ class WorkerInfo:
 
     Attributes:
         role: A ``planner`` answers questions and takes no jobs.
+        host: The machine of a cluster that it runs on; empty as long as it waits for one, none for
+            a worker of the server's own machine.
         restarts: How often it was started again after a death.
         job: That it has, if the caller may see it.
         node: That began last in that job.
@@ -120,6 +122,8 @@ class WorkerInfo:
         last_heartbeat: Seconds since then.
         next_start: Seconds until then, if it is dead.
         versions: Of what it computes with.
+        weights: Names of the models that it holds in memory.
+        fault: Why it died last, until it is ready again.
     """
 
     __pydantic_config__ = described("WorkerEntry")
@@ -139,6 +143,9 @@ class WorkerInfo:
     versions: Annotated[Mapping[str, str] | None, example({"torch": "2.8.0"})] = field(
         default=None, kw_only=True
     )
+    host: Annotated[str | None, example("10.0.0.7")] = field(default=None, kw_only=True)
+    weights: tuple[str, ...] = field(default=(), kw_only=True)
+    fault: str | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)

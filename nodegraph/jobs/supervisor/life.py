@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -11,7 +10,6 @@ from nodegraph.jobs.queue.working import Death
 from nodegraph.jobs.supervisor import platforms
 from nodegraph.jobs.supervisor.errors import ProtocolFault, WorkerNotIdle
 from nodegraph.jobs.supervisor.held import Held
-from nodegraph.jobs.supervisor.launch import Launch
 from nodegraph.jobs.supervisor.log_lines import LogLines
 from nodegraph.jobs.supervisor.message import Message
 from nodegraph.jobs.supervisor.messages import (
@@ -27,9 +25,8 @@ from nodegraph.jobs.supervisor.messages import (
     StockNews,
 )
 from nodegraph.jobs.supervisor.observer import WorkerObserver
-from nodegraph.jobs.supervisor.process import WorkerProcess
-from nodegraph.jobs.supervisor.recorder import Recorder
 from nodegraph.jobs.supervisor.rules import SupervisionRules, WorkerSpec
+from nodegraph.jobs.supervisor.starting import Ears, Exit, Started, Starter
 from nodegraph.jobs.supervisor.status import WorkerState
 from nodegraph.jobs.supervisor.stock import Stocked
 from nodegraph.jobs.supervisor.vitals import Vitals
@@ -56,6 +53,7 @@ class Life:
     Args:
         on: Is told what it does.
         asker: Is told what a planner does.
+        starter: Starts its process.
 
     Attributes:
         state: ``dead`` before it has started and once it has ended.
@@ -63,18 +61,24 @@ class Life:
         ready: What it told when it was.
         stock: What it holds in memory.
         was_of_use: Whether it has brought a job to an end, or was ended to end one.
-        has_begun: Whether it had begun its current job when it died.
+        has_begun: Whether it had begun its current job when it died, and not for the sake of its
+            place.
         is_new: Whether it has had no job yet.
     """
 
     def __init__(
-        self, spec: WorkerSpec, rules: SupervisionRules, on: WorkerObserver, asker: Asker
+        self,
+        spec: WorkerSpec,
+        rules: SupervisionRules,
+        on: WorkerObserver,
+        asker: Asker,
+        starter: Starter,
     ) -> None:
         self._spec = spec
         self._on = on
         self._asker = asker
-        self._process: WorkerProcess | None = None
-        self._recorder: Recorder | None = None
+        self._starter = starter
+        self._process: Started | None = None
         self._lines = LogLines(spec.name)
         self._fault: str | None = None
         self._is_to_end = False
@@ -93,45 +97,39 @@ class Life:
         """Of its process, while there is one."""
         return None if self._process is None else self._process.pid
 
+    @property
+    def host(self) -> str | None:
+        """The machine that its process runs on, if that isn't this one."""
+        return None if self._process is None else self._process.host
+
     async def lived(self) -> Death:
         """Start it, and wait for its death."""
         try:
-            self._recorder = recorder = Recorder.create()
-            try:
-                return self._death(await self._exit_code(recorder), recorder)
-            finally:
-                self._recorder = None
-                recorder.close()
+            return self._death(await self._exit())
         except OSError as error:
             return Death(f"it can't be started: {error}")
         finally:
             self._process = None
             self.state = "dead"
 
-    async def _exit_code(self, recorder: Recorder) -> int:
-        command = Launch.of(self._spec, recorder.path).command()
-        environment = {**os.environ, **self._spec.environment}
-        process = await WorkerProcess.start(
-            command, environment, self._told, self._lines.feed, self._misspoke
-        )
-        self._process = process
-        self.vitals.born(process.pid)
+    async def _exit(self) -> Exit:
+        ears = Ears(self._told, self._lines.feed, self._misspoke)
+        self._process = process = await self._starter.start(self._spec, ears)
+        if process.host is None and process.pid is not None:
+            self.vitals.born(process.pid)
         if self._is_to_end:
             process.kill()
         return await process.ended()
 
-    def _death(self, code: int, recorder: Recorder) -> Death:
-        self.has_begun = self.held.current is not None and recorder.has_begun
-        killer = platforms.signal_name(code)
-        reason = self._fault
-        if reason is None and killer is not None:
-            hint = ", as the system does when memory runs out" if killer == "SIGKILL" else ""
-            reason = f"it was killed by {killer}{hint}"
+    def _death(self, exit: Exit) -> Death:
+        has_job = self.held.current is not None
+        self.has_begun = has_job and exit.has_begun and not exit.is_lost
+        killer = None if exit.code is None else platforms.signal_name(exit.code)
         return Death(
-            reason or f"it ended by itself, with exit code {code}",
+            self._fault or exit.reason or _reason(exit.code, killer),
             signal=killer,
-            exit_code=code,
-            node=recorder.read() if self.has_begun else None,
+            exit_code=exit.code,
+            node=exit.node if has_job else None,
             log=self._last_lines(),
             memory=self.vitals.memory,
         )
@@ -163,6 +161,10 @@ class Life:
 
     def _got_ready(self, message: Ready) -> None:
         if self.state != "starting":
+            return
+        refusal = self._starter.refusal(message)
+        if refusal is not None:
+            self.kill(refusal)
             return
         self.ready = message
         self.vitals.ready()
@@ -215,11 +217,9 @@ class Life:
 
     def begin(self, run: RunJob) -> None:
         """Hand it a job; see `Supervisor.run`."""
-        if not self.places or self._process is None or self._recorder is None:
+        if not self.places or self._process is None:
             raise WorkerNotIdle(f"{self._spec.name} takes no job now", given=self.state)
         is_first = self.held.current is None
-        if is_first:
-            self._recorder.expect()
         self._process.send(run)
         self.is_new = False
         self.held.add(run)
@@ -256,7 +256,7 @@ class Life:
             seconds: That have passed.
         """
         self._lines.breathe()
-        if self._process is None or self._fault is not None:
+        if self.pid is None or self._fault is not None:
             return
         for run in self.held.held_up():
             self.send(Release(run.job, run.attempt, "the job before it takes its time"))
@@ -301,6 +301,13 @@ class Life:
         """Ask it to end at once, as it was asked to end before."""
         if self._process is not None:
             self._process.terminate()
+
+
+def _reason(code: int | None, killer: str | None) -> str:
+    if killer is None:
+        return f"it ended by itself, with exit code {code}"
+    hint = ", as the system does when memory runs out" if killer == "SIGKILL" else ""
+    return f"it was killed by {killer}{hint}"
 
 
 def _not_its_own(message: RunEvents | Ended) -> ProtocolFault:

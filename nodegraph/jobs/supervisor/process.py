@@ -1,18 +1,22 @@
-"""A worker's process and its pipes."""
+"""A worker's process on this machine, and its pipes."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+import os
 from contextlib import suppress
 from typing import Any, cast
 
 from nodegraph.jobs.supervisor import platforms
-from nodegraph.jobs.supervisor.errors import ProtocolFault
-from nodegraph.jobs.supervisor.frames import Decoder, encode
+from nodegraph.jobs.supervisor.frames import encode
+from nodegraph.jobs.supervisor.hearing import Hearing
+from nodegraph.jobs.supervisor.launch import Launch
 from nodegraph.jobs.supervisor.message import Message
-from nodegraph.jobs.supervisor.messages import read_report
+from nodegraph.jobs.supervisor.messages import Ready
+from nodegraph.jobs.supervisor.recorder import Recorder
+from nodegraph.jobs.supervisor.rules import WorkerSpec
+from nodegraph.jobs.supervisor.starting import Ears, Exit
 
 _LOG = logging.getLogger(__name__)
 
@@ -27,53 +31,23 @@ _TRACES = 0.3
 
 
 class WorkerProcess(asyncio.SubprocessProtocol):
-    """A process that speaks in frames; used on the event loop that started it.
+    """A process of this machine that speaks in frames; see `Started`.
 
     Args:
-        told: Is called with each message, in order.
-        wrote: Is called with what it writes to standard output and error.
-        failed: Is called, once, if it says what can't be read.
+        ears: Who hears it.
+        recorder: Of what it did last; is closed when it has ended.
     """
 
-    def __init__(
-        self,
-        told: Callable[[Message], None],
-        wrote: Callable[[bytes], None],
-        failed: Callable[[ProtocolFault], None],
-    ) -> None:
-        self._told = told
-        self._wrote = wrote
-        self._failed = failed
-        self._decoder: Decoder | None = Decoder()
+    def __init__(self, ears: Ears, recorder: Recorder) -> None:
+        self._ears = ears
+        self._recorder = recorder
+        self._hearing = Hearing(ears)
         self._loop = asyncio.get_running_loop()
         self._exited: asyncio.Future[None] = self._loop.create_future()
         self._drained: asyncio.Future[None] = self._loop.create_future()
         self._open_pipes = {_OUT, _ERR}
         self._written = 0
         self._is_being_killed = False
-
-    @classmethod
-    async def start(
-        cls,
-        command: Sequence[str],
-        environment: Mapping[str, str],
-        told: Callable[[Message], None],
-        wrote: Callable[[bytes], None],
-        failed: Callable[[ProtocolFault], None],
-    ) -> WorkerProcess:
-        """Start a process.
-
-        Raises:
-            OSError: It can't be started.
-        """
-        loop = asyncio.get_running_loop()
-        _, protocol = await loop.subprocess_exec(
-            lambda: cls(told, wrote, failed),
-            *command,
-            env=dict(environment),
-            **platforms.spawn_options(),
-        )
-        return protocol
 
     # What the event loop tells
 
@@ -83,19 +57,10 @@ class WorkerProcess(asyncio.SubprocessProtocol):
     def pipe_data_received(self, fd: int, data: bytes | str) -> None:
         assert isinstance(data, bytes)
         if fd == _ERR:
-            self._wrote(data)
+            self._ears.wrote(data)
             self._rest_from(len(data))
-        elif self._decoder is not None:
-            self._read(data)
-
-    def _read(self, data: bytes) -> None:
-        assert self._decoder is not None
-        try:
-            for message in self._decoder.feed(data):
-                self._told(read_report(message))
-        except ProtocolFault as fault:
-            self._decoder = None
-            self._failed(fault)
+        else:
+            self._hearing.feed(data)
 
     def _rest_from(self, size: int) -> None:
         """Read a flood of output in portions."""
@@ -125,19 +90,17 @@ class WorkerProcess(asyncio.SubprocessProtocol):
     def pid(self) -> int:
         return self._transport.get_pid()
 
-    def send(self, message: Message) -> None:
-        """Send a message; it is lost if the process has died.
+    @property
+    def host(self) -> None:
+        return None
 
-        Raises:
-            ProtocolFault: It can't be sent.
-        """
+    def send(self, message: Message) -> None:
         frame = encode(message.as_dict())
         pipe: Any = self._transport.get_pipe_transport(_IN)
         if pipe is not None and not pipe.is_closing():
             pipe.write(frame)
 
-    async def ended(self) -> int:
-        """Wait until the process has ended and all that it said is read; gives its exit code."""
+    async def ended(self) -> Exit:
         await self._exited
         # What it started would go on with nobody to watch over it, and hold its pipes open.
         platforms.kill_group(self.pid)
@@ -147,20 +110,16 @@ class WorkerProcess(asyncio.SubprocessProtocol):
             await asyncio.wait_for(asyncio.shield(self._drained), _LEFT)
         code = self._transport.get_returncode()
         self._transport.close()
-        assert code is not None
-        return code
+        has_begun = self._recorder.has_begun
+        found = Exit(code, has_begun, self._recorder.read() if has_begun else None)
+        self._recorder.close()
+        return found
 
     def terminate(self) -> None:
-        """Ask it to end, as the system does."""
         with suppress(ProcessLookupError):
             self._transport.terminate()
 
     def kill(self, *, with_traces: bool = False) -> None:
-        """End it, and all that it has started.
-
-        Args:
-            with_traces: Have it write first what its threads are doing.
-        """
         if with_traces and not self._is_being_killed and platforms.ask_for_traces(self.pid):
             self._loop.call_later(_TRACES, self._kill)
         else:
@@ -173,3 +132,26 @@ class WorkerProcess(asyncio.SubprocessProtocol):
 
     def _pipe(self, fd: int) -> asyncio.ReadTransport:
         return cast(asyncio.ReadTransport, self._transport.get_pipe_transport(fd))
+
+
+class LocalStarter:
+    """Starts processes on this machine; see `Starter`."""
+
+    async def start(self, spec: WorkerSpec, ears: Ears) -> WorkerProcess:
+        recorder = Recorder.create()
+        command = Launch.of(spec, recorder.path).command()
+        try:
+            _, protocol = await asyncio.get_running_loop().subprocess_exec(
+                lambda: WorkerProcess(ears, recorder),
+                *command,
+                env={**os.environ, **spec.environment},
+                **platforms.spawn_options(),
+            )
+        except OSError:
+            recorder.close()
+            raise
+        return protocol
+
+    def refusal(self, ready: Ready) -> str | None:
+        # It runs what is installed here, which an upgrade may just have changed.
+        return None

@@ -55,13 +55,13 @@ class Recorder:
         _sweep()
         descriptor, path = tempfile.mkstemp(prefix=f"{_NAME}{os.getpid()}-")
         try:
-            os.write(descriptor, bytes(_SIZE))
+            os.write(descriptor, _NOT_BEGUN.ljust(_SIZE, b"\0"))
         finally:
             os.close(descriptor)
         return cls(path)
 
     def expect(self) -> None:
-        """The worker has no job, and is about to be handed one or to begin its next."""
+        """The worker has no job; as long as it has had none it needn't say so."""
         self._memory[:_LENGTH] = _NOT_BEGUN
 
     @property

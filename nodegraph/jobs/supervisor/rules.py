@@ -11,6 +11,24 @@ from nodegraph.jobs.supervisor.messages import RoleName
 
 
 @dataclass(frozen=True, slots=True)
+class Needs:
+    """What a machine sets aside for a worker, where somebody chooses among machines.
+
+    Attributes:
+        gpus, cpus: How many; parts of one are shared.
+        memory: Bytes.
+        resources: Others, by their names, as whoever runs the machines has named and counted them.
+        labels: What a machine's labels must be.
+    """
+
+    gpus: float = 0.0
+    cpus: float = 1.0
+    memory: int = 0
+    resources: Mapping[str, float] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerSpec:
     """A worker process that is to be kept alive.
 
@@ -25,6 +43,7 @@ class WorkerSpec:
             to do, rather than with the first job that needs them.
         places: What is told of folders, where its last lines tell of its death; they themselves if
             not given.
+        needs: What its machine sets aside for it, where there are several.
     """
 
     name: str
@@ -35,6 +54,7 @@ class WorkerSpec:
     packs: Sequence[str] = ()
     warm: bool = True
     places: Places | None = None
+    needs: Needs = field(default_factory=Needs)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,6 +18,7 @@ class WorkerStatus:
 
     Attributes:
         device: As it says once it is ready; until then as it was asked for.
+        host: The machine that it runs on, or is to run on; None for the server's own.
         pid: Of its process, if there is one.
         restarts: How often it was started again after a death.
         job, attempt: That it has.
@@ -25,13 +26,16 @@ class WorkerStatus:
         last_heartbeat: Seconds since the last one; None before the first.
         next_start: Seconds until it is started again, if it is dead.
         memory, device_memory: Bytes, as last known.
+        weights: Names of the models that it holds in memory, as it told last.
         versions: As it told when it got ready.
+        fault: Why it died last, until it is ready again.
     """
 
     name: str
     role: RoleName
     state: WorkerState
     device: str
+    host: str | None = None
     pid: int | None = None
     restarts: int = 0
     job: str | None = None
@@ -41,4 +45,6 @@ class WorkerStatus:
     next_start: float | None = None
     memory: int | None = None
     device_memory: int | None = None
+    weights: Sequence[str] = ()
     versions: Mapping[str, str] | None = None
+    fault: str | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from nodegraph.jobs.supervisor.messages import Ready, StockNews
@@ -19,6 +19,11 @@ class Stocked:
         self._gone: set[str] = set()
         self._new: dict[str, Any] = {}
         self._weights: list[str] = []
+
+    @property
+    def weights(self) -> Sequence[str]:
+        """Names of those in memory."""
+        return self._weights
 
     def take(self, stock: StockNews) -> None:
         """Its worker tells what has changed."""

@@ -9,11 +9,14 @@ from dataclasses import replace
 from time import monotonic
 from typing import Any
 
+from nodegraph.jobs.supervisor.errors import WorkerNotIdle
 from nodegraph.jobs.supervisor.life import Life
 from nodegraph.jobs.supervisor.messages import Ask, Cancel, Release, RunJob
 from nodegraph.jobs.supervisor.observer import WorkerObserver
+from nodegraph.jobs.supervisor.process import LocalStarter
 from nodegraph.jobs.supervisor.questions import Questions
 from nodegraph.jobs.supervisor.rules import SupervisionRules, WorkerSpec
+from nodegraph.jobs.supervisor.starting import Starter
 from nodegraph.jobs.supervisor.status import WorkerStatus
 from nodegraph.jobs.supervisor.stock import NOTHING, Stocked, rooms_of
 from nodegraph.jobs.supervisor.worker import Worker
@@ -26,9 +29,10 @@ class Supervisor:
     system ties them to it, they die with it.
 
     Args:
-        specs: The workers, at most one planner among them.
+        specs: The workers that there are at first, at most one planner among them.
         on: Is told what happens.
         rules: When a worker counts as ill.
+        starter: Starts the processes of those that run jobs, if not on this machine.
         clock: Seconds, from any start.
     """
 
@@ -38,14 +42,19 @@ class Supervisor:
         on: WorkerObserver,
         rules: SupervisionRules | None = None,
         *,
+        starter: Starter | None = None,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._rules = rules or SupervisionRules()
+        self._on = on
+        self._local = LocalStarter()
+        self._starter = starter or self._local
         self._clock = clock
         self._questions = Questions(self._send_question, self._rules.question_seconds)
-        self._workers = {
-            spec.name: Worker(spec, self._rules, on, self._questions, clock) for spec in specs
-        }
+        self._workers = {spec.name: self._made(spec) for spec in specs}
+        # Those that are started anew for the sake of one job, until they have it.
+        self._awaited: set[str] = set()
+        self._retired: set[str] = set()
         if len(self._workers) < len(specs):
             raise ValueError("two workers of one name")
         planners = [worker for worker in self._workers.values() if worker.spec.role == "planner"]
@@ -57,6 +66,26 @@ class Supervisor:
         self._watching: asyncio.Task[None] | None = None
         # The planner's process, and what it knows of.
         self._told: tuple[Life, Stocked | None] | None = None
+
+    def _made(self, spec: WorkerSpec) -> Worker:
+        starter = self._local if spec.role == "planner" else self._starter
+        return Worker(spec, self._rules, self._on, self._questions, starter, self._clock)
+
+    def add(self, spec: WorkerSpec) -> None:
+        """Start one more worker, of a name that no other has."""
+        if spec.name in self._workers:
+            raise ValueError("two workers of one name")
+        self._workers[spec.name] = worker = self._made(spec)
+        worker.start()
+
+    def retire(self, worker: str) -> bool:
+        """End a worker that has no job, and start it no more; False if somebody waits for it."""
+        found = self._workers[worker]
+        if found.life.held.count or worker in self._awaited:
+            return False
+        self._retired.add(worker)
+        found.retire()
+        return True
 
     async def start(self) -> None:
         """Start all; returns before they are ready."""
@@ -72,8 +101,11 @@ class Supervisor:
             now = self._clock()
             # While this process was held up, or the machine slept, it heard nothing that was said.
             seconds, last = min(now - last, 2 * every), now
-            for worker in self._workers.values():
+            for name, worker in list(self._workers.items()):
                 worker.life.watch(seconds)
+                if worker.is_over and name in self._retired:
+                    self._retired.discard(name)
+                    del self._workers[name]
             if self._planner is not None:
                 self._questions.held_up(self._planner.life.vitals.stuck)
                 if self._questions.overdue(seconds):
@@ -123,13 +155,17 @@ class Supervisor:
             WorkerNotIdle: It takes none now, or is gone since.
             ProtocolFault: The job is too large to be sent; the worker stays idle.
         """
+        if worker not in self._workers:
+            raise WorkerNotIdle(f"{worker} is gone", given="stopped")
         self._workers[worker].life.begin(run)
+        self._awaited.discard(worker)
 
     def renewed(self, worker: str) -> bool:
         """Whether a worker has had no job yet; else it is started anew, once it has none."""
         found = self._workers[worker]
         if found.life.is_new:
             return True
+        self._awaited.add(worker)
         found.renew()
         return False
 

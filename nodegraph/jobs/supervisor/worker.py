@@ -16,6 +16,7 @@ from nodegraph.jobs.supervisor.life import Asker, Life
 from nodegraph.jobs.supervisor.messages import Ended, RunJob
 from nodegraph.jobs.supervisor.observer import WorkerObserver
 from nodegraph.jobs.supervisor.rules import SupervisionRules, WorkerSpec
+from nodegraph.jobs.supervisor.starting import Starter
 from nodegraph.jobs.supervisor.status import WorkerState, WorkerStatus
 
 _LOG = logging.getLogger(__name__)
@@ -30,6 +31,7 @@ class Worker:
     Args:
         on: Is told what happens.
         asker: Is told what a planner does.
+        starter: Starts its processes.
         clock: Seconds, from any start.
 
     Attributes:
@@ -42,17 +44,20 @@ class Worker:
         rules: SupervisionRules,
         on: WorkerObserver,
         asker: Asker,
+        starter: Starter,
         clock: Callable[[], float],
     ) -> None:
         self.spec = spec
-        self.life = Life(spec, rules, on, asker)
+        self.life = Life(spec, rules, on, asker, starter)
         self._rules = rules
         self._on = on
         self._asker = asker
+        self._starter = starter
         self._clock = clock
         self._restarts = 0
         self._backoff = Backoff(rules)
         self._next_start: float | None = None
+        self._fault: str | None = None
         self._is_renewed = False
         self._is_to_stop = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -60,7 +65,7 @@ class Worker:
     @property
     def state(self) -> WorkerState:
         """How it is."""
-        if self._task is not None and self._task.done():
+        if self.is_over:
             return "stopped"
         return self.life.state
 
@@ -75,6 +80,7 @@ class Worker:
             self.spec.role,
             self.state,
             ready.device if ready is not None else self.spec.device or "auto",
+            host=life.host,
             pid=life.pid,
             restarts=self._restarts,
             job=None if run is None else run.job,
@@ -84,7 +90,9 @@ class Worker:
             next_start=left,
             memory=vitals.memory if is_there else None,
             device_memory=vitals.device_memory if is_there else None,
+            weights=tuple(life.stock.weights) if is_there else (),
             versions=None if ready is None else ready.versions,
+            fault=self._fault if self.state in ("starting", "dead") else None,
         )
 
     def start(self) -> None:
@@ -108,10 +116,11 @@ class Worker:
                 return
             self._restarts += not is_wanted
             self._is_renewed = False
-            self.life = Life(self.spec, self._rules, self._on, self._asker)
+            self.life = Life(self.spec, self._rules, self._on, self._asker, self._starter)
 
     def _told_of(self, death: Death) -> None:
         held, self.life.held = self.life.held, Held(self._rules)
+        self._fault = death.reason
         run = held.current
         job, attempt = (None, None) if run is None else (run.job, run.attempt)
         about = {"fields": {"worker": self.spec.name, "job": job}}
@@ -139,6 +148,16 @@ class Worker:
         with suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._is_to_stop.wait(), delay)
         self._next_start = None
+
+    def retire(self) -> None:
+        """Start it no more, and end it once it has no job."""
+        self._is_to_stop.set()
+        self.life.end_when_free()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended for good."""
+        return self._task is not None and self._task.done()
 
     def renew(self) -> None:
         """Start it again once it has no job."""

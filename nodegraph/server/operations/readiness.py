@@ -70,8 +70,11 @@ class Readiness:
 
     def _workers(self) -> Problem | None:
         services = self._services
-        if not services.has_workers or services.server.workers == 0:
+        server = services.server
+        if not services.has_workers or server.workers == 0:
             return None
+        if server.cluster is not None and server.cluster_min_workers == 0:
+            return None  # there is one as soon as there is a job
         if any(
             worker.role == "worker" and worker.state in _AT_WORK
             for worker in services.worker_states()

@@ -19,6 +19,7 @@ from nodegraph.core.places import Places
 from nodegraph.jobs.queue import Death
 from nodegraph.jobs.supervisor.messages import Ended, RunJob
 from nodegraph.jobs.supervisor.rules import SupervisionRules, WorkerSpec
+from nodegraph.jobs.supervisor.starting import Starter
 from nodegraph.jobs.supervisor.supervisor import Supervisor
 
 PATIENCE = 120.0
@@ -151,12 +152,14 @@ async def crew(
     planner: bool = False,
     import_seconds: float = 60.0,
     worker: Mapping[str, Any] | None = None,
+    starter: Starter | None = None,
     **rules: Any,
 ) -> AsyncIterator[Crew]:
     """Workers until the end of the `with`; none of them outlives it.
 
     Args:
         worker: Settings that the workers have and the planner hasn't.
+        starter: Starts the workers' processes, if not as usual.
     """
     settings = {
         "home": str(folder / "home"),
@@ -176,7 +179,8 @@ async def crew(
     if planner:
         specs.append(WorkerSpec("planner", "planner", settings=settings, packs=[PACK]))
     watch = Watch()
-    supervisor = Supervisor(specs, watch, SupervisionRules(**{**QUICK, **rules}))
+    found = SupervisionRules(**{**QUICK, **rules})
+    supervisor = Supervisor(specs, watch, found, starter=starter)
     await supervisor.start()
     try:
         yield Crew(folder, supervisor, watch)

@@ -1,0 +1,198 @@
+"""The actor that starts a worker's process on a node of a cluster, and watches over it there."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import IO, Any, Literal
+
+from nodegraph.core.version import VERSION
+from nodegraph.jobs.cluster.parcels import Parcel, unpacked
+from nodegraph.jobs.supervisor import platforms
+from nodegraph.jobs.supervisor.launch import Launch
+from nodegraph.jobs.supervisor.recorder import Recorder
+
+Signal = Literal["terminate", "traces", "kill"]
+Address = tuple[str, int]
+Said = tuple[bytes, bytes, "dict[str, Any] | None"]
+"""What a process said, what it wrote, and the fields of its `Exit` once nothing more will come."""
+
+_CHUNK = 1 << 16
+_MOST = 4 << 20
+"""Bytes that wait to be fetched; then the process has to wait, too."""
+_LEFT = 1.0
+"""Seconds to read what a dead process left in its pipes; one of its children may hold them open."""
+_DIAL_SECONDS = 5.0
+
+
+class WorkerHost:
+    """One worker process. Its methods are called through the cluster, several at a time.
+
+    The process dies with the actor, as the system ties it to the thread that started it.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._out = bytearray()
+        self._err = bytearray()
+        self._exit: dict[str, Any] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._fault: OSError | None = None
+
+    def start(
+        self,
+        launch: Mapping[str, Any],
+        environment: Mapping[str, str],
+        parcels: Sequence[Parcel],
+        line: tuple[Sequence[Address], bytes] | None,
+    ) -> dict[str, Any]:
+        """Start the process; gives its id, its place, and whether it speaks over the line.
+
+        Args:
+            launch: Fields of `Launch` but for those that are of this machine.
+            environment: Variables beside those of this machine.
+            parcels: Packs that it may lack here.
+            line: Where it is waited for, and what it has to say there; None if nobody waits.
+        Raises:
+            OSError: It can't be started.
+        """
+        found = _dialled(*line) if line else None
+        recorder = Recorder.create()
+        packs = [path for path in map(unpacked, parcels) if path is not None]
+        whole = Launch(**{**launch, "packs": packs}, parent=os.getpid(), recorder=recorder.path)
+        # A thread of its own: the process is to live as long as this thread, not as a call.
+        arguments = (whole.command(), _variables(environment), found, recorder)
+        threading.Thread(target=self._live, args=arguments, name="worker", daemon=True).start()
+        with self._changed:
+            self._changed.wait_for(lambda: self._process or self._fault)
+        if self._process is None:
+            assert self._fault is not None
+            raise self._fault
+        return {
+            "pid": self._process.pid,
+            "host": socket.gethostname(),
+            "version": VERSION,
+            "is_direct": found is not None,
+        }
+
+    def _live(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        line: socket.socket | None,
+        recorder: Recorder,
+    ) -> None:
+        end = subprocess.PIPE if line is None else line.fileno()
+        try:
+            process = subprocess.Popen(  # noqa: S603 - this very Python, by its own path
+                command,
+                stdin=end,
+                stdout=end,
+                stderr=subprocess.PIPE,
+                env=dict(environment),
+                **platforms.spawn_options(),
+            )
+        except OSError as error:
+            with self._changed:
+                self._fault = error
+                self._changed.notify_all()
+            recorder.close()
+            return
+        finally:
+            if line is not None:
+                line.close()
+        with self._changed:
+            self._process = process
+            self._changed.notify_all()
+        readers = self._readers(process)
+        code = process.wait()
+        # What it started would go on with nobody to watch over it.
+        platforms.kill_group(process.pid)
+        for reader in readers:
+            reader.join(_LEFT)
+        if process.stdin is not None:
+            with suppress(OSError):
+                process.stdin.close()
+        has_begun = recorder.has_begun
+        node = recorder.read() if has_begun else None
+        recorder.close()
+        with self._changed:
+            self._exit = {"code": code, "has_begun": has_begun, "node": node}
+            self._changed.notify_all()
+
+    def _readers(self, process: subprocess.Popen[bytes]) -> list[threading.Thread]:
+        pipes = [(process.stdout, self._out), (process.stderr, self._err)]
+        found = [
+            threading.Thread(target=self._read_on, args=(pipe, heap), daemon=True)
+            for pipe, heap in pipes
+            if pipe is not None
+        ]
+        for thread in found:
+            thread.start()
+        return found
+
+    def _read_on(self, pipe: IO[bytes], heap: bytearray) -> None:
+        with pipe:
+            while data := os.read(pipe.fileno(), _CHUNK):
+                with self._changed:
+                    while len(heap) >= _MOST:
+                        self._changed.wait()
+                    heap += data
+                    self._changed.notify_all()
+
+    def read(self) -> Said:
+        """What came since the last call; waits until there is something."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._out or self._err or self._exit)
+            found = bytes(self._out), bytes(self._err), self._exit
+            self._out.clear()
+            self._err.clear()
+            self._changed.notify_all()
+            return found
+
+    def write(self, data: bytes) -> None:
+        """Say something to the process; it is lost if that has died."""
+        assert self._process is not None
+        if self._process.stdin is None:
+            return
+        with suppress(OSError):
+            self._process.stdin.write(data)
+            self._process.stdin.flush()
+
+    def signal(self, what: Signal) -> None:
+        """Ask the process to end, to write what its threads are doing, or kill it."""
+        process = self._process
+        if process is None or process.poll() is not None:
+            return
+        if what == "terminate":
+            process.terminate()
+        elif what == "traces":
+            platforms.ask_for_traces(process.pid)
+        else:
+            platforms.kill_group(process.pid)
+
+
+def _variables(more: Mapping[str, str]) -> dict[str, str]:
+    # Ray sets it to the processors that the actor asked for. What computes there decides itself, as
+    # it does on one machine, so that results are the same.
+    own = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    return {**own, **more}
+
+
+def _dialled(addresses: Sequence[Address], secret: bytes) -> socket.socket | None:
+    """A connection to whoever waits for this worker; None if there is no way to there."""
+    for address in addresses:
+        try:
+            found = socket.create_connection(address, timeout=_DIAL_SECONDS)
+        except OSError:
+            continue
+        found.settimeout(None)
+        found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        found.sendall(secret)
+        return found
+    return None

@@ -1,0 +1,160 @@
+"""Having as many workers on a cluster as the queue has work for."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from time import monotonic
+from typing import Protocol
+
+from nodegraph.jobs.cluster.kinds import WorkerKind
+from nodegraph.jobs.queue import JobEvent
+from nodegraph.jobs.supervisor.rules import WorkerSpec
+from nodegraph.jobs.supervisor.status import WorkerStatus
+
+_EVERY = 1.0
+"""Seconds between two looks."""
+_HORIZON = 20.0
+"""Seconds of waiting work that are worth one more worker: about what its start takes."""
+_REMEMBERED = 50
+"""Jobs whose times are known."""
+_ENDS = frozenset({"job.finished", "job.failed"})
+
+
+class Crew(Protocol):
+    """Those that there are; `Supervisor` is one."""
+
+    @property
+    def workers(self) -> Sequence[WorkerStatus]:
+        """How they all are."""
+
+    def add(self, spec: WorkerSpec) -> None:
+        """Start one more."""
+
+    def retire(self, worker: str) -> bool:
+        """End one that has no job; False if somebody waits for it."""
+
+
+class Pace:
+    """What jobs take, as those did that ended last; a listener of `EventTail`."""
+
+    def __init__(self) -> None:
+        self._begun: dict[str, float] = {}
+        self._seconds: deque[float] = deque(maxlen=_REMEMBERED)
+
+    def happened(self, events: Sequence[JobEvent]) -> None:
+        """Look at what happened to jobs."""
+        for event in events:
+            if event.kind == "job.claimed":
+                self._begun[event.job] = event.at
+            elif event.kind.startswith("job."):
+                begun = self._begun.pop(event.job, None)
+                if begun is not None and event.kind in _ENDS:
+                    self._seconds.append(max(0.0, event.at - begun))
+
+    @property
+    def seconds(self) -> float | None:
+        """Of a job; None if none has ended yet."""
+        return sum(self._seconds) / len(self._seconds) if self._seconds else None
+
+
+def wanted(busy: int, waiting: int, seconds: float | None) -> int:
+    """How many workers there is work for.
+
+    Args:
+        waiting: Jobs.
+        seconds: That a job takes; None if nobody knows, so that each is worth a worker.
+    """
+    work = waiting if seconds is None else min(waiting, math.ceil(waiting * seconds / _HORIZON))
+    return busy + work
+
+
+class Scaler:
+    """Adds workers while jobs wait, and ends those that have had none for a while.
+
+    Args:
+        workers: Whom it adds and ends; it leaves those alone that it hasn't added.
+        kinds: Of workers, the first of which is added first.
+        waiting: How many jobs wait for a worker.
+        seconds: What a job takes, as far as it is known.
+        idle_seconds: Without a job, after which a worker is ended.
+        clock: Seconds, from any start.
+    """
+
+    def __init__(
+        self,
+        workers: Crew,
+        kinds: Sequence[WorkerKind],
+        waiting: Callable[[], int],
+        seconds: Callable[[], float | None],
+        idle_seconds: float,
+        *,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self._workers = workers
+        self._kinds = kinds
+        self._waiting = waiting
+        self._seconds = seconds
+        self._idle_seconds = idle_seconds
+        self._clock = clock
+        self._crews: dict[str, set[str]] = {kind.spec.name: set() for kind in kinds}
+        self._idle_since: dict[str, float] = {}
+
+    async def run(self) -> None:
+        """Look every now and then, for ever."""
+        while True:
+            self.step()
+            await asyncio.sleep(_EVERY)
+
+    def step(self) -> None:
+        """Look how much work there is, and have as many workers as that takes."""
+        there = {each.name: each for each in self._workers.workers}
+        for crew in self._crews.values():
+            crew.intersection_update(there)
+        mine = {name: there[name] for crew in self._crews.values() for name in crew}
+        busy = sum(each.job is not None for each in mine.values())
+        left = wanted(busy, self._waiting(), self._seconds())
+        shares = self._shares(left)
+        for kind in self._kinds:
+            self._staff(kind, shares[kind.spec.name], mine)
+
+    def _shares(self, count: int) -> dict[str, int]:
+        """How many of each kind there are to be, of so many in all."""
+        found = {kind.spec.name: kind.least for kind in self._kinds}
+        left = count - sum(found.values())
+        for kind in self._kinds:
+            more = max(0, min(left, kind.most - kind.least))
+            found[kind.spec.name] += more
+            left -= more
+        return found
+
+    def _staff(self, kind: WorkerKind, count: int, there: Mapping[str, WorkerStatus]) -> None:
+        crew = self._crews[kind.spec.name]
+        number = 1
+        while len(crew) < count:
+            spec = kind.member(number)
+            number += 1
+            if spec.name not in crew:
+                self._workers.add(spec)
+                crew.add(spec.name)
+        self._dismiss(crew, len(crew) - count, there)
+
+    def _dismiss(self, crew: set[str], many: int, there: Mapping[str, WorkerStatus]) -> None:
+        """End some that have been without work for long, those for longest first."""
+        now = self._clock()
+        for name in crew & there.keys():
+            if there[name].job is None:
+                self._idle_since.setdefault(name, now)
+            else:
+                self._idle_since.pop(name, None)
+        late = [
+            name for name in crew if now - self._idle_since.get(name, now) >= self._idle_seconds
+        ]
+        for name in sorted(late, key=lambda each: (self._idle_since[each], each)):
+            if many <= 0:
+                break
+            if there[name].state != "stopping" and self._workers.retire(name):
+                many -= 1
+                del self._idle_since[name]

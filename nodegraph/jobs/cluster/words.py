@@ -1,0 +1,49 @@
+"""Why an actor is gone, in words."""
+
+from __future__ import annotations
+
+import re
+
+from nodegraph.jobs.supervisor.starting import Exit
+
+_CAUSES = (
+    # Told by Ray in prose alone; the first that fits counts.
+    (r"preempt", "its node was taken away", True),
+    (r"node has died|node .*is dead|NODE_DIED", "its node is gone", True),
+    (r"low on memory|OUT_OF_MEMORY", "its node had no memory left, so Ray ended it", False),
+    (r"killed by `ray\.kill`", "it was ended", False),
+    (r"worker process has died", "the actor that had started it was killed", False),
+)
+
+
+def exit_of(error: BaseException, host: str) -> Exit:
+    """How a worker ended whose actor can't be asked any more.
+
+    Args:
+        host: Its node; empty if it had none yet.
+    """
+    where = f" ({host})" if host else ""
+    kind = type(error).__name__
+    if kind == "ActorUnavailableError":
+        return Exit(None, reason=f"its node can't be reached any more{where}", is_lost=True)
+    if getattr(error, "preempted", False):
+        return Exit(None, reason=f"its node was taken away{where}", is_lost=True)
+    text = str(error)
+    if not host:
+        return Exit(None, has_begun=False, reason=f"it can't be started: {_unstarted(text)}")
+    for pattern, words, is_lost in _CAUSES:
+        if re.search(pattern, text):
+            return Exit(None, reason=f"{words}{where}", is_lost=is_lost)
+    return Exit(None, reason=f"its actor ended{where}: {_last_line(text)}")
+
+
+def _unstarted(text: str) -> str:
+    missing = re.search(r"No module named '(nodegraph[\w.]*)'", text)
+    if missing:
+        return f"a node has no nodegraph with `{missing[1]}`; install the server's version there"
+    return _last_line(text)
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else "no reason was told"

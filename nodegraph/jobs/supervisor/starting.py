@@ -1,0 +1,95 @@
+"""What a supervisor needs of whatever starts worker processes, here or on another machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from nodegraph.jobs.supervisor.errors import ProtocolFault
+from nodegraph.jobs.supervisor.message import Message
+
+if TYPE_CHECKING:
+    from nodegraph.jobs.supervisor.messages import Ready
+    from nodegraph.jobs.supervisor.rules import WorkerSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How a process ended.
+
+    Attributes:
+        code: Its exit code; None if nobody knows.
+        has_begun: Whether it had begun the job that it was handed last; so it counts where nobody
+            knows.
+        node: Name of the last node that began.
+        reason: In words, where its place tells more than a code.
+        is_lost: Whether the place where it ran went away, which is no fault of what it did.
+    """
+
+    code: int | None
+    has_begun: bool = True
+    node: str | None = None
+    reason: str | None = None
+    is_lost: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ears:
+    """Who hears a process; all are called on the event loop.
+
+    Attributes:
+        told: Is called with each message, in order.
+        wrote: Is called with what it writes to standard output and error.
+        failed: Is called, once, if it says what can't be read.
+    """
+
+    told: Callable[[Message], None]
+    wrote: Callable[[bytes], None]
+    failed: Callable[[ProtocolFault], None]
+
+
+class Started(Protocol):
+    """A worker process, wherever it runs; used on the event loop that started it."""
+
+    @property
+    def pid(self) -> int | None:
+        """Its id there; None as long as it has no place."""
+
+    @property
+    def host(self) -> str | None:
+        """The machine that it runs on, or is to run on; None for this one."""
+
+    def send(self, message: Message) -> None:
+        """Send a message; it is lost if the process has died.
+
+        Raises:
+            ProtocolFault: It can't be sent.
+        """
+
+    async def ended(self) -> Exit:
+        """Wait until it has ended and all that it said is read."""
+
+    def terminate(self) -> None:
+        """Ask it to end, as the system does."""
+
+    def kill(self, *, with_traces: bool = False) -> None:
+        """End it, and all that it has started.
+
+        Args:
+            with_traces: Have it write first what its threads are doing.
+        """
+
+
+class Starter(Protocol):
+    """Starts worker processes."""
+
+    async def start(self, spec: WorkerSpec, ears: Ears) -> Started:
+        """Start one; it may have to wait for a place.
+
+        Raises:
+            OSError: It can't be started.
+        """
+
+    def refusal(self, ready: Ready) -> str | None:
+        """Why a process that has got ready can't be worked with; None if it can."""

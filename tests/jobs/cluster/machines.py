@@ -1,0 +1,109 @@
+"""A Ray cluster of several nodes on this machine, as a process of its own that is told what to do.
+
+    python -m tests.jobs.cluster.machines COUNT
+
+It prints its address, then takes lines: ``add`` (prints the new node's number), ``kill NUMBER``.
+It ends with its standard input, and all nodes with it.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+QUIET = {
+    # Every node is 127.0.0.1.
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_enable_metrics_collection": "0",
+    # Workers here are neither nicer than the server nor less so.
+    "RAY_worker_niceness": "0",
+    "RAY_memory_monitor_refresh_ms": "0",
+}
+ROOT = Path(__file__).parents[3]
+_NODE = {"object_store_memory": 80 << 20, "include_dashboard": False}
+
+
+class Machines:
+    """A cluster of nodes with a place for one worker each; the first, the head, has none.
+
+    Attributes:
+        address: Where it is joined.
+    """
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        self.address = self._line()
+
+    def _line(self) -> str:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            if line.startswith("= "):
+                return line[2:].strip()
+        raise AssertionError(f"the cluster ended: {self._process.wait()}")
+
+    def _say(self, line: str) -> str:
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{line}\n")
+        self._process.stdin.flush()
+        return self._line()
+
+    def add(self) -> int:
+        """One more node; its number."""
+        return int(self._say("add"))
+
+    def kill(self, node: int) -> None:
+        """Kill a node with all its processes, as when its power is off."""
+        self._say(f"kill {node}")
+
+
+@contextmanager
+def machines(count: int) -> Iterator[Machines]:
+    """A cluster with so many nodes for workers, until the end of the `with`."""
+    command = [sys.executable, "-m", "tests.jobs.cluster.machines", str(count)]
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env={**os.environ, **QUIET},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        try:
+            yield Machines(process)
+        finally:
+            assert process.stdin is not None
+            process.stdin.close()
+            process.wait(60)
+
+
+def main(count: int) -> None:
+    from ray.cluster_utils import Cluster
+
+    cluster: Any = Cluster(initialize_head=True, head_node_args={**_NODE, "num_cpus": 0})
+    nodes = [cluster.add_node(num_cpus=1, **_NODE) for _ in range(count)]
+    _print(cluster.address)
+    for line in sys.stdin:
+        what, *which = line.split()
+        if what == "add":
+            nodes.append(cluster.add_node(num_cpus=1, **_NODE))
+            _print(len(nodes) - 1)
+        else:
+            cluster.remove_node(nodes[int(which[0])], allow_graceful=False)
+            _print("gone")
+    cluster.shutdown()
+
+
+def _print(what: object) -> None:
+    sys.stdout.write(f"= {what}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

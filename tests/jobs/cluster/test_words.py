@@ -1,0 +1,45 @@
+"""Ray's reasons in our words."""
+
+from __future__ import annotations
+
+import pytest
+
+from nodegraph.jobs.cluster.words import exit_of
+
+
+class ActorUnavailableError(Exception):
+    """Named as Ray's, which isn't imported for this."""
+
+
+@pytest.mark.parametrize(
+    ("text", "reason", "is_lost"),
+    [
+        ("The actor is dead because its node has died.", "its node is gone", True),
+        ("... the node was preempted by the provider", "its node was taken away", True),
+        (
+            "Worker exit type: NODE_OUT_OF_MEMORY",
+            "its node had no memory left, so Ray ended it",
+            False,
+        ),
+        (
+            "The actor is dead because its worker process has died.",
+            "the actor that had started it was killed",
+            False,
+        ),
+    ],
+)
+def test_how_a_worker_ended_that_had_a_place(text: str, reason: str, is_lost: bool) -> None:
+    found = exit_of(RuntimeError(f"The actor died.\n{text}"), "node-7")
+    assert (found.reason, found.is_lost) == (f"{reason} (node-7)", is_lost)
+
+
+def test_a_node_that_cant_be_reached_is_lost() -> None:
+    assert exit_of(ActorUnavailableError("RpcError"), "node-7").is_lost
+
+
+def test_a_node_without_nodegraph_is_told_what_to_install() -> None:
+    error = RuntimeError("ModuleNotFoundError: No module named 'nodegraph.jobs.cluster'")
+    found = exit_of(error, "")
+    assert found.reason is not None
+    assert "install the server's version there" in found.reason
+    assert not found.has_begun
