@@ -42,6 +42,12 @@ class Storing(Protocol):
     def load(self, output: Stored) -> Any:
         """An output's value; raises `Gone`."""
 
+    def is_worth_asking(self, expected: float) -> bool:
+        """Whether `bring` may find what takes so many seconds to compute, and is quicker."""
+
+    def bring(self, key: Key) -> bool:
+        """Ask other machines for what a key led to there; takes its time."""
+
     def put(self, key: Key, entry: NewEntry, committed: Callable[[], None] | None = None) -> None:
         """Keep an entry; `committed` is called once others can see it."""
 
@@ -85,6 +91,23 @@ class Cache:
             if found is not None:
                 self.memory.put(key, found)
         return found
+
+    def is_worth_asking(self, expected: float) -> bool:
+        """Whether `find_far` may know more than `get`, in less time than computing takes.
+
+        Args:
+            expected: Seconds that it takes; 0 if unknown.
+        """
+        return self.store is not None and self.store.is_worth_asking(expected)
+
+    def find_far(self, key: Key) -> Entry | None:
+        """As `get`, but other machines are asked, too. Takes its time: not for the event loop."""
+        found = self.get(key)
+        if found is not None and place_of(found) != "digest":
+            return found
+        if self.store is None or not self.store.bring(key):
+            return found
+        return self.get(key)
 
     def keep(self, key: Key, entry: Entry) -> None:
         """Keep an entry in memory."""

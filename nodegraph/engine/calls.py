@@ -14,6 +14,7 @@ from nodegraph.engine.cache import is_in_memory
 from nodegraph.engine.claiming import Elsewhere, Waiting
 from nodegraph.engine.expansion import expand
 from nodegraph.engine.failure import node_failure
+from nodegraph.engine.far import FarLooks
 from nodegraph.engine.fetching import Fetching
 from nodegraph.engine.invoke import Invoker
 from nodegraph.engine.keeping import Keeping
@@ -50,6 +51,7 @@ class Calls:
         self._invoker = Invoker(run, workflow, self._keeping)
         self._loop = loop
         self._fetching = Fetching(run, self, loop)
+        self._far = FarLooks(run, self, loop)
         self._waiting = Waiting(run, self, loop)
         self._tasks: set[asyncio.Task[None]] = set()
         self._following: dict[Call, Call] = {}
@@ -87,7 +89,7 @@ class Calls:
         elif not self._answered(call):
             self._shared.in_flight[call.key] = call
             call.is_shared = True
-            self.run(call)
+            self._far.look(call)
 
     def _start_lazily(self, call: Call) -> None:
         self._spawn(call, answer_lazily(self._run, call, self._run_lazily))
@@ -332,7 +334,7 @@ class Calls:
         """Keep a call's outputs, in memory and on disk."""
         spec = call.state.node.spec
         if spec.deterministic and not spec.output and call.is_sound:
-            self._keeping.note_readings(call)
+            self._keeping.note_readings(call, seconds)
             self._shared.cache.keep(call.result_key, CallOutputs(products, seconds))
             if not call.is_stored:
                 self._keeping.store(call, products, seconds)

@@ -57,6 +57,7 @@ class Keeping:
             run=self._run_id,
             parts=partial(self._parts, call, links),
             sources=() if handing is None else handing.sources(digesters),
+            worth=seconds if call.is_shared else None,
         )
         if not call.is_claimed:
             store.put(call.result_key, entry)
@@ -79,18 +80,23 @@ class Keeping:
         """Note that a function asked for a lazy input next."""
         self._note_step(call, call.key, port)
 
-    def note_readings(self, call: Call) -> None:
-        """Note what a function has read outside, step by step."""
+    def note_readings(self, call: Call, seconds: float = 0.0) -> None:
+        """Note what a function has read outside, step by step.
+
+        Args:
+            seconds: That the call took.
+        """
         key = call.key
         for step in call.readings.pending:
-            self._note_step(call, key, step[0])
+            self._note_step(call, key, step[0], seconds if call.is_shared else None)
             key = after(key, [step])
 
-    def _note_step(self, call: Call, key: Key, name: str) -> None:
+    def _note_step(self, call: Call, key: Key, name: str, worth: float | None = None) -> None:
         self._cache.keep(key, AskedPort(name))
         if self._cache.store is not None:
             node_type = call.state.node.spec.type
-            self._cache.store.put(key, NewEntry(None, name, node_type, 0.0, self._run_id))
+            entry = NewEntry(None, name, node_type, 0.0, self._run_id, worth=worth)
+            self._cache.store.put(key, entry)
 
     def record_cost(self, call: Call, seconds: float, memory: int | None) -> None:
         """Note what a call took, besides loading weights."""

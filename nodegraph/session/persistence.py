@@ -23,6 +23,7 @@ from nodegraph.store.written import Written
 
 if TYPE_CHECKING:
     from nodegraph.store.codec import Serializers
+    from nodegraph.store.remote.place import ObjectPlace
 
 _LOG = logging.getLogger(__name__)
 
@@ -67,13 +68,16 @@ def open_persistence(settings: Settings, serializers: Callable[[], Serializers])
     Raises:
         NodegraphError: The store can't be opened.
     """
+    place, fault = _place(settings.remote_store)
     store = open_store(
         settings.store_folder,
         budget=settings.disk_cache,
         keep_cheap=settings.keep_cheap,
         serializers=serializers,
+        place=place,
     )
     others, problems = _opened(settings.stores, serializers)
+    problems += fault
     if store.refusal is not None:
         problems.insert(0, f"results aren't kept on disk, only read from there: {store.refusal}")
     digests = StoredFileDigests(store.index)
@@ -91,6 +95,18 @@ def open_persistence(settings: Settings, serializers: Callable[[], Serializers])
         tuple(others),
         tuple(problems),
     )
+
+
+def _place(url: str) -> tuple[ObjectPlace | None, list[str]]:
+    """What is shared with other machines, and why it can't be, if so."""
+    if not url:
+        return None, []
+    from nodegraph.store.remote.place import open_place
+
+    try:
+        return open_place(url), []
+    except NodegraphError as error:
+        return None, [f"results aren't shared with other machines: {error}"]
 
 
 def _opened(

@@ -92,6 +92,8 @@ class Settings:
             write and read.
         store: Folder of results on disk; ``store`` in the cache folder if not set.
         stores: Folders of more stores, which are only read: a team's, another machine's.
+        remote_store: URL of a bucket or mounted folder that several machines share, behind the
+            store: ``s3://bucket/folder``, ``gs://…``, ``az://…``, ``file:///mnt/shared/folder``.
         checkpoint_seconds: Between two checkpoints of a node that saves its state; 0 for each step.
         weights_budget: Bytes of model weights kept on the compute device. On an accelerator three
             quarters of its memory if not set, or all but 8 GiB if that is more; on the host what
@@ -122,6 +124,7 @@ class Settings:
     keep_cheap: bool = False
     store: FolderPath | None = None
     stores: Folders = ()
+    remote_store: str = ""
     checkpoint_seconds: Interval = 2.0
     import_seconds: Seconds = 60.0
     weights_budget: Bytes | None = None

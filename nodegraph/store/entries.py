@@ -115,6 +115,7 @@ class NewEntry:
             written, what the call gave may be wrong, and the entry is not written.
         outputs, asked: As in `Entry`.
         parts: Called in the writer's thread; what it returns is plain values.
+        worth: Seconds that other machines save by it; None where it is of no use to them.
     """
 
     outputs: tuple[Unsaved, ...] | None
@@ -124,3 +125,4 @@ class NewEntry:
     run: str
     parts: Callable[[], Mapping[str, Any]] | None = None
     sources: tuple[SharedValue, ...] = ()
+    worth: float | None = None

@@ -8,13 +8,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from nodegraph.core.keys import Key
 from nodegraph.store.entries import Stored
 from nodegraph.store.index import Index
 from nodegraph.store.rows import unpack_outputs
 from nodegraph.store.store import Store
+
+if TYPE_CHECKING:
+    from nodegraph.store.remote.tier import RemoteInfo
 
 EntryOrder = Literal["newest", "oldest", "largest", "slowest"]
 
@@ -82,6 +85,7 @@ class StoreInfo:
         seconds: That computing those took.
         oldest, newest: When entries were computed, in Unix time; None without any.
         types: The most bytes first.
+        remote: What is shared with other machines, as far as it is known here.
     """
 
     folder: Path
@@ -100,6 +104,7 @@ class StoreInfo:
     index_bytes: int
     quarantined: int
     quarantine_bytes: int
+    remote: RemoteInfo | None
 
 
 def describe(store: Store) -> StoreInfo:
@@ -131,6 +136,7 @@ def describe(store: Store) -> StoreInfo:
         index_bytes=sum(_sizes(store.folder, "index.sqlite*")),
         quarantined=len(quarantined),
         quarantine_bytes=sum(quarantined),
+        remote=None if store.remote is None else store.remote.info(),
     )
 
 

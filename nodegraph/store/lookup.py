@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from time import perf_counter, time
-from typing import Any
+from typing import Any, Protocol
 
 from nodegraph.core.digests import Digest
 from nodegraph.core.keys import Key
@@ -34,10 +34,24 @@ SELECT outputs, asked, node_type, seconds, created, run, parts, used FROM entrie
 _FILE = "SELECT file, suffix FROM artifacts WHERE digest = ?"
 
 
+class FarFiles(Protocol):
+    """Values' files that lie elsewhere and can be brought here."""
+
+    def has(self, digest: Digest) -> bool:
+        """Whether a value's file can be had, as far as is known."""
+
+    def fetch(self, digest: Digest) -> bool:
+        """Bring it; whether it is here now."""
+
+    def make_room(self) -> None:
+        """Once what was brought is read: let go of others, if it is too much."""
+
+
 class Lookup:
     """Finds entries and loads values. A fault of the disk is a miss.
 
     Args:
+        far: Where values may be had that aren't here any more, or never were.
         used: Told of uses: the table, the key or digest, the time.
         failed: Told of faults.
     """
@@ -51,7 +65,9 @@ class Lookup:
         serializers: Callable[[], Serializers],
         used: Callable[[str, Digest, float], None],
         failed: Callable[[Exception], None],
+        far: FarFiles | None = None,
     ) -> None:
+        self._far = far
         self._index = index
         self._blobs = blobs
         self._backlog = backlog
@@ -114,7 +130,9 @@ class Lookup:
             return all(self.has(item) for item in output.items)
         if output.inline is not None or self._backlog.value(output.digest) is not None:
             return True
-        return output.digest not in self._missing and self._file(output) is not None
+        if output.digest not in self._missing and self._file(output) is not None:
+            return True
+        return self._far is not None and self._far.has(output.digest)
 
     def _file(self, output: Stored) -> tuple[Digest, str] | None:
         """Digest and suffix of the file that has an output's value.
@@ -154,6 +172,17 @@ class Lookup:
         return waiting.value
 
     def _read(self, output: Stored) -> Any:
+        try:
+            return self._read_here(output)
+        except Gone:
+            if self._far is None or not self._far.fetch(output.digest):
+                raise
+        try:
+            return self._read_here(output)
+        finally:
+            self._far.make_room()
+
+    def _read_here(self, output: Stored) -> Any:
         digest, found = output.digest, self._file(output)
         if found is None:
             raise Gone("it isn't stored")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from time import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.digests import Digest
 from nodegraph.core.keys import Key
@@ -23,9 +24,13 @@ from nodegraph.store.entries import UNLOADED, Entry, Gone, NewEntry, Stored
 from nodegraph.store.eviction import Eviction, Pinned, Pins, Trimmed
 from nodegraph.store.index import Index
 from nodegraph.store.lookup import Lookup
-from nodegraph.store.preparing import Preparing
+from nodegraph.store.preparing import Preparing, Row
 from nodegraph.store.speeds import Speeds
-from nodegraph.store.writing import StoreWriter, reported
+from nodegraph.store.writing import SLACK, StoreWriter, reported
+
+if TYPE_CHECKING:
+    from nodegraph.store.remote.place import ObjectPlace
+    from nodegraph.store.remote.tier import RemoteTier
 
 __all__ = ["Gone", "Pins", "Store", "Swept", "Trimmed", "open_store"]
 
@@ -63,7 +68,9 @@ class Store:
         read_only: Nothing is ever changed; `put` is ignored.
         serializers: Those of the packs' types, asked for whenever they are needed.
         run: Hexadecimal name under which this process lists its runs; one of its own if empty.
+        place: What is shared with other machines, behind this folder; ignored if read only.
     Attributes:
+        remote: The tier there.
         owner: That name; this process has a claim on it as long as the store is open.
         refusal: Why it can only be read, where writing was wanted.
     Raises:
@@ -81,6 +88,7 @@ class Store:
         read_only: bool = False,
         serializers: Callable[[], Serializers] = _no_serializers,
         run: str = "",
+        place: ObjectPlace | None = None,
     ) -> None:
         self.folder = folder
         self.budget = budget
@@ -104,6 +112,8 @@ class Store:
             self.index, self.blobs, self._pinned, self._is_alive, self._is_own
         )
         self._speeds = self._known_speeds()
+        self._is_closed = False
+        self.remote = None if place is None or read_only else self._remote_tier(place)
         self._lookup = Lookup(
             self.index,
             self.blobs,
@@ -112,10 +122,10 @@ class Store:
             serializers,
             self._note_use,
             self._failed,
+            self.remote,
         )
         self._writer: StoreWriter | None = None
         self._starting = Lock()
-        self._is_closed = False
         self._sweep_temporaries()
 
     def _claimed(self) -> Claims:
@@ -129,6 +139,26 @@ class Store:
             ) from error
         claims.try_claim(self.owner)
         return claims
+
+    def _remote_tier(self, place: ObjectPlace) -> RemoteTier:
+        from nodegraph.store.remote.tier import RemoteTier  # what most stores have no use for
+
+        try:
+            return RemoteTier(
+                place,
+                self.index,
+                self.blobs,
+                self.budget,
+                owner=self.owner,
+                is_alive=self._is_alive,
+                trim=partial(self._eviction.trim, int(self.budget * SLACK), 2 * self.budget),
+                keep_cheap=self.keep_cheap,
+            )
+        except BaseException:
+            self.index.close()
+            if self.claims is not None:
+                self.claims.close()
+            raise
 
     def _known_speeds(self) -> Speeds:
         speeds = Speeds()
@@ -166,6 +196,24 @@ class Store:
     def has(self, output: Stored) -> bool:
         """Whether an output's value can be loaded, as far as can be told without reading it."""
         return self._lookup.has(output)
+
+    def is_worth_asking(self, expected: float) -> bool:
+        """Whether `bring` may find anything, and takes less than computing it.
+
+        Args:
+            expected: Seconds that computing takes; 0 if unknown.
+        """
+        return self.remote is not None and self.remote.is_worth_asking(expected)
+
+    def bring(self, key: Key) -> bool:
+        """Ask the machines that this store shares a place with for what a key led to there.
+
+        Takes its time. What is found is an entry from then on, its values to be loaded.
+
+        Returns:
+            Whether there was anything.
+        """
+        return self.remote is not None and self.remote.bring(key)
 
     def load(self, output: Stored) -> Any:
         """An output's value.
@@ -224,7 +272,15 @@ class Store:
                     self._speeds,
                     self.budget,
                     self._failed,
+                    None if self.remote is None else self._share,
                 )
+
+    def _share(self, rows: Sequence[Row]) -> None:
+        """Bring what was committed to where other machines find it, as far as it is worth it."""
+        assert self.remote is not None
+        self.remote.send(
+            [row.put.key for row in rows if self.remote.is_worth_sending(row.put, row.outputs)]
+        )
 
     def flush(self) -> None:
         """Wait until everything put so far is committed.
@@ -295,6 +351,8 @@ class Store:
         self._backlog.close()
         if self._writer is not None:
             self._writer.join()
+        if self.remote is not None:
+            self.remote.close()
         self.index.close()
         if self.claims is not None:
             self.claims.close()
@@ -313,6 +371,7 @@ def open_store(
     keep_cheap: bool = False,
     serializers: Callable[[], Serializers] = _no_serializers,
     run: str = "",
+    place: ObjectPlace | None = None,
 ) -> Store:
     """Open a store to write, or only to read where nothing can be written; see `read_only`.
 
@@ -321,7 +380,14 @@ def open_store(
         OutputError: Nothing can be written there, and there is no store to read.
     """
     try:
-        return Store(folder, budget=budget, keep_cheap=keep_cheap, serializers=serializers, run=run)
+        return Store(
+            folder,
+            budget=budget,
+            keep_cheap=keep_cheap,
+            serializers=serializers,
+            run=run,
+            place=place,
+        )
     except OutputError as error:
         if not _has_index(folder):
             raise

@@ -18,7 +18,7 @@ from nodegraph.store.preparing import FileToKeep, PreparedRows, Preparing, Row
 from nodegraph.store.rows import Files, pack_outputs
 from nodegraph.store.speeds import Speeds
 
-_SLACK = 0.95
+SLACK = 0.95
 """Of the budget that is left when the store was full, so that not every batch must evict."""
 _PUT_ENTRY = """
 INSERT INTO entries (key, outputs, asked, node_type, seconds, created, run, parts, used)
@@ -46,6 +46,7 @@ class StoreWriter:
     Args:
         budget: Bytes that artifacts' files may take in all.
         failed: Told of what can't be written; work goes on without.
+        written: Told of the entries that were committed.
     """
 
     def __init__(
@@ -58,7 +59,9 @@ class StoreWriter:
         speeds: Speeds,
         budget: int,
         failed: Callable[[Exception], None],
+        written: Callable[[Sequence[Row]], None] | None = None,
     ) -> None:
+        self._written = written
         self._index = index
         self._blobs = blobs
         self._backlog = backlog
@@ -111,8 +114,10 @@ class StoreWriter:
             for file in prepared.files.values():
                 self._blobs.discard(file.staged)
             raise
+        if self._written is not None:
+            self._written(prepared.rows)
         if is_full:
-            self._eviction.trim(int(self._budget * _SLACK), 2 * self._budget)
+            self._eviction.trim(int(self._budget * SLACK), 2 * self._budget)
 
     def _commit(
         self, connection: sqlite3.Connection, prepared: PreparedRows, uses: Sequence[Use]

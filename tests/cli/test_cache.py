@@ -462,3 +462,31 @@ def test_what_was_taught_goes_when_nothing_speaks_of_it(cli: Cli, run: Run, home
     cli("cache", "prune", "--all", "--taught")
     assert {path.name for path in taught.iterdir()} == {other}
     assert cli("cache", "prune", "--taught").out == "Removed nothing.\n"
+
+
+def test_what_machines_share_is_told_and_checked(
+    cli: Cli, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    monkeypatch.setenv("NODEGRAPH_REMOTE_STORE", shared.as_uri())
+    monkeypatch.setenv("NODEGRAPH_KEEP_CHEAP", "true")
+    run()
+    told = cli("cache", "info")
+    assert f"in 1 file known here, {shared.as_uri()}" in told.out
+    assert cli("cache", "info", "--json").json["remote"]["waiting"] == 0
+    assert "--remote reads it, too" in cli("cache", "verify").out
+    assert "1 result and 1 file" in cli("cache", "verify", "--remote").out
+    (file,) = (shared / "artifacts").rglob("*.msgpack")
+    file.write_bytes(b"nothing")
+    found = cli("cache", "verify", "--remote")
+    assert found.code == 1
+    assert f"artifacts/{file.parent.name}/{file.name}" in found.out
+    assert cli("cache", "verify", "--remote", "--repair").code == 0
+    assert not file.exists()
+
+
+def test_a_check_of_what_machines_share_needs_a_place(cli: Cli) -> None:
+    found = cli("cache", "verify", "--remote")
+    assert found.code == 2
+    assert "remote_store" in found.err

@@ -24,7 +24,7 @@ def unsaved(value: Any) -> Unsaved:
 
 def new_entry(*values: Any, seconds: float = 100.0) -> NewEntry:
     """What a call gave; it took so long that everything is worth a file."""
-    return NewEntry(tuple(map(unsaved, values)), None, "Test", seconds, "run-1")
+    return NewEntry(tuple(map(unsaved, values)), None, "Test", seconds, "run-1", worth=seconds)
 
 
 def open_at(folder: Path, **options: Any) -> Store:

@@ -22,6 +22,7 @@ from nodegraph.cli.times import shown_time
 if TYPE_CHECKING:
     from nodegraph.session.settings import Settings
     from nodegraph.store.info import StoreInfo
+    from nodegraph.store.remote.tier import RemoteInfo
 
 _MOST_TYPES = 12
 """Node types that are listed."""
@@ -77,7 +78,19 @@ def _tiers(found: StoreInfo, settings: Settings) -> list[tuple[StyledText, ...]]
     if found.quarantined:
         of = f"{counted(found.quarantined, 'damaged file')}, kept for a look"
         rows.append(("quarantine", shown_size(found.quarantine_bytes), of))
+    if found.remote is not None:
+        rows.append(("remote", shown_size(found.remote.bytes), _about_remote(found.remote)))
     return rows + [("read only", "", shown_path(folder)) for folder in settings.stores]
+
+
+def _about_remote(remote: RemoteInfo) -> str:
+    """The sizes are of what is known here: a bucket of millions isn't listed for it."""
+    words = [f"in {counted(remote.files, 'file')} known here, {remote.url}"]
+    if remote.waiting:
+        words.append(f"{counted(remote.waiting, 'result')} still to go there")
+    if remote.reason:
+        words.append(f"it can't be reached: {remote.reason}")
+    return "; ".join(words)
 
 
 def _about_entries(found: StoreInfo) -> str:

@@ -1,0 +1,1 @@
+"""A tier behind the store that several machines share: a folder, or a bucket of an object store."""

@@ -1,0 +1,127 @@
+"""A bucket of an object store as a place of objects, by whatever fsspec knows to speak with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from nodegraph.errors import InvalidValue
+from nodegraph.store.remote.place import NotAllowed, Unreachable
+
+_STEP = 32 << 20
+_PATIENCE = 20.0
+"""Seconds for an answer about a small object."""
+_SLOWEST = 1 << 20
+"""Bytes a second; what is slower counts as no answer."""
+_PACKAGES = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs"}
+_S3 = {"connect_timeout": 5, "read_timeout": _PATIENCE, "retries": {"max_attempts": 2}}
+_WITHOUT_MODE = frozenset({"az", "abfs", "abfss"})
+"""Whose `pipe_file` says otherwise that an object must not be there yet."""
+
+
+class BucketPlace:
+    """Objects of a bucket. Who may do what there, and where it is, the store's own variables say.
+
+    Raises:
+        InvalidValue: What speaks with it isn't installed, or the URL isn't one that it knows.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        kind = url.partition("://")[0]
+        options: dict[str, Any] = {"use_listings_cache": False, "skip_instance_cache": True}
+        if kind in ("s3", "s3a"):
+            options["config_kwargs"] = _S3
+        package = _PACKAGES.get(kind)
+        needed = "nodegraph[cloud]" + (f" {package}" if package else "")
+        try:
+            from fsspec.core import url_to_fs
+
+            self._fs, root = url_to_fs(url, **options)
+        except ImportError as error:
+            raise InvalidValue(
+                f"the remote store can't be used, as a package is missing: {error}",
+                given=url,
+                hint=f"Install it: pip install {needed}",
+            ) from error
+        except (ValueError, TypeError) as error:
+            raise InvalidValue(
+                f"the remote store is none that can be used: {error}",
+                given=url,
+                expected="such as s3://bucket/folder, gs://…, az://… or file:///mnt/shared/folder",
+            ) from error
+        self._root = root.rstrip("/")
+        self._exclusive: dict[str, Any] = (
+            {"overwrite": False} if kind in _WITHOUT_MODE else {"mode": "create"}
+        )
+
+    def _asked(
+        self, method: str, name: str, *more: Any, patience: float = _PATIENCE, **options: Any
+    ) -> Any:
+        path = f"{self._root}/{name}"
+        paths = (*more, path) if method == "put_file" else (path, *more)
+        try:
+            if self._fs.async_impl:
+                from fsspec.asyn import sync
+
+                call = getattr(self._fs, f"_{method}")
+                return sync(self._fs.loop, call, *paths, timeout=patience, **options)
+            return getattr(self._fs, method)(*paths, **options)
+        except (FileNotFoundError, FileExistsError):
+            raise
+        except PermissionError as error:
+            raise NotAllowed(f"{path}: {error}") from error
+        except Exception as error:
+            raise Unreachable(f"{type(error).__name__}: {error}") from error
+
+    def _told(self, method: str, name: str, *more: Any, **options: Any) -> None:
+        """Have something written: a bucket that isn't there is no answer then."""
+        try:
+            self._asked(method, name, *more, **options)
+        except FileNotFoundError as error:
+            raise Unreachable(str(error)) from error
+
+    def read(self, name: str) -> bytes:
+        found: bytes = self._asked("cat_file", name)
+        return found
+
+    def chunks(self, name: str, size: int) -> Iterator[bytes]:
+        for start in range(0, size, _STEP):
+            end = min(start + _STEP, size)
+            patience = _PATIENCE + (end - start) / _SLOWEST
+            yield self._asked("cat_file", name, start=start, end=end, patience=patience)
+
+    def size(self, name: str) -> int | None:
+        try:
+            return int(self._asked("info", name)["size"])
+        except FileNotFoundError:
+            return None
+
+    def write(self, name: str, data: bytes) -> None:
+        self._told("pipe_file", name, data)
+
+    def create(self, name: str, data: bytes) -> bool:
+        try:
+            self._told("pipe_file", name, data, **self._exclusive)
+        except FileExistsError:
+            return False
+        return True
+
+    def upload(self, name: str, path: Path) -> None:
+        patience = _PATIENCE + path.stat().st_size / _SLOWEST
+        self._told("put_file", name, str(path), patience=patience)
+
+    def remove(self, name: str) -> None:
+        try:
+            self._asked("rm_file", name)
+        except FileNotFoundError:
+            return
+
+    def list(self, prefix: str) -> Iterator[tuple[str, int]]:
+        try:
+            found = self._asked("find", prefix, detail=True, patience=600.0)
+        except FileNotFoundError:
+            return
+        for path, about in found.items():
+            yield path[len(self._root) + 1 :], int(about["size"])

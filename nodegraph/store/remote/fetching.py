@@ -1,0 +1,173 @@
+"""From the shared place into the local tier: entries by key, files by digest, each one checked."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Sequence
+from time import perf_counter, time
+
+from nodegraph.core.digests import Digest
+from nodegraph.core.keys import Key
+from nodegraph.store.blobs import Blobs, Staged
+from nodegraph.store.eviction import bytes_on_disk, level_of
+from nodegraph.store.index import Index
+from nodegraph.store.remote.ledger import Ledger
+from nodegraph.store.remote.objects import RemoteEntry, RemoteFile, entry_name, unpack_entry
+from nodegraph.store.remote.place import ObjectPlace, Unreachable
+from nodegraph.store.remote.reach import Reach
+from nodegraph.store.rows import pack_outputs, unpack_outputs
+from nodegraph.store.speeds import Speeds
+
+_LOG = logging.getLogger(__name__)
+_PUT_ENTRY = """
+INSERT OR IGNORE INTO entries
+    (key, outputs, asked, node_type, seconds, created, run, parts, used)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_FILE = "SELECT file, suffix FROM artifacts WHERE digest = ?"
+_PUT_ARTIFACT = """
+INSERT INTO artifacts (digest, file, suffix, bytes, seconds, score, used)
+VALUES (?, ?, ?, ?, ?, ?, ?)
+"""
+
+
+class RemoteFetching:
+    """Brings what others have computed. Safe to use from several threads.
+
+    What is damaged there is never taken: it is named in the log, and is as if it weren't there.
+
+    Args:
+        budget: Bytes; a larger file isn't brought.
+    Attributes:
+        is_full: Whether the local tier holds more than its budget, by what was brought.
+        unusable: Names of objects that were found damaged or gone: they aren't asked for again, and
+            written anew once what they should hold is here.
+    """
+
+    def __init__(
+        self,
+        place: ObjectPlace,
+        reach: Reach,
+        ledger: Ledger,
+        index: Index,
+        blobs: Blobs,
+        speeds: Speeds,
+        budget: int,
+    ) -> None:
+        self._place = place
+        self._reach = reach
+        self._ledger = ledger
+        self._index = index
+        self._blobs = blobs
+        self._speeds = speeds
+        self._budget = budget
+        self.is_full = False
+        self.unusable: set[str] = set()
+
+    def entry(self, key: Key) -> RemoteEntry | None:
+        """What a key led to elsewhere; None if nobody has told.
+
+        Raises:
+            Unreachable: It can't be asked now.
+        """
+        name = entry_name(key)
+        start = perf_counter()
+        try:
+            data = self._place.read(name)
+        except FileNotFoundError:
+            self._reach.answered()
+            return None
+        self._speeds.read(len(data), perf_counter() - start)
+        self._reach.answered()
+        try:
+            return unpack_entry(data, key)
+        except ValueError as error:
+            self._found_unusable(name, str(error))
+            return None
+
+    def take(self, entry: RemoteEntry) -> None:
+        """Keep an entry here; one that is here already stays.
+
+        Raises:
+            sqlite3.Error: The index can't be written.
+        """
+        packed = None
+        if entry.outputs is not None:
+            files = {each.digest: (each.file, each.suffix) for each in entry.files}
+            packed = pack_outputs(unpack_outputs(entry.outputs), files)
+        about = (entry.node_type, entry.seconds, entry.created, entry.run, entry.parts, time())
+        self._ledger.remember([each for each in entry.files if each.name not in self.unusable])
+        with self._index.writing() as connection:
+            key = bytes.fromhex(entry.key)
+            connection.execute(_PUT_ENTRY, (key, packed, entry.asked, *about))
+
+    def has(self, digest: Digest) -> bool:
+        """Whether a value can be had there, as far as is known here."""
+        if self._reach.is_away:
+            return False
+        file = self._ledger.file(digest)
+        return file is not None and file.bytes <= self._budget
+
+    def file(self, digest: Digest) -> bool:
+        """Bring a value's file into the local tier; whether it is there now."""
+        found = None if self._reach.is_away else self._ledger.file(digest)
+        if found is None or found.bytes > self._budget:
+            return False
+        try:
+            staged = self._staged(found)
+        except Unreachable as error:
+            self._reach.lost(error)
+            return False
+        except FileNotFoundError:
+            self._found_unusable(found.name, "it is told of, and not there")
+            self._ledger.forget(digest)
+            return False
+        if staged.blob.digest != found.file or staged.blob.bytes != found.bytes:
+            self._blobs.discard(staged)
+            self._ledger.forget(digest)
+            self._found_unusable(found.name, "its bytes aren't those that its name promises")
+            return False
+        self._keep(found, staged)
+        return True
+
+    def _staged(self, file: RemoteFile) -> Staged:
+        start = perf_counter()
+        staged = self._blobs.stage(self._place.chunks(file.name, file.bytes), file.suffix)
+        self._speeds.read(staged.blob.bytes, perf_counter() - start)
+        self._reach.answered()
+        return staged
+
+    def _keep(self, file: RemoteFile, staged: Staged) -> None:
+        digest = bytes.fromhex(file.digest)
+        try:
+            with self._index.writing() as connection:
+                row = connection.execute(_FILE, (digest,)).fetchone()
+                if row is not None and self._blobs.exists(row[0].hex(), row[1]):
+                    self._blobs.discard(staged)
+                    return
+                self._blobs.place(staged)
+                connection.execute("DELETE FROM artifacts WHERE digest = ?", (digest,))
+                score = level_of(connection) + file.seconds / file.bytes
+                values = (digest, bytes.fromhex(file.file), file.suffix, file.bytes, file.seconds)
+                connection.execute(_PUT_ARTIFACT, (*values, score, time()))
+                is_full = bytes_on_disk(connection) > self._budget
+        except (sqlite3.Error, OSError):
+            self._blobs.discard(staged)
+            raise
+        self.is_full = self.is_full or is_full
+
+    def _found_unusable(self, name: str, reason: str) -> None:
+        self.unusable.add(name)
+        _LOG.warning("%s of the remote store %s is left alone: %s", name, self._place.url, reason)
+
+
+def files_of(index: Index, digests: Sequence[Digest]) -> tuple[RemoteFile, ...]:
+    """The local tier's files of some values, as others are told of them."""
+    query = "SELECT file, suffix, bytes, seconds FROM artifacts WHERE digest = ?"
+    found = []
+    for digest in dict.fromkeys(digests):
+        row = index.one(query, (bytes.fromhex(digest),))
+        if row is not None:
+            found.append(RemoteFile(digest, row[0].hex(), *row[1:]))
+    return tuple(found)

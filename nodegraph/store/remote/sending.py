@@ -1,0 +1,284 @@
+"""From the local tier to the shared place: behind the work, and once it is back if it was away."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Callable, Collection
+from threading import Condition, Lock, Thread
+from time import monotonic, perf_counter
+
+from nodegraph.core.digests import Digest
+from nodegraph.core.keys import Key
+from nodegraph.store.blobs import Blobs
+from nodegraph.store.index import Index
+from nodegraph.store.info import leaves
+from nodegraph.store.remote.fetching import RemoteFetching, files_of
+from nodegraph.store.remote.ledger import Ledger
+from nodegraph.store.remote.objects import (
+    RemoteEntry,
+    RemoteFile,
+    entry_name,
+    pack_entry,
+)
+from nodegraph.store.remote.place import NotAllowed, ObjectPlace, Unreachable
+from nodegraph.store.remote.reach import Reach
+from nodegraph.store.rows import pack_outputs, unpack_outputs
+from nodegraph.store.speeds import Speeds
+
+_LOG = logging.getLogger(__name__)
+_AT_ONCE = 64
+_IDLE = 20.0
+"""Seconds between two looks at what dead processes have left."""
+_ENTRY = """
+SELECT outputs, asked, node_type, seconds, created, run, parts FROM entries WHERE key = ?
+"""
+
+
+class Sending:
+    """Brings entries and their files to the place, in a thread of its own.
+
+    An entry goes after its files, so whoever sees it finds them. One that is there already stays:
+    of two machines that computed one key, the first counts.
+
+    Args:
+        owner: Of the claim that this process holds.
+        is_alive: Whether the process behind another one's name still runs.
+        may_send: Asked right before an entry goes: False where another machine has taken over.
+        ended: Told the keys that are done with, and whether they are there.
+    """
+
+    def __init__(
+        self,
+        place: ObjectPlace,
+        reach: Reach,
+        ledger: Ledger,
+        fetching: RemoteFetching,
+        index: Index,
+        blobs: Blobs,
+        speeds: Speeds,
+        *,
+        owner: str,
+        is_alive: Callable[[str], bool],
+        may_send: Callable[[Key], bool],
+        ended: Callable[[Key, bool], None],
+    ) -> None:
+        self._place = place
+        self._reach = reach
+        self._ledger = ledger
+        self._fetching = fetching
+        self._index = index
+        self._blobs = blobs
+        self._speeds = speeds
+        self._owner = owner
+        self._is_alive = is_alive
+        self._may_send = may_send
+        self._ended = ended
+        self._changed = Condition(Lock())
+        self._is_waiting = True  # what was left by others is looked at first
+        self._is_refused = False
+        self._end: float | None = None
+        self._thread = Thread(target=self._work, name="nodegraph-remote", daemon=True)
+        self._thread.start()
+
+    def add(self, keys: Collection[Key]) -> None:
+        """Bring entries there, soon."""
+        if self._is_refused:
+            return
+        lost = self._ledger.add(keys, self._owner)
+        if lost:
+            _LOG.warning(
+                "%d results never go to the remote store %s: too many wait", lost, self._place.url
+            )
+        with self._changed:
+            self._is_waiting = True
+            self._changed.notify_all()
+
+    def settle(self, patience: float) -> bool:
+        """Wait until nothing waits any more, unless the place is away; whether nothing does."""
+        end = monotonic() + patience
+        with self._changed:
+            while self._is_waiting and not self._reach.is_away and monotonic() < end:
+                self._changed.wait(max(0.0, min(0.5, end - monotonic())))
+            return not self._is_waiting
+
+    def close(self, patience: float) -> None:
+        """Bring there what can be brought in so many seconds; the rest waits for later."""
+        with self._changed:
+            self._end = monotonic() + patience
+            self._changed.notify_all()
+        self._thread.join(patience + 1.0)
+        left = self._ledger.waiting()
+        if left:
+            _LOG.warning(
+                "%d results are still to go to the remote store %s: the next command or server "
+                "on this store brings them there",
+                left,
+                self._place.url,
+            )
+
+    # The thread.
+
+    def _work(self) -> None:
+        try:
+            self._ledger.adopt(self._owner, self._is_alive)
+            while self._goes_on():
+                self._round()
+        except sqlite3.Error as error:
+            if self._end is None:
+                _LOG.warning("nothing more goes to the remote store: %s", error)
+
+    def _goes_on(self) -> bool:
+        """Wait for something to do; False at the end."""
+        with self._changed:
+            if self._reach.is_away:
+                pause = self._reach.seconds_left
+            else:
+                pause = 0.0 if self._is_waiting else _IDLE
+            if pause and self._end is None:
+                self._changed.wait(pause)
+            if self._end is None:
+                return True
+            return self._is_waiting and not self._reach.is_away and monotonic() < self._end
+
+    def _round(self) -> None:
+        if self._reach.is_away and (self._reach.seconds_left or not self._is_back()):
+            return
+        found = self._ledger.next(self._owner, _AT_ONCE)
+        for number, key in found:
+            if self._end is not None and monotonic() > self._end:
+                return
+            try:
+                is_there = self._send(key)
+            except NotAllowed as error:
+                self._refused(error)
+                return
+            except Unreachable as error:
+                self._reach.lost(error)
+                return
+            except (OSError, ValueError) as error:
+                _LOG.warning("a result can't go to the remote store: %s", error)
+                is_there = False
+            self._ledger.done(number)
+            self._ended(key, is_there)
+        if not found:
+            self._rest()
+
+    def _rest(self) -> None:
+        more = self._ledger.adopt(self._owner, self._is_alive)
+        with self._changed:
+            self._is_waiting = bool(more or self._ledger.next(self._owner, 1))
+            self._changed.notify_all()
+
+    def _is_back(self) -> bool:
+        try:
+            self._place.size("entries")
+        except Unreachable as error:
+            self._reach.lost(error)
+            return False
+        self._reach.answered()
+        return True
+
+    def _refused(self, error: NotAllowed) -> None:
+        """Nothing may be written there: it is only read, then."""
+        self._is_refused = True
+        _LOG.warning(
+            "the remote store %s is only read, as nothing may be written there: %s",
+            self._place.url,
+            error,
+        )
+        for number, key in self._ledger.next(self._owner, -1):
+            self._ledger.done(number)
+            self._ended(key, False)
+        with self._changed:
+            self._is_waiting = False
+            self._changed.notify_all()
+
+    # One entry.
+
+    def _send(self, key: Key) -> bool:
+        entry = self._local(key)
+        if entry is None:
+            return False
+        there = self._fetching.entry(key)
+        whole = self._upload(entry.files)
+        if there is not None:
+            told = self._still_told(entry, there)
+            if told is None:
+                return True
+            known = {each.digest for each in whole}
+            whole += tuple(each for each in told if each.digest not in known)
+        if not self._may_send(key):
+            _LOG.warning("the result %s came too late: another machine has taken it over", key)
+            return False
+        data = pack_entry(
+            RemoteEntry(
+                key,
+                entry.outputs,
+                entry.asked,
+                entry.node_type,
+                entry.seconds,
+                entry.created,
+                entry.run,
+                entry.parts,
+                whole,
+            )
+        )
+        start = perf_counter()
+        name = entry_name(key)
+        if there is not None or name in self._fetching.unusable:
+            self._place.write(name, data)
+            self._fetching.unusable.discard(name)
+        elif not self._place.create(name, data):
+            return True  # another machine was quicker
+        self._speeds.wrote(len(data), perf_counter() - start)
+        self._reach.answered()
+        self._ledger.remember(whole)
+        return True
+
+    def _still_told(self, entry: RemoteEntry, there: RemoteEntry) -> tuple[RemoteFile, ...] | None:
+        """The files that an entry there tells of, where this machine can add to it; else None."""
+        whole = tuple(each for each in there.files if each.name not in self._fetching.unusable)
+        told = {each.digest for each in whole}
+        adds = any(each.digest not in told for each in entry.files)
+        is_same = _digests(entry) == _digests(there)
+        if is_same:
+            return whole if adds else None
+        # The first one counts, unless what it led to can't be had any more.
+        return () if len(whole) < len(there.files) else None
+
+    def _local(self, key: Key) -> RemoteEntry | None:
+        row = self._index.one(_ENTRY, (bytes.fromhex(key),))
+        if row is None:
+            return None
+        packed, asked, node_type, seconds, created, run, parts = row
+        outputs = () if packed is None else unpack_outputs(packed)
+        digests = [leaf.digest for leaf in leaves(outputs) if leaf.inline is None]
+        files = files_of(self._index, digests)
+        clean = None if packed is None else pack_outputs(outputs)
+        return RemoteEntry(key, clean, asked, node_type, seconds, created, run, parts, files)
+
+    def _upload(self, files: Collection[RemoteFile]) -> tuple[RemoteFile, ...]:
+        """Bring files there that aren't; gives those that are there whole."""
+        there = []
+        for file in files:
+            is_damaged = file.name in self._fetching.unusable
+            if not is_damaged and self._place.size(file.name) == file.bytes:
+                there.append(file)
+                continue
+            if not self._blobs.check(file.file, file.suffix):
+                continue  # it was evicted, or is damaged here
+            start = perf_counter()
+            try:
+                self._place.upload(file.name, self._blobs.path(file.file, file.suffix))
+            except FileNotFoundError:
+                continue
+            self._speeds.wrote(file.bytes, perf_counter() - start)
+            self._fetching.unusable.discard(file.name)
+            there.append(file)
+        return tuple(there)
+
+
+def _digests(entry: RemoteEntry) -> list[Digest] | None:
+    """Of the outputs."""
+    return None if entry.outputs is None else [o.digest for o in unpack_outputs(entry.outputs)]

@@ -1,0 +1,179 @@
+"""The shared tier behind a store: asked by key where the store knows nothing, written behind."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+
+from nodegraph.core.digests import Digest
+from nodegraph.core.keys import Key
+from nodegraph.errors import NodegraphError
+from nodegraph.store.backlog import Put
+from nodegraph.store.blobs import Blobs
+from nodegraph.store.entries import Stored
+from nodegraph.store.index import Index
+from nodegraph.store.info import leaves
+from nodegraph.store.remote.fetching import RemoteFetching
+from nodegraph.store.remote.ledger import Ledger
+from nodegraph.store.remote.place import ObjectPlace, Unreachable
+from nodegraph.store.remote.reach import Reach
+from nodegraph.store.remote.sending import Sending
+from nodegraph.store.speeds import Speeds
+
+_LOG = logging.getLogger(__name__)
+_PATIENCE = 20.0
+"""Seconds that the end of a process waits for what is still to go."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteInfo:
+    """The shared tier, as this machine knows it.
+
+    Attributes:
+        reason: Why it can't be reached; empty if it could be when it last was asked.
+        files, bytes: That are known to lie there.
+        waiting: Results that are still to go there.
+    """
+
+    url: str
+    reason: str
+    files: int
+    bytes: int
+    waiting: int
+
+
+class RemoteTier:
+    """What the other machines have, and are told. Safe to use from several threads.
+
+    A fault of the place is a miss: nothing fails for it.
+
+    Args:
+        index, blobs: The local tier.
+        budget: Of the local tier, in bytes.
+        owner: Of the claim that this process holds.
+        is_alive: Whether the process behind another one's name still runs.
+        trim: Brings the local tier back to its budget.
+        keep_cheap: What is quicker to compute than to bring goes there, too.
+    Raises:
+        InvalidFile, OutputError: What is noted beside the index can't be read or written.
+    """
+
+    def __init__(
+        self,
+        place: ObjectPlace,
+        index: Index,
+        blobs: Blobs,
+        budget: int,
+        *,
+        owner: str,
+        is_alive: Callable[[str], bool],
+        trim: Callable[[], object],
+        keep_cheap: bool = False,
+    ) -> None:
+        self.place = place
+        self.reach = Reach(place.url)
+        self.speeds = Speeds(write_file=0.05, write_byte=2e-8, read_file=0.03, read_byte=1e-8)
+        self._keep_cheap = keep_cheap
+        self._trim = trim
+        self._ledger = Ledger(index.path.parent, place.url)
+        self._fetching = RemoteFetching(
+            place, self.reach, self._ledger, index, blobs, self.speeds, budget
+        )
+        self._sending = Sending(
+            place,
+            self.reach,
+            self._ledger,
+            self._fetching,
+            index,
+            blobs,
+            self.speeds,
+            owner=owner,
+            is_alive=is_alive,
+            may_send=lambda key: True,
+            ended=lambda key, is_there: None,
+        )
+
+    def is_worth_asking(self, expected: float) -> bool:
+        """Whether asking for a result takes less than computing it.
+
+        Args:
+            expected: Seconds that it takes; 0 if unknown.
+        """
+        return not self.reach.is_away and (
+            not expected or expected > self.speeds.there_and_back(1, 0)
+        )
+
+    def bring(self, key: Key) -> bool:
+        """Bring what a key led to elsewhere into the local index; whether there was anything."""
+        if self.reach.is_away:
+            return False
+        try:
+            found = self._fetching.entry(key)
+            if found is not None:
+                self._fetching.take(found)
+        except Unreachable as error:
+            self.reach.lost(error)
+            return False
+        except (sqlite3.Error, NodegraphError) as error:
+            _LOG.warning("a result of the remote store can't be kept here: %s", error)
+            return False
+        return found is not None
+
+    def has(self, digest: Digest) -> bool:
+        """Whether a value's file can be had there, as far as is known."""
+        try:
+            return self._fetching.has(digest)
+        except sqlite3.OperationalError:
+            return False
+
+    def fetch(self, digest: Digest) -> bool:
+        """Bring a value's file into the local tier; whether it is there now."""
+        try:
+            return self._fetching.file(digest)
+        except (sqlite3.OperationalError, OSError) as error:
+            _LOG.warning("a value of the remote store can't be kept here: %s", error)
+            return False
+
+    def is_worth_sending(self, put: Put, outputs: Sequence[Stored] | None) -> bool:
+        """Whether a result is worth being brought there: others have it sooner than computed."""
+        if put.entry.worth is None:
+            return False
+        large = [leaf.size for leaf in leaves(outputs or ()) if leaf.inline is None]
+        limit = self.speeds.there_and_back(1 + len(large), sum(large))
+        return self._keep_cheap or put.entry.worth > limit
+
+    def make_room(self) -> None:
+        """Bring the local tier back to its budget, if what was fetched made it too large."""
+        if not self._fetching.is_full:
+            return
+        self._fetching.is_full = False
+        try:
+            self._trim()
+        except sqlite3.Error as error:
+            _LOG.warning("the store can't be brought back to its budget: %s", error)
+
+    def send(self, keys: Collection[Key]) -> None:
+        """Bring entries there, behind the work; they are committed here."""
+        if not keys:
+            return
+        try:
+            self._sending.add(keys)
+        except sqlite3.Error as error:
+            _LOG.warning("results can't be noted for the remote store: %s", error)
+
+    def settle(self, patience: float = _PATIENCE) -> bool:
+        """Wait until all is there, unless the place is away; whether all is."""
+        return self._sending.settle(patience)
+
+    def info(self) -> RemoteInfo:
+        """In numbers; asks the place nothing."""
+        files, size = self._ledger.files()
+        waiting = self._ledger.waiting()
+        return RemoteInfo(self.place.url, self.reach.reason, files, size, waiting)
+
+    def close(self, patience: float = _PATIENCE) -> None:
+        """Bring there what can be brought soon; the rest is for the next process."""
+        self._sending.close(patience)
+        self._ledger.close()

@@ -1,0 +1,51 @@
+"""Places that machines share: a folder, and a bucket of a server that speaks as S3 does."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from nodegraph.store.remote.place import ObjectPlace, open_place
+from tests.store.remote.s3_server import S3Server, s3_server
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[S3Server]:
+    for name in ("moto", "flask", "flask_cors", "s3fs"):
+        pytest.importorskip(name, reason="a server that speaks as S3 does needs the dev extras")
+    with s3_server() as running, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", running.address)
+        patch.setenv("AWS_ACCESS_KEY_ID", "anybody")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "nothing")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        patch.delenv("AWS_PROFILE", raising=False)
+        yield running
+
+
+@pytest.fixture
+def bucket(server: S3Server) -> str:
+    """URL of a folder in a bucket of its own."""
+    import fsspec
+
+    name = f"shared-{os.urandom(6).hex()}"
+    fsspec.filesystem("s3", skip_instance_cache=True).mkdir(name)
+    return f"s3://{name}/results"
+
+
+@pytest.fixture(params=["file", "s3"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Of a place with nothing in it."""
+    if request.param == "s3":
+        return str(request.getfixturevalue("bucket"))
+    folder = tmp_path / "shared folder"
+    folder.mkdir()
+    return folder.as_uri()
+
+
+@pytest.fixture
+def place(url: str) -> ObjectPlace:
+    return open_place(url)

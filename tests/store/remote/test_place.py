@@ -1,0 +1,78 @@
+"""A folder and a bucket do the same as places of objects."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from nodegraph.errors import InvalidValue
+from nodegraph.store.remote.place import ObjectPlace, Unreachable, open_place
+
+
+def test_what_is_written_is_read_again(place: ObjectPlace, tmp_path: Path) -> None:
+    place.write("entries/ab/cd", b"one")
+    place.write("entries/ab/cd", b"two")
+    file = tmp_path / "file"
+    file.write_bytes(bytes(range(256)) * 50)
+    place.upload("artifacts/ab/cd.msgpack", file)
+    assert place.read("entries/ab/cd") == b"two"
+    assert b"".join(place.chunks("artifacts/ab/cd.msgpack", 12_800)) == file.read_bytes()
+    assert place.size("artifacts/ab/cd.msgpack") == 12_800
+    assert dict(place.list("entries")) == {"entries/ab/cd": 3}
+    assert dict(place.list("leases")) == {}
+
+
+def test_what_is_not_there_is_said_so(place: ObjectPlace) -> None:
+    assert place.size("entries/ab/cd") is None
+    with pytest.raises(FileNotFoundError):
+        place.read("entries/ab/cd")
+    with pytest.raises(FileNotFoundError):
+        list(place.chunks("entries/ab/cd", 10))
+    place.remove("entries/ab/cd")
+    place.write("entries/ab/cd", b"one")
+    place.remove("entries/ab/cd")
+    assert place.size("entries/ab/cd") is None
+
+
+def test_of_many_who_create_an_object_one_has(place: ObjectPlace) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda at: place.create("leases/a/1", b"%d" % at), range(16)))
+    assert sorted(made) == [False] * 15 + [True]
+    assert place.read("leases/a/1") == b"%d" % made.index(True)
+
+
+def test_a_folder_that_is_not_mounted_is_told_and_not_made(tmp_path: Path) -> None:
+    place = open_place((tmp_path / "mnt" / "shared").as_uri())
+    for ask in (
+        lambda: place.read("entries/a"),
+        lambda: place.write("entries/a", b""),
+        lambda: place.create("leases/a/1", b""),
+        lambda: list(place.list("entries")),
+    ):
+        with pytest.raises(Unreachable, match="there is no folder"):
+            ask()
+    assert not (tmp_path / "mnt").exists()
+
+
+def test_a_bucket_that_is_not_there_is_told(bucket: str) -> None:
+    place = open_place(bucket.replace("shared-", "other-"))
+    with pytest.raises(Unreachable):
+        place.write("entries/a", b"")
+    with pytest.raises(Unreachable):
+        place.create("entries/a", b"")
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("/mnt/shared", "written file:///path"),
+        ("s3:bucket", "no URL"),
+        ("file://server/share", "Mount the share"),
+        ("nowhere://bucket", "none that can be used"),
+    ],
+)
+def test_what_names_no_place_is_refused_with_words(url: str, told: str) -> None:
+    with pytest.raises(InvalidValue, match=told):
+        open_place(url)
