@@ -23,6 +23,7 @@ from nodegraph.store.written import Written
 
 if TYPE_CHECKING:
     from nodegraph.store.codec import Serializers
+    from nodegraph.store.remote.leased_claims import LeasedClaims
     from nodegraph.store.remote.place import ObjectPlace
 
 _LOG = logging.getLogger(__name__)
@@ -40,7 +41,7 @@ class Persistence:
 
     store: Store
     costs: Costs
-    claims: Claims | None
+    claims: Claims | LeasedClaims | None
     runs: Runs | None
     checkpoints: Checkpoints | None
     written: Written | None
@@ -86,7 +87,7 @@ def open_persistence(settings: Settings, serializers: Callable[[], Serializers])
     return Persistence(
         store,
         Costs(store.index),
-        claims,
+        _shared(store),
         None if claims is None else Runs(store.index, claims, owner=store.owner),
         None if claims is None else Checkpoints(store),
         None if claims is None else Written(store.index),
@@ -95,6 +96,15 @@ def open_persistence(settings: Settings, serializers: Callable[[], Serializers])
         tuple(others),
         tuple(problems),
     )
+
+
+def _shared(store: Store) -> Claims | LeasedClaims | None:
+    """Claims that the machines respect, too, which the store shares results with."""
+    if store.claims is None or store.remote is None:
+        return store.claims
+    from nodegraph.store.remote.leased_claims import LeasedClaims
+
+    return LeasedClaims(store.claims, store.remote)
 
 
 def _place(url: str) -> tuple[ObjectPlace | None, list[str]]:

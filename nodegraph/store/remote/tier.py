@@ -16,6 +16,7 @@ from nodegraph.store.entries import Stored
 from nodegraph.store.index import Index
 from nodegraph.store.info import leaves
 from nodegraph.store.remote.fetching import RemoteFetching
+from nodegraph.store.remote.leases import Leases
 from nodegraph.store.remote.ledger import Ledger
 from nodegraph.store.remote.place import ObjectPlace, Unreachable
 from nodegraph.store.remote.reach import Reach
@@ -23,6 +24,7 @@ from nodegraph.store.remote.sending import Sending
 from nodegraph.store.speeds import Speeds
 
 _LOG = logging.getLogger(__name__)
+_MOST_ASKED = 100_000
 _PATIENCE = 20.0
 """Seconds that the end of a process waits for what is still to go."""
 
@@ -81,6 +83,8 @@ class RemoteTier:
         self._fetching = RemoteFetching(
             place, self.reach, self._ledger, index, blobs, self.speeds, budget
         )
+        self.leases = Leases(place, self.reach, owner, self.bring)
+        self._asked: set[Key] = set()
         self._sending = Sending(
             place,
             self.reach,
@@ -91,8 +95,8 @@ class RemoteTier:
             self.speeds,
             owner=owner,
             is_alive=is_alive,
-            may_send=lambda key: True,
-            ended=lambda key, is_there: None,
+            may_send=self.leases.may_publish,
+            ended=self.leases.release,
         )
 
     def is_worth_asking(self, expected: float) -> bool:
@@ -119,7 +123,39 @@ class RemoteTier:
         except (sqlite3.Error, NodegraphError) as error:
             _LOG.warning("a result of the remote store can't be kept here: %s", error)
             return False
+        if found is None:
+            if len(self._asked) >= _MOST_ASKED:
+                self._asked.clear()
+            self._asked.add(key)
         return found is not None
+
+    def lease(self, key: Key) -> bool:
+        """Keep other machines from computing a key; False if one of them does.
+
+        Only what was asked for and wasn't there: what isn't worth asking isn't worth a lease. If
+        it has come there since, it is here now.
+        """
+        if self.reach.is_away or key not in self._asked:
+            return True
+        if not self.leases.take(key):
+            self.leases.wait_for(key)
+            return False
+        self.bring(key)
+        return True
+
+    def release(self, key: Key) -> None:
+        """Let other machines have a key, once its result is at the place if that goes there."""
+        self._asked.discard(key)
+        try:
+            is_on_its_way = self._ledger.is_waiting(key)
+        except sqlite3.Error:
+            is_on_its_way = False
+        if not is_on_its_way:
+            self.leases.release(key, False)
+
+    def is_leased(self, key: Key) -> bool:
+        """Whether another machine computes a key, as far as was seen."""
+        return self.leases.is_awaited(key)
 
     def has(self, digest: Digest) -> bool:
         """Whether a value's file can be had there, as far as is known."""
@@ -176,4 +212,5 @@ class RemoteTier:
     def close(self, patience: float = _PATIENCE) -> None:
         """Bring there what can be brought soon; the rest is for the next process."""
         self._sending.close(patience)
+        self.leases.close()
         self._ledger.close()
