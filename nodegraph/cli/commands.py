@@ -29,6 +29,7 @@ COMMANDS: Mapping[str, str] = {
     "submit": "Have a server run a workflow.",
     "jobs": "List the jobs of a server, show them and steer them.",
     "queue": "Look after the queue of a server.",
+    "cluster": "Look at the workers of a server, and the machines that they run on.",
     "watch": "Watch a job of a server until it ends.",
     "cancel": "Cancel jobs of a server.",
     "pull": "Download the files of a job.",
@@ -70,6 +71,9 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "resume": "Begin jobs again.",
         "clear": "Cancel all jobs that wait.",
     },
+    "cluster": {
+        "status": "Tell how the workers of a server are, and on which machines.",
+    },
     "runs": {
         "list": "List earlier runs, the last one first.",
         "show": "Show what a run did.",
@@ -78,7 +82,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
 }
 """The commands that have commands of their own, which are modules of a package of that name."""
 
-ALONE: Mapping[str, str] = {"jobs": "list", "queue": "show"}
+ALONE: Mapping[str, str] = {"jobs": "list", "queue": "show", "cluster": "status"}
 """What those do that are asked for most, where none of their commands is named."""
 
 _TAKEN = ("list", "import")

@@ -75,3 +75,14 @@ def test_what_is_over_is_forgotten(cli: Cli) -> None:
     assert cli("queue", "clear").out == "Cancelled 1 job.\n"
     assert cli("jobs", "delete", "--state", "cancelled").out == "Deleted 1 job.\n"
     assert cli("jobs").out == "No jobs.\n"
+
+
+def test_workers_are_told_with_where_they_run_and_what_they_have_done(cli: Cli) -> None:
+    before = cli("cluster", "--json").json["workers"][0]["done"]
+    assert cli("watch", submitted(cli), "--quiet").code == 0
+    (told,) = cli("cluster", "status", "--json").json["workers"]
+    assert (told["role"], told["host"], told["done"]) == ("worker", None, before + 1)
+    head, row, closing = cli("cluster").out.splitlines()
+    assert head.split()[:3] == ["worker", "machine", "device"]
+    assert row.startswith(f"{told['name']}  the server's")
+    assert closing.endswith("have finished.")

@@ -229,7 +229,7 @@ def test_their_help_needs_no_server_and_no_library() -> None:
         "for line in sys.argv[1:]: main([*line.split(), '--help'])\n"
         "print(sorted({'httpx', 'torch', 'nodegraph.client'} & set(sys.modules)))"
     )
-    groups = [name for name in command_names() if name.split()[0] in ("jobs", "queue")]
+    groups = [name for name in command_names() if name.split()[0] in ("cluster", "jobs", "queue")]
     names = [*groups, "watch", "cancel", "pull"]
     done = subprocess.run(
         [sys.executable, "-c", code, *names],

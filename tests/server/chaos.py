@@ -11,10 +11,13 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from random import Random
+from typing import Protocol
+
+import psutil
 
 from nodegraph.client import Client, Conflict, ConnectionLost, Event, Job, Retries
 from nodegraph.jobs.queue import QueueReader
-from tests.server.chaos_record import Kill, Moment, Outcome
+from tests.server.chaos_record import Kill, Moment, Outcome, Prey
 from tests.server.chaos_servers import PATIENCE, Servers, servers_at
 from tests.server.chaos_work import Piece, given, names_on_disk
 
@@ -23,6 +26,17 @@ _WINDOW = 4
 """Jobs that a client has open at a time, so that it submits all the while."""
 _AGAIN = 0.1
 """Part of the jobs that are submitted once more."""
+
+
+class Nodes(Protocol):
+    """Machines that workers run on."""
+
+    @property
+    def address(self) -> str:
+        """Of their cluster."""
+
+    def kill_one(self, random: Random) -> int:
+        """Kill any, and add another; its number."""
 
 
 class Follower:
@@ -74,8 +88,11 @@ class Follower:
 class Chaos:
     """A load, and those who disturb it."""
 
-    def __init__(self, servers: Servers, work: Sequence[Piece], seed: int) -> None:
+    def __init__(
+        self, servers: Servers, work: Sequence[Piece], seed: int, nodes: Nodes | None = None
+    ) -> None:
         self._servers = servers
+        self._nodes = nodes
         self._work = work
         self._seed = seed
         self._follower = Follower(servers.url)
@@ -155,22 +172,28 @@ class Chaos:
                 self._follower.until_ended(moment.ended)
                 time.sleep(moment.pause)
                 assert not self._is_failed
-                if moment.prey == "worker":
-                    self._kill_worker(client, Random(f"{self._seed} {moment}"))
+                random = Random(f"{self._seed} {moment}")
+                if moment.prey == "worker" or moment.prey == "actor":
+                    self._kill_worker(client, random, moment.prey)
+                elif moment.prey == "node":
+                    assert self._nodes is not None
+                    self._note(Kill("node", self._nodes.kill_one(random)))
                 else:
                     self._note(Kill("server", self._servers.pid))
                     self._servers.kill()
                     self._servers.start()
 
-    def _kill_worker(self, client: Client, random: Random) -> None:
+    def _kill_worker(self, client: Client, random: Random, prey: Prey) -> None:
         end = time.monotonic() + PATIENCE
         while not (alive := self._servers.workers(client)):
             assert time.monotonic() < end, "no worker is started any more"
             time.sleep(0.02)
         process, name, job = random.choice(alive)
-        self._note(Kill("worker", process.pid, name, job, self._last()))
-        process.kill()
-        process.wait(PATIENCE)
+        self._note(Kill(prey, process.pid, name, job, self._last()))
+        with suppress(psutil.NoSuchProcess):
+            # An actor takes its worker along.
+            (process.parent() if prey == "actor" else process).kill()
+        psutil.wait_procs([process], timeout=PATIENCE)
 
     def _note(self, kill: Kill) -> None:
         self.outcome.kills.append(kill)
@@ -199,8 +222,18 @@ def retry(client: Client, job: Job) -> None:
 
 
 def disturbed(
-    home: Path, work: Sequence[Piece], *, clients: int, kills: Sequence[Moment] = (), seed: int = 0
+    home: Path,
+    work: Sequence[Piece],
+    *,
+    clients: int,
+    kills: Sequence[Moment] = (),
+    seed: int = 0,
+    nodes: Nodes | None = None,
 ) -> Outcome:
-    """What happens to some jobs while processes are killed."""
-    with servers_at(home) as servers:
-        return Chaos(servers, work, seed).run(clients, kills)
+    """What happens to some jobs while processes are killed.
+
+    Args:
+        nodes: Of the cluster that workers run on, if they do.
+    """
+    with servers_at(home, cluster=None if nodes is None else nodes.address) as servers:
+        return Chaos(servers, work, seed, nodes).run(clients, kills)

@@ -14,7 +14,7 @@ from tests.server.chaos_work import Given
 _LATEST = 0.95
 """Part of the jobs after which nothing is killed any more."""
 
-Prey = Literal["worker", "server"]
+Prey = Literal["worker", "server", "actor", "node"]
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,15 @@ class Moment:
     pause: float
 
 
-def moments(jobs: int, workers: int, servers: int, seed: int) -> list[Moment]:
+def moments(
+    jobs: int, workers: int, servers: int, seed: int, *, actors: int = 0, nodes: int = 0
+) -> list[Moment]:
     """Random ones, in order."""
     random = Random(seed)
     prey: list[Prey] = ["worker" for _ in range(workers)]
     prey += ["server" for _ in range(servers)]
+    prey += ["actor" for _ in range(actors)]
+    prey += ["node" for _ in range(nodes)]
     latest = int(jobs * _LATEST)
     found = [Moment(random.randrange(latest), each, random.uniform(0.0, 0.3)) for each in prey]
     return sorted(found, key=lambda moment: (moment.ended, moment.pause))

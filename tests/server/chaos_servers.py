@@ -26,12 +26,15 @@ there, may be answered by its own echo."""
 class Servers:
     """One server after the other, with the same home folder and port."""
 
-    def __init__(self, home: Path, workers: int = 2) -> None:
+    def __init__(self, home: Path, workers: int = 2, cluster: str | None = None) -> None:
         # Else what one home has computed would be found by another.
         assert "NODEGRAPH_STORE" not in os.environ
         self.home = home
         self.logs: list[str] = []
-        self._options = ("--workers", str(workers), "--pack", str(PACK))
+        self._options = ["--workers", str(workers), "--pack", str(PACK)]
+        if cluster is not None:
+            self._options += ["--cluster", cluster]
+        self._is_local = cluster is None
         self._started: set[psutil.Process] = set()
         self._port = _free_port()
         home.mkdir(parents=True, exist_ok=True)
@@ -60,7 +63,8 @@ class Servers:
             with suppress(psutil.NoSuchProcess):
                 process = psutil.Process(entry.pid)
                 self._started.add(process)
-                if process.ppid() == self.pid and process.status() != psutil.STATUS_ZOMBIE:
+                is_its_own = not self._is_local or process.ppid() == self.pid
+                if is_its_own and process.status() != psutil.STATUS_ZOMBIE:
                     found.append((process, entry.name, entry.job))
         return found
 
@@ -112,9 +116,13 @@ def _free_port() -> int:
 
 
 @contextmanager
-def servers_at(home: Path, workers: int = 2) -> Iterator[Servers]:
-    """A server, and those after it, until the end of the `with`."""
-    found = Servers(home, workers)
+def servers_at(home: Path, workers: int = 2, cluster: str | None = None) -> Iterator[Servers]:
+    """A server, and those after it, until the end of the `with`.
+
+    Args:
+        cluster: Where its workers run; none for its own machine.
+    """
+    found = Servers(home, workers, cluster)
     try:
         yield found
     finally:

@@ -1066,6 +1066,8 @@ export interface WorkerEntry {
   weights: string[];
   /** Why it died last, until it is ready again. */
   fault: string | null;
+  /** Jobs that it has brought to an end. */
+  done: number;
 }
 
 /** A workflow with values of its parameters. */

@@ -124,6 +124,7 @@ class WorkerInfo:
         versions: Of what it computes with.
         weights: Names of the models that it holds in memory.
         fault: Why it died last, until it is ready again.
+        done: Jobs that it has brought to an end.
     """
 
     __pydantic_config__ = described("WorkerEntry")
@@ -146,6 +147,7 @@ class WorkerInfo:
     host: Annotated[str | None, example("10.0.0.7")] = field(default=None, kw_only=True)
     weights: tuple[str, ...] = field(default=(), kw_only=True)
     fault: str | None = field(default=None, kw_only=True)
+    done: int = field(default=0, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,7 @@ class Life:
         held: The jobs that it has, or had when it died.
         ready: What it told when it was.
         stock: What it holds in memory.
+        done: How many jobs it has brought to an end.
         was_of_use: Whether it has brought a job to an end, or was ended to end one.
         has_begun: Whether it had begun its current job when it died, and not for the sake of its
             place.
@@ -88,6 +89,7 @@ class Life:
         self.held = Held(rules)
         self.ready: Ready | None = None
         self.stock = Stocked()
+        self.done = 0
         self.was_of_use = False
         self.has_begun = False
         self.is_new = True
@@ -183,6 +185,7 @@ class Life:
         self._cancelled.discard((ended.job, ended.attempt))
         if is_current:
             self.was_of_use = True
+            self.done += 1
             self.vitals.job_ended()
             self._began()
         self._end_if_free()

@@ -20,6 +20,7 @@ class WorkerStatus:
         device: As it says once it is ready; until then as it was asked for.
         host: The machine that it runs on, or is to run on; None for the server's own.
         pid: Of its process, if there is one.
+        done: Jobs that it has brought to an end.
         restarts: How often it was started again after a death.
         job, attempt: That it has.
         node: That began last in its job.
@@ -48,3 +49,4 @@ class WorkerStatus:
     weights: Sequence[str] = ()
     versions: Mapping[str, str] | None = None
     fault: str | None = None
+    done: int = 0

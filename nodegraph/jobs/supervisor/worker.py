@@ -55,6 +55,7 @@ class Worker:
         self._starter = starter
         self._clock = clock
         self._restarts = 0
+        self._done = 0
         self._backoff = Backoff(rules)
         self._next_start: float | None = None
         self._fault: str | None = None
@@ -92,6 +93,7 @@ class Worker:
             device_memory=vitals.device_memory if is_there else None,
             weights=tuple(life.stock.weights) if is_there else (),
             versions=None if ready is None else ready.versions,
+            done=self._done + life.done,
             fault=self._fault if self.state in ("starting", "dead") else None,
         )
 
@@ -115,6 +117,7 @@ class Worker:
             if self._is_to_stop.is_set():
                 return
             self._restarts += not is_wanted
+            self._done += self.life.done
             self._is_renewed = False
             self.life = Life(self.spec, self._rules, self._on, self._asker, self._starter)
 

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from random import Random
 from typing import Any
 
 QUIET = {
@@ -36,8 +37,9 @@ class Machines:
         address: Where it is joined.
     """
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
+    def __init__(self, process: subprocess.Popen[str], count: int) -> None:
         self._process = process
+        self._alive = list(range(count))
         self.address = self._line()
 
     def _line(self) -> str:
@@ -53,13 +55,17 @@ class Machines:
         self._process.stdin.flush()
         return self._line()
 
-    def add(self) -> int:
-        """One more node; its number."""
-        return int(self._say("add"))
+    def kill_one(self, random: Random) -> int:
+        """Kill a node with all its processes, as when its power is off, and add another.
 
-    def kill(self, node: int) -> None:
-        """Kill a node with all its processes, as when its power is off."""
+        Returns:
+            Its number.
+        """
+        node = random.choice(self._alive)
+        self._alive.remove(node)
         self._say(f"kill {node}")
+        self._alive.append(int(self._say("add")))
+        return node
 
 
 @contextmanager
@@ -76,7 +82,7 @@ def machines(count: int) -> Iterator[Machines]:
         text=True,
     ) as process:
         try:
-            yield Machines(process)
+            yield Machines(process, count)
         finally:
             assert process.stdin is not None
             process.stdin.close()

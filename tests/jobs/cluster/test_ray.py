@@ -15,6 +15,10 @@ import psutil
 import pytest
 
 from tests.jobs.cluster.machines import Machines
+from tests.server.chaos import disturbed
+from tests.server.chaos_checks import faults
+from tests.server.chaos_record import moments
+from tests.server.chaos_work import pieces
 from tests.server.conftest import home, known_packs  # noqa: F401 - fixtures
 from tests.server.faults import Api, serving, until
 
@@ -62,3 +66,19 @@ def test_a_cluster_that_isnt_there_is_told_with_what_may_be_given() -> None:
     assert done.returncode == 2
     assert "the cluster at `nonsense` can't be joined" in done.stderr
     assert "HOST:PORT as `ray start --head` prints it" in done.stderr
+
+
+JOBS, CLIENTS, WORKERS, ACTORS, NODES = 36, 4, 2, 1, 1
+
+
+def test_every_job_finishes_once_whatever_of_a_cluster_is_killed(
+    cluster: Machines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the digests that one machine gives; the long form is `benchmarks/cluster.py`."""
+    monkeypatch.delenv("NODEGRAPH_STORE", raising=False)
+    work = pieces(JOBS)
+    calm = disturbed(tmp_path / "calm", work, clients=CLIENTS)
+    kills = moments(JOBS, WORKERS, 0, seed=2, actors=ACTORS, nodes=NODES)
+    found = disturbed(tmp_path / "home", work, clients=CLIENTS, kills=kills, seed=2, nodes=cluster)
+    assert len(found.kills) == WORKERS + ACTORS + NODES
+    assert faults(found, work, calm.results) == []

@@ -173,10 +173,25 @@ def _workers(workers: Sequence[WorkerStatus]) -> Iterator[Metric]:
         "Memory that it has taken on its device.",
         labels=["worker", "device"],
     )
+    jobs = CounterMetricFamily(
+        "nodegraph_worker_jobs", "Jobs that it has brought to an end.", labels=["worker"]
+    )
+    places = GaugeMetricFamily(
+        "nodegraph_worker_info",
+        "Where it runs, as far as it has a place; always 1.",
+        labels=["worker", "device", "host"],
+    )
+    weights = GaugeMetricFamily(
+        "nodegraph_worker_models", "Models that it holds in memory.", labels=["worker"]
+    )
     for worker in workers:
+        if worker.role == "worker":
+            jobs.add_metric([worker.name], worker.done)
+            weights.add_metric([worker.name], len(worker.weights))
+            places.add_metric([worker.name, worker.device, worker.host or ""], 1)
         restarts.add_metric([worker.name], worker.restarts)
         if worker.memory is not None:
             memory.add_metric([worker.name], worker.memory)
         if worker.device_memory is not None:
             device_memory.add_metric([worker.name, worker.device], worker.device_memory)
-    yield from (restarts, memory, device_memory)
+    yield from (jobs, places, weights, restarts, memory, device_memory)

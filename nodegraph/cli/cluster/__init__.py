@@ -1,0 +1,1 @@
+"""`nodegraph cluster`: a module for each of its commands."""

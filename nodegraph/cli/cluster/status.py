@@ -1,0 +1,71 @@
+"""`nodegraph cluster status`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from nodegraph.cli.connecting import ServerOption, connected
+from nodegraph.cli.options import Common, JsonOption
+from nodegraph.cli.output import StyledText, print_json, print_table, say, shown_size
+
+if TYPE_CHECKING:
+    from nodegraph.client import System
+    from nodegraph.client.shapes import WorkerInfo
+
+_COLOURS = {"busy": "green", "dead": "red", "starting": "yellow", "stopping": "yellow"}
+
+
+def status(common: Common, server: ServerOption = None, json: JsonOption = False) -> int:
+    """Tell how the workers of a server are, and on which machines.
+
+    Also of a server without a cluster, whose workers all run beside it. `nodegraph cluster` alone
+    tells it, too.
+    """
+    with connected(server) as client:
+        found = client.system()
+    if json:
+        workers = [asdict(worker) for worker in _workers(found)]
+        print_json({"workers": workers, "queue": asdict(found.queue)})
+    else:
+        _print(found)
+    return 0
+
+
+def _workers(system: System) -> list[WorkerInfo]:
+    return [worker for worker in system.workers if worker.role == "worker"]
+
+
+def _print(system: System) -> None:
+    workers = _workers(system)
+    if not workers:
+        say("No workers.")
+        return
+    head = ("worker", "machine", "device", "state", "jobs", "memory", "models and faults")
+    print_table([head, *[_row(worker) for worker in workers]])
+    counts = system.queue.counts
+    waiting = counts.queued - counts.held
+    say(f"{waiting} jobs wait, {counts.running} run, {counts.finished} have finished.")
+
+
+def _row(worker: WorkerInfo) -> tuple[StyledText, ...]:
+    return (
+        worker.name,
+        _machine(worker.host),
+        worker.device,
+        (worker.state, _COLOURS.get(worker.state, "")),
+        str(worker.done),
+        _memory(worker),
+        worker.fault or ", ".join(worker.weights) or "-",
+    )
+
+
+def _machine(host: str | None) -> str:
+    if host is None:
+        return "the server's"
+    return host or "waits for one"
+
+
+def _memory(worker: WorkerInfo) -> str:
+    parts = [worker.memory, worker.device_memory]
+    return " + ".join(shown_size(part) for part in parts if part is not None) or "-"
