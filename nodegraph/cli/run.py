@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, redirect_stdout
+from contextlib import AbstractAsyncContextManager, ExitStack, contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -71,6 +71,13 @@ _Deadline = Annotated[
 _CheckMutation = Annotated[
     bool, typer.Option("--check-mutation", help="Fail nodes that change their inputs; slower.")
 ]
+_Cluster = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Have a Ray cluster compute along: auto, HOST:PORT or ray://HOST:10001.",
+    ),
+]
 _Trace = Annotated[
     str | None, typer.Option(metavar="FILE", help="Write a trace that Perfetto and Chrome show.")
 ]
@@ -95,6 +102,7 @@ def run(
     no_cache: _NoCache = False,
     deadline: _Deadline = None,
     check_mutation: _CheckMutation = False,
+    cluster: _Cluster = None,
     trace: _Trace = None,
     json: JsonOption = False,
     events: _Events = False,
@@ -106,6 +114,11 @@ def run(
     Ctrl-C stops the run at the next step; what is finished stays.
     """
     _check(json=json, events=events)
+    if cluster is not None and no_cache:
+        raise InvalidValue(
+            "--cluster and --no-cache can't be combined",
+            hint="Leave out one: what others computed is found in the cache.",
+        )
     # Nothing in a terminal shows values, nor pictures of unfinished work.
     options = RunOptions(
         targets=to or None,
@@ -128,7 +141,8 @@ def run(
         lines = EventLines() if events else None
         with ExitStack() as stack:
             others = _observers(stack, trace, quiet=quiet)
-            runner = Runner(session, options, Watchers(shown, lines, others))
+            helping = _helping(cluster, session, common, wish)
+            runner = Runner(session, options, Watchers(shown, lines, others), helping)
             runs = runner.run_all(variations, keep_stdout_clean=json or events)
     print_warnings(_of_store(session))
     if json:
@@ -137,6 +151,17 @@ def run(
         print_errors(runs)
         _print_closing(runs, len(variations), quiet=quiet, events=events)
     return exit_code(runs, len(variations))
+
+
+def _helping(
+    cluster: str | None, session: Session, common: Common, wish: Wish
+) -> Callable[[Workflow], AbstractAsyncContextManager[None]] | None:
+    """What has a cluster compute along, if that is wanted."""
+    if cluster is None:
+        return None
+    from nodegraph.cli.helping import helping_by
+
+    return helping_by(cluster, session, common.packs, wish)
 
 
 def more_options(common: Common, arguments: Sequence[str]) -> More:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import gc
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, redirect_stdout
+from contextlib import AbstractAsyncContextManager, ExitStack, nullcontext, redirect_stdout
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nodegraph.cli.event_lines import EventLines
 from nodegraph.cli.interrupt import Interrupts
@@ -17,6 +17,7 @@ from nodegraph.observe.listeners import together
 
 if TYPE_CHECKING:
     from nodegraph.core.events import Listener
+    from nodegraph.core.workflow import Workflow
     from nodegraph.engine.options import RunOptions
     from nodegraph.engine.result import RunResult
     from nodegraph.session.session import Session
@@ -53,10 +54,21 @@ class Watchers:
 
 
 class Runner:
-    """Runs variations one after the other, until one fails or the user has had enough."""
+    """Runs variations one after the other, until one fails or the user has had enough.
 
-    def __init__(self, session: Session, options: RunOptions, watchers: Watchers) -> None:
+    Args:
+        helping: Has others compute along with the run of a workflow, inside its `async with`.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        options: RunOptions,
+        watchers: Watchers,
+        helping: Callable[[Workflow], AbstractAsyncContextManager[Any]] | None = None,
+    ) -> None:
         self._session = session
+        self._helping = helping
         self._options = options
         self._watchers = watchers
 
@@ -88,7 +100,9 @@ class Runner:
                 title = _title(at, variation, len(variations))
                 listener = self._watchers.start(title, variation.workflow.title, at)
                 options = self._options.but(listener=listener, cancel=token)
-                result = await self._session.run_async(variation.workflow, options)
+                helping = self._helping or nullcontext
+                async with helping(variation.workflow):
+                    result = await self._session.run_async(variation.workflow, options)
             runs.append((variation, result))
             if not result.is_ok:
                 break

@@ -11,6 +11,7 @@ from nodegraph.core.host_memory import SHARE, total_memory
 from nodegraph.jobs.cluster.kinds import WorkerKind, needs_of, places, usual_device
 from nodegraph.jobs.queue import Limits, RetentionRules
 from nodegraph.jobs.queue.fairness import INFINITE
+from nodegraph.jobs.supervisor.launch import settings_flags
 from nodegraph.jobs.supervisor.rules import Needs, SupervisionRules, WorkerSpec
 from nodegraph.server.content.uploads import UploadRules
 from nodegraph.server.settings import ClientLimits, ClusterKind, Retention, ServerSettings
@@ -101,7 +102,7 @@ def cluster_kinds(
         nodes: Of the cluster, as they are now.
     """
     # What isn't said about memory, each finds out on its machine.
-    common = _common(settings, server, packs, _given(settings))
+    common = _common(settings, server, packs, settings_flags(settings))
     named = dict(server.cluster_kinds)
     if not named:
         devices = list(dict.fromkeys(server.devices)) or [usual_device(nodes)]
@@ -150,24 +151,13 @@ def _common(
 
 def _flags(settings: Settings, workers: int) -> dict[str, object]:
     """The settings of each worker: what they don't say about memory is for all workers together."""
-    flags = _given(settings)
+    flags = settings_flags(settings)
     if settings.memory_cache is None:
         flags["memory_cache"] = settings.memory_budget // workers
     budget = host_weights_budget()
     if settings.host_weights_budget is None and budget is not None:
         flags["host_weights_budget"] = budget // workers
     return flags
-
-
-def _given(settings: Settings) -> dict[str, object]:
-    return {name: _plain(value) for name, value in vars(settings).items() if value is not None}
-
-
-def _plain(value: object) -> object:
-    """A setting as JSON has it."""
-    if isinstance(value, tuple):
-        return [_plain(item) for item in value]
-    return str(value) if isinstance(value, Path) else value
 
 
 def _devices(server: ServerSettings) -> list[str | None]:

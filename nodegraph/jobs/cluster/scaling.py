@@ -101,6 +101,8 @@ class Scaler:
         self._clock = clock
         self._crews: dict[str, set[str]] = {kind.spec.name: set() for kind in kinds}
         self._idle_since: dict[str, float] = {}
+        # Those that were told to end and haven't yet: they don't count, but have their names.
+        self._leaving: set[str] = set()
 
     async def run(self) -> None:
         """Look every now and then, for ever."""
@@ -113,6 +115,7 @@ class Scaler:
         there = {each.name: each for each in self._workers.workers}
         for crew in self._crews.values():
             crew.intersection_update(there)
+        self._leaving.intersection_update(there)
         mine = {name: there[name] for crew in self._crews.values() for name in crew}
         busy = sum(each.job is not None for each in mine.values())
         left = wanted(busy, self._waiting(), self._seconds())
@@ -133,13 +136,14 @@ class Scaler:
     def _staff(self, kind: WorkerKind, count: int, there: Mapping[str, WorkerStatus]) -> None:
         crew = self._crews[kind.spec.name]
         number = 1
-        while len(crew) < count:
+        while len(crew - self._leaving) < count:
             spec = kind.member(number)
             number += 1
             if spec.name not in crew:
                 self._workers.add(spec)
                 crew.add(spec.name)
-        self._dismiss(crew, len(crew) - count, there)
+        staying = crew - self._leaving
+        self._dismiss(staying, len(staying) - count, there)
 
     def _dismiss(self, crew: set[str], many: int, there: Mapping[str, WorkerStatus]) -> None:
         """End some that have been without work for long, those for longest first."""
@@ -155,6 +159,7 @@ class Scaler:
         for name in sorted(late, key=lambda each: (self._idle_since[each], each)):
             if many <= 0:
                 break
-            if there[name].state != "stopping" and self._workers.retire(name):
+            if self._workers.retire(name):
                 many -= 1
+                self._leaving.add(name)
                 del self._idle_since[name]

@@ -7,10 +7,26 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from nodegraph.jobs.supervisor.messages import RoleName
 from nodegraph.jobs.supervisor.rules import WorkerSpec
+
+if TYPE_CHECKING:
+    from nodegraph.session.settings import Settings
+
+
+def settings_flags(settings: Settings) -> dict[str, object]:
+    """What settings say, as `WorkerSpec.settings` has it."""
+    return {name: _plain(value) for name, value in vars(settings).items() if value is not None}
+
+
+def _plain(value: object) -> object:
+    """A setting as JSON has it."""
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ class Crew:
 
     def __init__(self) -> None:
         self.names: list[str] = []
+        self.lingering: list[str] | None = None
         self.busy: set[str] = set()
 
     @property
@@ -37,7 +38,10 @@ class Crew:
         self.names.append(spec.name)
 
     def retire(self, worker: str) -> bool:
-        self.names.remove(worker)
+        if self.lingering is None:
+            self.names.remove(worker)
+        else:
+            self.lingering.append(worker)
         return True
 
 
@@ -105,6 +109,17 @@ def test_a_worker_that_had_a_job_meanwhile_counts_as_idle_from_its_end() -> None
     site.crew.busy = set()
     assert site.look(0, after=100.0) == ["worker-1"]
     assert site.look(0, after=61.0) == []
+
+
+def test_workers_that_take_long_to_end_dont_count_any_more() -> None:
+    site = Site(kind("worker", 1, 3))
+    site.crew.lingering = []
+    site.look(3)
+    for _ in range(3):
+        site.look(0, after=100.0)
+    assert site.crew.lingering == ["worker-1", "worker-2"]
+    # Their names aren't free yet.
+    assert site.look(2) == ["worker-1", "worker-2", "worker-3", "worker-4"]
 
 
 def test_kinds_are_filled_in_their_order() -> None:

@@ -1,0 +1,58 @@
+"""Having a cluster compute along with `nodegraph run`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nodegraph.cli.output import tell, warn
+
+if TYPE_CHECKING:
+    from nodegraph.cli.prepared import Wish
+    from nodegraph.core.workflow import Workflow
+    from nodegraph.session.session import Session
+
+
+def helping_by(
+    address: str, session: Session, packs: Sequence[Path], wish: Wish
+) -> Callable[[Workflow], AbstractAsyncContextManager[None]]:
+    """Makes what has the workers of a cluster compute along with the run of a workflow.
+
+    Args:
+        packs: More packs, as given.
+        wish: What is wanted of the workflow.
+    """
+
+    @asynccontextmanager
+    async def help_along(workflow: Workflow) -> AsyncIterator[None]:
+        from nodegraph.jobs.cluster.helping import bodies_act, helped, shared_targets
+        from nodegraph.jobs.supervisor.launch import settings_flags
+        from nodegraph.jobs.supervisor.messages import RunJob
+        from nodegraph.jobs.supervisor.rules import WorkerSpec
+
+        graph = session.graph(workflow, targets=wish.targets)
+        targets = shared_targets(graph, bodies_act=bodies_act(workflow, session.registry))
+        if not targets:
+            warn("there is nothing in this workflow that a cluster could compute beforehand")
+            yield
+            return
+        spec = WorkerSpec(
+            "helper", settings=settings_flags(session.settings), packs=[str(each) for each in packs]
+        )
+        order = RunJob("run", 1, workflow.dumps(), targets=targets)
+        async with helped(address, spec, order) as found:
+            if session.environment.device.partition(":")[0] != found.device:
+                warn(
+                    f"the cluster computes on {found.device}, and this run on "
+                    f"{session.environment.device}: what depends on that is computed here alone"
+                )
+            tell(f"{found.workers} workers of the cluster compute along.")
+            try:
+                yield
+            finally:
+                for fault in found.faults:
+                    warn(f"a worker of the cluster died: {fault}")
+
+    return help_along

@@ -1,0 +1,51 @@
+"""A pack whose nodes take their time, for others to help with."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from nodegraph import Context, node
+from nodegraph.images.output_files import save_numbered
+
+
+@node()
+def Seeds(count: int) -> list[int]:
+    """A list."""
+    return list(range(count))
+
+
+@node()
+def Slow(ctx: Context, seed: int, here: str = "") -> int:
+    """A number that is there once several processes are at such numbers.
+
+    Args:
+        here: Folder in which each of them leaves a file.
+    """
+    if here:
+        Path(here, str(os.getpid())).touch()
+        while len(list(Path(here).iterdir())) < 2:
+            ctx.check_cancelled()
+            time.sleep(0.01)
+    return seed * seed
+
+
+@node()
+def Chance(value: int) -> int:
+    """A number, for what is made of it."""
+    return value
+
+
+@node(deterministic=False)
+def Clock(value: int) -> int:
+    """Another one each time, as far as anybody knows."""
+    return value
+
+
+@node(lane="io", output="files")
+def Save(ctx: Context, values: list[int]) -> None:
+    """A file of all numbers, in their order."""
+    text = " ".join(map(str, values)).encode()
+    for saved in save_numbered(ctx.environment.outputs, "numbers", ".txt", [text]):
+        ctx.wrote(saved.path, kind="text", existed=saved.existed)
