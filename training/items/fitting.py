@@ -4,7 +4,7 @@ Source: Lipman et al. 2022, arXiv:2210.02747; times as in Esser et al. 2024, arX
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -25,11 +25,13 @@ class Batch:
         items: Shape (batch, tokens, features).
         classes: int64, shape (batch, classes); -1 where nothing is asked.
         numbers: float32, shape (batch, numbers); NaN where nothing is asked.
+        others: What else the network is given, item by item; never left out.
     """
 
     items: Tensor
     classes: Tensor
     numbers: Tensor
+    others: tuple[Tensor, ...] = ()
 
 
 DrawBatch = Callable[[int, np.random.Generator], Batch]
@@ -63,7 +65,7 @@ def flow_loss(model: ItemTransformer, draw: DrawBatch, objective: Objective) -> 
         noise = torch.from_numpy(rng.standard_normal(batch.items.shape, dtype=np.float32))
         share = t[:, None, None]
         noisy = (1 - share) * batch.items + share * noise
-        flow: Tensor = model(noisy, t, batch.classes, batch.numbers)
+        flow: Tensor = model(noisy, t, batch.classes, batch.numbers, *batch.others)
         return (flow.float() - (noise - batch.items)).square().mean()
 
     return loss
@@ -79,7 +81,7 @@ def left_out(batch: Batch, objective: Objective, rng: np.random.Generator) -> Ba
 
     classes = batch.classes.masked_fill(dropped(batch.classes.shape[1]), -1)
     numbers = batch.numbers.masked_fill(dropped(batch.numbers.shape[1]), float("nan"))
-    return Batch(batch.items, classes, numbers)
+    return replace(batch, classes=classes, numbers=numbers)
 
 
 def fit(
@@ -111,7 +113,7 @@ def sampled(
     model: ItemTransformer,
     classes: Tensor,
     numbers: Tensor,
-    *,
+    *others: Tensor,
     steps: int = 20,
     cfg: float = 1.0,
     shift: float = 2.0,
@@ -120,7 +122,7 @@ def sampled(
     """Items by Euler's method, from pure noise: (batch, tokens, features), float32.
 
     Args:
-        classes, numbers: What is asked; as for the model.
+        classes, numbers, others: What is asked; as for the model.
         cfg: Guidance scale; 1 is none.
         shift: How far the times lean to high noise.
     """
@@ -132,9 +134,9 @@ def sampled(
     nothing = torch.full_like(classes, -1), torch.full_like(numbers, float("nan"))
     for now, following in pairwise(times):
         t = now.expand(len(x))
-        flow = model(x, t, classes, numbers)
+        flow = model(x, t, classes, numbers, *others)
         if cfg != 1:
-            away = model(x, t, *nothing)
+            away = model(x, t, *nothing, *others)
             flow = away + cfg * (flow - away)
         x = x + (following - now) * flow
     return x

@@ -100,6 +100,10 @@ class ItemTransformer(ModelMixin, ConfigMixin):  # type: ignore[misc]
         """The last layer's output, of what `forward` takes."""
         told = nn.functional.silu(self.told(t, classes, numbers))
         hidden = self.token_embedding(self.read(x)) + self.position_embedding
+        return self.behind(hidden, told)
+
+    def behind(self, hidden: Tensor, told: Tensor) -> Tensor:
+        """What all blocks and the last layer make of tokens, (batch, tokens, width)."""
         shared = self.shared_embedding(told)
         for block in self.blocks:
             hidden = block(hidden, shared)
