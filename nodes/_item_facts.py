@@ -27,6 +27,6 @@ def check_items_model(inputs: HookInputs) -> Iterator[Finding]:
             "model",
             f"{family.title} makes pictures",
             family.name,
-            "a model of molecules, sounds or shapes",
+            "a model of molecules, sounds, shapes or motions",
             "Link an EmptyLatent in place of this node.",
         )

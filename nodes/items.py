@@ -1,4 +1,4 @@
-"""Latents of things that are no pictures: molecules, sounds, shapes."""
+"""Latents of things that are no pictures: molecules, sounds, shapes, clips."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from ._item_facts import check_items_model, items_latent
     category="latent",
     infer=items_latent,
     validate=check_items_model,
-    tags=("molecules", "sounds", "shapes", "empty latent", "KSampler"),
+    tags=("molecules", "sounds", "shapes", "motions", "empty latent", "KSampler"),
 )
 def EmptyItems(model: DiffusionModel, batch_size: Annotated[int, Range(1, 4096)] = 16) -> Latent:
-    """So many things that are no pictures, to be made from noise alone: molecules, sounds, shapes.
+    """So many things that are no pictures, to be made of noise: molecules, sounds, shapes, clips.
 
     Args:
         model: That is to make them, such as tiny/molecules; it says how large their latents are.
@@ -31,7 +31,7 @@ def EmptyItems(model: DiffusionModel, batch_size: Annotated[int, Range(1, 4096)]
             f"{family.title} makes pictures",
             port="model",
             given=family.name,
-            expected="a model of molecules, sounds or shapes",
+            expected="a model of molecules, sounds, shapes or motions",
             hint="Link an EmptyLatent in place of this node.",
         )
     return Latent(None, *size, batch_size)

@@ -22,6 +22,7 @@ FEWER = {
     "history": 2,
     "a_dozen_variations": 4,
     "prompt_travel": 5,
+    "motions": 4,
 }
 """Steps of those that take long; a thousand of them are taken in the sampler's own tests."""
 TAUGHT = {"train_style_lora": 2, "distill": 2}

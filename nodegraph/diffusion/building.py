@@ -251,6 +251,7 @@ def _said(error: Exception) -> str:
 _OWN = {
     "ItemTransformer": "nodegraph.diffusion.items.transformer",
     "MoleculeTransformer": "nodegraph.diffusion.items.molecules",
+    "MotionTransformer": "nodegraph.diffusion.items.motion_transformer",
 }
 """Modules of our own classes."""
 

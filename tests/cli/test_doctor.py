@@ -33,7 +33,8 @@ def test_it_is_readable(cli: Cli) -> None:
 
 def test_what_goes_beside_models_is_none_that_cannot_be_used(cli: Cli) -> None:
     # LoRAs, a control network and an upscaler come along: no models of their own.
-    assert cli("doctor", "--json").json["models"] == len({"tiny", "molecules", "shapes", "sounds"})
+    models = {"tiny", "molecules", "motions", "shapes", "sounds"}
+    assert cli("doctor", "--json").json["models"] == len(models)
     assert "can't be used" not in cli("doctor").out
 
 

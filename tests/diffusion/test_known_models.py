@@ -18,6 +18,7 @@ EMBEDDED = [
     "tiny/controlnet",
     "tiny/lcm_lora",
     "tiny/molecules",
+    "tiny/motions",
     "tiny/shapes",
     "tiny/sounds",
     "tiny/style_lora",

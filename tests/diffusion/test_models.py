@@ -74,6 +74,7 @@ def test_what_comes_along_is_listed_with_the_node_that_takes_it() -> None:
         "tiny/controlnet": ("embedded", "LoadControlNet", "model"),
         "tiny/lcm_lora": ("embedded", "LoadLora", "lora"),
         "tiny/molecules": ("embedded", "LoadDiffusionModel", "model"),
+        "tiny/motions": ("embedded", "LoadDiffusionModel", "model"),
         "tiny/shapes": ("embedded", "LoadDiffusionModel", "model"),
         "tiny/sounds": ("embedded", "LoadDiffusionModel", "model"),
         "tiny/style_lora": ("embedded", "LoadLora", "lora"),

@@ -168,6 +168,11 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
             "sounds",
             (),
         ),
+        "motions": IndexedFamily(
+            lambda: import_module("nodegraph.diffusion.families.motions").MOTIONS,
+            "motions",
+            (),
+        ),
     }
 )
 """By name, in the order in which files are asked whether they are of one."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from nodegraph.diffusion.families.base import (
@@ -38,9 +38,12 @@ class ItemFamily(Family):
 
     Attributes:
         asked_by: The node that says what to ask for, as errors name it.
+        others: Tensors of a conditioning that its models are led by besides, in the order in which
+            they take them: by name, the shape behind the first dimension.
     """
 
     asked_by: str = ""
+    others: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     def channels(self, config: Config) -> int:
         """One: an item lies in its latent as a picture does."""
@@ -69,18 +72,20 @@ class ItemFamily(Family):
         )
 
     def fit(self, model: Denoiser, entry: ConditioningEntry, asked: Asked) -> dict[str, Tensor]:
-        """Classes and numbers, if there are as many as the model was trained with."""
-        wanted = {
-            CLASSES: len(model.config["classes"]),
-            NUMBERS: int(model.config["numbers"]),
+        """Classes, numbers and others, if they are such as the model was trained with."""
+        wanted: dict[str, tuple[int, ...]] = {
+            CLASSES: (len(model.config["classes"]),),
+            NUMBERS: (int(model.config["numbers"]),),
+            **self.others,
         }
         given = {name: entry.tensors[name] for name in wanted if name in entry.tensors}
-        if {name: item.shape[-1] for name, item in given.items()} != wanted:
+        shapes = {name: tuple(item.shape[1:]) for name, item in given.items()}
+        if shapes != wanted:
             raise InvalidValue(
                 f"this conditioning isn't for {self.title}",
                 port=asked.side,
-                given=", ".join(f"{len(item[0])} {name}" for name, item in given.items()) or None,
-                expected=", ".join(f"{count} {name}" for name, count in wanted.items()),
+                given=_told(shapes) or None,
+                expected=_told(wanted),
                 hint=f"Link a {self.asked_by}.",
             )
         return given
@@ -93,5 +98,14 @@ class ItemFamily(Family):
             share.expand(len(x)).to(x.device),
             batch[CLASSES],
             batch[NUMBERS],
+            *(batch[name].to(model.dtype) for name in self.others),
         )
         return output[:, None]
+
+
+def _told(shapes: Mapping[str, tuple[int, ...]]) -> str:
+    """Such as "1 classes, picture of 16 x 32"."""
+    return ", ".join(
+        f"{shape[0]} {name}" if len(shape) == 1 else f"{name} of {' x '.join(map(str, shape))}"
+        for name, shape in shapes.items()
+    )

@@ -1,10 +1,12 @@
-"""What items are asked by: classes and numbers, each of which may be left open."""
+"""What items are asked by: classes and numbers, each of which may be left open, and the like."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import torch
+from torch import Tensor
 
 from nodegraph.core.values import Conditioning, ConditioningEntry
 from nodegraph.diffusion.families.items import CLASSES, NUMBERS
@@ -17,6 +19,7 @@ def item_conditioning(
     family: str,
     classes: Sequence[int | None] = (),
     numbers: Sequence[float | None] = (),
+    others: Mapping[str, Tensor] = MappingProxyType({}),
 ) -> Conditioning:
     """A conditioning of a family of items; that in which all is left open stands in for a negative
     one that isn't given.
@@ -24,20 +27,25 @@ def item_conditioning(
     Args:
         family: Its name.
         classes, numbers: In the order that its models were trained with; None is left open.
+        others: What else its models are led by, as of `ItemFamily.others`; never left open, so
+            that guidance leads away from nothing of it.
     """
     return Conditioning(
-        (_entry(classes, numbers),),
+        (_entry(classes, numbers, others),),
         family,
-        _entry([None] * len(classes), [None] * len(numbers)),
+        _entry([None] * len(classes), [None] * len(numbers), others),
     )
 
 
-def _entry(classes: Sequence[int | None], numbers: Sequence[float | None]) -> ConditioningEntry:
+def _entry(
+    classes: Sequence[int | None], numbers: Sequence[float | None], others: Mapping[str, Tensor]
+) -> ConditioningEntry:
     kinds = [OPEN_CLASS if item is None else item for item in classes]
     values = [OPEN_NUMBER if item is None else item for item in numbers]
     return ConditioningEntry(
         {
             CLASSES: torch.tensor([kinds], dtype=torch.int64),
             NUMBERS: torch.tensor([values], dtype=torch.float32),
+            **others,
         }
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
+from math import isqrt
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -31,3 +32,26 @@ def drawn_molecules(items: Tensor) -> Tensor | None:
         for molecule in decoded_molecules(item[None]):
             pictures[place] = draw_molecule(molecule, _SIDE, _SIDE)[0].movedim(-1, 0) * 2 - 1
     return pictures
+
+
+def drawn_motions(items: Tensor) -> Tensor:
+    """The frames of clips in rows, each cell of their latents in its colour.
+
+    Args:
+        items: float32 on the CPU, shape (batch, 256, 32).
+    Returns:
+        In -1..1, shape (batch, 3, 256, 256).
+    """
+    import torch
+
+    from nodegraph.core.values import Latent
+    from nodegraph.diffusion.items.motions import FORMAT, FRAMES, SIDE, frames_of_tokens
+    from nodegraph.diffusion.latents.drawing import drawn
+
+    columns = isqrt(FRAMES)
+    sheets = []
+    for frames in frames_of_tokens(items):
+        cells = drawn(Latent(frames, SIDE, SIDE, FRAMES, format=FORMAT), "colors")
+        rows = cells.view(FRAMES // columns, columns, SIDE, SIDE, 3).permute(4, 0, 2, 1, 3)
+        sheets.append(rows.reshape(3, -1, columns * SIDE))
+    return torch.stack(sheets) * 2 - 1

@@ -52,21 +52,14 @@ class MotionTransformer(ItemTransformer):
         self.picture_embedding = nn.Linear(features, width)
         self.picture_position = nn.Parameter(torch.randn(PLACES, width) * 0.3)
 
-    def forward(
-        self, x: Tensor, t: Tensor, classes: Tensor, numbers: Tensor, picture: Tensor
+    def answer(
+        self, x: Tensor, t: Tensor, classes: Tensor, numbers: Tensor, *others: Tensor
     ) -> Tensor:
-        """The flow of noisy frames.
-
-        Args:
-            x: Shape (batch, 256, 32).
-            t, classes, numbers: As of `ItemTransformer.forward`.
-            picture: The clean latent of the first frame in tokens, (batch, 16, 32).
-        Returns:
-            Shaped as x.
-        """
+        """See `ItemTransformer.answer`; others: the clean latent of the first frame in tokens,
+        (batch, 16, 32)."""
+        (picture,) = others
         told = nn.functional.silu(self.told(t, classes, numbers))
         seen = self.picture_embedding(picture)
         hidden = self.token_embedding(x) + self.position_embedding + seen.repeat(1, FRAMES, 1)
         hidden = torch.cat([seen + self.picture_position, hidden], 1)
-        flow: Tensor = self.behind(hidden, told)[:, PLACES:]
-        return flow
+        return self.behind(hidden, told)[:, PLACES:]

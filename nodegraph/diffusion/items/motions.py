@@ -5,21 +5,31 @@ Imports no torch.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
+
+from nodegraph.errors import InvalidValue
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-MOTIONS = ("left", "right", "up", "down", "bounce", "turn", "grow", "shrink", "still")
+Motion = Literal["left", "right", "up", "down", "bounce", "turn", "grow", "shrink", "still"]
 """What may happen to the thing in a picture."""
+MOTIONS: tuple[Motion, ...] = get_args(Motion)
+
+LEAST_AMOUNT = 0.4
+"""Of how far motions go, up to 1."""
+
+PICTURE = "picture"
+"""Tensor of a conditioning: the latent of the picture that frames begin with, in tokens,
+(1, PLACES, FEATURES)."""
 
 FRAMES = 16
-FRAMES_PER_SECOND = 8.0
+FRAMES_PER_SECOND = 8
 SIDE = 64
 """Pixels of a frame's sides."""
 
-CHANNELS, CELLS = 8, 8
-"""Of a frame's latent: its channels, and the cells of its sides."""
+FORMAT, CHANNELS, CELLS = "sd", 8, 8
+"""Of a frame's latent: its format, its channels, and the cells of its sides."""
 
 _PATCH = 2
 _ROWS = CELLS // _PATCH
@@ -45,3 +55,40 @@ def frames_of_tokens(tokens: Tensor) -> Tensor:
     batch = len(tokens)
     parts = tokens.reshape(batch, -1, _ROWS, _ROWS, CHANNELS, _PATCH, _PATCH)
     return parts.permute(0, 1, 4, 2, 5, 3, 6).reshape(batch, -1, CHANNELS, CELLS, CELLS)
+
+
+def check_latents(name: str, channels: int, cell: int) -> None:
+    """Refuse an autoencoder of other latents than those of frames.
+
+    Args:
+        name: Of its latent format.
+        channels: Of its latents.
+        cell: Pixels along a cell's side.
+    Raises:
+        InvalidValue: Says both.
+    """
+    wanted = FORMAT, CHANNELS, SIDE // CELLS
+    if (name, channels, cell) != wanted:
+        told = "format {}, {} channels, cells of {} pixels"
+        raise InvalidValue(
+            "this VAE makes other latents than those that frames are of",
+            port="vae",
+            given=told.format(name, channels, cell),
+            expected=told.format(*wanted),
+            hint="Link the vae of a LoadModel of tiny.",
+        )
+
+
+def check_amount(amount: float) -> None:
+    """Refuse amounts that no motion was taught with.
+
+    Raises:
+        InvalidValue: Says which were.
+    """
+    if not LEAST_AMOUNT <= amount <= 1:
+        raise InvalidValue(
+            "no motion was taught with that amount",
+            port="amount",
+            given=f"{amount:g}",
+            expected=f"{LEAST_AMOUNT:g} to 1",
+        )

@@ -80,7 +80,9 @@ class ItemTransformer(ModelMixin, ConfigMixin):  # type: ignore[misc]
             nn.init.zeros_(layer.weight)
         nn.init.zeros_(self.output_embedding.bias)
 
-    def forward(self, x: Tensor, t: Tensor, classes: Tensor, numbers: Tensor) -> Tensor:
+    def forward(
+        self, x: Tensor, t: Tensor, classes: Tensor, numbers: Tensor, *others: Tensor
+    ) -> Tensor:
         """The flow of noisy items.
 
         Args:
@@ -88,15 +90,18 @@ class ItemTransformer(ModelMixin, ConfigMixin):  # type: ignore[misc]
             t: Share of the noise, 0 to 1; shape (batch,).
             classes: int64, shape (batch, classes); -1 where nothing is asked.
             numbers: float32, shape (batch, numbers); NaN where nothing is asked.
+            others: What else a subclass is led by.
         Returns:
             Shaped as x.
         """
-        given = self.finished(self.answer(x, t, classes, numbers))
+        given = self.finished(self.answer(x, t, classes, numbers, *others))
         if not self.gives_clean:
             return given
         return (x - given.to(x.dtype)) / t.clamp_min(_LEAST_TIME).view(-1, 1, 1)
 
-    def answer(self, x: Tensor, t: Tensor, classes: Tensor, numbers: Tensor) -> Tensor:
+    def answer(
+        self, x: Tensor, t: Tensor, classes: Tensor, numbers: Tensor, *others: Tensor
+    ) -> Tensor:
         """The last layer's output, of what `forward` takes."""
         told = nn.functional.silu(self.told(t, classes, numbers))
         hidden = self.token_embedding(self.read(x)) + self.position_embedding

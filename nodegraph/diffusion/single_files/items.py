@@ -8,9 +8,6 @@ from nodegraph.diffusion.safetensors_header import Shapes
 from nodegraph.diffusion.single_files.base import Config, FileLayout, count_of
 from nodegraph.diffusion.single_files.denoisers import EULER_FLOW
 
-_HEADS = 6
-"""Of attention, which no tensor shows."""
-
 
 def item_layout(
     name: str,
@@ -20,6 +17,7 @@ def item_layout(
     tokens: int,
     features: int,
     read: int | None = None,
+    heads: int = 6,
     shift: float = 2.0,
     gives_clean: bool = False,
 ) -> FileLayout:
@@ -29,6 +27,7 @@ def item_layout(
         name, title, class_name: As of `FileLayout`.
         tokens, features: Of an item.
         read: Numbers of a token that its first layer reads, where they aren't its features.
+        heads: Of attention, which no tensor shows.
         shift: How far the levels of the noise lean to high noise: 1 is not at all.
         gives_clean: Whether the network gives the clean item.
     """
@@ -51,7 +50,7 @@ def item_layout(
             "features": features,
             "width": shapes["position_embedding"][1],
             "layers": count_of(shapes, r"blocks\.(\d+)\."),
-            "heads": _HEADS,
+            "heads": heads,
             "condition_width": shapes["time_embedding.0.weight"][0],
             "classes": [shapes[f"class_embeddings.{at}.weight"][0] - 1 for at in range(kinds)],
             "numbers": numbers,

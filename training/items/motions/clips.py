@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from nodegraph.diffusion.items.motions import FRAMES, MOTIONS, SIDE
+from nodegraph.diffusion.items.motions import FRAMES, LEAST_AMOUNT, MOTIONS, SIDE
 from training.fonts import glyph
 from training.objects import PALETTE
 from training.pixels import Pixels
@@ -28,7 +28,6 @@ _HOPS = 2
 _SIDES = (0.40, 0.66)
 _PLACES = 0.12
 """How far from the middle things begin, as a share of the picture's side."""
-LEAST_AMOUNT = 0.4
 _JITTER = 8
 
 
@@ -106,8 +105,9 @@ def _frame(clip: Clip, font: Path, code_point: int) -> Pixels:
     scale, angle = art.width / side, math.radians(clip.turned)
     across, down = math.cos(angle) * scale, math.sin(angle) * scale
     x, y, middle = clip.x * whole, clip.y * whole, art.width / 2
-    matrix = (across, down, middle - across * x - down * y)
-    matrix += (-down, across, middle + down * x - across * y)
+    first = (across, down, middle - across * x - down * y)
+    second = (-down, across, middle + down * x - across * y)
+    matrix = (*first, *second)
     drawn = art.transform((whole, whole), Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR)
     layer: npt.NDArray[np.float32] = np.asarray(drawn.reduce(_OVERDRAWN), np.float32)
     # premultiplied: the background shows by what is left of alpha

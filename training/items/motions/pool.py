@@ -67,7 +67,7 @@ def drawn(clips: list[Clip]) -> Pixels:
 def encoded(vae: AutoencoderKL, frames: Pixels) -> Tensor:
     """Frames, (clips, frames, 64, 64, 3), as tokens in float16."""
     latents = torch.from_numpy(encode_pictures(vae, frames.reshape(-1, *frames.shape[2:])))
-    return tokens_of_frames(latents.unflatten(0, frames.shape[:2]))
+    return tokens_of_frames(latents.reshape(*frames.shape[:2], *latents.shape[1:]))
 
 
 def clips_of(places: list[int], count: int, rng: np.random.Generator) -> list[Clip]:

@@ -10,7 +10,7 @@ from training.items.motions.pool import drawing, load_pool, make_pool
 SEED = 5
 CLIPS = 24_000
 BATCH = 32
-STEPS = 7_000
+STEPS = 4_900
 OBJECTIVE = Objective(shift=0.6, spread=1.3, drop=0.1, drop_all=0.08)
 """Where things go is settled where there is much noise."""
 NUMBER_MEAN, NUMBER_SPREAD = 0.7, 0.17
