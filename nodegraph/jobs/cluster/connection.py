@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
 import tempfile
@@ -145,6 +146,8 @@ def _connect(address: str) -> None:
         os.environ.setdefault(_LOOPBACK, "0")
     import ray
 
+    # It warns that it leaves the signals alone, which is what it is to do.
+    logging.getLogger("ray").setLevel(logging.ERROR)
     common: dict[str, Any] = {
         "log_to_driver": False,
         "logging_level": "ERROR",
