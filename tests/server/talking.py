@@ -87,7 +87,10 @@ class Talk:
             for event in self.events:
                 if event["kind"] == kind and job in (None, event["job"]):
                     return event
-            self._keep(self.next())
+            found = self.next()
+            if found["type"] == "heartbeat":  # whoever says nothing for long is hung up on
+                self.send(type="heartbeat")
+            self._keep(found)
 
     def numbers(self) -> list[int]:
         """The numbers of the events so far."""
