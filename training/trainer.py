@@ -196,8 +196,8 @@ class Trainer:
         self._flat.load(self._flat.join(state["values"]))
         self._average.copy_(self._flat.join(state["average"]))
         self.progress = Progress(**state["progress"])
-        for name, moment in self._optimiser.moments.items():
-            moment.copy_(self._flat.join(state["moments"][name]))
+        for name, moments in state.get("moments", {}).items():
+            self._optimiser.moments[name].copy_(self._flat.join(moments))
         self._optimiser.step = self.progress.step
         print(f"resumed at step {self.progress.step}", flush=True)
 

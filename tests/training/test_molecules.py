@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from rdkit import Chem
+from safetensors import safe_open
 
 from nodegraph.molecules.tables import VALENCES
 from training.config import FitConfig
@@ -19,7 +21,8 @@ from training.items.molecules.data import Tables, load_tables
 from training.items.molecules.filtering import is_wanted
 from training.items.molecules.growing import distinct_molecules, grown
 from training.items.molecules.measuring import molecules_of, quality
-from training.items.molecules.model import MoleculeConfig, build_model, class_loss
+from training.items.molecules.model import MoleculeConfig, build_model, class_loss, train
+from training.items.shipping import go_on_from, ship
 from training.trainer import Trainer
 
 
@@ -119,3 +122,24 @@ def test_the_card_tells_all_that_was_measured() -> None:
     assert "misses of its aims: `valid`" in page
     assert "| rings | 0.25 | 0.25 | 91.0 % |" in page
     assert "{" not in page
+
+
+def test_training_goes_on_from_what_was_shipped(tables: Tables, tmp_path: Path) -> None:
+    fit = FitConfig(samples=64, batch=16, lr=1e-3, muon=True, workers=1, channels_last=False)
+    config = MoleculeConfig(fit, held=8, width=48, condition_width=16)
+    train(config, tables, tmp_path / "first")
+    told = ship(build_model(config, tables), tmp_path / "first", tmp_path / "shipped")
+
+    go_on_from(tmp_path / "shipped", told["progress"], tmp_path / "second")
+    weights = torch.load(tmp_path / "second" / "checkpoint.pt", weights_only=True)["values"]
+    longer = MoleculeConfig(replace(fit, samples=96), held=8, width=48, condition_width=16)
+    train(longer, tables, tmp_path / "second")
+
+    with safe_open(next((tmp_path / "shipped").glob("*.safetensors")), "pt") as shipped:
+        assert all(
+            torch.equal(shipped.get_tensor(name).float(), weight)
+            for name, weight in weights.items()
+        )
+    ended = torch.load(tmp_path / "second" / "checkpoint.pt", weights_only=True)
+    assert (told["progress"]["step"], ended["progress"]["step"]) == (4, 6)
+    assert any(not torch.equal(ended["values"][name], weights[name]) for name in weights)

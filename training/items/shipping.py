@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 
 from nodegraph.diffusion.items.transformer import ItemTransformer
 from training.items.fitting import averaged
@@ -28,3 +29,22 @@ def ship(model: ItemTransformer, work: Path, folder: Path) -> dict[str, Any]:
         "bytes": sum(file.stat().st_size for file in folder.glob("*.safetensors")),
         "progress": state["progress"],
     }
+
+
+def go_on_from(folder: Path, progress: dict[str, Any], work: Path) -> None:
+    """Write a checkpoint with the weights of a shipped model, where the run's own is lost.
+
+    What the optimiser remembered of its last steps begins at nothing.
+
+    Args:
+        folder: As `ship` wrote it.
+        progress: As `ship` told it.
+        work: Where a checkpoint is written, if there is none.
+    """
+    path = work / "checkpoint.pt"
+    if path.exists():
+        return
+    (file,) = folder.glob("*.safetensors")
+    weights = {name: weight.float() for name, weight in load_file(file).items()}
+    work.mkdir(parents=True, exist_ok=True)
+    torch.save({"values": weights, "average": weights, "progress": progress}, path)

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from training.items.molecules.card import card
 from training.items.molecules.data import load_tables
 from training.items.molecules.measuring import measure
 from training.items.molecules.model import MoleculeConfig, build_model, train
-from training.items.shipping import ship
+from training.items.shipping import go_on_from, ship
 
 FIT = FitConfig(
     samples=6_200_000,
@@ -43,6 +42,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--samples", type=int, default=FIT.samples, help="molecules in all")
     parser.add_argument("--count", type=int, default=2000, help="molecules that are sampled")
     parser.add_argument(
+        "--go-on", action="store_true", help="from the shipped weights, where there's no checkpoint"
+    )
+    parser.add_argument(
         "--only", choices=("train", "measure"), help="measure: what a checkpoint has by now"
     )
     return parser.parse_args()
@@ -55,7 +57,9 @@ def main() -> None:
     config = MoleculeConfig(replace(FIT, minutes=given.minutes, samples=given.samples))
     tables = load_tables(given.work, config.count, config.seed)
     if given.only != "measure":
-        (given.work / "pid").write_text(f"{os.getpid()}\n", encoding="utf-8")
+        if given.go_on:
+            record = json.loads((SHIPPED / "train.json").read_text(encoding="utf-8"))
+            go_on_from(SHIPPED, record["progress"], given.work)
         train(config, tables, given.work)
     if given.only == "train":
         return
