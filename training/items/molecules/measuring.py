@@ -37,7 +37,7 @@ from training.items.molecules.filtering import is_wanted
 
 STEPS = 50
 _BATCH = 250
-_ASKED_CFG = 2.0
+_ASKED_CFG = 4.0
 _QED = MOLECULE_PROPERTIES.index("qed")
 
 
