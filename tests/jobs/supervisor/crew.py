@@ -6,9 +6,10 @@ import asyncio
 import json
 import os
 import signal
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from nodegraph.jobs.supervisor.messages import Ended, RunJob
 from nodegraph.jobs.supervisor.rules import SupervisionRules, WorkerSpec
 from nodegraph.jobs.supervisor.starting import Starter
 from nodegraph.jobs.supervisor.supervisor import Supervisor
+from nodegraph.store.speeds import Speeds
+from nodegraph.store.store import Store
 
 PATIENCE = 120.0
 """Seconds: the machine may have much else to do."""
@@ -186,6 +189,19 @@ async def crew(
         yield Crew(folder, supervisor, watch)
     finally:
         await supervisor.stop()
+
+
+def remember_slow_disk() -> None:
+    """Let the test's store take its disk for the slowest: no file is worth what a quick call gave.
+
+    By the clock it is milliseconds that decide, and on a busy machine any call takes them.
+    """
+    folder = Path(os.environ["NODEGRAPH_STORE"])
+    with Store(folder):
+        pass
+    with closing(sqlite3.connect(folder / "index.sqlite")) as index:
+        Speeds(write_file=0.5, read_file=0.5).save(index)
+        index.commit()
 
 
 def stand_still(pid: int) -> None:

@@ -10,16 +10,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from nodegraph.jobs.supervisor.messages import StockNews
 from nodegraph.jobs.supervisor.stock import Stocked
-from tests.jobs.supervisor.crew import Crew, crew, run_of
+from tests.jobs.supervisor.crew import Crew, crew, remember_slow_disk, run_of
 
 
 def _lengths(plus: int) -> dict[str, Any]:
     return {"long": ("Long", {"value": 1}), "it": ("Length", {"text": "@long", "plus": plus})}
+
+
+@pytest.fixture(autouse=True)
+def _slow_disk() -> None:
+    """What is in memory alone is what these tests are about."""
+    remember_slow_disk()
 
 
 async def _planned(team: Crew, nodes: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
