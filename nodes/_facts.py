@@ -209,9 +209,8 @@ def _coding_findings(inputs: HookInputs, port: str) -> Iterator[Finding]:
         yield finding_of(port, error)
 
 
-def check_encoded_size(inputs: HookInputs) -> Iterator[Finding]:
-    """Find pictures that the VAE can't encode, or that there isn't enough memory for."""
-    yield from _coding_findings(inputs, "image")
+def check_transparency(inputs: HookInputs) -> Iterator[Finding]:
+    """Find pictures that a VAE can't encode as one can see through them."""
     if inputs.fact("image", "channels") == 4:
         yield Finding(
             "image",
@@ -221,6 +220,12 @@ def check_encoded_size(inputs: HookInputs) -> Iterator[Finding]:
             "FlattenImage puts it onto a colour.",
             "wrong-channels",
         )
+
+
+def check_encoded_size(inputs: HookInputs) -> Iterator[Finding]:
+    """Find pictures that the VAE can't encode, or that there isn't enough memory for."""
+    yield from _coding_findings(inputs, "image")
+    yield from check_transparency(inputs)
     factor = inputs.fact("vae", "downscale")
     yield from check_sides(inputs, "image", "VAE", factor, "Put a ResizeImage before.")
 

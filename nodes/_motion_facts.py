@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from nodegraph import Facts, Finding, HookInputs, NodegraphError
 from nodegraph.diffusion.items.motions import FRAMES, FRAMES_PER_SECOND, SIDE, check_latents
 
-from ._facts import finding_of
+from ._facts import check_transparency, finding_of
 
 
 def motion_family(inputs: HookInputs) -> dict[str, Facts]:
@@ -33,15 +33,7 @@ def check_moved(inputs: HookInputs) -> Iterator[Finding]:
             "1",
             "ImageList takes a batch apart: what follows then runs for each.",
         )
-    if inputs.fact("image", "channels") == 4:
-        yield Finding(
-            "image",
-            "it has transparency, which a VAE can't encode",
-            "4 channels",
-            "3, or 1",
-            "FlattenImage puts it onto a colour.",
-            "wrong-channels",
-        )
+    yield from check_transparency(inputs)
 
 
 def check_decoded_motions(inputs: HookInputs) -> Iterator[Finding]:

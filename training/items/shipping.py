@@ -31,6 +31,36 @@ def ship(model: ItemTransformer, work: Path, folder: Path) -> dict[str, Any]:
     }
 
 
+def told_of(run: dict[str, Any], *, planned: int, batch: int, pool: int) -> dict[str, Any]:
+    """What the record says of a run.
+
+    Args:
+        run: As `ship` told it.
+        planned: Steps that it was to take.
+        batch: Items of a step.
+        pool: Items in all.
+    """
+    progress = run.pop("progress")
+    return run | {
+        "steps": progress["step"],
+        "planned": planned,
+        "batch": batch,
+        "pool": pool,
+        "seconds": round(progress["seconds"]),
+        "loss": progress["loss"],
+    }
+
+
+def words_of(run: dict[str, Any]) -> dict[str, Any]:
+    """What cards say of what `told_of` gave, by the names of its places there."""
+    named = {name: run[name] for name in ("steps", "planned", "batch", "pool", "loss")}
+    return named | {
+        "parameters": run["parameters"] / 1e6,
+        "megabytes": run["bytes"] / 1e6,
+        "hours": run["seconds"] / 3600,
+    }
+
+
 def go_on_from(folder: Path, progress: dict[str, Any], work: Path) -> None:
     """Write a checkpoint with the weights of a shipped model, where the run's own is lost.
 

@@ -6,7 +6,6 @@ Parts are train, measure and ship; a run that is going on can be measured and sh
 import argparse
 import json
 from pathlib import Path
-from typing import Any
 
 from training.config import ROOT
 from training.items.fitting import averaged
@@ -14,24 +13,11 @@ from training.items.motions.card import card
 from training.items.motions.measuring import measured
 from training.items.motions.sheets import sheet
 from training.items.motions.train import BATCH, CLIPS, STEPS, build_model, train
-from training.items.shipping import ship
+from training.items.shipping import ship, told_of
 
 SHIPPED = ROOT / "nodegraph/diffusion/embedded/items/motions"
 CARD = ROOT / "docs/model-cards/motions.md"
 PARTS = ("train", "measure", "ship")
-
-
-def told_of(run: dict[str, Any], planned: int) -> dict[str, Any]:
-    """What the record says of a run."""
-    progress = run.pop("progress")
-    return run | {
-        "steps": progress["step"],
-        "planned": planned,
-        "batch": BATCH,
-        "pool": CLIPS,
-        "seconds": round(progress["seconds"]),
-        "loss": progress["loss"],
-    }
 
 
 def main() -> None:
@@ -56,7 +42,8 @@ def main() -> None:
         sheet(model, figures["best_scale"]).save(work / "sheet.png")
     if "ship" in arguments.parts:
         figures = json.loads((work / "figures.json").read_text(encoding="utf-8"))
-        run = told_of(ship(build_model(), work, SHIPPED), arguments.steps)
+        run = ship(build_model(), work, SHIPPED)
+        run = told_of(run, planned=arguments.steps, batch=BATCH, pool=CLIPS)
         told = {"run": run, "figures": figures}
         (SHIPPED / "train.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
         CARD.parent.mkdir(parents=True, exist_ok=True)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from nodegraph.diffusion.items.motions import MOTIONS
+from training.items.shipping import words_of
 
 _TEMPLATE = Path(__file__).with_name("card.md")
 _COLUMNS = (
@@ -25,14 +26,7 @@ def card(told: Mapping[str, Any]) -> str:
     best = figures["held"][scale]
     cascade = figures["cascade"]
     return _TEMPLATE.read_text(encoding="utf-8").format(
-        parameters=run["parameters"] / 1e6,
-        megabytes=run["bytes"] / 1e6,
-        steps=run["steps"],
-        planned=run["planned"],
-        batch=run["batch"],
-        pool=run["pool"],
-        hours=run["seconds"] / 3600,
-        loss=run["loss"],
+        **words_of(run),
         count=figures["clips"],
         walked=figures["steps"],
         scale=scale,

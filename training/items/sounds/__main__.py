@@ -6,11 +6,10 @@ Each part can be done by itself; a run that is going on can be measured and ship
 import argparse
 import json
 from pathlib import Path
-from typing import Any
 
 from training.config import ROOT
 from training.items.fitting import averaged
-from training.items.shipping import ship
+from training.items.shipping import ship, told_of
 from training.items.sounds.card import card
 from training.items.sounds.measuring import measured
 from training.items.sounds.train import BATCH, SOUNDS, STEPS, build_model, train
@@ -18,19 +17,6 @@ from training.items.sounds.train import BATCH, SOUNDS, STEPS, build_model, train
 SHIPPED = ROOT / "nodegraph/diffusion/embedded/items/sounds"
 CARD = ROOT / "docs/model-cards/sounds.md"
 PARTS = ("train", "measure", "ship")
-
-
-def told_of(run: dict[str, Any], planned: int) -> dict[str, Any]:
-    """What the record says of a run."""
-    progress = run.pop("progress")
-    return run | {
-        "steps": progress["step"],
-        "planned": planned,
-        "batch": BATCH,
-        "pool": SOUNDS,
-        "seconds": round(progress["seconds"]),
-        "loss": progress["loss"],
-    }
 
 
 def main() -> None:
@@ -53,7 +39,8 @@ def main() -> None:
         print(json.dumps(figures, indent=1))
     if "ship" in arguments.parts:
         figures = json.loads((work / "figures.json").read_text(encoding="utf-8"))
-        run = told_of(ship(build_model(), work, SHIPPED), arguments.steps)
+        run = ship(build_model(), work, SHIPPED)
+        run = told_of(run, planned=arguments.steps, batch=BATCH, pool=SOUNDS)
         told = {"run": run, "figures": figures}
         (SHIPPED / "train.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
         CARD.parent.mkdir(parents=True, exist_ok=True)

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from training.items.shipping import words_of
+
 _TEMPLATE = Path(__file__).with_name("card.md")
 _COLUMNS = (
     ("kind right", "kind_right", "{:.1%}"),
@@ -27,14 +29,7 @@ def card(told: dict[str, Any]) -> str:
     body = [[name, *_cells(row)] for name, row in rows.items()]
     best = figures["model"][str(figures["best_scale"])]
     return _TEMPLATE.read_text(encoding="utf-8").format(
-        parameters=run["parameters"] / 1e6,
-        megabytes=run["bytes"] / 1e6,
-        steps=run["steps"],
-        planned=run["planned"],
-        batch=run["batch"],
-        pool=run["pool"],
-        hours=run["seconds"] / 3600,
-        loss=run["loss"],
+        **words_of(run),
         count=figures["sounds"],
         walked=figures["steps"],
         scale=f"{figures['best_scale']:g}",
