@@ -35,8 +35,8 @@ from nodegraph.store.archive_reader import (
     ArchiveReader,
 )
 from nodegraph.store.blobs import Staged
+from nodegraph.store.entries import leaves
 from nodegraph.store.eviction import level_of
-from nodegraph.store.info import leaves
 from nodegraph.store.rows import pack_outputs, unpack_outputs
 from nodegraph.store.store import Store
 from nodegraph.store.zip_reader import opened_zip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -126,3 +126,12 @@ class NewEntry:
     parts: Callable[[], Mapping[str, Any]] | None = None
     sources: tuple[SharedValue, ...] = ()
     worth: float | None = None
+
+
+def leaves(outputs: Sequence[Stored]) -> Iterator[Stored]:
+    """The outputs that are no lists, those in lists included."""
+    for output in outputs:
+        if output.items is None:
+            yield output
+        else:
+            yield from leaves(output.items)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from nodegraph.core.keys import Key
-from nodegraph.store.entries import Stored
+from nodegraph.store.entries import Stored, leaves
 from nodegraph.store.index import Index
 from nodegraph.store.rows import unpack_outputs
 from nodegraph.store.store import Store
@@ -250,15 +250,6 @@ class _Sum:
     entries: int = 0
     bytes: int = 0
     seconds: float = 0.0
-
-
-def leaves(outputs: Sequence[Stored]) -> Iterator[Stored]:
-    """The outputs that are no lists, those in lists included."""
-    for output in outputs:
-        if output.items is None:
-            yield output
-        else:
-            yield from leaves(output.items)
 
 
 def _sizes(folder: Path, pattern: str = "*") -> list[int]:

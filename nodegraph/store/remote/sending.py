@@ -11,8 +11,8 @@ from time import monotonic, perf_counter
 from nodegraph.core.digests import Digest
 from nodegraph.core.keys import Key
 from nodegraph.store.blobs import Blobs
+from nodegraph.store.entries import leaves
 from nodegraph.store.index import Index
-from nodegraph.store.info import leaves
 from nodegraph.store.remote.fetching import RemoteFetching, files_of
 from nodegraph.store.remote.ledger import Ledger
 from nodegraph.store.remote.objects import (

@@ -12,9 +12,8 @@ from nodegraph.core.keys import Key
 from nodegraph.errors import NodegraphError
 from nodegraph.store.backlog import Put
 from nodegraph.store.blobs import Blobs
-from nodegraph.store.entries import Stored
+from nodegraph.store.entries import Stored, leaves
 from nodegraph.store.index import Index
-from nodegraph.store.info import leaves
 from nodegraph.store.remote.fetching import RemoteFetching
 from nodegraph.store.remote.leases import Leases
 from nodegraph.store.remote.ledger import Ledger
