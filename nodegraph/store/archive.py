@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-import time
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -36,9 +35,9 @@ from nodegraph.store.archive_reader import (
 )
 from nodegraph.store.blobs import Staged
 from nodegraph.store.entries import leaves
-from nodegraph.store.eviction import level_of
 from nodegraph.store.rows import pack_outputs, unpack_outputs
 from nodegraph.store.store import Store
+from nodegraph.store.taking_in import file_of, has_file, take_entries, take_file
 from nodegraph.store.zip_reader import opened_zip
 
 Progress = Callable[[int, int], None]
@@ -51,16 +50,6 @@ SELECT key, outputs, asked, node_type, seconds, created, run, parts FROM entries
 _SELECT_MANY = """
 SELECT rowid, key, outputs, asked, node_type, seconds, created, run, parts FROM entries
 WHERE rowid > ? ORDER BY rowid LIMIT ?
-"""
-_INSERT = """
-INSERT OR IGNORE INTO entries
-    (key, outputs, asked, node_type, seconds, created, run, parts, used)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-"""
-_FILE = "SELECT file, suffix FROM artifacts WHERE digest = ?"
-_INSERT_ARTIFACT = """
-INSERT INTO artifacts (digest, file, suffix, bytes, seconds, score, used)
-VALUES (?, ?, ?, ?, ?, ?, ?)
 """
 
 
@@ -208,11 +197,10 @@ class _Export:
                 return
 
     def _artifacts(self, digests: Iterable[Digest]) -> Iterator[ArchivedArtifact]:
-        query = "SELECT file, suffix, bytes, seconds FROM artifacts WHERE digest = ?"
         for digest in digests:
-            row = self._store.index.one(query, (bytes.fromhex(digest),))
+            row = file_of(self._store.index, digest)
             if row is not None:
-                yield ArchivedArtifact(digest, row[0].hex(), *row[1:])
+                yield ArchivedArtifact(*row)
 
     def _copied(self, artifacts: list[ArchivedArtifact]) -> list[ArchivedArtifact]:
         """Those whose files are whole; several may share one."""
@@ -294,7 +282,7 @@ class _Import:
         self._take_entries()
 
     def _take(self, artifact: ArchivedArtifact) -> None:
-        if self._is_there(artifact):
+        if has_file(self._store.index, self._store.blobs, artifact.digest):
             self._done.known_artifacts += 1
             return
         if artifact.file not in self._files:
@@ -306,10 +294,6 @@ class _Import:
             self._done.artifacts += 1
         else:
             self._done.known_artifacts += 1
-
-    def _is_there(self, artifact: ArchivedArtifact) -> bool:
-        row = self._store.index.one(_FILE, (bytes.fromhex(artifact.digest),))
-        return row is not None and self._store.blobs.exists(row[0].hex(), row[1])
 
     def _stage(self, artifact: ArchivedArtifact) -> Staged | None:
         """The file beside the store's own; None if it is damaged."""
@@ -326,27 +310,13 @@ class _Import:
 
     def _place(self, artifact: ArchivedArtifact, staged: Staged) -> bool:
         """Take a file in, unless another process was quicker."""
-        blobs, blob = self._store.blobs, staged.blob
-        digest = bytes.fromhex(artifact.digest)
         with self._store.index.writing() as connection:
-            row = connection.execute(_FILE, (digest,)).fetchone()
-            if row is not None and blobs.exists(row[0].hex(), row[1]):
-                return False
-            # Several artifacts may lie in one file: the first of them placed it.
-            if staged.temporary.exists():
-                blobs.place(staged)
-            elif not blobs.exists(blob.digest, blob.suffix):
-                return False
-            connection.execute("DELETE FROM artifacts WHERE digest = ?", (digest,))
-            score = level_of(connection) + artifact.seconds / blob.bytes
-            values = (digest, bytes.fromhex(blob.digest), blob.suffix, blob.bytes)
-            connection.execute(_INSERT_ARTIFACT, (*values, artifact.seconds, score, time.time()))
-        return True
+            return take_file(connection, self._store.blobs, artifact, staged)
 
     def _take_entries(self) -> None:
         batch: list[tuple[Any, ...]] = []
         for row in self._archive.entries():
-            batch.append((*row, time.time()))
+            batch.append(row)
             if len(batch) == _AT_ONCE:
                 self._write(batch)
                 batch.clear()
@@ -354,7 +324,7 @@ class _Import:
 
     def _write(self, rows: list[tuple[Any, ...]]) -> None:
         with self._store.index.writing() as connection:
-            taken = connection.executemany(_INSERT, rows).rowcount if rows else 0
+            taken = take_entries(connection, rows) if rows else 0
         self._done.entries += taken
         self._done.known_entries += len(rows) - taken
 

@@ -23,6 +23,7 @@ from nodegraph.errors import InvalidFile
 from nodegraph.store.entries import Stored
 from nodegraph.store.packing import unpack
 from nodegraph.store.rows import pack_outputs, unpack_outputs
+from nodegraph.store.taking_in import ValueFile
 from nodegraph.store.zip_reader import STORED, ZipReader
 
 FORMAT = "nodegraph store"
@@ -48,20 +49,8 @@ _ARTIFACT = (bytes, bytes, str, int, float)
 
 
 @dataclass(frozen=True, slots=True)
-class ArchivedArtifact:
-    """A row of an archive's list of artifacts.
-
-    Attributes:
-        digest: Of the value.
-        file: Of the file's bytes.
-        seconds: To compute it again.
-    """
-
-    digest: Digest
-    file: Digest
-    suffix: str
-    bytes: int
-    seconds: float
+class ArchivedArtifact(ValueFile):
+    """A row of an archive's list of artifacts."""
 
     @property
     def member(self) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import Sequence
-from time import perf_counter, time
+from time import perf_counter
 
 from nodegraph.core.digests import Digest
 from nodegraph.core.keys import Key
 from nodegraph.store.blobs import Blobs, Staged
-from nodegraph.store.eviction import bytes_on_disk, level_of
+from nodegraph.store.eviction import bytes_on_disk
 from nodegraph.store.index import Index
 from nodegraph.store.remote.ledger import Ledger
 from nodegraph.store.remote.objects import RemoteEntry, RemoteFile, entry_name, unpack_entry
@@ -18,18 +18,9 @@ from nodegraph.store.remote.place import ObjectPlace, Unreachable
 from nodegraph.store.remote.reach import Reach
 from nodegraph.store.rows import pack_outputs, unpack_outputs
 from nodegraph.store.speeds import Speeds
+from nodegraph.store.taking_in import file_of, take_entries, take_file
 
 _LOG = logging.getLogger(__name__)
-_PUT_ENTRY = """
-INSERT OR IGNORE INTO entries
-    (key, outputs, asked, node_type, seconds, created, run, parts, used)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-"""
-_FILE = "SELECT file, suffix FROM artifacts WHERE digest = ?"
-_PUT_ARTIFACT = """
-INSERT INTO artifacts (digest, file, suffix, bytes, seconds, score, used)
-VALUES (?, ?, ?, ?, ?, ?, ?)
-"""
 
 
 class RemoteFetching:
@@ -96,11 +87,10 @@ class RemoteFetching:
         if entry.outputs is not None:
             files = {each.digest: (each.file, each.suffix) for each in entry.files}
             packed = pack_outputs(unpack_outputs(entry.outputs), files)
-        about = (entry.node_type, entry.seconds, entry.created, entry.run, entry.parts, time())
+        about = (entry.node_type, entry.seconds, entry.created, entry.run, entry.parts)
         self._ledger.remember([each for each in entry.files if each.name not in self.unusable])
         with self._index.writing() as connection:
-            key = bytes.fromhex(entry.key)
-            connection.execute(_PUT_ENTRY, (key, packed, entry.asked, *about))
+            take_entries(connection, [(bytes.fromhex(entry.key), packed, entry.asked, *about)])
 
     def has(self, digest: Digest) -> bool:
         """Whether a value can be had there, as far as is known here."""
@@ -139,18 +129,11 @@ class RemoteFetching:
         return staged
 
     def _keep(self, file: RemoteFile, staged: Staged) -> None:
-        digest = bytes.fromhex(file.digest)
         try:
             with self._index.writing() as connection:
-                row = connection.execute(_FILE, (digest,)).fetchone()
-                if row is not None and self._blobs.exists(row[0].hex(), row[1]):
+                if not take_file(connection, self._blobs, file, staged):
                     self._blobs.discard(staged)
                     return
-                self._blobs.place(staged)
-                connection.execute("DELETE FROM artifacts WHERE digest = ?", (digest,))
-                score = level_of(connection) + file.seconds / file.bytes
-                values = (digest, bytes.fromhex(file.file), file.suffix, file.bytes, file.seconds)
-                connection.execute(_PUT_ARTIFACT, (*values, score, time()))
                 is_full = bytes_on_disk(connection) > self._budget
         except (sqlite3.Error, OSError):
             self._blobs.discard(staged)
@@ -164,10 +147,5 @@ class RemoteFetching:
 
 def files_of(index: Index, digests: Sequence[Digest]) -> tuple[RemoteFile, ...]:
     """The local tier's files of some values, as others are told of them."""
-    query = "SELECT file, suffix, bytes, seconds FROM artifacts WHERE digest = ?"
-    found = []
-    for digest in dict.fromkeys(digests):
-        row = index.one(query, (bytes.fromhex(digest),))
-        if row is not None:
-            found.append(RemoteFile(digest, row[0].hex(), *row[1:]))
-    return tuple(found)
+    rows = (file_of(index, digest) for digest in dict.fromkeys(digests))
+    return tuple(RemoteFile(*row) for row in rows if row is not None)

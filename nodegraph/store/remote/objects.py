@@ -13,6 +13,7 @@ from blake3 import blake3
 from nodegraph.core.digests import Digest
 from nodegraph.core.keys import Key
 from nodegraph.store.rows import unpack_outputs
+from nodegraph.store.taking_in import ValueFile
 
 ENTRIES, ARTIFACTS, LEASES = "entries", "artifacts", "leases"
 
@@ -52,20 +53,8 @@ def _digest_in(name: str) -> Digest | None:
 
 
 @dataclass(frozen=True, slots=True)
-class RemoteFile:
-    """A file that a value lies in.
-
-    Attributes:
-        digest: Of the value.
-        file: Of the file's bytes.
-        seconds: To compute it again.
-    """
-
-    digest: Digest
-    file: Digest
-    suffix: str
-    bytes: int
-    seconds: float
+class RemoteFile(ValueFile):
+    """A value's file as an object."""
 
     @property
     def name(self) -> str:

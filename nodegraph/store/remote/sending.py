@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from threading import Condition, Lock, Thread
 from time import monotonic, perf_counter
 
@@ -211,19 +212,7 @@ class Sending:
         if not self._may_send(key):
             _LOG.warning("the result %s came too late: another machine has taken it over", key)
             return False
-        data = pack_entry(
-            RemoteEntry(
-                key,
-                entry.outputs,
-                entry.asked,
-                entry.node_type,
-                entry.seconds,
-                entry.created,
-                entry.run,
-                entry.parts,
-                whole,
-            )
-        )
+        data = pack_entry(replace(entry, files=whole))
         start = perf_counter()
         name = entry_name(key)
         if there is not None or name in self._fetching.unusable:
