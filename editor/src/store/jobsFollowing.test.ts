@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { JobEvent } from "@/api/events";
 import { ApiProblem } from "@/api/http";
-import type { JobDetail, JobEntry } from "@/api/schema";
+import type { JobDetail, JobEntry, QueueEntry } from "@/api/schema";
 import type { Follower } from "@/api/socket";
 import { event } from "@/test/scriptedServer";
 import { jobsOfDocument, lastOutputs, NO_JOBS, shownJob, tagOf, useJobs } from "./jobs";
@@ -135,6 +135,42 @@ test("at the start it loads what there is, and what running jobs did so far", as
   expect(state.order).toEqual(["job_2", "job_1"]);
   expect(job("job_1").nodes.get("sample")?.state).toBe("running");
   expect(job("job_2").position).toBe(1);
+});
+
+test("a job that is told of just before the queue answers has its place", async () => {
+  await open();
+  jobs = [entry("job_1")];
+  follower.onEvents([event("job.queued", { job: "job_1", seq: 1, attempt: 0 })]);
+  await vi.advanceTimersByTimeAsync(190);
+  jobs = [entry("job_1"), entry("job_2")];
+  // The queue is asked once for both, and answers before the second one is on the screen.
+  await told(event("job.queued", { job: "job_2", seq: 1, attempt: 0 }));
+  expect([job("job_1").position, job("job_2").position]).toEqual([1, 2]);
+});
+
+test("a job that only the queue told of has its place", async () => {
+  await open();
+  jobs = [entry("job_1")];
+  await following.loadQueue();
+  expect(job("job_1").position).toBe(1);
+});
+
+test("an answer of the queue that comes after a newer one is passed over", async () => {
+  jobs = [entry("job_1"), entry("job_2")];
+  await open();
+  const answers: ((names: readonly string[]) => void)[] = [];
+  const later = () =>
+    new Promise<QueueEntry>((resolve) => {
+      answers.push((names) =>
+        resolve({ paused: false, counts: COUNTS, upcoming: names.map((name) => entry(name)) }),
+      );
+    });
+  vi.spyOn(api, "getQueue").mockImplementationOnce(later).mockImplementationOnce(later);
+  const asked = [following.loadQueue(), following.loadQueue()];
+  answers[1]?.(["job_1", "job_2"]);
+  answers[0]?.(["job_1"]);
+  await Promise.all(asked);
+  expect([job("job_1").position, job("job_2").position]).toEqual([1, 2]);
 });
 
 test("of each document the last job that ran is loaded with what it gave", async () => {

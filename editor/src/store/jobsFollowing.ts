@@ -79,6 +79,9 @@ export class JobsFollowing {
   private isStopped = false;
   /** Counts the times that all was loaded, so that answers to older questions are passed over. */
   private round = 0;
+  /** Of the queue: how often it was asked for, and the last question that was answered. */
+  private questions = 0;
+  private answered = 0;
 
   constructor(private readonly options: FollowingOptions) {
     this.api = options.api ?? client;
@@ -493,15 +496,18 @@ export class JobsFollowing {
   /** Who waits, in which order. */
   async loadQueue(): Promise<void> {
     const { round } = this;
+    const question = ++this.questions;
     const found = await this.api.getQueue(LISTED).catch(() => null);
     if (found === null || round !== this.round || this.isStopped) return;
+    if (question < this.answered) return;
+    this.answered = question;
     const places = new Map(found.upcoming.map((entry, index) => [entry.id, index + 1]));
     for (const entry of found.upcoming) {
       if (this.view(entry.id) === undefined) this.put(merged(undefined, entry));
     }
-    for (const job of useJobs.getState().jobs.values()) {
-      const view = this.view(job.id) ?? job;
-      const position = view.state === "queued" ? (places.get(job.id) ?? null) : null;
+    // Those that aren't on the screen yet, too: nobody may ask for them again.
+    for (const view of new Map([...useJobs.getState().jobs, ...this.changed]).values()) {
+      const position = view.state === "queued" ? (places.get(view.id) ?? null) : null;
       if (view.position !== position) this.put({ ...view, position });
     }
     const { paused, counts } = found;

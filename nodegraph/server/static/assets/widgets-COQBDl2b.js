@@ -1,1 +1,0 @@
-import"./WidgetField-D1T5JS4y.js";

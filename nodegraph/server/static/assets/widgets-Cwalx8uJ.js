@@ -1,0 +1,1 @@
+import"./WidgetField-D0jwSo9l.js";
