@@ -26,9 +26,12 @@ WorkersOption = Annotated[
     int | None,
     typer.Option(metavar="N", help="Processes that run jobs  [default: one a device]", min=0),
 ]
-WorkerDeviceOption = Annotated[
-    list[str] | None,
-    typer.Option(metavar="NAME", help="Device of the workers, in turn; may be repeated."),
+DevicesOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAMES",
+        help="A worker for each of these, such as cuda:0,cuda:1,cpu  [default: all cards]",
+    ),
 ]
 ClusterOption = Annotated[
     str | None,
@@ -60,7 +63,7 @@ def serve(
     host: HostOption = None,
     port: PortOption = None,
     workers: WorkersOption = None,
-    worker_device: WorkerDeviceOption = None,
+    devices: DevicesOption = None,
     cluster: ClusterOption = None,
     allow_host: AllowHostOption = None,
     allow_origin: AllowOriginOption = None,
@@ -82,7 +85,7 @@ def serve(
         "host": host,
         "port": port,
         "workers": workers,
-        "devices": worker_device or None,
+        "devices": devices,
         "cluster": cluster,
         "allowed_hosts": allow_host or None,
         "allowed_origins": allow_origin or None,

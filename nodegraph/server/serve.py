@@ -16,6 +16,7 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 
+from nodegraph.server.devices import check_devices
 from nodegraph.server.events.sockets.protocol import counted_protocol
 from nodegraph.server.http.app import create_app
 from nodegraph.server.http.limits.connections import patient_protocol
@@ -36,7 +37,9 @@ def application() -> FastAPI:
     """The application for another program that runs it, such as ``uvicorn server:app``."""
     redact_others()
     settings = load_settings()
-    return create_app(Services(settings, load_server_settings(settings)))
+    server = load_server_settings(settings)
+    check_devices(server)
+    return create_app(Services(settings, server))
 
 
 def serve(
@@ -50,8 +53,10 @@ def serve(
     Args:
         ready: Is called with the address once requests are answered.
     Raises:
-        NodegraphError: It can't start: the port is taken, others could get in, the queue is in use.
+        NodegraphError: It can't start: the port is taken, a device isn't there, others could get
+            in, the queue is in use.
     """
+    check_devices(server)
     services = Services(settings, server, packs)
     check_exposure(server, services.tokens)
     with listening_socket(server.host, server.port) as listening:

@@ -39,18 +39,24 @@ def checked_device(name: str) -> str:
     """
     if name == "cpu":
         return name
-    import torch
-
     from nodegraph.residency import device_name
 
-    there = ["cpu", *(f"cuda:{at}" for at in range(torch.cuda.device_count()))]
-    if torch.backends.mps.is_available():
-        there.append("mps")
+    there = devices_there()
     if device_name(name) not in there:
         raise InvalidValue(
             "there is no such device", given=name, expected=f"auto, {', '.join(there)}"
         )
     return device_name(name)
+
+
+def devices_there() -> list[str]:
+    """The devices that torch finds."""
+    import torch
+
+    there = ["cpu", *(f"cuda:{at}" for at in range(torch.cuda.device_count()))]
+    if torch.backends.mps.is_available():
+        there.append("mps")
+    return there
 
 
 def multiplying_seconds(device: str) -> float | None:

@@ -38,7 +38,7 @@ def test_a_server_with_two_devices_paints_on_them(
 ) -> None:
     """What a session paints there. (Of float16, the CPU itself takes other kernels.)"""
     documents = [workflow("float16", seed=seed, steps=2) for seed in range(2)]
-    options = ("--worker-device", "cuda", "--worker-device", "cuda:1", "--workers", "2")
+    options = ("--devices", "cuda,cuda:1")
     with serving(home, *options) as (_, api):
         jobs = [str(api.submit(workflow=each).json()["id"]) for each in documents]
         for job, document in zip(jobs, documents, strict=True):

@@ -23,7 +23,7 @@ class Served:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._process = Process(root, "--workers", "1", "--worker-device", "cpu")
+        self._process = Process(root, "--workers", "1", "--devices", "cpu")
         self._client = Client(self._process.ready().url)
 
     def __enter__(self) -> Served:
@@ -46,7 +46,7 @@ class Served:
     def restart(self) -> None:
         """End the server and begin another."""
         self.close()
-        self._process = Process(self.root, "--workers", "1", "--worker-device", "cpu")
+        self._process = Process(self.root, "--workers", "1", "--devices", "cpu")
         self._client = Client(self._process.ready().url)
 
     def run(self, wish: Wish) -> Answer:

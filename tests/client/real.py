@@ -15,7 +15,7 @@ from tests.server.hosting import Process, prepared_home
 def real_server(tmp_path_factory: pytest.TempPathFactory, known_packs: Path) -> Iterator[Process]:
     """One for all tests of a module."""
     home = prepared_home(tmp_path_factory.mktemp("real") / "home", known_packs)
-    with Process(home, "--workers", "1", "--worker-device", "cpu") as process:
+    with Process(home, "--workers", "1", "--devices", "cpu") as process:
         yield process.ready()
         assert process.stop() == 0
     assert "Traceback" not in process.log, process.log

@@ -98,7 +98,7 @@ class Server:
     def start(self) -> None:
         """Start it: at first on any port, later on the one that it had."""
         port = self.url.rpartition(":")[2] or "0"
-        process = Process(self.home, "--port", port, "--workers", "1", "--worker-device", "cpu")
+        process = Process(self.home, "--port", port, "--workers", "1", "--devices", "cpu")
         self._process = self._stack.enter_context(process)
         self.url = process.ready().url
 

@@ -19,7 +19,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(sys.platform == "win32", reason="signals work differently there"),
 ]
-WORKER = ("--workers", "1", "--worker-device", "cpu")
+WORKER = ("--workers", "1", "--devices", "cpu")
 
 
 def picture(seed: int) -> dict[str, Any]:

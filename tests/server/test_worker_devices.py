@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from nodegraph.server import rules
+from nodegraph.errors import InvalidValue
+from nodegraph.server import devices, rules
+from nodegraph.server.devices import check_devices
 from nodegraph.server.rules import worker_specs
 from nodegraph.server.settings import ServerSettings
 from nodegraph.session.settings import Settings
@@ -41,3 +43,31 @@ def test_workers_load_libraries_ahead_unless_told_otherwise(warm: bool) -> None:
         ("worker", warm),
         ("planner", False),
     ]
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("gpu", "expected: auto, cpu, cuda, cuda:N or mps"),
+        ("cuda1", "Did you mean `cuda:1`?"),
+        ("cuda:99", "given: cuda:99; expected: auto, cpu"),
+    ],
+)
+def test_a_device_that_isnt_there_is_refused_with_those_that_are(given: str, told: str) -> None:
+    with pytest.raises(InvalidValue) as refused:
+        check_devices(ServerSettings(devices=("cpu", given)))
+    assert told in str(refused.value)
+
+
+def test_nobody_asks_torch_for_devices_that_the_system_tells_of(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(devices, "visible_cards", lambda: 2)
+    monkeypatch.setattr(devices.sys, "executable", "/nowhere")
+    check_devices(ServerSettings.model_validate({"devices": "cuda:0, cuda:1,cpu,auto"}))
+
+
+def test_a_clusters_devices_are_its_nodes_to_have() -> None:
+    check_devices(ServerSettings(devices=("cuda:99",), cluster="auto"))
+    with pytest.raises(InvalidValue):
+        check_devices(ServerSettings(devices=("gpu",), cluster="auto"))
