@@ -215,7 +215,7 @@ class Database:
             )
         return self.explained(error)
 
-    def explained(self, error: sqlite3.Error) -> InvalidFile | OutputError:
+    def explained(self, error: Exception) -> InvalidFile | OutputError:
         """What SQLite raised, in words."""
         if isinstance(error, sqlite3.OperationalError):
             return OutputError(

@@ -145,9 +145,9 @@ def test_a_queue_that_cant_be_written_is_tidied_another_time(home: Path) -> None
             finished(services.queue, [])
             clocks.go(2 * DAY)
             away = home / "elsewhere.sqlite"
-            services.queue.path.rename(away)
+            services.queue.place.rename(away)
             assert await upkeep.round() == Forgotten()
-            away.rename(services.queue.path)
+            away.rename(services.queue.place)
             assert (await upkeep.round()).jobs == 1
 
     run(test())

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from sqlite3 import Connection
 from typing import Any
 
+from nodegraph.jobs.queue.connection import Connection
 from nodegraph.jobs.queue.errors import StaleAttempt, WrongState
 from nodegraph.jobs.queue.job import summary
 from nodegraph.jobs.queue.states import ENDED, TRANSITIONS, Action, described
@@ -14,6 +14,9 @@ from nodegraph.store.packing import pack
 _TELL = """
 INSERT INTO events (job, attempt, kind, at, body)
 SELECT number, attempt, ?, ?, ? FROM jobs WHERE id = ?
+"""
+_SET = """
+INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value
 """
 _AT = "SELECT number, state FROM jobs WHERE id = ? AND attempt = ?"
 
@@ -100,6 +103,6 @@ def setting(connection: Connection, name: str) -> Any:
     return None if row is None else row[0]
 
 
-def set_setting(connection: Connection, name: str, value: str | int | None) -> None:
+def set_setting(connection: Connection, name: str, value: int | None) -> None:
     """Keep a value that belongs to the whole queue."""
-    connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
+    connection.execute(_SET, (name, value))

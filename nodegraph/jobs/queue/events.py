@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from sqlite3 import Connection
 from typing import Any, Protocol
 
 from nodegraph.jobs.queue.changes import number_at
+from nodegraph.jobs.queue.connection import Connection
 from nodegraph.jobs.queue.job import summary
 from nodegraph.jobs.queue.states import Action
 from nodegraph.store.packing import pack, unpack
@@ -18,16 +18,19 @@ NOT_KEPT = frozenset(
 """Kinds of a run's events that aren't kept: some are of the moment only, the others are told by the
 queue itself when the job's state changes."""
 
-_INSERT = "INSERT INTO events (job, attempt, number, kind, at, body) VALUES (?, ?, ?, ?, ?, ?)"
-_NEWEST = "SELECT seq FROM sqlite_sequence WHERE name = 'events'"
+_INSERT = """
+INSERT INTO events (job, attempt, number, kind, at, body) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT DO NOTHING
+"""
+_NEWEST = "SELECT value FROM counters WHERE name = 'events'"
 _AFTER = """
 SELECT seq, jobs.id, jobs.client, events.attempt, events.number, kind, at, body
 FROM events JOIN jobs ON jobs.number = events.job
 WHERE seq > :after AND {which} ORDER BY seq LIMIT :limit
 """
 _OF_ALL = _AFTER.format(which="TRUE")
-# The plus keeps SQLite from going through all events of all the client's jobs.
-_OF_CLIENT = _AFTER.format(which="+jobs.client = :client")
+# An expression keeps SQLite from going through all events of all the client's jobs.
+_OF_CLIENT = _AFTER.format(which="coalesce(jobs.client, '') = :client")
 _OF_JOB = _AFTER.format(which="events.job = :job")
 
 

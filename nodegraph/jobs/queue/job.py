@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from sqlite3 import Connection
 from typing import Any
 
+from nodegraph.jobs.queue.connection import Connection, marks
 from nodegraph.jobs.queue.errors import JobNotFound
 from nodegraph.jobs.queue.ids import is_id
 from nodegraph.jobs.queue.states import Interruption, State
@@ -21,6 +21,8 @@ _FAULTS = ", ".join(f"json_extract(error, '{path}')" for path in _FAULT)
 _SUMMARY = f"{', '.join(_COLUMNS)}, {_FAULTS}"
 _SUMMED = len(_COLUMNS) + len(_FAULT)
 """Values of which a summary is made."""
+_TOGETHER = 1_000
+"""Jobs that are read by one statement."""
 _ONE = f"SELECT {_SUMMARY} FROM jobs WHERE id = ?"  # noqa: S608 - names of columns
 _WHOLE = f"""
 SELECT {_SUMMARY.replace("number", "jobs.number")}, key, workflows.digest, requests.content,
@@ -130,10 +132,11 @@ def summary(connection: Connection, id: str) -> JobSummary:
 
 def summaries(connection: Connection, numbers: Sequence[int]) -> list[JobSummary]:
     """Jobs by number, in the order given; those that are gone are left out."""
-    query = f"""
-    SELECT {_SUMMARY} FROM jobs WHERE number IN (SELECT value FROM json_each(?))
-    """  # noqa: S608
-    rows = {row[0]: row for row in connection.execute(query, (json.dumps(list(numbers)),))}
+    rows: dict[int, Sequence[Any]] = {}
+    for start in range(0, len(numbers), _TOGETHER):
+        some = numbers[start : start + _TOGETHER]
+        query = f"SELECT {_SUMMARY} FROM jobs WHERE number IN ({marks(some)})"  # noqa: S608
+        rows.update((row[0], row) for row in connection.execute(query, some))
     return [JobSummary(**_fields(rows[number])) for number in numbers if number in rows]
 
 

@@ -7,20 +7,20 @@ import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
-from sqlite3 import Connection
 from typing import Any, Literal
 
 from nodegraph.core.digests import digest_bytes
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import InvalidValue
+from nodegraph.jobs.queue.connection import Connection
 from nodegraph.jobs.queue.job import JobSummary, summaries
 from nodegraph.jobs.queue.states import STATES, State
 
 Order = Literal["newest", "oldest"]
 LARGEST_PAGE = 10_000
-_TAGS = "coalesce((SELECT group_concat(value, char(10)) FROM json_each(jobs.tags)), '')"
-_HAS_TEXT = f"instr(lower(name || char(10) || {_TAGS}), lower(?)) > 0"
-_TALLIES = "SELECT state, total(count) FROM tallies"
+_TEXT = "(SELECT text FROM texts WHERE texts.number = jobs.number)"
+_HAS_TEXT = f"instr(lower({_TEXT}), lower(?)) > 0"
+_TALLIES = "SELECT state, sum(count) FROM tallies"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ def _numbers(
     one = f"""
     SELECT * FROM (
         SELECT number FROM jobs WHERE state = ? AND {text} ORDER BY number {direction} LIMIT ?
-    )
+    ) AS of_state
     """  # noqa: S608
     states = list(dict.fromkeys(which.states)) or STATES
     query = " UNION ALL ".join([one] * len(states)) + f" ORDER BY number {direction} LIMIT ?"

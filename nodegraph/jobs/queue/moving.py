@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from contextlib import closing
 from pathlib import Path
-from sqlite3 import Connection
 from typing import Any
 
 from nodegraph.core.digests import digest_bytes
+from nodegraph.jobs.queue.connection import Connection
 from nodegraph.jobs.queue.ownership import mark_open
 from nodegraph.jobs.queue.schema import queue_format
 from nodegraph.jobs.queue.submission import json_text

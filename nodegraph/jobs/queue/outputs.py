@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from sqlite3 import Connection
 from typing import Any
 
 from nodegraph.jobs.queue.changes import refusal
+from nodegraph.jobs.queue.connection import Connection
 from nodegraph.jobs.queue.events import newest
 from nodegraph.jobs.queue.job import summary
 from nodegraph.jobs.queue.states import ENDED

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from contextlib import closing
 from pathlib import Path
-from sqlite3 import Connection
 
 from nodegraph.errors import NodegraphError, OutputError
 from nodegraph.jobs.queue.changes import set_setting, setting
+from nodegraph.jobs.queue.connection import Connection
+from nodegraph.jobs.queue.engine import server_name
 from nodegraph.jobs.queue.errors import QueueInUse
 from nodegraph.jobs.queue.schema import queue_format
 from nodegraph.store.claims import Claims
@@ -62,8 +63,8 @@ def _owner(path: Path) -> int | None:
     return pid if isinstance(pid, int) else None
 
 
-def mark_opened(connection: Connection) -> None:
-    """Note who changes the queue now.
+def mark_opened(connection: Connection, server: str) -> None:
+    """Note who changes the queue now: nobody else does.
 
     If nobody said that they had closed it, the power may have failed and taken events that were
     told to somebody already. The numbers of these are never given again: who goes on from one of
@@ -72,6 +73,8 @@ def mark_opened(connection: Connection) -> None:
     was_closed = setting(connection, "pid") is None
     if not was_closed and not connection.execute(_LEAP_ON, (_LEAP,)).rowcount:
         connection.execute("INSERT INTO sqlite_sequence VALUES ('events', ?)", (_LEAP,))
+    connection.execute("DELETE FROM servers")
+    connection.execute("INSERT INTO servers VALUES (?, ?, 0)", (server, server_name()))
     mark_open(connection)
 
 

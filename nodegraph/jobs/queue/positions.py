@@ -9,17 +9,17 @@ back stays below the place of the next job to come.
 
 from __future__ import annotations
 
-from sqlite3 import Connection
 from typing import Literal
 
 from nodegraph.errors import InvalidValue
 from nodegraph.jobs.queue.changes import change, refusal, tell
+from nodegraph.jobs.queue.connection import Connection
 
 _ROOM = 1 << 20
 _AMONG = "FROM jobs WHERE finished IS NULL AND client = ? AND priority = ? AND id <> ?"
 _SELF = "SELECT client, priority FROM jobs WHERE id = ? AND state = 'queued'"
 _NEXT_BELOW = f"SELECT max(position) {_AMONG} AND id <> ? AND position <= ?"
-_LAST_NUMBER = "SELECT seq FROM sqlite_sequence WHERE name = 'jobs'"
+_LAST_NUMBER = "SELECT value FROM counters WHERE name = 'jobs'"
 
 QueueEnd = Literal["front", "back"]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import secrets
-import sqlite3
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
@@ -17,25 +16,25 @@ from nodegraph.errors import NodegraphError
 from nodegraph.jobs.queue import (
     events,
     outputs,
-    ownership,
     positions,
     retention,
     steering,
     submitting,
     working,
 )
+from nodegraph.jobs.queue.connection import Connection
 from nodegraph.jobs.queue.events import RunEvent
 from nodegraph.jobs.queue.fairness import Limits
+from nodegraph.jobs.queue.file import QueueFile
 from nodegraph.jobs.queue.job import Job, JobSummary
 from nodegraph.jobs.queue.listing import Filter
+from nodegraph.jobs.queue.ownership import Ownership
 from nodegraph.jobs.queue.reader import QueueView
 from nodegraph.jobs.queue.retention import RetentionRules
-from nodegraph.jobs.queue.schema import queue_format
 from nodegraph.jobs.queue.submission import Submission, checked_priority, json_text, prepared
 from nodegraph.jobs.queue.submitting import Submitted
 from nodegraph.jobs.queue.working import Death
 from nodegraph.jobs.queue.writer import QueueChange, QueueWriter
-from nodegraph.store.database import Database
 
 T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
@@ -86,13 +85,13 @@ class JobQueue(QueueView):
         self._listeners: list[Callable[[], None]] = []
         self._listening = Lock()
         with ExitStack() as opened:
-            opened.callback(ownership.Ownership(path).close)
-            database = Database(path, queue_format(), patience=patience)
+            opened.callback(Ownership(path).close)
+            database = QueueFile(path, patience=patience)
             opened.callback(database.close)
-            super().__init__(database, limits, default_limits)
+            super().__init__(path, database, limits, default_limits)
             self._writer = QueueWriter(database, self._committed, synced=synced)
             opened.callback(self._writer.close)
-            self._put(ownership.mark_opened).result()
+            self._put(lambda connection: database.opened(connection, self._server)).result()
             opened.callback(self._mark_closed)
             self._opened = opened.pop_all()
 
@@ -102,7 +101,7 @@ class JobQueue(QueueView):
 
     def _mark_closed(self) -> None:
         try:
-            self._put(ownership.mark_closed).result()
+            self._put(lambda connection: self._database.closed(connection, self._server)).result()
         except NodegraphError as error:
             # It is as if the process had been killed, which does no harm.
             _LOG.warning("the job queue was not closed well: %s", error)
@@ -350,14 +349,14 @@ class JobQueue(QueueView):
         )
 
     def recover(self) -> Future[list[JobSummary]]:
-        """Put back what ran when the queue was last open: its workers are gone."""
-        return self._put(
-            lambda connection: working.recover(connection, self._server, self._clock())
-        )
+        """Put back what servers ran that are gone, with their workers."""
+        return self._put(lambda connection: working.recover(connection, self._clock()))
 
     def try_writing(self) -> Future[None]:
         """Write what changes nothing; it fails if whatever else is written now would, too."""
-        return self._put(ownership.mark_open, synced=False)
+        return self._put(
+            lambda connection: self._database.still_open(connection, self._server), synced=False
+        )
 
     # The history.
 
@@ -386,7 +385,7 @@ class JobQueue(QueueView):
         chosen, moment = rules or RetentionRules(), self._clock() if now is None else now
         return self._delete_all(lambda connection: retention.excess(connection, chosen, moment))
 
-    def _delete_all(self, some: Callable[[sqlite3.Connection], Sequence[int]]) -> int:
+    def _delete_all(self, some: Callable[[Connection], Sequence[int]]) -> int:
         deleted = 0
         while True:
             # Looked for beside the writer; those that run again by then stay.

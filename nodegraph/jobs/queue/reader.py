@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
@@ -10,14 +9,15 @@ from pathlib import Path
 
 from nodegraph.jobs.queue import events, job, listing, outputs, turns
 from nodegraph.jobs.queue.changes import setting
+from nodegraph.jobs.queue.connection import Connection
+from nodegraph.jobs.queue.engine import QueueEngine
 from nodegraph.jobs.queue.events import EventPage
 from nodegraph.jobs.queue.fairness import Limits
+from nodegraph.jobs.queue.file import QueueFile
 from nodegraph.jobs.queue.job import Job, JobSummary
 from nodegraph.jobs.queue.listing import Counts, Filter, JobPage, Order
 from nodegraph.jobs.queue.outputs import GivenPage
-from nodegraph.jobs.queue.schema import queue_format
 from nodegraph.jobs.queue.turns import Turn
-from nodegraph.store.database import Database
 
 _WORKFLOWS = 64
 """Texts that stay in memory."""
@@ -27,21 +27,28 @@ class QueueView:
     """What anybody sees of a queue; safe to use from several threads.
 
     Args:
+        place: Where it is.
         limits: What single clients may have.
         default_limits: What all others may have, each.
     """
 
     def __init__(
         self,
-        database: Database,
+        place: Path,
+        database: QueueEngine,
         limits: Mapping[str, Limits] | None,
         default_limits: Limits | None,
     ) -> None:
-        self.path = database.path
+        self.place = place
         self.workflow = lru_cache(maxsize=_WORKFLOWS)(self._workflow_of)
         self._database = database
         self._limits = dict(limits or {})
         self._default_limits = default_limits or Limits()
+
+    @property
+    def identity(self) -> str:
+        """Tells this queue from any other that is or was at its place."""
+        return self._database.identity
 
     def get(self, id: str) -> Job:
         """A job.
@@ -142,7 +149,7 @@ class QueueView:
         return self._limits.get(client, self._default_limits)
 
     @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
+    def _reading(self) -> Iterator[Connection]:
         with self._database.explaining(), self._database.snapshot() as connection:
             yield connection
 
@@ -166,7 +173,7 @@ class QueueReader(QueueView):
         limits: Mapping[str, Limits] | None = None,
         default_limits: Limits | None = None,
     ) -> None:
-        super().__init__(Database(path, queue_format(), read_only=True), limits, default_limits)
+        super().__init__(path, QueueFile(path, read_only=True), limits, default_limits)
 
     def close(self) -> None:
         """Close the file."""

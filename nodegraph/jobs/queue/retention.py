@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from sqlite3 import Connection
 from typing import Any
 
 from nodegraph.jobs.queue.changes import refusal
+from nodegraph.jobs.queue.connection import Connection, marks
 from nodegraph.jobs.queue.job import summary
 from nodegraph.jobs.queue.listing import Filter, condition
 from nodegraph.jobs.queue.states import ENDED, State
@@ -19,18 +18,13 @@ AT_ONCE = 200
 _DAY = 86_400.0
 _OLD = "SELECT number FROM jobs WHERE state = ? AND finished < ? ORDER BY number LIMIT ?"
 _OLDEST = """
-SELECT * FROM (SELECT number FROM jobs WHERE state = ? ORDER BY number LIMIT ?)
+SELECT * FROM (SELECT number FROM jobs WHERE state = ? ORDER BY number LIMIT ?) AS of_state
 """
 _LARGE = """
 SELECT number FROM (
     SELECT number, finished, sum(size) OVER (PARTITION BY client ORDER BY number DESC) AS held
     FROM jobs WHERE size > 0 AND client IN (SELECT client FROM sizes WHERE bytes > :bytes)
-) WHERE held > :bytes AND finished IS NOT NULL ORDER BY number LIMIT :limit
-"""
-_TALLY = "SELECT total(count) FROM tallies WHERE state IN (SELECT value FROM json_each(?))"
-_DELETE = """
-DELETE FROM jobs WHERE number IN (SELECT value FROM json_each(?))
-AND state IN ('finished', 'failed', 'cancelled')
+) AS large WHERE held > :bytes AND finished IS NOT NULL ORDER BY number LIMIT :limit
 """
 _UNUSED = """
 DELETE FROM workflows WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE workflow = workflows.number)
@@ -75,7 +69,8 @@ def excess(connection: Connection, rules: RetentionRules, now: float) -> list[in
 
 def _beyond(connection: Connection, states: Sequence[str], count: int) -> list[int]:
     """The oldest, of states together, as far as they are more than so many."""
-    (total,) = connection.execute(_TALLY, (json.dumps(states),)).fetchone()
+    query = f"SELECT coalesce(sum(count), 0) FROM tallies WHERE state IN ({marks(states)})"  # noqa: S608
+    (total,) = connection.execute(query, states).fetchone()
     limit = min(int(total) - count, AT_ONCE)
     if limit <= 0:
         return []
@@ -89,9 +84,9 @@ def matching(connection: Connection, which: Filter) -> list[int]:
     states: list[State] = [state for state in which.states or ENDED if state in ENDED]
     text, values = condition(which)
     query = f"""
-    SELECT number FROM jobs WHERE state IN (SELECT value FROM json_each(?)) AND {text} LIMIT ?
+    SELECT number FROM jobs WHERE state IN ({marks(states)}) AND {text} LIMIT ?
     """  # noqa: S608 - of this module's own making
-    return _numbers(connection, query, (json.dumps(states), *values, AT_ONCE))
+    return _numbers(connection, query, (*states, *values, AT_ONCE))
 
 
 def _numbers(connection: Connection, query: str, values: Sequence[Any]) -> list[int]:
@@ -100,7 +95,10 @@ def _numbers(connection: Connection, query: str, values: Sequence[Any]) -> list[
 
 def delete(connection: Connection, numbers: Sequence[int]) -> int:
     """Delete jobs with their events, but for those that wait or run by now; how many."""
-    return connection.execute(_DELETE, (json.dumps(numbers),)).rowcount
+    query = f"""
+    DELETE FROM jobs WHERE number IN ({marks(numbers)}) AND state IN ({marks(ENDED)})
+    """  # noqa: S608
+    return connection.execute(query, (*numbers, *ENDED)).rowcount
 
 
 def delete_one(connection: Connection, id: str) -> None:

@@ -130,7 +130,25 @@ CREATE TRIGGER size_removed AFTER DELETE ON jobs WHEN OLD.size > 0 BEGIN
 END;
 """
 
-MIGRATIONS: Sequence[str] = (_FIRST, _SIZES)
+_SERVERS = """
+-- The openings of the queue that are alive: one, as nobody else may change a file meanwhile.
+CREATE TABLE servers (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,            -- machine and process
+    beat INTEGER NOT NULL          -- counted up while it lives
+) WITHOUT ROWID;
+
+-- The last numbers that were given, of 'jobs' and 'events'.
+CREATE VIEW counters AS SELECT name, seq AS value FROM sqlite_sequence;
+
+-- What a job is found by.
+CREATE VIEW texts AS
+SELECT number, name || char(10)
+    || coalesce((SELECT group_concat(value, char(10)) FROM json_each(jobs.tags)), '') AS text
+FROM jobs;
+"""
+
+MIGRATIONS: Sequence[str] = (_FIRST, _SIZES, _SERVERS)
 """Step `n` leads a queue of version `n` to version `n + 1`; an empty file is version 0."""
 
 APPLICATION = 0x6E676A71

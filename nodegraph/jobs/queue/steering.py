@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from sqlite3 import Connection
 from typing import Any
 
 from nodegraph.jobs.queue.changes import change, refusal, set_setting, setting, tell
+from nodegraph.jobs.queue.connection import Connection
 from nodegraph.jobs.queue.fairness import Limits
 from nodegraph.jobs.queue.job import JobSummary, summary
 from nodegraph.jobs.queue.listing import Filter, condition
@@ -82,7 +82,7 @@ def _hold(
 ) -> JobSummary:
     if job.state == "queued" and job.held is is_held:
         return job
-    change(connection, action, job.id, {"held": is_held})
+    change(connection, action, job.id, {"held": int(is_held)})
     tell(connection, job.id, "job.held" if is_held else "job.unheld", now)
     return summary(connection, job.id)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from sqlite3 import Connection
 
 from nodegraph.jobs.queue.changes import tell
+from nodegraph.jobs.queue.connection import Connection
 from nodegraph.jobs.queue.errors import KeyReused, QueueFull, TooMuchKept
 from nodegraph.jobs.queue.fairness import Limits
 from nodegraph.jobs.queue.ids import new_id
@@ -15,16 +15,19 @@ from nodegraph.jobs.queue.positions import place_of
 from nodegraph.jobs.queue.submission import PreparedSubmission, json_text
 
 _BY_KEY = "SELECT id, request FROM jobs WHERE client = ? AND key = ?"
-_WAITING = "SELECT total(count) FROM tallies WHERE client = ? AND state IN ('queued', 'held')"
-_ALL_WAITING = "SELECT total(count) FROM tallies WHERE state IN ('queued', 'held')"
-_LAST = "SELECT seq FROM sqlite_sequence WHERE name = 'jobs'"
+_WAITING = (
+    "SELECT coalesce(sum(count), 0) FROM tallies WHERE client = ? AND state IN ('queued', 'held')"
+)
+_ALL_WAITING = "SELECT coalesce(sum(count), 0) FROM tallies WHERE state IN ('queued', 'held')"
+_LAST = "SELECT value FROM counters WHERE name = 'jobs'"
 _INSERT = """
 INSERT INTO jobs (
     number, id, client, name, state, held, priority, position, cost, created, attempt, deaths,
     workflow, tags, key, request, size
 ) VALUES (?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, 0, 0, ?, ?, ?, ?, ?)
 """
-_SIZE = "SELECT total(bytes) FROM sizes WHERE client = ?"
+_SIZE = "SELECT coalesce(sum(bytes), 0) FROM sizes WHERE client = ?"
+_ADD = "INSERT INTO workflows (digest, content) VALUES (?, ?) RETURNING number"
 _SMALL = 16 << 10
 """Bytes up to which jobs aren't counted but by their number."""
 
@@ -126,7 +129,7 @@ def _insert(connection: Connection, wanted: PreparedSubmission, now: float) -> J
         tags=wanted.tags,
         fault=None,
     )
-    about = (job.number, job.id, job.client, job.name, job.held, job.priority)
+    about = (job.number, job.id, job.client, job.name, int(job.held), job.priority)
     place, (workflow, size) = place_of(job.number), _workflow(connection, wanted)
     size += len(wanted.request)
     tags = json_text(job.tags, "tags") if job.tags else None
@@ -146,8 +149,5 @@ def _workflow(connection: Connection, wanted: PreparedSubmission) -> tuple[int, 
     row = connection.execute(query, (wanted.digest,)).fetchone()
     if row is not None:
         return int(row[0]), 0
-    cursor = connection.execute(
-        "INSERT INTO workflows (digest, content) VALUES (?, ?)", (wanted.digest, wanted.workflow)
-    )
-    assert cursor.lastrowid is not None
-    return cursor.lastrowid, len(wanted.workflow)
+    (number,) = connection.execute(_ADD, (wanted.digest, wanted.workflow)).fetchone()
+    return int(number), len(wanted.workflow)

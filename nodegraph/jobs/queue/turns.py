@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from sqlite3 import Connection
 
 from nodegraph.jobs.queue.changes import refusal, setting
+from nodegraph.jobs.queue.connection import Connection
 from nodegraph.jobs.queue.fairness import Limits, WaitingJob, order
 from nodegraph.jobs.queue.job import JobSummary, summaries, summary
 
@@ -59,7 +59,7 @@ def turn(connection: Connection, id: str, limits: Callable[[str], Limits]) -> Tu
             break
         ahead += 1
         seconds += waiting.cost
-    query = "SELECT total(count) FROM tallies WHERE state = 'running'"
+    query = "SELECT coalesce(sum(count), 0) FROM tallies WHERE state = 'running'"
     (running,) = connection.execute(query).fetchone()
     return Turn(ahead, seconds, int(running), bool(setting(connection, "paused")), job.held)
 

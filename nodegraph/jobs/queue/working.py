@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from sqlite3 import Connection
 from typing import Any
 
 from nodegraph.errors import Problem
 from nodegraph.jobs.queue.changes import change, refusal, setting, tell
+from nodegraph.jobs.queue.connection import Connection
 from nodegraph.jobs.queue.events import RunEvent, append
 from nodegraph.jobs.queue.fairness import INFINITE, Limits, charged
 from nodegraph.jobs.queue.job import Job, JobSummary, summary, whole
@@ -28,10 +28,16 @@ ORDER BY position, number LIMIT 1
 _DEATHS = """
 SELECT attempt, body FROM events WHERE job = ? AND kind = 'job.requeued' ORDER BY seq DESC
 """
+_SET_CLOCK = """
+INSERT INTO clocks VALUES (?, ?) ON CONFLICT (priority) DO UPDATE SET time = excluded.time
+"""
 _FORMER_LINES = 20
 """Of the log, that are told of each death but the last."""
 _RUNNING = "SELECT count FROM tallies WHERE client = ? AND state = 'running'"
-_FORMER = "SELECT id FROM jobs WHERE state = 'running' AND server <> ? ORDER BY number"
+_FORMER = """
+SELECT id FROM jobs WHERE state = 'running' AND server NOT IN (SELECT id FROM servers)
+ORDER BY number
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +88,7 @@ def _charge(connection: Connection, priority: int, client: str, tag: float, cloc
     connection.execute(
         "UPDATE shares SET tag = ? WHERE priority = ? AND client = ?", (tag, priority, client)
     )
-    connection.execute("INSERT OR REPLACE INTO clocks VALUES (?, ?)", (priority, clock))
+    connection.execute(_SET_CLOCK, (priority, clock))
 
 
 def _running(connection: Connection, client: str) -> int:
@@ -180,9 +186,9 @@ def _parked(death: Death, deaths: int, former: Sequence[Mapping[str, Any]]) -> d
     return {**problem.as_dict(), "evidence": asdict(death), "former_deaths": former}
 
 
-def recover(connection: Connection, server: str, now: float) -> list[JobSummary]:
-    """Put back what ran under former openings of the queue; nothing if that was done already."""
-    former = connection.execute(_FORMER, (server,)).fetchall()
+def recover(connection: Connection, now: float) -> list[JobSummary]:
+    """Put back what servers ran that are gone; nothing if that was done already."""
+    former = connection.execute(_FORMER).fetchall()
     return [_put_back(connection, each, None, now, "recovered") for (each,) in former]
 
 
@@ -198,7 +204,7 @@ def _put_back(
         tell(connection, id, "job.cancelled", now, reason=reason, **data)
     else:
         is_held = job.wanted == "pause"
-        columns = {"wanted": None, "held": is_held, "deaths": deaths}
+        columns = {"wanted": None, "held": int(is_held), "deaths": deaths}
         change(connection, "requeue", id, columns, attempt=attempt)
         tell(connection, id, "job.requeued", now, reason=reason, held=is_held, **data)
     return summary(connection, id)

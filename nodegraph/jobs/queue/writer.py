@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from queue import Empty, SimpleQueue
@@ -11,10 +10,11 @@ from time import monotonic
 from typing import Any, Generic, TypeVar
 
 from nodegraph.errors import OutputError
-from nodegraph.store.database import Database
+from nodegraph.jobs.queue.connection import Connection
+from nodegraph.jobs.queue.engine import QueueEngine
 
 T = TypeVar("T")
-QueueChange = Callable[[sqlite3.Connection], T]
+QueueChange = Callable[[Connection], T]
 
 _LONGEST_BATCH = 256
 _LONGEST_WAIT = 0.001
@@ -35,17 +35,17 @@ class _Write(Generic[T]):
         self.synced = synced
         self.future: Future[T] = Future()
 
-    def run(self, connection: sqlite3.Connection) -> None:
+    def run(self, connection: Connection, faults: type[Exception]) -> None:
         """Make the change, or none of it.
 
         Raises:
-            sqlite3.Error: The whole transaction has failed.
+            faults: The whole transaction has failed.
         """
         self._error = None
         connection.execute("SAVEPOINT change")
         try:
             self._result = self._action(connection)
-        except sqlite3.Error:
+        except faults:
             raise
         except Exception as error:  # noqa: BLE001 - it is for whoever waits
             connection.execute("ROLLBACK TO change")
@@ -73,7 +73,7 @@ class QueueWriter:
     """
 
     def __init__(
-        self, database: Database, committed: Callable[[], None], *, synced: bool = True
+        self, database: QueueEngine, committed: Callable[[], None], *, synced: bool = True
     ) -> None:
         self._database = database
         self._committed = committed
@@ -145,7 +145,7 @@ class QueueWriter:
             for write in batch:
                 write.tell()
             self._committed()
-        elif len(batch) == 1 or _is_for_all(error):
+        elif len(batch) == 1 or self._database.is_for_all(error):
             for write in batch:
                 write.tell(self._explained(error))
         else:
@@ -154,24 +154,17 @@ class QueueWriter:
                 self._write([write])
 
     def _tried(self, batch: Sequence[_Write[Any]]) -> Exception | None:
-        if not self._database.is_in_place():
-            path = self._database.path
-            return OutputError(
-                f"the job queue {path} was removed or replaced while in use",
-                hint="Put it back or stop the server, and start it again.",
-            )
+        displaced = self._database.displaced()
+        if displaced is not None:
+            return displaced
         try:
             with self._database.writing(synced=any(write.synced for write in batch)) as connection:
                 for write in batch:
-                    write.run(connection)
+                    write.run(connection, self._database.faults)
         except Exception as error:  # noqa: BLE001 - whoever waits for the batch is told
             return error
         return None
 
     def _explained(self, error: Exception) -> Exception:
-        return self._database.explained(error) if isinstance(error, sqlite3.Error) else error
-
-
-def _is_for_all(error: Exception) -> bool:
-    """Whether the others of a batch would only fail, or wait, for the same reason."""
-    return not isinstance(error, sqlite3.Error) or "locked" in str(error)
+        faults = self._database.faults
+        return self._database.explained(error) if isinstance(error, faults) else error

@@ -119,7 +119,7 @@ def test_readers_see_no_gap_that_is_filled_later(queue: JobQueue) -> None:
 
     def read() -> None:
         found: list[int] = []
-        with QueueReader(queue.path) as reader:
+        with QueueReader(queue.place) as reader:
             last, is_over = 0, False
             while not is_over:
                 is_over = done.is_set()

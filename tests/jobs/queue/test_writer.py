@@ -12,16 +12,15 @@ from threading import Event
 import pytest
 
 from nodegraph.errors import InvalidValue, NodegraphError, OutputError
-from nodegraph.jobs.queue.schema import queue_format
+from nodegraph.jobs.queue.file import QueueFile
 from nodegraph.jobs.queue.writer import QueueChange, QueueWriter
-from nodegraph.store.database import Database
 
 Note = Callable[[str], QueueChange[str]]
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    with closing(Database(tmp_path / "queue.sqlite", queue_format(), patience=0.2)) as database:
+def database(tmp_path: Path) -> Iterator[QueueFile]:
+    with closing(QueueFile(tmp_path / "queue.sqlite", patience=0.2)) as database:
         yield database
 
 
@@ -35,7 +34,7 @@ def note(name: str, size: int = 1) -> QueueChange[str]:
     return change
 
 
-def noted(database: Database) -> list[str]:
+def noted(database: QueueFile) -> list[str]:
     with database.reading() as connection:
         rows = connection.execute("SELECT name FROM meta ORDER BY name")
         return [name for (name,) in rows]
@@ -44,7 +43,7 @@ def noted(database: Database) -> list[str]:
 class Blocked:
     """A writer that is busy until all that is put was put, so that it shares one commit."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: QueueFile) -> None:
         self.commits = 0
         self._began, self._go = Event(), Event()
         self.writer = QueueWriter(database, self._count)
@@ -63,7 +62,7 @@ class Blocked:
         self.writer.close()
 
 
-def test_one_commit_serves_many(database: Database) -> None:
+def test_one_commit_serves_many(database: QueueFile) -> None:
     blocked = Blocked(database)
     futures = [blocked.writer.put(note(f"n{at}")) for at in range(9)]
     assert not any(future.done() for future in futures)
@@ -73,7 +72,7 @@ def test_one_commit_serves_many(database: Database) -> None:
 
 
 @pytest.mark.parametrize("error", [InvalidValue("no"), KeyError("no"), RecursionError()])
-def test_one_that_fails_takes_back_its_own(database: Database, error: Exception) -> None:
+def test_one_that_fails_takes_back_its_own(database: QueueFile, error: Exception) -> None:
     def fail(connection: sqlite3.Connection) -> None:
         note("half")(connection)
         raise error
@@ -86,7 +85,7 @@ def test_one_that_fails_takes_back_its_own(database: Database, error: Exception)
     assert blocked.commits == 2
 
 
-def test_a_fault_of_sqlite_is_for_the_one_that_caused_it(database: Database) -> None:
+def test_a_fault_of_sqlite_is_for_the_one_that_caused_it(database: QueueFile) -> None:
     blocked = Blocked(database)
     before, failed, after = (blocked.writer.put(each) for each in (note("a"), note("a"), note("b")))
     blocked.go()
@@ -95,7 +94,7 @@ def test_a_fault_of_sqlite_is_for_the_one_that_caused_it(database: Database) -> 
         failed.result()
 
 
-def test_a_full_disk_refuses_what_doesnt_fit(database: Database) -> None:
+def test_a_full_disk_refuses_what_doesnt_fit(database: QueueFile) -> None:
     with database.writing() as connection:
         (pages,) = connection.execute("PRAGMA page_count").fetchone()
         connection.execute(f"PRAGMA max_page_count = {pages + 5}")
@@ -109,7 +108,7 @@ def test_a_full_disk_refuses_what_doesnt_fit(database: Database) -> None:
     assert (small.result(), other.result(), noted(database)) == ("a", "c", ["a", "c"])
 
 
-def test_what_is_locked_by_another_program(database: Database) -> None:
+def test_what_is_locked_by_another_program(database: QueueFile) -> None:
     other = sqlite3.connect(database.path, isolation_level=None)
     with closing(other), closing(QueueWriter(database, lambda: None)) as writer:
         other.execute("BEGIN IMMEDIATE")
@@ -122,7 +121,7 @@ def test_what_is_locked_by_another_program(database: Database) -> None:
     assert noted(database) == ["c"]
 
 
-def test_who_cancels_in_time_gets_no_change(database: Database) -> None:
+def test_who_cancels_in_time_gets_no_change(database: QueueFile) -> None:
     blocked = Blocked(database)
     stays, goes = blocked.writer.put(note("a")), blocked.writer.put(note("b"))
     assert goes.cancel()
@@ -131,7 +130,7 @@ def test_who_cancels_in_time_gets_no_change(database: Database) -> None:
     assert noted(database) == ["a"]
 
 
-def test_a_removed_file_is_told(database: Database) -> None:
+def test_a_removed_file_is_told(database: QueueFile) -> None:
     """What is written to it would be lost without any error."""
     with closing(QueueWriter(database, lambda: None)) as writer:
         writer.put(note("a")).result()
@@ -143,7 +142,7 @@ def test_a_removed_file_is_told(database: Database) -> None:
     assert noted(database) == ["a", "c"]
 
 
-def test_only_what_is_promised_waits_for_the_disk(database: Database) -> None:
+def test_only_what_is_promised_waits_for_the_disk(database: QueueFile) -> None:
     def level(connection: sqlite3.Connection) -> int:
         return int(connection.execute("PRAGMA synchronous").fetchone()[0])
 
@@ -153,7 +152,7 @@ def test_only_what_is_promised_waits_for_the_disk(database: Database) -> None:
         assert writer.put(level).result() == 1
 
 
-def test_a_closed_writer_has_made_what_was_put(database: Database) -> None:
+def test_a_closed_writer_has_made_what_was_put(database: QueueFile) -> None:
     writer = QueueWriter(database, lambda: None)
     futures = [writer.put(note(str(at))) for at in range(20)]
     writer.close()

@@ -157,7 +157,7 @@ class Artifacts:
     def catch_up(self) -> None:
         """Enter what jobs gave since."""
         with self._entering:
-            queue = _identity(self._queue.path)
+            queue = self._queue.identity
             last = self._catalogue.last(queue)
             newest = self._queue.newest_event()
             if newest < last:
@@ -215,9 +215,3 @@ class Artifacts:
         except JobNotFound:
             return False
         return True
-
-
-def _identity(path: Path) -> str:
-    """Tells a queue's file from another that took its place."""
-    status = path.stat()
-    return f"{status.st_dev}-{status.st_ino}"

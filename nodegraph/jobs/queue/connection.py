@@ -1,0 +1,43 @@
+"""What the queue's statements are run on.
+
+They are written so that other databases than SQLite understand them, too: with `?` or `:name` for
+values, `ON CONFLICT`, `RETURNING`, and whole numbers in place of truth values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+Values = Sequence[Any] | Mapping[str, Any]
+
+
+class Rows(Protocol):
+    """What a statement gave."""
+
+    @property
+    def rowcount(self) -> int:
+        """How many rows it changed."""
+
+    def fetchone(self) -> Any:
+        """The next row; None after the last."""
+
+    def fetchall(self) -> list[Any]:
+        """All rows that are left."""
+
+    def __iter__(self) -> Iterator[Any]: ...
+
+
+class Connection(Protocol):
+    """A connection, in a transaction that is its owner's affair; for one thread at a time."""
+
+    def execute(self, query: str, values: Any = (), /) -> Rows:
+        """Run a statement; `values` are `Values`."""
+
+    def executemany(self, query: str, values: Iterable[Sequence[Any]], /) -> object:
+        """Run a statement with each of some lists of values."""
+
+
+def marks(values: Sequence[Any]) -> str:
+    """A place for each of some values, as in `IN (?, ?)`; for none, a value that nothing equals."""
+    return ", ".join("?" * len(values)) or "NULL"

@@ -1,0 +1,66 @@
+"""What keeps a queue, as the rest of it sees that."""
+
+from __future__ import annotations
+
+import os
+import platform
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from nodegraph.errors import NodegraphError
+from nodegraph.jobs.queue.connection import Connection
+
+
+class QueueEngine(Protocol):
+    """Connections to where a queue lies; safe to use from several threads.
+
+    Attributes:
+        faults: What it raises when something is wrong with it.
+        identity: Tells this queue from any other that is or was at its place.
+    """
+
+    @property
+    def faults(self) -> type[Exception]: ...
+    @property
+    def identity(self) -> str: ...
+
+    def snapshot(self) -> AbstractContextManager[Connection]:
+        """A connection to read with, for one thread; all that is read is of one moment."""
+
+    def writing(self, *, synced: bool = False) -> AbstractContextManager[Connection]:
+        """A transaction, committed at the end of the `with` unless it raises.
+
+        Args:
+            synced: Whether the commit survives a power cut, with all that came before it.
+        """
+
+    def explaining(self) -> AbstractContextManager[None]:
+        """What it raises in the `with` is raised in words."""
+
+    def explained(self, error: Exception) -> NodegraphError:
+        """One of its faults, in words."""
+
+    def is_for_all(self, error: Exception) -> bool:
+        """Whether whatever else is written now would fail, or wait, for the same reason."""
+
+    def displaced(self) -> NodegraphError | None:
+        """Why what is written would be lost without any error; None if it wouldn't."""
+
+    # Who changes the queue. Other servers are none of a file's affair: only one process may.
+
+    def opened(self, connection: Connection, server: str) -> None:
+        """Note that a server changes the queue from now on."""
+
+    def still_open(self, connection: Connection, server: str) -> None:
+        """Note it once more."""
+
+    def closed(self, connection: Connection, server: str) -> None:
+        """Note that it changes nothing any more."""
+
+    def close(self) -> None:
+        """Close the connections."""
+
+
+def server_name() -> str:
+    """What people know this process by."""
+    return f"{platform.node()}, process {os.getpid()}"
