@@ -39,6 +39,7 @@ from nodegraph.server.events.hub import EventHub
 from nodegraph.server.operations.backup.unfinished import finish_restore
 from nodegraph.server.operations.logs.jobs import JobLog
 from nodegraph.server.operations.metrics import Metrics
+from nodegraph.server.operations.throughput import Throughput
 from nodegraph.server.rules import (
     client_limits,
     cluster_kinds,
@@ -90,6 +91,7 @@ class Services:
         pack_checks: What packs' own checks say of workflows.
         graphs: Of workflows that were found sound.
         metrics: Figures for monitoring.
+        throughput: Of the workers.
         environment: Folders and permissions of the runs.
         started: Unix time.
         stopping: Set as soon as the server is to stop: long answers end then.
@@ -116,6 +118,7 @@ class Services:
     editor: Editor = field(init=False)
     pack_checks: PackChecks = field(init=False)
     metrics: Metrics = field(init=False)
+    throughput: Throughput = field(init=False)
     started: float = field(init=False)
     environment: Environment = field(init=False)
     stopping: asyncio.Event = field(init=False)
@@ -221,6 +224,9 @@ class Services:
             rules,
             starter=None if cluster is None else cluster.starter,
         )
+        self.throughput = Throughput(
+            lambda: {each.name: each.done for each in self.supervisor.workers}
+        )
         self.pack_checks = PackChecks(self.supervisor)
         ask = partial(self.supervisor.ask, "node_types") if self.has_workers else None
         self.node_types = KnownTypes(self.settings, self.packs, ask)
@@ -240,7 +246,8 @@ class Services:
         # Without a planner, all that can be read is read already.
         reading = (self._read_packs,) if self.has_workers else ()
         scaling = () if cluster is None else (self._scaler(cluster, tail).run,)
-        for task in (*reading, *scaling, self._watch_packs, self.model_watch.run):
+        watching = (self._watch_packs, self.model_watch.run, self.throughput.run)
+        for task in (*reading, *scaling, *watching):
             name = task.__qualname__
             opened.push_async_callback(ended, asyncio.create_task(task(), name=name))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -85,4 +86,4 @@ def test_workers_are_told_with_where_they_run_and_what_they_have_done(cli: Cli) 
     head, row, closing = cli("cluster").out.splitlines()
     assert head.split()[:3] == ["worker", "machine", "device"]
     assert row.startswith(f"{told['name']}  the server's")
-    assert closing.endswith("have finished.")
+    assert re.search(r"have finished; \d+ an hour of late\.$", closing)

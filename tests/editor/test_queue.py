@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from tests.editor.editing import Editor
+from tests.editor.faults import bring_axe, check
 from tests.editor.gates import gated
 from tests.editor.serving import Server
 from tests.server.hosting import eventually
@@ -212,6 +213,24 @@ def test_jobs_are_found_by_name_and_state(editor: Editor, queue: Locator) -> Non
     queue.get_by_role("searchbox", name="Search jobs").fill("")
     queue.get_by_label("State").select_option("Running")
     expect_order(queue, "runner")
+
+
+def test_workers_tell_what_they_run_and_lead_to_it(editor: Editor, queue: Locator) -> None:
+    bring_axe(editor)
+    fold = queue.get_by_role("button", name=re.compile("^1 worker"))
+    expect(fold).to_have_attribute("aria-expanded", "false")
+    fold.focus()
+    editor.page.keyboard.press("Enter")
+    workers = queue.get_by_role("region", name="Workers")
+    for told in ("worker-1", "cpu", "job", "MB"):
+        expect(workers).to_contain_text(told)
+    check(editor, "the queue with its workers")
+    queue.get_by_role("searchbox", name="Search jobs").fill("cherry")
+    workers.get_by_role("button", name="runner").click()
+    expect_order(queue, "runner", "apple", "berry", "cherry")
+    expect(queue.get_by_role("heading", name="runner")).to_be_visible()
+    row(queue, "runner").get_by_role("button", name="Cancel").click()
+    expect(workers.get_by_role("button", name="apple")).to_be_visible()
 
 
 def test_a_waiting_job_s_workflow_opens(

@@ -1068,6 +1068,8 @@ export interface WorkerEntry {
   fault: string | null;
   /** Jobs that it has brought to an end. */
   done: number;
+  /** Jobs an hour, by what it did in the last ten minutes; none if it is new. */
+  per_hour: number | null;
 }
 
 /** A workflow with values of its parameters. */

@@ -41,11 +41,15 @@ def _print(system: System) -> None:
     if not workers:
         say("No workers.")
         return
-    head = ("worker", "machine", "device", "state", "jobs", "memory", "models and faults")
-    print_table([head, *[_row(worker) for worker in workers]])
+    head = ("worker", "machine", "device", "state", "jobs", "an hour", "memory")
+    print_table([(*head, "models and faults"), *[_row(worker) for worker in workers]])
     counts = system.queue.counts
     waiting = counts.queued - counts.held
-    say(f"{waiting} jobs wait, {counts.running} run, {counts.finished} have finished.")
+    pace = sum(worker.per_hour or 0.0 for worker in workers)
+    say(
+        f"{waiting} jobs wait, {counts.running} run, {counts.finished} have finished; "
+        f"{pace:.0f} an hour of late."
+    )
 
 
 def _row(worker: WorkerInfo) -> tuple[StyledText, ...]:
@@ -55,6 +59,7 @@ def _row(worker: WorkerInfo) -> tuple[StyledText, ...]:
         worker.device,
         (worker.state, _COLOURS.get(worker.state, "")),
         str(worker.done),
+        "-" if worker.per_hour is None else f"{worker.per_hour:.0f}",
         _memory(worker),
         worker.fault or ", ".join(worker.weights) or "-",
     )

@@ -125,6 +125,7 @@ class WorkerInfo:
         weights: Names of the models that it holds in memory.
         fault: Why it died last, until it is ready again.
         done: Jobs that it has brought to an end.
+        per_hour: Jobs an hour, by what it did in the last ten minutes; none if it is new.
     """
 
     __pydantic_config__ = described("WorkerEntry")
@@ -148,6 +149,7 @@ class WorkerInfo:
     weights: tuple[str, ...] = field(default=(), kw_only=True)
     fault: str | None = field(default=None, kw_only=True)
     done: int = field(default=0, kw_only=True)
+    per_hour: float | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)

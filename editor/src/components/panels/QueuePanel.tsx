@@ -34,6 +34,7 @@ import { dayLabel, duration, moment } from "@/i18n/format";
 import { mayRun, useConnection } from "@/store/connection";
 import { useDocuments } from "@/store/documents";
 import { isEnded, type JobView, useJobs } from "@/store/jobs";
+import { readStored, writeStored } from "@/store/persisted";
 import { useUi } from "@/store/ui";
 import { GridCell } from "./lib/grid";
 import panel from "./lib/Panel.module.css";
@@ -55,9 +56,13 @@ import { JobDetails } from "./queue/JobDetails";
 import { endOf, type QueueRow, queueRows } from "./queue/rows";
 import { jobTone, stateText } from "./queue/states";
 import { useJobSearch } from "./queue/useJobSearch";
+import { useWorkers } from "./queue/useWorkers";
+import { WorkerList, WorkersButton } from "./queue/Workers";
 
 const HEADING = 26;
 const JOB = 40;
+/** Whether the workers are shown, in the browser. */
+const WORKERS = "nodegraph.workers";
 const STATES = ["all", "queued", "running", "finished", "failed", "cancelled"] as const;
 
 export default function QueuePanel() {
@@ -67,6 +72,8 @@ export default function QueuePanel() {
   const [onlyThis, setOnlyThis] = useState(false);
   const [closed, setClosed] = useState<ReadonlySet<string>>(new Set());
   const [chosen, setChosen] = useState<string | null>(null);
+  const [showsWorkers, setShowsWorkers] = useState(() => readStored(WORKERS) === true);
+  const workers = useWorkers(showsWorkers);
   const document = useDocuments((documents) => documents.active);
   const isReady = useJobs((jobs) => jobs.isReady);
   const search = useJobSearch({ text, state, document: onlyThis ? document : null });
@@ -81,6 +88,18 @@ export default function QueuePanel() {
     if (!next.delete(part)) next.add(part);
     setClosed(next);
   };
+  const toggleWorkers = () => {
+    setShowsWorkers(!showsWorkers);
+    writeStored(WORKERS, !showsWorkers);
+  };
+  /** Choose a job, and take away whatever hides it. */
+  const goTo = (found: string) => {
+    setText("");
+    setState("all");
+    setOnlyThis(false);
+    setClosed(new Set([...closed].filter((part) => part !== "running")));
+    setChosen(found);
+  };
   const onKey = (event: KeyboardEvent, row: QueueRow) =>
     row.kind === "heading"
       ? foldByKey(event, row, () => toggle(row.id))
@@ -89,6 +108,14 @@ export default function QueuePanel() {
     <div className={panel.panel}>
       <div className={panel.bar}>
         <QueueState />
+        {workers && (
+          <WorkersButton
+            workers={workers}
+            open={showsWorkers}
+            controls={`${id}-workers`}
+            onToggle={toggleWorkers}
+          />
+        )}
         <div className={panel.grow}>
           <SearchField value={text} onChange={setText} label={t("panels.queue.search")} />
         </div>
@@ -124,6 +151,9 @@ export default function QueuePanel() {
           ]}
         />
       </div>
+      {workers && showsWorkers && (
+        <WorkerList id={`${id}-workers`} workers={workers} onJob={goTo} />
+      )}
       {rows.length === 0 && isReady && !search.isLoading ? (
         <EmptyState icon={History} title={t("panels.queue.empty")}>
           {t(text === "" ? "panels.queue.emptyHint" : "panels.queue.nothing")}

@@ -1,5 +1,5 @@
 /** A small catalogue and workflow for the tests of panels. */
-import type { ArtifactEntry } from "@/api/schema";
+import type { ArtifactEntry, WorkerEntry } from "@/api/schema";
 import { input, output, portType, spec } from "@/model/fixtures/specs";
 import { nodeTypesOf } from "@/model/spec";
 import { readWorkflow } from "@/model/workflow";
@@ -99,5 +99,30 @@ export function artifact(index: number): ArtifactEntry {
     created: 1_700_000_000 - index,
     href: `/api/v1/artifacts/${digest}`,
     thumbnail: `/api/v1/artifacts/${digest}/thumbnail`,
+  };
+}
+
+/** A worker that is idle, unless something else is said. */
+export function worker(name: string, changes: Partial<WorkerEntry>): WorkerEntry {
+  return {
+    name,
+    role: "worker",
+    state: "idle",
+    device: "cpu",
+    restarts: 0,
+    pid: 1,
+    job: null,
+    node: null,
+    memory: null,
+    device_memory: null,
+    last_heartbeat: null,
+    next_start: null,
+    versions: null,
+    host: null,
+    weights: [],
+    fault: null,
+    done: 0,
+    per_hour: null,
+    ...changes,
   };
 }

@@ -45,6 +45,7 @@ async def get_system(services: TheServices, caller: MayRead) -> shapes.System:
 
 
 def _worker(found: dict[str, Any], caller: Caller, services: Services) -> shapes.WorkerInfo:
+    found["per_hour"] = services.throughput.per_hour(found["name"], found["done"])
     job = found["job"]
     if job is not None and caller.only_client is not None and not _sees(services, caller, job):
         found |= {"job": None, "node": None}

@@ -1,0 +1,37 @@
+import { render, screen } from "@testing-library/react";
+import userEvent from "@testing-library/user-event";
+import { expect, it } from "vitest";
+import { useJobs } from "@/store/jobs";
+import { job, worker } from "../testing";
+import { WorkerList, WorkersButton } from "./Workers";
+
+it("tells of each worker what it runs, what it holds and why it died", async () => {
+  const fox = job("job_1", { name: "Fox", state: "running", progress: 0.5 });
+  useJobs.setState({ jobs: new Map([[fox.id, fox]]) });
+  const workers = [
+    worker("one", { state: "busy", job: "job_1", weights: ["tiny", "tiny VAE"] }),
+    worker("two", { state: "busy", job: "job_of_others" }),
+    worker("three", { state: "dead", fault: "it was killed" }),
+  ];
+  const asked: string[] = [];
+  render(<WorkerList id="workers" workers={workers} onJob={(id) => asked.push(id)} />);
+  const progress = screen.getByRole("progressbar", { name: "Progress of Fox on one" });
+  expect(progress).toHaveAttribute("aria-valuenow", "50");
+  await userEvent.setup().click(screen.getByRole("button", { name: "Fox" }));
+  expect(asked).toEqual(["job_1"]);
+  expect(screen.getByRole("list", { name: "Models in its memory" })).toHaveTextContent("tiny");
+  expect(screen.getByText("Runs a job")).toBeInTheDocument();
+  expect(screen.getByText("Died last: it was killed")).toBeInTheDocument();
+});
+
+it.each([
+  { states: [], said: "No workers" },
+  { states: ["idle"], said: "1 worker" },
+  { states: ["busy", "dead"], said: "2 workers, 1 busy1 dead" },
+])("says of all of them: $said", ({ states, said }) => {
+  const workers = states.map((state) => worker(state, { state }));
+  const { container } = render(
+    <WorkersButton workers={workers} open={false} controls="workers" onToggle={() => {}} />,
+  );
+  expect(container).toHaveTextContent(said);
+});

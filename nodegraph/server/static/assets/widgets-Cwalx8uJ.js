@@ -1,1 +1,0 @@
-import"./WidgetField-D0jwSo9l.js";
