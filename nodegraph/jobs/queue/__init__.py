@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nodegraph.jobs.queue.choosing import ANY_JOB, WorkerWish
 from nodegraph.jobs.queue.errors import (
     JobNotFound,
     KeyReused,
@@ -25,6 +26,7 @@ from nodegraph.jobs.queue.turns import Turn
 from nodegraph.jobs.queue.working import Death
 
 __all__ = [
+    "ANY_JOB",
     "STATES",
     "Counts",
     "Death",
@@ -49,5 +51,6 @@ __all__ = [
     "Submitted",
     "TooMuchKept",
     "Turn",
+    "WorkerWish",
     "WrongState",
 ]

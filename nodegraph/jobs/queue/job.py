@@ -26,7 +26,7 @@ _TOGETHER = 1_000
 _ONE = f"SELECT {_SUMMARY} FROM jobs WHERE id = ?"  # noqa: S608 - names of columns
 _WHOLE = f"""
 SELECT {_SUMMARY.replace("number", "jobs.number")}, key, workflows.digest, requests.content,
-    outputs, error
+    outputs, error, gpu, models
 FROM jobs
 JOIN requests ON requests.job = jobs.number
 JOIN workflows ON workflows.number = jobs.workflow
@@ -96,6 +96,7 @@ class Job(JobSummary):
         plan: What was foreseen when it was submitted.
         outputs: What it gave, by name: artifacts' digests and files.
         error: Why it failed, as `Problem.as_dict`.
+        gpu, models: See `Submission`.
     """
 
     key: str | None
@@ -106,6 +107,8 @@ class Job(JobSummary):
     plan: Mapping[str, Any] | None
     outputs: Mapping[str, Any] | None
     error: Mapping[str, Any] | None
+    gpu: bool
+    models: tuple[str, ...]
 
 
 def _fields(row: Sequence[Any]) -> dict[str, Any]:
@@ -149,7 +152,7 @@ def whole(connection: Connection, id: str) -> Job:
     row = connection.execute(_WHOLE, (id,)).fetchone()
     if row is None:
         raise not_found(id)
-    key, workflow, content, outputs, error = row[_SUMMED:]
+    key, workflow, content, outputs, error, gpu, models = row[_SUMMED:]
     request = json.loads(content)
     return Job(
         **_fields(row),
@@ -161,6 +164,8 @@ def whole(connection: Connection, id: str) -> Job:
         plan=request.get("plan"),
         outputs=None if outputs is None else json.loads(outputs),
         error=None if error is None else json.loads(error),
+        gpu=bool(gpu),
+        models=() if models is None else tuple(json.loads(models)),
     )
 
 

@@ -22,6 +22,7 @@ from nodegraph.jobs.queue import (
     submitting,
     working,
 )
+from nodegraph.jobs.queue.choosing import ANY_JOB, WorkerWish
 from nodegraph.jobs.queue.connection import Connection
 from nodegraph.jobs.queue.events import RunEvent
 from nodegraph.jobs.queue.fairness import Limits
@@ -256,11 +257,15 @@ class JobQueue(QueueView):
     # What workers do, or their supervisor for them. An attempt is that of the job they were given;
     # JobNotFound, WrongState and StaleAttempt say that the job isn't theirs any more.
 
-    def claim(self, worker: str) -> Future[Job | None]:
-        """The next job, for a worker to run; None if none may be run."""
+    def claim(self, worker: str, wish: WorkerWish = ANY_JOB) -> Future[Job | None]:
+        """The next job, for a worker to run; None if none may be run.
+
+        Args:
+            wish: What the worker is for.
+        """
         return self._put(
             lambda connection: working.claim(
-                connection, worker, self._server, self._limits_of, self._clock()
+                connection, worker, self._server, self._limits_of, self._clock(), wish
             ),
             synced=False,
         )

@@ -148,7 +148,15 @@ SELECT number, name || char(10)
 FROM jobs;
 """
 
-MIGRATIONS: Sequence[str] = (_FIRST, _SIZES, _SERVERS)
+_PLACEMENT = """
+-- Of those that are there already, nobody knows what they need.
+ALTER TABLE jobs ADD COLUMN gpu INTEGER NOT NULL DEFAULT 1;     -- 0: needs no GPU
+ALTER TABLE jobs ADD COLUMN models TEXT;                        -- JSON, NULL for none
+ALTER TABLE jobs ADD COLUMN passed INTEGER NOT NULL DEFAULT 0;  -- how often it was passed over
+CREATE INDEX jobs_by_need ON jobs (gpu, client, priority, position) WHERE finished IS NULL;
+"""
+
+MIGRATIONS: Sequence[str] = (_FIRST, _SIZES, _SERVERS, _PLACEMENT)
 """Step `n` leads a queue of version `n` to version `n + 1`; an empty file is version 0."""
 
 APPLICATION = 0x6E676A71

@@ -31,6 +31,8 @@ class Submission:
         key: Idempotency key: with the same one, a client gets the same job.
         seconds: That it will take, if the plan knows; counts in its client's share.
         held: Whether it waits until it is let go.
+        gpu: Whether it needs a GPU, where there are any.
+        models: Whose weights it needs, by names that say the same for the same weights.
     """
 
     client: str
@@ -45,6 +47,8 @@ class Submission:
     key: str | None = None
     seconds: float | None = None
     held: bool = False
+    gpu: bool = True
+    models: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +120,8 @@ def _request(submission: Submission) -> dict[str, Any]:
 
 
 def _request_digest(submission: Submission, workflow: Digest, tags: list[str]) -> Digest:
-    # Not the plan, nor the time it foresees: they depend on what else has run meanwhile.
+    # Not the plan, nor the time it foresees: they depend on what else has run meanwhile. What it
+    # needs is told by the workflow.
     asked = _request(submission) | {
         "plan": None,
         "workflow": workflow,

@@ -23,8 +23,8 @@ _LAST = "SELECT value FROM counters WHERE name = 'jobs'"
 _INSERT = """
 INSERT INTO jobs (
     number, id, client, name, state, held, priority, position, cost, created, attempt, deaths,
-    workflow, tags, key, request, size
-) VALUES (?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, 0, 0, ?, ?, ?, ?, ?)
+    workflow, tags, key, request, size, gpu, models
+) VALUES (?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, 0, 0, ?, ?, ?, ?, ?, ?, ?)
 """
 _SIZE = "SELECT coalesce(sum(bytes), 0) FROM sizes WHERE client = ?"
 _ADD = "INSERT INTO workflows (digest, content) VALUES (?, ?) RETURNING number"
@@ -134,7 +134,9 @@ def _insert(connection: Connection, wanted: PreparedSubmission, now: float) -> J
     size += len(wanted.request)
     tags = json_text(job.tags, "tags") if job.tags else None
     asked = (workflow, tags, submission.key, wanted.request_digest, size if size > _SMALL else 0)
-    connection.execute(_INSERT, (*about, place, wanted.cost, now, *asked))
+    models = json_text(list(submission.models), "models") if submission.models else None
+    needs = int(submission.gpu), models
+    connection.execute(_INSERT, (*about, place, wanted.cost, now, *asked, *needs))
     connection.execute("INSERT INTO requests VALUES (?, ?)", (job.number, wanted.request))
     if tags:
         rows = [(tag, job.number) for tag in job.tags]

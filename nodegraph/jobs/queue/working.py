@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain, groupby
+from operator import attrgetter
 from typing import Any
 
 from nodegraph.errors import Problem
 from nodegraph.jobs.queue.changes import change, refusal, setting, tell
+from nodegraph.jobs.queue.choosing import ANY_JOB, ClientShare, WorkerWish, choose, is_any_for
 from nodegraph.jobs.queue.connection import Connection
 from nodegraph.jobs.queue.events import RunEvent, append
 from nodegraph.jobs.queue.fairness import INFINITE, Limits, charged
@@ -19,11 +22,6 @@ _SHARES = """
 SELECT shares.priority, shares.client, tag, coalesce(time, 0)
 FROM shares LEFT JOIN clocks USING (priority)
 WHERE ready > 0 ORDER BY shares.priority DESC, tag, shares.client
-"""
-_FIRST = """
-SELECT id, attempt, cost FROM jobs
-WHERE finished IS NULL AND state = 'queued' AND held = 0 AND client = ? AND priority = ?
-ORDER BY position, number LIMIT 1
 """
 _DEATHS = """
 SELECT attempt, body FROM events WHERE job = ? AND kind = 'job.requeued' ORDER BY seq DESC
@@ -66,21 +64,34 @@ def claim(
     server: str,
     limits: Callable[[str], Limits],
     now: float,
+    wish: WorkerWish = ANY_JOB,
 ) -> Job | None:
     """The next job, for a worker to run; None if none may be run."""
-    if setting(connection, "paused"):
+    if setting(connection, "paused") or not is_any_for(connection, wish):
         return None
-    for priority, client, tag, clock in connection.execute(_SHARES):
-        limit = limits(client)
-        if limit.running < INFINITE and _running(connection, client) >= limit.running:
+
+    def may_have_more(share: ClientShare) -> bool:
+        most = limits(share.client).running
+        return most >= INFINITE or _running(connection, share.client) < most
+
+    shares = map(ClientShare._make, connection.execute(_SHARES))
+    for priority, each in groupby(shares, key=attrgetter("priority")):
+        allowed = filter(may_have_more, each)
+        first = next(allowed, None)
+        found = first and choose(connection, chain([first], allowed), wish)
+        if not first or not found:
             continue
-        found, attempt, cost = connection.execute(_FIRST, (client, priority)).fetchone()
-        _charge(connection, priority, client, *charged(tag, clock, cost, limit.weight))
+        share, job = found
+        weight = limits(share.client).weight
+        tag, clock = charged(share.tag, share.clock, job.cost, weight)
+        # Whoever is passed over keeps what is due to it.
+        clock = min(clock, first.start)
+        _charge(connection, priority, share.client, tag, clock)
         columns = {"started": now, "worker": worker, "server": server}
-        columns["attempt"] = attempt + 1
-        change(connection, "claim", found, columns, attempt=attempt)
-        tell(connection, found, "job.claimed", now, worker=worker)
-        return whole(connection, found)
+        columns["attempt"] = job.attempt + 1
+        change(connection, "claim", job.id, columns, attempt=job.attempt)
+        tell(connection, job.id, "job.claimed", now, worker=worker)
+        return whole(connection, job.id)
     return None
 
 

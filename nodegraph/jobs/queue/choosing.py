@@ -1,0 +1,145 @@
+"""Which job a worker is given: the next one in order, or one near it that suits the worker better.
+
+A worker that holds a model's weights is given a job with that model from among the next few ones,
+rather than one for which it would have to load another. What was passed over is counted, so that no
+job is passed over more than `MOST_PASSED` times by its client's others, nor when it is its client's
+turn. Priorities hold, and so do clients' shares: who goes before others is charged for it, and gets
+no further ahead of them than by so many of its jobs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import islice
+from typing import NamedTuple
+
+from nodegraph.jobs.queue.connection import Connection
+
+_READY = "finished IS NULL AND state = 'queued' AND held = 0"
+_LINE = f"""
+SELECT number, id, attempt, cost, models, passed FROM jobs
+WHERE {_READY} AND client = ? AND priority = ? ORDER BY position, number LIMIT ?
+"""  # noqa: S608 - nothing of it comes from outside
+_LINE_BY_NEED = _LINE.replace("AND client", "AND gpu = ? AND client")
+_ANY_BY_NEED = f"SELECT 1 FROM jobs WHERE {_READY} AND gpu = ? LIMIT 1"  # noqa: S608
+_PASSED = "UPDATE jobs SET passed = passed + 1 WHERE number = ?"
+_CLIENTS, _JOBS = 8, 8
+"""Clients that are looked at, and jobs of each, for one that suits."""
+MOST_PASSED = 8
+"""How often a job is passed over."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerWish:
+    """What a worker is for.
+
+    Attributes:
+        without_gpu: It is given only jobs that need no GPU.
+        gpu_first: Others are there for jobs that need no GPU, so it is given one only if none of
+            the next ones needs one.
+        models: Whose weights it holds, as `Submission.models` names them.
+    """
+
+    without_gpu: bool = False
+    gpu_first: bool = False
+    models: frozenset[str] = frozenset()
+
+
+ANY_JOB = WorkerWish()
+
+
+class ClientShare(NamedTuple):
+    """A client that has jobs waiting in a class of priority, see `fairness`."""
+
+    priority: int
+    client: str
+    tag: float
+    clock: float
+
+    @property
+    def start(self) -> float:
+        """Of its next job, in virtual time."""
+        return max(self.tag, self.clock)
+
+
+class JobInLine(NamedTuple):
+    """A job that may be claimed."""
+
+    number: int
+    id: str
+    attempt: int
+    cost: float
+    models: str | None
+    passed: int
+
+    def suits(self, models: frozenset[str]) -> bool:
+        """Whether it has models, and a worker with these has them all."""
+        return self.models is not None and models.issuperset(json.loads(self.models))
+
+
+def is_any_for(connection: Connection, wish: WorkerWish) -> bool:
+    """Whether any job waits that a worker may be given; cheap, and none if it says so."""
+    return not wish.without_gpu or connection.execute(_ANY_BY_NEED, (0,)).fetchone() is not None
+
+
+def choose(
+    connection: Connection, shares: Iterable[ClientShare], wish: WorkerWish
+) -> tuple[ClientShare, JobInLine] | None:
+    """The job for a worker, of one class of priority.
+
+    Args:
+        shares: The clients that may have a job now, those first whose turn it is.
+    """
+    usual = wanted = None
+    heads: list[int] = []
+    # Who may be given nothing else looks at all of them.
+    for share in shares if wish.without_gpu else islice(shares, _CLIENTS):
+        line = _line(connection, share, wish)
+        if not line:
+            usual = usual or (share, _whole_line(connection, share, 1))
+            continue
+        if wanted is None:
+            wanted = share, line
+            if not wish.models or line[0].models is None:
+                break
+        at = _suiting(line, wish.models)
+        if at is not None and _may_go_first(share, wanted[0], line[at]):
+            passed = [*heads, *(job.number for job in line[:at])]
+            connection.executemany(_PASSED, [(number,) for number in passed])
+            return share, line[at]
+        if line[0].passed >= MOST_PASSED:
+            break
+        heads.append(line[0].number)
+    found = wanted or (None if wish.without_gpu else usual)
+    return None if found is None else (found[0], found[1][0])
+
+
+def _may_go_first(share: ClientShare, first: ClientShare, job: JobInLine) -> bool:
+    """Whether a client's job may be given before that of the one whose turn it is."""
+    return share.start - first.start < MOST_PASSED * job.cost
+
+
+def _suiting(line: list[JobInLine], models: frozenset[str]) -> int | None:
+    """The place of the first job that a worker has the models of; not behind one that is due."""
+    for at, job in enumerate(line):
+        if job.suits(models):
+            return at
+        if job.passed >= MOST_PASSED:
+            return None
+    return None
+
+
+def _line(connection: Connection, share: ClientShare, wish: WorkerWish) -> list[JobInLine]:
+    """The first jobs of a client, of the kind that a worker is to be given."""
+    count = _JOBS if wish.models else 1
+    if not (wish.without_gpu or wish.gpu_first):
+        return _whole_line(connection, share, count)
+    asked = (int(wish.gpu_first and not wish.without_gpu), share.client, share.priority, count)
+    return [JobInLine(*row) for row in connection.execute(_LINE_BY_NEED, asked)]
+
+
+def _whole_line(connection: Connection, share: ClientShare, count: int) -> list[JobInLine]:
+    asked = share.client, share.priority, count
+    return [JobInLine(*row) for row in connection.execute(_LINE, asked)]

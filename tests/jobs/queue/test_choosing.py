@@ -1,0 +1,121 @@
+"""Which job a worker is given, by what it is for and what it holds."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nodegraph.jobs.queue import JobQueue, WorkerWish
+from nodegraph.jobs.queue.choosing import MOST_PASSED
+from tests.jobs.queue.support import open_queue, submit
+
+SPARES = WorkerWish(without_gpu=True)
+RATHER = WorkerWish(gpu_first=True)
+
+
+def holding(*models: str) -> WorkerWish:
+    return WorkerWish(models=frozenset(models))
+
+
+def given_(queue: JobQueue, *wishes: WorkerWish) -> list[str]:
+    """Names of the jobs that workers are given, one after the other."""
+    jobs = [queue.claim("worker", wish).result() for wish in wishes]
+    return ["" if job is None else job.name for job in jobs]
+
+
+def test_a_worker_without_a_gpu_is_given_jobs_that_need_none_in_their_order(tmp_path: Path) -> None:
+    with open_queue(tmp_path) as queue:
+        assert given_(queue, SPARES) == [""]
+        submit(queue, name="paint")
+        assert given_(queue, SPARES) == [""]
+        submit(queue, "ann", name="crop", gpu=False)
+        submit(queue, "bob", name="paint too")
+        submit(queue, "bob", name="add", gpu=False)
+        submit(queue, "bob", name="held", gpu=False, held=True)
+        submit(queue, "eve", name="first", gpu=False, priority=1)
+        assert given_(queue, *[SPARES] * 4) == ["first", "crop", "add", ""]
+        assert given_(queue, *[WorkerWish()] * 3) == ["paint", "paint too", ""]
+
+
+def test_where_others_take_the_rest_a_gpu_is_for_those_that_need_one(tmp_path: Path) -> None:
+    with open_queue(tmp_path) as queue:
+        for name in ("crop", "cut"):
+            submit(queue, "ann", name=name, gpu=False)
+        submit(queue, "ann", name="paint")
+        submit(queue, "bob", name="add", gpu=False)
+        submit(queue, "eve", name="urgent", gpu=False, priority=1)
+        # Urgent ones come first all the same, and it doesn't idle.
+        assert given_(queue, *[RATHER] * 6) == ["urgent", "paint", "add", "crop", "cut", ""]
+
+
+def test_what_jobs_need_is_kept_with_them(tmp_path: Path) -> None:
+    with open_queue(tmp_path) as queue:
+        submit(queue, models=["x", "y"])
+        submit(queue, gpu=False)
+        first, second = (queue.claim("worker").result() for _ in range(2))
+    assert first is not None
+    assert second is not None
+    assert [(job.gpu, job.models) for job in (first, second)] == [(True, ("x", "y")), (False, ())]
+
+
+def test_a_worker_is_given_a_job_whose_models_it_holds(tmp_path: Path) -> None:
+    with open_queue(tmp_path) as queue:
+        submit(queue, "ann", name="x1", models=["x"])
+        submit(queue, "ann", name="xy", models=["x", "y"])
+        submit(queue, "ann", name="y1", models=["y"])
+        submit(queue, "bob", name="y2", models=["y"])
+        submit(queue, "ann", name="later", models=["z"], priority=-1)
+        assert given_(queue, holding("y"), holding("y", "z")) == ["y1", "y2"]
+        # None of theirs waits, or only behind more urgent ones.
+        assert given_(queue, holding("z"), holding("x", "y"), holding("y")) == ["x1", "xy", "later"]
+
+
+def test_what_needs_no_model_is_passed_over_by_nobody(tmp_path: Path) -> None:
+    with open_queue(tmp_path) as queue:
+        submit(queue, name="sum")
+        submit(queue, name="y", models=["y"])
+        assert given_(queue, holding("y"), holding("y")) == ["sum", "y"]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    clients=st.integers(1, 3),
+    workers=st.lists(st.sampled_from(["x", "y", "xy", ""]), min_size=1, max_size=3),
+    jobs=st.lists(st.tuples(st.integers(0, 2), st.sampled_from("xyz")), min_size=20, max_size=60),
+)
+def test_nobody_is_passed_over_more_often_than_may_be(
+    tmp_path_factory: pytest.TempPathFactory,
+    clients: int,
+    workers: list[str],
+    jobs: list[tuple[int, str]],
+) -> None:
+    """By its client's own ones: these are given in order but for so many."""
+    with open_queue(tmp_path_factory.mktemp("queue")) as queue:
+        for number, (whose, model) in enumerate(jobs):
+            submit(queue, f"{whose % clients}", name=str(number), models=[model])
+        order = [
+            (job.client, int(job.name))
+            for turn in range(len(jobs))
+            if (job := queue.claim("w", holding(*workers[turn % len(workers)])).result())
+        ]
+        assert len(order) == len(jobs)
+    for name in {each[0] for each in order}:
+        mine = [at for client, at in order if client == name]
+        for place, at in enumerate(mine):
+            assert sum(before > at for before in mine[:place]) <= MOST_PASSED
+
+
+def test_clients_have_their_shares_whatever_a_worker_holds(tmp_path: Path) -> None:
+    with open_queue(tmp_path) as queue:
+        for client in "xy":
+            for _ in range(100):
+                submit(queue, client, name=client, models=[client])
+        names = given_(queue, *[holding("y")] * 100)
+        assert names[:MOST_PASSED] == ["y"] * MOST_PASSED
+        for end in range(1, 101):
+            counts = Counter(names[:end])
+            assert abs(counts["x"] - counts["y"]) <= MOST_PASSED
