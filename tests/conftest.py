@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 
 from nodegraph.store.speeds import Speeds
 
-pytest_plugins = ["tests.accelerator.fixtures", "tests.left_out"]
+pytest_plugins = ["tests.accelerator.fixtures", "tests.databases.fixtures", "tests.left_out"]
 
 # Before torch is loaded: tests in parallel share the cores, and threads that spin while they wait
 # would keep each other out.

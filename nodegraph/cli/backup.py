@@ -52,7 +52,17 @@ def backup(
         print_json({"file": str(target.absolute()), **asdict(found)})
     else:
         _print(target, found)
+    warn_of_database(common)
     return 0
+
+
+def warn_of_database(common: Common) -> None:
+    """Say where the queue is, if it isn't in the home folder."""
+    from nodegraph.server.settings import load_server_settings
+
+    queue = load_server_settings(common.settings()).queue
+    if queue is not None:
+        warn(f"the jobs aren't in the home folder but in {queue}: use pg_dump and pg_restore")
 
 
 def _print(target: Path, found: WrittenBackup) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from nodegraph.cli.backup import named
+from nodegraph.cli.backup import named, warn_of_database
 from nodegraph.cli.options import Common, JsonOption
 from nodegraph.cli.output import counted, print_json, say, shown_path, shown_size, warn
 from nodegraph.cli.times import shown_time
@@ -60,6 +60,7 @@ def _restore(common: Common, source: Path, force: bool, json: bool) -> int:
     with bytes_progress("restoring", is_shown=not json) as progress:
         found = put_back(settings, source, force=force, progress=progress)
     home = settings.data_folder.absolute()
+    warn_of_database(common)
     if json:
         print_json({"home": str(home), **asdict(found)})
         return 0

@@ -11,6 +11,7 @@ import typer
 from nodegraph.cli.browser import open_page
 from nodegraph.cli.options import Common
 from nodegraph.cli.output import say, warn
+from nodegraph.errors import InvalidValue
 
 HostOption = Annotated[
     str | None,
@@ -40,6 +41,14 @@ ClusterOption = Annotated[
         help="Run the workers on a Ray cluster: auto, HOST:PORT or ray://HOST:10001.",
     ),
 ]
+QueueOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="Keep the jobs in a PostgreSQL database, which several servers may share: "
+        "postgresql://USER@HOST/DATABASE",
+    ),
+]
 AllowHostOption = Annotated[
     list[str] | None,
     typer.Option(metavar="NAME", help="Answer under this name too; may be repeated."),
@@ -65,6 +74,7 @@ def serve(
     workers: WorkersOption = None,
     devices: DevicesOption = None,
     cluster: ClusterOption = None,
+    queue: QueueOption = None,
     allow_host: AllowHostOption = None,
     allow_origin: AllowOriginOption = None,
     open_editor: OpenOption = False,
@@ -87,6 +97,7 @@ def serve(
         "workers": workers,
         "devices": devices,
         "cluster": cluster,
+        "queue": None if queue is None else without_password(queue),
         "allowed_hosts": allow_host or None,
         "allowed_origins": allow_origin or None,
         "log_format": log_format,
@@ -107,3 +118,22 @@ def serve(
 
     serve_until_stopped(settings, server, common.packs, ready)
     return 0
+
+
+def without_password(url: str) -> str:
+    """An address of the command line, which everybody on the machine can read.
+
+    Raises:
+        InvalidValue: A password is in it.
+    """
+    from nodegraph.jobs.queue.postgres.address import PostgresAddress
+
+    address = PostgresAddress(url)
+    if address.has_password:
+        raise InvalidValue(
+            "the queue's address has a password, which all on this machine can read here",
+            given=str(address),
+            hint="Put the password into ~/.pgpass or PGPASSWORD, or the whole address into "
+            "`queue` of [server] in the config file.",
+        )
+    return url

@@ -189,8 +189,11 @@ class Services:
         # Others' pictures and prompts are in both.
         private_folder(self.home)
         private_folder(self.settings.cache_folder)
+        file = self.home / "queue.sqlite"
+        if self.server.queue is not None and file.exists():
+            _LOG.warning("the jobs of %s wait there: the queue is %s", file, self.server.queue)
         return JobQueue(
-            self.home / "queue.sqlite",
+            self.server.queue or file,
             default_limits=client_limits(self.server.clients),
             most_waiting=self.server.most_waiting,
         )

@@ -9,10 +9,20 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    ValidationError,
+    WithJsonSchema,
+)
 
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import InvalidFile
+from nodegraph.jobs.queue.postgres.address import PostgresAddress
 from nodegraph.session.settings import SERVER_PREFIX, SERVER_TABLE, Settings, config_file
 from nodegraph.session.settings_kinds import NUMBER, Bytes, Count, Seconds, faults
 from nodegraph.session.settings_sources import read_settings, setting_places
@@ -126,6 +136,19 @@ UploadType = Literal[
 _UPLOAD_TYPES: tuple[UploadType, ...] = get_args(UploadType)
 
 
+def _queue_place(value: Any) -> PostgresAddress:
+    """The address of a database; what is wrong with it is told without its password."""
+    return value if isinstance(value, PostgresAddress) else PostgresAddress(value)
+
+
+QueueAddress = Annotated[
+    PostgresAddress,
+    PlainValidator(_queue_place),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": "string"}),
+]
+
+
 def _upload_types(value: object) -> object:
     """A list of types, each of which there is."""
     found = _listed(value)
@@ -194,6 +217,8 @@ class ServerSettings(_Part):
         allowed_origins: Pages elsewhere that may use it, such as ``https://studio.example``.
         trusted_proxies: Addresses whose ``X-Forwarded-*`` headers are believed.
         limits, rates, retention, uploads, clients: See there.
+        queue: Address of a PostgreSQL database that keeps the jobs, for several servers; not given,
+            a file in the home folder does.
         most_waiting: Jobs that may wait in all.
         stall_seconds: Without an event while a node runs, after which its worker is restarted;
             none to wait for ever.
@@ -229,6 +254,7 @@ class ServerSettings(_Part):
     retention: Retention = Retention()
     uploads: UploadLimits = UploadLimits()
     clients: ClientLimits = ClientLimits()
+    queue: QueueAddress | None = None
     most_waiting: Count = 100_000
     stall_seconds: Seconds | None = None
     cancel_seconds: Annotated[float, NUMBER, Field(ge=0)] = 10.0

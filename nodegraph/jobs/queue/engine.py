@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Any, Protocol
 
 from nodegraph.errors import NodegraphError
 from nodegraph.jobs.queue.connection import Connection
+
+Bury = Callable[[Mapping[str, int]], Future[Any]]
 
 
 class QueueEngine(Protocol):
@@ -17,12 +21,16 @@ class QueueEngine(Protocol):
     Attributes:
         faults: What it raises when something is wrong with it.
         identity: Tells this queue from any other that is or was at its place.
+        is_shared: Whether other servers may change it, too. A database has it then, so that reading
+            takes longer than a moment.
     """
 
     @property
     def faults(self) -> type[Exception]: ...
     @property
     def identity(self) -> str: ...
+    @property
+    def is_shared(self) -> bool: ...
 
     def snapshot(self) -> AbstractContextManager[Connection]:
         """A connection to read with, for one thread; all that is read is of one moment."""
@@ -46,7 +54,7 @@ class QueueEngine(Protocol):
     def displaced(self) -> NodegraphError | None:
         """Why what is written would be lost without any error; None if it wouldn't."""
 
-    # Who changes the queue. Other servers are none of a file's affair: only one process may.
+    # Who changes the queue: of a file one server at a time, of a database any number.
 
     def opened(self, connection: Connection, server: str) -> None:
         """Note that a server changes the queue from now on."""
@@ -56,6 +64,17 @@ class QueueEngine(Protocol):
 
     def closed(self, connection: Connection, server: str) -> None:
         """Note that it changes nothing any more."""
+
+    def accompany(self, changed: Callable[[], None], bury: Bury) -> Callable[[], None]:
+        """Look after the queue's other servers.
+
+        Args:
+            changed: Is called when another has changed the queue, or may have; from any thread.
+            bury: Is given servers that are gone, with what they had counted to, to put back what
+                they ran.
+        Returns:
+            What ends it.
+        """
 
     def close(self) -> None:
         """Close the connections."""

@@ -93,3 +93,15 @@ class QueueInUse(OutputError):
             hint="Stop that server first, or give this one another home folder.",
         )
         self.pid = pid
+
+
+class QueueUnreachable(OutputError):
+    """The database that keeps the queue can't be asked now; what it holds is safe."""
+
+    code = "queue-unreachable"
+
+    def __init__(self, place: str, reason: str) -> None:
+        super().__init__(
+            f"can't reach the job queue {place}: {reason}",
+            hint="See that the database runs and can be reached; it is tried again by itself.",
+        )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 from nodegraph.errors import OutputError
 from nodegraph.jobs.queue import ownership
 from nodegraph.jobs.queue.connection import Connection
+from nodegraph.jobs.queue.engine import Bury
 from nodegraph.jobs.queue.schema import queue_format
 from nodegraph.store.database import PATIENCE, Database
 
@@ -24,6 +26,7 @@ class QueueFile(Database):
     """
 
     faults = sqlite3.Error
+    is_shared = False
 
     def __init__(self, path: Path, *, read_only: bool = False, patience: float = PATIENCE) -> None:
         super().__init__(path, queue_format(), read_only=read_only, patience=patience)
@@ -58,3 +61,7 @@ class QueueFile(Database):
     def closed(self, connection: Connection, server: str) -> None:
         """Note that all that was committed is safe."""
         ownership.mark_closed(connection)
+
+    def accompany(self, changed: Callable[[], None], bury: Bury) -> Callable[[], None]:
+        """There are no other servers."""
+        return lambda: None

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
-from pathlib import Path
 from threading import Lock
 from typing import Any, TypeVar
 
@@ -26,10 +25,9 @@ from nodegraph.jobs.queue.choosing import ANY_JOB, WorkerWish
 from nodegraph.jobs.queue.connection import Connection
 from nodegraph.jobs.queue.events import RunEvent
 from nodegraph.jobs.queue.fairness import Limits
-from nodegraph.jobs.queue.file import QueueFile
 from nodegraph.jobs.queue.job import Job, JobSummary
 from nodegraph.jobs.queue.listing import Filter
-from nodegraph.jobs.queue.ownership import Ownership
+from nodegraph.jobs.queue.places import QueuePlace, changing
 from nodegraph.jobs.queue.reader import QueueView
 from nodegraph.jobs.queue.retention import RetentionRules
 from nodegraph.jobs.queue.submission import Submission, checked_priority, json_text, prepared
@@ -42,9 +40,10 @@ _LOG = logging.getLogger(__name__)
 
 
 class JobQueue(QueueView):
-    """Jobs in a file; safe to use from several threads.
+    """Jobs in a file or a database; safe to use from several threads.
 
-    One process at a time changes the queue; others look at it with a `QueueReader`. Methods that
+    One process at a time changes a file, any number a database; others look at it with a
+    `QueueReader`. Methods that
     change it give a future that ends when the change is committed, or refused; `asyncio` waits for
     it by `wrap_future`. What clients were promised then survives a power cut. What workers merely
     began or told on the way survives the process, and a power cut may take it back: such a job
@@ -53,23 +52,23 @@ class JobQueue(QueueView):
     Order never depends on the clock; times are for display and for deleting old jobs.
 
     Args:
-        path: The file; made if it isn't there.
+        place: The file, or the database, in which what is needed is made if it isn't there.
         limits: What single clients may have.
         default_limits: What all others may have, each.
         most_waiting: Jobs that may wait in all.
         most_deaths: Workers that may die over one job before it is failed.
         clock: Unix time.
         synced: False gives up surviving a power cut, for what needn't.
-        patience: Seconds to wait for another process's transaction.
+        patience: Seconds to wait for another's transaction.
     Raises:
         InvalidFile: It is no queue, is damaged, or was written by a newer version.
         OutputError: It can't be written.
-        QueueInUse: Another process has it.
+        QueueInUse: Another process has the file.
     """
 
     def __init__(
         self,
-        path: Path,
+        place: QueuePlace,
         *,
         limits: Mapping[str, Limits] | None = None,
         default_limits: Limits | None = None,
@@ -86,18 +85,17 @@ class JobQueue(QueueView):
         self._listeners: list[Callable[[], None]] = []
         self._listening = Lock()
         with ExitStack() as opened:
-            opened.callback(Ownership(path).close)
-            database = QueueFile(path, patience=patience)
-            opened.callback(database.close)
-            super().__init__(path, database, limits, default_limits)
+            database = opened.enter_context(changing(place, self._server, patience))
+            super().__init__(place, database, limits, default_limits)
             self._writer = QueueWriter(database, self._committed, synced=synced)
             opened.callback(self._writer.close)
             self._put(lambda connection: database.opened(connection, self._server)).result()
             opened.callback(self._mark_closed)
+            opened.callback(database.accompany(self._committed, self._bury))
             self._opened = opened.pop_all()
 
     def close(self) -> None:
-        """Make the changes that were asked for, and close the file."""
+        """Make the changes that were asked for, and close it."""
         self._opened.close()
 
     def _mark_closed(self) -> None:
@@ -356,6 +354,15 @@ class JobQueue(QueueView):
     def recover(self) -> Future[list[JobSummary]]:
         """Put back what servers ran that are gone, with their workers."""
         return self._put(lambda connection: working.recover(connection, self._clock()))
+
+    def _bury(self, servers: Mapping[str, int]) -> Future[list[JobSummary]]:
+        """Put back what servers ran that are gone, unless they have counted on."""
+        return self._put(lambda connection: working.bury(connection, servers, self._clock()))
+
+    def running_here(self) -> list[tuple[str, int]]:
+        """Ids and attempts of the jobs that were claimed by this opening and run."""
+        with self._reading() as connection:
+            return working.running_of(connection, self._server)
 
     def try_writing(self) -> Future[None]:
         """Write what changes nothing; it fails if whatever else is written now would, too."""

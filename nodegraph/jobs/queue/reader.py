@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
-from pathlib import Path
 
 from nodegraph.jobs.queue import events, job, listing, outputs, turns
 from nodegraph.jobs.queue.changes import setting
@@ -13,10 +12,10 @@ from nodegraph.jobs.queue.connection import Connection
 from nodegraph.jobs.queue.engine import QueueEngine
 from nodegraph.jobs.queue.events import EventPage
 from nodegraph.jobs.queue.fairness import Limits
-from nodegraph.jobs.queue.file import QueueFile
 from nodegraph.jobs.queue.job import Job, JobSummary
 from nodegraph.jobs.queue.listing import Counts, Filter, JobPage, Order
 from nodegraph.jobs.queue.outputs import GivenPage
+from nodegraph.jobs.queue.places import QueuePlace, looking
 from nodegraph.jobs.queue.turns import Turn
 
 _WORKFLOWS = 64
@@ -34,7 +33,7 @@ class QueueView:
 
     def __init__(
         self,
-        place: Path,
+        place: QueuePlace,
         database: QueueEngine,
         limits: Mapping[str, Limits] | None,
         default_limits: Limits | None,
@@ -49,6 +48,11 @@ class QueueView:
     def identity(self) -> str:
         """Tells this queue from any other that is or was at its place."""
         return self._database.identity
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether several servers may change it; reading takes longer then. See `QueueEngine`."""
+        return self._database.is_shared
 
     def get(self, id: str) -> Job:
         """A job.
@@ -160,7 +164,7 @@ class QueueReader(QueueView):
     It never waits for that process, and sees each change once it is committed.
 
     Args:
-        path: The file.
+        place: Its file or database.
         limits, default_limits: As that process has them, to foresee turns.
     Raises:
         InvalidFile: It isn't there, is no queue, is damaged, or was written by a newer version.
@@ -168,15 +172,15 @@ class QueueReader(QueueView):
 
     def __init__(
         self,
-        path: Path,
+        place: QueuePlace,
         *,
         limits: Mapping[str, Limits] | None = None,
         default_limits: Limits | None = None,
     ) -> None:
-        super().__init__(path, QueueFile(path, read_only=True), limits, default_limits)
+        super().__init__(place, looking(place), limits, default_limits)
 
     def close(self) -> None:
-        """Close the file."""
+        """Look at it no more."""
         self._database.close()
 
     def __enter__(self) -> QueueReader:

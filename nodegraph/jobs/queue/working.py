@@ -32,6 +32,7 @@ INSERT INTO clocks VALUES (?, ?) ON CONFLICT (priority) DO UPDATE SET time = exc
 _FORMER_LINES = 20
 """Of the log, that are told of each death but the last."""
 _RUNNING = "SELECT count FROM tallies WHERE client = ? AND state = 'running'"
+_RUNNING_OF = "SELECT id, attempt FROM jobs WHERE state = 'running' AND server = ?"
 _FORMER = """
 SELECT id FROM jobs WHERE state = 'running' AND server NOT IN (SELECT id FROM servers)
 ORDER BY number
@@ -201,6 +202,22 @@ def recover(connection: Connection, now: float) -> list[JobSummary]:
     """Put back what servers ran that are gone; nothing if that was done already."""
     former = connection.execute(_FORMER).fetchall()
     return [_put_back(connection, each, None, now, "recovered") for (each,) in former]
+
+
+def bury(connection: Connection, servers: Mapping[str, int], now: float) -> list[JobSummary]:
+    """Put back what servers ran that are gone.
+
+    Args:
+        servers: What they had counted to; who has counted on since is alive.
+    """
+    for server, beat in servers.items():
+        connection.execute("DELETE FROM servers WHERE id = ? AND beat = ?", (server, beat))
+    return recover(connection, now)
+
+
+def running_of(connection: Connection, server: str) -> list[tuple[str, int]]:
+    """Ids and attempts of the jobs that a server runs."""
+    return [(job, attempt) for job, attempt in connection.execute(_RUNNING_OF, (server,))]
 
 
 def _put_back(

@@ -28,6 +28,8 @@ _FLOOD = 1 << 20
 _REST = 0.05
 _TRACES = 0.3
 """Seconds for a process to write what its threads do, before it is killed."""
+_WITHHELD = ("NODEGRAPH_SERVER_QUEUE",)
+"""Variables that workers don't get: a database's password may be in it."""
 
 
 class WorkerProcess(asyncio.SubprocessProtocol):
@@ -134,6 +136,11 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         return cast(asyncio.ReadTransport, self._transport.get_pipe_transport(fd))
 
 
+def _given_on() -> dict[str, str]:
+    """This process's variables, but for those that are nobody's business who runs packs."""
+    return {name: value for name, value in os.environ.items() if name not in _WITHHELD}
+
+
 class LocalStarter:
     """Starts processes on this machine; see `Starter`."""
 
@@ -144,7 +151,7 @@ class LocalStarter:
             _, protocol = await asyncio.get_running_loop().subprocess_exec(
                 lambda: WorkerProcess(ears, recorder),
                 *command,
-                env={**os.environ, **spec.environment},
+                env={**_given_on(), **spec.environment},
                 **platforms.spawn_options(),
             )
         except OSError:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from nodegraph.jobs.queue import Filter, JobQueue
+from nodegraph.jobs.queue import JobQueue
 from nodegraph.jobs.supervisor.delays import DATABASE_FAULTS, Delays
 
 _LOG = logging.getLogger(__name__)
@@ -17,7 +17,7 @@ _Attempt = tuple[str, int]
 
 
 class Recovery:
-    """Puts back what ran when the queue was last open, and what is lost track of later.
+    """Puts back what ran when this server was last there, and what is lost track of later.
 
     The latter should never happen: it is for a disk that has kept a claim and said that it hasn't.
 
@@ -82,7 +82,6 @@ class Recovery:
 
     def _running(self) -> set[_Attempt]:
         try:
-            found = self._queue.page(Filter(states=("running",)), limit=10_000).jobs
+            return set(self._queue.running_here())
         except DATABASE_FAULTS:
             return set()
-        return {(job.id, job.attempt) for job in found}

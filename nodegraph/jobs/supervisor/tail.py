@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from nodegraph.errors import NodegraphError
-from nodegraph.jobs.queue import JobEvent, JobQueue
+from nodegraph.jobs.queue import EventPage, JobEvent, JobQueue
+from nodegraph.jobs.supervisor.delays import when_done
 
 EventsListener = Callable[[Sequence[JobEvent]], None]
 
@@ -21,8 +23,8 @@ _AGAIN = 0.5
 class EventTail:
     """Reads the events that each commit of a queue adds, and hands them to all listeners.
 
-    It is made on the event loop on which its listeners are called. Reading takes some 40
-    microseconds and waits for nobody, so it isn't worth a thread.
+    It is made on the event loop on which its listeners are called. Reading a file takes some 40
+    microseconds and waits for nobody, so it isn't worth a thread; a database has one.
 
     Args:
         queue: That it follows, from its present end on.
@@ -34,6 +36,12 @@ class EventTail:
         self._listeners: list[EventsListener] = []
         self._is_called = False
         self._timer: asyncio.TimerHandle | None = None
+        self._thread = (
+            ThreadPoolExecutor(1, thread_name_prefix="nodegraph-tail") if queue.is_shared else None
+        )
+        self._is_reading = False
+        self._is_missed = False
+        self._is_ill = False
         # Listening begins first, so that no commit falls in between.
         self._end = queue.listen(self._committed)
         self.newest = queue.newest_event()
@@ -60,6 +68,8 @@ class EventTail:
         self._listeners = []
         if self._timer is not None:
             self._timer.cancel()
+        if self._thread is not None:
+            self._thread.shutdown(wait=False)
 
     def _committed(self) -> None:
         # In the queue's thread: commits that come while the loop is busy are read together.
@@ -73,12 +83,37 @@ class EventTail:
         self._timer = None
         if not self._listeners:
             return
+        if self._thread is None:
+            self._take(self._page)
+        elif self._is_reading:
+            self._is_missed = True
+        else:
+            self._is_reading = True
+            when_done(self._thread.submit(self._page), self._was_read)
+
+    def _page(self) -> EventPage:
+        return self._queue.events_after(self.newest, limit=_PAGE)
+
+    def _was_read(self, done: Future[EventPage]) -> None:
+        self._is_reading = False
+        self._take(done.result)
+        if self._is_missed:
+            self._is_missed = False
+            self._committed()
+
+    def _take(self, read: Callable[[], EventPage]) -> None:
         try:
-            page = self._queue.events_after(self.newest, limit=_PAGE)
+            page = read()
         except NodegraphError as error:
-            _LOG.warning("the events of the job queue can't be read: %s", error)
+            if not self._is_ill:
+                _LOG.warning("the events of the job queue can't be read: %s", error)
+            self._is_ill = True
             self._timer = self._loop.call_later(_AGAIN, self._read)
             return
+        self._is_ill = False
+        self._tell_all(page)
+
+    def _tell_all(self, page: EventPage) -> None:
         self.newest = page.last
         for listener in self._listeners:
             self._tell(listener, page.events)

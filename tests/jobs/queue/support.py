@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from nodegraph.core.events import Event, EventKind
 from nodegraph.jobs.queue import JobEvent, JobQueue, Submission
 from nodegraph.jobs.queue.job import Job, JobSummary
+from nodegraph.jobs.queue.places import QueuePlace
 
 WORKFLOW = {"format": "nodegraph/1", "nodes": {}}
 
 
+Places = Callable[[Path], QueuePlace]
+"""Where the queue of a test's folder is."""
+
+
+def in_files(folder: Path) -> QueuePlace:
+    """In a file there."""
+    return folder / "queue.sqlite"
+
+
+places: list[Places] = [in_files]
+"""The last one counts."""
+
+
 def open_queue(folder: Path, **options: Any) -> JobQueue:
     """A queue that doesn't wait for the disk."""
-    return JobQueue(folder / "queue.sqlite", synced=False, **options)
+    return JobQueue(places[-1](folder), synced=False, **options)
 
 
 def wanted(client: str = "ann", **options: Any) -> Submission:

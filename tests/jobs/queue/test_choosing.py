@@ -27,6 +27,7 @@ def given_(queue: JobQueue, *wishes: WorkerWish) -> list[str]:
     return ["" if job is None else job.name for job in jobs]
 
 
+@pytest.mark.usefixtures("either_place")
 def test_a_worker_without_a_gpu_is_given_jobs_that_need_none_in_their_order(tmp_path: Path) -> None:
     with open_queue(tmp_path) as queue:
         assert given_(queue, SPARES) == [""]

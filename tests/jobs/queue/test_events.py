@@ -15,7 +15,7 @@ from tests.jobs.queue.support import claim, event, open_queue, submit, told
 
 
 @pytest.fixture
-def queue(tmp_path: Path) -> Iterator[JobQueue]:
+def queue(tmp_path: Path, either_place: None) -> Iterator[JobQueue]:
     with open_queue(tmp_path) as queue:
         yield queue
 
@@ -87,7 +87,7 @@ def test_pages_by_job_and_client(queue: JobQueue) -> None:
     assert bob.id in {each.job for each in told(queue)}
 
 
-def test_numbers_are_never_given_again(tmp_path: Path) -> None:
+def test_numbers_are_never_given_again(tmp_path: Path, either_place: None) -> None:
     with open_queue(tmp_path) as queue:
         job = submit(queue)
         queue.cancel(job.id).result()

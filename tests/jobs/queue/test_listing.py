@@ -16,7 +16,7 @@ from tests.jobs.queue.support import claim, open_queue, submit
 
 
 @pytest.fixture
-def queue(tmp_path: Path) -> Iterator[JobQueue]:
+def queue(tmp_path: Path, either_place: None) -> Iterator[JobQueue]:
     time = iter(range(1000, 10_000))
     with open_queue(tmp_path, clock=lambda: float(next(time))) as queue:
         yield queue

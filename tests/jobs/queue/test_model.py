@@ -370,3 +370,10 @@ class Queues(RuleBasedStateMachine):
 
 TestQueues = Queues.TestCase
 TestQueues.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)
+
+
+@pytest.mark.usefixtures("in_postgres")
+class TestQueuesInPostgres(Queues.TestCase):  # type: ignore[name-defined, misc]
+    """The same on a PostgreSQL server."""
+
+    settings = settings(max_examples=4, stateful_step_count=40, deadline=None)

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from nodegraph.jobs.queue import JobQueue
 from tests.jobs.queue.support import claim, event, open_queue, submit
+
+pytestmark = pytest.mark.usefixtures("either_place")
 
 
 def finish(queue: JobQueue, name: str) -> str:

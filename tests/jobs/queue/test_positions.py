@@ -16,7 +16,7 @@ from tests.jobs.queue.support import claimed, open_queue, submit
 
 
 @pytest.fixture
-def queue(tmp_path: Path) -> Iterator[JobQueue]:
+def queue(tmp_path: Path, either_place: None) -> Iterator[JobQueue]:
     with open_queue(tmp_path) as queue:
         yield queue
 

@@ -26,6 +26,8 @@ from nodegraph.jobs.queue import (
 )
 from tests.jobs.queue.support import WORKFLOW, claim, claimed, open_queue, submit, told, wanted
 
+pytestmark = pytest.mark.usefixtures("either_place")
+
 DEATH = Death("killed by SIGKILL", "SIGKILL", -9, "sample", ("step 3", "step 4"), 7 << 30)
 
 
@@ -432,7 +434,7 @@ def test_listeners_are_told_of_commits(queue: JobQueue) -> None:
     end_broken()
     submit(queue)
     queue.resume().result()  # the commit after the one that is waited for
-    assert calls[0] == 1
+    assert next(filter(None, calls)) == 1
     end()
     queue.resume().result()
     known = len(calls)

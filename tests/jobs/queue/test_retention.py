@@ -10,6 +10,8 @@ from nodegraph.jobs.queue import Counts, Filter, JobNotFound, JobQueue, Retentio
 from nodegraph.jobs.queue import retention as retention_module
 from tests.jobs.queue.support import claim, claimed, open_queue, submit, told
 
+pytestmark = pytest.mark.usefixtures("either_place")
+
 KEEP = RetentionRules(None, None, None, None)
 
 

@@ -10,6 +10,8 @@ import pytest
 from nodegraph.jobs.queue import Limits, RetentionRules, TooMuchKept
 from tests.jobs.queue.support import WORKFLOW, claimed, open_queue, submit, wanted
 
+pytestmark = pytest.mark.usefixtures("either_place")
+
 LIMITS = Limits(bytes=300_000)
 KEEP = RetentionRules(None, None, None, None, bytes=150_000)
 

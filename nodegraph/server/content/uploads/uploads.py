@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import time
 from collections.abc import AsyncIterator, Callable, Collection
@@ -28,6 +29,8 @@ LARGEST_PAGE = 1000
 _LONGEST_STEM = 100
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _AT_ONCE = 100
+_LONGEST_UPLOAD = 3_600.0
+"""Seconds without a byte, after which nobody brings a file any more."""
 _REFERENCE = '"upload:'
 
 
@@ -73,10 +76,14 @@ class Uploads:
 
     def _sweep(self) -> None:
         """Delete what a process that was killed left: half a file, a file that isn't listed."""
+        names = self._files.names()
         known = self._index.digests()
-        for name in self._files.names():
-            is_file = self._files.status(name) is not None
-            if is_file and name.partition(".")[0] not in known:
+        # Another server of the same folder may be about to bring and list it.
+        spared = self._clock() - _LONGEST_UPLOAD if self._queue.is_shared else math.inf
+        for name in names:
+            status = self._files.status(name)
+            is_old = status is not None and status.st_mtime < spared
+            if is_old and name.partition(".")[0] not in known:
                 self._files.remove(name)
 
     async def receive(

@@ -1,0 +1,60 @@
+"""Where queues are, and what keeps them there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from nodegraph.errors import OutputError
+from nodegraph.jobs.queue.engine import QueueEngine
+from nodegraph.jobs.queue.file import QueueFile
+from nodegraph.jobs.queue.ownership import Ownership
+from nodegraph.jobs.queue.postgres.address import PostgresAddress
+
+QueuePlace = Path | PostgresAddress
+"""A file, which one process at a time may change, or a database, which several may."""
+
+
+@contextmanager
+def changing(place: QueuePlace, server: str, patience: float) -> Iterator[QueueEngine]:
+    """What keeps a queue, to change it; closed at the end of the `with`.
+
+    Args:
+        server: Who changes it.
+        patience: Seconds to wait for another's transaction.
+    """
+    if isinstance(place, Path):
+        ownership = Ownership(place)
+        try:
+            file = QueueFile(place, patience=patience)
+            try:
+                yield file
+            finally:
+                file.close()
+        finally:
+            ownership.close()
+    else:
+        database = _database(place, server, patience)
+        try:
+            yield database
+        finally:
+            database.close()
+
+
+def looking(place: QueuePlace) -> QueueEngine:
+    """What keeps a queue, to look at it."""
+    return QueueFile(place, read_only=True) if isinstance(place, Path) else _database(place)
+
+
+def _database(
+    address: PostgresAddress, server: str | None = None, patience: float = 5.0
+) -> QueueEngine:
+    try:
+        from nodegraph.jobs.queue.postgres.database import PostgresDatabase
+    except ImportError as error:
+        raise OutputError(
+            f"the job queue {address} needs psycopg: {error}",
+            hint='pip install "nodegraph[postgres]"',
+        ) from error
+    return PostgresDatabase(address, server or "", patience=patience, read_only=server is None)

@@ -1,0 +1,87 @@
+"""Making the tables, or bringing older ones up to date."""
+
+from __future__ import annotations
+
+import secrets
+
+from nodegraph.errors import InvalidFile
+from nodegraph.jobs.queue.postgres.address import PostgresAddress
+from nodegraph.jobs.queue.postgres.connecting import RawConnection
+from nodegraph.jobs.queue.postgres.schema import MIGRATIONS, SCHEMA
+
+_VERSION = b"SELECT value FROM meta WHERE name = 'version'"
+_IDENTITY = b"SELECT value FROM meta WHERE name = 'identity'"
+
+
+def migrate(
+    connection: RawConnection, address: PostgresAddress, lock: int, *, read_only: bool
+) -> None:
+    """See that the tables are there and of today's version.
+
+    Args:
+        lock: That whoever changes the queue takes.
+        read_only: Nothing is changed.
+    Raises:
+        InvalidFile: They aren't.
+    """
+    found = _version(connection, address)
+    if found == len(MIGRATIONS):
+        return
+    if found > len(MIGRATIONS):
+        raise InvalidFile(
+            f"the job queue {address} is of another version",
+            given=str(found),
+            expected=str(len(MIGRATIONS)),
+            hint="Use the newer nodegraph.",
+        )
+    if read_only:
+        raise InvalidFile(
+            f"there is no job queue at {address}"
+            if not found
+            else f"the job queue {address} is of an older version",
+            hint="Start a server there first, which makes the tables.",
+        )
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", (lock,))
+        if not _is_there(connection, f"to_regnamespace('{SCHEMA}')"):
+            connection.execute(f"CREATE SCHEMA {SCHEMA}".encode())
+        # Another server may have been first.
+        for script in MIGRATIONS[_version(connection, address) :]:
+            connection.execute(script.encode())
+        _set(connection, "version", len(MIGRATIONS))
+        if connection.execute(_IDENTITY).fetchone() is None:
+            _set(connection, "identity", secrets.randbits(62))
+
+
+def identity(connection: RawConnection) -> str:
+    """What tells this queue from any other."""
+    row = connection.execute(_IDENTITY).fetchone()
+    assert row is not None
+    return f"postgresql-{row[0]:x}"
+
+
+def _version(connection: RawConnection, address: PostgresAddress) -> int:
+    encoding = connection.execute(b"SHOW server_encoding").fetchone()
+    if encoding != ("UTF8",):
+        raise InvalidFile(
+            f"the database {address} can't hold all texts",
+            given=f"encoding {encoding[0] if encoding else 'unknown'}",
+            expected="encoding UTF8",
+            hint="Make one with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0.",
+        )
+    if not _is_there(connection, f"to_regclass('{SCHEMA}.meta')"):
+        return 0
+    row = connection.execute(_VERSION).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def _is_there(connection: RawConnection, name: str) -> bool:
+    row = connection.execute(f"SELECT {name}::text".encode()).fetchone()
+    return row is not None and row[0] is not None
+
+
+def _set(connection: RawConnection, name: str, value: int) -> None:
+    connection.execute(
+        "INSERT INTO meta VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        (name, value),
+    )
