@@ -86,7 +86,8 @@ def worker_specs(
     flags = _flags(settings, max(1, len(devices)))
     common = _common(settings, server, packs, flags)
     workers = [
-        replace(common, name=f"worker-{at + 1}", device=device) for at, device in enumerate(devices)
+        replace(common, name=f"worker-{at + 1}", device=device, without_gpu=is_spared)
+        for at, (device, is_spared) in enumerate(zip(devices, _spared(devices), strict=True))
     ]
     planner = replace(common, name=PLANNER, role="planner", warm=False)
     return [*workers, planner]
@@ -111,8 +112,10 @@ def cluster_kinds(
             for device in devices
         }
     found = []
-    for name, kind in named.items():
+    spared = _spared([kind.device for kind in named.values()])
+    for (name, kind), is_spared in zip(named.items(), spared, strict=True):
         spec = replace(common, name=name, device=kind.device, needs=_needs(kind))
+        spec = replace(spec, without_gpu=is_spared)
         found.append(_numbered(WorkerKind(spec, 0, 0), kind, server, nodes))
     return found
 
@@ -168,6 +171,12 @@ def _devices(server: ServerSettings) -> list[str | None]:
     if not names:
         return [None] * server.workers
     return [names[at % len(names)] for at in range(server.workers)]
+
+
+def _spared(devices: Sequence[str | None]) -> list[bool]:
+    """Of each worker's device, whether jobs that need a GPU are left to other workers."""
+    has_other = any(device != "cpu" for device in devices)
+    return [has_other and device == "cpu" for device in devices]
 
 
 def _cards() -> list[str]:

@@ -30,6 +30,12 @@ def test_there_is_a_worker_for_each_card_of_those_nodes_that_live() -> None:
     assert kinds([node(), node(2), node(4, alive=False)]) == [("worker", "cuda", 1.0, 1, 2)]
 
 
+def test_workers_without_cards_leave_to_others_what_needs_a_gpu() -> None:
+    server = ServerSettings.model_validate({"cluster": "auto", "devices": "cuda,cpu"})
+    found = cluster_kinds(Settings(), server, [], [node(2)])
+    assert [kind.spec.without_gpu for kind in found] == [False, True]
+
+
 def test_without_cards_there_is_a_worker_for_each_machine() -> None:
     assert kinds([node(), node()]) == [("worker", "cpu", 0.0, 1, 2)]
 

@@ -35,6 +35,23 @@ def test_workers_share_the_cards_that_torch_will_find(
     assert [spec.device for spec in specs if spec.role == "worker"] == devices
 
 
+@pytest.mark.parametrize(
+    ("devices", "spared"),
+    [
+        ("cuda:0,cuda:1,cpu", [False, False, True]),
+        ("auto,cpu", [False, True]),
+        ("cpu,cpu", [False, False]),
+        ("cuda", [False]),
+    ],
+)
+def test_a_worker_on_the_cpu_leaves_to_others_what_needs_a_gpu(
+    devices: str, spared: list[bool]
+) -> None:
+    server = ServerSettings.model_validate({"devices": devices})
+    specs = worker_specs(Settings(), server, [])
+    assert [spec.without_gpu for spec in specs if spec.role == "worker"] == spared
+
+
 @pytest.mark.parametrize("warm", [True, False])
 def test_workers_load_libraries_ahead_unless_told_otherwise(warm: bool) -> None:
     specs = worker_specs(Settings(), ServerSettings(warm=warm, workers=2), [])

@@ -255,15 +255,18 @@ class JobQueue(QueueView):
     # What workers do, or their supervisor for them. An attempt is that of the job they were given;
     # JobNotFound, WrongState and StaleAttempt say that the job isn't theirs any more.
 
-    def claim(self, worker: str, wish: WorkerWish = ANY_JOB) -> Future[Job | None]:
+    def claim(
+        self, worker: str, wish: WorkerWish = ANY_JOB, best: Callable[[Job], str] | None = None
+    ) -> Future[Job | None]:
         """The next job, for a worker to run; None if none may be run.
 
         Args:
             wish: What the worker is for.
+            best: Tells who else is to run the job that was found; called from another thread.
         """
         return self._put(
             lambda connection: working.claim(
-                connection, worker, self._server, self._limits_of, self._clock(), wish
+                connection, worker, self._server, self._limits_of, self._clock(), wish, best
             ),
             synced=False,
         )

@@ -66,8 +66,13 @@ def claim(
     limits: Callable[[str], Limits],
     now: float,
     wish: WorkerWish = ANY_JOB,
+    best: Callable[[Job], str] | None = None,
 ) -> Job | None:
-    """The next job, for a worker to run; None if none may be run."""
+    """The next job, for a worker to run; None if none may be run.
+
+    Args:
+        best: Tells who is to run the job that was found; else the worker itself.
+    """
     if setting(connection, "paused") or not is_any_for(connection, wish):
         return None
 
@@ -88,6 +93,8 @@ def claim(
         # Whoever is passed over keeps what is due to it.
         clock = min(clock, first.start)
         _charge(connection, priority, share.client, tag, clock)
+        if best is not None:
+            worker = best(whole(connection, job.id))
         columns = {"started": now, "worker": worker, "server": server}
         columns["attempt"] = job.attempt + 1
         change(connection, "claim", job.id, columns, attempt=job.attempt)

@@ -17,6 +17,7 @@ from nodegraph.jobs.supervisor.held import Assigned, Workers
 from nodegraph.jobs.supervisor.intake import JobIntake
 from nodegraph.jobs.supervisor.live import LiveEvent
 from nodegraph.jobs.supervisor.messages import Ended, RunJob
+from nodegraph.jobs.supervisor.placement import best_first
 from nodegraph.jobs.supervisor.recovery import Recovery
 from nodegraph.jobs.supervisor.report import AttemptReport
 from nodegraph.jobs.supervisor.tail import EventTail
@@ -90,7 +91,7 @@ class Dispatcher:
         self._workers = workers
         self._end = self._tail.listen(self._happened)
         await self._recovery.start()
-        self._claims.start(self._free)
+        self._claims.start(self._free, workers)
 
     def wake(self) -> None:
         """Look whether there are jobs for idle workers, for a reason that no event tells."""
@@ -202,7 +203,8 @@ class Dispatcher:
     def _hand_over(self, worker: str, job: Job) -> None:
         text = self._queue.workflow(job.workflow)
         free = self._free()
-        for each in (worker, *self._claims.unclaimed(free)):
+        others = dict.fromkeys(self._claims.unclaimed(free))
+        for each in (worker, *best_first(self._workers.places(others), job)):
             if each not in free:
                 continue
             run = self._assigned[job.id].as_message(text)

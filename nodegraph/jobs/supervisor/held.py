@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from time import monotonic
 from typing import Protocol
 
 from nodegraph.core.events import Event
-from nodegraph.jobs.queue import Interruption, Job
+from nodegraph.jobs.queue import Interruption, Job, WorkerWish
 from nodegraph.jobs.supervisor.live import LiveEvent, sorted_out
 from nodegraph.jobs.supervisor.messages import RunJob
+from nodegraph.jobs.supervisor.placement import WorkerPlace
 from nodegraph.jobs.supervisor.report import AttemptReport
 from nodegraph.jobs.supervisor.rules import SupervisionRules
 
@@ -21,6 +22,12 @@ class Workers(Protocol):
     @property
     def free(self) -> Sequence[str]:
         """Names of the workers that would take a job now, each as often as it would."""
+
+    def wish(self, worker: str) -> WorkerWish:
+        """What jobs a worker is to be given."""
+
+    def places(self, workers: Iterable[str]) -> Sequence[WorkerPlace]:
+        """What some workers are for, and hold now."""
 
     def run(self, worker: str, run: RunJob) -> None:
         """Hand a job to a free worker."""
@@ -57,7 +64,7 @@ class Assigned:
         """What a worker is told to run."""
         job = self.job
         about = (job.parameters, job.targets, job.options, job.client, job.priority)
-        return RunJob(job.id, job.attempt, workflow, *about)
+        return RunJob(job.id, job.attempt, workflow, *about, list(job.models))
 
     def kept(self, events: Sequence[Event], live: Callable[[LiveEvent], None]) -> Sequence[Event]:
         """The events that are kept.

@@ -11,6 +11,8 @@ from functools import partial
 from nodegraph.errors import NodegraphError
 from nodegraph.jobs.queue import Job, JobEvent, JobQueue
 from nodegraph.jobs.supervisor.delays import Delays, Health, put, when_done
+from nodegraph.jobs.supervisor.held import Workers
+from nodegraph.jobs.supervisor.placement import WorkerPlace, best_first
 
 _READY = frozenset({"job.queued", "job.requeued", "job.retried", "job.unheld"})
 """Kinds of events after which there may be one more job to claim."""
@@ -44,6 +46,7 @@ class JobIntake:
         self._answered = answered
         self._asking: Counter[str] = Counter()
         self._free: Callable[[], Sequence[str]] = tuple
+        self._workers: Workers
         self._is_paused = False
         self._failures = Delays()
         self._waits = Delays(0.05, 1.0)
@@ -56,13 +59,13 @@ class JobIntake:
         """How many the queue hasn't answered yet."""
         return self._asking.total()
 
-    def start(self, free: Callable[[], Sequence[str]]) -> None:
+    def start(self, free: Callable[[], Sequence[str]], workers: Workers) -> None:
         """Ask from now on.
 
         Args:
             free: The workers that would take a job now, each as often as it would.
         """
-        self._free = free
+        self._free, self._workers = free, workers
         self.want(len(free()))
 
     def stop(self) -> None:
@@ -86,12 +89,22 @@ class JobIntake:
         """Ask for some jobs, as far as there are workers for them."""
         if self._rests or count < 1:
             return
-        free = self.unclaimed(self._free())[:count]
+        free = self.unclaimed(self._free())
+        asking = free[:count]
         # An answer that is on its way may be older than the reason to ask.
-        self._is_missed = self._is_missed or len(free) < count
-        for worker in free:
-            self._asking[worker] += 1
-            when_done(put(self._queue.claim, worker), partial(self._told, worker))
+        self._is_missed = self._is_missed or len(asking) < count
+        # Who asks first may leave its job to one that suits it better and asks for none.
+        others = [name for name in dict.fromkeys(free[count:]) if name not in asking]
+        for worker in asking:
+            self._ask(worker, others)
+            others = []
+
+    def _ask(self, worker: str, others: Sequence[str]) -> None:
+        names = [worker, *others]
+        self._asking.update(names)
+        best = partial(_best, self._workers.places(names)) if others else None
+        claim = put(self._queue.claim, worker, self._workers.wish(worker), best)
+        when_done(claim, partial(self._told, names))
 
     def happened(self, events: Sequence[JobEvent]) -> None:
         """Look at what happened in the queue.
@@ -128,8 +141,8 @@ class JobIntake:
             return False  # whatever is wrong is told when something is written
         return was_paused and not self._is_paused
 
-    def _told(self, worker: str, done: Future[Job | None]) -> None:
-        self._asking[worker] -= 1
+    def _told(self, names: Sequence[str], done: Future[Job | None]) -> None:
+        self._asking.subtract(names)
         error = done.exception()
         if error is not None:
             self._health.failed(error)
@@ -137,14 +150,14 @@ class JobIntake:
         else:
             self._failures.reset()
             self._health.worked()
-            self._took(worker, done.result())
+            self._took(names[0], done.result())
         self._answered()
 
     def _took(self, worker: str, job: Job | None) -> None:
         if job is not None:
             self._waits.reset()
             # Where there was one there may be more.
-            self._claimed(worker, job)
+            self._claimed(job.worker or worker, job)
             self.want(1)
         elif self._is_missed:
             self._is_missed = False
@@ -169,3 +182,8 @@ class JobIntake:
         self._timer = None
         self._rests = False
         self.want(len(self._free()))
+
+
+def _best(places: Sequence[WorkerPlace], job: Job) -> str:
+    """Who of some workers is to have a job; the first one may have it in any case."""
+    return next(iter(best_first(places, job)), places[0].worker)

@@ -25,6 +25,7 @@ from nodegraph.jobs.supervisor.messages import (
     StockNews,
 )
 from nodegraph.jobs.supervisor.observer import WorkerObserver
+from nodegraph.jobs.supervisor.placement import LoadedModels
 from nodegraph.jobs.supervisor.rules import SupervisionRules, WorkerSpec
 from nodegraph.jobs.supervisor.starting import Ears, Exit, Started, Starter
 from nodegraph.jobs.supervisor.status import WorkerState
@@ -60,6 +61,7 @@ class Life:
         held: The jobs that it has, or had when it died.
         ready: What it told when it was.
         stock: What it holds in memory.
+        models: Which of its jobs' models are in there.
         done: How many jobs it has brought to an end.
         was_of_use: Whether it has brought a job to an end, or was ended to end one.
         has_begun: Whether it had begun its current job when it died, and not for the sake of its
@@ -89,6 +91,7 @@ class Life:
         self.held = Held(rules)
         self.ready: Ready | None = None
         self.stock = Stocked()
+        self.models = LoadedModels()
         self.done = 0
         self.was_of_use = False
         self.has_begun = False
@@ -181,6 +184,8 @@ class Life:
         if not held.has(ended.job, ended.attempt):
             raise _not_its_own(ended)
         is_current = held.is_current(ended.job, ended.attempt)
+        if is_current and held.current is not None:
+            self.models.ran(held.current.models, self.stock.weights)
         held.remove(ended.job, ended.attempt)
         self._cancelled.discard((ended.job, ended.attempt))
         if is_current:

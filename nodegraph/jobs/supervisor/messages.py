@@ -37,6 +37,7 @@ class RunJob(Message):
             ``check_mutation``; ``stall_seconds``, which is for the supervisor: seconds without
             news after which its node counts as stalled, or a map of them by node name.
         client, priority: Whose job it is, and how urgent.
+        models: For the supervisor: names of those whose weights it needs.
     """
 
     job: str
@@ -47,6 +48,7 @@ class RunJob(Message):
     options: Mapping[str, Any] = field(default_factory=dict)
     client: str = ""
     priority: int = 0
+    models: Sequence[str] = field(default_factory=list)
 
     kind: ClassVar[str] = "run"
     fields: ClassVar[Fields] = {
@@ -57,6 +59,7 @@ class RunJob(Message):
         "options": _MAP,
         "client": _TEXT,
         "priority": _NUMBER,
+        "models": _LIST,
     }
 
 

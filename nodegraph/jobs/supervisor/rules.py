@@ -44,6 +44,7 @@ class WorkerSpec:
         places: What is told of folders, where its last lines tell of its death; they themselves if
             not given.
         needs: What its machine sets aside for it, where there are several.
+        without_gpu: Whether it takes only jobs that need no GPU, as others have one.
     """
 
     name: str
@@ -55,6 +56,7 @@ class WorkerSpec:
     warm: bool = True
     places: Places | None = None
     needs: Needs = field(default_factory=Needs)
+    without_gpu: bool = False
 
 
 @dataclass(frozen=True, slots=True)

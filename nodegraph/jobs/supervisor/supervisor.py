@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from operator import itemgetter
 from time import monotonic
 from typing import Any
 
+from nodegraph.jobs.queue import WorkerWish
 from nodegraph.jobs.supervisor.errors import WorkerNotIdle
 from nodegraph.jobs.supervisor.life import Life
 from nodegraph.jobs.supervisor.messages import Ask, Cancel, Release, RunJob
 from nodegraph.jobs.supervisor.observer import WorkerObserver
+from nodegraph.jobs.supervisor.placement import WorkerPlace
 from nodegraph.jobs.supervisor.process import LocalStarter
 from nodegraph.jobs.supervisor.questions import Questions
 from nodegraph.jobs.supervisor.rules import SupervisionRules, WorkerSpec
@@ -130,15 +133,32 @@ class Supervisor:
     def free(self) -> list[str]:
         """Names of the workers that would take a job now, those with the fewest jobs first.
 
-        One that would take several is there as often.
+        One that would take several is there as often; those that don't take all jobs come last.
         """
         places = [
-            (worker.life.held.count + at, name)
+            (worker.spec.without_gpu, worker.life.held.count + at, name)
             for name, worker in self._workers.items()
             if worker is not self._planner
             for at in range(worker.life.places)
         ]
-        return [name for _, name in sorted(places, key=_first)]
+        return [name for *_, name in sorted(places, key=itemgetter(0, 1))]
+
+    def wish(self, worker: str) -> WorkerWish:
+        """What jobs a worker is to be given."""
+        found = self._workers[worker]
+        is_spared = found.spec.without_gpu
+        helps = any(each.spec.without_gpu and _is_there(each) for each in self._workers.values())
+        return WorkerWish(is_spared, helps and not is_spared, found.life.models.held)
+
+    def places(self, workers: Iterable[str]) -> list[WorkerPlace]:
+        """What some workers are for, and hold now."""
+        return [self._place(name) for name in workers]
+
+    def _place(self, worker: str) -> WorkerPlace:
+        spec, life = self._workers[worker].spec, self._workers[worker].life
+        room = None if life.ready is None else life.ready.room
+        free = None if room is None else room["free"]
+        return WorkerPlace(worker, spec.without_gpu, life.models.held, free)
 
     def status(self, worker: str) -> WorkerStatus:
         """How one is.
@@ -207,16 +227,16 @@ class Supervisor:
 
     def _next_stock(self) -> Stocked | None:
         """What that worker holds which would take the next job; None if there is none."""
-        lives = self._living()
-        return min(lives, key=lambda life: life.held.count).stock if lives else None
+        there = [(each.spec.without_gpu, each.life.held.count) for each in self._there()]
+        return self._living()[there.index(min(there))].stock if there else None
 
     def _living(self) -> list[Life]:
         """Of the workers that run jobs, or would."""
-        return [
-            worker.life
-            for worker in self._workers.values()
-            if worker is not self._planner and worker.state in ("idle", "busy")
-        ]
+        return [worker.life for worker in self._there()]
+
+    def _there(self) -> list[Worker]:
+        workers = self._workers.values()
+        return [each for each in workers if each is not self._planner and _is_there(each)]
 
     def renew(self) -> None:
         """Start all processes again, each once it has no job: the code of packs has changed."""
@@ -238,5 +258,6 @@ class Supervisor:
                     await self._watching
 
 
-def _first(place: tuple[int, str]) -> int:
-    return place[0]
+def _is_there(worker: Worker) -> bool:
+    """Whether it runs a job, or would."""
+    return worker.state in ("idle", "busy")

@@ -12,6 +12,7 @@ from nodegraph.core.graphs import Graphs
 from nodegraph.core.workflow import NodeEntry, Workflow
 from nodegraph.errors import InvalidWorkflow, Problem
 from nodegraph.server.workflows.catalog import DeclaredTypes
+from nodegraph.server.workflows.needs import UNKNOWN, JobNeeds, needs_of
 
 _MOST_LEVELS = 64
 """Of blocks within blocks."""
@@ -26,10 +27,11 @@ def check(
     environment: Environment,
     most_nodes: int,
     graphs: Graphs,
-) -> list[Problem]:
+) -> tuple[list[Problem], JobNeeds]:
     """Everything that is wrong with a workflow, but for what packs' own checks would find.
 
     A workflow with nodes of older versions is left to a process that may run packs' migrations.
+    What a run needs is told of one that nothing is wrong with.
 
     Args:
         text: The document as JSON.
@@ -39,16 +41,17 @@ def check(
     """
     said = f"{most_nodes} {json.dumps(parameters)} {text}"
     digest = digest_bytes(said.encode(errors="surrogatepass"))
-    if graphs.known(digest, types, environment, targets=targets) is not None:
-        return []
+    known = graphs.known(digest, types, environment, targets=targets)
+    if known is not None:
+        return [], needs_of(known, None, types)
     workflow = readable(document, most_nodes).with_parameters(parameters)
     if _is_of_older_versions(workflow, types):
-        return []
+        return [], UNKNOWN
     try:
-        graphs.built(digest, workflow, types, environment, targets=targets)
+        graph = graphs.built(digest, workflow, types, environment, targets=targets)
     except InvalidWorkflow as error:
-        return list(error.problems)
-    return []
+        return list(error.problems), UNKNOWN
+    return [], needs_of(graph, workflow, types)
 
 
 def readable(document: Mapping[str, Any], most: int) -> Workflow:

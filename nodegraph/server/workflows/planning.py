@@ -28,7 +28,7 @@ async def checked(services: Services, caller: Caller, wish: WorkflowWish) -> sha
     """Everything that is wrong with a workflow and the values of its parameters, at once."""
     try:
         found = await resolved(services, caller, wish)
-        problems = await services.off_loop(
+        problems, _ = await services.off_loop(
             check,
             *(found.document, found.text, found.parameters, wish.targets),
             *(await services.node_types.current(), found.environment(services)),

@@ -90,9 +90,9 @@ async def submit(
     arguments = (found.document, found.text, found.parameters, wish.targets, types)
     limits = (found.environment(services), services.server.limits.nodes, services.graphs)
     if _is_small(found.document):
-        problems = check(*arguments, *limits)
+        problems, needs = check(*arguments, *limits)
     else:
-        problems = await services.off_loop(check, *arguments, *limits)
+        problems, needs = await services.off_loop(check, *arguments, *limits)
     if problems:
         raise InvalidWorkflow(problems)
     question = _question(found, wish)
@@ -112,6 +112,8 @@ async def submit(
         key,
         _seconds(plan),
         wish.held,
+        needs.gpu,
+        needs.models,
     )
     return await asyncio.wrap_future(services.queue.submit(submission))
 

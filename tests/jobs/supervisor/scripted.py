@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from nodegraph.core.events import Event, EventKind
-from nodegraph.jobs.queue import Death
+from nodegraph.jobs.queue import ANY_JOB, Death, WorkerWish
 from nodegraph.jobs.supervisor.errors import WorkerNotIdle
 from nodegraph.jobs.supervisor.messages import Ended, EndStatus, RunJob
 from nodegraph.jobs.supervisor.observer import WorkerObserver
+from nodegraph.jobs.supervisor.placement import WorkerPlace
 
 
 def event(number: int, kind: EventKind = "node.started", **data: Any) -> Event:
@@ -22,6 +23,7 @@ class ScriptedWorkers:
 
     Attributes:
         runs: What each living worker runs; None if it is idle.
+        wishes: What those are for that aren't for all jobs.
         asked: What was asked of them for an attempt.
         on_stop: What is done with each worker when all are to stop.
     """
@@ -29,6 +31,7 @@ class ScriptedWorkers:
     def __init__(self, *names: str) -> None:
         self.names = names
         self.runs: dict[str, RunJob | None] = {}
+        self.wishes: dict[str, WorkerWish] = {}
         self.asked: dict[tuple[str, int], str] = {}
         self.had_a_job: set[str] = set()
         self.refuses: type[Exception] | None = None
@@ -40,6 +43,13 @@ class ScriptedWorkers:
     @property
     def free(self) -> Sequence[str]:
         return [name for name, run in self.runs.items() if run is None]
+
+    def wish(self, worker: str) -> WorkerWish:
+        return self.wishes.get(worker, ANY_JOB)
+
+    def places(self, workers: Iterable[str]) -> list[WorkerPlace]:
+        wishes = [(name, self.wish(name)) for name in workers]
+        return [WorkerPlace(name, wish.without_gpu, wish.models) for name, wish in wishes]
 
     def run(self, worker: str, run: RunJob) -> None:
         if self.refuses is not None:

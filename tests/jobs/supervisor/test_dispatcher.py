@@ -7,6 +7,7 @@ import sqlite3
 from concurrent.futures import Future
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -167,9 +168,9 @@ def test_a_worker_that_dies_while_its_job_is_claimed(
         async with dispatching(tmp_path) as it:
             claim_it = it.queue.claim
 
-            def is_gone_and_nobody_told(worker: str) -> Future[Job | None]:
+            def is_gone_and_nobody_told(*asked: Any) -> Future[Job | None]:
                 it.workers.runs.clear()
-                return claim_it(worker)
+                return claim_it(*asked)
 
             with monkeypatch.context() as patch:
                 patch.setattr(it.queue, "claim", is_gone_and_nobody_told)
