@@ -4,9 +4,9 @@
 
 A real cluster of several nodes, all on this machine. First a worker of it and one beside the
 server run the same small jobs by turns. Then jobs that wait, rather than compute, are shared out
-among 1, 2 and 4 workers. At last small jobs run while workers' processes, actors and nodes are
-killed at random; what isn't as promised is printed, and ends it with exit code 1. With --quick
-nothing is killed.
+among 1, 2 and 4 workers. At last small jobs run while workers' processes, actors, nodes, its head
+and the server are killed at random; what isn't as promised is printed, and ends it with exit code
+1. With --quick nothing is killed.
 """
 
 from __future__ import annotations
@@ -40,8 +40,9 @@ SECONDS = 1.0
 FULL = (300, 48, (1, 2, 4))
 QUICK = (20, 6, (1, 2))
 """Jobs by turns; jobs that wait, and on how many workers."""
-JOBS, CLIENTS, WORKERS, ACTORS, NODES = 500, 10, 20, 6, 4
-"""Jobs while workers, actors and nodes are killed."""
+JOBS, CLIENTS, WORKERS, SERVERS = 500, 10, 20, 4
+OTHERS = {"actors": 6, "nodes": 4, "heads": 2}
+"""Jobs while workers, servers, actors, nodes and heads of the cluster are killed."""
 
 
 async def taken_by(team: Crew, at: int) -> float:
@@ -132,7 +133,7 @@ def killed(found: Outcome, calm: Outcome, jobs: int) -> Iterator[Figure]:
         ("… with what one machine gives, undisturbed", same(found, calm.results)),
     ):
         yield Figure(what, measured, "", jobs, more_is_better=True)
-    for prey in ("worker", "actor", "node"):
+    for prey in ("worker", "actor", "node", "head", "server"):
         yield Figure(f"{prey}s killed", sum(kill.prey == prey for kill in found.kills), "")
     for what, kind, why in (
         ("attempts ended by a death", "job.requeued", "died"),
@@ -147,7 +148,7 @@ def disturb(cluster: Machines, folder: Path, seed: int) -> Iterator[Figure]:
     """Jobs while something is killed all the time."""
     work = pieces(JOBS)
     calm = disturbed(prepared(folder, "calm"), work, clients=CLIENTS)
-    plan = moments(JOBS, WORKERS, 0, seed, actors=ACTORS, nodes=NODES)
+    plan = moments(JOBS, WORKERS, SERVERS, seed, **OTHERS)
     home = prepared(folder, "home")
     found = disturbed(home, work, clients=CLIENTS, kills=plan, seed=seed, nodes=cluster)
     yield from killed(found, calm, JOBS)

@@ -38,6 +38,9 @@ class Nodes(Protocol):
     def kill_one(self, random: Random) -> int:
         """Kill any, and add another; its number."""
 
+    def behead(self) -> int:
+        """Kill who keeps them together, and all; how many there are then."""
+
 
 class Follower:
     """Follows all jobs through all of it."""
@@ -178,6 +181,9 @@ class Chaos:
                 elif moment.prey == "node":
                     assert self._nodes is not None
                     self._note(Kill("node", self._nodes.kill_one(random)))
+                elif moment.prey == "head":
+                    assert self._nodes is not None
+                    self._note(Kill("head", self._nodes.behead()))
                 else:
                     self._note(Kill("server", self._servers.pid))
                     self._servers.kill()

@@ -14,7 +14,7 @@ from tests.server.chaos_work import Given
 _LATEST = 0.95
 """Part of the jobs after which nothing is killed any more."""
 
-Prey = Literal["worker", "server", "actor", "node"]
+Prey = Literal["worker", "server", "actor", "node", "head"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,14 @@ class Moment:
 
 
 def moments(
-    jobs: int, workers: int, servers: int, seed: int, *, actors: int = 0, nodes: int = 0
+    jobs: int,
+    workers: int,
+    servers: int,
+    seed: int,
+    *,
+    actors: int = 0,
+    nodes: int = 0,
+    heads: int = 0,
 ) -> list[Moment]:
     """Random ones, in order."""
     random = Random(seed)
@@ -40,6 +47,7 @@ def moments(
     prey += ["server" for _ in range(servers)]
     prey += ["actor" for _ in range(actors)]
     prey += ["node" for _ in range(nodes)]
+    prey += ["head" for _ in range(heads)]
     latest = int(jobs * _LATEST)
     found = [Moment(random.randrange(latest), each, random.uniform(0.0, 0.3)) for each in prey]
     return sorted(found, key=lambda moment: (moment.ended, moment.pause))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -28,10 +29,12 @@ async def joined(address: str) -> AsyncIterator[Joined]:
     """
     cluster = await Cluster.connect(address)
     exchange = Exchange()
+    watching = asyncio.create_task(cluster.head.watch(), name="nodegraph-head")
     try:
         if cluster.is_direct:
             await exchange.open(cluster.host)
         yield Joined(cluster, ActorStarter(cluster, exchange))
     finally:
+        watching.cancel()
         await exchange.close()
         await cluster.close()

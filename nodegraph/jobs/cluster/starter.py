@@ -37,7 +37,7 @@ class ActorStarter:
 
     async def start(self, spec: WorkerSpec, ears: Ears) -> ActorProcess:
         sent = await asyncio.to_thread(_parcels, spec)
-        actor = self._cluster.actor(spec.name, spec.needs)
+        actor = await self._cluster.actor(spec.needs)
         environment = {name: os.environ[name] for name in _GIVEN_ON if name in os.environ}
         secret = b""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from nodegraph.jobs.cluster.head import HeadGone
 from nodegraph.jobs.supervisor.starting import Exit
 
 _CAUSES = (
@@ -24,6 +25,8 @@ def exit_of(error: BaseException, host: str) -> Exit:
     """
     where = f" ({host})" if host else ""
     kind = type(error).__name__
+    if isinstance(error, HeadGone):
+        return Exit(None, reason=f"{error}{where}", is_lost=True)
     if kind == "ActorUnavailableError":
         return Exit(None, reason=f"its node can't be reached any more{where}", is_lost=True)
     if getattr(error, "preempted", False):

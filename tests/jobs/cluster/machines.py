@@ -2,13 +2,15 @@
 
     python -m tests.jobs.cluster.machines COUNT
 
-It prints its address, then takes lines: ``add`` (prints the new node's number), ``kill NUMBER``.
-It ends with its standard input, and all nodes with it.
+It prints its address, then takes lines: ``add`` (prints the new node's number), ``kill NUMBER``,
+``behead`` (kills the head and all nodes, and starts others where the head was). It ends with its
+standard input, and all nodes with it.
 """
 
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -67,6 +69,16 @@ class Machines:
         self._alive.append(int(self._say("add")))
         return node
 
+    def behead(self) -> int:
+        """Kill the head, which takes all nodes along, and start others at its address.
+
+        Returns:
+            How many nodes for workers there are then.
+        """
+        count = int(self._say("behead"))
+        self._alive = list(range(count))
+        return count
+
 
 @contextmanager
 def machines(count: int) -> Iterator[Machines]:
@@ -92,18 +104,33 @@ def machines(count: int) -> Iterator[Machines]:
 def main(count: int) -> None:
     from ray.cluster_utils import Cluster
 
-    cluster: Any = Cluster(initialize_head=True, head_node_args={**_NODE, "num_cpus": 0})
-    nodes = [cluster.add_node(num_cpus=1, **_NODE) for _ in range(count)]
+    head = {**_NODE, "num_cpus": 0, "gcs_server_port": _free_port()}
+
+    def start() -> tuple[Any, list[Any]]:
+        cluster: Any = Cluster(initialize_head=True, head_node_args=head)
+        return cluster, [cluster.add_node(num_cpus=1, **_NODE) for _ in range(count)]
+
+    cluster, nodes = start()
     _print(cluster.address)
     for line in sys.stdin:
         what, *which = line.split()
         if what == "add":
             nodes.append(cluster.add_node(num_cpus=1, **_NODE))
             _print(len(nodes) - 1)
+        elif what == "behead":
+            for node in (cluster.head_node, *cluster.worker_nodes):
+                node.kill_all_processes(check_alive=False, allow_graceful=False, wait=True)
+            cluster, nodes = start()
+            _print(count)
         else:
             cluster.remove_node(nodes[int(which[0])], allow_graceful=False)
             _print("gone")
     cluster.shutdown()
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        return int(found.getsockname()[1])
 
 
 def _print(what: object) -> None:

@@ -25,19 +25,30 @@ pytestmark = [
 ]
 
 
-def test_a_cluster_that_isnt_there_is_told_with_what_may_be_given(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("nonsense", "HOST:PORT as `ray start --head` prints it"),
+        # Nobody may listen there without being root.
+        ("127.0.0.1:1", "nobody answers at 127.0.0.1:1"),
+        ("ray://127.0.0.1:1", "nobody answers at 127.0.0.1:1"),
+    ],
+)
+def test_a_cluster_that_isnt_there_is_told_with_what_may_be_given(
+    tmp_path: Path, address: str, words: str
+) -> None:
     serve = [sys.executable, "-m", "nodegraph", "serve", "--home", str(tmp_path), "--port", "0"]
-    command = [*serve, "--cluster", "nonsense"]
+    command = [*serve, "--cluster", address]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 2
-    assert "the cluster at `nonsense` can't be joined" in done.stderr
-    assert "HOST:PORT as `ray start --head` prints it" in done.stderr
+    assert f"the cluster at `{address}` can't be joined" in done.stderr
+    assert words in done.stderr
 
 
-JOBS, CLIENTS, WORKERS, ACTORS, NODES = 32, 4, 2, 1, 1
+JOBS, CLIENTS, WORKERS, SERVERS, ACTORS, NODES, HEADS = 32, 4, 2, 1, 1, 1, 1
 
 
-def test_every_job_finishes_once_whatever_of_a_cluster_is_killed(
+def test_every_job_finishes_once_whatever_of_a_cluster_or_its_server_is_killed(
     cluster: Machines,
     tmp_path: Path,
     known_packs: Path,  # noqa: F811 - the fixture
@@ -49,9 +60,10 @@ def test_every_job_finishes_once_whatever_of_a_cluster_is_killed(
         prepared_home(tmp_path / name, known_packs)
     work = pieces(JOBS)
     calm = disturbed(tmp_path / "calm", work, clients=CLIENTS)
-    kills = moments(JOBS, WORKERS, 0, seed=2, actors=ACTORS, nodes=NODES)
+    others = {"actors": ACTORS, "nodes": NODES, "heads": HEADS}
+    kills = moments(JOBS, WORKERS, SERVERS, seed=2, **others)
     found = disturbed(tmp_path / "home", work, clients=CLIENTS, kills=kills, seed=2, nodes=cluster)
-    assert len(found.kills) == WORKERS + ACTORS + NODES
+    assert len(found.kills) == WORKERS + SERVERS + ACTORS + NODES + HEADS
     assert faults(found, work, calm.results) == []
 
 

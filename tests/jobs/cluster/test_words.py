@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from nodegraph.jobs.cluster.head import HeadGone
 from nodegraph.jobs.cluster.words import exit_of
 
 
@@ -33,8 +34,10 @@ def test_how_a_worker_ended_that_had_a_place(text: str, reason: str, is_lost: bo
     assert (found.reason, found.is_lost) == (f"{reason} (node-7)", is_lost)
 
 
-def test_a_node_that_cant_be_reached_is_lost() -> None:
+def test_a_node_that_cant_be_reached_is_lost_and_so_is_one_without_a_head() -> None:
     assert exit_of(ActorUnavailableError("RpcError"), "node-7").is_lost
+    found = exit_of(HeadGone("the head of its cluster is gone"), "node-7")
+    assert (found.reason, found.is_lost) == ("the head of its cluster is gone (node-7)", True)
 
 
 def test_a_node_without_nodegraph_is_told_what_to_install() -> None:

@@ -56,7 +56,7 @@ class Threads:
         self._host = host
         self.actors: list[ThreadActor] = []
 
-    def actor(self, name: str, needs: Needs) -> ThreadActor:
+    async def actor(self, needs: Needs) -> ThreadActor:
         self.actors.append(ThreadActor(self._host()))
         return self.actors[-1]
 
