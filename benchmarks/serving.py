@@ -50,6 +50,16 @@ def Steps(ctx: Context, steps: int, size: int = 10_000_000, seed: int = 0) -> fl
         ctx.progress(step + 1, steps)
         ctx.preview(Preview(picture))
     return time.perf_counter() - start
+
+@node(output=True)
+def Picture(ctx: Context, steps: int, seconds: float, seed: int = 0) -> int:
+    """Waits as long as a picture would take on another device, with progress and previews."""
+    picture = bytes(20_000)
+    for step in range(steps):
+        time.sleep(seconds / steps)
+        ctx.progress(step + 1, steps)
+        ctx.preview(Preview(picture))
+    return seed
 '''
 _READ = """
 import sys
@@ -81,6 +91,13 @@ def stepping(steps: int, seed: int, size: int = 10_000_000) -> dict[str, Any]:
     """The request for a job that works in steps, with previews."""
     inputs = {"steps": steps, "size": size, "seed": seed}
     nodes = {"a": {"type": "bench:Steps", "inputs": inputs}}
+    return {"workflow": {"format": "nodegraph/1", "nodes": nodes}}
+
+
+def pictured(steps: int, seconds: float, seed: int) -> dict[str, Any]:
+    """The request for a job that waits, step by step, with previews."""
+    inputs = {"steps": steps, "seconds": seconds, "seed": seed}
+    nodes = {"a": {"type": "bench:Picture", "inputs": inputs}}
     return {"workflow": {"format": "nodegraph/1", "nodes": nodes}}
 
 

@@ -14,6 +14,7 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 PARTS = {
     "common.py",
     "bare_server.py",
+    "capacity_model.py",
     "large.py",
     "load.py",
     "published_models.py",
