@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from nodegraph.errors import NodegraphError
-from nodegraph.jobs.cluster.head import Head, HeadGone
+from nodegraph.jobs.cluster.head import ClusterHead, HeadGone
 from nodegraph.jobs.cluster.host import WorkerHost
 from nodegraph.jobs.supervisor.rules import Needs
 
@@ -30,7 +30,7 @@ _AT_ONCE = 8
 _STORE = 100 << 20
 """Bytes of the object store of a cluster that is started here: no values go through it."""
 _HEAD_PATIENCE = "RAY_gcs_rpc_server_reconnect_timeout_s"
-"""Seconds without the head after which Ray would end this process; `Head` sees to it instead."""
+"""Seconds without the head after which Ray would end this process; `ClusterHead` sees to it instead."""
 _LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 """Ray takes the loopback address for the machine's own where this is 0, whatever the system."""
 
@@ -65,7 +65,7 @@ class Cluster:
         head: Where it was joined.
     """
 
-    def __init__(self, address: str, head: Head, *, is_own: bool) -> None:
+    def __init__(self, address: str, head: ClusterHead, *, is_own: bool) -> None:
         import ray
 
         self.address = address
@@ -88,14 +88,14 @@ class Cluster:
                 hint="pip install 'nodegraph[ray]', here and on every node.",
             )
         place = _place(address)
-        if place is not None and not await (head := Head(*place)).answers():
+        if place is not None and not await (head := ClusterHead(*place)).answers():
             raise ClusterFault(
                 f"the cluster at `{address}` can't be joined: nobody answers at {head}",
                 hint="`ray status` tells on its machines whether it runs.",
             )
         # In a thread, as it takes seconds, and so that Ray leaves the signals alone.
         is_own = await asyncio.to_thread(_connect, address)
-        return cls(address, Head(*(place or _joined_at())), is_own=is_own)
+        return cls(address, ClusterHead(*(place or _joined_at())), is_own=is_own)
 
     @property
     def host(self) -> str:
@@ -166,7 +166,7 @@ class Cluster:
 class RayActor:
     """An actor of Ray; see `nodegraph.jobs.cluster.process.Actor`."""
 
-    def __init__(self, ray: Any, handle: Any, head: Head) -> None:
+    def __init__(self, ray: Any, handle: Any, head: ClusterHead) -> None:
         self._ray = ray
         self._handle = handle
         self._lost = head.lost

@@ -16,7 +16,7 @@ class HeadGone(ConnectionError):
     """Who keeps a cluster together can't be reached."""
 
 
-class Head:
+class ClusterHead:
     """Where a cluster is joined.
 
     Ray itself waits a minute for a head that is gone, in calls that keep the event loop, and then

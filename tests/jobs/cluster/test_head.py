@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from nodegraph.jobs.cluster.head import Head
+from nodegraph.jobs.cluster.head import ClusterHead
 
 
 async def listening(port: int = 0) -> tuple[asyncio.Server, int]:
@@ -15,7 +15,7 @@ async def listening(port: int = 0) -> tuple[asyncio.Server, int]:
 def test_one_that_was_gone_is_lost_until_it_was_joined_again() -> None:
     async def use() -> None:
         server, port = await listening()
-        head = Head("127.0.0.1", port)
+        head = ClusterHead("127.0.0.1", port)
         lost = head.lost
         assert await head.answers()
         assert not head.is_lost
@@ -38,7 +38,7 @@ def test_one_that_was_gone_is_lost_until_it_was_joined_again() -> None:
 def test_who_watches_notices_it_by_itself() -> None:
     async def use() -> None:
         server, port = await listening()
-        head = Head("127.0.0.1", port)
+        head = ClusterHead("127.0.0.1", port)
         watching = asyncio.create_task(head.watch())
         server.close()
         await asyncio.wait_for(head.lost, 60)
