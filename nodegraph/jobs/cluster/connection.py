@@ -30,7 +30,7 @@ _AT_ONCE = 8
 _STORE = 100 << 20
 """Bytes of the object store of a cluster that is started here: no values go through it."""
 _HEAD_PATIENCE = "RAY_gcs_rpc_server_reconnect_timeout_s"
-"""Seconds without the head after which Ray would end this process; `ClusterHead` sees to it instead."""
+"""Seconds without a head after which Ray would end this process; `ClusterHead` looks after it."""
 _LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 """Ray takes the loopback address for the machine's own where this is 0, whatever the system."""
 
