@@ -67,7 +67,9 @@ def live_model(
             recipe: held.enter_context(ctx.weights(recipe, calls_only=True))
             for recipe in controls_in(*parts.guider.prompts.values())
         }
-        yield replace(denoiser, controls=networks) if networks else denoiser
+        seat = held.enter_context(ctx.seat())
+        is_usual = not networks and seat is None
+        yield denoiser if is_usual else replace(denoiser, controls=networks, seat=seat)
 
 
 def sampled(

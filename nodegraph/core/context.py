@@ -196,6 +196,29 @@ class Context(Protocol):
                 at. Then they may be held in fewer bytes, or brought in parts, where room is scarce.
         """
 
+    def seat(self) -> AbstractContextManager[Any]:
+        """The place of this call among those that run beside it, inside the `with`: where parts of
+        their work may be computed in common. None if nothing runs beside it.
+        """
+
+
+class Merging(Protocol):
+    """Lets calls compute parts of their work in common: what the engine needs of it."""
+
+    @property
+    def most(self) -> int:
+        """How many calls may run beside each other."""
+
+    def admits(self, label: str) -> bool:
+        """Whether calls of a label may run beside each other.
+
+        Args:
+            label: Says which weights they compute with, and on what size of work.
+        """
+
+    def seat(self, label: str) -> AbstractContextManager[Any]:
+        """The place of a call among those of its label, inside the `with`."""
+
 
 class Peak(Protocol):
     """How much memory something took beyond what was in use before."""

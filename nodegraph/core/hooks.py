@@ -80,6 +80,8 @@ class Estimate:
         least: Bytes of memory at the smallest footprint, where that is fewer.
         passes: How often all of its weights are gone through, one after the other: what it takes to
             bring them to a device in parts grows with it.
+        alike: What a call's parts of work must agree in with those of another one by the same
+            weights to be computed in common; empty where they can't be. See `Context.seat`.
     """
 
     seconds: float | None = None
@@ -91,6 +93,7 @@ class Estimate:
     parts: Mapping[str, int] = field(default_factory=dict)
     least: int | None = None
     passes: int | None = None
+    alike: str = ""
 
 
 InferHook = Callable[[HookInputs], Mapping[str, Facts]]

@@ -119,6 +119,8 @@ class Asking:
         with attention_by(self.model.attention):
             batch = self.controls.joined(batch, xs, moment, prompts, item)
         with attention_by(self.model.attention), keeping:
+            if self.model.seat is not None:
+                return self.model.seat.ask(self.family, self.model, xs, moment, batch)
             return self.family.predict(self.model, xs, moment, batch)
 
 

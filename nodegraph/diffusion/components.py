@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import torch
 
     from nodegraph.core.values import ConditioningEntry, Recipe
+    from nodegraph.diffusion.merging.meeting import Seat
     from nodegraph.diffusion.speed.options import StepCaching
     from nodegraph.diffusion.tiling import TileSize
 
@@ -66,6 +67,7 @@ class Denoiser(Component):
         compiled: Whether its blocks are.
         is_own: Whether its modules are one use's own, and not shared.
         controls: The networks that may lead it, by their recipes.
+        seat: Where the steps of this use meet those of others; None where there are no others.
     """
 
     scheduler_config: Mapping[str, Any] = field(default_factory=dict)
@@ -76,6 +78,7 @@ class Denoiser(Component):
     compiled: bool = False
     is_own: bool = False
     controls: Mapping[Recipe, ControlNetwork] = field(default_factory=dict)
+    seat: Seat | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,7 +71,14 @@ def _cores_of(places: frozenset[int]) -> int:
 
 
 class LibraryNumerics:
-    """Describes device, libraries, threads and settings; satisfies `core.context.Numerics`."""
+    """Describes device, libraries, threads and settings; satisfies `core.context.Numerics`.
+
+    Args:
+        is_merged: Whether samplings may share batches that change last bits.
+    """
+
+    def __init__(self, *, is_merged: bool = False) -> None:
+        self._is_merged = is_merged
 
     def profile(self, device: str) -> str:
         """Such as ``cpu, torch 2.9.0, diffusers 0.36.0, AMD EPYC avx2 fma, 2 threads``.
@@ -82,7 +89,8 @@ class LibraryNumerics:
         kind = device.partition(":")[0]
         # A GPU's results don't depend on the threads beside it, but noise is drawn on the CPU.
         where = _threads() if kind == "cpu" else _gpus()
-        parts = [kind, *_libraries(), _cpu(), where, *_variables(), *_settings()]
+        merged = "steps merged within a tolerance" if self._is_merged else ""
+        parts = [kind, *_libraries(), _cpu(), where, *_variables(), *_settings(), merged]
         return ", ".join(part for part in parts if part)
 
 

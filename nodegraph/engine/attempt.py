@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any, NamedTuple
@@ -17,6 +18,7 @@ from nodegraph.core.node import NodeDefinition
 from nodegraph.core.ports import Lazy
 from nodegraph.core.spec import NodeSpec
 from nodegraph.core.types import TypeExpr
+from nodegraph.engine.lanes import BESIDE_ANY
 from nodegraph.engine.mutation import Handing
 from nodegraph.engine.node_context import Load, NodeContext
 from nodegraph.engine.outside import after
@@ -324,7 +326,15 @@ class Attempt:
             footprint=footprint,
             work=self._expected_memory,
             readings=self._call.readings,
+            seated=self._seated,
         )
+
+    @property
+    def _seated(self) -> Callable[[], AbstractContextManager[Any]] | None:
+        """Gives its place among those that may run beside it; None if none may."""
+        merging, label = self._shared.merging, self._call.beside
+        is_one = merging is None or label in ("", BESIDE_ANY)
+        return None if merging is None or is_one else partial(merging.seat, label)
 
     @property
     def _expected_memory(self) -> int | None:

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from nodegraph.core.confinement import links_to_check
+from nodegraph.core.digests import digest_value
 from nodegraph.core.keys import Key, call_key
 from nodegraph.engine.cache import is_in_memory
 from nodegraph.engine.claiming import Elsewhere, Waiting
@@ -17,8 +18,8 @@ from nodegraph.engine.failure import node_failure
 from nodegraph.engine.far import FarLooks
 from nodegraph.engine.fetching import Fetching
 from nodegraph.engine.invoke import Invoker
-from nodegraph.engine.keeping import Keeping
-from nodegraph.engine.lanes import Priority
+from nodegraph.engine.keeping import Keeping, weights_of
+from nodegraph.engine.lanes import BESIDE_ANY, Priority
 from nodegraph.engine.lazy import answer_lazily, run_lazily
 from nodegraph.engine.memory_cache import CallOutputs
 from nodegraph.engine.outside import Readings, looked_up
@@ -27,6 +28,7 @@ from nodegraph.engine.result import CacheSource
 from nodegraph.engine.scheduling import Returned, Scheduling
 from nodegraph.engine.sinks import written_before
 from nodegraph.engine.states import Call, NodeState, usable
+from nodegraph.engine.work import estimate_of
 from nodegraph.errors import Cancelled
 from nodegraph.store.entries import Gone
 
@@ -208,6 +210,7 @@ class Calls:
             self.fail(call, self._run.cancel.error())
             return
         spec = call.state.node.spec
+        call.beside = self._label(call)
         if spec.is_async:
             if self._run.cancel.is_paused:
                 self._held.append(call)
@@ -224,8 +227,25 @@ class Calls:
             done,
             share=self._run.share,
             expected=self._shared.expected_seconds(spec),
+            beside=call.beside,
         )
         self._invoker.prepare(call)
+
+    def _label(self, call: Call) -> str:
+        """What calls must agree in to run beside this one; empty where none may."""
+        state = call.state
+        if (
+            self._shared.merging is None
+            or state.node.spec.lane != "gpu"
+            or self._run.check_mutation
+        ):
+            return ""
+        nodes = {source: self._run.states[source].node for source in state.sources}
+        estimate = estimate_of(state.node, nodes, self._shared)
+        if estimate.memory == 0:
+            return BESIDE_ANY
+        weights = sorted(set(weights_of(call).values()))
+        return digest_value([estimate.alike, weights]) if estimate.alike and weights else ""
 
     def _priority(self, call: Call) -> Priority:
         """What frees most memory goes first, then what has the longest way still to go."""

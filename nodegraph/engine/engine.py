@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from nodegraph.core.context import Environment, Numerics, Weights
+from nodegraph.core.context import Environment, Merging, Numerics, Weights
 from nodegraph.core.graph import Graph
 from nodegraph.engine.cache import Cache
 from nodegraph.engine.checkpointing import Saver
@@ -38,6 +38,7 @@ class Engine:
         written: Remembers the files of sinks that need not run again.
         codes: Remembers what is behind code digests, to tell later what changed.
         saver: Saves checkpoints; kept in memory if not given.
+        merging: Says which calls may run beside each other; none may if not given.
     """
 
     def __init__(
@@ -54,12 +55,13 @@ class Engine:
         written: Written | None = None,
         codes: Codes | None = None,
         saver: Saver | None = None,
+        merging: Merging | None = None,
     ) -> None:
         self.shared = Shared(
             registry,
             environment,
             cache if cache is not None else Cache(MemoryCache()),
-            lanes or Lanes(environment.device),
+            lanes or Lanes(environment.device, merging=merging),
             weights,
             numerics,
             costs,
@@ -67,6 +69,7 @@ class Engine:
             written,
             codes,
             saver or Saver(),
+            merging=merging,
         )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._runs: set[object] = set()

@@ -12,6 +12,7 @@ from nodegraph.core.keys import Key
 from nodegraph.core.spec import NodeSpec
 from nodegraph.engine.cache import Cache, unsaved
 from nodegraph.engine.key_parts import key_parts
+from nodegraph.engine.lanes import current_place
 from nodegraph.engine.memory_cache import AskedPort
 from nodegraph.engine.node_context import Load
 from nodegraph.engine.outside import after
@@ -100,11 +101,12 @@ class Keeping:
 
     def record_cost(self, call: Call, seconds: float, memory: int | None) -> None:
         """Note what a call took, besides loading weights."""
-        costs = self._shared.costs
-        if costs is not None:
+        costs, place = self._shared.costs, current_place()
+        # Beside others it takes longer than alone, and their memory is measured as its own.
+        if costs is not None and not (place is not None and place.had_company):
             spec = call.state.node.spec
             nodes = {source: self._states[source].node for source in call.state.sources}
-            work = work_of(call.state.node, nodes, self._shared).by(_weights(call))
+            work = work_of(call.state.node, nodes, self._shared).by(weights_of(call))
             costs.record(
                 spec.type,
                 work.shape,
@@ -146,7 +148,7 @@ class Keeping:
         )
 
 
-def _weights(call: Call) -> Mapping[str, Digest]:
+def weights_of(call: Call) -> Mapping[str, Digest]:
     """Digests of the recipes that a call computes with, by input."""
     types = call.state.node.spec.inputs_by_name
     return {

@@ -90,6 +90,7 @@ class NodeContext:
         work: Bytes that the node is expected to take besides weights; None if unknown.
         pace: Of the previews; by this machine's clock if not given.
         readings: Notes what the node reads outside.
+        seated: Gives its place among those that run beside it; None if nothing may.
     """
 
     def __init__(
@@ -109,6 +110,7 @@ class NodeContext:
         work: int | None = None,
         pace: PreviewPace | None = None,
         readings: Readings | None = None,
+        seated: Callable[[], AbstractContextManager[Any]] | None = None,
     ) -> None:
         self.node = node
         self.device = device
@@ -124,6 +126,7 @@ class NodeContext:
         self._checkpoints = checkpoints
         self._pace = pace or PreviewPace()
         self._readings = readings or Readings()
+        self._seated = seated
         if checkpoints is not None:
             checkpoints.begin(footprint)
         self._offer: _Offer | None = None
@@ -227,6 +230,9 @@ class NodeContext:
             tell=self.log,
         )
         return self._timed(recipe, using)
+
+    def seat(self) -> AbstractContextManager[Any]:
+        return nullcontext() if self._seated is None else self._seated()
 
     @contextmanager
     def _timed(self, recipe: Recipe, using: AbstractContextManager[Any]) -> Iterator[Any]:

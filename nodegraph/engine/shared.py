@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import msgpack
 
-from nodegraph.core.context import Environment, Numerics, Weights
+from nodegraph.core.context import Environment, Merging, Numerics, Weights
 from nodegraph.core.digests import Digest
 from nodegraph.core.graph import Graph, GraphNode
 from nodegraph.core.keys import Key, base_key
@@ -61,6 +61,7 @@ class Shared:
     written: Written | None = None
     codes: Codes | None = None
     saver: Saver = field(default_factory=Saver)
+    merging: Merging | None = None
     in_flight: dict[Key, Call] = field(default_factory=dict)
     _identities: dict[str, Identity] = field(default_factory=dict)
     _bases: dict[tuple[str, int, Digest, str, bytes | None], Digest] = field(default_factory=dict)

@@ -200,6 +200,7 @@ class Call:
         is_repeatable: False if it expanded into something that must run each time.
         followers: Calls, maybe of other runs, that wait for the same key.
         handing: What its function was handed, once it runs.
+        beside: See `LanePlace`.
     """
 
     state: NodeState
@@ -224,6 +225,7 @@ class Call:
     is_repeatable: bool = True
     followers: dict[Call, Follower] = field(default_factory=dict)
     handing: Handing | None = None
+    beside: str = ""
 
     @property
     def result_key(self) -> Key:

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from threading import Lock
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgpack
 
@@ -23,7 +23,7 @@ from nodegraph.core.uploads import may_name, with_references
 from nodegraph.core.versions import versioned
 from nodegraph.core.workflow import Workflow
 from nodegraph.engine.options import AS_USUAL, RunKeywords, RunOptions
-from nodegraph.errors import NodegraphError, Problem
+from nodegraph.errors import InvalidValue, NodegraphError, Problem
 from nodegraph.packs.installed import remembered_packs
 from nodegraph.packs.manifest import ManifestCache
 from nodegraph.packs.pack import Pack, pack_at, packs_in
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from nodegraph.core.graphs import Graphs
+    from nodegraph.diffusion.merging.merging import StepMerging
     from nodegraph.engine.engine import Engine
     from nodegraph.engine.planning.plan import Plan
     from nodegraph.engine.planning.room import DeviceRoom
@@ -50,6 +51,9 @@ if TYPE_CHECKING:
     from nodegraph.residency import ResidencyManager
     from nodegraph.session.persistence import Persistence
     from nodegraph.store.store import Store
+
+
+Result = TypeVar("Result")
 
 
 def specs_folder(settings: Settings) -> Path:
@@ -206,19 +210,45 @@ class Session:
             cache = Cache(memory, kept.store, kept.others, self._import_types)
             if kept.checkpoints is not None:
                 saver = Saver(kept.checkpoints, interval=interval, settle=kept.store.flush)
+        merging = self._merging
+        places = self.settings.cpu_threads
         return Engine(
             self.registry,
             environment=self.environment,
             weights=self._weights,
-            numerics=LibraryNumerics(),
+            numerics=LibraryNumerics(is_merged=self.settings.merge_steps == "tolerance"),
             cache=cache,
-            lanes=Lanes(self._device, cpu_places=self.settings.cpu_threads),
+            lanes=Lanes(self._device, cpu_places=places, merging=merging),
             costs=kept.costs if kept is not None else None,
             claims=kept.claims if kept is not None else None,
             written=kept.written if kept is not None else None,
             codes=kept.codes if kept is not None else None,
             saver=saver,
+            merging=merging,
         )
+
+    @cached_property
+    def _merging(self) -> StepMerging | None:
+        """Lets samplings share batches; None where the settings have none of it."""
+        settings = self.settings
+        if settings.merge_steps == "off":
+            return None
+        from nodegraph.diffusion.merging.merging import StepMerging
+        from nodegraph.diffusion.numerics import LibraryNumerics
+
+        kept = self.persistence
+        return StepMerging(
+            settings.merge_steps,
+            margin=settings.merge_margin,
+            most=settings.merge_most,
+            profile=LibraryNumerics().profile,
+            costs=None if kept is None else kept.costs,
+        )
+
+    @property
+    def merged_steps(self) -> int:
+        """Steps of samplings so far that were computed in a batch with others'."""
+        return 0 if self._merging is None else self._merging.merged
 
     def _import_types(self, node_type: str) -> None:
         self.registry.import_types(node_type)
@@ -480,6 +510,32 @@ class Session:
         with self._one_at_a_time:
             return wait_for(self.run_async(workflow, options, **keywords))
 
+    def run_many(
+        self, workflows: Sequence[Workflow], options: Sequence[RunOptions] = ()
+    ) -> list[RunResult]:
+        """As `run`, several at once: they share lanes and equal calls, and merged steps.
+
+        Args:
+            options: How each is run, in the same order; as usual if none are given.
+        Raises:
+            InvalidValue: There are options for some of them alone.
+        """
+        if options and len(options) != len(workflows):
+            raise InvalidValue(
+                "the runs' options don't fit the workflows",
+                given=f"{len(options)} of options, {len(workflows)} workflows",
+                expected="options for each workflow, or none",
+            )
+        with self._one_at_a_time:
+            return wait_for(self._run_many(workflows, options or [AS_USUAL] * len(workflows)))
+
+    async def _run_many(
+        self, workflows: Sequence[Workflow], options: Sequence[RunOptions]
+    ) -> list[RunResult]:
+        import asyncio  # see `wait_for`
+
+        return await asyncio.gather(*map(self.run_async, workflows, options))
+
     def close(self) -> None:
         """Let go of threads and weights."""
         if "engine" in self.__dict__:
@@ -514,7 +570,7 @@ def _profile(engine: Engine) -> str:
     return "" if numerics is None else numerics.profile(engine.shared.lanes.device)
 
 
-def wait_for(running: Coroutine[Any, Any, RunResult]) -> RunResult:
+def wait_for(running: Coroutine[Any, Any, Result]) -> Result:
     """The result of a coroutine, whether or not an event loop runs in this thread."""
     import asyncio  # not at the top: validating needs no event loop, and should be instant
     from concurrent.futures import ThreadPoolExecutor
@@ -525,7 +581,7 @@ def wait_for(running: Coroutine[Any, Any, RunResult]) -> RunResult:
         return asyncio.run(running)
     started: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = []
 
-    async def noted() -> RunResult:
+    async def noted() -> Result:
         task = asyncio.current_task()
         assert task is not None
         started.append((asyncio.get_running_loop(), task))

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from nodegraph.core.context import Environment
 from nodegraph.core.places import Places
@@ -61,6 +61,8 @@ Bytes = int
 Count = int
 Seconds = float
 Interval = float
+MergeSteps = Literal["off", "exact", "tolerance"]
+Margin = float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +106,11 @@ class Settings:
             leaves the pack out.
         cpu_threads: Threads for CPU work beside the compute device; the number of cores if not set,
             but at least 8.
+        merge_steps: Whether samplings by the same weights, at one size, share the steps' batches:
+            ``off``; ``exact``, where that was measured to pay and to give every bit as alone; or
+            ``tolerance``, where it pays and differs by rounding alone. See docs/speed.md.
+        merge_margin: Share of a step's time that sharing has to spare.
+        merge_most: Samplings that run beside each other at most.
     Raises:
         InvalidValue: Values are none of their settings; all are listed.
     """
@@ -130,6 +137,9 @@ class Settings:
     weights_budget: Bytes | None = None
     host_weights_budget: Bytes | None = None
     cpu_threads: Count | None = None
+    merge_steps: MergeSteps = "off"
+    merge_margin: Margin = 0.05
+    merge_most: Count = 8
 
     def __post_init__(self) -> None:
         if not _is_plain(vars(self)):

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import MISSING, fields
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
 
@@ -55,6 +55,8 @@ Bytes = Annotated[int, BeforeValidator(_bytes), Field(ge=0)]
 Count = Annotated[int, NUMBER, Field(ge=1)]
 Seconds = Annotated[float, NUMBER, Field(gt=0)]
 Interval = Annotated[float, NUMBER, Field(ge=0)]
+MergeSteps = Literal["off", "exact", "tolerance"]
+Margin = Annotated[float, NUMBER, Field(lt=1)]
 
 
 @cache

@@ -51,7 +51,9 @@ class Machine(RuleBasedStateMachine):
 
     @rule()
     def pop(self) -> None:
+        upcoming = self.queue.peek()
         entry = self.queue.pop()
+        assert entry is upcoming
         free = self.free()
         assert (entry is None) == (not free)
         if entry is None:

@@ -446,6 +446,12 @@ class Family(ABC):
 
     # The model.
 
+    @property
+    def row_names(self) -> tuple[str, ...]:
+        """Names of the tensors in a batch that `predict` takes row by row, with a timestep for each
+        row: samplings of which nothing else is asked may share a batch. Empty where none may."""
+        return ()
+
     @abstractmethod
     def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
         """The model's output: the noise, the velocity or what else its noise schedule says.

@@ -90,6 +90,11 @@ class ItemFamily(Family):
             )
         return given
 
+    @property
+    def row_names(self) -> tuple[str, ...]:
+        """All that they are led by."""
+        return (CLASSES, NUMBERS, *self.others)
+
     def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
         """The flow; the timestep is the share of the noise times the training's timesteps."""
         share = moment.timestep.float() / moment.training_timesteps

@@ -113,6 +113,11 @@ class UNetFamily(Family):
         tokens = math.lcm(*(prompt["embeddings"].shape[1] for prompt in prompts))
         return super().join([_lengthened(prompt, tokens) for prompt in prompts], batch)
 
+    @property
+    def row_names(self) -> tuple[str, ...]:
+        """All but the pictures of adapters, whose masks are made for a batch."""
+        return ("embeddings", *_ADDED.values(), "guidance", HOLE_MASK, HOLE, BESIDE)
+
     def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
         added = {name: batch[key] for name, key in _ADDED.items() if key in batch}
         added |= picture_options(batch)

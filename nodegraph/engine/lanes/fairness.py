@@ -108,12 +108,18 @@ class _Client(Generic[Item]):
     def next(self, patience: int) -> Waiter[Item]:
         """What goes next: the most urgent, unless another owner's has waited for too long."""
         oldest = next(iter(self.oldest))
+        entry = self.peek(patience)
+        if self.overtaken < patience:
+            self.overtaken = 0 if entry.owner is oldest.owner else self.overtaken + 1
+        return entry
+
+    def peek(self, patience: int) -> Waiter[Item]:
+        """What `next` would give; it doesn't count as passed over."""
         if self.overtaken >= patience:
-            return oldest
+            return next(iter(self.oldest))
         while (entry := self.ready[0][-1]) is None:
             heappop(self.ready)
         assert isinstance(entry, Waiter)
-        self.overtaken = 0 if entry.owner is oldest.owner else self.overtaken + 1
         return entry
 
     def add(self, entry: Waiter[Item]) -> None:
@@ -202,6 +208,12 @@ class _Class(Generic[Item]):
         client.used += entry.charged
         return entry
 
+    def peek(self) -> Waiter[Item]:
+        """What `take` would start."""
+        if self._back:
+            return next(iter(self._back))
+        return self._upcoming()[2].peek(self._patience)
+
     def let_pass(self) -> Waiter[Item] | None:
         """Something more urgent was started; the entry that has seen enough of that, taken out."""
         self._passed += 1
@@ -212,6 +224,12 @@ class _Class(Generic[Item]):
         return oldest
 
     def _next(self) -> Waiter[Item]:
+        due, _, client = self._upcoming()
+        self._round = max(self._round, due)
+        return client.next(self._patience)
+
+    def _upcoming(self) -> Ranked[Item]:
+        """The turn of the client that goes next."""
         while True:
             turn = self._turns[0]
             client = turn[2]
@@ -225,8 +243,7 @@ class _Class(Generic[Item]):
                 client.turn = (due, next(self._count), client)
                 heapreplace(self._turns, client.turn)
             else:
-                self._round = max(self._round, turn[0])
-                return client.next(self._patience)
+                return turn
 
     def charge(self, entry: Waiter[Item], seconds: float) -> None:
         """What a started entry really took, instead of what was expected."""
@@ -343,6 +360,12 @@ class FairQueue(Generic[Item]):
         if self._waiting:
             self._let_pass(level)
         return entry
+
+    def peek(self) -> Waiter[Item] | None:
+        """What `pop` would start; nothing changes."""
+        waiting = (level for level in self._classes if level.waiting)
+        first = next(waiting, None)
+        return None if first is None else first.peek()
 
     def _let_pass(self, level: int) -> None:
         """Something of a level was started; who has seen enough of that moves up."""

@@ -17,15 +17,29 @@ from threading import Lock
 from time import perf_counter
 from typing import Any
 
+from nodegraph.core.context import Merging
 from nodegraph.engine.lanes.fairness import FairQueue, Priority, Share, Waiter
 from nodegraph.engine.lanes.mailbox import Done, Mailbox, Mailboxes
 from nodegraph.engine.lanes.worker_threads import Told, WorkerThreads
 from nodegraph.errors import Cancelled, InvalidValue
 
-__all__ = ["Done", "Lane", "LanePlace", "LaneWork", "Lanes", "Priority", "Share", "current_place"]
+__all__ = [
+    "BESIDE_ANY",
+    "Done",
+    "Lane",
+    "LanePlace",
+    "LaneWork",
+    "Lanes",
+    "Priority",
+    "Share",
+    "current_place",
+]
 
 LaneWork = Callable[[], Any]
 
+BESIDE_ANY = "*"
+"""The label of work that takes hardly any memory, such as reading a prompt: it may run beside any
+other that has a label, so that what it prepares may join that."""
 _ANYBODY = Share()
 _LEAST_PLACES = 8
 _CLOSED = "the engine was closed"
@@ -35,6 +49,11 @@ class LanePlace:
     """A piece of work and its place in a lane.
 
     Once it runs, its methods are for its own thread.
+
+    Attributes:
+        beside: A label that work must have as well to run beside it in a serial lane, or
+            `BESIDE_ANY`; empty: none may.
+        had_company: Whether something ran beside it.
     """
 
     __slots__ = (
@@ -47,9 +66,15 @@ class LanePlace:
         "_refusal",
         "_since",
         "_work",
+        "beside",
+        "had_company",
     )
 
-    def __init__(self, lane: Lane, mailbox: Mailbox, work: LaneWork, done: Done) -> None:
+    def __init__(
+        self, lane: Lane, mailbox: Mailbox, work: LaneWork, done: Done, beside: str = ""
+    ) -> None:
+        self.beside = beside
+        self.had_company = False
         self._lane = lane
         self._mailbox = mailbox
         self._work = work
@@ -94,7 +119,7 @@ class LanePlace:
         if self._refusal is not None:
             raise Cancelled(str(self._refusal)) from self._refusal
         self._is_out = False
-        self._since = perf_counter()
+        self._since = self._lane._clock()
 
     # For the lane
 
@@ -139,13 +164,13 @@ class LanePlace:
 
     def take_seconds(self) -> float:
         """How long it had its place."""
-        return perf_counter() - self._since if self._since else 0.0
+        return self._lane._clock() - self._since if self._since else 0.0
 
     def _run(self) -> Told:
         result: Any = None
         error: BaseException | None = None
         _this_thread.place = self
-        self._since = perf_counter()
+        self._since = self._lane._clock()
         try:
             result = self._work()
         except BaseException as caught:  # noqa: BLE001 - the border with node code: the loop decides what it means
@@ -190,11 +215,23 @@ class Lane:
         name: As shown, such as ``cpu`` or ``cuda:0``.
         places: How many calls run at once.
         mailboxes: Where results go; lanes that share them wake the loop less often.
+        merging: Says which work may run beside the one that has a serial lane's place; none may if
+            not given.
     """
 
-    def __init__(self, name: str, places: int, *, mailboxes: Mailboxes | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        places: int,
+        *,
+        mailboxes: Mailboxes | None = None,
+        merging: Merging | None = None,
+    ) -> None:
         self.name = name
         self.places = places
+        self._merging = merging if places == 1 else None
+        self._inside: set[LanePlace] = set()
+        self._shared_time, self._looked = 0.0, 0.0
         self._mailboxes = mailboxes or Mailboxes()
         self._threads = WorkerThreads(f"nodegraph-{name}", places)
         self._queue: FairQueue[LanePlace] = FairQueue()
@@ -219,6 +256,7 @@ class Lane:
         *,
         share: Share = _ANYBODY,
         expected: float = 0.0,
+        beside: str = "",
     ) -> None:
         """Run `work` in a thread when its turn comes; `done` gets its result, on the loop.
 
@@ -229,12 +267,13 @@ class Lane:
             priority: Order among the same client's work of the same class.
             share: Whose time it takes.
             expected: Seconds that it may take; what it takes is charged in the end.
+            beside: See `LanePlace`.
         """
         mailbox = self._mailboxes.of(loop)
         with self._lock:
             is_closed = self._closed
             if not is_closed:
-                place = LanePlace(self, mailbox, work, done)
+                place = LanePlace(self, mailbox, work, done, beside)
                 self._queue.push(place, owner, priority, share, expected)
         if is_closed:
             done(None, Cancelled(_CLOSED))
@@ -276,7 +315,7 @@ class Lane:
     def _start_ready(self) -> None:
         while True:
             with self._lock:
-                if self._taken >= self.places:
+                if self._taken >= self.places and not self._goes_beside():
                     return
                 entry = self._queue.pop()
                 if entry is None:
@@ -284,8 +323,42 @@ class Lane:
                 if not entry.item.is_wanted:
                     self._queue.charge(entry, 0.0)
                     continue
-                self._taken += 1
+                self._enter(entry.item)
             entry.item.begin(entry)
+
+    def _goes_beside(self) -> bool:
+        """Whether what goes next, and nothing else, may run beside what has the place.
+
+        The order stays as it is: what waits is overtaken by nobody.
+        """
+        merging = self._merging
+        if merging is None or self._taken >= merging.most:
+            return False
+        labels = {place.beside for place in self._inside} - {BESIDE_ANY}
+        label = labels.pop() if len(labels) == 1 else ""
+        upcoming = self._queue.peek() if label and merging.admits(label) else None
+        return upcoming is not None and upcoming.item.beside in (label, BESIDE_ANY)
+
+    def _enter(self, place: LanePlace) -> None:
+        if self._merging is not None:
+            self._pass_time()
+            self._inside.add(place)
+            for each in self._inside if self._taken else ():
+                each.had_company = True
+        self._taken += 1
+
+    def _clock(self) -> float:
+        """Seconds of the lane's time: those of a serial lane are shared by what runs in it."""
+        if self._merging is None:
+            return perf_counter()
+        with self._lock:
+            return self._pass_time()
+
+    def _pass_time(self) -> float:
+        now = perf_counter()
+        self._shared_time += (now - self._looked) / max(self._taken, 1)
+        self._looked = now
+        return self._shared_time
 
     def _leave(self, place: LanePlace) -> None:
         """A thread ends its work, or steps out."""
@@ -293,6 +366,9 @@ class Lane:
         entry = place._entry
         assert entry is not None
         with self._lock:
+            if self._merging is not None:
+                self._pass_time()
+                self._inside.discard(place)
             self._taken -= 1
             self._queue.charge(entry, seconds)
 
@@ -335,6 +411,7 @@ class Lanes:
         devices: All compute devices, where there are several; the first one is `device`.
         cpu_places: Threads for other CPU work; the number of cores, but at least 8, if not given.
         io_places: Threads for waiting on files and networks.
+        merging: See `Lane`.
     """
 
     def __init__(
@@ -344,11 +421,14 @@ class Lanes:
         devices: Sequence[str] = (),
         cpu_places: int | None = None,
         io_places: int = 16,
+        merging: Merging | None = None,
     ) -> None:
         self.devices = tuple(devices) or (device,)
         self.device = self.devices[0]
         mailboxes = Mailboxes()
-        self._by_device = {name: Lane(name, 1, mailboxes=mailboxes) for name in self.devices}
+        self._by_device = {
+            name: Lane(name, 1, mailboxes=mailboxes, merging=merging) for name in self.devices
+        }
         places = cpu_places or max(os.cpu_count() or 1, _LEAST_PLACES)
         self._lanes = {
             "gpu": self._by_device[self.device],

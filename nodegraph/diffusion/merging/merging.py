@@ -1,0 +1,77 @@
+"""Merged steps as an engine is given them: who may run beside whom, and where they meet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nodegraph.diffusion.merging.curve import Costs, MergeMode
+    from nodegraph.diffusion.merging.meeting import Meeting, Seat
+
+
+class StepMerging:
+    """Samplings that may run beside each other, by a label each; satisfies `core.context.Merging`.
+
+    Args:
+        mode: See `MergeCurve`.
+        margin: Share of the time that has to be spared.
+        most: Samplings in one batch.
+        profile, costs: See `MergeCurve`.
+    """
+
+    def __init__(
+        self,
+        mode: MergeMode,
+        *,
+        margin: float,
+        most: int,
+        profile: Callable[[str], str],
+        costs: Costs | None = None,
+    ) -> None:
+        self.mode = mode
+        self.most = most
+        self._margin = margin
+        self._profile = profile
+        self._costs = costs
+        self._meetings: dict[str, Meeting] = {}
+        self._refused: set[str] = set()
+        self._lock = Lock()
+        self.merged = 0
+
+    def admits(self, label: str) -> bool:
+        """Whether calls of a label may run beside each other: unless it was seen not to pay."""
+        meeting = self._meetings.get(label)
+        return label not in self._refused and not (meeting is not None and meeting.is_refused)
+
+    @contextmanager
+    def seat(self, label: str) -> Iterator[Seat]:
+        """A place among those of a label, inside the `with`."""
+        with self._lock:
+            meeting = self._meetings.get(label) or self._opened(label)
+            # Taken under the lock, so that nobody closes it meanwhile.
+            place = meeting.seat()
+            seat = place.__enter__()
+        try:
+            yield seat
+        finally:
+            with self._lock:
+                place.__exit__(None, None, None)
+                if meeting.is_refused:
+                    self._refused.add(label)
+                if meeting.is_empty:
+                    self._meetings.pop(label, None)
+                    self.merged += meeting.counts.merged
+
+    def _opened(self, label: str) -> Meeting:
+        # Its modules bring torch.
+        from nodegraph.diffusion.merging.curve import MergeCurve
+        from nodegraph.diffusion.merging.meeting import Meeting
+
+        curve = MergeCurve(self.mode, self._margin, self._profile, self._costs)
+        self._meetings[label] = meeting = Meeting(label, curve, self.most)
+        return meeting

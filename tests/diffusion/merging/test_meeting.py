@@ -1,0 +1,230 @@
+"""Samplings whose steps share batches: each gets what it would get alone, whatever others do."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from nodegraph.core.values import Conditioning, Latent
+from nodegraph.diffusion import encode_prompt, load_component, open_model
+from nodegraph.diffusion.components import Denoiser
+from nodegraph.diffusion.denoise import Denoising, StepInfo
+from nodegraph.diffusion.families.base import Batch, Moment
+from nodegraph.diffusion.families.stable_diffusion import StableDiffusion
+from nodegraph.diffusion.merging.curve import ULPS, MergeCurve, MergeMode, MergePoint
+from nodegraph.diffusion.merging.meeting import Meeting, Seat
+from nodegraph.diffusion.merging.questions import StepQuestion
+from nodegraph.diffusion.sampling_parts import usual_parts
+
+ALWAYS, NEVER = -1e9, 0.999
+"""Margins of time: one that any merging keeps, and one that none does."""
+FOREVER = 600.0
+"""Seconds of patience: who is expected is waited for, however busy the machine is."""
+
+
+@cache
+def model() -> Denoiser:
+    found: Any = load_component(open_model("tiny", ()).model, "cpu")
+    return found
+
+
+@cache
+def prompt(text: str) -> Conditioning:
+    return encode_prompt(load_component(open_model("tiny", ()).text_encoder, "cpu"), text)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A sampling; what `after` raises after a step ends it."""
+
+    seed: int
+    text: str = "a red apple"
+    steps: int = 4
+    cfg: float = 4.0
+    sampler: str = "ddim"
+    size: int = 64
+    after: Callable[[StepInfo], object] = lambda info: None
+
+    def run(self, seat: Seat | None = None) -> Tensor:
+        parts = usual_parts(
+            prompt(self.text),
+            None,
+            seed=self.seed,
+            steps=self.steps,
+            cfg=self.cfg,
+            sampler=self.sampler,
+            schedule="normal",
+        )
+        latent = Latent(None, self.size, self.size)
+        denoising = Denoising(replace(model(), seat=seat), latent, parts)
+        for info in denoising:
+            self.after(info)
+        found = denoising.result().samples
+        assert found is not None
+        return found
+
+
+def profile(device: str) -> str:
+    return "as it is"
+
+
+def meeting_of(mode: MergeMode = "exact", margin: float = ALWAYS, **more: Any) -> Meeting:
+    more = {"patience": FOREVER, **more}
+    return Meeting("tiny", MergeCurve(mode, margin, profile), **more)
+
+
+def together(meeting: Meeting, jobs: Sequence[Job]) -> list[Tensor | Exception]:
+    """What each of the jobs gives, or raises."""
+    model()  # once, before several threads ask for it
+    with ExitStack() as stack:
+        seats = [stack.enter_context(meeting.seat()) for _ in jobs]
+        threads = stack.enter_context(ThreadPoolExecutor(len(jobs)))
+
+        def one(job: Job, seat: Seat) -> Tensor | Exception:
+            try:
+                return job.run(seat)
+            except (ValueError, RuntimeError) as error:
+                return error
+            finally:
+                meeting.leave(seat)
+
+        return list(threads.map(one, jobs, seats))
+
+
+def equal(found: Sequence[Any], jobs: Sequence[Job]) -> list[bool]:
+    return [torch.equal(item, job.run()) for item, job in zip(found, jobs, strict=True)]
+
+
+def test_two_samplings_share_their_batches_to_the_same_bits() -> None:
+    jobs, meeting = [Job(1), Job(2, "a green leaf", cfg=7.5)], meeting_of()
+    assert equal(together(meeting, jobs), jobs) == [True, True]
+    # The first step of both measures the curve; kernels that change bits are refused by it.
+    assert meeting.counts.merged == (0 if meeting.is_refused else 6)
+
+
+@pytest.mark.parametrize("round_", range(3))
+def test_any_mix_of_samplings_gives_what_each_gives_alone(round_: int) -> None:
+    drawn = random.Random(round_)
+    samplers = ("ddim", "euler_ancestral", "dpmpp_2m", "heun")
+    jobs = [
+        Job(
+            seed=drawn.randrange(2**32),
+            text=drawn.choice(["a red apple", "a green leaf", ""]),
+            steps=drawn.randint(2, 5),
+            cfg=drawn.choice([1.0, 2.5, 6.0]),
+            sampler=drawn.choice(samplers),
+            size=drawn.choice([64, 64, 64, 96]),
+        )
+        for _ in range(drawn.randint(3, 5))
+    ]
+    assert all(equal(together(meeting_of(patience=0.5), jobs), jobs))
+
+
+def test_who_ends_or_fails_leaves_the_others_going_on() -> None:
+    def fail(info: StepInfo) -> None:
+        if info.step == 2:
+            raise ValueError("cancelled")
+
+    jobs = [Job(1, steps=6), Job(2, after=fail), Job(3, steps=3)]
+    meeting = meeting_of()
+    found = together(meeting, jobs)
+    assert isinstance(found[1], ValueError)
+    assert equal([found[0], found[2]], [jobs[0], jobs[2]]) == [True, True]
+    assert meeting.counts.merged > 0
+
+
+def test_a_curve_that_does_not_pay_refuses() -> None:
+    jobs, meeting = [Job(1), Job(2)], meeting_of(margin=NEVER)
+    assert equal(together(meeting, jobs), jobs) == [True, True]
+    assert (meeting.counts.merged, meeting.is_refused) == (0, True)
+
+
+def test_different_bits_are_within_the_tolerance_and_need_consent() -> None:
+    jobs, meeting = [Job(1), Job(2)], meeting_of("tolerance")
+    for item, job in zip(together(meeting, jobs), jobs, strict=True):
+        assert isinstance(item, Tensor)
+        # A step's difference grows over four steps, which a sampling's guidance amplifies.
+        assert torch.allclose(item, job.run(), rtol=0, atol=1e-3)
+    assert meeting.counts.merged > 0
+    assert not meeting.curve.admits(MergePoint(0.1, ULPS + 1))
+    assert not MergeCurve("exact", ALWAYS, profile).admits(MergePoint(0.1, 1e-9))
+
+
+class Narrow(StableDiffusion):
+    """A family whose models fail where a batch has more rows than one sampling's."""
+
+    def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
+        if len(x) > 2:
+            raise RuntimeError("out of memory")
+        if float(x.sum()) == 0:
+            raise ValueError("no noise in it")
+        return x * 2
+
+
+def test_what_fails_at_once_is_asked_one_by_one_and_not_tried_again() -> None:
+    moment = Moment(torch.tensor(9.0), torch.tensor(8.0), 1000, 0.0)
+    batch: Mapping[str, Any] = {"embeddings": torch.zeros(2, 7, 4)}
+    family = Narrow(**{**vars(model_family()), "name": "narrow"})
+    meeting = meeting_of()
+    given = [torch.ones(2, 4, 2, 2), torch.zeros(2, 4, 2, 2)]
+    with ExitStack() as stack, torch.inference_mode():
+        seats = [stack.enter_context(meeting.seat()) for _ in given]
+        threads = stack.enter_context(ThreadPoolExecutor(2))
+
+        def ask(seat: Seat, x: Tensor) -> Any:
+            with torch.inference_mode():
+                try:
+                    return seat.ask(family, model(), x, moment, batch)
+                except ValueError as error:
+                    return error
+
+        found = list(threads.map(ask, seats, given))
+    assert torch.equal(found[0], given[0] * 2)
+    assert isinstance(found[1], ValueError)
+    name = meeting.curve.name("tiny", StepQuestion(family, model(), given[0], moment, batch))
+    point = meeting.curve.point(name, 2, given[0].device)
+    assert point is not None
+    assert not meeting.curve.admits(point)
+
+
+def model_family() -> StableDiffusion:
+    from nodegraph.diffusion.families.stable_diffusion import SD1
+
+    return SD1
+
+
+class KeptCosts:
+    """Figures by kind, shape and device."""
+
+    def __init__(self) -> None:
+        self.rows: dict[tuple[str, str, str], Kept] = {}
+
+    def expected(self, node_type: str, shape: str, device: str) -> Kept | None:
+        return self.rows.get((node_type, shape, device))
+
+    def record(self, node_type: str, shape: str, device: str, seconds: float) -> None:
+        self.rows[node_type, shape, device] = Kept(seconds)
+
+
+@dataclass(frozen=True)
+class Kept:
+    seconds: float
+    exact: bool = True
+
+
+def test_what_was_measured_is_remembered_beyond_the_process() -> None:
+    costs, jobs = KeptCosts(), [Job(1), Job(2)]
+    for steps in (6, 8):  # the second time, no step measures
+        curve = MergeCurve("exact", ALWAYS, profile, costs)
+        meeting = Meeting("tiny", curve, patience=FOREVER)
+        together(meeting, jobs)
+        assert meeting.counts.merged == steps
