@@ -29,7 +29,7 @@ _RATIO, _DIFFERENCE = "merged steps", "merged steps differ"
 """What figures are kept as."""
 
 
-class Costs(Protocol):
+class MergeFigures(Protocol):
     """Where figures outlive the process; `nodegraph.store.costs.Costs` is one."""
 
     def expected(self, node_type: str, shape: str, device: str) -> KeptFigure | None: ...
@@ -79,7 +79,7 @@ class MergeCurve:
         mode: MergeMode,
         margin: float,
         profile: Callable[[str], str],
-        costs: Costs | None = None,
+        costs: MergeFigures | None = None,
     ) -> None:
         self.mode = mode
         self._margin = margin

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nodegraph.diffusion.merging.curve import Costs, MergeMode
+    from nodegraph.diffusion.merging.curve import MergeFigures, MergeMode
     from nodegraph.diffusion.merging.meeting import Meeting, Seat
 
 
@@ -31,7 +31,7 @@ class StepMerging:
         margin: float,
         most: int,
         profile: Callable[[str], str],
-        costs: Costs | None = None,
+        costs: MergeFigures | None = None,
     ) -> None:
         self.mode = mode
         self.most = most
