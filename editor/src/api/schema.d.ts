@@ -820,6 +820,8 @@ export interface SavedVersion {
  * allowed_origins: Pages elsewhere that may use it, such as ``https://studio.example``.
  * trusted_proxies: Addresses whose ``X-Forwarded-*`` headers are believed.
  * limits, rates, retention, uploads, clients: See there.
+ * queue: Address of a PostgreSQL database that keeps the jobs, for several servers; not given,
+ * a file in the home folder does.
  * most_waiting: Jobs that may wait in all.
  * stall_seconds: Without an event while a node runs, after which its worker is restarted;
  * none to wait for ever.
@@ -855,6 +857,7 @@ export interface ServerSettings {
   retention: Retention;
   uploads: UploadLimits;
   clients: ClientLimits;
+  queue: string | null;
   most_waiting: number;
   stall_seconds: number | null;
   cancel_seconds: number;

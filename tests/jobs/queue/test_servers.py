@@ -7,10 +7,11 @@ import re
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from threading import Event
 from time import monotonic, sleep
+from typing import TypeVar
 
 import psycopg
 import pytest
@@ -23,6 +24,7 @@ from nodegraph.jobs.queue import (
     QueueFull,
     QueueReader,
     StaleAttempt,
+    WrongState,
 )
 from nodegraph.jobs.queue.errors import QueueUnreachable
 from nodegraph.jobs.queue.postgres import neighbours
@@ -30,6 +32,12 @@ from nodegraph.jobs.queue.postgres.address import PostgresAddress
 from tests.databases.postgres import PostgresServer
 from tests.jobs.queue.support import claim, event, open_queue, submit, told, wanted
 from tests.store.other_process import other_process
+
+T = TypeVar("T")
+_BREAK = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE application_name = 'nodegraph' AND random() < 0.5
+"""
 
 pytestmark = pytest.mark.usefixtures("in_postgres")
 
@@ -318,9 +326,87 @@ def test_what_is_no_address_is_refused_without_its_password(url: str) -> None:
     assert "secret" not in str(caught.value)
 
 
+@pytest.mark.parametrize("end", ["%zz@db/x", "@db/x?bad=1"])
+def test_what_libpq_cant_read_is_refused_without_the_password(end: str) -> None:
+    with pytest.raises(InvalidValue, match="can't be read") as caught:
+        JobQueue(PostgresAddress(f"postgresql://ann:secret{end}"))
+    assert "secret" not in str(caught.value)
+
+
 def test_who_may_not_come_in_is_told_without_the_password(postgres: PostgresServer) -> None:
     url = f"postgresql://nobody:secret@127.0.0.1:{postgres.port}/postgres"
     with pytest.raises(NodegraphError) as caught:
         JobQueue(PostgresAddress(url))
     assert re.search("nobody", str(caught.value))
     assert "secret" not in str(caught.value)
+
+
+def test_connections_that_break_at_any_moment_lose_and_double_nothing(
+    pair: tuple[JobQueue, JobQueue], postgres: PostgresServer
+) -> None:
+    """What was acknowledged is there, once, and what was refused as unknown may be sent again."""
+    done = Event()
+    claimed: list[tuple[str, int]] = []
+    answered: list[None] = []
+
+    def again(action: Callable[[], T]) -> T:
+        while True:
+            try:
+                found = action()
+            except QueueUnreachable:
+                sleep(0.005)
+            else:
+                answered.append(None)
+                return found
+
+    def submit_all(number: int) -> list[str]:
+        queue = pair[number % 2]
+        keys = [f"{number}-{at}" for at in range(10)]
+        return [
+            again(lambda key=key: queue.submit(wanted(key=key)).result()).job.id for key in keys
+        ]
+
+    def work(queue: JobQueue) -> None:
+        while not done.is_set():
+            job = again(lambda: queue.claim("worker").result())
+            if job is None:
+                sleep(0.005)
+                continue
+            claimed.append((job.id, job.attempt))
+            with suppress(WrongState):  # it was kept, or taken back, and only the answer got lost
+                again(lambda job=job: queue.append_events(job.id, job.attempt, [event(1)]).result())
+                again(lambda job=job: queue.finish(job.id, job.attempt, {}).result())
+
+    def break_them() -> int:
+        broken = 0
+        with psycopg.connect(postgres.url("postgres"), autocommit=True) as connection:
+            while not done.is_set():
+                if len(answered) > 12 * broken:
+                    connection.execute(_BREAK)
+                    broken += 1
+                sleep(0.001)
+        return broken
+
+    with ThreadPoolExecutor(8) as threads:
+        breaking = threads.submit(break_them)
+        working = [threads.submit(work, queue) for queue in pair]
+        made = [threads.submit(submit_all, number) for number in range(4)]
+        ids = [job for each in made for job in each.result()]
+        # What was claimed while its answer got lost is given back by the supervisor; here, by hand.
+        known = set(ids)
+        while again(lambda: pair[0].counts().finished) < len(known):
+            for queue in pair:
+                for lost in set(again(queue.running_here)) - set(claimed):
+                    with suppress(WrongState):
+                        again(lambda lost=lost, queue=queue: queue.release(*lost).result())
+            sleep(0.01)
+        done.set()
+        assert breaking.result() > 5
+        for each in working:
+            each.result()
+    assert (len(ids), len(known), pair[0].counts().queued) == (40, 40, 0)
+    ends = [each.job for each in told(pair[1]) if each.kind == "job.finished"]
+    assert sorted(ends) == sorted(known)
+    assert len({(each.job, each.attempt) for each in told(pair[1]) if each.number == 1}) == sum(
+        each.number == 1 for each in told(pair[1])
+    )

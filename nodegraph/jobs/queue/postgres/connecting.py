@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
+from nodegraph.errors import InvalidValue
 from nodegraph.jobs.queue.postgres.address import PostgresAddress
 from nodegraph.jobs.queue.postgres.schema import SCHEMA
 
@@ -35,10 +36,20 @@ class Connections:
 
     Args:
         patience: Seconds to wait for another's lock.
+    Raises:
+        InvalidValue: It is no address.
     """
 
     def __init__(self, address: PostgresAddress, patience: float) -> None:
-        given = {name: value for name, value in conninfo_to_dict(address.url).items() if value}
+        try:
+            given = {name: value for name, value in conninfo_to_dict(address.url).items() if value}
+        except psycopg.ProgrammingError:
+            # What it says of it may hold the password.
+            raise InvalidValue(
+                "this address of a PostgreSQL database can't be read",
+                given=str(address),
+                expected="only options that libpq knows, and % only before two hexadecimal digits",
+            ) from None
         self._options: dict[str, Any] = {**_OPTIONS, **given, "client_encoding": "utf8"}
         # One that hangs in the middle of a change would keep all others from theirs.
         self._session = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from threading import RLock
@@ -21,6 +22,7 @@ from nodegraph.jobs.queue.postgres.migrating import identity, migrate
 from nodegraph.jobs.queue.postgres.neighbours import BEAT, CHANNEL, Neighbours
 from nodegraph.jobs.queue.postgres.statements import PostgresConnection
 
+_LOG = logging.getLogger(__name__)
 PATIENCE = 5.0
 """Seconds to wait for another server's transaction."""
 _READ = b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
@@ -159,7 +161,7 @@ class PostgresDatabase:
             QueueUnreachable: Nobody can be asked.
         """
         end = monotonic() + self._patience
-        while True:
+        while monotonic() < end:
             try:
                 with self._connections.new() as connection:
                     query = b"SELECT txid_status(%s::bigint)"
@@ -167,12 +169,12 @@ class PostgresDatabase:
                     if row is not None and row[0] in ("committed", "aborted"):
                         return bool(row[0] == "committed")
             except psycopg.OperationalError:
-                if monotonic() > end:
-                    raise QueueUnreachable(
-                        str(self._address),
-                        "it went away in the middle of a change, which may have been kept or not",
-                    ) from None
+                _LOG.debug("nobody can be asked yet whether a change was kept", exc_info=True)
             sleep(0.1)
+        raise QueueUnreachable(
+            str(self._address),
+            "it went away in the middle of a change, which may have been kept or not",
+        )
 
     # The servers of the queue.
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Callable
-from contextlib import suppress
-from select import select
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from selectors import EVENT_READ, BaseSelector, DefaultSelector
 from threading import Event, Thread
 from time import monotonic
 
@@ -71,6 +71,12 @@ class Neighbours:
         self._woken.close()
 
     def _work(self) -> None:
+        # Not `select`: a busy server has more connections than that can wait for.
+        with DefaultSelector() as selector:
+            selector.register(self._woken, EVENT_READ)
+            self._listen(selector)
+
+    def _listen(self, selector: BaseSelector) -> None:
         is_well = True
         while not self._ending.is_set():
             try:
@@ -82,7 +88,8 @@ class Neighbours:
                     if not is_well:
                         _LOG.warning("the job queue's database can be reached again")
                     is_well = True
-                    self._follow(connection)
+                    with _watched(selector, connection.fileno()):
+                        self._follow(connection, selector)
             except psycopg.Error as error:
                 if is_well:
                     said = str(error).strip().splitlines()[:1]
@@ -93,13 +100,13 @@ class Neighbours:
                 is_well = False
                 self._ending.wait(_AGAIN)
 
-    def _follow(self, connection: RawConnection) -> None:
+    def _follow(self, connection: RawConnection, selector: BaseSelector) -> None:
         due = monotonic()
         while not self._ending.is_set():
             if monotonic() >= due:
                 self._beat(connection)
                 due = monotonic() + BEAT_SECONDS
-            select([connection.fileno(), self._woken.fileno()], [], [], max(0.0, due - monotonic()))
+            selector.select(max(0.0, due - monotonic()))
             told = {notice.payload for notice in connection.notifies(timeout=0)}
             if told - {self._server}:
                 self._changed()
@@ -125,3 +132,12 @@ class Neighbours:
             # What can't be written now is tried at the next beat.
             with suppress(NodegraphError):
                 self._bury(gone).result()
+
+
+@contextmanager
+def _watched(selector: BaseSelector, descriptor: int) -> Iterator[None]:
+    selector.register(descriptor, EVENT_READ)
+    try:
+        yield
+    finally:
+        selector.unregister(descriptor)
