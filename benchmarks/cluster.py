@@ -40,8 +40,8 @@ SECONDS = 1.0
 FULL = (300, 48, (1, 2, 4))
 QUICK = (20, 6, (1, 2))
 """Jobs by turns; jobs that wait, and on how many workers."""
-JOBS, CLIENTS, WORKERS, SERVERS = 500, 10, 20, 4
-OTHERS = {"actors": 6, "nodes": 4, "heads": 2}
+JOBS, CLIENTS, WORKERS, SERVERS = 500, 10, 12, 3
+OTHERS = {"actors": 4, "nodes": 3, "heads": 2}
 """Jobs while workers, servers, actors, nodes and heads of the cluster are killed."""
 
 
