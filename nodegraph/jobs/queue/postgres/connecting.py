@@ -73,7 +73,11 @@ class Connections:
                 raise psycopg.OperationalError(str(failed[1]))
         try:
             connection = psycopg.connect(autocommit=True, **self._options)
-            connection.execute(self._session.encode())
+            try:
+                connection.execute(self._session.encode())
+            except BaseException:
+                connection.close()
+                raise
         except psycopg.OperationalError as error:
             with self._failing:
                 self._failed = (monotonic() + _REST, error)

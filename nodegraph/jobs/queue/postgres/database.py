@@ -135,6 +135,7 @@ class PostgresDatabase:
                 _rolled_back(self._writer)
                 if not is_lost(error):
                     raise
+                self._writer.close()
         self._writer = self._connections.new()
         try:
             self._writer.execute(begin)

@@ -18,9 +18,9 @@ def is_lost(error: Exception) -> bool:
     """Whether the connection is, or there never was one."""
     if isinstance(error, psycopg.InterfaceError):
         return True
-    # What a server says itself has a code; of these, classes 08 and 57 are of its going away.
+    # What a server says itself has a code; of these, 08… and 57P… are of its going away.
     code = getattr(error, "sqlstate", None) or "08"
-    return isinstance(error, psycopg.OperationalError) and code[:2] in ("08", "57")
+    return isinstance(error, psycopg.OperationalError) and code.startswith(("08", "57P"))
 
 
 def explained(address: PostgresAddress, error: Exception) -> NodegraphError:
