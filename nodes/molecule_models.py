@@ -64,13 +64,15 @@ def ValenceGuidance(
     start: Annotated[float, Range(0, 1, step=0.01), Advanced()] = 0.0,
     end: Annotated[float, Range(0, 1, step=0.01), Advanced()] = 1.0,
 ) -> GuiderChoice:
-    """Lead molecules to where no atom has more bonds than it can have: far more of them are valid.
+    """Lead molecules to where no atom has more bonds than it can have, or none: far more are valid.
 
-    No network is asked for it: each step's prediction is pushed down the slope of its own excess.
+    No network is asked for it: each step's prediction is pushed down the slope of what is wrong
+    with its own bonds.
 
     Args:
         guider: What leads besides; of a MoleculeConditioning.
-        strength: How far it is pushed, three times a step; 0 is not at all.
+        strength: How far it is pushed, six times a step: 1 is as far as the slope says that nothing
+            would be wrong any more, 0 is not at all.
         start, end: Part of the sampling in which it is, 0 to 1.
     """
     return replace(guider, added=(*guider.added, Valences(strength, start, end)))

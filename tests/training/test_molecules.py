@@ -105,7 +105,7 @@ def test_the_card_tells_all_that_was_measured() -> None:
     figures |= dict.fromkeys(("led_valid_of_20_steps", "laid_in_space", "milliseconds"), 2.0)
     figures |= {"megabytes": 3.5, "rings_right": 91.0, "atoms_right": 92.0}
     for name in ("logp", "qed", "rings", "atoms"):
-        for what in ("error", "error_by_chance", "distance", "distance_of_data"):
+        for what in ("error", "error_by_chance", "valid", "distance", "distance_of_data"):
             figures[f"{name}_{what}"] = 0.25
     settings = {"count": 160_000, "held": 5000, "fit": {"batch": 256}}
     progress = {"step": 24_000}
@@ -120,7 +120,7 @@ def test_the_card_tells_all_that_was_measured() -> None:
         }
     )
     assert "misses of its aims: `valid`" in page
-    assert "| rings | 0.25 | 0.25 | 91.0 % |" in page
+    assert "| rings | 0.25 | 0.25 | 91.0 % | 0.25 % |" in page
     assert "{" not in page
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from nodegraph.core.values import DiffusionModel, Latent, RecipeFile
 from nodegraph.diffusion.denoise import Denoising
 from nodegraph.diffusion.guiders.additions import Valences
-from nodegraph.diffusion.guiders.valences import descent, excess
+from nodegraph.diffusion.guiders.valences import descent, excess, lack
 from nodegraph.diffusion.sampling_parts import GuiderChoice, SamplingParts, usual_parts
 from nodegraph.errors import InvalidValue
 from nodegraph.molecules.tables import table_items
@@ -39,6 +39,24 @@ def test_too_many_bonds_are_led_back() -> None:
     assert excess(wrong)[0, 1] > 1.5
     mended = wrong - descent(wrong, 1.0)
     assert excess(mended).square().sum() < 0.5 * excess(wrong).square().sum()
+
+
+def test_an_atom_without_bonds_is_led_to_have_some() -> None:
+    chained = chain(1, 1, 3, order=1)
+    assert not lack(chained).any()
+    assert not lack(chain(1, order=1)).any()  # methane
+    alone = chained.clone()
+    # The oxygen's only bond is surely none, and next to no class of it has any slope.
+    alone[0, 2, 5:] = chain(1, 1, order=1)[0, 2, 5:]
+    assert lack(alone)[0].tolist() == pytest.approx([0, 0, 0.8, 0, 0, 0, 0, 0, 0], abs=0.1)
+    mended = alone - descent(alone, 1.0)
+    assert lack(mended).sum() < 0.5 * lack(alone).sum()
+
+
+def test_what_is_surely_too_much_is_led_back_too() -> None:
+    wrong = chain(1, 3, 1, order=2)
+    mended = wrong - descent(wrong, 1.0)
+    assert excess(mended).sum() < 0.1 * excess(wrong).sum()
 
 
 def parts(*added: Valences) -> SamplingParts:

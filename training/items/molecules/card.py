@@ -32,10 +32,13 @@ def card(record: dict[str, Any]) -> str:
 
 def _asked(figures: dict[str, float], name: str, title: str) -> str:
     right = figures.get(f"{name}_right")
-    told = "" if right is None else f"{right} %"
-    return (
-        f"| {title} | {figures[f'{name}_error']} | {figures[f'{name}_error_by_chance']} | {told} |"
+    cells = (
+        figures[f"{name}_error"],
+        figures[f"{name}_error_by_chance"],
+        "" if right is None else f"{right} %",
+        f"{figures[f'{name}_valid']} %",
     )
+    return f"| {title} | {' | '.join(str(cell) for cell in cells)} |"
 
 
 def _distance(figures: dict[str, float], name: str, title: str) -> str:

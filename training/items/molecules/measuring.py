@@ -37,7 +37,7 @@ from training.items.molecules.filtering import is_wanted
 
 STEPS = 50
 _BATCH = 250
-_ASKED_CFG = 4.0
+_ASKED_CFG = 6.0
 _QED = MOLECULE_PROPERTIES.index("qed")
 
 
@@ -121,6 +121,7 @@ def following(model: Denoiser, tables: Tables, count: int) -> dict[str, float]:
         wanted = tables.numbers[:count, place].double()
         got = _properties(_asked(model, wanted.float(), place, how), place)
         errors = (got - wanted.numpy())[~np.isnan(got)]
+        figures[f"{name}_valid"] = _percent(len(errors), len(got))
         others = (np.roll(got, 1) - wanted.numpy())[~np.isnan(np.roll(got, 1))]
         figures[f"{name}_error"] = round(float(np.abs(errors).mean()), 4)
         figures[f"{name}_error_by_chance"] = round(float(np.abs(others).mean()), 4)
@@ -156,7 +157,7 @@ def walked(model: Denoiser, numbers: Tensor, how: Sampling) -> Tensor:
             flow = away + how.cfg * (towards - away)
             if how.valences and now < 0.9:
                 clean = x - now * flow
-                clean = clean - how.valences * descent(clean, how.valences)
+                clean = clean - descent(clean, how.valences)
                 flow = (x - clean) / now
             x = x + (after - now) * flow
     return x
