@@ -321,6 +321,7 @@ class Queues(RuleBasedStateMachine):
         self.read_events()
         for id_ in ids:
             del self.jobs[id_]
+            self.former.discard(id_)
 
     # What is seen.
 
