@@ -33,8 +33,8 @@ def MotionConditioning(
     Args:
         image: What the video begins with; its middle is scaled to 64 x 64 pixels.
         vae: Of the model tiny.
-        motion: What happens to the thing; tiny/motions hasn't learned to turn things well.
-        amount: How far it goes: 1 is a fifth of the picture's side, a whole turn, half as large
+        motion: What happens to the thing; of tiny/motions what turns or shrinks gets softest.
+        amount: How far it goes: 1 is a fifth of the picture's side, a quarter turn, half as large
             again, or half as large.
     """
     from nodegraph.diffusion.items.clips import motion_conditioning

@@ -30,7 +30,7 @@ def clip(motion: Motion, amount: float = 1.0) -> Clip:
     ("motion", "what", "change"),
     [
         *(("left", "x", -0.22), ("right", "x", 0.22), ("up", "y", -0.22), ("down", "y", 0.22)),
-        *(("turn", "turned", 360.0), ("grow", "side", 0.225), ("shrink", "side", -0.275)),
+        *(("turn", "turned", 90.0), ("grow", "side", 0.225), ("shrink", "side", -0.275)),
     ],
 )
 def test_a_motion_changes_one_thing_evenly_and_as_far_as_its_amount(
@@ -97,6 +97,9 @@ def test_a_pool_is_made_once_and_drawn_from(
     assert batch.items.shape == (6, TOKENS, FEATURES)
     assert torch.equal(batch.others[0], batch.items[:, :16])
     assert sorted(pool.motions.tolist()) == list(range(9))
+    many = drawing(pool)(2200, np.random.default_rng(0)).classes[:, 0]
+    turns, moves = ((many == MOTIONS.index(motion)).sum() for motion in ("turn", "left"))
+    assert 2.2 < turns / moves < 4
     assert 0.4 < float(pool.tokens.float().std()) < 2
 
 

@@ -26,13 +26,14 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", default=PARTS, help=f"of {', '.join(PARTS)}")
     parser.add_argument("--work", type=Path, required=True, help="folder for all that is made")
     parser.add_argument("--steps", type=int, default=STEPS, help=f"of {BATCH} clips each")
+    parser.add_argument("--minutes", type=float, default=0, help="of training; 0 is no limit")
     parser.add_argument("--workers", type=int, default=1, help="processes that train")
     parser.add_argument("--count", type=int, default=90, help="clips of each group to measure by")
     arguments = parser.parse_args()
     work: Path = arguments.work
     work.mkdir(parents=True, exist_ok=True)
     if "train" in arguments.parts:
-        train(work, arguments.steps, arguments.workers)
+        train(work, arguments.steps, arguments.workers, arguments.minutes)
     if "measure" in arguments.parts:
         # as it is shipped: rounded to half precision
         model = averaged(build_model(), work).half().float()

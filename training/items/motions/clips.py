@@ -24,6 +24,8 @@ _FARTHEST = 0.22
 """Share of the picture's side that a motion of amount 1 goes; a bounce goes as high."""
 _GROWN, _SHRUNK = 0.45, 0.55
 """Share of its side that a thing gains and loses by amount 1."""
+TURNED = 90
+"""Degrees that a thing is turned by, to the right, by amount 1."""
 _HOPS = 2
 _SIDES = (0.40, 0.66)
 _PLACES = 0.12
@@ -65,7 +67,7 @@ class Clip:
             height = abs(math.sin(math.pi * _HOPS * share)) * self.amount * _FARTHEST
             return replace(self, y=self.y - height)
         if motion == "turn":
-            return replace(self, turned=360 * self.amount * share)
+            return replace(self, turned=TURNED * self.amount * share)
         if motion == "grow":
             return replace(self, side=self.side * (1 + _GROWN * self.amount * share))
         if motion == "shrink":

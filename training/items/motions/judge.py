@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from nodegraph.diffusion.items.motions import FRAMES, LEAST_AMOUNT, MOTIONS
 from training.classifier import Classifier
-from training.items.motions.clips import Clip
+from training.items.motions.clips import TURNED, Clip
 from training.judge import background_rgb, ink_box, look_at_ink
 from training.pixels import Pixels, to_tensor
 
@@ -95,7 +95,7 @@ def named(
     for frames, found in zip(clips, seen, strict=True):
         shown = frames[frame]
         if found.motion == _TURN:
-            shown = upright(shown, 360 * found.amount * frame / (FRAMES - 1))
+            shown = upright(shown, TURNED * found.amount * frame / (FRAMES - 1))
         looks.append(look_at_ink(shown, model.size))
     places: Places = model.probabilities(np.stack(looks)).argmax(1)
     return places

@@ -22,6 +22,8 @@ TINY = ROOT / "nodegraph/diffusion/embedded/tiny"
 _TOGETHER = 1000
 _HELD_OUT = 11
 """Each so-manieth thing is never seen in training."""
+_OFTEN = {"turn": 3.0, "grow": 1.5, "shrink": 3.0}
+"""Motions that are harder to learn are drawn so many times as often as the others."""
 
 
 @dataclass(frozen=True)
@@ -110,9 +112,11 @@ def load_pool(folder: Path) -> Clips:
 
 def drawing(clips: Clips) -> DrawBatch:
     """Batches of a pool."""
+    often = np.array([_OFTEN.get(motion, 1.0) for motion in MOTIONS])[clips.motions.numpy()]
+    below = np.cumsum(often / often.sum())
 
     def draw_batch(count: int, rng: np.random.Generator) -> Batch:
-        rows = torch.from_numpy(rng.integers(0, len(clips.tokens), count))
+        rows = torch.from_numpy(np.searchsorted(below[:-1], rng.random(count), side="right"))
         tokens = clips.tokens[rows].float()
         assert tokens.shape[1] == FRAMES * PLACES
         asked = clips.motions[rows, None], clips.amounts[rows, None]

@@ -10,17 +10,18 @@ from training.items.motions.pool import drawing, load_pool, make_pool
 SEED = 5
 CLIPS = 24_000
 BATCH = 32
-STEPS = 4_900
+STEPS = 10_204
 OBJECTIVE = Objective(shift=0.6, spread=1.3, drop=0.1, drop_all=0.08)
 """Where things go is settled where there is much noise."""
 NUMBER_MEAN, NUMBER_SPREAD = 0.7, 0.17
 """Of amounts, in the pool."""
 
 
-def settings(steps: int, workers: int) -> FitConfig:
-    """Of a run of so many steps."""
+def settings(steps: int, workers: int, minutes: float = 0) -> FitConfig:
+    """Of a run of so many steps, or minutes, whichever are over first; 0 minutes: no limit."""
     return FitConfig(
         samples=BATCH * steps,
+        minutes=minutes,
         batch=BATCH,
         lr=2e-3,
         muon=True,
@@ -38,11 +39,11 @@ def build_model() -> MotionTransformer:
     return model
 
 
-def train(work: Path, steps: int, workers: int) -> MotionTransformer:
+def train(work: Path, steps: int, workers: int, minutes: float = 0) -> MotionTransformer:
     """The model with its averaged weights; goes on from the folder's checkpoint."""
     make_pool(work / "pool", CLIPS, SEED, workers)
     model = build_model()
     draw = drawing(load_pool(work / "pool"))
-    fit(model, draw, OBJECTIVE, settings(steps, workers), seed=SEED, folder=work)
+    fit(model, draw, OBJECTIVE, settings(steps, workers, minutes), seed=SEED, folder=work)
     model.eval()
     return model
