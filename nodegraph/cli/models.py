@@ -4,21 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from nodegraph.cli.options import Common, JsonOption
 from nodegraph.cli.output import StyledText, print_json, print_table, say, shown_path, shown_size
+from nodegraph.errors import InvalidValue
 
 if TYPE_CHECKING:
     from nodegraph.diffusion.models import FoundModel
+    from nodegraph.diffusion.remote.manifest import FarFile
+    from nodegraph.session.settings import Settings
 
 
-def models(common: Common, json: JsonOption = False) -> int:
+PushOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--push",
+        metavar="NAME",
+        help="Put a model where `remote_models` says, for machines that lack it. Repeatable.",
+    ),
+]
+
+
+def models(common: Common, push: PushOption = None, json: JsonOption = False) -> int:
     """List the models, and where to put more.
 
     A model is a folder in the diffusers layout or a single .safetensors file. Its name here is what
     `LoadModel` takes. Parts of models, which nodes of their own take, may be .gguf files, too.
     """
+    if push:
+        return _push(common.settings(), push, as_json=json)
     from nodegraph.diffusion.models import list_models
 
     folders = common.settings().model_folders
@@ -32,6 +49,47 @@ def models(common: Common, json: JsonOption = False) -> int:
     else:
         _print(found, folders)
     return 0
+
+
+def _push(settings: Settings, names: Sequence[str], *, as_json: bool) -> int:
+    from nodegraph.diffusion.models import find_path
+    from nodegraph.diffusion.remote.pushing import push_model
+    from nodegraph.store.remote.place import open_place
+
+    if not settings.remote_models:
+        raise InvalidValue(
+            "there is no place to put models to",
+            hint="The setting `remote_models` names one, such as s3://bucket/models.",
+        )
+    place, documents = open_place(settings.remote_models), []
+    for given in names:
+        path = find_path(given, settings.model_folders)
+        name = _name_there(path, settings.model_folders)
+        brought: list[FarFile] = []
+
+        def told(file: FarFile, is_new: bool, brought: list[FarFile] = brought) -> None:
+            if is_new:
+                brought.append(file)
+            if not as_json:
+                say(f"  {file.path}  {shown_size(file.bytes)}{'' if is_new else '  (is there)'}")
+
+        manifest = push_model(name, path, place, told)
+        size = sum(file.bytes for file in manifest.files)
+        new = sum(file.bytes for file in brought)
+        documents.append({"name": name, "bytes": size, "brought": new})
+        if not as_json:
+            say(f"{name} is at {place.url}: {shown_size(size)}, {shown_size(new)} of it new.")
+    if as_json:
+        print_json({"pushed": documents, "place": place.url})
+    return 0
+
+
+def _name_there(path: Path, folders: Sequence[Path]) -> str:
+    """What a model is called wherever it is fetched: as here, below its folder of models."""
+    for folder in folders:
+        if path.is_relative_to(folder):
+            return path.relative_to(folder).as_posix()
+    return path.name
 
 
 def _document(model: FoundModel) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from nodegraph.diffusion.attached_models import whole_size
 from nodegraph.diffusion.precision.gguf_types import BLOCKS, FOREIGN, PLAIN_BYTES, TYPES
 from nodegraph.diffusion.safetensors_header import MAX_HEADER_BYTES, Header, refuse_text
 from nodegraph.errors import InvalidFile
@@ -42,7 +43,7 @@ def read_gguf_header(path: Path) -> Header:
     """
     try:
         with path.open("rb") as file:
-            return _Parser(file, path, path.stat().st_size).header()
+            return _Parser(file, path, whole_size(path, path.stat().st_size)).header()
     except OSError as error:
         raise InvalidFile(f"can't read {path}: {error.strerror or error}") from error
     except (struct.error, ValueError, TypeError, ArithmeticError, RecursionError) as error:

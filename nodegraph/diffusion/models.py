@@ -13,6 +13,7 @@ from typing import Literal
 
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.diffusion import diffusers_folder as layout
+from nodegraph.diffusion.attached_models import find_remote, shown_folders
 from nodegraph.diffusion.families import FAMILIES, Family, families_of_pipeline
 from nodegraph.diffusion.families.alone import (
     LOAD_CONTROL,
@@ -183,6 +184,8 @@ KIND_FOLDERS = (
 def find_path(name: str, folders: Sequence[Path]) -> Path:
     """The file or folder that a name means, in the folders or in one of theirs for a kind.
 
+    Of a remote model, which is looked for last, it is the outline.
+
     Raises:
         ModelNotFound: There is nothing of that name.
     """
@@ -201,6 +204,9 @@ def find_path(name: str, folders: Sequence[Path]) -> Path:
             for path in (place, *longer):
                 if _exists(path):
                     return path
+        remote = find_remote(name, folders)
+        if remote is not None:
+            return remote
     raise _not_found(name, folders)
 
 
@@ -221,7 +227,7 @@ def _not_found(name: str, folders: Sequence[Path]) -> ModelNotFound:
         known = [_plain(item) for item in known]
     known += [EMBEDDED] if _has_embedded() else []
     known += [f"{EMBEDDED}/{folder.name}" for folder in _item_folders()]
-    searched = ", ".join(str(folder) for folder in folders) or "no models folder"
+    searched = ", ".join(shown_folders(folders)) or "no models folder"
     return ModelNotFound(
         f"there is no model `{name}`; searched {searched}.",
         given=name,

@@ -15,6 +15,7 @@ from pathlib import Path
 from time import time_ns
 from typing import Any, BinaryIO
 
+from nodegraph.diffusion.attached_models import whole_size
 from nodegraph.diffusion.precision.scaled import Scales, scales_among
 from nodegraph.errors import InvalidFile
 
@@ -78,7 +79,7 @@ def _remembered(path: Path, stamp: tuple[int, ...]) -> Header:
 
 def _read(path: Path) -> Header:
     with path.open("rb") as file:
-        return read_open_header(file, os.fstat(file.fileno()).st_size, path)
+        return read_open_header(file, whole_size(path, os.fstat(file.fileno()).st_size), path)
 
 
 def read_open_header(

@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from nodegraph.diffusion.attached_models import whole_file
 from nodegraph.diffusion.file_kinds import GGUF, HEADED, ending
 from nodegraph.diffusion.gguf_header import read_gguf_header
 from nodegraph.diffusion.pickle_files import pickle_tensors
@@ -71,6 +72,7 @@ def read_tensors(
             computed with them is the same. See `precision.carried`.
     Raises:
         InvalidFile: A file can't be read, is damaged, cut short or in a form that isn't known.
+        NodegraphError: A remote one can't be had; see `whole_file`.
     """
 
     def precision(name: str) -> torch.dtype:
@@ -81,7 +83,8 @@ def read_tensors(
     found: dict[str, Tensor] = {}
     for path in files:
         if ending(path) in HEADED:
-            found |= _safetensors(path, precision, prefix, as_stored=as_stored)
+            with whole_file(path) as whole:
+                found |= _safetensors(whole, precision, prefix, as_stored=as_stored)
         else:
             found |= _pickled(path, precision, prefix)
     return found

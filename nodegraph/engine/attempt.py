@@ -16,6 +16,7 @@ from nodegraph.core.frames import retold
 from nodegraph.core.keys import Key, work_key
 from nodegraph.core.node import NodeDefinition
 from nodegraph.core.ports import Lazy
+from nodegraph.core.reporting import REPORT
 from nodegraph.core.spec import NodeSpec
 from nodegraph.core.types import TypeExpr
 from nodegraph.engine.lanes import BESIDE_ANY
@@ -264,11 +265,21 @@ class Attempt:
             measuring = weights.measuring(self._device)
         with measuring as peak, self._run.alone:
             given = self.arguments({}, footprint)
-            with self.watching():
-                result = self._definition.function(**given)
+            reporting = REPORT.set(self._report)
+            try:
+                with self.watching():
+                    result = self._definition.function(**given)
+            finally:
+                REPORT.reset(reporting)
         if peak is not None and peak.bytes is not None:
             self.memory = max(self.memory or 0, peak.bytes)
         return result
+
+    def _report(self, step: int, total: int) -> None:
+        """Progress of what a node does without being handed a context, such as fetching weights."""
+        self._run.cancel.check()
+        if step:
+            self._run.events.emit("node.progress", self._call.name, step=step, total=total)
 
     def _handing(self) -> Handing:
         if self._call.handing is None:

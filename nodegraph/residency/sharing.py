@@ -11,7 +11,7 @@ from typing import Any
 
 from nodegraph.core.frames import release_frames, retold
 from nodegraph.core.values import Recipe
-from nodegraph.errors import InvalidValue, NodegraphError
+from nodegraph.errors import Cancelled, InvalidValue, NodegraphError
 from nodegraph.residency.entries import (
     HOST,
     Content,
@@ -309,8 +309,10 @@ class SharedComponents:
             release_frames(error)
             # Whatever happened here, even an interrupt, must not leave the others waiting.
             with self._changed:
-                # What evicts nothing tells nothing of a use that may.
-                entry.error = _told(error, entry) if filling.may_evict else None
+                # What evicts nothing tells nothing of a use that may, and one run that is cancelled
+                # nothing of another's: they try it themselves.
+                is_told = filling.may_evict and not isinstance(error, Cancelled)
+                entry.error = _told(error, entry) if is_told else None
                 self._give_up(filling)
             raise
         with self._changed:

@@ -110,6 +110,11 @@ class Session:
         self._manifests = ManifestCache(specs_folder(self.settings))
         self._registry: Registry | None = None
         self._folders: list[Stamp | None] = []
+        self._detach_models: Callable[[], None] | None = None
+        if self.settings.remote_models:
+            from nodegraph.session.remote_models import attached_models
+
+            self._detach_models = attached_models(self.settings)
 
     def __enter__(self) -> Session:
         return self
@@ -541,6 +546,9 @@ class Session:
         if "engine" in self.__dict__:
             self.engine.close()
             self._weights.release_all()
+        if self._detach_models is not None:
+            self._detach_models()
+            self._detach_models = None
         kept = self.__dict__.get("persistence")
         if kept is not None:
             kept.close()

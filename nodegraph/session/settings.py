@@ -96,6 +96,10 @@ class Settings:
         stores: Folders of more stores, which are only read: a team's, another machine's.
         remote_store: URL of a bucket or mounted folder that several machines share, behind the
             store: ``s3://bucket/folder``, ``gs://…``, ``az://…``, ``file:///mnt/shared/folder``.
+        remote_models: URL of a bucket or mounted folder with models that the folders lack, which
+            are fetched when they are needed; written as `remote_store`.
+        model_cache: Folder of what was fetched; ``models`` in the cache folder if not set.
+        model_cache_budget: Bytes of that; what was used least lately goes first.
         checkpoint_seconds: Between two checkpoints of a node that saves its state; 0 for each step.
         weights_budget: Bytes of model weights kept on the compute device. On an accelerator three
             quarters of its memory if not set, or all but 8 GiB if that is more; on the host what
@@ -132,6 +136,9 @@ class Settings:
     store: FolderPath | None = None
     stores: Folders = ()
     remote_store: str = ""
+    remote_models: str = ""
+    model_cache: FolderPath | None = None
+    model_cache_budget: Bytes = 100 << 30
     checkpoint_seconds: Interval = 2.0
     import_seconds: Seconds = 60.0
     weights_budget: Bytes | None = None
@@ -169,6 +176,18 @@ class Settings:
         return (*self.models, self.data_folder / "models")
 
     @property
+    def model_cache_folder(self) -> Path:
+        """Folder of what was fetched of remote models."""
+        return self.model_cache or self.cache_folder / "models"
+
+    @property
+    def remote_models_folder(self) -> Path:
+        """Folder that stands for the remote models among those searched for models."""
+        from urllib.parse import quote
+
+        return self.model_cache_folder / "outlines" / quote(self.remote_models, safe="")
+
+    @property
     def pack_folders(self) -> tuple[Path, ...]:
         """Folders of packs: those set, then the one under home."""
         return (*self.packs, self.data_folder / "packs")
@@ -203,7 +222,10 @@ class Settings:
             inputs: Where relative input paths start, unless the settings say.
         """
         return Environment(
-            models=self.model_folders,
+            models=(
+                *self.model_folders,
+                *([self.remote_models_folder] if self.remote_models else ()),
+            ),
             inputs=self.inputs or inputs or Path.cwd(),
             outputs=self.outputs or Path.cwd() / "output",
             temporary=self.cache_folder / "temporary",
@@ -245,6 +267,7 @@ def places_of(settings: Settings) -> Places:
         "home": settings.data_folder,
         "cache": settings.cache_folder,
         "store": settings.store_folder,
+        "model-cache": settings.model_cache_folder,
         "outputs": settings.outputs or settings.data_folder / "outputs",
         "inputs": settings.inputs or settings.data_folder / "inputs",
     }

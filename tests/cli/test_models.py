@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.cli.conftest import Cli
 from tests.diffusion.test_models import write_safetensors
 
@@ -55,3 +57,23 @@ def test_without_models_the_list_says_so(cli: Cli, tmp_path: Path) -> None:
     shown = cli("models", "--home", tmp_path)
     assert shown.code == 0
     assert "Put models into one of these folders" in shown.out
+
+
+def test_models_are_put_where_other_machines_find_them(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "shelf" / "loras").mkdir(parents=True)
+    write_safetensors(tmp_path / "shelf" / "loras" / "style.safetensors", {"a": (2, 3)})
+    lacking = cli("models", "--models", "shelf", "--push", "style")
+    assert lacking.code != 0
+    assert "remote_models" in lacking.err
+    (tmp_path / "shared").mkdir()
+    monkeypatch.setenv("NODEGRAPH_REMOTE_MODELS", (tmp_path / "shared").as_uri())
+    first, again = (
+        cli("models", "--models", "shelf", "--push", "style", "--json").json["pushed"]
+        for _ in range(2)
+    )
+    assert [each["name"] for each in first] == ["loras/style.safetensors"]
+    assert first[0]["brought"] == first[0]["bytes"] > 0
+    assert again[0]["brought"] == 0
+    assert (tmp_path / "shared/manifests/loras/style.safetensors.json").is_file()

@@ -12,6 +12,7 @@ from nodegraph.diffusion.adapters.guessing import guess
 from nodegraph.diffusion.adapters.matching import Matched
 from nodegraph.diffusion.adapters.parts import LayerParts, layer_parts
 from nodegraph.diffusion.adapters.stems import take_apart
+from nodegraph.diffusion.attached_models import find_remote, shown_folders
 from nodegraph.diffusion.families.alone import LOAD_MODEL
 from nodegraph.diffusion.families.identified import Identified
 from nodegraph.diffusion.families.identify import identify_tensors
@@ -82,9 +83,13 @@ def locate_adapter(name: str, folders: Sequence[Path], *, title: str = "LoRA") -
         for path in (*files, *(place / file for file in _IN_FOLDER)):
             if _is_file(path):
                 return path
+    remote = find_remote(name, folders)
+    for path in () if remote is None else (remote, *(remote / file for file in _IN_FOLDER)):
+        if _is_file(path):
+            return path
     known = [path for folder in folders for path in _known(folder)]
     known += [_COMPANIONS + path for path in _known(beside)]
-    searched = ", ".join(map(str, folders)) or "no models folder"
+    searched = ", ".join(shown_folders(folders)) or "no models folder"
     raise ModelNotFound(
         f"there is no {title} `{name}`; searched {searched}.",
         given=name,

@@ -86,11 +86,11 @@ class BucketPlace:
         found: bytes = self._asked("cat_file", name)
         return found
 
-    def chunks(self, name: str, size: int) -> Iterator[bytes]:
-        for start in range(0, size, _STEP):
-            end = min(start + _STEP, size)
-            patience = _PATIENCE + (end - start) / _SLOWEST
-            yield self._asked("cat_file", name, start=start, end=end, patience=patience)
+    def chunks(self, name: str, size: int, start: int = 0) -> Iterator[bytes]:
+        for begin in range(start, size, _STEP):
+            end = min(begin + _STEP, size)
+            patience = _PATIENCE + (end - begin) / _SLOWEST
+            yield self._asked("cat_file", name, start=begin, end=end, patience=patience)
 
     def size(self, name: str) -> int | None:
         try:

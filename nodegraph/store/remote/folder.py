@@ -55,8 +55,10 @@ class FolderPlace:
         with self._asking():
             return self._path(name).read_bytes()
 
-    def chunks(self, name: str, size: int) -> Iterator[bytes]:
+    def chunks(self, name: str, size: int, start: int = 0) -> Iterator[bytes]:
         with self._asking(), self._path(name).open("rb", buffering=0) as file:
+            file.seek(start)
+            size -= start
             while size > 0 and (chunk := file.read(min(_STEP, size))):
                 size -= len(chunk)
                 yield chunk

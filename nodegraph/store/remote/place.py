@@ -32,8 +32,9 @@ class ObjectPlace(Protocol):
     def read(self, name: str) -> bytes:
         """A small object; raises FileNotFoundError if there is none of that name."""
 
-    def chunks(self, name: str, size: int) -> Iterator[bytes]:
-        """A large object's bytes, piece by piece, no more than `size`; raises as `read`."""
+    def chunks(self, name: str, size: int, start: int = 0) -> Iterator[bytes]:
+        """The first `size` bytes of a large object from `start` on, piece by piece; fewer if it has
+        no more. Raises as `read`."""
 
     def size(self, name: str) -> int | None:
         """Bytes of an object; None if there is none of that name."""

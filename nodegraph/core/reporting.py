@@ -1,0 +1,24 @@
+"""Where long work within a node says how far it is, if it was handed no context to say it to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import TypeAlias
+
+Report: TypeAlias = Callable[[int, int], None]
+"""Is told step and total; raises `Cancelled` once the run is cancelled."""
+
+REPORT: ContextVar[Report | None] = ContextVar("nodegraph_report", default=None)
+"""Of the node whose function runs; None outside of nodes, and in threads that serve several."""
+
+
+def report(step: int, total: int) -> None:
+    """Tell the node that runs here, if one does, how far its work is.
+
+    Raises:
+        Cancelled: Its run was cancelled.
+    """
+    told = REPORT.get()
+    if told is not None:
+        told(step, total)

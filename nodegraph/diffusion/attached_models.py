@@ -1,0 +1,100 @@
+"""The remote models that this process knows. Imports nothing of what reaches them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from nodegraph.core.digests import Digest
+    from nodegraph.core.file_digests import FileStamp
+
+
+class ModelPlace(Protocol):
+    """A place of models. It is a `DigestMemory`, too: its outlines have their whole files' digests.
+
+    Attributes:
+        url: Of the place.
+        root: The folder of its outlines, which stands among an environment's folders of models.
+    """
+
+    url: str
+    root: Path
+
+    def find(self, name: str) -> Path | None:
+        """The outline of a model of that name: what its small files and headers tell."""
+
+    def get(self, stamp: FileStamp) -> Digest | None:
+        """The digest of the file that an outline stands for."""
+
+    def put(self, stamp: FileStamp, digest: Digest) -> None:
+        """Remember one."""
+
+    def size(self, path: Path) -> int | None:
+        """Bytes of the file that an outline stands for; None of any other file."""
+
+    @contextmanager
+    def whole(self, path: Path) -> Iterator[Path | None]:
+        """The file that an outline stands for, whole, inside the `with`; None of any other."""
+
+
+_ATTACHED: list[ModelPlace] = []
+
+
+def attach(remote: ModelPlace) -> None:
+    """Look there as well from now on, where its folder stands among those that are searched."""
+    from nodegraph.core.file_digests import FILE_DIGESTS
+
+    _ATTACHED.append(remote)
+    FILE_DIGESTS.attach(remote)
+
+
+def detach(remote: ModelPlace) -> None:
+    """Look there no more."""
+    from nodegraph.core.file_digests import FILE_DIGESTS
+
+    _ATTACHED[:] = [each for each in _ATTACHED if each is not remote]
+    FILE_DIGESTS.detach(remote)
+
+
+def find_remote(name: str, folders: Sequence[Path]) -> Path | None:
+    """Where the outline of a model lies that is at a place which the folders name."""
+    for remote in _ATTACHED:
+        if remote.root in folders:
+            found = remote.find(name)
+            if found is not None:
+                return found
+    return None
+
+
+def shown_folders(folders: Sequence[Path]) -> list[str]:
+    """Folders of models as people know them: a place by its URL."""
+    urls = {remote.root: remote.url for remote in _ATTACHED}
+    return [urls.get(folder, str(folder)) for folder in folders]
+
+
+def whole_size(path: Path, size: int) -> int:
+    """Bytes of a file that has `size` here, which may be no more than its header."""
+    for remote in _ATTACHED:
+        found = remote.size(path)
+        if found is not None:
+            return found
+    return size
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """The file itself, inside the `with`, if here is no more than its header; it is fetched then.
+
+    Raises:
+        NodegraphError: It can't be had, or is damaged there.
+        Cancelled: The node's run was cancelled meanwhile.
+    """
+    for remote in _ATTACHED:
+        if remote.size(path) is not None:
+            with remote.whole(path) as found:
+                yield found or path
+            return
+    yield path

@@ -1,0 +1,29 @@
+"""Models of a shared place, as settings name it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from nodegraph.session.settings import Settings
+
+
+def attached_models(settings: Settings) -> Callable[[], None]:
+    """Have models found at the place that the settings name; what is given undoes it.
+
+    Raises:
+        InvalidValue: The setting is no place.
+    """
+    from nodegraph.diffusion.attached_models import attach, detach
+    from nodegraph.diffusion.models import KIND_FOLDERS
+    from nodegraph.diffusion.remote.models import RemoteModels
+
+    remote = RemoteModels(
+        settings.remote_models,
+        settings.remote_models_folder,
+        settings.model_cache_folder,
+        settings.model_cache_budget,
+        KIND_FOLDERS,
+    )
+    attach(remote)
+    return partial(detach, remote)
