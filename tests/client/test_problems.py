@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -108,17 +109,21 @@ def test_without_a_token_the_error_says_where_to_put_one(server: Hosted) -> None
     assert "Set NODEGRAPH_TOKEN to a token" in str(caught.value)
 
 
+FIELDS = st.sampled_from(["type", "title", "status", "detail", "code", "problems", "headers"])
 NAMES = st.text(st.characters(codec="latin-1", exclude_categories=["C"]), max_size=30)
 
 
 @settings(deadline=None, max_examples=60)
 @given(
-    st.dictionaries(st.text(), st.none() | st.text() | st.integers() | st.lists(st.text())),
+    st.dictionaries(
+        st.text() | FIELDS, st.none() | st.text() | st.integers() | st.lists(st.text())
+    ),
     st.sampled_from([400, 401, 404, 409, 422, 500]),
 )
 def test_any_document_is_some_error(document: dict[str, Any], status: int) -> None:
-    error = told(problem(status, "x", **document))
-    assert str(error)
+    usual = {"type": "/problems/x", "title": "x", "status": status, "detail": "x"}
+    body = json.dumps(usual | document).encode()
+    assert str(told(Said(status, {"Content-Type": "application/problem+json"}, body)))
 
 
 @settings(deadline=None, max_examples=60)
