@@ -27,6 +27,7 @@ from nodegraph.diffusion.fitting import check_fits, refuse_misfits
 from nodegraph.diffusion.packed_tokenizers import SUFFIX, unpacked
 from nodegraph.diffusion.sentencepiece_models import TENSOR, merges_of, read_pieces
 from nodegraph.diffusion.single_files.base import fault_of
+from nodegraph.diffusion.thread_dtype import in_thread
 from nodegraph.diffusion.vocabulary import clip_words
 from nodegraph.diffusion.weight_files import read_tensors
 from nodegraph.errors import InvalidFile
@@ -44,7 +45,7 @@ _DAMAGED = (
 """What the libraries raise on files that don't fit together, by experience."""
 
 _LOADING = Lock()
-"""transformers builds modules under process-wide defaults (dtype, initialisation) and its
+"""transformers builds modules with process-wide changes (of functions that initialise) and its
 verbosity is process-wide too, so one component is built at a time."""
 
 _CLIP_LENGTH = 77
@@ -146,7 +147,7 @@ def transformers_module(
             f"the weights in {place} are whole numbers, and what they stand for isn't known here.",
             expected="float32, float16 or bfloat16",
         )
-    model, report = kind.from_pretrained(
+    model, report = in_thread(kind).from_pretrained(
         None,
         config=config,
         state_dict=tensors,
@@ -161,6 +162,7 @@ def transformers_module(
         wrong={name: (given, wanted) for name, given, wanted in report["mismatched_keys"]},
         unexpected=report["unexpected_keys"] if strict else (),
     )
+    model.__class__ = kind
     found: nn.Module = model
     return found
 
