@@ -21,6 +21,8 @@ _STEPS = 6
 """Down the slope, each time."""
 _LONGEST = 1.0
 """Of such a step; the numbers of two classes are 2 apart."""
+_FLAT = 1e-12
+"""A slope that leads nowhere any more."""
 _SHARPNESS = 3.0
 """How surely a class is meant by the highest of its numbers."""
 _TOLERANCE = 0.1
@@ -81,7 +83,7 @@ def descent(items: Tensor, scale: float) -> Tensor:
             point = at.detach().requires_grad_()
             wrong = torch.cat([excess(point), lack(point)], 1).square().sum(1)
             (slope,) = torch.autograd.grad(wrong.sum(), point)
-            steepness = slope.flatten(1).norm(dim=1).clamp(min=torch.finfo(slope.dtype).tiny)
+            steepness = slope.flatten(1).norm(dim=1).clamp(min=_FLAT)
             # The root of what is wrong falls half as steeply, in relation.
             length = scale * (2 * wrong / steepness).clamp(max=_LONGEST)
             at = at - (length / steepness)[:, None, None] * slope

@@ -59,6 +59,11 @@ def test_what_is_surely_too_much_is_led_back_too() -> None:
     assert excess(mended).sum() < 0.1 * excess(wrong).sum()
 
 
+def test_numbers_far_apart_and_a_great_strength_give_no_nan() -> None:
+    wrong = 100 * chain(1, 3, 1, order=2)
+    assert descent(wrong, 30.0).isfinite().all()
+
+
 def parts(*added: Valences) -> SamplingParts:
     given = usual_parts(asked(), None, seed=1, steps=6, cfg=1.0, sampler="euler", schedule="normal")
     return SamplingParts(
