@@ -3,7 +3,8 @@
 A worker that holds a model's weights is given a job with that model from among the next few ones,
 rather than one for which it would have to load another. What was passed over is counted, so that no
 job is passed over more than `MOST_PASSED` times by its client's others, nor when it is its client's
-turn. Priorities hold, and so do clients' shares: who goes before others is charged for it, and gets
+turn. One that was moved stands where it was put: it is passed over by none behind it, and passes
+none. Priorities hold, and so do clients' shares: who goes before others is charged for it, and gets
 no further ahead of them than by so many of its jobs.
 """
 
@@ -28,7 +29,7 @@ _PASSED = "UPDATE jobs SET passed = passed + 1 WHERE number = ?"
 _CLIENTS, _JOBS = 8, 8
 """Clients that are looked at, and jobs of each, for one that suits."""
 MOST_PASSED = 8
-"""How often a job is passed over."""
+"""How often a job is passed over; one of which so much is told stays in its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,19 @@ class JobInLine(NamedTuple):
         return self.models is not None and models.issuperset(json.loads(self.models))
 
 
+class ChosenJob(NamedTuple):
+    """A job for a worker.
+
+    Attributes:
+        share: Of its client.
+        turn: Of the client whose turn it was, of those that have anything for the worker.
+    """
+
+    share: ClientShare
+    job: JobInLine
+    turn: ClientShare
+
+
 def is_any_for(connection: Connection, wish: WorkerWish) -> bool:
     """Whether any job waits that a worker may be given; cheap, and none if it says so."""
     return not wish.without_gpu or connection.execute(_ANY_BY_NEED, (0,)).fetchone() is not None
@@ -86,7 +100,7 @@ def is_any_for(connection: Connection, wish: WorkerWish) -> bool:
 
 def choose(
     connection: Connection, shares: Iterable[ClientShare], wish: WorkerWish
-) -> tuple[ClientShare, JobInLine] | None:
+) -> ChosenJob | None:
     """The job for a worker, of one class of priority.
 
     Args:
@@ -108,12 +122,12 @@ def choose(
         if at is not None and _may_go_first(share, wanted[0], line[at]):
             passed = [*heads, *(job.number for job in line[:at])]
             connection.executemany(_PASSED, [(number,) for number in passed])
-            return share, line[at]
+            return ChosenJob(share, line[at], wanted[0])
         if line[0].passed >= MOST_PASSED:
             break
         heads.append(line[0].number)
     found = wanted or (None if wish.without_gpu else usual)
-    return None if found is None else (found[0], found[1][0])
+    return None if found is None else ChosenJob(found[0], found[1][0], found[0])
 
 
 def _may_go_first(share: ClientShare, first: ClientShare, job: JobInLine) -> bool:
@@ -124,9 +138,10 @@ def _may_go_first(share: ClientShare, first: ClientShare, job: JobInLine) -> boo
 def _suiting(line: list[JobInLine], models: frozenset[str]) -> int | None:
     """The place of the first job that a worker has the models of; not behind one that is due."""
     for at, job in enumerate(line):
-        if job.suits(models):
+        is_due = job.passed >= MOST_PASSED
+        if job.suits(models) and (at == 0 or not is_due):
             return at
-        if job.passed >= MOST_PASSED:
+        if is_due:
             return None
     return None
 

@@ -13,6 +13,7 @@ from typing import Literal
 
 from nodegraph.errors import InvalidValue
 from nodegraph.jobs.queue.changes import change, refusal, tell
+from nodegraph.jobs.queue.choosing import MOST_PASSED
 from nodegraph.jobs.queue.connection import Connection
 
 _ROOM = 1 << 20
@@ -35,13 +36,9 @@ def move(connection: Connection, id: str, to: QueueEnd, now: float) -> None:
     Raises:
         JobNotFound, WrongState: It doesn't wait.
     """
-    if to == "back":
-        put_last(connection, id)
-    else:
-        group = _group(connection, id)
-        (first,) = connection.execute(f"SELECT min(position) {_AMONG}", (*group, id)).fetchone()
-        if first is not None:
-            change(connection, "move", id, {"position": first - _ROOM})
+    group = _group(connection, id)
+    place = _back(connection, group, id) if to == "back" else _front(connection, group, id)
+    _put(connection, id, place)
     tell(connection, id, "job.moved", now, to=to)
 
 
@@ -83,8 +80,13 @@ def move_before(connection: Connection, id: str, other: str, now: float) -> None
         _spread(connection, group)
         place = _before(connection, group, id, other)
         assert place is not None
-    change(connection, "move", id, {"position": place})
+    _put(connection, id, place)
     tell(connection, id, "job.moved", now, before=other)
+
+
+def _put(connection: Connection, id: str, place: int) -> None:
+    """Put a job where somebody wants it: there it stays, whatever suits a worker better."""
+    change(connection, "move", id, {"position": place, "passed": MOST_PASSED})
 
 
 def _group(connection: Connection, id: str) -> tuple[str, int]:
@@ -92,6 +94,12 @@ def _group(connection: Connection, id: str) -> tuple[str, int]:
     if row is None:
         raise refusal(connection, "move", id, None)
     return row[0], row[1]
+
+
+def _front(connection: Connection, group: tuple[str, int], id: str) -> int:
+    query = f"SELECT coalesce(min(position), ?) {_AMONG}"
+    (first,) = connection.execute(query, (_ROOM, *group, id)).fetchone()
+    return int(first) - _ROOM
 
 
 def _back(connection: Connection, group: tuple[str, int], id: str) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import chain, groupby
+from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
@@ -83,15 +83,14 @@ def claim(
     shares = map(ClientShare._make, connection.execute(_SHARES))
     for priority, each in groupby(shares, key=attrgetter("priority")):
         allowed = filter(may_have_more, each)
-        first = next(allowed, None)
-        found = first and choose(connection, chain([first], allowed), wish)
-        if not first or not found:
+        found = choose(connection, allowed, wish)
+        if found is None:
             continue
-        share, job = found
+        share, job, turn = found
         weight = limits(share.client).weight
         tag, clock = charged(share.tag, share.clock, job.cost, weight)
         # Whoever is passed over keeps what is due to it.
-        clock = min(clock, first.start)
+        clock = min(clock, turn.start)
         _charge(connection, priority, share.client, tag, clock)
         if best is not None:
             worker = best(whole(connection, job.id))

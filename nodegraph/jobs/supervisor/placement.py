@@ -47,12 +47,14 @@ class WorkerPlace:
 
     Attributes:
         without_gpu: It takes only jobs that need no GPU.
+        is_busy: It has a job already, and would begin this one after it.
         models: That it holds.
         room: Bytes of its device that weights and work may take; None where it isn't known.
     """
 
     worker: str
     without_gpu: bool = False
+    is_busy: bool = False
     models: frozenset[str] = frozenset()
     room: int | None = None
 
@@ -60,18 +62,18 @@ class WorkerPlace:
 def best_first(places: Sequence[WorkerPlace], job: Job) -> list[str]:
     """The workers that may have a job, the best one first; of equals, the first one given.
 
-    Where a GPU isn't needed, those go first that have none; then those that hold most of the job's
-    models; then those where the job's plan says that it has room; then those that hold fewest other
-    models, which might have to go.
+    Where a GPU isn't needed, those go first that have none; then those that are idle; then those
+    that hold most of the job's models; then those where the job's plan says that it has room; then
+    those that hold fewest other models, which might have to go.
     """
     able = [place for place in places if not (job.gpu and place.without_gpu)]
     need = _memory(job)
 
-    def order(place: WorkerPlace) -> tuple[bool, int, bool, int]:
+    def order(place: WorkerPlace) -> tuple[bool, bool, int, bool, int]:
         is_short = place.room is not None and need > place.room
         held = len(place.models.intersection(job.models))
         is_wasted = not job.gpu and not place.without_gpu
-        return is_wasted, -held, is_short, len(place.models) - held
+        return is_wasted, place.is_busy, -held, is_short, len(place.models) - held
 
     return [place.worker for place in sorted(able, key=order)]
 

@@ -158,7 +158,9 @@ class Supervisor:
         spec, life = self._workers[worker].spec, self._workers[worker].life
         room = None if life.ready is None else life.ready.room
         free = None if room is None else room["free"]
-        return WorkerPlace(worker, spec.without_gpu, life.models.held, free)
+        return WorkerPlace(
+            worker, spec.without_gpu, life.held.count > 0, models=life.models.held, room=free
+        )
 
     def status(self, worker: str) -> WorkerStatus:
         """How one is.

@@ -82,6 +82,33 @@ def test_what_needs_no_model_is_passed_over_by_nobody(tmp_path: Path) -> None:
         assert given_(queue, holding("y"), holding("y")) == ["sum", "y"]
 
 
+@pytest.mark.usefixtures("either_place")
+def test_what_somebody_moved_stays_where_it_was_put(tmp_path: Path) -> None:
+    with open_queue(tmp_path) as queue:
+        for name in ("x1", "x2", "x3"):
+            submit(queue, name=name, models=["x"])
+        first, second = (submit(queue, name=name, models=["y"]).id for name in ("y1", "y2"))
+        last = submit(queue, name="x4", models=["x"]).id
+        queue.move(first, to="front").result()
+        queue.move_before(second, last).result()
+        assert given_(queue, *[holding("x")] * 6) == ["y1", "x1", "x2", "x3", "y2", "x4"]
+        for name in ("y3", "x5"):
+            last = submit(queue, name=name, models=[name[0]]).id
+        queue.move(last, to="back").result()
+        assert given_(queue, holding("x"), holding("x")) == ["y3", "x5"]
+
+
+def test_nobody_starves_while_anothers_jobs_are_for_other_workers(tmp_path: Path) -> None:
+    with open_queue(tmp_path) as queue:
+        submit(queue, "cpu", name="crop", gpu=False)
+        for _ in range(40):
+            submit(queue, "old", name="old")
+        assert given_(queue, *[RATHER] * 20) == ["old"] * 20
+        for _ in range(10):
+            submit(queue, "new", name="new")
+        assert Counter(given_(queue, *[RATHER] * 20)) == {"old": 10, "new": 10}
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     clients=st.integers(1, 3),

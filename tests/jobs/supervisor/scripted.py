@@ -49,7 +49,7 @@ class ScriptedWorkers:
 
     def places(self, workers: Iterable[str]) -> list[WorkerPlace]:
         wishes = [(name, self.wish(name)) for name in workers]
-        return [WorkerPlace(name, wish.without_gpu, wish.models) for name, wish in wishes]
+        return [WorkerPlace(name, wish.without_gpu, models=wish.models) for name, wish in wishes]
 
     def run(self, worker: str, run: RunJob) -> None:
         if self.refuses is not None:

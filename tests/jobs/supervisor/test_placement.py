@@ -41,6 +41,15 @@ def test_the_best_worker_for_a_job(
     assert best_first(places, _job(tmp_path, **wanted)) == names
 
 
+def test_an_idle_worker_goes_before_a_busy_one_with_the_model(tmp_path: Path) -> None:
+    places = [
+        WorkerPlace("busy", is_busy=True, models=frozenset("x")),
+        WorkerPlace("idle"),
+        WorkerPlace("cpu", without_gpu=True, is_busy=True),
+    ]
+    assert best_first(places, _job(tmp_path, models=["x"])) == ["idle", "busy"]
+
+
 def _job(folder: Path, **wanted: Any) -> Job:
     with open_queue(folder) as queue:
         submit(queue, **wanted)
