@@ -308,6 +308,8 @@ def test_several_make_the_tables_at_once(postgres: PostgresServer) -> None:
         ("postgresql://ann:secret@db.example:5433/jobs", "postgresql://ann@db.example:5433/jobs"),
         ("postgres:///jobs?host=/run/pg&password=secret", "postgresql:///run/pg/jobs"),
         ("postgresql://ann@db.example/jobs?sslmode=require", "postgresql://ann@db.example/jobs"),
+        ("postgresql://ann@db.example/jobs?sslpassword=secret", "postgresql://ann@db.example/jobs"),
+        ("postgresql://ann:secret%40%2F@db.example/jobs", "postgresql://ann@db.example/jobs"),
     ],
 )
 def test_the_password_is_never_shown(url: str, shown: str) -> None:
@@ -318,7 +320,16 @@ def test_the_password_is_never_shown(url: str, shown: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["mysql://ann:secret@db/x", "postgresql://ann:secret@db", "postgresql://a:secret@b:x/c"]
+    "url",
+    [
+        "mysql://ann:secret@db/x",
+        "postgresql://ann:secret@db",
+        "postgresql://a:secret@b:x/c",
+        "host=db user=ann password=secret dbname=x",
+        "postgresql://ann:12/secret@db/x",
+        "postgresql://ann:1/a?secret@db/x",
+        "postgresql://ann:a@secret@db/x",
+    ],
 )
 def test_what_is_no_address_is_refused_without_its_password(url: str) -> None:
     with pytest.raises(InvalidValue, match="no address of a PostgreSQL database") as caught:

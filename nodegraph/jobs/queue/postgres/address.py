@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
@@ -9,6 +10,8 @@ from nodegraph.errors import InvalidValue
 
 SCHEMES = ("postgresql", "postgres")
 _EXAMPLE = "postgresql://nodegraph@db.example/nodegraph"
+_SECRET = {"password", "sslpassword", "oauth_client_secret"}
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +35,17 @@ class PostgresAddress:
         if parts is None or parts.scheme not in SCHEMES or not parts.path.strip("/"):
             raise InvalidValue(
                 "this is no address of a PostgreSQL database",
-                given=_without_password(str(self.url)),
+                given=_shown(self.url),
                 expected=f"an address such as {_EXAMPLE}",
+            )
+        # Of a password with a / or @ in it, a part would count as the host or the database.
+        if self.url.count("@") > parts.netloc.count("@") or parts.netloc.count("@") > 1:
+            raise InvalidValue(
+                "this is no address of a PostgreSQL database: it has an @ too many",
+                given=_shown(self.url),
+                expected=f"an address such as {_EXAMPLE}, with one @ at most",
+                hint="Elsewhere, as in a password, write %40 for @, %2F for /, %3A for :, %3F for "
+                "? and %23 for #.",
             )
 
     def __str__(self) -> str:
@@ -47,11 +59,10 @@ class PostgresAddress:
     def has_password(self) -> bool:
         """Whether the password stands in it."""
         parts = urlsplit(self.url)
-        return parts.password is not None or "password" in parse_qs(parts.query)
+        return parts.password is not None or not _SECRET.isdisjoint(parse_qs(parts.query))
 
 
-def _without_password(text: str) -> str:
-    """What may be shown of a text that is no address."""
-    before, at, after = text.rpartition("@")
-    shown = f"…@{after}" if at and ":" in before else text
-    return shown.partition("?")[0][:100]
+def _shown(given: object) -> str:
+    """What may be shown of what is no address: where a password is in it can't be told."""
+    scheme = _SCHEME.match(given) if isinstance(given, str) else None
+    return f"{scheme[0] if scheme else ''}…"
