@@ -21,7 +21,7 @@ from nodegraph.core.places import Places
 from nodegraph.diffusion.known_models import KnownModels
 from nodegraph.errors import NodegraphError
 from nodegraph.jobs.cluster.scaling import Pace, Scaler
-from nodegraph.jobs.queue import JobQueue
+from nodegraph.jobs.queue import JobQueue, ReadyCounts
 from nodegraph.jobs.supervisor.dispatcher import Dispatcher
 from nodegraph.jobs.supervisor.status import WorkerStatus
 from nodegraph.jobs.supervisor.supervisor import Supervisor
@@ -275,13 +275,12 @@ class Services:
             self.server.cluster_idle_seconds,
         )
 
-    def _waiting(self) -> int:
+    def _waiting(self) -> ReadyCounts:
         """How many jobs a worker could have now."""
         try:
-            counts, is_paused = self.queue.counts(), self.queue.is_paused()
+            return ReadyCounts() if self.queue.is_paused() else self.queue.waiting()
         except NodegraphError:
-            return 0  # what can't be read can't be claimed
-        return 0 if is_paused else counts.queued - counts.held
+            return ReadyCounts()  # what can't be read can't be claimed
 
     def stop_soon(self) -> None:
         """End what would hold up the end: answers that follow what happens."""

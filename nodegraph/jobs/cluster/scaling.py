@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
 from typing import Protocol
 
 from nodegraph.jobs.cluster.kinds import WorkerKind
-from nodegraph.jobs.queue import JobEvent
+from nodegraph.jobs.cluster.staffing import Staff, staffing
+from nodegraph.jobs.queue import JobEvent, ReadyCounts
 from nodegraph.jobs.supervisor.rules import WorkerSpec
 from nodegraph.jobs.supervisor.status import WorkerStatus
 
 _EVERY = 1.0
 """Seconds between two looks."""
-_HORIZON = 20.0
-"""Seconds of waiting work that are worth one more worker: about what its start takes."""
 _REMEMBERED = 50
 """Jobs whose times are known."""
 _ENDS = frozenset({"job.finished", "job.failed"})
@@ -60,23 +58,12 @@ class Pace:
         return sum(self._seconds) / len(self._seconds) if self._seconds else None
 
 
-def wanted(busy: int, waiting: int, seconds: float | None) -> int:
-    """How many workers there is work for.
-
-    Args:
-        waiting: Jobs.
-        seconds: That a job takes; None if nobody knows, so that each is worth a worker.
-    """
-    work = waiting if seconds is None else min(waiting, math.ceil(waiting * seconds / _HORIZON))
-    return busy + work
-
-
 class Scaler:
     """Adds workers while jobs wait, and ends those that have had none for a while.
 
     Args:
         workers: Whom it adds and ends; it leaves those alone that it hasn't added.
-        kinds: Of workers, the first of which is added first.
+        kinds: Of workers, see `staffing`.
         waiting: How many jobs wait for a worker.
         seconds: What a job takes, as far as it is known.
         idle_seconds: Without a job, after which a worker is ended.
@@ -87,7 +74,7 @@ class Scaler:
         self,
         workers: Crew,
         kinds: Sequence[WorkerKind],
-        waiting: Callable[[], int],
+        waiting: Callable[[], ReadyCounts],
         seconds: Callable[[], float | None],
         idle_seconds: float,
         *,
@@ -117,21 +104,15 @@ class Scaler:
             crew.intersection_update(there)
         self._leaving.intersection_update(there)
         mine = {name: there[name] for crew in self._crews.values() for name in crew}
-        busy = sum(each.job is not None for each in mine.values())
-        left = wanted(busy, self._waiting(), self._seconds())
-        shares = self._shares(left)
-        for kind in self._kinds:
-            self._staff(kind, shares[kind.spec.name], mine)
+        staff = [self._counted(kind, mine) for kind in self._kinds]
+        counts = staffing(staff, self._waiting(), self._seconds())
+        for kind, count in zip(self._kinds, counts, strict=True):
+            self._staff(kind, count, mine)
 
-    def _shares(self, count: int) -> dict[str, int]:
-        """How many of each kind there are to be, of so many in all."""
-        found = {kind.spec.name: kind.least for kind in self._kinds}
-        left = count - sum(found.values())
-        for kind in self._kinds:
-            more = max(0, min(left, kind.most - kind.least))
-            found[kind.spec.name] += more
-            left -= more
-        return found
+    def _counted(self, kind: WorkerKind, there: Mapping[str, WorkerStatus]) -> Staff:
+        staying = self._crews[kind.spec.name] - self._leaving
+        busy = sum(there[name].job is not None for name in staying)
+        return Staff(kind, busy, len(staying) - busy)
 
     def _staff(self, kind: WorkerKind, count: int, there: Mapping[str, WorkerStatus]) -> None:
         crew = self._crews[kind.spec.name]

@@ -15,7 +15,7 @@ from nodegraph.jobs.queue.errors import (
 from nodegraph.jobs.queue.events import EventPage, JobEvent
 from nodegraph.jobs.queue.fairness import Limits
 from nodegraph.jobs.queue.job import Job, JobSummary
-from nodegraph.jobs.queue.listing import Counts, Filter, JobPage
+from nodegraph.jobs.queue.listing import Counts, Filter, JobPage, ReadyCounts
 from nodegraph.jobs.queue.queue import JobQueue
 from nodegraph.jobs.queue.reader import QueueReader
 from nodegraph.jobs.queue.retention import RetentionRules
@@ -44,6 +44,7 @@ __all__ = [
     "QueueFull",
     "QueueInUse",
     "QueueReader",
+    "ReadyCounts",
     "RetentionRules",
     "StaleAttempt",
     "State",

@@ -21,6 +21,14 @@ LARGEST_PAGE = 10_000
 _TEXT = "(SELECT text FROM texts WHERE texts.number = jobs.number)"
 _HAS_TEXT = f"instr(lower({_TEXT}), lower(?)) > 0"
 _TALLIES = "SELECT state, sum(count) FROM tallies"
+_WAITING = """
+SELECT count(*) FROM (
+    SELECT 1 FROM jobs
+    WHERE finished IS NULL AND state = 'queued' AND held = 0 AND gpu = ? LIMIT ?
+) AS found
+"""
+_COUNTED = 1000
+"""ReadyCounts jobs of a kind that are counted one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +84,19 @@ class Counts:
     failed: int = 0
     cancelled: int = 0
     held: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyCounts:
+    """How many jobs may be claimed now.
+
+    Attributes:
+        gpu: Need a GPU.
+        others: Need none.
+    """
+
+    gpu: int = 0
+    others: int = 0
 
 
 def page(
@@ -170,3 +191,23 @@ def counts(connection: Connection, client: str | None = None) -> Counts:
     found = {state: int(count) for state, count in rows}
     held = found.get("held", 0)
     return Counts(**found | {"queued": found.get("queued", 0) + held})
+
+
+def waiting(connection: Connection) -> ReadyCounts:
+    """How many jobs may be claimed now, by what they need.
+
+    It takes no longer the more there are: where there are many of both kinds, only their sum is
+    exact, and each is at least as many as are counted.
+    """
+    states = counts(connection)
+    ready = states.queued - states.held
+    gpu = _counted(connection, 1)
+    if gpu < _COUNTED:
+        return ReadyCounts(gpu, ready - gpu)
+    others = _counted(connection, 0)
+    return ReadyCounts(ready - others, others)
+
+
+def _counted(connection: Connection, gpu: int) -> int:
+    (count,) = connection.execute(_WAITING, (gpu, _COUNTED)).fetchone()
+    return int(count)

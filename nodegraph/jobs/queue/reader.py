@@ -13,7 +13,7 @@ from nodegraph.jobs.queue.engine import QueueEngine
 from nodegraph.jobs.queue.events import EventPage
 from nodegraph.jobs.queue.fairness import Limits
 from nodegraph.jobs.queue.job import Job, JobSummary
-from nodegraph.jobs.queue.listing import Counts, Filter, JobPage, Order
+from nodegraph.jobs.queue.listing import Counts, Filter, JobPage, Order, ReadyCounts
 from nodegraph.jobs.queue.outputs import GivenPage
 from nodegraph.jobs.queue.places import QueuePlace, looking
 from nodegraph.jobs.queue.turns import Turn
@@ -98,6 +98,11 @@ class QueueView:
         """How many jobs there are in each state, of one client or of all."""
         with self._reading() as connection:
             return listing.counts(connection, client)
+
+    def waiting(self) -> ReadyCounts:
+        """How many jobs may be claimed now, by what they need; nearly so if they are thousands."""
+        with self._reading() as connection:
+            return listing.waiting(connection)
 
     def turn(self, id: str) -> Turn:
         """What comes before a waiting job, as far as it is known now.

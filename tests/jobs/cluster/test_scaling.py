@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nodegraph.jobs.cluster.kinds import WorkerKind
-from nodegraph.jobs.cluster.scaling import Pace, Scaler, wanted
-from nodegraph.jobs.queue import JobEvent
+from nodegraph.jobs.cluster.scaling import Pace, Scaler
+from nodegraph.jobs.queue import JobEvent, ReadyCounts
 from nodegraph.jobs.supervisor.rules import WorkerSpec
 from nodegraph.jobs.supervisor.status import WorkerStatus
 
@@ -50,7 +51,7 @@ class Site:
 
     def __init__(self, *kinds: WorkerKind, idle_seconds: float = 60.0) -> None:
         self.crew = Crew()
-        self.waiting = 0
+        self.waiting = ReadyCounts()
         self.seconds: float | None = None
         self.now = 0.0
         self.scaler = Scaler(
@@ -62,30 +63,16 @@ class Site:
             clock=lambda: self.now,
         )
 
-    def look(self, waiting: int, *, after: float = 1.0) -> list[str]:
-        """Who is there once it has looked."""
-        self.waiting = waiting
+    def look(self, others: int = 0, *, gpu: int = 0, after: float = 1.0) -> list[str]:
+        """Who is there once it has looked, with so many jobs waiting."""
+        self.waiting = ReadyCounts(gpu, others)
         self.now += after
         self.scaler.step()
         return sorted(self.crew.names)
 
 
-def kind(name: str, least: int, most: int) -> WorkerKind:
-    return WorkerKind(WorkerSpec(name), least, most)
-
-
-@pytest.mark.parametrize(
-    ("busy", "waiting", "seconds", "count"),
-    [
-        (0, 0, None, 0),
-        (2, 3, None, 5),  # nobody knows what they take
-        (2, 3, 600.0, 5),
-        (1, 100, 0.1, 2),  # they are over before many more had started
-        (1, 1, 0.01, 2),
-    ],
-)
-def test_how_many_are_wanted(busy: int, waiting: int, seconds: float | None, count: int) -> None:
-    assert wanted(busy, waiting, seconds) == count
+def kind(name: str, least: int, most: int, *, spared: bool = False) -> WorkerKind:
+    return WorkerKind(WorkerSpec(name, without_gpu=spared), least, most)
 
 
 def test_workers_come_with_jobs_and_go_once_they_have_been_idle_for_long() -> None:
@@ -127,6 +114,66 @@ def test_kinds_are_filled_in_their_order() -> None:
     assert site.look(0) == ["small-1"]
     assert site.look(3) == ["large-1", "small-1", "small-2"]
     assert site.look(50) == ["large-1", "large-2", "small-1", "small-2"]
+
+
+def test_workers_that_may_not_take_a_job_dont_count_against_it() -> None:
+    kept = Site(kind("gpu", 0, 2), kind("cpu", 1, 2, spared=True))
+    assert kept.look() == ["cpu-1"]
+    assert kept.look(gpu=1) == ["cpu-1", "gpu-1"]
+    first = Site(kind("cpu", 0, 2, spared=True), kind("gpu", 0, 2))
+    assert first.look(gpu=1) == ["gpu-1"]
+    assert first.look(gpu=3) == ["gpu-1", "gpu-2"]
+
+
+def test_what_needs_no_gpu_is_for_workers_without_one_as_long_as_there_may_be_more() -> None:
+    site = Site(kind("gpu", 0, 3), kind("cpu", 0, 2, spared=True))
+    assert site.look(1) == ["cpu-1"]
+    assert site.look(2, gpu=1) == ["cpu-1", "cpu-2", "gpu-1"]
+    assert site.look(3, gpu=1) == ["cpu-1", "cpu-2", "gpu-1", "gpu-2"]
+
+
+def test_one_that_is_there_is_as_good_as_a_new_one_of_a_kind_before() -> None:
+    site = Site(kind("small", 0, 1), kind("large", 0, 1))
+    site.look(2)
+    site.crew.names.remove("small-1")
+    assert site.look(1) == ["large-1"]
+
+
+KINDS = st.lists(st.tuples(st.integers(0, 2), st.integers(1, 3), st.booleans()), max_size=4)
+JOBS = st.integers(0, 9)
+
+
+@given(KINDS, JOBS, JOBS, JOBS, JOBS, st.sampled_from([None, 0.0, 0.1, 600.0]), st.data())
+def test_a_job_that_waits_gets_a_worker_that_may_take_it(
+    given_kinds: list[tuple[int, int, bool]],
+    before: int,
+    before_gpu: int,
+    others: int,
+    gpu: int,
+    seconds: float | None,
+    data: st.DataObject,
+) -> None:
+    """Unless all of those that may are busy, and there may be no more of them."""
+    kinds = [
+        kind(f"k{at}", min(low, most), most, spared=spared)
+        for at, (low, most, spared) in enumerate(given_kinds)
+    ]
+    site = Site(*kinds)
+    names = site.look(before, gpu=before_gpu)
+    site.crew.busy = data.draw(st.sets(st.sampled_from(names))) if names else set()
+    site.seconds = seconds
+    found = site.look(others, gpu=gpu)
+    for jobs, able in (
+        (gpu, [each for each in kinds if not each.spec.without_gpu]),
+        (others, kinds),
+    ):
+        takers = [name for name in found if name.partition("-")[0] in {k.spec.name for k in able}]
+        is_full = len(takers) == sum(each.most for each in able)
+        assert not jobs or is_full or set(takers) - site.crew.busy
+    for each in kinds:
+        count = sum(name.startswith(f"{each.spec.name}-") for name in found)
+        assert each.least <= count <= each.most
+    assert site.look(others, gpu=gpu) == found
 
 
 def test_a_pace_is_that_of_the_last_jobs() -> None:

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nodegraph.errors import InvalidValue
-from nodegraph.jobs.queue import Counts, Filter, JobQueue
+from nodegraph.jobs.queue import Counts, Filter, JobQueue, ReadyCounts
 from nodegraph.jobs.queue.listing import Order
-from tests.jobs.queue.support import claim, open_queue, submit
+from tests.jobs.queue.support import claim, open_queue, submit, wanted
 
 
 @pytest.fixture
@@ -104,6 +104,25 @@ def test_another_lists_cursor_is_told(queue: JobQueue) -> None:
 def test_no_cursor_breaks_the_list(tmp_path_factory: pytest.TempPathFactory, cursor: str) -> None:
     with open_queue(tmp_path_factory.mktemp("queue")) as queue, pytest.raises(InvalidValue):
         queue.page(cursor=cursor)
+
+
+def test_what_waits_is_counted_by_what_it_needs(queue: JobQueue) -> None:
+    assert queue.waiting() == ReadyCounts()
+    submit(queue, "ann")
+    submit(queue, "bob", gpu=False, held=True)
+    submit(queue, "bob", gpu=False)
+    submit(queue, "bob", gpu=False)
+    submit(queue, "bob")
+    claim(queue)
+    assert queue.waiting() == ReadyCounts(gpu=1, others=2)
+
+
+def test_of_thousands_that_wait_the_sum_is_exact(tmp_path: Path) -> None:
+    with open_queue(tmp_path) as queue:
+        queue.submit_all([wanted(gpu=at % 2 == 0) for at in range(2100)]).result()
+        found = queue.waiting()
+    assert found.gpu + found.others == 2100
+    assert min(found.gpu, found.others) >= 1000
 
 
 def test_counts(queue: JobQueue) -> None:
