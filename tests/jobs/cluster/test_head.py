@@ -35,6 +35,35 @@ def test_one_that_was_gone_is_lost_until_it_was_joined_again() -> None:
     asyncio.run(use())
 
 
+def test_a_look_that_says_nothing_of_it_is_a_silence() -> None:
+    """No other machine may be asked at that address, so that this one refuses to."""
+
+    async def use() -> None:
+        now = 0.0
+        head = ClusterHead("255.255.255.255", 6379, clock=lambda: now)
+        assert not await head.answers()
+        assert not head.is_lost
+        now = 31.0
+        assert not await head.answers()
+        assert head.is_lost
+
+    asyncio.run(use())
+
+
+def test_of_several_addresses_each_may_refuse() -> None:
+    """The name stands for two on most machines, and for one on others."""
+
+    async def use() -> None:
+        server, port = await listening()
+        server.close()
+        await server.wait_closed()
+        head = ClusterHead("localhost", port)
+        assert not await head.answers()
+        assert head.is_lost
+
+    asyncio.run(use())
+
+
 def test_who_watches_notices_it_by_itself() -> None:
     async def use() -> None:
         server, port = await listening()
