@@ -119,11 +119,18 @@ class Cluster:
         """A `WorkerHost` that gets a place as soon as a node has what it needs.
 
         Raises:
-            ConnectionError: The cluster is gone, or is another one since, which can't be joined.
+            ConnectionError: The cluster is gone, or is another one since, which can't be joined, or
+                makes none now.
         """
-        await self._join_again()
-        making = asyncio.ensure_future(asyncio.to_thread(self._actor, needs))
-        return RayActor(self._ray, await _unless_lost(making, self.head.lost), self.head)
+        try:
+            await self._join_again()
+            making = asyncio.ensure_future(asyncio.to_thread(self._actor, needs))
+            return RayActor(self._ray, await _unless_lost(making, self.head.lost), self.head)
+        except OSError:
+            raise
+        except Exception as error:
+            # Ray raises what any of its parts does, which may be otherwise at the next try.
+            raise ConnectionError(f"Ray made no actor for it: {_first_line(error)}") from error
 
     async def _join_again(self) -> None:
         """Be joined to the cluster that there is now, if that is another one."""
