@@ -28,7 +28,7 @@ SELECT count(*) FROM (
 ) AS found
 """
 _COUNTED = 1000
-"""ReadyCounts jobs of a kind that are counted one by one."""
+"""Waiting jobs of a kind that are counted one by one."""
 
 
 @dataclass(frozen=True, slots=True)
