@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -137,9 +138,12 @@ class Costs:
 
         Args:
             shape: What the time depends on, as text; empty if it depends on nothing.
+            seconds: Ignored where they aren't finite: no mean could be formed with them.
             memory: Peak in bytes, if measured.
             kind, amount: See `Cost`; those of a shape are always the same.
         """
+        if not math.isfinite(seconds):
+            return
         with self._lock:
             known = self._loaded()
             for each in {shape, _ALL}:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -55,6 +56,15 @@ def test_shapes_are_told_with_the_work_that_they_stand_for(index: Index) -> None
         seen = {cost.amount: (cost.kind, cost.seconds) for cost in told.seen("Sample", "cpu")}
         assert seen == {64.0: ("euler", 1.0), 256.0: ("euler", 3.0)}
     assert costs.seen("Sample", "cuda:0") == []
+
+
+@pytest.mark.parametrize("seconds", [math.nan, math.inf])
+def test_what_is_no_time_is_ignored(index: Index, seconds: float) -> None:
+    costs = Costs(index)
+    costs.record("Sample", "64x64", "cpu", seconds)
+    costs.record("Sample", "64x64", "cpu", 1.0)
+    costs.flush()
+    assert _expected(Costs(index)).seconds == 1.0
 
 
 def test_a_quick_call_counts_more_than_a_slow_one(index: Index) -> None:
