@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from threading import Lock
 from time import monotonic
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import msgpack
 
@@ -418,15 +418,26 @@ class Session:
         """
         options = options.but(**keywords)
         self.look_anew()
+        return await self._run_checked(self._checked(workflow, options), options)
+
+    def _checked(self, workflow: Workflow, options: RunOptions) -> _Checked:
+        """What can be run.
+
+        Raises:
+            InvalidWorkflow, InvalidValue: See `run_async`.
+        """
         with NoCollecting():
             workflow = workflow.with_parameters(options.parameters or {})
             # What sinks keep is to mean the same after an upgrade of the nodes.
             document = versioned(workflow, self.registry)
             packed = _packed(document)
         graph = self._graph(packed, workflow, options)
-        with self._recorded(document, options) as record:
+        return _Checked(graph, document, self._told(document, packed))
+
+    async def _run_checked(self, checked: _Checked, options: RunOptions) -> RunResult:
+        with self._recorded(checked.document, options) as record:
             result = await self.engine.run(
-                graph, options, workflow=self._told(document, packed), run_id=record.id
+                checked.graph, options, workflow=checked.told, run_id=record.id
             )
             result = replace(result, run=record.id)
             record.result = result
@@ -523,7 +534,8 @@ class Session:
         Args:
             options: How each is run, in the same order; as usual if none are given.
         Raises:
-            InvalidValue: There are options for some of them alone.
+            InvalidWorkflow: One is wrong; none was run.
+            InvalidValue: There are options for some of them alone, or one has a wrong value.
         """
         if options and len(options) != len(workflows):
             raise InvalidValue(
@@ -539,7 +551,16 @@ class Session:
     ) -> list[RunResult]:
         import asyncio  # see `wait_for`
 
-        return await asyncio.gather(*map(self.run_async, workflows, options))
+        self.look_anew()
+        checked = list(map(self._checked, workflows, options))
+        found = await asyncio.gather(
+            *map(self._run_checked, checked, options), return_exceptions=True
+        )
+        # Raised once all have ended, so that none is cut off by another.
+        for each in found:
+            if isinstance(each, BaseException):
+                raise each
+        return [each for each in found if not isinstance(each, BaseException)]
 
     def close(self) -> None:
         """Let go of threads and weights."""
@@ -563,6 +584,19 @@ def _packed(document: Mapping[str, Any]) -> bytes | None:
     except (TypeError, ValueError, OverflowError):
         return None
     return packed
+
+
+class _Checked(NamedTuple):
+    """A workflow that may run.
+
+    Attributes:
+        document: It as it is noted.
+        told: It as pictures carry it.
+    """
+
+    graph: Graph
+    document: dict[str, Any]
+    told: Mapping[str, Any]
 
 
 @dataclass

@@ -13,7 +13,7 @@ from nodegraph.core.events import Event
 from nodegraph.engine.cancel import CancelToken
 from nodegraph.engine.options import RunOptions
 from nodegraph.engine.result import RunResult
-from nodegraph.errors import InvalidValue
+from nodegraph.errors import InvalidValue, InvalidWorkflow
 from nodegraph.session.settings import Settings
 
 JOBS = [("a red apple", 1, 8, 4.0), ("a green leaf", 2, 6, 7.5), ("a blue ball", 3, 7, 2.5)]
@@ -107,3 +107,13 @@ def test_what_may_differ_is_known_under_keys_of_its_own(tmp_path: Path) -> None:
 def test_options_are_for_each_run_or_none(tmp_path: Path) -> None:
     with session(tmp_path) as merged, pytest.raises(InvalidValue, match="don't fit"):
         merged.run_many(WORKFLOWS, [TARGETS])
+
+
+def test_nothing_runs_where_one_workflow_is_invalid(tmp_path: Path) -> None:
+    told: list[Event] = []
+    wrong = Workflow.from_dict(
+        {"format": "nodegraph/1", "nodes": {"sample": {"type": "NoSuchNode"}}}
+    )
+    with session(tmp_path) as merged, pytest.raises(InvalidWorkflow, match="NoSuchNode"):
+        merged.run_many([WORKFLOWS[0], wrong], [TARGETS.but(listener=told.append)] * 2)
+    assert told == []
