@@ -66,7 +66,9 @@ def _walking(inputs: HookInputs, family: Family, sides: int, asked: int | None) 
     least = (cells * step.cell + step.fixed) * _item(inputs, "model")
     work = None if asked is None else cells * batch * sides * step.use * asked
     passes = asked if asked is None or family.joint else asked * sides
-    alike = f"{width} x {height} x {_latent_frames(inputs)}, {batch} of {sides} sides"
+    alike = ""
+    if family.row_names:
+        alike = f"{width} x {height} x {_latent_frames(inputs)}, {batch} of {sides} sides"
     memory = int(least * at_once)
     return Estimate(memory=memory, work=work, least=int(least), passes=passes, alike=alike)
 

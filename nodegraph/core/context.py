@@ -198,7 +198,8 @@ class Context(Protocol):
 
     def seat(self) -> AbstractContextManager[Any]:
         """The place of this call among those that run beside it, inside the `with`: where parts of
-        their work may be computed in common. None if nothing runs beside it.
+        their work may be computed in common. None if nothing runs beside it, or its footprint
+        isn't ``full``.
         """
 
 

@@ -232,7 +232,10 @@ class NodeContext:
         return self._timed(recipe, using)
 
     def seat(self) -> AbstractContextManager[Any]:
-        return nullcontext() if self._seated is None else self._seated()
+        # In slices or in parts, it computes other bits than those of whoever it would meet.
+        if self._seated is None or self.footprint != "full":
+            return nullcontext()
+        return self._seated()
 
     @contextmanager
     def _timed(self, recipe: Recipe, using: AbstractContextManager[Any]) -> Iterator[Any]:

@@ -7,8 +7,10 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -16,6 +18,7 @@ from hypothesis import strategies as st
 
 from nodegraph.core.context import Environment, Footprint
 from nodegraph.core.events import Event, EventStream
+from nodegraph.diffusion.merging.merging import StepMerging
 from nodegraph.engine.cancel import CancelToken
 from nodegraph.engine.checkpointing import CallCheckpoints, Saver
 from nodegraph.engine.lanes import Lanes
@@ -31,6 +34,7 @@ def context(
     checkpoints: CallCheckpoints | None = None,
     listener: Callable[[Event], None] | None = None,
     footprint: Footprint = "full",
+    seated: Callable[[], AbstractContextManager[Any]] | None = None,
 ) -> NodeContext:
     return NodeContext(
         "node",
@@ -43,6 +47,7 @@ def context(
         files=[],
         checkpoints=checkpoints,
         footprint=footprint,
+        seated=seated,
     )
 
 
@@ -319,3 +324,11 @@ def test_a_signal_may_cancel_in_the_middle_of_a_change(change: str) -> None:
     finally:
         signal.signal(signal.SIGUSR1, before)
     assert token.is_set
+
+
+@pytest.mark.parametrize("footprint", ["full", "offloaded", "small"])
+def test_only_calls_of_the_full_footprint_meet_others(footprint: Footprint) -> None:
+    merging = StepMerging("exact", margin=0.0, most=2, profile=str)
+    ctx = context(CancelToken(), footprint=footprint, seated=partial(merging.seat, "label"))
+    with ctx.seat() as seat:
+        assert (seat is not None) == (footprint == "full")

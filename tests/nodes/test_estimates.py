@@ -58,6 +58,12 @@ def test_a_sampling_by_parts_takes_what_ksampler_takes(
     )
 
 
+@pytest.mark.parametrize(("family", "shares"), [("sd1", True), ("flux", False), ("wan", False)])
+def test_only_what_can_share_batches_is_alike(family: str, shares: bool) -> None:
+    facts = {"latent": SIZE, "model": {"family": family, "held_step": (1.0, 1.0, 1.0)}}
+    assert bool(sampling(HookInputs({}, facts, PLACE)).alike) == shares
+
+
 def test_without_guidance_sampling_takes_half() -> None:
     assert (
         2 * sampling(given("latent", SIZE, cfg=1.0)).memory  # type: ignore[operator]

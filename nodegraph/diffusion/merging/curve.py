@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Literal, Protocol
 
@@ -64,7 +65,8 @@ class MergeCurve:
     """Which numbers of samplings pay to be asked at once, of a model, a shape and a device.
 
     A point is measured with the first questions for which it matters: they are answered by the
-    answers that each has alone.
+    answers that each has alone. Batches are compared with these again in the first round of a
+    process, the second, the fourth, the eighth and so on: other inputs may round in another way.
 
     Args:
         mode: ``exact`` admits only what gives every bit as alone; ``tolerance`` a difference of
@@ -86,6 +88,7 @@ class MergeCurve:
         self._profile = profile
         self._costs = costs
         self._points: dict[tuple[str, int], MergePoint] = {}
+        self._rounds: Counter[tuple[str, int]] = Counter()
 
     def admits(self, point: MergePoint) -> bool:
         """Whether a point pays, and gives what it has to."""
@@ -114,9 +117,10 @@ class MergeCurve:
         return found
 
     def note(self, name: str, count: int, device: torch.device, point: MergePoint) -> None:
-        """Remember a point that was measured."""
+        """Remember a point that was measured; beyond the process only where all of it is finite."""
         self._points[name, count] = point
-        if self._costs is not None:
+        is_finite = math.isfinite(point.ratio) and math.isfinite(point.difference)
+        if self._costs is not None and is_finite:
             shape, where = f"{name} x {count}", str(device)
             self._costs.record(_RATIO, shape, where, point.ratio)
             self._costs.record(_DIFFERENCE, shape, where, point.difference)
@@ -134,6 +138,26 @@ class MergeCurve:
             answer = joined(questions).answer()
         # Copies: whoever is answered may hold on to its rows, and must not to those of others.
         return [rows.clone() for rows in answer.chunk(len(questions))]
+
+    def answers(self, name: str, questions: Sequence[StepQuestion]) -> tuple[list[Tensor], bool]:
+        """The answers where a point is admitted, and whether they are those of the batch.
+
+        They are those that each has alone where a comparison shows that the batch's differ by too
+        much; that many are asked at once no more.
+        """
+        count = len(questions)
+        found = self.together(questions)
+        self._rounds[name, count] += 1
+        rounds = self._rounds[name, count]
+        if rounds & (rounds - 1):
+            return found, True
+        alone = [question.answer() for question in questions]
+        device, point = questions[0].x.device, self._points[name, count]
+        seen = replace(point, difference=max(map(_difference, alone, found)))
+        if self.admits(seen):
+            return found, True
+        self.note(name, count, device, seen)
+        return alone, False
 
     def measured(self, questions: Sequence[StepQuestion]) -> tuple[MergePoint, list[Tensor]]:
         """A point of the curve, and the answers that each question has alone."""

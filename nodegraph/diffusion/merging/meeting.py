@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Condition
 from time import monotonic
+from traceback import clear_frames
 
 from torch import Tensor
 
@@ -28,7 +29,7 @@ class _Waiting:
 
     seat: Seat
     question: StepQuestion
-    kind: Kind | None
+    kind: Kind
     since: float
     is_taken: bool = False
     answer: Tensor | None = None
@@ -82,8 +83,9 @@ class Meeting:
 
     A step waits for those of the others, one step's time at most; whoever comes last asks the model
     for all. Whoever leaves, or is late, is waited for no more, until it asks again. One question is
-    asked at a time, so that nobody's memory is counted on twice. What fails at once is asked for
-    one by one, so that a fault is its own sampling's alone.
+    asked at a time, so that nobody's memory is counted on twice; what shares no batch is asked in
+    its sampling's own thread, with the gradients and the attention that are set there. What fails
+    at once is asked for one by one, so that a fault is its own sampling's alone.
 
     Args:
         label: Names the weights.
@@ -91,7 +93,8 @@ class Meeting:
         patience: Seconds that others are waited for; one step's time if not given.
     Attributes:
         counts: What was done.
-        is_refused: Whether it was seen not to pay: then nobody is waited for.
+        is_refused: Whether it was seen not to pay, or that nobody asks what may share a batch: then
+            nobody is waited for.
     """
 
     label: str
@@ -104,6 +107,7 @@ class Meeting:
     _open: list[_Waiting] = field(default_factory=list)
     _turn: Condition = field(default_factory=Condition)
     _is_asking: bool = False
+    _is_of_use: bool = False
     _ended: float = 0.0
     _step_seconds: float = _FIRST_PATIENCE
 
@@ -131,10 +135,15 @@ class Meeting:
 
     def ask(self, seat: Seat, question: StepQuestion) -> Tensor:
         """See `Seat.ask`."""
-        put = _Waiting(seat, question, question.kind(), monotonic())
+        kind = question.kind()
+        if kind is None:
+            return self._ask_apart(seat, question)
+        put = _Waiting(seat, question, kind, monotonic())
         with self._turn:
             self._open.append(put)
             seat.is_expected = False
+            if not self._is_of_use:
+                self._is_of_use, self.is_refused = True, False
             if not self._leads(put):
                 return _said(put)
             round_ = self._begin()
@@ -143,6 +152,23 @@ class Meeting:
         finally:
             self._end(round_)
         return _said(put)
+
+    def _ask_apart(self, seat: Seat, question: StepQuestion) -> Tensor:
+        """The answer to what shares no batch."""
+        with self._turn:
+            seat.is_expected = False  # its next one will hardly be another
+            self._turn.notify_all()
+            self._turn.wait_for(lambda: not self._is_asking)
+            self._is_asking = True
+            if not (self._is_of_use or any(each.is_expected for each in self._seats)):
+                self.is_refused = True
+        try:
+            return question.answer()
+        finally:
+            with self._turn:
+                self.counts.steps += 1
+                self._is_asking = False
+                self._turn.notify_all()
 
     def _leads(self, put: _Waiting) -> bool:
         """Wait until it is answered, False, or until it has to see to it for all, True."""
@@ -188,33 +214,21 @@ class Meeting:
         begun = monotonic()
         kinds: dict[Kind, list[_Waiting]] = {}
         for put in round_:
-            if put.kind is None:
-                self._alone(put)
-            else:
-                kinds.setdefault(put.kind, []).append(put)
+            kinds.setdefault(put.kind, []).append(put)
         for group in kinds.values():
             self._answer_kind(group)
         self._step_seconds = (monotonic() - begun) / len(round_)
 
     def _answer_kind(self, group: Sequence[_Waiting]) -> None:
-        if len(group) == 1:
-            self._alone(group[0])
-            return
         left, device = list(group), group[0].question.x.device
         name = self.curve.name(self.label, group[0].question)
         while left:
             size = self._size(name, len(left), group[0].question)
             taken, left = left[:size], left[size:]
-            if size == 1:
-                self._alone(taken[0])
+            if size > 1 and self._went_together(name, taken):
                 continue
-            try:
-                self._together(name, taken)
-            except Exception:  # noqa: BLE001 - whose fault it is shows when each is asked alone
-                self.curve.refuse(name, size)
-                for put in taken:
-                    if not put.is_answered:
-                        self._alone(put)
+            for put in taken:
+                self._alone(put)
         first = self.curve.point(name, SIZES[0], device)
         self.is_refused = first is not None and not self.curve.admits(first)
 
@@ -232,6 +246,18 @@ class Meeting:
             found = size
         return found
 
+    def _went_together(self, name: str, group: Sequence[_Waiting]) -> bool:
+        """Whether so many could be asked at once; whose fault it is shows when each is alone.
+
+        Where they couldn't, all that the batch held is let go of with the error.
+        """
+        try:
+            self._together(name, group)
+        except Exception:  # noqa: BLE001 - see above
+            self.curve.refuse(name, len(group))
+            return False
+        return True
+
     def _together(self, name: str, group: Sequence[_Waiting]) -> None:
         questions = [put.question for put in group]
         device, size = questions[0].x.device, len(group)
@@ -239,9 +265,10 @@ class Meeting:
             point, answers = self.curve.measured(questions)
             self.curve.note(name, size, device, point)
         else:
-            answers = self.curve.together(questions)
-            self.counts.merged += size
-            self.counts.largest = max(self.counts.largest, size)
+            answers, is_merged = self.curve.answers(name, questions)
+            if is_merged:
+                self.counts.merged += size
+                self.counts.largest = max(self.counts.largest, size)
         self.counts.steps += size
         for put, answer in zip(group, answers, strict=True):
             put.answer = answer
@@ -251,6 +278,8 @@ class Meeting:
         try:
             put.answer = put.question.answer()
         except Exception as error:  # noqa: BLE001 - it is raised where the question was put
+            # Nobody who is asked for next has to do without the memory that this one held.
+            clear_frames(error.__traceback__)
             put.error = error
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nodegraph.diffusion.merging.curve import MergeFigures, MergeMode
+    from nodegraph.diffusion.merging.curve import MergeCurve, MergeFigures, MergeMode
     from nodegraph.diffusion.merging.meeting import Meeting, Seat
 
 
@@ -35,9 +35,8 @@ class StepMerging:
     ) -> None:
         self.mode = mode
         self.most = most
-        self._margin = margin
-        self._profile = profile
-        self._costs = costs
+        self._of_curve = mode, margin, profile, costs
+        self._curve: MergeCurve | None = None
         self._meetings: dict[str, Meeting] = {}
         self._refused: set[str] = set()
         self._lock = Lock()
@@ -63,6 +62,8 @@ class StepMerging:
                 place.__exit__(None, None, None)
                 if meeting.is_refused:
                     self._refused.add(label)
+                else:
+                    self._refused.discard(label)
                 if meeting.is_empty:
                     self._meetings.pop(label, None)
                     self.merged += meeting.counts.merged
@@ -72,6 +73,8 @@ class StepMerging:
         from nodegraph.diffusion.merging.curve import MergeCurve
         from nodegraph.diffusion.merging.meeting import Meeting
 
-        curve = MergeCurve(self.mode, self._margin, self._profile, self._costs)
-        self._meetings[label] = meeting = Meeting(label, curve, self.most)
+        # One for all meetings: what it has seen in this process outlives each of them.
+        if self._curve is None:
+            self._curve = MergeCurve(*self._of_curve)
+        self._meetings[label] = meeting = Meeting(label, self._curve, self.most)
         return meeting

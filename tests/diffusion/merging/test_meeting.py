@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import random
+import threading
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -19,7 +22,7 @@ from nodegraph.diffusion import encode_prompt, load_component, open_model
 from nodegraph.diffusion.components import Denoiser
 from nodegraph.diffusion.denoise import Denoising, StepInfo
 from nodegraph.diffusion.families.base import Batch, Moment
-from nodegraph.diffusion.families.stable_diffusion import StableDiffusion
+from nodegraph.diffusion.families.stable_diffusion import SD1, StableDiffusion
 from nodegraph.diffusion.merging.curve import ULPS, MergeCurve, MergeMode, MergePoint
 from nodegraph.diffusion.merging.meeting import Meeting, Seat
 from nodegraph.diffusion.merging.questions import StepQuestion
@@ -163,6 +166,10 @@ class Narrow(StableDiffusion):
     """A family whose models fail where a batch has more rows than one sampling's."""
 
     def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
+        if any(held() is not None for held in HELD):
+            raise RuntimeError("the memory of what failed before is held yet")
+        activations = torch.ones(8)
+        HELD.append(weakref.ref(activations))
         if len(x) > 2:
             raise RuntimeError("out of memory")
         if float(x.sum()) == 0:
@@ -170,36 +177,83 @@ class Narrow(StableDiffusion):
         return x * 2
 
 
-def test_what_fails_at_once_is_asked_one_by_one_and_not_tried_again() -> None:
-    moment = Moment(torch.tensor(9.0), torch.tensor(8.0), 1000, 0.0)
-    batch: Mapping[str, Any] = {"embeddings": torch.zeros(2, 7, 4)}
-    family = Narrow(**{**vars(model_family()), "name": "narrow"})
-    meeting = meeting_of()
-    given = [torch.ones(2, 4, 2, 2), torch.zeros(2, 4, 2, 2)]
-    with ExitStack() as stack, torch.inference_mode():
-        seats = [stack.enter_context(meeting.seat()) for _ in given]
-        threads = stack.enter_context(ThreadPoolExecutor(2))
+class Rounding(StableDiffusion):
+    """A family whose models round larger numbers in another way where a batch has more rows."""
 
-        def ask(seat: Seat, x: Tensor) -> Any:
+    def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
+        return x * 2 + (1e-3 if len(x) > 2 and float(x.max()) > 5 else 0.0)
+
+
+class Threaded(StableDiffusion):
+    """A family whose models tell in whose thread they are asked."""
+
+    def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
+        return torch.full_like(x, getattr(THREAD, "number", -1.0))
+
+
+HELD: list[weakref.ref[Tensor]] = []
+"""What calls of `Narrow` held."""
+THREAD = threading.local()
+MOMENT = Moment(torch.tensor(9.0), torch.tensor(8.0), 1000, 0.0)
+BATCH: Mapping[str, Any] = {"embeddings": torch.zeros(2, 7, 4)}
+
+
+def family_of(kind: type[StableDiffusion]) -> StableDiffusion:
+    return kind(**{**vars(SD1), "name": kind.__name__})
+
+
+def latents(*numbers: float) -> list[Tensor]:
+    return [torch.full((2, 4, 2, 2), number) for number in numbers]
+
+
+def asked(
+    meeting: Meeting, family: StableDiffusion, given: Sequence[Tensor], **of_model: Any
+) -> list[Tensor | Exception]:
+    """What samplings are answered that ask one question each, in threads numbered from 0."""
+    asking = replace(model(), **of_model)
+    with ExitStack() as stack:
+        seats = [stack.enter_context(meeting.seat()) for _ in given]
+        threads = stack.enter_context(ThreadPoolExecutor(len(given)))
+
+        def ask(number: int, x: Tensor) -> Tensor | Exception:
+            THREAD.number = float(number)
             with torch.inference_mode():
                 try:
-                    return seat.ask(family, model(), x, moment, batch)
-                except ValueError as error:
+                    return seats[number].ask(family, asking, x, MOMENT, BATCH)
+                except (ValueError, RuntimeError) as error:
                     return error
 
-        found = list(threads.map(ask, seats, given))
-    assert torch.equal(found[0], given[0] * 2)
-    assert isinstance(found[1], ValueError)
-    name = meeting.curve.name("tiny", StepQuestion(family, model(), given[0], moment, batch))
+        return list(threads.map(ask, range(len(given)), given))
+
+
+def test_what_fails_at_once_is_asked_one_by_one_and_not_tried_again() -> None:
+    family, meeting, given = family_of(Narrow), meeting_of(), latents(1, 0, 1)
+    found = asked(meeting, family, given)
+    assert [str(item) for item in found if isinstance(item, Exception)] == ["no noise in it"]
+    assert [torch.equal(found[place], given[place] * 2) for place in (0, 2)] == [True, True]  # type: ignore[arg-type]
+    name = meeting.curve.name("tiny", StepQuestion(family, model(), given[0], MOMENT, BATCH))
     point = meeting.curve.point(name, 2, given[0].device)
     assert point is not None
     assert not meeting.curve.admits(point)
 
 
-def model_family() -> StableDiffusion:
-    from nodegraph.diffusion.families.stable_diffusion import SD1
+def test_what_shares_no_batch_is_asked_in_its_own_thread_and_refuses() -> None:
+    meeting = meeting_of()
+    found = asked(meeting, family_of(Threaded), latents(1, 1, 1), attention="sliced")
+    assert [float(item.max()) for item in found if isinstance(item, Tensor)] == [0.0, 1.0, 2.0]
+    assert (meeting.is_refused, meeting.counts.steps) == (True, 3)
+    # Where others ask what may share one, they are waited for again.
+    asked(meeting, family_of(Rounding), latents(1, 1))
+    assert not meeting.is_refused
 
-    return SD1
+
+def test_batches_are_compared_again_and_refused_where_they_differ() -> None:
+    family, meeting = family_of(Rounding), meeting_of()
+    for number in (1, 2, 9):  # measured, compared in the first round, and in the second
+        given = latents(number, number)
+        found = asked(meeting, family, given)
+        assert [torch.equal(item, given[0] * 2) for item in found] == [True, True]  # type: ignore[arg-type]
+    assert (meeting.counts.merged, meeting.is_refused) == (2, True)
 
 
 class KeptCosts:
@@ -228,3 +282,12 @@ def test_what_was_measured_is_remembered_beyond_the_process() -> None:
         meeting = Meeting("tiny", curve, patience=FOREVER)
         together(meeting, jobs)
         assert meeting.counts.merged == steps
+
+
+def test_what_is_not_finite_is_remembered_by_this_process_alone() -> None:
+    costs, device = KeptCosts(), torch.device("cpu")
+    curve = MergeCurve("exact", ALWAYS, profile, costs)
+    for point in (MergePoint(0.5, math.inf), MergePoint(math.nan, 0.0)):
+        curve.note("name", 2, device, point)
+        assert curve.point("name", 2, device) == point
+    assert costs.rows == {}
