@@ -80,6 +80,8 @@ def mark_opened(connection: Connection, server: str) -> None:
 
 def mark_open(connection: Connection) -> None:
     """Note once more who changes the queue."""
+    # Of a value that stays the same nothing would be written, which tells nothing of a full disk.
+    mark_closed(connection)
     set_setting(connection, "pid", os.getpid())
 
 

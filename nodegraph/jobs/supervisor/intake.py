@@ -100,9 +100,12 @@ class JobIntake:
             others = []
 
     def _ask(self, worker: str, others: Sequence[str]) -> None:
-        names = [worker, *others]
+        asker, *rest = self._workers.places([worker, *others])
+        # Behind the job of a busy one it might wait for long, and be taken back.
+        idle = [] if asker.is_busy else [place for place in rest if not place.is_busy]
+        names = [worker, *(place.worker for place in idle)]
         self._asking.update(names)
-        best = partial(_best, self._workers.places(names)) if others else None
+        best = partial(_best, [asker, *idle]) if idle else None
         claim = put(self._queue.claim, worker, self._workers.wish(worker), best)
         when_done(claim, partial(self._told, names))
 

@@ -51,6 +51,6 @@ def test_jobs_go_on_without_the_bucket_and_bring_there_later_what_they_gave(
 
     assert 0 < meanwhile < JOBS - before
     assert faults(found, work, undisturbed.results) == []
-    assert happened(found, "job.requeued") == happened(found, "job.failed") == 0
+    assert happened(found, "job.failed") == 0
     # A seed, and what was made of it, of each job; those from meanwhile, too.
     assert len(list(open_place(bucket).list("entries"))) >= 2 * JOBS
