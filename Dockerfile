@@ -1,9 +1,11 @@
 # syntax=docker/dockerfile:1
-# The server. For NVIDIA's cards: docker build --build-arg ACCELERATOR=cuda .
+# The server. For NVIDIA's cards: docker build --build-arg ACCELERATOR=cuda . With optional parts, such
+# as those that a cluster and a bucket need: --build-arg EXTRAS=ray,s3
 ARG PYTHON=3.12
 
 FROM python:${PYTHON}-slim-bookworm AS build
 ARG ACCELERATOR=cpu
+ARG EXTRAS=
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 RUN python -m venv /opt/nodegraph
 ENV PATH=/opt/nodegraph/bin:$PATH
@@ -21,9 +23,15 @@ COPY pyproject.toml README.md LICENSE NOTICE ./
 COPY nodegraph nodegraph
 COPY nodes nodes
 COPY workflows workflows
-RUN pip install .
+RUN pip install ".${EXTRAS:+[$EXTRAS]}"
 
 FROM python:${PYTHON}-slim-bookworm
+ARG EXTRAS=
+# KubeRay looks with it whether Ray's processes are well.
+RUN case ",$EXTRAS," in *,ray,*) \
+      apt-get update && apt-get install --yes --no-install-recommends wget \
+      && rm -rf /var/lib/apt/lists/* ;; \
+    esac
 LABEL org.opencontainers.image.title="nodegraph" \
       org.opencontainers.image.licenses="Apache-2.0"
 RUN groupadd --system --gid 10001 nodegraph \

@@ -54,7 +54,8 @@ def new(many: int) -> list[int]:
 def measured(folder: Path, quick: bool) -> tuple[Costs, float]:
     """What a job costs, and how many commits it needs when jobs come one by one."""
     fresh = prepared(folder / "fresh")
-    rounds, many, pictures = (2, 30, 2) if quick else (8, 100, 10)
+    rounds, many, pictures = (1, 20, 1) if quick else (8, 100, 10)
+    rest = 0.5 if quick else 5.0
     with serving(_home(fresh, "take"), workers=0) as server:
         take = [_taking(server, many) for _ in range(rounds)]
     taking = statistics.fmean(take)
@@ -63,7 +64,8 @@ def measured(folder: Path, quick: bool) -> tuple[Costs, float]:
         serve = [max(each - taking, 0.0) for each in whole]
         small = taking + statistics.fmean(serve)
         step, quiet = (
-            max(_picturing(server, pictures, watching) - small, 0.0) / STEPS for watching in (1, 0)
+            max(_picturing(server, pictures, watching, rest) - small, 0.0) / STEPS
+            for watching in (1, 0)
         )
     # A worker that has done small jobs is handed some ahead, which those that take longer aren't.
     with serving(_home(fresh, "alone")) as server:
@@ -103,11 +105,15 @@ def _serving(server: Server, many: int) -> float:
     return (cpu(server.process) - before) / many
 
 
-def _picturing(server: Server, many: int, watching: int) -> float:
-    """Seconds of the server's processor for a job of many steps, with so many who follow it."""
+def _picturing(server: Server, many: int, watching: int, rest: float) -> float:
+    """Seconds of the server's processor for a job of many steps, with so many who follow it.
+
+    Args:
+        rest: Seconds in which it is found what the server takes for nothing.
+    """
     idle = cpu(server.process)
-    time.sleep(5.0)
-    idle = (cpu(server.process) - idle) / 5.0
+    time.sleep(rest)
+    idle = (cpu(server.process) - idle) / rest
     used = []
     for value in new(many):
         server.pause()
@@ -149,7 +155,7 @@ def _committing(path: Path, many: int) -> tuple[list[float], float]:
 
 def against_real(folder: Path, costs: Costs, quick: bool) -> Iterator[Figure]:
     """The simulation beside real servers whose workers wait."""
-    each = 4 if quick else 40
+    each = 2 if quick else 40
     for workers in (2,) if quick else (2, 4):
         home = _home(folder / "fresh", f"real-{workers}")
         with serving(home, workers=workers) as server:
@@ -194,7 +200,7 @@ def curves(
 ) -> Iterator[tuple[float, int, Found, Found, float]]:
     """For each picture and each number of GPUs: what was found, and what a picture costs."""
     for seconds in pictures:
-        for workers in GPUS[::7] if given.quick else GPUS:
+        for workers in GPUS[:2] if given.quick else GPUS:
             full, waiting = simulated(costs, workers, seconds, given.steps)
             price = cost_of_one(full.rate, workers, given.gpu_price, given.head_price)
             yield seconds, workers, full, waiting, price

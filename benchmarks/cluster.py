@@ -38,7 +38,7 @@ from tests.server.hosting import prepared_home
 SECONDS = 1.0
 """That a job waits."""
 FULL = (300, 48, (1, 2, 4))
-QUICK = (20, 6, (1, 2))
+QUICK = (5, 2, (1, 2))
 """Jobs by turns; jobs that wait, and on how many workers."""
 JOBS, CLIENTS, WORKERS, SERVERS = 500, 10, 12, 3
 OTHERS = {"actors": 4, "nodes": 3, "heads": 2}

@@ -21,7 +21,7 @@ from nodegraph import Workflow
 from nodegraph.core.building import build_graph
 from nodegraph.core.context import Environment
 from nodegraph.core.events import Listener
-from nodegraph.core.graph import Graph
+from nodegraph.core.graph import CheckedGraph
 from nodegraph.engine.cache import Cache
 from nodegraph.engine.cancel import CancelToken
 from nodegraph.engine.checkpointing import Saver
@@ -197,7 +197,7 @@ class Process:
             }
         self.engine = Engine(self.registry, environment=self.environment, cache=cache, **engine)
 
-    def graph(self, workflow: Workflow, *targets: str) -> Graph:
+    def graph(self, workflow: Workflow, *targets: str) -> CheckedGraph:
         """The graph of a workflow, built anew: nothing of earlier runs is known to it."""
         return build_graph(
             workflow, self.registry, self.environment, targets=targets or ends(workflow)
@@ -205,7 +205,7 @@ class Process:
 
     def run(
         self,
-        graph: Graph,
+        graph: CheckedGraph,
         listener: Listener | None = None,
         *,
         cancel: CancelToken | None = None,

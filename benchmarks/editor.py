@@ -17,7 +17,7 @@ from pathlib import Path
 from time import perf_counter
 
 from common import Figure, options, show
-from large import MANY, large_graph, opened, panned, zoomed
+from large import MANY, MORE, large_graph, opened, panned, zoomed
 from playwright.sync_api import Browser, Page, Response, sync_playwright
 from serving import prepared, serving
 
@@ -62,7 +62,7 @@ def fresh(browser: Browser, url: str) -> tuple[Page, int, float]:
 
 
 def measure(url: str, quick: bool) -> Iterator[Figure]:
-    count, times = (100, 1) if quick else (MANY, 3)
+    count, more, times = (100, 200, 1) if quick else (MANY, MORE, 3)
     with chromium() as browser:
         pages = [fresh(browser, url) for _ in range(times)]
         yield Figure("first visit: the starter graph is there", min(p[2] for p in pages), "s")
@@ -77,6 +77,10 @@ def measure(url: str, quick: bool) -> Iterator[Figure]:
         near.keyboard.press("Shift+0")
         rate = max(panned(near) for _ in range(times))
         yield Figure("panning at 100 %", rate, "/s", 50, more_is_better=True)
+        yield Figure(f"opening {more} nodes", opened(near, large_graph(more)), "s")
+        for what, action in (("panning", panned), ("zooming", zoomed)):
+            rate = max(action(near) for _ in range(times))
+            yield Figure(f"{what} them, all in sight", rate, "/s", 30, more_is_better=True)
 
 
 def main() -> None:

@@ -24,7 +24,7 @@ from common import Figure, Process, best, options, show, taken, workflow_of
 
 from nodegraph import Workflow, node
 from nodegraph.cli.event_lines import EventLines
-from nodegraph.core.graph import Graph
+from nodegraph.core.graph import CheckedGraph
 from nodegraph.core.node import definition_of
 from nodegraph.engine.result import RunResult
 
@@ -66,7 +66,7 @@ def fan(size: int, last: int = 1) -> Workflow:
 Shape = Callable[..., Workflow]
 
 
-def plain_loop(graph: Graph) -> dict[str, Any]:
+def plain_loop(graph: CheckedGraph) -> dict[str, Any]:
     """The baseline: the functions one after the other."""
     functions = {kind.__name__: definition_of(kind).function for kind in (Start, Next)}
     results: dict[str, Any] = {}
@@ -143,7 +143,7 @@ class Case:
                 workflow = self.shape(self.size, last)
                 graph = process.graph(workflow)
 
-                def run(workflow: Workflow = workflow, graph: Graph = graph) -> None:
+                def run(workflow: Workflow = workflow, graph: CheckedGraph = graph) -> None:
                     check(process.run(process.graph(workflow) if built else graph), ran=1)
 
                 found.append(taken(run))
@@ -241,8 +241,8 @@ def events(small: Case, large: Case) -> Iterator[Figure]:
 
 
 def figures(*, quick: bool) -> Iterator[Figure]:
-    times = 3 if quick else 9
-    sizes = (1000,) if quick else (10_000, 100_000)
+    times = 1 if quick else 9
+    sizes = (2 * FRAMES,) if quick else (10_000, 100_000)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for shape in (chain, fan):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 from typing import Any
 
 from playwright.sync_api import Page
 
 MANY = 500
-CHAINS_A_ROW = 5
+MORE = 2000
 
 _OPEN = """async (data) => {
     const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
@@ -20,7 +21,11 @@ _OPEN = """async (data) => {
     const before = performance.now();
     for (const kind of ["dragenter", "dragover", "drop"])
         canvas.dispatchEvent(new DragEvent(kind, options));
-    const frame = () => new Promise(requestAnimationFrame);
+    // A page at rest may be given no frame any more, unless a timer wakes it.
+    const frame = () => new Promise((done) => {
+        requestAnimationFrame(done);
+        setTimeout(done, 300);
+    });
     while (document.querySelector("main[data-ready] [data-node=load_0]") === null) await frame();
     await frame();
     return (performance.now() - before) / 1000;
@@ -44,9 +49,10 @@ def large_graph(count: int) -> dict[str, Any]:
     """Graphs that make pictures, of ten nodes each, side by side in one workflow."""
     nodes: dict[str, Any] = {}
     positions: dict[str, list[int]] = {}
+    chains_a_row = max(1, round(math.sqrt(count / 20)))
     for number in range(count // 10):
         found = _chain(number)
-        left, top = number % CHAINS_A_ROW * 2400, number // CHAINS_A_ROW * 1100
+        left, top = number % chains_a_row * 2400, number // chains_a_row * 1100
         for place, name in enumerate(found):
             positions[name] = [left + place // 2 * 440, top + place % 2 * 520]
         nodes |= found

@@ -1,6 +1,6 @@
 """Merged steps: samplings a second, one after the other and with steps in common batches.
 
-    python benchmarks/merging.py [--json] [--quick] [--device cpu] [--mode exact] [--steps 10]
+    python benchmarks/merging.py [--json] [--quick] [--device cpu] [--mode exact] [--server]
 
 Two, four and eight samplings of ten steps with guidance, each with a seed of its own: the embedded
 model at 64 and 128 pixels on a CPU, a network as large as Stable Diffusion 1.5's with random
@@ -8,21 +8,29 @@ weights in bfloat16 at 512 pixels on CUDA. By turns, so that other work disturbs
 ratio is the median over the pairs, and the interval holds their middle half. What the measured
 curve admits is printed with it: where nothing is admitted, all are asked alone, and the ratio is
 about 1. In mode exact the latents are compared bit for bit, and a difference ends it with an error.
+
+With --server it is jobs of two real servers instead, of one worker each, of which one merges steps:
+jobs a second, from the moment that both have them all to the end of the last one.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
+from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
 from common import Figure, by_turns, options, show
+from serving import Server, prepared, sampling, serving
 
 from nodegraph import Latent
 from nodegraph.diffusion import encode_prompt, load_component, open_model, sample
@@ -31,6 +39,8 @@ from nodegraph.diffusion.merging.curve import MergeCurve, MergeMode
 from nodegraph.diffusion.merging.meeting import SIZES, Meeting, MergeCounts
 from nodegraph.diffusion.numerics import LibraryNumerics
 
+_LONGER = 5
+"""Times as many steps has a job of a server: it has to be handed over while another one goes on."""
 Sampling = Callable[[Denoiser, int], torch.Tensor]
 """A latent, of a model and a seed."""
 
@@ -95,14 +105,16 @@ class Samplings:
             return list(threads.map(one, seats, self._seeds))
 
 
-def figures(device: str, mode: MergeMode, steps: int, times: int) -> Iterator[Figure]:
+def figures(
+    device: str, mode: MergeMode, steps: int, times: int, sizes: Sequence[int]
+) -> Iterator[Figure]:
     if device == "cpu":
         cases = [embedded(size, steps) for size in (64, 128)]
     else:
         cases = [as_large_as_sd15(device, steps)]
     for name, model, run in cases:
         curve = MergeCurve(mode, 0.05, LibraryNumerics().profile)
-        for jobs in SIZES:
+        for jobs in sizes:
             yield from _compared(name, Samplings(model, run, jobs, curve), jobs, times, mode)
 
 
@@ -128,17 +140,78 @@ def _compared(
     )
 
 
+def jobs_of_servers(
+    mode: MergeMode, steps: int, times: int, sizes: Sequence[int]
+) -> Iterator[Figure]:
+    """As `figures`, of jobs that servers run."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory()))
+        single, merged = (
+            stack.enter_context(serving(_home(folder / str(most), mode, most)))
+            for most in (1, SIZES[-1])
+        )
+        for server in (single, merged):
+            _ran(server, SIZES[0], count(), steps)  # loads what there is to load
+        for jobs in sizes:
+            seeds = count(1000 * jobs)
+            sides = {"single": single, "merged": merged}
+            actions = {
+                name: partial(_ran, server, jobs, seeds, steps) for name, server in sides.items()
+            }
+            before = _merged_steps(merged)
+            seen = by_turns(actions, times)
+            pairs = zip(seen["single"], seen["merged"], strict=True)
+            ratios = sorted(one / other for one, other in pairs)
+            low, high = ratios[len(ratios) // 4], ratios[-1 - len(ratios) // 4]
+            share = (_merged_steps(merged) - before) / (steps * jobs * len(ratios))
+            plain = jobs / statistics.median(seen["single"])
+            yield Figure(
+                f"{jobs} jobs of a server ({low:.2f} to {high:.2f} x, {share:.0%} of steps merged)",
+                plain * statistics.median(ratios),
+                "/s",
+                baseline=plain,
+                against="single",
+            )
+
+
+def _home(folder: Path, mode: MergeMode, most: int) -> Path:
+    config = f'device = "cpu"\nmerge_steps = "{mode}"\n[server]\nmerge_jobs = {most}\n'
+    home = prepared(folder)
+    (home / "config.toml").write_text(config)
+    return home
+
+
+def _ran(server: Server, jobs: int, seeds: Iterator[int], steps: int) -> None:
+    """Jobs with seeds that none had before, all at once, to their ends."""
+    server.pause()
+    ids = [server.submit(sampling(steps, next(seeds))) for _ in range(jobs)]
+    server.resume()
+    for job in ids:
+        server.until(job, "finished")
+
+
+def _merged_steps(server: Server) -> int:
+    text = server.client.get(server.client.base_url.copy_with(path="/metrics")).text
+    found = re.search(r"nodegraph_worker_merged_steps_total{[^}]*} (\S+)", text)
+    return 0 if found is None else int(float(found[1]))
+
+
 def _more(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="cpu", help="cpu, or cuda for large random weights")
     parser.add_argument("--mode", choices=("exact", "tolerance"), default="exact")
     parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--server", action="store_true", help="measure jobs of a server")
     parser.add_argument("--times", type=int, default=9, help="pairs of each comparison")
 
 
 def main() -> None:
     given = options(__doc__, _more)
-    steps, times = (2, 2) if given.quick else (given.steps, given.times)
-    make = partial(figures, given.device, given.mode, steps, times)
+    steps, times = (2, 1) if given.quick else (given.steps, given.times)
+    sizes = SIZES[:1] if given.quick else SIZES
+    if given.server:
+        make = partial(jobs_of_servers, given.mode, _LONGER * steps, times, sizes)
+    else:
+        make = partial(figures, given.device, given.mode, steps, times, sizes)
     show(make(), as_json=given.json)
 
 

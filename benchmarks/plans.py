@@ -21,7 +21,7 @@ import random
 import shutil
 import statistics
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -151,16 +151,20 @@ class Walk:
         return None
 
 
-def documents() -> dict[str, dict[str, Any]]:
-    """The gallery, by name."""
+def documents(*, quick: bool) -> dict[str, dict[str, Any]]:
+    """The gallery, by name; or one of it, of few steps."""
+    if quick:
+        document = json.loads((GALLERY / "text_to_image.json").read_text())
+        document["nodes"]["sample"]["inputs"]["steps"] = 2
+        return {"text_to_image": document}
     return {path.stem: json.loads(path.read_text()) for path in sorted(GALLERY.glob("*.json"))}
 
 
 @contextmanager
-def in_session(home: Path) -> Iterator[tuple[Ask, Run]]:
+def in_session(home: Path, packs: Sequence[Path]) -> Iterator[tuple[Ask, Run]]:
     """Plans and runs in this process."""
     settings = Settings(home=home, outputs=home / "out")
-    with Session(settings, packs=PACKS, inputs=GALLERY) as session:
+    with Session(settings, packs=packs, inputs=GALLERY) as session:
 
         def ask(document: Mapping[str, Any]) -> Plan:
             return session.plan(Workflow.from_dict(document)).as_dict()
@@ -179,10 +183,10 @@ def in_session(home: Path) -> Iterator[tuple[Ask, Run]]:
 
 
 @contextmanager
-def on_a_worker(home: Path) -> Iterator[tuple[Ask, Run]]:
+def on_a_worker(home: Path, packs: Sequence[Path]) -> Iterator[tuple[Ask, Run]]:
     """Plans of a server's planner, and runs of its worker."""
     prepared(home)
-    for pack in PACKS:
+    for pack in packs:
         shutil.copy(pack, home / "packs")
     (home / "inputs").mkdir()
     shutil.copy(GALLERY / "apple.png", home / "inputs")
@@ -217,10 +221,9 @@ def compared(where: str, edits: int, seed: int, *, tell: bool) -> list[Outcome]:
     found = []
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        ask, run = stack.enter_context(WHERE[where](home))
-        gallery = documents()
-        if edits < EDITS:
-            gallery = {name: gallery[name] for name in ("image_to_image", "text_to_image")}
+        quick = edits < EDITS
+        ask, run = stack.enter_context(WHERE[where](home, () if quick else PACKS))
+        gallery = documents(quick=quick)
         for document in gallery.values():
             run(document)
         walk = Walk(gallery, seed)
@@ -266,7 +269,7 @@ def main() -> None:
         parser.add_argument("--tell", action="store_true", help="tell of each edit")
 
     given = options(__doc__, more)
-    edits = 4 if given.quick else EDITS
+    edits = 2 if given.quick else EDITS
     found = [
         figure
         for where in ([given.only] if given.only else WHERE)

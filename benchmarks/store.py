@@ -250,7 +250,7 @@ def passing(folder: Path, times: int) -> Iterator[Figure]:
 
 
 def figures(*, quick: bool) -> Iterator[Figure]:
-    times = 3 if quick else 15
+    times = 1 if quick else 15
     image = torch.rand(1, 1024, 1024, 3, generator=torch.Generator().manual_seed(1))
     yield digesting(image, times)
     with tempfile.TemporaryDirectory() as name:
@@ -260,9 +260,9 @@ def figures(*, quick: bool) -> Iterator[Figure]:
         (folder / "passing").mkdir()
         yield from passing(folder / "passing", times)
         for stored in (False, True):
-            yield from jobs(folder / f"jobs {stored}", 100 if quick else 1000, stored=stored)
+            yield from jobs(folder / f"jobs {stored}", 60 if quick else 1000, stored=stored)
         (folder / "write").mkdir()
-        yield from writing(folder / "write", (128 if quick else 1024) * MIB)
+        yield from writing(folder / "write", (16 if quick else 1024) * MIB)
 
 
 def main() -> None:

@@ -50,9 +50,9 @@ ends the series.
 `--deadline` is for each run of a series. One that has passed ends the run as Ctrl-C does, at the
 next step, and what is finished stays; but the exit code is 1, as nobody wished for the end.
 
-With `--check-mutation` the inputs of every node are digested before and after its call. A node
-that has changed one fails and is named with the input: other nodes and later runs may get the same
-value.
+With `--check-mutation` what every node shares with others, the tensors in its inputs, is digested
+before and after its call. A node that has changed one fails and is named with the input: other
+nodes and later runs may get the same value.
 
 The document that `--json` prints has `status` (`ok`, `failed` or `cancelled`), `reason` if it was
 cancelled for one (`deadline of 30 s passed`), `seconds`, `files` (`path`, `node`, `kind`, and

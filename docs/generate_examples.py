@@ -94,7 +94,7 @@ def is_current(file: Path) -> bool:
     picture = file.with_suffix(".webp")
     if not makes_picture(file, workflow):
         return not picture.exists()
-    return carried(picture) == json.loads(workflow.dumps())
+    return carried(picture) == json.loads(workflow.to_json())
 
 
 def picture(result: RunResult, workflow: Workflow) -> bytes:
@@ -111,7 +111,7 @@ def picture(result: RunResult, workflow: Workflow) -> bytes:
     pixels = np.asarray(found.resize(size, Image.Resampling.LANCZOS), dtype=np.float32) / 255
     data = b""
     for quality in QUALITIES:
-        document = json.loads(workflow.dumps())
+        document = json.loads(workflow.to_json())
         data = encode_with_workflow(torch.from_numpy(pixels), document, "webp", quality)
         if len(data) <= LARGEST:
             break
@@ -156,7 +156,7 @@ def written(text: str) -> Image.Image:
 def make(session: Session, file: Path) -> str:
     """Bring an example's file and picture up to date; says what was done."""
     workflow = Workflow.load(file)
-    file.write_text(workflow.dumps(), encoding="utf-8")
+    file.write_text(workflow.to_json(), encoding="utf-8")
     target = file.with_suffix(".webp")
     if not makes_picture(file, workflow):
         target.unlink(missing_ok=True)

@@ -23,7 +23,7 @@ from tests.editor.editing import Editor, expect_picture
 from tests.editor.graphs import go_to, middle
 from tests.editor.serving import Server
 from tests.editor.watching import Watch
-from tests.server.hosting import eventually
+from tests.server.hosting import eventually, read_packs
 
 WORKFLOWS = Path(__file__).parents[1] / "workflows"
 IMAGES = Path(__file__).with_name("images")
@@ -65,7 +65,16 @@ def fill_gallery(server: Server) -> None:
     """Have pictures made of all prompts."""
     for seed, prompt in enumerate(PROMPTS):
         submit(server, positive={"text": prompt}, sample={"seed": seed})
-    eventually(lambda: all(job["state"] == "finished" for job in server.jobs()))
+        # One by one: a busy machine takes long for all of them.
+        eventually(lambda: all(job["state"] == "finished" for job in server.jobs()))
+
+
+def knowing_home(folder: Path) -> Path:
+    """A home folder in which it is known what nodes there are: a server takes no job before."""
+    home = folder / "home"
+    home.mkdir()
+    read_packs(home)
+    return home
 
 
 # -- what is shown
@@ -215,6 +224,46 @@ def grid(editor: Editor) -> None:
     editor.zoom_to_fit()
 
 
+def sweep(editor: Editor) -> None:
+    last = len(PROMPTS) - 1
+    editor.fill("positive", "Text", PROMPTS[last])
+    editor.fill("sample", "Seed", str(last))
+    card = editor.card("sample")
+    for label, values in (("Steps", "4, 12, 20"), ("Cfg", "1.5, 4")):
+        card.get_by_text(label, exact=True).click(button="right")
+        editor.page.get_by_role("menuitemcheckbox", name="Sweep").click()
+        dialog = editor.dialog("Run with several values")
+        dialog.get_by_label("Its values").last.fill(values)
+        dialog.get_by_role("button", name="Close", exact=True).click()
+    editor.command("Run with several values")
+    editor.dialog("Run with several values").get_by_role("button", name="Run 6 times").click()
+    pictures = editor.dialog(re.compile("^Grid of")).locator("td img")
+    for number in range(6):
+        expect_picture(pictures.nth(number))
+
+
+def layers(editor: Editor) -> None:
+    last = len(PROMPTS) - 1
+    editor.fill("positive", "Text", PROMPTS[last])
+    editor.fill("sample", "Seed", str(last))
+    editor.run()
+    expect_picture(editor.results("save"))
+    editor.card("save").get_by_role("button", name=re.compile("^Go on with")).click()
+    editor.page.get_by_role("menuitem", name="Paint on layers").click()
+    dialog = editor.dialog("Paint on layers")
+    dialog.get_by_label("Right").fill("64")
+    dialog.get_by_label("Right").press("Enter")
+    stage = dialog.get_by_role("img", name=re.compile("^The picture in its frame, 192"))
+    dialog.get_by_role("tab", name="Sketch").click()
+    x, y = middle(stage)
+    mouse = editor.page.mouse
+    for down in (90, 120):
+        mouse.move(x + 170, y + down)
+        mouse.down()
+        mouse.move(x + 320, y + down - 10, steps=8)
+        mouse.up()
+
+
 SCENES: Mapping[str, tuple[Callable[[Editor], None], Mapping[str, Any]]] = {
     "editor": (editor_with_results, {"color_scheme": "dark"}),
     "running": (running, {"color_scheme": "light"}),
@@ -225,6 +274,8 @@ SCENES: Mapping[str, tuple[Callable[[Editor], None], Mapping[str, Any]]] = {
     "space": (space, {"color_scheme": "dark"}),
     "plot": (plot, {"color_scheme": "light"}),
     "templates": (templates, {"color_scheme": "dark"}),
+    "sweep": (sweep, {"color_scheme": "dark"}),
+    "layers": (layers, {"color_scheme": "light"}),
     "contrast": (grid, {"contrast": "more"}),
 }
 
@@ -258,7 +309,7 @@ def main(names: list[str]) -> None:
     with (
         TemporaryDirectory() as folder,
         sync_playwright() as playwright,
-        Server(Path(folder) / "home", pack="") as server,
+        Server(knowing_home(Path(folder)), pack="") as server,
     ):
         browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
         fill_gallery(server)

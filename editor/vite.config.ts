@@ -29,6 +29,8 @@ export default defineConfig({
     restoreMocks: true,
     // A busy machine is no fault.
     testTimeout: 120_000,
+    // One process for each core: by itself it leaves one for those who watch.
+    maxWorkers: "100%",
     projects: [
       {
         extends: true,

@@ -11,12 +11,22 @@ from nodegraph.core.version import VERSION as __version__  # noqa: F401 - `__get
 
 if TYPE_CHECKING:
     from nodegraph.api import *  # noqa: F403
+    from nodegraph.builder.calling import nodes as nodes
+    from nodegraph.builder.graph import Graph as Graph
+    from nodegraph.builder.outputs import Out as Out
+    from nodegraph.core.events import Event as Event
     from nodegraph.core.workflow import Workflow as Workflow
     from nodegraph.engine.result import RunResult as RunResult
+    from nodegraph.session.mapped import MappedRuns as MappedRuns
+    from nodegraph.session.mapped import map as map
     from nodegraph.session.scripts import run as run
     from nodegraph.session.scripts import run_async as run_async
     from nodegraph.session.session import Session as Session
     from nodegraph.session.settings import Settings as Settings
+    from nodegraph.session.standing import close as close
+    from nodegraph.session.streaming import Stream as Stream
+    from nodegraph.session.streaming import stream as stream
+    from nodegraph.session.warming import warm as warm
 
 _API = "nodegraph.api"
 _HOOKS = {
@@ -26,12 +36,22 @@ _HOOKS = {
 """What modules of hooks import: part of the API, but got without the rest of it, as validating a
 workflow asks hooks and should be instant."""
 _ELSEWHERE = {
+    "Graph": "nodegraph.builder.graph",
+    "Out": "nodegraph.builder.outputs",
+    "nodes": "nodegraph.builder.calling",
+    "Event": "nodegraph.core.events",
+    "MappedRuns": "nodegraph.session.mapped",
     "RunResult": "nodegraph.engine.result",
     "Session": "nodegraph.session.session",
     "Settings": "nodegraph.session.settings",
+    "Stream": "nodegraph.session.streaming",
     "Workflow": "nodegraph.core.workflow",
+    "close": "nodegraph.session.standing",
+    "map": "nodegraph.session.mapped",
     "run": "nodegraph.session.scripts",
     "run_async": "nodegraph.session.scripts",
+    "stream": "nodegraph.session.streaming",
+    "warm": "nodegraph.session.warming",
 }
 
 

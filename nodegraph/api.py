@@ -18,9 +18,11 @@ from nodegraph.core.hints import (
     MultipleOf,
     Range,
     Seed,
+    Widget,
 )
 from nodegraph.core.hooks import Estimate, Facts, Finding, HookInputs
 from nodegraph.core.node import node
+from nodegraph.core.panels import Panel
 from nodegraph.core.plots import Plot, Series
 from nodegraph.core.ports import (
     BLOCKED,
@@ -106,6 +108,7 @@ __all__ = [
     "MultipleOf",
     "NodegraphError",
     "OutputError",
+    "Panel",
     "Plot",
     "PointCloud",
     "PortType",
@@ -124,6 +127,7 @@ __all__ = [
     "Vae",
     "Value",
     "Video",
+    "Widget",
     "node",
     "port_type",
 ]

@@ -6,7 +6,7 @@ to mend it, so that a command line can print it and an editor can mark the port.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import ClassVar
@@ -107,6 +107,19 @@ class NodegraphError(Exception):
     def problems(self) -> Sequence[Problem]:
         """Every finding behind this error, at least one."""
         return (self.problem,)
+
+    def __reduce__(self) -> tuple[Callable[..., NodegraphError], tuple[object, ...]]:
+        # Python would make it anew of its text alone, and another process hang for want of it.
+        return _as_it_was, (type(self), self.args, self.__dict__)
+
+
+def _as_it_was(
+    kind: type[NodegraphError], args: tuple[object, ...], state: dict[str, object]
+) -> NodegraphError:
+    """An error that was pickled or copied."""
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
 
 
 @contextmanager

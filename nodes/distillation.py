@@ -178,6 +178,7 @@ class ComparedSamplings(NamedTuple):
     label="Compare samplings",
     lane="gpu",
     numerics=True,
+    deterministic=False,  # seconds are of this machine, now: those that another one kept are not
     validate=check_compared,
     tags=("benchmark", "quality", "student", "teacher", "quantization", "psnr", "measure", "time"),
 )

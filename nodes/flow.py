@@ -270,5 +270,5 @@ def While(
             )
         return turn(count, found["state"])
 
-    answer: WhileOutputs = turn(0, Value(state))  # type: ignore[assignment]
+    answer: WhileOutputs = turn(0, Value(state))
     return answer

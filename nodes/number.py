@@ -154,10 +154,11 @@ class FormulaResult(NamedTuple):
 )
 def Formula(
     expression: Annotated[str, Multiline()] = "a + b",
-    a: float = 0.0,
-    b: float = 0.0,
-    c: float = 0.0,
-    d: float = 0.0,
+    # Whole numbers stay whole: seeds are larger than those that a float tells apart.
+    a: float | int = 0.0,
+    b: float | int = 0.0,
+    c: float | int = 0.0,
+    d: float | int = 0.0,
     whole: Annotated[Whole, Advanced()] = "nearest",
 ) -> FormulaResult:
     """Work out an expression of numbers, such as (a + b) / 2 or min(a, 4) if b > 1 else c.

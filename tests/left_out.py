@@ -25,11 +25,29 @@ LONGEST = (
     "test_benchmarks.py",
     "test_gallery.py",
     "cli/test_killed_run.py",
+    "training/test_chain.py",
+    "nodes/test_examples.py",
     "training/test_embedded_model.py",
+    "adversarial/test_never_stale.py",
+    "server/test_chaos.py",
+    "jobs/cluster/test_ray.py",
     "training/test_evaluate.py",
+    "server/test_merged_jobs.py",
+    "store/remote/test_jobs.py",
+    "server/test_shared_queue.py",
+    "server/test_sampling_killed.py",
+    "editor/test_keyboard.py",
+    "editor/test_editing.py",
+    "editor/test_files.py",
+    "editor/test_quality.py",
+    "editor/test_recovery.py",
+    "editor/test_ways.py",
+    "editor/test_pictures_first.py",
+    "editor/test_running.py",
+    "editor/test_languages.py",
 )
-"""Files that take a minute or more for few tests. They come first, and those with a browser, which
-are many, last: so all processes end together.
+"""Files that take half a minute or more for few tests. They come first, and those with a browser,
+which are many, last, of these again the longest first: so all processes end together.
 """
 _MOST_PROCESSES = 8
 _COUNT = pytest.StashKey[int]()
@@ -44,12 +62,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """One for each core, and one more, as many tests wait for servers and processes of theirs.
 
-    None besides this one for what is named file by file.
+    Two more for what takes long, as half of that waits for a browser; and none besides this one
+    for what is named file by file.
     """
     named = getattr(config.option, "file_or_dir", None)  # there are none where `--help` is asked
     if named and all(".py" in name for name in named):
         return 0
-    return min((os.cpu_count() or 1) + 1, _MOST_PROCESSES)
+    more = 2 if config.getoption("--left-out", False) else 1
+    return min((os.cpu_count() or 1) + more, _MOST_PROCESSES)
 
 
 def _is_plain(config: pytest.Config) -> bool:
@@ -99,10 +119,10 @@ class LongestFirst:
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         counts = Counter(item.path for item in items)
 
-        def rank(item: pytest.Item) -> tuple[int, bool, int]:
+        def rank(item: pytest.Item) -> tuple[bool, int, int]:
             name = item.nodeid.partition("::")[0].removeprefix("tests/")
             turn = LONGEST.index(name) if name in LONGEST else len(LONGEST)
-            return turn, name.startswith("editor/"), -counts[item.path]
+            return name.startswith("editor/"), turn, -counts[item.path]
 
         items.sort(key=rank)
 

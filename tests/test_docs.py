@@ -15,6 +15,7 @@ else:
 
 from nodegraph.packs.pack import installed_packs, pack_at
 from nodegraph.packs.registry import Registry
+from nodegraph.packs.scripts import PackScript
 
 ROOT = Path(__file__).parents[1]
 
@@ -41,6 +42,16 @@ def test_every_example_is_a_pack_that_loads(tmp_path: Path, block: str) -> None:
     registry = Registry([pack_at(file)])
     assert registry.problems == []
     assert ("def " in block) == bool(registry.node_types())
+
+
+def test_every_script_that_is_shown_reads_like_a_module(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "nodes.md").read_text(encoding="utf-8")
+    scripts = re.findall(r"^```js\n(.*?)^```", text, flags=re.S | re.M)
+    assert scripts
+    for script in scripts:
+        file = tmp_path / "shown.js"
+        file.write_text(script, encoding="utf-8")
+        PackScript("docs", "widgets", "shown", file).check()
 
 
 def test_the_page_on_nodes_has_examples() -> None:

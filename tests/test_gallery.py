@@ -75,7 +75,7 @@ def test_every_workflow_runs(session: Session, file: Path) -> None:
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_every_workflow_is_saved_canonically(file: Path) -> None:
-    assert Workflow.load(file).dumps() == file.read_text(encoding="utf-8")
+    assert Workflow.load(file).to_json() == file.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
@@ -92,5 +92,5 @@ def test_a_picture_carries_the_workflow_that_makes_it_again(tmp_path: Path) -> N
     with Session(Settings(home=tmp_path, outputs=tmp_path / "output", device="cpu")) as session:
         first = session.run(Workflow.load(GALLERY / "text_to_image.json"))
         (written,) = first.files
-        again = session.run(Workflow.loads(read_metadata(written.path)["workflow"]))
+        again = session.run(Workflow.from_json(read_metadata(written.path)["workflow"]))
     assert [(item.path, item.existed) for item in again.files] == [(written.path, True)]

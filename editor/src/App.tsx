@@ -3,9 +3,9 @@ import { onCommandFault } from "@/commands";
 import { ErrorBoundary } from "@/components/shell/ErrorBoundary";
 import { Shell } from "@/components/shell/Shell";
 import { useTitle } from "@/hooks/useTitle";
-import { switchLanguage, t } from "@/i18n";
+import { shownLanguage, switchLanguage, t } from "@/i18n";
 import { notifyFault } from "@/store/notices";
-import { useSettings } from "@/store/settings";
+import { chosenLanguage, useSettings } from "@/store/settings";
 import { applyMotion, followTheme } from "@/theme/apply";
 
 /** The editor with the person's theme and language. */
@@ -43,17 +43,17 @@ function useTheme(): void {
 function useLanguage(): string {
   const language = useSettings((settings) => settings.language);
   const ownWords = useSettings((settings) => settings.ownWords);
-  const [shown, setShown] = useState("en");
+  const [shown, setShown] = useState(shownLanguage);
   const loaded = useRef(0);
   useEffect(() => {
     const isOwn = language === "own";
     // An own file may be loaded again, with other words: they are another language.
     if (isOwn) loaded.current += 1;
-    const name = isOwn ? `own-${loaded.current}` : language;
-    void switchLanguage(name, isOwn ? ownWords : undefined).then(() => {
-      document.documentElement.lang = isOwn ? "" : language;
-      setShown(name);
-    });
+    const name = isOwn ? `own-${loaded.current}` : chosenLanguage();
+    switchLanguage(name, isOwn ? ownWords : undefined).then(
+      () => setShown(shownLanguage()),
+      (fault) => notifyFault(fault, { title: t("settings.languageFailed") }),
+    );
   }, [language, ownWords]);
   return shown;
 }

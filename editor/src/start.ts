@@ -1,8 +1,12 @@
 /** What happens before the first picture: the work of last time comes back, the server is called. */
 import "@/commands";
 import { dropFailedStyles } from "@/components/shell/lazyPart";
+import { unreadField } from "@/components/widgets/useDraft";
+import { switchLanguage } from "@/i18n";
 import { startAutosave } from "@/store/autosave";
-import { followOtherTabs, useSettings } from "@/store/settings";
+import { followComposing } from "@/store/composing";
+import { startRunningOnChange } from "@/store/runOnChange";
+import { chosenLanguage, followOtherTabs, useSettings } from "@/store/settings";
 import { startServerStores } from "@/store/start";
 import { followTheme } from "@/theme/apply";
 
@@ -11,6 +15,13 @@ export async function startEditor(): Promise<void> {
   followTheme(useSettings.getState().theme)();
   followOtherTabs();
   dropFailedStyles();
+  // Before all others that listen to keys.
+  followComposing();
   startServerStores();
-  await startAutosave().catch(() => undefined);
+  startRunningOnChange({ isUnread: () => unreadField() !== null });
+  await Promise.all([
+    startAutosave().catch(() => undefined),
+    // The page asks again, and tells what went wrong.
+    switchLanguage(chosenLanguage()).catch(() => undefined),
+  ]);
 }

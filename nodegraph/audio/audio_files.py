@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from nodegraph.audio.ffmpeg import AUDIO_CODECS, damage_told, damaged
 from nodegraph.errors import InvalidFile
-from nodegraph.images.input_files import looks_like, missing_file
+from nodegraph.images.input_files import looks_like, opening
 
 if TYPE_CHECKING:
     from av.audio.frame import AudioFrame
@@ -173,13 +173,8 @@ def opened_audio(path: Path, *, names: bool = True) -> Iterator[OpenAudio]:
     Raises:
         InvalidFile: It is missing, damaged, or holds no audio.
     """
-    try:
+    with opening(path, names=names):
         file = path.open("rb")
-    except FileNotFoundError as error:
-        raise missing_file(path, names=names) from error
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InvalidFile(f"can't read {path}: {reason}") from error
     with file, _container(file, path) as container:
         yield OpenAudio(container, str(path))
 

@@ -26,7 +26,11 @@ def backup(
     ],
     with_tokens: Annotated[
         bool,
-        typer.Option("--with-tokens", help="Take the tokens along; only digests of them are kept."),
+        typer.Option(
+            "--with-tokens",
+            help="Take the tokens along, of which only digests are kept, and a config file with a "
+            "password in it.",
+        ),
     ] = False,
     with_models: Annotated[
         bool, typer.Option("--with-models", help="Take the models in the home folder along.")
@@ -74,6 +78,8 @@ def _print(target: Path, found: WrittenBackup) -> None:
         warn(f"jobs or uploads speak of files that are gone or changed: {named(found.missing)}")
     if found.left_out:
         warn(f"left out, as they are links or can't be read: {named(found.left_out)}")
+    for path in found.secret:
+        warn(f"{path} has a password in it, so it is in the backup only with --with-tokens")
     for folder in found.elsewhere:
         warn(f"{folder} lies outside of the home folder, so it isn't in the backup")
 

@@ -19,8 +19,10 @@ COMMANDS: Mapping[str, str] = {
     "nodes": "List the node types, or show one of them.",
     "models": "List the models, and where to put more.",
     "show": "Show a workflow as a tree or a drawing.",
-    "export": "Write a workflow for another program: ComfyUI.",
+    "export": "Write a workflow for another program: ComfyUI, or Python.",
+    "stubs": "Write stubs of the node types that are there, for editors and type checkers.",
     "new": "Start a workflow from the gallery, or from the example of a node.",
+    "pack": "Start a pack of nodes, and test one.",
     "import": "Translate workflows of ComfyUI.",
     "serve": "Run the server: the editor, and jobs, workflows and results over HTTP.",
     "token": "Look after the tokens that let others use the server.",
@@ -49,6 +51,10 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "verify": "Read every file and compare it with its digest.",
         "export": "Pack results into one file, for another machine.",
         "import": "Take in the results of an exported file.",
+    },
+    "pack": {
+        "new": "Start a pack of nodes: a package with a node, its example and its tests.",
+        "test": "Try each node of a pack, and judge it.",
     },
     "token": {
         "add": "Make a token.",

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.host_memory import host_memory
 from nodegraph.core.version import VERSION
-from nodegraph.errors import NodegraphError
+from nodegraph.errors import InvalidFile, NodegraphError
 
 if TYPE_CHECKING:
+    from nodegraph.packs.registry import Registry
     from nodegraph.session.session import Session
     from nodegraph.session.settings import Settings
 
@@ -224,7 +225,15 @@ def _look_at_packs(found: Diagnosis, session: Session) -> None:
     found.packs = {pack.name or "built in": str(pack.root) for pack in registry.packs}
     if "built in" not in found.packs:
         found.problems.append("the built-in nodes can't be loaded")
-    found.warnings += registry.problems
+    found.warnings += [*registry.problems, *_script_problems(registry)]
+
+
+def _script_problems(registry: Registry) -> Iterator[str]:
+    for script in registry.scripts():
+        try:
+            script.check()
+        except InvalidFile as error:
+            yield str(error)
 
 
 def _look_at_models(found: Diagnosis, settings: Settings) -> None:

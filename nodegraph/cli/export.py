@@ -8,10 +8,11 @@ from typing import Annotated
 
 import typer
 
-from nodegraph.cli.opening import STDIN, open_workflow
+from nodegraph.cli.opening import STDIN, Opened, open_workflow
 from nodegraph.cli.options import Common
 from nodegraph.cli.output import counted, say, shown_path
 from nodegraph.core.files import make_folder, write_file
+from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidValue, OutputError
 
 _ENDINGS = {"ui": ".comfyui.json", "api": ".comfyui-api.json"}
@@ -26,43 +27,70 @@ def export(
         ),
     ],
     comfyui: Annotated[bool, typer.Option("--comfyui", help="For ComfyUI.")] = False,
+    python: Annotated[bool, typer.Option("--python", help="As a Python script.")] = False,
     out: Annotated[
         str | None,
         typer.Option("--out", "-o", metavar="FOLDER", help="Write here, and not beside it."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace files that are there.")] = False,
 ) -> int:
-    """Write a workflow for another program: ComfyUI.
+    """Write a workflow for another program: ComfyUI, or Python.
 
-    Two files are written: NAME.comfyui.json, which its page opens, and NAME.comfyui-api.json, which
-    its server is sent. What has no counterpart there is told; it stays in the files, so that
-    `nodegraph import` brings everything back.
+    For ComfyUI two files are written: NAME.comfyui.json, which its page opens, and
+    NAME.comfyui-api.json, which its server is sent. What has no counterpart there is told; it stays
+    in the files, so that `nodegraph import` brings everything back.
+
+    For Python it is NAME.py, which builds the same workflow with a Graph, and runs it.
     """
-    from nodegraph.compat.comfyui.exporting import documents
-    from nodegraph.compat.comfyui.packs import node_table
-
-    if not comfyui:
-        raise InvalidValue("for which program?", hint="Say --comfyui; others aren't known yet.")
+    if not (comfyui or python):
+        raise InvalidValue("for which program?", hint="Say --comfyui or --python.")
     opened = open_workflow(workflow)
-    session = common.session()
-    table = node_table(common.pack_list())
-    found, written = documents(opened.workflow, table.entries.values(), session.registry)
     folder = Path(out).expanduser() if out is not None else opened.folder or Path.cwd()
     stem = "workflow" if workflow == STDIN else Path(workflow).stem
-    targets = {kind: folder / f"{stem}{ending}" for kind, ending in _ENDINGS.items()}
-    there = [str(path) for path in targets.values() if path.exists()]
+    texts: dict[Path, str] = {}
+    told: list[str] = []
+    if python:
+        texts[folder / f"{stem}.py"] = _script(common, opened, folder)
+    if comfyui:
+        texts |= _for_comfyui(common, opened.workflow, folder / stem, told)
+    there = [str(path) for path in texts if path.exists()]
     if there and not force:
         raise OutputError(f"there is {', '.join(there)} already", hint="Say --force to replace it.")
     make_folder(folder)
-    for kind, path in targets.items():
-        write_file(path, json_text.dumps(written[kind], indent=2, ensure_ascii=False).encode())
-    for message in found.told:
+    for path, text in texts.items():
+        write_file(path, text.encode())
+    for message in [*told, *(f"wrote {shown_path(path)}" for path in texts)]:
         say(message)
+    return 0
+
+
+def _script(common: Common, opened: Opened, folder: Path) -> str:
+    from nodegraph.builder.script import python_script
+
+    inputs = "Path(__file__).parent"
+    if opened.folder is not None and folder.absolute() != opened.folder.absolute():
+        inputs = f"Path({str(opened.folder.absolute())!r})"
+    return python_script(opened.workflow, common.session(), inputs=inputs, packs=common.packs)
+
+
+def _for_comfyui(
+    common: Common, workflow: Workflow, target: Path, told: list[str]
+) -> dict[Path, str]:
+    """The texts of its files; what is to be said of them goes into a list."""
+    from nodegraph.compat.comfyui.exporting import documents
+    from nodegraph.compat.comfyui.packs import node_table
+
+    table = node_table(common.pack_list())
+    found, written = documents(workflow, table.entries.values(), common.session().registry)
+    told += found.told
     if found.unknown:
-        say(
+        told.append(
             f"{counted(len(found.unknown), 'node')} can't run there: ComfyUI shows what it doesn't "
             "know in red, and keeps it"
         )
-    for path in targets.values():
-        say(f"wrote {shown_path(path)}")
-    return 0
+    return {
+        target.with_name(f"{target.name}{ending}"): json_text.dumps(
+            written[kind], indent=2, ensure_ascii=False
+        )
+        for kind, ending in _ENDINGS.items()
+    }

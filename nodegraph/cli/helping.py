@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nodegraph.cli.output import tell, warn
+from nodegraph.core.words import counted
 
 if TYPE_CHECKING:
     from nodegraph.cli.prepared import Wish
@@ -27,10 +28,11 @@ def helping_by(
 
     @asynccontextmanager
     async def help_along(workflow: Workflow) -> AsyncIterator[None]:
-        from nodegraph.jobs.cluster.helping import bodies_act, helped, shared_targets
+        from nodegraph.jobs.cluster.helping import helped
         from nodegraph.jobs.supervisor.launch import settings_flags
         from nodegraph.jobs.supervisor.messages import RunJob
         from nodegraph.jobs.supervisor.rules import WorkerSpec
+        from nodegraph.jobs.worker.sharing import bodies_act, shared_targets
 
         graph = session.graph(workflow, targets=wish.targets)
         targets = shared_targets(graph, bodies_act=bodies_act(workflow, session.registry))
@@ -41,14 +43,14 @@ def helping_by(
         spec = WorkerSpec(
             "helper", settings=settings_flags(session.settings), packs=[str(each) for each in packs]
         )
-        order = RunJob("run", 1, workflow.dumps(), targets=targets)
+        order = RunJob("run", 1, workflow.to_json(), targets=targets)
         async with helped(address, spec, order) as found:
             if session.environment.device.partition(":")[0] != found.device:
                 warn(
                     f"the cluster computes on {found.device}, and this run on "
                     f"{session.environment.device}: what depends on that is computed here alone"
                 )
-            tell(f"{found.workers} workers of the cluster compute along.")
+            tell(f"Up to {counted(found.workers, 'worker')} of the cluster compute along.")
             try:
                 yield
             finally:

@@ -17,7 +17,7 @@ from nodegraph.cli.output import counted, print_json, say, shown_path
 from nodegraph.cli.problems import print_warnings
 from nodegraph.cli.translations import print_report
 from nodegraph.core.files import make_folder, write_file
-from nodegraph.errors import InvalidFile, InvalidValue, ModelNotFound, NodegraphError, OutputError
+from nodegraph.errors import InvalidFile, InvalidValue, NodegraphError, OutputError
 
 if TYPE_CHECKING:
     from nodegraph.compat.comfyui.packs import NodeTable
@@ -149,13 +149,13 @@ def _imported(
     from nodegraph.compat.comfyui.report import ImportReport, import_report
     from nodegraph.diffusion.models import find_path
 
-    folders = session.settings.model_folders
+    folders = session.environment.models
 
     def is_there(model: str) -> bool:
         try:
             return bool(find_path(model, folders))
-        except ModelNotFound:
-            return False
+        except NodegraphError:
+            return False  # the place of remote ones may not answer
 
     try:
         document = workflow_document(name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from nodegraph.cli.drawing import Arrow, Box, Drawing
+from nodegraph.core.drawing.boxes import Arrow, Box, Drawing
 
 _SPECIAL = str.maketrans({char: f"#{ord(char)};" for char in '#"<>&\n\r`|[]{}()\\'})
 

@@ -9,14 +9,27 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nodegraph.cli.options import Common, JsonOption
-from nodegraph.cli.output import StyledText, print_json, print_table, say, shown_path, shown_size
-from nodegraph.errors import InvalidValue
+from nodegraph.cli.output import (
+    StyledText,
+    counted,
+    print_json,
+    print_table,
+    say,
+    shown_path,
+    shown_size,
+    warn,
+)
+from nodegraph.errors import InvalidFile, InvalidValue
 
 if TYPE_CHECKING:
+    from nodegraph.diffusion.attached_models import ModelPlace
     from nodegraph.diffusion.models import FoundModel
     from nodegraph.diffusion.remote.manifest import FarFile
     from nodegraph.session.settings import Settings
 
+
+_MOST_LOOKED_AT = 50
+"""Remote models whose headers and small files are fetched by one command."""
 
 PushOption = Annotated[
     list[str] | None,
@@ -33,13 +46,14 @@ def models(common: Common, push: PushOption = None, json: JsonOption = False) ->
 
     A model is a folder in the diffusers layout or a single .safetensors file. Its name here is what
     `LoadModel` takes. Parts of models, which nodes of their own take, may be .gguf files, too.
+    Those of `remote_models` are told after their headers, which are fetched for some new ones at a
+    time.
     """
     if push:
         return _push(common.settings(), push, as_json=json)
-    from nodegraph.diffusion.models import list_models
-
-    folders = common.settings().model_folders
-    found = list_models(folders)
+    settings = common.settings()
+    folders = settings.model_folders
+    found = _found(settings)
     if json:
         from nodegraph.diffusion.families import FAMILIES
 
@@ -49,6 +63,28 @@ def models(common: Common, push: PushOption = None, json: JsonOption = False) ->
     else:
         _print(found, folders)
     return 0
+
+
+def _found(settings: Settings) -> list[FoundModel]:
+    from nodegraph.diffusion.attached_models import remote_place
+    from nodegraph.diffusion.models import list_models
+    from nodegraph.session.remote_models import attached_models
+
+    detach = attached_models(settings)
+    try:
+        place = remote_place(settings.remote_models_folder)
+        if place is not None:
+            _look_at(place)
+        return list_models(settings.environment().models)
+    finally:
+        detach()
+
+
+def _look_at(place: ModelPlace) -> None:
+    try:
+        place.look(_MOST_LOOKED_AT)
+    except InvalidFile as error:
+        warn(str(error))  # what lies here is listed all the same
 
 
 def _push(settings: Settings, names: Sequence[str], *, as_json: bool) -> int:
@@ -66,6 +102,7 @@ def _push(settings: Settings, names: Sequence[str], *, as_json: bool) -> int:
         path = find_path(given, settings.model_folders)
         name = _name_there(path, settings.model_folders)
         brought: list[FarFile] = []
+        without: list[str] = []
 
         def told(file: FarFile, is_new: bool, brought: list[FarFile] = brought) -> None:
             if is_new:
@@ -73,11 +110,13 @@ def _push(settings: Settings, names: Sequence[str], *, as_json: bool) -> int:
             if not as_json:
                 say(f"  {file.path}  {shown_size(file.bytes)}{'' if is_new else '  (is there)'}")
 
-        manifest = push_model(name, path, place, told)
+        manifest = push_model(name, path, place, told, without.append)
         size = sum(file.bytes for file in manifest.files)
         new = sum(file.bytes for file in brought)
-        documents.append({"name": name, "bytes": size, "brought": new})
+        documents.append({"name": name, "bytes": size, "brought": new, "left_out": without})
         if not as_json:
+            for file in without:
+                say(f"  {file}  (left out: no safetensors or GGUF, and nothing that those need)")
             say(f"{name} is at {place.url}: {shown_size(size)}, {shown_size(new)} of it new.")
     if as_json:
         print_json({"pushed": documents, "place": place.url})
@@ -98,7 +137,8 @@ def _document(model: FoundModel) -> dict[str, Any]:
         "family": model.family,
         "kind": model.kind,
         "bytes": model.bytes,
-        "path": str(model.path),
+        "path": str(model.path) if model.place is None else None,
+        "place": model.place,
         "problem": model.problem,
         "part": model.part,
         "node": model.node,
@@ -122,6 +162,10 @@ def _print(found: Sequence[FoundModel], folders: Sequence[Path]) -> None:
         elif model.part:
             say()
             say((model.name, "bold"), f": {model.part}. {model.node} takes it.")
+    new = sum(not model.is_looked_at for model in found)
+    if new:
+        say()
+        say(f"Of {counted(new, 'remote model')} only the name is known yet: list them again.")
     say()
     say(f"What loads: {supported()}. docs/families.md says more.")
     say("Put models into one of these folders, or name another one with --models:")
@@ -130,7 +174,9 @@ def _print(found: Sequence[FoundModel], folders: Sequence[Path]) -> None:
 
 
 def _row(model: FoundModel) -> tuple[StyledText, ...]:
+    if not model.is_looked_at:
+        return model.name, "", model.kind, "", model.place or ""
     other: StyledText = ("unusable", "yellow") if model.problem else "several"
     family: StyledText = model.family or other
     place = "comes with nodegraph" if model.kind == "embedded" else shown_path(model.path)
-    return model.name, family, model.kind, shown_size(model.bytes), place
+    return model.name, family, model.kind, shown_size(model.bytes), model.place or place

@@ -64,7 +64,7 @@ class Common:
             PackError: There is no pack where one was said to be.
         """
         from nodegraph.packs.pack import pack_at
-        from nodegraph.session.session import all_packs
+        from nodegraph.session.node_types import all_packs
 
         return all_packs(self.settings(), [pack_at(path) for path in self.packs])
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any, TextIO
+
+from nodegraph.core.words import cells as cells
+from nodegraph.core.words import cleaned as cleaned
+from nodegraph.core.words import counted as counted
+from nodegraph.core.words import shown_path as shown_path
+from nodegraph.core.words import shown_seconds as shown_seconds
+from nodegraph.core.words import shown_size as shown_size
 
 StyledText = str | tuple[str, str]
 """Text, or text with a style: ``bold``, ``dim``, ``red``, ``green``, ``yellow``, ``cyan``."""
 
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def prepare_streams() -> None:
@@ -69,11 +73,6 @@ def has_color(stream: TextIO) -> bool:
     return stream.isatty() and os.environ.get("TERM") != "dumb" and sys.platform != "win32"
 
 
-def cleaned(text: str) -> str:
-    """Text without control characters: files must not steer the terminal."""
-    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
-
-
 def _painted(parts: Iterable[StyledText], stream: TextIO) -> str:
     color = has_color(stream)
     shown = []
@@ -120,47 +119,3 @@ def _wrapped(text: str, start: int) -> list[str]:
 
     room = max(get_terminal_size().columns - start, 24)
     return [line for part in text.splitlines() for line in wrap(part, room)] or [""]
-
-
-def cells(text: str) -> int:
-    """How many columns of a terminal a text takes."""
-    if text.isascii():
-        return len(text)
-    from unicodedata import combining, east_asian_width
-
-    return sum(
-        0 if combining(char) else 2 if east_asian_width(char) in "WF" else 1 for char in text
-    )
-
-
-def shown_path(path: Path) -> str:
-    """A path as people like to read it: relative if it lies below the current folder."""
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)
-
-
-def shown_size(size: float) -> str:
-    """Bytes in the unit that suits them."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"
-
-
-def shown_seconds(seconds: float) -> str:
-    """A duration, as exact as it is of use."""
-    if seconds < 0.0995:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < 59.95:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
-
-
-def counted(number: int, noun: str) -> str:
-    """A number with its noun in the right form: ``1 node``, ``2 nodes``."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -10,7 +10,7 @@ import typer
 from nodegraph.cli.exits import BAD_INPUT, FINE
 from nodegraph.cli.functions import More
 from nodegraph.cli.options import Common, JsonOption
-from nodegraph.cli.output import StyledText, counted, print_json, print_table, say, shown_seconds
+from nodegraph.cli.output import StyledText, print_json, print_table, say, shown_seconds
 from nodegraph.cli.output import shown_size as size
 from nodegraph.cli.parameters import given_texts
 from nodegraph.cli.prepared import (
@@ -30,7 +30,7 @@ from nodegraph.core.workflow import Workflow
 from nodegraph.errors import Problem
 
 if TYPE_CHECKING:
-    from nodegraph.engine.planning.plan import NodePlan, Plan, Totals
+    from nodegraph.engine.planning.plan import Plan
     from nodegraph.session.session import Session
 
 _SHORT = {
@@ -41,21 +41,6 @@ _SHORT = {
     "half precision, weights stored in fewer bits, or closing other programs may help.",
 }
 _STYLES = {"hit": "green", "run": "yellow", "lazy": "cyan", "skip": "dim"}
-_PLACES = {
-    "memory": "cached in memory",
-    "disk": "cached on disk",
-    "digest": "cached; its bytes aren't kept, nor needed",
-    "files": "its files lie there unchanged",
-    "shared": "an equal node runs for it",
-    "blocked": "no value this time",
-}
-_REASONS = {
-    "gone": "runs again, as its bytes aren't kept",
-    "sink": "runs",
-    "always": "runs each time",
-    "random": "runs each time",
-    "fault": "its key can't be made",
-}
 
 
 def plan(
@@ -127,11 +112,17 @@ def show_plan(
 
 
 def _print(found: Plan) -> None:
+    from nodegraph.engine.planning.table import HEADS, row, total_lines
+
     if found.nodes:
-        heads = [(head, "bold") for head in ("node", "type", "time", "memory", "plan")]
-        print_table([heads, *(_row(node) for node in found.nodes.values())])
+        rows: list[list[StyledText]] = [[(head, "bold") for head in HEADS]]
+        for node in found.nodes.values():
+            *cells, verdict = row(node)
+            rows.append([*cells, (verdict, _STYLES[node.status])])
+        print_table(rows)
         say()
-        _print_totals(found.totals)
+        for line in total_lines(found.totals):
+            say(line)
         _print_room(found)
     if found.problems:
         say(("This can't run:", "red"))
@@ -139,62 +130,6 @@ def _print(found: Plan) -> None:
             if names:
                 say(f"  missing {title}: {', '.join(names)}")
         print_problems(found.problems)
-
-
-def _row(node: NodePlan) -> list[StyledText]:
-    time = memory = ""
-    if node.status in ("run", "lazy"):
-        sign = "≈ " if node.basis in ("similar", "estimated") else ""
-        time = "?" if node.seconds is None else f"{sign}{shown_seconds(node.seconds)}"
-        memory = "?" if node.memory is None else size(node.memory)
-    return [node.name, node.type, time, memory, verdict(node)]
-
-
-def verdict(node: NodePlan) -> StyledText:
-    """What a node would do, in words."""
-    if node.status == "skip":
-        text = "left out" if node.reason == "blocked" else "not asked for"
-    elif node.status == "hit":
-        text = _PLACES.get(node.place or "", "cached")
-        text += "" if node.certain else ", if it is asked for"
-    else:
-        text = _REASONS.get(node.reason, "runs")
-        if node.status == "lazy":
-            text = "runs if it is asked for"
-        elif not node.certain and node.reason in ("upstream", "state"):
-            text = "may run"
-        text += _items(node)
-    return text, _STYLES[node.status]
-
-
-def _items(node: NodePlan) -> str:
-    if node.calls is None:
-        return "; a list of unknown length"
-    if node.calls == 1 and not node.cached:
-        return ""
-    if not node.calls:
-        return "; an empty list"
-    return f"; {node.cached} of {counted(node.calls, 'item')} cached"
-
-
-def _print_totals(totals: Totals) -> None:
-    counts = totals.counts
-    say(f"{_running(totals)}, {counts['hit']} cached{_others(totals)}.")
-    if totals.perhaps:
-        say("What may run is spared if what it waits for turns out the same as before.")
-    if counts["run"]:
-        say("Expected time: ", _time(totals), ".")
-    for device in sorted({*totals.memory, *totals.unknown_memory, *totals.load}):
-        known = totals.memory.get(device)
-        least = "at least " if totals.unknown_memory.get(device) or totals.unknown_load else ""
-        text = "unknown" if known is None else f"{least}{size(known)}"
-        load = totals.load.get(device)
-        weights = f"; {size(load)} of weights to load" if load else ""
-        room = totals.room.get(device)
-        there = f", of {size(room)} that are free for it" if room is not None and known else ""
-        say(f"Peak memory on {device}: {text}{there}{weights}.")
-    if totals.unknown_load:
-        say(f"How much is to be loaded for {', '.join(totals.unknown_load)} isn't known yet.")
 
 
 def _print_room(found: Plan) -> None:
@@ -212,30 +147,3 @@ def _print_room(found: Plan) -> None:
             (node.name, "yellow"),
             f": {need} don't fit the {size(room)} of {node.device}: {becomes}",
         )
-
-
-def _running(totals: Totals) -> str:
-    sure = totals.counts["run"] - totals.perhaps
-    words = "1 node runs" if sure == 1 else f"{sure} nodes run"
-    return f"{words}, {totals.perhaps} may run" if totals.perhaps else words
-
-
-def _others(totals: Totals) -> str:
-    lazy, skipped = totals.counts["lazy"], totals.counts["skip"]
-    words = [f", {lazy} only if asked for"] if lazy else []
-    words += [f", {skipped} not asked for"] if skipped else []
-    return "".join(words)
-
-
-def _time(totals: Totals) -> str:
-    if not totals.seconds and totals.unknown_seconds:
-        return "unknown, as none of this has been run here before"
-    least = "at least " if totals.unknown_seconds else ""
-    text = f"{least}{shown_seconds(totals.seconds)}"
-    perhaps = totals.seconds - totals.sure_seconds
-    parts = []
-    if totals.load_seconds > 0:
-        parts.append(f"{shown_seconds(totals.load_seconds)} to load weights")
-    if perhaps > 0:
-        parts.append(f"{shown_seconds(perhaps)} may be cut off")
-    return f"{text}, of which {' and '.join(parts)}" if parts else text

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from nodegraph.cli.event_lines import EventLines
 from nodegraph.cli.interrupt import Interrupts
-from nodegraph.cli.progress import Silent
 from nodegraph.cli.seeds import Variation
+from nodegraph.observe.lines import Silent
 from nodegraph.observe.listeners import together
 
 if TYPE_CHECKING:

@@ -49,6 +49,14 @@ QueueOption = Annotated[
         "postgresql://USER@HOST/DATABASE",
     ),
 ]
+SharedFilesOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="Share uploads and results' files with the queue's other servers: s3://BUCKET/FOLDER "
+        "or file:///FOLDER",
+    ),
+]
 AllowHostOption = Annotated[
     list[str] | None,
     typer.Option(metavar="NAME", help="Answer under this name too; may be repeated."),
@@ -75,6 +83,7 @@ def serve(
     devices: DevicesOption = None,
     cluster: ClusterOption = None,
     queue: QueueOption = None,
+    shared_files: SharedFilesOption = None,
     allow_host: AllowHostOption = None,
     allow_origin: AllowOriginOption = None,
     open_editor: OpenOption = False,
@@ -98,6 +107,7 @@ def serve(
         "devices": devices,
         "cluster": cluster,
         "queue": None if queue is None else without_password(queue),
+        "shared_files": shared_files,
         "allowed_hosts": allow_host or None,
         "allowed_origins": allow_origin or None,
         "log_format": log_format,

@@ -17,7 +17,7 @@ from nodegraph.core.workflow import Subgraph, Workflow
 from nodegraph.errors import InvalidValue
 
 if TYPE_CHECKING:
-    from nodegraph.cli.drawing import Drawing
+    from nodegraph.core.drawing.boxes import Drawing
 
 
 def show(
@@ -56,14 +56,14 @@ def show(
 
 
 def _drawings(common: Common, opened: Opened) -> list[Drawing]:
-    from nodegraph.cli.drawing import drawings
+    from nodegraph.core.drawing.boxes import drawings
 
     title = opened.workflow.title or Path(opened.name).name
     return drawings(opened.workflow, title, common.session().registry)
 
 
 def _draw(drawn: list[Drawing], file: str) -> None:
-    from nodegraph.cli.svg import svg as picture
+    from nodegraph.core.drawing.svg import svg as picture
     from nodegraph.core.files import write_file
 
     text = picture(drawn)

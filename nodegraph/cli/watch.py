@@ -16,11 +16,11 @@ from nodegraph.cli.job_names import LAST, JobArgument, find_job
 from nodegraph.cli.job_view import exit_code, print_closing
 from nodegraph.cli.options import Common, JsonOption
 from nodegraph.cli.output import print_json, tell, to_json
-from nodegraph.cli.progress import Silent
 from nodegraph.cli.watching import progress_for
 from nodegraph.core.events import Event as RunEvent
 from nodegraph.core.events import EventKind
 from nodegraph.errors import InvalidValue
+from nodegraph.observe.lines import Silent
 
 if TYPE_CHECKING:
     from nodegraph.client import Client, Event, Job

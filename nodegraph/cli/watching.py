@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TextIO
 
-from nodegraph.cli.progress import Lines, Silent
+from nodegraph.observe.lines import Lines, Silent
 
 
 def progress_for(stream: TextIO, types: Mapping[str, str], *, quiet: bool) -> Silent:
@@ -17,7 +17,7 @@ def progress_for(stream: TextIO, types: Mapping[str, str], *, quiet: bool) -> Si
     if quiet:
         return Silent()
     if stream.isatty() and os.environ.get("TERM") != "dumb":
-        from nodegraph.cli.live import Bars
+        from nodegraph.observe.bars import Bars
 
         return Bars(types)
     return Lines(types)

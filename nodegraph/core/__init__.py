@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from nodegraph.core.building import build_graph
     from nodegraph.core.catalog import Catalog
     from nodegraph.core.context import Context, Environment, Preview
-    from nodegraph.core.graph import Graph, GraphNode, LinkSource
+    from nodegraph.core.graph import CheckedGraph, GraphNode, LinkSource
     from nodegraph.core.json_schema import workflow_json_schema
     from nodegraph.core.links import Link
     from nodegraph.core.literals import check_literal, convert_literal, parse_literal
@@ -29,9 +29,9 @@ __all__ = [
     "FORMAT",
     "Analysis",
     "Catalog",
+    "CheckedGraph",
     "Context",
     "Environment",
-    "Graph",
     "GraphNode",
     "InputSpec",
     "Link",
@@ -69,7 +69,7 @@ _HOMES = {
     "building": ("build_graph",),
     "catalog": ("Catalog",),
     "context": ("Context", "Environment", "Preview"),
-    "graph": ("Graph", "GraphNode", "LinkSource"),
+    "graph": ("CheckedGraph", "GraphNode", "LinkSource"),
     "json_schema": ("workflow_json_schema",),
     "links": ("Link",),
     "literals": ("check_literal", "convert_literal", "parse_literal"),

@@ -22,11 +22,13 @@ from nodegraph.core.hints import (
     MultipleOf,
     Range,
     Seed,
+    Widget,
 )
+from nodegraph.core.panels import script_name
 from nodegraph.core.plots import Plot
 from nodegraph.core.ports import PORT_ATTRIBUTE, Image, Lazy, Mask, PortType, Subgraph
 from nodegraph.core.spatial_values import Mesh, Molecule, PointCloud
-from nodegraph.core.spec import BodySpec
+from nodegraph.core.spec import OF_PACK, BodySpec
 from nodegraph.core.taught_values import TrainedWeights
 from nodegraph.core.types import JSON_TYPES, TypeExpr, list_of, named, union_of
 from nodegraph.core.values import (
@@ -205,7 +207,11 @@ def _hashable(value: Any) -> bool:
 
 
 def widget(hints: tuple[Hint, ...]) -> dict[str, Any]:
-    """The display options that hints give an input."""
+    """The display options that hints give an input.
+
+    Raises:
+        PackError: A widget's name can't be that of a script.
+    """
     shown: dict[str, Any] = {}
     for hint in hints:
         if isinstance(hint, Range) and hint.step is not None:
@@ -216,6 +222,8 @@ def widget(hints: tuple[Hint, ...]) -> dict[str, Any]:
             shown["widget"] = "seed"
         elif isinstance(hint, File):
             shown["widget"] = f"file:{hint.kind}"
+        elif isinstance(hint, Widget):
+            shown["widget"] = f"{OF_PACK}{script_name(hint.name)}"
         elif isinstance(hint, Advanced):
             shown["advanced"] = True
         elif isinstance(hint, Group):

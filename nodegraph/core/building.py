@@ -8,7 +8,7 @@ from nodegraph.core.analysis import Analysis, analyse
 from nodegraph.core.catalog import Catalog
 from nodegraph.core.collecting import NoCollecting
 from nodegraph.core.context import Environment
-from nodegraph.core.graph import Graph
+from nodegraph.core.graph import CheckedGraph
 from nodegraph.core.targets import needed_by
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidWorkflow
@@ -20,7 +20,7 @@ def build_graph(
     environment: Environment,
     *,
     targets: Sequence[str] | None = None,
-) -> Graph:
+) -> CheckedGraph:
     """The nodes that the targets need, checked, in an order in which they can run.
 
     Subgraphs are inlined (``block/inner``), older nodes led on, defaults filled in.
@@ -36,7 +36,7 @@ def build_graph(
         return graph_of(analyse(workflow, catalog, environment, targets=targets))
 
 
-def graph_of(analysis: Analysis) -> Graph:
+def graph_of(analysis: Analysis) -> CheckedGraph:
     """The nodes that an analysed workflow's targets need.
 
     Raises:
@@ -46,4 +46,4 @@ def graph_of(analysis: Analysis) -> Graph:
         raise InvalidWorkflow(analysis.problems)
     needed = needed_by(analysis.nodes, analysis.targets)
     nodes = {name: node for name, node in analysis.nodes.items() if name in needed}
-    return Graph(nodes, analysis.targets)
+    return CheckedGraph(nodes, analysis.targets)

@@ -45,6 +45,21 @@ class KnowsFaults(Protocol):
         """What of a pack was left out, and why."""
 
 
+@runtime_checkable
+class ReadsLater(Protocol):
+    """A catalog of which some packs are read only once somebody asks for them."""
+
+    def types_at_hand(self) -> Sequence[str]:
+        """Names of the node types that are known by now."""
+
+
+def types_at_hand(catalog: Catalog) -> Sequence[str]:
+    """Names of node types for a hint, for which no pack is read: that may take seconds."""
+    if isinstance(catalog, ReadsLater):
+        return catalog.types_at_hand()
+    return catalog.node_types()
+
+
 class CatalogWith:
     """A catalog with some more node types, which have no code: they stand for values."""
 
@@ -61,6 +76,9 @@ class CatalogWith:
 
     def node_types(self) -> Sequence[str]:
         return self._catalog.node_types()
+
+    def types_at_hand(self) -> Sequence[str]:
+        return types_at_hand(self._catalog)
 
     def hook(self, node_type: str, name: HookName) -> Callable[..., Any] | None:
         return None if node_type in self._specs else self._catalog.hook(node_type, name)

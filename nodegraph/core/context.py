@@ -217,8 +217,12 @@ class Merging(Protocol):
             label: Says which weights they compute with, and on what size of work.
         """
 
-    def seat(self, label: str) -> AbstractContextManager[Any]:
-        """The place of a call among those of its label, inside the `with`."""
+    def seat(self, label: str, memory: int | None = None) -> AbstractContextManager[Any]:
+        """The place of a call among those of its label, inside the `with`.
+
+        Args:
+            memory: Bytes that it takes besides weights; None if that isn't known.
+        """
 
 
 class Peak(Protocol):

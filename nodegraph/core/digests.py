@@ -2,7 +2,7 @@
 
 Type and order belong to the content: a function sees whether it is given a list or a tuple, and in
 which order a mapping's keys come. Values are brought into a canonical form (tensors replaced by the
-digest of dtype, shape and bytes, dataclasses by type and fields), packed with msgpack and hashed
+digest of dtype, shape and bytes, dataclasses by class and fields), packed with msgpack and hashed
 with blake3. What is of a type whose content isn't known in full has no digest.
 """
 
@@ -23,10 +23,10 @@ from blake3 import blake3
 Digest = str
 """64 hexadecimal characters."""
 
-_FORMAT = b"2"
+_FORMAT = b"3"
 """Of the canonical form: a digest never means what it meant in another format."""
 _OTHER, _TENSOR, _TUPLE, _BIG, _MAPPING, _ENUM, _PATH, _RECORD, _NAMED_TUPLE = range(1, 10)
-_FRACTION = 10
+_FRACTION, _ARRAY, _SCALAR, _MOMENT = range(10, 14)
 LEAVES = frozenset({str, int, float, bool, bytes, type(None)})
 """Plain types of values that hold no others and can't be changed."""
 MAPPINGS: Mapping[type, str] = {dict: "", OrderedDict: "OrderedDict", Counter: "Counter"}
@@ -39,6 +39,18 @@ PATHS: Mapping[type[PurePath], str] = {
 }
 """Paths, with what stands for their type; a `Path` is one on every system."""
 _CONTAINERS = (Mapping, list, tuple, set, frozenset, str, bytes, bytearray, int, float)
+
+
+class Digesters(dict[type, Callable[[Any], Digest]]):
+    """Digest functions of types that packs define, by class, and what stands for a class.
+
+    Args:
+        told: A class's name, and more where that doesn't say all, as its methods may be edited.
+    """
+
+    def __init__(self, told: Callable[[type], str]) -> None:
+        super().__init__()
+        self.told = told
 
 
 class Undigestable(TypeError):
@@ -73,11 +85,12 @@ def digest_value(
     """Digest of a value that may travel on a link.
 
     Args:
-        digesters: Digest functions of types that packs define, by class.
+        digesters: Digest functions of types that packs define, by class. If they tell what
+            stands for a class, that is taken in place of its name.
     Raises:
         Undigestable: Something in the value has no canonical form.
     """
-    return digest_bytes(_FORMAT + _pack(canonical(value, digesters or {})))
+    return digest_bytes(_FORMAT + _pack(canonical(value, {} if digesters is None else digesters)))
 
 
 def canonical(value: Any, digesters: Mapping[type, Callable[[Any], str]]) -> Any:
@@ -91,7 +104,7 @@ def canonical(value: Any, digesters: Mapping[type, Callable[[Any], str]]) -> Any
     if kind is tuple:
         return _tagged(_TUPLE, _items(value, digesters))
     if kind in digesters:
-        return _tagged(_OTHER, [_type_name(kind), digesters[kind](value)])
+        return _tagged(_OTHER, [_told(kind, digesters), digesters[kind](value)])
     if is_plain_mapping(value):
         parts = [part for pair in value.items() for part in pair]
         return _tagged(_MAPPING, [MAPPINGS[kind], _items(parts, digesters)])
@@ -111,19 +124,42 @@ def _structured(
     value: Any, kind: type, digesters: Mapping[type, Callable[[Any], str]]
 ) -> msgpack.ExtType:
     if isinstance(value, Enum):
-        return _tagged(_ENUM, [_type_name(kind), canonical(value.value, digesters)])
+        return _tagged(_ENUM, [_told(kind, digesters), canonical(value.value, digesters)])
     # Whoever has a fraction has imported them; a check has no use for them.
     if kind is getattr(sys.modules.get("fractions"), "Fraction", None):
         return _tagged(_FRACTION, [value.numerator, value.denominator])
     if kind in PATHS:
         return _tagged(_PATH, [PATHS[kind], str(value)])
     if is_named_tuple(kind):
-        return _tagged(_NAMED_TUPLE, [_type_name(kind), kind._fields, _items(value, digesters)])  # type: ignore[attr-defined]
+        items = _items(value, digesters)
+        return _tagged(_NAMED_TUPLE, [_told(kind, digesters), kind._fields, items])  # type: ignore[attr-defined]
     if is_dataclass(kind) and not isinstance(value, _CONTAINERS):
         names = _whole(value, content_fields(kind))
         parts = [[name, canonical(getattr(value, name), digesters)] for name in names]
-        return _tagged(_RECORD, [_type_name(kind), parts])
-    raise Undigestable(f"{_type_name(kind)} has no content digest")
+        return _tagged(_RECORD, [_told(kind, digesters), parts])
+    return _of_library(value, kind)
+
+
+def _of_library(value: Any, kind: type) -> msgpack.ExtType:
+    """Arrays and moments."""
+    # A check of a workflow has none of these, and each module takes its time.
+    from nodegraph.core.array_forms import (
+        array_bytes,
+        dtype_form,
+        is_array_scalar,
+        is_plain_array,
+    )
+    from nodegraph.core.moments import moment_form
+
+    if is_plain_array(value):
+        content = digest_bytes(array_bytes(value))
+        return _tagged(_ARRAY, [dtype_form(value.dtype), list(value.shape), content])
+    if is_array_scalar(value):
+        return _tagged(_SCALAR, [dtype_form(value.dtype), value.tobytes()])
+    moment = moment_form(value)
+    if moment is not None:
+        return _tagged(_MOMENT, moment)
+    raise Undigestable(f"{type_name(kind)} has no content digest")
 
 
 def content_fields(kind: Any) -> list[str]:
@@ -135,7 +171,7 @@ def _whole(value: Any, names: list[str]) -> list[str]:
     """The names, if a dataclass's instance has these and holds nothing besides its fields."""
     more = vars(value).keys() - {item.name for item in fields(value)} if _has_dict(value) else ()
     if more or not all(hasattr(value, name) for name in names):
-        raise Undigestable(f"a {_type_name(type(value))} that isn't just its fields")
+        raise Undigestable(f"a {type_name(type(value))} that isn't just its fields")
     return names
 
 
@@ -175,7 +211,12 @@ def _big(value: Any) -> msgpack.ExtType:
     return msgpack.ExtType(_BIG, value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True))
 
 
-def _type_name(kind: type) -> str:
+def _told(kind: type, digesters: Mapping[type, Callable[[Any], str]]) -> str:
+    return digesters.told(kind) if isinstance(digesters, Digesters) else type_name(kind)
+
+
+def type_name(kind: type) -> str:
+    """A class's module and name."""
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
@@ -204,7 +245,7 @@ def digest_tensor(tensor: Any) -> Digest:
     kind = tensor_kind(tensor)
     if kind is None:
         raise Undigestable(
-            f"a {_type_name(type(tensor))} of layout {tensor.layout} has no content digest"
+            f"a {type_name(type(tensor))} of layout {tensor.layout} has no content digest"
         )
     flat = tensor.detach().to("cpu").resolve_conj().resolve_neg().contiguous()
     hasher = blake3(f"{kind}{flat.dtype}{tuple(flat.shape)}".encode())

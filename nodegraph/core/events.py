@@ -9,6 +9,8 @@ from threading import Lock
 from time import monotonic
 from typing import Any, Literal
 
+from nodegraph.core.nesting import NESTING
+
 _LOG = logging.getLogger(__name__)
 
 EventKind = Literal[
@@ -79,6 +81,7 @@ class EventStream:
         self._cached: list[str] = []
         self._source = ""
         self._saved = 0.0
+        self._nesting = NESTING.get()
 
     @property
     def is_watched(self) -> bool:
@@ -134,9 +137,12 @@ class EventStream:
             return
         event = Event(self._count, kind, node, round(monotonic() - self._start, 6), data)
         self._count += 1
+        nesting = NESTING.set(self._nesting)
         try:
             self._listener(event)
         except Exception:  # noqa: BLE001 - it is the watcher's code, whatever it raises
             # Who watches a run must not be able to break it.
             _LOG.exception("a listener failed at %s and is told no more", event.kind)
             self._listener = None
+        finally:
+            NESTING.reset(nesting)

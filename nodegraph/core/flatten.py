@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nodegraph.core.bodies import Bodies
-from nodegraph.core.catalog import Catalog, KnowsFaults
+from nodegraph.core.catalog import Catalog, KnowsFaults, types_at_hand
 from nodegraph.core.flat import Block, Crossing, Flat, FlatNode, InputPlace, InputValue
 from nodegraph.core.links import Link, is_link, parse_target, read_link, read_literal
 from nodegraph.core.migrate import migrate_inputs
@@ -166,7 +166,8 @@ class _Flattener:
 
     def _stand_in_hint(self, entry: NodeEntry) -> str:
         node_type = entry.type
-        names = [*self._catalog.node_types(), *self._workflow.subgraphs]
+        # The pack that its prefix names has been read by now.
+        names = [*types_at_hand(self._catalog), *self._workflow.subgraphs]
         if node_type.startswith(PLACEHOLDER):
             return self._in_place_of(self._stand_ins.of(node_type)) or _LEAVE_OUT
         pack, colon, _ = node_type.rpartition(":")

@@ -63,7 +63,7 @@ class GraphNode:
 
 
 @dataclass(frozen=True)
-class Graph:
+class CheckedGraph:
     """Nodes by name, in an order in which every node comes after what it needs.
 
     Attributes:

@@ -20,7 +20,7 @@ from nodegraph.core.context import Environment
 from nodegraph.core.declarations import check_requirements
 from nodegraph.core.digests import Digest
 from nodegraph.core.facts import hook_findings, output_facts
-from nodegraph.core.graph import Graph, GraphNode
+from nodegraph.core.graph import CheckedGraph, GraphNode
 from nodegraph.core.hooks import HookInputs
 from nodegraph.core.spec import NodeSpec
 from nodegraph.core.workflow import Workflow
@@ -44,7 +44,7 @@ class _Known:
     """
 
     workflow: Workflow
-    graph: Graph
+    graph: CheckedGraph
     nodes: Mapping[str, GraphNode]
     specs: Sequence[NodeSpec]
     looking: Sequence[GraphNode]
@@ -89,7 +89,7 @@ class Graphs:
         environment: Environment,
         *,
         targets: Sequence[str] | None = None,
-    ) -> Graph | None:
+    ) -> CheckedGraph | None:
         """The graph of a workflow that was built before and would come out the same now.
 
         Args:
@@ -112,7 +112,7 @@ class Graphs:
         environment: Environment,
         *,
         targets: Sequence[str] | None = None,
-    ) -> Graph:
+    ) -> CheckedGraph:
         """The graph of a workflow; see `nodegraph.core.building.build_graph`.
 
         Raises:
@@ -128,7 +128,9 @@ class Graphs:
             self._remember(_key(digest, targets), workflow, found, graph)
         return graph
 
-    def _remember(self, key: _Key, workflow: Workflow, found: Analysis, graph: Graph) -> None:
+    def _remember(
+        self, key: _Key, workflow: Workflow, found: Analysis, graph: CheckedGraph
+    ) -> None:
         specs = {node.spec.type: node.spec for node in found.nodes.values()}
         looking = [node for node in found.nodes.values() if _looks_outside(node.spec)]
         known = _Known(workflow, graph, found.nodes, tuple(specs.values()), looking)

@@ -92,6 +92,17 @@ class File:
 
 
 @dataclass(frozen=True, slots=True)
+class Widget:
+    """Editors show the input by a widget that the node's pack brings.
+
+    Attributes:
+        name: Of its script: ``curve`` is ``widgets/curve.js`` in the pack's folder.
+    """
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Advanced:
     """Editors fold this input away."""
 
@@ -121,4 +132,4 @@ class Body:
     outputs: Mapping[str, Sequence[str]]
 
 
-Hint = Range | MultipleOf | Choices | Multiline | Seed | File | Advanced | Group | Body
+Hint = Range | MultipleOf | Choices | Multiline | Seed | File | Widget | Advanced | Group | Body

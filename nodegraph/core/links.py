@@ -9,8 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from numbers import Integral, Real
 from pathlib import PurePath
 from typing import Any
+
+_OWN = (bool, int, float, str, dict, type(None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +27,6 @@ class Link:
 
     node: str
     port: str = ""
-
-    def output(self, port: str) -> Link:
-        """Another output of the same node."""
-        return Link(self.node, port)
 
     def __str__(self) -> str:
         return f"{self.node}.{self.port}" if self.port else self.node
@@ -117,4 +116,23 @@ def _plain(value: Any) -> Any:
         return value.value
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
-    return value
+    return value.tolist() if is_array(value) else plain_number(value)
+
+
+def is_array(value: Any) -> bool:
+    """Whether it is an array of numpy's; known without importing it."""
+    of = type(value)
+    return (of.__module__, of.__name__) == ("numpy", "ndarray")
+
+
+def plain_number(value: Any) -> Any:
+    """A number of numpy's, or of another library, as Python's own; what is none as it is."""
+    if type(value) in _OWN:
+        return value
+    if type(value).__module__ == "numpy" and getattr(value, "ndim", 1) == 0:
+        return value.item()
+    if isinstance(value, (bool, Enum)):
+        return value
+    if isinstance(value, Integral):
+        return int(value)
+    return float(value) if isinstance(value, Real) else value

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
+from enum import Enum
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
+from nodegraph.core.array_forms import is_array_scalar, is_plain_array
 from nodegraph.core.digests import LEAVES, is_tensor
+from nodegraph.core.moments import moment_form
 
 _PLACES = 256
 _WORD = 8
@@ -60,11 +63,21 @@ def _mark(value: Any, found: Marks) -> None:
         inner = value
     elif is_dataclass(value) and not isinstance(value, type):
         inner = [getattr(value, item.name, None) for item in fields(value)]
-    elif not isinstance(value, (*_PLAIN_OBJECTS, type(None))):
+    elif not isinstance(value, (*_PLAIN_OBJECTS, type(None))) and not _is_ones_own(value):
         found.is_whole = False
     if not LEAVES.issuperset(map(type, inner)):
         for item in inner:
             _mark(item, found)
+
+
+def _is_ones_own(value: Any) -> bool:
+    """Whether whoever is handed it shares nothing with others: it is copied, or never changes."""
+    return (
+        is_plain_array(value)
+        or is_array_scalar(value)
+        or isinstance(value, Enum)
+        or moment_form(value) is not None
+    )
 
 
 def _mark_tensor(tensor: Any, found: Marks) -> None:

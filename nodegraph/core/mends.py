@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nodegraph.core.catalog import Catalog
+from nodegraph.core.catalog import Catalog, types_at_hand
 from nodegraph.core.flat import Flat, Output
 from nodegraph.core.links import Link
 from nodegraph.core.spec import NodeSpec
@@ -12,50 +12,26 @@ _SHOWN = 3
 _MOST_VISITED = 1000
 
 
-class Mends:
-    """Looks for mends; what is found once is remembered."""
+class TypeMends:
+    """Looks among node types; what is found once is remembered."""
 
-    def __init__(self, flat: Flat, catalog: Catalog) -> None:
-        self._flat = flat
+    def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
         self._between: dict[tuple[TypeExpr, TypeExpr], str | None] = {}
-        self._givers: dict[TypeExpr, list[Link]] = {}
 
-    def wrong_type(self, link: Link, source: TypeExpr, target: TypeExpr) -> str:
-        """The next step after linking a `source` output to a `target` input."""
-        other = self.port_of(link, target)
-        if other:
-            return f"Link {other} instead."
+    def putting_between(self, source: TypeExpr, target: TypeExpr) -> str:
+        """Which node type to put between an output and an input, as a sentence; empty if none."""
         between = self.converter(source, target)
-        if between:
-            article = "an" if between[0] in "AEIOaeio" else "a"
-            return f"Put {article} {between} between."
-        return ""
-
-    def port_of(self, link: Link, target: TypeExpr) -> str:
-        """Outputs of the linked node that do fit, for a sentence; empty if none does."""
-        name = link.node.rpartition("/")[2]
-        found = [
-            f"`{name}.{port}`"
-            for port in self._flat.outputs_of(link.node)
-            if port != link.port and self._fits(link.output(port), target)
-        ]
-        return " or ".join(found)
-
-    def _fits(self, link: Link, target: TypeExpr) -> bool:
-        output = self._flat.output(link)
-        return (
-            isinstance(output, Output)
-            and output.port is not None
-            and output.port.expr != named(ANY)
-            and fit(output.port.expr, target, self._catalog.types) is not None
-        )
+        if not between:
+            return ""
+        article = "an" if between[0] in "AEIOaeio" else "a"
+        return f"Put {article} {between} between."
 
     def converter(self, source: TypeExpr, target: TypeExpr) -> str | None:
         """A node type that takes the one and gives the other; the one that needs least besides."""
         key = (source, target)
         if key not in self._between:
-            specs = [self._catalog.spec(name) for name in self._catalog.node_types()]
+            specs = [self._catalog.spec(name) for name in types_at_hand(self._catalog)]
             found = [spec for spec in specs if spec and self._converts(spec, source, target)]
             found.sort(key=_simplest)
             self._between[key] = found[0].type if found else None
@@ -74,6 +50,53 @@ class Mends:
         found = fit(source, target, self._catalog.types)
         return found is not None and not found.conversions and not found.map_depth
 
+    def givers(self, target: TypeExpr) -> str:
+        """Node types that give a type and don't need it, for a sentence."""
+        specs = [self._catalog.spec(name) for name in types_at_hand(self._catalog)]
+        found = [spec for spec in specs if spec and self._gives(spec, target)]
+        found.sort(key=_simplest)
+        return " or ".join(spec.type for spec in found[:_SHOWN])
+
+    def _gives(self, spec: NodeSpec, target: TypeExpr) -> bool:
+        if spec.deprecated or any(self._plainly(target, port.expr) for port in spec.inputs):
+            return False
+        return any(self._plainly(port.expr, target) for port in spec.outputs)
+
+
+class Mends(TypeMends):
+    """Looks in a workflow, too."""
+
+    def __init__(self, flat: Flat, catalog: Catalog) -> None:
+        super().__init__(catalog)
+        self._flat = flat
+        self._givers: dict[TypeExpr, list[Link]] = {}
+
+    def wrong_type(self, link: Link, source: TypeExpr, target: TypeExpr) -> str:
+        """The next step after linking a `source` output to a `target` input."""
+        other = self.port_of(link, target)
+        if other:
+            return f"Link {other} instead."
+        return self.putting_between(source, target)
+
+    def port_of(self, link: Link, target: TypeExpr) -> str:
+        """Outputs of the linked node that do fit, for a sentence; empty if none does."""
+        name = link.node.rpartition("/")[2]
+        found = [
+            f"`{name}.{port}`"
+            for port in self._flat.outputs_of(link.node)
+            if port != link.port and self._fits(Link(link.node, port), target)
+        ]
+        return " or ".join(found)
+
+    def _fits(self, link: Link, target: TypeExpr) -> bool:
+        output = self._flat.output(link)
+        return (
+            isinstance(output, Output)
+            and output.port is not None
+            and output.port.expr != named(ANY)
+            and fit(output.port.expr, target, self._catalog.types) is not None
+        )
+
     def sources_for(self, node: str, at: str, target: TypeExpr) -> str:
         """Outputs in the workflow that could be linked to an input of a node, for a sentence.
 
@@ -89,18 +112,6 @@ class Mends:
             if len(found) == _SHOWN:
                 break
         return " or ".join(found)
-
-    def givers(self, target: TypeExpr) -> str:
-        """Node types that give a type and don't need it, for a sentence."""
-        specs = [self._catalog.spec(name) for name in self._catalog.node_types()]
-        found = [spec for spec in specs if spec and self._gives(spec, target)]
-        found.sort(key=_simplest)
-        return " or ".join(spec.type for spec in found[:_SHOWN])
-
-    def _gives(self, spec: NodeSpec, target: TypeExpr) -> bool:
-        if spec.deprecated or any(self._plainly(target, port.expr) for port in spec.inputs):
-            return False
-        return any(self._plainly(port.expr, target) for port in spec.outputs)
 
     def _outputs_that_fit(self, target: TypeExpr) -> list[Link]:
         if target not in self._givers:

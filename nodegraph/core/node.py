@@ -21,6 +21,7 @@ from nodegraph.core.node_options import as_json, checked
 from nodegraph.core.pack_faults import is_lenient, leave_out
 from nodegraph.core.ports import BLOCKED, PORT_ATTRIBUTE, PortType
 from nodegraph.core.spec import HookName, HookRef, InputSpec, LaneName, NodeSpec, OutputSpec
+from nodegraph.core.spelling import snake_case
 from nodegraph.errors import PackError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -455,15 +456,11 @@ def _output_name(type_text: str) -> str:
     if not type_text.isidentifier() or type_text == "Any":
         return "output"
     plain = {"int": "number", "float": "number", "str": "text", "bool": "value"}
-    return plain.get(type_text) or _snake(type_text)
-
-
-def _snake(name: str) -> str:
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+    return plain.get(type_text) or snake_case(type_text)
 
 
 def _label(name: str) -> str:
-    return _snake(name).replace("_", " ").capitalize()
+    return snake_case(name).replace("_", " ").capitalize()
 
 
 _ARGUMENT = re.compile(r"^\s{4,}(\w+(?:,\s*\w+)*):\s*(.*)$")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import isfinite
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from nodegraph.errors import InvalidValue
 
@@ -40,6 +40,18 @@ class Series:
     kind: SeriesKind = "line"
     low: tuple[float, ...] | None = None
     high: tuple[float, ...] | None = None
+
+    if TYPE_CHECKING:
+        # What is taken is wider than what is kept.
+        def __init__(
+            self,
+            name: str,
+            x: Iterable[float] | Iterable[str],
+            y: Iterable[float],
+            kind: SeriesKind = "line",
+            low: Iterable[float] | None = None,
+            high: Iterable[float] | None = None,
+        ) -> None: ...
 
     def __post_init__(self) -> None:
         _put(self, "x", _places(self.x))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, is_dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, final, overload
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar, final, overload
 
+from nodegraph.core.digests import type_name
 from nodegraph.core.types import TypeInfo
 from nodegraph.core.values import NOT_CONTENT
 
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
     """float32, shape (batch, height, width, channels), values in 0..1, sRGB, on the CPU."""
     Mask: TypeAlias = Tensor
     """float32, shape (batch, height, width), values in 0..1, on the CPU."""
+    _AnyOutputs: TypeAlias = Any
 else:
+    _AnyOutputs = object
+
     # Markers: a signature names them, and importing torch can wait until a node runs.
     class Image:
         """float32 tensor, shape (batch, height, width, channels), values in 0..1, sRGB."""
@@ -63,6 +67,12 @@ class PortType:
     serializer: Serializer | None = None
 
 
+class _Declare(Protocol):
+    """What `port_type(...)` gives: whatever class it is put on stays that class."""
+
+    def __call__(self, cls: type[T], /) -> type[T]: ...
+
+
 @overload
 def port_type(cls: type[T], /) -> type[T]: ...
 @overload
@@ -72,7 +82,7 @@ def port_type(
     color: str = "#9aa0a6",
     parents: tuple[str, ...] = (),
     digest: Callable[[Any], str] | None = None,
-) -> Callable[[type[T]], type[T]]: ...
+) -> _Declare: ...
 @overload
 def port_type(
     *,
@@ -80,8 +90,8 @@ def port_type(
     color: str = "#9aa0a6",
     parents: tuple[str, ...] = (),
     digest: Callable[[Any], str] | None = None,
-    dumps: Callable[[T], bytes] | None = None,
-    loads: Callable[[bytes], T] | None = None,
+    dumps: Callable[[T], bytes],
+    loads: Callable[[bytes], T],
 ) -> Callable[[type[T]], type[T]]: ...
 
 
@@ -118,7 +128,7 @@ def port_type(
         info = TypeInfo(name or cls.__name__, color, parents, summary)
         serializer = None
         if dumps is not None or is_dataclass(cls) or issubclass(cls, Enum):
-            serializer = Serializer(f"{cls.__module__}.{cls.__qualname__}", dumps, loads)
+            serializer = Serializer(type_name(cls), dumps, loads)
         setattr(cls, PORT_ATTRIBUTE, PortType(info, cls, digest, serializer))
         return cls
 
@@ -203,8 +213,10 @@ Ending: TypeAlias = "str | Value | Sequence[Ending]"
 
 
 @dataclass(frozen=True)
-class Expand:
+class Expand(_AnyOutputs):  # type: ignore[misc] # what it stands for has any type
     """A node's answer that is more graph: the fragment's outputs stand for the node's.
+
+    To a type checker it is of whatever type the node declares to return.
 
     Attributes:
         nodes: As in a workflow file: ``{"blur": {"type": "Blur", "inputs": {...}}}``. An input is

@@ -36,6 +36,8 @@ class BodySpec:
     passes_on: bool = False
 
 
+OF_PACK = "pack:"
+"""Before the name of a widget that the node's pack brings."""
 _WITH_MODELS = frozenset({"file:model", "file:lora", "file:embedding"})
 
 
@@ -50,8 +52,8 @@ class InputSpec:
         lazy: It is evaluated only if the node asks for it.
         default: Used where nothing is given.
         json_schema: JSON Schema of a literal; None for types that can only be linked.
-        widget: How an editor shows it: ``multiline``, ``seed``, ``file:image``; empty for the
-            type's usual one.
+        widget: How an editor shows it: ``multiline``, ``seed``, ``file:image``, ``pack:curve`` for
+            the pack's own ``widgets/curve.js``; empty for the type's usual one.
         step: Step of a number's widget.
         advanced, group: Where an editor puts it.
         help: One sentence.

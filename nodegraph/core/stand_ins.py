@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 
-from nodegraph.core.catalog import Catalog
+from nodegraph.core.catalog import Catalog, types_at_hand
 
 _SHOWN = 3
 _CLOSE = 0.8
@@ -40,7 +40,7 @@ class StandIns:
         return tuple(dict.fromkeys(each for tag in best for each in self._known[tag]))[:_SHOWN]
 
     def _read(self) -> None:
-        for node_type in self._catalog.node_types():
+        for node_type in types_at_hand(self._catalog):
             spec = self._catalog.spec(node_type)
             if spec is None or spec.deprecated:
                 continue

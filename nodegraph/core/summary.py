@@ -32,6 +32,11 @@ def _summary(value: Any) -> str:
         return f"{str(value.dtype).removeprefix('torch.')} {list(value.shape)}"
     if isinstance(value, Fraction):
         return str(value)
+    of = type(value)
+    if (of.__module__, of.__name__) == ("numpy", "ndarray"):
+        return f"{value.dtype} array {list(value.shape)}"
+    if of.__module__.startswith("PIL.") and hasattr(value, "mode"):
+        return f"PIL picture {value.mode} {value.width} x {value.height}"
     if isinstance(value, (list, tuple)):
         inner = f" ({summarize(value[0])}, …)" if value else ""
         return f"{type(value).__name__} of {len(value)}{inner}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from nodegraph.core.catalog import Catalog
+from nodegraph.core.catalog import Catalog, types_at_hand
 from nodegraph.core.flat import Flat, Output
 from nodegraph.core.graph import GraphNode
 from nodegraph.core.hooks import Finding
@@ -56,7 +56,7 @@ def _no_sink(flat: Flat, catalog: Catalog) -> Problem:
             given=", ".join(out[:_SHOWN]) + (", …" if len(out) > _SHOWN else ""),
             hint=f"Take the `mode` of `{cause}` away.",
         )
-    specs = [catalog.spec(name) for name in catalog.node_types()]
+    specs = [catalog.spec(name) for name in types_at_hand(catalog)]
     sinks = [spec.type for spec in specs if spec and spec.output and not spec.deprecated]
     return Problem(
         "no-output",

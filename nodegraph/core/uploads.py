@@ -57,6 +57,25 @@ def with_references(
     return copied(document)
 
 
+def with_paths(document: Any, path_of: Callable[[Digest], Path]) -> Any:
+    """A copy of a JSON document in which paths stand for references; the contrary of
+    `with_references`.
+
+    Args:
+        path_of: Where the file of a digest lies.
+    """
+
+    def copied(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {key: copied(item) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [copied(item) for item in value]
+        digest = digest_of(value) if isinstance(value, str) else None
+        return value if digest is None else str(path_of(digest))
+
+    return copied(document)
+
+
 def may_name(packed: bytes, folder: Path) -> bool:
     """Whether `with_references` may find something in a document; quick.
 

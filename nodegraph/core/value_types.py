@@ -33,6 +33,14 @@ def _tensor_of(dimensions: int) -> Callable[[Any], bool]:
     return check
 
 
+def _is_image(value: Any) -> bool:
+    if not (is_tensor(value) and value.ndim == 4 and value.is_floating_point()):
+        return False
+    _, rows, _, channels = value.shape
+    # Else channels come first, as in other libraries: no picture of so few rows has more of them.
+    return bool(channels <= 4 or rows > 4)
+
+
 def _instance_of(*kinds: type) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, kinds)
 
@@ -65,7 +73,7 @@ _CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "bytes": _instance_of(bytes),
     "dict": _instance_of(Mapping),
     "Path": _instance_of(Path),
-    "Image": _tensor_of(4),
+    "Image": _is_image,
     "Mask": _tensor_of(3),
     "Latent": _instance_of(Latent),
     "Video": _instance_of(Video),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from nodegraph.core.collecting import NoCollecting
 from nodegraph.core.files import write_file
@@ -16,7 +16,6 @@ from nodegraph.core.parts import (
     Place,
     WorkflowPart,
     anything,
-    bad_name,
     in_words,
     is_name,
     key,
@@ -29,14 +28,19 @@ from nodegraph.core.parts import (
     truth,
 )
 from nodegraph.core.suggest import did_you_mean
-from nodegraph.errors import InvalidFile, InvalidValue, InvalidWorkflow, Problem
+from nodegraph.core.words import counted
+from nodegraph.errors import InvalidFile, InvalidWorkflow, Problem
+
+if TYPE_CHECKING:
+    from rich.console import Group
+    from typing_extensions import Self
 
 Mode = Literal["mute", "bypass"]
 """Of a node that doesn't run: it leaves out what depends on it, or its inputs stand for it."""
 MODES: tuple[Mode, ...] = get_args(Mode)
 
 
-def _is_name(name: Any) -> bool:
+def is_node_name(name: Any) -> bool:
     """Of a node: any text without ``.`` (parts node and port) and ``/`` (parts block and node)."""
     return bool(name) and is_name(name) and "." not in name and "/" not in name
 
@@ -141,7 +145,7 @@ class Subgraph(WorkflowPart):
     )
     outputs: dict[str, str] = field(default_factory=dict, metadata=key(named(text)))
     nodes: dict[str, NodeEntry] = field(
-        default_factory=dict, metadata=parts_by_name(NodeEntry, _is_name)
+        default_factory=dict, metadata=parts_by_name(NodeEntry, is_node_name)
     )
 
 
@@ -164,19 +168,14 @@ class Workflow(WorkflowPart):
         default_factory=dict, metadata=parts_by_name(Parameter, short="input")
     )
     nodes: dict[str, NodeEntry] = field(
-        default_factory=dict, metadata=parts_by_name(NodeEntry, _is_name, always=True)
+        default_factory=dict, metadata=parts_by_name(NodeEntry, is_node_name, always=True)
     )
     subgraphs: dict[str, Subgraph] = field(default_factory=dict, metadata=parts_by_name(Subgraph))
     requires: dict[str, str] = field(default_factory=dict, metadata=key(named(text)))
     ui: dict[str, Any] = field(default_factory=dict, metadata=key(named(anything)))
 
     @classmethod
-    def new(cls, title: str = "") -> Workflow:
-        """An empty workflow."""
-        return cls(title=title)
-
-    @classmethod
-    def load(cls, path: str | Path) -> Workflow:
+    def load(cls, path: str | Path) -> Self:
         """Read a workflow file.
 
         Raises:
@@ -186,7 +185,7 @@ class Workflow(WorkflowPart):
         return cls.from_dict(read_document(path))
 
     @classmethod
-    def loads(cls, text: str, *, name: str = "") -> Workflow:
+    def from_json(cls, text: str, *, name: str = "") -> Self:
         """Read a workflow from JSON text; raises as `load` does.
 
         Args:
@@ -195,7 +194,7 @@ class Workflow(WorkflowPart):
         return cls.from_dict(read_json(text, name=name))
 
     @classmethod
-    def from_dict(cls, document: Any) -> Workflow:
+    def from_dict(cls, document: Any) -> Self:
         """Read a workflow from what its JSON says; raises as `load` does."""
         if not isinstance(document, dict):
             raise InvalidFile(
@@ -206,7 +205,7 @@ class Workflow(WorkflowPart):
         with NoCollecting():
             return cls.read(migrate_format(document))
 
-    def dumps(self) -> str:
+    def to_json(self) -> str:
         """The file's text, the same for the same workflow.
 
         Nodes, inputs, parameters and subgraphs keep the author's order, so that a change shows
@@ -221,56 +220,51 @@ class Workflow(WorkflowPart):
             document["ui"] = _sorted(self.ui)
         return write_json(document, expanded=[(), ("nodes",), ("subgraphs",), *blocks])
 
+    def __repr__(self) -> str:
+        title = f" {self.title!r}" if self.title else ""
+        return f"<Workflow{title} of {counted(len(self.nodes), 'node')}>"
+
+    def _repr_html_(self) -> str:
+        """The workflow drawn, in notebooks."""
+        from nodegraph.core.drawing.boxes import drawings
+        from nodegraph.core.drawing.svg import picture_html
+
+        return picture_html(drawings(self, self.title or "workflow"))
+
+    def __rich__(self) -> Group:
+        """The workflow as Rich prints it: its nodes, and what they are given."""
+        from nodegraph.core.tables import workflow_table
+
+        return workflow_table(self)
+
     def save(self, path: str | Path) -> None:
         """Write the file in one step: a crash leaves the old one or the new one.
 
         Raises:
             OutputError: It can't be written.
         """
-        write_file(Path(path), self.dumps().encode())
+        write_file(Path(path), self.to_json().encode())
 
-    def add(self, name: str, node_type: str, /, **inputs: Any) -> Link:
-        """Add a node to this workflow.
+    def with_inputs(self, values: Mapping[str, Any]) -> Self:
+        """A copy in which inputs, each ``node.input``, have other values or links.
 
-        Args:
-            inputs: Values; a `Link` (another `add` returns one) links, and so does
-                ``{"from": "node.port"}``, as in a file.
-        Returns:
-            The node's only output; ``.output("vae")`` is another one.
-        Raises:
-            InvalidWorkflow: The name can't be a node's.
-            InvalidValue: The name is taken.
-        """
-        if name in self.nodes:
-            raise InvalidValue(f"there is a node `{name}` already")
-        if not _is_name(name):
-            raise InvalidWorkflow([bad_name(name)])
-        written = {port: write_input(value) for port, value in inputs.items()}
-        self.nodes[name] = NodeEntry(type=node_type, inputs=written)
-        return Link(name)
-
-    def set(self, target: str, value: Any) -> Workflow:
-        """A copy in which one input, ``node.input``, has another value or link; see `add`."""
-        return self.with_inputs({target: value})
-
-    def with_inputs(self, values: Mapping[str, Any]) -> Workflow:
-        """A copy in which inputs, each ``node.input``, have other values or links; see `add`.
+        A `Link` links, and so does ``{"from": "node.port"}``, as in a file.
 
         Raises:
             InvalidWorkflow: No such node; lists every wrong target.
         """
         return self._written({target: write_input(value) for target, value in values.items()})
 
-    def _written(self, values: Mapping[str, Any]) -> Workflow:
+    def _written(self, values: Mapping[str, Any]) -> Self:
         _raise_all(self.target_problem(target) for target in values)
         nodes = dict(self.nodes)
         for target, written in values.items():
             node, port = parse_target(target)
             inputs = nodes[node].inputs | {port: written}
             nodes[node] = replace(nodes[node], inputs=inputs)
-        return replace(self, nodes=nodes)
+        return self._with_nodes(nodes)
 
-    def with_parameters(self, values: Mapping[str, Any]) -> Workflow:
+    def with_parameters(self, values: Mapping[str, Any]) -> Self:
         """A copy in which parameters have other values.
 
         Raises:
@@ -287,7 +281,7 @@ class Workflow(WorkflowPart):
             }
         )
 
-    def with_modes(self, modes: Mapping[str, str | None]) -> Workflow:
+    def with_modes(self, modes: Mapping[str, str | None]) -> Self:
         """A copy in which nodes are muted (``mute``), bypassed (``bypass``), or run (None).
 
         Raises:
@@ -297,6 +291,9 @@ class Workflow(WorkflowPart):
         nodes = dict(self.nodes)
         for node, mode in modes.items():
             nodes[node] = replace(nodes[node], mode=cast("Mode | None", mode))
+        return self._with_nodes(nodes)
+
+    def _with_nodes(self, nodes: dict[str, NodeEntry]) -> Self:
         return replace(self, nodes=nodes)
 
     def _mode_problem(self, node: str, mode: str | None) -> Problem | None:

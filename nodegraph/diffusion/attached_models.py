@@ -5,11 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from nodegraph.core.digests import Digest
     from nodegraph.core.file_digests import FileStamp
+
+
+class ListedModel(NamedTuple):
+    """A model of a place, as lists tell of it.
+
+    Attributes:
+        name: As it was put there.
+        outline: The folder below which it was laid down by its name; None if nobody has looked at
+            it yet, or not at what is there now.
+        problem: Why it couldn't be looked at.
+    """
+
+    name: str
+    outline: Path | None
+    problem: str | None
 
 
 class ModelPlace(Protocol):
@@ -26,6 +41,17 @@ class ModelPlace(Protocol):
     def find(self, name: str) -> Path | None:
         """The outline of a model of that name: what its small files and headers tell."""
 
+    def listed(self) -> Sequence[ListedModel]:
+        """The models that were there when it was last asked, by name. Nobody is asked now."""
+
+    def look(self, most: int) -> int:
+        """Ask which models there are, and lay down some of the outlines that `listed` lacks; how
+        many were tried.
+
+        Raises:
+            InvalidFile: The place can't be asked, and never was.
+        """
+
     def get(self, stamp: FileStamp) -> Digest | None:
         """The digest of the file that an outline stands for."""
 
@@ -34,6 +60,9 @@ class ModelPlace(Protocol):
 
     def size(self, path: Path) -> int | None:
         """Bytes of the file that an outline stands for; None of any other file."""
+
+    def is_here(self, path: Path) -> bool:
+        """Whether the file that an outline stands for need not be fetched first."""
 
     @contextmanager
     def whole(self, path: Path) -> Iterator[Path | None]:
@@ -69,6 +98,11 @@ def find_remote(name: str, folders: Sequence[Path]) -> Path | None:
     return None
 
 
+def remote_place(folder: Path) -> ModelPlace | None:
+    """The place that a folder stands for among those that are searched for models."""
+    return next((remote for remote in _ATTACHED if remote.root == folder), None)
+
+
 def shown_folders(folders: Sequence[Path]) -> list[str]:
     """Folders of models as people know them: a place by its URL."""
     urls = {remote.root: remote.url for remote in _ATTACHED}
@@ -82,6 +116,11 @@ def whole_size(path: Path, size: int) -> int:
         if found is not None:
             return found
     return size
+
+
+def is_here(path: Path) -> bool:
+    """Whether `whole_file` has nothing to fetch."""
+    return all(remote.is_here(path) for remote in _ATTACHED)
 
 
 @contextmanager

@@ -9,6 +9,10 @@ GGUF = ".gguf"
 HEADED = frozenset({SAFETENSORS, GGUF})
 """Files whose header tells names, shapes and types of all tensors."""
 PICKLES = frozenset({".ckpt", ".pt", ".pth", ".bin"})
+FOREIGN = frozenset(
+    {".msgpack", ".h5", ".onnx", ".onnx_data", ".pb", ".tflite", ".ot", ".mlmodel", ".pkl"}
+)
+"""Of weights that other frameworks read, which lie beside in many a downloaded folder."""
 
 
 def ending(path: PurePath) -> str:

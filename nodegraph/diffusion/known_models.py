@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeAlias
 
+from nodegraph.diffusion.attached_models import find_remote
 from nodegraph.diffusion.models import FoundModel, ModelKind, all_below, describe_model, list_models
 
 _Mark: TypeAlias = tuple[tuple[str, int, int, int], ...]
@@ -34,6 +35,22 @@ class KnownModels:
         found = list_models(folders, describe)
         self._known = seen
         return found
+
+    def get(self, name: str, folders: Sequence[Path]) -> FoundModel | None:
+        """The model of that name, of a remote one with what its outline tells; None if there is
+        none.
+
+        Raises:
+            InvalidFile: It is remote, and can't be had.
+        """
+        found = self._named(name, folders)
+        if found is None or found.is_looked_at:
+            return found
+        find_remote(name, folders)
+        return self._named(name, folders)
+
+    def _named(self, name: str, folders: Sequence[Path]) -> FoundModel | None:
+        return next((model for model in self.list(folders) if model.name == name), None)
 
 
 def _mark(path: Path) -> _Mark:

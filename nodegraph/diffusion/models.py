@@ -7,13 +7,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.diffusion import diffusers_folder as layout
-from nodegraph.diffusion.attached_models import find_remote, shown_folders
+from nodegraph.diffusion.attached_models import (
+    ListedModel,
+    ModelPlace,
+    find_remote,
+    remote_place,
+    shown_folders,
+    whole_size,
+)
 from nodegraph.diffusion.families import FAMILIES, Family, families_of_pipeline
 from nodegraph.diffusion.families.alone import (
     LOAD_CONTROL,
@@ -37,6 +44,8 @@ EMBEDDED = "tiny"
 _LORA = "pytorch_lora_weights.safetensors"
 _CONTROL = "controlnet"
 _UPSCALER = "upscaler.safetensors"
+_LONGEST_WORDS = 300
+"""Letters of trigger words that are told; a page of text is no such words."""
 
 
 Use = Literal["model", "lora", "embedding"]
@@ -50,11 +59,15 @@ class FoundModel:
     Attributes:
         name: Path relative to its models folder, with forward slashes; what LoadModel takes.
         family: Such as ``sd1``; None if it can't be used, or fits several.
-        bytes: Size on disk.
+        path: Of a remote one, of its outline.
+        bytes: Size on disk, or at the place; 0 of a remote one that nobody has looked at yet.
         problem: Why it can't be used; None if it can.
         part: What it is by itself, such as "the transformer of Flux.1" or "a LoRA"; None of whole
             models, and of what can't be used.
         node: The node that takes it; None where none does.
+        place: URL of the place where it lies, if it is fetched from there when it is needed.
+        trigger_words: Of a LoRA, what prompts say for what it was taught, as its file has it; None
+            if that doesn't say.
     """
 
     name: str
@@ -65,6 +78,13 @@ class FoundModel:
     problem: str | None = None
     part: str | None = None
     node: str | None = None
+    place: str | None = None
+    trigger_words: str | None = None
+
+    @property
+    def is_looked_at(self) -> bool:
+        """False of a remote model of which no more than the name is known."""
+        return self.place is None or bool(self.bytes or self.problem)
 
     @property
     def use(self) -> Use:
@@ -132,7 +152,8 @@ def _embedded() -> Iterator[tuple[str, Path]]:
 def list_models(folders: Sequence[Path], describe: Describe | None = None) -> list[FoundModel]:
     """Every model under the folders, and the embedded one with its LoRAs, by name.
 
-    Of several with one name only the first is listed, as that is the one the name means.
+    Of several with one name only the first is listed, as that is the one the name means. Of a
+    remote one whose outline isn't here, only the name is told: nobody is asked for lists.
 
     Args:
         describe: In place of `describe_model`, which reads headers.
@@ -142,11 +163,33 @@ def list_models(folders: Sequence[Path], describe: Describe | None = None) -> li
     for name, path in _embedded():
         found[name] = describe(name, path, "embedded")
     for folder in folders:
+        place = remote_place(folder)
+        if place is not None:
+            for model in _remote_models(place, describe):
+                found.setdefault(model.name, model)
+            continue
         for path in model_files(folder):
             name = path.relative_to(folder).as_posix()
             if name not in found:
                 found[name] = describe(name, path, _kind(path))
     return [found[name] for name in sorted(found)]
+
+
+def _remote_models(place: ModelPlace, describe: Describe) -> Iterator[FoundModel]:
+    for listed in place.listed():
+        if listed.outline is None:
+            yield _by_name(listed, place)
+            continue
+        # An outline is a folder of models with one in it.
+        for path in model_files(listed.outline):
+            name = path.relative_to(listed.outline).as_posix()
+            yield replace(describe(name, path, _kind(path)), place=place.url)
+
+
+def _by_name(listed: ListedModel, place: ModelPlace) -> FoundModel:
+    kind: ModelKind = "checkpoint" if ending(Path(listed.name)) in HEADED else "diffusers"
+    path, problem = place.root / listed.name, listed.problem
+    return FoundModel(listed.name, path, kind, None, 0, problem, place=place.url)
 
 
 def locate_model(name: str, folders: Sequence[Path], *, allow_pickle: bool = False) -> ModelSource:
@@ -222,6 +265,8 @@ def _not_found(name: str, folders: Sequence[Path]) -> ModelNotFound:
     known = [
         path.relative_to(folder).as_posix() for folder in folders for path in model_files(folder)
     ]
+    places = [place for folder in folders if (place := remote_place(folder)) is not None]
+    known += [model.name for place in places for model in place.listed()]
     if ending(Path(name)) not in HEADED:
         # Compared as names are mostly given: endings that all have would make all look alike.
         known = [_plain(item) for item in known]
@@ -278,14 +323,24 @@ def describe_model(name: str, path: Path, kind: ModelKind) -> FoundModel:
     parts = identified.parts
     if not parts:
         problem = None if identified.node else f"It is {identified.refusal}"
-        what = identified.title if identified.node else None
-        return FoundModel(name, path, kind, None, size, problem, part=what, node=identified.node)
+        what, node = identified.title if identified.node else None, identified.node
+        said = _trigger_words(path) if node == LOAD_LORA else None
+        return FoundModel(name, path, kind, None, size, problem, what, node, trigger_words=said)
     # Text encoders and VAEs are mostly shared; of denoisers the likeliest is told.
     families = {part.family.name for part in parts}
     is_denoiser = identified.node == LOAD_DENOISER
     family = parts[0].family.name if is_denoiser or len(families) == 1 else None
     title, node = identified.title, identified.node
     return FoundModel(name, path, kind, family, size, part=title, node=node)
+
+
+def _trigger_words(path: Path) -> str | None:
+    """What a LoRA's header says that prompts are to say; None if it doesn't.
+
+    Source: the Stability AI Model Metadata Standard, https://github.com/Stability-AI/ModelSpec.
+    """
+    said = header_of(path).metadata.get("modelspec.trigger_phrase", "")
+    return " ".join(said.split())[:_LONGEST_WORDS] or None
 
 
 def all_below(path: Path) -> list[Path]:
@@ -307,7 +362,7 @@ def _size(path: Path) -> int:
 def _bytes(path: Path) -> int:
     """Of a file; 0 of anything else, and of one that has gone meanwhile."""
     try:
-        return path.stat().st_size if path.is_file() else 0
+        return whole_size(path, path.stat().st_size) if path.is_file() else 0
     except OSError:
         return 0
 

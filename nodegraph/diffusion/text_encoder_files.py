@@ -15,6 +15,7 @@ from nodegraph.core.file_digests import FILE_DIGESTS
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.values import RecipeFile, TextEncoder
 from nodegraph.diffusion import diffusers_folder as layout
+from nodegraph.diffusion.attached_models import whole_size
 from nodegraph.diffusion.checkpoint_parts import prefix_alone
 from nodegraph.diffusion.families import FAMILIES, Family, family_named, family_release
 from nodegraph.diffusion.families.base import Part
@@ -137,7 +138,7 @@ def _precision(found: FoundEncoders, dtype: str, device: str) -> str:
     """One for all of them: what the largest is stored in, as that is what counts."""
 
     def size(part: PartFiles) -> int:
-        return sum(path.stat().st_size for path in part.weights)
+        return sum(whole_size(path, path.stat().st_size) for path in part.weights)
 
     return port_precision(dtype, sorted(found.encoders, key=size, reverse=True), device)
 

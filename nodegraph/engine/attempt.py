@@ -14,6 +14,7 @@ from nodegraph.core.context import Context, Footprint, Peak
 from nodegraph.core.copies import lent_copy
 from nodegraph.core.frames import retold
 from nodegraph.core.keys import Key, work_key
+from nodegraph.core.nesting import NESTING
 from nodegraph.core.node import NodeDefinition
 from nodegraph.core.ports import Lazy
 from nodegraph.core.reporting import REPORT
@@ -265,12 +266,13 @@ class Attempt:
             measuring = weights.measuring(self._device)
         with measuring as peak, self._run.alone:
             given = self.arguments({}, footprint)
-            reporting = REPORT.set(self._report)
+            reporting, nesting = REPORT.set(self._report), NESTING.set(self._run.nesting)
             try:
                 with self.watching():
                     result = self._definition.function(**given)
             finally:
                 REPORT.reset(reporting)
+                NESTING.reset(nesting)
         if peak is not None and peak.bytes is not None:
             self.memory = max(self.memory or 0, peak.bytes)
         return result
@@ -345,7 +347,9 @@ class Attempt:
         """Gives its place among those that may run beside it; None if none may."""
         merging, label = self._shared.merging, self._call.beside
         is_one = merging is None or label in ("", BESIDE_ANY)
-        return None if merging is None or is_one else partial(merging.seat, label)
+        if merging is None or is_one:
+            return None
+        return partial(merging.seat, label, self._expected_memory)
 
     @property
     def _expected_memory(self) -> int | None:

@@ -109,8 +109,12 @@ class Calls:
         self._following[call] = leader
         return True
 
-    def answered_by_cache(self, call: Call) -> bool:
-        """Complete a call with what is known under its key, if anything is."""
+    def answered_by_cache(self, call: Call, *, is_shared: bool = False) -> bool:
+        """Complete a call with what is known under its key, if anything is.
+
+        Args:
+            is_shared: Another process has computed it for both just now.
+        """
         passed: list[Key] = []
         inputs = self._shared.environment.inputs
         key, found = looked_up(call.key, self._shared.cache.get, inputs, passed)
@@ -118,15 +122,16 @@ class Calls:
         if entry is None:
             return False
         call.answer_key, call.was_open = key, bool(passed)
-        self.answer_with(call, entry)
+        self.answer_with(call, entry, is_shared=is_shared)
         return True
 
-    def answer_with(self, call: Call, entry: CallOutputs) -> None:
+    def answer_with(self, call: Call, entry: CallOutputs, *, is_shared: bool = False) -> None:
         """Complete a call with what was computed earlier."""
         is_on_disk = not is_in_memory(entry)
         if is_on_disk:
             self._run.pin(entry.products)
         source: CacheSource = "disk" if is_on_disk else "memory"
+        source = "shared" if is_shared else source
         self.complete(call, entry.products, source=source, saved=entry.seconds)
 
     def _is_written(self, call: Call) -> bool:

@@ -62,7 +62,7 @@ class Waiting:
             if self._run.cancel.is_set:
                 self._calls.fail(call, self._run.cancel.error())
                 return
-            if self._calls.answered_by_cache(call):
+            if self._calls.answered_by_cache(call, is_shared=True):
                 return
             if not claims.is_held(call.key):
                 self._calls.run(call)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nodegraph.core.context import Environment, Merging, Numerics, Weights
-from nodegraph.core.graph import Graph
+from nodegraph.core.graph import CheckedGraph
 from nodegraph.engine.cache import Cache
 from nodegraph.engine.checkpointing import Saver
 from nodegraph.engine.kinds import holds_strangers
@@ -77,7 +77,7 @@ class Engine:
 
     async def run(
         self,
-        graph: Graph,
+        graph: CheckedGraph,
         options: RunOptions = AS_USUAL,
         *,
         workflow: Mapping[str, Any] | None = None,
@@ -98,7 +98,7 @@ class Engine:
         entry = self._enter(asyncio.get_running_loop())
         try:
             shared = self.shared.granting(options.granted)
-            shared.identify(graph)
+            shared.identify(graph, is_growing=bool((workflow or {}).get("subgraphs")))
             return await Run(shared, graph, options, workflow or {}, run_id).execute()
         finally:
             self._runs.discard(entry)

@@ -11,7 +11,7 @@ from nodegraph.core.catalog import CatalogWith
 from nodegraph.core.context import Environment
 from nodegraph.core.copies import lent_copy
 from nodegraph.core.flat import Output
-from nodegraph.core.graph import Graph, GraphNode, LinkSource
+from nodegraph.core.graph import CheckedGraph, GraphNode, LinkSource
 from nodegraph.core.links import parse_link
 from nodegraph.core.ports import Ending, Expand, Value
 from nodegraph.core.spec import NodeSpec, OutputSpec
@@ -79,7 +79,7 @@ class Fragment:
         ends: Its outputs.
     """
 
-    graph: Graph
+    graph: CheckedGraph
     values: Mapping[str, Value]
     ends: Mapping[str, Ends]
 
@@ -219,6 +219,6 @@ def _moved(
         for name, item in nodes.items()
         if name in needed and name not in carried
     }
-    graph = Graph(moved, tuple(prefix + name for name in targets))
+    graph = CheckedGraph(moved, tuple(prefix + name for name in targets))
     live = {prefix + name: value for name, value in values.items() if prefix + name in moved}
     return Fragment(graph, live, {port: end(given) for port, given in ends.items()})

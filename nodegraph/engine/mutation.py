@@ -108,17 +108,19 @@ class Handing:
 
     @contextmanager
     def watching_content(self, digesters: Digesters) -> Iterator[None]:
-        """Check after the `with` that no input's content has changed, also where it raises.
+        """Check after the `with` that nothing that was lent has changed, also where it raises.
+
+        Containers are the function's own; what they hold of others isn't.
 
         Raises:
-            ChangedInput: One has; names it.
+            ChangedInput: Something has; names the input.
         """
-        before = {port: _digest(value, digesters) for port, value in self.given.items()}
+        before = {port: _digests(lent, digesters) for port, lent in self._lent.items()}
         try:
             yield
         finally:
-            for port, digest in before.items():
-                if _digest(self.given[port], digesters) != digest:
+            for port, digests in before.items():
+                if _digests(self._lent[port], digesters) != digests:
                     self._let_go([port])
                     raise _changed(port, self.given[port], by="the node")
 
@@ -182,6 +184,10 @@ def _changed(port: str, value: Any, *, by: str) -> ChangedInput:
         "`copy.deepcopy` for others. `nodegraph run --check-mutation` runs nodes one at a time "
         "and tells which it was.",
     )
+
+
+def _digests(lent: list[Lent], digesters: Digesters) -> list[Digest | None]:
+    return [_digest(item.value, digesters) for item in lent]
 
 
 def _digest(value: Any, digesters: Digesters) -> Digest | None:

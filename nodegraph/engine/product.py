@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import is_
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
 from nodegraph.core.conversions import convert
@@ -17,7 +17,11 @@ from nodegraph.core.ports import BLOCKED
 from nodegraph.core.summary import size_in_bytes, summarize
 from nodegraph.core.types import TypeExpr
 from nodegraph.core.value_types import described, is_of_type
+from nodegraph.errors import InvalidValue
 from nodegraph.store.entries import UNLOADED, Gone
+
+if TYPE_CHECKING:
+    from nodegraph.images.returned import PictureType
 
 Digesters = Mapping[type, Callable[[Any], str]]
 
@@ -290,12 +294,12 @@ def product_of(value: Any, expr: TypeExpr, digesters: Digesters, unnamed: Digest
         expr: Its port's type.
         unnamed: Names the value if its content has no digest.
     Raises:
-        TypeError: The value is not of that type.
+        WrongOutput: The value is not of that type.
     """
     if value is BLOCKED:
         return blocked()
     if not is_of_type(value, expr):
-        raise TypeError(f"returned {summarize(value)}, but declares {described(expr)}")
+        value = _as_declared(value, expr)
     if expr.is_list:
         items = [
             product_of(item, expr.item, digesters, opaque_digest(unnamed, str(at)))
@@ -310,6 +314,28 @@ def product_of(value: Any, expr: TypeExpr, digesters: Digesters, unnamed: Digest
     found = Product(value, digest, size_in_bytes(value))
     found.marks = marks_of(value)
     return found
+
+
+class WrongOutput(InvalidValue):
+    """A node returned something else than it declares."""
+
+
+def _as_declared(value: Any, expr: TypeExpr) -> Any:
+    """What stands for a picture of another library where an Image or a Mask is declared.
+
+    Raises:
+        WrongOutput: There is no doing without doubt; says what to write, if that is known.
+    """
+    message = f"returned {summarize(value)}, but declares {described(expr)}"
+    if expr.name not in ("Image", "Mask"):
+        raise WrongOutput(message)
+    from nodegraph.images.returned import advice, taken_as  # of use only here
+
+    kind: PictureType = "Image" if expr.name == "Image" else "Mask"
+    found = taken_as(value, kind)
+    if found is not None:
+        return found
+    raise WrongOutput(message, hint=advice(value, kind) or None)
 
 
 def is_still(value: Any, digest: Digest, digesters: Digesters) -> bool:

@@ -2,24 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from nodegraph.core.copies import own_copy
 from nodegraph.core.digests import Digest
 from nodegraph.core.keys import Key
 from nodegraph.core.suggest import did_you_mean
+from nodegraph.core.summary import summarize
+from nodegraph.core.words import counted, shown_seconds
 from nodegraph.engine.product import Product
 from nodegraph.errors import InvalidValue, NodeFailed
 from nodegraph.store.entries import Gone
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from rich.console import Group
+
+    from nodegraph.engine.states import NodeState
+    from nodegraph.images.pictures import Pictures
 
 JobStatus = Literal["ok", "failed", "cancelled"]
 NodeStatus = Literal["ran", "cached", "failed", "skipped", "cancelled"]
 CacheSource = Literal["", "memory", "disk", "files", "shared"]
 """Where a cached result came from: ``files``: those that the sink wrote earlier lie there
 unchanged; ``shared``: an equal call ran at the same time."""
+
+
+_HEADS = ("node", "type", "status", "time")
+_MOST_LINES = 20
+"""Of what a terminal shows of a result."""
+_MOST_NAMES = 8
+"""Of outputs that an error names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +135,14 @@ class OutputValues(Mapping[str, Any]):
                 ) from error
         return self._own[output]
 
+    def summary(self, output: str) -> str:
+        """A value in a few words; what isn't in memory stays where it is."""
+        if output in self._own:
+            return summarize(self._own[output])
+        product = self._products[output]
+        is_there = product.is_loaded and product.is_intact
+        return summarize(product.value) if is_there else "not in memory"
+
     def __contains__(self, output: object) -> bool:
         return output in self._products
 
@@ -131,16 +156,47 @@ class OutputValues(Mapping[str, Any]):
         return f"OutputValues({', '.join(self)})"
 
 
-@dataclass(frozen=True, slots=True)
-class RunResult:
-    """A finished run.
+class PassedProducts(Mapping[str, Product]):
+    """What the nodes of a run gave, by ``node.port``, as far as something keeps it still.
+
+    Made as they are asked for, as a run may have very many nodes.
+    """
+
+    def __init__(self, states: Mapping[str, NodeState]) -> None:
+        self._states = states
+
+    def __getitem__(self, output: str) -> Product:
+        node, _, port = output.rpartition(".")
+        state = self._states[node]
+        for spec, product in zip(state.node.spec.outputs, state.products or (), strict=False):
+            if spec.name == port and not product.is_blocked:
+                return product
+        raise KeyError(output)
+
+    def __iter__(self) -> Iterator[str]:
+        for name, state in self._states.items():
+            for spec, product in zip(state.node.spec.outputs, state.products or (), strict=False):
+                if not product.is_blocked:
+                    yield f"{name}.{spec.name}"
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class RunResult(Mapping[str, Any]):
+    """A finished run, and a mapping: the values of its targets by ``node.port``.
+
+    What other nodes gave is found by its name, too, as long as a cache keeps it.
 
     Attributes:
         outputs: Values of the targets that have outputs, by ``node.port``.
+        passed: Values of all nodes' outputs, as far as something keeps them still.
         nodes: How each node fared, in the order in which they ended.
         errors: What the failed nodes raised.
         reason: Why it was cancelled, if that was said.
         run: Its id in the store's records; empty if there is none.
+        shown: Makes the HTML that notebooks show of it; they show its text if None.
     """
 
     status: JobStatus
@@ -151,24 +207,178 @@ class RunResult:
     seconds: float = 0.0
     reason: str = ""
     run: str = ""
+    passed: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    shown: Callable[[RunResult], str] | None = field(default=None, compare=False)
 
     @property
     def is_ok(self) -> bool:
         return self.status == "ok"
 
     def __getitem__(self, output: str) -> Any:
-        """The value of a target's output, ``node.port``.
+        """The value of an output, ``node.port``; of a node that has a single one, ``node`` will do.
+
+        Those of targets are there. What other nodes gave is, as long as a cache keeps it.
 
         Raises:
             KeyError: The run has no such output; names those that it has.
+            InvalidValue: It is kept no more.
         """
-        if output not in self.outputs:
-            hint = did_you_mean(str(output), self.outputs) or "No target has an output."
-            raise KeyError(f"the run has no output `{output}`. {hint}")
-        return self.outputs[output]
+        if not isinstance(output, str):
+            raise KeyError(
+                f"outputs have names and no numbers, but {output!r} was asked for. {self._names}"
+            )
+        name = self._full(output)
+        return self.outputs[name] if name in self.outputs else self.passed[name]
+
+    def image(self, output: str, at: int = 0) -> Image:
+        """A picture that a node gave or wrote, for Pillow.
+
+        Args:
+            output: ``node``, or ``node.port``.
+            at: Which one, of a batch or a list; negative numbers count from the end.
+        Raises:
+            KeyError: There is no such node or output.
+            InvalidValue: It has no picture, or not so many.
+        """
+        return self._pictures(output).at(at)
+
+    def images(self, output: str) -> list[Image]:
+        """All pictures of a batch or a list that a node gave or wrote; see `image`."""
+        return list(self._pictures(output))
+
+    def _pictures(self, output: str) -> Pictures:
+        from nodegraph.images.pictures import Pictures
+
+        files = [file.path for file in self.files if file.node.partition("[")[0] == output]
+        if files:
+            return Pictures(output, files)
+        return Pictures(output, self._value_with_pictures(output))
+
+    def _value_with_pictures(self, output: str) -> Any:
+        """The output's value; of a node with several, of the only one that has pictures."""
+        from nodegraph.images.pictures import has_pictures
+
+        mine = self._ports_of(output)
+        if len(mine) > 1:
+            drawn = [name for name in mine if has_pictures(self[name])]
+            if len(drawn) == 1:
+                return self[drawn[0]]
+        return self[output]
+
+    def _full(self, output: str) -> str:
+        """The name of an output as ``node.port``."""
+        if output in self.outputs or output in self.passed:
+            return output
+        mine = self._ports_of(output)
+        if len(mine) == 1:
+            return mine[0]
+        if mine:
+            listed = ", ".join(f"`{name}`" for name in mine)
+            raise KeyError(f"the node `{output}` has several outputs. Name one of {listed}.")
+        if output in self.nodes:
+            how = self.nodes[output].status
+            if self.nodes[output].outputs and not isinstance(self.passed, PassedProducts):
+                raise KeyError(
+                    f"the value of the node `{output}` isn't here: a result that was pickled has "
+                    f"those of targets. Run with `targets=[{output!r}]`."
+                )
+            raise KeyError(f"the node `{output}` gave no output; it is told as {how}.")
+        near = [*self._known, *self.nodes] if "." not in output else self._known
+        hint = did_you_mean(output, near) or "No node has an output."
+        raise KeyError(f"the run has no output `{output}`. {hint}")
+
+    @property
+    def _known(self) -> list[str]:
+        return list(dict.fromkeys([*self.outputs, *self.passed]))
+
+    @property
+    def _names(self) -> str:
+        found = ", ".join(f"`{name}`" for name in self._known[:_MOST_NAMES])
+        return f"Name one of {found}." if found else "No node has an output."
+
+    def _ports_of(self, node: str) -> list[str]:
+        found = [name for name in (*self.outputs, *self.passed) if name.rpartition(".")[0] == node]
+        return list(dict.fromkeys(found))
 
     def __contains__(self, output: object) -> bool:
-        return output in self.outputs
+        """Whether it has the value of an output, by any name that it can be asked for."""
+        if not isinstance(output, str):
+            return False
+        try:
+            name = self._full(output)
+        except KeyError:
+            return False
+        return name in self.outputs or name in self.passed
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.outputs)
+
+    def __len__(self) -> int:
+        return len(self.outputs)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process gets the values of the targets; those of other nodes stay in this one.
+
+        Raises:
+            InvalidValue: One of the values is kept no more.
+        """
+        return type(self), tuple(self._own().values())
+
+    def __copy__(self) -> RunResult:
+        return self  # nothing of it changes
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> RunResult:
+        mine = self._own() | {"passed": {}}
+        return replace(RunResult(**deepcopy(mine, memo)), passed=self.passed)
+
+    def _own(self) -> dict[str, Any]:
+        """Its parts, free of the run that they come from."""
+        found = {part.name: getattr(self, part.name) for part in fields(self)}
+        return found | {"outputs": dict(self.outputs), "nodes": dict(self.nodes), "passed": {}}
+
+    def __bool__(self) -> bool:
+        """It is there, also of a run that has only written files."""
+        return True
+
+    def __repr__(self) -> str:
+        lines = [f"<RunResult {self.status}: {self.told}>"]
+        # Debuggers and logs ask for it: no value is brought into memory, or copied, for that.
+        lines += [f"  {name}: {self._summary(name)}" for name in self.outputs]
+        lines += [f"  {file.path}" for file in self.files]
+        lines += [f"  {error.problem.message}" for error in self.errors]
+        more = len(lines) - _MOST_LINES
+        return "\n".join([*lines[:_MOST_LINES], *([f"  … and {more} more"] if more > 0 else [])])
+
+    def _summary(self, output: str) -> str:
+        values = self.outputs
+        return (
+            values.summary(output)
+            if isinstance(values, OutputValues)
+            else summarize(values[output])
+        )
+
+    @property
+    def told(self) -> str:
+        """How many nodes there were, how many of them cached, and the time, in a few words."""
+        cached = sum(report.status == "cached" for report in self.nodes.values())
+        kept = f", {cached} cached" if cached else ""
+        return f"{counted(len(self.nodes), 'node')}{kept}, {shown_seconds(self.seconds)}"
+
+    def _repr_html_(self) -> str | None:
+        """What notebooks show of it."""
+        return None if self.shown is None else self.shown(self)
+
+    def __rich__(self) -> Group:
+        """What Rich prints of it: how its nodes fared."""
+        from nodegraph.core.tables import rich_table
+
+        rows = [
+            (name, report.type, report.status, shown_seconds(report.seconds))
+            for name, report in self.nodes.items()
+        ]
+        below = [
+            *(f"{name}: {self._summary(name)}" for name in self.outputs),
+            *(str(file.path) for file in self.files),
+            *(error.problem.message for error in self.errors),
+        ]
+        return rich_table(f"{self.status}: {self.told}", _HEADS, rows, below)

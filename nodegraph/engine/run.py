@@ -20,7 +20,8 @@ from uuid import uuid4
 
 from nodegraph.core.collecting import NoCollecting
 from nodegraph.core.events import EventStream
-from nodegraph.core.graph import Graph
+from nodegraph.core.graph import CheckedGraph
+from nodegraph.core.nesting import NESTING
 from nodegraph.engine.calls import Calls
 from nodegraph.engine.cancel import CancelToken
 from nodegraph.engine.failure import node_failure
@@ -33,6 +34,7 @@ from nodegraph.engine.result import (
     NodeReports,
     NodeStatus,
     OutputValues,
+    PassedProducts,
     RunResult,
     WrittenFile,
 )
@@ -59,7 +61,7 @@ class Run:
     def __init__(
         self,
         shared: Shared,
-        graph: Graph,
+        graph: CheckedGraph,
         options: RunOptions,
         workflow: Mapping[str, Any],
         run_id: str = "",
@@ -69,6 +71,7 @@ class Run:
         self.cancel = options.cancel or CancelToken()
         self.share = options.share or Share()
         self.id = run_id or uuid4().hex
+        self.nesting = NESTING.get()
         self.check_mutation = options.check_mutation
         # One call at a time, so that who changes something is told from who runs beside.
         self.alone: AbstractContextManager[object] = (
@@ -145,7 +148,7 @@ class Run:
 
     # What there is to run
 
-    def add(self, graph: Graph, *, within: NodeState | None = None) -> None:
+    def add(self, graph: CheckedGraph, *, within: NodeState | None = None) -> None:
         """Take a graph's nodes in; its targets' outputs stay until `let_go`.
 
         Args:
@@ -159,7 +162,7 @@ class Run:
         with NoCollecting():
             self._add(graph, within)
 
-    def _add(self, graph: Graph, within: NodeState | None) -> None:
+    def _add(self, graph: CheckedGraph, within: NodeState | None) -> None:
         level = within.level + 1 if within else 0
         depth = within.depth if within else 0.0
         for name, item in graph.nodes.items():
@@ -514,6 +517,7 @@ class Run:
             errors,
             seconds,
             self.cancel.reason if status == "cancelled" else "",
+            passed=OutputValues(PassedProducts(self._ended)),
         )
 
     def _status(self) -> JobStatus:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from nodegraph.core.events import EventStream
-from nodegraph.core.graph import Graph
+from nodegraph.core.graph import CheckedGraph
+from nodegraph.core.nesting import Nesting
 from nodegraph.core.ports import Expand
 from nodegraph.engine.cancel import CancelToken
 from nodegraph.engine.lanes import Share
@@ -44,10 +45,10 @@ class Calling(Protocol):
     def step_back(self, call: Call) -> None:
         """Nobody waits any more for a call whose inputs have to be computed again first."""
 
-    def answered_by_cache(self, call: Call) -> bool:
+    def answered_by_cache(self, call: Call, *, is_shared: bool = False) -> bool:
         """Complete a call with what is known under its key, if anything is."""
 
-    def answer_with(self, call: Call, entry: CallOutputs) -> None:
+    def answer_with(self, call: Call, entry: CallOutputs, *, is_shared: bool = False) -> None:
         """Complete a call with what was computed earlier."""
 
     def run(self, call: Call, act: Callable[[Call], None] | None = None) -> None:
@@ -96,6 +97,7 @@ class Scheduling(Protocol):
     files: list[WrittenFile]
     states: dict[str, NodeState]
     id: str
+    nesting: Nesting
     pin: Callable[[Iterable[Product]], None]
     check_mutation: bool
     alone: AbstractContextManager[object]
@@ -104,7 +106,7 @@ class Scheduling(Protocol):
     def calls(self) -> Calling:
         """The calls of this run."""
 
-    def add(self, graph: Graph, *, within: NodeState | None = None) -> None:
+    def add(self, graph: CheckedGraph, *, within: NodeState | None = None) -> None:
         """Take a graph's nodes in; its targets' outputs stay until `let_go`.
 
         Args:

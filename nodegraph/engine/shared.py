@@ -11,7 +11,7 @@ import msgpack
 
 from nodegraph.core.context import Environment, Merging, Numerics, Weights
 from nodegraph.core.digests import Digest
-from nodegraph.core.graph import Graph, GraphNode
+from nodegraph.core.graph import CheckedGraph, GraphNode
 from nodegraph.core.keys import Key, base_key
 from nodegraph.core.spec import NodeSpec
 from nodegraph.engine.cache import Cache
@@ -115,10 +115,15 @@ class Shared:
         self._identities.clear()
         self.registry.look_at_functions_anew()
 
-    def identify(self, graph: Graph) -> None:
-        """Look at the code behind a graph's nodes before any of them runs and may change it."""
+    def identify(self, graph: CheckedGraph, *, is_growing: bool = False) -> None:
+        """Look at the code behind a graph's nodes before any of them runs and may change it.
+
+        Args:
+            is_growing: Whether there are subgraphs of which nodes will be added as it runs.
+        """
         for spec in {id(node.spec): node.spec for node in graph.nodes.values()}.values():
             self.identity(spec)
+        self.registry.look_at_others(is_growing=is_growing)
 
     def identity(self, spec: NodeSpec) -> Identity:
         """What enters the keys of all nodes of a type."""

@@ -1,7 +1,9 @@
-"""What is said of files that can't be read: those that are missing, and those of another kind."""
+"""Input files, and what is said of those that are missing, too large, or of another kind."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from nodegraph.core.suggest import did_you_mean
@@ -20,6 +22,40 @@ def missing_file(path: Path, *, names: bool = True) -> InvalidFile:
     return InvalidFile(
         f"there is no file {path}.{place}", hint=did_you_mean(path.name, siblings) or None
     )
+
+
+@contextmanager
+def opening(path: Path, *, names: bool = True) -> Iterator[None]:
+    """What the system says of a file that is opened in the `with` is raised in words.
+
+    Args:
+        names: Whether these may name files like one that is missing.
+    Raises:
+        InvalidFile: It is missing, or can't be read.
+    """
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise missing_file(path, names=names) from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InvalidFile(f"can't read {path}: {reason}") from error
+
+
+def read_whole(path: Path, largest: int, *, names: bool = True) -> bytes:
+    """All that is in a file.
+
+    Args:
+        largest: Bytes that it may have.
+        names: See `opening`.
+    Raises:
+        InvalidFile: It is missing, too large, or can't be read.
+    """
+    with opening(path, names=names), path.open("rb") as file:
+        data = file.read(largest + 1)
+    if len(data) > largest:
+        raise InvalidFile(f"{path} is too large.", expected=f"at most {largest:,} bytes")
+    return data
 
 
 _BEGINNINGS: tuple[tuple[bytes, str], ...] = (

@@ -11,6 +11,7 @@ from nodegraph.core.digests import digest_value
 from nodegraph.core.file_digests import FILE_DIGESTS
 from nodegraph.core.values import PipelineComponent, RecipeFile
 from nodegraph.diffusion import diffusers_folder as layout
+from nodegraph.diffusion.attached_models import whole_size
 from nodegraph.diffusion.file_stamps import file_stamp
 from nodegraph.diffusion.model_files import PartFiles, port_precision, weighty_folder
 from nodegraph.diffusion.model_stamps import lacks_float16
@@ -143,4 +144,4 @@ def language_stamp(
 
 def language_bytes(folder: LanguageFolder) -> int:
     """Bytes that its weights take on disk."""
-    return sum(path.stat().st_size for path in folder.files.weights)
+    return sum(whole_size(path, path.stat().st_size) for path in folder.files.weights)

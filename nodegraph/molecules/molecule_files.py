@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from nodegraph.errors import InvalidFile
-from nodegraph.images.input_files import looks_like, missing_file
+from nodegraph.images.input_files import looks_like, read_whole
 
 MoleculeFormat = Literal["sdf", "pdb", "smi"]
 READABLE = "SDF or MOL, PDB, or SMILES (.smi)"
@@ -47,16 +47,7 @@ def read_molecule_file(path: Path, *, names: bool = True) -> tuple[str, Molecule
     Raises:
         InvalidFile: It is missing, too large, or of no form that is read.
     """
-    try:
-        with path.open("rb") as file:
-            data = file.read(LARGEST + 1)
-    except FileNotFoundError as error:
-        raise missing_file(path, names=names) from error
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InvalidFile(f"can't read {path}: {reason}") from error
-    if len(data) > LARGEST:
-        raise InvalidFile(f"{path} is too large.", expected=f"at most {LARGEST:,} bytes")
+    data = read_whole(path, LARGEST, names=names)
     found = molecule_format(data[:4096])
     if found is None and path.suffix.lower() in _SMILES_SUFFIXES:
         found = "smi"

@@ -116,6 +116,10 @@ class CodeDigests:
         """Environment variables whose values enter the digest."""
         return {name for _, path in self._closure(module) for name in self._source(path).variables}
 
+    def may_add(self, module: str) -> set[str]:
+        """Texts that may name the node types of what the module's nodes add to a run."""
+        return {text for _, path in self._closure(module) for text in self._source(path).texts}
+
     def packages(self, module: str) -> set[str]:
         """Packages that the module and those behind it import from, or would if they could."""
         found: set[str] = set()
@@ -266,6 +270,17 @@ class CodeDigests:
         if module not in self._places:
             self._places[module] = self._found(module)
         return self._places[module]
+
+    def module_at(self, path: Path) -> str | None:
+        """The module that a file of a package is, by the name that it is digested by."""
+        # What lies in a package isn't named by what lies beside it.
+        for package, root in sorted(self._roots.items(), key=lambda item: item[0].startswith("@")):
+            if path == root:
+                return package
+            if path.suffix == ".py" and path.is_relative_to(root):
+                inner = path.relative_to(root).with_suffix("").parts
+                return ".".join((package, *(part for part in inner if part != "__init__")))
+        return None
 
     def _found(self, module: str) -> Path | None:
         for package, root in self._roots.items():

@@ -22,7 +22,6 @@ from types import CodeType, ModuleType
 from typing import Any
 from weakref import ref
 
-from nodegraph.packs.functions import imports_in
 from nodegraph.packs.snapshot import Snapshot
 
 LOOSE = "nodegraph_packs"
@@ -235,6 +234,8 @@ class _Builtins(dict[str, Any]):
 
 def _imports_own_later(code: CodeType, package: str) -> bool:
     """Whether functions of a module import from its own package."""
+    from nodegraph.packs.byte_code import imports_in  # of use only where code is loaded
+
     waiting = [code]
     while waiting:
         inner = [item for item in waiting.pop().co_consts if isinstance(item, CodeType)]

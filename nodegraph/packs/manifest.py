@@ -7,33 +7,31 @@ its file has their specs a line each, below a line with all else, and only what 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.digests import digest_bytes, sealed, unsealed
 from nodegraph.core.files import write_file
-from nodegraph.core.pack_faults import faults_in
 from nodegraph.core.spec import NodeSpec, record, said
 from nodegraph.core.types import TypeInfo
-from nodegraph.errors import NodegraphError, OutputError, PackError
+from nodegraph.errors import OutputError, PackError
 from nodegraph.packs.hanging import Hanging
 from nodegraph.packs.listing import ListedType, SpecLines, written
-from nodegraph.packs.loading import is_foreign, owner, roots
+from nodegraph.packs.loading import is_foreign
 from nodegraph.packs.pack import Pack
 from nodegraph.packs.snapshot import Snapshot, Stamp, stamp_of
 
 if TYPE_CHECKING:
     # Only a pack that has changed is read, and that needs what reads signatures.
-    from nodegraph.core.node import NodeDefinition
+    from nodegraph.core.panels import Panel
     from nodegraph.packs.source_files import SourceFiles
 
 _MANY = 100
 """Of a pack with more node types most are seldom used: their specs are read one by one."""
-FORMAT = 6
+FORMAT = 7
 """Raised when what is read from a pack, or how it is written, changes; part of the files' names."""
 
 
@@ -50,6 +48,7 @@ class Manifest:
         specs: Node types, names with the pack's prefix; see `by_type`.
         listed: The node types whose specs are lines of the file.
         types: Port types of its own.
+        panels: What it adds to the editor.
         problems: Modules that could not be imported, and functions that can't be nodes; the
             others still count.
     """
@@ -62,6 +61,7 @@ class Manifest:
     specs: tuple[NodeSpec, ...] = ()
     listed: tuple[ListedType, ...] = ()
     types: tuple[TypeInfo, ...] = ()
+    panels: tuple[Panel, ...] = ()
     problems: tuple[str, ...] = ()
     stored: SpecLines | None = field(default=None, compare=False)
 
@@ -106,6 +106,10 @@ def _read(name: str, value: Any) -> Any:
         return tuple(record(ListedType, row, "tags") for row in value)
     if name == "types":
         return tuple(record(TypeInfo, info, "parents") for info in value)
+    if name == "panels" and value:
+        from nodegraph.core.panels import Panel  # hardly any pack has one
+
+        return tuple(Panel(**panel) for panel in value)
     return tuple(value) if isinstance(value, list) else value
 
 
@@ -149,8 +153,23 @@ class ManifestCache:
         if left_out is not None:
             return left_out
         with self.hanging.importing(pack, snapshot.listing.text()):
-            found = read_pack(pack, self.sources)
+            found = self._read(pack)
         return self._kept(pack, found, kept)
+
+    def _read(self, pack: Pack) -> Manifest:
+        from nodegraph.packs.reading import code_elsewhere, read_pack  # see `sources`
+
+        snapshot, made_of = pack.snapshot(), pack.made_of()
+        found = read_pack(pack, snapshot)
+        also = code_elsewhere(pack, snapshot, found.specs, self.sources)
+        return Manifest(
+            stamp=snapshot.listing.text(also),
+            digest=_digest(snapshot, also),
+            also=also,
+            data=dict(snapshot.data),
+            made_of=made_of,
+            **found._asdict(),
+        )
 
     def left_out(self, pack: Pack) -> Manifest | None:
         """What stands for a pack that isn't to be imported as it hangs; None for others."""
@@ -217,7 +236,15 @@ def is_worth(manifest: Manifest, pack: Pack) -> bool:
 def _reader_version() -> str:
     """Changes with the code that turns signatures into specs."""
     core = Path(__file__).parents[1] / "core"
-    names = ("annotations.py", "hints.py", "node.py", "node_options.py", "spec.py", "types.py")
+    names = (
+        "annotations.py",
+        "hints.py",
+        "node.py",
+        "node_options.py",
+        "panels.py",
+        "spec.py",
+        "types.py",
+    )
     stamps = [(core / name).stat() for name in names]
     text = " ".join(f"{status.st_size} {status.st_mtime_ns}" for status in stamps)
     return digest_bytes(f"{FORMAT} {text}".encode())[:12]
@@ -228,135 +255,3 @@ def _digest(snapshot: Snapshot, also: Sequence[str]) -> str:
         return snapshot.digest(also)
     except OSError:
         return ""  # a file is gone: that is a change
-
-
-def read_pack(pack: Pack, sources: SourceFiles) -> Manifest:
-    """Import a pack's modules and collect what they declare.
-
-    Args:
-        sources: Reads what its modules import.
-    """
-
-    found: dict[str, NodeDefinition] = {}
-    twice: set[str] = set()
-    problems = []
-    snapshot = pack.snapshot()
-    made_of = pack.made_of()
-    for name in pack.modules():
-        try:
-            module = pack.import_module(name, snapshot)
-        except PackError as error:
-            problems.append(str(error))
-            continue
-        made, faults = _made_in(module)
-        for fault in (*faults_in(module), *faults):
-            problems.append(f"pack `{pack.name or pack.package}`: {fault}")
-        for definition in (*definitions_in(module), *made):
-            node_type = qualified(pack, definition.spec.type)
-            if found.get(node_type) is definition:
-                continue  # the same function under a second name
-            if node_type in found:
-                twice.add(node_type)
-                problems.append(_told_twice(pack, found[node_type], definition))
-            found[node_type] = definition
-    # Which of them a workflow means can't be told.
-    for node_type in twice:
-        del found[node_type]
-    specs = tuple(
-        replace(definition.spec, type=node_type, pack=pack.name)
-        for node_type, definition in found.items()
-    )
-    also = _code_elsewhere(pack, specs, sources)
-    return Manifest(
-        stamp=snapshot.listing.text(also),
-        digest=_digest(snapshot, also),
-        also=also,
-        data=dict(snapshot.data),
-        made_of=made_of,
-        specs=specs,
-        types=_types(found),
-        problems=tuple(problems),
-    )
-
-
-def _told_twice(pack: Pack, first: NodeDefinition, second: NodeDefinition) -> str:
-    places = [
-        f"{Path(code.co_filename).name}, line {code.co_firstlineno}"
-        for code in (first.function.__code__, second.function.__code__)
-    ]
-    return str(
-        PackError(
-            f"pack `{pack.name or pack.package}`: node type `{first.spec.type}` is declared in "
-            f"{' and in '.join(places)}; neither is taken",
-            hint="Rename one of them.",
-        )
-    )
-
-
-def _code_elsewhere(pack: Pack, specs: Sequence[NodeSpec], sources: SourceFiles) -> tuple[str, ...]:
-    """Files outside the pack that its modules import, such as a list of choices."""
-    from nodegraph.packs.code import CodeDigests
-
-    package, root = pack.code_root()
-    code = CodeDigests({package: root, **roots()}, sources, owner)
-    files = {path for module in {spec.module for spec in specs} for path in code.files(module)}
-    sources.save()
-    inside = pack.snapshot().listing.files
-    return tuple(sorted(str(path) for path in files if str(path) not in inside))
-
-
-def _types(found: dict[str, NodeDefinition]) -> tuple[TypeInfo, ...]:
-    infos = [port.info for definition in found.values() for port in definition.ports]
-    return tuple(dict.fromkeys(infos))
-
-
-def definitions_in(module: ModuleType) -> Iterator[NodeDefinition]:
-    """The node types that a module defines itself; imported ones belong elsewhere."""
-    for value in list(vars(module).values()):
-        definition = _definition(value, module)
-        if definition is not None:
-            yield definition
-
-
-def definition_in(module: ModuleType, spec: NodeSpec) -> NodeDefinition | None:
-    """The node type of a module that has this spec; None if it declares none of its name."""
-    found = _definition(getattr(module, spec.qualname, None), module)
-    own = spec.type.rpartition(":")[2]
-    if found is not None and found.spec.type == own:
-        return found
-    return next((each for each in definitions_in(module) if each.spec.type == own), None)
-
-
-def _definition(value: object, module: ModuleType) -> NodeDefinition | None:
-    from nodegraph.core.node import NODE_ATTRIBUTE, NodeDefinition
-
-    found = getattr(value, NODE_ATTRIBUTE, None)
-    is_own = isinstance(found, NodeDefinition) and found.spec.module == module.__name__
-    return found if is_own else None
-
-
-def _made_in(module: ModuleType) -> tuple[list[NodeDefinition], list[str]]:
-    """The node types that a module makes as they are asked for, and what is wrong with others.
-
-    It has a function `__getattr__` that makes them, and `__dir__` that names them: see PEP 562.
-    """
-    found: list[NodeDefinition] = []
-    faults: list[str] = []
-    tell = vars(module).get("__dir__")
-    for name in [] if tell is None else tell():
-        if name in vars(module):
-            continue
-        try:
-            definition = _definition(getattr(module, name), module)
-        except Exception as error:  # noqa: BLE001 - the border with pack code: it may raise anything
-            is_told = isinstance(error, NodegraphError)
-            faults.append(str(error) if is_told else f"{name}: {type(error).__name__}: {error}")
-            continue
-        if definition is not None:
-            found.append(definition)
-    return found, faults
-
-
-def qualified(pack: Pack, name: str) -> str:
-    """A node type's name in workflows."""
-    return f"{pack.name}:{name}" if pack.name else name

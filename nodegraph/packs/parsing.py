@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Sequence
 from threading import Lock
 
@@ -13,6 +14,9 @@ EVERYTHING = "*"
 """As an import's module: it can't be told which one, so it may be any of the pack."""
 
 _IMPORTERS = ("import_module", "__import__")
+_VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
+"""As variables of the environment are called."""
+_NODE_TYPE = re.compile(r"[\w-]+(:\w+)?")
 _PARSING = Lock()
 _MOST_TRIES = 10
 _MOST_KNOWN = 4096
@@ -46,8 +50,10 @@ def _parsed(data: bytes, package: str) -> ModuleText:
     items = list(ast.walk(_tree(data)))
     imports = tuple(dict.fromkeys(_imports(items, package)))
     bound = frozenset(item.bound for item in imports)
+    texts = frozenset(_texts(items) if _gives_graph(items, package) else ())
     made, used = bound.intersection(_made(items)), bound.intersection(_used(items))
-    return ModuleText(digest_bytes(data), imports, made, used, frozenset(_variables(items)))
+    variables = frozenset(_variables(items, package))
+    return ModuleText(digest_bytes(data), imports, made, used, variables, texts)
 
 
 def _tree(data: bytes) -> ast.Module:
@@ -105,8 +111,9 @@ def _used(items: Sequence[ast.AST]) -> Iterator[str]:
             yield EVERYTHING
 
 
-def _variables(items: Sequence[ast.AST]) -> Iterator[str]:
-    """Environment variables that are read by a name that stands there."""
+def _variables(items: Sequence[ast.AST], package: str) -> Iterator[str]:
+    """Environment variables that are read by a name that stands there, wherever in the module."""
+    is_elsewhere = False
     for item in items:
         key: ast.expr | None = None
         if isinstance(item, ast.Subscript) and _name(item.value) == "environ":
@@ -119,6 +126,28 @@ def _variables(items: Sequence[ast.AST]) -> Iterator[str]:
                 key = item.args[0]
         if isinstance(key, ast.Constant) and isinstance(key.value, str):
             yield key.value
+        elif key is not None and not (
+            isinstance(item, ast.Subscript) and isinstance(item.ctx, ast.Store)
+        ):
+            is_elsewhere = True  # such as in a constant of the module
+    if is_elsewhere and package.partition(".")[0] != "nodegraph":  # which sets some itself
+        texts = (item.value for item in items if isinstance(item, ast.Constant))
+        yield from (text for text in texts if isinstance(text, str) and _VARIABLE.fullmatch(text))
+
+
+def _gives_graph(items: Sequence[ast.AST], package: str) -> bool:
+    """Whether the code may add nodes to a run; what nodegraph itself adds is in a workflow."""
+    return package.partition(".")[0] != "nodegraph" and any(
+        (isinstance(item, (ast.Name, ast.Attribute)) and _name(item) == "Expand")
+        or (isinstance(item, ast.alias) and item.name == "Expand")  # under another name
+        for item in items
+    )
+
+
+def _texts(items: Sequence[ast.AST]) -> Iterator[str]:
+    """What may name a node type."""
+    texts = (item.value for item in items if isinstance(item, ast.Constant))
+    return (text for text in texts if isinstance(text, str) and _NODE_TYPE.fullmatch(text))
 
 
 def _name(item: ast.expr) -> str:

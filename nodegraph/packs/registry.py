@@ -6,16 +6,17 @@ one of its hooks is asked.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from threading import RLock
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from nodegraph.core.digests import Digest, digest_bytes
+from nodegraph.core.digests import Digest, Digesters, digest_bytes
 from nodegraph.core.patience import PATIENCE
-from nodegraph.core.spec import HookName, NodeSpec
+from nodegraph.core.spec import HookName, InputSpec, NodeSpec
 from nodegraph.core.types import TypeTable
 from nodegraph.errors import PackError
 from nodegraph.packs.functions import FunctionDigests
@@ -30,15 +31,18 @@ from nodegraph.packs.loading import (
     owner,
     retire,
 )
-from nodegraph.packs.manifest import ManifestCache, definition_in
+from nodegraph.packs.manifest import ManifestCache
 from nodegraph.packs.pack import OWN_DISTRIBUTION, Pack
 from nodegraph.packs.snapshot import Snapshot
 
 if TYPE_CHECKING:
     # Reading signatures takes a while to import, and a listing from manifests needs none of it.
     from nodegraph.core.node import NodeDefinition
+    from nodegraph.core.panels import Panel
     from nodegraph.core.ports import PortType, Serializer
+    from nodegraph.packs.class_digests import ClassDigests
     from nodegraph.packs.code import CodeDigests
+    from nodegraph.packs.scripts import PackScript
 
 
 class Registry:
@@ -56,15 +60,16 @@ class Registry:
         self.types = TypeTable()
         self.problems: list[str] = []
         self._faults: dict[str, list[str]] = {}
-        self.digesters: dict[type, Callable[[Any], str]] = {}
+        self.digesters = Digesters(self._told_class)
         self.serializers: dict[type, Serializer] = {}
         self._specs: dict[str, NodeSpec] = {}
         # Of packs that are read when they are asked for: by prefix, and what was read of them.
         self._waiting: dict[str, Pack] = {}
         self._stored: dict[str, SpecLines] = {}
         self._packs: dict[str, Pack] = {}
+        self._panels: dict[Pack, Sequence[Panel]] = {}
         self._definitions: dict[str, NodeDefinition] = {}
-        self._functions = FunctionDigests()
+        self._functions = FunctionDigests(self._meet_classes)
         self._lock = RLock()
         # By module, the packages and variables that it may hold on to.
         self._holds: dict[str, tuple[set[str], set[str]]] = {}
@@ -136,6 +141,7 @@ class Registry:
         self.problems.extend(manifest.problems)
         self._faults[pack.name] = list(manifest.problems)
         self._packs.update(dict.fromkeys(found, pack))
+        self._panels[pack] = manifest.panels
         if pack.is_followed:
             self._followed_by.update(dict.fromkeys(found, self._snapshots[pack]))
         if isinstance(found, SpecLines):
@@ -185,7 +191,16 @@ class Registry:
     def node_types(self) -> list[str]:
         for pack in list(self._waiting):
             self._read_waiting(pack)
+        return self.types_at_hand()
+
+    def types_at_hand(self) -> list[str]:
+        """Names of the node types that are known without reading a pack that waits for it."""
         return sorted({*self._packs, *self._specs})
+
+    def types_of(self, pack: str) -> list[str]:
+        """The node types of one pack, by its name; those of the built-in one have none."""
+        self._read_waiting(pack)
+        return sorted(name for name, of in self._packs.items() if of.name == pack)
 
     def listing(self) -> list[ListedType]:
         """What a list shows of all node types; by name."""
@@ -208,6 +223,24 @@ class Registry:
 
     def migrations(self, node_type: str) -> dict[int, Callable[[dict[str, Any]], dict[str, Any]]]:
         return dict(self.definition(node_type).migrations)
+
+    def scripts(self) -> list[PackScript]:
+        """What packs bring into the editor: widgets of their nodes' inputs, and panels.
+
+        nodegraph's own packs bring none.
+        """
+        from nodegraph.packs.scripts import scripts_of  # of use only to servers and checks
+
+        inputs: dict[Pack, list[InputSpec]] = {pack: [] for pack in self._panels}
+        for node_type, pack in self._packs.items():
+            if pack.is_followed:
+                inputs[pack] += self._known(node_type).inputs
+        return [
+            script
+            for pack, panels in self._panels.items()
+            if pack.is_followed
+            for script in scripts_of(pack, inputs[pack], panels)
+        ]
 
     # What running needs
 
@@ -232,6 +265,8 @@ class Registry:
             return  # values of other types than its own can be read all the same
 
     def _import(self, node_type: str) -> NodeDefinition:
+        from nodegraph.packs.reading import definition_in  # of no use to a listing
+
         spec = self.spec(node_type)
         if spec is None or node_type not in self._packs:
             raise PackError(f"there is no node type `{node_type}`")
@@ -346,11 +381,12 @@ class Registry:
         """Whether what a node has read and imported is what its digest tells of.
 
         Files may have changed since, and another session of the process may have taken up an edit,
-        so that an import within the node's function gave its modules.
+        so that an import within the node's function gave its modules. A cell of a notebook may have
+        been run again.
         """
         used = self._followed_by.get(node_type)
         if used is None:
-            return True
+            return self._functions.is_as_digested(node_type)
         if not all(map(is_active, self._followed)):
             files = self._code.files(self._known(node_type).module)
             owners = {id(found): found for found in map(self._owner, files) if found is not None}
@@ -374,8 +410,37 @@ class Registry:
     def code_digest(self, node_type: str) -> Digest:
         """Digest of the code behind a node type.
 
-        A function that was added by hand counts with all that it can reach, as it is now.
+        A function that was added by hand counts with all that it can reach, as it is now. Node
+        types that it may add to a run count too: what these give is kept as the node's own.
         """
+        codes = self._codes_of(node_type)
+        if len(codes) == 1:
+            return codes[node_type]
+        told = " ".join(f"{name} {codes[name]}" for name in [node_type, *sorted(codes)])
+        return digest_bytes(told.encode())
+
+    def _codes_of(self, node_type: str) -> dict[str, Digest]:
+        """Code digests of a node type and of those that stand by name in the code behind it."""
+        found = {node_type: self._own_code(node_type)}
+        waiting = [node_type]
+        while waiting:
+            for text in self._may_add(waiting.pop()):
+                if text in found or self.spec(text) is None:
+                    continue
+                try:
+                    found[text] = self._own_code(text)
+                except PackError:
+                    continue  # it can't be added to a run
+                waiting.append(text)
+        return found
+
+    def _may_add(self, node_type: str) -> Collection[str]:
+        """Texts that may name node types that one adds to a run."""
+        if node_type in self._followed_by:
+            return self._code.may_add(self._known(node_type).module)
+        return () if node_type in self._packs else self._functions.may_add(node_type)
+
+    def _own_code(self, node_type: str) -> Digest:
         if node_type in self._packs:
             return self._code.digest(self._known(node_type).module)
         found = self._functions.digest(node_type, self._definitions[node_type].function)
@@ -383,13 +448,50 @@ class Registry:
 
         return digest_bytes(f"{API_VERSION} {found}".encode())
 
+    def look_at_others(self, *, is_growing: bool) -> None:
+        """Look at the functions added by hand that a run may come to as it goes on.
+
+        Others may have changed what they reach by then.
+
+        Args:
+            is_growing: Whether nodes that aren't there yet will be added to the run; else whether
+                functions that were looked at may add some.
+        """
+        if is_growing or self._functions.may_give_graph:
+            for node_type, definition in list(self._definitions.items()):
+                if node_type not in self._packs:
+                    self._functions.digest(node_type, definition.function)
+
     def look_at_functions_anew(self) -> None:
-        """Notice where functions that were added by hand have changed."""
+        """Notice where functions that were added by hand have changed, and classes with them."""
         self._functions.look_anew()
+        if "_classes" in vars(self):
+            self._classes.look_anew()
 
     def settle(self) -> None:
         """No run goes on: take what functions changed of what they reach for no edit of them."""
-        self._functions.settle()
+        if self._functions.settle():
+            self._classes.settle()
+
+    @cached_property
+    def _classes(self) -> ClassDigests:
+        from nodegraph.packs.class_digests import ClassDigests  # of use only to runs
+
+        return ClassDigests(self._class_code, self.digesters)
+
+    def _told_class(self, kind: type) -> str:
+        return self._classes.told(kind)
+
+    def _meet_classes(self, kinds: list[type], is_all: bool) -> None:
+        self._classes.are_met(kinds, is_all=is_all)
+
+    def _class_code(self, kind: type) -> Digest | None:
+        """Digest of the code behind a class of a pack's values; None if it is of none."""
+        file = getattr(sys.modules.get(kind.__module__), "__file__", None)
+        if file is None or self._owner(Path(file)) is None:
+            return None
+        module = self._code.module_at(Path(file))
+        return None if module is None else self._code.digest(module)
 
     def code_modules(self, node_type: str) -> Mapping[str, Digest]:
         """Digests of the modules behind a node type's code digest, by name, to tell what changed.

@@ -24,6 +24,8 @@ LARGEST = 1 << 20
 """Bytes of a file that can change what a pack declares or gives; larger ones are models."""
 EXAMPLES = "examples"
 """Folder of a pack with a workflow and a picture for each node type, which show it and no more."""
+SCRIPTS = ("widgets", "panels")
+"""Folders of a pack with the scripts of what it brings into the editor."""
 STARTED = time_ns()
 """When this process may first have read a file of a pack, in Unix time."""
 _SETTLED = 2 * 10**9
@@ -89,12 +91,14 @@ def listed(root: Path) -> Listing:
 def _of_folder(root: str) -> Listing:
     files: dict[str, Stamp] = {}
     watched: dict[str, Stamp | None] = {}
-    examples = os.path.join(root, EXAMPLES)  # noqa: PTH118 - compared with what os.walk gives
+    # A node gives the same whatever shows what it does, or edits its inputs; and of what shows it
+    # there may be hundreds.
+    shown = {EXAMPLES: (".pyc", ".json", ".webp"), **dict.fromkeys(SCRIPTS, (".pyc", ".js"))}
+    of_folder = {os.path.join(root, name): ends for name, ends in shown.items()}  # noqa: PTH118
     for folder, inner, names in os.walk(root):
         inner[:] = [name for name in inner if not name.startswith((".", "__pycache__"))]
         watched[folder] = stamp_of(folder)
-        # A node gives the same whatever shows what it does; and there may be hundreds of them.
-        left_out = (".pyc", ".json", ".webp") if folder == examples else ".pyc"
+        left_out = of_folder.get(folder, ".pyc")
         for name in names:
             path = os.path.join(folder, name)  # noqa: PTH118 - of every file of every pack
             stamp = None if name.startswith(".") or name.endswith(left_out) else stamp_of(path)

@@ -19,7 +19,7 @@ from nodegraph.core.files import write_file
 from nodegraph.errors import OutputError
 from nodegraph.packs.snapshot import Stamp, stamp_of
 
-FORMAT = 2
+FORMAT = 5
 """Raised when what is read from a source file, or how it is written down, changes."""
 
 NAME = "sources.msgpack"
@@ -45,6 +45,7 @@ class ModuleText:
         made: Those of the names it imports that it also binds in other ways, at whatever level.
         used: Those of the names it imports that it reads itself.
         variables: Environment variables that it reads by a name that stands in it.
+        texts: Of a module that uses `Expand`: those that may name node types.
     """
 
     digest: Digest
@@ -52,6 +53,7 @@ class ModuleText:
     made: frozenset[str]
     used: frozenset[str] = frozenset()
     variables: frozenset[str] = frozenset()
+    texts: frozenset[str] = frozenset()
 
 
 _Key = tuple[str, str]
@@ -138,7 +140,7 @@ def _packed(known: dict[_Key, tuple[Stamp, ModuleText]]) -> bytes:
             stamp,
             source.digest,
             [_row(item) for item in source.imports],
-            *map(sorted, (source.made, source.used, source.variables)),
+            *map(sorted, (source.made, source.used, source.variables, source.texts)),
         )
         for key, (stamp, source) in known.items()
     ]

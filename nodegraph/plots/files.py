@@ -12,7 +12,7 @@ from xml.sax.saxutils import escape
 from nodegraph.core.plot_form import FORMAT, MOST_SERIES, plot_form
 from nodegraph.core.plots import Plot, Series
 from nodegraph.errors import InvalidFile, InvalidValue
-from nodegraph.images.input_files import looks_like, missing_file
+from nodegraph.images.input_files import looks_like, read_whole
 from nodegraph.plots.tables import plot_of_table, plot_table
 
 PlotFormat = Literal["json", "csv", "svg"]
@@ -77,16 +77,7 @@ def read_plot(path: Path, *, names: bool = True, most: int | None = None) -> Plo
     Raises:
         InvalidFile: It is missing, too large, or holds none.
     """
-    try:
-        with path.open("rb") as file:
-            data = file.read(LARGEST + 1)
-    except FileNotFoundError as error:
-        raise missing_file(path, names=names) from error
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InvalidFile(f"can't read {path}: {reason}") from error
-    if len(data) > LARGEST:
-        raise InvalidFile(f"{path} is too large.", expected=f"at most {LARGEST:,} bytes")
+    data = read_whole(path, LARGEST, names=names)
     if data.lstrip().startswith(b"{"):
         return plot_of_json(data, str(path))
     if path.suffix.lower() not in _TABLES or b"\0" in data:

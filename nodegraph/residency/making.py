@@ -25,6 +25,7 @@ class Making:
     derive: Callable[[Any, Recipe], Any] | None
     compact: Compact | None
     estimate: Callable[[Recipe], int] | None
+    at_hand: Callable[[Recipe], bool]
     free: Callable[[str], int | None]
     empty_reserves: Callable[[str], None]
     clock: Callable[[], float]

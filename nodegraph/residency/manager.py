@@ -52,6 +52,8 @@ class ResidencyManager:
             Asked until it gives some, as a device may not tell before it is used.
         estimate: Bytes that a recipe's component will take, to make room before the first load.
             Afterwards its measured size is remembered.
+        at_hand: Whether all files of a recipe are on this machine. What would have to be fetched
+            isn't loaded ahead: the node that needs it fetches it, where it shows and can be ended.
         move: Moves a component to another device and returns it; without it, what leaves an
             accelerator is gone.
         derive: Makes the component of a recipe with adapters or speed options from the one without,
@@ -75,6 +77,7 @@ class ResidencyManager:
         *,
         default_budget: Callable[[str], int | None] = lambda device: None,
         estimate: Callable[[Recipe], int] | None = None,
+        at_hand: Callable[[Recipe], bool] = lambda recipe: True,
         move: Callable[[Any, str], Any] | None = None,
         derive: Callable[[Any, Recipe], Any] | None = None,
         lean: MakesLean | None = None,
@@ -84,7 +87,7 @@ class ResidencyManager:
         empty_reserves: Callable[[str], None] = empty_reserves,
         clock: Callable[[], float] = perf_counter,
     ) -> None:
-        making = Making(load, move, derive, compact, estimate, free, empty_reserves, clock)
+        making = Making(load, move, derive, compact, estimate, at_hand, free, empty_reserves, clock)
         shelves = Shelves(budgets or {}, default_budget, has_host_tier=move is not None)
         self._components = SharedComponents(making, shelves)
         self._lean = lean

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Condition
 from typing import Any
 
 from nodegraph.core.frames import release_frames, retold
+from nodegraph.core.reporting import report
 from nodegraph.core.values import Recipe
 from nodegraph.errors import Cancelled, InvalidValue, NodegraphError
 from nodegraph.residency.entries import (
@@ -26,6 +27,8 @@ from nodegraph.residency.needs import Need
 from nodegraph.residency.shelves import Leaving, Shelves
 
 _LOG = logging.getLogger(__name__)
+_PAUSE = 0.1
+"""Seconds after which whoever waits for another's load looks whether its run was cancelled."""
 
 
 @dataclass(slots=True)
@@ -215,8 +218,7 @@ class SharedComponents:
                 return here.state is PlacementState.LEAVING
             return self._is_promoted(recipe, location) and self._is_moving(recipe)
 
-        while on_the_move():
-            self._changed.wait()
+        self._wait_while(on_the_move)
         return self._shelves.find(recipe, location)
 
     def _usable(self, recipe: Recipe, location: str, may_be_compact: bool) -> Placement | None:
@@ -247,13 +249,23 @@ class SharedComponents:
         """
         self._pin(entry)
         try:
-            self._changed.wait_for(lambda: entry.state is not PlacementState.COMING)
+            self._wait_while(lambda: entry.state is PlacementState.COMING)
         except BaseException:
             self._unpin(entry)
             raise
         if entry.error is not None:
             raise retold(entry.error)
         return entry.state is PlacementState.THERE
+
+    def _wait_while(self, is_so: Callable[[], bool]) -> None:
+        """Wait, in short pieces, as another's load may take long: it may have to be fetched.
+
+        Raises:
+            Cancelled: The run of the node that waits here was cancelled.
+        """
+        while is_so():
+            report(0, 1)
+            self._changed.wait(_PAUSE)
 
     def _begin(
         self, recipe: Recipe, location: str, need: Need, *, may_evict: bool = True
@@ -398,6 +410,7 @@ class SharedComponents:
 
     def _prefetched(self, recipe: Recipe, device: str) -> bool:
         need = self._need(recipe, device, may_be_compact=True)
+        is_at_hand = self._making.at_hand(recipe)
         with self._changed:
             entry = self._settled(recipe, device)
             if entry is not None:
@@ -406,6 +419,8 @@ class SharedComponents:
                 if there:
                     self._unpin(entry)
                 return there
+            if not is_at_hand and self._shelves.find(recipe, HOST) is None:
+                return False
             room, free = self._shelves.room(device), need.free
             expected = need.bytes(is_compact=self._is_compact(recipe, device, need))
             if any(limit is not None and expected > limit for limit in (room, free and free // 2)):

@@ -71,6 +71,7 @@ def supervision_rules(server: ServerSettings) -> SupervisionRules:
         cancel_seconds=server.cancel_seconds,
         memory_limit=limit or None,
         shutdown_grace=server.shutdown_seconds,
+        merge_jobs=server.merge_jobs,
     )
 
 

@@ -18,11 +18,16 @@ from nodegraph.core.context import Environment
 from nodegraph.core.files import private_folder
 from nodegraph.core.graphs import Graphs
 from nodegraph.core.places import Places
+from nodegraph.diffusion.attached_models import remote_place
 from nodegraph.diffusion.known_models import KnownModels
+from nodegraph.diffusion.models import FoundModel
 from nodegraph.errors import NodegraphError
 from nodegraph.jobs.cluster.scaling import Pace, Scaler
 from nodegraph.jobs.queue import JobQueue, ReadyCounts
+from nodegraph.jobs.queue.places import tables_beside
 from nodegraph.jobs.supervisor.dispatcher import Dispatcher
+from nodegraph.jobs.supervisor.helping import JobHelp
+from nodegraph.jobs.supervisor.looks import QueueLooks
 from nodegraph.jobs.supervisor.status import WorkerStatus
 from nodegraph.jobs.supervisor.supervisor import Supervisor
 from nodegraph.jobs.supervisor.tail import EventTail
@@ -30,12 +35,22 @@ from nodegraph.server.access.access import Access
 from nodegraph.server.access.tokens import NAME as TOKENS
 from nodegraph.server.access.tokens import Tokens
 from nodegraph.server.content.artifacts import Artifacts
+from nodegraph.server.content.artifacts.sharing import SharedArtifacts
 from nodegraph.server.content.artifacts.thumbnails import Thumbnails
 from nodegraph.server.content.editor import Editor
+from nodegraph.server.content.files.shared import (
+    FilePool,
+    FilesOfOthers,
+    FilesUnreachable,
+    SharedFiles,
+)
+from nodegraph.server.content.files.shared_schema import LOCK, MIGRATIONS, SCHEMA
 from nodegraph.server.content.saved import SavedWorkflows
 from nodegraph.server.content.uploads import Uploads
 from nodegraph.server.content.uploads.uploads import files_folder
 from nodegraph.server.events.hub import EventHub
+from nodegraph.server.events.hub.relaying import RelayedLive
+from nodegraph.server.operations.artifact_sharing import ArtifactSharing
 from nodegraph.server.operations.backup.unfinished import finish_restore
 from nodegraph.server.operations.logs.jobs import JobLog
 from nodegraph.server.operations.metrics import Metrics
@@ -52,7 +67,10 @@ from nodegraph.server.workflows.catalog import DeclaredTypes
 from nodegraph.server.workflows.known_types import KnownTypes
 from nodegraph.server.workflows.model_watch import ModelWatch
 from nodegraph.server.workflows.pack_checks import PackChecks
+from nodegraph.server.workflows.remote_look import RemoteLook
+from nodegraph.session.remote_models import attached_models
 from nodegraph.session.settings import Settings, places_of
+from nodegraph.store.remote.place import open_place
 
 if TYPE_CHECKING:
     from nodegraph.jobs.cluster.joining import Joined
@@ -62,6 +80,8 @@ T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
 _THREADS = 8
 _AGAIN_SECONDS = 10.0
+_LONG_PATIENCE = 300.0
+"""Seconds for a change of many jobs."""
 
 
 @dataclass
@@ -76,17 +96,20 @@ class Services:
 
     Attributes:
         node_types: Those that there are. No pack is imported in this process.
-        queue: Jobs. Its futures are waited for by `asyncio.wrap_future`; what reads more than one
-            job of it goes through `off_loop`.
+        queue: Jobs. Its futures are waited for by `looks.changed`; what reads one job of it goes
+            through `looks`, what reads more through `from_queue`.
+        looks: At the queue.
         tokens: Who may come in.
         access: Finds out who does, and who has logged in.
         hub: What happens, for whoever follows it.
+        live: Is told progress and previews.
         supervisor: The worker processes, the planner among them.
         dispatcher: Gives the queue's jobs to the workers.
         artifacts, uploads, workflows: What is kept for clients.
         places: What clients are told instead of where things lie here.
         models: Those in the models folders.
         model_watch: Notices when they have changed.
+        remote_look: Looks at remote ones; None where there is no place of them.
         editor: Its files.
         pack_checks: What packs' own checks say of workflows.
         graphs: Of workflows that were found sound.
@@ -106,7 +129,9 @@ class Services:
     access: Access = field(init=False)
     node_types: KnownTypes = field(init=False)
     queue: JobQueue = field(init=False)
+    looks: QueueLooks = field(init=False)
     hub: EventHub = field(init=False)
+    live: RelayedLive = field(init=False)
     supervisor: Supervisor = field(init=False)
     dispatcher: Dispatcher = field(init=False)
     artifacts: Artifacts = field(init=False)
@@ -115,6 +140,7 @@ class Services:
     places: Places = field(init=False)
     models: KnownModels = field(init=False)
     model_watch: ModelWatch = field(init=False)
+    remote_look: RemoteLook | None = field(init=False, default=None)
     editor: Editor = field(init=False)
     pack_checks: PackChecks = field(init=False)
     metrics: Metrics = field(init=False)
@@ -178,8 +204,16 @@ class Services:
             self.environment = self.worker_settings.environment()
             self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="nodegraph-disk")
             opened.callback(self._threads.shutdown)
+            self._file_threads = ThreadPoolExecutor(
+                _THREADS, thread_name_prefix="nodegraph-shared-files"
+            )
+            opened.callback(self._file_threads.shutdown)
             self.queue = await self.off_loop(self._open_queue)
             opened.push_async_callback(self.off_loop, self.queue.close)
+            self.looks = QueueLooks(self.queue)
+            opened.callback(self.looks.close)
+            self._long_changes = QueueLooks(self.queue, threads=2, patience=_LONG_PATIENCE)
+            opened.callback(self._long_changes.close)
             await self._open_stores(opened)
             await self._open_workers(opened)
             self.started, self._born = time(), monotonic()
@@ -189,6 +223,12 @@ class Services:
         # Others' pictures and prompts are in both.
         private_folder(self.home)
         private_folder(self.settings.cache_folder)
+        if self.server.merge_jobs > 1 and self.settings.merge_steps == "off":
+            _LOG.warning(
+                "merge_jobs is %d and does nothing: the setting merge_steps is off; "
+                'merge_steps = "exact" lets samplings share batches',
+                self.server.merge_jobs,
+            )
         file = self.home / "queue.sqlite"
         if self.server.queue is not None and file.exists():
             _LOG.warning("the jobs of %s wait there: the queue is %s", file, self.server.queue)
@@ -198,15 +238,47 @@ class Services:
             most_waiting=self.server.most_waiting,
         )
 
+    def _open_shared(self) -> FilePool | None:
+        """What other servers share of clients' and jobs' files, if they do."""
+        queue, url = self.server.queue, self.server.shared_files
+        if queue is None or url is None:
+            return None
+        for name in ("uploads/uploads.sqlite", "artifacts.sqlite"):
+            if (self.home / name).exists():
+                _LOG.warning("what %s lists stays here: the files of servers are at %s", name, url)
+        files = SharedFiles(open_place(url), self.queue.identity)
+        try:
+            files.check()
+        except FilesOfOthers:
+            raise
+        except FilesUnreachable as error:
+            _LOG.warning("%s; what needs them waits", error)
+        return FilePool(files, tables_beside(queue, SCHEMA, MIGRATIONS, LOCK))
+
     async def _open_stores(self, opened: AsyncExitStack) -> None:
+        shared = await self.off_loop(self._open_shared)
+        if shared is not None:
+            opened.callback(shared.tables.close)
+        others = (
+            None
+            if shared is None
+            else SharedArtifacts(shared, self.settings.cache_folder / "artifacts")
+        )
         pixels = self.server.limits.pixels
         thumbnails = Thumbnails(self.settings.cache_folder / "thumbnails", pixels=pixels)
         self.artifacts = await self.off_loop(
-            Artifacts, self.home / "artifacts.sqlite", self.queue, self._given_folders, thumbnails
+            Artifacts,
+            self.home / "artifacts.sqlite",
+            self.queue,
+            self._given_folders,
+            thumbnails,
+            others,
         )
         opened.callback(self.artifacts.close)
         rules = upload_rules(self.server)
-        self.uploads = await self.off_loop(Uploads, self.uploads_folder, self.queue, rules)
+        self.uploads = await self.off_loop(
+            Uploads, self.uploads_folder, self.queue, rules, shared=shared
+        )
         opened.callback(self.uploads.close)
         self.workflows = await self.off_loop(SavedWorkflows, self.home / "workflows")
 
@@ -217,7 +289,14 @@ class Services:
         tail.listen(JobLog().happened)
         self.hub = EventHub(self.queue, tail, held=self.server.limits.waiting)
         opened.callback(self.hub.close)
-        self.dispatcher = Dispatcher(self.queue, tail, self.hub.live)
+        self.live = RelayedLive(self.queue, self.hub)
+        opened.push_async_callback(self.off_loop, self.live.close)
+        self.dispatcher = Dispatcher(
+            self.queue,
+            tail,
+            self.live.live,
+            self.uploads.found_here if self.uploads.is_shared else None,
+        )
         specs = worker_specs(self.worker_settings, self.server, self.packs)
         rules = supervision_rules(self.server)
         cluster = await self._join(opened)
@@ -243,16 +322,34 @@ class Services:
             lambda: self.hub.tell("models.changed"),
             lambda: self.hub.is_heard,
         )
+        self.remote_look = self._remote_look(opened)
         opened.push_async_callback(self.dispatcher.stop, self.server.shutdown_seconds)
-        await self.dispatcher.start(self.supervisor)
+        helpers = self.supervisor.helpers if self.server.help_jobs else None
+        await self.dispatcher.start(self.supervisor, JobHelp(helpers))
         await self.supervisor.start()
         # Without a planner, all that can be read is read already.
         reading = (self._read_packs,) if self.has_workers else ()
-        scaling = () if cluster is None else (self._scaler(cluster, tail).run,)
-        watching = (self._watch_packs, self.model_watch.run, self.throughput.run)
-        for task in (*reading, *scaling, *watching):
+        scaling = () if cluster is None else ((await self._scaler(cluster, tail)).run,)
+        looking = () if self.remote_look is None else (self.remote_look.run,)
+        watching = (self._watch_packs, self.model_watch.run, *looking, self.throughput.run)
+        sharing = (self._sharing(tail).run,) if self.uploads.is_shared else ()
+        for task in (*reading, *scaling, *watching, *sharing):
             name = task.__qualname__
             opened.push_async_callback(ended, asyncio.create_task(task(), name=name))
+
+    def _remote_look(self, opened: AsyncExitStack) -> RemoteLook | None:
+        opened.callback(attached_models(self.settings))
+        place = remote_place(self.settings.remote_models_folder)
+        if place is None:
+            return None
+        tell, is_wanted = lambda: self.hub.tell("models.changed"), lambda: self.hub.is_heard
+        return RemoteLook(place, self.off_loop, tell, is_wanted)
+
+    def listed_models(self) -> list[FoundModel]:
+        """The models that jobs may name, remote ones as far as they are known."""
+        if self.remote_look is not None:
+            self.remote_look.asked()
+        return self.models.list(self.environment.models)
 
     async def _join(self, opened: AsyncExitStack) -> Joined | None:
         """The cluster that workers run on, if they do."""
@@ -262,8 +359,8 @@ class Services:
 
         return await opened.enter_async_context(joined(self.server.cluster))
 
-    def _scaler(self, cluster: Joined, tail: EventTail) -> Scaler:
-        nodes = cluster.cluster.nodes()
+    async def _scaler(self, cluster: Joined, tail: EventTail) -> Scaler:
+        nodes = await cluster.cluster.nodes()
         kinds = cluster_kinds(self.worker_settings, self.server, self.packs, nodes)
         pace = Pace()
         tail.listen(pace.happened)
@@ -275,10 +372,15 @@ class Services:
             self.server.cluster_idle_seconds,
         )
 
-    def _waiting(self) -> ReadyCounts:
+    def _sharing(self, tail: EventTail) -> ArtifactSharing:
+        sharing = ArtifactSharing(self.artifacts)
+        tail.listen(sharing.happened)
+        return sharing
+
+    async def _waiting(self) -> ReadyCounts:
         """How many jobs a worker could have now."""
         try:
-            return ReadyCounts() if self.queue.is_paused() else self.queue.waiting()
+            return await self.looks.give(_ready, self.queue)
         except NodegraphError:
             return ReadyCounts()  # what can't be read can't be claimed
 
@@ -299,6 +401,32 @@ class Services:
         # With what the request is known by, for what is logged there.
         call = partial(copy_context().run, function, *args, **options)
         return await loop.run_in_executor(self._threads, call)
+
+    async def from_queue(self, look: Callable[P, T], *args: P.args, **options: P.kwargs) -> T:
+        """What reads more of the queue than a job; a database that hangs keeps no other threads.
+
+        Raises:
+            QueueUnreachable: A database takes too long.
+        """
+        give = self.looks.give if self.queue.is_shared else self.off_loop
+        return await give(look, *args, **options)
+
+    async def long_change(self, change: Callable[P, T], *args: P.args, **options: P.kwargs) -> T:
+        """What comes of a change of many jobs, which goes on where nobody waits any more.
+
+        Raises:
+            QueueUnreachable: A database takes too long.
+        """
+        give = self._long_changes.give if self.queue.is_shared else self.off_loop
+        return await give(change, *args, **options)
+
+    async def with_files(self, look: Callable[P, T], *args: P.args, **options: P.kwargs) -> T:
+        """What looks at uploads, or opens files. Shared ones may be brought from afar, or their
+        database hang: that takes no threads from others."""
+        if not self.uploads.is_shared:
+            return await self.off_loop(look, *args, **options)
+        call = partial(copy_context().run, look, *args, **options)
+        return await asyncio.get_running_loop().run_in_executor(self._file_threads, call)
 
     async def refresh_node_types(self) -> DeclaredTypes:
         """Have packs read anew; workers take them up as soon as they have no job.
@@ -330,6 +458,10 @@ class Services:
     async def _watch_packs(self) -> None:
         """Have packs read that are edited, so that open pages show it by themselves."""
         await self.node_types.watch(lambda: self.hub.is_heard)
+
+
+def _ready(queue: JobQueue) -> ReadyCounts:
+    return ReadyCounts() if queue.is_paused() else queue.waiting()
 
 
 async def ended(task: asyncio.Task[None]) -> None:

@@ -17,12 +17,15 @@ from pydantic import (
     PlainSerializer,
     PlainValidator,
     ValidationError,
+    ValidationInfo,
     WithJsonSchema,
+    field_validator,
 )
 
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import InvalidFile
 from nodegraph.jobs.queue.postgres.address import PostgresAddress
+from nodegraph.jobs.supervisor.rules import MOST_JOBS
 from nodegraph.session.settings import SERVER_PREFIX, SERVER_TABLE, Settings, config_file
 from nodegraph.session.settings_kinds import NUMBER, Bytes, Count, Seconds, faults
 from nodegraph.session.settings_sources import read_settings, setting_places
@@ -205,6 +208,8 @@ class ServerSettings(_Part):
             given.
         warm: Whether workers load the libraries of models before a job needs them. Without that
             they start sooner and stay small, and the first such job takes seconds longer.
+        help_jobs: Whether workers without a job compute along with one that another worker has, if
+            it has branches or lists; a job that waits goes before.
         cluster: Address of the Ray cluster that workers run on: ``auto`` for the one of this
             machine, which is started if there is none; ``HOST:PORT``; ``ray://HOST:10001``.
         cluster_min_workers, cluster_max_workers: How many workers there are to be there; at most
@@ -219,6 +224,8 @@ class ServerSettings(_Part):
         limits, rates, retention, uploads, clients: See there.
         queue: Address of a PostgreSQL database that keeps the jobs, for several servers; not given,
             a file in the home folder does.
+        shared_files: URL of a bucket or mounted folder by which servers of one queue on several
+            machines share uploads and what jobs gave; not given, these lie in the home folder.
         most_waiting: Jobs that may wait in all.
         stall_seconds: Without an event while a node runs, after which its worker is restarted;
             none to wait for ever.
@@ -227,6 +234,8 @@ class ServerSettings(_Part):
         worker_memory: Bytes of a worker's memory above which it is restarted; 0 for no limit. Not
             given, 85 % of the machine's memory, or of what its container may take, divided
             among the workers.
+        merge_jobs: Jobs that a worker may run at once where their samplings share batches, which
+            the setting `merge_steps` has to allow; 1 runs them one after the other.
         shutdown_seconds: That running jobs get to reach their next checkpoint.
         least_free: Bytes of free disk below which the server says that it isn't ready.
         session_seconds: After which a browser that has logged in has to do so again.
@@ -241,6 +250,7 @@ class ServerSettings(_Part):
     workers: Annotated[int, NUMBER, Field(ge=0, le=256)] | None = None
     devices: Names = ()
     warm: bool = True
+    help_jobs: bool = True
     cluster: str | None = None
     cluster_min_workers: Annotated[int, NUMBER, Field(ge=0)] = 1
     cluster_max_workers: Count | None = None
@@ -255,16 +265,28 @@ class ServerSettings(_Part):
     uploads: UploadLimits = UploadLimits()
     clients: ClientLimits = ClientLimits()
     queue: QueueAddress | None = None
+    shared_files: str | None = None
     most_waiting: Count = 100_000
     stall_seconds: Seconds | None = None
     cancel_seconds: Annotated[float, NUMBER, Field(ge=0)] = 10.0
     worker_memory: Bytes | None = None
+    merge_jobs: Annotated[int, NUMBER, Field(ge=1, le=MOST_JOBS)] = 1
     shutdown_seconds: Seconds = 30.0
     least_free: Bytes = 256 << 20
     session_seconds: Seconds = 7 * _DAY
     open_metrics: bool = False
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @field_validator("shared_files")
+    @classmethod
+    def _are_shared(cls, url: str | None, given: ValidationInfo) -> str | None:
+        # Checked where it isn't `queue` itself that is wrong.
+        if url is not None and given.data.get("queue", url) is None:
+            raise ValueError(
+                "files are shared by servers of one queue: `queue` has to name its database"
+            )
+        return url
 
     @property
     def is_private(self) -> bool:

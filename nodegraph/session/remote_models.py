@@ -9,11 +9,13 @@ from nodegraph.session.settings import Settings
 
 
 def attached_models(settings: Settings) -> Callable[[], None]:
-    """Have models found at the place that the settings name; what is given undoes it.
+    """Have models found at the place that the settings name, if any; what is given undoes it.
 
     Raises:
         InvalidValue: The setting is no place.
     """
+    if not settings.remote_models:
+        return lambda: None
     from nodegraph.diffusion.attached_models import attach, detach
     from nodegraph.diffusion.models import KIND_FOLDERS
     from nodegraph.diffusion.remote.models import RemoteModels

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.workflow import Workflow
 from nodegraph.engine.options import RunKeywords, RunOptions, check_keywords
 from nodegraph.engine.result import RunResult
-from nodegraph.session.session import Session, wait_for
+from nodegraph.errors import InvalidValue
+from nodegraph.observe.display import display_for
+from nodegraph.observe.lines import Silent
+from nodegraph.observe.listeners import together
+from nodegraph.observe.notebook import NotebookBars, notebook_shell
+from nodegraph.session.ongoing import Ongoing
+from nodegraph.session.session import Session
 from nodegraph.session.settings import Settings
+from nodegraph.session.standing import STANDING
+from nodegraph.session.wishes import SessionWish
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
+
+WorkflowLike = Workflow | Mapping[str, Any] | str | Path
+"""A workflow, the dictionary of one, or a file's path."""
 
 
 class ScriptKeywords(RunKeywords, total=False):
@@ -22,26 +34,36 @@ class ScriptKeywords(RunKeywords, total=False):
     packs: Sequence[str | Path]
     nodes: Sequence[Callable[..., Any]]
     settings: Settings | None
+    inputs: str | Path | None
     check: bool
+    progress: bool
 
 
 async def run_async(
-    workflow: Workflow | Mapping[str, Any] | str | Path,
+    workflow: WorkflowLike,
     *,
     packs: Sequence[str | Path] = (),
     nodes: Sequence[Callable[..., Any]] = (),
     settings: Settings | None = None,
+    inputs: str | Path | None = None,
     check: bool = True,
+    progress: bool = True,
     **options: Unpack[RunKeywords],
 ) -> RunResult:
-    """Run a workflow on the running event loop.
+    """Run a workflow and await its end.
+
+    The session behind it stays from call to call, with weights and results in memory, until
+    settings or packs change; `nodegraph.close` lets go of it.
 
     Args:
         workflow: A `Workflow`, the dictionary of one, or a file's path.
         packs: More packs: folders or files.
         nodes: Functions decorated with `@node`.
         settings: Where things lie.
+        inputs: Where relative input paths start, unless the settings say; beside the workflow's
+            file if not given.
         check: Raise if a node failed; else the result tells.
+        progress: Show how it goes on: in a notebook, and in a terminal.
         options: How it is run, see `nodegraph.engine.options.RunOptions`. First of all
             ``parameters``, values of the workflow's named parameters, and ``targets``, nodes to
             run; all sinks if not given. The values of their outputs are in the result:
@@ -49,39 +71,141 @@ async def run_async(
     Raises:
         InvalidFile, InvalidWorkflow, InvalidValue: Nothing was run.
         NodeFailed: A node raised; the rest was run.
+        Cancelled: `nodegraph.close` was called meanwhile.
         TypeError: There is no such option.
     """
     check_keywords(options, ScriptKeywords)
-    how = RunOptions(**options)
-    document, folder = _opened(workflow)
-    with Session(settings, packs=packs, nodes=nodes, inputs=folder) as session:
-        result = await session.run_async(document, how)
-    if check and result.errors:
-        raise result.errors[0]
-    return result
+    script = Script.of(workflow, packs, nodes, settings, inputs)
+    with script.display(progress) as shown:
+        result = await script.begin(watched(RunOptions(**options), shown)).wait_async()
+    return checked(result, check)
 
 
-def run(
-    workflow: Workflow | Mapping[str, Any] | str | Path, **options: Unpack[ScriptKeywords]
-) -> RunResult:
+def run(workflow: WorkflowLike, **options: Unpack[ScriptKeywords]) -> RunResult:
     """Run a workflow and wait for it, in a script or a notebook.
 
     Args:
         workflow: A `Workflow`, the dictionary of one, or a file's path.
-        options: Those of `run_async`: parameters, targets, packs, nodes, settings, check and
-            the rest of how it is run.
+        options: Those of `run_async`: parameters, targets, packs, nodes, settings, inputs, check,
+            progress and the rest of how it is run.
     Raises:
         InvalidFile, InvalidWorkflow, InvalidValue: Nothing was run.
         NodeFailed: A node raised; the rest was run.
+        Cancelled: `nodegraph.close` was called meanwhile.
         TypeError: There is no such option.
     """
-    return wait_for(run_async(workflow, **options))
+    said = Said.of(options)
+    script = said.script(workflow)
+    with script.display(said.progress) as shown:
+        result = script.begin(watched(said.options, shown)).wait()
+    return checked(result, said.check)
 
 
-def _opened(workflow: Workflow | Mapping[str, Any] | str | Path) -> tuple[Workflow, Path | None]:
+@dataclass(frozen=True)
+class Said:
+    """What a call said, parted: how it is run, with which session, and what is done beside."""
+
+    options: RunOptions
+    packs: Sequence[str | Path] = ()
+    nodes: Sequence[Callable[..., Any]] = ()
+    settings: Settings | None = None
+    inputs: str | Path | None = None
+    check: bool = True
+    progress: bool = True
+
+    @classmethod
+    def of(cls, keywords: Mapping[str, Any]) -> Said:
+        """Part keywords.
+
+        Raises:
+            TypeError: There is no such option; names the nearest.
+        """
+        check_keywords(keywords, ScriptKeywords)
+        of_run = RunKeywords.__annotations__
+        options = RunOptions(**{name: keywords[name] for name in keywords if name in of_run})
+        return cls(options, **{name: keywords[name] for name in keywords if name not in of_run})
+
+    def script(self, workflow: WorkflowLike) -> Script:
+        """The workflow with the session that it is to be run by."""
+        return Script.of(workflow, self.packs, self.nodes, self.settings, self.inputs)
+
+
+@dataclass(frozen=True)
+class Script:
+    """A workflow that a script runs by the standing session."""
+
+    workflow: Workflow
+    wish: SessionWish
+
+    @classmethod
+    def of(
+        cls,
+        workflow: WorkflowLike,
+        packs: Sequence[str | Path],
+        nodes: Sequence[Callable[..., Any]],
+        settings: Settings | None,
+        inputs: str | Path | None = None,
+    ) -> Script:
+        """Read it.
+
+        Raises:
+            InvalidFile, InvalidWorkflow: It can't be read, or the settings can't.
+        """
+        document, folder = _opened(workflow)
+        folder = folder if inputs is None else Path(inputs).absolute()
+        return cls(document, SessionWish.of(settings, packs, nodes, folder))
+
+    def begin(self, options: RunOptions) -> Ongoing[RunResult]:
+        """Begin to run it."""
+
+        async def work(session: Session) -> RunResult:
+            return await session.run_async(self.workflow, options)
+
+        return STANDING.begin(self.wish, work)
+
+    def display(self, is_wanted: bool) -> Silent:
+        """Shows how it goes on, inside a `with`; in a notebook values show themselves, too."""
+        shell = notebook_shell()
+        if shell is not None:
+            from nodegraph.results.formatters import show_values_in
+
+            show_values_in(shell)
+        types = {name: entry.type for name, entry in self.workflow.nodes.items()}
+        return display_for(types, is_wanted=is_wanted)
+
+
+def watched(options: RunOptions, shown: Silent) -> RunOptions:
+    """The options with a display told of the events. Previews are made where somebody sees them."""
+    if type(shown) is Silent:
+        return options
+    shown.start("")
+    previews = options.previews and (
+        options.listener is not None or isinstance(shown, NotebookBars)
+    )
+    return options.but(listener=together([options.listener, shown.show]), previews=previews)
+
+
+def checked(result: RunResult, is_wanted: bool) -> RunResult:
+    """The result, if no node failed or nobody wants to know.
+
+    Raises:
+        NodeFailed: What the first of them raised.
+    """
+    if is_wanted and result.errors:
+        raise result.errors[0]
+    return result
+
+
+def _opened(workflow: WorkflowLike) -> tuple[Workflow, Path | None]:
     if isinstance(workflow, Workflow):
         return workflow, None
     if isinstance(workflow, Mapping):
         return Workflow.from_dict(dict(workflow)), None
+    if not isinstance(workflow, (str, Path)):
+        raise InvalidValue(
+            "this is no workflow",
+            given=type(workflow).__name__,
+            expected="a `Workflow` or a `Graph`, the dictionary of one, or a file's path",
+        )
     path = Path(workflow)
     return Workflow.load(path), path.absolute().parent

@@ -5,11 +5,11 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from contextvars import copy_context
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
-from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import msgpack
@@ -18,26 +18,25 @@ from nodegraph.core.analysis import check_workflow
 from nodegraph.core.collecting import NoCollecting
 from nodegraph.core.context import Environment
 from nodegraph.core.digests import digest_bytes
-from nodegraph.core.graph import Graph
+from nodegraph.core.graph import CheckedGraph
 from nodegraph.core.uploads import may_name, with_references
 from nodegraph.core.versions import versioned
 from nodegraph.core.workflow import Workflow
 from nodegraph.engine.options import AS_USUAL, RunKeywords, RunOptions
 from nodegraph.errors import InvalidValue, NodegraphError, Problem
-from nodegraph.packs.installed import remembered_packs
-from nodegraph.packs.manifest import ManifestCache
-from nodegraph.packs.pack import Pack, pack_at, packs_in
-from nodegraph.packs.registry import Registry
-from nodegraph.packs.snapshot import Stamp, stamp_of
+from nodegraph.packs.pack import Pack, pack_at
 from nodegraph.session.devices import (
     checked_device,
     default_device,
     multiplying_seconds,
     share_cores,
 )
+from nodegraph.session.node_types import NodeTypes
 from nodegraph.session.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    import asyncio
+
     from typing_extensions import Unpack
 
     from nodegraph.core.graphs import Graphs
@@ -48,33 +47,14 @@ if TYPE_CHECKING:
     from nodegraph.engine.planning.stock import Stock
     from nodegraph.engine.planning.why import NodeWhy
     from nodegraph.engine.result import RunResult
+    from nodegraph.packs.registry import Registry
     from nodegraph.residency import ResidencyManager
+    from nodegraph.session.noting import RunNotes
     from nodegraph.session.persistence import Persistence
     from nodegraph.store.store import Store
 
 
 Result = TypeVar("Result")
-
-
-def specs_folder(settings: Settings) -> Path:
-    """Where it is kept what packs declare."""
-    return settings.cache_folder / "specs"
-
-
-def all_packs(settings: Settings, more: Sequence[Pack] = ()) -> list[Pack]:
-    """The packs that are installed and not left out, those in the settings' folders, and more.
-
-    Raises:
-        PackError: Two installed ones have one name.
-    """
-    installed = remembered_packs(specs_folder(settings) / "installed.json")
-    installed = [pack for pack in installed if pack.name not in settings.leave_out]
-    return list(dict.fromkeys([*installed, *packs_in(settings.pack_folders), *more]))
-
-
-def folder_stamps(settings: Settings) -> list[Stamp | None]:
-    """What changes when a pack comes into one of the settings' folders or goes; cheap."""
-    return [stamp_of(folder) for folder in settings.pack_folders]
 
 
 class Session:
@@ -85,7 +65,7 @@ class Session:
 
     Args:
         settings: Where things lie; read from file and environment if not given.
-        packs: More packs: folders or files.
+        packs: More packs: folders, files, or packs that were found already.
         nodes: Functions decorated with `@node`, for scripts and notebooks.
         inputs: Where relative input paths start, unless the settings say.
         use_cache: False computes everything anew, and keeps nothing.
@@ -95,21 +75,18 @@ class Session:
         self,
         settings: Settings | None = None,
         *,
-        packs: Sequence[str | Path] = (),
+        packs: Sequence[str | Path | Pack] = (),
         nodes: Sequence[Callable[..., Any]] = (),
         inputs: Path | None = None,
         use_cache: bool = True,
     ) -> None:
         self.settings = settings or load_settings()
-        self._packs = [pack_at(Path(path)) for path in packs]
-        self._nodes = nodes
+        found = [pack if isinstance(pack, Pack) else pack_at(Path(pack)) for pack in packs]
+        self._types = NodeTypes(self.settings, found, nodes)
         self._inputs = inputs
         self._use_cache = use_cache
         self.problems: list[str] = []
         self._one_at_a_time = Lock()
-        self._manifests = ManifestCache(specs_folder(self.settings))
-        self._registry: Registry | None = None
-        self._folders: list[Stamp | None] = []
         self._detach_models: Callable[[], None] | None = None
         if self.settings.remote_models:
             from nodegraph.session.remote_models import attached_models
@@ -131,10 +108,7 @@ class Session:
     @property
     def registry(self) -> Registry:
         """The node types of all packs, as they were when a job was last begun."""
-        if self._registry is None:
-            self._folders = folder_stamps(self.settings)
-            self._registry = self._read_packs()
-        return self._registry
+        return self._types.registry
 
     def look_anew(self) -> None:
         """Take up packs that have changed, unless a run goes on; what runs keeps the old ones.
@@ -142,25 +116,24 @@ class Session:
         Every job and every plan begins with it.
         """
         engine: Engine | None = self.__dict__.get("engine")
-        if self._registry is None or (engine is not None and engine.is_running):
+        if engine is not None and engine.is_running:
             return
-        folders = folder_stamps(self.settings)
-        if folders == self._folders and self._registry.is_current():
-            self._registry.put_to_use()
-            return
-        self._registry.let_go()
-        self._folders = folders
-        self._registry = self._read_packs()
-        if engine is not None:
+        if self._types.look_anew() and engine is not None:
             if self.store is not None:
                 self.store.flush()
-            engine.take(self._registry)
+            engine.take(self.registry)
 
-    def _read_packs(self) -> Registry:
-        registry = Registry(all_packs(self.settings, self._packs), manifests=self._manifests)
-        if self._nodes:
-            registry.add(*self._nodes)
-        return registry
+    def take(self, *, nodes: Sequence[Callable[..., Any]], inputs: Path | None) -> None:
+        """Use other functions as nodes, and other folders, from the next run on; none may go on.
+
+        Args:
+            nodes, inputs: As in the beginning.
+        """
+        self._types.take(nodes)
+        self._inputs = inputs
+        self.__dict__.pop("environment", None)
+        if "engine" in self.__dict__:
+            self.engine.shared.environment = self.environment
 
     @cached_property
     def environment(self) -> Environment:
@@ -215,7 +188,7 @@ class Session:
             cache = Cache(memory, kept.store, kept.others, self._import_types)
             if kept.checkpoints is not None:
                 saver = Saver(kept.checkpoints, interval=interval, settle=kept.store.flush)
-        merging = self._merging
+        merging = self.merging
         places = self.settings.cpu_threads
         return Engine(
             self.registry,
@@ -233,7 +206,7 @@ class Session:
         )
 
     @cached_property
-    def _merging(self) -> StepMerging | None:
+    def merging(self) -> StepMerging | None:
         """Lets samplings share batches; None where the settings have none of it."""
         settings = self.settings
         if settings.merge_steps == "off":
@@ -253,7 +226,7 @@ class Session:
     @property
     def merged_steps(self) -> int:
         """Steps of samplings so far that were computed in a batch with others'."""
-        return 0 if self._merging is None else self._merging.merged
+        return 0 if self.merging is None else self.merging.merged
 
     def _import_types(self, node_type: str) -> None:
         self.registry.import_types(node_type)
@@ -286,7 +259,7 @@ class Session:
         *,
         targets: Sequence[str] | None = None,
         granted: Collection[Path] = (),
-    ) -> Graph:
+    ) -> CheckedGraph:
         """The executable graph of a workflow.
 
         Args:
@@ -299,7 +272,7 @@ class Session:
         environment = self.environment.granting(granted)
         return build_graph(workflow, self.registry, environment, targets=targets)
 
-    def _graph(self, packed: bytes | None, workflow: Workflow, options: RunOptions) -> Graph:
+    def _graph(self, packed: bytes | None, workflow: Workflow, options: RunOptions) -> CheckedGraph:
         """The graph to run; one that was built before, if it would come out the same."""
         if packed is None:
             # It has values that no file has; where they are objects, they may have changed.
@@ -413,9 +386,10 @@ class Session:
                 granted.
         Raises:
             InvalidWorkflow: Nothing was run; lists all that is wrong.
-            InvalidValue: An option has a wrong value.
+            InvalidValue: An option has a wrong value, or one of its own nodes calls it.
             TypeError: There is no such option.
         """
+        self._refuse_own()
         options = options.but(**keywords)
         self.look_anew()
         return await self._run_checked(self._checked(workflow, options), options)
@@ -435,12 +409,14 @@ class Session:
         return _Checked(graph, document, self._told(document, packed))
 
     async def _run_checked(self, checked: _Checked, options: RunOptions) -> RunResult:
-        with self._recorded(checked.document, options) as record:
+        from nodegraph.core.nesting import within  # see `_refuse_own`
+
+        with self._notes.noted(checked.document, options) as noted, within(self):
             result = await self.engine.run(
-                checked.graph, options, workflow=checked.told, run_id=record.id
+                checked.graph, options, workflow=checked.told, run_id=noted.id
             )
-            result = replace(result, run=record.id)
-            record.result = result
+            result = replace(result, run=noted.id, shown=_shown)
+            noted.result = result
         self._warn_of_changes()
         return result
 
@@ -466,51 +442,45 @@ class Session:
         found: dict[str, Any] = with_references(document, uploads)
         return found
 
-    @contextmanager
-    def _recorded(self, document: Mapping[str, Any], options: RunOptions) -> Iterator[_Record]:
-        """Note in the store that a run begins, and how it ended."""
+    @cached_property
+    def _notes(self) -> RunNotes:
+        from nodegraph.session.noting import RunNotes
+
         kept = self.persistence
-        if kept is None or kept.runs is None:
-            yield _Record()
-            return
-        from nodegraph.observe.record import described_environment, record_of
+        return RunNotes(None if kept is None else kept.runs, self._described, self.problems)
 
-        record = _Record()
-        with self._noting():
-            record.id = kept.runs.begin(str(document.get("title", "")))
-        noted: Mapping[str, Any] = {}
-        start = monotonic()
-        try:
-            yield record
-            if record.result is not None:
-                environment = described_environment(
-                    device=self._device,
-                    numerics=_profile(self.engine),
-                    packs=self.registry.pack_versions(),
-                )
-                with NoCollecting():
-                    noted = record_of(
-                        record.result,
-                        document,
-                        environment,
-                        targets=options.targets,
-                        client=options.share.client if options.share is not None else "",
-                    )
-        finally:
-            status = record.result.status if record.result is not None else "failed"
-            if record.id:
-                with self._noting():
-                    kept.runs.finish(record.id, status, monotonic() - start, noted)
+    def _described(self) -> dict[str, Any]:
+        """What runs depend on besides their workflows."""
+        from nodegraph.observe.record import described_environment
+
+        numerics = self.engine.shared.numerics
+        return described_environment(
+            device=self._device,
+            numerics="" if numerics is None else numerics.profile(self.engine.shared.lanes.device),
+            packs=self.registry.pack_versions(),
+        )
 
     @contextmanager
-    def _noting(self) -> Iterator[None]:
-        """Inside, a fault of the index costs the record of the run, and not the run."""
-        import sqlite3  # not at the top of the file: it is of no use without a store
+    def _turn(self) -> Iterator[None]:
+        """A turn among the threads that use it.
 
-        try:
+        Raises:
+            InvalidValue: A node or a listener of its own run wants one, which would never come.
+        """
+        self._refuse_own()
+        with self._one_at_a_time:
             yield
-        except sqlite3.Error as error:
-            self.problems.append(f"the run couldn't be noted in the store's index: {error}")
+
+    def _refuse_own(self) -> None:
+        from nodegraph.core.nesting import NESTING  # what only checks workflows runs nothing
+
+        if id(self) in NESTING.get().sessions:
+            raise InvalidValue(
+                "a node or a listener runs a workflow by the session that waits for it",
+                expected="another session",
+                hint="Call `nodegraph.run`, which has one; or let the node answer with an "
+                "`Expand`, whose nodes belong to the run that goes on.",
+            )
 
     def run(
         self,
@@ -523,7 +493,7 @@ class Session:
         Works where an event loop runs already, as in a notebook: the run then has a thread of
         its own. Several threads may call it: they take turns.
         """
-        with self._one_at_a_time:
+        with self._turn():
             return wait_for(self.run_async(workflow, options, **keywords))
 
     def run_many(
@@ -543,24 +513,80 @@ class Session:
                 given=f"{len(options)} of options, {len(workflows)} workflows",
                 expected="options for each workflow, or none",
             )
-        with self._one_at_a_time:
+        with self._turn():
             return wait_for(self._run_many(workflows, options or [AS_USUAL] * len(workflows)))
+
+    def begin_many(
+        self, workflows: Sequence[Workflow], options: Sequence[RunOptions]
+    ) -> list[asyncio.Task[RunResult]]:
+        """Begin what `run_many` does on the running event loop; a task for each.
+
+        Raises:
+            InvalidWorkflow, InvalidValue: One is wrong; none was begun.
+        """
+        import asyncio  # see `wait_for`
+
+        self._refuse_own()
+        self.look_anew()
+        checked = list(map(self._checked, workflows, options))
+        return [
+            asyncio.create_task(self._run_checked(each, how))
+            for each, how in zip(checked, options, strict=True)
+        ]
 
     async def _run_many(
         self, workflows: Sequence[Workflow], options: Sequence[RunOptions]
     ) -> list[RunResult]:
         import asyncio  # see `wait_for`
 
-        self.look_anew()
-        checked = list(map(self._checked, workflows, options))
-        found = await asyncio.gather(
-            *map(self._run_checked, checked, options), return_exceptions=True
-        )
+        runs = self.begin_many(workflows, options)
+        found = await asyncio.gather(*runs, return_exceptions=True)
         # Raised once all have ended, so that none is cut off by another.
         for each in found:
             if isinstance(each, BaseException):
                 raise each
         return [each for each in found if not isinstance(each, BaseException)]
+
+    def load_ahead(self, workflow: Workflow, **keywords: Unpack[RunKeywords]) -> list[str]:
+        """Have in memory what a run of a workflow will compute with, so that its first picture
+        comes as soon as later ones do.
+
+        The nodes that say which weights those are run for it, and nothing else.
+
+        Args:
+            keywords: See `run`.
+        Returns:
+            Names of the weights that are there now; see `nodegraph.residency.resident_name`.
+        Raises:
+            InvalidWorkflow, InvalidValue: See `run_async`.
+            NodeFailed: A node that says what is loaded raised.
+            NodegraphError: A model's files are missing or damaged, or have no room.
+        """
+        with self._turn():
+            return wait_for(self.load_ahead_async(workflow, **keywords))
+
+    async def load_ahead_async(
+        self, workflow: Workflow, **keywords: Unpack[RunKeywords]
+    ) -> list[str]:
+        """As `load_ahead`, on the running event loop."""
+        import asyncio  # see `wait_for`
+
+        from nodegraph.residency import resident_name
+        from nodegraph.session.loading import load_components, recipe_nodes, used_recipes
+
+        self.look_anew()
+        options = AS_USUAL.but(**keywords)
+        ready = workflow.with_parameters(options.parameters or {})
+        graph = self.graph(ready, targets=options.targets, granted=options.granted)
+        for node_type in {node.spec.type for node in graph.nodes.values()}:
+            self._import_types(node_type)
+        makers = options.but(targets=recipe_nodes(graph), parameters=None, values=True)
+        made = await self.run_async(ready, makers)
+        if made.errors:
+            raise made.errors[0]
+        recipes = used_recipes(graph, made)
+        await asyncio.to_thread(load_components, self._weights, recipes, self._device)
+        return [resident_name(recipe, self._device) for recipe in recipes]
 
     def close(self) -> None:
         """Let go of threads and weights."""
@@ -594,22 +620,16 @@ class _Checked(NamedTuple):
         told: It as pictures carry it.
     """
 
-    graph: Graph
+    graph: CheckedGraph
     document: dict[str, Any]
     told: Mapping[str, Any]
 
 
-@dataclass
-class _Record:
-    """A run that goes on: its id in the store, and then its result."""
+def _shown(result: RunResult) -> str:
+    """What notebooks show of a result, of which the engine knows nothing."""
+    from nodegraph.results.page import result_html
 
-    id: str = ""
-    result: RunResult | None = None
-
-
-def _profile(engine: Engine) -> str:
-    numerics = engine.shared.numerics
-    return "" if numerics is None else numerics.profile(engine.shared.lanes.device)
+    return result_html(result)
 
 
 def wait_for(running: Coroutine[Any, Any, Result]) -> Result:
@@ -630,7 +650,7 @@ def wait_for(running: Coroutine[Any, Any, Result]) -> Result:
         return await running
 
     with ThreadPoolExecutor(1, thread_name_prefix="nodegraph-run") as thread:
-        waiting = thread.submit(asyncio.run, noted())
+        waiting = thread.submit(copy_context().run, asyncio.run, noted())
         try:
             return waiting.result()
         except KeyboardInterrupt:

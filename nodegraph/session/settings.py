@@ -24,7 +24,9 @@ LEAVE_OUT = f"{PREFIX}LEAVE_OUT"
 SERVER_TABLE = "server"
 """Of the file: settings of the server, which reads them itself."""
 SERVER_PREFIX = f"{PREFIX}SERVER_"
-_NO_SETTINGS = (HOME, f"{PREFIX}SERVER", f"{PREFIX}TOKEN")
+NODE_CACHE = f"{PREFIX}NODE_CACHE"
+"""Of a cluster's node: its own cache folder, in place of the one that workers are told."""
+_NO_SETTINGS = (HOME, NODE_CACHE, f"{PREFIX}SERVER", f"{PREFIX}TOKEN")
 """Variables that are looked at elsewhere: the last two by those who ask a server."""
 
 _UNKNOWN_MEMORY = 16 << 30

@@ -6,6 +6,7 @@ What loads torch is imported when weights are first asked for.
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -13,6 +14,7 @@ from nodegraph.core.collecting import NoCollecting
 from nodegraph.core.context import Footprint
 from nodegraph.core.host_memory import total_memory
 from nodegraph.core.values import PipelineComponent, Recipe
+from nodegraph.diffusion.attached_models import is_here
 from nodegraph.engine.planning.room import DeviceRoom
 from nodegraph.residency import MOVING_RATE, Compact, Lean, ResidencyManager, lies_apart, memory_of
 from nodegraph.session.settings import Settings
@@ -44,6 +46,7 @@ def residency_manager(settings: Settings, device: str) -> ResidencyManager:
         _budgets(settings, device),
         default_budget=device_weights_budget,
         estimate=_estimate_bytes,
+        at_hand=_at_hand,
         move=_moved,
         derive=_derived,
         lean=_lean,
@@ -138,6 +141,11 @@ def _estimate_bytes(recipe: Recipe) -> int:
         return size
     found: int = _loading().estimate_bytes(recipe)
     return found
+
+
+def _at_hand(recipe: Recipe) -> bool:
+    paths = [*(file.path for file in recipe.files), *(item.source for item in recipe.adapters)]
+    return all(is_here(Path(path)) for path in paths)
 
 
 def _moved(component: Any, device: str) -> Any:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from nodegraph.errors import InvalidFile, InvalidValue
-from nodegraph.images.input_files import looks_like, missing_file
+from nodegraph.images.input_files import looks_like, opening
 
 ShapeFormat = Literal["glb", "ply", "obj"]
 READABLE = "GLB, PLY or OBJ"
@@ -70,16 +70,11 @@ def open_shape(path: Path, *, names: bool = True) -> tuple[BinaryIO, ShapeFormat
     Raises:
         InvalidFile: It is missing, too large, or of no form that is read.
     """
-    try:
+    with opening(path, names=names):
         file = path.open("rb")
         found = shape_format(file.read(_HEAD))
         size = file.seek(0, 2)
         file.seek(0)
-    except FileNotFoundError as error:
-        raise missing_file(path, names=names) from error
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InvalidFile(f"can't read {path}: {reason}") from error
     if found is None or size > LARGEST:
         file.close()
         fault = "is too large" if found else f"is none that is read: {looks_like(path)}"

@@ -1,7 +1,7 @@
-"""Values as files and back: tensors as safetensors, everything else as msgpack.
+"""Values as files and back: tensors and arrays as safetensors, everything else as msgpack.
 
-No pickle, and no code that a file names: what can be read is what the engine knows and what packs
-bring a serializer for.
+No pickle, and no code that a file names: what can be read is what the engine knows, what packs
+bring a serializer for, and classes of modules that are loaded anyway.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def encode(value: Any, serializers: Serializers) -> Encoded:
         Unstorable: It holds something that no serializer is known for.
     """
     tensors = TensorWriter()
-    packed = pack(value, serializers, tensors.add)
+    packed = pack(value, serializers, tensors)
     if not tensors:
         return Encoded(MSGPACK, len(packed), lambda: iter((packed,)))
     size, chunks = tensors.layout(packed)
@@ -82,7 +82,7 @@ def decode(data: bytes | bytearray | memoryview, suffix: str, serializers: Seria
         skeleton = tensors.skeleton()
     except (ValueError, KeyError, TypeError) as error:
         raise Undecodable(f"no safetensors file of this engine: {error!r}") from error
-    return unpack(skeleton, serializers, tensors.tensor)
+    return unpack(skeleton, serializers, tensors)
 
 
 def decode_inline(data: bytes, serializers: Serializers) -> Any:

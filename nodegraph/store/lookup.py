@@ -22,6 +22,7 @@ from nodegraph.store.codec import (
 )
 from nodegraph.store.entries import UNLOADED, Entry, Gone, Stored, Unsaved
 from nodegraph.store.index import Index
+from nodegraph.store.plain import NotLoaded
 from nodegraph.store.preparing import LONGEST_INLINE
 from nodegraph.store.rows import unpack_outputs
 from nodegraph.store.speeds import Speeds
@@ -164,6 +165,8 @@ class Lookup:
             waiting = self._backlog.value(output.digest)
             if waiting is None:
                 return self._read(output)
+        except NotLoaded as error:  # which is nothing wrong with the disk
+            raise Gone(str(error)) from error
         except Undecodable as error:
             self._failed(NodegraphError(f"a result on disk can't be read: {error}"))
             raise Gone(str(error)) from error

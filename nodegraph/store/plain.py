@@ -1,7 +1,8 @@
 """Values as msgpack and back, exactly: types, bits and order.
 
 What msgpack has no form for becomes an extension. Nothing in a file names code: classes are found
-by name among those that are known here or have a serializer, and tensors lie beside, by number.
+by name among those that are known here, have a serializer or are loaded anyway, and tensors and
+arrays lie beside, by number.
 """
 
 from __future__ import annotations
@@ -11,18 +12,35 @@ from dataclasses import fields, is_dataclass
 from enum import Enum
 from fractions import Fraction
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
-from typing import Any
+from typing import Any, Protocol
 
 import msgpack
 
 from nodegraph.core import dataset_values, plots, spatial_values, taught_values, values
-from nodegraph.core.digests import LEAVES, MAPPINGS, PATHS, is_plain_mapping, is_tensor
+from nodegraph.core.array_forms import dtype_form, dtype_of, is_array_scalar, is_plain_array
+from nodegraph.core.digests import (
+    LEAVES,
+    MAPPINGS,
+    PATHS,
+    is_named_tuple,
+    is_plain_mapping,
+    is_tensor,
+    type_name,
+)
+from nodegraph.core.moments import moment_form, moment_of
 from nodegraph.core.ports import BLOCKED, Blocked, Serializer
+from nodegraph.store.loaded_classes import (
+    class_named,
+    is_loaded_name,
+    is_plain_key,
+    loaded_name,
+)
 
 Serializers = Mapping[type, Serializer]
 """How values of a class are stored, by class."""
 
 _BIG, _TUPLE, _PATH, _RECORD, _ENUM, _CUSTOM, _TENSOR, _MAPPING, _FRACTION = range(1, 10)
+_ARRAY, _SCALAR, _MOMENT, _NAMED_TUPLE = range(10, 14)
 _KNOWN: Serializers = {
     kind: Serializer(f"nodegraph.{kind.__name__}")
     for kind in (
@@ -67,6 +85,26 @@ _PATH_MAKERS: Mapping[str, Callable[[str], PurePath]] = {
 }
 
 
+class Beside(Protocol):
+    """Takes what lies beside the plain values, and says in these how to find it again."""
+
+    def add(self, tensor: Any) -> list[Any]:
+        """Take a tensor."""
+
+    def add_array(self, array: Any) -> list[Any]:
+        """Take an array of numpy."""
+
+
+class FoundBeside(Protocol):
+    """Finds what lies beside, by what `Beside` said."""
+
+    def tensor(self, found: list[Any]) -> Any:
+        """A tensor."""
+
+    def array(self, found: list[Any]) -> Any:
+        """An array of numpy."""
+
+
 class Unstorable(Exception):
     """A value that has no form in a file."""
 
@@ -79,17 +117,19 @@ class Undecodable(Exception):
     """Bytes that can't become a value here, such as of a class that no pack declares any more."""
 
 
-def pack(
-    value: Any, serializers: Serializers, tensor: Callable[[Any], list[Any]] | None = None
-) -> bytes:
+class NotLoaded(Undecodable):
+    """A value of a class whose module isn't loaded here, or has no such class any more."""
+
+
+def pack(value: Any, serializers: Serializers, beside: Beside) -> bytes:
     """A value as msgpack.
 
     Args:
-        tensor: Takes a tensor and says how to find it again, in plain values.
+        beside: Takes its tensors and arrays.
     Raises:
         Unstorable: It holds something that can't be stored.
     """
-    form = _Form(serializers, tensor)
+    form = _Form(serializers, beside)
     try:
         return form.packed(form.of(value))
     except RecursionError as error:
@@ -101,9 +141,9 @@ def pack(
 class _Form:
     """Brings values into a form that msgpack writes."""
 
-    def __init__(self, serializers: Serializers, tensor: Callable[[Any], list[Any]] | None) -> None:
+    def __init__(self, serializers: Serializers, beside: Beside) -> None:
         self._serializers = serializers
-        self._tensor = tensor
+        self._beside = beside
 
     def packed(self, form: Any) -> bytes:
         packed: bytes = msgpack.packb(form, unicode_errors="surrogatepass", default=_big)
@@ -120,6 +160,8 @@ class _Form:
         if kind is dict:
             if LEAVES.issuperset(map(type, value)) and LEAVES.issuperset(map(type, value.values())):
                 return value
+            if not all(map(is_plain_key, value)):
+                raise Unstorable("a key of a mapping brings its own way to be hashed or compared")
             return {self.of(key): self.of(item) for key, item in value.items()}
         return self._object(value, kind)
 
@@ -140,15 +182,30 @@ class _Form:
         if is_plain_mapping(value):
             return self._extension(_MAPPING, [MAPPINGS[kind], self.of(dict(value))])
         if serializer is None:
-            if is_tensor(value) and self._tensor is not None:
-                return self._extension(_TENSOR, self._tensor(value))
-            raise Unstorable(f"no serializer for {kind.__module__}.{kind.__qualname__}")
+            plain = self._undeclared(value)
+            if plain is not None:
+                return plain
+            serializer = _by_name(kind)
+        if is_named_tuple(kind):
+            items = [list(value._fields), self._items(tuple(value))]
+            return self._extension(_NAMED_TUPLE, [serializer.name, *items])
         if isinstance(value, Enum):
             # Flags that are put together have no name of their own, but a value.
             return self._extension(_ENUM, [serializer.name, self.of(value.value)])
         if is_dataclass(kind):
             return self._extension(_RECORD, [serializer.name, self._fields(value, kind)])
         raise Unstorable(f"{serializer.name} is neither a dataclass nor brings a serializer")
+
+    def _undeclared(self, value: Any) -> Any:
+        """The form of what belongs to a library; None if it isn't that."""
+        if is_tensor(value):
+            return self._extension(_TENSOR, self._beside.add(value))
+        if is_plain_array(value):
+            return self._extension(_ARRAY, self._beside.add_array(value))
+        if is_array_scalar(value):
+            return self._extension(_SCALAR, [dtype_form(value.dtype), value.tobytes()])
+        moment = moment_form(value)
+        return None if moment is None else self._extension(_MOMENT, moment)
 
     def _fields(self, value: Any, kind: Any) -> dict[str, Any]:
         names = [item.name for item in fields(kind)]
@@ -161,6 +218,18 @@ class _Form:
 
     def _extension(self, code: int, form: Any) -> Any:
         return msgpack.ExtType(code, self.packed(form))
+
+
+def _by_name(kind: type) -> Serializer:
+    """How values of a class are stored that no pack declares.
+
+    Raises:
+        Unstorable: It couldn't be found again, or its values aren't just their parts.
+    """
+    name = loaded_name(kind)
+    if name is None:
+        raise Unstorable(f"no serializer for {type_name(kind)}")
+    return Serializer(name)
 
 
 def _big(value: Any) -> Any:
@@ -183,16 +252,16 @@ def _dumped(value: Any, serializer: Serializer) -> bytes:
 def unpack(
     data: bytes | bytearray | memoryview,
     serializers: Serializers,
-    tensor: Callable[[list[Any]], Any] | None = None,
+    beside: FoundBeside | None = None,
 ) -> Any:
     """The value that was packed.
 
     Args:
-        tensor: Finds a tensor by what `pack` was told of it.
+        beside: Finds its tensors and arrays; None if it has none.
     Raises:
         Undecodable: Of a class that isn't known, or changed since.
     """
-    reader = _Reader(serializers, tensor)
+    reader = _Reader(serializers, beside)
     try:
         return reader.value(data)
     except Undecodable:
@@ -205,14 +274,15 @@ def unpack(
 class _Reader:
     """Brings msgpack's forms back into values."""
 
-    def __init__(self, serializers: Serializers, tensor: Callable[[list[Any]], Any] | None) -> None:
+    def __init__(self, serializers: Serializers, beside: FoundBeside | None) -> None:
         self._serializers = serializers
-        self._tensor = tensor
+        self._beside = beside
 
     def value(self, data: bytes | bytearray | memoryview) -> Any:
         return msgpack.unpackb(
             data,
             ext_hook=self._extension,
+            object_pairs_hook=_mapping,
             strict_map_key=False,
             unicode_errors="surrogatepass",
         )
@@ -227,17 +297,25 @@ class _Reader:
             return _PATH_MAKERS[form[0]](form[1])
         if code == _FRACTION:
             return Fraction(*form)
-        if code == _TENSOR and self._tensor is not None:
-            return self._tensor(form)
+        if code == _TENSOR and self._beside is not None:
+            return self._beside.tensor(form)
+        if code == _ARRAY and self._beside is not None:
+            return self._beside.array(form)
+        if code == _SCALAR:
+            return _scalar(*form)
+        if code == _MOMENT:
+            return moment_of(form)
+        if code == _NAMED_TUPLE:
+            return _named_tuple(self._named(form[0])[0], *form[1:])
         name, content = form
         if code == _MAPPING:
             return _MAPPING_MAKERS[name](content)
         kind, serializer = self._named(name)
-        if code == _ENUM:
+        if code == _ENUM and issubclass(kind, Enum) and is_plain_key(content):
             return kind(content)
         if code == _CUSTOM and serializer.loads is not None:
             return serializer.loads(content)
-        if code == _RECORD:
+        if code == _RECORD and is_dataclass(kind):
             return _record(kind, content)
         raise Undecodable(f"{name} is stored in another way")
 
@@ -247,7 +325,32 @@ class _Reader:
             for kind, serializer in tuple(known.items()):
                 if serializer.name == name:
                     return kind, serializer
+        if is_loaded_name(name):
+            found = class_named(name)
+            if found is None:
+                raise NotLoaded(f"{name} isn't known here")
+            return found, Serializer(name)
         raise Undecodable(f"{name} isn't known here")
+
+
+def _mapping(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
+    if not LEAVES.issuperset([type(key) for key, _ in pairs]):
+        for key, _ in pairs:
+            if not is_plain_key(key):
+                raise Undecodable(f"a key of a mapping is a {type(key).__name__}")
+    return dict(pairs)
+
+
+def _scalar(form: Any, data: bytes) -> Any:
+    import numpy as np
+
+    return np.frombuffer(data, dtype=dtype_of(form))[0]
+
+
+def _named_tuple(kind: Any, names: list[str], items: list[Any]) -> Any:
+    if not is_named_tuple(kind) or list(kind._fields) != names:
+        raise Undecodable(f"{kind.__name__} has other fields by now")
+    return tuple.__new__(kind, items)
 
 
 def _record(kind: Any, content: Mapping[str, Any]) -> Any:

@@ -1,4 +1,4 @@
-"""Tensors as safetensors and back, without a copy of their own on either way.
+"""Tensors and arrays as safetensors and back, without a copy of their own on either way.
 
 A file is: the length of the header, the header (JSON), the tensors' bytes one after the other.
 """
@@ -8,8 +8,10 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from nodegraph.core.array_forms import array_bytes, dtype_form, dtype_of
 from nodegraph.core.digests import tensor_kind
 from nodegraph.store.plain import Undecodable, Unstorable
 
@@ -44,15 +46,33 @@ _DTYPES: Mapping[str, str] = {
 """Names of torch's dtypes in the format. Others are written as bytes."""
 
 
+class _Part(NamedTuple):
+    """A tensor or an array in a file.
+
+    Attributes:
+        source: It itself, which lives as long as its id stands for it.
+        dtype: In the format's words; empty if it has none, and it is written as bytes.
+        width: Bytes of an item, if it is to begin at a multiple of them.
+        data: Its bytes; a view of its own memory, if they lie in rows.
+    """
+
+    source: Any
+    dtype: str
+    shape: list[int]
+    size: int
+    width: int
+    data: Callable[[], memoryview]
+
+
 class TensorWriter:
-    """Gathers a value's tensors and lays out their file."""
+    """Gathers a value's tensors and arrays, and lays out their file."""
 
     def __init__(self) -> None:
-        self._tensors: list[Tensor] = []
+        self._parts: list[_Part] = []
         self._numbers: dict[int, int] = {}
 
     def __bool__(self) -> bool:
-        return bool(self._tensors)
+        return bool(self._parts)
 
     def add(self, tensor: Any) -> list[Any]:
         """Take a tensor; what it gives finds it again.
@@ -63,30 +83,49 @@ class TensorWriter:
         kind = tensor_kind(tensor)
         if kind is None:
             raise Unstorable(f"a {type(tensor).__name__} that isn't just plain numbers")
-        number = self._numbers.get(id(tensor))
-        if number is None:
-            number = self._numbers[id(tensor)] = len(self._tensors)
-            self._tensors.append(tensor)
+        width = tensor.element_size()
+        number = self._number(
+            _Part(
+                tensor,
+                _DTYPES.get(_name(tensor), ""),
+                list(tensor.shape),
+                tensor.numel() * width,
+                width,
+                partial(_bytes_of, tensor),
+            )
+        )
         return [number, _name(tensor), list(tensor.shape), str(tensor.device), kind]
+
+    def add_array(self, array: Any) -> list[Any]:
+        """Take an array of numpy that is plain; what it gives finds it again."""
+        dtype = _DTYPES.get(array.dtype.name, "") if array.dtype.isnative else ""
+        shape = list(array.shape)
+        data = partial(array_bytes, array)
+        part = _Part(array, dtype, shape, array.nbytes, array.dtype.alignment, data)
+        number = self._number(part)
+        return [number, dtype_form(array.dtype), shape]
+
+    def _number(self, part: _Part) -> int:
+        number = self._numbers.get(id(part.source))
+        if number is None:
+            number = self._numbers[id(part.source)] = len(self._parts)
+            self._parts.append(part)
+        return number
 
     def layout(self, skeleton: bytes) -> tuple[int, Callable[[], Iterator[bytes | memoryview]]]:
         """The file's size, and what makes its bytes."""
         # Wide ones first: each begins at a multiple of its width.
-        order = sorted(
-            range(len(self._tensors)), key=lambda number: -self._tensors[number].element_size()
-        )
+        order = sorted(range(len(self._parts)), key=lambda number: -self._parts[number].width)
         entries: dict[str, Any] = {}
         at = 0
         for number in order:
-            tensor = self._tensors[number]
-            size = tensor.numel() * tensor.element_size()
-            dtype = _DTYPES.get(_name(tensor))
+            part = self._parts[number]
             entries[str(number)] = {
-                "dtype": dtype or "U8",
-                "shape": list(tensor.shape) if dtype else [size],
-                "data_offsets": [at, at + size],
+                "dtype": part.dtype or "U8",
+                "shape": part.shape if part.dtype else [part.size],
+                "data_offsets": [at, at + part.size],
             }
-            at += size
+            at += part.size
         metadata = {"format": "pt", "writer": "nodegraph"}
         tail = b""
         if len(skeleton) <= _LONGEST_SKELETON:
@@ -96,8 +135,8 @@ class TensorWriter:
             span = [at, at + len(tail)]
             entries[_SKELETON] = {"dtype": "U8", "shape": [len(tail)], "data_offsets": span}
         header = _header({_METADATA: metadata, **entries})
-        tensors = [self._tensors[number] for number in order]
-        return len(header) + at + len(tail), lambda: _chunks(header, tensors, tail)
+        parts = [self._parts[number] for number in order]
+        return len(header) + at + len(tail), lambda: _chunks(header, parts, tail)
 
 
 def _header(content: Mapping[str, Any]) -> bytes:
@@ -108,11 +147,11 @@ def _header(content: Mapping[str, Any]) -> bytes:
     return len(text).to_bytes(8, "little") + text
 
 
-def _chunks(header: bytes, tensors: Sequence[Tensor], tail: bytes) -> Iterator[bytes | memoryview]:
+def _chunks(header: bytes, parts: Sequence[_Part], tail: bytes) -> Iterator[bytes | memoryview]:
     yield header
-    for tensor in tensors:
-        if tensor.numel():
-            yield _bytes_of(tensor)
+    for part in parts:
+        if part.size:
+            yield part.data()
     if tail:
         yield tail
 
@@ -168,6 +207,20 @@ class TensorReader:
         if device != "cpu":
             tensor = _moved(tensor, device)
         return _of_kind(tensor, kind[0]) if kind else tensor
+
+    def array(self, found: list[Any]) -> Any:
+        """The array of which `TensorWriter.add_array` gave this."""
+        import numpy as np
+
+        number, form, shape = found
+        dtype = dtype_of(form)
+        start, end = self._header[str(number)]["data_offsets"]
+        if start == end:
+            return np.empty(shape, dtype=dtype)
+        count = (end - start) // dtype.itemsize
+        line = np.frombuffer(self._data, dtype=dtype, count=count, offset=self._start + start)
+        array: Any = line.reshape(shape)
+        return array if array.flags.aligned else array.copy()
 
 
 def _of_kind(tensor: Tensor, kind: str) -> Tensor:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from nodegraph.audio.ffmpeg import AUDIO_CODECS, damage_told, damaged
 from nodegraph.errors import InvalidFile
-from nodegraph.images.input_files import looks_like, missing_file
+from nodegraph.images.input_files import looks_like, opening
 from nodegraph.videos.rates import settled_rate
 
 if TYPE_CHECKING:
@@ -251,13 +251,8 @@ def opened_video(
         with _container(source, "the file", max_pixels) as container:
             yield OpenVideo(container, "the file", max_pixels, threads)
         return
-    try:
+    with opening(source, names=names):
         file = source.open("rb")
-    except FileNotFoundError as error:
-        raise missing_file(source, names=names) from error
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InvalidFile(f"can't read {source}: {reason}") from error
     with file, _container(file, str(source), max_pixels, path=source) as container:
         yield OpenVideo(container, str(source), max_pixels, threads)
 

@@ -11,6 +11,7 @@ from nodegraph.core.digests import digest_value
 from nodegraph.core.file_digests import FILE_DIGESTS, FileDigests
 from nodegraph.core.values import PipelineComponent, RecipeFile, VisionNetwork
 from nodegraph.diffusion import diffusers_folder as layout
+from nodegraph.diffusion.attached_models import whole_size
 from nodegraph.diffusion.file_stamps import file_stamp
 from nodegraph.diffusion.foreground.architectures import foreground_class
 from nodegraph.diffusion.model_files import PartFiles, port_precision, weighty_folder
@@ -223,4 +224,4 @@ def vision_bytes(name: str, folders: Sequence[Path], *, allow_pickle: bool = Fal
         folder = find_vision_folder(name, folders, allow_pickle=allow_pickle)
     except NodegraphError:
         return None
-    return sum(path.stat().st_size for path in folder.files.weights)
+    return sum(whole_size(path, path.stat().st_size) for path in folder.files.weights)

@@ -88,6 +88,30 @@ def test_tokens_and_models_are_in_it_only_on_request(cli: Cli, tmp_path: Path) -
     assert (tmp_path / "other" / "tokens.json").stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.parametrize(
+    ("queue", "is_in"),
+    [
+        ("postgresql://ann@db.example/jobs", True),
+        ("postgresql://ann:secret@db.example/jobs", False),
+        ("postgresql://ann@db.example/jobs?password=secret", False),
+    ],
+)
+def test_a_config_file_with_a_password_is_in_it_only_with_the_tokens(
+    cli: Cli, tmp_path: Path, queue: str, is_in: bool
+) -> None:
+    home = filled(tmp_path / "home")
+    config = home / "config.toml"
+    config.write_text(f'[server]\nqueue = "{queue}"\n')
+    done = cli("--home", home, "backup", "b.zip")
+    assert done.code == 0, done.err
+    assert ("config.toml" in names(Path("b.zip"))) is is_in
+    assert ("--with-tokens" in done.err) is not is_in
+    assert cli("--home", home, "restore", "b.zip", "--force").code == 0
+    assert queue in config.read_text()
+    assert cli("--home", home, "backup", "b.zip", "--with-tokens").code == 0
+    assert "config.toml" in names(Path("b.zip"))
+
+
 def test_only_its_owner_may_read_it(cli: Cli, tmp_path: Path) -> None:
     home = filled(tmp_path / "home")
     assert cli("--home", home, "backup", "b.zip").code == 0

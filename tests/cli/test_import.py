@@ -11,6 +11,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from tests.cli.conftest import Cli, saved
+from tests.diffusion.test_models import write_safetensors
 
 BRING = '''
 """Nodes of a pack, and how ComfyUI's are translated to them."""
@@ -216,3 +217,19 @@ def test_models_that_lack_are_told_with_the_folder_where_they_would_go(cli: Cli)
     ]
     assert found["missing_files"] == ["quince.png"]
     assert found["valid"]
+
+
+def test_remote_models_are_none_that_lack(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf, shared = tmp_path / "shelf", tmp_path / "shared"
+    shared.mkdir()
+    write_safetensors(shelf / "vae" / "plums.safetensors", {"a": (2, 3)})
+    monkeypatch.setenv("NODEGRAPH_REMOTE_MODELS", shared.as_uri())
+    cli("models", "--models", str(shelf), "--push", "vae/plums.safetensors")
+    saved(api(a=("VAELoader", {"vae_name": "plums.safetensors"})), "theirs.json")
+    (tmp_path / "empty").mkdir()
+    for place, lacking in ((shared, []), (tmp_path / "empty", ["plums.safetensors"])):
+        monkeypatch.setenv("NODEGRAPH_REMOTE_MODELS", place.as_uri())
+        (found,) = cli("import", "theirs.json", "--json", "--force").json["files"]
+        assert [each["name"] for each in found["missing_models"]] == lacking

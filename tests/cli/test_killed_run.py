@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -31,8 +32,9 @@ Event = dict[str, Any]
 class Machine:
     """A home with a store, an output folder, and processes that run in it."""
 
-    def __init__(self, folder: Path, checkpoint_seconds: float = 0.0) -> None:
+    def __init__(self, folder: Path, specs: Path, checkpoint_seconds: float = 0.0) -> None:
         self.home = folder / "home"
+        shutil.copytree(specs, self.home / "cache" / "specs")
         self.outputs = folder / "output"
         self._environment = {
             **os.environ,
@@ -135,18 +137,18 @@ def restored_in(events: list[Event]) -> list[Event]:
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Iterator[Machine]:
-    made = Machine(tmp_path)
+def machine(tmp_path: Path, known_specs: Path) -> Iterator[Machine]:
+    made = Machine(tmp_path, known_specs)
     yield made
     made.close()
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, known_specs: Path) -> dict[str, str]:
     """Digests of pictures by runs that nothing happened to, by sampler."""
     digests = {}
     for sampler in ("dpmpp_2m", "euler_ancestral"):
-        machine = Machine(tmp_path_factory.mktemp(sampler))
+        machine = Machine(tmp_path_factory.mktemp(sampler), known_specs)
         try:
             events = machine.finish(sampler=sampler)
             assert steps_of(events) == list(range(1, STEPS + 1))
@@ -185,9 +187,9 @@ def test_a_run_killed_twice_does_no_step_again(
 
 
 def test_a_run_that_was_interrupted_goes_on_from_the_very_step(
-    tmp_path: Path, undisturbed: dict[str, str]
+    tmp_path: Path, known_specs: Path, undisturbed: dict[str, str]
 ) -> None:
-    machine = Machine(tmp_path, checkpoint_seconds=1000.0)
+    machine = Machine(tmp_path, known_specs, checkpoint_seconds=1000.0)
     try:
         last = machine.interrupt_at(7)
         events = machine.finish()

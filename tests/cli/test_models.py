@@ -64,6 +64,8 @@ def test_models_are_put_where_other_machines_find_them(
 ) -> None:
     (tmp_path / "shelf" / "loras").mkdir(parents=True)
     write_safetensors(tmp_path / "shelf" / "loras" / "style.safetensors", {"a": (2, 3)})
+    write_safetensors(tmp_path / "shelf" / "fox" / "model.safetensors", {"a": (2, 3)})
+    (tmp_path / "shelf" / "fox" / "model.onnx").write_bytes(b"other")
     lacking = cli("models", "--models", "shelf", "--push", "style")
     assert lacking.code != 0
     assert "remote_models" in lacking.err
@@ -77,3 +79,23 @@ def test_models_are_put_where_other_machines_find_them(
     assert first[0]["brought"] == first[0]["bytes"] > 0
     assert again[0]["brought"] == 0
     assert (tmp_path / "shared/manifests/loras/style.safetensors.json").is_file()
+    assert "fox/model.onnx  (left out" in cli("models", "--models", "shelf", "--push", "fox").out
+
+
+def test_remote_models_are_listed_with_where_they_lie(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "shared").mkdir()
+    write_safetensors(tmp_path / "shelf" / "odd.safetensors", {"a": (2, 3)})
+    url = (tmp_path / "shared").as_uri()
+    monkeypatch.setenv("NODEGRAPH_REMOTE_MODELS", url)
+    cli("models", "--models", "shelf", "--push", "odd")
+    (found,) = (
+        model for model in cli("models", "--json").json["models"] if model["name"].startswith("odd")
+    )
+    assert (found["place"], found["path"]) == (url, None)
+    assert found["bytes"] == (tmp_path / "shelf" / "odd.safetensors").stat().st_size
+    monkeypatch.setenv("NODEGRAPH_REMOTE_MODELS", (tmp_path / "nowhere").as_uri())
+    away = cli("models")
+    assert away.code == 0
+    assert "can't be had" in away.err

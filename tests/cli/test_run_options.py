@@ -13,27 +13,28 @@ import pytest
 from tests.cli.conftest import FAILING, WORKFLOW, Cli, Result, changed, saved
 
 MUTATING = '''
-from nodegraph import node
+from nodegraph import Image, node
 
 
 @node(category="list")
-def Make(count: int) -> list[int]:
-    """Make a list."""
-    return list(range(count))
+def Make(count: int) -> Image:
+    """Make a picture."""
+    import torch
+
+    return torch.zeros(1, 64, 64, count)
 
 
 @node(category="list")
-def Careless(values: list[int]) -> int:
-    """Empty the list while counting."""
-    count = len(values)
-    values.clear()
-    return count
+def Careless(values: Image) -> int:
+    """Change a number of it while counting, where looking at samples doesn't show it."""
+    values.numpy()[0, 0, 1, 1] += 16.0
+    return values.shape[-1]
 
 
 @node(category="list")
-def Careful(values: list[int]) -> int:
+def Careful(values: Image) -> int:
     """Count."""
-    return len(values)
+    return values.shape[-1]
 '''
 
 COUNTING: dict[str, Any] = {

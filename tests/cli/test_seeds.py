@@ -94,4 +94,4 @@ def test_without_a_seed_there_is_nothing_to_set(registry: Registry) -> None:
 
 def test_far_too_many_runs_are_refused() -> None:
     with pytest.raises(InvalidValue, match="--repeat 999999999 is too often"):
-        counted_up(Workflow.new(), Registry(), 999_999_999)
+        counted_up(Workflow(), Registry(), 999_999_999)

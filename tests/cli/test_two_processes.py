@@ -189,7 +189,9 @@ def test_each_key_is_computed_once(machine: Machine, log: Path) -> None:
         ran = [node for each in results for node in of_type(each, kind) if node["status"] == "ran"]
         assert len(ran) == JOBS
         rest = [node for each in results for node in of_type(each, kind) if node not in ran]
-        assert {(node["status"], node["source"]) for node in rest} == {("cached", "disk")}
+        assert {node["status"] for node in rest} == {"cached"}
+        # Waited for, or stored before it was asked for.
+        assert {node["source"] for node in rest} <= {"shared", "disk"}
     assert machine.command("cache", "verify", "--json").json["sound"]
     # A third process computes nothing at all.
     third = result_of(machine.start("of_third"))

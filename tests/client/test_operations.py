@@ -74,6 +74,7 @@ CALLS = {
     "validate_workflow": asked("validate", workflow()),
     "plan_workflow": asked("plan", workflow()),
     "import_workflow": asked("import_comfyui", {"1": {"class_type": "A", "inputs": {}}}),
+    "write_script": asked("script", workflow()),
     "list_workflows": asked("workflows.list", "sum"),
     "get_workflow": asked("workflows.get", "sum"),
     "put_workflow": asked("workflows.save", "sum", workflow()),
@@ -93,8 +94,10 @@ CALLS = {
     "get_artifact_thumbnail": asked("thumbnail", FILE, 64),
     "get_artifact_texts": asked("texts", FILE),
     "upload_file": asked("upload", b"data", "a.png"),
+    "upload_artifact": asked("upload_output", FILE),
     "list_uploads": asked("uploads"),
     "get_upload": asked("download", UPLOAD, Path),
+    "list_inputs": asked("inputs"),
     "delete_upload": asked("delete_upload", UPLOAD),
     "get_upload_thumbnail": asked("thumbnail", UPLOAD, 64),
     "get_upload_texts": asked("texts", UPLOAD),
@@ -117,6 +120,9 @@ NO_CALLS = {
     "get_node_type_picture": "for the help of editors; it lies in the pack",
     "get_node_type_example_file": "for editors that open an example; it lies in the pack",
     "bring_node_type_example_folders": "for the same; `nodegraph new --example` brings them, too",
+    "get_model_words": "for editors that complete prompts",
+    "get_input": "for previews of editors; a program reads the folder itself, or a workflow does",
+    "get_input_thumbnail": "for the same",
     "get_description": "for whoever makes a client of another kind",
 }
 """Operations that programs have no use for, and why."""

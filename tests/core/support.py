@@ -24,7 +24,7 @@ from nodegraph.api import (
 )
 from nodegraph.core.analysis import check_workflow
 from nodegraph.core.building import build_graph
-from nodegraph.core.graph import Graph
+from nodegraph.core.graph import CheckedGraph
 from nodegraph.core.node import NodeDefinition, definition_of
 from nodegraph.core.spec import HookName, NodeSpec
 from nodegraph.core.types import TypeTable
@@ -112,18 +112,24 @@ DIFFUSION = Functions(*NODES)
 
 def text_to_image() -> Workflow:
     """A valid workflow of the node types above."""
-    workflow = Workflow.new("Text to image")
-    load = workflow.add("load", "LoadModel", model="tiny")
-    positive = workflow.add(
-        "positive", "EncodePrompt", encoder=load.output("text_encoder"), text="a red apple"
-    )
-    size = workflow.add("size", "EmptyLatent", width=64)
-    sample = workflow.add(
-        "sample", "KSampler", model=load.output("model"), positive=positive, latent=size, seed=7
-    )
-    decode = workflow.add("decode", "VAEDecode", vae=load.output("vae"), latent=sample)
-    workflow.add("save", "SaveImage", image=decode, name="apple")
-    return workflow
+    load = {"type": "LoadModel", "inputs": {"model": "tiny"}}
+    words = {"encoder": {"from": "load.text_encoder"}, "text": "a red apple"}
+    sampled = {
+        "model": {"from": "load.model"},
+        "positive": {"from": "positive"},
+        "latent": {"from": "size"},
+        "seed": 7,
+    }
+    decoded = {"vae": {"from": "load.vae"}, "latent": {"from": "sample"}}
+    nodes = {
+        "load": load,
+        "positive": {"type": "EncodePrompt", "inputs": words},
+        "size": {"type": "EmptyLatent", "inputs": {"width": 64}},
+        "sample": {"type": "KSampler", "inputs": sampled},
+        "decode": {"type": "VAEDecode", "inputs": decoded},
+        "save": {"type": "SaveImage", "inputs": {"image": {"from": "decode"}, "name": "apple"}},
+    }
+    return written(nodes, title="Text to image")
 
 
 def written(nodes: Mapping[str, Any], **keys: Any) -> Workflow:
@@ -137,7 +143,7 @@ def check(workflow: Workflow, *functions: Callable[..., Any], **options: Any) ->
     return check_workflow(workflow, catalog, ENVIRONMENT, **options)
 
 
-def build(workflow: Workflow, *functions: Callable[..., Any], **options: Any) -> Graph:
+def build(workflow: Workflow, *functions: Callable[..., Any], **options: Any) -> CheckedGraph:
     """The graph of a workflow of these functions, or of the node types above."""
     catalog = Functions(*functions) if functions else DIFFUSION
     return build_graph(workflow, catalog, ENVIRONMENT, **options)

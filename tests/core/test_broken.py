@@ -22,7 +22,7 @@ def test_one_fault_gives_one_message(path: Path) -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_a_file_is_written_as_it_is_saved(path: Path) -> None:
-    assert Workflow.load(path).dumps() == path.read_text(encoding="utf-8")
+    assert Workflow.load(path).to_json() == path.read_text(encoding="utf-8")
 
 
 def test_there_are_files() -> None:

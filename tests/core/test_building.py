@@ -13,8 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nodegraph.api import Conditioning, Image, Mask, node
-from nodegraph.core.graph import Graph, LinkSource
-from nodegraph.core.links import Link
+from nodegraph.core.graph import CheckedGraph, LinkSource
 from nodegraph.core.types import Fit
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidWorkflow
@@ -115,10 +114,10 @@ def test_a_literal_that_looks_like_a_link_is_unwrapped() -> None:
 
 
 def test_all_sinks_are_the_targets() -> None:
-    workflow = text_to_image()
-    workflow.add("unused", "EmptyLatent")
-    workflow.add("second", "SaveImage", image=Link("decode"))
-    graph = build(workflow)
+    document = text_to_image().to_dict()
+    document["nodes"]["unused"] = {"type": "EmptyLatent"}
+    document["nodes"]["second"] = {"type": "SaveImage", "inputs": {"image": {"from": "decode"}}}
+    graph = build(Workflow.from_dict(document))
     assert graph.targets == ("save", "second")
     assert "unused" not in graph.nodes
 
@@ -218,12 +217,11 @@ def test_the_graph_is_also_a_networkx_graph() -> None:
 
 
 def chain(length: int) -> Workflow:
-    workflow = Workflow.new()
-    last = workflow.add("n0", "Add")
+    nodes: dict[str, Any] = {"n0": {"type": "Add"}}
     for at in range(1, length):
-        last = workflow.add(f"n{at}", "Add", a=last, b=at)
-    workflow.add("show", "Show", value=last)
-    return workflow
+        nodes[f"n{at}"] = {"type": "Add", "inputs": {"a": {"from": f"n{at - 1}"}, "b": at}}
+    nodes["show"] = {"type": "Show", "inputs": {"value": {"from": f"n{length - 1}"}}}
+    return written(nodes)
 
 
 def test_ten_thousand_nodes_take_ten_times_the_work_of_a_thousand() -> None:
@@ -237,7 +235,7 @@ def test_ten_thousand_nodes_take_ten_times_the_work_of_a_thousand() -> None:
             counted += 1
 
         sys.setprofile(count)
-        graph: Graph = build(workflow, Add, Show)
+        graph: CheckedGraph = build(workflow, Add, Show)
         sys.setprofile(None)
         assert len(graph.nodes) == length + 1
         return counted

@@ -96,6 +96,10 @@ class Record:
     a: int = 1
 
 
+class Holiday(datetime.datetime):
+    """More than a moment."""
+
+
 @dataclass
 class Table(dict):  # type: ignore[type-arg]
     """Entries, and a field besides."""
@@ -107,7 +111,7 @@ class Table(dict):  # type: ignore[type-arg]
     "value",
     [
         *(Text("a"), Named(1), bytearray(b"a"), memoryview(b"a"), {1}, frozenset({1}), 1j),
-        *(datetime.datetime.min, defaultdict(int), MappingProxyType({}), range(2), Table()),
+        *(Holiday(1, 1, 1), defaultdict(int), MappingProxyType({}), range(2), Table()),
         *(with_more(OrderedDict()), with_more(Counter()), with_more(Record())),
     ],
     ids=lambda value: type(value).__name__,
@@ -138,8 +142,19 @@ def test_numpys_numbers_are_not_pythons() -> None:
     import numpy as np
 
     for value in (np.float64(1), np.int64(1), np.bool_(True), np.str_("a"), np.ones(2)):
+        assert digest_value(value) != digest_value(value.tolist())
+    for other in (np.array([None]), np.ma.masked_array([1.0], [1]), np.zeros(1, np.longdouble)):
         with pytest.raises(Undigestable):
-            digest_value(value)
+            digest_value(other)
+
+
+def test_an_arrays_layout_is_no_content() -> None:
+    import numpy as np
+
+    rows = np.arange(6.0).reshape(2, 3)
+    assert digest_value(np.asfortranarray(rows)) == digest_value(rows)
+    assert digest_value(rows.T) != digest_value(rows)
+    assert digest_value(rows.astype(">f8")) != digest_value(rows)
 
 
 def test_a_digest_is_the_same_in_every_process() -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import pytest
 
-from nodegraph.errors import InvalidFile, InvalidWorkflow, NodegraphError, Problem
+from nodegraph.errors import InvalidFile, InvalidWorkflow, NodeFailed, NodegraphError, Problem
 
 PROBLEM = Problem(
     "wrong-type", "doesn't fit", "sample", "KSampler", "latent", "Image", "Latent", "Put it right."
@@ -49,3 +52,19 @@ def test_an_invalid_workflow_carries_every_problem() -> None:
 def test_no_problem_is_no_invalid_workflow() -> None:
     with pytest.raises(ValueError, match="at least one"):
         InvalidWorkflow([])
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        InvalidFile("is no file", node="load", port="path", hint="Look again."),
+        InvalidWorkflow([PROBLEM, Problem("x", "something else")]),
+        NodeFailed(ValueError("no"), node="a", node_type="A", inputs={"x": "3"}, trace="line 1"),
+    ],
+)
+def test_an_error_goes_to_another_process(error: NodegraphError) -> None:
+    for found in (pickle.loads(pickle.dumps(error)), copy.deepcopy(error)):
+        assert type(found) is type(error)
+        assert str(found) == str(error)
+        assert found.problems == error.problems
+        assert vars(found) == vars(error)

@@ -14,7 +14,7 @@ from nodegraph.api import Facts, File, Finding, HookInputs, node
 from nodegraph.core.building import build_graph
 from nodegraph.core.context import Environment
 from nodegraph.core.digests import digest_bytes
-from nodegraph.core.graph import Graph
+from nodegraph.core.graph import CheckedGraph
 from nodegraph.core.graphs import Graphs
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidWorkflow
@@ -76,9 +76,9 @@ class Place:
         self.catalog = catalog()
         self.graphs = Graphs()
 
-    def built(self, nodes: Mapping[str, Any], *targets: str, **more: Any) -> Graph:
+    def built(self, nodes: Mapping[str, Any], *targets: str, **more: Any) -> CheckedGraph:
         workflow = Workflow.from_dict({"format": "nodegraph/1", "nodes": dict(nodes), **more})
-        digest = digest_bytes(workflow.dumps().encode())
+        digest = digest_bytes(workflow.to_json().encode())
         named = targets or [list(nodes)[-1]]
         return self.graphs.built(digest, workflow, self.catalog, self.environment, targets=named)
 

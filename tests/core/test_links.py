@@ -6,6 +6,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -40,12 +41,18 @@ def test_any_literal_is_read_as_it_was_written(value: Any) -> None:
     assert read_literal(written) == value
 
 
+def test_numbers_of_numpy_are_written_as_pythons_own() -> None:
+    given = [np.int64(3), np.float32(0.5), np.bool_(True), np.array(4), np.arange(2), {"a": 1}]
+    written = write_literal(given)
+    assert written == [3, 0.5, True, 4, [0, 1], {"a": 1}]
+    assert [type(value) for value in written] == [int, float, bool, int, list, dict]
+
+
 def test_a_link_is_read_as_it_was_written() -> None:
     for link in (Link("load", "vae"), Link("size")):
         written = write_input(link)
         assert is_link(written)
         assert read_link(written) == link
-    assert write_input(Link("load").output("vae")) == {"from": "load.vae"}
 
 
 @pytest.mark.parametrize("text", ["", ".", ".vae", "load.", "load.vae.x"])

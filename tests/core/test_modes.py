@@ -170,7 +170,7 @@ def test_what_is_wrong_with_a_muted_node_is_not_told() -> None:
 
 
 def test_a_broken_link_of_a_bypassed_node_is_told_at_that_node() -> None:
-    workflow = chain("bypass").set("blur.image", written_link("lod"))
+    workflow = chain("bypass").with_inputs({"blur.image": written_link("lod")})
     assert texts(check(workflow, *NODES)) == [
         "node `blur` (Blur), input `image`: is linked to `lod`, but there is no such node. "
         "Did you mean `load`?"
@@ -353,9 +353,9 @@ def test_a_hundred_thousand_nodes_in_a_row(mode: str) -> None:
 
 def test_the_mode_is_kept_on_save() -> None:
     workflow = chain("bypass")
-    assert '"mode": "bypass"' in workflow.dumps()
-    assert Workflow.loads(workflow.dumps()) == workflow
-    assert '"mode"' not in workflow.with_modes({"blur": None}).dumps()
+    assert '"mode": "bypass"' in workflow.to_json()
+    assert Workflow.from_json(workflow.to_json()) == workflow
+    assert '"mode"' not in workflow.with_modes({"blur": None}).to_json()
 
 
 def test_an_unknown_mode_is_told_with_the_nearest() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nodegraph.core.overrides import input_spec, with_texts
-from nodegraph.core.workflow import Workflow
+from nodegraph.core.workflow import NodeEntry, Workflow
 from nodegraph.errors import InvalidWorkflow
 from tests.core.support import DIFFUSION, text_to_image, texts
 
@@ -52,8 +52,7 @@ def test_where_a_parameter_and_an_input_meet_the_input_wins() -> None:
 
 
 def test_for_an_unknown_type_text_is_json_or_text() -> None:
-    bare = Workflow.new()
-    bare.add("a", "Unknown")
+    bare = Workflow(nodes={"a": NodeEntry(type="Unknown")})
     found = with_texts(bare, DIFFUSION, inputs={"a.x": "3", "a.y": "three"})
     assert found.nodes["a"].inputs == {"x": 3, "y": "three"}
     assert input_spec(bare, "a.x", DIFFUSION) is None

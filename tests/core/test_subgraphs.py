@@ -69,7 +69,7 @@ def test_without_a_default_the_inner_nodes_own_value_stands() -> None:
     }
     workflow = using({"picture": {"from": "load"}}, Twice=own)
     assert build(workflow, *NODES).nodes["twice/one"].literals["radius"] == 5.0
-    given = build(workflow.set("twice.radius", 6), *NODES)
+    given = build(workflow.with_inputs({"twice.radius": 6}), *NODES)
     assert given.nodes["twice/one"].literals["radius"] == 6.0
 
 

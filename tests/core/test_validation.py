@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from nodegraph.api import Image, Latent, node
 from nodegraph.core.analysis import check_workflow, workflow_warnings
-from nodegraph.core.workflow import Workflow
+from nodegraph.core.workflow import NodeEntry, Workflow
 from nodegraph.errors import NodegraphError
 from tests.core.support import (
     DIFFUSION,
@@ -41,7 +41,7 @@ def test_every_fault_is_told_in_the_order_of_the_file() -> None:
     workflow = text_to_image().with_inputs(
         {"load.model": 3, "positive.txt": "x", "sample.steps": 0, "sample.sampler": "x"}
     )
-    workflow.add("again", "SaveImage", image="decode")
+    workflow.nodes["again"] = NodeEntry(type="SaveImage", inputs={"image": "decode"})
     problems = check(workflow)
     assert [(problem.node, problem.port, problem.code) for problem in problems] == [
         ("load", "model", "wrong-literal"),
@@ -53,7 +53,7 @@ def test_every_fault_is_told_in_the_order_of_the_file() -> None:
 
 
 def test_an_unknown_type_is_told_once_and_hides_nothing_else() -> None:
-    workflow = text_to_image().set("sample.steps", 0)
+    workflow = text_to_image().with_inputs({"sample.steps": 0})
     workflow.nodes["load"].type = "LoadModl"
     workflow.nodes["decode"].inputs["latent"] = {"from": "load.anything"}
     assert codes(workflow) == ["unknown-node-type", "out-of-range"]
@@ -70,7 +70,7 @@ def test_a_cycle_through_an_unknown_type_is_told_too() -> None:
 
 
 def test_inputs_of_nodes_in_a_cycle_are_checked_too() -> None:
-    workflow = text_to_image().set("sample.steps", 0)
+    workflow = text_to_image().with_inputs({"sample.steps": 0})
     workflow.nodes["size"].type = "Invert"
     workflow.nodes["size"].inputs = {"image": {"from": "decode"}}
     assert codes(workflow) == ["cycle", "wrong-type", "out-of-range"]
@@ -116,19 +116,18 @@ def test_without_any_node_type_the_hints_are_silent() -> None:
 
 
 def test_an_empty_workflow_has_nothing_to_run() -> None:
-    assert codes(Workflow.new()) == ["no-output"]
-    assert codes(Workflow.new(), targets=[]) == []
+    assert codes(Workflow()) == ["no-output"]
+    assert codes(Workflow(), targets=[]) == []
 
 
 def test_lists_within_lists_have_an_end() -> None:
     @node
     def Split(value: int) -> list[int]: ...
 
-    workflow = Workflow.new()
-    last = workflow.add("start", "Split", value=1)
+    nodes = {"split0": {"type": "Split", "inputs": {"value": 1}}}
     for at in range(12):
-        last = workflow.add(f"split{at}", "Split", value=last)
-    problems = check(workflow, Split, targets=[last.node])
+        nodes[f"split{at + 1}"] = {"type": "Split", "inputs": {"value": {"from": f"split{at}"}}}
+    problems = check(written(nodes), Split, targets=["split12"])
     assert problems[0].code == "too-deep"
     assert problems[0].given == "9 levels"
 
@@ -141,10 +140,13 @@ def test_deprecated_types_and_unused_nodes_are_warnings() -> None:
     def Load() -> Image: ...
 
     catalog = Functions(Negate, Load, SaveImage)
-    workflow = Workflow.new()
-    load = workflow.add("load", "Load")
-    workflow.add("negate", "Negate", image=load)
-    workflow.add("save", "SaveImage", image=load)
+    loaded = {"image": {"from": "load"}}
+    nodes = {
+        "load": {"type": "Load"},
+        "negate": {"type": "Negate", "inputs": loaded},
+        "save": {"type": "SaveImage", "inputs": loaded},
+    }
+    workflow = written(nodes)
     assert check_workflow(workflow, catalog, ENVIRONMENT) == []
     assert texts(workflow_warnings(workflow, catalog, ENVIRONMENT)) == [
         "node `negate` (Negate): its type is deprecated. Use Invert.",
@@ -181,7 +183,7 @@ def test_whatever_a_file_says_is_told_never_raised(data: st.DataObject) -> None:
             place = place[key]
     try:
         workflow = Workflow.from_dict(document)
-        workflow.dumps()
+        workflow.to_json()
     except NodegraphError:
         return
     problems = check_workflow(workflow, DIFFUSION, ENVIRONMENT)

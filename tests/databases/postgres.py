@@ -16,6 +16,7 @@ import psycopg
 import pytest
 
 from nodegraph.jobs.queue.postgres.schema import SCHEMA
+from nodegraph.server.content.files.shared_schema import SCHEMA as FILES_SCHEMA
 
 _SETTINGS = (
     *("fsync=off", "full_page_writes=off", "max_connections=60", "shared_buffers=16MB"),
@@ -101,7 +102,8 @@ class PostgresServer:
         # To empty one takes less than to make one.
         name = self._free.pop() if self._free else f"n{os.urandom(6).hex()}"
         if name in self._made:
-            self.execute(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE", name)
+            for schema in (SCHEMA, FILES_SCHEMA):
+                self.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE", name)
         else:
             self.execute(f"CREATE DATABASE {name}")
             self._made.add(name)

@@ -11,6 +11,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 from time import time_ns
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -39,9 +40,10 @@ SD1_SHAPES = {
 }
 
 
-def write_safetensors(path: Path, shapes: dict[str, tuple[int, ...]]) -> Path:
+def write_safetensors(path: Path, shapes: dict[str, tuple[int, ...]], **metadata: str) -> Path:
     """A file of the right form whose tensors are all zeros."""
-    header, end = {}, 0
+    header: dict[str, Any] = {"__metadata__": metadata} if metadata else {}
+    end = 0
     for name, shape in shapes.items():
         size = 2
         for side in shape:
@@ -101,6 +103,17 @@ def test_importing_models_imports_no_torch() -> None:
     )
 
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_lora_is_listed_with_what_its_file_says_that_prompts_are_to_say(tmp_path: Path) -> None:
+    layers = {"a.lora_up.weight": (1,)}
+    said = {"modelspec.trigger_phrase": "ink  drawing\n", "modelspec.title": "Ink"}
+    write_safetensors(tmp_path / "ink.safetensors", layers, **said)
+    write_safetensors(tmp_path / "oil.safetensors", layers, **{"modelspec.trigger_phrase": " "})
+    write_safetensors(tmp_path / "pears.safetensors", SD1_SHAPES, **said)
+    told = {model.name: model.trigger_words for model in list_models([tmp_path])}
+    assert told["ink.safetensors"] == "ink drawing"
+    assert told["oil.safetensors"] is told["pears.safetensors"] is told["tiny/lcm_lora"] is None
 
 
 def test_listing_names_every_model_with_what_is_wrong(folder: Path) -> None:

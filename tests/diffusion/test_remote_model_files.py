@@ -208,6 +208,26 @@ def test_a_push_goes_on_where_it_was_and_shows_the_model_only_when_it_is_whole(
         push_model("../model", folder, place)
 
 
+def test_what_nodegraph_does_not_read_is_left_out_of_a_push(
+    place: ObjectPlace, tmp_path: Path
+) -> None:
+    folder = tmp_path / "model"
+    write_safetensors(folder / "unet" / "weights.safetensors", {"a": (2, 3)})
+    for name in ("flax_model.msgpack", "model.onnx", "tf_model.H5", "old.ckpt", "tokenizer.json"):
+        (folder / name).write_bytes(b"{}")
+    with (folder / "weights.data").open("wb") as file:
+        file.truncate(65 << 20)
+    left: list[str] = []
+    manifest = push_model("model", folder, place, left_out=left.append)
+    assert [file.path for file in manifest.files] == [
+        "model/tokenizer.json",
+        "model/unet/weights.safetensors",
+    ]
+    assert {Path(name).name for name in left} == {
+        *("flax_model.msgpack", "model.onnx", "tf_model.H5", "old.ckpt", "weights.data")
+    }
+
+
 def test_a_manifest_that_leads_outside_of_its_model_is_refused(
     place: ObjectPlace, tmp_path: Path
 ) -> None:

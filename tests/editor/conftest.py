@@ -18,7 +18,8 @@ from tests.editor.editing import Editor
 from tests.editor.serving import Server
 from tests.editor.watching import Watch
 
-PATIENCE = 90_000.0
+PATIENCE = 300_000.0
+"""Milliseconds: the machine may have much else to do."""
 NAMES = (
     "chromium-headless-shell",
     *("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"),

@@ -7,10 +7,11 @@ import json
 import re
 from typing import Any
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import FloatRect, Locator, Page, expect
 
 from tests.editor.serving import Server
 from tests.editor.watching import Watch
+from tests.server.hosting import eventually
 
 PLANNED = re.compile(r"will run|all of it is cached|Can't run yet|% done")
 
@@ -35,6 +36,39 @@ _PREVIEW = """(node) => {
 
 _TIMERS = "() => new Promise((done) => setTimeout(done))"
 """Waits for what the page was going to do at once."""
+
+
+_AT_REST = """async (place) => {
+    const seen = () => JSON.stringify(place.getBoundingClientRect());
+    let last = seen();
+    for (let still = 0; still < 3; ) {
+        // Once nothing waits to be done, and the next frame is drawn. A page that has come to rest
+        // may be given neither any more, unless a timer wakes it.
+        await new Promise((done) => requestIdleCallback(done, {timeout: 300}));
+        await new Promise((done) => { requestAnimationFrame(done); setTimeout(done, 300); });
+        const now = seen();
+        still = now === last ? still + 1 : 0;
+        last = now;
+    }
+}"""
+
+
+_KEPT = """() => new Promise((resolve, reject) => {
+    const opening = indexedDB.open("nodegraph");
+    opening.onerror = () => reject(opening.error);
+    opening.onsuccess = () => {
+        const database = opening.result;
+        const reading = database.transaction("documents").objectStore("documents").getAll();
+        reading.onerror = () => reject(reading.error);
+        reading.onsuccess = () => {
+            database.close();
+            const stepsOf = ({ history }) => [...history.entries.values()].map((e) => e.label);
+            resolve(reading.result
+                .filter((record) => record.document !== undefined)
+                .map((record) => [record.text, ...stepsOf(record.document)].join("\\n")));
+        };
+    };
+})"""
 
 
 class Editor:
@@ -64,11 +98,24 @@ class Editor:
         self.page.reload()
         return self.ready()
 
+    def wait_until_kept(self, *words: str) -> None:
+        """Wait until the browser's database has workflows with these words in them.
+
+        What was done to them is told by keys of its words, such as "history.restored".
+        """
+
+        def are_there() -> bool:
+            texts: list[str] = self.page.evaluate(_KEPT)
+            return all(any(word in text for text in texts) for word in words)
+
+        eventually(are_there)
+
     def another_tab(self, path: str = "/") -> Editor:
         """One more tab of the same browser, with nothing in it."""
         other = Editor(self.page.context.new_page(), self.server, self.watch)
         other.page.goto(path)
         expect(other.status.get_by_text("Connected", exact=True)).to_be_visible()
+        other.drawn()
         return other
 
     def ready(self) -> Editor:
@@ -165,15 +212,25 @@ class Editor:
         )
 
     def command(self, name: str) -> None:
-        """Choose a command from the list of all."""
-        self.page.keyboard.press("ControlOrMeta+k")
-        dialog = self.dialog("Commands")
-        field = dialog.get_by_role("combobox")
+        """Choose a command by searching for it."""
+        field = self.search()
         field.fill(name)
-        expect(dialog.get_by_role("option").first).to_contain_text(name)
+        expect(self.found().first).to_contain_text(name)
         field.press("Enter")
+        expect(self.dialog("Search everything")).to_have_count(0)
         # The page does it a timer later, when the dialog is gone; keys would be before it.
         self.page.evaluate(_TIMERS)
+
+    def search(self, key: str = "ControlOrMeta+k") -> Locator:
+        """Open the search for everything, or by another key for what is in the workflow."""
+        self.page.keyboard.press(key)
+        field = self.dialog("Search everything").get_by_role("combobox")
+        expect(field).to_be_focused()
+        return field
+
+    def found(self) -> Locator:
+        """What the search shows."""
+        return self.dialog("Search everything").get_by_role("option")
 
     def menu(self, name: str, *items: str) -> None:
         """Choose from a menu of the top bar."""
@@ -203,14 +260,20 @@ class Editor:
         self.canvas.evaluate(_DROP, [name, kind, base64.b64encode(data).decode()])
 
     def open_workflow(self, workflow: dict[str, Any], name: str = "given.json") -> None:
-        """Open a workflow in a tab of its own, as a dropped file, and wait for its plan."""
+        """Open a workflow in a tab of its own, as a dropped file, and wait for its plan.
+
+        All of it is shown: at the zoom at which it opens, it may go beyond the window, and what
+        isn't seen isn't on the page.
+        """
         before = self.tab.get_attribute("data-tab") or ""
         self.drop(name, json.dumps(workflow).encode(), "application/json")
         # Its name and its number of nodes may be those of what was shown before.
         expect(self.tab).not_to_have_attribute("data-tab", before)
         expect(self.tab).to_have_text(workflow["title"])
-        expect(self.cards).to_have_count(len(workflow["nodes"]))
         self.ready()
+        if self.cards.count() < len(workflow["nodes"]):
+            self.command("Show everything")
+        expect(self.cards).to_have_count(len(workflow["nodes"]))
 
     def run(self) -> None:
         """Press the button that runs."""
@@ -227,6 +290,14 @@ class Editor:
 
     def zoom_to_fit(self) -> None:
         self.page.get_by_role("button", name="Show everything").click()
+
+
+def box_of(place: Locator) -> FloatRect:
+    """Where something is seen, once it stands still."""
+    place.evaluate(_AT_REST)
+    box = place.bounding_box()
+    assert box is not None, f"{place} isn't seen"
+    return box
 
 
 def expect_picture(picture: Locator) -> None:

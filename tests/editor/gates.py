@@ -50,6 +50,8 @@ def _with(name: str, node: dict[str, Any], file: str) -> dict[str, Any]:
     nodes = found["nodes"]
     nodes[name] = {**node, "inputs": {"image": {"from": "decode"}, **node["inputs"]}}
     nodes["save"]["inputs"] = {"image": {"from": name}, "name": file}
+    left, top = found["ui"]["positions"]["decode"]
+    found["ui"]["positions"][name] = [left, top + 240]
     return found
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from blake3 import blake3
 from playwright.sync_api import Locator, expect
 
-from tests.editor.editing import Editor
+from tests.editor.editing import Editor, box_of
 from tests.editor.serving import Server
 
 Point = tuple[float, float]
@@ -114,19 +114,17 @@ def add(editor: Editor, words: str, name: str) -> None:
     editor.page.keyboard.press("Space")
     expect(search(editor)).to_be_focused()
     editor.page.keyboard.type(words)
+    types = editor.page.get_by_role("listbox", name="Node types").get_by_role("option")
+    expect(types.first).to_contain_text(words, ignore_case=True)
     editor.page.keyboard.press("Enter")
     expect(editor.card(name)).to_be_focused()
 
 
 def go_to(editor: Editor, name: str) -> None:
     """Go to a node by keyboard."""
-    editor.page.keyboard.press("ControlOrMeta+f")
-    field = editor.page.get_by_role("searchbox", name="Find in the workflow")
-    expect(field).to_be_focused()
-    editor.page.keyboard.press("ControlOrMeta+a")
+    editor.search("ControlOrMeta+f")
     editor.page.keyboard.type(name)
-    hits = editor.page.get_by_role("listbox", name="What was found")
-    expect(hits.get_by_role("option").first).to_contain_text(name)
+    expect(editor.found().first).to_contain_text(name)
     editor.page.keyboard.press("Enter")
     expect(editor.card(name)).to_be_focused()
 
@@ -157,22 +155,21 @@ def give(editor: Editor, node: str, values: Mapping[str, str]) -> None:
     expect(editor.card(node)).to_be_focused()
 
 
-def tab_to(editor: Editor, place: Locator, most: int = 40) -> None:
-    """Press Tab until it has the focus."""
-    for _ in range(most):
+def tab_to(editor: Editor, place: Locator, key: str = "Tab") -> None:
+    """Press Tab, or another key that moves the focus, until something has it."""
+    for _ in range(40):
         if place.evaluate("(element) => element === document.activeElement"):
             return
-        editor.page.keyboard.press("Tab")
-    raise AssertionError(f"Tab doesn't come to {place}")
+        editor.page.keyboard.press(key)
+    raise AssertionError(f"{key} doesn't come to {place}")
 
 
 # -- by mouse
 
 
 def middle(place: Locator) -> Point:
-    """The middle of something that is seen."""
-    box = place.bounding_box()
-    assert box is not None, f"{place} isn't seen"
+    """The middle of something that is seen, once it stands still."""
+    box = box_of(place)
     return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
 
@@ -186,18 +183,31 @@ def drag(editor: Editor, start: Point, end: Point) -> None:
     mouse.up()
 
 
+_MOVED = """([list, from]) => {
+    const bottom = list.scrollTop + list.clientHeight;
+    if (list.scrollTop <= from && bottom < list.scrollHeight - 1) return false;
+    const rows = [...list.querySelectorAll("[role=option]")];
+    const holds = (y) => rows.some((r) => r.offsetTop <= y && y <= r.offsetTop + r.offsetHeight);
+    return holds(list.scrollTop) && holds(bottom) && [list.scrollTop, bottom];
+}"""
+
+
 def scroll_to(editor: Editor, label: str) -> None:
-    """Scroll the open list, which only holds the rows in sight, down to a node."""
-    types = editor.page.get_by_role("listbox", name="Node types")
+    """Scroll the open list, which only holds the rows in sight, down to a node.
+
+    A busy browser scrolls first and draws later: what isn't waited for is scrolled past unseen.
+    """
+    page = editor.page
+    types = page.get_by_role("listbox", name="Node types")
     row = types.get_by_role("option", name=re.compile(f"^{re.escape(label)}"))
     expect(types.get_by_role("option").first).to_be_visible()
-    editor.page.mouse.move(*middle(types))
-    for _ in range(400):
-        if row.count():
-            return
-        editor.page.mouse.wheel(0, 100)
-        editor.page.evaluate("() => new Promise(requestAnimationFrame)")
-    raise AssertionError(f"{label} isn't in the list")
+    place = types.element_handle()
+    page.mouse.move(*middle(types))
+    top, bottom = page.wait_for_function(_MOVED, arg=[place, -1]).json_value()
+    while not row.count():
+        assert bottom < types.evaluate("list => list.scrollHeight - 1"), f"{label} isn't there"
+        page.mouse.wheel(0, 100)
+        top, bottom = page.wait_for_function(_MOVED, arg=[place, top]).json_value()
 
 
 def pick(editor: Editor, label: str) -> None:

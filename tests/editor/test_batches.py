@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from tests.editor.editing import Editor, expect_picture
+from tests.editor.faults import bring_axe, check
 from tests.editor.gates import prompted
 from tests.server.hosting import eventually
 
@@ -55,7 +56,10 @@ def vary(editor: Editor, name: str) -> None:
     """Choose the input that changes from run to run."""
     place = editor.dialog("Run with several values").get_by_label("What changes")
     place.click()
+    options = editor.page.get_by_role("listbox").get_by_role("option")
+    expect(editor.page.locator("input[type=search]:focus")).to_have_count(1)
     editor.page.keyboard.type(name)
+    expect(options.first).to_contain_text(name)
     editor.page.keyboard.press("Enter")
     expect(place).to_have_text(name)
 
@@ -140,6 +144,10 @@ def test_a_sweep_runs_with_each_value_and_its_pictures_are_told_apart(
     vary(small, "steps")
     dialog.get_by_label("Its values").fill("1, 3..4")
     dialog.get_by_role("button", name="Run 3 times").click()
+    grid = small.dialog("Grid of Prompted")
+    expect(grid.get_by_role("columnheader")).to_have_count(3)
+    expect(grid.get_by_text("3 of 3 done")).to_be_visible()
+    grid.get_by_role("button", name="Close", exact=True).click()
     expect_pictures(pictures, 3)
     assert ran(small, 3, "steps") == [1, 3, 4]
     for steps in (1, 3, 4):
@@ -156,6 +164,34 @@ def test_a_sweep_runs_with_each_value_and_its_pictures_are_told_apart(
     small.fill("sample", "Steps", "1")
     expect(small.results("save")).to_have_attribute("src", own)
     expect(earlier).to_have_count(0)
+
+
+def test_a_grid_has_a_cell_for_each_combination_which_opens_its_workflow(small: Editor) -> None:
+    card = small.card("sample")
+    for label, values in (("Steps", "1:2"), ("Cfg", "1, 4")):
+        card.get_by_text(label, exact=True).click(button="right")
+        small.page.get_by_role("menuitemcheckbox", name="Sweep").click()
+        dialog = small.dialog("Run with several values")
+        dialog.get_by_label("Its values").last.fill(values)
+        dialog.get_by_role("button", name="Close", exact=True).click()
+    small.command("Run with several values")
+    small.dialog("Run with several values").get_by_role("button", name="Run 4 times").click()
+    grid = small.dialog("Grid of Prompted")
+    expect(grid.get_by_role("columnheader")).to_have_text(["sample.steps1", "sample.steps2"])
+    expect(grid.get_by_role("rowheader")).to_have_text(["sample.cfg1", "sample.cfg4"])
+    cell = grid.get_by_role("button", name="Open the workflow of sample.steps = 2, sample.cfg = 4")
+    expect_picture(cell.locator("img"))
+    expect(grid.get_by_text("4 of 4 done")).to_be_visible()
+    bring_axe(small)
+    check(small, "the grid")
+    cell.click()
+    expect(grid).to_have_count(0)
+    expect(small.field("sample", "Steps")).to_have_value("2")
+    expect(small.field("sample", "Cfg")).to_have_value("4")
+    # The pictures stand together among the results, from where the grid is found again.
+    results = small.show("Results")
+    results.get_by_role("button", name="Sweep of sample.steps × sample.cfg").click()
+    expect_picture(cell.locator("img"))
 
 
 def test_a_reopened_workflow_shows_the_picture_that_it_made(

@@ -3,36 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Error, Page, expect
+from playwright.sync_api import Error, expect
 
 from tests.editor.editing import Editor
 from tests.editor.graphs import CHAIN
 from tests.editor.serving import Server
-from tests.server.hosting import eventually
-
-_KEPT = """() => new Promise((resolve, reject) => {
-    const opening = indexedDB.open("nodegraph");
-    opening.onerror = () => reject(opening.error);
-    opening.onsuccess = () => {
-        const database = opening.result;
-        const reading = database.transaction("documents").objectStore("documents").getAll();
-        reading.onerror = () => reject(reading.error);
-        reading.onsuccess = () => {
-            database.close();
-            resolve(reading.result.map((record) => record.text ?? ""));
-        };
-    };
-})"""
-
-
-def wait_until_kept(page: Page, *words: str) -> None:
-    """Wait until the browser's database has workflows with these words."""
-
-    def are_there() -> bool:
-        texts: list[str] = page.evaluate(_KEPT)
-        return all(any(word in text for text in texts) for word in words)
-
-    eventually(are_there)
 
 
 def crash(editor: Editor) -> None:
@@ -50,7 +25,7 @@ def again(editor: Editor, server: Server) -> Editor:
     editor.fill("positive", "Text", "a duck on a pond")
     editor.open_workflow({**CHAIN})
     editor.fill("save", "Name", "unsaved")
-    wait_until_kept(editor.page, "a duck on a pond", '"unsaved"')
+    editor.wait_until_kept("a duck on a pond", '"unsaved"')
     crash(editor)
     other = editor.another_tab().ready()
     # A page whose browser is slow to read is drawn before.

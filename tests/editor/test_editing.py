@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.editor.editing import Editor, expect_picture
+from tests.editor.editing import Editor, box_of, expect_picture
 from tests.editor.gates import gated
 from tests.editor.graphs import (
     CHAIN,
@@ -29,6 +29,7 @@ from tests.editor.graphs import (
     written,
 )
 from tests.editor.serving import Server
+from tests.server.hosting import eventually
 
 PROMPT = "a red apple on a white background"
 
@@ -47,8 +48,7 @@ def save_as(editor: Editor, name: str) -> None:
 def slide(editor: Editor, node: str, label: str, share: float) -> None:
     """Click on an input's slider, at a share of its way."""
     slider = editor.card(node).get_by_role("slider", name=re.compile(label, re.IGNORECASE))
-    box = slider.bounding_box()
-    assert box is not None
+    box = box_of(slider)
     editor.page.mouse.click(box["x"] + share * box["width"], box["y"] + box["height"] / 2)
 
 
@@ -87,8 +87,7 @@ class TestFromNothing:
         """But for the words, nothing is typed; each node is found from a port of another."""
         new_tab(editor)
         page = editor.page
-        box = editor.canvas.bounding_box()
-        assert box is not None
+        box = box_of(editor.canvas)
 
         def at(x: float, y: float) -> tuple[float, float]:
             return box["x"] + x, box["y"] + y
@@ -261,6 +260,29 @@ class TestUndo:
         states.nth(0).click()
         expect(editor.field("positive", "Text")).to_have_value("a fox")
 
+    def test_says_what_was_done_and_a_snapshot_comes_back(self, editor: Editor) -> None:
+        editor.command("Take a snapshot")
+        dialog = editor.dialog("Take a snapshot")
+        dialog.get_by_label("Name").fill("before")
+        dialog.get_by_role("button", name="Keep").click()
+        expect(dialog).to_have_count(0)
+        editor.fill("sample", "Steps", "30")
+        history = editor.show("History")
+        expect(history.get_by_role("option").first).to_contain_text("sample: steps 20 → 30")
+        history.get_by_role("button", name="Compare before to now").click()
+        since = history.get_by_role("list", name="Changed since then")
+        expect(since).to_have_text("sample: steps 20 → 30")
+        history.get_by_role("button", name="Restore before").click()
+        expect(editor.field("sample", "Steps")).to_have_value("20")
+        # It is kept with the document.
+        editor.wait_until_kept("before restored")
+        editor.reload()
+        history = editor.show("History")
+        expect(history.get_by_role("option").first).to_contain_text("before restored")
+        expect(history.get_by_role("button", name="Compare before to now")).to_be_visible()
+        editor.command("Undo")
+        expect(editor.field("sample", "Steps")).to_have_value("30")
+
 
 class TestCopies:
     @pytest.fixture
@@ -272,8 +294,8 @@ class TestCopies:
         editor.click_card("decode")
         editor.click_card("save", "ControlOrMeta")
         editor.page.keyboard.press("ControlOrMeta+c")
-        text = editor.page.evaluate("navigator.clipboard.readText()")
-        assert re.search(r'"format": "nodegraph/1"', text)
+        copied = "navigator.clipboard.readText()"
+        eventually(lambda: '"format": "nodegraph/1"' in editor.page.evaluate(copied))
         other = Editor(editor.page.context.new_page(), editor.server, editor.watch)
         other.page.goto("/")
         other.drawn()
@@ -348,8 +370,7 @@ class TestNodes:
         chain.click_card("wait")
         chain.click_card("save", "ControlOrMeta")
         x, _ = middle(chain.card("wait").get_by_role("article"))
-        head = chain.card("wait").bounding_box()
-        assert head is not None
+        head = box_of(chain.card("wait"))
         drag(chain, (x, head["y"] + 12), (x + 40, head["y"] + 92))
         after = written(chain)["ui"]["positions"]
         moved = [after["wait"][axis] - before["wait"][axis] for axis in (0, 1)]
@@ -380,9 +401,7 @@ class TestNodes:
         expect(search(chain)).to_be_visible()
 
     def test_chosen_with_a_box(self, chain: Editor) -> None:
-        first, last = chain.card("decode").bounding_box(), chain.card("wait").bounding_box()
-        assert first is not None
-        assert last is not None
+        first, last = box_of(chain.card("decode")), box_of(chain.card("wait"))
         chain.page.keyboard.down("Shift")
         drag(
             chain,
@@ -404,6 +423,7 @@ class TestBesidesNodes:
         expect(group).to_be_visible()
         title = group.get_by_role("button", name="Title of the group: Group")
         title.dblclick()
+        expect(group.get_by_role("textbox")).to_be_focused()
         editor.page.keyboard.type("The end")
         editor.page.keyboard.press("Enter")
         expect(editor.canvas.get_by_role("region", name="Group The end")).to_be_visible()
@@ -421,6 +441,7 @@ class TestBesidesNodes:
         editor.page.keyboard.press("n")
         note = editor.canvas.get_by_role("button", name=re.compile("^Note"))
         note.dblclick()
+        expect(editor.canvas.locator("[data-id^='note/'] textarea")).to_be_focused()
         editor.page.keyboard.type("Mind the gap")
         editor.page.keyboard.press("ControlOrMeta+Enter")
         expect(note).to_have_text("Mind the gap")
@@ -439,12 +460,10 @@ def test_the_inspector_has_one_scroll_bar(editor: Editor) -> None:
     editor.click_card("sample")
     inspector = editor.show("Inspector")
     expect(inspector.get_by_role("textbox", name="Label")).to_be_visible()
-    bars = inspector.evaluate(
-        """(panel) => [...panel.querySelectorAll("*")].filter((each) =>
-            each.scrollHeight > each.clientHeight + 1 && each.tagName !== "TEXTAREA"
-            && /auto|scroll/.test(getComputedStyle(each).overflowY)).length"""
-    )
-    assert bars == 1
+    bars = """(panel) => [...panel.querySelectorAll("*")].filter((each) =>
+        each.scrollHeight > each.clientHeight + 1 && each.tagName !== "TEXTAREA"
+        && /auto|scroll/.test(getComputedStyle(each).overflowY)).length"""
+    eventually(lambda: inspector.evaluate(bars) == 1)
 
 
 class TestBlocks:
@@ -457,8 +476,7 @@ class TestBlocks:
         editor.drop("inner.json", dumps({**file, "nodes": nodes}).encode(), "application/json")
         expect(editor.tab).to_have_text(title)
         card = editor.card("inner").get_by_role("article")
-        box = card.bounding_box()
-        assert box is not None
+        box = box_of(card)
         card.dblclick(position={"x": box["width"] / 2, "y": box["height"] - 12})
         expect(editor.card("latent")).to_be_visible()
         editor.drawn()

@@ -18,7 +18,7 @@ from PIL import Image
 from playwright.sync_api import Download, expect
 
 from tests.editor.conftest import NewBrowser
-from tests.editor.editing import Editor, expect_picture
+from tests.editor.editing import Editor, box_of, expect_picture
 from tests.editor.graphs import drag, made, middle, new_tab, saved, written
 from tests.editor.serving import Server
 
@@ -202,7 +202,7 @@ class TestSharing:
         other.ready()
         expect(other.field("positive", "Text")).to_have_value("zwölf Boxkämpfer 🦆")
         assert written(other) == written(editor)
-        assert "#" not in other.page.url
+        expect(other.page).not_to_have_url(re.compile("#"))
 
 
 def test_the_form_of_a_workflow_runs_it(editor: Editor) -> None:
@@ -252,9 +252,7 @@ class TestMasks:
         dialog.get_by_label("Feather").fill("0")
         dialog.get_by_label("Size").press("End")
         x, y = middle(easel)
-        picture = dialog.locator("canvas").first.bounding_box()
-        assert picture is not None
-        side = picture["width"]
+        side = box_of(dialog.locator("canvas").first)["width"]
         drag(painting, (x + 0.4 * side, y - 0.45 * side), (x + 0.4 * side, y + 0.45 * side))
         expect(dialog.get_by_text(re.compile("[1-9].* % masked"))).to_be_visible()
         dialog.get_by_role("button", name="Use this mask").click()
@@ -271,6 +269,7 @@ class TestMasks:
         dialog = painting.dialog("Paint a mask")
         easel = dialog.get_by_label("Mask of apple.png")
         easel.focus()
+        expect(easel).to_be_focused()
         painting.page.keyboard.press("Enter")
         for _ in range(8):
             painting.page.keyboard.press("ArrowRight")

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from tests.editor.conftest import NewBrowser
-from tests.editor.editing import Editor
+from tests.editor.editing import Editor, box_of
 from tests.editor.serving import Server
 from tests.server.hosting import eventually
 
@@ -49,8 +49,7 @@ def see_ring(editor: Editor, target: Locator) -> None:
         return dist(*corners) < 2 and dist(*sizes) < 2
 
     eventually(is_around)
-    card = editor.page.get_by_role("dialog").bounding_box()
-    assert card is not None
+    card = box_of(editor.page.get_by_role("dialog"))
     assert 0 <= card["x"] <= 1440 - card["width"]
     assert 0 <= card["y"] <= 900 - card["height"]
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, expect
 
-from tests.editor.editing import Editor, expect_picture
+from tests.editor.editing import Editor, box_of, expect_picture
 from tests.editor.gates import gated
-from tests.editor.graphs import CHAIN, search
+from tests.editor.graphs import CHAIN, search, tab_to
 from tests.server.hosting import eventually
 
 Press = Callable[[], None]
@@ -110,23 +110,21 @@ def shown(editor: Editor, dialog: str) -> None:
     expect(editor.dialog(dialog)).to_have_count(0)
 
 
-def toggled(place: Locator, press: Press) -> None:
-    """Something that is shown and hidden goes one way and back."""
-    was = place.is_visible()
+def toggled(place: Locator, press: Press, *, was: bool) -> None:
+    """Something that was shown or hidden at first goes the other way and back."""
+    expect(place).to_be_visible(visible=was)
     for visible in (not was, was):
         press()
         expect(place).to_be_visible(visible=visible)
 
 
 def place(editor: Editor, node: str) -> tuple[float, float]:
-    box = editor.card(node).bounding_box()
-    assert box is not None
+    box = box_of(editor.card(node))
     return box["x"], box["y"]
 
 
 def size(thing: Locator) -> tuple[float, float]:
-    box = thing.bounding_box()
-    assert box is not None
+    box = box_of(thing)
     return box["width"], box["height"]
 
 
@@ -211,7 +209,7 @@ def _(editor: Editor, press: Press) -> None:
     editor.click_card("save")
     press()
     expect(editor.card("save")).to_have_count(0)
-    assert "SaveImage" in editor.page.evaluate("navigator.clipboard.readText()")
+    eventually(lambda: "SaveImage" in editor.page.evaluate("navigator.clipboard.readText()"))
 
 
 @case("Edit", "Copy")
@@ -366,19 +364,19 @@ def _(editor: Editor, press: Press) -> None:
 @case("Nodes", "Mute")
 def _(editor: Editor, press: Press) -> None:
     editor.click_card("wait")
-    toggled(mode(editor, "wait", "Muted"), press)
+    toggled(mode(editor, "wait", "Muted"), press, was=False)
 
 
 @case("Nodes", "Bypass")
 def _(editor: Editor, press: Press) -> None:
     editor.click_card("wait")
-    toggled(mode(editor, "wait", "Bypassed"), press)
+    toggled(mode(editor, "wait", "Bypassed"), press, was=False)
 
 
 @case("Nodes", "Collapse")
 def _(editor: Editor, press: Press) -> None:
     editor.click_card("save")
-    toggled(editor.field("save", "Name"), press)
+    toggled(editor.field("save", "Name"), press, was=True)
 
 
 @case("Nodes", "Group")
@@ -479,12 +477,14 @@ def _(editor: Editor, press: Press) -> None:
 
 @case("View", "Show everything")
 def _(editor: Editor, press: Press) -> None:
+    editor.zoom_to_fit()
+    whole = place(editor, "decode")
     before = zoom(editor)
     for _ in range(3):
         editor.command("Zoom in")
     eventually(lambda: zoom(editor) > before * 1.5)
     press()
-    eventually(lambda: zoom(editor) == before)
+    eventually(lambda: zoom(editor) == before and place(editor, "decode") == whole)
 
 
 @case("View", "Zoom to the selection")
@@ -498,7 +498,7 @@ def _(editor: Editor, press: Press) -> None:
 
 @case("View", "Minimap")
 def _(editor: Editor, press: Press) -> None:
-    toggled(editor.canvas.get_by_label(re.compile("^Minimap: ")), press)
+    toggled(editor.canvas.get_by_label(re.compile("^Minimap: ")), press, was=False)
 
 
 @case("View", "Go to the next problem")
@@ -522,22 +522,29 @@ def _(editor: Editor, press: Press) -> None:
     expect(viewer).to_have_count(0)
 
 
+@case("View", "View what comes out")
+def _(editor: Editor, press: Press) -> None:
+    editor.click_card("wait")
+    press()
+    expect(editor.notice(re.compile("has given nothing yet"))).to_be_visible()
+
+
 @case("View", "Left panel")
 def _(editor: Editor, press: Press) -> None:
     editor.show("Nodes")
-    toggled(editor.panel("Nodes"), press)
+    toggled(editor.panel("Nodes"), press, was=True)
 
 
 @case("View", "Right panel")
 def _(editor: Editor, press: Press) -> None:
     editor.show("Inspector")
-    toggled(editor.panel("Inspector"), press)
+    toggled(editor.panel("Inspector"), press, was=True)
 
 
 @case("View", "Lower panel")
 def _(editor: Editor, press: Press) -> None:
     editor.show("Queue")
-    toggled(editor.panel("Queue"), press)
+    toggled(editor.panel("Queue"), press, was=True)
 
 
 def part(editor: Editor) -> int:
@@ -553,19 +560,24 @@ def part(editor: Editor) -> int:
 @case("View", "Go to the part before")
 def _(editor: Editor, press: Press) -> None:
     editor.click_card("save")
-    seen = [part(editor)]
+    expect(editor.card("save")).to_be_focused()
+    seen = {part(editor)}
     for _ in range(3):
         press()
-        seen.append(part(editor))
-    assert len(set(seen)) == 4
-    assert -1 not in seen
+        eventually(lambda: part(editor) not in {-1, *seen})
+        seen.add(part(editor))
 
 
 # -- panels and tabs
 
 
 def panel(name: str) -> Case:
-    return lambda editor, press: toggled(editor.panel(name), press)
+    def check(editor: Editor, press: Press) -> None:
+        found = editor.panel(name)
+        # It stays open or closed from one workflow to the next.
+        toggled(found, press, was=found.is_visible())
+
+    return check
 
 
 for _command, _panel in (
@@ -575,14 +587,31 @@ for _command, _panel in (
     ("Queue", "Queue"),
     ("Results", "Results"),
     ("Problems", "Problems"),
+    ("Last result beside the graph", "Last result"),
 ):
     case("Panels", _command)(panel(_panel))
 
 
-@case("Panels", "Find in the workflow")
+@case("Edit", "Search everything")
+@case("Edit", "Find in the workflow")
 def _(editor: Editor, press: Press) -> None:
     press()
-    expect(editor.page.get_by_role("searchbox", name="Find in the workflow")).to_be_focused()
+    field = editor.dialog("Search everything").get_by_role("combobox")
+    expect(field).to_be_focused()
+    field.press("Escape")
+    expect(field).to_have_count(0)
+
+
+@case("Edit", "Next of what was found")
+@case("Edit", "Previous of what was found")
+def _(editor: Editor, press: Press) -> None:
+    editor.search("ControlOrMeta+f").fill("decode")
+    expect(editor.found().first).to_contain_text("decode")
+    editor.page.keyboard.press("Enter")
+    expect(editor.card("decode")).to_be_focused()
+    editor.click_card("save")
+    press()
+    expect(editor.card("decode")).to_be_focused()
 
 
 @case("Tabs", "Close tab")
@@ -676,7 +705,7 @@ def _(editor: Editor, press: Press) -> None:
 
 @case("Parameters", "App mode: only the parameters")
 def _(editor: Editor, press: Press) -> None:
-    toggled(editor.canvas, press)
+    toggled(editor.canvas, press, was=True)
 
 
 @case("Help", "Explain the selected node")
@@ -686,7 +715,6 @@ def _(editor: Editor, press: Press) -> None:
     expect(editor.panel("Help").get_by_role("heading", name="Save image")).to_be_visible()
 
 
-@case("Help", "Commands")
 @case("Help", "Keyboard shortcuts")
 @case("Help", "Settings")
 def _(editor: Editor, press: Press) -> None:
@@ -732,6 +760,7 @@ def test_a_card_that_tab_comes_to_is_what_keys_mean(editor: Editor) -> None:
     expect(editor.canvas.locator(".react-flow__node:focus")).to_have_count(1)
     editor.page.keyboard.press("l")
     shown(editor, "Link from which port?")
+    expect(editor.canvas.locator(".react-flow__node:focus")).to_have_count(1)
     editor.page.keyboard.press("F2")
     shown(editor, "Rename node")
 
@@ -758,7 +787,8 @@ def test_the_menu_of_a_card_opens_by_key(editor: Editor, key: str) -> None:
     editor.page.keyboard.press(key)
     menu = editor.page.get_by_role("menu", name="Actions")
     expect(menu.get_by_role("menuitem").first).to_be_focused()
-    editor.page.keyboard.type("mute")
+    item = menu.locator("[role^=menuitem]").filter(has_text=re.compile("^Mute"))
+    tab_to(editor, item, "ArrowDown")
     editor.page.keyboard.press("Enter")
     expect(menu).to_have_count(0)
     expect(mode(editor, "save", "Muted")).to_be_visible()

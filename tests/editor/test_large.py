@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Error, expect
 
-from tests.editor.editing import Editor
+from tests.editor.editing import Editor, box_of
+from tests.editor.graphs import middle
+from tests.server.hosting import eventually
 
 pytestmark = pytest.mark.only_edits
 
@@ -84,7 +86,6 @@ def expect_links(editor: Editor, links: list[tuple[str, str]], least: int) -> No
             f"(links) => {{ const [count, missing] = ({_MISSING})(links);"
             f" return count >= {least} && missing.length === 0; }}",
             arg=links,
-            timeout=30_000,
         )
     except Error:
         count, missing = editor.page.evaluate(_MISSING, links)
@@ -97,9 +98,8 @@ def test_all_links_of_what_is_seen_are_drawn(editor: Editor) -> None:
     editor.drop("chains.json", json.dumps(workflow).encode(), "application/json")
     expect(editor.tab).to_have_text("Chains")
     editor.ready()
-    canvas = editor.canvas.bounding_box()
-    assert canvas is not None
-    middle = canvas["x"] + canvas["width"] / 2, canvas["y"] + canvas["height"] / 2
+    canvas = box_of(editor.canvas)
+    x, y = middle(editor.canvas)
     for across, down in ((0.5, 0.5), (0.2, 0.3), (0.8, 0.7)):
         editor.zoom_to_fit()
         # From far all of them are a few lines.
@@ -109,8 +109,32 @@ def test_all_links_of_what_is_seen_are_drawn(editor: Editor) -> None:
         for _ in range(9):
             editor.page.mouse.wheel(0, -120)
         expect_links(editor, links, 6)
-        editor.page.mouse.move(*middle)
+        editor.page.mouse.move(x, y)
         editor.page.mouse.down(button="middle")
-        editor.page.mouse.move(middle[0] - 300, middle[1] + 180, steps=6)
+        editor.page.mouse.move(x - 300, y + 180, steps=6)
         editor.page.mouse.up(button="middle")
         expect_links(editor, links, 6)
+
+
+def test_all_that_is_seen_from_afar_moves_as_one(editor: Editor) -> None:
+    """A part that the browser puts together by itself, for each card, is what makes it slow."""
+    editor.drop("chains.json", json.dumps(chains(CHAINS)).encode(), "application/json")
+    expect(editor.tab).to_have_text("Chains")
+    editor.ready()
+    editor.zoom_to_fit()
+    expect(editor.page.locator("article[data-detail=true]")).to_have_count(0)
+    layers: list[int] = []
+    browser = editor.page.context.new_cdp_session(editor.page)
+    browser.on("LayerTree.layerTreeDidChange", lambda told: layers.append(len(told["layers"])))
+    browser.send("DOM.enable")
+    browser.send("LayerTree.enable")
+    x, y = middle(editor.canvas)
+    editor.page.mouse.move(x, y)
+    editor.page.mouse.down(button="middle")
+    editor.page.mouse.move(x + 40, y + 20, steps=4)
+    eventually(lambda: editor.page.locator("main[data-moving]").count() == 1 and layers != [])
+    layers.clear()
+    editor.page.mouse.move(x, y, steps=4)
+    eventually(lambda: layers != [])
+    editor.page.mouse.up(button="middle")
+    assert max(layers) < CHAINS * 2

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, expect
 
-from tests.editor.editing import Editor
+from tests.editor.editing import Editor, box_of
 from tests.editor.graphs import CHAIN, Point, drag, middle, written
 from tests.server.hosting import eventually
 
@@ -27,12 +27,15 @@ PAIR: dict[str, Any] = {
         "positions": {
             "picture": [0, 0],
             "first": [680, 0],
-            "second": [680, 360],
-            "scale": [300, 420],
+            "second": [1040, 0],
+            "scale": [300, -340],
         }
     },
 }
-"""Two nodes that take a picture, one of them linked, and one that stands on its own."""
+"""Two nodes that take a picture, one of them linked, and one that stands on its own.
+
+It stands above them: held at a window's edge, a card would take the view along.
+"""
 INSIDE: dict[str, Any] = {
     "format": "nodegraph/1",
     "title": "Inside",
@@ -63,8 +66,7 @@ def taken_by(editor: Editor, node: str) -> dict[str, Any]:
 
 def head(editor: Editor, node: str) -> Point:
     """A place that a card is dragged by."""
-    box = editor.card(node).bounding_box()
-    assert box is not None
+    box = box_of(editor.card(node))
     return box["x"] + 90, box["y"] + 12
 
 
@@ -83,7 +85,11 @@ def way(editor: Editor, start: str, end: str, share: float = 0.5) -> Point:
             };
             let last = seen();
             for (let still = 0; still < 5; ) {
-                await new Promise(requestAnimationFrame);
+                // A page at rest may be given no frame any more, unless a timer wakes it.
+                await new Promise((done) => {
+                    requestAnimationFrame(done);
+                    setTimeout(done, 300);
+                });
                 const now = seen();
                 still = now.x === last.x && now.y === last.y ? still + 1 : 0;
                 last = now;
@@ -194,8 +200,7 @@ class TestPutIn:
 
     def test_a_card_that_has_no_links(self, pair: Editor) -> None:
         start, end = head(pair, "scale"), way(pair, "picture", "first")
-        box = pair.card("scale").bounding_box()
-        assert box is not None
+        box = box_of(pair.card("scale"))
         grip = (start[0] - box["x"], start[1] - box["y"])
         to = (
             end[0] - box["width"] / 2 + grip[0],
@@ -247,9 +252,7 @@ WIDTH = 248
 
 def scale(editor: Editor) -> float:
     """How large the canvas is drawn, which may come a frame after the percentage is said."""
-    box = editor.card("picture").bounding_box()
-    assert box is not None
-    return box["width"] / WIDTH
+    return box_of(editor.card("picture"))["width"] / WIDTH
 
 
 def far(editor: Editor) -> None:
@@ -261,11 +264,47 @@ def far(editor: Editor) -> None:
 
 def between(editor: Editor) -> Point:
     """The middle of the way from the picture's first port to that of the node beside it."""
-    start, end = editor.card("picture").bounding_box(), editor.card("first").bounding_box()
-    assert start is not None
-    assert end is not None
+    start, end = box_of(editor.card("picture")), box_of(editor.card("first"))
     y = start["y"] + 52 * start["width"] / WIDTH
     return (start["x"] + start["width"] + end["x"]) / 2, y
+
+
+class TestCut:
+    """A line drawn with Ctrl over the empty canvas."""
+
+    def test_takes_away_the_links_that_it_crosses(self, editor: Editor) -> None:
+        editor.open_workflow({**CHAIN})
+        before = written(editor)
+        box = box_of(editor.card("decode"))
+        x, top, bottom = box["x"] - 14, box["y"] - 30, box["y"] + box["height"] + 30
+        mouse = editor.page.mouse
+        editor.page.keyboard.down("Control")
+        mouse.move(x, top)
+        mouse.down()
+        mouse.move(x, bottom, steps=8)
+        expect(editor.canvas.locator("[data-cut-line]")).to_have_count(1)
+        expect(editor.canvas.locator("path[data-cut]")).to_have_count(2)
+        mouse.up()
+        editor.page.keyboard.up("Control")
+        expect(editor.canvas.locator("[data-cut-line]")).to_have_count(0)
+        for source in ("size", "load"):
+            expect(editor.link(source, "decode")).to_have_count(0)
+        expect(editor.link("decode", "wait")).to_have_count(1)
+        undo(editor)
+        assert written(editor) == before
+
+    def test_is_called_off_by_escape(self, editor: Editor) -> None:
+        editor.open_workflow({**CHAIN})
+        x, y = way(editor, "wait", "save")
+        editor.page.keyboard.down("Control")
+        editor.page.mouse.move(x, y - 60)
+        editor.page.mouse.down()
+        editor.page.mouse.move(x, y + 60, steps=4)
+        expect(editor.canvas.locator("path[data-cut]")).to_have_count(1)
+        editor.page.keyboard.press("Escape")
+        editor.page.mouse.up()
+        editor.page.keyboard.up("Control")
+        expect(editor.link("wait", "save")).to_have_count(1)
 
 
 class TestFromFar:

@@ -64,7 +64,9 @@ def skip_tour(editor: Editor) -> None:
 
 def shared_link(editor: Editor) -> str:
     editor.menu("File", "Share and export")
-    return editor.dialog("Share and export").get_by_role("textbox", name="Link").input_value()
+    link = editor.dialog("Share and export").get_by_role("textbox", name="Link")
+    expect(link).to_have_value(re.compile("#w="))
+    return link.input_value()
 
 
 @pytest.fixture
@@ -98,6 +100,7 @@ def test_a_link_survives_the_login(known: Editor, server: Guarded, new_browser: 
 
 def test_work_survives_a_session_that_ends(known: Editor, server: Guarded) -> None:
     known.fill("positive", "Text", "a pear")
+    known.wait_until_kept("a pear")
     with known.watch.allowing(REFUSED, "WebSocket connection"):
         logged_out = known.page.context.new_page()
         logged_out.goto("/login")

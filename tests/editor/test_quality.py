@@ -11,7 +11,7 @@ from playwright.sync_api import Locator, Response, expect
 
 from benchmarks.large import MANY, large_graph, opened, panned
 from tests.editor.conftest import NewBrowser
-from tests.editor.editing import Editor
+from tests.editor.editing import Editor, box_of
 from tests.editor.faults import bring_axe, check
 from tests.editor.graphs import search
 from tests.editor.serving import Server
@@ -52,10 +52,11 @@ def check_dialogs(themed: Editor) -> None:
         check(themed, title)
         dialog.get_by_role("button", name="Close", exact=True).first.click()
         expect(dialog).to_have_count(0)
-    themed.page.keyboard.press("ControlOrMeta+k")
-    expect(themed.dialog("Commands")).to_be_visible()
-    check(themed, "Commands")
+    themed.search().fill("image")
+    expect(themed.found().first).to_be_visible()
+    check(themed, "the search for everything")
     themed.page.keyboard.press("Escape")
+    expect(themed.dialog("Search everything")).to_have_count(0)
     themed.page.mouse.dblclick(*corner(themed.canvas))
     expect(search(themed)).to_be_focused()
     check(themed, "the search for nodes")
@@ -69,11 +70,13 @@ def check_panels(themed: Editor) -> None:
     for left, right, bottom in (
         ("Nodes panel", "Explain the selected node", "Queue"),
         ("History panel", "Inspector", "Results"),
-        ("Find in the workflow", "Show the parameters", "Problems"),
+        ("Nodes panel", "Show the parameters", "Problems"),
+        ("History panel", "Last result beside the graph", "Queue"),
     ):
         for name in (left, right, bottom):
             themed.command(name)
         expect(themed.page.get_by_role("region", name=bottom)).to_be_visible()
+        expect(themed.page.get_by_role("status", name="Loading…", exact=True)).to_have_count(0)
         check(themed, f"{left}, {right}, {bottom}")
 
 
@@ -85,21 +88,25 @@ def check_form(themed: Editor) -> None:
 
 def corner(canvas: Locator) -> tuple[float, float]:
     """A place on the canvas that is empty."""
-    box = canvas.bounding_box()
-    assert box is not None
+    box = box_of(canvas)
     return box["x"] + 60, box["y"] + 60
 
 
 def test_the_first_download_is_small(server: Server, new_browser: NewBrowser) -> None:
-    """Everything that is fetched until the starter graph can be run, but the server's answers."""
+    """Everything that is fetched until the starter graph is there, but the server's answers.
+
+    In another language than English, which is always fetched.
+    """
     responses: list[Response] = []
 
     def note(response: Response) -> None:
         responses.append(response)
 
-    other = new_browser(server)
+    other = new_browser(server, locale="ja-JP")
     other.page.on("response", note)
-    other.open()
+    other.page.goto("/")
+    expect(other.page.get_by_role("dialog", name="nodegraph")).to_be_visible()
+    other.drawn()
     # Not as they come: what comes as the page ends has nothing more to be read.
     fetched = {
         response.url: len(gzip.compress(response.body()))
@@ -140,10 +147,8 @@ class TestManyNodes:
         editor.drop("large.json", json.dumps(large_graph(MANY)).encode(), "application/json")
         expect(editor.tab).to_have_text("Large")
         editor.drawn()
-        editor.page.keyboard.press("ControlOrMeta+f")
-        field = editor.page.get_by_role("searchbox", name="Find in the workflow")
+        field = editor.search("ControlOrMeta+f")
         field.fill(f"save_{MANY // 10 - 1}")
-        hits = editor.page.get_by_role("listbox", name="What was found").get_by_role("option")
-        expect(hits.first).to_contain_text(f"save_{MANY // 10 - 1}")
+        expect(editor.found().first).to_contain_text(f"save_{MANY // 10 - 1}")
         field.press("Enter")
         expect(editor.card(f"save_{MANY // 10 - 1}")).to_be_focused()

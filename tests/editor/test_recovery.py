@@ -100,6 +100,7 @@ def test_a_server_that_dies_delays_the_picture(editor: Editor, server: Server) -
         made = gallery.get_by_role("gridcell", name=re.compile(f"^{name}"))
         expect(made).to_have_count(1)
         expect_picture(made.locator("img"))
+    editor.wait_until_kept("while-away")
     editor.reload()
     expect(editor.field("save", "Name")).to_have_value("while-away")
     expect_picture(editor.results("save"))
@@ -109,6 +110,7 @@ def test_a_page_that_is_loaded_while_a_job_runs_follows_it(editor: Editor, serve
     editor.open_workflow(gated("reloaded", name="reloaded"))
     editor.run()
     expect(editor.state("wait", "Runs now")).to_be_visible()
+    editor.wait_until_kept("Gated")
     editor.reload()
     expect(editor.state("wait", "Runs now")).to_be_visible()
     expect(editor.top.get_by_role("button", name="Stop this run")).to_be_visible()
@@ -139,6 +141,7 @@ def test_two_tabs_keep_their_own_work_and_see_the_same_jobs(editor: Editor, serv
         made = gallery.get_by_role("gridcell", name=re.compile(f"^{name}"))
         expect_picture(made.locator("img"))
     # Neither has what the other one did, also not after both were loaded again.
+    editor.wait_until_kept("a red cup", "a blue cup")
     for tab in (editor, other):
         tab.reload()
     expect(editor.field("positive", "Text")).to_have_value("a red cup on a white background")

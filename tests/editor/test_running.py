@@ -16,16 +16,22 @@ STARTER = ("load", "positive", "size", "sample", "decode", "save")
 def test_the_first_page_makes_a_picture_that_stays(editor: Editor) -> None:
     expect(editor.tabs).to_have_text(["Text to image"])
     editor.fill("positive", "Text", "a green leaf on a white background")
-    editor.fill("sample", "Steps", "60")
+    # A preview is there for as long as the next step takes: of many, a slow page sees one.
+    editor.fill("sample", "Steps", "10000")
     editor.run()
     editor.see_preview("sample")
+    editor.top.get_by_role("button", name="Stop this run").click()
+    expect(editor.top.get_by_role("button", name="Stop this run")).to_have_count(0)
+    editor.fill("sample", "Steps", "6")
+    editor.run()
     expect_picture(editor.results("save"))
     gallery = editor.show("Results")
     picture = gallery.get_by_role("gridcell", name=re.compile("^apple")).first.locator("img")
     expect_picture(picture)
+    editor.wait_until_kept('"steps": 6,')
     editor.reload()
     expect(editor.field("positive", "Text")).to_have_value("a green leaf on a white background")
-    expect(editor.field("sample", "Steps")).to_have_value("60")
+    expect(editor.field("sample", "Steps")).to_have_value("6")
     expect_picture(editor.results("save"))
     expect_picture(picture)
 
@@ -51,6 +57,26 @@ def test_it_is_told_before_a_run_what_it_will_do(editor: Editor) -> None:
     expect(editor.state("save", re.compile("Something before it runs"))).to_be_visible()
     editor.fill("sample", "Cfg", "4")
     expect(editor.status).to_contain_text("Nothing to compute: all of it is cached")
+
+
+def test_edits_are_run_by_themselves_where_they_are_cheap_enough(editor: Editor) -> None:
+    editor.fill("sample", "Steps", "2")
+    editor.run()
+    expect_picture(editor.results("save"))
+    editor.top.get_by_role("button", name="Ways to run").click()
+    limit = editor.page.get_by_label("On change, at most (s)")
+    limit.fill("0.1")
+    limit.press("Enter")
+    editor.page.keyboard.press("Escape")
+    editor.top.get_by_role("button", name="Run on change").click()
+    before = len(editor.server.jobs())
+    editor.fill("sample", "Steps", "100")
+    expect(editor.status).to_contain_text("Run on change: too long, press Run")
+    assert len(editor.server.jobs()) == before
+    editor.top.get_by_role("button", name="Ways to run").click()
+    editor.page.get_by_label("On change run everything").click()
+    expect(editor.status).to_contain_text("Nothing to compute: all of it is cached")
+    assert len(editor.server.jobs()) == before + 1
 
 
 def test_nothing_runs_while_a_field_holds_what_cannot_be_read(editor: Editor) -> None:
@@ -190,7 +216,7 @@ def test_the_line_at_the_bottom_tells_how_long_a_run_still_takes(editor: Editor)
     editor.run()
     expect_picture(editor.results("save"))
     # Now it is known what a step takes.
-    editor.fill("sample", "Steps", "1000")
+    editor.fill("sample", "Steps", "10000")
     editor.run()
     expect(editor.status).to_contain_text(re.compile("[0-9]+ % done · about .+ left"))
     editor.top.get_by_role("button", name="Stop this run").click()

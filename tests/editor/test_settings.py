@@ -88,6 +88,7 @@ class TestKeys:
     def test_a_new_one_counts_from_now_on(self, editor: Editor) -> None:
         dialog = settings(editor, "Keys")
         dialog.get_by_role("button", name="Change the key of Show the tour").press("Enter")
+        expect(dialog.locator("[data-captures-keys] button")).to_be_focused()
         editor.page.keyboard.press("F9")
         done(editor)
         for _ in range(2):
@@ -100,6 +101,7 @@ class TestKeys:
         dialog = settings(editor, "Keys")
         change = dialog.get_by_role("button", name="Change the key of Show the tour")
         change.click()
+        expect(dialog.locator("[data-captures-keys] button")).to_be_focused()
         editor.page.keyboard.press("Alt+/")
         expect(dialog.get_by_text(re.compile("is “Explain the selected node”"))).to_be_visible()
         dialog.get_by_role("button", name="Use it here").click()

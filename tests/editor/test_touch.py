@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import CDPSession, Locator, expect
 
 from tests.editor.conftest import NewBrowser
-from tests.editor.editing import PLANNED, Editor, expect_picture
+from tests.editor.editing import PLANNED, Editor, box_of, expect_picture
 from tests.editor.graphs import CHAIN, Point, middle, search
 from tests.editor.serving import Server
 from tests.server.hosting import eventually
@@ -76,15 +76,13 @@ def _between(way: tuple[Point, Point], share: float) -> Point:
 
 def head(editor: Editor, node: str) -> Point:
     """A place on a node's head where nothing else is."""
-    box = editor.card(node).bounding_box()
-    assert box is not None
+    box = box_of(editor.card(node))
     return box["x"] + box["width"] / 2, box["y"] + 12
 
 
 def empty(editor: Editor) -> Point:
     """A place of the canvas where nothing is."""
-    box = editor.canvas.bounding_box()
-    assert box is not None
+    box = box_of(editor.canvas)
     return box["x"] + 90, box["y"] + 100
 
 
@@ -214,8 +212,7 @@ class TestPhone:
 
     def test_reads_the_graph_from_its_beginning(self, phone: Editor) -> None:
         assert zoom(phone) == 100
-        box = phone.card("load").bounding_box()
-        assert box is not None
+        box = box_of(phone.card("load"))
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= PHONE["width"]
 

@@ -64,7 +64,7 @@ ODD: dict[str, Any] = {
     },
     "later": UNKNOWN,
 }
-TEXT = Workflow.from_dict(ODD).dumps()
+TEXT = Workflow.from_dict(ODD).to_json()
 
 
 @pytest.fixture

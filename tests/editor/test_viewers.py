@@ -15,7 +15,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Locator, expect
 
 from tests.editor.conftest import NewBrowser, knowing_home
-from tests.editor.editing import Editor
+from tests.editor.editing import Editor, box_of
 from tests.editor.faults import bring_axe, check
 from tests.editor.serving import Server
 from tests.server.hosting import eventually
@@ -163,10 +163,12 @@ class TestVideo:
         expect(told).to_contain_text("Frame 15 of 16")
         player.press("Shift+ArrowLeft")
         expect(told).to_contain_text("Frame 5 of 16")
+        # So that it doesn't come to its end meanwhile.
+        player.get_by_role("button", name="Play again and again").click()
         player.press("Space")
         expect(player.get_by_role("button", name="Pause")).to_be_visible()
         player.get_by_label("Speed").select_option("0.25")
-        assert player.locator("video").evaluate("it => it.playbackRate") == 0.25
+        expect(player.locator("video")).to_have_js_property("playbackRate", 0.25)
         player.press("k")
         expect(player.get_by_role("button", name="Play", exact=True)).to_be_visible()
 
@@ -175,8 +177,7 @@ def test_a_sound_is_seen_and_sought_in(editor: Editor) -> None:
     player = view(editor, r"chime.*flac")
     place = player.get_by_role("slider", name="Place in the sound")
     expect(place.locator("path").first).to_be_visible()
-    box = place.bounding_box()
-    assert box is not None
+    box = box_of(place)
     editor.page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     length = float(place.get_attribute("aria-valuemax") or 0)
     eventually(lambda: abs(float(place.get_attribute("aria-valuenow") or 0) - length / 2) < 0.05)
@@ -184,7 +185,7 @@ def test_a_sound_is_seen_and_sought_in(editor: Editor) -> None:
     expect(place).to_have_attribute("aria-valuenow", "0")
     player.get_by_role("button", name="Show the spectrogram").click()
     spectrogram = player.get_by_role("img", name=re.compile("^Spectrogram"))
-    assert colors(spectrogram) > 100
+    eventually(lambda: colors(spectrogram) > 100)
     player.get_by_role("button", name="Play", exact=True).click()
     eventually(lambda: float(place.get_attribute("aria-valuenow") or 0) > 0.1)
 
@@ -199,7 +200,7 @@ class TestSpace:
             canvas = seen.get_by_role("img")
             expect(canvas).to_have_attribute("data-drawn", "true")
             expect(seen).to_contain_text(told)
-            assert colors(canvas) > 50
+            eventually(lambda canvas=canvas: colors(canvas) > 50)
             editor.page.keyboard.press("Escape")
 
     def test_is_turned_moved_and_drawn_otherwise(self, editor: Editor) -> None:
@@ -210,7 +211,7 @@ class TestSpace:
         for act in ("ArrowUp", "Shift+ArrowRight", "+"):
             before = canvas.screenshot()
             canvas.press(act)
-            assert canvas.screenshot() != before, act
+            eventually(lambda before=before: canvas.screenshot() != before)
         for button in ("Wireframe", "Points", "Surface", "Light or dark background"):
             before = canvas.screenshot()
             seen.get_by_role("button", name=button, exact=True).click()
@@ -247,7 +248,7 @@ def test_a_molecule_is_told_of_and_seen_in_space(editor: Editor) -> None:
     seen = dialog.get_by_role("group", name=re.compile("^3-D view"))
     expect(seen.get_by_role("img")).to_have_attribute("data-drawn", "true")
     expect(seen).to_contain_text("24 atoms, 25 bonds")
-    assert colors(seen.get_by_role("img")) > 50
+    eventually(lambda: colors(seen.get_by_role("img")) > 50)
 
 
 class TestPlot:
@@ -274,8 +275,7 @@ class TestPlot:
             "aria-pressed", "false"
         )
         expect(room).to_contain_text("200")
-        box = room.bounding_box()
-        assert box is not None
+        box = box_of(room)
         y = box["y"] + box["height"] / 2
         editor.page.mouse.move(box["x"] + 100, y)
         editor.page.mouse.down()
@@ -288,10 +288,10 @@ class TestPlot:
     def test_is_spaced_otherwise_and_seen_as_numbers(self, editor: Editor) -> None:
         plot = view(editor, "(Training|loss)")
         log = plot.get_by_role("button", name="log y")
-        before = plot.get_by_role("img").text_content()
+        before = plot.get_by_role("img").text_content() or ""
         log.click()
         expect(log).to_have_attribute("aria-pressed", "true")
-        assert plot.get_by_role("img").text_content() != before
+        expect(plot.get_by_role("img")).not_to_have_text(before)
         plot.get_by_role("button", name="Show the numbers").click()
         table = plot.get_by_role("table")
         expect(table.get_by_role("columnheader").nth(2)).to_have_text("Validation")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Error, expect
 
-from tests.editor.editing import Editor
+from tests.editor.editing import Editor, box_of
 from tests.editor.graphs import CHAIN, drag, middle, written
+from tests.server.hosting import eventually
 
 pytestmark = pytest.mark.only_edits
 
@@ -21,6 +23,18 @@ GALLERY = sorted(
     # Some have a node in a file beside them, which isn't there.
     if not path.with_suffix(".py").exists()
 )
+HIDDEN: dict[str, Any] = {
+    "format": "nodegraph/1",
+    "title": "Hidden",
+    "nodes": {
+        "picture": {"type": "LoadImage", "inputs": {"path": "apple.png"}},
+        "scale": {"type": "ResizeImage"},
+        "save": {"type": "SaveImage", "inputs": {"image": {"from": "picture.image"}}},
+    },
+    "ui": {"positions": {"picture": [0, 0], "scale": [400, -20], "save": [760, 0]}},
+}
+"""Somebody put a card where a link runs."""
+_CURVES = "(path) => path.getAttribute('d').split('C').length - 1"
 _BEHIND = """() => {
     const cards = [...document.querySelectorAll("article[data-node]")].map((card) => {
         const { left, right, top, bottom } = card.getBoundingClientRect();
@@ -41,11 +55,16 @@ _BEHIND = """() => {
     return found;
 }"""
 _COVERED = """() => {
+    // A margin of the graph's own, however small it is shown.
+    const seen = new DOMMatrix(
+        getComputedStyle(document.querySelector(".react-flow__viewport")).transform);
+    const room = 8 * Math.min(1, seen.a);
     const boxes = [...document.querySelectorAll("article[data-node]")].map((card) =>
         [card.dataset.node, card.getBoundingClientRect()]);
     return boxes.flatMap(([a, one]) => boxes
-        .filter(([b, other]) => a < b && one.left < other.right + 8 && other.left < one.right + 8
-            && one.top < other.bottom + 8 && other.top < one.bottom + 8)
+        .filter(([b, other]) => a < b
+            && one.left < other.right + room && other.left < one.right + room
+            && one.top < other.bottom + room && other.top < one.bottom + room)
         .map(([b]) => `${a} ${b}`));
 }"""
 
@@ -53,7 +72,7 @@ _COVERED = """() => {
 def expect_none(editor: Editor, finder: str) -> None:
     """Wait until nothing of the kind is found."""
     try:
-        editor.page.wait_for_function(f"() => ({finder})().length === 0", timeout=30_000)
+        editor.page.wait_for_function(f"() => ({finder})().length === 0")
     except Error:
         found = editor.page.evaluate(finder)
         raise AssertionError(f"{editor.tab.inner_text()}: there is {found}") from None
@@ -86,6 +105,7 @@ def test_no_link_in_the_body_of_a_loop_runs_behind_a_card(editor: Editor) -> Non
 
 def test_links_run_around_a_new_card_in_one_of_them(editor: Editor) -> None:
     workflow = json.loads((WORKFLOWS / "text_to_image.json").read_text(encoding="utf-8"))
+    del workflow["ui"]
     editor.open_workflow(workflow)
     before = written(editor)
     palette = editor.show("Nodes")
@@ -103,12 +123,26 @@ def test_links_run_around_a_new_card_in_one_of_them(editor: Editor) -> None:
     assert written(editor) == before
 
 
+def test_links_run_around_cards_that_somebody_placed(editor: Editor) -> None:
+    editor.open_workflow(HIDDEN)
+    line = editor.link("picture", "save").locator("path[data-edge]")
+    expect_none(editor, _BEHIND)
+    eventually(lambda: line.evaluate(_CURVES) > 1)
+    box = box_of(editor.card("scale"))
+    grip = (box["x"] + 90, box["y"] + 12)
+    drag(editor, grip, (grip[0], grip[1] + box["height"] + 60))
+    eventually(lambda: line.evaluate(_CURVES) == 1)
+    assert "reroutes" not in written(editor)["ui"]
+    editor.page.keyboard.press("ControlOrMeta+z")
+    expect_none(editor, _BEHIND)
+    assert written(editor)["ui"] == HIDDEN["ui"]
+
+
 def test_a_card_put_into_a_link_covers_no_other(editor: Editor) -> None:
     nodes = {**CHAIN["nodes"], "more": {"type": "ResizeImage"}}
     places = {**CHAIN["ui"]["positions"], "more": [600, 420]}
     editor.open_workflow({**CHAIN, "nodes": nodes, "ui": {"positions": places}})
-    box = editor.card("more").bounding_box()
-    assert box is not None
+    box = box_of(editor.card("more"))
     end = middle(editor.link("decode", "wait").locator("path[data-edge]"))
     grip = (box["x"] + 90, box["y"] + 12)
     # Its middle comes to lie on the link.
@@ -117,8 +151,5 @@ def test_a_card_put_into_a_link_covers_no_other(editor: Editor) -> None:
     expect(editor.link("decode", "more")).to_have_count(1)
     expect(editor.link("more", "wait")).to_have_count(1)
     expect_none(editor, _COVERED)
-    left = editor.card("wait").bounding_box()
-    right = editor.card("save").bounding_box()
-    assert left is not None
-    assert right is not None
+    left, right = box_of(editor.card("wait")), box_of(editor.card("save"))
     assert left["x"] + left["width"] < right["x"]

@@ -14,6 +14,7 @@ from time import sleep
 from typing import Any
 
 import pytest
+import torch
 
 from nodegraph.api import (
     Context,
@@ -326,13 +327,13 @@ def test_weights_of_the_next_node_are_loaded_while_this_one_runs(
 @node
 def Numbers(count: int) -> dict:  # type: ignore[type-arg]
     """Something that can be changed."""
-    return {"numbers": list(range(count))}
+    return {"numbers": torch.arange(count)}
 
 
 @node
 def Spoil(data: dict) -> int:  # type: ignore[type-arg]
     """Change the input."""
-    data["numbers"].append(99)
+    data["numbers"].add_(1)
     return len(data["numbers"])
 
 
@@ -340,7 +341,7 @@ def Spoil(data: dict) -> int:  # type: ignore[type-arg]
 async def SpoilLater(data: dict) -> int:  # type: ignore[type-arg]
     """Change the input on the event loop."""
     await asyncio.sleep(0)
-    data["numbers"].append(99)
+    data["numbers"].add_(1)
     return len(data["numbers"])
 
 
@@ -367,14 +368,14 @@ def test_what_was_spoiled_is_computed_anew(bench: Bench) -> None:
         "s": {"type": "Spoil", "inputs": {"data": link("n")}},
     }
     asyncio.run(bench.run_async(nodes, check_mutation=True))
-    assert bench.value(nodes, "n.dict") == {"numbers": [0, 1, 2]}
+    assert bench.value(nodes, "n.dict")["numbers"].tolist() == [0, 1, 2]
 
 
-def test_a_node_that_leaves_its_inputs_alone_passes(bench: Bench) -> None:
+def test_a_node_that_changes_only_what_is_its_own_passes(bench: Bench) -> None:
     @node
     def Count(data: dict) -> int:  # type: ignore[type-arg]
-        """Read the input."""
-        return len(data["numbers"])
+        """Take something out of the mapping, which is a copy."""
+        return len(data.pop("numbers"))
 
     bench.add(Numbers, Count)
     nodes = {

@@ -201,7 +201,7 @@ def test_there_is_just_one() -> None:
 
 def test_it_has_a_digest_of_its_own_that_stays() -> None:
     assert digest_value(BLOCKED) == (
-        "1ed46a0677718850f63a58c4c52c54359cfaa5ea76169fee491daf11794d4e48"
+        "2dfc3ff29b365f68a8ff7111572db888470c1576a34bc0c2c3e9e5025dc13bf9"
     )
     assert digest_value([BLOCKED]) != digest_value([None])
 

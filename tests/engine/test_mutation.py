@@ -310,6 +310,7 @@ def test_a_value_that_was_changed_and_is_kept_nowhere_is_told(bench: Bench) -> N
     result = bench.run({"grey": grey(), "keep": of("Keep")}, "grey", "keep")
     held["image"][...] *= 2
     bench.engine.shared.cache.memory.clear()
+    assert "not in memory" in repr(result), "looking at it brings nothing there"
     with pytest.raises(InvalidValue, match=r"`grey.image` is kept no more"):
         result["grey.image"]
 

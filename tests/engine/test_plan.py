@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from nodegraph.api import BLOCKED, Context, Estimate, HookInputs, Lazy, node
 from nodegraph.core.building import build_graph
 from nodegraph.core.context import Environment
-from nodegraph.core.graph import Graph
+from nodegraph.core.graph import CheckedGraph
 from nodegraph.core.values import RecipeFile, Vae
 from nodegraph.core.workflow import Workflow
 from nodegraph.engine.cache import Cache, place_of
@@ -172,7 +172,7 @@ class Works:
             item.close()
         self._opened = []
 
-    def graph(self, nodes: Mapping[str, Any], *targets: str) -> Graph:
+    def graph(self, nodes: Mapping[str, Any], *targets: str) -> CheckedGraph:
         workflow = Workflow.from_dict({"format": "nodegraph/1", "nodes": dict(nodes)})
         registry = self.engine.shared.registry
         return build_graph(

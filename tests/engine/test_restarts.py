@@ -19,7 +19,7 @@ from nodegraph.api import BLOCKED, Context, Expand, Image, Lazy, Value, node
 from nodegraph.core.building import build_graph
 from nodegraph.core.context import Environment
 from nodegraph.core.events import Event
-from nodegraph.core.graph import Graph
+from nodegraph.core.graph import CheckedGraph
 from nodegraph.core.keys import Key
 from nodegraph.core.workflow import Workflow
 from nodegraph.engine.cache import Cache
@@ -145,7 +145,7 @@ class Process:
         )
         self.events: list[Event] = []
 
-    def graph(self, nodes: Mapping[str, Any], *targets: str) -> Graph:
+    def graph(self, nodes: Mapping[str, Any], *targets: str) -> CheckedGraph:
         workflow = Workflow.from_dict({"format": "nodegraph/1", "nodes": dict(nodes)})
         wanted = targets or list(nodes)[-1:]
         return build_graph(workflow, self.registry, self.environment, targets=wanted)

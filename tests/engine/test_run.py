@@ -8,6 +8,8 @@ from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+import PIL.Image
 import pytest
 import torch
 
@@ -477,9 +479,26 @@ def test_paths_in_lists_reach_the_node_as_paths(bench: Bench) -> None:
     assert bench.value(graph, "k.text") == f"{type(Path()).__name__} {type(Path()).__name__} str"
 
 
+def test_pictures_of_pil_and_arrays_of_bytes_are_taken_for_images(bench: Bench) -> None:
+    @node
+    def Drawn(side: int) -> list[Image]:
+        """Draw with other libraries."""
+        picture = PIL.Image.new("RGB", (side, 8), (255, 0, 51))
+        return [picture, np.asarray(picture)]  # type: ignore[list-item]
+
+    bench.add(Drawn)
+    result = bench.run({"d": {"type": "Drawn", "inputs": {"side": 6}}})
+    first, second = result["d.images"]
+    assert first.shape == (1, 8, 6, 3)
+    assert first[0, 0, 0].tolist() == pytest.approx([1.0, 0.0, 0.2])
+    assert torch.equal(first, second)
+
+
 @pytest.mark.parametrize(
     ("declared", "given", "told"),
     [
+        (Image, np.full((4, 4, 3), 9.0), "Return `torch.from_numpy(value)[None].float() / 255`"),
+        (Image, torch.zeros(1, 3, 8, 8), "Return `value.permute(0, 2, 3, 1)`"),
         (int, 2.5, "returned 2.5, but declares int"),
         (str, None, "returned None, but declares str"),
         (Image, "picture.png", "returned 'picture.png', but declares Image (float tensor ["),

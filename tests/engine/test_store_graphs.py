@@ -27,7 +27,7 @@ from nodegraph.core.building import build_graph
 from nodegraph.core.context import Environment
 from nodegraph.core.digests import digest_value
 from nodegraph.core.events import Event
-from nodegraph.core.graph import Graph
+from nodegraph.core.graph import CheckedGraph
 from nodegraph.core.keys import Key
 from nodegraph.core.workflow import Workflow
 from nodegraph.engine.cache import Cache
@@ -128,7 +128,7 @@ class Process:
             written=Written(self.store.index),
         )
 
-    def graph(self, nodes: Mapping[str, Any], targets: Sequence[str]) -> Graph:
+    def graph(self, nodes: Mapping[str, Any], targets: Sequence[str]) -> CheckedGraph:
         workflow = Workflow.from_dict({"format": "nodegraph/1", "nodes": dict(nodes)})
         return build_graph(workflow, self.registry, self.environment, targets=targets)
 

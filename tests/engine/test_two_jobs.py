@@ -11,7 +11,7 @@ from typing import Any
 
 from nodegraph.api import HookInputs, node
 from nodegraph.core.building import build_graph
-from nodegraph.core.graph import Graph
+from nodegraph.core.graph import CheckedGraph
 from nodegraph.core.workflow import Workflow
 from nodegraph.engine.lanes import Share
 from nodegraph.engine.options import RunOptions
@@ -19,7 +19,7 @@ from nodegraph.engine.options import RunOptions
 from .conftest import Bench, Holder, link
 
 
-def graph_of(bench: Bench, nodes: Mapping[str, Any], *targets: str) -> Graph:
+def graph_of(bench: Bench, nodes: Mapping[str, Any], *targets: str) -> CheckedGraph:
     workflow = Workflow.from_dict({"format": "nodegraph/1", "nodes": dict(nodes)})
     wanted = targets or list(nodes)[-1:]
     return build_graph(workflow, bench.registry, bench.environment, targets=wanted)
@@ -119,7 +119,7 @@ def test_an_urgent_job_goes_first(bench: Bench) -> None:
     held = graph_of(bench, {"d": {"type": "Deaf", "inputs": {"value": 1}}})
     names = [f"w{at}" for at in range(5)]
 
-    def job(kind: str) -> Graph:
+    def job(kind: str) -> CheckedGraph:
         nodes = {
             name: {"type": "Work", "inputs": {"kind": kind, "number": at}}
             for at, name in enumerate(names)

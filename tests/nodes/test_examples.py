@@ -71,7 +71,7 @@ def test_an_example_is_in_order(session: Session, file: Path) -> None:
     known = needs_models(file)
     problems = session.check(workflow)
     assert [problem for problem in problems if not (known and about_models(problem))] == []
-    assert workflow.dumps() == file.read_text(encoding="utf-8"), "run docs/generate_examples.py"
+    assert workflow.to_json() == file.read_text(encoding="utf-8"), "run docs/generate_examples.py"
     sinks = [node for node in workflow.nodes.values() if node.type in ("SaveImage", "PreviewImage")]
     assert len(sinks) <= 1
 

@@ -82,7 +82,7 @@ class Workplace:
             name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"
         }
         done = subprocess.run(
-            [sys.executable, "-c", code, str(self.folder), self.workflow().dumps()],
+            [sys.executable, "-c", code, str(self.folder), self.workflow().to_json()],
             env=environment,
             capture_output=True,
             text=True,

@@ -9,14 +9,15 @@ import random
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from nodegraph import Session, Settings, Workflow, node
-from nodegraph.packs.functions import Unreadable, function_digest
+from nodegraph import Expand, Session, Settings, Workflow, node
+from nodegraph.packs.code_reader import Unreadable, code_digest
 
 HELPER = "def helper(a):\n    return a * NUM\n"
 # fmt: off
@@ -44,6 +45,11 @@ CASES = {
     "a class of classes": ("class Meta(type):\n    @property\n    def x(cls):\n        return NUM\nclass By(metaclass=Meta):\n    pass\n", "a * By.x"),
     "an environment variable": ("import os\nos.environ['REACHED'] = str(NUM)\n", "a * int(os.environ['REACHED'])"),
     "an environment variable in a helper": ("import os\nos.environ['REACHED'] = str(NUM)\ndef helper(a):\n    return [os.getenv('REACHED') for _ in range(a)]\n", "a * int(helper(a)[0])"),
+    "a large number": ("BY = NUM << 20000\n", "a * (BY >> 20000)"),
+    "a namespace": ("from types import SimpleNamespace\nimport numpy\nBY = SimpleNamespace(x=numpy.zeros(5000))\nBY.x[2500] = NUM\n", "a * int(BY.x[2500])"),
+    "an object in a namespace": ("from types import SimpleNamespace\nclass By:\n    x = NUM\nBY = SimpleNamespace(x=By())\n", "a * BY.x.x"),
+    "an annotation's object": ("from dataclasses import dataclass\nfrom typing import Annotated\nclass Mark:\n    pass\n@dataclass\nclass By:\n    x: Annotated[int, Mark()] = NUM\n", "a * By().x"),
+    "a set of what reaches it": ("class By:\n    made = set()\n    def __init__(self, x):\n        self.x = x\n        By.made.add(self)\nBY = By(NUM)\n", "a * BY.x"),
     "a tensor": ("import torch\nBY = torch.tensor([NUM])\n", "a * int(BY[0])"),
     "an array": ("import numpy\nBY = numpy.array([NUM])\n", "a * int(BY[0])"),
     "a class": ("class By:\n    def times(self, a):\n        return a * NUM\n", "By().times(a)"),
@@ -172,6 +178,108 @@ def test_what_a_node_notes_for_itself_is_no_edit(tmp_path: Path) -> None:
         assert status(session, "Noting") == "ran"
 
 
+def test_what_others_note_before_a_node_is_added_to_the_run_is_no_edit_of_it(
+    tmp_path: Path,
+) -> None:
+    seen: list[str] = []
+
+    @node
+    def First() -> int:
+        """Note."""
+        seen.append("First")
+        return 1
+
+    @node
+    def Adding(a: int, salt: int) -> int:
+        """Give a node that notes too."""
+        seen.append("Adding")
+        return Expand({"x": {"type": "Noting", "inputs": {"a": a}}}, {"number": "x"})  # type: ignore[return-value]
+
+    @node
+    def Noting(a: int) -> int:
+        """Note."""
+        seen.append("Noting")
+        return a
+
+    for salt, expected in ((1, ["First", "Adding", "Noting"]), (2, ["Adding"])):
+        inputs = {"a": {"from": "first"}, "salt": salt}
+        nodes = {"first": {"type": "First"}, "add": {"type": "Adding", "inputs": inputs}}
+        workflow = Workflow.from_dict({"format": "nodegraph/1", "nodes": nodes})
+        settings = Settings(home=tmp_path, keep_cheap=True)
+        seen.clear()
+        with Session(settings, nodes=[First, Adding, Noting]) as session:
+            assert session.run(workflow, targets=["add"])["add.number"] == 1
+        assert seen == expected
+
+
+ADDING = """
+from nodegraph import Expand as Gives, node
+@node
+def Outer() -> int:
+    return Gives({"x": {"type": "PREFIXInner"}}, {"number": "x"})
+"""
+INNER = "from nodegraph import node\n@node\ndef Inner() -> int:\n    return NUM\n"
+
+
+@pytest.mark.parametrize("is_pack", [False, True])
+def test_a_node_counts_with_those_that_it_adds_to_the_run(is_pack: bool, tmp_path: Path) -> None:
+    pack = tmp_path / "packs" / "adding"
+    pack.mkdir(parents=True)
+    prefix = "adding:" if is_pack else ""
+    outer = ADDING.replace("PREFIX", prefix)
+    for number, expected in ((1, "ran"), (2, "ran"), (1, "cached")):
+        inner = INNER.replace("NUM", str(number))
+        scope: dict[str, Any] = {"__name__": "__main__"}
+        exec(outer + inner, scope)
+        (pack / "outer.py").write_text(outer)
+        (pack / "inner.py").write_text(inner)
+        given: dict[str, Any] = {"nodes": [scope["Outer"], scope["Inner"]]}
+        settings = Settings(home=tmp_path, keep_cheap=True, packs=(pack.parent,) if is_pack else ())
+        workflow = {"format": "nodegraph/1", "nodes": {"outer": {"type": f"{prefix}Outer"}}}
+        with Session(settings, **({} if is_pack else given)) as session:
+            result = session.run(Workflow.from_dict(workflow), targets=["outer"])
+        assert (result["outer.number"], result.nodes["outer"].status) == (number, expected)
+
+
+WAITING = """
+from threading import Event
+from nodegraph import node
+class Gate:
+    def __init__(self):
+        self.begun, self.go = Event(), Event()
+    def __reduce__(self):  # whether it is open says nothing
+        return Gate, ()
+gate = Gate()
+@node
+def Waiting() -> int:
+    gate.begun.set()
+    gate.go.wait()
+    return helper(7)
+"""
+
+
+@pytest.mark.parametrize("before", ["", "from functools import lru_cache\n@lru_cache\n"])
+def test_a_helper_that_is_defined_anew_while_a_node_runs_is_an_edit(
+    before: str, tmp_path: Path
+) -> None:
+    scope: dict[str, Any] = {"__name__": "__main__"}
+    exec(WAITING, scope)
+    first, second = f"{before}def helper(a): return a", f"{before}def helper(a): return a * 10"
+    exec(first, scope)
+    settings = Settings(home=tmp_path, keep_cheap=True)
+    with Session(settings, nodes=[scope["Waiting"]]) as session, ThreadPoolExecutor(1) as pool:
+        running = pool.submit(session.run, flow("Waiting"), targets=["Waiting"])
+        scope["gate"].begun.wait()
+        exec(second, scope)
+        scope["gate"].go.set()
+        assert running.result()["Waiting.number"] == 70
+        for text, expected in ((first, 7), (second, 70), (first, 7)):
+            exec(text, scope)
+            result = session.run(flow("Waiting"), targets=["Waiting"])
+            assert result["Waiting.number"] == expected
+        assert result.nodes["Waiting"].status == "cached"
+
+
 def test_what_cannot_be_told_apart_is_kept_nowhere_and_that_is_said_once(tmp_path: Path) -> None:
     numbers = iter(range(100))
     source = (number for number in numbers)
@@ -197,9 +305,9 @@ def test_libraries_count_by_name_and_locks_not_at_all() -> None:
             random.shuffle(a)
         return json.loads(json.dumps(a))
 
-    before = function_digest(shuffled)
+    before = code_digest(shuffled)
     shuffled([1, 2, 3])
-    assert function_digest(shuffled) == before
+    assert code_digest(shuffled) == before
 
 
 def test_what_holds_itself_is_read_once() -> None:
@@ -209,17 +317,17 @@ def test_what_holds_itself_is_read_once() -> None:
     def around() -> object:
         return ring, around
 
-    assert function_digest(around) == function_digest(around)
+    assert code_digest(around) == code_digest(around)
     ring[0] = 2
-    before = function_digest(around)
+    before = code_digest(around)
     ring[0] = 1
-    assert function_digest(around) != before
+    assert code_digest(around) != before
 
 
 def test_the_order_of_a_set_says_nothing() -> None:
     def made(items: list[str]) -> str:
         words = set(items)
-        return function_digest(lambda: words)
+        return code_digest(lambda: words)
 
     words = [f"word{number}" for number in range(50)]
     assert made(words) == made(words[::-1]) != made(words[1:])
@@ -228,7 +336,7 @@ def test_the_order_of_a_set_says_nothing() -> None:
 def test_what_has_no_content_is_named() -> None:
     stream = (number for number in range(3))
     with pytest.raises(Unreadable, match=r"`stream`, which `.*` captures, a generator"):
-        function_digest(lambda: stream)
+        code_digest(lambda: stream)
 
 
 ARRAYS = {
@@ -245,6 +353,6 @@ def test_arrays_that_a_function_can_tell_apart_are_told_apart(what: str) -> None
     def reaching(array: Any) -> Any:
         return lambda: array
 
-    one, other = (function_digest(reaching(array)) for array in ARRAYS[what])
+    one, other = (code_digest(reaching(array)) for array in ARRAYS[what])
     assert one != other
-    assert one == function_digest(reaching(ARRAYS[what][0].copy(order="K")))
+    assert one == code_digest(reaching(ARRAYS[what][0].copy(order="K")))

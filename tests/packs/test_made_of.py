@@ -9,11 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from nodegraph.packs import manifest, snapshot
+from nodegraph.api import Environment, node
+from nodegraph.core.analysis import check_workflow
+from nodegraph.core.workflow import NodeEntry, Workflow
+from nodegraph.packs import reading, snapshot
 from nodegraph.packs.manifest import ManifestCache
 from nodegraph.packs.pack import OWN_DISTRIBUTION, Pack, pack_at
 from nodegraph.packs.registry import Registry
+from nodegraph.packs.snapshot import Snapshot
 from nodegraph.server.workflows.catalog import last_known
+
+ENVIRONMENT = Environment((), Path("inputs"), Path("outputs"), Path("temporary"))
 
 NODES = '''
 from pathlib import Path
@@ -78,13 +84,13 @@ def pack(tmp_path: Path) -> Pack:
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The packs that were imported for what they declare."""
     read: list[str] = []
-    read_pack = manifest.read_pack
+    read_pack = reading.read_pack
 
-    def reading(pack: Pack, *more: object) -> manifest.Manifest:
+    def noted(pack: Pack, files: Snapshot) -> reading.Declarations:
         read.append(pack.name)
-        return read_pack(pack, *more)  # type: ignore[arg-type]
+        return read_pack(pack, files)
 
-    monkeypatch.setattr(manifest, "read_pack", reading)
+    monkeypatch.setattr(reading, "read_pack", noted)
     return read
 
 
@@ -130,6 +136,23 @@ def test_only_what_is_used_is_read(
     assert found.spec(f"{pack.name}:Low") is not None
     assert reads == [pack.name]
     assert not hasattr(sys.modules.get("tones"), "__name__")
+
+
+@pytest.mark.parametrize("node_type", ["One", "Onne"])
+def test_advice_on_a_workflow_reads_nothing(
+    tones: Path, pack: Pack, tmp_path: Path, reads: list[str], node_type: str
+) -> None:
+    found = registry(pack, tmp_path)
+    workflow = Workflow(nodes={"one": NodeEntry(type=node_type)})
+
+    @node
+    def One() -> int:
+        return 1
+
+    found.add(One)
+    (problem,) = check_workflow(workflow, found, ENVIRONMENT)
+    assert problem.code == ("no-output" if node_type == "One" else "unknown-node-type")
+    assert reads == []
 
 
 def test_specs_on_disk_are_read_one_by_one(tones: Path, pack: Pack, tmp_path: Path) -> None:

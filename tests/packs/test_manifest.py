@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from nodegraph.packs import manifest, snapshot
+from nodegraph.packs import manifest, reading, snapshot
 from nodegraph.packs.manifest import Manifest, ManifestCache
 from nodegraph.packs.pack import Pack, pack_at
 from nodegraph.packs.registry import Registry
+from nodegraph.packs.snapshot import Snapshot
 
 NAMES = ("first", "second", "third")
 
@@ -133,13 +134,13 @@ def test_a_pack_that_others_imported_is_read_once_and_not_written(
     imported: Pack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[str] = []
-    read_pack = manifest.read_pack
+    read_pack = reading.read_pack
 
-    def reading(pack: Pack, *more: object) -> Manifest:
+    def noted(pack: Pack, files: Snapshot) -> reading.Declarations:
         read.append(pack.name)
-        return read_pack(pack, *more)  # type: ignore[arg-type]
+        return read_pack(pack, files)
 
-    monkeypatch.setattr(manifest, "read_pack", reading)
+    monkeypatch.setattr(reading, "read_pack", noted)
     cache = ManifestCache(tmp_path / "cache")
     for _ in range(3):
         assert default(Registry([imported], manifests=cache), imported) == 1

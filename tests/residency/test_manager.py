@@ -15,8 +15,9 @@ import torch
 from torch import nn
 
 from nodegraph.core.recipe_options import SPEED
+from nodegraph.core.reporting import REPORT, Report
 from nodegraph.core.values import Adapter, DiffusionModel, Recipe, RecipeFile, Vae
-from nodegraph.errors import InvalidFile, InvalidValue, NodegraphError
+from nodegraph.errors import Cancelled, InvalidFile, InvalidValue, NodegraphError
 from nodegraph.residency import ResidencyManager
 
 LIMIT = 60.0
@@ -330,6 +331,46 @@ def test_what_could_not_be_pre_loaded_is_loaded_by_those_who_wait_for_it() -> No
         half.awaited.set()
         assert not early.result(LIMIT)
         assert user.result(LIMIT) == ["b"]
+
+
+def test_who_waits_for_the_load_of_another_can_be_cancelled() -> None:
+    """The other may fetch for an hour."""
+    load, cancel = Halves(), threading.Event()
+    manager = ResidencyManager(load)
+
+    def stop(step: int, total: int) -> None:
+        if cancel.is_set():
+            raise Cancelled("enough")
+
+    def use(report: Report | None) -> None:
+        REPORT.set(report)
+        with manager.use(recipe_of("a"), "cuda:0"):
+            pass
+
+    with ThreadPoolExecutor(2) as pool:
+        try:
+            first = pool.submit(use, None)
+            _wait_until(lambda: bool(load.made))
+            waiting = pool.submit(use, stop)
+            _wait_until(lambda: _is_awaited(manager))
+            cancel.set()
+            with pytest.raises(Cancelled):
+                waiting.result(LIMIT)
+            assert not first.done()
+            assert not _is_awaited(manager)
+        finally:
+            load.awaited.set()
+
+
+def test_what_is_not_at_hand_is_not_loaded_ahead() -> None:
+    loader = Loader()
+    manager = ResidencyManager(loader, at_hand=lambda recipe: recipe.digest == "near")
+
+    assert manager.prefetch(recipe_of("near"), "cuda:0")
+    assert not manager.prefetch(recipe_of("far"), "cuda:0")
+    assert names(manager) == ["near"]
+    with manager.use(recipe_of("far"), "cuda:0"):
+        assert manager.prefetch(recipe_of("far"), "cuda:0"), "it is there"
 
 
 def test_an_error_of_the_user_lets_go() -> None:

@@ -155,9 +155,10 @@ class PromptServer(uvicorn.Server):
 
 
 @contextmanager
-def hosted(home: Path, **settings: Any) -> Iterator[Hosted]:
+def hosted(home: Path, *, remote_models: str = "", **settings: Any) -> Iterator[Hosted]:
     """A server without workers; its settings are those of `ServerSettings`."""
-    services = Services(Settings(home=home), ServerSettings(**settings), has_workers=False)
+    installation = Settings(home=home, remote_models=remote_models)
+    services = Services(installation, ServerSettings(**settings), has_workers=False)
     config = uvicorn.Config(
         create_app(services),
         port=0,

@@ -150,9 +150,9 @@ class Worker:
 
     def show(self, job: Job, after: int, event: Event) -> None:
         """Events that are of the moment."""
-        hub = self.server.services.hub
+        live = self.server.services.live
         told = LiveEvent(job.id, job.client, job.attempt, after, event)
-        hub._tail._loop.call_soon_threadsafe(hub.live, told)
+        live._loop.call_soon_threadsafe(live.live, told)
 
     def finish(self, job: Job) -> None:
         """It is done."""

@@ -21,7 +21,7 @@ from tests.server.hosting import PATIENCE, Hosted, hosted, prepared_home, workfl
 
 GUARDS = {may_read, may_run, may_admin}
 CHANGING = {"POST", "PUT", "PATCH", "DELETE"}
-HARMLESS = {"validate_workflow", "plan_workflow", "import_workflow"}
+HARMLESS = {"validate_workflow", "plan_workflow", "import_workflow", "write_script"}
 """They are sent a body, and change nothing."""
 
 

@@ -161,7 +161,7 @@ def test_a_vanished_file_is_gone_with_an_explanation(ranged: Hosted) -> None:
 
 
 def test_a_file_outside_of_the_outputs_is_not_handed_out(server: Hosted) -> None:
-    secret = written(server.services.home / "tokens.json", b"secret", "application/json")
+    secret = written(server.services.home / "secret.json", b"secret", "application/json")
     finished(server.services.queue, [secret], "local")
     assert get(server, digest_of(b"secret")).status_code == 410
 

@@ -76,6 +76,34 @@ def test_models_have_names_by_all_that_is_chosen_of_them(server: Hosted) -> None
     assert submitted(server, longer).models == first
 
 
+def test_samplings_are_alike_whose_prompts_seeds_guidance_and_steps_differ(
+    server: Hosted,
+) -> None:
+    def kind(size: int = 64, then: int = 128, **inputs: Any) -> str:
+        document = painting()
+        nodes = document["nodes"]
+        nodes["size"]["inputs"]["width"] = size
+        nodes["prompt"]["inputs"]["text"] = inputs.pop("text", "a red apple")
+        resized = {"latent": {"from": "sample"}, "width": then, "height": 128}
+        nodes["larger"] = {"type": "ResizeLatent", "inputs": resized}
+        again = {**nodes["sample"]["inputs"], "latent": {"from": "larger"}}
+        nodes["again"] = {"type": "KSampler", "inputs": again}
+        nodes["sample"]["inputs"].update(inputs)
+        return submitted(server, document, targets=["again"]).sampling
+
+    usual = kind()
+    assert usual
+    assert usual == kind(text="a pear", seed=4, steps=9, cfg=3.0, sampler="ddim")
+    assert len({usual, kind(size=128), kind(then=192), kind(cfg=1.0)}) == 4
+
+
+def test_what_samples_nothing_or_has_no_time_to_lose_shares_nothing(server: Hosted) -> None:
+    assert submitted(server, workflow()).sampling == ""
+    assert submitted(server, painting(), targets=["prompt"]).sampling == ""
+    assert submitted(server, painting(), options={"deadline": 9}).sampling == ""
+    assert submitted(server, painting(), options={"check_mutation": True}).sampling == ""
+
+
 def worker_of(api: Api, job: str) -> str:
     until(lambda: api.state(job) == "finished")
     return str(api.get(f"/jobs/{job}").json()["worker"])

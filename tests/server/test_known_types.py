@@ -17,7 +17,8 @@ from nodegraph.packs.pack import pack_at
 from nodegraph.server.workflows import known_types
 from nodegraph.server.workflows.catalog import DeclaredTypes
 from nodegraph.server.workflows.known_types import KnownTypes
-from nodegraph.session.session import Session, specs_folder
+from nodegraph.session.node_types import specs_folder
+from nodegraph.session.session import Session
 from nodegraph.session.settings import Settings
 from tests.server.hosting import PATIENCE
 

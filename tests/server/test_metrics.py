@@ -326,6 +326,8 @@ def test_no_order_of_events_and_nothing_in_them_breaks_the_counting(events: list
 
 
 class _NoJobs:
+    is_shared = False
+
     def get(self, id: str) -> Any:
         from nodegraph.jobs.queue.job import not_found
 

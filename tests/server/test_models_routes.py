@@ -9,7 +9,10 @@ from typing import Any
 
 import httpx
 
-from tests.server.hosting import PATIENCE, Hosted
+from nodegraph.diffusion.models import embedded_folder
+from nodegraph.diffusion.remote.pushing import push_model
+from nodegraph.store.remote.place import open_place
+from tests.server.hosting import PATIENCE, Hosted, eventually, hosted
 from tests.server.resources import opened, picture
 
 
@@ -110,3 +113,28 @@ def test_where_to_get_what_is_missing_is_told(server: Hosted, home: Path) -> Non
     assert server.client.get("/sources").json()["items"] == []
     reader = server.token("ann", "read")
     assert str(home) not in server.client.get("/sources?model=a", headers=reader).text
+
+
+def test_the_words_of_a_model_are_told(server: Hosted) -> None:
+    words = server.client.get("/models/words", params={"name": "tiny"}).json()["words"]
+    assert "apple" in words
+    missing = server.client.get("/models/words", params={"name": "huge"})
+    assert (missing.status_code, missing.json()["detail"]) == (404, "there is no such model")
+
+
+def test_remote_models_are_listed_as_such_and_told_once_they_were_looked_at(
+    home: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "shared").mkdir()
+    place = open_place((tmp_path / "shared").as_uri())
+    push_model("shelf/fox", embedded_folder(), place)
+    with hosted(home, remote_models=place.url) as server:
+        eventually(lambda: found(server).get("shelf/fox", {}).get("is_looked_at"))
+        fox, tiny = (found(server)[name] for name in ("shelf/fox", "tiny"))
+        assert (fox["is_remote"], tiny["is_remote"]) == (True, False)
+        for what in ("family", "bytes", "node", "problem"):
+            assert fox[what] == tiny[what], what
+        assert place.url not in server.client.get("/models").text
+        words = server.client.get("/models/words", params={"name": "shelf/fox"}).json()["words"]
+        assert "apple" in words
+    assert not list((home / "cache/models").glob("files/*")), "weights are fetched by nobody"

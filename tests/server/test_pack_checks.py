@@ -19,7 +19,7 @@ from nodegraph.jobs.supervisor.status import WorkerState, WorkerStatus
 from nodegraph.jobs.supervisor.supervisor import Supervisor
 from nodegraph.server.workflows.catalog import DeclaredTypes, last_known
 from nodegraph.server.workflows.pack_checks import PackChecks
-from nodegraph.session.session import all_packs, specs_folder
+from nodegraph.session.node_types import all_packs, specs_folder
 from nodegraph.session.settings import Settings
 from tests.server.hosting import ONCE, PATIENCE, Process, workflow
 

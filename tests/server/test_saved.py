@@ -105,14 +105,20 @@ def test_a_change_of_another_version_is_refused(saved: SavedWorkflows) -> None:
     assert saved.get("apple").document["title"] == "b"
 
 
-def test_of_changes_at_the_same_time_one_wins(saved: SavedWorkflows) -> None:
+def test_of_changes_at_the_same_time_one_wins(
+    saved: SavedWorkflows, folder: Path, tmp_path: Path
+) -> None:
+    """Also where another server has the folder by a link, as machines that share it do."""
     first, _ = saved.put("apple", workflow("a"))
     tag = f'"{first.version.digest}"'
     outcomes: list[str] = []
+    (tmp_path / "other").symlink_to(folder)
+    servers = saved, SavedWorkflows(tmp_path / "other", most=20, most_versions=5)
 
     def change(title: str) -> None:
+        here = servers[int(title[1:]) % 2]
         try:
-            saved.put("apple", workflow(title), lambda digest: check_match(tag, digest))
+            here.put("apple", workflow(title), lambda digest: check_match(tag, digest))
             outcomes.append(title)
         except PreconditionFailed:
             outcomes.append("")
@@ -124,7 +130,9 @@ def test_of_changes_at_the_same_time_one_wins(saved: SavedWorkflows) -> None:
         thread.join()
     (winner,) = [title for title in outcomes if title]
     assert len(outcomes) == 8
-    assert saved.get("apple").document["title"] == winner
+    for here in servers:
+        assert here.get("apple").document["title"] == winner
+        assert numbers(here, "apple") == [2, 1]
 
 
 def test_a_deleted_one_is_gone_with_its_versions(saved: SavedWorkflows, folder: Path) -> None:
@@ -134,14 +142,15 @@ def test_a_deleted_one_is_gone_with_its_versions(saved: SavedWorkflows, folder: 
     with pytest.raises(NotFound):
         saved.get("apple")
     assert saved.names() == []
-    assert [path for path in folder.rglob("*") if path.is_file()] == []
+    left = [path.name for path in folder.rglob("*") if path.is_file()]
+    assert left == [".changes-lock"]
 
 
 def test_files_are_those_that_the_command_line_runs(saved: SavedWorkflows, folder: Path) -> None:
     kept = workflow("a", nodes={"x": {"type": "Integer", "inputs": {"value": 1}}})
     saved.put("an apple", kept)
     assert Workflow.load(folder / "an apple.json") == kept
-    assert (folder / "an apple.json").read_text() == kept.dumps()
+    assert (folder / "an apple.json").read_text() == kept.to_json()
 
 
 def test_a_change_of_one_value_is_a_change_of_one_line(saved: SavedWorkflows) -> None:
@@ -184,7 +193,7 @@ def test_keys_that_nobody_knows_are_kept(
 def test_a_name_that_is_no_safe_one_reaches_no_file(
     saved: SavedWorkflows, tmp_path: Path, name: str
 ) -> None:
-    (tmp_path / "x.json").write_text(workflow().dumps())
+    (tmp_path / "x.json").write_text(workflow().to_json())
     with pytest.raises(InvalidValue):
         saved.put(name, workflow())
     with pytest.raises(NotFound):
@@ -223,7 +232,7 @@ def test_a_change_by_hand_is_a_version(saved: SavedWorkflows, folder: Path) -> N
 
 def test_a_file_put_there_by_hand_is_saved(saved: SavedWorkflows, folder: Path) -> None:
     folder.mkdir()
-    (folder / "pear.json").write_text(workflow("Pear").dumps())
+    (folder / "pear.json").write_text(workflow("Pear").to_json())
     assert saved.names() == ["pear"]
     assert saved.get("pear").version.number == 1
 
@@ -259,7 +268,7 @@ def test_links_in_place_of_the_versions_lead_nowhere(
     (tmp_path / "outside").mkdir()
     folder.mkdir()
     (folder / ".versions").symlink_to(tmp_path / "outside")
-    (folder / "pear.json").write_text(workflow().dumps())
+    (folder / "pear.json").write_text(workflow().to_json())
     with pytest.raises(InvalidFile, match="a link leads out"):
         saved.get("pear")
     with pytest.raises(InvalidFile, match="a link leads out"):
@@ -316,5 +325,5 @@ def test_pages_hold_each_once_by_name(saved: SavedWorkflows) -> None:
 
 def test_half_a_character_survives(saved: SavedWorkflows) -> None:
     text = json.dumps({"format": "nodegraph/1", "title": "\ud800", "nodes": {}})
-    saved.put("x", Workflow.loads(text))
+    saved.put("x", Workflow.from_json(text))
     assert saved.get("x").document["title"] == "\ud800"

@@ -27,7 +27,7 @@ def test_a_workflow_is_saved_and_got(server: Hosted) -> None:
     assert got.json() == {**workflow(), "title": "a"}
     assert got.headers["etag"] == answer.headers["etag"] == f'"{answer.json()["digest"]}"'
     assert got.headers["content-location"] == "/api/v1/workflows/apple/versions/1"
-    assert got.text == Workflow.from_dict(got.json()).dumps()
+    assert got.text == Workflow.from_dict(got.json()).to_json()
 
 
 def test_each_change_is_a_version(server: Hosted) -> None:
@@ -236,7 +236,7 @@ def test_the_gallery_can_be_read(server: Hosted) -> None:
     assert by_name["image_to_image"]["needs"] == ["apple.png"]
     for item in items:
         got = httpx.get(f"{server.url}{item['href']}", timeout=PATIENCE, trust_env=False)
-        assert Workflow.loads(got.text).title == item["title"]
+        assert Workflow.from_json(got.text).title == item["title"]
 
 
 def test_the_gallery_has_pictures_and_says_which_nodes_it_uses(server: Hosted) -> None:

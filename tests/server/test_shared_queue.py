@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import httpx
 import pytest
 
 from tests.databases.postgres import PostgresServer
+from tests.databases.stalling import StallingWay
 from tests.server.hosting import PATIENCE, Process, eventually, workflow
 from tests.server.talking import FORMS, talk
 
@@ -141,3 +143,43 @@ def test_the_password_is_in_no_answer_and_with_no_worker(pair: tuple[Served, Ser
     assert "secret" not in metrics.text
     for process in one.children():
         assert b"secret" not in Path(f"/proc/{process}/environ").read_bytes()
+
+
+def test_a_database_that_hangs_keeps_none_waiting_who_needs_it_not(
+    home: Path, tmp_path: Path, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "packs" / "waits.py").write_text(_WAIT)
+    command = ("-m", "nodegraph", "--home", str(home), "serve", "--port", "0")
+    go = tmp_path / "go"
+    with ExitStack() as opened:
+        url = opened.enter_context(postgres.database())
+        way = opened.enter_context(StallingWay(postgres.port))
+        monkeypatch.setenv("NODEGRAPH_SERVER_QUEUE", way.through(url))
+        served = Served(tmp_path, "--workers", "1", "--devices", "cpu", command=command)
+        one = opened.enter_context(served).ready()
+        asking = opened.enter_context(ThreadPoolExecutor(40))
+        # Its packs may be read only now.
+        eventually(lambda: one.ask("GET", "/node-types/waits:Wait").status_code == 200)
+        job = one.submit(waiting(go))
+        eventually(lambda: one.state(job) == "running")
+        looks = (f"/jobs/{job}", f"/jobs/{job}/events", f"/events?after={1 << 40}", "/jobs")
+        others = ("/queue", "/system", "/artifacts", f"/jobs/{job}/workflow", "/uploads")
+        with way.stalled():
+            asked = [asking.submit(one.ask, "GET", path) for path in (*looks, *others) * 3]
+            wishes = [asking.submit(one.ask, "POST", "/jobs", json={"workflow": workflow()})]
+            wishes += [asking.submit(one.ask, "POST", f"/jobs/{job}/cancel") for _ in range(2)]
+            # Its worker has an end to tell, and takes no other job.
+            go.touch()
+            for _ in range(50):
+                health = httpx.get(f"{one.url}/healthz", timeout=PATIENCE, trust_env=False)
+                saved = one.ask("GET", "/workflows")
+                assert (health.status_code, saved.status_code) == (200, 200)
+            # Changes are answered while it hangs, too.
+            refused = [each.result() for each in wishes]
+            assert {each.status_code for each in refused} == {503}
+            told = {each.json()["problems"][0]["code"] for each in refused}
+            assert told == {"queue-unreachable"}
+        assert {each.result().status_code for each in asked} <= {200, 503}
+        eventually(lambda: one.state(job) == "finished")
+        assert one.submit(workflow())
+        assert one.stop() == 0

@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from nodegraph.cli import main
-from nodegraph.errors import InvalidFile, InvalidValue
+from nodegraph.errors import InvalidFile, InvalidValue, OutputError
 from nodegraph.server.access.caller import SCOPES, Caller, implied
 from nodegraph.server.access.token import parts
 from nodegraph.server.access.token_file import TokenFile
 from nodegraph.server.access.tokens import Tokens
+from tests.server.hosting import eventually, hosted
 
 
 class Clock:
@@ -154,6 +155,41 @@ def test_several_processes_may_change_the_file_at_once(file: TokenFile) -> None:
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(lambda at: file.add(f"t{at}", ["run"]), range(16)))
     assert sorted(token.name for token in file.read()) == sorted(f"t{at}" for at in range(16))
+
+
+def test_servers_share_tokens_by_links(file: TokenFile, clock: Clock, tmp_path: Path) -> None:
+    share, homes = tmp_path / "share", [tmp_path / "one", tmp_path / "two"]
+    share.mkdir()
+    for home in homes:
+        home.mkdir()
+        (home / "tokens.json").symlink_to(share / "tokens.json")
+    one, two = (TokenFile(home / "tokens.json", clock) for home in homes)
+    with ThreadPoolExecutor(8) as threads:
+        made = list(threads.map(lambda at: (one, two)[at % 2].add(f"t{at}", ["run"]), range(12)))
+    there = known(two, clock)
+    assert all(there.caller(text) is not None for text, _ in made)
+    one.revoke("t0")
+    assert there.caller(made[0][0]) is None
+    share.rename(tmp_path / "gone")
+    assert there.caller(made[1][0]) is None
+    share.mkdir()  # as what it is mounted at
+    with pytest.raises(InvalidFile, match="there is no"):
+        two.read()
+    assert known(two, clock).are_unknown
+    share.rmdir()
+    with pytest.raises(OutputError, match="there is no"):
+        two.add("lost", ["run"])
+
+
+def test_a_server_whose_tokens_cannot_be_read_lets_nobody_in(home: Path) -> None:
+    there = home / "tokens.json"
+    there.symlink_to(home / "gone" / "tokens.json")
+    with hosted(home) as server:
+        assert server.client.get("/jobs").status_code == 401
+        there.unlink()
+        eventually(lambda: server.client.get("/jobs").status_code == 200)
+        there.write_text("{")
+        eventually(lambda: server.client.get("/jobs").status_code == 401)
 
 
 def run(home: Path, *arguments: str) -> int:

@@ -71,6 +71,24 @@ def test_old_jobs_go_with_what_is_listed_of_them_and_their_files_stay(home: Path
     run(test())
 
 
+def test_one_fault_leaves_out_nothing_else(home: Path) -> None:
+    async def test() -> None:
+        clocks = Clocks()
+        async with opened(home, clocks, seconds=DAY, upload_seconds=DAY) as (services, upkeep):
+            finished(services.queue, [written(services.outputs / "a.png", picture())])
+            assert services.artifacts.page(ArtifactFilter()).artifacts
+            upload, _ = await services.uploads.receive(pieces(picture()), "a.png", "ann")
+            path = services.uploads.path(upload)
+            path.unlink()
+            path.mkdir()  # what can't be deleted as a file
+            clocks.go(2 * DAY)
+            assert await upkeep.round() == Forgotten(jobs=1, artifacts=1)
+            path.rmdir()
+            assert await upkeep.round() == Forgotten()
+
+    run(test())
+
+
 def test_uploads_go_that_nobody_has_used_for_long(home: Path) -> None:
     async def test() -> None:
         clocks = Clocks()

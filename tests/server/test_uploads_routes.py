@@ -14,7 +14,7 @@ import pytest
 
 from tests.results.making import MAKERS
 from tests.server.hosting import PATIENCE, Hosted, sent, status, workflow
-from tests.server.resources import digest_of, opened, picture
+from tests.server.resources import digest_of, finished, opened, picture, written
 
 PICTURE = picture(300, 200)
 DIGEST = digest_of(PICTURE)
@@ -277,3 +277,16 @@ def test_a_job_with_an_upload_that_there_is_not_is_refused_with_its_place(server
     assert answer.status_code == 422
     (found,) = answer.json()["problems"]
     assert (found["code"], found["node"], found["port"]) == ("unknown-upload", "look", "path")
+
+
+def test_what_a_job_gave_is_used_as_an_upload(server: Hosted) -> None:
+    path = server.services.outputs / "apple_3.png"
+    finished(server.services.queue, [written(path, PICTURE)], "local")
+    answer = server.client.post(f"/uploads/artifacts/{DIGEST}")
+    assert answer.status_code == 201
+    assert answer.json()["value"] == f"upload:{DIGEST}/apple_3.png"
+    assert server.client.post(f"/uploads/artifacts/{DIGEST}").status_code == 200
+    path.unlink()  # what was made an upload is no longer the job's
+    assert server.client.get(f"/uploads/{DIGEST}").content == PICTURE
+    missing = server.client.post(f"/uploads/artifacts/{'0' * 64}")
+    assert missing.status_code == 404

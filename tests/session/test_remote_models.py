@@ -14,6 +14,7 @@ from nodegraph.core.reporting import report
 from nodegraph.diffusion.models import embedded_folder
 from nodegraph.diffusion.remote.manifest import ModelManifest
 from nodegraph.diffusion.remote.pushing import push_model
+from nodegraph.session.weights import residency_manager
 from nodegraph.store.remote.place import open_place
 from tests.store.remote.conftest import bucket, server, url  # noqa: F401
 
@@ -94,6 +95,21 @@ def test_a_model_of_a_bucket_gives_what_the_same_gives_from_a_folder(
     assert len(fetched(home)) == 4, "unet, text encoder, VAE and LoRA"
     for name in ("load", "styled"):  # what the keys of all that follows are made of
         assert found.nodes[name].outputs == expected.nodes[name].outputs, name
+
+
+def test_what_would_have_to_be_fetched_is_not_loaded_ahead(shelf: Path, tmp_path: Path) -> None:
+    (tmp_path / "shared").mkdir()
+    place, home = (tmp_path / "shared").as_uri(), tmp_path / "far"
+    push(shelf, place)
+    with session(home, remote_models=place) as far:
+        recipe = far.run(WORKFLOW, targets=["styled"])["styled.model"]
+        weights = residency_manager(far.settings, "cpu")
+        assert not weights.prefetch(recipe, "cpu")
+        assert not fetched(home)
+        with weights.use(recipe, "cpu"):
+            assert len(fetched(home)) == 2, "UNet and LoRA"
+        weights.release_all()
+        assert weights.prefetch(recipe, "cpu")
 
 
 @node

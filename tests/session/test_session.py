@@ -15,7 +15,7 @@ import nodegraph
 from nodegraph import InvalidFile, InvalidValue, Session, Settings, Workflow, node
 from nodegraph.engine.options import RunOptions
 from nodegraph.errors import InvalidWorkflow, NodeFailed
-from nodegraph.session.session import all_packs
+from nodegraph.session.node_types import all_packs
 from nodegraph.session.settings import load_settings
 
 
@@ -47,6 +47,18 @@ def MakeOwn() -> Any:
     return Own()
 
 
+@node(deterministic=False)
+def Within(name: str) -> int:
+    """Run something by the session that runs it, or by the one that scripts share."""
+    if name == "shared":
+        found = nodegraph.run(WORKFLOW, nodes=[Start], targets=["start"], progress=False)
+    else:
+        found = OWN[0].run(Workflow.from_dict(WORKFLOW), targets=["start"])
+    value: int = found["start"]
+    return value
+
+
+OWN: list[Session] = []
 WORKFLOW = {
     "format": "nodegraph/1",
     "parameters": {"value": "start.value"},
@@ -272,3 +284,32 @@ def test_installed_packs_are_left_out_by_name(
     assert "diffusers" not in names
     monkeypatch.delenv("NODEGRAPH_LEAVE_OUT")
     assert "diffusers" in {pack.name for pack in all_packs(Settings(home=tmp_path))}
+
+
+@pytest.mark.filterwarnings("ignore:results of node `Within` aren't kept")
+@pytest.mark.parametrize("is_in_loop", [False, True])
+def test_a_node_that_runs_something_by_its_own_session_is_refused(
+    tmp_path: Path, is_in_loop: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As its turn would never come; the session that scripts share is another."""
+    monkeypatch.setenv("NODEGRAPH_HOME", str(tmp_path))
+
+    def run(name: str) -> nodegraph.RunResult:
+        nodes = {"n": {"type": "Within", "inputs": {"name": name}}}
+        workflow = Workflow.from_dict({"format": "nodegraph/1", "nodes": nodes})
+
+        async def within_a_loop() -> nodegraph.RunResult:
+            return OWN[0].run(workflow, targets=["n"])
+
+        if is_in_loop:
+            return asyncio.run(within_a_loop())
+        return OWN[0].run(workflow, targets=["n"])
+
+    with Session(Settings(home=tmp_path, disk_cache=0), nodes=[Start, Within]) as session:
+        OWN[:] = [session]
+        (error,) = run("own").errors
+        assert error.problem.node == "n"
+        assert "by the session that waits for it" in str(error)
+        assert run("shared")["n"] == 5
+        assert session.run(Workflow.from_dict(WORKFLOW), targets=["start"])["start"] == 5
+    nodegraph.close()

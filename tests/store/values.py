@@ -6,13 +6,16 @@ import math
 import struct
 from collections import Counter, OrderedDict
 from dataclasses import dataclass, fields, is_dataclass
-from enum import Enum
+from datetime import datetime, time, timedelta, timezone
+from enum import Enum, Flag
 from fractions import Fraction
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
 
 from nodegraph.core.dataset_values import Augmentation, Dataset, Example, LabeledBox
 from nodegraph.core.digests import is_tensor
@@ -59,6 +62,43 @@ port_type(
     dumps=lambda token: token.text.encode("utf-8", "surrogatepass"),
     loads=lambda data: Token(data.decode("utf-8", "surrogatepass")),
 )(Token)
+
+
+class Color(Enum):
+    """An enum that no pack declares."""
+
+    RED = 1
+    BLUE = (2, "b")
+
+
+class Rights(Flag):
+    """Flags, which may be put together."""
+
+    READ = 1
+    WRITE = 2
+
+
+@dataclass
+class Note:
+    """A dataclass that no pack declares."""
+
+    text: Any
+    more: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Slotted:
+    """One without a dictionary of its own."""
+
+    value: Any
+
+
+class Place(NamedTuple):
+    """A named tuple."""
+
+    x: Any
+    y: Any = 0
+
 
 SERIALIZERS: dict[type, Serializer] = {
     kind: kind.__dict__[PORT_ATTRIBUTE].serializer for kind in (Mood, Pair, Token)
@@ -111,6 +151,51 @@ def tensors(draw: st.DrawFn) -> torch.Tensor:
     return tensor
 
 
+RECORD = np.dtype([("a", "<f4"), ("b", ">i2", (2,)), ("c", "U3")])
+ARRAY_TYPES = st.sampled_from(
+    [
+        "?",
+        "u1",
+        "<i2",
+        ">i4",
+        "<u8",
+        "<f2",
+        ">f4",
+        "f8",
+        "c8",
+        "c16",
+        "S3",
+        "U2",
+        "<M8[ms]",
+        "m8[D]",
+        RECORD,
+    ]
+)
+ARRAYS = st.builds(
+    lambda values, turned: values.T if turned else values,
+    ARRAY_TYPES.flatmap(
+        lambda kind: arrays(kind, array_shapes(min_dims=0, min_side=0, max_side=3))
+    ),
+    st.booleans(),
+)
+SCALARS = (
+    st.sampled_from(["?", "u1", "<i8", "<f4", "f8", "c16", "S3", "U2", "<M8[s]"])
+    .flatmap(lambda kind: arrays(kind, ()).map(lambda array: array[()]))
+    .filter(lambda found: found.dtype.itemsize > 0)
+)
+ZONES = (
+    st.none()
+    | st.timezones()
+    | st.just(timezone.utc)
+    | st.builds(timezone, st.timedeltas(timedelta(hours=-20), timedelta(hours=20)), st.just("here"))
+)
+MOMENTS = st.one_of(
+    st.dates(),
+    st.timedeltas(),
+    st.times(),
+    st.datetimes(timezones=ZONES),
+    st.datetimes().map(lambda found: found.replace(fold=1)),
+)
 TEXT = st.text(st.characters(), max_size=8)
 """With half surrogates, as JSON can hold them."""
 HASHABLE = st.one_of(
@@ -126,6 +211,9 @@ HASHABLE = st.one_of(
     st.builds(PurePosixPath, st.text("abc/", max_size=6)),
     st.builds(PureWindowsPath, st.text("abc\\:", max_size=6)),
     st.sampled_from(Mood),
+    st.sampled_from(Color),
+    st.sampled_from([Rights.READ, Rights.READ | Rights.WRITE]),
+    MOMENTS,
     st.tuples(st.integers(), TEXT),
 )
 PLAIN = st.recursive(
@@ -137,6 +225,9 @@ PLAIN = st.recursive(
         st.dictionaries(TEXT, inner, max_size=3).map(OrderedDict),
         st.lists(HASHABLE, max_size=4).map(Counter),
         st.builds(Pair, inner, inner),
+        st.builds(Note, inner, inner),
+        st.builds(Slotted, inner),
+        st.builds(Place, inner, inner),
         st.builds(Token, TEXT),
     ),
     max_leaves=12,
@@ -209,7 +300,7 @@ def _mixed(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     )
 
 
-VALUES = st.recursive(st.one_of(PLAIN, tensors()), _mixed, max_leaves=6)
+VALUES = st.recursive(st.one_of(PLAIN, tensors(), ARRAYS, SCALARS), _mixed, max_leaves=6)
 """Whatever may travel on a link."""
 RECIPE = DiffusionModel(
     "sd1", (RecipeFile("", str(Path(__file__)), "ab" * 32),), "float16", (("a", "b"),)
@@ -222,6 +313,20 @@ def same(left: Any, right: Any) -> bool:
         return False
     if is_tensor(left):
         return _same_tensors(left, right)
+    if isinstance(left, np.ndarray):
+        return (left.dtype, left.shape, left.tobytes()) == (
+            right.dtype,
+            right.shape,
+            right.tobytes(),
+        )
+    if isinstance(left, np.generic):
+        return left.dtype == right.dtype and left.tobytes() == right.tobytes()
+    if isinstance(left, (datetime, time)):
+        return (left.isoformat(), left.fold, left.tzinfo) == (
+            right.isoformat(),
+            right.fold,
+            right.tzinfo,
+        )
     if isinstance(left, float):
         return struct.pack("d", left) == struct.pack("d", right)
     if isinstance(left, (list, tuple)):

@@ -22,14 +22,18 @@ import type {
   Cleared,
   Deleted,
   EventList,
+  InputFileEntry,
+  InputList,
   JobDetail,
   JobEntry,
   JobList,
   ModelList,
+  ModelWords,
   MoveBefore,
   MoveToEnd,
   NodeTypeList,
   PlanEntry,
+  PythonScript,
   QueueEntry,
   Refreshed,
   SavedAs,
@@ -321,6 +325,11 @@ function parsed(text: string): unknown {
   }
 }
 
+/** Have what a job gave stand as an upload, so that workflows may read it: nothing is sent for that. */
+export function uploadArtifact(digest: string): Promise<UploadEntry> {
+  return request("POST", `/uploads/artifacts/${encodeURIComponent(digest)}`);
+}
+
 export function listUploads(options: Page & Abortable = {}): Promise<UploadList> {
   const { signal, ...query } = options;
   return request("GET", "/uploads", { query: query as Query, signal });
@@ -328,6 +337,19 @@ export function listUploads(options: Page & Abortable = {}): Promise<UploadList>
 
 export function deleteUpload(digest: string): Promise<void> {
   return request("DELETE", `/uploads/${digest}`);
+}
+
+/** What lies in the server's inputs folder, the newest first. */
+export function listInputs({ signal }: Abortable = {}): Promise<InputList> {
+  return request("GET", "/inputs", { signal });
+}
+
+/** An address of a picture of a file of that folder: another one once the file has changed. */
+export function inputPicture({ path, modified }: InputFileEntry, size?: 128 | 256 | 512): string {
+  const of = `path=${encodeURIComponent(path)}&v=${modified}`;
+  return size === undefined
+    ? `${API}/inputs/file?${of}`
+    : `${API}/inputs/thumbnail?${of}&size=${size}`;
 }
 
 /** The texts that an uploaded file carries, by name: the workflow that made it, if it has one. */
@@ -378,6 +400,11 @@ export function listModels({ signal }: Abortable = {}): Promise<ModelList> {
   return request("GET", "/models", { signal });
 }
 
+/** Words that a model's text encoder knows, the most common first. */
+export function getModelWords(name: string): Promise<ModelWords> {
+  return request("GET", "/models/words", { query: { name } });
+}
+
 // Checks; while editing, the socket's are better, as newer ones take the place of older ones
 
 export interface WorkflowQuestion {
@@ -396,6 +423,14 @@ export function validateWorkflow(
 /** `workflow` is its file's text. */
 export function planWorkflow(workflow: string, { signal }: Abortable = {}): Promise<PlanEntry> {
   return request("POST", "/plan", { text: `{"workflow": ${workflow}}`, signal });
+}
+
+/** The Python script that builds a workflow; `workflow` is its file's text. */
+export async function pythonScript(workflow: string): Promise<string> {
+  const found: PythonScript = await request("POST", "/script", {
+    text: `{"workflow": ${workflow}}`,
+  });
+  return found.text;
 }
 
 /** Have a workflow of ComfyUI translated; gives the answer's text, as its seeds are of 64 bits. */

@@ -284,6 +284,27 @@ export interface ImportWish {
   texts?: Record<string, string> | null;
 }
 
+/** A file of the server's inputs folder. */
+export interface InputFileEntry {
+  /** What an input of a workflow that takes a file is given, to read this one. */
+  path: string;
+  /** By its suffix. */
+  media_type: string;
+  /** Bytes. */
+  size: number;
+  /** Unix time. */
+  modified: number;
+  /** Where the server has it. */
+  href: string;
+}
+
+/** The newest files of the inputs folder, the newest first. */
+export interface InputList {
+  /** Only those who may run are told. */
+  items: InputFileEntry[];
+  next: string | null;
+}
+
 /**
  * A typed input.
  *
@@ -294,8 +315,8 @@ export interface ImportWish {
  * lazy: It is evaluated only if the node asks for it.
  * default: Used where nothing is given.
  * json_schema: JSON Schema of a literal; None for types that can only be linked.
- * widget: How an editor shows it: ``multiline``, ``seed``, ``file:image``; empty for the
- * type's usual one.
+ * widget: How an editor shows it: ``multiline``, ``seed``, ``file:image``, ``pack:curve`` for
+ * the pack's own ``widgets/curve.js``; empty for the type's usual one.
  * step: Step of a number's widget.
  * advanced, group: Where an editor puts it.
  * help: One sentence.
@@ -475,7 +496,7 @@ export interface ModelEntry {
   kind: "diffusers" | "checkpoint" | "embedded";
   /** None if it can't be used, or fits several. */
   family: string | null;
-  /** On disk. */
+  /** On disk, or at the place of remote ones. */
   bytes: number;
   /** Why it can't be used; None if it can. */
   problem: string | null;
@@ -487,6 +508,18 @@ export interface ModelEntry {
   node: string | null;
   /** The kind of file, of inputs with such a widget, that it is. */
   use: "model" | "lora" | "embedding";
+  /** Whether it lies in a bucket or a shared folder, and is fetched when it is needed. */
+  is_remote: boolean;
+  /**
+   * False of a remote one of which only the name is known yet; the server looks at it, and tells
+   * `models.changed` then.
+   */
+  is_looked_at: boolean;
+  /**
+   * Of a LoRA, what prompts say for what it was taught, as its file has it; None if that doesn't
+   * say.
+   */
+  trigger_words: string | null;
 }
 
 /** The models. */
@@ -495,6 +528,12 @@ export interface ModelList {
   next: string | null;
   /** Where to put more; only those who may administer are told. */
   folders: string[];
+}
+
+/** Words of prompts. */
+export interface ModelWords {
+  /** The most common first; empty if none are known. */
+  words: string[];
 }
 
 /** Right before another one of its client and priority. */
@@ -564,6 +603,8 @@ export interface NodeTypeList {
   items: NodeType[];
   next: string | null;
   port_types: PortTypeEntry[];
+  /** What packs bring into the editor. */
+  frames: PackFrame[];
   /** Versions of the packs by name. */
   packs: Record<string, string>;
   /** What is wrong with packs; the others still count. */
@@ -603,6 +644,18 @@ export interface OutputSpec {
   type: string;
   nullable: boolean;
   help: string;
+}
+
+/** A widget or panel that a pack brings into the editor. */
+export interface PackFrame {
+  pack: string;
+  kind: "widget" | "panel";
+  name: string;
+  /** A panel's title; empty for a widget. */
+  label: string;
+  help: string;
+  /** Page for a frame in a sandbox without an origin. Changes with the pack's file. */
+  href: string;
 }
 
 /** What a run would do. */
@@ -648,6 +701,11 @@ export interface ProblemDetails {
   instance?: string | null;
   /** Everything that was found, not only the first. */
   problems: Finding[];
+}
+
+/** A Python script. */
+export interface PythonScript {
+  text: string;
 }
 
 /** The queue, as far as one may see it. */
@@ -796,6 +854,12 @@ export interface SavedVersion {
   href: string;
 }
 
+/** A workflow that a script is to build. */
+export interface ScriptWish {
+  /** A workflow as its file says it. */
+  workflow: Record<string, unknown>;
+}
+
 /**
  * Settings of one server.
  *
@@ -808,6 +872,8 @@ export interface SavedVersion {
  * given.
  * warm: Whether workers load the libraries of models before a job needs them. Without that
  * they start sooner and stay small, and the first such job takes seconds longer.
+ * help_jobs: Whether workers without a job compute along with one that another worker has, if
+ * it has branches or lists; a job that waits goes before.
  * cluster: Address of the Ray cluster that workers run on: ``auto`` for the one of this
  * machine, which is started if there is none; ``HOST:PORT``; ``ray://HOST:10001``.
  * cluster_min_workers, cluster_max_workers: How many workers there are to be there; at most
@@ -822,6 +888,8 @@ export interface SavedVersion {
  * limits, rates, retention, uploads, clients: See there.
  * queue: Address of a PostgreSQL database that keeps the jobs, for several servers; not given,
  * a file in the home folder does.
+ * shared_files: URL of a bucket or mounted folder by which servers of one queue on several
+ * machines share uploads and what jobs gave; not given, these lie in the home folder.
  * most_waiting: Jobs that may wait in all.
  * stall_seconds: Without an event while a node runs, after which its worker is restarted;
  * none to wait for ever.
@@ -830,6 +898,8 @@ export interface SavedVersion {
  * worker_memory: Bytes of a worker's memory above which it is restarted; 0 for no limit. Not
  * given, 85 % of the machine's memory, or of what its container may take, divided
  * among the workers.
+ * merge_jobs: Jobs that a worker may run at once where their samplings share batches, which
+ * the setting `merge_steps` has to allow; 1 runs them one after the other.
  * shutdown_seconds: That running jobs get to reach their next checkpoint.
  * least_free: Bytes of free disk below which the server says that it isn't ready.
  * session_seconds: After which a browser that has logged in has to do so again.
@@ -844,6 +914,7 @@ export interface ServerSettings {
   workers: number | null;
   devices: string[];
   warm: boolean;
+  help_jobs: boolean;
   cluster: string | null;
   cluster_min_workers: number;
   cluster_max_workers: number | null;
@@ -858,10 +929,12 @@ export interface ServerSettings {
   uploads: UploadLimits;
   clients: ClientLimits;
   queue: string | null;
+  shared_files: string | null;
   most_waiting: number;
   stall_seconds: number | null;
   cancel_seconds: number;
   worker_memory: number | null;
+  merge_jobs: number;
   shutdown_seconds: number;
   least_free: number;
   session_seconds: number;
@@ -1046,7 +1119,7 @@ export interface WorkerEntry {
   /** How often it was started again after a death. */
   restarts: number;
   pid: number | null;
-  /** That it has, if the caller may see it. */
+  /** That it has, if the caller may see it; of several the first. */
   job: string | null;
   /** That began last in that job. */
   node: string | null;
@@ -1069,6 +1142,10 @@ export interface WorkerEntry {
   weights: string[];
   /** Why it died last, until it is ready again. */
   fault: string | null;
+  /** The job of another worker that it computes along with, as it has none itself. */
+  helps: string | null;
+  /** All that it runs at once, as far as the caller may see them. */
+  jobs: string[];
   /** Jobs that it has brought to an end. */
   done: number;
   /** Jobs an hour, by what it did in the last ten minutes; none if it is new. */

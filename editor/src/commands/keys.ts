@@ -1,4 +1,5 @@
 /** Key presses as texts such as "mod+shift+z", and back to what a person reads. */
+import { t } from "@/i18n";
 
 const NAMES: Readonly<Record<string, string>> = {
   " ": "space",
@@ -108,35 +109,41 @@ const SIGNS_MAC: Readonly<Record<string, string>> = {
   enter: "↵",
 };
 const SIGNS: Readonly<Record<string, string>> = {
-  mod: "Ctrl",
   ctrl: "Win",
   alt: "Alt",
-  shift: "Shift",
-  delete: "Del",
   backspace: "⌫",
-  enter: "Enter",
 };
 const SIGNS_BOTH: Readonly<Record<string, string>> = {
   up: "↑",
   down: "↓",
   left: "←",
   right: "→",
-  escape: "Esc",
-  space: "Space",
   tab: "Tab",
   plus: "+",
-  home: "Home",
-  end: "End",
-  pageup: "PgUp",
-  pagedown: "PgDn",
 };
+/** Keys on which a word stands, in the language of the keyboard. */
+const WORDS: Readonly<Record<string, string>> = {
+  mod: "ui.key.control",
+  shift: "ui.key.shift",
+  delete: "ui.key.delete",
+  enter: "ui.key.enter",
+  escape: "ui.key.escape",
+  space: "ui.key.space",
+  home: "ui.key.home",
+  end: "ui.key.end",
+  pageup: "ui.key.pageup",
+  pagedown: "ui.key.pagedown",
+};
+
+function keyCap(part: string): string {
+  const sign = (isMac() ? SIGNS_MAC : SIGNS)[part] ?? SIGNS_BOTH[part];
+  const word = WORDS[part];
+  return sign ?? (word ? t(word) : part.toUpperCase());
+}
 
 /** The caps of a chord's keys, as a person finds them on the keyboard. */
 export function keyCaps(chordText: string): readonly string[] {
-  const signs = isMac() ? SIGNS_MAC : SIGNS;
-  return normalChord(chordText)
-    .split("+")
-    .map((part) => signs[part] ?? SIGNS_BOTH[part] ?? part.toUpperCase());
+  return normalChord(chordText).split("+").map(keyCap);
 }
 
 /** The same in one text, for tooltips and menus. */

@@ -1,13 +1,14 @@
-/** Showing and hiding the panels, finding, and walking through problems and results. */
+/** Showing and hiding the panels, and walking through problems and results. */
 import {
   Activity,
   Boxes,
   CircleAlert,
   CircleHelp,
   GitBranch,
+  Image,
   Images,
   type LucideIcon,
-  Search,
+  Puzzle,
   SkipBack,
   SkipForward,
   SlidersHorizontal,
@@ -20,7 +21,7 @@ import { focusNode } from "@/store/focus";
 import { useGallery } from "@/store/gallery";
 import { placeOf } from "@/store/places";
 import { activeProblems } from "@/store/problems";
-import { type Side, useUi } from "@/store/ui";
+import { RESULT, type Side, useUi } from "@/store/ui";
 import type { Command } from "./registry";
 
 function panel(name: string, side: Side, keys: readonly string[], icon: LucideIcon): Command {
@@ -35,14 +36,18 @@ function panel(name: string, side: Side, keys: readonly string[], icon: LucideIc
   };
 }
 
-/** Always shown, and ready to type into, whether or not it was open. */
-function showFind(): void {
-  useUi.getState().showPanel("left", "find");
-  const field = document.querySelector<HTMLInputElement>(
-    '[data-panel="find"] input[type="search"]',
-  );
-  field?.focus();
-  field?.select();
+/** Where the newest result is shown; null if it isn't. */
+function sideOfResult(): Side | null {
+  const { panel: shown } = useUi.getState();
+  return (["right", "bottom"] as const).find((side) => shown[side] === RESULT) ?? null;
+}
+
+/** At the side at which it was before. */
+function toggleResult(): void {
+  const { panel: shown, hidePanel, showPanel } = useUi.getState();
+  const side = sideOfResult();
+  if (side === null) showPanel(shown.resultSide, RESULT);
+  else hidePanel(side);
 }
 
 let lastShown = -1;
@@ -87,18 +92,31 @@ export const commands: readonly Command[] = [
   panel("history", "left", ["alt+h"], GitBranch),
   panel("inspector", "right", ["alt+i"], SlidersHorizontal),
   panel("queue", "bottom", ["alt+q"], Activity),
+  {
+    id: "panels.result",
+    label: "panels.command.result",
+    group: "panels",
+    keys: ["alt+r"],
+    icon: Image,
+    checked: () => sideOfResult() !== null,
+    run: toggleResult,
+  },
+  {
+    id: "panels.dockResult",
+    label: "panels.command.dockResult",
+    group: "panels",
+    when: () => sideOfResult() !== null,
+    run: () => {
+      const { showPanel } = useUi.getState();
+      showPanel(sideOfResult() === "bottom" ? "right" : "bottom", RESULT);
+    },
+  },
+  {
+    ...panel("packs", "right", [], Puzzle),
+    when: () => useCatalogue.getState().packPanels.length > 0,
+  },
   panel("gallery", "bottom", ["alt+g"], Images),
   panel("problems", "bottom", ["alt+p"], CircleAlert),
-  {
-    id: "panels.find",
-    label: "panels.command.find",
-    group: "panels",
-    keys: ["mod+f"],
-    icon: Search,
-    inText: true,
-    checked: () => useUi.getState().panel.left === "find",
-    run: showFind,
-  },
   {
     id: "panels.help",
     label: "panels.command.help",

@@ -11,8 +11,12 @@ import {
 import type { Json } from "@/model/json";
 import { layoutOf } from "@/model/layout";
 import { linkOf } from "@/model/links";
-import { nodesOf } from "@/model/scope";
+import { wireMask } from "@/model/recipes";
+import { nodesOf, type Scope } from "@/model/scope";
+import type { Workflow } from "@/model/workflow";
+import { useCatalogue } from "@/store/catalogue";
 import { activeDocument, currentScope, currentWorkflow, useDocuments } from "@/store/documents";
+import { markedOf, useSweeps } from "@/store/sweeps";
 import { useUi } from "@/store/ui";
 import type { Command } from "./registry";
 
@@ -47,14 +51,41 @@ export function stateOf({ node, port }: Place): PlaceState {
   };
 }
 
+/**
+ * An input of a graph that needn't be shown any more once there is something to give it: an upload
+ * takes a while.
+ */
+export interface FarPlace extends Place {
+  readonly document: string;
+  readonly scope: Scope;
+}
+
+function shownPlace(place: Place): FarPlace {
+  const document = activeDocument();
+  return { ...place, document: document.id, scope: currentScope(document) };
+}
+
 /** Give an input a value; undefined takes what is written away, so that its default counts. */
-export function giveValue(place: Place, value: Json | undefined, merge?: string): void {
-  const scope = currentScope(activeDocument());
+export function giveValue(place: Place | FarPlace, value: Json | undefined, merge?: string): void {
+  const { node, port, document, scope } = "document" in place ? place : shownPlace(place);
   useDocuments
     .getState()
-    .change("parameters.change", (w) => setInput(w, scope, place.node, place.port, value), {
+    .change("parameters.change", (w) => setInput(w, scope, node, port, value), {
       merge,
+      document,
     });
+}
+
+/** Give an input a picture with a painted mask, which is linked to where the graph wants it. */
+export function giveMasked({ node, port, document, scope }: FarPlace, value: string): void {
+  const { types } = useCatalogue.getState();
+  const edit = (w: Workflow) => {
+    // A node that is gone by now takes nothing.
+    if (!nodesOf(w, scope).has(node)) return w;
+    const workflow = setInput(w, scope, node, port, value);
+    return types === null ? workflow : wireMask({ workflow, scope, types }, node);
+  };
+  useDocuments.getState().change("widgets.masked", edit, { document });
 }
 
 /** Show an input as a port that takes a link, or as a field again, which ends its link. */
@@ -80,6 +111,18 @@ export function unexpose(place: Place): void {
     const names = parametersOf(w, place.node, place.port);
     return names.reduce((changed, name) => removeParameter(changed, name), w);
   });
+}
+
+/** Whether an input is marked to be run with several values. */
+export function isSwept({ node, port }: Place): boolean {
+  const marked = markedOf(useSweeps.getState(), activeDocument().id);
+  return marked.some(({ target }) => target === `${node}.${port}`);
+}
+
+/** Mark an input to be run with several values, which are asked for; or no longer. */
+export function sweep({ node, port }: Place): void {
+  const isMarked = useSweeps.getState().toggle(activeDocument().id, `${node}.${port}`);
+  if (isMarked) useUi.getState().openDialog("sweep");
 }
 
 /** The input that a command was called for. */

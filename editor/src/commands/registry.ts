@@ -104,7 +104,7 @@ export function commandsWithKey(chord: string, besides = ""): readonly Command[]
 
 /** The command that a key press means here and now, or null. */
 export function commandFor(event: KeyboardEvent): Command | null {
-  if (event.defaultPrevented || event.isComposing) return null;
+  if (event.defaultPrevented) return null;
   const typing = isTextField(event.target);
   const chords = chordsOf(event);
   if (!typing && isInteractive(event.target, chords)) return null;

@@ -49,6 +49,14 @@ export const commands: readonly Command[] = [
     run: (context) => runToHere(context),
   },
   {
+    id: "run-on-change",
+    label: "running.onChange",
+    group: "run",
+    when: () => canRun(),
+    checked: () => activeDocument().onChange.on,
+    run: () => useDocuments.getState().setOnChange({ on: !activeDocument().onChange.on }),
+  },
+  {
     id: "cancel-run",
     label: "running.cancel",
     group: "run",

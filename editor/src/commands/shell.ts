@@ -1,6 +1,5 @@
-/** The page itself: palette of commands, settings, keys, theme, going from part to part. */
+/** The page itself: settings, keys, theme, going from part to part. */
 import {
-  Command as CommandIcon,
   Contrast,
   Keyboard,
   ListTree,
@@ -92,15 +91,6 @@ export const commands: readonly Command[] = [
     when: () =>
       mayRun(useConnection.getState()) && currentWorkflow(activeDocument()).nodes.size > 0,
     run: openDialog("sweep"),
-  },
-  {
-    id: "help.commands",
-    label: "shell.commands",
-    group: "help",
-    keys: ["mod+k", "f1"],
-    icon: CommandIcon,
-    inText: true,
-    run: openDialog("commands"),
   },
   {
     id: "help.shortcuts",

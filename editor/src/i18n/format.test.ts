@@ -22,6 +22,9 @@ it.each([
 it("ends what is said before the next is said", () => {
   expect(sentences("it is too small", "Ask for less.")).toBe("it is too small. Ask for less.");
   expect(sentences("It is too small.", undefined, "2 more")).toBe("It is too small. 2 more");
+  expect(sentences("小さすぎます", "大きくしてください。", "ほか")).toBe(
+    "小さすぎます。 大きくしてください。 ほか",
+  );
   expect(sentences("", null)).toBe("");
 });
 

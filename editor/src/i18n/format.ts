@@ -1,20 +1,30 @@
 /** Numbers as people read them: durations, sizes, times. Language follows the page's. */
 import { t } from "./index";
 
-function language(): string {
+export function pageLanguage(): string {
   return document.documentElement.lang || "en";
+}
+
+/** 12,480 in English, 12.480 in German. Values of fields aren't said so: they stand as in files. */
+export function numeral(value: number, decimals = 0): string {
+  const digits = { minimumFractionDigits: decimals, maximumFractionDigits: decimals };
+  return new Intl.NumberFormat(pageLanguage(), digits).format(value);
+}
+
+function measure(value: number, unit: string, decimals = 0): string {
+  return t(`ui.unit.${unit}`, { number: numeral(value, decimals) });
 }
 
 /** 40 ms, 0.4 s, 12 s, 3 min 5 s, 2 h 10 min. */
 export function duration(seconds: number): string {
   if (!Number.isFinite(seconds) || seconds < 0) return "–";
-  if (seconds < 0.095) return `${Math.max(1, Math.round(seconds * 1000))} ms`;
-  if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
+  if (seconds < 0.095) return measure(Math.max(1, Math.round(seconds * 1000)), "milliseconds");
+  if (seconds < 9.95) return measure(seconds, "seconds", 1);
   const whole = Math.round(seconds);
-  if (whole < 60) return `${whole} s`;
+  if (whole < 60) return measure(whole, "seconds");
   const minutes = Math.floor(whole / 60);
-  if (minutes < 60) return joined(minutes, "min", whole % 60, "s");
-  return joined(Math.floor(minutes / 60), "h", minutes % 60, "min");
+  if (minutes < 60) return joined(measure(minutes, "minutes"), whole % 60, "seconds");
+  return joined(measure(Math.floor(minutes / 60), "hours"), minutes % 60, "minutes");
 }
 
 /** How long a run takes at least, some of its nodes not having run before. */
@@ -24,35 +34,34 @@ export function atLeast(seconds: number): string {
   return t("ui.time.atLeast", { time: duration(seconds) });
 }
 
-function joined(large: number, largeUnit: string, small: number, smallUnit: string): string {
-  return small === 0 ? `${large} ${largeUnit}` : `${large} ${largeUnit} ${small} ${smallUnit}`;
+function joined(large: string, small: number, smallUnit: string): string {
+  return small === 0 ? large : `${large} ${measure(small, smallUnit)}`;
+}
+
+/** A sentence with its full stop, if it has none. */
+function ended(sentence: string): string {
+  if (/[\p{sc=Han}\p{sc=Hira}\p{sc=Kana}ー）」]$/u.test(sentence)) return `${sentence}。`;
+  return /[\p{L}\p{N})”»“"'`]$/u.test(sentence) ? `${sentence}.` : sentence;
 }
 
 /** What is said and how to mend it, as sentences one after the other; nothing for empty ones. */
 export function sentences(...parts: readonly (string | null | undefined)[]): string {
   const said = parts.filter((part): part is string => Boolean(part)).map(inWords);
-  return said
-    .map((part, index) =>
-      index < said.length - 1 && /[\p{L}\p{N})”"'`]$/u.test(part) ? `${part}.` : part,
-    )
-    .join(" ");
+  return said.map((part, index) => (index < said.length - 1 ? ended(part) : part)).join(" ");
 }
 
+/** What the server says for whoever writes files. It speaks English, so that is what stays. */
 const WORDS: readonly (readonly [RegExp, string])[] = [
-  // What a file has, said for whoever writes files.
-  [/\{"from": "node\.port"\}, or \{"value": …\} for a literal/g, "ui.words.linkOrValue"],
-  [/Write \{"from": "([^"]+)"\}/g, "ui.words.link"],
-  [/\{"from": "([^"]+)"\}/g, "ui.words.name"],
-  [/Take the `mode` of `([^`]+)` away/g, "ui.words.enable"],
-  [/take its `mode` away/g, "ui.words.enableIt"],
+  [/\{"from": "node\.port"\}, or \{"value": …\} for a literal/g, "a link, or a value"],
+  [/Write \{"from": "([^"]+)"\}/g, "Link it to $1"],
+  [/\{"from": "([^"]+)"\}/g, "$1"],
+  [/Take the `mode` of `([^`]+)` away/g, "Let $1 run (it is muted or bypassed)"],
+  [/take its `mode` away/g, "let it run"],
 ];
 
 /** What the server says, in the words of somebody who sees a canvas and no file. */
 export function inWords(text: string): string {
-  return WORDS.reduce(
-    (said, [form, key]) => said.replace(form, (_, name?: string) => t(key, { name })),
-    text,
-  );
+  return WORDS.reduce((said, [form, words]) => said.replace(form, words), text);
 }
 
 /** What is wrong with an input, as a sentence of its own: "image is missing". */
@@ -65,32 +74,29 @@ export function problemWords(problem: {
   return inWords(isOfPort ? `${port} ${message}` : message);
 }
 
+const LARGEST = ["terabytes", 1e12] as const;
+const SIZES = [["kilobytes", 1e3], ["megabytes", 1e6], ["gigabytes", 1e9], LARGEST] as const;
+
 /** 812 B, 47 kB, 1.2 MB. */
 export function bytes(count: number): string {
-  if (count < 1000) return `${count} B`;
-  const units = ["kB", "MB", "GB", "TB"];
-  let value = count / 1000;
-  let unit = 0;
-  while (value >= 999.5 && unit < units.length - 1) {
-    value /= 1000;
-    unit += 1;
-  }
-  return `${value < 9.95 ? value.toFixed(1) : Math.round(value)} ${units[unit]}`;
+  if (count < 1000) return measure(count, "bytes");
+  const [unit, size] = SIZES.find(([, size]) => count < 999.5 * size) ?? LARGEST;
+  return measure(count / size, unit, count < 9.95 * size ? 1 : 0);
 }
 
 /** The time of day if it was today, the date otherwise. Takes Unix seconds. */
 export function moment(unixSeconds: number, now: Date): string {
   const then = new Date(unixSeconds * 1000);
   if (then.toDateString() === now.toDateString()) {
-    return then.toLocaleTimeString(language(), { hour: "2-digit", minute: "2-digit" });
+    return then.toLocaleTimeString(pageLanguage(), { hour: "2-digit", minute: "2-digit" });
   }
   const year = then.getFullYear() === now.getFullYear() ? undefined : "numeric";
-  return then.toLocaleDateString(language(), { day: "numeric", month: "short", year });
+  return then.toLocaleDateString(pageLanguage(), { day: "numeric", month: "short", year });
 }
 
 /** Date and time in full. Takes Unix seconds. */
 export function fullMoment(unixSeconds: number): string {
-  return new Date(unixSeconds * 1000).toLocaleString(language(), {
+  return new Date(unixSeconds * 1000).toLocaleString(pageLanguage(), {
     dateStyle: "medium",
     timeStyle: "medium",
   });
@@ -108,8 +114,15 @@ export function dayLabel(unixSeconds: number, now: Date): string {
   const midnight = (date: Date) => new Date(date.getFullYear(), date.getMonth(), date.getDate());
   const days = Math.round((midnight(then).getTime() - midnight(now).getTime()) / 86_400_000);
   if (days === 0 || days === -1) {
-    const words = new Intl.RelativeTimeFormat(language(), { numeric: "auto" }).format(days, "day");
-    return words.charAt(0).toLocaleUpperCase(language()) + words.slice(1);
+    const words = new Intl.RelativeTimeFormat(pageLanguage(), { numeric: "auto" }).format(
+      days,
+      "day",
+    );
+    return words.charAt(0).toLocaleUpperCase(pageLanguage()) + words.slice(1);
   }
-  return then.toLocaleDateString(language(), { day: "numeric", month: "long", year: "numeric" });
+  return then.toLocaleDateString(pageLanguage(), {
+    day: "numeric",
+    month: "long",
+    year: "numeric",
+  });
 }

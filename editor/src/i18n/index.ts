@@ -1,23 +1,23 @@
-/** The words of the editor: English is built in, other languages are read when they are chosen. */
+/** The words of the editor: English is built in, other languages are fetched when they are shown. */
 import { createInstance } from "i18next";
 
 type Words = Record<string, string>;
 type Values = Record<string, unknown>;
 
 const ENGLISH = import.meta.glob<Words>("./en/*.json", { eager: true, import: "default" });
-const OTHERS = import.meta.glob<Words>(["./*/*.json", "!./en/*.json"], { import: "default" });
+const OTHERS = import.meta.glob<Record<string, Words>>("./*/index.ts", { import: "default" });
 
-/** The file name is the area: `en/shell.json` holds what follows "shell." in a key. */
-function withArea(path: string, words: Words): Words {
-  const area = path.slice(path.lastIndexOf("/") + 1, -".json".length);
-  return Object.fromEntries(Object.entries(words).map(([key, text]) => [`${area}.${key}`, text]));
+/** Words of one language by full key: `en/shell.json` holds what follows "shell." in a key. */
+function byKey(files: Readonly<Record<string, Words>>): Words {
+  const entries = Object.entries(files).flatMap(([path, words]) => {
+    const area = path.slice(path.lastIndexOf("/") + 1, -".json".length);
+    return Object.entries(words).map(([key, text]) => [`${area}.${key}`, text] as const);
+  });
+  return Object.fromEntries(entries);
 }
 
 /** All words of English by full key, the file that a translator starts from. */
-export const english: Readonly<Words> = Object.assign(
-  {},
-  ...Object.entries(ENGLISH).map(([path, words]) => withArea(path, words)),
-);
+export const english: Readonly<Words> = byKey(ENGLISH);
 
 const translator = createInstance();
 void translator.init({
@@ -42,26 +42,62 @@ export function hasText(key: string): boolean {
 
 /** Languages that came with the editor. */
 export function languages(): readonly string[] {
-  const found = Object.keys(OTHERS).map((path) => path.split("/")[1] ?? "en");
-  return ["en", ...new Set(found)];
+  return ["en", ...Object.keys(OTHERS).map((path) => path.split("/")[1] ?? "en")];
+}
+
+/** The words of a language that came with the editor, by full key. */
+export async function wordsOf(language: string): Promise<Readonly<Words>> {
+  const fetched = await OTHERS[`./${language}/index.ts`]?.();
+  return fetched ? byKey(fetched) : english;
+}
+
+/**
+ * The first language of a browser's list that came with the editor, English if there is none.
+ *
+ * Its script counts, its country doesn't: de-AT is German, zh-TW isn't Simplified Chinese.
+ */
+export function languageFor(wanted: readonly string[]): string {
+  const known = new Map(languages().map((tag) => [written(tag), tag]));
+  return wanted.map((tag) => known.get(written(tag))).find((tag) => tag !== undefined) ?? "en";
+}
+
+/** A language and its script, such as "zh-Hans" for zh-CN. */
+function written(tag: string): string {
+  try {
+    const { language, script } = new Intl.Locale(tag).maximize();
+    return `${language}-${script}`;
+  } catch {
+    return tag; // browsers on systems without a language give tags such as "en-US@posix"
+  }
 }
 
 /** A language's name in that language. */
 export function languageName(language: string): string {
   try {
-    return new Intl.DisplayNames([language], { type: "language" }).of(language) ?? language;
+    const name = new Intl.DisplayNames([language], { type: "language" }).of(language) ?? language;
+    return name.charAt(0).toLocaleUpperCase(language) + name.slice(1);
   } catch {
     return language;
   }
 }
 
-/** Read a language and make it the one shown; words that it lacks stay English. */
+/** The language that is shown. */
+export function shownLanguage(): string {
+  return translator.language;
+}
+
+let asked = "en";
+
+/**
+ * Fetch a language and make it the one shown, unless another was asked for meanwhile; words that it
+ * lacks stay English.
+ */
 export async function switchLanguage(language: string, ownWords?: Readonly<Words>): Promise<void> {
-  if (ownWords !== undefined) translator.addResourceBundle(language, "translation", ownWords);
-  const paths = Object.keys(OTHERS).filter((path) => path.startsWith(`./${language}/`));
-  for (const path of paths) {
-    const words = await OTHERS[path]?.();
-    if (words) translator.addResourceBundle(language, "translation", withArea(path, words), true);
-  }
+  asked = language;
+  const words = ownWords ?? (await wordsOf(language));
+  if (asked !== language) return;
+  translator.addResourceBundle(language, "translation", words);
   await translator.changeLanguage(language);
+  // Nobody knows which language a person's own words are in.
+  document.documentElement.lang = ownWords ? "" : language;
 }

@@ -1,11 +1,10 @@
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { align, arrange, autoLayout, distribute } from "./arrange";
+import { arrange, autoLayout } from "./arrange";
 import { builtInTypes, galleryWorkflow } from "./fixtures";
 import { edgesOf } from "./graph";
 import { type Box, layoutOf } from "./layout";
 import { boxAt, sizesOf, TALLEST_TEXT } from "./sizes";
-import { readWorkflow, type Workflow } from "./workflow";
+import { readWorkflow, type Workflow, writeWorkflow } from "./workflow";
 
 const types = builtInTypes();
 
@@ -98,6 +97,41 @@ describe("groups", () => {
   });
 });
 
+describe("notes", () => {
+  const said = (id: string, box: readonly number[]) => ({ id, text: id, box });
+  const { ui, ...graph } = JSON.parse(writeWorkflow(grouped()));
+  const under = boxes(grouped()).get("d");
+  const bottom = (under?.y ?? 0) + (under?.height ?? 0);
+  const notes = [
+    said("above", [500, 20, 300, 40]),
+    said("below", [1000, bottom + 20, 200, 60]),
+    said("far", [100, 3000, 200, 60]),
+  ];
+  const placed = arrange(
+    readWorkflow(JSON.stringify({ ...graph, ui: { ...ui, notes } })),
+    null,
+    types,
+  );
+  const boxOf = (id: string) => layoutOf(placed, null).notes.find((note) => note.id === id)?.box;
+
+  test("go with the card that they stand at, and cover none", () => {
+    const found = boxes(placed);
+    const [b, d] = [found.get("b"), found.get("d")];
+    expect([boxOf("above")?.x, boxOf("below")?.x]).toEqual([b?.x, d?.x]);
+    expect(boxOf("above")?.y).toBeLessThan(b?.y ?? 0);
+    expect(boxOf("below")?.y).toBeGreaterThan((d?.y ?? 0) + (d?.height ?? 0));
+    for (const { box } of layoutOf(placed, null).notes) {
+      expect([...found.values()].filter((card) => overlap(card, box))).toEqual([]);
+    }
+  });
+
+  test("are in the group of that card, or stay where they are", () => {
+    const group = layoutOf(placed, null).groups[0]?.box;
+    expect(group?.y).toBeLessThan(boxOf("above")?.y ?? 0);
+    expect(boxOf("far")).toEqual({ x: 100, y: 3000, width: 200, height: 60 });
+  });
+});
+
 test("only the chosen nodes are placed", () => {
   expect([...autoLayout(grouped(), null, types, new Map(), ["b", "c"]).keys()]).toEqual(["b", "c"]);
 });
@@ -124,45 +158,3 @@ test("five hundred nodes are placed in good time", () => {
   const workflow = readWorkflow(JSON.stringify({ format: "nodegraph/1", nodes }));
   expect(overlaps(arrange(workflow, null, types))).toEqual([]);
 }, 20_000);
-
-const some = new Map<string, Box>([
-  ["a", { x: 0, y: 0, width: 100, height: 50 }],
-  ["b", { x: 150, y: 40, width: 60, height: 80 }],
-  ["c", { x: 400, y: 10, width: 40, height: 40 }],
-]);
-
-test("boxes stand in line", () => {
-  expect(align(some, "left").get("c")).toEqual({ x: 0, y: 10 });
-  expect(align(some, "right").get("a")).toEqual({ x: 340, y: 0 });
-  expect(align(some, "bottom").get("a")).toEqual({ x: 0, y: 70 });
-  expect(align(some, "middle").get("a")).toEqual({ x: 0, y: 35 });
-});
-
-test("gaps become even, and the ends stay", () => {
-  const placed = distribute(some, "horizontal");
-  expect(placed.get("a")?.x).toBe(0);
-  expect(placed.get("b")?.x).toBe(220);
-  expect(placed.get("c")?.x).toBe(400);
-});
-
-test("distributing twice changes nothing more", () => {
-  const box = fc.record({
-    x: fc.integer({ min: -500, max: 500 }),
-    y: fc.integer({ min: -500, max: 500 }),
-    width: fc.integer({ min: 1, max: 200 }),
-    height: fc.integer({ min: 1, max: 200 }),
-  });
-  fc.assert(
-    fc.property(fc.array(box, { minLength: 2, maxLength: 8 }), (items) => {
-      const before = new Map(items.map((item, index) => [`n${index}`, item]));
-      const once = distribute(before, "vertical");
-      const moved = new Map(
-        [...before].map(([name, item]) => [name, { ...item, ...once.get(name) }]),
-      );
-      const twice = distribute(moved, "vertical");
-      for (const [name, at] of once) {
-        expect(Math.abs((twice.get(name)?.y ?? NaN) - at.y)).toBeLessThanOrEqual(items.length);
-      }
-    }),
-  );
-});

@@ -10,9 +10,12 @@ import {
   type Point,
   type Size,
 } from "./layout";
+import { headOf, stackExtent, stackPlaces, stacksOf } from "./noteStacks";
 import { nodesOf, type Scope } from "./scope";
 import { around, boxAt, type Extent, isWithin, sizesOf } from "./sizes";
 import type { NodeTypes } from "./spec";
+import { untangled } from "./untangle";
+import { type Wire, wiresOf } from "./wires";
 import type { Workflow } from "./workflow";
 
 const BETWEEN_COLUMNS = 72;
@@ -31,20 +34,64 @@ export function autoLayout(
   measured: ReadonlyMap<string, Size> = new Map(),
   names?: Iterable<string>,
 ): Map<string, Point> {
+  return placedAnew(workflow, scope, types, measured, names).positions;
+}
+
+interface Placed {
+  readonly positions: Map<string, Point>;
+  /** Of the notes at these nodes, by their ids. */
+  readonly notes: ReadonlyMap<string, Point>;
+  /** Each node with its notes. */
+  readonly boxes: ReadonlyMap<string, Box>;
+  readonly groups: Members;
+}
+
+function placedAnew(
+  workflow: Workflow,
+  scope: Scope,
+  types: NodeTypes | null,
+  measured: ReadonlyMap<string, Size>,
+  names: Iterable<string> | undefined,
+): Placed {
   const layout = layoutOf(workflow, scope);
   const nodes = nodesOf(workflow, scope);
   const wanted = new Set([...(names ?? nodes.keys())].filter((name) => nodes.has(name)));
-  if (wanted.size === 0) return new Map();
   const sizes = sizesOf(workflow, scope, layout, types, measured);
   const groups = groupMembers(layout, sizes, wanted);
-  const edges = edgesOf(nodes)
-    .map((edge) => [edge.from.node, edge.to.node] as const)
-    .filter(([from, to]) => wanted.has(from) && wanted.has(to));
-  const placed = placeNested([...wanted], edges, sizes, groups);
-  return movedTo(placed, sizes, anchorOf(layout, wanted, sizes));
+  const stacks = stacksOf(layout, sizes, wanted);
+  const sizeOf = (name: string) => sizes.get(name) ?? NO_SIZE;
+  const extents = new Map(
+    [...wanted].map((name) => {
+      const stack = stacks.get(name);
+      return [name, stack ? stackExtent(stack, sizeOf(name)) : sizeOf(name)] as const;
+    }),
+  );
+  const edges = edgesOf(nodes).filter(
+    ({ from, to }) => wanted.has(from.node) && wanted.has(to.node),
+  );
+  const wires = wiresOf(edges, workflow, nodes, types).map((wire) => {
+    const heads = [wire.from, wire.to].map((name) => headOf(stacks.get(name)));
+    return { ...wire, out: wire.out + (heads[0] ?? 0), into: wire.into + (heads[1] ?? 0) };
+  });
+  const placed = placeNested([...wanted], wires, extents, groups);
+  const corners = movedTo(placed, extents, anchorOf(layout, wanted, sizes));
+  const [positions, notes] = [new Map<string, Point>(), new Map<string, Point>()];
+  for (const [name, corner] of corners) {
+    const stack = stacks.get(name) ?? { above: [], below: [] };
+    const places = stackPlaces(stack, sizeOf(name), corner);
+    positions.set(name, places.node);
+    for (const [id, at] of places.notes) notes.set(id, at);
+  }
+  const boxes = new Map(
+    [...corners].map(([name, at]) => [name, boxAt(at, extents.get(name) ?? NO_SIZE)]),
+  );
+  return { positions, notes, boxes, groups };
 }
 
-/** The workflow with its nodes in new places, and groups drawn around those that they held. */
+/**
+ * The workflow with its nodes in new places, notes at those at which they stood, and groups drawn
+ * around what they held.
+ */
 export function arrange(
   workflow: Workflow,
   scope: Scope,
@@ -52,15 +99,17 @@ export function arrange(
   measured: ReadonlyMap<string, Size> = new Map(),
   names?: Iterable<string>,
 ): Workflow {
-  const before = layoutOf(workflow, scope);
-  const moved = autoLayout(workflow, scope, types, measured, names);
+  const placed = placedAnew(workflow, scope, types, measured, names);
+  const { positions: moved, notes, boxes, groups } = placed;
   if (moved.size === 0) return workflow;
-  const sizes = sizesOf(workflow, scope, before, types, measured);
-  const members = groupMembers(before, sizes, new Set(moved.keys()));
   return changeLayout(workflow, scope, (layout) => ({
     ...layout,
     positions: new Map([...layout.positions, ...moved]),
-    groups: layout.groups.map((group) => aroundMembers(group, members.get(group.id), moved, sizes)),
+    groups: layout.groups.map((group) => aroundMembers(group, groups.get(group.id), boxes)),
+    notes: layout.notes.map((note) => {
+      const at = notes.get(note.id);
+      return at ? { ...note, box: boxAt(at, note.box) } : note;
+    }),
     reroutes: new Map(
       [...layout.reroutes].filter(([edge]) => !moved.has(edge.slice(0, edge.indexOf(".")))),
     ),
@@ -70,14 +119,10 @@ export function arrange(
 function aroundMembers(
   group: Group,
   members: ReadonlySet<string> | undefined,
-  places: ReadonlyMap<string, Point>,
-  sizes: ReadonlyMap<string, Extent>,
+  boxes: ReadonlyMap<string, Box>,
 ): Group {
-  const boxes = [...(members ?? [])].flatMap((name) => {
-    const [at, size] = [places.get(name), sizes.get(name)];
-    return at && size ? [boxAt(at, size)] : [];
-  });
-  const box = around(boxes, GROUP_MARGIN);
+  const held = [...(members ?? [])].flatMap((name) => boxes.get(name) ?? []);
+  const box = around(held, GROUP_MARGIN);
   if (!box) return group;
   const head = GROUP_HEAD - GROUP_MARGIN;
   return { ...group, box: { ...box, y: box.y - head, height: box.height + head } };
@@ -108,12 +153,10 @@ function areaOf(box: Box): number {
   return box.width * box.height;
 }
 
-type Pair = readonly [from: string, to: string];
-
 /** Each group by itself first, then as one large node among the others. */
 function placeNested(
   names: readonly string[],
-  edges: readonly Pair[],
+  wires: readonly Wire[],
   sizes: ReadonlyMap<string, Extent>,
   groups: Members,
 ): ReadonlyMap<string, Point> {
@@ -123,7 +166,7 @@ function placeNested(
   const outer = new Map<string, Extent>();
   for (const name of names) if (!home.has(name)) outer.set(name, sizes.get(name) ?? NO_SIZE);
   for (const [id, members] of groups) {
-    const own = edges.filter(([from, to]) => members.has(from) && members.has(to));
+    const own = wires.filter(({ from, to }) => members.has(from) && members.has(to));
     const places = placeFlat(
       new Map([...members].map((name) => [name, sizes.get(name) ?? NO_SIZE])),
       own,
@@ -135,9 +178,18 @@ function placeNested(
       height: (box?.height ?? 0) + GROUP_MARGIN + GROUP_HEAD,
     });
   }
-  const lifted = edges
-    .map(([from, to]) => [home.get(from) ?? from, home.get(to) ?? to] as const)
-    .filter(([from, to]) => from !== to);
+  const topIn = (name: string): number => {
+    const own = inside.get(home.get(name) ?? "")?.get(name);
+    return own ? own.y + GROUP_HEAD : 0;
+  };
+  const lifted = wires
+    .map(({ from, to, out, into }) => ({
+      from: home.get(from) ?? from,
+      to: home.get(to) ?? to,
+      out: out + topIn(from),
+      into: into + topIn(to),
+    }))
+    .filter(({ from, to }) => from !== to);
   const found = new Map<string, Point>();
   for (const [item, at] of placeFlat(outer, lifted)) {
     const places = inside.get(item);
@@ -154,7 +206,7 @@ const NO_SIZE: Extent = { width: 0, height: 0 };
 /** Top left corners, the whole beginning at 0, 0. */
 function placeFlat(
   sizes: ReadonlyMap<string, Extent>,
-  edges: readonly Pair[],
+  wires: readonly Wire[],
 ): ReadonlyMap<string, Point> {
   const graph = new Graph({ multigraph: false });
   graph.setGraph({
@@ -165,14 +217,14 @@ function placeFlat(
   });
   graph.setDefaultEdgeLabel(() => ({}));
   for (const [name, size] of sizes) graph.setNode(name, { ...size });
-  for (const [from, to] of edges) graph.setEdge(from, to, { weight: 1, minlen: 1 });
+  for (const { from, to } of wires) graph.setEdge(from, to, { weight: 1, minlen: 1 });
   place(graph);
   const corners = new Map<string, Point>();
   for (const [name, size] of sizes) {
     const { x, y } = graph.node(name) as Point;
     corners.set(name, { x: x - size.width / 2, y: y - size.height / 2 });
   }
-  return movedTo(corners, sizes, { x: 0, y: 0 });
+  return movedTo(untangled(corners, sizes, wires), sizes, { x: 0, y: 0 });
 }
 
 /** Where the top left corner of some nodes is now. */
@@ -198,61 +250,4 @@ function movedTo(
   return new Map(
     [...places].map(([name, at]) => [name, { x: Math.round(at.x + dx), y: Math.round(at.y + dy) }]),
   );
-}
-
-// In line
-
-export type Side = "left" | "right" | "top" | "bottom" | "center" | "middle";
-
-/** Corners of boxes in line: "center" is the vertical middle line, "middle" the horizontal one. */
-export function align(boxes: ReadonlyMap<string, Box>, side: Side): Map<string, Point> {
-  const all = around(boxes.values());
-  if (!all) return new Map();
-  return new Map([...boxes].map(([name, box]) => [name, rounded(aligned(box, all, side))]));
-}
-
-function aligned(box: Box, all: Box, side: Side): Point {
-  switch (side) {
-    case "left":
-      return { x: all.x, y: box.y };
-    case "right":
-      return { x: all.x + all.width - box.width, y: box.y };
-    case "center":
-      return { x: all.x + (all.width - box.width) / 2, y: box.y };
-    case "top":
-      return { x: box.x, y: all.y };
-    case "bottom":
-      return { x: box.x, y: all.y + all.height - box.height };
-    case "middle":
-      return { x: box.x, y: all.y + (all.height - box.height) / 2 };
-  }
-}
-
-export type Direction = "horizontal" | "vertical";
-
-/** Corners of boxes with even gaps, the first and the last staying; overlaps become gaps of 16. */
-export function distribute(
-  boxes: ReadonlyMap<string, Box>,
-  direction: Direction,
-): Map<string, Point> {
-  const isFlat = direction === "horizontal";
-  const start = (box: Box) => (isFlat ? box.x : box.y);
-  const length = (box: Box) => (isFlat ? box.width : box.height);
-  const sorted = [...boxes].sort(([, a], [, b]) => start(a) - start(b));
-  const [first, last] = [sorted[0]?.[1], sorted.at(-1)?.[1]];
-  if (!first || !last || sorted.length < 2) return new Map();
-  const filled = sorted.reduce((sum, [, box]) => sum + length(box), 0);
-  const room = start(last) + length(last) - start(first) - filled;
-  const gap = Math.max(16, room / (sorted.length - 1));
-  const found = new Map<string, Point>();
-  let at = start(first);
-  for (const [name, box] of sorted) {
-    found.set(name, rounded(isFlat ? { x: at, y: box.y } : { x: box.x, y: at }));
-    at += length(box) + gap;
-  }
-  return found;
-}
-
-function rounded({ x, y }: Point): Point {
-  return { x: Math.round(x), y: Math.round(y) };
 }

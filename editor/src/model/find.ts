@@ -2,6 +2,7 @@
 import { ExactNumber, isObject, type Json } from "./json";
 import { layoutOf } from "./layout";
 import { isLink, literalOf } from "./links";
+import { plainLetters } from "./plainLetters";
 import { nodesOf, type Scope, scopesOf } from "./scope";
 import type { NodeTypes } from "./spec";
 import type { NodeEntry, Workflow } from "./workflow";
@@ -27,7 +28,7 @@ export function find(
   query: string,
   options: { readonly types?: NodeTypes | null; readonly limit?: number } = {},
 ): readonly Hit[] {
-  const wanted = plain(query.trim());
+  const wanted = plainLetters(query.trim());
   if (wanted === "") return [];
   const hits = scopesOf(workflow).flatMap((scope) => [
     ...[...nodesOf(workflow, scope)].flatMap(([name, entry]) =>
@@ -102,7 +103,7 @@ const SHOWN = 80;
 /** The part of a text around the first match. */
 function matchOf(text: string, wanted: string): Pick<Hit, "text" | "match"> | null {
   const line = text.replace(/\s+/g, " ");
-  const at = plain(line).indexOf(wanted);
+  const at = plainLetters(line).indexOf(wanted);
   if (at < 0) return null;
   const from = at + wanted.length <= SHOWN ? 0 : Math.max(0, at - 20);
   const head = from > 0 ? "…" : "";
@@ -110,19 +111,6 @@ function matchOf(text: string, wanted: string): Pick<Hit, "text" | "match"> | nu
   const tail = from + SHOWN < line.length ? "…" : "";
   const start = at - from + head.length;
   return { text: head + cut + tail, match: [start, start + wanted.length] };
-}
-
-/** Without case and accents, each letter in its place. */
-function plain(text: string): string {
-  return [...text]
-    .map((letter) => {
-      const bare = letter
-        .normalize("NFKD")
-        .replace(/\p{Mn}/gu, "")
-        .toLowerCase();
-      return bare.length === letter.length ? bare : letter;
-    })
-    .join("");
 }
 
 function textOf(value: Json | undefined): string {

@@ -9,6 +9,8 @@ export interface Entry<T> {
   readonly at: number;
   /** Changes in a row with the same key are one step, as typing is. */
   readonly merge: string | null;
+  /** Whether the label says what was done, better than what differs would. */
+  readonly named?: boolean;
 }
 
 export interface History<T> {
@@ -25,6 +27,7 @@ export interface History<T> {
 export interface CommitOptions {
   readonly merge?: string | undefined;
   readonly at?: number;
+  readonly named?: boolean;
 }
 
 export const MOST_ENTRIES = 500;
@@ -51,7 +54,7 @@ export function commit<T>(
   history: History<T>,
   value: T,
   label: string,
-  { merge, at = Date.now() }: CommitOptions = {},
+  { merge, at = Date.now(), named = false }: CommitOptions = {},
 ): History<T> {
   const current = currentEntry(history);
   if (value === current.value) return history;
@@ -62,7 +65,8 @@ export function commit<T>(
     };
   }
   const id = history.next;
-  const entry: Entry<T> = { id, parent: current.id, label, value, at, merge: merge ?? null };
+  const own = { id, parent: current.id, label, value, at, merge: merge ?? null };
+  const entry: Entry<T> = named ? { ...own, named } : own;
   return bounded({
     ...history,
     entries: new Map(history.entries).set(id, entry),

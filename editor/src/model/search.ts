@@ -9,6 +9,8 @@ export interface SearchOptions {
   readonly accepts?: string;
   /** A type of input that one of its outputs must fit: for a link that comes from an input. */
   readonly gives?: string;
+  /** Types that come before others that match as well. */
+  readonly favourites?: ReadonlySet<string>;
   readonly limit?: number;
 }
 
@@ -58,10 +60,14 @@ function findType(
   const hits = words.map((word) => hitOf(spec, word));
   if (!hits.every((hit) => hit !== null)) return [];
   const typed = hits.reduce((sum, hit) => sum + hit.score, 0);
-  const score = typed / Math.max(1, words.length) + port.score + lifeScore(spec);
+  const liked = options.favourites?.has(spec.type) ? FAVOURITE : 0;
+  const score = typed / Math.max(1, words.length) + port.score + lifeScore(spec) + liked;
   const matches = merged(hits.flatMap((hit) => hit.matches));
   return [{ spec, matches, score, port: port.name, fit: port.fit }];
 }
+
+/** As much as begins a label instead of a word in it; less than a tag is worth beside a label. */
+const FAVOURITE = 12;
 
 function lifeScore(spec: NodeSpec): number {
   // Of what is found alike, the built-in ones come first: a pack may bring hundreds.

@@ -12,6 +12,23 @@ export interface Extent {
 }
 
 export const USUAL_WIDTH = 248;
+/** Of what holds long texts, many settings or a picture that is chosen. */
+const WIDE = 304;
+/** Of what shows the pictures that a run gives. */
+const RESULT_WIDTH = 344;
+/** Beside a card's pictures, and below them. */
+export const PICTURE_MARGIN = 6;
+/** The least that a card leaves to its pictures, however low it is made. */
+export const LEAST_PICTURE = 96;
+/** The same of a picture that is chosen. */
+export const LEAST_CHOSEN = 112;
+/** What else there is of a field that holds one: its label, name and gaps. */
+const CHOOSER = 52;
+/** How much lower than its card is wide it may be, and how high it gets by width alone. */
+const LOWER = 192;
+const HIGHEST_CHOSEN = 520;
+/** Of a pack's widget, until it says. */
+export const PACK_WIDGET_HEIGHT = 180;
 /** How high a field of text gets before it scrolls. */
 export const TALLEST_TEXT = 260;
 const HEAD = 34;
@@ -24,7 +41,6 @@ const FIELDS = 14;
 const GAP = 4;
 const FIELD = 28;
 const SLIM_FIELD = 24;
-const PICTURE = 164;
 /** The line that says how many inputs are left to the inspector. */
 const MORE = 20;
 const LABEL = 22;
@@ -34,6 +50,34 @@ const LETTER = 6.6;
 const MARGIN = 20;
 const PADDING = 14;
 
+const PICTURES = /^(list\[)*(Image|Video)\b/;
+
+/** Whether a run is there to give pictures by it: its card has room for them from the start. */
+export function showsPictures(spec: NodeSpec | null): boolean {
+  return spec?.output === true && spec.inputs.some(({ type }) => PICTURES.test(type));
+}
+
+/** How wide a card is until somebody makes it wider. */
+export function usualWidth(spec: NodeSpec | null): number {
+  if (spec === null) return USUAL_WIDTH;
+  if (showsPictures(spec)) return RESULT_WIDTH;
+  return spec.category === "sampling" || spec.inputs.some(isLarge) ? WIDE : USUAL_WIDTH;
+}
+
+function isLarge(input: InputSpec): boolean {
+  const widget = widgetOf(input);
+  if (widget?.kind === "text") return widget.multiline;
+  if (widget?.kind === "pack") return true;
+  return widget?.kind === "file" && !isOfModels(widget.file);
+}
+
+/** The height of the part of a card that holds its pictures: those of a run are square as a rule. */
+export function pictureHeight(spec: NodeSpec | null, own: Size | undefined, width: number): number {
+  if (!showsPictures(spec)) return 0;
+  const least = own?.height === undefined ? width - 2 * PICTURE_MARGIN : LEAST_PICTURE;
+  return least + PICTURE_MARGIN;
+}
+
 /** The size of a node's card, guessed from its type and texts, unless the layout says. */
 function guessSize(
   entry: NodeEntry,
@@ -41,9 +85,10 @@ function guessSize(
   own: Size | undefined,
   isCollapsed: boolean,
 ): Extent {
-  const width = own?.width ?? USUAL_WIDTH;
+  const width = own?.width ?? usualWidth(spec);
   if (isCollapsed) return { width, height: HEAD + BORDERS };
-  return { width, height: own?.height ?? HEAD + bodyHeight(entry, spec, width) + BORDERS };
+  const body = bodyHeight(entry, spec, width) + pictureHeight(spec, own, width);
+  return { width, height: own?.height ?? HEAD + body + BORDERS };
 }
 
 function bodyHeight(entry: NodeEntry, spec: NodeSpec | null, width: number): number {
@@ -89,13 +134,26 @@ function fieldHeight(entry: NodeEntry, input: InputSpec, width: number): number 
       return SLIM_FIELD;
     case "json":
       return longFieldHeight(entry, input, width);
+    case "pack":
+      return LABEL + PACK_WIDGET_HEIGHT + MORE;
     case "text":
       return widget.multiline ? longFieldHeight(entry, input, width) : FIELD;
     case "file":
-      return isOfModels(widget.file) ? FIELD : PICTURE;
+      if (isOfModels(widget.file)) return FIELD;
+      return CHOOSER + (holdsPicture(input) ? chosenHeight(width) : 0);
     default:
       return FIELD;
   }
+}
+
+/** Whether it names a picture or a film, which is shown. */
+export function holdsPicture(input: InputSpec): boolean {
+  const widget = widgetOf(input);
+  return widget?.kind === "file" && (widget.file === "image" || widget.file === "video");
+}
+
+function chosenHeight(width: number): number {
+  return Math.min(HIGHEST_CHOSEN, Math.max(LEAST_CHOSEN, width - LOWER));
 }
 
 /** The height, guessed, of a field that grows with its text until it scrolls, and of its label. */

@@ -8,6 +8,7 @@ import type { Json } from "./json";
 import { fromPlain } from "./json";
 import { keptIn } from "./kept";
 import { linkOf, literalOf, parseLink, targetOf } from "./links";
+import { frameOf, OF_PACK, type PackFrame } from "./packFrames";
 import {
   ANY,
   declaredType,
@@ -45,6 +46,8 @@ export interface InputSpec {
   readonly help: string;
   readonly body: BodySpec | null;
   readonly passed_on: boolean;
+  /** Where the widget is that the node's pack brings for it. */
+  readonly frame?: string | null;
 }
 
 export interface OutputSpec {
@@ -98,14 +101,28 @@ export interface NodeTypes {
 
 /** The catalogue from what GET /node-types answers; `digest` is its ETag or "". */
 export function nodeTypesOf(
-  list: { readonly items: readonly NodeSpec[]; readonly port_types: readonly PortType[] },
+  list: {
+    readonly items: readonly NodeSpec[];
+    readonly port_types: readonly PortType[];
+    readonly frames?: readonly PackFrame[];
+  },
   digest = "",
 ): NodeTypes {
   return {
-    byName: new Map(list.items.map((spec) => [spec.type, spec])),
+    byName: new Map(list.items.map((spec) => [spec.type, framed(spec, list.frames ?? [])])),
     portTypes: new Map(list.port_types.map((type) => [type.name, type])),
     digest,
   };
+}
+
+/** A node type whose inputs know where their pack's widgets are. */
+function framed(spec: NodeSpec, frames: readonly PackFrame[]): NodeSpec {
+  if (!spec.inputs.some(({ widget }) => widget.startsWith(OF_PACK))) return spec;
+  const inputs = spec.inputs.map((input) => ({
+    ...input,
+    frame: frameOf(frames, spec.pack, input.widget),
+  }));
+  return { ...spec, inputs };
 }
 
 /** What a node's type declares, be it a subgraph or a node type; null if it is unknown. */

@@ -36,6 +36,8 @@ export type Widget =
   | { readonly kind: "color" }
   | { readonly kind: "file"; readonly file: FileKind }
   | { readonly kind: "subgraph" }
+  /** The pack's own; without an address it isn't there. */
+  | { readonly kind: "pack"; readonly name: string; readonly href: string | null }
   | { readonly kind: "json" };
 
 /** How an input is edited; null if it can only be linked. */
@@ -46,6 +48,7 @@ export function widgetOf(input: InputSpec): Widget | null {
 
 function declaredWidget(input: InputSpec): Widget | null {
   const [name, detail = ""] = input.widget.split(":");
+  if (name === "pack") return { kind: "pack", name: detail, href: input.frame ?? null };
   if (name === "seed") return { kind: "seed" };
   if (name === "subgraph") return { kind: "subgraph" };
   if (name === "color" || name === "colour") return { kind: "color" };

@@ -12,7 +12,7 @@ describe("writeWorkflow", () => {
     expect(writeWorkflow(readWorkflow(text))).toBe(text);
   });
 
-  // What the engine itself writes for each text, its `Workflow.loads(text).dumps()`.
+  // What the engine itself writes for each text, its `Workflow.from_json(text).to_json()`.
   it.each(cases.map((item, index) => [index, item] as const))(
     "writes case %i as the engine does",
     (_, { given, written }) => {

@@ -194,6 +194,66 @@ describe("autosave", () => {
     crash(one);
   });
 
+  it("writes a mere look elsewhere without the document, and brings it back", async () => {
+    const one = await openWindow();
+    edit(one.documents, "A");
+    await one.keeper.save();
+    const written = async () =>
+      (await entries<string, Kept>(store)).find(([, { text }]) => text !== undefined)?.[1].at;
+    const first = await written();
+    const view = { x: 5, y: 6, zoom: 0.5 };
+    one.documents.getState().setViewport(view);
+    one.documents.getState().select(["a"]);
+    await one.keeper.save();
+    expect(await written()).toBe(first);
+    crash(one);
+    const two = await openWindow();
+    const [document] = two.documents.getState().documents;
+    expect([document?.viewport, document?.selection]).toEqual([view, new Set(["a"])]);
+    two.documents.getState().setViewport({ ...view, x: 7 });
+    edit(two.documents, "B");
+    await two.keeper.save();
+    crash(two);
+    const three = await openWindow();
+    expect(types(three)).toEqual([["A", "B"]]);
+    expect(three.documents.getState().documents[0]?.viewport?.x).toBe(7);
+    crash(three);
+  });
+
+  it("keeps snapshots of a saved workflow by its name while it is closed", async () => {
+    const names = ({ documents }: Window) =>
+      documents.getState().documents.flatMap(({ snapshots }) => snapshots.map(({ name }) => name));
+    const open = async (savedName: string) => {
+      const window = await openWindow();
+      window.documents.getState().open(emptyWorkflow("fox"), { savedName, origin: "saved" });
+      return window;
+    };
+    const close = async ({ documents, keeper }: Window) => {
+      documents.getState().close(documents.getState().active);
+      await keeper.save();
+    };
+    const one = await open("fox");
+    edit(one.documents, "A");
+    one.documents.getState().takeSnapshot("first");
+    await one.keeper.save();
+    one.documents.getState().takeSnapshot("second");
+    await close(one);
+    crash(one);
+    const two = await open("fox");
+    await eventually(() => expect(names(two)).toEqual(["first", "second"]));
+    const [first] = two.documents.getState().documents[0]?.snapshots ?? [];
+    expect(first && [...first.value.nodes.keys()]).toEqual(["a"]);
+    await two.keeper.save();
+    two.documents.getState().deleteSnapshot(first?.id ?? "");
+    await close(two);
+    crash(two);
+    const three = await open("fox");
+    await eventually(() => expect(names(three)).toEqual(["second"]));
+    await three.keeper.forgetSnapshots("fox");
+    crash(three);
+    expect((await entries<string>(store)).filter(([key]) => key.startsWith("snap"))).toEqual([]);
+  });
+
   it("reads the text where the rest of a record can't be read", async () => {
     const one = await openWindow();
     edit(one.documents, "A");

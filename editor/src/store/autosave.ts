@@ -7,9 +7,19 @@
 import { createStore, del, entries, get, set, type UseStore, update } from "idb-keyval";
 import { create } from "zustand";
 import { type Document, type DocumentsStore, isUntouched, newId, useDocuments } from "./documents";
-import { type Kept, type KeptWindow, keep, revive } from "./kept";
+import {
+  isSameButView,
+  type Kept,
+  type KeptView,
+  type KeptWindow,
+  keep,
+  revive,
+  viewOf,
+  withView,
+} from "./kept";
 import { browserPresence, type Presence } from "./presence";
 import { useSettings } from "./settings";
+import { emptyShelf, emptyShelves, shelve, shelvedSnapshots } from "./snapshotShelf";
 
 export interface AutosaveState {
   /** "off" where it is switched off, or the browser keeps nothing (private windows, full disk). */
@@ -37,7 +47,9 @@ const LATER = 1500;
 const LONGEST_START = 1500;
 
 const documentKey = (id: string): string => `document/${id}`;
-const windowKey = (id: string): string => `window/${id}`;
+const viewKey = (id: string): string => `view/${id}`;
+const WINDOW_PREFIX = "window/";
+const windowKey = (id: string): string => WINDOW_PREFIX + id;
 
 export interface KeeperOptions {
   readonly documents: DocumentsStore;
@@ -53,6 +65,8 @@ export interface KeeperOptions {
 export class Keeper {
   private window = "";
   private readonly kept = new Map<string, Document>();
+  /** Documents that have the snapshots that were kept of them while they were closed. */
+  private readonly known = new Set<string>();
   private keptTabs = "";
   private timer: { readonly id: ReturnType<typeof setTimeout>; readonly due: number } | null = null;
   private writing: Promise<void> = Promise.resolve();
@@ -93,14 +107,17 @@ export class Keeper {
     const { presence, store } = this.options;
     const alive = await presence.alive();
     const isGone = (id: string): boolean => id === this.window || !alive.has(id);
-    const records = await entries<string, Kept | KeptWindow>(store);
+    const records = new Map(await entries<string, unknown>(store));
     const windows = new Map<string, KeptWindow>();
     const left: Kept[] = [];
     for (const [key, record] of records) {
-      if ("document" in record) {
-        if (isGone(record.window)) left.push(record);
-      } else if (isGone(key.slice("window/".length))) {
-        windows.set(key.slice("window/".length), record);
+      if (key.startsWith(WINDOW_PREFIX)) {
+        const id = key.slice(WINDOW_PREFIX.length);
+        if (isGone(id)) windows.set(id, record as KeptWindow);
+      } else if (key.startsWith(documentKey(""))) {
+        const kept = record as Kept;
+        const view = records.get(viewKey(kept.document.id)) as KeptView | undefined;
+        if (isGone(kept.window)) left.push(withView(kept, view));
       }
     }
     const documents: Document[] = [];
@@ -136,7 +153,8 @@ export class Keeper {
     });
   }
 
-  private async takeOver({ window: from, document: { id } }: Kept): Promise<Document | null> {
+  private async takeOver({ window: from, document: seen }: Kept): Promise<Document | null> {
+    const { id } = seen;
     let taken: Kept | undefined;
     // In one transaction: two windows that start at once don't both get it.
     await update<Kept | undefined>(
@@ -147,17 +165,34 @@ export class Keeper {
       },
       this.options.store,
     );
-    const document = taken ? revive(taken) : null;
+    const document = taken ? revive(withView(taken, viewOf(seen, taken.at))) : null;
     if (document) this.kept.set(id, document);
+    this.known.add(id);
     return document;
   }
 
   private changed(): void {
+    this.fetchSnapshots();
     const isUrgent = this.pending().some((document) => {
       const kept = this.kept.get(document.id);
-      return kept?.history !== document.history || kept.savedName !== document.savedName;
+      return kept === undefined || !isSameButView(kept, document);
     });
     this.schedule(isUrgent || this.closed().length > 0 ? SOON : LATER);
+  }
+
+  /** A saved workflow that is opened gets back the snapshots that it had. */
+  private fetchSnapshots(): void {
+    const { documents, addSnapshots } = this.options.documents.getState();
+    for (const { id, savedName } of documents) {
+      if (this.known.has(id)) continue;
+      this.known.add(id);
+      if (savedName === null) continue;
+      // A browser that keeps nothing has none.
+      shelvedSnapshots(this.options.store, savedName).then(
+        (found) => addSnapshots(id, found),
+        () => undefined,
+      );
+    }
   }
 
   private schedule(wait: number): void {
@@ -191,7 +226,10 @@ export class Keeper {
     try {
       for (const document of this.pending()) await this.writeDocument(document);
       await this.writeTabs();
-      for (const id of this.closed()) await this.forget(id);
+      for (const id of this.closed()) {
+        await this.shelveClosed(id);
+        await this.forget(id);
+      }
       say("saved");
     } catch {
       // Private windows and full disks refuse; editing goes on, and the next change tries again.
@@ -200,6 +238,14 @@ export class Keeper {
   }
 
   private async writeDocument(document: Document): Promise<void> {
+    const before = this.kept.get(document.id);
+    if (before !== undefined && isSameButView(before, document)) {
+      // The whole of a large document would be read and written each time that somebody scrolls.
+      await set(viewKey(document.id), viewOf(document, this.options.now()), this.options.store);
+      this.kept.set(document.id, document);
+      return;
+    }
+    await this.unshelve(before, document);
     const record = keep(document, this.window, this.options.now());
     let isTaken = false;
     await update<Kept>(
@@ -214,10 +260,21 @@ export class Keeper {
     else this.kept.set(document.id, document);
   }
 
+  /** What was deleted of a document's snapshots doesn't come back with its name. */
+  private async unshelve(before: Document | undefined, document: Document): Promise<void> {
+    if (before === undefined || document.savedName === null) return;
+    if (before.snapshots === document.snapshots) return;
+    const left = new Set(document.snapshots.map(({ id }) => id));
+    const removed = before.snapshots.flatMap(({ id }) => (left.has(id) ? [] : [id]));
+    await shelve(this.options.store, document.savedName, { removed });
+  }
+
   /** Another window has this document as well: from here on they are two. */
   private part(document: Document): void {
+    const next = newId();
     this.kept.delete(document.id);
-    this.options.documents.getState().reidentify(document.id, newId());
+    this.known.add(next);
+    this.options.documents.getState().reidentify(document.id, next);
     this.schedule(0);
   }
 
@@ -232,16 +289,34 @@ export class Keeper {
     this.keptTabs = text;
   }
 
+  /** Snapshots of a saved workflow outlive its tab. */
+  private async shelveClosed(id: string): Promise<void> {
+    const { closed } = this.options.documents.getState();
+    const before = this.kept.get(id);
+    const document = closed.findLast((each) => each.id === id) ?? before;
+    if (document === undefined || document.savedName === null) return;
+    await this.unshelve(before, document);
+    await shelve(this.options.store, document.savedName, { added: document.snapshots });
+  }
+
   private async forget(id: string): Promise<void> {
     const kept = await get<Kept>(documentKey(id), this.options.store);
-    if (kept?.window === this.window) await del(documentKey(id), this.options.store);
+    if (kept?.window === this.window) {
+      await del(documentKey(id), this.options.store);
+      await del(viewKey(id), this.options.store);
+    }
     this.kept.delete(id);
+  }
+
+  async forgetSnapshots(name: string): Promise<void> {
+    await emptyShelf(this.options.store, name).catch(() => undefined);
   }
 
   /** Forget everything of this window, as autosave was switched off. */
   async clear(): Promise<void> {
     await this.writing;
     for (const id of [...this.kept.keys()]) await this.forget(id);
+    await emptyShelves(this.options.store);
     await del(windowKey(this.window), this.options.store);
     this.keptTabs = "";
   }
@@ -318,6 +393,11 @@ async function start(keeper: Keeper): Promise<void> {
 /** Save everything now. */
 export async function saveNow(): Promise<void> {
   await running?.keeper.save();
+}
+
+/** A workflow was deleted: one that gets its name later is another. */
+export async function forgetSnapshots(name: string): Promise<void> {
+  await running?.keeper.forgetSnapshots(name);
 }
 
 const WINDOW = "nodegraph.window";

@@ -3,6 +3,7 @@ import { create } from "zustand";
 import { listModels, listNodeTypes, listTemplates } from "@/api/client";
 import { OfflineFault } from "@/api/http";
 import type { ModelEntry, TemplateItem } from "@/api/schema";
+import type { PackFrame } from "@/model/packFrames";
 import { type NodeTypes, nodeTypesOf } from "@/model/spec";
 import { socket } from "./connection";
 import { notifyFault } from "./notices";
@@ -12,6 +13,8 @@ export interface Catalogue {
   readonly types: NodeTypes | null;
   /** Versions of the node packs by name. */
   readonly packs: Readonly<Record<string, string>>;
+  /** Panels that packs bring. */
+  readonly packPanels: readonly PackFrame[];
   /** What is wrong with packs. */
   readonly packProblems: readonly string[];
   readonly models: readonly ModelEntry[] | null;
@@ -31,6 +34,7 @@ let isOutdated = false;
 export const useCatalogue = create<Catalogue>()((set, get) => ({
   types: null,
   packs: {},
+  packPanels: [],
   packProblems: [],
   models: null,
   modelFolders: [],
@@ -63,6 +67,7 @@ async function loadTypes(): Promise<void> {
       useCatalogue.setState({
         types: nodeTypesOf(value, etag ?? ""),
         packs: value.packs,
+        packPanels: value.frames.filter(({ kind }) => kind === "panel"),
         packProblems: value.problems,
       });
     }

@@ -51,6 +51,21 @@ describe("documents", () => {
     expect(state().active).toBe(id);
   });
 
+  it("come back to a snapshot as one step that can be undone", () => {
+    add("A");
+    state().takeSnapshot("one node");
+    add("B");
+    const [snapshot] = shown().snapshots;
+    state().restoreSnapshot(snapshot?.id ?? "", "one node restored");
+    expect(names()).toEqual(["a"]);
+    state().undo();
+    expect(names()).toEqual(["a", "b"]);
+    state().renameSnapshot(snapshot?.id ?? "", "first");
+    expect(shown().snapshots.map(({ name }) => name)).toEqual(["first"]);
+    state().deleteSnapshot(snapshot?.id ?? "");
+    expect(shown().snapshots).toEqual([]);
+  });
+
   it("are changed in steps that can be undone and done again", () => {
     add("A");
     add("B");

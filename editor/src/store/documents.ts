@@ -41,7 +41,29 @@ export interface Document {
   /** The viewports of its other graphs, by the entered path joined by "/". */
   readonly viewports: ReadonlyMap<string, Viewport>;
   readonly origin: Origin;
+  /** The oldest first; kept in the browser with the document, and not in its file. */
+  readonly snapshots: readonly Snapshot[];
+  readonly onChange: OnChange;
 }
+
+/** A state of the workflow that somebody gave a name, to come back to. */
+export interface Snapshot {
+  readonly id: string;
+  readonly name: string;
+  /** Milliseconds since 1970. */
+  readonly at: number;
+  readonly value: Workflow;
+}
+
+export const MOST_SNAPSHOTS = 50;
+
+/** Whether edits are run by themselves, and up to how many seconds; null: whatever it takes. */
+export interface OnChange {
+  readonly on: boolean;
+  readonly limit: number | null;
+}
+
+export const USUAL_ON_CHANGE: OnChange = { on: false, limit: 5 };
 
 export interface OpenOptions {
   readonly id?: string;
@@ -62,6 +84,8 @@ export interface ChangeOptions {
   readonly select?: Iterable<string> | undefined;
   /** Another document than the active one. */
   readonly document?: string | undefined;
+  /** Whether the label says what was done, better than what differs would. */
+  readonly named?: boolean;
 }
 
 export type SelectMode = "replace" | "add" | "toggle" | "remove";
@@ -83,6 +107,15 @@ export interface DocumentsState {
   undo(): void;
   redo(): void;
   jump(entry: number, document?: string): void;
+  /** Keep the current state under a name; of too many the oldest goes. */
+  takeSnapshot(name: string): void;
+  /** Make a snapshot the current state, as one undo step that is called by `label`. */
+  restoreSnapshot(id: string, label: string): void;
+  /** Give a document those that were kept of it elsewhere, besides its own. */
+  addSnapshots(document: string, snapshots: readonly Snapshot[]): void;
+  renameSnapshot(id: string, name: string): void;
+  deleteSnapshot(id: string): void;
+  setOnChange(choice: Partial<OnChange>, document?: string): void;
   select(items: Iterable<string>, mode?: SelectMode): void;
   enter(subgraph: string): void;
   /** Show an outer graph again: 0 is the file's own. */
@@ -120,6 +153,8 @@ export function newDocument(workflow: Workflow, options: OpenOptions = {}): Docu
     viewport: null,
     viewports: new Map(),
     origin: options.origin ?? "new",
+    snapshots: [],
+    onChange: USUAL_ON_CHANGE,
   };
 }
 
@@ -151,6 +186,9 @@ export function createDocuments(): DocumentsStore {
     };
     const updateActive = (next: (document: Document) => Document): void =>
       update(get().active, next);
+
+    const changeSnapshots = (change: (all: readonly Snapshot[]) => readonly Snapshot[]): void =>
+      updateActive((document) => ({ ...document, snapshots: change(document.snapshots) }));
 
     const travel = (
       step: (history: History<Workflow>) => History<Workflow>,
@@ -225,10 +263,10 @@ export function createDocuments(): DocumentsStore {
         set({ documents: left.toSpliced(index, 0, document) });
       },
 
-      change(label, edit, { merge, select, document: id = get().active } = {}) {
+      change(label, edit, { merge, select, document: id = get().active, named = false } = {}) {
         update(id, (document) => {
           const workflow = edit(currentWorkflow(document));
-          const history = commit(document.history, workflow, label, { merge });
+          const history = commit(document.history, workflow, label, { merge, named });
           const changed = withHistory(document, history);
           return select ? withSelection(changed, new Set(select)) : changed;
         });
@@ -237,6 +275,43 @@ export function createDocuments(): DocumentsStore {
       undo: () => travel(undo),
       redo: () => travel(redo),
       jump: (entry, id) => travel((history) => jump(history, entry), id),
+
+      takeSnapshot(name) {
+        updateActive((document) => {
+          const value = currentWorkflow(document);
+          const taken = { id: newId(), name, at: Date.now(), value };
+          return { ...document, snapshots: [...document.snapshots, taken].slice(-MOST_SNAPSHOTS) };
+        });
+      },
+
+      restoreSnapshot(id, label) {
+        updateActive((document) => {
+          const found = document.snapshots.find((each) => each.id === id);
+          if (found === undefined) return document;
+          const restored = commit(document.history, found.value, label, { named: true });
+          return withHistory(document, restored);
+        });
+      },
+
+      addSnapshots(id, snapshots) {
+        update(id, (document) => {
+          const own = new Set(document.snapshots.map((each) => each.id));
+          const added = snapshots.filter((each) => !own.has(each.id));
+          if (added.length === 0) return document;
+          const all = [...added, ...document.snapshots].sort((a, b) => a.at - b.at);
+          return { ...document, snapshots: all.slice(-MOST_SNAPSHOTS) };
+        });
+      },
+
+      renameSnapshot: (id, name) =>
+        changeSnapshots((all) => all.map((each) => (each.id === id ? { ...each, name } : each))),
+      deleteSnapshot: (id) => changeSnapshots((all) => all.filter((each) => each.id !== id)),
+
+      setOnChange: (choice, id = get().active) =>
+        update(id, (document) => ({
+          ...document,
+          onChange: { ...document.onChange, ...choice },
+        })),
 
       select(items, mode = "replace") {
         updateActive((document) =>

@@ -41,7 +41,7 @@ export interface JobView {
   readonly targets: readonly string[] | null;
   /** What it runs; null if this page didn't submit it. */
   readonly workflow: Workflow | null;
-  /** The document as it was once this was submitted; null if this page didn't. */
+  /** The document as it was when its run was sent; null if this page didn't. */
   readonly source: Workflow | null;
   /** 0 to 1. */
   readonly progress: number;

@@ -62,6 +62,11 @@ interface Tracked {
   held: JobEvent[] | null;
 }
 
+/** What of a job the server's first answer doesn't say. */
+type Sent = Pick<JobView, "workflow" | "source" | "targets">;
+
+const UNKNOWN: Sent = { workflow: null, source: null, targets: null };
+
 export class JobsFollowing {
   private readonly tracked = new Map<string, Tracked>();
   private readonly expected = storedExpectations();
@@ -117,17 +122,18 @@ export class JobsFollowing {
   enter(
     entry: JobEntry,
     expected?: ReadonlyMap<string, Expected>,
-    workflow: Workflow | null = null,
+    { workflow, source, targets }: Sent = UNKNOWN,
   ): void {
     if (expected !== undefined) this.expect(entry.id, expected);
     const known = this.view(entry.id);
     // Its events may have come before: they know better.
     const isNew = known === undefined || known.name === "";
-    this.put({ ...(isNew ? merged(known, entry) : known), workflow });
+    const view = isNew ? merged(known, entry) : known;
+    this.put({ ...view, workflow, source, targets: targets ?? view.targets });
     this.flush();
   }
 
-  /** All of a run is submitted; its document stands as it does now. */
+  /** All of a run is submitted; with its document as it was when the last of it was sent. */
   submittedFrom(ids: Iterable<string>, source: Workflow): void {
     for (const id of ids) {
       const known = this.view(id);

@@ -2,7 +2,7 @@
 import { begin, bounded, currentValue, type History } from "@/model/history";
 import { ExactNumber } from "@/model/json";
 import { readWorkflow, type Workflow, writeWorkflow } from "@/model/workflow";
-import { currentWorkflow, type Document } from "./documents";
+import { currentWorkflow, type Document, USUAL_ON_CHANGE } from "./documents";
 
 const VERSION = 1;
 /** Undo steps that are kept. */
@@ -23,6 +23,30 @@ export interface KeptWindow {
   readonly documents: readonly string[];
   readonly active: string;
   readonly at: number;
+}
+
+/** What of a document changes by looking elsewhere: a small record beside the large one. */
+export interface KeptView extends Pick<Document, "path" | "selection" | "viewport" | "viewports"> {
+  readonly at: number;
+}
+
+export function viewOf(document: Document, at: number): KeptView {
+  const { path, selection, viewport, viewports } = document;
+  return { path, selection, viewport, viewports, at };
+}
+
+/** Whether two states of a document differ by no more than the view. */
+export function isSameButView(a: Document, b: Document): boolean {
+  const { path, selection, viewport, viewports } = b;
+  const seen: Document = { ...a, path, selection, viewport, viewports };
+  return (Object.keys(b) as (keyof Document)[]).every((key) => seen[key] === b[key]);
+}
+
+/** A record with the view that was kept since it was written. */
+export function withView(kept: Kept, view: KeptView | undefined): Kept {
+  if (view === undefined || view.at < kept.at) return kept;
+  const { at: _, ...seen } = view;
+  return { ...kept, document: { ...kept.document, ...seen } };
 }
 
 export function keep(document: Document, window: string, at: number): Kept {
@@ -46,7 +70,10 @@ function wholeDocument({ version, text, document }: Kept): Document | null {
     const found = reviveNumbers(document);
     const isWhole =
       found.selection instanceof Set && found.viewports instanceof Map && Array.isArray(found.path);
-    return isWhole && writeWorkflow(currentValue(found.history)) === text ? found : null;
+    if (!isWhole || writeWorkflow(currentValue(found.history)) !== text) return null;
+    // An editor that knew neither may have kept it.
+    const { snapshots = [], onChange = USUAL_ON_CHANGE }: Partial<Document> = found;
+    return { ...found, snapshots, onChange };
   } catch {
     return null;
   }
@@ -67,6 +94,8 @@ function documentOfText({ text, document }: Kept): Document | null {
       viewport: null,
       viewports: new Map(),
       origin: document.origin ?? "new",
+      snapshots: [],
+      onChange: document.onChange ?? USUAL_ON_CHANGE,
     };
   } catch {
     return null;

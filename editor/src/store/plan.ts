@@ -238,7 +238,7 @@ function keep(document: string, plan: Plan): void {
 }
 
 /** Whether two workflows run alike: layout and titles are nobody's business there. */
-function isSameRun(a: Workflow, b: Workflow): boolean {
+export function isSameRun(a: Workflow, b: Workflow): boolean {
   return a.nodes === b.nodes && a.subgraphs === b.subgraphs && a.requires === b.requires;
 }
 

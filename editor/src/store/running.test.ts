@@ -52,7 +52,7 @@ function setMode(mode: string): void {
 async function seedsOf(options: Parameters<typeof run>[0] = {}): Promise<unknown[]> {
   const before = server.now.asked("submit").length;
   const running = run(options);
-  const count = options.sweep?.values.length ?? options.count ?? 1;
+  const count = options.sweep?.axes[0]?.values.length ?? options.count ?? 1;
   for (let index = 0; index < count; index++) {
     await vi.waitUntil(() => server.now.asked("submit").length > before + index);
     server.now.reply(server.now.last("submit").id, { new: true, job: { id: `job_${index}` } });
@@ -108,9 +108,11 @@ test("a batch with a counting seed ends at the seed of its last run", async () =
 });
 
 test("a sweep runs once for each value and leaves the document alone", async () => {
-  const sweep = { target: "sample.seed", values: [1, 5] };
+  const sweep = { id: "abc", axes: [{ target: "sample.seed", values: [1, 5] }] };
   expect(await seedsOf({ sweep })).toEqual([1, 5]);
-  expect(server.now.last("submit").name).toBe("Apple · sample.seed = 5");
+  const { name, tags } = server.now.last("submit");
+  expect(name).toBe("Apple · sample.seed = 5");
+  expect(tags).toEqual([expect.stringMatching("^editor:"), "sweep:abc", "x:1:sample.seed=5"]);
   expect(seedNow()).toBe(7);
 });
 

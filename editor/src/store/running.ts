@@ -19,6 +19,7 @@ import { isLink, literalJson, literalOf, targetOf } from "@/model/links";
 import { type Scope, scopesOf, withNode } from "@/model/scope";
 import { nextSeed, seedModeOf, withNextSeeds } from "@/model/seeds";
 import { typeOf } from "@/model/spec";
+import { type Place, placesOf, type Sweep, tagsAt, valueText } from "@/model/sweeps";
 import { type Workflow, workflowToJson } from "@/model/workflow";
 import { focusNode } from "@/store/focus";
 import { useCatalogue } from "./catalogue";
@@ -30,12 +31,7 @@ import { dismissNoticeOf, notify, notifyFault } from "./notices";
 import { readStored, writeStored } from "./persisted";
 import { placeOf } from "./places";
 import { completeTargets, expectedOf, planOf, unfinished } from "./plan";
-
-export interface Sweep {
-  /** An input, "node.port", of the file's own graph. */
-  readonly target: string;
-  readonly values: readonly Json[];
-}
+import { rememberPrompts } from "./promptHistory";
 
 export interface RunOptions {
   /** The active one if not given. */
@@ -44,13 +40,18 @@ export interface RunOptions {
   readonly targets?: readonly string[];
   /** So many times, each with its own seeds. */
   readonly count?: number;
-  /** Once for each value of an input; the document keeps its own. */
+  /** Once for each combination of values of some inputs; the document keeps its own. */
   readonly sweep?: Sweep;
   /** Before all others that wait. */
   readonly first?: boolean;
   /** Let it wait until it is let go. */
   readonly held?: boolean;
+  /** An edit runs it, and nobody's button: with the seeds that stand there, to show what it did. */
+  readonly onChange?: boolean;
 }
+
+/** Of jobs that an edit ran. */
+export const ON_CHANGE = "on-change";
 
 export interface Running {
   /** Jobs that are on their way to the server, by document. */
@@ -90,20 +91,24 @@ export async function run(options: RunOptions = {}): Promise<readonly string[]> 
   if (useConnection.getState().state === "lost") {
     notify({ kind: "info", title: t("running.willBeSent"), key: "will-be-sent" });
   }
+  // What an edit runs may be half a prompt.
+  if (!options.onChange) rememberPrompts(currentWorkflow(document));
   const ids: string[] = [];
+  let source = currentWorkflow(document);
   let { targets } = options;
   for (const wish of wishesOf(document.id, options)) {
     try {
       const sent = await submittedPart(document.id, wish, options, targets);
       targets = sent.targets;
+      source = wish.source;
       ids.push(sent.job.id);
     } catch (error) {
       refuse(document.id, error);
       break;
     }
   }
-  const now = documentById(document.id);
-  if (now !== null) jobsFollowing()?.submittedFrom(ids, currentWorkflow(now));
+  // What was edited while they were sent isn't in them.
+  jobsFollowing()?.submittedFrom(ids, source);
   return ids;
 }
 
@@ -138,22 +143,26 @@ type Targets = readonly string[] | undefined;
 
 interface Wish {
   readonly workflow: Workflow;
+  /** The document as it is when this is sent: with the seeds drawn, and its own values in a sweep. */
+  readonly source: Workflow;
   readonly name: string;
+  /** Besides the document's. */
+  readonly tags: readonly string[];
 }
 
 /** What is to be run, one after the other: each is made when the one before is submitted. */
 function* wishesOf(document: string, options: RunOptions): Iterable<Wish> {
   const { sweep } = options;
-  const first = withSeeds(document);
+  const first = withSeeds(document, options.onChange);
   const title = first.title || t("running.untitled");
   if (sweep !== undefined) {
-    for (const value of sweep.values.slice(0, MOST_AT_ONCE)) {
-      const name = `${title} · ${sweep.target} = ${shortened(value)}`;
-      yield { workflow: withInput(first, null, sweep.target, value), name };
+    for (const place of placesOf(sweep.axes).slice(0, MOST_AT_ONCE)) {
+      yield cellOf(first, title, sweep, place);
     }
     return;
   }
-  yield { workflow: first, name: title };
+  const tags = options.onChange ? [ON_CHANGE] : [];
+  yield { workflow: first, source: first, name: title, tags };
   const count = Math.min(MOST_AT_ONCE, options.count ?? 1);
   let [shown, last] = [first, first];
   for (let index = 1; index < count; index++) {
@@ -161,16 +170,29 @@ function* wishesOf(document: string, options: RunOptions): Iterable<Wish> {
     // With all seeds fixed there would be the same picture over and over.
     last = isSameSeeds(next, shown) ? counted(last) : next;
     shown = next;
-    yield { workflow: last, name: title };
+    yield { workflow: last, source: next, name: title, tags: [] };
   }
 }
 
+/** The workflow with the values of a place, told apart by them. */
+function cellOf(workflow: Workflow, title: string, sweep: Sweep, place: Place): Wish {
+  let found = workflow;
+  let name = title;
+  for (const [axis, { target, values }] of sweep.axes.entries()) {
+    const value = values[place[axis] ?? 0];
+    if (value === undefined) continue;
+    found = withInput(found, null, target, value);
+    name += ` · ${target} = ${shortened(value)}`;
+  }
+  return { workflow: found, source: workflow, name, tags: tagsAt(sweep, place) };
+}
+
 /** The document's workflow with the seeds of its next run, which are its own from now on. */
-function withSeeds(id: string): Workflow {
+function withSeeds(id: string, asTheyAre = false): Workflow {
   const document = documentById(id);
   if (document === null) throw new Error("the document was closed");
   const workflow = currentWorkflow(document);
-  const next = nextSeeds(workflow, usedSeeds(id));
+  const next = asTheyAre ? workflow : nextSeeds(workflow, usedSeeds(id));
   if (next !== workflow) {
     useDocuments
       .getState()
@@ -292,7 +314,7 @@ function written(value: Json | undefined): string {
 }
 
 function shortened(value: Json): string {
-  const text = typeof value === "string" ? value : written(value);
+  const text = valueText(value);
   return text.length > 40 ? `${text.slice(0, 39)}…` : text;
 }
 
@@ -311,7 +333,7 @@ async function submitted(
       {
         workflow: workflowToJson(wish.workflow),
         name: wish.name.slice(0, 256),
-        tags: [tagOf(document)],
+        tags: [tagOf(document), ...wish.tags],
         key: newKey(),
         ...(targets === undefined ? {} : { targets }),
         ...(options.first ? { priority: FIRST_PRIORITY } : {}),
@@ -320,7 +342,9 @@ async function submitted(
       // The key makes it the same job if the answer to the first time was lost.
       { resend: true },
     );
-    jobsFollowing()?.enter(found.job, expectedOf(planOf(document)), wish.workflow);
+    const { workflow, source } = wish;
+    const sent = { workflow, source, targets: targets ?? null };
+    jobsFollowing()?.enter(found.job, expectedOf(planOf(document)), sent);
     return found.job;
   } finally {
     count(document, -1);
@@ -336,7 +360,7 @@ function count(document: string, by: number): void {
 }
 
 /** An idempotency key; randomUUID is missing where the page comes by plain HTTP. */
-function newKey(): string {
+export function newKey(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
@@ -399,6 +423,11 @@ type Done = Promise<boolean>;
 
 export function cancel(job: string): Done {
   return steered(() => command("cancel", job));
+}
+
+/** Cancel a job that a newer one takes the place of; if it has ended meanwhile, so be it. */
+export function supersede(job: string): Done {
+  return steered(() => command("cancel", job), { isTold: false });
 }
 
 /** A job that failed or was cancelled waits again, and goes on from its last checkpoint. */
@@ -475,7 +504,7 @@ async function command(type: "cancel" | "retry" | "hold" | "unhold", job: string
   return found.job;
 }
 
-async function steered(ask: () => Promise<unknown>): Done {
+async function steered(ask: () => Promise<unknown>, { isTold = true } = {}): Done {
   try {
     const found = await ask();
     if (isJob(found)) jobsFollowing()?.steered(found);
@@ -485,7 +514,7 @@ async function steered(ask: () => Promise<unknown>): Done {
     // It has ended meanwhile, or an answer was lost: what the job is now is told by its events.
     if (error instanceof ApiProblem && error.status === 409) {
       void jobsFollowing()?.loadQueue();
-      notify({ kind: "info", title: t("running.tooLate"), detail: error.detail });
+      if (isTold) notify({ kind: "info", title: t("running.tooLate"), detail: error.detail });
     } else notifyFault(error);
     return false;
   }

@@ -1,5 +1,6 @@
 /** The person's settings, remembered in the browser and shared by its tabs. */
 import { create } from "zustand";
+import { languageFor, languages } from "@/i18n";
 import { overlay, readStored, writeStored } from "./persisted";
 
 export type ThemeChoice = "system" | "light" | "dark" | "contrast";
@@ -16,7 +17,7 @@ export interface Confirmations {
 
 export interface Settings {
   readonly theme: ThemeChoice;
-  /** A language that came with the editor, or "own" for `ownWords`. */
+  /** A language that came with the editor, "browser" for the browser's, or "own" for `ownWords`. */
   readonly language: string;
   readonly ownWords: Readonly<Record<string, string>>;
   readonly linkStyle: LinkStyle;
@@ -42,7 +43,7 @@ export interface Settings {
 
 export const DEFAULT_SETTINGS: Settings = {
   theme: "system",
-  language: "en",
+  language: "browser",
   ownWords: {},
   linkStyle: "curve",
   snap: false,
@@ -99,6 +100,13 @@ function wordsFrom(stored: Readonly<Record<string, unknown>>): Settings["ownWord
 }
 
 export const useSettings = create<Settings>()(() => settingsFrom(readStored(KEY)));
+
+/** The language to be shown; English where the one chosen isn't there any more. */
+export function chosenLanguage(): string {
+  const { language } = useSettings.getState();
+  if (language === "browser") return languageFor(navigator.languages);
+  return languages().includes(language) ? language : "en";
+}
 
 function keep(): void {
   writeStored(KEY, useSettings.getState());

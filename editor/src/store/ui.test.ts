@@ -12,9 +12,9 @@ describe("panels", () => {
     expect(JSON.parse(localStorage.getItem("nodegraph.panels") ?? "")).toMatchObject({
       left: "palette",
     });
-    togglePanel("left", "find");
-    expect(useUi.getState().panel.left).toBe("find");
-    togglePanel("left", "find");
+    togglePanel("left", "history");
+    expect(useUi.getState().panel.left).toBe("history");
+    togglePanel("left", "history");
     expect(useUi.getState().panel.left).toBeNull();
   });
 

@@ -65,7 +65,16 @@ export interface PanelLayout {
   readonly leftSize: number;
   readonly rightSize: number;
   readonly bottomSize: number;
+  /** The side at which the newest result is shown, or was before it was closed. */
+  readonly resultSide: ResultSide;
+  readonly rightResultSize: number;
+  readonly bottomResultSize: number;
 }
+
+export type ResultSide = Exclude<Side, "left">;
+
+/** The panel that shows the newest result: larger than others, and at either of two sides. */
+export const RESULT = "result";
 
 export interface Ui {
   readonly panel: PanelLayout;
@@ -90,26 +99,42 @@ export interface Ui {
   readonly setView: (view: "graph" | "app") => void;
 }
 
+/** Where the window has room for it beside the graph, the newest result is shown from the start. */
+const ROOM_FOR_RESULT = 1700;
+
 export const DEFAULT_PANELS: PanelLayout = {
   left: null,
-  right: null,
+  right: innerWidth >= ROOM_FOR_RESULT ? RESULT : null,
   bottom: null,
   leftSize: 264,
-  rightSize: 312,
+  rightSize: 356,
   bottomSize: 248,
+  resultSide: "right",
+  rightResultSize: 440,
+  bottomResultSize: 400,
 };
+
+/** The key of a side's size: the newest result has its own. */
+export function sizeKey(panel: PanelLayout, side: Side) {
+  return side !== "left" && panel[side] === RESULT
+    ? (`${side}ResultSize` as const)
+    : (`${side}Size` as const);
+}
+
+const SIDES = ["left", "right", "bottom"] as const;
 
 const KEY = "nodegraph.panels";
 
 function storedPanels(): PanelLayout {
   const stored = readStored(KEY);
   const panels = overlay(DEFAULT_PANELS, stored);
+  const resultSide = panels.resultSide === "bottom" ? "bottom" : "right";
   // A side's name may be a text or null, whatever the default is.
-  const sides = (["left", "right", "bottom"] as const).map((side) => {
+  const sides = SIDES.map((side) => {
     const found = (stored as Partial<PanelLayout> | null)?.[side];
     return [side, typeof found === "string" || found === null ? found : DEFAULT_PANELS[side]];
   });
-  return { ...panels, ...Object.fromEntries(sides) };
+  return { ...panels, resultSide, ...Object.fromEntries(sides) };
 }
 
 /** Small screens show one panel at a time, over the canvas. */
@@ -139,13 +164,19 @@ export const useUi = create<Ui>()((set, get) => {
     closeDialog: () => set({ dialog: null }),
     openAddNode: (addNode) => set({ addNode }),
     closeAddNode: () => set({ addNode: null }),
-    showPanel: (side, name) => setPanels({ ...(isSmall() ? closed : {}), [side]: name }),
+    showPanel: (side, name) => {
+      // A panel is shown once: asked for at another side, it moves there.
+      const elsewhere = SIDES.filter((each) => each !== side && get().panel[each] === name);
+      const left = isSmall() ? closed : Object.fromEntries(elsewhere.map((each) => [each, null]));
+      const docked = name === RESULT && side !== "left" ? { resultSide: side } : {};
+      setPanels({ ...left, ...docked, [side]: name });
+    },
     hidePanel: (side) => setPanels({ [side]: null }),
     togglePanel: (side, name) => {
       if (get().panel[side] === name) get().hidePanel(side);
       else get().showPanel(side, name);
     },
-    resizePanel: (side, size) => setPanels({ [`${side}Size`]: Math.round(size) }),
+    resizePanel: (side, size) => setPanels({ [sizeKey(get().panel, side)]: Math.round(size) }),
     requestFocus: (request) => {
       nonce += 1;
       set({ focusRequest: { ...request, nonce } });

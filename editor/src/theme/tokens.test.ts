@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { FAMILIES } from "@/model/families";
 import { themeOf } from "./apply";
 
 // From the disk: what is imported as a style is empty in tests.
@@ -84,6 +85,17 @@ describe.each([
         expect(contrast(color, tokens.get(ground) ?? "")).toBeGreaterThanOrEqual(3);
       }
     }
+  });
+
+  it("has families of nodes whose names can be read", () => {
+    for (const family of FAMILIES) {
+      const ground = tokens.get(`--family-${family}`) ?? "";
+      for (const text of ["--on-family", "--on-family-faint"]) {
+        expect(contrast(tokens.get(text) ?? "", ground)).toBeGreaterThanOrEqual(least);
+      }
+    }
+    const colors = FAMILIES.map((family) => tokens.get(`--family-${family}`));
+    expect(new Set(colors).size).toBe(FAMILIES.length);
   });
 
   it("has all the colours of the light theme", () => {

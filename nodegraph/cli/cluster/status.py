@@ -57,12 +57,18 @@ def _row(worker: WorkerInfo) -> tuple[StyledText, ...]:
         worker.name,
         _machine(worker.host),
         worker.device,
-        (worker.state, _COLOURS.get(worker.state, "")),
+        (_doing(worker), _COLOURS.get(worker.state, "")),
         str(worker.done),
         "-" if worker.per_hour is None else f"{worker.per_hour:.0f}",
         _memory(worker),
         worker.fault or ", ".join(worker.weights) or "-",
     )
+
+
+def _doing(worker: WorkerInfo) -> str:
+    if worker.helps:
+        return f"helps {worker.helps}"
+    return f"{worker.state}, {len(worker.jobs)} jobs" if len(worker.jobs) > 1 else worker.state
 
 
 def _machine(host: str | None) -> str:

@@ -14,7 +14,15 @@ from nodegraph.client.problems import error_of
 from nodegraph.client.reading import one, picture
 from nodegraph.client.requests import Reply, Request, place, query
 from nodegraph.client.retries import Trouble
-from nodegraph.client.shapes import Artifact, CarriedTexts, Job, JobSummary, OutputFile, Upload
+from nodegraph.client.shapes import (
+    Artifact,
+    CarriedTexts,
+    InputFile,
+    Job,
+    JobSummary,
+    OutputFile,
+    Upload,
+)
 from nodegraph.client.shapes.jobs import id_of
 from nodegraph.client.wishes import AnyFile, ArtifactFilter
 from nodegraph.errors import NodegraphError
@@ -22,7 +30,7 @@ from nodegraph.errors import NodegraphError
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-_ARTIFACTS, _UPLOADS = "/artifacts", "/uploads"
+_ARTIFACTS, _UPLOADS, _INPUTS = "/artifacts", "/uploads", "/inputs"
 _LONGEST_NAME = 200
 _NO_SUCH_RANGE = 416
 
@@ -183,9 +191,22 @@ class AsyncAsksForFiles(AsyncAsks):
         request = Request("POST", _UPLOADS, query(name=name[-_LONGEST_NAME:]), headers, body)
         return one(Upload, await self._channel.send(request))
 
+    async def upload_output(self, file: OutputFile) -> Upload:
+        """Have what a job gave as an upload, for inputs of workflows; nothing is transferred.
+
+        Raises:
+            NotFound: There is no such file.
+        """
+        place_of = f"{_UPLOADS}/artifacts{place(file.digest)}"
+        return one(Upload, await self._channel.send(Request("POST", place_of)))
+
     def uploads(self) -> AsyncGenerator[Upload, None]:
         """What was brought, the newest first; asked for as it is needed."""
         return self._channel.items(Upload, _UPLOADS)
+
+    def inputs(self) -> AsyncGenerator[InputFile, None]:
+        """What lies in the server's inputs folder, the newest first; see `InputFile.path`."""
+        return self._channel.items(InputFile, _INPUTS)
 
     async def delete_upload(self, upload: Upload) -> None:
         """Delete what was brought; jobs that wait for their turn can't read it any more."""

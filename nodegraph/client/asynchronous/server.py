@@ -19,7 +19,13 @@ from nodegraph.client.shapes import (
     System,
     Translated,
 )
-from nodegraph.client.wishes import AnyWorkflow, SettingsChange, WishFields
+from nodegraph.client.wishes import (
+    AnyWorkflow,
+    AsDocument,
+    SettingsChange,
+    WishFields,
+    document_of,
+)
 from nodegraph.client.wishes import wish as wished
 from nodegraph.core.spec import NodeSpec
 
@@ -52,6 +58,13 @@ class AsyncAsksForServer(AsyncAsks):
         """
         request = posted("POST", "/import", {"document": document}, seconds=PLAN_SECONDS)
         return one(Translated, await self._channel.send(request))
+
+    async def script(self, workflow: Mapping[str, Any] | AsDocument) -> str:
+        """The Python script that builds a workflow, as `nodegraph export --python` writes it."""
+        request = posted(
+            "POST", "/script", {"workflow": document_of(workflow)}, seconds=PLAN_SECONDS
+        )
+        return str(mapping(await self._channel.send(request))["text"])
 
     async def node_types(self) -> NodeTypes:
         """What the server's nodes take and give."""

@@ -14,7 +14,15 @@ from nodegraph.client.problems import error_of
 from nodegraph.client.reading import one, picture
 from nodegraph.client.requests import Reply, Request, place, query
 from nodegraph.client.retries import Trouble
-from nodegraph.client.shapes import Artifact, CarriedTexts, Job, JobSummary, OutputFile, Upload
+from nodegraph.client.shapes import (
+    Artifact,
+    CarriedTexts,
+    InputFile,
+    Job,
+    JobSummary,
+    OutputFile,
+    Upload,
+)
 from nodegraph.client.shapes.jobs import id_of
 from nodegraph.client.wire import pause
 from nodegraph.client.wishes import AnyFile, ArtifactFilter
@@ -23,7 +31,7 @@ from nodegraph.errors import NodegraphError
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-_ARTIFACTS, _UPLOADS = "/artifacts", "/uploads"
+_ARTIFACTS, _UPLOADS, _INPUTS = "/artifacts", "/uploads", "/inputs"
 _LONGEST_NAME = 200
 _NO_SUCH_RANGE = 416
 
@@ -182,9 +190,22 @@ class AsksForFiles(Asks):
         request = Request("POST", _UPLOADS, query(name=name[-_LONGEST_NAME:]), headers, body)
         return one(Upload, self._channel.send(request))
 
+    def upload_output(self, file: OutputFile) -> Upload:
+        """Have what a job gave as an upload, for inputs of workflows; nothing is transferred.
+
+        Raises:
+            NotFound: There is no such file.
+        """
+        place_of = f"{_UPLOADS}/artifacts{place(file.digest)}"
+        return one(Upload, self._channel.send(Request("POST", place_of)))
+
     def uploads(self) -> Generator[Upload, None, None]:
         """What was brought, the newest first; asked for as it is needed."""
         return self._channel.items(Upload, _UPLOADS)
+
+    def inputs(self) -> Generator[InputFile, None, None]:
+        """What lies in the server's inputs folder, the newest first; see `InputFile.path`."""
+        return self._channel.items(InputFile, _INPUTS)
 
     def delete_upload(self, upload: Upload) -> None:
         """Delete what was brought; jobs that wait for their turn can't read it any more."""

@@ -21,6 +21,7 @@ from nodegraph.client.shapes.jobs import (
 from nodegraph.client.shapes.server import (
     Counts,
     Disk,
+    InputFile,
     Memory,
     Model,
     QueueInfo,
@@ -62,6 +63,7 @@ __all__ = [
     "Event",
     "EventPage",
     "Fault",
+    "InputFile",
     "Job",
     "JobLinks",
     "JobSummary",

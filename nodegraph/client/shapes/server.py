@@ -44,6 +44,29 @@ class Upload:
 
 
 @dataclass(frozen=True, slots=True)
+class InputFile:
+    """A file of the server's inputs folder.
+
+    Attributes:
+        path: What an input of a workflow that takes a file is given, to read this one.
+        media_type: By its suffix.
+        size: Bytes.
+        modified: Unix time.
+        href: Where the server has it.
+    """
+
+    __pydantic_config__ = described("InputFileEntry", is_open=False)
+
+    path: Annotated[str, example("portraits/ada.png")]
+    media_type: Annotated[str, example("image/png")]
+    size: Annotated[int, example(48_213)]
+    modified: Annotated[float, example(1.76e9)] = field(default=0.0, kw_only=True)
+    href: Annotated[str, example("/api/v1/inputs/file?path=portraits%2Fada.png")] = field(
+        default="", kw_only=True
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Model:
     """A model on the server.
 
@@ -51,12 +74,17 @@ class Model:
         name: What `LoadModel` takes, or `node`.
         kind: ``diffusers``, ``checkpoint`` or ``embedded``.
         family: None if it can't be used, or fits several.
-        bytes: On disk.
+        bytes: On disk, or at the place of remote ones.
         problem: Why it can't be used; None if it can.
         part: What it is by itself, such as the transformer of a model; None of whole models.
         node: The type of the node that takes it; None if it can't be used.
         use: The kind of file, of inputs with such a widget, that it is.
         thumbnail: Where the server has a small picture of it; None if there is none.
+        is_remote: Whether it lies in a bucket or a shared folder, and is fetched when it is needed.
+        is_looked_at: False of a remote one of which only the name is known yet; the server looks at
+            it, and tells ``models.changed`` then.
+        trigger_words: Of a LoRA, what prompts say for what it was taught, as its file has it; None
+            if that doesn't say.
     """
 
     __pydantic_config__ = described("ModelEntry", is_open=False)
@@ -72,6 +100,9 @@ class Model:
     part: Annotated[str | None, example("the transformer of Flux.1")] = None
     node: Annotated[str | None, example("LoadModel")] = None
     use: Annotated[str, one_of("model", "lora", "embedding")] = "model"
+    is_remote: bool = False
+    is_looked_at: bool = True
+    trigger_words: Annotated[str | None, example("ink drawing")] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +147,9 @@ class WorkerInfo:
         host: The machine of a cluster that it runs on; empty as long as it waits for one, none for
             a worker of the server's own machine.
         restarts: How often it was started again after a death.
-        job: That it has, if the caller may see it.
+        job: That it has, if the caller may see it; of several the first.
+        jobs: All that it runs at once, as far as the caller may see them.
+        helps: The job of another worker that it computes along with, as it has none itself.
         node: That began last in that job.
         memory, device_memory: Bytes.
         last_heartbeat: Seconds since then.
@@ -148,6 +181,8 @@ class WorkerInfo:
     host: Annotated[str | None, example("10.0.0.7")] = field(default=None, kw_only=True)
     weights: tuple[str, ...] = field(default=(), kw_only=True)
     fault: str | None = field(default=None, kw_only=True)
+    helps: str | None = field(default=None, kw_only=True)
+    jobs: tuple[str, ...] = field(default=(), kw_only=True)
     done: int = field(default=0, kw_only=True)
     per_hour: float | None = field(default=None, kw_only=True)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -12,9 +12,13 @@ from nodegraph.diffusion.families.base import (
     Config,
     Family,
     Moment,
+    Part,
     Warn,
 )
+from nodegraph.diffusion.families.index import INDEX
+from nodegraph.diffusion.items.formats import item_format
 from nodegraph.diffusion.memory import StepMemory
+from nodegraph.diffusion.single_files.items import item_layout
 from nodegraph.errors import InvalidValue
 
 if TYPE_CHECKING:
@@ -113,4 +117,54 @@ def _told(shapes: Mapping[str, tuple[int, ...]]) -> str:
     return ", ".join(
         f"{shape[0]} {name}" if len(shape) == 1 else f"{name} of {' x '.join(map(str, shape))}"
         for name, shape in shapes.items()
+    )
+
+
+def item_family(
+    name: str,
+    label: str,
+    title: str,
+    *,
+    tokens: int,
+    features: int,
+    drawn: Callable[[Tensor], Tensor | None],
+    asked_by: str,
+    model: str = "ItemTransformer",
+    read: int | None = None,
+    heads: int = 6,
+    gives_clean: bool = True,
+    others: Mapping[str, tuple[int, ...]] | None = None,
+) -> ItemFamily:
+    """The family of a transformer of items, which has no parts besides.
+
+    Args:
+        title: What a file of its own is called.
+        tokens, features, drawn: See `item_format`.
+        asked_by, others: See `ItemFamily`.
+        model: The transformer's class.
+        read, heads, gives_clean: See `item_layout`.
+    """
+    file = item_layout(
+        f"{name}-transformer",
+        title,
+        model,
+        tokens=tokens,
+        features=features,
+        read=read,
+        heads=heads,
+        gives_clean=gives_clean,
+    )
+    return ItemFamily(
+        name,
+        label,
+        latent=item_format(name, tokens, features, drawn),
+        pipelines=INDEX[name].pipelines,
+        denoisers=(Part("transformer", (model,), files=(file,)),),
+        encoders=(),
+        tokenizers=(),
+        noise="flow",
+        multiple=1,
+        wide=True,
+        asked_by=asked_by,
+        others=others or {},
     )

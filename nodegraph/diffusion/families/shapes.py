@@ -2,32 +2,15 @@
 
 from __future__ import annotations
 
-from nodegraph.diffusion.families.base import Part
-from nodegraph.diffusion.families.index import INDEX
-from nodegraph.diffusion.families.items import ItemFamily
-from nodegraph.diffusion.items.formats import item_format
-from nodegraph.diffusion.single_files.items import item_layout
+from nodegraph.diffusion.families.items import item_family
 from nodegraph.shapes.grids import FEATURES, TOKENS, front_views
 
-_FILE = item_layout(
-    "shapes-transformer",
-    "a transformer of shapes",
-    "ItemTransformer",
-    tokens=TOKENS,
-    features=FEATURES,
-    gives_clean=True,
-)
-
-SHAPES = ItemFamily(
+SHAPES = item_family(
     "shapes",
     "Shapes",
-    latent=item_format("shapes", TOKENS, FEATURES, front_views),
-    pipelines=INDEX["shapes"].pipelines,
-    denoisers=(Part("transformer", ("ItemTransformer",), files=(_FILE,)),),
-    encoders=(),
-    tokenizers=(),
-    noise="flow",
-    multiple=1,
-    wide=True,
+    "a transformer of shapes",
+    tokens=TOKENS,
+    features=FEATURES,
+    drawn=front_views,
     asked_by="ShapeConditioning",
 )

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nodegraph.diffusion.families.base import Part
-from nodegraph.diffusion.families.index import INDEX
-from nodegraph.diffusion.families.items import ItemFamily
-from nodegraph.diffusion.items.formats import item_format
+from nodegraph.diffusion.families.items import item_family
 from nodegraph.diffusion.items.sounds import FEATURES, TOKENS, mels_of_tokens
-from nodegraph.diffusion.single_files.items import item_layout
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,25 +20,12 @@ def _drawn(items: Tensor) -> Tensor:
     return pictures.permute(0, 3, 1, 2) * 2 - 1
 
 
-_FILE = item_layout(
-    "sounds-transformer",
-    "a transformer of sounds",
-    "ItemTransformer",
-    tokens=TOKENS,
-    features=FEATURES,
-    gives_clean=True,
-)
-
-SOUNDS = ItemFamily(
+SOUNDS = item_family(
     "sounds",
     "Sounds",
-    latent=item_format("sounds", TOKENS, FEATURES, _drawn),
-    pipelines=INDEX["sounds"].pipelines,
-    denoisers=(Part("transformer", ("ItemTransformer",), files=(_FILE,)),),
-    encoders=(),
-    tokenizers=(),
-    noise="flow",
-    multiple=1,
-    wide=True,
+    "a transformer of sounds",
+    tokens=TOKENS,
+    features=FEATURES,
+    drawn=_drawn,
     asked_by="SoundConditioning",
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Condition
@@ -91,6 +91,7 @@ class Meeting:
         label: Names the weights.
         most: Samplings in one batch.
         patience: Seconds that others are waited for; one step's time if not given.
+        judged: Is called, in any thread, when `is_refused` has changed.
     Attributes:
         counts: What was done.
         is_refused: Whether it was seen not to pay, or that nobody asks what may share a batch: then
@@ -101,6 +102,7 @@ class Meeting:
     curve: MergeCurve
     most: int = SIZES[-1]
     patience: float | None = None
+    judged: Callable[[], object] = lambda: None
     counts: MergeCounts = field(default_factory=MergeCounts)
     is_refused: bool = False
     _seats: set[Seat] = field(default_factory=set)
@@ -108,6 +110,7 @@ class Meeting:
     _turn: Condition = field(default_factory=Condition)
     _is_asking: bool = False
     _is_of_use: bool = False
+    _was_refused: bool = False
     _ended: float = 0.0
     _step_seconds: float = _FIRST_PATIENCE
 
@@ -151,6 +154,7 @@ class Meeting:
             self._answer(round_)
         finally:
             self._end(round_)
+            self._tell()
         return _said(put)
 
     def _ask_apart(self, seat: Seat, question: StepQuestion) -> Tensor:
@@ -169,6 +173,12 @@ class Meeting:
                 self.counts.steps += 1
                 self._is_asking = False
                 self._turn.notify_all()
+            self._tell()
+
+    def _tell(self) -> None:
+        if self.is_refused != self._was_refused:
+            self._was_refused = self.is_refused
+            self.judged()
 
     def _leads(self, put: _Waiting) -> bool:
         """Wait until it is answered, False, or until it has to see to it for all, True."""

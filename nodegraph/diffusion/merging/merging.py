@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,19 @@ if TYPE_CHECKING:
     from nodegraph.diffusion.merging.meeting import Meeting, Seat
 
 
+@dataclass(frozen=True, slots=True)
+class SamplingsAtWork:
+    """Samplings of one label that go on.
+
+    Attributes:
+        memory: Bytes that each takes besides weights; None if that isn't known.
+        may_join: Whether another one may: it isn't known not to pay.
+    """
+
+    memory: int | None
+    may_join: bool
+
+
 class StepMerging:
     """Samplings that may run beside each other, by a label each; satisfies `core.context.Merging`.
 
@@ -22,6 +36,8 @@ class StepMerging:
         margin: Share of the time that has to be spared.
         most: Samplings in one batch.
         profile, costs: See `MergeCurve`.
+    Attributes:
+        heard: Is called, in any thread, when `at_work` or `merged` may have changed.
     """
 
     def __init__(
@@ -39,19 +55,49 @@ class StepMerging:
         self._curve: MergeCurve | None = None
         self._meetings: dict[str, Meeting] = {}
         self._refused: set[str] = set()
+        self._memory: dict[str, int | None] = {}
         self._lock = Lock()
-        self.merged = 0
+        self._merged = 0
+        self.heard: Callable[[], None] = _nothing
 
     def admits(self, label: str) -> bool:
         """Whether calls of a label may run beside each other: unless it was seen not to pay."""
         meeting = self._meetings.get(label)
         return label not in self._refused and not (meeting is not None and meeting.is_refused)
 
+    @property
+    def merged(self) -> int:
+        """Steps so far that were computed in a batch with others'."""
+        with self._lock:
+            going_on = sum(meeting.counts.merged for meeting in self._meetings.values())
+            return self._merged + going_on
+
+    @property
+    def at_work(self) -> list[SamplingsAtWork]:
+        """The samplings that go on."""
+        with self._lock:
+            labels = list(self._meetings)
+            return [SamplingsAtWork(self._memory[label], self.admits(label)) for label in labels]
+
     @contextmanager
-    def seat(self, label: str) -> Iterator[Seat]:
-        """A place among those of a label, inside the `with`."""
+    def seat(self, label: str, memory: int | None = None) -> Iterator[Seat]:
+        """A place among those of a label, inside the `with`.
+
+        Args:
+            memory: Bytes that the sampling takes besides weights.
+        """
+        try:
+            with self._seat(label, memory) as seat:
+                self.heard()
+                yield seat
+        finally:
+            self.heard()
+
+    @contextmanager
+    def _seat(self, label: str, memory: int | None) -> Iterator[Seat]:
         with self._lock:
             meeting = self._meetings.get(label) or self._opened(label)
+            self._memory[label] = memory
             # Taken under the lock, so that nobody closes it meanwhile.
             place = meeting.seat()
             seat = place.__enter__()
@@ -66,7 +112,8 @@ class StepMerging:
                     self._refused.discard(label)
                 if meeting.is_empty:
                     self._meetings.pop(label, None)
-                    self.merged += meeting.counts.merged
+                    self._memory.pop(label, None)
+                    self._merged += meeting.counts.merged
 
     def _opened(self, label: str) -> Meeting:
         # Its modules bring torch.
@@ -76,5 +123,13 @@ class StepMerging:
         # One for all meetings: what it has seen in this process outlives each of them.
         if self._curve is None:
             self._curve = MergeCurve(*self._of_curve)
-        self._meetings[label] = meeting = Meeting(label, self._curve, self.most)
+        judged = self._judged
+        self._meetings[label] = meeting = Meeting(label, self._curve, self.most, judged=judged)
         return meeting
+
+    def _judged(self) -> None:
+        self.heard()
+
+
+def _nothing() -> None:
+    return

@@ -57,7 +57,7 @@ class FileCache:
             OutputError: It can't be written here.
             Cancelled: The node's run was cancelled meanwhile; a later one goes on from there.
         """
-        path = self._files / f"{file.sha256}{Path(file.path).suffix}"
+        path = self._path(file)
         lock = self._locks / file.sha256
         try:
             for folder in (self._files, self._locks):
@@ -73,6 +73,13 @@ class FileCache:
             with self._locked(lock):
                 if not _is_whole(path, file):
                     self._fetch(path, file)
+
+    def has(self, file: FarFile) -> bool:
+        """Whether a file was fetched and is still there."""
+        return self._path(file).is_file()
+
+    def _path(self, file: FarFile) -> Path:
+        return self._files / f"{file.sha256}{Path(file.path).suffix}"
 
     @contextmanager
     def _locked(self, lock: Path, *, shared: bool = False) -> Iterator[None]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from blake3 import blake3
 
 from nodegraph.diffusion.diffusers_folder import unsafe
-from nodegraph.diffusion.file_kinds import GGUF, PICKLES, SAFETENSORS, ending
+from nodegraph.diffusion.file_kinds import FOREIGN, GGUF, HEADED, PICKLES, SAFETENSORS, ending
 from nodegraph.diffusion.gguf_header import read_gguf_header
 from nodegraph.diffusion.remote.manifest import FarFile, ModelManifest, is_plain, manifest_name
 from nodegraph.diffusion.safetensors_header import read_header
@@ -18,17 +18,26 @@ from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.store.remote.place import ObjectPlace, Unreachable
 
 _STEP = 8 << 20
+_LARGEST_SMALL = 64 << 20
+"""Bytes of a file that comes whole with the outline: a large vocabulary's has 33 MB."""
 Told = Callable[[FarFile, bool], None]
 """Is told of each file that is there now, and whether it had to be brought."""
+LeftOut = Callable[[str], None]
+"""Is told of each file that isn't put there."""
 
 
 def push_model(
-    name: str, path: Path, place: ObjectPlace, told: Told = lambda file, is_new: None
+    name: str,
+    path: Path,
+    place: ObjectPlace,
+    told: Told = lambda file, is_new: None,
+    left_out: LeftOut = lambda name: None,
 ) -> ModelManifest:
     """Put a file or folder there. What is there already isn't brought again, so a push that was
     broken off goes on where it was; nobody sees the model before all of it is there.
 
-    Pickle files of a folder are left out: nobody is to open what came over a network.
+    Pickle files of a folder are left out, as nobody is to open what came over a network, and what
+    only other frameworks read: all but weights comes whole as soon as a model is looked at.
 
     Raises:
         UnsafeFile: It is a pickle file.
@@ -47,6 +56,9 @@ def push_model(
     files = []
     try:
         for place_in_model, each in _files(name, path):
+            if not _is_wanted(each):
+                left_out(place_in_model)
+                continue
             file = _described(place_in_model, each)
             is_new = place.size(file.object) != file.bytes
             if is_new:
@@ -76,8 +88,15 @@ def _files(name: str, path: Path) -> Iterator[tuple[str, Path]]:
         folders[:] = sorted(each for each in folders if not each.startswith("."))
         for each in sorted(names):
             file = Path(folder, each)
-            if not each.startswith(".") and ending(file) not in PICKLES:
+            if not each.startswith("."):
                 yield f"{name}/{file.relative_to(path).as_posix()}", file
+
+
+def _is_wanted(path: Path) -> bool:
+    if ending(path) in HEADED:
+        return True
+    is_weights = ending(path) in PICKLES | FOREIGN
+    return not is_weights and path.stat().st_size <= _LARGEST_SMALL
 
 
 def _described(name: str, path: Path) -> FarFile:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from nodegraph.core.digests import Digest
-from nodegraph.core.graph import Graph
+from nodegraph.core.graph import CheckedGraph
 from nodegraph.core.hooks import Estimate
 from nodegraph.core.values import Recipe
 from nodegraph.engine.planning.expectation import Basis, Expectations
@@ -29,6 +29,9 @@ from nodegraph.engine.shared import Shared
 from nodegraph.engine.sinks import lying_there
 from nodegraph.engine.work import RECIPES
 from nodegraph.errors import Problem
+
+if TYPE_CHECKING:
+    from rich.console import Group
 
 Status = Literal["hit", "run", "lazy", "skip"]
 """``hit``: nothing to compute. ``run``: it will, or may, run. ``lazy``: whether it is asked for
@@ -147,6 +150,23 @@ class Plan:
     missing: Missing = Missing()
     predicted: Mapping[str, PlannedNode] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{status}: {n}" for status, n in self.totals.counts.items() if n)
+        wrong = f"; {len(self.problems)} problems" if self.problems else ""
+        return f"<Plan of {len(self.nodes)} nodes: {counts}{wrong}>"
+
+    def _repr_html_(self) -> str:
+        """The plan as a table, in notebooks."""
+        from nodegraph.engine.planning.table import plan_html
+
+        return plan_html(self)
+
+    def __rich__(self) -> Group:
+        """The plan as Rich prints it."""
+        from nodegraph.engine.planning.table import plan_table
+
+        return plan_table(self)
+
     def as_dict(self) -> dict[str, Any]:
         """As JSON takes it."""
         totals = asdict(self.totals)
@@ -160,7 +180,7 @@ class Plan:
 
 
 def plan(
-    graph: Graph,
+    graph: CheckedGraph,
     shared: Shared,
     *,
     is_resident: Residency | None = None,

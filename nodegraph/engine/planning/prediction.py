@@ -14,7 +14,7 @@ from typing import Any, Literal, cast
 
 from nodegraph.core.confinement import check_paths, links_to_check
 from nodegraph.core.digests import Digest
-from nodegraph.core.graph import Graph, GraphNode
+from nodegraph.core.graph import CheckedGraph, GraphNode
 from nodegraph.core.hooks import HookInputs
 from nodegraph.core.keys import Key, call_key, lazy_key
 from nodegraph.engine.cache import place_of
@@ -149,7 +149,7 @@ SinkState = Callable[[PlannedCall], tuple[Digest, ...] | None]
 
 
 def predict(
-    graph: Graph,
+    graph: CheckedGraph,
     shared: Shared,
     *,
     sink_state: SinkState | None = None,
@@ -382,7 +382,7 @@ def _gathered(calls: Nested[PlannedCall], count: int) -> tuple[Foreseen, ...]:
 class _Backwards:
     """Settles, from the targets back, what is asked for and what must be computed once more."""
 
-    def __init__(self, graph: Graph, nodes: Mapping[str, PlannedNode]) -> None:
+    def __init__(self, graph: CheckedGraph, nodes: Mapping[str, PlannedNode]) -> None:
         self._graph = graph
         self._nodes = nodes
         self._each_time = {

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any, Protocol
 
 from nodegraph.core.digests import Digest
-from nodegraph.core.graph import Graph, GraphNode
+from nodegraph.core.graph import CheckedGraph, GraphNode
 from nodegraph.core.keys import Key
 from nodegraph.engine.key_parts import Parts, key_parts
 from nodegraph.engine.outside import fingerprint
@@ -131,7 +131,12 @@ class NodeWhy:
 
 
 def why(
-    plan: Plan, graph: Graph, shared: Shared, past: Past, *, nodes: Sequence[str] | None = None
+    plan: Plan,
+    graph: CheckedGraph,
+    shared: Shared,
+    past: Past,
+    *,
+    nodes: Sequence[str] | None = None,
 ) -> list[NodeWhy]:
     """Why nodes would run, in an order in which they can.
 
@@ -168,7 +173,7 @@ class _Known:
 
 
 class _Explained:
-    def __init__(self, plan: Plan, graph: Graph, shared: Shared, past: Past) -> None:
+    def __init__(self, plan: Plan, graph: CheckedGraph, shared: Shared, past: Past) -> None:
         self._plan = plan
         self._graph = graph
         self._shared = shared

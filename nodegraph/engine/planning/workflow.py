@@ -8,7 +8,7 @@ from functools import partial
 
 from nodegraph.core.analysis import Analysis, analyse
 from nodegraph.core.declarations import KnowsPacks
-from nodegraph.core.graph import Graph
+from nodegraph.core.graph import CheckedGraph
 from nodegraph.core.targets import needed_by
 from nodegraph.core.workflow import Workflow
 from nodegraph.engine.planning.loads import Residency
@@ -26,7 +26,7 @@ class PlannedWorkflow:
     """A workflow's plan, and the graph that it is about."""
 
     plan: Plan
-    graph: Graph
+    graph: CheckedGraph
 
 
 def plan_workflow(
@@ -94,9 +94,11 @@ def _meant(found: PlannedWorkflow, node: str | None) -> list[str]:
     return [name for name in found.plan.nodes if name == node or name.startswith(f"{node}/")]
 
 
-def _needed(found: Analysis, targets: tuple[str, ...]) -> Graph:
+def _needed(found: Analysis, targets: tuple[str, ...]) -> CheckedGraph:
     needed = needed_by(found.nodes, targets)
-    return Graph({name: node for name, node in found.nodes.items() if name in needed}, targets)
+    return CheckedGraph(
+        {name: node for name, node in found.nodes.items() if name in needed}, targets
+    )
 
 
 def _complete(found: Analysis, problems: Sequence[Problem]) -> tuple[str, ...]:
@@ -107,7 +109,7 @@ def _complete(found: Analysis, problems: Sequence[Problem]) -> tuple[str, ...]:
     return tuple(name for name in found.targets if name in sound)
 
 
-def _sound_part(found: Analysis) -> Graph:
+def _sound_part(found: Analysis) -> CheckedGraph:
     """The nodes that nothing is wrong with, nor with anything before them."""
     faulty = {problem.node for problem in found.problems}
     # Of a fault of a subgraph's node only the first use is named among the problems.
@@ -119,7 +121,7 @@ def _sound_part(found: Analysis) -> Graph:
         if name not in faulty and all(source in sound for source in sources):
             sound[name] = node
             used |= sources
-    return Graph(sound, tuple(name for name in sound if name not in used))
+    return CheckedGraph(sound, tuple(name for name in sound if name not in used))
 
 
 def _missing(workflow: Workflow, shared: Shared, problems: Sequence[Problem]) -> Missing:

@@ -6,29 +6,29 @@ import asyncio
 import logging
 import os
 import signal
-import socket
-import tempfile
 import threading
-from collections.abc import Awaitable, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
-from ipaddress import ip_address
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from nodegraph.errors import NodegraphError
-from nodegraph.jobs.cluster.head import ClusterHead, HeadGone
+from nodegraph.jobs.cluster.actor import RayActor
+from nodegraph.jobs.cluster.address import CLIENT, is_loopback, place_of, sought
+from nodegraph.jobs.cluster.calls import OneByOne, apart, unless_lost
+from nodegraph.jobs.cluster.head import LOOK_EVERY, ClusterHead, HeadGone
 from nodegraph.jobs.cluster.host import WorkerHost
 from nodegraph.jobs.supervisor.rules import Needs
 
-T = TypeVar("T")
-AUTO = "auto"
-CLIENT = "ray://"
 _AT_ONCE = 8
 """Calls of an actor: one that waits for news, one that starts, some that tell."""
+_ASKED_SECONDS = 60.0
+"""For Ray to say what it knows, or to make an actor, which doesn't wait for a place."""
+_JOINING_SECONDS = 120.0
+_LEAVING_SECONDS = 30.0
 _STORE = 100 << 20
 """Bytes of the object store of a cluster that is started here: no values go through it."""
+_LOG = logging.getLogger(__name__)
 _HEAD_PATIENCE = "RAY_gcs_rpc_server_reconnect_timeout_s"
 """Seconds without a head after which Ray would end this process; `ClusterHead` looks after it."""
 _LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
@@ -62,10 +62,12 @@ class Cluster:
     Attributes:
         address: As it was given.
         is_direct: Whether nodes can reach this machine, as it is one of them.
-        head: Where it was joined.
+        head: Where it is joined.
     """
 
-    def __init__(self, address: str, head: ClusterHead, *, is_own: bool) -> None:
+    def __init__(
+        self, address: str, head: ClusterHead, changes: OneByOne | None = None, *, is_own: bool
+    ) -> None:
         import ray
 
         self.address = address
@@ -74,6 +76,8 @@ class Cluster:
         self._ray: Any = ray
         self._is_own = is_own
         self._joining = asyncio.Lock()
+        # What joins and leaves: two of them at a time would leave Ray in no state at all.
+        self._changes = changes or OneByOne()
 
     @classmethod
     async def connect(cls, address: str) -> Cluster:
@@ -87,23 +91,25 @@ class Cluster:
                 "workers on a cluster need Ray",
                 hint="pip install 'nodegraph[ray]', here and on every node.",
             )
-        place = _place(address)
-        if place is not None and not await (head := ClusterHead(*place)).answers():
-            raise ClusterFault(
-                f"the cluster at `{address}` can't be joined: nobody answers at {head}",
-                hint="`ray status` tells on its machines whether it runs.",
-            )
-        # In a thread, as it takes seconds, and so that Ray leaves the signals alone.
-        is_own = await asyncio.to_thread(_connect, address)
-        return cls(address, ClusterHead(*(place or _joined_at())), is_own=is_own)
+        changes = OneByOne()
+        head, is_own = await _joined(address, changes)
+        return cls(address, head, changes, is_own=is_own)
 
     @property
     def host(self) -> str:
         """The address by which the cluster knows this machine."""
         return str(self._ray.util.get_node_ip_address())
 
-    def nodes(self) -> list[Node]:
-        """All machines that there are, and those that went away."""
+    async def nodes(self) -> list[Node]:
+        """All machines that there are, and those that went away.
+
+        Raises:
+            ClusterFault: Nobody tells.
+        """
+        try:
+            known = await unless_lost(apart(self._ray.nodes), self.head, _ASKED_SECONDS)
+        except HeadGone as error:
+            raise _not_joined(self.address, error) from error
         return [
             Node(
                 str(found["NodeName"]),
@@ -112,7 +118,7 @@ class Cluster:
                 dict(found["Resources"]),
                 dict(found.get("Labels") or {}),
             )
-            for found in self._ray.nodes()
+            for found in known
         ]
 
     async def actor(self, needs: Needs) -> RayActor:
@@ -124,8 +130,9 @@ class Cluster:
         """
         try:
             await self._join_again()
-            making = asyncio.ensure_future(asyncio.to_thread(self._actor, needs))
-            return RayActor(self._ray, await _unless_lost(making, self.head.lost), self.head)
+            head = self.head
+            handle = await unless_lost(apart(self._actor, needs), head, _ASKED_SECONDS)
+            return RayActor(self._ray, handle, head)
         except OSError:
             raise
         except Exception as error:
@@ -141,15 +148,22 @@ class Cluster:
             if not is_there and not (self._is_own and self.head.is_lost):
                 raise HeadGone(f"nobody answers at {self.head}, where the cluster was joined")
             try:
-                await asyncio.to_thread(self._ray.shutdown)
+                await self._leave()
                 _hear_signals()
                 # One that this process has started ended with its head: there is a new one then.
-                self._is_own = await asyncio.to_thread(_connect, self.address)
+                head, self._is_own = await _joined(self.address, self._changes)
             except ClusterFault as error:
                 raise HeadGone(str(error)) from error
             finally:
                 _hear_signals()
-            self.head.found(*(_place(self.address) or _joined_at()))
+            self.head.leave()
+            self.head = head
+
+    async def watch(self) -> None:
+        """Look after the head, for ever."""
+        while True:
+            await self.head.answers()
+            await asyncio.sleep(LOOK_EVERY)
 
     def _actor(self, needs: Needs) -> Any:
         options: dict[str, Any] = {
@@ -167,53 +181,59 @@ class Cluster:
 
     async def close(self) -> None:
         """Leave it; its actors of this server end."""
-        await asyncio.to_thread(self._ray.shutdown)
+        self.head.leave()
+        try:
+            await self._leave()
+        except HeadGone as error:
+            _LOG.warning("the cluster wasn't left in order: %s", error)
+
+    async def _leave(self) -> None:
+        leaving = self._changes.apart(self._ray.shutdown)
+        try:
+            await asyncio.wait_for(leaving, _LEAVING_SECONDS)
+        except asyncio.TimeoutError as error:
+            raise HeadGone(f"Ray takes more than {_LEAVING_SECONDS:g} s to leave it") from error
 
 
-class RayActor:
-    """An actor of Ray; see `nodegraph.jobs.cluster.process.Actor`."""
-
-    def __init__(self, ray: Any, handle: Any, head: ClusterHead) -> None:
-        self._ray = ray
-        self._handle = handle
-        self._lost = head.lost
-
-    def call(self, method: str, *arguments: Any) -> Awaitable[Any]:
-        found = getattr(self._handle, method).remote(*arguments).future()
-        return _unless_lost(asyncio.wrap_future(found), self._lost)
-
-    def kill(self) -> None:
-        if not self._lost.done():
-            # It asks the head, which may be gone without anybody knowing it yet.
-            threading.Thread(target=self._kill, name="nodegraph-kill", daemon=True).start()
-
-    def _kill(self) -> None:
-        with suppress(Exception):  # it is gone already, or the cluster is
-            self._ray.kill(self._handle)
-
-
-async def _unless_lost(asked: asyncio.Future[T], lost: asyncio.Future[None]) -> T:
-    """What was asked for.
+async def _joined(address: str, changes: OneByOne) -> tuple[ClusterHead, bool]:
+    """The head of a cluster that was joined, and whether it was started for that.
 
     Raises:
-        HeadGone: The head is gone: nobody will answer.
+        ClusterFault: It can't be joined.
     """
-    either: set[asyncio.Future[Any]] = {asked, lost}
-    await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-    if asked.done():
-        return asked.result()
-    asked.cancel()
-    raise HeadGone("the head of its cluster is gone")
+    found = await asyncio.to_thread(sought, address)
+    place = None if found is None else place_of(found)
+    if place is None:
+        await changes.apart(_connect, address, found)
+        head = ClusterHead(*_joined_at())
+        await head.answers()
+        return head, found is None
+    # It is watched before Ray joins it, so that no end of it is missed.
+    head = ClusterHead(*place)
+    try:
+        if not await head.answers():
+            raise HeadGone(f"nobody answers at {head}")
+        await unless_lost(changes.apart(_connect, address, found), head, _JOINING_SECONDS)
+    except HeadGone as error:
+        head.leave()
+        raise _not_joined(address, error) from error
+    except BaseException:
+        head.leave()
+        raise
+    return head, False
 
 
-def _connect(address: str) -> bool:
-    """Join a cluster; whether it was started for that."""
+def _connect(address: str, found: str | None) -> None:
+    """Join the cluster that was found, or start one.
+
+    Raises:
+        ClusterFault: It can't be joined.
+    """
     # Before Ray is imported, which reads them then.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     os.environ.setdefault(_HEAD_PATIENCE, str(365 * 24 * 3600))
-    found = _local_cluster() if address == AUTO else address
-    if found is None or _is_loopback(found):
+    if found is None or is_loopback(found):
         os.environ.setdefault(_LOOPBACK, "0")
     import ray
 
@@ -231,32 +251,23 @@ def _connect(address: str) -> bool:
             ray.init(found, log_to_driver=False)
         else:
             ray.init(found, **common)
-    except (ConnectionError, ValueError, RuntimeError, OSError) as error:
-        raise ClusterFault(
-            f"the cluster at `{found or address}` can't be joined: {_first_line(error)}",
-            hint="`auto`, HOST:PORT as `ray start --head` prints it, or ray://HOST:10001. "
-            "`ray status` tells whether it runs.",
-        ) from error
-    return found is None
+    except (
+        ConnectionError,
+        ValueError,
+        RuntimeError,
+        OSError,
+        ray.exceptions.RayError,  # that there is no token where there is to be one
+    ) as error:
+        raise _not_joined(found or address, error) from error
 
 
-def _local_cluster() -> str | None:
-    """Address of the cluster that runs on this machine, as Ray leaves it for others."""
-    given = os.environ.get("RAY_ADDRESS")
-    if given:
-        return given
-    above = Path(os.environ.get("RAY_TMPDIR") or tempfile.gettempdir())
-    try:
-        found = (above / "ray" / "ray_current_cluster").read_text(encoding="utf-8").strip()
-    except OSError:
-        return None
-    host, _, port = found.rpartition(":")
-    try:
-        # What a cluster left that was killed is no cluster.
-        socket.create_connection((host, int(port)), timeout=1.0).close()
-    except (OSError, ValueError):
-        return None
-    return found
+def _not_joined(address: str, error: Exception) -> ClusterFault:
+    return ClusterFault(
+        f"the cluster at `{address}` can't be joined: {_first_line(error)}",
+        hint="`auto`, HOST:PORT as `ray start --head` prints it, or ray://HOST:10001. "
+        "`ray status` tells whether it runs. A cluster with a token wants it here, too: in "
+        "RAY_AUTH_TOKEN or ~/.ray/auth_token.",
+    )
 
 
 def _hear_signals() -> None:
@@ -269,29 +280,13 @@ def _hear_signals() -> None:
             signal.signal(number, handler)
 
 
-def _place(address: str) -> tuple[str, int] | None:
-    """The host and port in an address; None if it has none."""
-    host, _, port = address.removeprefix(CLIENT).rpartition(":")
-    return (host.strip("[]"), int(port)) if host and port.isdecimal() else None
-
-
 def _joined_at() -> tuple[str, int]:
     """Where the head is of the cluster that was joined."""
     import ray
 
-    found = _place(ray.get_runtime_context().gcs_address)
+    found = place_of(ray.get_runtime_context().gcs_address)
     assert found is not None
     return found
-
-
-def _is_loopback(address: str) -> bool:
-    host = address.rpartition(":")[0]
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def _first_line(error: BaseException) -> str:

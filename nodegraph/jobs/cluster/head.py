@@ -1,4 +1,4 @@
-"""Whether the head of a cluster is there, as its port tells."""
+"""Whether the head of a cluster is there, as a connection to its port tells."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import socket
 from collections.abc import Callable
 from time import monotonic
 
-_EVERY = 1.0
-"""Seconds between two looks."""
+LOOK_EVERY = 5.0
+"""Seconds between two looks. Ray closes a connection that says nothing after 120."""
 _SILENCE = 30.0
 """Seconds without an answer, after which it counts as gone. Busy ones are slow, and what keeps this
 machine from asking, such as a name that can't be resolved for a moment, tells nothing of it."""
@@ -22,10 +22,12 @@ class HeadGone(ConnectionError):
 
 
 class ClusterHead:
-    """Where a cluster is joined.
+    """Where a cluster is joined, until that ends.
 
     Ray itself waits a minute for a head that is gone, in calls that keep the event loop, and then
-    ends the whole process.
+    ends the whole process. One that is back at once it even takes for the one before, whose answers
+    it goes on waiting for; so the connection of each look is kept until the next one, as the system
+    closes it when the head's process ends.
 
     Args:
         clock: Seconds, from any start.
@@ -39,37 +41,39 @@ class ClusterHead:
         self._clock = clock
         self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._heard = self._clock()
+        self._line: asyncio.Transport | None = None
 
     def __str__(self) -> str:
         return f"{self._host}:{self._port}"
 
     @property
     def is_lost(self) -> bool:
-        """Whether it was gone, so that it has to be joined again."""
+        """Whether it was gone, so that whatever is there now has to be joined anew."""
         return self.lost.done()
 
-    def found(self, host: str, port: int) -> None:
-        """It, or another one in its place, was joined."""
-        self._host, self._port = host, port
-        if self.lost.done():
-            self.lost = asyncio.get_running_loop().create_future()
-        self._heard = self._clock()
+    def leave(self) -> None:
+        """Keep no connection to it any more."""
+        if self._line is not None:
+            self._line.close()
+            self._line = None
 
     async def answers(self) -> bool:
         """Whether it can be spoken to now."""
         try:
-            await asyncio.wait_for(self._ask(), _ANSWER)
+            line = await asyncio.wait_for(self._ask(), _ANSWER)
         except _REFUSALS:
-            self._gone()
+            self.lose()
             return False
         except (OSError, asyncio.TimeoutError):
             if self._clock() - self._heard > _SILENCE:
-                self._gone()
+                self.lose()
             return False
+        self.leave()
+        self._line = line
         self._heard = self._clock()
         return True
 
-    async def _ask(self) -> None:
+    async def _ask(self) -> asyncio.Transport:
         """Connect to one of its addresses.
 
         Raises:
@@ -81,20 +85,35 @@ class ClusterHead:
         loop = asyncio.get_running_loop()
         for *_, place in await loop.getaddrinfo(self._host, self._port, type=kind):
             try:
-                _, writer = await asyncio.open_connection(str(place[0]), self._port)
+                found, _ = await loop.create_connection(
+                    lambda: _Line(self.lose), str(place[0]), self._port
+                )
             except OSError as error:
                 faults.append(error)
             else:
-                writer.close()
-                return
+                return found
         raise next((each for each in faults if isinstance(each, _REFUSALS)), faults[0])
 
-    async def watch(self) -> None:
-        """Look every now and then, for ever."""
-        while True:
-            await self.answers()
-            await asyncio.sleep(_EVERY)
-
-    def _gone(self) -> None:
+    def lose(self) -> None:
+        """Count it as gone."""
         if not self.lost.done():
             self.lost.set_result(None)
+
+
+class _Line(asyncio.Protocol):
+    """A connection over which nothing is said.
+
+    Args:
+        ended: Is called when the other side has ended it.
+    """
+
+    def __init__(self, ended: Callable[[], None]) -> None:
+        self._ended = ended
+
+    def eof_received(self) -> None:
+        self._ended()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        # Other errors are of this machine's network, and tell nothing of the head.
+        if isinstance(error, _REFUSALS):
+            self._ended()

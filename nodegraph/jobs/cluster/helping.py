@@ -1,8 +1,7 @@
 """Workers of a cluster that compute along with one run.
 
-They are given the run's own workflow, but for what acts on the world. As equal calls run once
-across processes, each takes calls that no other has begun, such as items of a list; the run finds
-in the store what they gave, as it finds anything else there. One that dies costs nothing but time.
+What they are given, and why that comes to something, is in `nodegraph.jobs.worker.sharing`. One
+that dies costs nothing but time.
 """
 
 from __future__ import annotations
@@ -14,18 +13,15 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from nodegraph.core.events import Event
-from nodegraph.core.graph import Graph
 from nodegraph.jobs.cluster.joining import joined
 from nodegraph.jobs.cluster.kinds import needs_of, places, usual_device
 from nodegraph.jobs.queue.working import Death
 from nodegraph.jobs.supervisor.errors import WorkerNotIdle
-from nodegraph.jobs.supervisor.messages import Ended, RunJob
+from nodegraph.jobs.supervisor.messages import Ended, HelpNews, RunJob
 from nodegraph.jobs.supervisor.rules import SupervisionRules, WorkerSpec
 from nodegraph.jobs.supervisor.supervisor import Supervisor
 
 if TYPE_CHECKING:
-    from nodegraph.core.catalog import Catalog
-    from nodegraph.core.workflow import Workflow
     from nodegraph.jobs.cluster.connection import Node
 
 _JOB = "run"
@@ -50,30 +46,6 @@ class Helped:
     faults: list[str] = field(default_factory=list)
 
 
-def shared_targets(graph: Graph, *, bodies_act: bool) -> list[str]:
-    """What others may compute for a run: all that its sinks need, as far as that acts on nothing.
-
-    Left out is, too, what comes out otherwise each time, and what is made of it.
-
-    Args:
-        bodies_act: Whether a subgraph that nodes run for each item may act on the world.
-    """
-    own: set[str] = set()
-    for name, item in graph.nodes.items():
-        is_own = not item.is_repeatable or (bodies_act and item.spec.body is not None)
-        if is_own or any(source.node in own for source in item.links.values()):
-            own.add(name)
-    needed = {source.node for name in own for source in graph.nodes[name].links.values()}
-    wanted = needed.union(target.partition(".")[0] for target in graph.targets)
-    return [name for name in graph.nodes if name in wanted and name not in own]
-
-
-def bodies_act(workflow: Workflow, catalog: Catalog) -> bool:
-    """Whether a subgraph of a workflow holds a node that acts on the world."""
-    types = {entry.type for block in workflow.subgraphs.values() for entry in block.nodes.values()}
-    return any((spec := catalog.spec(each)) is not None and spec.output for each in types)
-
-
 class _Crew:
     """Gives each worker that gets ready the one job; an observer."""
 
@@ -90,12 +62,18 @@ class _Crew:
         except WorkerNotIdle:
             return  # it is about to end
 
+    def joinable(self, worker: str) -> None:
+        return
+
     def events(self, job: str, attempt: int, events: Sequence[Event]) -> None:
         return
 
     def ended(self, ended: Ended) -> None:
         if ended.status == "finished":
             self._helped.ended.add(ended.job.removeprefix(f"{_JOB}-"))
+
+    def helped(self, worker: str, news: HelpNews) -> None:
+        return
 
     def died(self, worker: str, job: str | None, attempt: int | None, death: Death) -> None:
         self._helped.faults.append(f"{worker}: {death.reason}")
@@ -112,7 +90,7 @@ async def helped(address: str, spec: WorkerSpec, order: RunJob) -> AsyncIterator
         ClusterFault: It can't be joined.
     """
     async with joined(address) as cluster:
-        nodes = cluster.cluster.nodes()
+        nodes = await cluster.cluster.nodes()
         found = Helped(usual_device(nodes), 0)
         specs = _specs(spec, found, nodes)
         crew = _Crew(order, found)

@@ -15,6 +15,7 @@ from nodegraph.jobs.cluster.parcels import Parcel, unpacked
 from nodegraph.jobs.supervisor import platforms
 from nodegraph.jobs.supervisor.launch import Launch
 from nodegraph.jobs.supervisor.recorder import Recorder
+from nodegraph.session.settings import NODE_CACHE
 
 Signal = Literal["terminate", "traces", "kill"]
 Address = tuple[str, int]
@@ -63,7 +64,8 @@ class WorkerHost:
         found = _dialled(*line) if line else None
         recorder = Recorder.create()
         packs = [path for path in map(unpacked, parcels) if path is not None]
-        whole = Launch(**{**launch, "packs": packs}, parent=os.getpid(), recorder=recorder.path)
+        own = {"packs": packs, "settings": _with_own_cache(launch["settings"])}
+        whole = Launch(**{**launch, **own}, parent=os.getpid(), recorder=recorder.path)
         # A thread of its own: the process is to live as long as this thread, not as a call.
         arguments = (whole.command(), _variables(environment), found, recorder)
         threading.Thread(target=self._live, args=arguments, name="worker", daemon=True).start()
@@ -117,11 +119,10 @@ class WorkerHost:
         if process.stdin is not None:
             with suppress(OSError):
                 process.stdin.close()
-        has_begun = recorder.has_begun
-        node = recorder.read() if has_begun else None
+        begun = recorder.begun
         recorder.close()
         with self._changed:
-            self._exit = {"code": code, "has_begun": has_begun, "node": node}
+            self._exit = {"code": code, "begun": begun}
             self._changed.notify_all()
 
     def _readers(self, process: subprocess.Popen[bytes]) -> list[threading.Thread]:
@@ -174,6 +175,17 @@ class WorkerHost:
             platforms.ask_for_traces(process.pid)
         else:
             platforms.kill_group(process.pid)
+
+
+def _with_own_cache(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """A worker's settings, with the cache folder of this node if it has one of its own."""
+    cache = os.environ.get(NODE_CACHE)
+    if not cache:
+        return dict(settings)
+    # They would lie where the one who starts it keeps its own.
+    left_out = ("store", "model_cache")
+    kept = {name: value for name, value in settings.items() if name not in left_out}
+    return {**kept, "cache": cache}
 
 
 def _variables(more: Mapping[str, str]) -> dict[str, str]:

@@ -29,7 +29,7 @@ async def joined(address: str) -> AsyncIterator[Joined]:
     """
     cluster = await Cluster.connect(address)
     exchange = Exchange()
-    watching = asyncio.create_task(cluster.head.watch(), name="nodegraph-head")
+    watching = asyncio.create_task(cluster.watch(), name="nodegraph-head")
     try:
         if cluster.is_direct:
             await exchange.open(cluster.host)

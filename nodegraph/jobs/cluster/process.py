@@ -83,7 +83,7 @@ class ActorProcess:
         born = await starting
         self._host, self._pid = str(born["host"]), int(born["pid"])
         if born["version"] != VERSION:
-            return Exit(None, False, reason=other_version(born["version"], self._host))
+            return Exit(None, {}, reason=other_version(born["version"], self._host))
         while True:
             out, err, ended = await self._actor.call("read")
             self._hearing.feed(out)

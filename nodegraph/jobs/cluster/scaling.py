@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from time import monotonic
 from typing import Protocol
 
@@ -74,7 +74,7 @@ class Scaler:
         self,
         workers: Crew,
         kinds: Sequence[WorkerKind],
-        waiting: Callable[[], ReadyCounts],
+        waiting: Callable[[], Awaitable[ReadyCounts]],
         seconds: Callable[[], float | None],
         idle_seconds: float,
         *,
@@ -94,18 +94,22 @@ class Scaler:
     async def run(self) -> None:
         """Look every now and then, for ever."""
         while True:
-            self.step()
+            self.step(await self._waiting())
             await asyncio.sleep(_EVERY)
 
-    def step(self) -> None:
-        """Look how much work there is, and have as many workers as that takes."""
+    def step(self, waiting: ReadyCounts) -> None:
+        """Have as many workers as the work takes that there is.
+
+        Args:
+            waiting: Jobs that wait for a worker.
+        """
         there = {each.name: each for each in self._workers.workers}
         for crew in self._crews.values():
             crew.intersection_update(there)
         self._leaving.intersection_update(there)
         mine = {name: there[name] for crew in self._crews.values() for name in crew}
         staff = [self._counted(kind, mine) for kind in self._kinds]
-        counts = staffing(staff, self._waiting(), self._seconds())
+        counts = staffing(staff, waiting, self._seconds())
         for kind, count in zip(self._kinds, counts, strict=True):
             self._staff(kind, count, mine)
 

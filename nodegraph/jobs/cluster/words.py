@@ -33,7 +33,7 @@ def exit_of(error: BaseException, host: str) -> Exit:
         return Exit(None, reason=f"its node was taken away{where}", is_lost=True)
     text = str(error)
     if not host:
-        return Exit(None, has_begun=False, reason=f"it can't be started: {_unstarted(text)}")
+        return Exit(None, begun={}, reason=f"it can't be started: {_unstarted(text)}")
     for pattern, words, is_lost in _CAUSES:
         if re.search(pattern, text):
             return Exit(None, reason=f"{words}{where}", is_lost=is_lost)

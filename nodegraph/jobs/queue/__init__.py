@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nodegraph.jobs.queue.choosing import ANY_JOB, WorkerWish
+from nodegraph.jobs.queue.choosing import ANY_JOB, Company, WorkerWish
 from nodegraph.jobs.queue.errors import (
     JobNotFound,
     KeyReused,
@@ -28,6 +28,7 @@ from nodegraph.jobs.queue.working import Death
 __all__ = [
     "ANY_JOB",
     "STATES",
+    "Company",
     "Counts",
     "Death",
     "EventPage",

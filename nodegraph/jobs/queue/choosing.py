@@ -1,7 +1,8 @@
 """Which job a worker is given: the next one in order, or one near it that suits the worker better.
 
 A worker that holds a model's weights is given a job with that model from among the next few ones,
-rather than one for which it would have to load another. What was passed over is counted, so that no
+rather than one for which it would have to load another. One that has a job may be given company for
+it in the same way. What was passed over is counted, so that no
 job is passed over more than `MOST_PASSED` times by its client's others, nor when it is its client's
 turn. One that was moved stands where it was put: it is passed over by none behind it, and passes
 none. Priorities hold, and so do clients' shares: who goes before others is charged for it, and gets
@@ -11,25 +12,49 @@ no further ahead of them than by so many of its jobs.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from nodegraph.jobs.queue.connection import Connection
 
 _READY = "finished IS NULL AND state = 'queued' AND held = 0"
 _LINE = f"""
 SELECT number, id, attempt, cost, models, passed FROM jobs
-WHERE {_READY} AND client = ? AND priority = ? ORDER BY position, number LIMIT ?
+WHERE {_READY} {{more}}AND client = ? AND priority = ? ORDER BY position, number LIMIT ?
 """  # noqa: S608 - nothing of it comes from outside
-_LINE_BY_NEED = _LINE.replace("AND client", "AND gpu = ? AND client")
 _ANY_BY_NEED = f"SELECT 1 FROM jobs WHERE {_READY} AND gpu = ? LIMIT 1"  # noqa: S608
 _PASSED = "UPDATE jobs SET passed = passed + 1 WHERE number = ?"
+_ASKED = """
+SELECT content, deaths FROM requests JOIN jobs ON requests.job = jobs.number WHERE number = ?
+"""
 _CLIENTS, _JOBS = 8, 8
 """Clients that are looked at, and jobs of each, for one that suits."""
 MOST_PASSED = 8
 """How often a job is passed over; one of which so much is told stays in its place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Company:
+    """What a job has to be like to run beside those that a worker runs.
+
+    Attributes:
+        sampling, models: As `Submission` has them.
+        priority: At least; one of less would slow down what is more urgent.
+        jobs: Those that it runs, perhaps at attempts that another server took for dead: none
+            runs beside itself.
+    """
+
+    sampling: str
+    models: frozenset[str]
+    priority: int = 0
+    jobs: frozenset[str] = frozenset()
+
+    def fits(self, sampling: str, models: Iterable[str]) -> bool:
+        """Whether a job of such a sampling, with some models, may come."""
+        return sampling == self.sampling and frozenset(models) == self.models
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +66,15 @@ class WorkerWish:
         gpu_first: Others are there for jobs that need no GPU, so it is given one only if none of
             the next ones needs one.
         models: Whose weights it holds, as `Submission.models` names them.
+        company: It has jobs, and is given only what may run beside them.
+        without: Jobs that it isn't given now; a few.
     """
 
     without_gpu: bool = False
     gpu_first: bool = False
     models: frozenset[str] = frozenset()
+    company: Company | None = None
+    without: frozenset[str] = frozenset()
 
 
 ANY_JOB = WorkerWish()
@@ -101,24 +130,27 @@ def is_any_for(connection: Connection, wish: WorkerWish) -> bool:
 def choose(
     connection: Connection, shares: Iterable[ClientShare], wish: WorkerWish
 ) -> ChosenJob | None:
-    """The job for a worker, of one class of priority.
+    """The job for a worker, of one class of priority; None if none suits it.
 
     Args:
         shares: The clients that may have a job now, those first whose turn it is.
     """
+    suits = partial(_suits, connection, wish)
     usual = wanted = None
     heads: list[int] = []
     # Who may be given nothing else looks at all of them.
-    for share in shares if wish.without_gpu else islice(shares, _CLIENTS):
+    looks_at_all = wish.without_gpu or wish.without
+    for share in shares if looks_at_all else islice(shares, _CLIENTS):
         line = _line(connection, share, wish)
         if not line:
-            usual = usual or (share, _whole_line(connection, share, 1))
+            if usual is None and (rest := _whole_line(connection, share, wish, 1)):
+                usual = share, rest
             continue
         if wanted is None:
             wanted = share, line
             if not wish.models or line[0].models is None:
                 break
-        at = _suiting(line, wish.models)
+        at = _suiting(line, suits)
         if at is not None and _may_go_first(share, wanted[0], line[at]):
             passed = [*heads, *(job.number for job in line[:at])]
             connection.executemany(_PASSED, [(number,) for number in passed])
@@ -126,6 +158,8 @@ def choose(
         if line[0].passed >= MOST_PASSED:
             break
         heads.append(line[0].number)
+    if wish.company is not None:
+        return None
     found = wanted or (None if wish.without_gpu else usual)
     return None if found is None else ChosenJob(found[0], found[1][0], found[0])
 
@@ -135,11 +169,23 @@ def _may_go_first(share: ClientShare, first: ClientShare, job: JobInLine) -> boo
     return share.start - first.start < MOST_PASSED * job.cost
 
 
-def _suiting(line: list[JobInLine], models: frozenset[str]) -> int | None:
-    """The place of the first job that a worker has the models of; not behind one that is due."""
+def _suits(connection: Connection, wish: WorkerWish, job: JobInLine) -> bool:
+    """Whether a worker has all models of a job, and the company that it may be."""
+    if not job.suits(wish.models) or wish.company is None:
+        return job.suits(wish.models)
+    if job.id in wish.company.jobs:
+        return False
+    content, deaths = connection.execute(_ASKED, (job.number,)).fetchone()
+    sampling = json.loads(content).get("sampling", "")
+    # One that a worker has died of is run by itself, so that it isn't another's fault.
+    return not deaths and wish.company.fits(sampling, json.loads(job.models or "[]"))
+
+
+def _suiting(line: list[JobInLine], suits: Callable[[JobInLine], bool]) -> int | None:
+    """The place of the first job that suits; not behind one that is due."""
     for at, job in enumerate(line):
         is_due = job.passed >= MOST_PASSED
-        if job.suits(models) and (at == 0 or not is_due):
+        if (at == 0 or not is_due) and suits(job):
             return at
         if is_due:
             return None
@@ -150,11 +196,22 @@ def _line(connection: Connection, share: ClientShare, wish: WorkerWish) -> list[
     """The first jobs of a client, of the kind that a worker is to be given."""
     count = _JOBS if wish.models else 1
     if not (wish.without_gpu or wish.gpu_first):
-        return _whole_line(connection, share, count)
-    asked = (int(wish.gpu_first and not wish.without_gpu), share.client, share.priority, count)
-    return [JobInLine(*row) for row in connection.execute(_LINE_BY_NEED, asked)]
+        return _whole_line(connection, share, wish, count)
+    gpu = int(wish.gpu_first and not wish.without_gpu)
+    return _whole_line(connection, share, wish, count, ["gpu = ?"], [gpu])
 
 
-def _whole_line(connection: Connection, share: ClientShare, count: int) -> list[JobInLine]:
-    asked = share.client, share.priority, count
-    return [JobInLine(*row) for row in connection.execute(_LINE, asked)]
+def _whole_line(
+    connection: Connection,
+    share: ClientShare,
+    wish: WorkerWish,
+    count: int,
+    which: Sequence[str] = (),
+    values: Sequence[Any] = (),
+) -> list[JobInLine]:
+    if wish.without:
+        which = [*which, f"id NOT IN ({', '.join('?' * len(wish.without))})"]
+        values = [*values, *wish.without]
+    more = "".join(f"AND {each} " for each in which)
+    asked = (*values, share.client, share.priority, count)
+    return [JobInLine(*row) for row in connection.execute(_LINE.format(more=more), asked)]

@@ -7,6 +7,7 @@ values, `ON CONFLICT`, `RETURNING`, and whole numbers in place of truth values.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 Values = Sequence[Any] | Mapping[str, Any]
@@ -36,6 +37,26 @@ class Connection(Protocol):
 
     def executemany(self, query: str, values: Iterable[Sequence[Any]], /) -> object:
         """Run a statement with each of some lists of values."""
+
+
+class Tables(Protocol):
+    """Tables in a file, or in a database that several servers change; for any thread."""
+
+    def explaining(self) -> AbstractContextManager[None]:
+        """What they raise in the `with` is raised in words."""
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """A connection to read with, for one thread; it sees what was committed before."""
+
+    def writing(self, *, synced: bool = False) -> AbstractContextManager[Connection]:
+        """A transaction, committed at the end of the `with` unless it raises.
+
+        Args:
+            synced: Whether the commit survives a power cut, with all that came before it.
+        """
+
+    def close(self) -> None:
+        """Close the connections."""
 
 
 def marks(values: Sequence[Any]) -> str:

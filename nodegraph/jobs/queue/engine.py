@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
@@ -12,7 +12,26 @@ from typing import Any, Protocol
 from nodegraph.errors import NodegraphError
 from nodegraph.jobs.queue.connection import Connection
 
+LiveKey = tuple[str, str, str]
+"""A job, a node or nothing, and a kind: of each, only the newest is of interest."""
 Bury = Callable[[Mapping[str, int]], Future[Any]]
+
+
+class LiveRelay(Protocol):
+    """Tells a queue's other servers what is of the moment only.
+
+    Attributes:
+        is_followed: Whether any of them wants to know.
+    """
+
+    @property
+    def is_followed(self) -> bool: ...
+
+    def tell(self, key: LiveKey, body: bytes) -> None:
+        """Tell them the newest of something; what wasn't told yet of it is left out."""
+
+    def close(self) -> None:
+        """Tell, and hear, no more."""
 
 
 class QueueEngine(Protocol):
@@ -62,6 +81,10 @@ class QueueEngine(Protocol):
     def still_open(self, connection: Connection, server: str) -> None:
         """Note it once more."""
 
+    def claiming(self, connection: Connection, server: str) -> None:
+        """See that a server is noted which is about to have a job, as others may have taken it
+        for gone: jobs of servers that aren't noted are put back."""
+
     def closed(self, connection: Connection, server: str) -> None:
         """Note that it changes nothing any more."""
 
@@ -74,6 +97,16 @@ class QueueEngine(Protocol):
                 they ran.
         Returns:
             What ends it.
+        """
+
+    def relay(
+        self, take: Callable[[Sequence[bytes]], None], is_heard: Callable[[], bool]
+    ) -> LiveRelay | None:
+        """What tells other servers, and hears of them; None if there are none.
+
+        Args:
+            take: Is called with what others tell, from another thread.
+            is_heard: Whether anybody here wants to know.
         """
 
     def close(self) -> None:

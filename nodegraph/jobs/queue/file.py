@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from nodegraph.errors import OutputError
@@ -58,6 +58,9 @@ class QueueFile(Database):
         """Note it once more."""
         ownership.mark_open(connection)
 
+    def claiming(self, connection: Connection, server: str) -> None:
+        """Nobody else can have taken it for gone."""
+
     def closed(self, connection: Connection, server: str) -> None:
         """Note that all that was committed is safe."""
         ownership.mark_closed(connection)
@@ -65,3 +68,6 @@ class QueueFile(Database):
     def accompany(self, changed: Callable[[], None], bury: Bury) -> Callable[[], None]:
         """There are no other servers."""
         return lambda: None
+
+    def relay(self, take: Callable[[Sequence[bytes]], None], is_heard: Callable[[], bool]) -> None:
+        """There are no other servers."""

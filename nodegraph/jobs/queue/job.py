@@ -96,7 +96,7 @@ class Job(JobSummary):
         plan: What was foreseen when it was submitted.
         outputs: What it gave, by name: artifacts' digests and files.
         error: Why it failed, as `Problem.as_dict`.
-        gpu, models: See `Submission`.
+        gpu, models, sampling: See `Submission`.
     """
 
     key: str | None
@@ -109,6 +109,7 @@ class Job(JobSummary):
     error: Mapping[str, Any] | None
     gpu: bool
     models: tuple[str, ...]
+    sampling: str = ""
 
 
 def _fields(row: Sequence[Any]) -> dict[str, Any]:
@@ -166,6 +167,7 @@ def whole(connection: Connection, id: str) -> Job:
         error=None if error is None else json.loads(error),
         gpu=bool(gpu),
         models=() if models is None else tuple(json.loads(models)),
+        sampling=request.get("sampling", ""),
     )
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from nodegraph.errors import OutputError
+from nodegraph.jobs.queue.connection import Tables
 from nodegraph.jobs.queue.engine import QueueEngine
 from nodegraph.jobs.queue.file import QueueFile
 from nodegraph.jobs.queue.ownership import Ownership
@@ -47,14 +48,34 @@ def looking(place: QueuePlace) -> QueueEngine:
     return QueueFile(place, read_only=True) if isinstance(place, Path) else _database(place)
 
 
-def _database(
-    address: PostgresAddress, server: str | None = None, patience: float = 5.0
-) -> QueueEngine:
+def tables_beside(
+    address: PostgresAddress, schema: str, migrations: Sequence[str], lock: int
+) -> Tables:
+    """More tables in a queue's database; see `PostgresTables`.
+
+    Raises:
+        InvalidFile: They are of a newer version.
+        OutputError: The database can't be reached, or not written.
+    """
+    with _needing_psycopg(address):
+        from nodegraph.jobs.queue.postgres.tables import PostgresTables
+    return PostgresTables(address, schema, migrations, lock)
+
+
+@contextmanager
+def _needing_psycopg(address: PostgresAddress) -> Iterator[None]:
     try:
-        from nodegraph.jobs.queue.postgres.database import PostgresDatabase
+        yield
     except ImportError as error:
         raise OutputError(
             f"the job queue {address} needs psycopg: {error}",
             hint='pip install "nodegraph[postgres]"',
         ) from error
+
+
+def _database(
+    address: PostgresAddress, server: str | None = None, patience: float = 5.0
+) -> QueueEngine:
+    with _needing_psycopg(address):
+        from nodegraph.jobs.queue.postgres.database import PostgresDatabase
     return PostgresDatabase(address, server or "", patience=patience, read_only=server is None)

@@ -23,13 +23,14 @@ from nodegraph.jobs.queue import (
 )
 from nodegraph.jobs.queue.choosing import ANY_JOB, WorkerWish
 from nodegraph.jobs.queue.connection import Connection
+from nodegraph.jobs.queue.engine import LiveRelay
 from nodegraph.jobs.queue.events import RunEvent
 from nodegraph.jobs.queue.fairness import Limits
 from nodegraph.jobs.queue.job import Job, JobSummary
 from nodegraph.jobs.queue.listing import Filter
 from nodegraph.jobs.queue.places import QueuePlace, changing
 from nodegraph.jobs.queue.reader import QueueView
-from nodegraph.jobs.queue.retention import RetentionRules
+from nodegraph.jobs.queue.retention import AT_ONCE, RetentionRules
 from nodegraph.jobs.queue.submission import Submission, checked_priority, json_text, prepared
 from nodegraph.jobs.queue.submitting import Submitted
 from nodegraph.jobs.queue.working import Death
@@ -125,6 +126,17 @@ class JobQueue(QueueView):
                 self._listeners = [each for each in self._listeners if each is not listener]
 
         return end
+
+    def relay(
+        self, take: Callable[[Sequence[bytes]], None], is_heard: Callable[[], bool]
+    ) -> LiveRelay | None:
+        """What tells other servers of the queue what is of the moment only; None if there are none.
+
+        Args:
+            take: Is called with what they tell, from another thread.
+            is_heard: Whether anybody here wants to know.
+        """
+        return self._database.relay(take, is_heard)
 
     def _committed(self) -> None:
         for listener in self._listeners:
@@ -239,10 +251,18 @@ class JobQueue(QueueView):
             lambda connection: positions.move_before(connection, id, other, self._clock())
         )
 
-    def clear(self, which: Filter | None = None) -> Future[int]:
-        """Cancel all waiting jobs that match; how many."""
-        chosen = which or Filter()
-        return self._put(lambda connection: steering.clear(connection, chosen, self._clock()))
+    def clear(self, which: Filter | None = None) -> int:
+        """Cancel the jobs that match and wait by now; how many. Takes a while."""
+        # Looked for beside the writer; those that were claimed by then run on.
+        with self._reading() as connection:
+            numbers = steering.waiting(connection, which or Filter())
+        return sum(
+            self._put(self._clearing(numbers[at : at + AT_ONCE])).result()
+            for at in range(0, len(numbers), AT_ONCE)
+        )
+
+    def _clearing(self, numbers: Sequence[int]) -> QueueChange[int]:
+        return lambda connection: steering.clear(connection, numbers, self._clock())
 
     def pause(self) -> Future[None]:
         """Give out no more jobs until `resume`, also after a restart."""
@@ -264,12 +284,14 @@ class JobQueue(QueueView):
             wish: What the worker is for.
             best: Tells who else is to run the job that was found; called from another thread.
         """
-        return self._put(
-            lambda connection: working.claim(
+
+        def claim(connection: Connection) -> Job | None:
+            self._database.claiming(connection, self._server)
+            return working.claim(
                 connection, worker, self._server, self._limits_of, self._clock(), wish, best
-            ),
-            synced=False,
-        )
+            )
+
+        return self._put(claim, synced=False)
 
     def append_events(self, id: str, attempt: int, told: Iterable[RunEvent]) -> Future[None]:
         """Keep events of a run, but for progress, previews and the run's end.

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from nodegraph.jobs.queue.changes import change, refusal, set_setting, setting, tell
-from nodegraph.jobs.queue.connection import Connection
+from nodegraph.jobs.queue.connection import Connection, marks
 from nodegraph.jobs.queue.fairness import Limits
 from nodegraph.jobs.queue.job import JobSummary, summary
 from nodegraph.jobs.queue.listing import Filter, condition
@@ -15,13 +14,16 @@ from nodegraph.jobs.queue.states import Action, Interruption
 from nodegraph.jobs.queue.submitting import check_room
 from nodegraph.store.packing import pack
 
+_WAITING = "SELECT number FROM jobs WHERE state = 'queued' AND {which} ORDER BY number"
 _CANCEL = """
-UPDATE jobs SET state = 'cancelled', held = 0, finished = ? WHERE state = 'queued' AND {which}
+UPDATE jobs SET state = 'cancelled', held = 0, finished = ?
+WHERE state = 'queued' AND number IN ({numbers})
 """
 _CLEARED = pack({"data": {"reason": "cleared"}})
 _TELL = """
 INSERT INTO events (job, attempt, kind, at, body)
-SELECT number, attempt, 'job.cancelled', ?, ? FROM jobs WHERE state = 'queued' AND {which}
+SELECT number, attempt, 'job.cancelled', ?, ? FROM jobs
+WHERE state = 'queued' AND number IN ({numbers}) ORDER BY number
 """
 
 
@@ -119,12 +121,21 @@ def retry(
     return job
 
 
-def clear(connection: Connection, which: Filter, now: float) -> int:
-    """Cancel all waiting jobs that match; how many."""
+def waiting(connection: Connection, which: Filter) -> list[int]:
+    """Numbers of the waiting jobs that match."""
     text, values = condition(which)
-    told: Sequence[Any] = (now, _CLEARED, *values)
-    connection.execute(_TELL.format(which=text), told)
-    return connection.execute(_CANCEL.format(which=text), (now, *values)).rowcount
+    return [number for (number,) in connection.execute(_WAITING.format(which=text), values)]
+
+
+def clear(connection: Connection, numbers: Sequence[int], now: float) -> int:
+    """Cancel jobs, but for those that don't wait any more; how many.
+
+    A database keeps each count of jobs as often as it changes within a transaction, and reads all
+    of that again for the next one: the time grows as the square of their number.
+    """
+    places = marks(numbers)
+    connection.execute(_TELL.format(numbers=places), (now, _CLEARED, *numbers))
+    return connection.execute(_CANCEL.format(numbers=places), (now, *numbers)).rowcount
 
 
 def pause(connection: Connection, is_paused: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nodegraph.core.digests import Digest, digest_bytes
@@ -33,6 +33,8 @@ class Submission:
         held: Whether it waits until it is let go.
         gpu: Whether it needs a GPU, where there are any.
         models: Whose weights it needs, by names that say the same for the same weights.
+        sampling: Says the same for jobs with the same models whose samplings may share batches;
+            empty if it shares none.
     """
 
     client: str
@@ -49,6 +51,7 @@ class Submission:
     held: bool = False
     gpu: bool = True
     models: Sequence[str] = ()
+    sampling: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +119,15 @@ def _request(submission: Submission) -> dict[str, Any]:
         request["options"] = dict(submission.options)
     if submission.plan is not None:
         request["plan"] = submission.plan
+    if submission.sampling:
+        request["sampling"] = submission.sampling
     return request
 
 
 def _request_digest(submission: Submission, workflow: Digest, tags: list[str]) -> Digest:
     # Not the plan, nor the time it foresees: they depend on what else has run meanwhile. What it
     # needs is told by the workflow.
-    asked = _request(submission) | {
+    asked = _request(replace(submission, sampling="")) | {
         "plan": None,
         "workflow": workflow,
         "name": submission.name,

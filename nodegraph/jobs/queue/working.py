@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import groupby
+from itertools import chain, groupby
 from operator import attrgetter
 from typing import Any
 
@@ -49,6 +49,7 @@ class Death:
         node: Name of the last node that began.
         log: The last lines that it wrote.
         memory: Bytes that it used last.
+        beside: How many other jobs it ran at that time.
     """
 
     reason: str
@@ -57,6 +58,7 @@ class Death:
     node: str | None = None
     log: Sequence[str] = ()
     memory: int | None = None
+    beside: int = 0
 
 
 def claim(
@@ -83,8 +85,15 @@ def claim(
     shares = map(ClientShare._make, connection.execute(_SHARES))
     for priority, each in groupby(shares, key=attrgetter("priority")):
         allowed = filter(may_have_more, each)
-        found = choose(connection, allowed, wish)
+        first = next(allowed, None)
+        if first is None:
+            continue
+        if wish.company is not None and priority < wish.company.priority:
+            return None
+        found = choose(connection, chain([first], allowed), wish)
         if found is None:
+            if wish.company is not None:
+                return None  # what is less urgent goes on beside nothing while this waits
             continue
         share, job, turn = found
         weight = limits(share.client).weight

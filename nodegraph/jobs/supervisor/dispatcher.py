@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from nodegraph.core.events import Event
 from nodegraph.errors import Problem
 from nodegraph.jobs.queue import Death, Interruption, Job, JobEvent, JobQueue
 from nodegraph.jobs.supervisor.delays import DATABASE_FAULTS, Health
 from nodegraph.jobs.supervisor.ends import RELEASED, AttemptEnd, died, failed, told_end
-from nodegraph.jobs.supervisor.errors import ProtocolFault, WorkerNotIdle
-from nodegraph.jobs.supervisor.held import Assigned, Workers
+from nodegraph.jobs.supervisor.errors import FilesAway, ProtocolFault, WorkerNotIdle
+from nodegraph.jobs.supervisor.held import Assigned, Given, Workers
+from nodegraph.jobs.supervisor.helping import JobHelp
 from nodegraph.jobs.supervisor.intake import JobIntake
 from nodegraph.jobs.supervisor.live import LiveEvent
-from nodegraph.jobs.supervisor.messages import Ended, RunJob
+from nodegraph.jobs.supervisor.messages import Ended, HelpNews, RunJob
 from nodegraph.jobs.supervisor.placement import best_first
 from nodegraph.jobs.supervisor.recovery import Recovery
 from nodegraph.jobs.supervisor.report import AttemptReport
@@ -60,9 +62,16 @@ class Dispatcher:
         queue: Whose jobs are run.
         tail: Of that queue: what is submitted and wished.
         live: Is handed progress and previews.
+        found_here: See `JobIntake`.
     """
 
-    def __init__(self, queue: JobQueue, tail: EventTail, live: Callable[[LiveEvent], None]) -> None:
+    def __init__(
+        self,
+        queue: JobQueue,
+        tail: EventTail,
+        live: Callable[[LiveEvent], None],
+        found_here: Callable[[str, Mapping[str, Any]], Given] | None = None,
+    ) -> None:
         self._queue = queue
         self._tail = tail
         self._live = live
@@ -74,7 +83,8 @@ class Dispatcher:
         self._is_stopping = False
         self._next_try = 0.0
         self._settled = asyncio.Event()
-        self._claims = JobIntake(queue, self._health, self._claimed, self._answered)
+        self._claims = JobIntake(queue, self._health, self._claimed, self._answered, found_here)
+        self._help = JobHelp()
         self._recovery = Recovery(queue, self._is_known, self._give_back)
         self._end: Callable[[], None] | None = None
         self._workers: Workers
@@ -86,9 +96,15 @@ class Dispatcher:
         health = self._health
         return DispatcherStatus(len(self._assigned), unwritten, health.fault, health.since)
 
-    async def start(self, workers: Workers) -> None:
-        """Put back what ran when the queue was last open, and give out jobs from now on."""
+    async def start(self, workers: Workers, help: JobHelp | None = None) -> None:
+        """Put back what ran when the queue was last open, and give out jobs from now on.
+
+        Args:
+            help: Gives workers without a job others' to help with; nobody does if not given.
+        """
         self._workers = workers
+        self._help = help or self._help
+        self._help.start(lambda: self._is_stopping or self._claims.count > 0)
         self._end = self._tail.listen(self._happened)
         await self._recovery.start()
         self._claims.start(self._free, workers)
@@ -116,6 +132,7 @@ class Dispatcher:
             for job in list(self._assigned):
                 self._close(job, RELEASED)
             await self._settle(patience)
+            self._claims.close()
             self._end()
 
     async def _settle(self, patience: float) -> None:
@@ -149,6 +166,10 @@ class Dispatcher:
         except ProtocolFault as error:
             self._close(run.job, failed(error.problem.as_dict()))
 
+    def joinable(self, worker: str) -> None:
+        """A busy worker takes jobs beside those that it runs."""
+        self._claims.want(1)
+
     def events(self, job: str, attempt: int, events: Sequence[Event]) -> None:
         """A run goes on."""
         assigned = self._current(job, attempt)
@@ -163,8 +184,13 @@ class Dispatcher:
         # After the end was put, so that both are written at once.
         self._claims.want(1)
 
+    def helped(self, worker: str, news: HelpNews) -> None:
+        """A worker helps with another one's job, or does so no more."""
+        self._help.told(worker, news)
+
     def died(self, worker: str, job: str | None, attempt: int | None, death: Death) -> None:
         """A worker is gone."""
+        self._help.gone(worker)
         if job is None or attempt is None or self._current(job, attempt) is None:
             return
         # When all are stopped, one that had to be killed says nothing about its job.
@@ -182,32 +208,41 @@ class Dispatcher:
     def _free(self) -> Sequence[str]:
         return () if self._is_stopping else self._workers.free
 
-    def _claimed(self, worker: str, job: Job) -> None:
+    def _claimed(self, worker: str, job: Job, given: Callable[[], Given]) -> None:
         """A job was claimed for a worker, which may be gone by now."""
         report = AttemptReport(self._queue, job.id, job.attempt, self._health, self._written)
         self._reports.add(report)
         self._assigned[job.id] = Assigned(job, report)
+        self._help.began(job)
         try:
-            self._hand_over(worker, job)
+            self._hand_over(worker, job, given())
             self._wish(job.id, job.attempt, self._early.pop((job.id, job.attempt), None))
         except ProtocolFault as error:
             self._close(job.id, failed(error.problem.as_dict()))
         except KeyError:
             problem = Problem("workflow-missing", "the job's workflow isn't there any more")
             self._close(job.id, failed(problem.as_dict()))
+        except FilesAway:
+            self._close(job.id, RELEASED)
         except DATABASE_FAULTS as error:
             self._health.failed(error)
             self._claims.rest()
             self._close(job.id, RELEASED)
 
-    def _hand_over(self, worker: str, job: Job) -> None:
-        text = self._queue.workflow(job.workflow)
+    def _hand_over(self, worker: str, job: Job, given: Given) -> None:
         free = self._free()
-        others = dict.fromkeys(self._claims.unclaimed(free))
+        # One that would only run it beside others may be far from its end, or of less urgency.
+        others = [
+            name
+            for name in dict.fromkeys(self._claims.unclaimed(free))
+            if self._workers.wish(name).company is None
+        ]
         for each in (worker, *best_first(self._workers.places(others), job)):
             if each not in free:
                 continue
-            run = self._assigned[job.id].as_message(text)
+            # Where the first death fails a job, none must be another's.
+            may_share = self._queue.most_deaths > 1
+            run = self._assigned[job.id].as_message(given, may_share=may_share)
             if self._is_last_chance(job) and not self._workers.renewed(each):
                 self._for_new[each] = run
                 return
@@ -227,6 +262,7 @@ class Dispatcher:
         return assigned is not None and assigned.job.attempt == run.attempt
 
     def _close(self, job: str, end: AttemptEnd, events: Sequence[Event] = ()) -> None:
+        self._help.over(job, "the job is over")
         self._assigned.pop(job).report.end(end, events)
 
     def _written(self, report: AttemptReport) -> None:
@@ -236,6 +272,7 @@ class Dispatcher:
         if assigned is not None and assigned.report is report:
             # The queue has given the job to nobody, or to another: this worker's work is in vain.
             del self._assigned[report.job]
+            self._help.over(report.job, "the job is over")
             self._workers.cancel(report.job, report.attempt, "its attempt is over")
         self._is_settled()
 
@@ -273,6 +310,7 @@ class Dispatcher:
         if wish is None:
             return  # what is given back on the way to here is claimed again
         job = assigned.job
+        self._help.over(job.id, f"the job is {_REASONS[wish]}")
         if any(run.job == job.id for run in self._for_new.values()):
             self._close(job.id, RELEASED)
             return
@@ -284,6 +322,7 @@ class Dispatcher:
     def _answered(self) -> None:
         if not self._claims.count:
             self._early.clear()
+            self._help.look()
         self._is_settled()
 
     # What is nobody's.

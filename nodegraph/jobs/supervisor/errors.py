@@ -47,6 +47,12 @@ class QuestionFailed(NodegraphError):
         return self._problems
 
 
+class FilesAway(NodegraphError):
+    """What a job needs can't be brought here now; it is neither the job's fault nor the queue's."""
+
+    code = "files-away"
+
+
 def _texts(told: object) -> dict[str, str]:
     """What is text in what should be a problem."""
     fields = told if isinstance(told, dict) else {}

@@ -1,19 +1,22 @@
-"""The jobs that a worker process has: the one that it runs, and some that come next."""
+"""The jobs that a worker process has: those that it runs, and some that come next."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic
-from typing import Protocol
+from typing import Any, Protocol
 
 from nodegraph.core.events import Event
-from nodegraph.jobs.queue import Interruption, Job, WorkerWish
+from nodegraph.jobs.queue import Company, Interruption, Job, WorkerWish
 from nodegraph.jobs.supervisor.live import LiveEvent, sorted_out
 from nodegraph.jobs.supervisor.messages import RunJob
 from nodegraph.jobs.supervisor.placement import WorkerPlace
 from nodegraph.jobs.supervisor.report import AttemptReport
 from nodegraph.jobs.supervisor.rules import SupervisionRules
+
+Given = tuple[str, Mapping[str, Any]]
+"""A job's workflow, as JSON, and its parameters."""
 
 
 class Workers(Protocol):
@@ -60,11 +63,19 @@ class Assigned:
     last: int = -1
     wish: Interruption | None = None
 
-    def as_message(self, workflow: str) -> RunJob:
-        """What a worker is told to run."""
+    def as_message(self, given: Given, *, may_share: bool = True) -> RunJob:
+        """What a worker is told to run.
+
+        Args:
+            given: Its workflow and parameters.
+            may_share: Whether it may run beside others at all.
+        """
         job = self.job
-        about = (job.parameters, job.targets, job.options, job.client, job.priority)
-        return RunJob(job.id, job.attempt, workflow, *about, list(job.models))
+        workflow, parameters = given
+        about = (parameters, job.targets, job.options, job.client, job.priority)
+        # One that a worker has died of is run by itself, so that it isn't another's fault.
+        sampling = job.sampling if may_share and not job.deaths else ""
+        return RunJob(job.id, job.attempt, workflow, *about, list(job.models), sampling)
 
     def kept(self, events: Sequence[Event], live: Callable[[LiveEvent], None]) -> Sequence[Event]:
         """The events that are kept.
@@ -82,75 +93,95 @@ class Assigned:
 
 
 class Held:
-    """Jobs in the order in which they are run.
+    """Jobs in the order in which they are begun.
 
     A worker whose jobs take milliseconds would wait for the server and the disk between two of
     them. So it is handed some ahead while its jobs are short, one more for each one that was;
     those that haven't begun can be taken back.
 
+    Where rules allow it, jobs run beside each other whose samplings can share batches.
+
     Args:
         clock: Seconds, from any start.
 
     Attributes:
-        current: The one that it runs, or is about to.
-        ahead: Those that come next.
+        ahead: Those that come next, once none runs any more.
     """
 
     def __init__(self, rules: SupervisionRules, clock: Callable[[], float] = monotonic) -> None:
-        self._most = rules.ahead
-        self._short = rules.short_seconds
+        self._rules = rules
         self._clock = clock
-        self._since = 0.0
         self._short_ones = 0
-        self.current: RunJob | None = None
+        self._begun: list[tuple[RunJob, float]] = []
         self.ahead: list[RunJob] = []
+
+    @property
+    def running(self) -> list[RunJob]:
+        """Those that it runs, or is about to, in the order in which they began."""
+        return [run for run, _ in self._begun]
 
     @property
     def count(self) -> int:
         """How many there are."""
-        return (self.current is not None) + len(self.ahead)
+        return len(self._begun) + len(self.ahead)
 
     @property
     def places(self) -> int:
-        """How many more it would take."""
-        return max(0, 1 + min(self._short_ones, self._most) - self.count)
+        """How many more it would take, one after the other."""
+        return max(0, 1 + min(self._short_ones, self._rules.ahead) - self.count)
+
+    @property
+    def company(self) -> Company | None:
+        """What would be run beside what runs; None if nothing would."""
+        running = self.running
+        if not 0 < len(running) < self._rules.merge_jobs or self.ahead or not running[0].sampling:
+            return None
+        first, urgency = running[0], max(run.priority for run in running)
+        jobs = frozenset(run.job for run in running)
+        return Company(first.sampling, frozenset(first.models), urgency, jobs)
 
     def add(self, run: RunJob) -> None:
-        """It was handed one more."""
-        if self.current is None:
-            self._begin(run)
-        else:
+        """It was handed one more, to be run once none runs any more."""
+        if self._begun:
             self.ahead.append(run)
+        else:
+            self._begin(run)
+
+    def add_beside(self, run: RunJob) -> None:
+        """It was handed one more, to be run beside what runs."""
+        self._short_ones = 0
+        self._begin(run)
 
     def has(self, job: str, attempt: int) -> bool:
         """Whether a job is among them, at that attempt."""
-        return self.is_current(job, attempt) or any(_is(run, job, attempt) for run in self.ahead)
+        return self.is_running(job, attempt) or any(_is(run, job, attempt) for run in self.ahead)
 
-    def is_current(self, job: str, attempt: int) -> bool:
-        """Whether it is the one that it runs."""
-        return self.current is not None and _is(self.current, job, attempt)
+    def is_running(self, job: str, attempt: int) -> bool:
+        """Whether it is one of those that it runs."""
+        return any(_is(run, job, attempt) for run in self.running)
 
     def remove(self, job: str, attempt: int) -> None:
-        """One has ended; the next one begins if it was the current one."""
-        if not self.is_current(job, attempt):
+        """One has ended; the next one begins if no other runs."""
+        if not self.is_running(job, attempt):
             self.ahead = [run for run in self.ahead if not _is(run, job, attempt)]
             return
-        is_short = self._clock() - self._since < self._short
-        self._short_ones = self._short_ones + 1 if is_short else 0
-        self.current = None
-        if self.ahead:
+        (since,) = [since for run, since in self._begun if _is(run, job, attempt)]
+        is_short = self._clock() - since < self._rules.short_seconds
+        self._begun = [each for each in self._begun if not _is(each[0], job, attempt)]
+        # One that was short beside another says nothing of how soon a next one could begin.
+        self._short_ones = self._short_ones + 1 if is_short and not self._begun else 0
+        if self.ahead and not self._begun:
             self._begin(self.ahead.pop(0))
 
     def held_up(self) -> list[RunJob]:
         """Those that wait for one that isn't short after all, so that they are to be taken back."""
-        if self.current is None or self._clock() - self._since < self._short:
+        if not any(self._clock() - since >= self._rules.short_seconds for _, since in self._begun):
             return []
         self._short_ones = 0
         return self.ahead
 
     def _begin(self, run: RunJob) -> None:
-        self.current = run
-        self._since = self._clock()
+        self._begun.append((run, self._clock()))
 
 
 def _is(run: RunJob, job: str, attempt: int) -> bool:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from nodegraph.jobs.queue.working import Death
 from nodegraph.jobs.supervisor import platforms
+from nodegraph.jobs.supervisor.blame import Blame, blame_of
 from nodegraph.jobs.supervisor.errors import ProtocolFault, WorkerNotIdle
 from nodegraph.jobs.supervisor.held import Held
 from nodegraph.jobs.supervisor.log_lines import LogLines
@@ -17,22 +19,28 @@ from nodegraph.jobs.supervisor.messages import (
     Cancel,
     Ended,
     Heartbeat,
+    Help,
+    HelpNews,
+    MergeNews,
     Ready,
     Release,
     RunEvents,
     RunJob,
     Shutdown,
     StockNews,
+    StopHelp,
 )
 from nodegraph.jobs.supervisor.observer import WorkerObserver
 from nodegraph.jobs.supervisor.placement import LoadedModels
-from nodegraph.jobs.supervisor.rules import SupervisionRules, WorkerSpec
+from nodegraph.jobs.supervisor.rules import MOST_JOBS, SupervisionRules, WorkerSpec
 from nodegraph.jobs.supervisor.starting import Ears, Exit, Started, Starter
 from nodegraph.jobs.supervisor.status import WorkerState
 from nodegraph.jobs.supervisor.stock import Stocked
 from nodegraph.jobs.supervisor.vitals import Vitals
 
 _LOG = logging.getLogger(__name__)
+_HELP = ""
+"""In place of a job's id, among the signs of life: what it helps with."""
 
 
 class Asker(Protocol):
@@ -48,6 +56,27 @@ class Asker(Protocol):
         """It is gone, for now."""
 
 
+@dataclass
+class GivenHelp:
+    """What a worker helps with.
+
+    Attributes:
+        models: Of the job.
+        has_begun: Whether it computes along; before, it looks whether that would pay.
+        is_stopped: Whether it was asked to stop.
+    """
+
+    job: str
+    attempt: int
+    models: Sequence[str]
+    has_begun: bool = False
+    is_stopped: bool = False
+
+    def is_of(self, message: RunEvents | HelpNews) -> bool:
+        """Whether something is told of it."""
+        return (self.job, self.attempt) == (message.job, message.attempt)
+
+
 class Life:
     """A process, what it says and what it is told.
 
@@ -59,13 +88,14 @@ class Life:
     Attributes:
         state: ``dead`` before it has started and once it has ended.
         held: The jobs that it has, or had when it died.
+        help: What it helps with, beside them.
         ready: What it told when it was.
         stock: What it holds in memory.
         models: Which of its jobs' models are in there.
         done: How many jobs it has brought to an end.
         was_of_use: Whether it has brought a job to an end, or was ended to end one.
-        has_begun: Whether it had begun its current job when it died, and not for the sake of its
-            place.
+        blame: Which of its jobs answer for its death, once it has died.
+        merging: What it told last of samplings that share batches.
         is_new: Whether it has had no job yet.
     """
 
@@ -78,6 +108,7 @@ class Life:
         starter: Starter,
     ) -> None:
         self._spec = spec
+        self._rules = rules
         self._on = on
         self._asker = asker
         self._starter = starter
@@ -86,15 +117,18 @@ class Life:
         self._fault: str | None = None
         self._is_to_end = False
         self._cancelled: set[tuple[str, int]] = set()
+        self._clients: set[str] = set()
         self.vitals = Vitals(rules)
         self.state: WorkerState = "starting"
         self.held = Held(rules)
+        self.help: GivenHelp | None = None
         self.ready: Ready | None = None
         self.stock = Stocked()
         self.models = LoadedModels()
         self.done = 0
         self.was_of_use = False
-        self.has_begun = False
+        self.blame = Blame()
+        self.merging = MergeNews(0, 0, 0)
         self.is_new = True
 
     @property
@@ -109,13 +143,17 @@ class Life:
 
     async def lived(self) -> Death:
         """Start it, and wait for its death."""
+        ended: Exit | None = None
         try:
-            return self._death(await self._exit())
+            ended = await self._exit()
+            death = self._death(ended)
         except OSError as error:
-            return Death(f"it can't be started: {error}")
+            death = Death(f"it can't be started: {error}")
         finally:
-            self._process = None
+            self._process = self.help = None
             self.state = "dead"
+        self.blame = blame_of(self.held, self.vitals, ended, death)
+        return death
 
     async def _exit(self) -> Exit:
         ears = Ears(self._told, self._lines.feed, self._misspoke)
@@ -127,19 +165,18 @@ class Life:
         return await process.ended()
 
     def _death(self, exit: Exit) -> Death:
-        has_job = self.held.current is not None
-        self.has_begun = has_job and exit.has_begun and not exit.is_lost
         killer = None if exit.code is None else platforms.signal_name(exit.code)
         return Death(
             self._fault or exit.reason or _reason(exit.code, killer),
             signal=killer,
             exit_code=exit.code,
-            node=exit.node if has_job else None,
             log=self._last_lines(),
             memory=self.vitals.memory,
         )
 
     def _last_lines(self) -> list[str]:
+        if len(self._clients) > 1:
+            return []  # nobody knows whose they are, and they may be no business of the other's
         lines, places = self._lines.last(), self._spec.places
         return lines if places is None else places.plain(lines)
 
@@ -148,17 +185,26 @@ class Life:
     def _told(self, message: Message) -> None:
         self.vitals.heard()
         if isinstance(message, RunEvents):
-            if not self.held.is_current(message.job, message.attempt):
+            if self.help is not None and self.help.is_of(message):
+                self.vitals.happened(_HELP, message.events)
+                return
+            if not self.held.is_running(message.job, message.attempt):
                 raise _not_its_own(message)
-            self.vitals.happened(message.events)
+            self.vitals.happened(message.job, message.events)
             self._tell(self._on.events, message.job, message.attempt, message.events)
         elif isinstance(message, Ended):
             self._ended(message)
         elif isinstance(message, Heartbeat):
             self.vitals.measured(message.memory, message.device_memory)
             self.vitals.stuck = message.stuck
+        elif isinstance(message, MergeNews):
+            self.merging = message
+            if self.places_beside:
+                self._tell(self._on.joinable, self._spec.name)
         elif isinstance(message, StockNews):
             self.stock.take(message)
+        elif isinstance(message, HelpNews):
+            self._helped(message)
         elif isinstance(message, Answer):
             self._asker.answered(message)
         elif isinstance(message, Ready):
@@ -183,28 +229,55 @@ class Life:
         held = self.held
         if not held.has(ended.job, ended.attempt):
             raise _not_its_own(ended)
-        is_current = held.is_current(ended.job, ended.attempt)
-        if is_current and held.current is not None:
-            self.models.ran(held.current.models, self.stock.weights)
+        before = held.running
+        ending = next((run for run in before if _is_of(run, ended)), None)
+        if ending is not None:
+            self.models.ran(ending.models, self.stock.weights)
         held.remove(ended.job, ended.attempt)
         self._cancelled.discard((ended.job, ended.attempt))
-        if is_current:
+        if ending is not None:
             self.was_of_use = True
             self.done += 1
-            self.vitals.job_ended()
-            self._began()
+            self.vitals.job_ended(ended.job)
+            self._changed([run for run in held.running if run not in before])
         self._end_if_free()
         self._tell(self._on.ended, ended)
 
-    def _began(self) -> None:
-        """It goes on with its next job, if it has one."""
-        run = self.held.current
-        self._lines.begin(None if run is None else run.job)
-        if run is not None:
-            self.vitals.job_began(run.options)
-            self._note_cancelled()
+    def _changed(self, begun: Sequence[RunJob]) -> None:
+        """It runs other jobs than before.
+
+        Args:
+            begun: Those that are new.
+        """
+        running = self.held.running
+        if begun and self.help is not None:
+            self.vitals.job_cancelled(_HELP)  # before they can begin
+        else:
+            self._begun(begun)
+        if begun and running == begun:
+            self._clients.clear()
+            self._lines.clear()
+        self._clients.update(run.client for run in begun)
+        self._lines.jobs = [run.job for run in running]
         if self.state in ("idle", "busy"):
-            self.state = "idle" if run is None else "busy"
+            self.state = "busy" if running else "idle"
+
+    def _begun(self, jobs: Sequence[RunJob]) -> None:
+        for run in jobs:
+            self.vitals.job_began(run.job, run.options)
+            self._note_cancelled(run)
+
+    def _helped(self, news: HelpNews) -> None:
+        given = self.help
+        if given is None or not given.is_of(news):
+            raise _not_its_own(news)
+        given.has_begun = True
+        if news.status != "begun":
+            self.help = None
+            self.models.ran(given.models, self.stock.weights)
+            self.vitals.job_ended(_HELP)
+            self._begun(self.held.running)
+        self._tell(self._on.helped, self._spec.name, news)
 
     def _misspoke(self, fault: ProtocolFault) -> None:
         self.kill(f"it said what isn't understood: {fault}")
@@ -223,16 +296,64 @@ class Life:
         is_there = self.state in ("idle", "busy") and not self._is_to_end
         return self.held.places if is_there else 0
 
+    @property
+    def places_beside(self) -> int:
+        """How many it would take beside what it runs; none as long as it takes others."""
+        is_free = self.state == "busy" and not (self._is_to_end or self.places or self.help)
+        if not is_free or self.held.company is None:
+            return 0
+        most = min(self._rules.merge_jobs, self.merging.most, self._most_by_limit())
+        return max(0, most - len(self.held.running))
+
+    def _most_by_limit(self) -> int:
+        """How many samplings there may be by what its process may take."""
+        limit, memory, each = self._rules.memory_limit, self.vitals.memory, self.merging.memory
+        is_host = self.ready is not None and self.ready.device == "cpu"
+        if limit is None or memory is None or not each or not is_host:
+            return MOST_JOBS
+        return max(0, limit - memory) // each
+
     def begin(self, run: RunJob) -> None:
         """Hand it a job; see `Supervisor.run`."""
-        if not self.places or self._process is None:
+        is_beside = self._may_join(run)
+        if not (self.places or is_beside) or self._process is None:
             raise WorkerNotIdle(f"{self._spec.name} takes no job now", given=self.state)
-        is_first = self.held.current is None
-        self._process.send(run)
+        self._process.send(replace(run, beside=is_beside))
         self.is_new = False
-        self.held.add(run)
-        if is_first:
-            self._began()
+        before = self.held.running
+        if is_beside:
+            self.held.add_beside(run)
+        else:
+            self.held.add(run)
+        self._changed([each for each in self.held.running if each not in before])
+
+    def _may_join(self, run: RunJob) -> bool:
+        company = self.held.company if self.places_beside else None
+        if company is None or run.job in company.jobs:
+            return False
+        return company.fits(run.sampling, run.models)
+
+    def begin_help(self, run: RunJob) -> None:
+        """Have it compute along with a job that another worker has, until it is given its own.
+
+        Raises:
+            WorkerNotIdle: It has something else to do, or is gone.
+            ProtocolFault: The job is too large to be sent.
+        """
+        if self.state != "idle" or self._is_to_end or self.help or self._process is None:
+            raise WorkerNotIdle(f"{self._spec.name} can't help now", given=self.state)
+        order = run.as_dict()
+        self._process.send(Help(order.pop("job"), order.pop("attempt"), _without(order, "kind")))
+        self.is_new = False
+        self.help = GivenHelp(run.job, run.attempt, run.models)
+        self.vitals.job_began(_HELP, _without(run.options, "deadline"))
+
+    def stop_help(self, reason: str) -> None:
+        """Have it help no more."""
+        if self.help is not None and not self.help.is_stopped:
+            self.help.is_stopped = True
+            self.send(StopHelp(self.help.job, self.help.attempt, reason))
+            self.vitals.job_cancelled(_HELP)
 
     def send(self, message: Message) -> None:
         """Send it something else, if it lives."""
@@ -246,14 +367,14 @@ class Life:
         self.send(message)
         if isinstance(message, Cancel):
             self._cancelled.add((message.job, message.attempt))
-            self._note_cancelled()
+            for run in self.held.running:
+                self._note_cancelled(run)
         return True
 
-    def _note_cancelled(self) -> None:
-        """Its job must stop soon, if it was cancelled; maybe before it had begun."""
-        run = self.held.current
-        if run is not None and (run.job, run.attempt) in self._cancelled:
-            self.vitals.job_cancelled()
+    def _note_cancelled(self, run: RunJob) -> None:
+        """A job must stop soon, if it was cancelled; maybe before it had begun."""
+        if (run.job, run.attempt) in self._cancelled and run.job in self.vitals.jobs:
+            self.vitals.job_cancelled(run.job)
 
     # Its end
 
@@ -266,8 +387,11 @@ class Life:
         self._lines.breathe()
         if self.pid is None or self._fault is not None:
             return
+        was_joinable = bool(self.places_beside)
         for run in self.held.held_up():
             self.send(Release(run.job, run.attempt, "the job before it takes its time"))
+        if self.places_beside and not was_joinable:
+            self._tell(self._on.joinable, self._spec.name)
         self.vitals.breathe(seconds)
         illness = self.vitals.illness()
         if illness is not None:
@@ -289,11 +413,11 @@ class Life:
         self._end_if_free()
 
     def _end_if_free(self) -> None:
-        if self._is_to_end and self.held.current is None and self.state != "stopping":
+        if self._is_to_end and not self.held.running and self.state != "stopping":
             self.end()
 
     def end(self) -> None:
-        """Ask it to give back its job and end."""
+        """Ask it to give back its jobs and end."""
         self._is_to_end = True
         if self._process is None:
             return
@@ -318,6 +442,14 @@ def _reason(code: int | None, killer: str | None) -> str:
     return f"it was killed by {killer}{hint}"
 
 
-def _not_its_own(message: RunEvents | Ended) -> ProtocolFault:
+def _without(fields: Mapping[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in fields.items() if key != name}
+
+
+def _is_of(run: RunJob, ended: Ended) -> bool:
+    return (run.job, run.attempt) == (ended.job, ended.attempt)
+
+
+def _not_its_own(message: RunEvents | Ended | HelpNews) -> ProtocolFault:
     given = f"{message.job}, {message.attempt}"
     return ProtocolFault("a worker tells of a job that it hasn't", given=given)

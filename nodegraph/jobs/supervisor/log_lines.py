@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
+from collections.abc import Sequence
 
 _LOG = logging.getLogger(__name__)
 
@@ -23,21 +24,22 @@ class LogLines:
 
     Args:
         name: Whose they are.
+
+    Attributes:
+        jobs: That the process has.
     """
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._job: str | None = None
+        self.jobs: Sequence[str] = ()
         self._lines: deque[str] = deque(maxlen=KEPT)
         self._part = b""
         self._allowed = _LOGGED
         self._left_out = 0
 
-    def begin(self, job: str | None) -> None:
-        """The process has another job, or none; what it wrote before is none of the new one's."""
-        self._job = job
-        if job is not None:
-            self._lines.clear()
+    def clear(self) -> None:
+        """The process has another job: what it wrote before is none of the new one's."""
+        self._lines.clear()
 
     def feed(self, data: bytes) -> None:
         """Take what was written, wherever its lines end."""
@@ -57,7 +59,7 @@ class LogLines:
         self._lines.append(text)
         if self._allowed:
             self._allowed -= 1
-            fields = {"worker": self._name, "job": self._job}
+            fields = {"worker": self._name, "job": ", ".join(self.jobs) or None}
             _LOG.info("%s: %s", self._name, text, extra={"fields": fields})
         else:
             self._left_out += 1

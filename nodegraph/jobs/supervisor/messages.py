@@ -11,6 +11,7 @@ from nodegraph.jobs.supervisor.message import FieldChoices, Fields, Message, rea
 
 RoleName = Literal["worker", "planner"]
 EndStatus = Literal["finished", "failed", "cancelled", "released"]
+HelpStatus = Literal["begun", "useless", "unfit", "over", "stopped"]
 
 _TEXT = (str,)
 _TEXT_OR_NONE = (str, type(None))
@@ -19,6 +20,7 @@ _NUMBER_OR_NONE = (int, type(None))
 _MAP = (dict,)
 _MAP_OR_NONE = (dict, type(None))
 _LIST = (list,)
+_BOOLEAN = (bool,)
 _JOB: Fields = {"job": _TEXT, "attempt": _NUMBER}
 
 
@@ -38,6 +40,8 @@ class RunJob(Message):
             news after which its node counts as stalled, or a map of them by node name.
         client, priority: Whose job it is, and how urgent.
         models: For the supervisor: names of those whose weights it needs.
+        sampling: For the supervisor: see `Submission`; empty if it is to run alone.
+        beside: Whether it begins at once beside what runs, rather than after it.
     """
 
     job: str
@@ -49,6 +53,8 @@ class RunJob(Message):
     client: str = ""
     priority: int = 0
     models: Sequence[str] = field(default_factory=list)
+    sampling: str = ""
+    beside: bool = False
 
     kind: ClassVar[str] = "run"
     fields: ClassVar[Fields] = {
@@ -60,6 +66,8 @@ class RunJob(Message):
         "client": _TEXT,
         "priority": _NUMBER,
         "models": _LIST,
+        "sampling": _TEXT,
+        "beside": _BOOLEAN,
     }
 
 
@@ -84,6 +92,34 @@ class Release(Message):
     reason: str = ""
 
     kind: ClassVar[str] = "release"
+    fields: ClassVar[Fields] = {**_JOB, "reason": _TEXT}
+
+
+@dataclass(frozen=True, slots=True)
+class Help(Message):
+    """Compute along with a job that another worker runs, until there is something else to do.
+
+    Attributes:
+        order: Fields of the `RunJob` that the other worker has.
+    """
+
+    job: str
+    attempt: int
+    order: Mapping[str, Any]
+
+    kind: ClassVar[str] = "help"
+    fields: ClassVar[Fields] = {**_JOB, "order": _MAP}
+
+
+@dataclass(frozen=True, slots=True)
+class StopHelp(Message):
+    """Compute along with a job no more, from the next step on."""
+
+    job: str
+    attempt: int
+    reason: str = ""
+
+    kind: ClassVar[str] = "stop_help"
     fields: ClassVar[Fields] = {**_JOB, "reason": _TEXT}
 
 
@@ -215,6 +251,44 @@ class Ended(Message):
 
 
 @dataclass(frozen=True, slots=True)
+class HelpNews(Message):
+    """How helping with a job goes.
+
+    Attributes:
+        status: ``begun``: it computes along. All others are an end. ``useless``: no two could work
+            at the job at once. ``unfit``: this worker is none who could. ``over``: nothing is left
+            to do. ``stopped``: it was asked to stop, or was given a job of its own.
+    """
+
+    job: str
+    attempt: int
+    status: HelpStatus
+
+    kind: ClassVar[str] = "help_news"
+    fields: ClassVar[Fields] = {**_JOB, "status": _TEXT}
+    choices: ClassVar[FieldChoices] = {"status": get_args(HelpStatus)}
+
+
+@dataclass(frozen=True, slots=True)
+class MergeNews(Message):
+    """How samplings share batches in this worker; told when that changes.
+
+    Attributes:
+        most: Jobs like the one whose sampling goes on that there may be in all; 0 while none goes
+            on that could take company.
+        memory: Bytes that each of them takes, besides weights.
+        merged: Steps so far that were computed in a batch with others'.
+    """
+
+    most: int
+    memory: int
+    merged: int
+
+    kind: ClassVar[str] = "merging"
+    fields: ClassVar[Fields] = {"most": _NUMBER, "memory": _NUMBER, "merged": _NUMBER}
+
+
+@dataclass(frozen=True, slots=True)
 class Answer(Message):
     """What was asked for, or why it can't be told."""
 
@@ -252,16 +326,17 @@ class StockNews(Message):
         "results": _MAP,
         "gone": _LIST,
         "weights": _LIST,
-        "is_all": (bool,),
+        "is_all": _BOOLEAN,
         "rooms": _MAP,
     }
 
 
 _TO_WORKER: Mapping[str, type[Message]] = {
-    item.kind: item for item in (RunJob, Cancel, Release, Ask, StockNews, Shutdown)
+    item.kind: item for item in (RunJob, Cancel, Release, Help, StopHelp, Ask, StockNews, Shutdown)
 }
 _FROM_WORKER: Mapping[str, type[Message]] = {
-    item.kind: item for item in (Ready, Heartbeat, RunEvents, StockNews, Ended, Answer)
+    item.kind: item
+    for item in (Ready, Heartbeat, RunEvents, StockNews, MergeNews, Ended, HelpNews, Answer)
 }
 
 

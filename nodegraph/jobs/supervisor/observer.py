@@ -7,7 +7,7 @@ from typing import Protocol
 
 from nodegraph.core.events import Event
 from nodegraph.jobs.queue.working import Death
-from nodegraph.jobs.supervisor.messages import Ended
+from nodegraph.jobs.supervisor.messages import Ended, HelpNews
 
 
 class WorkerObserver(Protocol):
@@ -16,18 +16,24 @@ class WorkerObserver(Protocol):
     def ready(self, worker: str) -> None:
         """A worker has started and is idle. Not called for planners."""
 
+    def joinable(self, worker: str) -> None:
+        """A busy worker would take jobs beside those that it runs."""
+
     def events(self, job: str, attempt: int, events: Sequence[Event]) -> None:
         """Events of a run, in order, each once; those in `Ended.events` come with it."""
 
     def ended(self, ended: Ended) -> None:
-        """A run is over. The worker is idle already, and may be given a job in this very call.
+        """A run is over. The worker may be given a job in its place in this very call.
 
-        One that its worker died before it had begun is told of as released, before the death.
+        One that can't have caused its worker's death is told of as released, before the death.
         """
+
+    def helped(self, worker: str, news: HelpNews) -> None:
+        """How a worker's help with another one's job goes; see `Help`."""
 
     def died(self, worker: str, job: str | None, attempt: int | None, death: Death) -> None:
         """A worker is gone, with the job that it had; called after all that it told before.
 
-        Also called for planners, and for a worker that ended when it was asked to while it still
-        had a job.
+        Called for each of several jobs that may have caused it. Also called for planners, and for a
+        worker that ended when it was asked to while it still had a job.
         """

@@ -50,6 +50,7 @@ class WorkerPlace:
         is_busy: It has a job already, and would begin this one after it.
         models: That it holds.
         room: Bytes of its device that weights and work may take; None where it isn't known.
+        is_helping: It computes along with another one's job, which it leaves at its next step.
     """
 
     worker: str
@@ -57,6 +58,7 @@ class WorkerPlace:
     is_busy: bool = False
     models: frozenset[str] = frozenset()
     room: int | None = None
+    is_helping: bool = False
 
 
 def best_first(places: Sequence[WorkerPlace], job: Job) -> list[str]:
@@ -64,16 +66,17 @@ def best_first(places: Sequence[WorkerPlace], job: Job) -> list[str]:
 
     Where a GPU isn't needed, those go first that have none; then those that are idle; then those
     that hold most of the job's models; then those where the job's plan says that it has room; then
-    those that hold fewest other models, which might have to go.
+    those that help nobody; then those that hold fewest other models, which might have to go.
     """
     able = [place for place in places if not (job.gpu and place.without_gpu)]
     need = _memory(job)
 
-    def order(place: WorkerPlace) -> tuple[bool, bool, int, bool, int]:
+    def order(place: WorkerPlace) -> tuple[bool, bool, int, bool, bool, int]:
         is_short = place.room is not None and need > place.room
         held = len(place.models.intersection(job.models))
         is_wasted = not job.gpu and not place.without_gpu
-        return is_wasted, place.is_busy, -held, is_short, len(place.models) - held
+        others = len(place.models) - held
+        return is_wasted, place.is_busy, -held, is_short, place.is_helping, others
 
     return [place.worker for place in sorted(able, key=order)]
 

@@ -112,8 +112,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
             await asyncio.wait_for(asyncio.shield(self._drained), _LEFT)
         code = self._transport.get_returncode()
         self._transport.close()
-        has_begun = self._recorder.has_begun
-        found = Exit(code, has_begun, self._recorder.read() if has_begun else None)
+        found = Exit(code, self._recorder.begun)
         self._recorder.close()
         return found
 

@@ -7,13 +7,17 @@ import os
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 
 import psutil
 
-_SIZE = 1024
+from nodegraph.jobs.supervisor.rules import MOST_JOBS
+
 _LENGTH = 2
-_NOT_BEGUN = b"\xff\xff"
-"""In place of a length."""
+_JOB, _NODE = 128, 1024
+"""Bytes for the name of a job and of a node, with the length before each."""
+_SLOT = _JOB + _NODE
+_SIZE = MOST_JOBS * _SLOT
 
 _NAME = "nodegraph-"
 
@@ -29,10 +33,10 @@ def _sweep() -> None:
 
 
 class Recorder:
-    """Holds the name of the node that began last, in memory that two processes share.
+    """Holds each job that a worker has begun and not ended, in memory that two processes share.
 
-    It also tells whether the worker has begun the job that it was handed at all: one that was dead
-    by then, or was killed before it looked, says nothing about that job.
+    With it is the name of the node that began last in that job. A worker that was dead before it
+    had begun a job, or was killed before it looked, says nothing about that job.
 
     Events are sent in batches, so that of a process that is killed the last ones are lost; and what
     holds up its interpreter keeps it from sending any.
@@ -43,6 +47,8 @@ class Recorder:
 
     def __init__(self, path: str) -> None:
         self.path = path
+        self._places: dict[str, int] = {}
+        self._lock = Lock()
         descriptor = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))
         try:
             self._memory = mmap.mmap(descriptor, _SIZE)
@@ -55,35 +61,52 @@ class Recorder:
         _sweep()
         descriptor, path = tempfile.mkstemp(prefix=f"{_NAME}{os.getpid()}-")
         try:
-            os.write(descriptor, _NOT_BEGUN.ljust(_SIZE, b"\0"))
+            os.write(descriptor, bytes(_SIZE))
         finally:
             os.close(descriptor)
         return cls(path)
 
-    def expect(self) -> None:
-        """The worker has no job; as long as it has had none it needn't say so."""
-        self._memory[:_LENGTH] = _NOT_BEGUN
+    def begin(self, job: str) -> None:
+        """The worker begins a job, of which no node has begun."""
+        with self._lock:
+            taken = self._places.values()
+            place = next(at for at in range(0, _SIZE, _SLOT) if at not in taken)
+            self._places[job] = place
+        self._write(place + _JOB, _NODE, "")
+        self._write(place, _JOB, job)
+
+    def note(self, job: str, node: str) -> None:
+        """A node of a job begins."""
+        place = self._places.get(job)
+        if place is not None:
+            self._write(place + _JOB, _NODE, node)
+
+    def end(self, job: str) -> None:
+        """The worker hasn't a job any more."""
+        with self._lock:
+            place = self._places.pop(job, None)
+        if place is not None:
+            self._write(place, _JOB, "")
+
+    def _write(self, start: int, size: int, text: str) -> None:
+        written = text.encode("utf-8", "replace")[: size - _LENGTH]
+        after = start + _LENGTH
+        # Who dies in between leaves no name rather than a wrong one.
+        self._memory[start:after] = bytes(_LENGTH)
+        self._memory[after : after + len(written)] = written
+        self._memory[start:after] = len(written).to_bytes(_LENGTH, "big")
 
     @property
-    def has_begun(self) -> bool:
-        """Whether the worker has begun the job that it was handed last."""
-        return self._memory[:_LENGTH] != _NOT_BEGUN
+    def begun(self) -> dict[str, str | None]:
+        """The jobs that the worker has begun and not ended, each with its node that began last."""
+        slots = range(0, _SIZE, _SLOT)
+        found = {self._read(place): self._read(place + _JOB) or None for place in slots}
+        return {job: node for job, node in found.items() if job}
 
-    def note(self, node: str) -> None:
-        """A node begins; an empty name for none, as when a job begins."""
-        text = node.encode("utf-8", "replace")[: _SIZE - _LENGTH]
-        # Who dies in between leaves no name rather than a wrong one.
-        self._memory[:_LENGTH] = bytes(_LENGTH)
-        self._memory[_LENGTH : _LENGTH + len(text)] = text
-        self._memory[:_LENGTH] = len(text).to_bytes(_LENGTH, "big")
-
-    def read(self) -> str | None:
-        """The node that began last."""
-        if not self.has_begun:
-            return None
-        length = int.from_bytes(self._memory[:_LENGTH], "big")
-        text = self._memory[_LENGTH : _LENGTH + length]
-        return text.decode("utf-8", "replace") or None
+    def _read(self, start: int) -> str:
+        after = start + _LENGTH
+        length = int.from_bytes(self._memory[start:after], "big")
+        return self._memory[after : after + length].decode("utf-8", "replace")
 
     def unlink(self) -> None:
         """Remove the file's name once both processes have it open; where that can't be, later."""

@@ -9,6 +9,9 @@ from typing import Any
 from nodegraph.core.places import Places
 from nodegraph.jobs.supervisor.messages import RoleName
 
+MOST_JOBS = 8
+"""That a worker may run beside each other: more samplings share no batch."""
+
 
 @dataclass(frozen=True, slots=True)
 class Needs:
@@ -81,6 +84,7 @@ class SupervisionRules:
         check_seconds: Between two looks at its memory and silence.
         ahead: Jobs that it may be handed while it runs another one, as long as its jobs are short.
         short_seconds: Up to which a job counts as short.
+        merge_jobs: Jobs that it may run beside each other, where their samplings share batches.
     """
 
     start_seconds: float = 300.0
@@ -96,3 +100,4 @@ class SupervisionRules:
     check_seconds: float = 0.5
     ahead: int = 4
     short_seconds: float = 0.1
+    merge_jobs: int = 1

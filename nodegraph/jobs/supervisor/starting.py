@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -20,16 +20,14 @@ class Exit:
 
     Attributes:
         code: Its exit code; None if nobody knows.
-        has_begun: Whether it had begun the job that it was handed last; so it counts where nobody
-            knows.
-        node: Name of the last node that began.
+        begun: Jobs that it had begun and not ended, each with the name of its node that began last;
+            None where nobody knows.
         reason: In words, where its place tells more than a code.
         is_lost: Whether the place where it ran went away, which is no fault of what it did.
     """
 
     code: int | None
-    has_begun: bool = True
-    node: str | None = None
+    begun: Mapping[str, str | None] | None = None
     reason: str | None = None
     is_lost: bool = False
 

@@ -22,14 +22,17 @@ class WorkerStatus:
         pid: Of its process, if there is one.
         done: Jobs that it has brought to an end.
         restarts: How often it was started again after a death.
-        job, attempt: That it has.
-        node: That began last in its job.
+        job, attempt: That it has; of several the first.
+        jobs: All that it runs.
+        helps: The job of another worker that it computes along with.
+        node: That began last in its job, or in that.
         last_heartbeat: Seconds since the last one; None before the first.
         next_start: Seconds until it is started again, if it is dead.
         memory, device_memory: Bytes, as last known.
         weights: Names of the models that it holds in memory, as it told last.
         versions: As it told when it got ready.
         fault: Why it died last, until it is ready again.
+        merged: Steps of samplings that it has computed in a batch with others'.
     """
 
     name: str
@@ -50,3 +53,6 @@ class WorkerStatus:
     versions: Mapping[str, str] | None = None
     fault: str | None = None
     done: int = 0
+    helps: str | None = None
+    merged: int = 0
+    jobs: Sequence[str] = ()

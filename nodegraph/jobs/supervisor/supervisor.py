@@ -12,6 +12,7 @@ from typing import Any
 
 from nodegraph.jobs.queue import WorkerWish
 from nodegraph.jobs.supervisor.errors import WorkerNotIdle
+from nodegraph.jobs.supervisor.helping import Helpers
 from nodegraph.jobs.supervisor.life import Life
 from nodegraph.jobs.supervisor.messages import Ask, Cancel, Release, RunJob
 from nodegraph.jobs.supervisor.observer import WorkerObserver
@@ -37,6 +38,9 @@ class Supervisor:
         rules: When a worker counts as ill.
         starter: Starts the processes of those that run jobs, if not on this machine.
         clock: Seconds, from any start.
+
+    Attributes:
+        helpers: Those of the workers that help with others' jobs, or could.
     """
 
     def __init__(
@@ -55,6 +59,7 @@ class Supervisor:
         self._clock = clock
         self._questions = Questions(self._send_question, self._rules.question_seconds)
         self._workers = {spec.name: self._made(spec) for spec in specs}
+        self.helpers = Helpers(self._workers)
         # Those that are started anew for the sake of one job, until they have it.
         self._awaited: set[str] = set()
         self._retired: set[str] = set()
@@ -133,19 +138,27 @@ class Supervisor:
     def free(self) -> list[str]:
         """Names of the workers that would take a job now, those with the fewest jobs first.
 
-        One that would take several is there as often; those that don't take all jobs come last.
+        One that would take several is there as often; those that don't take all jobs come last, and
+        of others those that help with a job; after them those that would take some beside what
+        they run.
         """
         places = [
-            (worker.spec.without_gpu, worker.life.held.count + at, name)
+            (worker.spec.without_gpu, worker.life.held.count + at, bool(worker.life.help), name)
             for name, worker in self._workers.items()
             if worker is not self._planner
             for at in range(worker.life.places)
         ]
-        return [name for *_, name in sorted(places, key=itemgetter(0, 1))]
+        joinable = [
+            name for name, worker in self._workers.items() for _ in range(worker.life.places_beside)
+        ]
+        return [*(name for *_, name in sorted(places, key=itemgetter(0, 1, 2))), *joinable]
 
     def wish(self, worker: str) -> WorkerWish:
         """What jobs a worker is to be given."""
         found = self._workers[worker]
+        company = found.life.held.company if found.life.places_beside else None
+        if company is not None:
+            return WorkerWish(models=company.models, company=company)
         is_spared = found.spec.without_gpu
         helps = any(each.spec.without_gpu and _is_there(each) for each in self._workers.values())
         return WorkerWish(is_spared, helps and not is_spared, found.life.models.held)
@@ -159,7 +172,12 @@ class Supervisor:
         room = None if life.ready is None else life.ready.room
         free = None if room is None else room["free"]
         return WorkerPlace(
-            worker, spec.without_gpu, life.held.count > 0, models=life.models.held, room=free
+            worker,
+            spec.without_gpu,
+            life.held.count > 0,
+            models=life.models.held,
+            room=free,
+            is_helping=life.help is not None,
         )
 
     def status(self, worker: str) -> WorkerStatus:

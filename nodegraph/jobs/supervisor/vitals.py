@@ -8,10 +8,9 @@ from typing import Any
 import psutil
 
 from nodegraph.core.events import Event
+from nodegraph.jobs.supervisor.job_vitals import JobVitals
 from nodegraph.jobs.supervisor.platforms import held_memory
 from nodegraph.jobs.supervisor.rules import SupervisionRules
-
-_ENDS = frozenset({"call.ended", "node.finished", "node.failed", "node.skipped"})
 
 _MORE_GRACE = 5.0
 """Seconds beyond the grace in which whoever asked a process to end may end it by other means."""
@@ -25,10 +24,10 @@ class Vitals:
 
     Attributes:
         memory, device_memory: Bytes, as last known.
-        node: That began last in its job.
         stuck: What code of a pack has been doing for too long, as it told last.
-        has_stubborn_job: Whether it must end only as its job doesn't.
-        is_past_deadline: Whether that is so as the job's deadline has passed.
+        jobs: By id, those that it runs.
+        culprits: Ids of those for which it must end, where it isn't for itself.
+        has_stubborn_job: Whether it must end only as a job doesn't.
     """
 
     def __init__(self, rules: SupervisionRules) -> None:
@@ -37,18 +36,13 @@ class Vitals:
         self._heard: float | None = None
         self._is_ready = False
         self._asked_to_end: float | None = None
-        self._running: dict[str, float] = {}
-        self._types: dict[str, str] = {}
-        self._stalls: Mapping[str, Any] = {}
-        self._must_have_ended: float | None = None
-        self._deadline: float | None = None
         self._process: psutil.Process | None = None
         self.memory: int | None = None
         self.device_memory: int | None = None
-        self.node: str | None = None
         self.stuck: str | None = None
+        self.jobs: dict[str, JobVitals] = {}
+        self.culprits: frozenset[str] = frozenset()
         self.has_stubborn_job = False
-        self.is_past_deadline = False
 
     def born(self, pid: int) -> None:
         """The process has started."""
@@ -80,54 +74,26 @@ class Vitals:
         """Seconds since it told something; None if it never did."""
         return None if self._heard is None else self._age - self._heard
 
-    def job_began(self, options: Mapping[str, Any]) -> None:
-        """It has a job.
+    @property
+    def node(self) -> str | None:
+        """That began last in the first of its jobs."""
+        return next((job.node for job in self.jobs.values()), None)
 
-        Args:
-            options: Of the job, `stall_seconds` and `deadline` among them.
-        """
-        self.job_ended()
-        deadline = options.get("deadline")
-        if isinstance(deadline, int | float):
-            self._deadline = self._age + deadline
-        given = options.get("stall_seconds")
-        self._stalls = given if isinstance(given, Mapping) else {"*": given}
+    def job_began(self, job: str, options: Mapping[str, Any]) -> None:
+        """It has one more job."""
+        self.jobs[job] = JobVitals(self._rules, options, self._age)
 
-    def job_ended(self) -> None:
-        """It has none any more."""
-        self._deadline = self._must_have_ended = None
-        self._running.clear()
-        self._types.clear()
-        self.node = None
+    def job_ended(self, job: str) -> None:
+        """It has a job no more."""
+        self.jobs.pop(job, None)
 
-    def job_cancelled(self) -> None:
-        """It was asked to stop its job."""
-        if self._must_have_ended is None:
-            self._must_have_ended = self._age + self._rules.cancel_seconds
+    def job_cancelled(self, job: str) -> None:
+        """It was asked to stop a job that it runs."""
+        self.jobs[job].cancelled(self._age)
 
-    def happened(self, events: Iterable[Event]) -> None:
-        """Its job's run told something."""
-        for event in events:
-            node = event.node
-            if event.kind == "nodes.cached" and self._running:
-                for name in event.data["nodes"]:
-                    self._node_ended(name)
-            if node is None:
-                continue
-            if event.kind == "node.started":
-                self._running[node] = self._age
-                self._types[node] = str(event.data.get("type", ""))
-                self.node = node
-            elif event.kind in _ENDS:
-                self._node_ended(node)
-            elif node in self._running:
-                self._running[node] = self._age
-
-    def _node_ended(self, node: str) -> None:
-        # A node that is mapped over a list runs as `node[0]`, `node[1]`, ….
-        items = f"{node}["
-        for name in [name for name in self._running if name == node or name.startswith(items)]:
-            del self._running[name]
+    def happened(self, job: str, events: Iterable[Event]) -> None:
+        """A job's run told something."""
+        self.jobs[job].happened(events, self._age)
 
     def breathe(self, seconds: float) -> None:
         """Time has passed."""
@@ -153,7 +119,7 @@ class Vitals:
         silence = self.silence
         if silence is not None and silence > rules.heartbeat_seconds:
             return f"it gave no heartbeat for {rules.heartbeat_seconds:g} s"
-        return self._greed() or self._stubbornness() or self._stall()
+        return self._greed() or self._fault_of_jobs()
 
     def _greed(self) -> str | None:
         limit = self._rules.memory_limit
@@ -161,30 +127,16 @@ class Vitals:
             return None
         return f"it used {_megabytes(self.memory)} of memory, more than {_megabytes(limit)}"
 
-    def _stubbornness(self) -> str | None:
-        grace = self._rules.cancel_seconds
-        why = None
-        if self._must_have_ended is not None and self._age >= self._must_have_ended:
-            why = "it was cancelled"
-        elif self._deadline is not None and self._age >= self._deadline + grace:
-            why, self.is_past_deadline = "its deadline had passed", True
-        self.has_stubborn_job = why is not None
-        return why and f"its job didn't stop within {grace:g} s when {why}"
-
-    def _stall(self) -> str | None:
-        for node, since in self._running.items():
-            limit = self._limit(node)
-            if limit is not None and self._age - since > limit:
-                return f"its node `{node}` told nothing for {limit:g} s"
+    def _fault_of_jobs(self) -> str | None:
+        stubborn = {name: job.stubbornness(self._age) for name, job in self.jobs.items()}
+        stalled = {name: job.stall(self._age) for name, job in self.jobs.items()}
+        for found in (stubborn, stalled):
+            whys = {name: why for name, why in found.items() if why is not None}
+            if whys:
+                self.culprits = frozenset(whys)
+                self.has_stubborn_job = found is stubborn
+                return next(iter(whys.values()))
         return None
-
-    def _limit(self, node: str) -> float | None:
-        name = node.partition("[")[0]
-        for key in (name, self._types.get(node, ""), "*"):
-            found = self._stalls.get(key)
-            if isinstance(found, int | float) and found > 0:
-                return float(found)
-        return self._rules.node_stall_seconds
 
 
 def _megabytes(size: int) -> str:

@@ -56,6 +56,7 @@ class Worker:
         self._clock = clock
         self._restarts = 0
         self._done = 0
+        self._merged = 0
         self._backoff = Backoff(rules)
         self._next_start: float | None = None
         self._fault: str | None = None
@@ -74,7 +75,8 @@ class Worker:
     def status(self) -> WorkerStatus:
         """All that is known of it."""
         life, vitals = self.life, self.life.vitals
-        run, ready, is_there = life.held.current, life.ready, life.pid is not None
+        ready, is_there = life.ready, life.pid is not None
+        run = next(iter(life.held.running), None)
         left = None if self._next_start is None else max(0.0, self._next_start - self._clock())
         return WorkerStatus(
             self.spec.name,
@@ -86,6 +88,7 @@ class Worker:
             restarts=self._restarts,
             job=None if run is None else run.job,
             attempt=None if run is None else run.attempt,
+            jobs=tuple(each.job for each in life.held.running),
             node=vitals.node,
             last_heartbeat=vitals.silence if is_there else None,
             next_start=left,
@@ -94,6 +97,8 @@ class Worker:
             weights=tuple(life.stock.weights) if is_there else (),
             versions=None if ready is None else ready.versions,
             done=self._done + life.done,
+            helps=life.help.job if is_there and life.help and life.help.has_begun else None,
+            merged=self._merged + life.merging.merged,
             fault=self._fault if self.state in ("starting", "dead") else None,
         )
 
@@ -108,7 +113,7 @@ class Worker:
             death = await self.life.lived()
             if self.spec.role == "planner":
                 self._asker.died(death.reason)
-            has_job = self.life.held.current is not None
+            has_job = bool(self.life.held.running)
             is_wanted = self._is_to_stop.is_set() or (self._is_renewed and not has_job)
             if not is_wanted or has_job:
                 self._told_of(death)
@@ -118,27 +123,25 @@ class Worker:
                 return
             self._restarts += not is_wanted
             self._done += self.life.done
+            self._merged += self.life.merging.merged
             self._is_renewed = False
             self.life = Life(self.spec, self._rules, self._on, self._asker, self._starter)
 
     def _told_of(self, death: Death) -> None:
-        held, self.life.held = self.life.held, Held(self._rules)
+        blame, jobs = self.life.blame, [run.job for run in self.life.held.running]
+        self.life.held = Held(self._rules)
         self._fault = death.reason
-        run = held.current
-        job, attempt = (None, None) if run is None else (run.job, run.attempt)
-        about = {"fields": {"worker": self.spec.name, "job": job}}
+        about = {"fields": {"worker": self.spec.name, "job": ", ".join(jobs) or None}}
         _LOG.warning("%s died: %s", self.spec.name, death.reason, extra=about)
         try:
-            if run is not None and not self.life.has_begun:
-                # It was dead already, or as good as: that is no fault of the job.
-                held.ahead.append(run)
-                job = attempt = None
-            elif run is not None and self.life.vitals.is_past_deadline:
-                self._on.ended(_overdue(run, death))
-                job = attempt = None
-            for each in held.ahead:
-                self._on.ended(Ended(each.job, each.attempt, "released"))
-            self._on.died(self.spec.name, job, attempt, death)
+            for run, known in blame.overdue:
+                self._on.ended(_overdue(run, known))
+            for run in blame.innocent:
+                self._on.ended(Ended(run.job, run.attempt, "released"))
+            for run, known in blame.answering:
+                self._on.died(self.spec.name, run.job, run.attempt, known)
+            if not blame.answering:
+                self._on.died(self.spec.name, None, None, death)
         except Exception:  # noqa: BLE001 - whoever listens must not be able to break supervision
             _LOG.exception("a listener failed when told of the death of %s", self.spec.name)
 

@@ -37,6 +37,7 @@ class Answers:
             "import": self._import,
             "node_types": self._node_types,
             "plan": self._plan,
+            "script": self._script,
         }
 
     @property
@@ -100,6 +101,13 @@ class Answers:
         told = self._places.plain(found["problems"])
         return {"valid": not plan.problems, **found, "problems": told}
 
+    def _script(self, arguments: Mapping[str, Any]) -> str:
+        """The Python script that builds `workflow`."""
+        from nodegraph.builder.script import python_script  # as few ask for it
+
+        self._session.look_anew()
+        return python_script(Workflow.from_dict(arguments["workflow"]), self._session)
+
     def _granted(self, arguments: Mapping[str, Any]) -> Collection[Path]:
         """Uploads that whoever asks may read: a server has put their paths into the workflow."""
         given, uploads = arguments.get("workflow"), self._session.settings.uploads
@@ -124,7 +132,7 @@ def _with_parameters(arguments: Mapping[str, Any]) -> tuple[Workflow, list[Probl
         InvalidFile, InvalidWorkflow: It can't be read.
     """
     given = arguments.get("workflow")
-    workflow = Workflow.loads(given) if isinstance(given, str) else Workflow.from_dict(given)
+    workflow = Workflow.from_json(given) if isinstance(given, str) else Workflow.from_dict(given)
     try:
         return workflow.with_parameters(arguments.get("parameters") or {}), []
     except InvalidWorkflow as error:

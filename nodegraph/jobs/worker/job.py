@@ -159,7 +159,7 @@ class Jobs:
     def _workflow(self, text: str) -> Workflow:
         """Read a workflow; the same one often comes again, with other parameters."""
         known = self._workflows.pop(text, None)
-        found = Workflow.loads(text) if known is None else known
+        found = Workflow.from_json(text) if known is None else known
         self._workflows[text] = found
         if len(self._workflows) > _MOST_WORKFLOWS:
             self._workflows.popitem(last=False)

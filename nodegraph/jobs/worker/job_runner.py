@@ -1,4 +1,7 @@
-"""The role of a worker: it runs jobs, one after the other, and tells what it holds in memory."""
+"""The role of a worker: it runs jobs, and tells what it holds in memory.
+
+It runs one after the other, but for those that it is told to run beside what it has.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,9 @@ from nodegraph.errors import Problem
 from nodegraph.jobs.supervisor.errors import ProtocolFault
 from nodegraph.jobs.supervisor.message import Message
 from nodegraph.jobs.supervisor.messages import Cancel, Ended, EndStatus, Release, RunJob, StockNews
-from nodegraph.jobs.worker.event_sender import EventSender
+from nodegraph.jobs.supervisor.rules import MOST_JOBS
+from nodegraph.jobs.worker.company import CompanyNews
+from nodegraph.jobs.worker.event_sender import EventSender, JobEvents
 from nodegraph.jobs.worker.faults import told
 from nodegraph.jobs.worker.job import Assignment, Jobs
 from nodegraph.jobs.worker.pipes import Outbox, hand_on
@@ -63,7 +68,11 @@ class Telling:
 
 
 class JobRunner:
-    """Runs the jobs that it is given; see `Role`. Made on the event loop's thread."""
+    """Runs the jobs that it is given; see `Role`. Made on the event loop's thread.
+
+    Attributes:
+        stock: What is in memory.
+    """
 
     def __init__(
         self,
@@ -73,23 +82,24 @@ class JobRunner:
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         self._jobs = Jobs(session)
-        self._stock = Telling(session)
+        self.stock = Telling(session)
         self._upkeep = StoreUpkeep(session)
+        self._company = CompanyNews(session, outbox)
         self._outbox = outbox
         self._events = events
         self._loop = loop
         # Held by whoever changes what this worker has: jobs are taken back from another thread.
         self._changing = Lock()
-        self._current: Assignment | None = None
+        self._running: list[Assignment] = []
         self._ahead: deque[RunJob] = deque()
         self._is_ending = False
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
         self._is_to_end = asyncio.Event()
 
     @property
     def job(self) -> str | None:
-        current = self._current
-        return None if current is None else current.order.job
+        running = self._running[:1]
+        return running[0].order.job if running else None
 
     def told(self, message: Message) -> None:
         # Jobs are stopped from this thread, as an async node may hold up the event loop.
@@ -102,25 +112,34 @@ class JobRunner:
 
     def _take(self, order: RunJob) -> None:
         with self._changing:
-            if self._current is not None and not self._is_ending:
-                if len(self._ahead) >= MOST_AHEAD:
-                    raise ProtocolFault("more jobs at a time than can be", given=order.job)
-                self._ahead.append(order)
-                return
             if not self._is_ending:
-                self._current = assignment = Assignment(order)
-                self._loop.call_soon_threadsafe(self._begin, assignment)
+                is_beside = order.beside and len(self._running) < MOST_JOBS
+                if self._running and not is_beside:
+                    self._put_ahead(order)
+                else:
+                    assignment = self._taken(order)
+                    self._loop.call_soon_threadsafe(self._begin, assignment)
                 return
         self._give_back(order, "released")
+
+    def _put_ahead(self, order: RunJob) -> None:
+        if len(self._ahead) >= MOST_AHEAD:
+            raise ProtocolFault("more jobs at a time than can be", given=order.job)
+        self._ahead.append(order)
+
+    def _taken(self, order: RunJob) -> Assignment:
+        assignment = Assignment(order)
+        self._running.append(assignment)
+        return assignment
 
     def _stop(self, message: Cancel | Release, status: EndStatus) -> None:
         job, attempt = message.job, message.attempt
         with self._changing:
-            current = self._current
-            if current is not None and current.is_of(job, attempt):
-                stop = current.cancel if status == "cancelled" else current.release
-                stop(message.reason)
-                return
+            for running in self._running:
+                if running.is_of(job, attempt):
+                    stop = running.cancel if status == "cancelled" else running.release
+                    stop(message.reason)
+                    return
             waiting = [run for run in self._ahead if (run.job, run.attempt) == (job, attempt)]
             for order in waiting:
                 self._ahead.remove(order)
@@ -135,49 +154,52 @@ class JobRunner:
     def end(self, reason: str) -> None:
         with self._changing:
             self._is_ending = True
-            current = self._current
+            running = list(self._running)
             waiting, self._ahead = self._ahead, deque()
-        if current is not None:
-            current.release(reason)
+        for assignment in running:
+            assignment.release(reason)
         for order in waiting:
             self._give_back(order, "released")
         hand_on(self._loop, self._is_to_end.set)
 
     async def serve(self) -> None:
         await self._is_to_end.wait()
-        if self._task is not None:
-            await self._task
+        await asyncio.gather(*self._tasks)
         await self._upkeep.end()
 
     def _begin(self, assignment: Assignment) -> None:
-        self._task = self._loop.create_task(self._run(assignment))
+        task = self._loop.create_task(self._run(assignment))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _run(self, first: Assignment) -> None:
         assignment: Assignment | None = first
         while assignment is not None:
             order = assignment.order
-            listener = self._events.begin(order.job, order.attempt)
-            ended = await self._jobs.run(assignment, listener)
+            events = self._events.begin(order.job, order.attempt)
+            ended = await self._jobs.run(assignment, events)
             # The next job may come as soon as the server hears of this one's end.
-            assignment = self._next()
-            self._send(ended)
+            assignment = self._after(assignment)
+            self._send(ended, events)
             self._upkeep.plan(self._loop)
 
-    def _next(self) -> Assignment | None:
+    def _after(self, ended: Assignment) -> Assignment | None:
+        """The job that comes next, if one waits and no other runs."""
         with self._changing:
-            self._current = Assignment(self._ahead.popleft()) if self._ahead else None
-            return self._current
+            self._running.remove(ended)
+            may_begin = self._ahead and not self._running
+            return self._taken(self._ahead.popleft()) if may_begin else None
 
-    def _send(self, ended: Ended) -> None:
-        left, news = self._events.end(), self._stock.news()
+    def _send(self, ended: Ended, events: JobEvents) -> None:
+        left, news = events.end(), self.stock.news()
         whole = replace(ended, events=left)
         try:
             # What is in memory comes before the end: a plan that is made then knows of it.
             self._outbox.send(*([] if news is None else [news]), whole)
         except ProtocolFault:
-            self._send_apart(news, whole)
+            self._send_apart(news, whole, events)
 
-    def _send_apart(self, news: StockNews | None, ended: Ended) -> None:
+    def _send_apart(self, news: StockNews | None, ended: Ended, events: JobEvents) -> None:
         """As `_send`, where something is too large or can't be sent at all."""
         try:
             self._outbox.send(*([] if news is None else [news]))
@@ -186,7 +208,7 @@ class JobRunner:
         try:
             self._outbox.send(ended)
         except ProtocolFault:
-            self._events.send(list(ended.events))
+            events.send(list(ended.events))
             self._send_alone(replace(ended, events=()))
 
     def _send_alone(self, ended: Ended) -> None:

@@ -20,6 +20,7 @@ from nodegraph.core.patience import PATIENCE
 from nodegraph.jobs.supervisor.launch import Launch
 from nodegraph.jobs.worker.answers import Answers
 from nodegraph.jobs.worker.event_sender import EventSender
+from nodegraph.jobs.worker.helping import HelpingRunner
 from nodegraph.jobs.worker.job_runner import JobRunner
 from nodegraph.jobs.worker.pipes import Outbox
 from nodegraph.jobs.worker.role import Planner, Role
@@ -60,8 +61,9 @@ def opened(
         device = session.environment.device
         has_torch = launch.warm and find_spec("torch") is not None
         _warm(session, device, libraries=has_torch)
-        worker = JobRunner(session, outbox, events, loop)
-        warming = Warming(lambda: worker.job is not None)
+        runner = JobRunner(session, outbox, events, loop)
+        worker = HelpingRunner(runner, session, outbox, loop)
+        warming = Warming(lambda: worker.is_busy)
         if has_torch:
             warming.start()
         try:

@@ -43,7 +43,7 @@ class Process:
         # Both have it open now; a server that is killed leaves nothing behind.
         self._recorder.unlink()
         self._outbox = Outbox(pipes.reports, self._left_alone)
-        self._events = EventSender(self._outbox, self._recorder.note, self._recorder.expect)
+        self._events = EventSender(self._outbox, self._recorder)
         self._heartbeats = Heartbeats(self._outbox, self._events, self._job)
         self._role: Role | None = None
         self._is_ending = False

@@ -10,7 +10,7 @@ from nodegraph.compat.comfyui.packs import node_table
 from nodegraph.compat.comfyui.reading import carried_workflow
 from nodegraph.compat.comfyui.report import import_report
 from nodegraph.diffusion.models import find_path
-from nodegraph.errors import InvalidFile, ModelNotFound
+from nodegraph.errors import InvalidFile, NodegraphError
 from nodegraph.session.session import Session
 
 
@@ -41,13 +41,13 @@ def _document(arguments: Mapping[str, Any]) -> Any:
 
 
 def _report(session: Session, imported: ImportedWorkflow) -> dict[str, Any]:
-    folders = session.settings.model_folders
+    folders = session.environment.models
 
     def is_there(model: str) -> bool:
         try:
             return bool(find_path(model, folders))
-        except ModelNotFound:
-            return False
+        except NodegraphError:
+            return False  # the place of remote ones may not answer
 
     found = import_report("", imported, session.registry, session.environment, is_there)
     return found.as_dict()

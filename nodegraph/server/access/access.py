@@ -82,7 +82,7 @@ class Access:
         # Once there was a token, none is needed again only after a restart: taking the last one
         # back must not let everybody in.
         self._needs_token = self._needs_token or self._tokens.are_any
-        if self._needs_token or not self._is_private:
+        if self._needs_token or self._tokens.are_unknown or not self._is_private:
             return False
         # Checked for each request, as other programs may run this application at any address, and
         # a proxy on this machine brings in others.

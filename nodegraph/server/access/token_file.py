@@ -15,13 +15,10 @@ from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import InvalidFile, InvalidValue, OutputError
 from nodegraph.server.access.caller import LOCAL, Scope
 from nodegraph.server.access.token import LARGEST_NAME, TokenRecord, new_token, parts, record_of
-from nodegraph.store.claims import Claims
+from nodegraph.store.turns import turn
 
 P = ParamSpec("P")
 T = TypeVar("T")
-_NAME = "0123456789abcdef"
-"""Of the claim; any would do, as the lock's file has but this one."""
-_PATIENCE = 10.0
 
 
 class _Document(BaseModel):
@@ -37,7 +34,8 @@ class TokenFile:
     """The tokens of one home folder.
 
     Args:
-        path: The file; made with the first token, readable by its owner alone.
+        path: The file, or a link to one that several servers share; made with the first token,
+            readable by its owner alone.
         clock: Unix time.
     """
 
@@ -46,15 +44,28 @@ class TokenFile:
         self._clock = clock
 
     def read(self) -> list[TokenRecord]:
-        """The tokens; none if there is no file.
+        """The tokens; none if there is neither a file nor a link to one.
 
         Raises:
             InvalidFile: It can't be read, or is none of tokens.
         """
         try:
+            return self._content()
+        except FileNotFoundError:
+            if not self.path.is_symlink():
+                return []
+        # A share that isn't mounted, perhaps: with no tokens, whoever is here would be let in.
+        raise InvalidFile(
+            f"can't read {self.path}: there is no {self.path.resolve()}",
+            hint="Mount what it leads to, or make the first token: nodegraph token add NAME",
+        )
+
+    def _content(self) -> list[TokenRecord]:
+        """What the file says; raises FileNotFoundError if there is none, else as `read`."""
+        try:
             return _Document.model_validate_json(self.path.read_bytes()).tokens
         except FileNotFoundError:
-            return []
+            raise
         except OSError as error:
             raise InvalidFile(f"can't read {self.path}: {error.strerror or error}") from error
         except ValidationError as error:
@@ -167,26 +178,21 @@ class TokenFile:
         """The tokens, written back after the block if it raised nothing; one process at a time."""
         try:
             private_folder(self.path.parent)
-            claims = Claims(self.path.with_name(f"{self.path.name}-lock"))
         except OSError as error:
             raise OutputError(f"can't change {self.path}: {error.strerror or error}") from error
-        try:
-            _wait_for(claims, self.path)
-            tokens = self.read()
+        # Beside the file itself, so that all who share it by links take turns by one lock.
+        there = self.path.resolve()
+        if not there.parent.is_dir():  # never made: what isn't mounted must be noticed
+            raise OutputError(f"can't change {self.path}: there is no {there.parent}")
+        with turn(there.with_name(f"{there.name}-lock"), str(self.path)):
+            try:
+                tokens = self._content()
+            except FileNotFoundError:
+                tokens = []
             yield tokens
             now = self._clock()
             document = _Document(tokens=[each for each in tokens if not each.is_expired(now)])
             write_file(self.path, document.model_dump_json(indent=2).encode(), private=True)
-        finally:
-            claims.close()
-
-
-def _wait_for(claims: Claims, path: Path) -> None:
-    end = time.monotonic() + _PATIENCE
-    while not claims.try_claim(_NAME):
-        if time.monotonic() > end:
-            raise OutputError(f"another process is changing {path}", hint="Try again.")
-        time.sleep(0.02)
 
 
 def _made(

@@ -22,8 +22,8 @@ _LOOK_SECONDS = 1.0
 class Tokens:
     """Who may come in.
 
-    What the command line changes counts within a second. If the file can't be read any more, no
-    token is good until it can: one that was revoked must not come back.
+    What the command line changes counts within a second. While the file can't be read, no token is
+    good, as one that was revoked must not come back, and all need one.
 
     Args:
         path: The file.
@@ -43,6 +43,7 @@ class Tokens:
         self._looked = 0.0
         self._mark: tuple[int, ...] | None = None
         self._known: Mapping[str, tuple[TokenRecord, Caller]] = {}
+        self._fault: str | None = None
         self._read()
 
     def caller(self, token: str) -> Caller | None:
@@ -75,6 +76,12 @@ class Tokens:
         now = self._clock()
         return any(not record.is_expired(now) for record, _ in self._known.values())
 
+    @property
+    def are_unknown(self) -> bool:
+        """Whether it can't be told if there is one, as the file can't be read."""
+        self._look()
+        return self._fault is not None
+
     def _look(self) -> None:
         now = time.monotonic()
         if now - self._looked >= self._look_seconds:
@@ -88,9 +95,11 @@ class Tokens:
         try:
             records = self._file.read()
         except NodegraphError as error:
-            _LOG.error("no token is good until this is mended: %s", error)
-            self._known, self._mark = {}, None
+            if str(error) != self._fault:
+                _LOG.error("no token is good until this is mended: %s", error)
+            self._known, self._mark, self._fault = {}, None, str(error)
             return
+        self._fault = None
         self._known = {
             record.id: (record, Caller(record.name, implied(record.scopes), record.id))
             for record in records

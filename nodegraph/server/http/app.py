@@ -28,12 +28,12 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 API = "/api/v1"
 ROUTES = (
     *("jobs", "queue", "events", "socket"),
-    *("checks", "imports", "workflows", "templates", "apps"),
-    *("artifacts", "uploads", "node_types", "models", "sources"),
+    *("checks", "imports", "scripts", "workflows", "templates", "apps"),
+    *("artifacts", "uploads", "inputs", "node_types", "models", "sources"),
     *("system", "settings"),
 )
 """Modules of `nodegraph.server.http.routes`, each with a `router` that goes below `API`."""
-OPEN_ROUTES = ("health", "metrics", "login", "editor")
+OPEN_ROUTES = ("health", "metrics", "login", "editor", "packs")
 """Modules whose routers lie at the root: for probes, monitoring and people."""
 
 

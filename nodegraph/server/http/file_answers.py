@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import PurePath
-from typing import Annotated, Any
+from time import monotonic
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Query, Request, Response
 
 from nodegraph.client import shapes
 from nodegraph.core.digests import Digest
+from nodegraph.server.content.artifacts.sharing import FileComing
 from nodegraph.server.content.artifacts.thumbnails import LARGEST, MEDIA_TYPE, SMALLEST, Thumbnails
 from nodegraph.server.http.etags import etag, is_known
 from nodegraph.server.http.sending import FOREVER, OpenFile
 from nodegraph.server.http.types import content_headers
 
+T = TypeVar("T")
+_PATIENCE = 15.0
+"""Seconds for a file to come that another server's worker has just written."""
 BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
 FILE_ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {"description": "The file.", "content": {"*/*": BINARY}},
@@ -28,6 +34,23 @@ THUMBNAIL_ANSWERS: dict[int | str, dict[str, Any]] = {
 ThumbnailSize = Annotated[
     int, Query(ge=SMALLEST, le=LARGEST, description="Pixels of the square that it fits into.")
 ]
+
+
+async def once_here(ask: Callable[[], Awaitable[T]]) -> T:
+    """What is asked for, once a file has come that is on its way from another server.
+
+    Raises:
+        FileComing: It takes too long.
+    """
+    end, delay = monotonic() + _PATIENCE, 0.05
+    while True:
+        try:
+            return await ask()
+        except FileComing:
+            if monotonic() > end:
+                raise
+        await asyncio.sleep(delay)
+        delay = min(2 * delay, 1.0)
 
 
 async def texts_response(
@@ -47,10 +70,16 @@ async def thumbnail_response(
     digest: Digest,
     size: int,
     opened: Callable[[], OpenFile],
+    *,
+    cached: str = FOREVER,
 ) -> Response:
-    """The answer to a request for a small picture; see `Thumbnails.get`."""
+    """The answer to a request for a small picture; see `Thumbnails.get`.
+
+    Args:
+        cached: How long the client may keep it.
+    """
     tag = f"{digest}-{size}"
-    headers = {"ETag": etag(tag), "Cache-Control": FOREVER}
+    headers = {"ETag": etag(tag), "Cache-Control": cached}
     if is_known(request.headers.get("if-none-match"), tag):
         return Response(status_code=304, headers=headers)
     made = await thumbnails.get(digest, size, opened)

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from nodegraph.errors import NodegraphError
 from nodegraph.server.rules import retention_rules
@@ -55,6 +56,7 @@ class Upkeep:
         self._clock = clock
         self._steady = steady
         self._offset = clock() - steady()
+        self._is_untidy = False
 
     async def run(self) -> None:
         """Do so until it is cancelled."""
@@ -73,16 +75,25 @@ class Upkeep:
         # Half of what a client may have, so that nobody who just works on is ever told to delete.
         size = services.server.clients.bytes // 2
         rules = replace(retention_rules(services.server.retention), bytes=size)
-        try:
-            jobs = await services.off_loop(services.queue.prune, rules)
-            uploads = await services.off_loop(services.uploads.prune)
-            artifacts = await services.off_loop(services.artifacts.tidy) if jobs else 0
-        except NodegraphError as error:
-            _LOG.warning("old jobs and uploads couldn't be deleted: %s", error)
-            return Forgotten()
+        jobs = await self._deleted("jobs", partial(services.queue.prune, rules))
+        uploads = await self._deleted("uploads", services.uploads.prune)
+        # Also of jobs that were deleted before a fault, and of a round that didn't come so far.
+        self._is_untidy = self._is_untidy or jobs != 0
+        artifacts: int | None = 0
+        if self._is_untidy:
+            artifacts = await self._deleted("entries of artifacts", services.artifacts.tidy)
+            self._is_untidy = artifacts is None
         if jobs or uploads:
-            _LOG.info("deleted %d old jobs and %d old uploads", jobs, uploads)
-        return Forgotten(jobs, uploads, artifacts)
+            _LOG.info("deleted %d old jobs and %d old uploads", jobs or 0, uploads or 0)
+        return Forgotten(jobs or 0, uploads or 0, artifacts or 0)
+
+    async def _deleted(self, what: str, delete: Callable[[], int]) -> int | None:
+        """How many were deleted; None if that failed, which keeps nothing else from being done."""
+        try:
+            return await self._services.off_loop(delete)
+        except (NodegraphError, OSError) as error:
+            _LOG.warning("old %s couldn't be deleted: %s", what, error)
+            return None
 
     def _has_jumped(self) -> bool:
         before, self._offset = self._offset, self._clock() - self._steady()

@@ -16,6 +16,7 @@ from nodegraph.errors import PackError
 from nodegraph.packs.manifest import Manifest, ManifestCache, is_worth
 from nodegraph.packs.pack import Pack
 from nodegraph.packs.registry import Registry
+from nodegraph.server.content.frames import NONE, FrameDocuments, documents
 from nodegraph.session.examples import NodeExample, examples
 
 
@@ -30,8 +31,10 @@ class DeclaredTypes:
         problems: What is wrong with packs.
         is_current: Whether no pack has changed since it was read, nor failed to be; those that are
             made of what another package holds aside.
-        looks_same: Whether the packs' files are still what they were then; cheap.
+        looks_same: Whether these are still the packs that there are, and their files what they
+            were then; cheap.
         examples: Workflows that show what a node type does, by node type.
+        frames: Pages with what packs bring into the editor.
         kept: What was made of them for an answer, by a name of it: hundreds take their time.
     """
 
@@ -42,6 +45,7 @@ class DeclaredTypes:
     is_current: bool = False
     looks_same: Callable[[], bool] = lambda: True
     examples: Mapping[str, NodeExample] = field(default_factory=dict)
+    frames: FrameDocuments = NONE
     kept: dict[str, bytes] = field(default_factory=dict, compare=False, repr=False)
 
     def spec(self, node_type: str) -> NodeSpec | None:
@@ -73,7 +77,11 @@ class DeclaredTypes:
             for name, found in self.examples.items()
         ]
         text = "\n".join(
-            [*sorted(parts), repr(self.type_infos()), repr(self.problems), repr(shown)]
+            [
+                *sorted(parts),
+                *(repr(found) for found in (self.type_infos(), self.problems, shown)),
+                *(f"{href} {found.script}" for href, found in self.frames.found.items()),
+            ]
         )
         return digest_bytes(text.encode("utf-8", "surrogatepass"))
 
@@ -97,22 +105,26 @@ class _Last(ManifestCache):
         return found
 
 
-def last_known(packs: Sequence[Pack], folder: Path) -> DeclaredTypes:
+def last_known(
+    packs: Sequence[Pack], folder: Path, are_all: Callable[[], bool] = lambda: True
+) -> DeclaredTypes:
     """What packs declared when they were last read; imports none.
 
     Args:
         folder: Where that is kept.
+        are_all: Whether these are still the packs there are; cheap.
     """
     manifests = _Last(folder)
     registry = Registry(packs, manifests=manifests)
     specs = {name: spec for name in registry.node_types() if (spec := registry.spec(name))}
-    versions, problems = registry.pack_versions(), tuple(registry.problems)
+    frames = documents(registry.scripts())
     return DeclaredTypes(
         specs,
         registry.types,
-        versions,
-        problems,
+        registry.pack_versions(),
+        (*registry.problems, *frames.problems),
         manifests.are_current,
-        registry.is_current,
+        lambda: are_all() and registry.is_current() and frames.look_same(),
         {name: found for name, found in examples(packs).items() if name in specs},
+        frames,
     )

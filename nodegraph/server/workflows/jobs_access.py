@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TypeVar
@@ -15,13 +14,17 @@ from nodegraph.server.services import Services
 T = TypeVar("T")
 
 
-def visible(services: Services, caller: Caller, id: str) -> Job:
+async def visible(services: Services, caller: Caller, id: str) -> Job:
     """A job that the caller may see.
 
     Raises:
         JobNotFound: There is none. Others' jobs look as if they weren't there.
     """
-    # One row: quicker than a thread is called.
+    return await services.looks.give(seen, services, caller, id)
+
+
+def seen(services: Services, caller: Caller, id: str) -> Job:
+    """The same, looked up in this thread."""
     found = services.queue.get(id)
     if not caller.sees(found.client):
         raise not_found(id)
@@ -36,8 +39,8 @@ async def done(
     Raises:
         JobNotFound, WrongState: See the queue's methods.
     """
-    visible(services, caller, id)
-    return await asyncio.wrap_future(action(id))
+    await visible(services, caller, id)
+    return await services.looks.changed(action(id))
 
 
 def own(caller: Caller, which: Filter) -> Filter | None:

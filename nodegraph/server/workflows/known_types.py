@@ -12,7 +12,7 @@ from nodegraph.errors import NodegraphError
 from nodegraph.packs.pack import pack_at
 from nodegraph.server.http.errors import Unavailable
 from nodegraph.server.workflows.catalog import DeclaredTypes, last_known
-from nodegraph.session.session import all_packs, folder_stamps, specs_folder
+from nodegraph.session.node_types import PackFolders, all_packs, specs_folder
 from nodegraph.session.settings import Settings
 
 TypesListener = Callable[[DeclaredTypes], None]
@@ -50,7 +50,6 @@ class KnownTypes:
         self._is_read = asyncio.Event()
         self._reading: asyncio.Task[None] | None = None
         self._waited_until = 0.0
-        self._folders = folder_stamps(settings)
 
     def listen(self, listener: TypesListener) -> Callable[[], None]:
         """Have a function called, on the event loop, when they have changed.
@@ -76,7 +75,7 @@ class KnownTypes:
                 await asyncio.wait_for(self._is_read.wait(), _PATIENCE)
             except asyncio.TimeoutError:
                 raise Unavailable("the node packs are still being read") from None
-        elif self._ask is not None and self._have_changed():
+        elif self._ask is not None and not self.now.looks_same():
             await self._read_anew()
         return self.now
 
@@ -105,12 +104,8 @@ class KnownTypes:
         except NodegraphError as error:
             _LOG.error("the node packs couldn't be read: %s", error)
 
-    def _have_changed(self) -> bool:
-        return self._folders != folder_stamps(self._settings) or not self.now.looks_same()
-
     async def load(self) -> None:
         """Take over what was last read of all packs."""
-        self._folders = folder_stamps(self._settings)
         found = await asyncio.to_thread(self._last)
         if found.is_current or self._ask is None:
             self._is_read.set()
@@ -142,9 +137,10 @@ class KnownTypes:
                 _LOG.exception("a listener to changed node types failed")
 
     def _last(self) -> DeclaredTypes:
+        folders = PackFolders(self._settings)  # before they are looked into
         try:
             more = [pack_at(path) for path in self._packs]
             packs = all_packs(self._settings, more)
         except NodegraphError as error:
-            return DeclaredTypes(problems=(str(error),))
-        return last_known(packs, specs_folder(self._settings))
+            return DeclaredTypes(problems=(str(error),), looks_same=folders.look_same)
+        return last_known(packs, specs_folder(self._settings), folders.look_same)

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 from nodegraph.core.catalog import Catalog
 from nodegraph.core.digests import digest_bytes
-from nodegraph.core.graph import Graph
+from nodegraph.core.graph import CheckedGraph
 from nodegraph.core.spec import NodeSpec
 from nodegraph.core.workflow import NodeEntry, Workflow
 from nodegraph.engine.work import RECIPES
+from nodegraph.server.workflows.sampling_kind import sampling_of
 
 _LONG = 16
 """Of a digest; a job has few models."""
@@ -27,16 +28,18 @@ class JobNeeds:
     Attributes:
         gpu: Whether it computes where a GPU does, if there is one.
         models: Names of those that it loads, the same for the same choices.
+        sampling: See `nodegraph.server.workflows.sampling_kind`.
     """
 
     gpu: bool = True
     models: tuple[str, ...] = ()
+    sampling: str = ""
 
 
 UNKNOWN = JobNeeds()
 
 
-def needs_of(graph: Graph, workflow: Workflow | None, catalog: Catalog) -> JobNeeds:
+def needs_of(graph: CheckedGraph, workflow: Workflow | None, catalog: Catalog) -> JobNeeds:
     """What a run of a graph needs.
 
     Args:
@@ -48,7 +51,8 @@ def needs_of(graph: Graph, workflow: Workflow | None, catalog: Catalog) -> JobNe
     if not any(spec.lane == "gpu" for spec in specs):
         return JobNeeds(gpu=False)
     opening = [name for name, node in graph.nodes.items() if _opens_model(node.spec)]
-    return JobNeeds(gpu=True, models=tuple(sorted(set(_names(graph, opening)))))
+    models = tuple(sorted(set(_names(graph, opening))))
+    return JobNeeds(gpu=True, models=models, sampling=sampling_of(graph) if models else "")
 
 
 def _specs(entries: Iterable[NodeEntry], catalog: Catalog) -> Iterator[NodeSpec]:
@@ -64,7 +68,7 @@ def _opens_model(spec: NodeSpec) -> bool:
     return is_named and not any(port.type in RECIPES for port in spec.inputs)
 
 
-def _names(graph: Graph, nodes: Sequence[str]) -> list[str]:
+def _names(graph: CheckedGraph, nodes: Sequence[str]) -> list[str]:
     """Names of nodes, by all that they are given and where that comes from."""
     wanted = set(nodes)
     for name in reversed(tuple(graph.nodes)):  # each comes after what it needs

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,9 +12,11 @@ from nodegraph.core.context import Environment
 from nodegraph.core.uploads import paths_in
 from nodegraph.errors import InvalidWorkflow
 from nodegraph.jobs.queue import Submission, Submitted
+from nodegraph.jobs.supervisor.held import Given
 from nodegraph.server.access.caller import Caller
 from nodegraph.server.services import Services
 from nodegraph.server.workflows.checking import check
+from nodegraph.server.workflows.needs import JobNeeds
 from nodegraph.server.workflows.wishes import JobWish, SavedReference, WorkflowWish
 
 _QUICK = 200
@@ -32,12 +33,14 @@ class ResolvedWorkflow:
         text: The same as JSON.
         parameters: Likewise.
         granted: Those paths: all of the uploads that it may read.
+        asked: Text and parameters with the references, as the client wrote them.
     """
 
     document: Mapping[str, Any]
     text: str
     parameters: Mapping[str, Any]
-    granted: frozenset[Path] = frozenset()
+    granted: frozenset[Path]
+    asked: Given
 
     def environment(self, services: Services) -> Environment:
         """The world around its run."""
@@ -62,13 +65,14 @@ async def resolved(services: Services, caller: Caller, wish: WorkflowWish) -> Re
     is_small = isinstance(document, dict) and _is_small(document)
     text = _text(document) if is_small else await services.off_loop(_text, document)
     granted: frozenset[Path] = frozenset()
+    asked = text, parameters
     if services.uploads.are_named(text) or services.uploads.are_named(_text(parameters)):
-        document, parameters = await services.off_loop(
+        document, parameters = await services.with_files(
             services.uploads.resolve, [document, parameters], caller.only_client
         )
         text = _text(document)
         granted = paths_in(text, parameters, services.uploads.files)
-    return ResolvedWorkflow(document, text, parameters, granted)
+    return ResolvedWorkflow(document, text, parameters, granted, asked)
 
 
 def _text(value: Any) -> str:
@@ -99,11 +103,14 @@ async def submit(
     if found_by_packs := await services.pack_checks.problems(found.document, question, types):
         raise InvalidWorkflow(found_by_packs)
     plan = await ask(services, "plan", found, wish) if wish.plan else None
+    # Other servers have other folders.
+    is_shared = services.uploads.is_shared
+    text, parameters = found.asked if is_shared else (found.text, found.parameters)
     submission = Submission(
         caller.name,
-        found.text,
+        text,
         wish.name or str(found.document.get("title", ""))[:256],
-        found.parameters,
+        parameters,
         wish.targets,
         wish.options.model_dump(exclude_none=True),
         plan,
@@ -114,8 +121,18 @@ async def submit(
         wish.held,
         needs.gpu,
         needs.models,
+        _sampling(needs, wish),
     )
-    return await asyncio.wrap_future(services.queue.submit(submission))
+    return await services.looks.changed(services.queue.submit(submission))
+
+
+def _sampling(needs: JobNeeds, wish: JobWish) -> str:
+    """What its sampling may share batches with: nobody's where time counts, or changes are watched.
+
+    Company takes time of its own, and a value that was changed might be another job's.
+    """
+    is_alone = wish.options.deadline is not None or bool(wish.options.check_mutation)
+    return "" if is_alone else needs.sampling
 
 
 def _is_small(document: Mapping[str, Any]) -> bool:

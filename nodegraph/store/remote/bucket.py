@@ -70,10 +70,11 @@ class BucketPlace:
             return getattr(self._fs, method)(*paths, **options)
         except (FileNotFoundError, FileExistsError):
             raise
-        except PermissionError as error:
-            raise NotAllowed(f"{path}: {error}") from error
         except Exception as error:
-            raise Unreachable(f"{type(error).__name__}: {error}") from error
+            if _is_refusal(error):
+                raise NotAllowed(f"{path}: {error}") from error
+            told = str(error) or f"no answer within {patience:.0f} s"
+            raise Unreachable(f"{type(error).__name__}: {told}") from error
 
     def _told(self, method: str, name: str, *more: Any, **options: Any) -> None:
         """Have something written: a bucket that isn't there is no answer then."""
@@ -125,3 +126,13 @@ class BucketPlace:
             return
         for path, about in found.items():
             yield path[len(self._root) + 1 :], int(about["size"])
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Whether the store says that this isn't allowed; each package does it in its own way."""
+    status = getattr(error, "status_code", None) or getattr(error, "code", None)  # adlfs, gcsfs
+    return (
+        isinstance(error, PermissionError)
+        or str(status) in ("401", "403")
+        or (isinstance(error, OSError) and str(error).startswith("Forbidden"))  # gcsfs of a 403
+    )

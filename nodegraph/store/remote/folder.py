@@ -122,8 +122,8 @@ class FolderPlace:
             folder.mkdir(parents=True, exist_ok=True)
 
     def remove(self, name: str) -> None:
-        with self._asking():
-            self._path(name).unlink(missing_ok=True)
+        with suppress(FileNotFoundError), self._asking():
+            self._path(name).unlink()
 
     def list(self, prefix: str) -> Iterator[tuple[str, int]]:
         with self._asking():

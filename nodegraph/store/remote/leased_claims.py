@@ -18,6 +18,11 @@ class LeasedClaims:
         self._claims = claims
         self._tier = tier
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether other processes see these claims."""
+        return True
+
     def try_claim(self, name: Key) -> bool:
         """Take a name, unless somebody has it. Asks the place: not for the event loop."""
         if not self._claims.try_claim(name):

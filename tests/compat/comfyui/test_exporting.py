@@ -20,7 +20,7 @@ from nodegraph.compat.comfyui.writing.api_file import write_api
 from nodegraph.compat.comfyui.writing.ui_file import write_ui
 from nodegraph.core.spec import InputSpec, NodeSpec
 from nodegraph.core.types import fit
-from nodegraph.core.workflow import Workflow
+from nodegraph.core.workflow import NodeEntry, Workflow
 from nodegraph.packs.pack import installed_packs
 from nodegraph.packs.registry import Registry
 
@@ -127,7 +127,7 @@ def _literal(port: InputSpec) -> st.SearchStrategy[Any]:
 def workflows(draw: st.DrawFn) -> Workflow:
     """Some nodes of any types, each linked to what fits of those before it."""
     types = [name for name in catalog().node_types() if not _names_a_block(name)]
-    workflow = Workflow.new(draw(st.text(max_size=5)))
+    workflow = Workflow(title=draw(st.text(max_size=5)))
     outputs: list[tuple[str, NodeSpec]] = []
     for at in range(draw(st.integers(1, 5))):
         spec = catalog().spec(draw(st.sampled_from(types)))
@@ -148,8 +148,7 @@ def workflows(draw: st.DrawFn) -> Workflow:
                 if value is not None:
                     inputs[port.name] = value
         name = f"node {at}"
-        workflow.add(name, spec.type, **inputs)
-        entry = workflow.nodes[name]
+        entry = workflow.nodes[name] = NodeEntry(type=spec.type, inputs=inputs)
         entry.label = draw(st.sampled_from(["", "A label", spec.type]))
         entry.note = draw(st.sampled_from(["", "Why not?"]))
         entry.always = draw(st.booleans())
@@ -206,19 +205,24 @@ def test_a_placeholder_of_a_known_type_goes_back_as_it_was() -> None:
 
 
 def test_a_node_that_would_come_back_with_others_stays_as_it_is() -> None:
-    workflow = Workflow.new()
-    workflow.add("mask", "ThresholdMask")
-    workflow.add("scaled", "ScaleImage", image={"from": "mask.mask"}, by="longer side")
-    workflow.add("after", "InvertImage", image={"from": "scaled"})
+    scaled = {"image": {"from": "mask.mask"}, "by": "longer side"}
+    nodes = {
+        "mask": NodeEntry(type="ThresholdMask"),
+        "scaled": NodeEntry(type="ScaleImage", inputs=scaled),
+        "after": NodeEntry(type="InvertImage", inputs={"image": {"from": "scaled"}}),
+    }
+    workflow = Workflow(nodes=nodes)
     assert meaning(there_and_back(workflow)) == meaning(workflow)
 
 
 @pytest.mark.parametrize("link", ["inverted", "inverted.image"])
 def test_a_link_may_name_an_only_output(link: str) -> None:
-    workflow = Workflow.new()
-    workflow.add("load", "LoadImage", path="a.png")
-    workflow.add("inverted", "InvertImage", image={"from": "load.image"})
-    workflow.add("save", "SaveImage", image={"from": link})
+    nodes = {
+        "load": NodeEntry(type="LoadImage", inputs={"path": "a.png"}),
+        "inverted": NodeEntry(type="InvertImage", inputs={"image": {"from": "load.image"}}),
+        "save": NodeEntry(type="SaveImage", inputs={"image": {"from": link}}),
+    }
+    workflow = Workflow(nodes=nodes)
     document = write_api(export(workflow, TABLE, catalog(), flat=True).foreign)
     saved = next(entry for entry in document.values() if entry["class_type"] == "SaveImage")
     assert document[saved["inputs"]["images"][0]]["class_type"] == "ImageInvert"
@@ -235,8 +239,7 @@ def test_a_link_may_name_an_only_output(link: str) -> None:
 def test_values_where_comfyui_takes_links_alone_are_kept(
     node_type: str, inputs: dict[str, Any]
 ) -> None:
-    workflow = Workflow.new()
-    workflow.add("it", node_type, **inputs)
+    workflow = Workflow(nodes={"it": NodeEntry(type=node_type, inputs=inputs)})
     assert meaning(there_and_back(workflow)) == meaning(workflow)
 
 
@@ -302,12 +305,13 @@ def test_a_node_of_an_unknown_pack_comes_back_to_comfyui_as_it_was() -> None:
 
 
 def test_what_does_not_run_is_left_out_of_what_a_server_is_sent() -> None:
-    workflow = Workflow.new()
-    workflow.add("load", "LoadImage", path="a.png")
-    workflow.add("one", "VAEEncode", image={"from": "load.image"})
-    workflow.add("two", "VAEDecode", latent={"from": "one"})
-    workflow.add("save", "SaveImage", image={"from": "two"})
-    muted = workflow.with_modes({"one": "mute"})
+    nodes = {
+        "load": NodeEntry(type="LoadImage", inputs={"path": "a.png"}),
+        "one": NodeEntry(type="VAEEncode", inputs={"image": {"from": "load.image"}}),
+        "two": NodeEntry(type="VAEDecode", inputs={"latent": {"from": "one"}}),
+        "save": NodeEntry(type="SaveImage", inputs={"image": {"from": "two"}}),
+    }
+    muted = Workflow(nodes=nodes).with_modes({"one": "mute"})
     document = write_api(export(muted, TABLE, catalog(), flat=True).foreign)
     names = {entry["_meta"]["nodegraph"]["name"]: entry for entry in document.values()}
     assert list(names) == ["load", "two", "save"]

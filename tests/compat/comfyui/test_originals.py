@@ -12,7 +12,7 @@ from nodegraph.compat.comfyui.exporting import documents
 from nodegraph.compat.comfyui.importing import import_document
 from nodegraph.compat.comfyui.originals import original_of, packed
 from nodegraph.compat.comfyui.packs import node_table
-from nodegraph.core.workflow import Workflow
+from nodegraph.core.workflow import NodeEntry, Workflow
 from tests.compat.comfyui.test_exporting import catalog
 
 TABLE = node_table()
@@ -62,7 +62,7 @@ def _guided() -> dict[str, Any]:
 
 
 def _imported(document: dict[str, Any]) -> Workflow:
-    return Workflow.loads(import_document(document, TABLE).workflow.dumps())
+    return Workflow.from_json(import_document(document, TABLE).workflow.to_json())
 
 
 def _back(workflow: Workflow) -> dict[str, Any]:
@@ -109,7 +109,7 @@ def test_nodes_that_were_moved_are_moved_there() -> None:
 
 def test_what_was_rewired_goes_back_by_the_table() -> None:
     workflow = _imported(_guided())
-    workflow.add("more", "EmptyLatent", width=64)
+    workflow.nodes["more"] = NodeEntry(type="EmptyLatent", inputs={"width": 64})
     assert "more" in json.dumps(_back(workflow))
 
 

@@ -95,7 +95,7 @@ def test_any_graph_becomes_a_workflow(
     if found is None:
         return
     workflow = found.workflow
-    assert Workflow.loads(workflow.dumps()).to_dict() == workflow.to_dict()
+    assert Workflow.from_json(workflow.to_json()).to_dict() == workflow.to_dict()
     scopes = [workflow.nodes, *(block.nodes for block in workflow.subgraphs.values())]
     assert [name for scope in scopes for name in dangling(scope)] == []
     for block in workflow.subgraphs.values():

@@ -7,36 +7,39 @@ from typing import Any
 import pytest
 
 from nodegraph.compat.comfyui.exporting import export
-from nodegraph.core.workflow import Workflow
+from nodegraph.core.workflow import NodeEntry, Workflow
 from tests.compat.comfyui.test_exporting import TABLE, catalog, meaning, there_and_back
 
 
+def node(node_type: str, **inputs: Any) -> NodeEntry:
+    return NodeEntry(type=node_type, inputs=inputs)
+
+
 def sampled() -> Workflow:
-    workflow = Workflow.new("parts")
-    model = workflow.add("load", "LoadModel", model="tiny")
     encoder = {"from": "load.text_encoder"}
-    workflow.add("yes", "EncodePrompt", encoder=encoder, text="a red house")
-    workflow.add("no", "EncodePrompt", encoder=encoder, text="")
-    prompts = {"positive": {"from": "yes"}, "negative": {"from": "no"}}
-    workflow.add("guide", "CFGGuider", **prompts, cfg=3.0)
-    workflow.add("norm", "NormGuidance", guider={"from": "guide"}, strength=0.5)
-    workflow.add("seed", "RandomNoise", seed=3)
-    workflow.add("noise", "ScaleNoise", noise={"from": "seed"}, strength=2.0)
-    workflow.add("method", "SelectSampler", sampler="dpmpp_2m_sde", eta=0.5)
-    workflow.add("levels", "BasicSchedule", schedule="karras", steps=9)
-    workflow.add("split", "SplitSchedule", schedule={"from": "levels"}, step=4)
-    workflow.add("size", "EmptyLatent", width=64, height=64)
-    workflow.add(
-        "sample",
-        "SampleCustom",
-        model={"from": f"{model.node}.model"},
-        noise={"from": "noise"},
-        guider={"from": "norm"},
-        sampler={"from": "method"},
-        schedule={"from": "split.low"},
-        latent={"from": "size"},
-    )
-    return workflow
+    nodes = {
+        "load": node("LoadModel", model="tiny"),
+        "yes": node("EncodePrompt", encoder=encoder, text="a red house"),
+        "no": node("EncodePrompt", encoder=encoder, text=""),
+        "guide": node("CFGGuider", positive={"from": "yes"}, negative={"from": "no"}, cfg=3.0),
+        "norm": node("NormGuidance", guider={"from": "guide"}, strength=0.5),
+        "seed": node("RandomNoise", seed=3),
+        "noise": node("ScaleNoise", noise={"from": "seed"}, strength=2.0),
+        "method": node("SelectSampler", sampler="dpmpp_2m_sde", eta=0.5),
+        "levels": node("BasicSchedule", schedule="karras", steps=9),
+        "split": node("SplitSchedule", schedule={"from": "levels"}, step=4),
+        "size": node("EmptyLatent", width=64, height=64),
+        "sample": node(
+            "SampleCustom",
+            model={"from": "load.model"},
+            noise={"from": "noise"},
+            guider={"from": "norm"},
+            sampler={"from": "method"},
+            schedule={"from": "split.low"},
+            latent={"from": "size"},
+        ),
+    }
+    return Workflow(title="parts", nodes=nodes)
 
 
 def test_what_goes_along_here_is_put_on_the_model_there() -> None:
@@ -54,16 +57,15 @@ def test_it_comes_back_as_it_was() -> None:
 
 
 def test_what_nobody_samples_stays_as_it_is() -> None:
-    workflow = Workflow.new("left over")
-    workflow.add("levels", "BasicSchedule", steps=3)
+    workflow = Workflow(title="left over", nodes={"levels": node("BasicSchedule", steps=3)})
     assert export(workflow, TABLE, catalog()).unknown == ("levels",)
     assert meaning(there_and_back(workflow)) == meaning(workflow)
 
 
 @pytest.mark.parametrize("value", [3, 0.5, True, "words"])
 def test_values_written_at_a_switch_are_nodes_there(value: Any) -> None:
-    workflow = Workflow.new("switched")
-    workflow.add("switch", "Switch", condition=True, on_true=value, on_false=value)
+    switch = node("Switch", condition=True, on_true=value, on_false=value)
+    workflow = Workflow(title="switched", nodes={"switch": switch})
     exported = export(workflow, TABLE, catalog())
     nodes = {node.type: node.inputs for node in exported.foreign.graph.nodes.values()}
     assert not exported.unknown
@@ -87,9 +89,10 @@ def test_how_pictures_are_told_apart_is_a_node_there(
     says: dict[str, Any], method: str | None
 ) -> None:
     workflow = sampled()
-    workflow.add("latent", "EmptyLatent")
+    workflow.nodes["latent"] = node("EmptyLatent")
     prompt, latent = {"from": "yes"}, {"from": "latent"}
-    workflow.add("shown", "ReferenceLatents", conditioning=prompt, latent=latent, **says)
+    shown = node("ReferenceLatents", conditioning=prompt, latent=latent, **says)
+    workflow.nodes["shown"] = shown
     workflow.nodes["guide"].inputs["positive"] = {"from": "shown"}
     exported = export(workflow, TABLE, catalog())
     found = [

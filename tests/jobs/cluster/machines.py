@@ -1,7 +1,8 @@
 """A Ray cluster of several nodes on this machine, as a process of its own that is told what to do.
 
-    python -m tests.jobs.cluster.machines COUNT
+    python -m tests.jobs.cluster.machines COUNT [FOLDER]
 
+Each node for a worker has a cache folder of its own below FOLDER, if that is given.
 It prints its address, then takes lines: ``add`` (prints the new node's number), ``kill NUMBER``,
 ``behead`` (kills the head and all nodes, and starts others where the head was). It ends with its
 standard input, and all nodes with it.
@@ -18,6 +19,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 from typing import Any
+
+from nodegraph.session.settings import NODE_CACHE
 
 QUIET = {
     # Every node is 127.0.0.1.
@@ -81,9 +84,14 @@ class Machines:
 
 
 @contextmanager
-def machines(count: int) -> Iterator[Machines]:
-    """A cluster with so many nodes for workers, until the end of the `with`."""
+def machines(count: int, caches: Path | None = None) -> Iterator[Machines]:
+    """A cluster with so many nodes for workers, until the end of the `with`.
+
+    Args:
+        caches: Below which each node has a cache folder of its own.
+    """
     command = [sys.executable, "-m", "tests.jobs.cluster.machines", str(count)]
+    command += [] if caches is None else [str(caches)]
     with subprocess.Popen(
         command,
         cwd=ROOT,
@@ -101,21 +109,24 @@ def machines(count: int) -> Iterator[Machines]:
             process.wait(60)
 
 
-def main(count: int) -> None:
+def main(count: int, caches: str | None = None) -> None:
     from ray.cluster_utils import Cluster
 
     head = {**_NODE, "num_cpus": 0, "gcs_server_port": _free_port()}
 
     def start() -> tuple[Any, list[Any]]:
         cluster: Any = Cluster(initialize_head=True, head_node_args=head)
-        return cluster, [cluster.add_node(num_cpus=1, **_NODE) for _ in range(count)]
+        return cluster, [cluster.add_node(num_cpus=1, **own(at), **_NODE) for at in range(count)]
+
+    def own(at: int) -> dict[str, Any]:
+        return {} if caches is None else {"env_vars": {NODE_CACHE: f"{caches}/node-{at}"}}
 
     cluster, nodes = start()
     _print(cluster.address)
     for line in sys.stdin:
         what, *which = line.split()
         if what == "add":
-            nodes.append(cluster.add_node(num_cpus=1, **_NODE))
+            nodes.append(cluster.add_node(num_cpus=1, **own(len(nodes)), **_NODE))
             _print(len(nodes) - 1)
         elif what == "behead":
             for node in (cluster.head_node, *cluster.worker_nodes):
@@ -139,4 +150,4 @@ def _print(what: object) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), *sys.argv[2:])

@@ -17,18 +17,27 @@ def Seeds(count: int) -> list[int]:
 
 
 @node()
-def Slow(ctx: Context, seed: int, here: str = "") -> int:
+def Slow(ctx: Context, seed: int, here: str = "", delay: float = 0.0) -> int:
     """A number that is there once several processes are at such numbers.
 
     Args:
-        here: Folder in which each of them leaves a file.
+        here: Folder in which each of them leaves a file of those that it was at.
+        delay: Seconds more.
     """
     if here:
-        Path(here, str(os.getpid())).touch()
+        with Path(here, str(os.getpid())).open("a") as file:
+            file.write(f"{seed}\n")
         while len(list(Path(here).iterdir())) < 2:
             ctx.check_cancelled()
             time.sleep(0.01)
+    time.sleep(delay)
     return seed * seed
+
+
+@node(lane="gpu")
+def Heavy(value: int) -> int:
+    """A number that the device is needed for."""
+    return value
 
 
 @node()

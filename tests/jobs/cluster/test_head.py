@@ -3,34 +3,76 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+
+import pytest
 
 from nodegraph.jobs.cluster.head import ClusterHead
 
 
-async def listening(port: int = 0) -> tuple[asyncio.Server, int]:
-    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", port)
-    return server, int(server.sockets[0].getsockname()[1])
+def listening(port: int = 0) -> tuple[socket.socket, int]:
+    """What the system connects to before anybody accepts it; and its port."""
+    server = socket.create_server(("127.0.0.1", port))
+    return server, int(server.getsockname()[1])
 
 
-def test_one_that_was_gone_is_lost_until_it_was_joined_again() -> None:
+def test_one_that_was_gone_stays_lost() -> None:
+    """What was asked of the one before stays unanswered."""
+
     async def use() -> None:
-        server, port = await listening()
+        server, port = listening()
         head = ClusterHead("127.0.0.1", port)
-        lost = head.lost
         assert await head.answers()
         assert not head.is_lost
         server.close()
-        await server.wait_closed()
         assert not await head.answers()
-        assert lost.done()
-        server, _ = await listening(port)
-        # What was asked of the one before stays unanswered.
+        assert head.lost.done()
+        server, _ = listening(port)
+        with server:
+            assert await head.answers()
+            assert head.is_lost
+            head.leave()
+
+    asyncio.run(use())
+
+
+@pytest.mark.parametrize("accepted", [False, True])
+def test_one_that_is_back_before_the_next_look_was_gone(accepted: bool) -> None:
+    async def use() -> None:
+        server, port = listening()
+        head = ClusterHead("127.0.0.1", port)
         assert await head.answers()
-        assert head.is_lost
-        head.found("127.0.0.1", port)
-        assert not head.is_lost
-        assert lost.done()
+        if accepted:
+            server.accept()[0].close()
         server.close()
+        server, _ = listening(port)
+        with server:
+            assert await head.answers()
+            await asyncio.wait_for(head.lost, 60)
+            head.leave()
+
+    asyncio.run(use())
+
+
+def test_one_that_is_looked_at_again_or_left_is_not_lost_by_that() -> None:
+    async def use() -> None:
+        server, port = listening()
+        with server:
+            head = ClusterHead("127.0.0.1", port)
+            assert await head.answers()
+            first, _ = server.accept()
+            assert await head.answers()
+            second, _ = server.accept()
+            loop = asyncio.get_running_loop()
+            for each in (first, second):
+                each.setblocking(False)
+            # The connection of the look before is closed, that of this one isn't yet.
+            assert await loop.sock_recv(first, 1) == b""
+            head.leave()
+            assert await loop.sock_recv(second, 1) == b""
+            assert not head.is_lost
+            first.close()
+            second.close()
 
     asyncio.run(use())
 
@@ -54,23 +96,10 @@ def test_of_several_addresses_each_may_refuse() -> None:
     """The name stands for two on most machines, and for one on others."""
 
     async def use() -> None:
-        server, port = await listening()
+        server, port = listening()
         server.close()
-        await server.wait_closed()
         head = ClusterHead("localhost", port)
         assert not await head.answers()
         assert head.is_lost
-
-    asyncio.run(use())
-
-
-def test_who_watches_notices_it_by_itself() -> None:
-    async def use() -> None:
-        server, port = await listening()
-        head = ClusterHead("127.0.0.1", port)
-        watching = asyncio.create_task(head.watch())
-        server.close()
-        await asyncio.wait_for(head.lost, 60)
-        watching.cancel()
 
     asyncio.run(use())

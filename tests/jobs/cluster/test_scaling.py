@@ -51,23 +51,24 @@ class Site:
 
     def __init__(self, *kinds: WorkerKind, idle_seconds: float = 60.0) -> None:
         self.crew = Crew()
-        self.waiting = ReadyCounts()
         self.seconds: float | None = None
         self.now = 0.0
         self.scaler = Scaler(
             self.crew,
             kinds,
-            lambda: self.waiting,
+            self._waiting,
             lambda: self.seconds,
             idle_seconds,
             clock=lambda: self.now,
         )
 
+    async def _waiting(self) -> ReadyCounts:
+        return ReadyCounts()
+
     def look(self, others: int = 0, *, gpu: int = 0, after: float = 1.0) -> list[str]:
         """Who is there once it has looked, with so many jobs waiting."""
-        self.waiting = ReadyCounts(gpu, others)
         self.now += after
-        self.scaler.step()
+        self.scaler.step(ReadyCounts(gpu, others))
         return sorted(self.crew.names)
 
 

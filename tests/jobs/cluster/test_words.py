@@ -45,4 +45,4 @@ def test_a_node_without_nodegraph_is_told_what_to_install() -> None:
     found = exit_of(error, "")
     assert found.reason is not None
     assert "install the server's version there" in found.reason
-    assert not found.has_begun
+    assert found.begun == {}

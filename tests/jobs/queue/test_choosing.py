@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nodegraph.jobs.queue import JobQueue, WorkerWish
+from nodegraph.jobs.queue import Company, Death, JobQueue, WorkerWish
 from nodegraph.jobs.queue.choosing import MOST_PASSED
 from tests.jobs.queue.support import open_queue, submit
 
@@ -40,6 +41,21 @@ def test_a_worker_without_a_gpu_is_given_jobs_that_need_none_in_their_order(tmp_
         submit(queue, "eve", name="first", gpu=False, priority=1)
         assert given_(queue, *[SPARES] * 4) == ["first", "crop", "add", ""]
         assert given_(queue, *[WorkerWish()] * 3) == ["paint", "paint too", ""]
+
+
+@pytest.mark.usefixtures("either_place")
+def test_what_a_worker_is_to_do_without_keeps_nothing_else(tmp_path: Path) -> None:
+    with open_queue(tmp_path) as queue:
+        clients = [f"client {number}" for number in range(9)]
+        left = frozenset(submit(queue, each, models=["m"]).id for each in clients)
+        submit(queue, "zoe", name="other", gpu=False)
+        for wish in (WorkerWish(), SPARES, RATHER, holding("m")):
+            without = replace(wish, without=left)
+            job = queue.claim("worker", without).result()
+            assert job is not None, wish
+            assert job.name == "other"
+            queue.release(job.id, job.attempt).result()
+        assert given_(queue, *[replace(RATHER, without=left)] * 2) == ["other", ""]
 
 
 def test_where_others_take_the_rest_a_gpu_is_for_those_that_need_one(tmp_path: Path) -> None:
@@ -107,6 +123,58 @@ def test_nobody_starves_while_anothers_jobs_are_for_other_workers(tmp_path: Path
         for _ in range(10):
             submit(queue, "new", name="new")
         assert Counter(given_(queue, *[RATHER] * 20)) == {"old": 10, "new": 10}
+
+
+def beside(*models: str, sampling: str = "s", priority: int = 0) -> WorkerWish:
+    company = Company(sampling, frozenset(models), priority)
+    return WorkerWish(models=company.models, company=company)
+
+
+@pytest.mark.usefixtures("either_place")
+def test_company_has_the_same_models_and_samples_alike(tmp_path: Path) -> None:
+    with open_queue(tmp_path) as queue:
+        submit(queue, name="fewer models", models=["x"], sampling="s")
+        submit(queue, name="other size", models=["x", "y"], sampling="t")
+        submit(queue, name="samples nothing", models=["x", "y"])
+        submit(queue, name="alike", models=["y", "x"], sampling="s")
+        assert given_(queue, *[beside("x", "y")] * 2) == ["alike", ""]
+        assert given_(queue, WorkerWish()) == ["fewer models"]
+
+
+def test_company_overtakes_nothing_that_is_more_urgent_and_is_no_less_urgent_itself(
+    tmp_path: Path,
+) -> None:
+    with open_queue(tmp_path) as queue:
+        submit(queue, name="usual", models=["x"], sampling="s")
+        assert given_(queue, beside("x", priority=1)) == [""]
+        submit(queue, "bob", name="urgent", models=["y"], priority=1)
+        assert given_(queue, beside("x"), WorkerWish(), beside("x")) == ["", "urgent", "usual"]
+
+
+def test_company_passes_over_others_as_often_as_what_suits_a_worker_does(tmp_path: Path) -> None:
+    with open_queue(tmp_path) as queue:
+        submit(queue, name="first", models=["y"])
+        for number in range(2 * MOST_PASSED):
+            submit(queue, name=str(number), models=["x"], sampling="s")
+        taken = given_(queue, *[beside("x")] * 2 * MOST_PASSED)
+        assert [name for name in taken if name] == [str(at) for at in range(MOST_PASSED)]
+        assert given_(queue, holding("x")) == ["first"]
+
+
+def test_no_job_runs_beside_an_attempt_of_its_own(tmp_path: Path) -> None:
+    with open_queue(tmp_path) as queue:
+        job = submit(queue, name="again", models=["x"], sampling="s").id
+        company = Company("s", frozenset("x"), jobs=frozenset([job]))
+        assert given_(queue, WorkerWish(models=company.models, company=company)) == [""]
+        assert given_(queue, beside("x")) == ["again"]
+
+
+def test_what_a_worker_died_of_is_no_company(tmp_path: Path) -> None:
+    with open_queue(tmp_path) as queue:
+        job = submit(queue, name="fatal", models=["x"], sampling="s").id
+        assert given_(queue, WorkerWish()) == ["fatal"]
+        queue.died(job, 1, Death("killed")).result()
+        assert given_(queue, beside("x"), holding("x")) == ["", "fatal"]
 
 
 @settings(max_examples=40, deadline=None)

@@ -279,7 +279,7 @@ class Queues(RuleBasedStateMachine):
         gone = [
             job.id for job in self.jobs.values() if (job.client, job.state) == (client, "queued")
         ]
-        assert self.queue.clear(Filter(client=client)).result() == len(gone)
+        assert self.queue.clear(Filter(client=client)) == len(gone)
         for id_ in gone:
             self.end(id_, "job.cancelled", "cancelled")
 

@@ -223,6 +223,7 @@ def test_a_job_whose_workers_die_is_parked_at_the_third_death(queue: JobQueue) -
         "node": "sample",
         "log": ["step 3", "step 4"],
         "memory": 7 << 30,
+        "beside": 0,
     }
     assert parked.error["evidence"] == evidence
     assert parked.error["former_deaths"] == [
@@ -343,13 +344,23 @@ def test_clearing_cancels_what_waits(queue: JobQueue) -> None:
     claim(queue)
     submit(queue, name="ann's", tags=["t"])
     submit(queue, "bob", name="bob's", tags=["t"], held=True)
-    assert queue.clear(Filter(client="bob", tag="t")).result() == 1
-    assert queue.clear(Filter(client="bob")).result() == 0
-    assert queue.clear().result() == 1
+    assert queue.clear(Filter(client="bob", tag="t")) == 1
+    assert queue.clear(Filter(client="bob")) == 0
+    assert queue.clear() == 1
     assert queue.counts() == Counts(running=1, cancelled=2)
     assert [event.data for event in told(queue) if event.kind == "job.cancelled"] == [
         {"reason": "cleared"}
     ] * 2
+
+
+def test_clearing_many_gives_others_their_turn(queue: JobQueue) -> None:
+    queue.submit_all([wanted(name=str(at)) for at in range(401)]).result()
+    seen = set()
+    queue.listen(lambda: seen.add(queue.counts().cancelled))
+    assert queue.clear() == 401
+    assert seen >= {200, 400}
+    ends = [event.job for event in told(queue) if event.kind == "job.cancelled"]
+    assert ends == [job.id for job in queue.page(limit=500, order="oldest").jobs]
 
 
 Refused = Callable[[JobQueue, str], Any]

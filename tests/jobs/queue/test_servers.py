@@ -6,10 +6,10 @@ import os
 import re
 import signal
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from threading import Event
+from threading import Event, Semaphore
 from time import monotonic, sleep
 from typing import TypeVar
 
@@ -29,6 +29,7 @@ from nodegraph.jobs.queue import (
 from nodegraph.jobs.queue.errors import QueueUnreachable
 from nodegraph.jobs.queue.postgres import neighbours
 from nodegraph.jobs.queue.postgres.address import PostgresAddress
+from nodegraph.jobs.queue.postgres.connecting import Connections
 from tests.databases.postgres import PostgresServer
 from tests.jobs.queue.support import claim, event, open_queue, submit, told, wanted
 from tests.store.other_process import other_process
@@ -165,6 +166,45 @@ def test_a_server_that_ends_gives_its_jobs_to_none_that_lives(tmp_path: Path) ->
         one.finish(job.id, job.attempt, {}).result()
 
 
+def test_a_server_that_was_taken_for_gone_is_listed_when_it_claims(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is alive after all, and goes on before it has counted on: its next jobs are its own."""
+    monkeypatch.setattr(neighbours, "BEAT_SECONDS", 3600.0)
+    with open_queue(tmp_path) as queue:
+        assert isinstance(queue.place, PostgresAddress)
+        with psycopg.connect(queue.place.url, autocommit=True) as connection:
+            gone = "DELETE FROM nodegraph.servers WHERE beat > 0"
+            until(lambda: connection.execute(gone).rowcount == 1)
+        submit(queue)
+        job = claim(queue)
+        assert queue.recover().result() == []
+        queue.finish(job.id, job.attempt, {}).result()
+
+
+def test_what_is_told_during_a_beat_is_heard_before_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(neighbours, "BEAT_SECONDS", 3600.0)
+    heard = Semaphore(0)
+    with open_queue(tmp_path) as queue, ExitStack() as opened:
+        address = queue.place
+        assert isinstance(address, PostgresAddress)
+        holding = opened.enter_context(psycopg.connect(address.url))
+        other = opened.enter_context(psycopg.connect(address.url, autocommit=True))
+        holding.execute("LOCK TABLE nodegraph.servers")
+        connect = Connections(address, 60.0).new
+        # It has nobody to bury: all that are listed have just begun.
+        listening = neighbours.Neighbours(connect, "x", heard.release, lambda _: Future())
+        opened.callback(listening.close)
+        waits = "SELECT 1 FROM pg_locks WHERE NOT granted"
+        until(lambda: other.execute(waits).fetchone() is not None)
+        assert heard.acquire(timeout=60)  # as when it begins to listen
+        other.execute("SELECT pg_notify('nodegraph', 'another')")
+        holding.commit()
+        assert heard.acquire(timeout=60)
+
+
 OTHER = """
 from nodegraph.jobs.queue import JobQueue
 from nodegraph.jobs.queue.postgres.address import PostgresAddress
@@ -223,6 +263,7 @@ def test_a_database_that_is_restarted_loses_nothing(
                 with pytest.raises(QueueUnreachable, match="can't reach the job queue"):
                     asked()
         until(lambda: not fails(lambda: one.finish(job.id, 1, {"a": 1}).result()))
+        until(lambda: not fails(lambda: two.get(job.id)))  # it may rest after a try in vain
         assert two.get(job.id).outputs == {"a": 1}
         assert [each.id for each in one.page(order="oldest").jobs] == kept
         until(lambda: caplog.text.count("can be reached again") == 2)

@@ -18,7 +18,7 @@ import psutil
 from nodegraph.core.events import Event
 from nodegraph.core.places import Places
 from nodegraph.jobs.queue import Death
-from nodegraph.jobs.supervisor.messages import Ended, RunJob
+from nodegraph.jobs.supervisor.messages import Ended, HelpNews, RunJob
 from nodegraph.jobs.supervisor.rules import SupervisionRules, WorkerSpec
 from nodegraph.jobs.supervisor.starting import Starter
 from nodegraph.jobs.supervisor.supervisor import Supervisor
@@ -39,11 +39,15 @@ class Watch:
         self.told: list[tuple[str, int, Event]] = []
         self.ends: list[Ended] = []
         self.deaths: list[tuple[str, str | None, int | None, Death]] = []
+        self.help: list[tuple[str, str]] = []
         self.on_end: Callable[[Ended], object] = lambda ended: None
         self._changed = asyncio.Event()
 
     def ready(self, worker: str) -> None:
         self.readied.append(worker)
+        self._changed.set()
+
+    def joinable(self, worker: str) -> None:
         self._changed.set()
 
     def events(self, job: str, attempt: int, events: Sequence[Event]) -> None:
@@ -54,6 +58,10 @@ class Watch:
         self.events(ended.job, ended.attempt, ended.events)
         self.ends.append(ended)
         self.on_end(ended)
+
+    def helped(self, worker: str, news: HelpNews) -> None:
+        self.help.append((worker, news.status))
+        self._changed.set()
 
     def died(self, worker: str, job: str | None, attempt: int | None, death: Death) -> None:
         self.deaths.append((worker, job, attempt, death))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,11 +11,13 @@ from typing import Any
 
 from nodegraph.jobs.queue import JobQueue, JobSummary
 from nodegraph.jobs.supervisor.dispatcher import Dispatcher
+from nodegraph.jobs.supervisor.held import Given
 from nodegraph.jobs.supervisor.live import LiveEvent
 from nodegraph.jobs.supervisor.tail import EventTail
 from tests.jobs.queue.support import open_queue, wanted
 from tests.jobs.supervisor.scripted import ScriptedWorkers
 
+FoundHere = Callable[[str, Mapping[str, Any]], Given] | None
 PATIENCE = 90.0
 """Seconds: the machine may have much else to do."""
 
@@ -64,14 +66,14 @@ class Dispatching:
 
 @asynccontextmanager
 async def dispatching(
-    folder: Path, *names: str, start: bool = True, **options: Any
+    folder: Path, *names: str, start: bool = True, found_here: FoundHere = None, **options: Any
 ) -> AsyncIterator[Dispatching]:
     """A queue in a folder and a dispatcher with living workers, stopped at the end."""
     with open_queue(folder, **options) as queue:
         workers = ScriptedWorkers(*(names or ("one",)))
         live: list[LiveEvent] = []
         tail = EventTail(queue)
-        dispatcher = Dispatcher(queue, tail, live.append)
+        dispatcher = Dispatcher(queue, tail, live.append, found_here)
         workers.observer = dispatcher
         if start:
             workers.start()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from nodegraph.core.events import Event, EventKind
-from nodegraph.jobs.queue import ANY_JOB, Death, WorkerWish
+from nodegraph.jobs.queue import ANY_JOB, Company, Death, WorkerWish
 from nodegraph.jobs.supervisor.errors import WorkerNotIdle
 from nodegraph.jobs.supervisor.messages import Ended, EndStatus, RunJob
 from nodegraph.jobs.supervisor.observer import WorkerObserver
@@ -26,6 +26,8 @@ class ScriptedWorkers:
         wishes: What those are for that aren't for all jobs.
         asked: What was asked of them for an attempt.
         on_stop: What is done with each worker when all are to stop.
+        company: What those would take beside what they run that would take one more.
+        beside: What they have taken so.
     """
 
     def __init__(self, *names: str) -> None:
@@ -35,6 +37,8 @@ class ScriptedWorkers:
         self.asked: dict[tuple[str, int], str] = {}
         self.had_a_job: set[str] = set()
         self.refuses: type[Exception] | None = None
+        self.company: dict[str, Company] = {}
+        self.beside: dict[str, RunJob] = {}
         self.on_stop: Callable[[str], None] = self.give_back
         self.observer: WorkerObserver
 
@@ -42,18 +46,27 @@ class ScriptedWorkers:
 
     @property
     def free(self) -> Sequence[str]:
-        return [name for name, run in self.runs.items() if run is None]
+        return [*(name for name, run in self.runs.items() if run is None), *self.company]
 
     def wish(self, worker: str) -> WorkerWish:
+        company = self.company.get(worker)
+        if company is not None:
+            return WorkerWish(models=company.models, company=company)
         return self.wishes.get(worker, ANY_JOB)
 
     def places(self, workers: Iterable[str]) -> list[WorkerPlace]:
         wishes = [(name, self.wish(name)) for name in workers]
-        return [WorkerPlace(name, wish.without_gpu, models=wish.models) for name, wish in wishes]
+        return [
+            WorkerPlace(name, wish.without_gpu, wish.company is not None, models=wish.models)
+            for name, wish in wishes
+        ]
 
     def run(self, worker: str, run: RunJob) -> None:
         if self.refuses is not None:
             raise self.refuses("no")
+        if self.company.pop(worker, None) is not None:
+            self.beside[worker] = run
+            return
         if self.runs.get(worker, run) is not None:
             raise WorkerNotIdle(f"{worker} isn't idle")
         self.had_a_job.add(worker)

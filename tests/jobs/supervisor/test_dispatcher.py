@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections.abc import Mapping
 from concurrent.futures import Future
 from contextlib import closing
 from pathlib import Path
@@ -11,8 +12,10 @@ from typing import Any
 
 import pytest
 
+from nodegraph.errors import OutputError
 from nodegraph.jobs.queue import Death, Job, JobQueue, Limits
 from nodegraph.jobs.supervisor.errors import ProtocolFault, WorkerNotIdle
+from nodegraph.jobs.supervisor.held import Given
 from nodegraph.jobs.supervisor.recovery import Recovery
 from tests.jobs.queue.support import claim, open_queue, submit
 from tests.jobs.supervisor.dispatching import PATIENCE, Dispatching, dispatching, run, until
@@ -66,6 +69,32 @@ def test_jobs_that_were_there_before(tmp_path: Path) -> None:
                 await it.running(job)
                 it.workers.finish("one")
             await it.state(jobs[-1], "finished")
+
+    run(test())
+
+
+def test_a_job_whose_files_are_away_keeps_no_others(tmp_path: Path) -> None:
+    away = {1, 2}
+
+    def found_here(text: str, parameters: Mapping[str, Any]) -> Given:
+        if parameters.get("seed") in away:
+            raise OutputError("the place is away")
+        return text, parameters
+
+    async def test() -> None:
+        async with dispatching(tmp_path, found_here=found_here) as it:
+            waiting = [await it.submit(parameters={"seed": seed}) for seed in away]
+            other = await it.submit()
+            await it.running(other)
+            assert it.dispatcher.status.fault is None, "the queue is well"
+            it.workers.finish("one")
+            await until(lambda: it.kinds(waiting[0]).count("job.claimed") > 1)
+            away.clear()
+            for _ in waiting:
+                await until(it.workers.busy)
+                it.workers.finish("one")
+            for job in waiting:
+                await it.state(job, "finished")
 
     run(test())
 

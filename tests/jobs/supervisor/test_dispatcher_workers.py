@@ -15,6 +15,7 @@ import pytest
 
 from nodegraph.jobs.queue import JobQueue
 from nodegraph.jobs.supervisor.dispatcher import Dispatcher
+from nodegraph.jobs.supervisor.helping import JobHelp
 from nodegraph.jobs.supervisor.rules import SupervisionRules, WorkerSpec
 from nodegraph.jobs.supervisor.supervisor import Supervisor
 from nodegraph.jobs.supervisor.tail import EventTail
@@ -28,9 +29,13 @@ PATIENCE = 240.0
 
 @asynccontextmanager
 async def serving(
-    folder: Path, workers: int, **rules: Any
+    folder: Path, workers: int, *, helps_after: float | None = None, **rules: Any
 ) -> AsyncIterator[tuple[JobQueue, Supervisor, Dispatcher]]:
-    """A queue, workers and what joins them."""
+    """A queue, workers and what joins them.
+
+    Args:
+        helps_after: Seconds of a job, after which idle workers help; they don't if not given.
+    """
     settings = {
         "home": str(folder / "home"),
         "outputs": str(folder / "output"),
@@ -46,7 +51,8 @@ async def serving(
         tail = EventTail(queue)
         dispatcher = Dispatcher(queue, tail, lambda _: None)
         supervisor = Supervisor(specs, dispatcher, SupervisionRules(**{**QUICK, **rules}))
-        await dispatcher.start(supervisor)
+        offers = None if helps_after is None else JobHelp(supervisor.helpers, after=helps_after)
+        await dispatcher.start(supervisor, offers)
         await supervisor.start()
         try:
             yield queue, supervisor, dispatcher

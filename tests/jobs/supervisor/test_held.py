@@ -6,11 +6,13 @@ import asyncio
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nodegraph.jobs.queue import Company
 from nodegraph.jobs.supervisor.dispatcher import Dispatcher
 from nodegraph.jobs.supervisor.held import Held
 from nodegraph.jobs.supervisor.rules import SupervisionRules, WorkerSpec
@@ -68,8 +70,47 @@ def test_what_waits_for_a_job_that_is_not_short_is_to_be_taken_back() -> None:
     clock.now += 0.2
     assert [run.job for run in held.held_up()] == ["next"]
     held.remove("next", 1)
-    assert held.is_current("long", 1)
+    assert held.is_running("long", 1)
     assert held.places == 0
+
+
+ALIKE: dict[str, Any] = {"sampling": "512 px", "models": ["xl"]}
+
+
+def test_what_runs_takes_company_of_its_kind_up_to_the_limit_and_never_before_what_waits() -> None:
+    clock = Clock()
+    held = Held(SupervisionRules(ahead=2, merge_jobs=2), clock)
+    assert held.company is None
+    held.add(run_of({}, "one", **ALIKE, priority=3))
+    assert held.company == Company("512 px", frozenset(["xl"]), 3, frozenset(["one"]))
+    assert held.company.fits("512 px", ["xl"])
+    assert not held.company.fits("512 px", ["xl", "refiner"])
+    assert not held.company.fits("768 px", ["xl"])
+    held.add_beside(run_of({}, "two", **ALIKE))
+    assert (held.company, held.places) == (None, 0)
+    held.add(run_of({}, "next", **ALIKE))
+    held.remove("one", 1)
+    assert [run.job for run in held.running] == ["two"]
+    assert held.company is None
+    held.remove("two", 1)
+    assert [run.job for run in held.running] == ["next"]
+
+
+def test_company_that_was_short_brings_nothing_behind_a_long_job() -> None:
+    clock = Clock()
+    held = Held(SupervisionRules(ahead=2, merge_jobs=2), clock)
+    held.add(run_of({}, "long", **ALIKE))
+    clock.now += 60
+    held.add_beside(run_of({}, "short", **ALIKE))
+    held.remove("short", 1)
+    assert held.places == 0
+
+
+@pytest.mark.parametrize(("most", "sampling"), [(1, "512 px"), (2, "")])
+def test_without_a_setting_or_a_sampling_nothing_takes_company(most: int, sampling: str) -> None:
+    held = Held(SupervisionRules(merge_jobs=most))
+    held.add(run_of({}, "one", sampling=sampling, models=["xl"]))
+    assert held.company is None
 
 
 @given(st.lists(st.tuples(st.sampled_from(["add", "end", "back"]), st.floats(0, 0.3)), max_size=40))
@@ -88,7 +129,7 @@ def test_they_are_run_in_order_and_never_more_than_there_are_places(
         elif step == "back" and len(expected) > 1:
             held.remove(expected.pop(), 1)
         clock.now += seconds
-        now = [] if held.current is None else [held.current, *held.ahead]
+        now = [*held.running, *held.ahead]
         assert [run.job for run in now] == expected
         assert held.count == len(expected) <= 1 + RULES.ahead
         assert all(held.has(job, 1) and not held.has(job, 2) for job in expected)

@@ -18,11 +18,15 @@ from nodegraph.jobs.supervisor.messages import (
     Cancel,
     Ended,
     Heartbeat,
+    Help,
+    HelpNews,
+    MergeNews,
     Ready,
     Release,
     RunEvents,
     RunJob,
     Shutdown,
+    StopHelp,
     read_order,
     read_report,
 )
@@ -34,8 +38,11 @@ EVENTS = (
 ORDERS: list[Message] = [
     RunJob("job_1", 2, "{}", {"seed": 1 << 80}, ["a"], {"deadline": 1.5}, "ann", -3),
     RunJob("job_1", 1, "{}"),
+    RunJob("job_1", 1, "{}", models=["xl"], sampling="512 px", beside=True),
     Cancel("job_1", 1, "no"),
     Release("job_1", 1),
+    Help("job_1", 2, {"workflow": "{}", "parameters": {"seed": 1 << 80}}),
+    StopHelp("job_1", 2, "there is a job"),
     Ask(7, "plan", {"workflow": "{}"}),
     Shutdown(),
 ]
@@ -47,6 +54,8 @@ REPORTS: list[Message] = [
     RunEvents("job_1", 1, EVENTS),
     Ended("job_1", 1, "finished", {"files": []}, None, EVENTS),
     Ended("job_1", 1, "failed", None, {"code": "x"}, ()),
+    HelpNews("job_1", 2, "begun"),
+    MergeNews(4, 1 << 40, 17),
     Answer(7, {"valid": True}),
     Answer(8, None, {"code": "x"}),
 ]

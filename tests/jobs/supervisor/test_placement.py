@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from nodegraph.jobs.queue import Job, WorkerWish
+from nodegraph.jobs.queue import Company, Job, WorkerWish
 from nodegraph.jobs.supervisor.placement import LoadedModels, WorkerPlace, best_first
 from tests.jobs.queue.support import claim, open_queue, submit
-from tests.jobs.supervisor.dispatching import dispatching, run, until
+from tests.jobs.supervisor.dispatching import Dispatching, dispatching, run, until
 
 SPARED = WorkerWish(without_gpu=True)
 RATHER = WorkerWish(gpu_first=True)
@@ -48,6 +48,15 @@ def test_an_idle_worker_goes_before_a_busy_one_with_the_model(tmp_path: Path) ->
         WorkerPlace("cpu", without_gpu=True, is_busy=True),
     ]
     assert best_first(places, _job(tmp_path, models=["x"])) == ["idle", "busy"]
+
+
+def test_of_equals_who_helps_with_a_job_comes_last(tmp_path: Path) -> None:
+    places = [
+        WorkerPlace("helping", is_helping=True),
+        WorkerPlace("idle"),
+        WorkerPlace("holding", is_helping=True, models=frozenset("x")),
+    ]
+    assert best_first(places, _job(tmp_path, models=["x"])) == ["holding", "idle", "helping"]
 
 
 def _job(folder: Path, **wanted: Any) -> Job:
@@ -97,6 +106,90 @@ def test_a_job_goes_to_the_idle_worker_that_holds_its_model(tmp_path: Path) -> N
             await it.running(first, "two")
             second = await it.submit(models=["y"])
             await it.running(second, "one")
+
+    run(test())
+
+
+def test_a_busy_worker_that_takes_company_is_given_what_fits_and_nothing_else(
+    tmp_path: Path,
+) -> None:
+    async def test() -> None:
+        async with dispatching(tmp_path, "one") as it:
+            workers = it.workers
+            first = await it.submit(models=["x"], sampling="s")
+            await it.running(first)
+            other = await it.submit(models=["y"], sampling="s")
+            workers.company["one"] = Company("s", frozenset("x"))
+            it.dispatcher.joinable("one")
+            await until(lambda: it.dispatcher._claims.count == 0)
+            alike = await it.submit(models=["x"], sampling="s")
+            await until(lambda: "one" in workers.beside)
+            assert workers.beside["one"].job == alike
+            assert it.queue.get(other).state == "queued"
+            # Both that were passed over and what comes next are run as ever.
+            workers.finish("one")
+            await it.running(other)
+
+    run(test())
+
+
+def at_rest(it: Dispatching) -> bool:
+    """Whether the queue is neither being asked for jobs nor will be without a reason."""
+    return it.dispatcher._claims.count == 0 and it.dispatcher._claims._timer is None
+
+
+def test_company_goes_to_whichever_of_several_busy_workers_it_suits(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with dispatching(tmp_path, "one", "two") as it:
+            workers = it.workers
+            for model in ("x", "y"):
+                await it.submit(models=[model], sampling="s")
+            await until(lambda: len(workers.busy()) == 2)
+            await until(lambda: at_rest(it))
+            held = {workers.running(name).models[0]: name for name in ("one", "two")}
+            for model, name in held.items():
+                workers.company[name] = Company("s", frozenset(model))
+            for model in reversed(held):
+                job = await it.submit(models=[model], sampling="s")
+                await until(lambda name=held[model]: name in workers.beside)  # type: ignore[misc]
+                assert workers.beside[held[model]].job == job
+
+    run(test())
+
+
+def test_one_that_gets_idle_while_it_is_asked_for_company_has_what_waits(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with dispatching(tmp_path, "one", "two") as it:
+            for _ in range(2):
+                await it.submit(models=["x"], sampling="s")
+            await until(lambda: len(it.workers.busy()) == 2)
+            await until(lambda: at_rest(it))
+            company = Company("s", frozenset("x"))
+            it.workers.company = {"one": company}
+            other = await it.submit(models=["y"])
+            await it.submit(models=["x"], sampling="s")
+            await until(lambda: "one" in it.workers.beside)
+            it.workers.company = {"one": company, "two": company}
+            it.dispatcher.joinable("one")
+            await until(lambda: at_rest(it))
+            it.dispatcher.joinable("one")
+            del it.workers.company["one"]
+            it.workers.finish("one")
+            await it.running(other, "one")
+
+    run(test())
+
+
+def test_a_job_that_a_worker_died_of_is_run_by_itself(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with dispatching(tmp_path, "one") as it:
+            job = await it.submit(models=["x"], sampling="s")
+            await it.running(job)
+            assert it.workers.running("one").sampling == "s"
+            it.workers.die("one")
+            it.workers.start("one")
+            await it.running(job)
+            assert it.workers.running("one").sampling == ""
 
     run(test())
 

@@ -1,4 +1,4 @@
-"""The name of the last node is read in another process's stead."""
+"""What a worker did last is read in another process's stead."""
 
 from __future__ import annotations
 
@@ -11,42 +11,48 @@ from pathlib import Path
 import pytest
 
 from nodegraph.jobs.supervisor.recorder import Recorder
+from nodegraph.jobs.supervisor.rules import MOST_JOBS
 
 
 @pytest.mark.parametrize("name", ["sample", "block/süß[3]", "x" * 1022])
 def test_what_one_side_notes_the_other_reads(name: str) -> None:
     ours = Recorder.create()
     theirs = Recorder(ours.path)
-    assert ours.read() is None
-    theirs.note("a longer name that was there before")
-    theirs.note(name)
-    assert ours.read() == name
-    theirs.note("")
-    assert ours.read() is None
+    assert ours.begun == {}
+    theirs.begin("job")
+    assert ours.begun == {"job": None}
+    theirs.note("job", "a longer name that was there before")
+    theirs.note("job", name)
+    assert ours.begun == {"job": name}
+    theirs.end("job")
+    assert ours.begun == {}
+    theirs.begin("next")
+    assert ours.begun == {"next": None}
     theirs.close()
     ours.close()
 
 
-def test_it_is_known_whether_a_job_was_begun() -> None:
+def test_jobs_beside_each_other_are_told_apart() -> None:
     ours = Recorder.create()
     theirs = Recorder(ours.path)
-    theirs.note("of the job before")
-    ours.expect()
-    assert not ours.has_begun
-    assert ours.read() is None
-    theirs.note("")
-    assert ours.has_begun
-    assert ours.read() is None
-    theirs.note("first")
-    assert ours.read() == "first"
+    names = [f"job {number}" for number in range(MOST_JOBS)]
+    for name in names:
+        theirs.begin(name)
+        theirs.note(name, f"node of {name}")
+    theirs.end(names[2])
+    theirs.begin("one more")
+    theirs.note(names[2], "of one that is over")
+    left = {name: f"node of {name}" for name in names if name != names[2]}
+    assert ours.begun == {**left, "one more": None}
     theirs.close()
     ours.close()
 
 
 def test_a_name_too_long_is_cut() -> None:
     ours = Recorder.create()
-    ours.note("é" * 1000)
-    assert (ours.read() or "").startswith("é" * 500)
+    ours.begin("job")
+    ours.note("job", "é" * 1000)
+    assert (ours.begun["job"] or "").startswith("é" * 500)
     ours.close()
 
 
@@ -54,8 +60,8 @@ def test_nothing_is_left_behind() -> None:
     ours = Recorder.create()
     theirs = Recorder(ours.path)
     ours.unlink()
-    theirs.note("still")
-    assert ours.read() == "still"
+    theirs.begin("still")
+    assert ours.begun == {"still": None}
     theirs.close()
     ours.close()
     assert not Path(ours.path).exists()

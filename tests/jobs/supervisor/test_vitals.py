@@ -80,27 +80,27 @@ def test_a_process_that_has_just_died_is_remembered_as_it_was() -> None:
 
 def test_each_node_that_runs_must_tell_something_now_and_then() -> None:
     vitals = alive(node_stall_seconds=60, heartbeat_seconds=1000)
-    vitals.job_began({})
-    vitals.happened([event("node.started"), event("node.started", "b")])
+    vitals.job_began("job", {})
+    vitals.happened("job", [event("node.started"), event("node.started", "b")])
     hear(vitals, 50)
-    vitals.happened([event("node.progress")])
+    vitals.happened("job", [event("node.progress")])
     hear(vitals, 20)
     assert vitals.illness() == "its node `b` told nothing for 60 s"
-    vitals.happened([event("node.finished", "b")])
+    vitals.happened("job", [event("node.finished", "b")])
     assert vitals.illness() is None
-    vitals.happened([event("node.finished")])
+    vitals.happened("job", [event("node.finished")])
     hear(vitals, 1000)
     assert vitals.illness() is None
 
 
 def test_the_items_of_a_list_end_one_by_one_or_with_their_node() -> None:
     vitals = alive(node_stall_seconds=60, heartbeat_seconds=1000)
-    vitals.job_began({})
-    vitals.happened([event("node.started", f"a[{at}]") for at in range(3)])
-    vitals.happened([event("call.ended", "a[1]"), event("node.started", "ab")])
+    vitals.job_began("job", {})
+    vitals.happened("job", [event("node.started", f"a[{at}]") for at in range(3)])
+    vitals.happened("job", [event("call.ended", "a[1]"), event("node.started", "ab")])
     hear(vitals, 61)
     assert vitals.illness() == "its node `a[0]` told nothing for 60 s"
-    vitals.happened([event("node.failed")])
+    vitals.happened("job", [event("node.failed")])
     assert vitals.illness() == "its node `ab` told nothing for 60 s"
 
 
@@ -119,8 +119,8 @@ def test_the_items_of_a_list_end_one_by_one_or_with_their_node() -> None:
 )
 def test_a_job_says_how_long_its_nodes_may_be_silent(given: Any, limit: float) -> None:
     vitals = alive(node_stall_seconds=60, heartbeat_seconds=1000)
-    vitals.job_began({} if given is None else {"stall_seconds": given})
-    vitals.happened([event("node.started", "a[2]", type="Kind")])
+    vitals.job_began("job", {} if given is None else {"stall_seconds": given})
+    vitals.happened("job", [event("node.started", "a[2]", type="Kind")])
     hear(vitals, limit)
     assert vitals.illness() is None
     hear(vitals, 1)
@@ -129,50 +129,68 @@ def test_a_job_says_how_long_its_nodes_may_be_silent(given: Any, limit: float) -
 
 def test_what_the_next_job_runs_has_nothing_to_do_with_the_last_one() -> None:
     vitals = alive(node_stall_seconds=60, heartbeat_seconds=1000)
-    vitals.job_began({"stall_seconds": 1})
-    vitals.happened([event("node.started")])
+    vitals.job_began("job", {"stall_seconds": 1})
+    vitals.happened("job", [event("node.started")])
     assert vitals.node == "a"
-    vitals.job_ended()
+    vitals.job_ended("job")
     assert vitals.node is None
-    vitals.job_began({})
+    vitals.job_began("job", {})
     hear(vitals, 59)
     assert vitals.illness() is None
 
 
 def test_a_cancelled_job_has_its_time_to_stop() -> None:
     vitals = alive(cancel_seconds=10, heartbeat_seconds=1000)
-    vitals.job_began({})
+    vitals.job_began("job", {})
     hear(vitals, 100)
-    vitals.job_cancelled()
+    vitals.job_cancelled("job")
     hear(vitals, 9)
-    vitals.job_cancelled()
+    vitals.job_cancelled("job")
     assert vitals.illness() is None
     hear(vitals, 1)
     assert vitals.illness() == "its job didn't stop within 10 s when it was cancelled"
-    assert (vitals.has_stubborn_job, vitals.is_past_deadline) == (True, False)
+    assert (vitals.has_stubborn_job, vitals.jobs["job"].is_overdue) == (True, False)
 
 
 def test_a_job_whose_deadline_has_passed_has_the_same_time() -> None:
     vitals = alive(cancel_seconds=10, heartbeat_seconds=1000)
     hear(vitals, 5)
-    vitals.job_began({"deadline": 30})
+    vitals.job_began("job", {"deadline": 30})
     hear(vitals, 39)
     assert vitals.illness() is None
     hear(vitals, 1)
     assert vitals.illness() == "its job didn't stop within 10 s when its deadline had passed"
-    assert (vitals.has_stubborn_job, vitals.is_past_deadline) == (True, True)
+    assert (vitals.has_stubborn_job, vitals.jobs["job"].is_overdue) == (True, True)
 
 
 def test_a_job_that_stopped_in_time_is_no_reason_to_end() -> None:
     vitals = alive(cancel_seconds=10, heartbeat_seconds=1000)
-    vitals.job_began({"deadline": 5})
-    vitals.job_cancelled()
-    vitals.job_ended()
+    vitals.job_began("job", {"deadline": 5})
+    vitals.job_cancelled("job")
+    vitals.job_ended("job")
     hear(vitals, 100)
     assert vitals.illness() is None
-    vitals.job_began({})
+    vitals.job_began("job", {})
     hear(vitals, 100)
     assert vitals.illness() is None
+
+
+def test_of_jobs_beside_each_other_only_those_are_to_blame_that_do_not_stop() -> None:
+    vitals = alive(cancel_seconds=10, node_stall_seconds=60, heartbeat_seconds=1000)
+    for job in ("one", "other", "third"):
+        vitals.job_began(job, {})
+        vitals.happened(job, [event("node.started")])
+    vitals.job_cancelled("other")
+    hear(vitals, 10)
+    assert vitals.illness() == "its job didn't stop within 10 s when it was cancelled"
+    assert (vitals.culprits, vitals.has_stubborn_job) == ({"other"}, True)
+    vitals.job_ended("other")
+    hear(vitals, 45)
+    assert vitals.illness() is None
+    vitals.happened("third", [event("node.progress")])
+    hear(vitals, 10)
+    assert vitals.illness() == "its node `a` told nothing for 60 s"
+    assert (vitals.culprits, vitals.has_stubborn_job) == ({"one"}, False)
 
 
 def test_who_was_asked_to_end_has_its_time_for_it() -> None:

@@ -69,6 +69,21 @@ def Wait(ctx: Context, here: str, gate: str, heeds: bool = True) -> int:
     return 1
 
 
+@node(lane="gpu")
+def Meet(ctx: Context, here: str, gate: str, value: int = 1, heeds: bool = True) -> int:
+    """A number, once there is a file; it leaves one, too."""
+    Path(here).touch()
+    _wait_for(gate, ctx if heeds else None)
+    return value
+
+
+@node(output=True, deterministic=False)
+def Note(value: int, diary: str) -> None:
+    """Add a line to a file."""
+    with Path(diary).open("a") as file:
+        file.write(f"{value}\n")
+
+
 @node()
 def Count(ctx: Context, total: int, seed: int, diary: str, gate: str = "", at: int = 0) -> float:
     """Something that comes out otherwise if a step is left out or done twice."""

@@ -65,6 +65,11 @@ class Server:
                 return found
         raise AssertionError(f"no {kind.kind} came")
 
+    @property
+    def begun(self) -> dict[str, str | None]:
+        """The jobs that it has begun, as its death would tell."""
+        return self._recorder.begun
+
     def hang_up(self) -> None:
         assert self.process.stdin is not None
         self.process.stdin.close()
@@ -179,6 +184,37 @@ def test_a_job_that_has_not_begun_can_be_taken_back_while_another_one_runs(
     server.say(Shutdown())
     left = {(end.job, end.status) for end in [server.hear(Ended) for _ in range(2)]}
     assert left == {("it", "released"), ("last", "released")}
+    assert server.end() == (0, "")
+
+
+def test_jobs_run_beside_each_other_where_they_are_told_to(server: Server, tmp_path: Path) -> None:
+    server.hear(Ready)
+    gate = tmp_path / "gate"
+    for job in ("first", "second", "third"):
+        nodes = alone("Wait", here=str(tmp_path / job), gate=str(gate))
+        server.say(run_of(nodes, job, beside=job != "first"))
+        until_waiting(server)
+    assert server.begun == {"first": "it", "second": "it", "third": "it"}
+    server.say(run_of(sums(1), "ahead"))
+    server.say(Cancel("second", 1))
+    server.say(Release("third", 1))
+    ends = {(end.job, end.status) for end in (server.hear(Ended) for _ in range(2))}
+    assert ends == {("second", "cancelled"), ("third", "released")}
+    assert server.begun == {"first": "it"}
+    gate.touch()
+    left = [server.hear(Ended) for _ in range(2)]
+    assert [(end.job, end.status) for end in left] == [("first", "finished"), ("ahead", "finished")]
+
+
+def test_all_jobs_are_given_back_at_the_end(server: Server, tmp_path: Path) -> None:
+    server.hear(Ready)
+    for job in ("first", "second"):
+        nodes = alone("Wait", here=str(tmp_path / job), gate=str(tmp_path / "never"))
+        server.say(run_of(nodes, job, beside=job != "first"))
+        until_waiting(server)
+    server.say(Shutdown())
+    ends = {(end.job, end.status) for end in (server.hear(Ended) for _ in range(2))}
+    assert ends == {("first", "released"), ("second", "released")}
     assert server.end() == (0, "")
 
 

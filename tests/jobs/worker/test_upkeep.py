@@ -9,7 +9,7 @@ from time import monotonic
 import pytest
 
 from nodegraph.api import node
-from nodegraph.core.workflow import Workflow
+from nodegraph.core.workflow import NodeEntry, Workflow
 from nodegraph.jobs.worker import upkeep
 from nodegraph.jobs.worker.upkeep import StoreUpkeep
 from nodegraph.session.session import Session
@@ -36,8 +36,7 @@ def test_what_calls_took_is_known_to_others_soon(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(upkeep, "PERIOD", 0.0)
-    workflow = Workflow.new()
-    workflow.add("it", "Often")
+    workflow = Workflow(nodes={"it": NodeEntry(type="Often")})
 
     async def use(worker: Session, planner: Session) -> None:
         theirs, ours = StoreUpkeep(worker), StoreUpkeep(planner)

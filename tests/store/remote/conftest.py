@@ -36,11 +36,16 @@ def bucket(server: S3Server) -> str:
     return f"s3://{name}/results"
 
 
-@pytest.fixture(params=["file", "s3"])
+@pytest.fixture(params=["file", "s3", *os.environ.get("NODEGRAPH_TEST_PLACES", "").split()])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Of a place with nothing in it."""
+    """Of a place with nothing in it.
+
+    Others are tried by hand: ``NODEGRAPH_TEST_PLACES="az://container gs://bucket"``.
+    """
     if request.param == "s3":
         return str(request.getfixturevalue("bucket"))
+    if "://" in request.param:
+        return f"{request.param}/{os.urandom(6).hex()}"
     folder = tmp_path / "shared folder"
     folder.mkdir()
     return folder.as_uri()

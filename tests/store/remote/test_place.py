@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from nodegraph.errors import InvalidValue
-from nodegraph.store.remote.place import ObjectPlace, Unreachable, open_place
+from nodegraph.store.remote.place import NotAllowed, ObjectPlace, Unreachable, open_place
 
 
 def test_what_is_written_is_read_again(place: ObjectPlace, tmp_path: Path) -> None:
@@ -62,6 +63,45 @@ def test_a_bucket_that_is_not_there_is_told(bucket: str) -> None:
         place.write("entries/a", b"")
     with pytest.raises(Unreachable):
         place.create("entries/a", b"")
+
+
+class _Refused(Exception):
+    status_code = 403
+
+
+class _Unauthorized(Exception):
+    code = 401
+
+
+class _NoAnswer(Exception):
+    """Without words, as fsspec's own of a call that took too long."""
+
+
+@pytest.mark.parametrize(
+    ("error", "raised", "told"),
+    [
+        (PermissionError("no"), NotAllowed, "no"),
+        (_Refused("as Azure's are"), NotAllowed, "Azure"),
+        (_Unauthorized("as Google's are"), NotAllowed, "Google"),
+        (OSError("Forbidden: https://…"), NotAllowed, "Forbidden"),
+        (OSError("cable cut"), Unreachable, "cable cut"),
+        (_NoAnswer(), Unreachable, "_NoAnswer: no answer within 20 s"),
+    ],
+)
+def test_who_may_not_is_told_apart_from_who_gets_no_answer(
+    error: Exception, raised: type[Unreachable], told: str
+) -> None:
+    """Else a place that may only be read would count as gone, and not even be read."""
+    import fsspec
+
+    class Failing(fsspec.AbstractFileSystem):
+        def pipe_file(self, *_: Any, **__: Any) -> None:
+            raise error
+
+    fsspec.register_implementation("failing", Failing, clobber=True)
+    with pytest.raises(Unreachable, match=told) as caught:
+        open_place("failing://bucket/folder").write("entries/a", b"")
+    assert type(caught.value) is raised
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ SEED = 99
 """Of the clips that are asked for when measuring: not the training's."""
 STEPS = 10
 SCALES = (1.0, 2.0)
-LATE, LAST = 10, FRAMES - 1
+MIDDLE, LATE, LAST = 7, 10, FRAMES - 1
 """Frames of which it is told what they show."""
 _TOGETHER = 60
 _STILL = MOTIONS.index("still")
@@ -59,6 +59,7 @@ class Measures:
         ]
         told: dict[str, float] = {
             "motion_right": float(np.mean([found.motion == clip.motion for found, clip in pairs])),
+            "identity_middle": float(self.recognised(asked, clips, seen, MIDDLE).mean()),
             "identity_late": float(self.recognised(asked, clips, seen, LATE).mean()),
             "identity_last": float(self.recognised(asked, clips, seen, LAST).mean()),
             "amount_error": float(np.mean(errors)) if errors else 1.0,

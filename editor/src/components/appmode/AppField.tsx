@@ -58,6 +58,7 @@ export const AppField = memo(function AppField({ document, name, parameter }: Pr
         value={value}
         workflow={workflow}
         onChange={change.give}
+        onPause={change.pause}
       />
     </div>
   );
@@ -70,9 +71,10 @@ interface FieldProps {
   readonly value: Json | undefined;
   readonly workflow: Workflow;
   readonly onChange: (value: Json | undefined) => void;
+  readonly onPause: () => void;
 }
 
-function Field({ id, node, input, value, workflow, onChange }: FieldProps) {
+function Field({ id, node, input, value, workflow, onChange, onPause }: FieldProps) {
   const problem = usePlan(({ problems }) => problemOf(problems, workflow, node, input.name));
   const isSeed = useMemo(() => widgetOf(input)?.kind === "seed", [input]);
   const onMode = (mode: SeedMode) =>
@@ -88,6 +90,7 @@ function Field({ id, node, input, value, workflow, onChange }: FieldProps) {
       input={input}
       value={value}
       onChange={onChange}
+      onPause={onPause}
       problem={problem}
       seed={isSeed ? seed : undefined}
     />

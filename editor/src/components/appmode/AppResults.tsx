@@ -2,6 +2,8 @@ import { Download, FileIcon, History, ImageIcon } from "lucide-react";
 import { Suspense, useMemo } from "react";
 import { artifactAddress, thumbnailAddress } from "@/api/client";
 import type { ArtifactEntry } from "@/api/schema";
+import { resultDrag } from "@/components/results/dragging";
+import { ResultButton } from "@/components/results/ResultButton";
 import { EmptyState, tip } from "@/components/ui";
 import { FileView } from "@/components/viewers/FileView";
 import { viewKind, withoutPicturesBeside } from "@/components/viewers/kinds";
@@ -11,9 +13,10 @@ import { t } from "@/i18n";
 import { typeOf } from "@/model/spec";
 import { useCatalogue } from "@/store/catalogue";
 import { useActive } from "@/store/documents";
-import { isEnded, jobsOfDocument, lastOutputs, shownJob, useJobs } from "@/store/jobs";
+import { jobsOfDocument, lastOutputs, useJobs } from "@/store/jobs";
 import { picturesOf } from "@/store/nodePictures";
 import { type Plan, usePlan } from "@/store/plan";
+import { previewOf } from "@/store/runResults";
 import { useUi } from "@/store/ui";
 import styles from "./AppMode.module.css";
 
@@ -140,16 +143,6 @@ function usePreview(): Preview {
   return { node, title: label || readable(node), address, plot };
 }
 
-function previewOf(state: ReturnType<typeof useJobs.getState>, document: string) {
-  const job = shownJob(state, document);
-  if (job === null || isEnded(job)) return null;
-  for (const [node, run] of job.nodes) {
-    const { state: now, preview: address, plot } = run;
-    if (now === "running" && (address !== null || plot !== null)) return { node, address, plot };
-  }
-  return null;
-}
-
 interface FilesProps extends Omit<Output, "node" | "label"> {
   readonly label: string | null;
 }
@@ -216,6 +209,7 @@ function Result({ file, list, large }: ResultProps) {
       )}
       <figcaption>
         <span>{file.name}</span>
+        <ResultButton artifact={file} className={styles.further} />
         <a
           href={artifactAddress(file.digest, { download: true })}
           download={file.name}
@@ -246,6 +240,7 @@ function Opener({ file, list, size }: OpenerProps) {
       type="button"
       className={styles.opener}
       aria-label={t("appmode.open", { name: file.name })}
+      {...resultDrag(file)}
       onClick={() => useUi.getState().openDialog("viewer", { artifact: file, list })}
     >
       {isPicture && source !== null ? (

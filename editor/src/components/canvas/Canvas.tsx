@@ -37,7 +37,9 @@ import type { CanvasEdge, CanvasNode, Scene } from "./adapt";
 import { BlockEnd } from "./BlockEnd";
 import { Breadcrumb } from "./Breadcrumb";
 import styles from "./Canvas.module.css";
+import { CutLine } from "./CutLine";
 import { canvas, canvasPoint, firstViewport, MAX_ZOOM, MIN_ZOOM, setCanvas } from "./controller";
+import { beginCut } from "./cutting";
 import { DrawnLink } from "./DrawnLink";
 import { setMoving } from "./detail";
 import { EmptyCanvas } from "./EmptyCanvas";
@@ -46,6 +48,7 @@ import { FarEdges } from "./FarEdges";
 import { Frame } from "./Frame";
 import { focusCard, selectFocused } from "./focus";
 import { Grid } from "./Grid";
+import { setHovered } from "./hovered";
 import { insertType } from "./insertType";
 import { keepPorts } from "./keptPorts";
 import { LinkDialog } from "./LinkDialog";
@@ -56,7 +59,9 @@ import { NodeCard } from "./NodeCard";
 import { NoteCard } from "./NoteCard";
 import { Reroute } from "./Reroute";
 import { addPoint } from "./reroutes";
+import { dragResult, dropResult } from "./resultDrop";
 import { aimType, endAim } from "./splicing";
+import { useStaySeen } from "./staySeen";
 import { useCanvasKeys } from "./useCanvasKeys";
 import { useDragging } from "./useDragging";
 import { useFocusRequests } from "./useFocusRequests";
@@ -115,7 +120,6 @@ function Graph({ document, path, frame }: GraphProps) {
   const [menu, setMenu] = useState<MenuPlace | null>(null);
   const [opened] = useState(() => documentById(document)?.viewport ?? fittedTo(frame, nodes));
   const far = useCanvasView((state) => state.far);
-  const tiny = useCanvasView((state) => state.tiny);
   const prefix = useMemo(
     () => runPrefix(document, scene.workflow, scene.types, path),
     [document, scene.workflow, scene.types, path],
@@ -132,6 +136,7 @@ function Graph({ document, path, frame }: GraphProps) {
   // As the library's own key for it, it would begin on cards too, where Shift adds to the selection.
   const selects = useKeyPress("Shift") || settings.dragSelects;
   useFocusRequests(document, path);
+  useStaySeen(frame);
   const onKeyDown = useCanvasKeys();
 
   const store = useStoreApi();
@@ -141,7 +146,10 @@ function Graph({ document, path, frame }: GraphProps) {
   useEffect(() => {
     const found = documentById(document);
     if (found && found.viewport === null) useDocuments.getState().setViewport(opened, document);
-    return () => setCanvas(null);
+    return () => {
+      setCanvas(null);
+      setHovered(null);
+    };
   }, [document, opened]);
   // Gone at once with this graph; the one that is shown next says itself when keys and mouse work.
   useLayoutEffect(() => () => void delete frame.dataset.ready, [frame]);
@@ -199,11 +207,11 @@ function Graph({ document, path, frame }: GraphProps) {
       <div
         className={styles.flow}
         data-far={far || undefined}
-        data-tiny={tiny || undefined}
         onDoubleClick={onDoubleClick}
         onKeyDown={onKeyDown}
         onFocus={selectFocused}
         onWheelCapture={leaveToScrolling}
+        onPointerDownCapture={beginCut}
         onMouseDownCapture={takeLink}
         onTouchStartCapture={takeLink}
         onDragOver={(event) => dragType(event, currentScene())}
@@ -225,6 +233,10 @@ function Graph({ document, path, frame }: GraphProps) {
           onNodeClick={(event, node) => selectOnly(event, node.id)}
           onNodeDoubleClick={(event, node) => enterOn(event, node)}
           onEdgeDoubleClick={(event, edge) => addPoint(edge, currentScene().scope, pointOf(event))}
+          onNodeMouseEnter={(_, node) => setHovered(node.id)}
+          onNodeMouseLeave={() => setHovered(null)}
+          onEdgeMouseEnter={(_, edge) => setHovered(edge.id)}
+          onEdgeMouseLeave={() => setHovered(null)}
           onNodeContextMenu={(event, node) => openMenu(event, node.id)}
           onEdgeContextMenu={(event, edge) => openMenu(event, edge.id)}
           onPaneContextMenu={(event) => openMenu(event, farLink(pointOf(event)))}
@@ -272,6 +284,7 @@ function Graph({ document, path, frame }: GraphProps) {
           proOptions={PRO}
         >
           {far && <FarEdges nodes={nodes} edges={edges} />}
+          <CutLine />
         </ReactFlow>
         <Breadcrumb />
         {scene.workflow.nodes.size === 0 && scope === null && <EmptyCanvas />}
@@ -356,6 +369,7 @@ function cardPlace({ clientX, clientY }: DragEvent): Point {
 }
 
 function dragType(event: DragEvent, scene: Scene): void {
+  if (dragResult(event)) return;
   const type = draggedType(event);
   if (type === null) return;
   event.preventDefault();
@@ -368,6 +382,7 @@ function leaveWithType({ currentTarget, relatedTarget }: DragEvent): void {
 }
 
 function dropType(event: DragEvent, scene: Scene): void {
+  if (dropResult(event, scene)) return;
   const splice = endAim();
   const type = droppedType(event);
   if (type === null) return;

@@ -62,7 +62,9 @@ export function CardHeader({ card, state, plan, collapsed, far }: HeaderProps) {
         {collapsed ? <ChevronRight size={14} aria-hidden /> : <ChevronDown size={14} aria-hidden />}
       </button>
       <Title card={card} />
-      <span className={styles.subtitle}>{card.subtitle}</span>
+      <span className={styles.subtitle}>
+        <span>{card.subtitle}</span>
+      </span>
       {entry.always && <Mark icon={Repeat} text={t("canvas.card.always")} />}
       {entry.note !== "" && (
         <span className={styles.note} {...tip(entry.note)} role="img" aria-label={entry.note} />

@@ -1,8 +1,10 @@
 /** The pictures and files that a node gave last, in its card. */
-import { File as FileIcon, History } from "lucide-react";
+import { File as FileIcon, History, Image as ImageIcon } from "lucide-react";
 import { memo, Suspense } from "react";
 import { thumbnailAddress } from "@/api/client";
 import type { ArtifactEntry } from "@/api/schema";
+import { resultDrag } from "@/components/results/dragging";
+import { ResultButton } from "@/components/results/ResultButton";
 import { tip } from "@/components/ui";
 import { viewKind, withoutPicturesBeside } from "@/components/viewers/kinds";
 import { SmallPlot } from "@/components/viewers/live";
@@ -11,37 +13,67 @@ import { t } from "@/i18n";
 import { useUi } from "@/store/ui";
 import styles from "./CardResults.module.css";
 import { CardText } from "./CardText";
+import { vars } from "./vars";
 import { usePlace } from "./view";
 
 /** More than these are behind the last one. */
 const MOST = 4;
+/** Pixels of the largest small pictures; what is drawn larger is shown itself. */
+const LARGE = 512;
+/** How many times wider than high a place for pictures gets, and higher than wide. */
+const WIDEST = 3;
+const HIGHEST = 1.5;
 
 interface ResultsProps {
   readonly name: string;
   readonly title: string;
+  /** Of the card. */
+  readonly width: number;
 }
 
-export const CardResults = memo(function CardResults({ name, title }: ResultsProps) {
+interface CardResultsProps extends ResultsProps {
+  /** Whether there is room for pictures before there are any. */
+  readonly isAwaited: boolean;
+}
+
+export const CardResults = memo(function CardResults({ isAwaited, ...props }: CardResultsProps) {
+  const { name } = props;
   const place = usePlace();
   const planned = usePlannedFiles(place, name);
   const last = useNodeOutputs(place, name);
-  if (planned.length === 0 && last.length === 0) return null;
-  return <Results name={name} title={title} planned={planned} last={last} />;
+  if (planned.length === 0 && last.length === 0) return isAwaited ? <Awaited /> : null;
+  return <Results {...props} planned={planned} last={last} />;
 });
+
+/** Where the pictures will be: the card is as large before the first run as after it. */
+function Awaited() {
+  return (
+    <div className={styles.awaited} data-grows>
+      <ImageIcon size={28} strokeWidth={1.5} aria-hidden />
+      {t("canvas.card.awaited")}
+    </div>
+  );
+}
 
 interface FilesProps extends ResultsProps {
   readonly planned: readonly ArtifactEntry[];
   readonly last: readonly ArtifactEntry[];
 }
 
-function Results({ name, title, planned, last }: FilesProps) {
+function Results({ name, title, width, planned, last }: FilesProps) {
   const { files, isEarlier } = useNodePictures(usePlace(), name, planned, last);
   const results = withoutPicturesBeside(files, isSeen);
   if (results.length === 0) return null;
   const shown = results.slice(0, MOST);
   const more = results.length - shown.length;
   return (
-    <div className={styles.results} data-count={shown.length} data-earlier={isEarlier || undefined}>
+    <div
+      className={styles.results}
+      data-grows
+      data-count={shown.length}
+      data-earlier={isEarlier || undefined}
+      style={vars({ "--aspect": String(aspectOf(shown[0])) })}
+    >
       {isEarlier && (
         <span className={styles.earlier} {...tip(t("canvas.card.earlierTip"))}>
           <History size={12} aria-hidden />
@@ -49,17 +81,20 @@ function Results({ name, title, planned, last }: FilesProps) {
         </span>
       )}
       {shown.map((artifact, index) => (
-        <button
-          key={`${artifact.job}/${artifact.name}/${artifact.digest}`}
-          type="button"
-          className={`${styles.result} nodrag`}
-          tabIndex={-1}
-          aria-label={t("canvas.card.result", { file: artifact.name, name: title })}
-          onClick={() => useUi.getState().openDialog("viewer", { artifact, list: results })}
-        >
-          <Picture artifact={artifact} isLone={shown.length === 1} />
-          {more > 0 && index === MOST - 1 && <span className={styles.more}>+{more}</span>}
-        </button>
+        <div key={`${artifact.job}/${artifact.name}/${artifact.digest}`} className={styles.held}>
+          <button
+            type="button"
+            className={`${styles.result} nodrag`}
+            tabIndex={-1}
+            aria-label={t("canvas.card.result", { file: artifact.name, name: title })}
+            onClick={() => useUi.getState().openDialog("viewer", { artifact, list: results })}
+            {...resultDrag(artifact, name)}
+          >
+            <Picture artifact={artifact} width={shown.length === 1 ? width : width / 2} />
+            {more > 0 && index === MOST - 1 && <span className={styles.more}>+{more}</span>}
+          </button>
+          <ResultButton artifact={artifact} node={name} over tabIndex={-1} />
+        </div>
       ))}
     </div>
   );
@@ -67,12 +102,12 @@ function Results({ name, title, planned, last }: FilesProps) {
 
 function Picture({
   artifact,
-  isLone,
+  width,
 }: {
   readonly artifact: ArtifactEntry;
-  readonly isLone: boolean;
+  readonly width: number;
 }) {
-  const address = thumbnailAddress(artifact, isLone ? 512 : 256);
+  const address = thumbnailAddress(artifact, width > LARGE / 2 ? LARGE : 256);
   if (artifact.media_type.startsWith("text/plain")) {
     return <CardText digest={artifact.digest} name={artifact.name} />;
   }
@@ -91,7 +126,15 @@ function Picture({
       </span>
     );
   }
-  return <img src={address} alt="" draggable={false} loading="lazy" decoding="async" />;
+  const source = width > LARGE && viewKind(artifact) === "image" ? artifact.href : address;
+  return <img src={source} alt="" draggable={false} loading="lazy" decoding="async" />;
+}
+
+/** Width over height of what is shown, within what a card has room for. */
+function aspectOf(artifact: ArtifactEntry | undefined): number {
+  const { width, height } = artifact ?? { width: null, height: null };
+  if (!width || !height) return 1;
+  return Math.min(WIDEST, Math.max(1 / HIGHEST, width / height));
 }
 
 /** Whether a card shows more of a file than its name. */

@@ -8,9 +8,11 @@ import type { CardState } from "./live";
 interface RunProps {
   readonly run: NodeRun | null;
   readonly state: CardState;
+  /** Seen from so far that words can't be read. */
+  readonly far: boolean;
 }
 
-export function CardRun({ run, state }: RunProps) {
+export function CardRun({ run, state, far }: RunProps) {
   if (state !== "running" || run === null) return null;
   const part = run.step !== null && run.total ? run.step / run.total : null;
   const words = wordsOf(run);
@@ -30,7 +32,7 @@ export function CardRun({ run, state }: RunProps) {
           style={part === null ? undefined : { transform: `scaleX(${part})` }}
         />
       </div>
-      {words !== "" && <div className={styles.words}>{words}</div>}
+      {words !== "" && !far && <div className={styles.words}>{words}</div>}
     </div>
   );
 }

@@ -4,6 +4,7 @@ import type { Finding } from "@/api/schema";
 import { cx } from "@/components/ui";
 import { WidgetField } from "@/components/widgets/WidgetField";
 import { t } from "@/i18n";
+import { holdsPicture } from "@/model/sizes";
 import { useUi } from "@/store/ui";
 import { problemOf } from "./CardPorts";
 import styles from "./CardWidgets.module.css";
@@ -19,7 +20,7 @@ interface WidgetsProps {
 export const CardWidgets = memo(function CardWidgets({ card, findings, linking }: WidgetsProps) {
   if (card.widgets.length === 0 && card.hidden === 0) return null;
   return (
-    <div className={styles.widgets}>
+    <div className={cx(styles.widgets, card.widgets.some(holdsPicture) && styles.stretches)}>
       {card.widgets.map((input) => (
         <div
           key={input.name}
@@ -31,6 +32,7 @@ export const CardWidgets = memo(function CardWidgets({ card, findings, linking }
             linking?.side === "input" && linking.fits?.has(input.name) && styles.fits,
           )}
           data-input={input.name}
+          data-picture={holdsPicture(input) || undefined}
         >
           <WidgetField node={card.name} input={input} />
         </div>

@@ -2,8 +2,9 @@
 import { ViewportPortal } from "@xyflow/react";
 import { memo, useMemo } from "react";
 import { type LinkStyle, useSettings } from "@/store/settings";
-import type { CanvasEdge, CanvasNode } from "./adapt";
+import { boxOf, type CanvasEdge, type CanvasNode } from "./adapt";
 import styles from "./FarEdges.module.css";
+import { boundsOf } from "./geometry";
 import { placesOf, pointsOf } from "./linkPlaces";
 import { lineThrough } from "./path";
 
@@ -15,9 +16,11 @@ interface FarEdgesProps {
 export const FarEdges = memo(function FarEdges({ nodes, edges }: FarEdgesProps) {
   const style = useSettings((settings) => settings.linkStyle);
   const lines = useMemo(() => linesByColor(nodes, edges, style), [nodes, edges, style]);
+  const corners = useMemo(() => cornersOf(nodes), [nodes]);
   return (
     <ViewportPortal>
       <svg className={styles.lines} aria-hidden="true">
+        <path d={corners} className={styles.corners} />
         {lines.map(({ color, d, touched }) => (
           <path
             key={`${color}${touched}`}
@@ -30,6 +33,23 @@ export const FarEdges = memo(function FarEdges({ nodes, edges }: FarEdgesProps) 
     </ViewportPortal>
   );
 });
+
+/** Wider than any card's shadow or ring. */
+const MARGIN = 24;
+
+/**
+ * Two points that nobody sees, by which the lines reach around all cards.
+ *
+ * A browser puts what it draws into one layer as long as that gets no larger by it: each card that
+ * lay beyond the lines, as all at the graph's edges do, got one of its own, a hundred and fifty of
+ * two thousand, which were put together anew for each frame.
+ */
+function cornersOf(nodes: readonly CanvasNode[]): string {
+  const box = boundsOf(nodes.map(boxOf));
+  if (box === null) return "";
+  const [left, top] = [box.x - MARGIN, box.y - MARGIN];
+  return `M${left} ${top}h1M${left + box.width + 2 * MARGIN} ${top + box.height + 2 * MARGIN}h1`;
+}
 
 interface Lines {
   readonly color: string;

@@ -6,6 +6,7 @@ import { cx, tip } from "@/components/ui";
 import { useNodeRun } from "@/hooks/useNodeRun";
 import { useSettings } from "@/store/settings";
 import type { CanvasEdge, LinkData } from "./adapt";
+import { useCutting } from "./cutting";
 import styles from "./LinkEdge.module.css";
 import { lineThrough } from "./path";
 import { usePointsOf } from "./points";
@@ -29,6 +30,7 @@ export const LinkEdge = memo(function LinkEdge(props: EdgeProps<CanvasEdge>) {
   const points = usePointsOf(id, data.points);
   const { run } = useNodeRun(usePlace(), target);
   const isTaking = useSplicing((state) => state.found?.edge.id === id);
+  const isCut = useCutting((state) => state.cut?.crossed.has(id) === true);
   const line = lineThrough(style, [
     { x: sourceX, y: sourceY },
     ...points,
@@ -42,6 +44,7 @@ export const LinkEdge = memo(function LinkEdge(props: EdgeProps<CanvasEdge>) {
     data.mark === "wrong" && styles.wrong,
     run?.state === "running" && styles.flowing,
     isTaking && styles.taking,
+    isCut && styles.cut,
   );
   return (
     <>
@@ -49,9 +52,10 @@ export const LinkEdge = memo(function LinkEdge(props: EdgeProps<CanvasEdge>) {
       <path
         d={line.d}
         className={classes}
-        style={{ stroke: data.mark === "wrong" ? "var(--bad)" : data.color }}
+        style={{ stroke: isCut || data.mark === "wrong" ? "var(--bad)" : data.color }}
         data-edge={id}
         data-taking={isTaking || undefined}
+        data-cut={isCut || undefined}
       />
       {data.mark !== "" && <Mark data={data} x={line.middle.x} y={line.middle.y} />}
     </>

@@ -2,11 +2,11 @@
 import { useStoreApi } from "@xyflow/react";
 import { type KeyboardEvent, type PointerEvent, useEffect, useMemo, useRef } from "react";
 import { t } from "@/i18n";
-import type { Box, Point } from "@/model/layout";
-import type { CanvasNode } from "./adapt";
+import type { Point } from "@/model/layout";
+import { boxOf, type CanvasNode } from "./adapt";
 import { tintOf } from "./colors";
 import { canvas, panBy } from "./controller";
-import { boundsOf, CARD_WIDTH } from "./geometry";
+import { boundsOf } from "./geometry";
 import styles from "./Minimap.module.css";
 
 const WIDTH = 196;
@@ -91,14 +91,6 @@ function moveTo(point: Point): void {
   });
 }
 
-function boxOf(node: CanvasNode): Box {
-  return {
-    ...node.position,
-    width: node.measured?.width ?? node.width ?? CARD_WIDTH,
-    height: node.measured?.height ?? node.height ?? node.initialHeight ?? 60,
-  };
-}
-
 function scaleOf(nodes: readonly CanvasNode[]): Scale {
   const bounds = boundsOf(nodes.map(boxOf)) ?? { x: 0, y: 0, width: 1, height: 1 };
   const factor = Math.min(
@@ -144,7 +136,9 @@ function fillOf(node: CanvasNode, style: CSSStyleDeclaration): string {
     node.type === "card" ? node.data.color : node.type === "frame" ? node.data.group.color : "";
   const tint = /^var\((--[\w-]+)\)$/.exec(tintOf(color));
   if (tint?.[1]) return style.getPropertyValue(tint[1]);
-  return color.startsWith("#") ? color : style.getPropertyValue("--border-strong");
+  if (color.startsWith("#")) return color;
+  const family = node.type === "card" ? node.data.card.family : null;
+  return style.getPropertyValue(family === null ? "--border-strong" : `--family-${family}`);
 }
 
 function placeView(

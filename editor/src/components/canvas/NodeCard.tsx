@@ -1,13 +1,12 @@
 /** A node on the canvas: its name and state, its ports, its widgets, and what it gave. */
-import { type NodeProps, NodeResizeControl } from "@xyflow/react";
-import { type CSSProperties, memo, Suspense, useCallback } from "react";
+import type { NodeProps } from "@xyflow/react";
+import { type CSSProperties, memo, type PointerEvent, Suspense, useState } from "react";
 import { cx } from "@/components/ui";
 import { LivePlot } from "@/components/viewers/live";
 import { useInnerFindings, useNodeFindings, useNodePlan } from "@/hooks/useNodePlan";
 import { useNodeRun } from "@/hooks/useNodeRun";
 import { t } from "@/i18n";
-import { resizeNode } from "@/model/edits";
-import { portsHeight } from "@/model/sizes";
+import { LEAST_CHOSEN, LEAST_PICTURE, portsHeight, showsPictures } from "@/model/sizes";
 import { isQuiet, usePlan } from "@/store/plan";
 import { useSettings } from "@/store/settings";
 import { useUi } from "@/store/ui";
@@ -15,14 +14,16 @@ import type { CardNode } from "./adapt";
 import { CardHeader } from "./CardHeader";
 import { CardPorts } from "./CardPorts";
 import { CardProblem } from "./CardProblem";
+import { CardResize } from "./CardResize";
 import { CardResults } from "./CardResults";
 import { CardRun } from "./CardRun";
 import { CardWidgets } from "./CardWidgets";
 import type { CardModel } from "./card";
 import { tintOf } from "./colors";
 import { useDetail } from "./detail";
-import { edit } from "./edit";
-import { CARD_MIN_WIDTH, portRows } from "./geometry";
+import { FarPicture } from "./FarPicture";
+import { fittingTitle } from "./fittingTitle";
+import { HEADER_HEIGHT, portRows } from "./geometry";
 import { linkingOf, useLinking } from "./linking";
 import { stateOf } from "./live";
 import styles from "./NodeCard.module.css";
@@ -44,9 +45,14 @@ function Card({ id, data, selected, width, height }: NodeProps<CardNode>) {
   const quiet = usePlan(isQuiet);
   const state = stateOf(shown, plan, findings.length > 0);
   const { entry } = card;
-  const style: CSSProperties = { ...vars({ "--tint": tintOf(color) }), minHeight: size?.height };
-  // An outline keeps the height that the card in full has, or the guess of it.
-  if (!detailed && !collapsed) style.height = height ?? undefined;
+  const style: CSSProperties = {
+    ...vars({ "--family": familyColor(card, color), "--tint": tintOf(color) }),
+    minHeight: collapsed ? undefined : size?.height,
+  };
+  const [leastHeight, setLeastHeight] = useState(0);
+  // An outline keeps the height that the card in full has, or the guess of it; a block, too, which
+  // loses its pictures before its fields.
+  if ((far || !detailed) && !collapsed) style.height = height ?? undefined;
   return (
     <article
       className={cx(
@@ -54,6 +60,7 @@ function Card({ id, data, selected, width, height }: NodeProps<CardNode>) {
         selected && styles.selected,
         far && styles.far,
         color !== "" && styles.tinted,
+        card.family === null && styles.plain,
         entry.mode === "mute" && styles.muted,
         entry.mode === "bypass" && styles.bypassed,
         card.spec === null && !card.pending && styles.unknown,
@@ -65,10 +72,19 @@ function Card({ id, data, selected, width, height }: NodeProps<CardNode>) {
       data-type={entry.type}
       data-state={state}
       data-detail={detailed}
+      data-sized={(size?.height !== undefined && !collapsed) || undefined}
+      onPointerEnter={far ? undefined : (event) => setLeastHeight(leastHeightOf(event))}
     >
       <CardHeader card={card} state={state} plan={plan} collapsed={collapsed} far={far} />
-      <CardRun run={run} state={state} />
-      {far && !collapsed && <div className={styles.farTitle}>{farTitle(card.title)}</div>}
+      <CardRun run={run} state={state} far={far} />
+      {far && (
+        <FarTitle
+          title={card.title}
+          width={width ?? 0}
+          height={collapsed ? 0 : (height ?? size?.height ?? 0)}
+        />
+      )}
+      {far && !collapsed && showsPictures(card.spec) && <FarPicture name={card.name} />}
       <CardPorts
         card={card}
         collapsed={collapsed}
@@ -79,7 +95,7 @@ function Card({ id, data, selected, width, height }: NodeProps<CardNode>) {
         quiet={quiet}
       />
       {!collapsed && (
-        <div className={styles.body} style={{ paddingTop: portsHeight(portRows(card)) }}>
+        <div className={styles.body} data-body style={{ paddingTop: portsHeight(portRows(card)) }}>
           {detailed && (
             <>
               <CardProblem
@@ -99,13 +115,45 @@ function Card({ id, data, selected, width, height }: NodeProps<CardNode>) {
               preview={run?.preview ?? null}
               plot={run?.plot ?? null}
               isRunning={state === "running"}
+              width={width ?? 0}
             />
           )}
         </div>
       )}
-      {detailed && !collapsed && <Resize id={id} width={width} />}
+      {detailed && !collapsed && (
+        <CardResize
+          id={id}
+          size={size}
+          minHeight={leastHeight}
+          hasEdges={leastHeight > 0 || (selected ?? false)}
+        />
+      )}
     </article>
   );
+}
+
+/** Of its head, and of all of it from afar: what somebody chose, or else its category's. */
+function familyColor({ family }: CardModel, color: string): string {
+  if (color !== "") return `color-mix(in srgb, ${tintOf(color)} 34%, var(--bg-raised))`;
+  return family === null ? "var(--bg-raised)" : `var(--family-${family})`;
+}
+
+/** How high a card must be for all but its pictures, which take what is left. */
+function leastHeightOf({ currentTarget }: PointerEvent<HTMLElement>): number {
+  const body = currentTarget.querySelector<HTMLElement>("[data-body]");
+  if (body === null) return HEADER_HEIGHT;
+  const parts = [...body.children].filter((part) => part instanceof HTMLElement);
+  const heights = parts.map((part) =>
+    part.hasAttribute("data-grows") ? LEAST_PICTURE : part.offsetHeight - spareHeight(part),
+  );
+  const ports = Number.parseFloat(body.style.paddingTop) || 0;
+  return heights.reduce((sum, height) => sum + height, HEADER_HEIGHT + ports);
+}
+
+/** What the chosen pictures in a part of a card have beyond the least. */
+function spareHeight(part: HTMLElement): number {
+  const pictures = [...part.querySelectorAll<HTMLElement>("[data-picture] [data-chosen]")];
+  return pictures.reduce((sum, each) => sum + Math.max(0, each.offsetHeight - LEAST_CHOSEN), 0);
 }
 
 function CardPicture({
@@ -113,11 +161,13 @@ function CardPicture({
   preview,
   plot,
   isRunning,
+  width,
 }: {
   card: CardModel;
   preview: string | null;
   plot: unknown;
   isRunning: boolean;
+  width: number;
 }) {
   const showsPreviews = useSettings((settings) => settings.previews);
   const showsResults = useSettings((settings) => settings.resultsInNodes);
@@ -127,7 +177,7 @@ function CardPicture({
       <>
         {plot !== null && <CardPlot card={card} plot={plot} />}
         {preview !== null && (
-          <div className={styles.preview}>
+          <div className={styles.preview} data-grows>
             <img
               src={preview}
               alt={t("canvas.card.preview", { name: card.title })}
@@ -138,7 +188,9 @@ function CardPicture({
       </>
     );
   }
-  return showsResults ? <CardResults name={card.name} title={card.title} /> : null;
+  if (!showsResults) return null;
+  const { name, title, spec } = card;
+  return <CardResults name={name} title={title} width={width} isAwaited={showsPictures(spec)} />;
 }
 
 /** The plot of a node that runs, as it grows; a click shows it in full. */
@@ -149,6 +201,7 @@ function CardPlot({ card, plot }: { card: CardModel; plot: unknown }) {
     <button
       type="button"
       className={`${styles.plot} nodrag`}
+      data-grows
       tabIndex={-1}
       aria-label={t("canvas.card.plot", { name: card.title })}
       onClick={() => useUi.getState().openDialog("livePlot", props)}
@@ -160,32 +213,22 @@ function CardPlot({ card, plot }: { card: CardModel; plot: unknown }) {
   );
 }
 
-function Resize({ id, width }: { readonly id: string; readonly width: number | undefined }) {
-  const end = useCallback(
-    (_event: unknown, to: { width: number; height: number }) => {
-      const isWider = Math.abs(to.width - (width ?? 0)) > 1;
-      const size = isWider ? { width: to.width } : { width: to.width, height: to.height };
-      edit("canvas.edit.resize", (workflow, scope) => resizeNode(workflow, scope, id, size));
-    },
-    [id, width],
-  );
-  return (
-    <NodeResizeControl
-      position="bottom-right"
-      minWidth={CARD_MIN_WIDTH}
-      minHeight={40}
-      className={cx(styles.resize)}
-      onResizeEnd={end}
-      autoScale={false}
-    />
-  );
+interface FarTitleProps {
+  readonly title: string;
+  readonly width: number;
+  readonly height: number;
 }
 
-/** As much of a title as a card far away has place for. */
-const FAR_LETTERS = 34;
-
-function farTitle(title: string): string {
-  return title.length > FAR_LETTERS ? `${title.slice(0, FAR_LETTERS)}…` : title;
+/** The title of a card that is seen from afar: as much of it as its block has room for. */
+function FarTitle({ title, width, height }: FarTitleProps) {
+  const size = useCanvasView((view) => view.title);
+  const shown = size === 0 ? "" : fittingTitle(title, width, height, size);
+  if (shown === "") return null;
+  return (
+    <div className={styles.farTitle} style={{ fontSize: size }}>
+      {shown}
+    </div>
+  );
 }
 
 export const NodeCard = memo(

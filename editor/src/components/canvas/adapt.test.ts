@@ -139,4 +139,31 @@ describe("drawn nodes", () => {
     expect(named(second, "load").position).toEqual({ x: 7, y: 9 });
     expect(named(second, "sample")).toBe(named(first, "sample"));
   });
+
+  it("follow a resize, by its width alone where only that changes, until it is written", () => {
+    const base = new Adapter().nodes(scene(workflow()));
+    const to = (setAttributes: true | "width") =>
+      changed(NO_LOCAL, [
+        { id: "load", type: "position", position: { x: -20, y: 0 } },
+        {
+          id: "load",
+          type: "dimensions",
+          resizing: true,
+          setAttributes,
+          dimensions: { width: 420, height: 300 },
+        },
+      ]);
+    const sizeOf = (local: ReturnType<typeof to>) => {
+      const node = named(new Assembler().assemble(base, local, NONE), "load");
+      return node.type === "card" ? node.data.size : null;
+    };
+    expect(sizeOf(to("width"))).toEqual({ width: 420 });
+    expect(sizeOf(to(true))).toEqual({ width: 420, height: 300 });
+    const dimensions = { width: 420, height: 300 };
+    const end = { id: "load", type: "dimensions", resizing: false, dimensions } as const;
+    const ended = changed(to(true), [end]);
+    expect(sizeOf(ended)).toBeNull();
+    expect(ended.moves.size).toBe(0);
+    expect(ended.measured.size).toBe(0);
+  });
 });

@@ -3,6 +3,7 @@
  * edit renders the cards it touches and no others.
  */
 import type { Edge as FlowEdgeOf, Node as FlowNodeOf } from "@xyflow/react";
+import { t } from "@/i18n";
 import { colorOf, type Fit } from "@/model/compat";
 import { fitsOf } from "@/model/flow";
 import { type Edge, edgesOf } from "@/model/graph";
@@ -16,6 +17,7 @@ import {
   rerouteItem,
 } from "@/model/items";
 import {
+  type Box,
   type Group,
   type Layout,
   layoutOf,
@@ -29,6 +31,7 @@ import { type NodeTypes, subgraphType } from "@/model/spec";
 import type { Nodes, Subgraph, Workflow } from "@/model/workflow";
 import { type CardModel, cardOf, type PortView, portLabel } from "./card";
 import {
+  CARD_WIDTH,
   END_WIDTH,
   estimatedSize,
   HEADER_HEIGHT,
@@ -76,6 +79,15 @@ export interface Scene {
   readonly workflow: Workflow;
   readonly scope: Scope;
   readonly types: NodeTypes | null;
+}
+
+/** Where it is drawn, guessed before it was. */
+export function boxOf(node: CanvasNode): Box {
+  return {
+    ...node.position,
+    width: node.measured?.width ?? node.width ?? CARD_WIDTH,
+    height: node.measured?.height ?? node.height ?? node.initialHeight ?? 60,
+  };
 }
 
 /** Remembers what was made of what, from one scene to the next. */
@@ -287,6 +299,7 @@ export class Adapter {
       sourceHandle: handle,
       target: to.node,
       targetHandle: to.port,
+      ariaLabel: edgeLabel(from.node, to.node),
       selected,
       data: { color, mark, note, points, touched, off, end: null },
     }));
@@ -435,6 +448,10 @@ function noteNode(note: Note): NoteNode {
   };
 }
 
+function edgeLabel(from: string, to: string): string {
+  return t("canvas.link.label", { from, to });
+}
+
 function rerouteNode(edge: string, index: number, at: Point, color: string): RerouteNode {
   return {
     id: rerouteItem(edge, index),
@@ -525,6 +542,7 @@ function endEdge(
     id: endLinkItem(end, port, target),
     type: "link",
     ...rest,
+    ariaLabel: edgeLabel(rest.source, rest.target),
     data: {
       color,
       mark: "",

@@ -7,8 +7,8 @@ import { handlesOf } from "./handles";
 export interface Local {
   /** Places of what is being dragged. */
   readonly moves: ReadonlyMap<string, Point>;
-  /** Sizes of what is being resized. */
-  readonly sizes: ReadonlyMap<string, Required<Size>>;
+  /** Sizes of what is being resized; without a height where only the width is. */
+  readonly sizes: ReadonlyMap<string, Size>;
   /** Sizes as drawn. */
   readonly measured: ReadonlyMap<string, Required<Size>>;
 }
@@ -18,7 +18,7 @@ export const NO_LOCAL: Local = { moves: new Map(), sizes: new Map(), measured: n
 interface Drawn {
   readonly base: CanvasNode;
   readonly at: Point | undefined;
-  readonly size: Required<Size> | undefined;
+  readonly size: Size | undefined;
   readonly measured: Required<Size> | undefined;
   readonly selected: boolean;
   readonly node: CanvasNode;
@@ -69,7 +69,7 @@ export class Assembler {
 function drawNode(
   base: CanvasNode,
   at: Point | undefined,
-  size: Required<Size> | undefined,
+  size: Size | undefined,
   measured: Required<Size> | undefined,
   selected: boolean,
 ): CanvasNode {
@@ -81,11 +81,13 @@ function drawNode(
   return node;
 }
 
-/** A card grows in height with what is in it; a frame is as high as it is drawn. */
-function resized(base: CanvasNode, size: Required<Size>): Partial<CanvasNode> {
-  if (base.type !== "card") return { width: size.width, height: size.height };
+/** A card is at least as high as what is in it; a frame is as high as it is drawn. */
+function resized(base: CanvasNode, size: Size): Partial<CanvasNode> {
+  const { width } = size;
+  if (base.type !== "card") return size;
   const { card, collapsed } = base.data;
-  return { width: size.width, handles: handlesOf(card, size.width, collapsed) };
+  const data = { ...base.data, size: { ...base.data.size, ...size } };
+  return { width, data, handles: handlesOf(card, width, collapsed) };
 }
 
 /** What changes of the library's do to it; those of the selection are told apart. */
@@ -94,11 +96,26 @@ export function changed(local: Local, changes: readonly NodeChange<CanvasNode>[]
   for (const change of changes) {
     if (change.type === "position" && change.position) {
       moves = new Map(moves).set(change.id, change.position);
-    } else if (change.type === "dimensions" && change.dimensions) {
-      measured = new Map(measured).set(change.id, change.dimensions);
-      if (change.resizing) sizes = new Map(sizes).set(change.id, change.dimensions);
+    } else if (change.type === "dimensions") {
+      const { id, dimensions, resizing, setAttributes } = change;
+      // What a resize asks for isn't what a card takes: one that gets wider gets higher by its picture.
+      if (dimensions && resizing === undefined) measured = new Map(measured).set(id, dimensions);
+      if (dimensions && resizing) {
+        const { width } = dimensions;
+        sizes = new Map(sizes).set(id, setAttributes === "width" ? { width } : dimensions);
+      } else if (resizing === false) {
+        // It is written; kept here, it would hide that it is undone.
+        sizes = without(sizes, id);
+        moves = without(moves, id);
+      }
     }
   }
   const isSame = moves === local.moves && sizes === local.sizes && measured === local.measured;
   return isSame ? local : { moves, sizes, measured };
+}
+
+function without<T>(map: ReadonlyMap<string, T>, id: string): ReadonlyMap<string, T> {
+  const found = new Map(map);
+  found.delete(id);
+  return found;
 }

@@ -2,6 +2,7 @@
 import { t } from "@/i18n";
 import { placeholderType } from "@/model/comfyui";
 import { colorOf } from "@/model/compat";
+import { type Family, familyOf } from "@/model/families";
 import { edgesFrom, edgesInto } from "@/model/graph";
 import { isLink, literalOf } from "@/model/links";
 import {
@@ -44,6 +45,8 @@ export interface CardModel {
   readonly hidden: number;
   /** The subgraph that the node is, or runs; null for others. */
   readonly block: string | null;
+  /** By which its colour is chosen; null if its type isn't known. */
+  readonly family: Family | null;
   /** The node types aren't loaded yet. */
   readonly pending: boolean;
 }
@@ -87,6 +90,7 @@ export function cardOf(name: string, entry: NodeEntry, context: CardContext): Ca
     widgets: split.widgets,
     hidden: split.hidden,
     block: blockOf(entry, spec, context.workflow),
+    family: familyOf(spec.category),
     pending: false,
   };
 }
@@ -196,6 +200,7 @@ function unknownCard(name: string, entry: NodeEntry, context: CardContext): Card
     widgets: [],
     hidden: 0,
     block: null,
+    family: null,
     pending: context.types === null,
   };
 }

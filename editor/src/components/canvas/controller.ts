@@ -30,7 +30,7 @@ function duration(usual: number): number {
   return reduced || !useSettings.getState().animations ? 0 : usual;
 }
 
-export const MIN_ZOOM = 0.05;
+export const MIN_ZOOM = 0.02;
 export const MAX_ZOOM = 2.5;
 const PADDING = 0.12;
 const FIRST_PADDING = 0.07;
@@ -47,7 +47,7 @@ export function zoomTo(zoom: number): void {
 
 /** Show everything. */
 export function fitAll(): void {
-  showBox(boundsOf(itemBoxes().values()), PADDING, 1);
+  showBox(boundsOfAll(), PADDING, 1);
 }
 
 /** Show some items; all if there are none. */
@@ -85,26 +85,46 @@ export function viewportFor(
   };
 }
 
-/** Smaller, the texts of cards are hard to read; with a finger, their fields are hard to hit. */
-const READABLE = { fine: 0.75, coarse: 1 };
+/** Smaller, a card's texts have less than ten pixels; with a finger, its fields are hard to hit. */
+const READABLE = { fine: 0.84, coarse: 1 };
+/** A small graph fills the window, up to this size. */
+const LARGEST_FIRST = 1.25;
 /** So many screens of a readable graph are looked at by moving; more are seen from afar first. */
-const MOST_SCREENS = 4;
+const MOST_SCREENS = 6;
 
 /** Where a graph that is opened is looked at: all of it, or its beginning if it couldn't be read. */
 export function firstViewport(boxes: readonly Box[], screen: Required<Size>): Viewport {
   const bounds = boundsOf(boxes);
   if (!bounds) return { x: screen.width / 2, y: screen.height / 2, zoom: 1 };
-  const whole = viewportFor(bounds, screen, FIRST_PADDING);
+  const whole = viewportFor(bounds, screen, FIRST_PADDING, LARGEST_FIRST);
   const zoom = matchMedia("(pointer: coarse)").matches ? READABLE.coarse : READABLE.fine;
   const screens = Math.max(bounds.width / screen.width, bounds.height / screen.height) * zoom;
   if (whole.zoom >= zoom || screens > MOST_SCREENS) return whole;
   const margin = FIRST_PADDING / 2;
   const x = startOf(bounds.x, bounds.width, screen.width, zoom, margin);
   const right = (screen.width - x) / zoom;
-  // What begins at the left may lie far below what is highest.
-  const top = Math.min(...boxes.filter((box) => box.x < right).map((box) => box.y));
+  const top = fullestTop(
+    boxes.filter((box) => box.x < right),
+    screen.height * (1 - margin),
+    zoom,
+  );
   const y = startOf(top, bounds.y + bounds.height - top, screen.height, zoom, margin);
   return { x: Math.round(x), y: Math.round(y), zoom };
+}
+
+/** The beginning of a graph is worth more than some more cards. */
+const ENOUGH = 0.6;
+
+/** What begins at the left may lie far below what is highest: the first top from which much is seen. */
+function fullestTop(boxes: readonly Box[], height: number, zoom: number): number {
+  const tops = boxes.map(({ y }) => y).toSorted((a, b) => a - b);
+  const seen = (top: number) =>
+    boxes.reduce((sum, box) => {
+      const end = Math.min(box.y + box.height, top + height / zoom);
+      return sum + Math.max(0, end - Math.max(box.y, top)) * box.width;
+    }, 0);
+  const most = Math.max(...tops.map(seen));
+  return tops.find((top) => seen(top) >= most * ENOUGH) ?? 0;
 }
 
 /** In the middle if it has room, else with its beginning near the edge. */
@@ -204,6 +224,10 @@ export function itemBoxes(): ReadonlyMap<string, Box> {
 /** The sizes that nodes are drawn with, as arranging wants them. */
 export function itemSizes(): ReadonlyMap<string, Required<Size>> {
   return itemBoxes();
+}
+
+export function boundsOfAll(): Box | null {
+  return boundsOf(itemBoxes().values());
 }
 
 export function boundsOfItems(ids: Iterable<string>): Box | null {

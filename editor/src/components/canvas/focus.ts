@@ -65,7 +65,7 @@ export function focusCard(frame: HTMLElement, id: string, tries = 40): void {
 
 /** What is typed or chosen in goes before mere buttons. */
 const FIELDS = [
-  "input, textarea, select, [role=combobox], [contenteditable=true]",
+  "input, textarea, select, iframe, [role=combobox], [contenteditable=true]",
   "[data-input] button, section button, button",
 ];
 

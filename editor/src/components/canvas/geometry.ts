@@ -1,6 +1,6 @@
 /** Where the parts of a card stand: known without measuring, so that links need no second pass. */
 import type { Point, Size } from "@/model/layout";
-import { fieldsHeight, portsHeight, USUAL_WIDTH } from "@/model/sizes";
+import { fieldsHeight, pictureHeight, portsHeight, USUAL_WIDTH, usualWidth } from "@/model/sizes";
 import type { CardModel } from "./card";
 
 export const CARD_WIDTH = USUAL_WIDTH;
@@ -30,11 +30,12 @@ export function estimatedSize(
   size: Size | undefined,
   collapsed: boolean,
 ): Required<Size> {
-  const width = Math.max(CARD_MIN_WIDTH, size?.width ?? CARD_WIDTH);
+  const width = Math.max(CARD_MIN_WIDTH, size?.width ?? usualWidth(card.spec));
   if (collapsed) return { width, height: HEADER_HEIGHT + 2 };
   const words = card.spec === null && !card.pending ? UNKNOWN_HEIGHT : 0;
   const fields = fieldsHeight(card.entry, card.widgets, card.hidden, width);
-  const height = HEADER_HEIGHT + portsHeight(portRows(card)) + words + fields + 2;
+  const pictures = pictureHeight(card.spec, size, width);
+  const height = HEADER_HEIGHT + portsHeight(portRows(card)) + words + fields + pictures + 2;
   return { width, height: Math.max(height, size?.height ?? 0) };
 }
 

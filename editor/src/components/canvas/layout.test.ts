@@ -24,11 +24,11 @@ describe("places", () => {
     expect(placeAll(placed, null, TYPES, () => SIZE)).toBe(placed);
   });
 
-  it("of new nodes are clear of the others", () => {
+  it("of new nodes are clear of the others, and right of what they take from", () => {
     const placed = placeAll(workflow(), null, TYPES, () => SIZE);
     const layout = layoutOf(placed, null);
     const some = new Map(layout.positions);
-    some.delete("count");
+    some.delete("scale");
     const without = {
       ...placed,
       ui: new Map([["positions", new Map([...some].map(([n, p]) => [n, [p.x, p.y]]))]]),
@@ -38,7 +38,9 @@ describe("places", () => {
       null,
     );
     const lowest = Math.max(...[...some.values()].map((at) => at.y));
-    expect(again.positions.get("count")?.y).toBeGreaterThan(lowest);
+    expect(again.positions.get("scale")?.y).toBeGreaterThan(lowest);
+    const fed = some.get("sample")?.x ?? Number.NaN;
+    expect(again.positions.get("scale")?.x).toBeGreaterThanOrEqual(fed + SIZE.width);
   });
 });
 
@@ -55,10 +57,27 @@ describe("the view", () => {
     vi.stubGlobal("matchMedia", () => ({ matches: false }));
     const screen = { width: 1000, height: 500 };
     const { x, y, zoom } = firstViewport([box(0, 1500), box(2000, 0)], screen);
-    expect(zoom).toBe(0.75);
+    expect(zoom).toBe(0.84);
     expect(x).toBeGreaterThan(0);
     expect(1500 * zoom + y).toBeGreaterThan(0);
     expect(1500 * zoom + y).toBeLessThan(screen.height / 2);
+  });
+
+  it("begins where most of the cards are, and not at one that lies far above them", () => {
+    vi.stubGlobal("matchMedia", () => ({ matches: false }));
+    const boxes = [box(600, 0), box(0, 900), box(300, 900), box(300, 1050), box(4000, 0)];
+    const { y, zoom } = firstViewport(boxes, { width: 1000, height: 500 });
+    expect(900 * zoom + y).toBeGreaterThan(0);
+    expect(1150 * zoom + y).toBeLessThan(500);
+    const even = [box(0, 0), box(300, 0), box(0, 700), box(300, 700), box(300, 900), box(4000, 0)];
+    expect(firstViewport(even, { width: 1000, height: 500 }).y).toBeGreaterThanOrEqual(0);
+  });
+
+  it("fills the window with a small graph, larger than life if there is room", () => {
+    vi.stubGlobal("matchMedia", () => ({ matches: false }));
+    const { zoom } = firstViewport([box(0, 0), box(300, 0)], { width: 600, height: 500 });
+    expect(zoom).toBeCloseTo(1.116);
+    expect(firstViewport([box(0, 0)], { width: 3000, height: 2000 }).zoom).toBe(1.25);
   });
 
   it("knows the box around boxes, and none of none", () => {

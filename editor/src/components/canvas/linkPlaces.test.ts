@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { CanvasEdge, CanvasNode } from "./adapt";
 import { handleAt } from "./handles";
-import { linksWithin, placesOf, pointsOf } from "./linkPlaces";
+import { linesAcross, linesOf, linksWithin, placesOf, pointsOf } from "./linkPlaces";
 
 const nodes = [
   { id: "a", position: { x: 0, y: 0 }, handles: [handleAt("out", "source", 100, 20)] },
@@ -32,6 +32,15 @@ describe("a link", () => {
     expect(at(108, 22)).toEqual([edge]);
     expect(at(250, 60)).toEqual([]);
     expect(at(320, 220)).toEqual([]);
+  });
+
+  it.each(["curve", "step", "straight"] as const)("that is a %s is met across its way", (style) => {
+    const across = (x: number, y: number, right: number, bottom: number) =>
+      linesAcross(linesOf([edge], places, style), { x, y }, { x: right, y: bottom });
+    expect(across(200, 0, 200, 300)).toEqual([edge.id]);
+    expect(across(0, 120, 400, 130)).toEqual([edge.id]);
+    expect(across(200, 0, 200, 15)).toEqual([]);
+    expect(across(-80, 20, 60, 20)).toEqual([]);
   });
 
   it("is found through its points", () => {

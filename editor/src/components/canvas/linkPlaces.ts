@@ -32,6 +32,45 @@ function portPlace(
   };
 }
 
+/** A link as the straight pieces of its line. */
+export interface DrawnLine {
+  readonly id: string;
+  readonly line: readonly Point[];
+}
+
+/** The lines of links, to be asked often while nothing moves. */
+export function linesOf(
+  edges: readonly CanvasEdge[],
+  places: Places,
+  style: LinkStyle,
+): readonly DrawnLine[] {
+  return edges.flatMap((edge) => {
+    const points = pointsOf(places, edge);
+    return points ? [{ id: edge.id, line: polyline(style, points) }] : [];
+  });
+}
+
+/** Ids of the links that cross a straight line. */
+export function linesAcross(
+  lines: readonly DrawnLine[],
+  from: Point,
+  to: Point,
+): readonly string[] {
+  const isCrossed = ({ line }: DrawnLine) =>
+    line.some((point, index) => index > 0 && meet(line[index - 1] ?? point, point, from, to));
+  return lines.filter(isCrossed).map(({ id }) => id);
+}
+
+/** Whether two straight lines meet: each has its ends on both sides of the other. */
+function meet(a: Point, b: Point, c: Point, d: Point): boolean {
+  return isLeft(a, b, c) !== isLeft(a, b, d) && isLeft(c, d, a) !== isLeft(c, d, b);
+}
+
+/** Whether a point is left of the line from one point through another. */
+function isLeft(a: Point, b: Point, { x, y }: Point): boolean {
+  return (b.x - a.x) * (y - a.y) - (b.y - a.y) * (x - a.x) > 0;
+}
+
 /** The links that run within a distance of a point, the nearest first. */
 export function linksWithin(
   edges: readonly CanvasEdge[],

@@ -3,7 +3,7 @@ import { itemOf } from "@/model/items";
 import { type Box, changeLayout, layoutOf, type Point } from "@/model/layout";
 import { type Room, roomFor } from "@/model/room";
 import type { Scope } from "@/model/scope";
-import { sizesOf } from "@/model/sizes";
+import { boxAt, sizesOf } from "@/model/sizes";
 import type { Workflow } from "@/model/workflow";
 import type { CanvasEdge, Scene } from "./adapt";
 import { itemBoxes } from "./controller";
@@ -15,19 +15,21 @@ export function withRoom(
   workflow: Workflow,
   { scope, types }: Scene,
   node: string,
-  edge: CanvasEdge,
+  between: Pick<CanvasEdge, "source" | "target">,
 ): Workflow {
   const layout = layoutOf(workflow, scope);
   const drawn = itemBoxes();
   const at = layout.positions.get(node);
-  const size = drawn.get(node) ?? sizesOf(workflow, scope, layout, types).get(node);
-  if (!at || !size) return workflow;
-  const cards = [...drawn].filter(([id]) => ["node", "note", "end"].includes(itemOf(id).kind));
-  const boxes = new Map<string, Box>([
-    ...cards,
-    [node, { ...at, width: size.width, height: size.height }],
-  ]);
-  const room = roomFor(boxes, node, edge.source, edge.target);
+  if (!at) return workflow;
+  const boxes = new Map<string, Box>();
+  for (const [id, box] of drawn) if (["note", "end"].includes(itemOf(id).kind)) boxes.set(id, box);
+  // At their places in the workflow, where what was added just before isn't drawn yet.
+  const sizes = sizesOf(workflow, scope, layout, types);
+  for (const [name, place] of layout.positions) {
+    const size = drawn.get(name) ?? sizes.get(name);
+    if (size) boxes.set(name, boxAt(place, size));
+  }
+  const room = roomFor(boxes, node, between.source, between.target);
   const points = room.by > 0 ? movedPoints(drawn, room) : [];
   const moved = movedAndRouted(workflow, scope, new Map([[node, at], ...room.moves, ...points]));
   return room.by > 0 ? withFrames(moved, scope, room) : moved;

@@ -1,5 +1,7 @@
 /** What the context menus of the canvas hold. */
-import { Layers, Plus, Spline, Trash2 } from "lucide-react";
+import { Layers, Plus, Spline, Trash2, WandSparkles } from "lucide-react";
+import { selectedPicture } from "@/commands/results";
+import { resultItems } from "@/components/results/resultItems";
 import { commandItems, type MenuEntry } from "@/components/ui";
 import { fieldMenu } from "@/components/widgets/fieldMenu";
 import { inputLabel } from "@/components/widgets/inputLabel";
@@ -64,12 +66,17 @@ function canvasItems({ at, point }: MenuPlace): readonly MenuEntry[] {
   ];
 }
 
+function viewItems(id: string): readonly MenuEntry[] {
+  return commandItems(["view.value"], id);
+}
+
 function edgeItems({ point }: MenuPlace, id: string, scene: Scene): readonly MenuEntry[] {
   const edge = canvas()
     ?.edges()
     .find((each) => each.id === id);
   if (!edge) return [];
   return [
+    ...viewItems(id),
     {
       label: t("canvas.menu.reroute"),
       icon: Spline,
@@ -124,7 +131,8 @@ function cardItems(item: Item, { workflow, scope }: Scene): readonly MenuEntry[]
   const single = activeDocument().selection.size <= 1;
   return [
     ...enter,
-    ...commandItems(isNode ? ["run-to-here", "-"] : []),
+    ...commandItems(isNode ? ["run-to-here"] : []),
+    ...(isNode ? [...viewItems(item.name), ...pictureItems(), "separator" as const] : []),
     ...commandItems(single && isNode ? ["nodes.link", "nodes.rename"] : []),
     ...(item.kind === "end" ? [] : [colorItems()]),
     ...commandItems(
@@ -135,6 +143,14 @@ function cardItems(item: Item, { workflow, scope }: Scene): readonly MenuEntry[]
     ...commandItems(["edit.copy", "edit.duplicate", "-", "panels.help", "view.fitSelection", "-"]),
     ...commandItems(["edit.delete", "edit.deleteReconnect"]),
   ];
+}
+
+/** What can be done with the picture of the selected node. */
+function pictureItems(): readonly MenuEntry[] {
+  const found = selectedPicture();
+  if (found === null) return [];
+  const items = resultItems(found.artifact, found);
+  return [{ label: t("results.heading"), icon: WandSparkles, items }];
 }
 
 function colorItems(): MenuEntry {

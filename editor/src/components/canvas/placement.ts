@@ -47,16 +47,23 @@ function placesFor(
   layout: Layout,
   sizeOf: SizeOf,
 ): ReadonlyMap<string, Point> {
-  const placed = boundsOf(
+  const boxes = new Map(
     [...nodes.keys()].flatMap((name) => {
       const at = layout.positions.get(name);
-      return at ? [{ ...at, ...sizeOf(name) }] : [];
+      return at ? [[name, { ...at, ...sizeOf(name) }] as const] : [];
     }),
   );
-  const origin = placed
-    ? { x: placed.x, y: placed.y + placed.height + COLUMN_GAP }
-    : { x: 0, y: 0 };
-  return columnPlaces(columnsOf(names, nodes), sizeOf, origin);
+  const placed = boundsOf(boxes.values());
+  if (placed === null) return columnPlaces(columnsOf(names, nodes), sizeOf, { x: 0, y: 0 });
+  const wanted = new Set(names);
+  const feeding = edgesOf(nodes).flatMap(({ from, to }) =>
+    wanted.has(to.node) ? (boxes.get(from.node) ?? []) : [],
+  );
+  const feeders = boundsOf(feeding);
+  // Below all others, and right of what they take from.
+  const x = feeders === null ? placed.x : feeders.x + feeders.width + COLUMN_GAP;
+  const y = placed.y + placed.height + COLUMN_GAP;
+  return columnPlaces(columnsOf(names, nodes), sizeOf, { x, y });
 }
 
 /** Nodes by their distance from what feeds them, each column in the order of its neighbours. */

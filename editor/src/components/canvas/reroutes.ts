@@ -1,8 +1,9 @@
 /** Points that links run through. */
 import { addReroute } from "@/model/edits";
 import { itemOf } from "@/model/items";
-import type { Point } from "@/model/layout";
+import { layoutOf, type Point } from "@/model/layout";
 import type { Scope } from "@/model/scope";
+import type { Workflow } from "@/model/workflow";
 import { useDocuments } from "@/store/documents";
 import type { CanvasEdge } from "./adapt";
 import { edgeIdOf } from "./connect";
@@ -19,5 +20,15 @@ export function addPoint(edge: CanvasEdge, scope: Scope, at?: Point): void {
   const index = indexFor(points, point);
   useDocuments
     .getState()
-    .change("canvas.edit.reroute", (w) => addReroute(w, scope, edgeIdOf(edge), index, point));
+    .change("canvas.edit.reroute", (w) =>
+      addReroute(withDrawn(w, scope, edge), scope, edgeIdOf(edge), index, point),
+    );
+}
+
+/** With the points of a way that is only drawn: the link goes on along it. */
+function withDrawn(workflow: Workflow, scope: Scope, edge: CanvasEdge): Workflow {
+  const id = edgeIdOf(edge);
+  if ((layoutOf(workflow, scope).reroutes.get(id)?.length ?? 0) > 0) return workflow;
+  const drawn = edge.data?.points ?? [];
+  return drawn.reduce((found, at, index) => addReroute(found, scope, id, index, at), workflow);
 }

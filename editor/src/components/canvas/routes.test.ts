@@ -154,7 +154,7 @@ describe("after cards have moved, a link", () => {
     const straight = withRoutes(free, null, standing(free), "curve");
     expect(pointsOf(straight)).toEqual([]);
     expect(pointsOf(moved(straight, "count", { x: 320, y: 0 }))).not.toEqual([]);
-    // In one that somebody has drawn, links stay as they are.
+    // In one that somebody has drawn, nothing is written: ways are only drawn there.
     expect(pointsOf(moved(free, "count", { x: 320, y: 0 }))).toEqual([]);
   });
 

@@ -105,15 +105,15 @@ export interface Ends {
   readonly to: Point;
 }
 
-/** Points for those links that need some, by edge; others run straight on. */
+/** Points for those links that need some, by edge; others run straight on. Levels in `taken` grow. */
 export function routesAround(
   edges: readonly Edge[],
   boxes: ReadonlyMap<string, Box>,
   endsOf: (edge: Edge) => Ends | null,
   style: LinkStyle,
+  taken: Set<number> = new Set(),
 ): ReadonlyMap<string, readonly RoutePoint[]> {
   const found = new Map<string, readonly RoutePoint[]>();
-  const taken = new Set<number>();
   for (const edge of edges) {
     const ends = endsOf(edge);
     if (ends === null) continue;

@@ -11,11 +11,11 @@ import { currentWorkflow, type Document, documentById, useDocuments } from "@/st
 import { useSettings } from "@/store/settings";
 import { Adapter, type CanvasEdge, type CanvasNode, type Scene } from "./adapt";
 import { Assembler, changed, type Local, NO_LOCAL } from "./assemble";
-import { ledAtEnds } from "./endRoutes";
 import { estimatedSize } from "./geometry";
 import { placeAll } from "./placement";
 import { type Standing, withRoutes } from "./routes";
 import { settle } from "./settle";
+import { Ways } from "./ways";
 
 export interface SceneView {
   readonly scene: Scene;
@@ -40,6 +40,7 @@ export function useScene(document: string, scope: Scope): SceneView {
   );
   const adapter = useRef(new Adapter());
   const assembler = useRef(new Assembler());
+  const ways = useRef(new Ways());
   const [local, setLocal] = useState(NO_LOCAL);
   const last = useRef<Workflow | null>(written);
   if (written !== null) last.current = written;
@@ -48,7 +49,10 @@ export function useScene(document: string, scope: Scope): SceneView {
   const base = useMemo(() => adapter.current.nodes(scene), [scene]);
   const drawn = useMemo(() => adapter.current.edges(scene, selection), [scene, selection]);
   const style = useSettings((state) => state.linkStyle);
-  const edges = useMemo(() => ledAtEnds(drawn, base, style), [drawn, base, style]);
+  const edges = useMemo(
+    () => ways.current.lead(drawn, base, local.measured, style),
+    [drawn, base, local.measured, style],
+  );
   const nodes = useMemo(
     () => assembler.current.assemble(base, local, selection),
     [base, local, selection],

@@ -6,6 +6,7 @@ import type { SavedItem } from "@/api/schema";
 import { run } from "@/commands/registry";
 import { Button, EmptyState, IconButton, Spinner, tip } from "@/components/ui";
 import { t } from "@/i18n";
+import { forgetSnapshots } from "@/store/autosave";
 import { notify, notifyFault, toldOf } from "@/store/notices";
 import { confirm, useUi } from "@/store/ui";
 import { openSaved } from "./opening";
@@ -130,6 +131,7 @@ async function removed(item: SavedItem): Promise<boolean> {
   if (!sure) return false;
   try {
     await deleteWorkflow(item.name, `"${item.digest}"`);
+    await forgetSnapshots(item.name);
     notify({ kind: "success", title: t("files.deleted", { name: item.name }) });
   } catch (fault) {
     notifyFault(fault, { title: t("files.deleteFailed", { name: item.name }) });

@@ -1,4 +1,5 @@
 /** The active document as a file of another kind. */
+import { pythonScript } from "@/api/client";
 import { download } from "@/components/shell/download";
 import { writeWorkflow } from "@/model/workflow";
 import { useCatalogue } from "@/store/catalogue";
@@ -18,9 +19,8 @@ export function exportJsonFile(): void {
 }
 
 export async function exportPythonFile(): Promise<void> {
-  const { exportPython } = await import("@/model/exportPython");
   const { workflow, title } = active();
-  const script = exportPython(workflow, useCatalogue.getState().types);
+  const script = await pythonScript(writeWorkflow(workflow));
   // A module's name can't hold a hyphen or begin with a digit.
   const name = fileName(title, "py")
     .replace(/^(?=\d)/, "workflow_")

@@ -24,7 +24,9 @@ export function followMissing(): () => void {
 
 function isKnown({ state, isAsking }: PlanState): boolean {
   const isTold = state === "ready" || state === "partial" || state === "invalid";
-  return isTold && !isAsking && useCatalogue.getState().types !== null;
+  // A server that was just started for the first time knows no nodes until it has read its packs.
+  const isRead = (useCatalogue.getState().types?.byName.size ?? 0) > 0;
+  return isTold && !isAsking && isRead;
 }
 
 /** Another dialog has the person's attention; the next plan is soon enough. */

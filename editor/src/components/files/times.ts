@@ -1,4 +1,5 @@
 /** Times of the server, which are Unix seconds, in words. */
+import { pageLanguage } from "@/i18n/format";
 
 const STEPS: readonly (readonly [unit: Intl.RelativeTimeFormatUnit, seconds: number])[] = [
   ["year", 31_557_600],
@@ -12,9 +13,7 @@ const STEPS: readonly (readonly [unit: Intl.RelativeTimeFormatUnit, seconds: num
 /** How long ago it was, such as "3 hours ago". */
 export function sinceText(seconds: number, now = Date.now() / 1000): string {
   const passed = now - seconds;
-  const words = new Intl.RelativeTimeFormat(document.documentElement.lang || "en", {
-    numeric: "auto",
-  });
+  const words = new Intl.RelativeTimeFormat(pageLanguage(), { numeric: "auto" });
   for (const [unit, length] of STEPS) {
     if (passed >= length) return words.format(-Math.floor(passed / length), unit);
   }
@@ -22,5 +21,5 @@ export function sinceText(seconds: number, now = Date.now() / 1000): string {
 }
 
 export function exactTime(seconds: number): string {
-  return new Date(seconds * 1000).toLocaleString(document.documentElement.lang || "en");
+  return new Date(seconds * 1000).toLocaleString(pageLanguage());
 }

@@ -8,6 +8,7 @@ import { colorOf } from "@/model/compat";
 import type { NodeSpec, NodeTypes } from "@/model/spec";
 import { useCatalogue } from "@/store/catalogue";
 import { useActive } from "@/store/documents";
+import { favouriteTypes, toggleFavourite, useFavourites } from "@/store/favourites";
 import { type AddNodeRequest, type LooseEnd, useUi } from "@/store/ui";
 import styles from "./AddNodeSearch.module.css";
 import { type Hit, resultsOf } from "./addnode/results";
@@ -17,6 +18,7 @@ import { fittingPorts, insertNode } from "./lib/insert";
 import { Dot, NodePreview } from "./lib/NodePreview";
 import { movedBy, RowList, rowId } from "./lib/RowList";
 import { recentTypes } from "./lib/recents";
+import { isStarKey, STAR_KEY, Star } from "./lib/Star";
 
 const ROW = 40;
 const HEADING = 26;
@@ -43,10 +45,11 @@ function AddNode({ request, types }: AddNodeProps) {
   const [loose, setLoose] = useState<LooseEnd | null>(request.fits ?? null);
   const [port, setPort] = useState(0);
   const [recent] = useState(recentTypes);
+  const favourites = useFavourites((state) => state.types);
   const id = useId();
   const hits = useMemo(
-    () => resultsOf(types, workflow, query, { loose, recent }),
-    [types, workflow, query, loose, recent],
+    () => resultsOf(types, workflow, query, { loose, favourites, recent }),
+    [types, workflow, query, loose, favourites, recent],
   );
   const hit = hits[Math.min(active, hits.length - 1)] ?? null;
   const ports = hit === null || loose === null ? [] : fittingPorts(types, hit.spec, loose);
@@ -62,11 +65,22 @@ function AddNode({ request, types }: AddNodeProps) {
     close();
     focusNew(name);
   };
+  const star = (spec: NodeSpec) => {
+    toggleFavourite(spec.type);
+    // The row that the keys mean stays that one, wherever it goes.
+    const next = resultsOf(types, workflow, query, {
+      loose,
+      favourites: favouriteTypes(),
+      recent,
+    });
+    setActive(next.findIndex((other) => other.spec === (hit?.spec ?? spec)));
+  };
   const onKeyDown = (event: KeyboardEvent) => {
     const to = movedBy(event.key, active, hits.length, PAGE);
     const moves = to !== null && !(isLineKey(event.key) && query !== "");
     if (moves) activate(to);
     else if (event.key === "Enter" && hit !== null) add(hit.spec);
+    else if (isStarKey(event) && hit !== null) star(hit.spec);
     else if (event.key === "Tab" && ports.length > 1) {
       setPort((port + (event.shiftKey ? ports.length - 1 : 1)) % ports.length);
     } else if (event.key === "Backspace" && query === "" && loose !== null) setLoose(null);
@@ -123,7 +137,14 @@ function AddNode({ request, types }: AddNodeProps) {
               opensByClick
               focus="field"
             >
-              {(item, row) => <HitRow types={types} hit={item} active={row.active} />}
+              {(item, row) => (
+                <HitRow
+                  types={types}
+                  hit={item}
+                  active={row.active}
+                  onStar={() => star(item.spec)}
+                />
+              )}
             </RowList>
           </div>
           {hit && (
@@ -149,6 +170,9 @@ function AddNode({ request, types }: AddNodeProps) {
               <Kbd keys="Tab" /> {t("panels.add.otherPort")}
             </span>
           )}
+          <span>
+            <Kbd keys={STAR_KEY} /> {t("panels.favourite.key")}
+          </span>
           <span>
             <CornerDownLeft aria-hidden size={12} /> {t("panels.add.enter")}
           </span>
@@ -186,9 +210,10 @@ interface HitProps {
   readonly types: NodeTypes;
   readonly hit: Hit;
   readonly active: boolean;
+  readonly onStar: () => void;
 }
 
-function HitRow({ types, hit, active }: HitProps) {
+function HitRow({ types, hit, active, onStar }: HitProps) {
   const { spec, matches, heading } = hit;
   const output = spec.outputs[0]?.type ?? spec.inputs[0]?.type;
   return (
@@ -203,6 +228,7 @@ function HitRow({ types, hit, active }: HitProps) {
           <small>{spec.summary}</small>
         </span>
         <span className={styles.category}>{spec.category}</span>
+        <Star spec={spec} onToggle={onStar} />
       </div>
     </>
   );

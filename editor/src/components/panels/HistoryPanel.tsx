@@ -4,11 +4,17 @@ import { useId, useMemo, useState } from "react";
 import { IconButton } from "@/components/ui";
 import { hasText, t } from "@/i18n";
 import { moment } from "@/i18n/format";
-import { canRedo, canUndo } from "@/model/history";
+import { changesBetween } from "@/model/changes";
+import { changesText, changeText } from "@/model/changes/words";
+import { canRedo, canUndo, type Entry, type History } from "@/model/history";
+import type { NodeTypes } from "@/model/spec";
+import type { Workflow } from "@/model/workflow";
+import { useCatalogue } from "@/store/catalogue";
 import { useActive, useDocuments } from "@/store/documents";
 import styles from "./HistoryPanel.module.css";
 import { type Row, rowsOf } from "./history/lanes";
 import { redoWay } from "./history/redo";
+import { Snapshots } from "./history/Snapshots";
 import panel from "./lib/Panel.module.css";
 import { RowList } from "./lib/RowList";
 
@@ -19,6 +25,7 @@ const MOST_LANES = 8;
 
 export default function HistoryPanel() {
   const history = useActive((document) => document.history);
+  const types = useCatalogue((state) => state.types);
   const { undo, redo, jump } = useDocuments.getState();
   const id = useId();
   const rows = useMemo(() => rowsOf(history.entries, history.current, redoWay(history)), [history]);
@@ -30,6 +37,7 @@ export default function HistoryPanel() {
   const now = new Date();
   return (
     <div className={panel.panel}>
+      <Snapshots />
       <div className={panel.bar}>
         <span className={`${panel.grow} ${panel.count}`}>
           {t("panels.history.count", { count: rows.length })}
@@ -68,7 +76,7 @@ export default function HistoryPanel() {
             data-off={!row.onLine || undefined}
           >
             <Lanes row={row} lanes={lanes} current={row.entry.id === history.current} />
-            <span className={styles.label}>{labelText(row.entry.label)}</span>
+            <StepLabel history={history} entry={row.entry} types={types} />
             {row.entry.id === history.saved && (
               <Save size={12} aria-label={t("panels.history.saved")} />
             )}
@@ -107,6 +115,26 @@ function Lanes({ row, lanes, current }: LanesProps) {
       ))}
       <circle cx={x(row.lane)} cy={middle} r={current ? 5 : 3.5} data-current={current} />
     </svg>
+  );
+}
+
+interface StepProps {
+  readonly history: History<Workflow>;
+  readonly entry: Entry<Workflow>;
+  readonly types: NodeTypes | null;
+}
+
+/** What was done in a step: what differs, or its label where that says more. */
+function StepLabel({ history, entry, types }: StepProps) {
+  const before = entry.parent === null ? undefined : history.entries.get(entry.parent);
+  const label = labelText(entry.label);
+  const changes =
+    entry.named || before === undefined ? [] : changesBetween(before.value, entry.value, types);
+  const all = [label, ...changes.map(changeText)].join("\n");
+  return (
+    <span className={styles.label} title={all}>
+      {changesText(changes) || label}
+    </span>
   );
 }
 

@@ -8,6 +8,7 @@ import { searchTypes } from "@/model/search";
 import type { NodeSpec, NodeTypes } from "@/model/spec";
 import { useCatalogue } from "@/store/catalogue";
 import { useActive } from "@/store/documents";
+import { toggleFavourite, useFavourites } from "@/store/favourites";
 import { useUi } from "@/store/ui";
 import { NodeSummary } from "./help/NodeSummary";
 import { freeCenter } from "./lib/center";
@@ -17,8 +18,9 @@ import { insertNode } from "./lib/insert";
 import { Dot } from "./lib/NodePreview";
 import panel from "./lib/Panel.module.css";
 import { RowList } from "./lib/RowList";
+import { isStarKey, StarButton } from "./lib/Star";
 import styles from "./PalettePanel.module.css";
-import { parentRow, type TreeRow, treeRows } from "./palette/tree";
+import { favouriteRows, parentRow, type TreeRow, treeRows } from "./palette/tree";
 
 const ROW = 28;
 
@@ -35,16 +37,19 @@ function Palette({ types }: { readonly types: NodeTypes }) {
   const [query, setQuery] = useState("");
   const [toggled, setToggled] = useState<ReadonlySet<string>>(new Set());
   const [active, setActive] = useState(0);
+  const favourites = useFavourites((state) => state.types);
   const id = useId();
   const isSearch = query.trim() !== "";
   const rows = useMemo<readonly Row[]>(() => {
-    const hits = searchTypes(types, workflow, query, {});
-    if (!isSearch)
-      return treeRows(
-        hits.map((hit) => hit.spec),
-        toggled,
-        t("panels.palette.other"),
-      );
+    const liked = new Set(favourites);
+    const hits = searchTypes(types, workflow, query, { favourites: liked });
+    if (!isSearch) {
+      const specs = hits.map((hit) => hit.spec);
+      return [
+        ...favouriteRows(specs, favourites, toggled, t("panels.palette.favourites")),
+        ...treeRows(specs, toggled, t("panels.palette.other")),
+      ];
+    }
     return hits.map(({ spec, matches }) => ({
       kind: "type",
       id: `type:${spec.type}`,
@@ -52,7 +57,7 @@ function Palette({ types }: { readonly types: NodeTypes }) {
       matches,
       depth: 0,
     }));
-  }, [types, workflow, query, isSearch, toggled]);
+  }, [types, workflow, query, isSearch, toggled, favourites]);
   const at = Math.min(active, rows.length - 1);
   const current = rows[at];
   const toggle = (folder: string) => {
@@ -65,7 +70,8 @@ function Palette({ types }: { readonly types: NodeTypes }) {
     else insertNode(row.spec, freeCenter(), null);
   };
   const onKey = (event: KeyboardEvent, row: Row, index: number) => {
-    if (event.key === "ArrowRight" && row.kind === "category") {
+    if (row.kind === "type" && isStarKey(event)) toggleFavourite(row.spec.type);
+    else if (event.key === "ArrowRight" && row.kind === "category") {
       if (row.open) setActive(index + 1);
       else toggle(row.id);
     } else if (event.key === "ArrowLeft") {
@@ -177,6 +183,9 @@ function TypeRow({ types, row, active, onAdd }: TypeProps) {
         <Highlight text={spec.label || spec.type} matches={row.matches ?? []} />
       </span>
       {row.matches && <small>{spec.category}</small>}
+      <span className={styles.star}>
+        <StarButton spec={spec} />
+      </span>
       <span className={styles.tools}>
         <IconButton
           icon={CircleHelp}

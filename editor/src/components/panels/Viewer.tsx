@@ -100,6 +100,7 @@ export default function Viewer({ artifact, list, compare = false, onClose }: Vie
           onToggleCompare={toggleCompare}
           onToggleFacts={() => setFacts(!hasFacts)}
           onRemove={() => void remove()}
+          onClose={onClose}
         />
       }
     >

@@ -7,10 +7,10 @@ import { linkOf } from "@/model/links";
 import { nodeTypesOf } from "@/model/spec";
 import { useCatalogue } from "@/store/catalogue";
 import { activeDocument, currentWorkflow, useDocuments } from "@/store/documents";
+import { toggleFavourite } from "@/store/favourites";
 import { usePlan } from "@/store/plan";
 import { useUi } from "@/store/ui";
 import AddNodeSearch from "./AddNodeSearch";
-import FindPanel from "./FindPanel";
 import HelpPanel from "./HelpPanel";
 import HistoryPanel from "./HistoryPanel";
 import InspectorPanel from "./InspectorPanel";
@@ -36,6 +36,19 @@ describe("AddNodeSearch", () => {
     expect(names()).toHaveLength(2);
     expect([...activeDocument().selection]).toEqual([names()[1]]);
     expect(useUi.getState().addNode).toBeNull();
+  });
+
+  it("has favourites first, which Ctrl+D makes", async () => {
+    open();
+    const user = userEvent.setup();
+    const labels = () => screen.getAllByRole("option").map((row) => row.textContent);
+    expect(labels()[0]).toContain("Blend pictures");
+    await user.keyboard("sam{Control>}d{/Control}");
+    await user.clear(screen.getByRole("combobox"));
+    expect(labels()[0]).toMatch(/^FavouritesSample/);
+    await user.keyboard("{Enter}");
+    expect(workflow().nodes.get(names()[1] ?? "")?.type).toBe("Sample");
+    act(() => toggleFavourite("Sample"));
   });
 
   it("says which row Enter means", async () => {
@@ -76,7 +89,7 @@ describe("PalettePanel", () => {
 });
 
 describe("HistoryPanel", () => {
-  it("goes to any state, those on branches too", async () => {
+  it("says what was done, and goes to any state, those on branches too", async () => {
     const { change, undo } = useDocuments.getState();
     act(() => {
       change("One", (w) => ({ ...w, title: "one" }));
@@ -84,21 +97,27 @@ describe("HistoryPanel", () => {
       change("Two", (w) => ({ ...w, title: "two" }));
     });
     render(<HistoryPanel />);
-    await userEvent.setup().click(screen.getByText("One"));
+    await userEvent.setup().click(screen.getByText("Called one"));
     expect(workflow().title).toBe("one");
-    expect(screen.getByText("Two")).toBeInTheDocument();
+    expect(screen.getByText("Called two")).toBeInTheDocument();
   });
-});
 
-describe("FindPanel", () => {
-  it("goes from hit to hit by Enter", async () => {
-    arrange({ first: { type: "Load" }, second: { type: "Load" } });
-    render(<FindPanel />);
+  it("compares a snapshot to what there is now, and comes back to it", async () => {
+    const { change, takeSnapshot } = useDocuments.getState();
+    act(() => {
+      takeSnapshot("before");
+      change("Noted", (w) => ({ ...w, title: "two" }));
+    });
+    render(<HistoryPanel />);
     const user = userEvent.setup();
-    await user.keyboard("load p{Enter}");
-    expect(useUi.getState().focusRequest?.node).toBe("first");
-    await user.keyboard("{Enter}");
-    expect(useUi.getState().focusRequest?.node).toBe("second");
+    await user.click(screen.getByRole("button", { name: "Compare before to now" }));
+    expect(screen.getByRole("list", { name: "Changed since then" })).toHaveTextContent(
+      "Called two",
+    );
+    await user.click(screen.getByRole("button", { name: "Restore before" }));
+    expect(workflow().title).toBe("");
+    expect(screen.getByText("before restored")).toBeInTheDocument();
+    expect(screen.getByText("Nothing has changed since then.")).toBeInTheDocument();
   });
 });
 

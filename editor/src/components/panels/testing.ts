@@ -121,6 +121,8 @@ export function worker(name: string, changes: Partial<WorkerEntry>): WorkerEntry
     host: null,
     weights: [],
     fault: null,
+    helps: null,
+    jobs: [],
     done: 0,
     per_hour: null,
     ...changes,

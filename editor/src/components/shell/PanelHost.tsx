@@ -2,11 +2,12 @@ import { X } from "lucide-react";
 import { Suspense } from "react";
 import { cx, IconButton, Spinner, Splitter, Tabs } from "@/components/ui";
 import { t } from "@/i18n";
-import { DEFAULT_PANELS, type Side, useUi } from "@/store/ui";
+import { useCatalogue } from "@/store/catalogue";
+import { DEFAULT_PANELS, RESULT, type Side, sizeKey, useUi } from "@/store/ui";
 import { ErrorBoundary } from "./ErrorBoundary";
 import styles from "./PanelHost.module.css";
 import { ProblemCount } from "./ProblemCount";
-import { type PanelInfo, panelByName, panelsOf } from "./registry";
+import { PACKS, type PanelInfo, panelByName, panelsOf } from "./registry";
 import { useIsSmall } from "./useMedia";
 
 interface Limits {
@@ -19,15 +20,17 @@ const LIMITS: Readonly<Record<Side, Limits>> = {
   right: { min: 240, max: 680 },
   bottom: { min: 120, max: 720 },
 };
+const RESULT_LIMITS: Limits = { min: 200, max: 1200 };
 
 /** The panel of one side of the window: its tabs or title, the panel, and the edge to drag. */
 export function PanelHost({ side }: { readonly side: Side }) {
   const name = useUi((ui) => ui.panel[side]);
-  const size = useUi((ui) => ui.panel[`${side}Size`]);
+  const key = useUi((ui) => sizeKey(ui.panel, side));
+  const size = useUi((ui) => ui.panel[key]);
   const small = useIsSmall();
   const info = panelByName(name);
   if (!info) return null;
-  const { min, max } = LIMITS[side];
+  const { min, max } = info.name === RESULT ? RESULT_LIMITS : LIMITS[side];
   const dimension = side === "bottom" ? "height" : "width";
   const { resizePanel } = useUi.getState();
   return (
@@ -53,7 +56,7 @@ export function PanelHost({ side }: { readonly side: Side }) {
           min={min}
           max={max}
           onChange={(next) => resizePanel(side, next)}
-          onReset={() => resizePanel(side, DEFAULT_PANELS[`${side}Size`])}
+          onReset={() => resizePanel(side, DEFAULT_PANELS[key])}
           label={t("shell.resize", { panel: t(info.label) })}
         />
       )}
@@ -63,6 +66,7 @@ export function PanelHost({ side }: { readonly side: Side }) {
 
 function Header({ side, info }: { readonly side: Side; readonly info: PanelInfo }) {
   const { hidePanel, showPanel } = useUi.getState();
+  const packPanels = useCatalogue((state) => state.packPanels.length);
   const close = (
     <IconButton
       icon={X}
@@ -81,11 +85,13 @@ function Header({ side, info }: { readonly side: Side; readonly info: PanelInfo 
       </header>
     );
   }
-  const tabs = panelsOf(side, info.name).map(({ name, label }) => ({
-    id: name,
-    label: t(label),
-    badge: name === "problems" ? <ProblemCount /> : undefined,
-  }));
+  const tabs = panelsOf(side, info.name)
+    .filter(({ name }) => name !== PACKS || packPanels > 0 || name === info.name)
+    .map(({ name, label }) => ({
+      id: name,
+      label: t(label),
+      badge: name === "problems" ? <ProblemCount /> : undefined,
+    }));
   return (
     <header className={styles.header}>
       <Tabs

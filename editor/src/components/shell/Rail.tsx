@@ -1,4 +1,4 @@
-import { Blocks, Command, type LucideIcon, Settings } from "lucide-react";
+import { Blocks, type LucideIcon, Search, Settings } from "lucide-react";
 import { commandById, keysOf, run } from "@/commands";
 import { IconButton } from "@/components/ui";
 import { t } from "@/i18n";
@@ -12,6 +12,7 @@ export function Rail() {
   const { togglePanel } = useUi.getState();
   return (
     <nav aria-label={t("shell.rail")} data-region="" className={styles.rail}>
+      <CommandButton id="search.everything" icon={Search} label={t("search.title")} />
       {panelsOf("left", null).map(({ name, icon, label }) => (
         <IconButton
           key={name}
@@ -26,7 +27,6 @@ export function Rail() {
       ))}
       <CommandButton id="file.templates" icon={Blocks} label={t("shell.templates")} />
       <span className={styles.gap} />
-      <CommandButton id="help.commands" icon={Command} label={t("shell.commands")} />
       <CommandButton id="help.settings" icon={Settings} label={t("shell.settings")} />
     </nav>
   );

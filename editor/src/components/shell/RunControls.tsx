@@ -1,13 +1,23 @@
-import { ChevronDown, Play, Square } from "lucide-react";
+import { ChevronDown, Play, Square, Zap } from "lucide-react";
 import { useRef, useState } from "react";
 import { useShallow } from "zustand/react/shallow";
 import { commandById, keysOf, run } from "@/commands";
 import { keyText } from "@/commands/keys";
-import { commandItems, cx, Field, IconButton, NumberField, Popover, tip } from "@/components/ui";
+import {
+  commandItems,
+  cx,
+  Field,
+  IconButton,
+  NumberField,
+  Popover,
+  Toggle,
+  tip,
+} from "@/components/ui";
 import { isItem } from "@/components/ui/menuTypes";
 import { t } from "@/i18n";
+import { duration, sentences } from "@/i18n/format";
 import { mayRun, useConnection } from "@/store/connection";
-import { useDocuments } from "@/store/documents";
+import { USUAL_ON_CHANGE, useActive, useDocuments } from "@/store/documents";
 import { isEnded, jobsOfDocument, useJobs } from "@/store/jobs";
 import { countOf, MOST_AT_ONCE, useRunning } from "@/store/running";
 import { WAYS_TO_RUN } from "./menus";
@@ -38,6 +48,7 @@ export function RunControls() {
           onClick={() => run("cancel-run")}
         />
       )}
+      <OnChangeButton disabled={!allowed} />
       <div data-tour="run" className={styles.split}>
         <button
           type="button"
@@ -64,6 +75,63 @@ export function RunControls() {
     </div>
   );
 }
+
+/** Whether each edit is run by itself. */
+function OnChangeButton({ disabled }: { readonly disabled: boolean }) {
+  const { on, limit } = useActive((document) => document.onChange);
+  const upTo = limit === null ? "" : t("running.onChange.upTo", { time: duration(limit) });
+  return (
+    <IconButton
+      icon={Zap}
+      label={sentences(t("running.onChange"), upTo)}
+      pressed={on}
+      disabled={disabled}
+      onClick={() => run("run-on-change")}
+    />
+  );
+}
+
+/** How long what an edit runs may take. */
+function OnChangeLimit() {
+  const { limit } = useActive((document) => document.onChange);
+  const { setOnChange } = useDocuments.getState();
+  return (
+    <>
+      <Field
+        inline
+        id="on-change-all"
+        label={t("running.onChange.all")}
+        help={t("running.onChange.allHelp")}
+        className={styles.all}
+      >
+        <Toggle
+          id="on-change-all"
+          checked={limit === null}
+          onChange={(all) => setOnChange({ limit: all ? null : (USUAL_ON_CHANGE.limit ?? 1) })}
+        />
+      </Field>
+      {limit !== null && (
+        <Field
+          inline
+          id="on-change-limit"
+          label={t("running.onChange.limit")}
+          className={styles.count}
+        >
+          <NumberField
+            id="on-change-limit"
+            value={limit}
+            min={0.1}
+            max={MOST_SECONDS}
+            suffix="s"
+            onChange={(next) => setOnChange({ limit: next })}
+          />
+        </Field>
+      )}
+    </>
+  );
+}
+
+const MOST_SECONDS = 3600;
 
 function keyOf(id: string): string | undefined {
   const command = commandById(id);
@@ -118,6 +186,7 @@ function RunOptions({ document, count, disabled }: OptionsProps) {
               onChange={(next) => useRunning.getState().setCount(document, next)}
             />
           </Field>
+          <OnChangeLimit />
           <WayList onDone={() => setOpen(false)} />
         </Popover>
       )}

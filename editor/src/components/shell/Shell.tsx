@@ -1,4 +1,5 @@
 import { Suspense, useEffect } from "react";
+import { ResultMenu } from "@/components/results/ResultMenu";
 import { TooltipLayer } from "@/components/ui";
 import { useLongPress } from "@/hooks/useLongPress";
 import { isDirty, useDocuments } from "@/store/documents";
@@ -30,6 +31,7 @@ export function Shell() {
         </Suspense>
       </ErrorBoundary>
       <DialogHost />
+      <ResultMenu />
       <QuestionHost />
       <NoticeHost />
       <TooltipLayer />

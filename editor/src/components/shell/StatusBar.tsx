@@ -1,4 +1,4 @@
-import { CircleAlert, CircleCheck, Eye, Images, LoaderCircle, PlugZap } from "lucide-react";
+import { CircleAlert, CircleCheck, Eye, Images, LoaderCircle, PlugZap, Zap } from "lucide-react";
 import { useShallow } from "zustand/react/shallow";
 import { Button, cx, tip } from "@/components/ui";
 import { useCountdown } from "@/hooks/useCountdown";
@@ -9,6 +9,7 @@ import { atLeast, duration } from "@/i18n/format";
 import { logIn, mayRun, socket, useConnection } from "@/store/connection";
 import type { JobView } from "@/store/jobs";
 import { type Plan, unfinished, usePlan } from "@/store/plan";
+import { useRunOnChange } from "@/store/runOnChange";
 import { useUi } from "@/store/ui";
 import styles from "./StatusBar.module.css";
 
@@ -19,6 +20,7 @@ export function StatusBar() {
       <ConnectionState />
       <ViewOnly />
       <Summary />
+      <OnChangeState />
       <span className={styles.gap} />
       <Problems />
       <PanelButton name="gallery" />
@@ -141,6 +143,18 @@ function PlanSummary() {
       {plan.state === "ready" && plan.counts.run === 0 && <CircleCheck aria-hidden size={13} />}
       {text}
       {isAsking && <LoaderCircle aria-hidden size={12} className={styles.turning} />}
+    </span>
+  );
+}
+
+/** What becomes of an edit that is to be run by itself. */
+function OnChangeState() {
+  const state = useRunOnChange((each) => each.state);
+  if (state === "off" || state === "idle") return null;
+  return (
+    <span role="status" className={styles.item}>
+      <Zap aria-hidden size={12} />
+      {t(`running.onChange.state.${state}`)}
     </span>
   );
 }

@@ -1,8 +1,8 @@
-import { PanelRight } from "lucide-react";
+import { Image, PanelRight } from "lucide-react";
 import { Suspense, useEffect } from "react";
 import { IconButton } from "@/components/ui";
 import { t } from "@/i18n";
-import { useUi } from "@/store/ui";
+import { RESULT, useUi } from "@/store/ui";
 import { ErrorBoundary } from "./ErrorBoundary";
 import { Loading, PanelHost } from "./PanelHost";
 import { Rail } from "./Rail";
@@ -42,7 +42,10 @@ function GraphView() {
               <Canvas />
             </Suspense>
           </ErrorBoundary>
-          <InspectorButton />
+          <div className={styles.corner}>
+            <ResultButton />
+            <InspectorButton />
+          </div>
         </div>
         <PanelHost side="bottom" />
       </div>
@@ -62,8 +65,25 @@ function InspectorButton() {
       data-tour="inspector"
       icon={PanelRight}
       label={t("shell.showRight")}
-      className={styles.inspector}
+      className={styles.panelButton}
       onClick={() => useUi.getState().showPanel("right", "inspector")}
+    />
+  );
+}
+
+/** Brings the newest result beside the graph. */
+function ResultButton() {
+  const isOpen = useUi(({ panel }) => panel.right === RESULT || panel.bottom === RESULT);
+  if (isOpen) return null;
+  return (
+    <IconButton
+      icon={Image}
+      label={t("shell.showResult")}
+      className={styles.panelButton}
+      onClick={() => {
+        const { panel, showPanel } = useUi.getState();
+        showPanel(panel.resultSide, RESULT);
+      }}
     />
   );
 }

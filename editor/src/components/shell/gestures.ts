@@ -3,6 +3,7 @@ export const GESTURES: readonly { readonly does: string; readonly how: string }[
   { does: "shell.gesture.add", how: "shell.gesture.addHow" },
   { does: "shell.gesture.fitting", how: "shell.gesture.fittingHow" },
   { does: "shell.gesture.relink", how: "shell.gesture.relinkHow" },
+  { does: "shell.gesture.cut", how: "shell.gesture.cutHow" },
   { does: "shell.gesture.splice", how: "shell.gesture.spliceHow" },
   { does: "shell.gesture.copy", how: "shell.gesture.copyHow" },
   { does: "shell.gesture.pan", how: "shell.gesture.panHow" },

@@ -41,6 +41,11 @@ const EDIT = [
   "-",
   "edit.delete",
   "edit.deleteReconnect",
+  "-",
+  "search.everything",
+  "search.graph",
+  "search.next",
+  "search.previous",
 ];
 const VIEW = [
   "view.zoomIn",
@@ -68,7 +73,7 @@ export const WAYS_TO_RUN = [
   "cancel-document",
   "retry-run",
 ];
-const HELP = ["help.tour", "panels.help", "help.shortcuts", "help.commands", "-", "help.settings"];
+const HELP = ["help.tour", "panels.help", "help.shortcuts", "-", "help.settings"];
 
 export const MENUS: readonly TopMenu[] = [
   {

@@ -5,14 +5,15 @@ import {
   CircleAlert,
   CircleHelp,
   GitBranch,
+  Image,
   Images,
   type LucideIcon,
-  Search,
+  Puzzle,
   SlidersHorizontal,
   SquarePen,
 } from "lucide-react";
 import type { ComponentType } from "react";
-import type { Side } from "@/store/ui";
+import { RESULT, type Side } from "@/store/ui";
 import { lazyPart } from "./lazyPart";
 
 export interface PanelInfo {
@@ -25,6 +26,9 @@ export interface PanelInfo {
   readonly component: ComponentType;
 }
 
+/** The panels that packs bring: there is nothing of it as long as none does. */
+export const PACKS = "packs";
+
 type Loaded = Promise<{ default: ComponentType }>;
 
 function panel(name: string, side: Side, icon: LucideIcon, load: () => Loaded): PanelInfo {
@@ -33,7 +37,6 @@ function panel(name: string, side: Side, icon: LucideIcon, load: () => Loaded): 
 
 export const PANELS: readonly PanelInfo[] = [
   panel("palette", "left", Boxes, () => import("@/components/panels/PalettePanel")),
-  panel("find", "left", Search, () => import("@/components/panels/FindPanel")),
   panel("history", "left", GitBranch, () => import("@/components/panels/HistoryPanel")),
   panel(
     "inspector",
@@ -43,6 +46,8 @@ export const PANELS: readonly PanelInfo[] = [
   ),
   panel("parameters", "right", SquarePen, () => import("@/components/parameters/ParametersPanel")),
   panel("help", "right", CircleHelp, () => import("@/components/panels/HelpPanel")),
+  panel(PACKS, "right", Puzzle, () => import("@/components/panels/PackPanel")),
+  panel(RESULT, "right", Image, () => import("@/components/panels/ResultPanel")),
   panel("queue", "bottom", Activity, () => import("@/components/panels/QueuePanel")),
   panel("gallery", "bottom", Images, () => import("@/components/panels/GalleryPanel")),
   panel("problems", "bottom", CircleAlert, () => import("@/components/panels/ProblemsPanel")),
@@ -65,6 +70,8 @@ function dialog(load: () => Promise<unknown>): DialogComponent {
   return lazyPart(load as () => Promise<{ default: DialogComponent }>);
 }
 
+const loadSearchBox = () => import("@/components/search/SearchBox");
+
 export const DIALOGS: Readonly<Record<string, DialogComponent>> = {
   open: dialog(() => import("@/components/files/OpenDialog")),
   saveAs: dialog(() => import("@/components/files/SaveAsDialog")),
@@ -77,8 +84,11 @@ export const DIALOGS: Readonly<Record<string, DialogComponent>> = {
   livePlot: dialog(() => import("@/components/viewers/LivePlotDialog")),
   settings: dialog(() => import("./SettingsDialog")),
   shortcuts: dialog(() => import("./ShortcutsDialog")),
-  commands: dialog(() => import("./CommandPalette")),
-  sweep: dialog(() => import("./SweepDialog")),
+  search: dialog(loadSearchBox),
+  sweep: dialog(() => import("@/components/sweeps/SweepDialog")),
+  grid: dialog(() => import("@/components/sweeps/GridDialog")),
+  layers: dialog(() => import("@/components/layers/LayersDialog")),
+  sendTo: dialog(() => import("@/components/results/SendDialog")),
   about: dialog(() => import("./AboutDialog")),
 };
 
@@ -90,7 +100,7 @@ export const FileHost = lazyPart(async () => ({
 const loadSearch = () => import("@/components/panels/AddNodeSearch");
 export const AddNodeSearch = lazyPart(loadSearch);
 
-/** Fetch what is typed into as soon as it is asked for: keys would be lost until it is there. */
+/** Fetch what is typed into before it is asked for: keys would be lost until it is there. */
 export function fetchSearch(): void {
-  loadSearch().catch(() => undefined);
+  for (const load of [loadSearch, loadSearchBox]) load().catch(() => undefined);
 }

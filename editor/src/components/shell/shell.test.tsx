@@ -1,13 +1,12 @@
 import { act, render, screen, waitFor } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { beforeEach, describe, expect, it, vi } from "vitest";
-import { commandById, keysOf, registerCommands, run } from "@/commands";
+import { commandById, keysOf, run } from "@/commands";
 import { emptyWorkflow } from "@/model/workflow";
 import { currentWorkflow, newDocument, useDocuments } from "@/store/documents";
 import { NO_PLAN } from "@/store/plan";
 import { resetSettings, useSettings } from "@/store/settings";
 import { DEFAULT_PANELS, useUi } from "@/store/ui";
-import CommandPalette from "./CommandPalette";
 import { DocumentTabs } from "./DocumentTabs";
 import { ErrorBoundary } from "./ErrorBoundary";
 import { QuestionHost } from "./QuestionDialog";
@@ -69,24 +68,6 @@ describe("tabs", () => {
     await waitFor(() => expect(screen.queryByText("Changed")).toBeNull());
     act(() => void run("tabs.reopen"));
     expect(screen.getByRole("tab", { name: "Changed" })).toBeInTheDocument();
-  });
-});
-
-describe("the command palette", () => {
-  it("finds a command and runs it once it is closed", async () => {
-    const user = userEvent.setup();
-    const ran = vi.fn();
-    const remove = registerCommands([
-      { id: "test.boil", label: "settings.snap", group: "edit", run: ran },
-    ]);
-    const onClose = vi.fn();
-    render(<CommandPalette onClose={onClose} />);
-    await user.type(screen.getByRole("combobox"), "snap to the grid");
-    await user.keyboard("{ArrowDown}{ArrowUp}");
-    await user.click(screen.getAllByRole("option", { name: /Edit/ })[0] ?? document.body);
-    expect(onClose).toHaveBeenCalledOnce();
-    await waitFor(() => expect(ran).toHaveBeenCalledOnce());
-    remove();
   });
 });
 

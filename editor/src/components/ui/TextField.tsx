@@ -41,9 +41,7 @@ export function TextField(props: TextFieldProps) {
       }}
       onKeyDown={(event) => {
         rest.onKeyDown?.(event);
-        if (event.key === "Enter" && !event.nativeEvent.isComposing) {
-          onCommit?.(event.currentTarget.value);
-        }
+        if (event.key === "Enter") onCommit?.(event.currentTarget.value);
       }}
     />
   );

@@ -14,6 +14,7 @@ const VIEWS: Partial<Record<ViewKind, ReturnType<typeof lazyPart<ViewProps>>>> =
   space: lazyPart<ViewProps>(() => import("./space/ShapeView")),
   molecule: lazyPart<ViewProps>(() => import("./space/MoleculeView")),
   plot: lazyPart<ViewProps>(() => import("./plot/PlotFile")),
+  text: lazyPart<ViewProps>(() => import("./TextFile")),
 };
 
 export function FileView({ artifact, onSize }: ViewProps) {

@@ -21,7 +21,7 @@ describe("files", () => {
     [file("loss.json", "plot", "application/json"), "plot"],
     [file("loss.csv", "plot", "text/csv"), "none"],
     [file("list.json", "text", "application/json"), "none"],
-    [file("README", "file", "text/plain"), "none"],
+    [file("README", "file", "text/plain"), "text"],
   ])("%# are shown by their kind", (given, kind) => {
     expect(viewKind(given)).toBe(kind);
   });

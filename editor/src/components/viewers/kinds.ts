@@ -1,7 +1,15 @@
 /** Which viewer shows a file: by what it is called and by what whoever wrote it says it is. */
 import type { ArtifactEntry } from "@/api/schema";
 
-export type ViewKind = "image" | "video" | "sound" | "space" | "molecule" | "plot" | "none";
+export type ViewKind =
+  | "image"
+  | "video"
+  | "sound"
+  | "space"
+  | "molecule"
+  | "plot"
+  | "text"
+  | "none";
 
 const SPACE = new Set(["glb", "ply", "obj"]);
 const MOLECULES = new Set(["sdf", "mol", "pdb", "smi", "smiles"]);
@@ -16,7 +24,7 @@ export function viewKind({ name, kind, media_type }: Named): ViewKind {
   if (media_type.startsWith("audio/")) return "sound";
   if (SPACE.has(suffix)) return "space";
   if (MOLECULES.has(suffix)) return "molecule";
-  return "none";
+  return media_type.startsWith("text/plain") ? "text" : "none";
 }
 
 /** What follows the last dot, in small letters. */

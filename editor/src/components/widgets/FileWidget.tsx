@@ -7,6 +7,9 @@ import {
   useRef,
   useState,
 } from "react";
+import { uploadArtifact } from "@/api/client";
+import type { ArtifactEntry } from "@/api/schema";
+import { draggedResult } from "@/components/results/dragging";
 import { cx, IconButton, Progress, TextField } from "@/components/ui";
 import { t } from "@/i18n";
 import { defaultOf } from "@/model/spec";
@@ -24,16 +27,26 @@ export function FileWidget(props: Props) {
   const { input, onChange, disabled = false, file: kind } = props;
   const value = textOf(props.value ?? defaultOf(input));
   const services = useWidgetServices();
+  const picture = services.usePicture(value);
   // The newest handler: an upload may end long after it began.
   const change = useRef(onChange);
+  const masked = useRef(props.onMasked);
   useEffect(() => {
     change.current = onChange;
+    masked.current = props.onMasked;
   });
   const take = useCallback((found: FileChoice) => change.current(found.value), []);
   const uploading = useUpload(take);
-  const { over, ...dropping } = useDrop(kind, disabled, uploading.send);
   const [fault, setFault] = useState<string | null>(null);
+  const { over, ...dropping } = useDrop(kind, disabled, uploading.send, onResult);
   const marks = useMarks(props, uploading.fault ?? fault);
+
+  function onResult(result: ArtifactEntry) {
+    uploadArtifact(result.digest).then(
+      (found) => change.current(found.value),
+      () => setFault(t("widgets.resultFailed")),
+    );
+  }
 
   function paste(event: ClipboardEvent) {
     const found = pictureIn(event.clipboardData, kind);
@@ -46,16 +59,17 @@ export function FileWidget(props: Props) {
 
   function mask() {
     setFault(null);
-    const address = services.pictureOf(value, "full");
-    if (address === null) return setFault(t("widgets.cantMask"));
-    services.paintMask({ address, name: nameOf(value) }, (painted) => change.current(painted));
+    if (picture === null) return setFault(t("widgets.cantMask"));
+    services.paintMask({ address: picture.full, name: nameOf(value) }, (painted) =>
+      (masked.current ?? change.current)(painted),
+    );
   }
 
   return (
     <WidgetFrame marks={marks} fault={uploading.fault ?? fault ?? props.problem}>
       {/* What is dropped and pasted here is also had by the buttons. */}
       <div className={cx(styles.file, over && styles.over, "nodrag")} onPaste={paste} {...dropping}>
-        {kind !== "any" && <Picture value={value} />}
+        {kind !== "any" && <Picture address={picture?.small ?? null} value={value} kind={kind} />}
         <div className={styles.row}>
           <PathField {...props} text={value} marks={marks.field} />
           <Actions
@@ -167,20 +181,27 @@ function PathField({ id, text, marks, disabled, onChange }: PathProps) {
   );
 }
 
-function Picture({ value }: { readonly value: string }) {
-  const address = useWidgetServices().pictureOf(value, "small");
+interface PictureProps {
+  readonly address: string | null;
+  readonly value: string;
+  readonly kind: ShownKind;
+}
+
+function Picture({ address, value, kind }: PictureProps) {
   const [broken, setBroken] = useState<string | null>(null);
   if (address === null || broken === address) {
+    const wanted = kind === "video" ? "widgets.dropVideo" : "widgets.dropHere";
     return (
-      <div className={styles.empty}>
+      <div className={styles.empty} data-chosen>
         <ImageIcon aria-hidden size={20} />
-        <span>{value === "" ? t("widgets.dropHere") : t("widgets.noPreview")}</span>
+        <span>{t(value === "" ? wanted : "widgets.noPreview")}</span>
       </div>
     );
   }
   return (
     <img
       className={styles.picture}
+      data-chosen
       src={address}
       alt={t("widgets.pictureOf", { name: nameOf(value) })}
       draggable={false}
@@ -190,14 +211,21 @@ function Picture({ value }: { readonly value: string }) {
   );
 }
 
-function useDrop(kind: ShownKind, disabled: boolean, send: (file: File) => void) {
+function useDrop(
+  kind: ShownKind,
+  disabled: boolean,
+  send: (file: File) => void,
+  onResult: (result: ArtifactEntry) => void,
+) {
   const [over, setOver] = useState(false);
   const holdsFiles = (event: DragEvent) =>
     !disabled && [...event.dataTransfer.types].includes("Files");
+  const resultIn = (event: DragEvent) =>
+    disabled || kind === "video" ? null : draggedResult(event);
   return {
     over,
     onDragOver: (event: DragEvent) => {
-      if (!holdsFiles(event)) return;
+      if (!holdsFiles(event) && resultIn(event) === null) return;
       event.preventDefault();
       event.stopPropagation();
       event.dataTransfer.dropEffect = "copy";
@@ -206,6 +234,13 @@ function useDrop(kind: ShownKind, disabled: boolean, send: (file: File) => void)
     onDragLeave: () => setOver(false),
     onDrop: (event: DragEvent) => {
       setOver(false);
+      const result = resultIn(event);
+      if (result !== null) {
+        event.preventDefault();
+        event.stopPropagation();
+        onResult(result);
+        return;
+      }
       const found = holdsFiles(event) ? pictureIn(event.dataTransfer, kind) : null;
       if (found === null) return;
       // Otherwise the page would open the picture's workflow.

@@ -4,6 +4,7 @@ import { t } from "@/i18n";
 import { weigh } from "@/model/promptWeights";
 import { defaultOf } from "@/model/spec";
 import { checkValue } from "@/model/widgets";
+import { usePromptCompletion } from "./PromptCompletion";
 import type { WidgetProps } from "./types";
 import { useMarks, WidgetFrame } from "./WidgetFrame";
 import styles from "./widgets.module.css";
@@ -41,9 +42,11 @@ function ShortText(props: Props) {
 }
 
 function LongText(props: Props) {
-  const { value, onChange, id, disabled, input, prompt } = props;
+  const { value, onChange, id, disabled, input, prompt, loras } = props;
   const area = useRef<HTMLTextAreaElement>(null);
   const select = useRef<readonly [number, number] | null>(null);
+  /** The text as a LoRA was put on the model; null if none was. */
+  const put = useRef<string | null>(null);
   const fault = faultOf(props);
   const marks = useMarks(props, fault);
   const text = textOf(value ?? defaultOf(input));
@@ -54,7 +57,31 @@ function LongText(props: Props) {
     select.current = null;
   });
 
+  const completion = usePromptCompletion({
+    area,
+    text,
+    onTake: (next, caret, { lora }) => {
+      select.current = [caret, caret];
+      if (lora) loras?.put(lora, next);
+      else onChange(next);
+      put.current = lora ? next : null;
+    },
+    loras,
+  });
+
   function pressed(event: KeyboardEvent<HTMLTextAreaElement>) {
+    if (prompt && completion.pressed(event)) {
+      event.preventDefault();
+      event.stopPropagation();
+      return;
+    }
+    // The browser takes back what was typed, and knows nothing of nodes.
+    if (isUndo(event) && put.current === text) {
+      event.preventDefault();
+      put.current = null;
+      loras?.undo();
+      return;
+    }
     const step = prompt ? weightStep(event) : null;
     if (step === null) return;
     event.preventDefault();
@@ -80,11 +107,25 @@ function LongText(props: Props) {
         placeholder={prompt ? t("widgets.promptHint") : ""}
         title={prompt ? t("widgets.weightHint") : undefined}
         className={`${styles.area} nodrag nopan`}
-        onChange={onChange}
+        onChange={(next) => {
+          onChange(next);
+          if (prompt) completion.typed(next);
+        }}
         onKeyDown={pressed}
+        {...(prompt && completing(completion))}
       />
+      {prompt && completion.list}
     </WidgetFrame>
   );
+}
+
+function completing(completion: ReturnType<typeof usePromptCompletion>) {
+  const { field, load, moved, close, composed } = completion;
+  return { ...field, onFocus: load, onSelect: moved, onBlur: close, onCompositionEnd: composed };
+}
+
+function isUndo({ key, ctrlKey, metaKey, altKey, shiftKey }: KeyboardEvent): boolean {
+  return (ctrlKey || metaKey) && !altKey && !shiftKey && key.toLowerCase() === "z";
 }
 
 /** How much heavier the words get; null for other keys. */

@@ -1,10 +1,11 @@
-import { fireEvent, render, screen, within } from "@testing-library/react";
+import { fireEvent, render, screen, waitFor, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { useState } from "react";
 import { describe, expect, it, vi } from "vitest";
 import { input } from "@/model/fixtures/specs";
 import { ExactNumber, type Json, writeJson } from "@/model/json";
 import type { InputSpec } from "@/model/spec";
+import { followComposing } from "@/store/composing";
 import { eventually } from "@/test/eventually";
 import { type WidgetServices, WidgetServicesProvider } from "./services";
 import type { SeedMode } from "./types";
@@ -42,13 +43,30 @@ const services: WidgetServices = {
   recentFiles: async () => [
     { value: "upload:1/cat.png", name: "cat.png", detail: "4 × 4", picture: null },
   ],
+  results: async () => [
+    {
+      digest: "4",
+      name: "fox.png",
+      detail: "8 × 8",
+      picture: null,
+      take: async () => "upload:4/fox.png",
+    },
+  ],
+  completions: async () => ({
+    prompts: ["a red apple, soft light"],
+    embeddings: [],
+    loras: [],
+    words: ["red", "reddish", "redwood"],
+  }),
   upload: async (file) => ({
     value: `upload:2/${file.name}`,
     name: file.name,
     detail: "",
     picture: null,
   }),
-  pictureOf: (value) => (value.startsWith("upload:") ? `/${value}` : null),
+  inputFiles: async () => [],
+  usePicture: (value) =>
+    value.startsWith("upload:") ? { small: `/${value}`, full: `/${value}` } : null,
   paintMask: (_, done) => done("upload:3/masked.png"),
 };
 
@@ -223,6 +241,65 @@ describe("a prompt", () => {
   });
 });
 
+describe("a prompt's proposals", () => {
+  const type = async (text: string) => {
+    const shown = show(PROMPT, "");
+    const user = userEvent.setup();
+    await user.click(screen.getByLabelText("Field"));
+    await user.keyboard(text);
+    return { ...shown, user };
+  };
+  const options = () => screen.queryAllByRole("option").map((each) => each.textContent);
+
+  it("are taken by Tab, or by Enter once one is chosen", async () => {
+    const { last, user } = await type("a blue re");
+    expect(options()).toEqual(["redword", "reddishword", "redwoodword"]);
+    await user.keyboard("dd{Tab}");
+    expect(last()).toBe('"a blue reddish"');
+    expect(screen.getByLabelText("Field")).toHaveFocus();
+    await user.keyboard(" re{ArrowDown}{ArrowDown}{ArrowDown}");
+    const chosen = screen.getByLabelText("Field").getAttribute("aria-activedescendant") ?? "";
+    expect(document.getElementById(chosen)).toHaveTextContent("redwood");
+    await user.keyboard("{Enter}");
+    expect(last()).toBe('"a blue reddish redwood"');
+  });
+
+  it("leave Enter alone until one is chosen, and Tab once they are closed", async () => {
+    const { last } = await type("re{Enter}re{Escape}{Tab}");
+    expect(last()).toBe('"re\\nre"');
+    expect(screen.getByLabelText("Field")).not.toHaveFocus();
+    expect(options()).toEqual([]);
+  });
+
+  it("let Tab leave the field behind a whole word", async () => {
+    const { last } = await type("a red{Tab}");
+    expect(last()).toBe('"a red"');
+    expect(screen.getByLabelText("Field")).not.toHaveFocus();
+  });
+
+  it("don't cover those of an input method, and come once its words are taken", async () => {
+    const unfollow = followComposing();
+    const { user } = await type("a blue re");
+    expect(options()).toHaveLength(3);
+    const field = screen.getByLabelText("Field");
+    fireEvent.compositionStart(field);
+    await user.keyboard("d");
+    expect(options()).toEqual([]);
+    fireEvent.compositionEnd(field);
+    expect(options()).toHaveLength(2);
+    unfollow();
+  });
+
+  it("are earlier prompts where it is empty and Ctrl+Space asks", async () => {
+    const { last, user } = await type("{Control>} {/Control}");
+    expect(options()).toEqual(["a red apple, soft lightearlier prompt"]);
+    await user.keyboard("{Enter}");
+    expect(last()).toBe('"a red apple, soft light"');
+    await user.click(screen.getByLabelText("Field"));
+    expect(options()).toEqual([]);
+  });
+});
+
 describe("a choice", () => {
   const many = inputOf({ default: "b", json_schema: { enum: [..."abcdefgh"] } });
 
@@ -372,6 +449,27 @@ describe("a picture", () => {
     const picker = await screen.findByRole("dialog", { name: "Files" });
     await userEvent.click(await within(picker).findByRole("button", { name: /cat.png/ }));
     expect(last()).toBe('"upload:1/cat.png"');
+  });
+
+  it("is found in the inputs folder", async () => {
+    const pear = { value: "fruit/pear.png", name: "fruit/pear.png", detail: "", picture: "/pear" };
+    const { last } = show(IMAGE, "", {
+      inputFiles: async () => [pear],
+      usePicture: (value) => (value === pear.value ? { small: "/small", full: "/full" } : null),
+    });
+    await userEvent.click(screen.getByRole("button", { name: "Choose a file" }));
+    const folder = await screen.findByRole("region", { name: "In the inputs folder" });
+    await userEvent.click(within(folder).getByRole("button", { name: /pear.png/ }));
+    expect(last()).toBe('"fruit/pear.png"');
+    expect(screen.getByRole("img", { name: "Picture pear.png" })).toHaveAttribute("src", "/small");
+  });
+
+  it("is found among what workflows gave", async () => {
+    const { last } = show(IMAGE, "");
+    await userEvent.click(screen.getByRole("button", { name: "Choose a file" }));
+    const results = await screen.findByRole("region", { name: "Results" });
+    await userEvent.click(within(results).getByRole("button", { name: /fox.png/ }));
+    await waitFor(() => expect(last()).toBe('"upload:4/fox.png"'));
   });
 
   it("gets a mask painted on it, or says what is needed first", async () => {

@@ -6,6 +6,7 @@ import { FileWidget } from "./FileWidget";
 import { JsonWidget } from "./JsonWidget";
 import { ModelWidget } from "./ModelWidget";
 import { NumberWidget } from "./NumberWidget";
+import { PackWidget } from "./PackWidget";
 import { SeedWidget } from "./SeedWidget";
 import { SubgraphWidget } from "./SubgraphWidget";
 import { TextWidget } from "./TextWidget";
@@ -36,9 +37,24 @@ export function Widget(props: WidgetProps) {
       );
     case "subgraph":
       return <SubgraphWidget {...props} />;
+    case "pack":
+      return (
+        <PackWidget
+          {...props}
+          name={widget.name}
+          href={widget.href}
+          plain={<PlainWidget {...props} />}
+        />
+      );
     case "json":
       return <JsonWidget {...props} />;
     case undefined:
       return null;
   }
+}
+
+/** The control that the input's type has, whatever a pack brings for it. */
+function PlainWidget(props: WidgetProps) {
+  const input = useMemo(() => ({ ...props.input, widget: "" }), [props.input]);
+  return widgetOf(input) === null ? <JsonWidget {...props} /> : <Widget {...props} input={input} />;
 }

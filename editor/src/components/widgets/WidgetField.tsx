@@ -1,13 +1,15 @@
 import { Link2, MoreHorizontal } from "lucide-react";
 import { memo, useCallback, useId, useMemo, useRef, useState } from "react";
-import { giveValue } from "@/commands/parameters";
+import { areLorasMeant, putLora } from "@/commands/loras";
+import { giveMasked, giveValue } from "@/commands/parameters";
 import { cx, Menu, tip } from "@/components/ui";
 import { t } from "@/i18n";
 import { setSeedMode } from "@/model/edits";
 import { type Json, writeJson } from "@/model/json";
 import { layoutOf } from "@/model/layout";
 import { isLink, linkOf, linkText, literalJson, literalOf } from "@/model/links";
-import { nodesOf } from "@/model/scope";
+import type { LoraSource } from "@/model/promptCompletion";
+import { nodesOf, type Scope } from "@/model/scope";
 import { seedModeOf } from "@/model/seeds";
 import type { InputSpec } from "@/model/spec";
 import { isOfModels, type Widget as Kind, widgetOf } from "@/model/widgets";
@@ -31,6 +33,9 @@ export interface WidgetFieldProps {
   readonly disabled?: boolean;
 }
 
+/** Fields that are as high as those of dialogs; all others are lower. */
+const HIGH: readonly (Kind["kind"] | undefined)[] = ["choice", "text", "file", "subgraph"];
+
 /** One input of a node: its label, its menu, and its widget, or where its link comes from. */
 export const WidgetField = memo(function WidgetField(props: WidgetFieldProps) {
   const { node, input, place = "card", disabled = false } = props;
@@ -39,20 +44,27 @@ export const WidgetField = memo(function WidgetField(props: WidgetFieldProps) {
   const written = useActive((_, w, scope) => nodesOf(w, scope).get(node)?.inputs.get(port));
   const shown = useActive((_, w, scope) => layoutOf(w, scope).shown.get(node)?.has(port) === true);
   // Drafts are kept by id: the same field of another document isn't this one.
-  const document = useActive((d, _, scope) => `${d.id}/${scope ?? ""}`);
+  const document = useActive((d) => d.id);
+  const scope = useActive((_d, _w, shownScope) => shownScope);
   const problem = useInputProblem(node, port);
   const kind = useMemo(() => widgetOf(input), [input]);
-  const field = `${document}/${node}.${port}`;
+  const field = `${document}/${scope ?? ""}/${node}.${port}`;
   const id = place === "card" ? field : `${own}${field}`;
-  const change = useChange(node, port);
+  const change = useChange(document, scope, node, port);
   const label = inputLabel(input);
   const link = isLink(written) ? (linkOf(written) ?? { node: "?", port: "" }) : null;
   const isLone = place === "bare" || (link === null && isWide(kind));
+  const isHigh = link === null && HIGH.includes(kind?.kind);
   return (
     <WidgetServicesProvider value={storeServices}>
       {/* biome-ignore lint/a11y/noStaticElementInteractions: leaving a field ends an undo step */}
       <div
-        className={cx(styles.field, place === "panel" && styles.panel, isLone && styles.wide)}
+        className={cx(
+          styles.field,
+          place === "panel" && styles.panel,
+          isLone && styles.wide,
+          isHigh && styles.high,
+        )}
         onBlur={change.pause}
         onPointerUp={change.pause}
       >
@@ -70,6 +82,8 @@ export const WidgetField = memo(function WidgetField(props: WidgetFieldProps) {
         {link === null && !(shown && place === "card") && kind !== null && (
           <FieldWidget
             {...props}
+            // What it is still about to give, such as an upload, is the other graph's.
+            key={field}
             id={id}
             label={place === "bare" ? label : undefined}
             kind={kind}
@@ -77,6 +91,8 @@ export const WidgetField = memo(function WidgetField(props: WidgetFieldProps) {
             disabled={disabled}
             problem={problem}
             onChange={change.give}
+            onPause={change.pause}
+            onMasked={change.mask}
           />
         )}
         {link === null && kind === null && (
@@ -95,14 +111,27 @@ interface FieldWidgetProps extends WidgetFieldProps {
   readonly problem: string | null;
   readonly disabled: boolean;
   readonly onChange: (value: Json | undefined) => void;
+  readonly onPause: () => void;
+  readonly onMasked: (value: string) => void;
 }
 
 function FieldWidget({ kind, node, ...props }: FieldWidgetProps) {
-  return kind.kind === "seed" ? (
-    <SeedField {...props} node={node} kind={kind} />
-  ) : (
-    <Widget {...props} />
+  if (kind.kind === "seed") return <SeedField {...props} node={node} kind={kind} />;
+  if (kind.kind === "text" && kind.prompt) return <PromptField {...props} node={node} />;
+  return <Widget {...props} />;
+}
+
+function PromptField({ node, ...props }: Omit<FieldWidgetProps, "kind">) {
+  const [port, isOnCard] = [props.input.name, props.place !== "panel"];
+  const loras = useMemo(
+    () => ({
+      areMeant: () => areLorasMeant(node),
+      put: (lora: LoraSource, text: string) => putLora({ node, port }, lora, text, isOnCard),
+      undo: () => useDocuments.getState().undo(),
+    }),
+    [node, port, isOnCard],
   );
+  return <Widget {...props} loras={loras} />;
 }
 
 function SeedField({ node, kind: _, ...props }: FieldWidgetProps) {
@@ -120,19 +149,21 @@ function SeedField({ node, kind: _, ...props }: FieldWidgetProps) {
 }
 
 /** Gives values; those of one go, until the field is left, are one step to undo. */
-function useChange(node: string, port: string) {
+function useChange(document: string, scope: Scope, node: string, port: string) {
   const go = useRef(0);
+  const place = useMemo(() => ({ document, scope, node, port }), [document, scope, node, port]);
   const give = useCallback(
     (value: Json | undefined) => {
       const json = value === undefined ? undefined : literalJson(value);
-      giveValue({ node, port }, json, `input:${node}.${port}#${go.current}`);
+      giveValue(place, json, `input:${place.node}.${place.port}#${go.current}`);
     },
-    [node, port],
+    [place],
   );
+  const mask = useCallback((value: string) => giveMasked(place, value), [place]);
   const pause = useCallback(() => {
     go.current += 1;
   }, []);
-  return { give, pause };
+  return { give, mask, pause };
 }
 
 interface LabelProps {
@@ -210,5 +241,6 @@ function PortHint({ written }: { readonly written: Json | undefined }) {
 function isWide(kind: Kind | null): boolean {
   if (kind === null) return false;
   if (kind.kind === "text") return kind.multiline;
+  if (kind.kind === "pack") return true;
   return kind.kind === "json" || (kind.kind === "file" && !isOfModels(kind.file));
 }

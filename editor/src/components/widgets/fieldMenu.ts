@@ -1,5 +1,24 @@
-import { Copy, FormInput, ListMinus, ListPlus, Plug, RotateCcw, Square } from "lucide-react";
-import { convert, expose, giveValue, type Place, stateOf, unexpose } from "@/commands/parameters";
+import {
+  Copy,
+  FormInput,
+  Grid3x3,
+  ListMinus,
+  ListPlus,
+  Plug,
+  RotateCcw,
+  Square,
+} from "lucide-react";
+import {
+  convert,
+  expose,
+  giveValue,
+  isSwept,
+  type Place,
+  stateOf,
+  sweep,
+  unexpose,
+} from "@/commands/parameters";
+import { canSweep } from "@/components/sweeps/places";
 import type { MenuEntry } from "@/components/ui";
 import { t } from "@/i18n";
 import type { InputSpec } from "@/model/spec";
@@ -42,6 +61,17 @@ export function fieldMenu(place: Place, input: InputSpec): readonly MenuEntry[] 
       : []),
     ...(hasWidget ? [converting] : []),
     exposing,
+    ...(hasWidget && canSweep(input)
+      ? [
+          {
+            label: t("parameters.sweep"),
+            icon: Grid3x3,
+            checked: isSwept(place),
+            disabled: inBlock || linked,
+            run: () => sweep(place),
+          },
+        ]
+      : []),
     "separator",
     {
       label: t("parameters.copyName", { name }),

@@ -1,4 +1,5 @@
 import { createContext, useContext } from "react";
+import { NO_SOURCES, type PromptSources } from "@/model/promptCompletion";
 
 /** A file that an input may name. */
 export interface FileChoice {
@@ -8,6 +9,17 @@ export interface FileChoice {
   readonly detail: string;
   /** Address of a small picture. */
   readonly picture: string | null;
+}
+
+export interface PictureAddresses {
+  readonly small: string;
+  readonly full: string;
+}
+
+export interface ResultChoice extends Omit<FileChoice, "value"> {
+  /** Of its bytes. */
+  readonly digest: string;
+  readonly take: () => Promise<string>;
 }
 
 export interface ModelChoice extends FileChoice {
@@ -24,9 +36,15 @@ export interface WidgetServices {
   readonly useModels: (kind: string) => readonly ModelChoice[] | null;
   readonly useSubgraphs: () => readonly string[];
   readonly recentFiles: (kind: string) => Promise<readonly FileChoice[]>;
+  /** What lies in the server's inputs folder. */
+  readonly inputFiles: (kind: string) => Promise<readonly FileChoice[]>;
+  /** What workflows gave that an input of a kind can read; `take` makes it a value. */
+  readonly results: (kind: string) => Promise<readonly ResultChoice[]>;
+  /** What prompts can be completed with. */
+  readonly completions: () => Promise<PromptSources>;
   readonly upload: (file: File, onProgress: (part: number) => void) => Promise<FileChoice>;
-  /** Where the picture that a value names can be seen, if anywhere. */
-  readonly pictureOf: (value: string, size: "small" | "full") => string | null;
+  /** Where the picture that a value names can be seen; null if nowhere. */
+  readonly usePicture: (value: string) => PictureAddresses | null;
   /** Opens the mask painter; `done` is told the value of the masked copy. */
   readonly paintMask: (
     picture: { address: string; name: string },
@@ -38,8 +56,11 @@ const NOTHING: WidgetServices = {
   useModels: () => [],
   useSubgraphs: () => [],
   recentFiles: () => Promise.resolve([]),
+  inputFiles: () => Promise.resolve([]),
+  results: () => Promise.resolve([]),
+  completions: () => Promise.resolve(NO_SOURCES),
   upload: () => Promise.reject(new Error("there is no server to upload to")),
-  pictureOf: () => null,
+  usePicture: () => null,
   paintMask: () => undefined,
 };
 

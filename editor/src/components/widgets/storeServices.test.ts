@@ -14,6 +14,9 @@ const WHOLE: ModelEntry = {
   part: null,
   node: "LoadModel",
   use: "model",
+  is_remote: false,
+  is_looked_at: true,
+  trigger_words: null,
 };
 const MODELS: readonly ModelEntry[] = [
   WHOLE,
@@ -36,8 +39,17 @@ function offered(kind: string) {
 test("each kind of input is offered the files of its kind", () => {
   useCatalogue.setState({ models: [...MODELS] });
   expect(offered("model")?.map((choice) => choice.name)).toEqual(["fruit.safetensors"]);
-  expect(offered("lora")?.map((choice) => choice.detail)).toEqual(["a LoRA · 2 GB"]);
+  expect(offered("lora")?.map((choice) => choice.detail)).toEqual(["a LoRA · 2.0 GB"]);
   expect(offered("embedding")?.map((choice) => choice.value)).toEqual(["word.safetensors"]);
+});
+
+test("remote models are told as such, and by name until they were looked at", () => {
+  const far = { ...WHOLE, is_remote: true };
+  useCatalogue.setState({ models: [far, { ...far, bytes: 0, is_looked_at: false }] });
+  expect(offered("model")?.map((choice) => choice.detail)).toEqual([
+    "sd1 · file · 2.0 GB · remote, fetched when it is needed",
+    "remote, not looked at yet",
+  ]);
 });
 
 test("the same models are the same choices", () => {

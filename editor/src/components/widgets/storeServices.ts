@@ -1,12 +1,31 @@
 /** The editor's world as widgets see it. */
 import { useEffect } from "react";
-import { listUploads, pictureOf, upload } from "@/api/client";
-import type { ModelEntry, UploadEntry } from "@/api/schema";
+import {
+  inputPicture,
+  listArtifacts,
+  listUploads,
+  pictureOf,
+  thumbnailAddress,
+  upload,
+  uploadArtifact,
+  uploadDigest,
+} from "@/api/client";
+import type { ArtifactEntry, InputFileEntry, ModelEntry, UploadEntry } from "@/api/schema";
+import { isReadable } from "@/components/results/kinds";
 import { t } from "@/i18n";
+import { bytes } from "@/i18n/format";
 import { useCatalogue } from "@/store/catalogue";
 import { useActive } from "@/store/documents";
+import { loadInputFiles, lookForInput, useInputFiles } from "@/store/inputFiles";
+import { promptSources } from "@/store/promptSources";
 import { useUi } from "@/store/ui";
-import type { FileChoice, ModelChoice, WidgetServices } from "./services";
+import type {
+  FileChoice,
+  ModelChoice,
+  PictureAddresses,
+  ResultChoice,
+  WidgetServices,
+} from "./services";
 
 const MOST_FILES = 100;
 const choices = new WeakMap<readonly ModelEntry[], Map<string, readonly ModelChoice[]>>();
@@ -24,12 +43,28 @@ export const storeServices: WidgetServices = {
   useSubgraphs: () => useActive((_, workflow) => [...workflow.subgraphs.keys()]),
   recentFiles: async (kind) => {
     const { items } = await listUploads({ limit: MOST_FILES });
-    const isShown = kind === "image" || kind === "video";
-    const wanted = (item: UploadEntry) => !isShown || item.media_type.startsWith(`${kind}/`);
-    return items.filter(wanted).map(fileOf);
+    return items.filter((item) => fits(item, kind)).map(fileOf);
   },
+  inputFiles: async (kind) => {
+    const items = await loadInputFiles();
+    return items.filter((item) => fits(item, kind)).map(inputOf);
+  },
+  results: async (kind) => {
+    if (kind !== "image") return [];
+    const { items } = await listArtifacts({ kind, distinct: true, limit: MOST_FILES });
+    return items.filter(isReadable).map(resultOf);
+  },
+  completions: promptSources,
   upload: async (file, onProgress) => fileOf(await upload(file, { onProgress })),
-  pictureOf: (value, size) => pictureOf(value, size === "small" ? 256 : undefined),
+  usePicture: (value) => {
+    const file = useInputFiles(({ files }) => files.get(value));
+    const digest = uploadDigest(value);
+    useEffect(() => {
+      if (value !== "" && digest === null) lookForInput(value);
+    }, [value, digest]);
+    if (digest !== null) return addresses((size) => pictureOf(value, size) ?? "");
+    return file && isPicture(file) ? addresses((size) => inputPicture(file, size)) : null;
+  },
   paintMask: ({ address, name }, done) =>
     useUi.getState().openDialog("mask", {
       source: address,
@@ -51,27 +86,57 @@ function choiceOf(model: ModelEntry): ModelChoice {
   return {
     value: model.name,
     name: model.name,
-    detail: [model.family, model.part ?? t(`widgets.model.${model.kind}`), sizeText(model.bytes)]
-      .filter(Boolean)
-      .join(" · "),
+    detail: detailOf(model),
     picture: null,
     problem: model.problem,
   };
 }
 
+function detailOf(model: ModelEntry): string {
+  if (!model.is_looked_at) return t("widgets.model.unseen");
+  const what = model.part ?? t(`widgets.model.${model.kind}`);
+  const remote = model.is_remote && t("widgets.model.remote");
+  return [model.family, what, bytes(model.bytes), remote].filter(Boolean).join(" · ");
+}
+
+function fits({ media_type }: { readonly media_type: string }, kind: string): boolean {
+  const isShown = kind === "image" || kind === "video";
+  return !isShown || media_type.startsWith(`${kind}/`);
+}
+
+function isPicture({ media_type }: { readonly media_type: string }): boolean {
+  return /^(image|video)\//.test(media_type);
+}
+
+function addresses(of: (size?: 256) => string): PictureAddresses {
+  return { small: of(256), full: of() };
+}
+
+function inputOf(item: InputFileEntry): FileChoice {
+  return {
+    value: item.path,
+    name: item.path,
+    detail: bytes(item.size),
+    picture: isPicture(item) ? inputPicture(item, 128) : null,
+  };
+}
+
 function fileOf(item: UploadEntry): FileChoice {
-  const size = sizeText(item.size);
+  const size = bytes(item.size);
   return {
     value: item.value,
     name: item.name,
     detail: item.width === null ? size : `${item.width} × ${item.height}`,
-    picture: /^(image|video)\//.test(item.media_type) ? pictureOf(item.value, 128) : null,
+    picture: isPicture(item) ? pictureOf(item.value, 128) : null,
   };
 }
 
-function sizeText(bytes: number): string {
-  const [unit, size] =
-    bytes >= 1e9 ? ["GB", 1e9] : bytes >= 1e6 ? ["MB", 1e6] : (["kB", 1e3] as const);
-  const amount = bytes / Number(size);
-  return `${amount >= 100 ? Math.round(amount) : Number(amount.toPrecision(2))} ${unit}`;
+function resultOf(item: ArtifactEntry): ResultChoice {
+  return {
+    digest: item.digest,
+    name: item.name,
+    detail: item.width === null ? bytes(item.size) : `${item.width} × ${item.height}`,
+    picture: thumbnailAddress(item, 128),
+    take: async () => (await uploadArtifact(item.digest)).value,
+  };
 }

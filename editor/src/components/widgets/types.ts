@@ -1,4 +1,5 @@
 import type { Json } from "@/model/json";
+import type { LoraSource } from "@/model/promptCompletion";
 import type { InputSpec } from "@/model/spec";
 
 /** What happens to a seed after each run. */
@@ -9,12 +10,24 @@ export interface SeedControl {
   readonly onMode: (mode: SeedMode) => void;
 }
 
+/** What prompts do with LoRAs, which nodes put on models. */
+export interface LoraControl {
+  /** Whether there is, or may come to be, a model that the prompt leads. */
+  readonly areMeant: () => boolean;
+  /** Put one on that model, and give the prompt a text, as one step to undo. */
+  readonly put: (lora: LoraSource, text: string) => void;
+  /** Take that step back. */
+  readonly undo: () => void;
+}
+
 /** What every widget is given. It knows nothing of documents or stores. */
 export interface WidgetProps {
   readonly input: InputSpec;
   /** The literal; undefined where nothing is given, so that the default counts. */
   readonly value: Json | undefined;
   readonly onChange: (value: Json | undefined) => void;
+  /** A gesture has ended: what comes next is another step to undo. */
+  readonly onPause?: (() => void) | undefined;
   /** Of the element that a label points to; unique on the page. */
   readonly id: string;
   readonly disabled?: boolean;
@@ -22,8 +35,12 @@ export interface WidgetProps {
   readonly problem?: string | null;
   /** Its name where no visible label with `htmlFor` names it. */
   readonly label?: string | undefined;
+  /** Of a picture: a copy with a painted mask is given; without it that is a change like others. */
+  readonly onMasked?: ((value: string) => void) | undefined;
   /** Of a seed: what happens to it after a run. Without it the seed stays as it is. */
   readonly seed?: SeedControl | undefined;
+  /** Of a prompt: without it no LoRAs are proposed. */
+  readonly loras?: LoraControl | undefined;
 }
 
 /** What the parts of a widget are told of it, besides its props. */

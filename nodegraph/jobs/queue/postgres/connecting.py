@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from threading import Lock
 from time import monotonic
 from typing import Any
@@ -12,9 +14,11 @@ from psycopg.conninfo import conninfo_to_dict
 from nodegraph.errors import InvalidValue
 from nodegraph.jobs.queue.postgres.address import PostgresAddress
 from nodegraph.jobs.queue.postgres.schema import SCHEMA
+from nodegraph.jobs.queue.postgres.statements import PostgresConnection
 
 RawConnection = psycopg.Connection[tuple[Any, ...]]
 
+_READ = b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _REST = 0.5
 """Seconds after a try in vain in which others aren't kept waiting by one more."""
 _MOST_IDLE = 8
@@ -28,7 +32,6 @@ _OPTIONS = {
     "keepalives_count": "3",
     "tcp_user_timeout": "10000",
 }
-_SESSION = f"SET search_path TO {SCHEMA}; SET bytea_output TO hex"
 
 
 class Connections:
@@ -36,11 +39,12 @@ class Connections:
 
     Args:
         patience: Seconds to wait for another's lock.
+        schema: In which the tables lie.
     Raises:
         InvalidValue: It is no address.
     """
 
-    def __init__(self, address: PostgresAddress, patience: float) -> None:
+    def __init__(self, address: PostgresAddress, patience: float, schema: str = SCHEMA) -> None:
         try:
             given = {name: value for name, value in conninfo_to_dict(address.url).items() if value}
         except psycopg.ProgrammingError:
@@ -53,7 +57,8 @@ class Connections:
         self._options: dict[str, Any] = {**_OPTIONS, **given, "client_encoding": "utf8"}
         # One that hangs in the middle of a change would keep all others from theirs.
         self._session = (
-            f"{_SESSION}; SET lock_timeout TO {int(patience * 1000) or 1}; "
+            f"SET search_path TO {schema}; SET bytea_output TO hex; "
+            f"SET lock_timeout TO {int(patience * 1000) or 1}; "
             "SET idle_in_transaction_session_timeout TO '20s'"
         )
         self._idle: list[RawConnection] = []
@@ -85,7 +90,23 @@ class Connections:
         self._failed = None
         return connection
 
-    def begun(self, statement: bytes) -> RawConnection:
+    @contextmanager
+    def reading(self) -> Iterator[PostgresConnection]:
+        """One to read with, for one thread; all that is read is of one moment."""
+        with self.lent(_READ) as connection:
+            yield PostgresConnection(connection)
+
+    @contextmanager
+    def lent(self, begin: bytes) -> Iterator[RawConnection]:
+        """One in a transaction, which is rolled back after the `with` unless it was committed."""
+        connection = self._begun(begin)
+        try:
+            yield connection
+        finally:
+            rolled_back(connection)
+            self.give_back(connection)
+
+    def _begun(self, statement: bytes) -> RawConnection:
         """A connection in a transaction; one that was lost while nobody used it is replaced."""
         while True:
             connection, is_new = self._taken()
@@ -118,3 +139,14 @@ class Connections:
         self._is_open = False
         while self._idle:
             self._idle.pop().close()
+
+
+def rolled_back(connection: RawConnection) -> None:
+    """End its transaction; a connection that can't even do that is closed."""
+    if connection.closed:
+        return
+    try:
+        connection.execute(b"ROLLBACK")
+    except psycopg.Error:
+        with suppress(psycopg.Error):
+            connection.close()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from threading import RLock
 from time import monotonic, sleep
 
@@ -16,16 +16,16 @@ from nodegraph.jobs.queue.connection import Connection
 from nodegraph.jobs.queue.engine import Bury, server_name
 from nodegraph.jobs.queue.errors import QueueUnreachable
 from nodegraph.jobs.queue.postgres.address import PostgresAddress
-from nodegraph.jobs.queue.postgres.connecting import Connections, RawConnection
+from nodegraph.jobs.queue.postgres.connecting import Connections, RawConnection, rolled_back
 from nodegraph.jobs.queue.postgres.faults import explained, is_lost
+from nodegraph.jobs.queue.postgres.live import PostgresRelay
 from nodegraph.jobs.queue.postgres.migrating import identity, migrate
-from nodegraph.jobs.queue.postgres.neighbours import BEAT, CHANNEL, Neighbours
+from nodegraph.jobs.queue.postgres.neighbours import BEAT, CHANNEL, LIST, Neighbours
 from nodegraph.jobs.queue.postgres.statements import PostgresConnection
 
 _LOG = logging.getLogger(__name__)
 PATIENCE = 5.0
 """Seconds to wait for another server's transaction."""
-_READ = b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _NUMBERS = b"""
 UPDATE counters SET value = (SELECT last_value FROM events_seq_seq)
 WHERE name = 'events' AND value < (SELECT last_value FROM events_seq_seq WHERE is_called)
@@ -102,15 +102,9 @@ class PostgresDatabase:
     def displaced(self) -> None:
         """What is written to a server is there, or refused."""
 
-    @contextmanager
-    def snapshot(self) -> Iterator[Connection]:
+    def snapshot(self) -> AbstractContextManager[Connection]:
         """A connection to read with, for one thread; all that is read is of one moment."""
-        connection = self._connections.begun(_READ)
-        try:
-            yield PostgresConnection(connection)
-        finally:
-            _rolled_back(connection)
-            self._connections.give_back(connection)
+        return self._connections.reading()
 
     @contextmanager
     def writing(self, *, synced: bool = False) -> Iterator[Connection]:
@@ -121,7 +115,7 @@ class PostgresDatabase:
                 yield PostgresConnection(connection)
                 self._commit(connection)
             except BaseException:
-                _rolled_back(connection)
+                rolled_back(connection)
                 raise
 
     def _begun(self) -> RawConnection:
@@ -132,7 +126,7 @@ class PostgresDatabase:
                 self._writer.execute(begin)
                 return self._writer
             except psycopg.Error as error:
-                _rolled_back(self._writer)
+                rolled_back(self._writer)
                 if not is_lost(error):
                     raise
                 self._writer.close()
@@ -140,7 +134,7 @@ class PostgresDatabase:
         try:
             self._writer.execute(begin)
         except psycopg.Error:
-            _rolled_back(self._writer)
+            rolled_back(self._writer)
             raise
         return self._writer
 
@@ -185,6 +179,10 @@ class PostgresDatabase:
 
     still_open = opened
 
+    def claiming(self, connection: Connection, server: str) -> None:
+        """See that a server is listed; one that is writes nothing."""
+        connection.execute(LIST, (server, server_name()))
+
     def closed(self, connection: Connection, server: str) -> None:
         """Note that it changes nothing any more."""
         connection.execute("DELETE FROM servers WHERE id = ?", (server,))
@@ -193,20 +191,15 @@ class PostgresDatabase:
         """Tell of what other servers change, and of those that are gone, until it is ended."""
         return Neighbours(self._connections.new, self._server, changed, bury).close
 
+    def relay(
+        self, take: Callable[[Sequence[bytes]], None], is_heard: Callable[[], bool]
+    ) -> PostgresRelay:
+        """What tells other servers what is of the moment only, and hears of it."""
+        return PostgresRelay(self._connections.new, self._server, take, is_heard)
+
     def close(self) -> None:
         """Close the connections."""
         self._connections.close()
         if self._writer is not None:
             with self._writing:
                 self._writer.close()
-
-
-def _rolled_back(connection: RawConnection) -> None:
-    """End its transaction; a connection that can't even do that is closed."""
-    if connection.closed:
-        return
-    try:
-        connection.execute(b"ROLLBACK")
-    except psycopg.Error:
-        with suppress(psycopg.Error):
-            connection.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 
 from nodegraph.errors import InvalidFile
 from nodegraph.jobs.queue.postgres.address import PostgresAddress
@@ -14,24 +15,32 @@ _IDENTITY = b"SELECT value FROM meta WHERE name = 'identity'"
 
 
 def migrate(
-    connection: RawConnection, address: PostgresAddress, lock: int, *, read_only: bool
+    connection: RawConnection,
+    address: PostgresAddress,
+    lock: int,
+    *,
+    read_only: bool,
+    schema: str = SCHEMA,
+    migrations: Sequence[str] = MIGRATIONS,
 ) -> None:
     """See that the tables are there and of today's version.
 
     Args:
-        lock: That whoever changes the queue takes.
+        lock: That whoever changes them takes.
         read_only: Nothing is changed.
+        schema: In which they lie, among them one called ``meta``.
+        migrations: Step `n` leads those of version `n` to version `n + 1`.
     Raises:
         InvalidFile: They aren't.
     """
-    found = _version(connection, address)
-    if found == len(MIGRATIONS):
+    found = _version(connection, address, schema)
+    if found == len(migrations):
         return
-    if found > len(MIGRATIONS):
+    if found > len(migrations):
         raise InvalidFile(
             f"the job queue {address} is of another version",
             given=str(found),
-            expected=str(len(MIGRATIONS)),
+            expected=str(len(migrations)),
             hint="Use the newer nodegraph.",
         )
     if read_only:
@@ -43,12 +52,12 @@ def migrate(
         )
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (lock,))
-        if not _is_there(connection, f"to_regnamespace('{SCHEMA}')"):
-            connection.execute(f"CREATE SCHEMA {SCHEMA}".encode())
+        if not _is_there(connection, f"to_regnamespace('{schema}')"):
+            connection.execute(f"CREATE SCHEMA {schema}".encode())
         # Another server may have been first.
-        for script in MIGRATIONS[_version(connection, address) :]:
+        for script in migrations[_version(connection, address, schema) :]:
             connection.execute(script.encode())
-        _set(connection, "version", len(MIGRATIONS))
+        _set(connection, "version", len(migrations))
         if connection.execute(_IDENTITY).fetchone() is None:
             _set(connection, "identity", secrets.randbits(62))
 
@@ -60,7 +69,7 @@ def identity(connection: RawConnection) -> str:
     return f"postgresql-{row[0]:x}"
 
 
-def _version(connection: RawConnection, address: PostgresAddress) -> int:
+def _version(connection: RawConnection, address: PostgresAddress, schema: str) -> int:
     encoding = connection.execute(b"SHOW server_encoding").fetchone()
     if encoding != ("UTF8",):
         raise InvalidFile(
@@ -69,7 +78,7 @@ def _version(connection: RawConnection, address: PostgresAddress) -> int:
             expected="encoding UTF8",
             hint="Make one with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0.",
         )
-    if not _is_there(connection, f"to_regclass('{SCHEMA}.meta')"):
+    if not _is_there(connection, f"to_regclass('{schema}.meta')"):
         return 0
     row = connection.execute(_VERSION).fetchone()
     return 0 if row is None else int(row[0])

@@ -33,6 +33,8 @@ BEAT = """
 INSERT INTO servers VALUES (?, ?, 0) ON CONFLICT (id) DO UPDATE SET beat = servers.beat + 1
 """
 """Counts up a server's number."""
+LIST = "INSERT INTO servers VALUES (?, ?, 0) ON CONFLICT DO NOTHING"
+"""Lists a server that others took for gone."""
 
 
 class Neighbours:
@@ -106,10 +108,11 @@ class Neighbours:
             if monotonic() >= due:
                 self._beat(connection)
                 due = monotonic() + BEAT_SECONDS
+            # What came along with the answers of a beat wakes nobody who waits for the connection.
+            while told := {notice.payload for notice in connection.notifies(timeout=0)}:
+                if told - {self._server}:
+                    self._changed()
             selector.select(max(0.0, due - monotonic()))
-            told = {notice.payload for notice in connection.notifies(timeout=0)}
-            if told - {self._server}:
-                self._changed()
 
     def _beat(self, connection: RawConnection) -> None:
         alive = PostgresConnection(connection)

@@ -176,5 +176,23 @@ CREATE TRIGGER job_removed AFTER DELETE ON jobs FOR EACH ROW EXECUTE FUNCTION jo
 # Texts are compared and put in order as in a file: by their characters' numbers.
 _FIRST = _TABLES.replace(" TEXT", ' TEXT COLLATE "C"') + _CODE
 
-MIGRATIONS: Sequence[str] = (_FIRST,)
+_LIVE = """
+-- The newest of what is of the moment only, for servers whose clients follow another one's jobs.
+CREATE UNLOGGED TABLE live (
+    job TEXT,
+    node TEXT,
+    kind TEXT,
+    server TEXT NOT NULL,
+    seq BIGINT NOT NULL,           -- counted by the server
+    told TIMESTAMPTZ NOT NULL,
+    body BYTEA NOT NULL,
+    PRIMARY KEY (job, node, kind)
+);
+CREATE INDEX live_by_server ON live (server, seq);
+
+-- The servers that want to be told of it.
+CREATE TABLE followers (server TEXT PRIMARY KEY);
+"""
+
+MIGRATIONS: Sequence[str] = (_FIRST, _LIVE.replace(" TEXT", ' TEXT COLLATE "C"'))
 """Step `n` leads a queue of version `n` to version `n + 1`; no tables are version 0."""

@@ -94,15 +94,15 @@ async def job_after(services: Services, id: str, seconds: float) -> Job:
         # Before the first look, so that no end is missed in between.
         subscription = services.hub.subscribe([id], live=False)
     except HubClosed:
-        return await services.off_loop(services.queue.get, id)
+        return await services.looks.give(services.queue.get, id)
     try:
-        job = await services.off_loop(services.queue.get, id)
+        job = await services.looks.give(services.queue.get, id)
         while job.state not in ENDED and loop.time() < end:
             batch = await subscription.next(end - loop.time())
             if not batch.messages or any(message.kind in _ENDS for message in batch.messages):
-                job = await services.off_loop(services.queue.get, id)
+                job = await services.looks.give(services.queue.get, id)
     except (HubClosed, SlowConsumer):
-        return await services.off_loop(services.queue.get, id)
+        return await services.looks.give(services.queue.get, id)
     finally:
         subscription.close()
     return job

@@ -10,21 +10,27 @@ from pathlib import Path
 from threading import Lock
 
 from nodegraph.core.digests import Digest
+from nodegraph.errors import OutputError
 from nodegraph.jobs.queue import JobNotFound
+from nodegraph.jobs.queue.connection import Tables
 from nodegraph.jobs.queue.reader import QueueView
 from nodegraph.server.content.artifacts.catalogue import (
     Artifact,
     ArtifactFilter,
     ArtifactPage,
     Catalogue,
+    FilePlace,
     JobWords,
 )
 from nodegraph.server.content.artifacts.opening import open_artifact, remove_artifact
+from nodegraph.server.content.artifacts.schema import catalogue_format
+from nodegraph.server.content.artifacts.sharing import SHARED, Removal, SharedArtifacts
 from nodegraph.server.content.artifacts.thumbnails import Thumbnails
 from nodegraph.server.content.artifacts.words import words_of_job
 from nodegraph.server.http.cursors import check_limit, read_cursor, write_cursor
-from nodegraph.server.http.errors import NotFound
+from nodegraph.server.http.errors import FileGone, NotFound
 from nodegraph.server.http.sending import OpenFile
+from nodegraph.store.database import Database
 
 LARGEST_PAGE = 1000
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -47,23 +53,37 @@ class Artifacts:
         roots: Folders from which files are handed out, and from nowhere else: those that sinks
             write to.
         thumbnails: Small pictures of large ones.
+        shared: What other servers of the queue share with this one; the catalogue is theirs, too,
+            then, and none is kept in the file.
     Raises:
         InvalidFile, OutputError: The catalogue can't be opened.
     """
 
     def __init__(
-        self, path: Path, queue: QueueView, roots: Sequence[Path], thumbnails: Thumbnails
+        self,
+        path: Path,
+        queue: QueueView,
+        roots: Sequence[Path],
+        thumbnails: Thumbnails,
+        shared: SharedArtifacts | None = None,
     ) -> None:
-        self._catalogue = Catalogue(path)
+        self._own = None if shared is not None else Database(path, catalogue_format())
+        tables: Tables | None = self._own if shared is None else shared.tables
+        assert tables is not None
+        self._catalogue = Catalogue(tables)
+        self._shared = shared
+        self._not_here: set[int] = set()
+        self._not_removed: set[tuple[Digest, str]] = set()
         self._queue = queue
         self._roots = tuple(roots)
         self.thumbnails = thumbnails
         self._entering = Lock()
 
     def close(self) -> None:
-        """Close the catalogue."""
+        """Close the catalogue, but for one that is shared."""
         self.thumbnails.close()
-        self._catalogue.close()
+        if self._own is not None:
+            self._own.close()
 
     def find(self, digest: Digest, client: str | None) -> Artifact:
         """The latest artifact of certain bytes.
@@ -91,9 +111,85 @@ class Artifacts:
 
         Raises:
             FileGone: It was changed or deleted.
+            FileComing: Another server is about to share it.
+            FilesUnreachable: Another server's can't be brought now.
         """
         places = self._catalogue.places(artifact.digest)
-        return open_artifact(artifact.digest, places, self._roots, self._catalogue.mark)
+        try:
+            return open_artifact(artifact.digest, places, self._roots, self._catalogue.mark)
+        except FileGone:
+            found = None if self._shared is None else self._shared.open(artifact.digest)
+            if found is None:
+                raise
+            return found
+
+    def share(self) -> None:
+        """Enter what jobs gave since, and share what other servers lack and this one has.
+
+        Raises:
+            NodegraphError: That isn't possible now.
+        """
+        if self._shared is None:
+            return
+        self.catch_up()
+        self._share_files(self._shared)
+        self._remove_files(self._shared)
+
+    def _share_files(self, shared: SharedArtifacts) -> None:
+        before: int | None = None
+        # Of others' files, and of those that were deleted by hand, there may be any number.
+        while waiting := shared.unshared(before):
+            new = [each for each in waiting if each[1].number not in self._not_here]
+            if not new:
+                return  # behind these all was looked for
+            for digest, place in new:
+                if not self._is_shared(digest, place):
+                    self._not_here.add(place.number)
+            before = waiting[-1][1].number
+
+    def _remove_files(self, shared: SharedArtifacts) -> None:
+        last: Removal | None = None
+        fault: OutputError | None = None
+        while waiting := shared.removals(last):
+            for each in waiting:
+                try:
+                    self._remove_file(each, shared)
+                except OutputError as error:
+                    fault = error  # which keeps no others
+            last = waiting[-1]
+        if fault is not None:
+            raise fault
+
+    def _remove_file(self, which: Removal, shared: SharedArtifacts) -> None:
+        key = which.digest, which.path
+        if which.is_needed or which.path == SHARED:
+            shared.removed(*key)
+            if not which.is_needed:
+                shared.remove(which.digest)
+        elif key not in self._not_removed:
+            place = FilePlace(0, which.path, None)
+            is_removed = remove_artifact(
+                which.digest, place, self._roots, written_before=which.asked
+            )
+            if is_removed or which.is_given_up:
+                shared.removed(*key)
+            else:
+                self._not_removed.add(key)
+
+    def look_again(self) -> None:
+        """Have `share` look for files that weren't here."""
+        self._not_here.clear()
+        self._not_removed.clear()
+
+    def _is_shared(self, digest: Digest, place: FilePlace) -> bool:
+        assert self._shared is not None
+        try:
+            opened = open_artifact(digest, [place], self._roots, self._catalogue.mark)
+        except FileGone:
+            return False
+        with opened.file:
+            self._shared.share(digest, Path(place.path))
+        return True
 
     def of_jobs(self, digest: Digest, client: str | None, job: str | None) -> list[Artifact]:
         """All artifacts of certain bytes that a client may know of; see `find`.
@@ -122,11 +218,14 @@ class Artifacts:
         digests = dict.fromkeys(each.digest for each in artifacts)
         places = {p.path: (digest, p) for digest in digests for p in self._catalogue.places(digest)}
         for path in self._catalogue.remove(artifacts):
-            if path in places:
-                remove_artifact(*places[path], self._roots)
+            is_left = path in places and not remove_artifact(*places[path], self._roots)
+            if is_left and self._shared is not None:
+                self._shared.leave(places[path][0], path)
         for digest in digests:
             if not self._catalogue.places(digest):
                 self.thumbnails.forget(digest)
+                if self._shared is not None:
+                    self._shared.remove(digest)
 
     def page(
         self, which: ArtifactFilter, *, limit: int = 50, cursor: str | None = None
@@ -184,7 +283,7 @@ class Artifacts:
         last, forgotten = "", 0
         while jobs := self._catalogue.jobs(last):
             gone = [job for job in jobs if not self._is_there(job)]
-            self._catalogue.forget(gone)
+            self._forget(gone)
             forgotten += len(gone)
             last = jobs[-1]
         return forgotten
@@ -199,8 +298,19 @@ class Artifacts:
         """Those whose jobs weren't deleted; the others are forgotten."""
         there = {job: self._is_there(job) for job in dict.fromkeys(item.job for item in found)}
         if not all(there.values()):
-            self._catalogue.forget([job for job, is_there in there.items() if not is_there])
+            self._forget([job for job, is_there in there.items() if not is_there])
         return [item for item in found if there[item.job]]
+
+    def _forget(self, jobs: Sequence[str]) -> None:
+        if self._shared is None:
+            self._catalogue.forget(jobs)
+            return
+        digests = self._catalogue.digests(jobs)
+        self._catalogue.forget(jobs)
+        # Files stay where they were written; what was shared of them takes space for nobody.
+        for digest in digests:
+            if not self._catalogue.places(digest):
+                self._shared.remove(digest)
 
     def _counted(self, item: Artifact, client: str | None) -> Artifact:
         """With the number of jobs that are still there."""

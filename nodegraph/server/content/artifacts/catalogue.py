@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import logging
-import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import Any
 
 from nodegraph.core.digests import Digest
+from nodegraph.jobs.queue.connection import Connection, Tables
 from nodegraph.jobs.queue.outputs import GivenOutputs
-from nodegraph.server.content.artifacts.schema import catalogue_format
 from nodegraph.server.content.artifacts.words import folded
-from nodegraph.store.database import Database
 
 _LOG = logging.getLogger(__name__)
 _ANY_TYPE = "application/octet-stream"
@@ -27,7 +25,7 @@ WHERE {which} ORDER BY uses.number DESC LIMIT {limit}
 _JOBS = """
 (SELECT count(DISTINCT other.job)
     FROM uses AS other JOIN files AS same ON same.number = other.file
-    WHERE same.digest = files.digest AND (:client IS NULL OR other.client = :client))
+    WHERE same.digest = files.digest AND (CAST(:client AS TEXT) IS NULL OR other.client = :client))
 """
 # Like the outer query, so that the newest of those that match stands for the same bytes.
 _NEWEST = """
@@ -43,8 +41,15 @@ ON CONFLICT (digest, path) DO UPDATE SET media_type = excluded.media_type
 RETURNING number
 """
 _ADD_USE = """
-INSERT OR IGNORE INTO uses (file, job, client, node, kind, at, words) VALUES (?, ?, ?, ?, ?, ?, ?)
+INSERT INTO uses (file, job, client, node, kind, at, words) VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT DO NOTHING
 """
+_SEEN = """
+INSERT INTO meta (name, value) VALUES ('last', ?)
+ON CONFLICT (name) DO UPDATE SET value = excluded.value
+"""
+_ALL = 1 << 62
+"""Rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,20 +148,19 @@ class FilePlace:
 
 
 class Catalogue:
-    """The catalogue's file; safe to use from several threads.
+    """Which job gave what; safe to use from several threads.
 
     It follows the job queue: `last` is the number of the last event whose job is in it.
 
-    Raises:
-        InvalidFile: It is something else, is damaged, or was written by a newer version.
-        OutputError: It can't be written.
+    Args:
+        database: A file, see `catalogue_format`, or what several servers share.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._database = Database(path, catalogue_format())
+    def __init__(self, database: Tables) -> None:
+        self._database = database
 
     def close(self) -> None:
-        """Close the file."""
+        """Close what keeps it."""
         self._database.close()
 
     def last(self, queue: str) -> int:
@@ -165,8 +169,8 @@ class Catalogue:
         Args:
             queue: Which queue it is; a new one begins again.
         """
-        with self._database.explaining():
-            row = self._database.one("SELECT value FROM meta WHERE name = 'last'")
+        with self._database.explaining(), self._database.reading() as connection:
+            row = connection.execute("SELECT value FROM meta WHERE name = 'last'").fetchone()
         found = json.loads(row[0]) if row is not None else {}
         return int(found.get("seq", 0)) if found.get("queue") == queue else 0
 
@@ -193,7 +197,7 @@ class Catalogue:
                 for file in _files(each):
                     _enter(connection, each, file, jobs.get(each.id))
             text = json.dumps({"queue": queue, "seq": last})
-            connection.execute("INSERT OR REPLACE INTO meta VALUES ('last', ?)", (text,))
+            connection.execute(_SEEN, (text,))
 
     def entries(self, digest: Digest, client: str | None, limit: int = 100) -> list[Artifact]:
         """The artifacts of certain bytes, the newest first.
@@ -201,13 +205,14 @@ class Catalogue:
         Args:
             client: Whose; None for everybody's.
         """
-        which = "digest = :digest AND (:client IS NULL OR client = :client)"
+        which = "digest = :digest AND (CAST(:client AS TEXT) IS NULL OR client = :client)"
         return self._artifacts(which, limit, digest=digest, client=client)
 
     def before(self, number: int | None, which: ArtifactFilter, limit: int) -> list[Artifact]:
         """The artifacts before one, the newest first."""
         words = {f"word{at}": word for at, word in enumerate(which.words)}
-        text = f"(:number IS NULL OR uses.number < :number) AND {_matching('uses', 'jobs', words)}"
+        text = "(CAST(:number AS BIGINT) IS NULL OR uses.number < :number)"
+        text += f" AND {_matching('uses', 'jobs', words)}"
         if which.distinct:
             text += _NEWEST.format(which=_matching("later", "maker", words))
         values = {"client": which.client, "job": which.job, "kind": which.kind}
@@ -217,10 +222,10 @@ class Catalogue:
     def of_job(self, digest: Digest, client: str | None, job: str | None) -> list[Artifact]:
         """All artifacts of certain bytes, of one job or of a client's."""
         which = (
-            "digest = :digest AND (:client IS NULL OR client = :client)"
-            " AND (:job IS NULL OR uses.job = :job)"
+            "digest = :digest AND (CAST(:client AS TEXT) IS NULL OR client = :client)"
+            " AND (CAST(:job AS TEXT) IS NULL OR uses.job = :job)"
         )
-        return self._artifacts(which, -1, digest=digest, client=client, job=job)
+        return self._artifacts(which, _ALL, digest=digest, client=client, job=job)
 
     def remove(self, artifacts: Iterable[Artifact]) -> list[str]:
         """Forget some artifacts; the paths that nothing in it names any more."""
@@ -254,6 +259,12 @@ class Catalogue:
         with self._database.explaining(), self._database.reading() as connection:
             return [job for (job,) in connection.execute(query, (after, limit))]
 
+    def digests(self, jobs: Iterable[str]) -> set[Digest]:
+        """Of what jobs gave."""
+        query = "SELECT digest FROM files JOIN uses ON uses.file = files.number WHERE uses.job = ?"
+        with self._database.explaining(), self._database.reading() as connection:
+            return {row[0] for job in jobs for row in connection.execute(query, (job,))}
+
     def forget(self, jobs: Iterable[str]) -> None:
         """Forget the files of jobs; the files themselves stay."""
         with self._database.explaining(), self._database.writing() as connection:
@@ -267,15 +278,17 @@ def _matching(uses: str, jobs: str, words: Iterable[str]) -> str:
         uses, jobs: What the tables are called in the query.
         words: Names of the values that are looked for.
     """
-    # Without the plus, SQLite would go through all of a client's to find a job's few.
+    # PostgreSQL wants to know the type of each value that may be none. A kind is compared as an
+    # expression, as SQLite would else go through all of a client's to find a job's few.
     text = (
-        f"(:client IS NULL OR {uses}.client = :client) AND (:job IS NULL OR {uses}.job = :job)"
-        f" AND (:kind IS NULL OR +{uses}.kind = :kind)"
-        f" AND (:after IS NULL OR {uses}.at >= :after)"
-        f" AND (:before IS NULL OR {uses}.at < :before)"
+        f"(CAST(:client AS TEXT) IS NULL OR {uses}.client = :client)"
+        f" AND (CAST(:job AS TEXT) IS NULL OR {uses}.job = :job)"
+        f" AND (CAST(:kind AS TEXT) IS NULL OR {uses}.kind || '' = :kind)"
+        f" AND (CAST(:after AS DOUBLE PRECISION) IS NULL OR {uses}.at >= :after)"
+        f" AND (CAST(:before AS DOUBLE PRECISION) IS NULL OR {uses}.at < :before)"
     )
     for name in words:
-        text += f" AND (instr({uses}.words, :{name}) OR instr({jobs}.words, :{name}))"
+        text += f" AND (instr({uses}.words, :{name}) > 0 OR instr({jobs}.words, :{name}) > 0)"
     return text
 
 
@@ -299,8 +312,8 @@ def _files(job: GivenOutputs) -> Iterator[dict[str, Any]]:
 
 
 def _text(value: Any) -> str:
-    """Text that can be kept: half a character can't."""
-    text = str(value)
+    """Text that can be kept: half a character can't, nor a NUL in every database."""
+    text = str(value).replace("\0", "\ufffd")
     text.encode()
     return text
 
@@ -310,11 +323,11 @@ def _pixels(value: Any) -> int | None:
 
 
 def _enter(
-    connection: sqlite3.Connection, given: GivenOutputs, file: dict[str, Any], job: JobWords | None
+    connection: Connection, given: GivenOutputs, file: dict[str, Any], job: JobWords | None
 ) -> None:
     if job is not None:
         values = (given.id, job.name, job.words)
-        connection.execute("INSERT OR IGNORE INTO jobs VALUES (?, ?, ?)", values)
+        connection.execute("INSERT INTO jobs VALUES (?, ?, ?) ON CONFLICT DO NOTHING", values)
     (number,) = connection.execute(_ADD_FILE, file).fetchone()
     words = folded([PurePath(file["path"]).name, file["node"]])
     use = (number, given.id, given.client, file["node"], file["kind"], given.at, words)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -64,17 +65,28 @@ def open_artifact(
     )
 
 
-def remove_artifact(digest: str, place: FilePlace, roots: Sequence[Path]) -> None:
-    """Delete a file, if it holds certain bytes and lies where files are handed out from."""
+def remove_artifact(
+    digest: str, place: FilePlace, roots: Sequence[Path], *, written_before: float = math.inf
+) -> bool:
+    """Delete a file, if it holds certain bytes and lies where files are handed out from.
+
+    Args:
+        written_before: Unix time; one that was written since then is another job's.
+    Returns:
+        Whether there was one.
+    """
     path = Path(place.path)
     try:
         base = _base(path, roots)
         with _opened(path, roots) as file:
-            is_ours = _holds(file, digest, place, lambda *_: None)
+            is_ours = os.fstat(file.fileno()).st_mtime < written_before and _holds(
+                file, digest, place, lambda *_: None
+            )
         if is_ours:
             Confined(base).remove(*path.relative_to(base).parts)
+        return is_ours
     except _Missing:
-        return  # nothing to delete, or not ours to delete
+        return False  # nothing to delete, or not ours to delete
     except OSError as error:
         reason = error.strerror or str(error)
         raise OutputError(f"the file can't be deleted: {reason}", given=path.name) from error

@@ -23,9 +23,12 @@ from nodegraph.server.content.saved.versions import (
 )
 from nodegraph.server.http.cursors import check_limit
 from nodegraph.server.http.errors import Conflict, NotFound, TooLarge
+from nodegraph.store.turns import turn
 
 LARGEST_PAGE = 1000
 SUFFIX = ".json"
+_TURNS = ".changes-lock"
+"""File by which servers take turns; a backup leaves it out."""
 
 Check = Callable[[str | None], None]
 """Is given the digest of what is there, None if nothing is, and raises if that isn't expected."""
@@ -36,7 +39,8 @@ def _anything(_: str | None) -> None:
 
 
 class SavedWorkflows:
-    """A folder of workflow files, each under its name; safe to use from several threads.
+    """A folder of workflow files, each under its name; safe to use from several threads, and by
+    several servers, on machines that have it mounted, too.
 
     The files are those that the command line runs, and may be changed by hand or kept in git: what
     a file says counts, and a change from outside becomes a version like any other.
@@ -53,6 +57,7 @@ class SavedWorkflows:
         self._most = most
         # Readers take it as well, as they may find a change from outside, and note it.
         self._lock = RLock()
+        self._has_turn = False
         self._entries: dict[str, tuple[tuple[int, ...], SavedEntry]] = {}
 
     def get(self, name: str, version: int | None = None) -> SavedWorkflow:
@@ -101,11 +106,11 @@ class SavedWorkflows:
             OutputError: It can't be written.
         """
         check_name(name)
-        text = workflow.dumps()
+        text = workflow.to_json()
         data = text.encode()
         if len(data) > LARGEST:
             raise TooLarge("the workflow is too large", expected=f"at most {LARGEST} bytes")
-        with self._using(name):
+        with self._using(name), self._turn():
             known = self._known(name)
             check(None if known is None else known.digest)
             if known is not None and known.digest == digest_bytes(data):
@@ -123,10 +128,12 @@ class SavedWorkflows:
             NotFound: There is none of that name.
         """
         with self._using(name):
-            check(self._current(name)[1].digest)
-            self._folder.remove(f"{name}{SUFFIX}")
-            self._versions.remove(name)
-            self._entries.pop(name, None)
+            self._there(name)
+            with self._turn():
+                check(self._current(name)[1].digest)
+                self._folder.remove(f"{name}{SUFFIX}")
+                self._versions.remove(name)
+                self._entries.pop(name, None)
 
     def names(self) -> list[str]:
         """Of all saved workflows, sorted."""
@@ -159,12 +166,38 @@ class SavedWorkflows:
 
     @contextmanager
     def _using(self, name: str) -> Iterator[None]:
-        """Inside, nobody else changes what is saved."""
+        """Inside, no other thread changes what is saved."""
         with self._lock, _readable(name):
             yield
 
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Inside, no other server does either. Only inside of `_using`."""
+        if self._has_turn:
+            yield
+            return
+        with turn(self._folder.root / _TURNS, "the saved workflows"):
+            self._has_turn = True
+            try:
+                yield
+            finally:
+                self._has_turn = False
+
     def _current(self, name: str) -> tuple[bytes, Version]:
         """What a workflow's file says, and which version that is."""
+        data = self._there(name)
+        newest = self._versions.newest(name)
+        if newest is None or newest.digest != digest_bytes(data):
+            with self._turn():
+                # Another server may have been between the two.
+                data = self._there(name)
+                newest = self._versions.newest(name)
+                if newest is None or newest.digest != digest_bytes(data):
+                    # By hand, by git, or by a server just before a crash.
+                    newest = self._versions.add(name, data)
+        return data, newest
+
+    def _there(self, name: str) -> bytes:
         data = self._read(name)
         if data is None:
             raise NotFound(
@@ -172,11 +205,7 @@ class SavedWorkflows:
                 given=ascii(name[:80]),
                 hint=did_you_mean(name, self.names()) or "None is saved yet.",
             )
-        newest = self._versions.newest(name)
-        if newest is None or newest.digest != digest_bytes(data):
-            # By hand, by git, or by this server just before a crash.
-            newest = self._versions.add(name, data)
-        return data, newest
+        return data
 
     def _known(self, name: str) -> Version | None:
         try:
@@ -224,7 +253,7 @@ class SavedWorkflows:
         data = b""
         try:
             data = self._read(name) or b""
-            workflow = Workflow.loads(_text(name, data))
+            workflow = Workflow.from_json(_text(name, data))
         except NodegraphError as error:
             return SavedEntry(name, saved, digest_bytes(data), problem=error.problem.message)
         return SavedEntry(

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from nodegraph.core.digests import Digest
 from nodegraph.core.uploads import reference
+from nodegraph.jobs.queue.connection import Connection, Tables
 from nodegraph.server.http.types import SUFFIXES
-from nodegraph.store.database import Database, Format
+from nodegraph.store.database import Format
 
 _FIRST = """
 -- Who brought what; the same bytes may be brought by several, and under several names.
@@ -43,7 +42,11 @@ INSERT INTO uploads (digest, client, name, media_type, size, width, height, crea
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (digest, client, name) DO UPDATE SET used = excluded.used
 """
-_HELD = "SELECT total(size) FROM (SELECT size FROM uploads GROUP BY digest)"
+_HELD = """
+SELECT coalesce(sum(size), 0) FROM (SELECT max(size) AS size FROM uploads GROUP BY digest) AS files
+"""
+_ALL = 1 << 62
+"""Rows."""
 
 
 def uploads_format() -> Format:
@@ -108,18 +111,17 @@ class UploadPage:
 
 
 class UploadIndex:
-    """The index's file; safe to use from several threads.
+    """Who brought what; safe to use from several threads.
 
-    Raises:
-        InvalidFile: It is something else, is damaged, or was written by a newer version.
-        OutputError: It can't be written.
+    Args:
+        database: A file, see `uploads_format`, or what several servers share.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._database = Database(path, uploads_format())
+    def __init__(self, database: Tables) -> None:
+        self._database = database
 
     def close(self) -> None:
-        """Close the file."""
+        """Close what keeps it."""
         self._database.close()
 
     def add(self, upload: Upload) -> tuple[Upload, bool]:
@@ -138,17 +140,21 @@ class UploadIndex:
         Args:
             client: Whose; None for everybody's.
         """
-        which = "digest = :digest AND (:client IS NULL OR client = :client)"
-        return self._uploads(which, "number DESC", -1, digest=digest, client=client)
+        which = "digest = :digest AND (CAST(:client AS TEXT) IS NULL OR client = :client)"
+        return self._uploads(which, "number DESC", _ALL, digest=digest, client=client)
 
     def before(self, number: int | None, client: str | None, limit: int) -> list[Upload]:
         """The uploads before one, the newest first."""
-        which = "(:number IS NULL OR number < :number) AND (:client IS NULL OR client = :client)"
+        # PostgreSQL wants to know the type of each value that may be none.
+        which = (
+            "(CAST(:number AS BIGINT) IS NULL OR number < :number)"
+            " AND (CAST(:client AS TEXT) IS NULL OR client = :client)"
+        )
         return self._uploads(which, "number DESC", limit, number=number, client=client)
 
-    def unused(self, before: float, limit: int) -> list[Upload]:
+    def unused(self, before: float) -> list[Upload]:
         """The uploads that weren't used since a time; the longest unused first."""
-        return self._uploads("used < :before", "used, number", limit, before=before)
+        return self._uploads("used < :before", "used, number", _ALL, before=before)
 
     def _uploads(self, which: str, order: str, limit: int, **values: Any) -> list[Upload]:
         query = f"SELECT {_COLUMNS} FROM uploads WHERE {which} ORDER BY {order} LIMIT {limit}"  # noqa: S608
@@ -157,8 +163,8 @@ class UploadIndex:
 
     def held(self) -> int:
         """Bytes that all uploads take together."""
-        with self._database.explaining():
-            return int(self._database.one(_HELD)[0])
+        with self._database.explaining(), self._database.reading() as connection:
+            return int(connection.execute(_HELD).fetchone()[0])
 
     def touch(self, uploads: Sequence[Upload], now: float) -> None:
         """Note that uploads are needed."""
@@ -166,38 +172,64 @@ class UploadIndex:
         with self._writing() as connection:
             connection.executemany("UPDATE uploads SET used = ? WHERE number = ?", rows)
 
-    def remove(self, uploads: Sequence[Upload], used_before: float | None = None) -> list[str]:
-        """Forget uploads; the names of files that nobody's upload is any more.
+    def remove(self, uploads: Sequence[Upload], used_before: float | None = None) -> list[Upload]:
+        """Forget uploads; those of them whose bytes are nobody's upload any more.
 
         Args:
             used_before: Only those that still weren't used since.
         """
         gone = []
-        query = "DELETE FROM uploads WHERE number = ? AND (? IS NULL OR used < ?)"
+        query = (
+            "DELETE FROM uploads WHERE number = :number"
+            " AND (CAST(:used_before AS DOUBLE PRECISION) IS NULL OR used < :used_before)"
+        )
         with self._writing(synced=True) as connection:
             for upload in uploads:
-                connection.execute(query, (upload.number, used_before, used_before))
+                values = {"number": upload.number, "used_before": used_before}
+                connection.execute(query, values)
                 if not _is_held(connection, upload.digest):
-                    gone.append(upload.file)
+                    gone.append(upload)
         return gone
+
+    def is_held(self, digest: Digest) -> bool:
+        """Whether it is anybody's upload."""
+        with self._database.explaining(), self._database.reading() as connection:
+            return _is_held(connection, digest)
 
     def digests(self) -> set[Digest]:
         """Of all that was brought."""
         with self._database.explaining(), self._database.reading() as connection:
             return {row[0] for row in connection.execute("SELECT DISTINCT digest FROM uploads")}
 
+    # Of files that several servers share.
+
+    def leave(self, name: str, digest: Digest) -> None:
+        """Note that a shared file is to be removed, which is impossible now."""
+        add = "INSERT INTO removals (path, digest) VALUES (?, ?) ON CONFLICT DO NOTHING"
+        with self._writing() as connection:
+            connection.execute(add, (name, digest))
+
+    def left(self, folder: str) -> list[tuple[str, Digest]]:
+        """Names of shared files below a folder that are still to be removed, and that nobody has
+        brought again; they are noted no more."""
+        held = "EXISTS (SELECT 1 FROM uploads WHERE uploads.digest = removals.digest)"
+        taken = f"DELETE FROM removals WHERE path LIKE ? RETURNING path, digest, {held}"  # noqa: S608
+        with self._writing() as connection:
+            rows = connection.execute(taken, (f"{folder}/%",)).fetchall()
+        return [(path, digest) for path, digest, is_held in rows if not is_held]
+
     @contextmanager
-    def _writing(self, *, synced: bool = False) -> Iterator[sqlite3.Connection]:
+    def _writing(self, *, synced: bool = False) -> Iterator[Connection]:
         with self._database.explaining(), self._database.writing(synced=synced) as connection:
             yield connection
 
 
-def _one(connection: sqlite3.Connection, upload: Upload) -> Upload | None:
+def _one(connection: Connection, upload: Upload) -> Upload | None:
     query = f"SELECT {_COLUMNS} FROM uploads WHERE digest = ? AND client = ? AND name = ?"  # noqa: S608
     row = connection.execute(query, (upload.digest, upload.client, upload.name)).fetchone()
     return None if row is None else Upload(*row)
 
 
-def _is_held(connection: sqlite3.Connection, digest: Digest) -> bool:
+def _is_held(connection: Connection, digest: Digest) -> bool:
     query = "SELECT 1 FROM uploads WHERE digest = ? LIMIT 1"
     return connection.execute(query, (digest,)).fetchone() is not None

@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
 from nodegraph.core.digests import Digest
-from nodegraph.core.uploads import with_references
+from nodegraph.core.uploads import with_paths, with_references
+from nodegraph.jobs.queue.connection import Tables
 from nodegraph.jobs.queue.reader import QueueView
 from nodegraph.server.content.files.confined import Confined
 from nodegraph.server.content.files.names import safe_name
+from nodegraph.server.content.files.shared import FilePool, FilesUnreachable, SharedFiles
 from nodegraph.server.content.uploads.incoming import Incoming, receive
-from nodegraph.server.content.uploads.index import Upload, UploadIndex, UploadPage
+from nodegraph.server.content.uploads.index import Upload, UploadIndex, UploadPage, uploads_format
 from nodegraph.server.content.uploads.kinds import UploadRules, recognise
 from nodegraph.server.content.uploads.references import needed_digests, resolved
 from nodegraph.server.http.cursors import check_limit, read_cursor, write_cursor
 from nodegraph.server.http.errors import FileGone, NotFound, TooLarge
 from nodegraph.server.http.sending import OpenFile
 from nodegraph.server.http.types import SUFFIXES
+from nodegraph.store.database import Database
 
 LARGEST_PAGE = 1000
 _LONGEST_STEM = 100
@@ -32,6 +36,9 @@ _AT_ONCE = 100
 _LONGEST_UPLOAD = 3_600.0
 """Seconds without a byte, after which nobody brings a file any more."""
 _REFERENCE = '"upload:'
+_INDEX = "uploads.sqlite"
+_SHARED = "uploads"
+_LOG = logging.getLogger(__name__)
 
 
 def files_folder(folder: Path) -> Path:
@@ -49,6 +56,8 @@ class Uploads:
         queue: Whose jobs may need them.
         rules: What may be brought, and how long it is kept.
         clock: Unix time.
+        shared: What other servers of the queue share with this one. The folder holds what this one
+            needed of it then.
     Raises:
         InvalidFile, OutputError: The index can't be opened.
     """
@@ -60,24 +69,33 @@ class Uploads:
         rules: UploadRules | None = None,
         *,
         clock: Callable[[], float] = time.time,
+        shared: FilePool | None = None,
     ) -> None:
         self.rules = rules or UploadRules()
         self._files = Confined(files_folder(folder))
         self._written = json.dumps(str(self._files.root))[1:-1]
-        self._index = UploadIndex(folder / "uploads.sqlite")
+        self._own = Database(folder / _INDEX, uploads_format()) if shared is None else None
+        tables: Tables | None = self._own if shared is None else shared.tables
+        assert tables is not None
+        self._index = UploadIndex(tables)
+        self._shared = None if shared is None else shared.files
         self._queue = queue
         self._clock = clock
         self._changing = Lock()
+        # Bytes from before files were shared are listed nowhere else, and lie nowhere else.
+        self._of_before = frozenset() if shared is None else _listed(folder / _INDEX)
         self._sweep()
 
     def close(self) -> None:
-        """Close the index."""
-        self._index.close()
+        """Close the index, but for one that is shared."""
+        if self._own is not None:
+            self._own.close()
 
     def _sweep(self) -> None:
-        """Delete what a process that was killed left: half a file, a file that isn't listed."""
+        """Delete what a process that was killed left: half a file, a file that isn't listed; and
+        what another server has deleted."""
         names = self._files.names()
-        known = self._index.digests()
+        known = self._index.digests() | self._of_before
         # Another server of the same folder may be about to bring and list it.
         spared = self._clock() - _LONGEST_UPLOAD if self._queue.is_shared else math.inf
         for name in names:
@@ -117,14 +135,21 @@ class Uploads:
         )
         with self._changing:
             incoming.file.keep(upload.file)
-            return self._index.add(upload)
+            if self._shared is None:
+                return self._index.add(upload)
+        # What takes long keeps nobody from bringing something else.
+        self._shared.put(_shared_name(upload.file), self.path(upload))
+        added = self._index.add(upload)
+        # Another server may just have deleted the last upload of the same bytes.
+        self._shared.put(_shared_name(upload.file), self.path(upload))
+        return added
 
     def _make_room(self, size: int) -> None:
         if self._has_room(size):
             return
         needed = needed_digests(self._queue)
         spared = self._clock() - self.rules.spared_seconds
-        for upload in self._index.unused(spared, -1):
+        for upload in self._index.unused(spared):
             if upload.digest not in needed:
                 self._delete([upload], spared)
                 if self._has_room(size):
@@ -174,8 +199,10 @@ class Uploads:
 
         Raises:
             FileGone: It was deleted by another hand.
+            FilesUnreachable: It was brought to another server, and can't be had from there now.
         """
         try:
+            self._bring(upload)
             return OpenFile(self._files.open(upload.file), upload.size, upload.digest)
         except OSError as error:
             raise FileGone(
@@ -231,8 +258,39 @@ class Uploads:
 
         found = resolved(document, find, str(self._files.root))
         if used:
+            for upload in used.values():
+                self._bring(upload)
             self._index.touch(list(used.values()), self._clock())
         return found
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether several servers have the same uploads, each in a folder of its own."""
+        return self._shared is not None
+
+    def found_here(self, text: str, parameters: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+        """A job's workflow, as JSON, and parameters as this server's workers take them: with paths
+        in place of the references by which servers tell each other of shared uploads.
+
+        They were found to be the client's when the job was submitted.
+
+        Raises:
+            FilesUnreachable: What it needs can't be brought here now.
+        """
+        if self._shared is None or not (_REFERENCE in text or _REFERENCE in json.dumps(parameters)):
+            return text, parameters
+        document, given = with_paths([json.loads(text), parameters], self._path_here)
+        return json.dumps(document, separators=(",", ":")), given
+
+    def _path_here(self, digest: Digest) -> Path:
+        for upload in self._index.of(digest, None):
+            self._bring(upload)
+            return self.path(upload)
+        return self._files.root / f"{digest}.deleted"  # which a node tells of by its input
+
+    def _bring(self, upload: Upload) -> None:
+        if self._shared is not None and self._files.status(upload.file) is None:
+            self._shared.bring(_shared_name(upload.file), upload.digest, self._files, upload.file)
 
     def shown(self, document: Any) -> Any:
         """A copy of a JSON document with references in place of paths; the contrary of `resolve`.
@@ -247,20 +305,68 @@ class Uploads:
 
     def prune(self) -> int:
         """Delete what nobody used for long and no job needs; how many. Takes a while."""
+        if self._shared is not None:
+            self._sweep()
+            try:
+                self._tend(self._shared)
+            except FilesUnreachable as error:
+                _LOG.warning("what is shared of uploads isn't looked after now: %s", error)
         if self.rules.seconds is None:
             return 0
         before = self._clock() - self.rules.seconds
-        old = self._index.unused(before, -1)
+        old = self._index.unused(before)
         needed = needed_digests(self._queue) if old else set()
         unneeded = [upload for upload in old if upload.digest not in needed]
         for start in range(0, len(unneeded), _AT_ONCE):
             self._delete(unneeded[start : start + _AT_ONCE], before)
         return len(unneeded)
 
+    def _tend(self, shared: SharedFiles) -> None:
+        """Share anew what was lost there, and remove what couldn't be when it was deleted."""
+        there, listed = shared.names(_SHARED), self._index.digests()
+        for file in self._files.names():
+            name = _shared_name(file)
+            if file.partition(".")[0] in listed and name not in there:
+                shared.put(name, self._files.root / file)
+        for name, digest in self._index.left(_SHARED):
+            self._remove_shared(name, digest, shared)
+
     def _delete(self, uploads: Collection[Upload], used_before: float | None = None) -> None:
         with self._changing:
-            for file in self._index.remove(list(uploads), used_before):
-                self._files.remove(file)
+            gone = self._index.remove(list(uploads), used_before)
+            for upload in gone:
+                self._files.remove(upload.file)
+        if self._shared is not None:
+            for upload in gone:
+                self._unshare(upload, self._shared)
+
+    def _unshare(self, upload: Upload, shared: SharedFiles) -> None:
+        name = _shared_name(upload.file)
+        self._remove_shared(name, upload.digest, shared)
+        # Another server may have taken it in meanwhile, and found it there.
+        if self._index.is_held(upload.digest) and self._files.status(upload.file) is not None:
+            shared.put(name, self.path(upload))
+
+    def _remove_shared(self, name: str, digest: Digest, shared: SharedFiles) -> None:
+        try:
+            shared.remove(name)
+        except FilesUnreachable:
+            self._index.leave(name, digest)
+
+
+def _listed(index: Path) -> frozenset[Digest]:
+    """What an index lists, if it is there."""
+    if not index.exists():
+        return frozenset()
+    listed = UploadIndex(Database(index, uploads_format()))
+    try:
+        return frozenset(listed.digests())
+    finally:
+        listed.close()
+
+
+def _shared_name(file: str) -> str:
+    return f"{_SHARED}/{file[:2]}/{file}"
 
 
 def _named(name: str, media_type: str) -> str:

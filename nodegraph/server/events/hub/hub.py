@@ -10,6 +10,7 @@ from typing import Any
 
 from nodegraph.jobs.queue import JobEvent, JobQueue
 from nodegraph.jobs.supervisor.live import LiveEvent
+from nodegraph.jobs.supervisor.looks import QueueLooks
 from nodegraph.jobs.supervisor.tail import EventTail
 from nodegraph.server.events.hub.history import EventFilter, Ring, page
 from nodegraph.server.events.hub.live import LiveEvents
@@ -56,6 +57,7 @@ class EventHub:
         self, queue: JobQueue, tail: EventTail, *, remembered: int = 10_000, held: int = 128 << 20
     ) -> None:
         self._queue = queue
+        self._looks = QueueLooks(queue)
         self._most_held = held
         self._handed = 0
         self._ring = Ring(tail.newest, remembered)
@@ -102,8 +104,8 @@ class EventHub:
         Args:
             jobs: Their ids; all jobs if not given.
             client: Only this client's jobs.
-            after: The number of the last event that is known; only what comes from now on if not
-                given. One that was never given goes for the newest, see `known`.
+            after: The number of the last event that is known, as `known` has it; only what comes
+                from now on if not given.
             live: Whether progress is wanted too.
             previews: Whether previews are.
             overrun: Is called when events have come too fast for the subscriber.
@@ -113,20 +115,20 @@ class EventHub:
         if not self.is_open:
             raise _stopping()
         which = EventFilter(None if jobs is None else frozenset(jobs), client, live, previews)
-        position = self.newest if after is None else self.known(after)
+        position = self.newest if after is None else max(after, 0)
         subscription = Subscription(self, which, position, overrun)
         self._open[subscription] = None
         return subscription
 
-    def known(self, after: int) -> int:
+    async def known(self, after: int) -> int:
         """A number to go on from: the one given, or the newest if it is of another queue.
 
         What a client that knows such a number has seen is void; it should look at all anew.
         """
-        if after <= self.newest:
+        if after <= self.newest or not self.is_open:
             return max(after, 0)
         # It may have been read from the queue before it was told here.
-        newest = self._queue.newest_event()
+        newest = await self._looks.give(self._queue.newest_event)
         return after if after <= newest else self.newest
 
     def tell(self, kind: str, **data: Any) -> None:
@@ -153,6 +155,7 @@ class EventHub:
             return
         self.is_open = False
         self._end()
+        self._looks.close()
         self._live.close()
         self.tell("server.stopping")
         for subscription in list(self._open):
@@ -174,7 +177,8 @@ class EventHub:
             last = some[-1].seq
             assert last is not None
             return _of(which, some), last, False
-        found = await asyncio.to_thread(page, self._queue, which, after, limit)
+        read = self._looks.give if self._queue.is_shared else asyncio.to_thread
+        found = await read(page, self._queue, which, after, limit)
         return [numbered(event) for event in found.events], found.last, False
 
     def enter(self, subscription: Subscription) -> None:

@@ -11,6 +11,8 @@ from nodegraph.jobs.supervisor.live import LiveEvent
 from nodegraph.server.events.hub.message import HubMessage, unnumbered
 
 _ATTEMPT_ENDS = frozenset({"job.finished", "job.failed", "job.cancelled", "job.requeued"})
+_MOST_OVER = 1_000
+"""Jobs of which it is remembered that they are over."""
 NODE_ENDS = frozenset({"node.finished", "node.failed", "node.skipped"})
 PROGRESS = "node.progress"
 _PREVIEW = "node.preview"
@@ -56,6 +58,7 @@ class LiveEvents:
         self._newest = newest
         self._interval = interval
         self._runs: dict[str, _Run] = {}
+        self._over: dict[str, int] = {}
         self._next = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
@@ -85,6 +88,7 @@ class LiveEvents:
         """An event was published."""
         if event.kind in _ATTEMPT_ENDS:
             self._runs.pop(event.job, None)
+            self._is_over(event.job, event.attempt)
             return
         if event.number is None:
             return
@@ -108,8 +112,17 @@ class LiveEvents:
         if self._timer is not None:
             self._timer.cancel()
 
+    def _is_over(self, job: str, attempt: int) -> None:
+        """Remember an end: what another server tells may come after it."""
+        self._over.pop(job, None)
+        self._over[job] = attempt
+        while len(self._over) > _MOST_OVER:
+            del self._over[next(iter(self._over))]
+
     def _run(self, job: str, attempt: int) -> _Run | None:
         """What is known of an attempt; None if it is over."""
+        if attempt <= self._over.get(job, -1):
+            return None
         run = self._runs.get(job)
         if run is None or run.attempt < attempt:
             run = self._runs[job] = _Run(attempt)

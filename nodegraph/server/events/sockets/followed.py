@@ -12,7 +12,7 @@ from nodegraph.server.events.sockets.requests import Subscribe
 from nodegraph.server.events.sockets.rules import SocketRules
 from nodegraph.server.http.errors import NotFound, Unprocessable
 from nodegraph.server.services import Services
-from nodegraph.server.workflows.jobs_access import visible
+from nodegraph.server.workflows.jobs_access import seen
 
 _QUICK = 20
 """Jobs that are looked up on the event loop."""
@@ -48,15 +48,15 @@ class Followed:
         """
         _check(len(wanted.jobs or ()), self._rules.jobs, "jobs in one subscription")
         jobs = wanted.jobs or []
-        if len(jobs) > _QUICK:
-            await self._services.off_loop(self._look_up, jobs)
-        else:
-            self._look_up(jobs)
+        look = self._services.from_queue if len(jobs) > _QUICK else self._services.looks.give
+        await look(self._look_up, jobs)
+        hub, after = self._services.hub, wanted.after
+        after = None if after is None else await hub.known(after)
         _check(len(self._open) + 1, self._rules.subscriptions, "subscriptions at a time")
-        subscription = self._services.hub.subscribe(
+        subscription = hub.subscribe(
             wanted.jobs,
             client=self._caller.only_client,
-            after=wanted.after,
+            after=after,
             live=wanted.live,
             previews=wanted.previews,
             overrun=self._overrun,
@@ -67,7 +67,7 @@ class Followed:
 
     def _look_up(self, jobs: list[str]) -> None:
         for job in jobs:
-            visible(self._services, self._caller, job)
+            seen(self._services, self._caller, job)
 
     def end(self, name: str) -> None:
         """Follow them no more.

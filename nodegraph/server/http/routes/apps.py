@@ -38,6 +38,7 @@ from nodegraph.server.content.apps.pages import form_page, job_page
 from nodegraph.server.content.saved.saved import LARGEST_PAGE
 from nodegraph.server.http.dependencies import MayRead, MayRun, TheServices
 from nodegraph.server.http.errors import NotAcceptable, Refused
+from nodegraph.server.http.file_answers import once_here
 from nodegraph.server.http.problems import responses
 from nodegraph.server.http.sending import file_response, json_response
 from nodegraph.server.http.types import content_headers
@@ -201,7 +202,7 @@ async def get_app_job(
 ) -> Response:
     """What became of a run, for a browser."""
     app = await _app(services, name)
-    return job_page(name, app.title, visible(services, caller, id))
+    return job_page(name, app.title, await visible(services, caller, id))
 
 
 async def _app(services: Services, name: str) -> App:
@@ -222,12 +223,12 @@ async def _picture(
     request: Request, services: Services, caller: Caller, job: Job, accept: str | None
 ) -> Response:
     digest = only_picture(job)
-    artifact = await services.off_loop(services.artifacts.find, digest, caller.only_client)
+    artifact = await services.from_queue(services.artifacts.find, digest, caller.only_client)
     if not takes(accept, artifact.media_type):
         raise NotAcceptable(
             "the app gave a picture of another type", given=artifact.media_type, expected=accept
         )
-    opened = await services.off_loop(services.artifacts.open, artifact)
+    opened = await once_here(lambda: services.with_files(services.artifacts.open, artifact))
     headers = {
         **content_headers(artifact.media_type, PurePath(artifact.path).name),
         "Content-Location": f"/api/v1/artifacts/{digest}",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+from functools import partial
 from pathlib import PurePath
 from typing import Annotated, Literal
 
@@ -19,6 +19,7 @@ from nodegraph.server.http.file_answers import (
     FILE_ANSWERS,
     THUMBNAIL_ANSWERS,
     ThumbnailSize,
+    once_here,
     texts_response,
     thumbnail_response,
 )
@@ -75,7 +76,7 @@ async def list_artifacts(
     which = ArtifactFilter(
         caller.only_client, job, kind, words, *times, distinct=distinct == "true"
     )
-    page = await services.off_loop(services.artifacts.page, which, limit=limit, cursor=cursor)
+    page = await services.from_queue(services.artifacts.page, which, limit=limit, cursor=cursor)
     items = [artifact_entry(item) for item in page.artifacts]
     return ArtifactList(items=items, next=page.next)
 
@@ -100,11 +101,11 @@ async def get_artifact(
     It is named by its content, so it never changes: it may be kept for good. What a browser could
     run, such as SVG and HTML, comes as an attachment and in a sandbox.
     """
-    artifact = await services.off_loop(services.artifacts.find, digest, caller.only_client)
+    artifact = await services.from_queue(services.artifacts.find, digest, caller.only_client)
     headers = content_headers(
         artifact.media_type, PurePath(artifact.path).name, is_saved=download == "true"
     )
-    opened = await services.off_loop(services.artifacts.open, artifact)
+    opened = await once_here(lambda: services.with_files(services.artifacts.open, artifact))
     return file_response(request, opened, headers)
 
 
@@ -124,13 +125,10 @@ async def get_artifact_thumbnail(
     """The picture, upright, as WebP; of an animation or a video the first one; the waveform of
     audio; a drawing of a mesh, points, a molecule or a plot. Made when first asked for, and
     kept."""
-    artifact = await services.off_loop(services.artifacts.find, digest, caller.only_client)
-    return await thumbnail_response(
-        request,
-        services.artifacts.thumbnails,
-        digest,
-        size,
-        lambda: services.artifacts.open(artifact),
+    artifact = await services.from_queue(services.artifacts.find, digest, caller.only_client)
+    opened = partial(services.artifacts.open, artifact)
+    return await once_here(
+        lambda: thumbnail_response(request, services.artifacts.thumbnails, digest, size, opened)
     )
 
 
@@ -144,11 +142,10 @@ async def get_artifact_texts(
 ) -> shapes.CarriedTexts:
     """Such as the workflow that made it; of pictures, videos, audio, shapes, molecules, plots and
     latents."""
-    artifact = await services.off_loop(services.artifacts.find, digest, caller.only_client)
-    return await texts_response(
-        services.artifacts.thumbnails,
-        artifact.path,
-        lambda: services.artifacts.open(artifact),
+    artifact = await services.from_queue(services.artifacts.find, digest, caller.only_client)
+    opened = partial(services.artifacts.open, artifact)
+    return await once_here(
+        lambda: texts_response(services.artifacts.thumbnails, artifact.path, opened)
     )
 
 
@@ -167,9 +164,9 @@ async def delete_artifact(
     ] = None,
 ) -> None:
     """Have jobs that have ended no longer list a file; it is deleted if no other job lists it."""
-    found = await services.off_loop(services.artifacts.of_jobs, digest, caller.only_client, job)
+    found = await services.from_queue(services.artifacts.of_jobs, digest, caller.only_client, job)
     # Before the file goes: what a job lists must be there, and not the other way round.
     for lister in dict.fromkeys(artifact.job for artifact in found):
-        await asyncio.wrap_future(services.queue.forget_file(lister, digest))
-    await services.off_loop(services.artifacts.delete, found)
+        await services.looks.changed(services.queue.forget_file(lister, digest))
+    await services.with_files(services.artifacts.delete, found)
     services.hub.tell("artifacts.deleted")

@@ -74,9 +74,11 @@ async def get_events(
     if not prefers_stream(request.headers.getlist("accept")):
         queue = services.queue
         return _page(
-            await services.off_loop(queue.events_after, known or 0, client=client, limit=limit)
+            await services.from_queue(queue.events_after, known or 0, client=client, limit=limit)
         )
     hub = services.hub
+    if known is not None:
+        known = await hub.known(known)
     return _stream(
         services,
         caller,
@@ -106,15 +108,17 @@ async def get_job_events(
     A stream ends once the job has. Whoever comes back after that gets 204, so that browsers stop
     asking.
     """
-    job, known = visible(services, caller, id), _known(after, last_event_id) or 0
+    job = await visible(services, caller, id)
+    known = _known(after, last_event_id) or 0
     queue = services.queue
     if not prefers_stream(request.headers.getlist("accept")):
-        return _page(await services.off_loop(queue.events_after, known, job=id, limit=limit))
+        return _page(await services.from_queue(queue.events_after, known, job=id, limit=limit))
     if job.state in ENDED and known:
-        rest = await services.off_loop(queue.events_after, known, job=id, limit=1)
+        rest = await services.from_queue(queue.events_after, known, job=id, limit=1)
         if not rest.events:
             return Response(status_code=204)
     hub = services.hub
+    known = await hub.known(known)
     return _stream(
         services,
         caller,

@@ -172,7 +172,7 @@ async def list_jobs(
         page = services.queue.page(seen, order=order, limit=limit, cursor=cursor)
         return json.dumps(job_list(page.jobs, page.next), separators=(",", ":")).encode()
 
-    return Response(await services.off_loop(listed), media_type="application/json")
+    return Response(await services.from_queue(listed), media_type="application/json")
 
 
 @router.get(
@@ -180,7 +180,7 @@ async def list_jobs(
 )
 async def get_job(services: TheServices, caller: MayRead, id: JobId) -> Response:
     """A job with what was asked for and what came of it."""
-    job = visible(services, caller, id)
+    job = await visible(services, caller, id)
     return JSONResponse(job_detail(job, services.uploads.shown))
 
 
@@ -203,16 +203,16 @@ async def get_job_workflow(
     ] = "false",
 ) -> Response:
     """The workflow as it was submitted: files that were brought stand in it as `upload:…`."""
-    job = visible(services, caller, id)
+    job = await visible(services, caller, id)
     is_filled = parameters == "true"
-    text = await services.off_loop(_workflow_text, services, job, is_filled)
+    text = await services.from_queue(_workflow_text, services, job, is_filled)
     return Response(text, media_type="application/json")
 
 
 def _workflow_text(services: Services, job: Job, is_filled: bool) -> str:
     text = services.queue.workflow(job.workflow)
     if is_filled and job.parameters:
-        filled = Workflow.loads(text).with_parameters(job.parameters)
+        filled = Workflow.from_json(text).with_parameters(job.parameters)
         return json.dumps(services.uploads.shown(filled.to_dict()))
     # Most workflows name no such file, and come as they are.
     return json.dumps(services.uploads.shown(json.loads(text))) if _UPLOADED in text else text
@@ -281,9 +281,9 @@ async def move_job(
         end = _ENDS[to.to]
         await done(services, caller, id, lambda job: queue.move(job, end))
     else:
-        other = visible(services, caller, to.before).id
+        other = (await visible(services, caller, to.before)).id
         await done(services, caller, id, lambda job: queue.move_before(job, other))
-    return JSONResponse(job_entry(visible(services, caller, id)))
+    return JSONResponse(job_entry(await visible(services, caller, id)))
 
 
 @router.delete("/{id}", summary="Delete a job", status_code=204, responses=_STEERING)
@@ -299,7 +299,7 @@ async def delete_jobs(services: TheServices, caller: MayRun, which: Which) -> De
     chosen = own(caller, which)
     if chosen is None:
         return Deleted(deleted=0)
-    deleted = await services.off_loop(services.queue.delete_matching, chosen)
+    deleted = await services.long_change(services.queue.delete_matching, chosen)
     if deleted:
         services.hub.tell("jobs.deleted")
     return Deleted(deleted=deleted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from nodegraph.server.operations.metrics import CONTENT_TYPE, ServerState
 from nodegraph.server.services import Services
 
 router = APIRouter(tags=["system"])
+_PATIENCE = 5.0
+"""Seconds for the queue: who asks has 10, unless told otherwise."""
 
 
 @router.get(
@@ -35,12 +38,11 @@ async def get_metrics(services: TheServices, caller: MayRead) -> Response:
 
     The setting `metrics` says who may read them.
     """
-    text = await services.off_loop(_text, services)
+    text = await services.off_loop(_text, services, *await _queue(services))
     return Response(text, media_type=CONTENT_TYPE)
 
 
-def _text(services: Services) -> bytes:
-    counts, paused = _queue(services.queue)
+def _text(services: Services, counts: Counts | None, paused: bool) -> bytes:
     free, total = _disk(services.home)
     dispatching = services.dispatcher.status
     state = ServerState(
@@ -56,11 +58,16 @@ def _text(services: Services) -> bytes:
     return services.metrics.text(state)
 
 
-def _queue(queue: JobQueue) -> tuple[Counts | None, bool]:
+async def _queue(services: Services) -> tuple[Counts | None, bool]:
     try:
-        return queue.counts(), queue.is_paused()
-    except NodegraphError:
+        asked = services.from_queue(_counted, services.queue)
+        return await asyncio.wait_for(asked, _PATIENCE)
+    except (NodegraphError, asyncio.TimeoutError):
         return None, False  # the other figures count all the more
+
+
+def _counted(queue: JobQueue) -> tuple[Counts, bool]:
+    return queue.counts(), queue.is_paused()
 
 
 def _disk(home: Path) -> tuple[int | None, int | None]:

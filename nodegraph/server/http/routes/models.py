@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 
 from nodegraph.client import shapes
 from nodegraph.client.shapes.telling import told
+from nodegraph.diffusion.known_words import known_words
 from nodegraph.diffusion.models import FoundModel
 from nodegraph.server.http.dependencies import MayRead, TheServices
 from nodegraph.server.http.errors import NotFound
@@ -40,10 +41,12 @@ class ModelList(BaseModel):
 
 @router.get("", summary="List the models", responses=responses(401, 403))
 async def list_models(services: TheServices, caller: MayRead) -> ModelList:
-    """The models in the models folders, by name, and the one that comes with nodegraph.
+    """The models in the models folders and in the place of remote ones, by name, and the one that
+    comes with nodegraph.
 
     They are told by their headers, read again where files have changed: no weights are read, and
-    no pickle is opened.
+    no pickle is opened. A remote one may be told by its name alone at first, as its header is
+    fetched after it was asked for.
     """
     folders = services.settings.model_folders
     found = await services.off_loop(_listed, services)
@@ -76,13 +79,46 @@ async def get_model_thumbnail(
     )
 
 
+class ModelWords(BaseModel):
+    """Words of prompts."""
+
+    words: list[str] = Field(description="The most common first; empty if none are known.")
+
+
+@router.get(
+    "/words",
+    summary="List the words that a model's text encoder knows",
+    responses=responses(401, 403, 404, 422),
+)
+async def get_model_words(
+    services: TheServices,
+    caller: MayRead,
+    name: Annotated[str, Query(max_length=1_000, description="The model's.")],
+) -> ModelWords:
+    """Whole words of its vocabulary, read from its tokenizer; no weights are read."""
+    return ModelWords(words=await services.off_loop(_words, services, name))
+
+
+def _words(services: Services, name: str) -> list[str]:
+    """The words of a model.
+
+    Raises:
+        NotFound: There is no such model.
+    """
+    folders = services.environment.models
+    model = services.models.get(name, folders)
+    if model is None:
+        raise NotFound("there is no such model", given=ascii(name[:80]))
+    return list(known_words(model, folders))
+
+
 def _picture(services: Services, name: str) -> tuple[str, bytes]:
     """The picture of a model, with its digest.
 
     Raises:
         NotFound: There is no such model, or no picture of it.
     """
-    known = {model.name: model for model in services.models.list(services.settings.model_folders)}
+    known = {model.name: model for model in services.listed_models()}
     data = _read_picture(known[name].path) if name in known else None
     if data is None:
         raise NotFound("there is no picture of such a model", given=ascii(name[:80]))
@@ -90,13 +126,16 @@ def _picture(services: Services, name: str) -> tuple[str, bytes]:
 
 
 def _listed(services: Services) -> list[shapes.Model]:
-    return [_entry(model) for model in services.models.list(services.settings.model_folders)]
+    return [_entry(model) for model in services.listed_models()]
 
 
 def _entry(model: FoundModel) -> shapes.Model:
     # Where files lie on this machine is nobody's business who can't see the machine.
     problem = model.problem and model.problem.replace(str(model.path), model.name)
-    return told(shapes.Model, model, problem=problem, thumbnail=_thumbnail(model))
+    is_remote = model.place is not None
+    return told(
+        shapes.Model, model, problem=problem, thumbnail=_thumbnail(model), is_remote=is_remote
+    )
 
 
 def _thumbnail(model: FoundModel) -> str | None:

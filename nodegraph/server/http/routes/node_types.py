@@ -6,7 +6,7 @@ import gzip
 from dataclasses import asdict, dataclass
 from mimetypes import guess_type
 from pathlib import Path as FilePath
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 from fastapi import APIRouter, Header, Path, Request, Response
@@ -17,6 +17,7 @@ from nodegraph.core.json_schema import inputs_json_schema
 from nodegraph.core.spec import NodeSpec
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.types import TypeInfo
+from nodegraph.server.content.frames import FrameDocument
 from nodegraph.server.http.dependencies import MayRead, MayRun, TheServices
 from nodegraph.server.http.errors import NotFound
 from nodegraph.server.http.etags import etag, is_known
@@ -73,12 +74,26 @@ class PortTypeEntry(BaseModel):
     description: str
 
 
+class PackFrame(BaseModel):
+    """A widget or panel that a pack brings into the editor."""
+
+    pack: str = Field(examples=["tones"])
+    kind: Literal["widget", "panel"]
+    name: str = Field(examples=["curve"])
+    label: str = Field(description="A panel's title; empty for a widget.")
+    help: str
+    href: str = Field(
+        description="Page for a frame in a sandbox without an origin. Changes with the pack's file."
+    )
+
+
 class NodeTypeList(BaseModel):
     """All node types there are."""
 
     items: list[NodeType]
     next: str | None = None
     port_types: list[PortTypeEntry]
+    frames: list[PackFrame] = Field(description="What packs bring into the editor.")
     packs: dict[str, str] = Field(description="Versions of the packs by name.")
     problems: list[str] = Field(description="What is wrong with packs; the others still count.")
 
@@ -238,6 +253,7 @@ def _listed(types: DeclaredTypes) -> bytes:
             "items": [_document(spec, types) for spec in specs if spec is not None],
             "next": None,
             "port_types": [_port_type(info) for info in types.type_infos()],
+            "frames": [_frame(page) for page in types.frames.found.values()],
             "packs": dict(types.pack_versions()),
             "problems": list(types.problems),
         },
@@ -293,6 +309,18 @@ def _port_type(info: TypeInfo) -> dict[str, Any]:
         color=info.color,
         parents=list(info.parents),
         description=info.description,
+    ).model_dump()
+
+
+def _frame(page: FrameDocument) -> dict[str, Any]:
+    script = page.script
+    return PackFrame(
+        pack=script.pack,
+        kind="widget" if script.kind == "widgets" else "panel",
+        name=script.name,
+        label=script.label,
+        help=script.help,
+        href=page.href,
     ).model_dump()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -40,7 +39,7 @@ async def get_queue(
     services: TheServices, caller: MayRead, limit: Annotated[int, Query(ge=0, le=1_000)] = 50
 ) -> Response:
     """How many jobs there are, and which come next as far as that is known now."""
-    return JSONResponse(await services.off_loop(_entry, services, caller, limit))
+    return JSONResponse(await services.from_queue(_entry, services, caller, limit))
 
 
 def _entry(services: Services, caller: Caller, limit: int) -> dict[str, Any]:
@@ -62,9 +61,9 @@ def _entry(services: Services, caller: Caller, limit: int) -> dict[str, Any]:
 )
 async def pause_queue(services: TheServices, caller: MayAdmin) -> Response:
     """Begin no more jobs, also after a restart. What runs goes on."""
-    await asyncio.wrap_future(services.queue.pause())
+    await services.looks.changed(services.queue.pause())
     services.hub.tell("queue.changed", paused=True)
-    return JSONResponse(await services.off_loop(_entry, services, caller, 0))
+    return JSONResponse(await services.from_queue(_entry, services, caller, 0))
 
 
 @router.post(
@@ -75,9 +74,9 @@ async def pause_queue(services: TheServices, caller: MayAdmin) -> Response:
 )
 async def resume_queue(services: TheServices, caller: MayAdmin) -> Response:
     """Begin jobs again."""
-    await asyncio.wrap_future(services.queue.resume())
+    await services.looks.changed(services.queue.resume())
     services.hub.tell("queue.changed", paused=False)
-    return JSONResponse(await services.off_loop(_entry, services, caller, 0))
+    return JSONResponse(await services.from_queue(_entry, services, caller, 0))
 
 
 @router.post("/clear", summary="Cancel what waits", responses=responses(401, 403, 422, 503))
@@ -92,4 +91,4 @@ async def clear_queue(
     if seen is not None and client not in (None, seen):
         return Cleared(cancelled=0)
     which = Filter(client=seen or client, tag=tag)
-    return Cleared(cancelled=await asyncio.wrap_future(services.queue.clear(which)))
+    return Cleared(cancelled=await services.long_change(services.queue.clear, which))

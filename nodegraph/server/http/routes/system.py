@@ -27,8 +27,8 @@ _WORKER = TypeAdapter(shapes.WorkerInfo)
 @router.get("", summary="Look at the server", responses=responses(401, 403, 503))
 async def get_system(services: TheServices, caller: MayRead) -> shapes.System:
     """Versions, processes, devices, memory, the queue."""
-    workers = [_worker(asdict(each), caller, services) for each in services.worker_states()]
-    measured = await services.off_loop(_measured, services, caller)
+    workers = await services.looks.give(_workers, services, caller)
+    measured = await services.from_queue(_measured, services, caller)
     types = services.node_types.now
     return shapes.System(
         version=VERSION,
@@ -44,11 +44,18 @@ async def get_system(services: TheServices, caller: MayRead) -> shapes.System:
     )
 
 
+def _workers(services: Services, caller: Caller) -> list[shapes.WorkerInfo]:
+    return [_worker(asdict(each), caller, services) for each in services.worker_states()]
+
+
 def _worker(found: dict[str, Any], caller: Caller, services: Services) -> shapes.WorkerInfo:
     found["per_hour"] = services.throughput.per_hour(found["name"], found["done"])
-    job = found["job"]
-    if job is not None and caller.only_client is not None and not _sees(services, caller, job):
-        found |= {"job": None, "node": None}
+    first = found["job"] or found["helps"]
+    if first is not None and caller.only_client is not None:
+        seen = [job for job in found["jobs"] if _sees(services, caller, job)]
+        found |= {"job": next(iter(seen), None), "jobs": seen}
+        if first not in seen and not (first == found["helps"] and _sees(services, caller, first)):
+            found |= {"helps": None, "node": None}
     return _WORKER.validate_python(found)
 
 

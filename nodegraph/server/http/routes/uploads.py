@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import PurePath
-from typing import Annotated, Any
+from typing import Annotated, Any, BinaryIO
 
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, Field
 
@@ -20,6 +21,7 @@ from nodegraph.server.http.file_answers import (
     FILE_ANSWERS,
     THUMBNAIL_ANSWERS,
     ThumbnailSize,
+    once_here,
     texts_response,
     thumbnail_response,
 )
@@ -32,6 +34,7 @@ router = APIRouter(prefix="/uploads", tags=["uploads"])
 
 _DIGEST = "9d3c1b70" * 8
 Digest = Annotated[str, Path(description="blake3 of the bytes.", examples=[_DIGEST])]
+_CHUNK = 1 << 20
 _FORM: dict[str, Any] = {
     "type": "object",
     "properties": {"file": {"type": "string", "format": "binary"}},
@@ -92,6 +95,32 @@ async def upload_file(
     return entry
 
 
+@router.post(
+    "/artifacts/{digest}",
+    summary="Use what a job gave as an upload",
+    status_code=201,
+    responses={
+        200: {"model": shapes.Upload, "description": "It is an upload of the client's already."},
+        **responses(401, 403, 404, 410, 413, 415, 422),
+    },
+)
+async def upload_artifact(
+    response: Response, services: TheServices, caller: MayRun, digest: Digest
+) -> shapes.Upload:
+    """The same bytes as an upload, so that a workflow may read them, whatever becomes of the job.
+
+    Nothing has to be downloaded and brought again for that.
+    """
+    artifact = await services.from_queue(services.artifacts.find, digest, caller.only_client)
+    opened = await once_here(lambda: services.with_files(services.artifacts.open, artifact))
+    name = PurePath(artifact.path).name
+    found, is_new = await services.uploads.receive(_chunks(opened.file), name, caller.name)
+    entry = _entry(found)
+    response.headers["Location"] = entry.href
+    response.status_code = 201 if is_new else 200
+    return entry
+
+
 @router.get("", summary="List uploads", responses=responses(401, 403, 422))
 async def list_uploads(
     services: TheServices,
@@ -100,7 +129,7 @@ async def list_uploads(
     cursor: Annotated[str | None, Query(max_length=100)] = None,
 ) -> UploadList:
     """What the caller brought, the newest first."""
-    page = await services.off_loop(
+    page = await services.with_files(
         services.uploads.page, caller.only_client, limit=limit, cursor=cursor
     )
     return UploadList(items=[_entry(item) for item in page.uploads], next=page.next)
@@ -116,8 +145,8 @@ async def get_upload(
     request: Request, services: TheServices, caller: MayRead, digest: Digest
 ) -> Response:
     """The file, as it was brought."""
-    found = await services.off_loop(services.uploads.find, digest, caller.only_client)
-    opened = await services.off_loop(services.uploads.open, found)
+    found = await services.with_files(services.uploads.find, digest, caller.only_client)
+    opened = await services.with_files(services.uploads.open, found)
     return file_response(request, opened, content_headers(found.media_type, found.name))
 
 
@@ -135,7 +164,7 @@ async def get_upload_thumbnail(
     size: ThumbnailSize = 256,
 ) -> Response:
     """The picture, upright, as WebP; of other files as for artifacts."""
-    found = await services.off_loop(services.uploads.find, digest, caller.only_client)
+    found = await services.with_files(services.uploads.find, digest, caller.only_client)
     return await thumbnail_response(
         request, services.artifacts.thumbnails, digest, size, lambda: services.uploads.open(found)
     )
@@ -150,7 +179,7 @@ async def get_upload_texts(
     services: TheServices, caller: MayRead, digest: Digest
 ) -> shapes.CarriedTexts:
     """Such as the workflow that made it: so it can be opened, whatever kind of file it is in."""
-    found = await services.off_loop(services.uploads.find, digest, caller.only_client)
+    found = await services.with_files(services.uploads.find, digest, caller.only_client)
     return await texts_response(
         services.artifacts.thumbnails,
         f"file{SUFFIXES.get(found.media_type, PurePath(found.name).suffix)}",
@@ -166,7 +195,7 @@ async def get_upload_texts(
 )
 async def delete_upload(services: TheServices, caller: MayRun, digest: Digest) -> None:
     """Delete a file that was brought; jobs that wait for their turn can't read it any more."""
-    await services.off_loop(services.uploads.delete, digest, caller.only_client)
+    await services.with_files(services.uploads.delete, digest, caller.only_client)
 
 
 def _check_length(request: Request, most: int) -> None:
@@ -199,6 +228,12 @@ async def _file_of(request: Request) -> tuple[str, AsyncIterator[bytes]]:
             raise BadForm("the form ends before its file does")
 
     return first.filename, chunks()
+
+
+async def _chunks(file: BinaryIO) -> AsyncIterator[bytes]:
+    with file:
+        while data := await run_sync(file.read, _CHUNK):
+            yield data
 
 
 def _entry(upload: Upload) -> shapes.Upload:

@@ -33,6 +33,7 @@ from nodegraph.server.operations.backup.manifest import (
     references,
 )
 from nodegraph.server.operations.backup.reading import STEP, opened
+from nodegraph.server.operations.backup.secrecy import has_password
 from nodegraph.server.operations.backup.workspace import workspace
 from nodegraph.session.settings import Settings, config_file
 
@@ -53,7 +54,7 @@ class Options:
     Attributes:
         outputs: What jobs have written.
         models: Weights in the home folder.
-        tokens: The digests of the tokens that let clients in.
+        tokens: The digests of the tokens that let clients in, and a config file with a password.
     """
 
     outputs: bool = True
@@ -76,6 +77,7 @@ class WrittenBackup:
         bytes: Of the files in it.
         missing, left_out: See `BackupManifest`.
         elsewhere: Folders that settings name outside of the home folder; they aren't in it.
+        secret: Files that are in it only with the tokens, as they have a password in them.
     """
 
     size: int
@@ -85,6 +87,7 @@ class WrittenBackup:
     missing: list[str]
     left_out: list[str]
     elsewhere: list[str]
+    secret: list[str]
 
 
 def backup(
@@ -124,6 +127,7 @@ def backup(
         found.missing,
         found.left_out,
         _elsewhere(settings),
+        [] if CONFIG in found.parts else [str(config_file(settings.home))],
     )
 
 
@@ -136,7 +140,9 @@ class _Writing:
         self._home = settings.data_folder.absolute()
         self._config = config_file(settings.home)
         self._folder = folder
-        self._options = options
+        self._parts = options.parts
+        if not options.tokens and has_password(self._config):
+            self._parts.remove(CONFIG)
         self._progress = progress
         self._files: dict[str, FileEntry] = {}
         self._left_out: list[str] = []
@@ -171,7 +177,7 @@ class _Writing:
 
     def _sources(self) -> Iterator[tuple[str, Path]]:
         """Names and places of all other files."""
-        for part in self._options.parts:
+        for part in self._parts:
             place = self._config if part == CONFIG else self._home / part
             if part in DATABASES or not place.exists():
                 continue
@@ -227,7 +233,7 @@ class _Writing:
 
     def _manifest(self, copies: Mapping[str, Path]) -> BackupManifest:
         found = references(copies, self._home)
-        parts = self._options.parts
+        parts = self._parts
         wanted = [each for each in found.files if PurePosixPath(each.path).parts[0] in parts]
         return BackupManifest(
             program=VERSION,

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from time import monotonic
 
 from nodegraph.errors import NodegraphError
-from nodegraph.jobs.queue import JobEvent
+from nodegraph.jobs.queue import Job, JobEvent
 from nodegraph.jobs.queue.reader import QueueView
+from nodegraph.jobs.supervisor.looks import QueueLooks
 from nodegraph.server.operations.metrics.figures import OTHER, Bounded, Figures
 
 _MOST_WAITING = 10_000
@@ -46,6 +50,7 @@ class JobFigures:
     ) -> None:
         self._figures = figures
         self._queue = queue
+        self._looks = QueueLooks(queue, threads=1)
         self._clock = clock
         self._waiting: OrderedDict[str, float] = OrderedDict()
         self._running: dict[str, _Run] = {}
@@ -100,17 +105,17 @@ class JobFigures:
     def _claimed(self, event: JobEvent) -> None:
         now = self._clock()
         since = self._waiting.pop(event.job, None)
-        waited = now - since if since is not None else self._waited(event)
-        if waited is not None:
-            self._figures.waits.observe(waited)
+        if since is not None:
+            self._figures.waits.observe(now - since)
+        else:
+            # Only the queue remembers since when, by the machine's clock.
+            look = partial(self._queue.get, event.job)
+            self._looks.then(look, partial(self._was_claimed, event))
         self._running[event.job] = _Run(now)
 
-    def _waited(self, event: JobEvent) -> float | None:
-        """How long a job waited of which that isn't remembered; only the machine's clock knows."""
-        try:
-            return max(0.0, event.at - self._queue.get(event.job).created)
-        except NodegraphError:
-            return None
+    def _was_claimed(self, event: JobEvent, seen: Future[Job]) -> None:
+        with suppress(NodegraphError):  # it was deleted since, or can't be read
+            self._figures.waits.observe(max(0.0, event.at - seen.result().created))
 
     def _ended(self, event: JobEvent) -> None:
         state = event.kind.removeprefix("job.")

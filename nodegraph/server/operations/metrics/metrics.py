@@ -176,6 +176,11 @@ def _workers(workers: Sequence[WorkerStatus]) -> Iterator[Metric]:
     jobs = CounterMetricFamily(
         "nodegraph_worker_jobs", "Jobs that it has brought to an end.", labels=["worker"]
     )
+    merged = CounterMetricFamily(
+        "nodegraph_worker_merged_steps",
+        "Steps of samplings that it has computed in a batch with others'.",
+        labels=["worker"],
+    )
     places = GaugeMetricFamily(
         "nodegraph_worker_info",
         "Where it runs, as far as it has a place; always 1.",
@@ -187,6 +192,7 @@ def _workers(workers: Sequence[WorkerStatus]) -> Iterator[Metric]:
     for worker in workers:
         if worker.role == "worker":
             jobs.add_metric([worker.name], worker.done)
+            merged.add_metric([worker.name], worker.merged)
             weights.add_metric([worker.name], len(worker.weights))
             places.add_metric([worker.name, worker.device, worker.host or ""], 1)
         restarts.add_metric([worker.name], worker.restarts)
@@ -194,4 +200,4 @@ def _workers(workers: Sequence[WorkerStatus]) -> Iterator[Metric]:
             memory.add_metric([worker.name], worker.memory)
         if worker.device_memory is not None:
             device_memory.add_metric([worker.name, worker.device], worker.device_memory)
-    yield from (jobs, places, weights, restarts, memory, device_memory)
+    yield from (jobs, merged, places, weights, restarts, memory, device_memory)

@@ -1,4 +1,4 @@
-/** What the search for nodes shows: hits by rank, or what was used last while nothing is typed. */
+/** What the search for nodes shows: hits by rank, or favourites and what was used last while nothing is typed. */
 import { searchTypes } from "@/model/search";
 import type { NodeSpec, NodeTypes } from "@/model/spec";
 import type { Workflow } from "@/model/workflow";
@@ -10,25 +10,36 @@ export interface Hit {
   readonly spec: NodeSpec;
   readonly matches: readonly Range[];
   /** The heading above it, if it is the first of its kind. */
-  readonly heading: "recent" | "all" | null;
+  readonly heading: "favourites" | "recent" | "all" | null;
 }
 
 export function resultsOf(
   types: NodeTypes,
   workflow: Workflow,
   query: string,
-  options: { readonly loose: LooseEnd | null; readonly recent: readonly string[] },
+  options: {
+    readonly loose: LooseEnd | null;
+    readonly favourites: readonly string[];
+    readonly recent: readonly string[];
+  },
 ): readonly Hit[] {
   const { loose, recent } = options;
+  const favourites = new Set(options.favourites);
   const wanted =
     loose === null ? {} : loose.side === "output" ? { accepts: loose.type } : { gives: loose.type };
-  const found = searchTypes(types, workflow, query, wanted);
+  const found = searchTypes(types, workflow, query, { ...wanted, favourites });
   if (query.trim() !== "") return found.map((hit) => ({ ...hit, heading: null }));
-  const first = recent
-    .map((type) => found.find((hit) => hit.spec.type === type))
-    .filter((hit) => hit !== undefined);
-  const rest = found.filter((hit) => !first.includes(hit));
-  return [...headed(first, "recent"), ...headed(rest, first.length > 0 ? "all" : null)];
+  const those = (types: readonly string[]) =>
+    types.flatMap((type) => found.find((hit) => hit.spec.type === type) ?? []);
+  const liked = those(options.favourites);
+  const last = those(recent.filter((type) => !favourites.has(type)));
+  const rest = found.filter((hit) => !liked.includes(hit) && !last.includes(hit));
+  const isFirst = liked.length + last.length === 0;
+  return [
+    ...headed(liked, "favourites"),
+    ...headed(last, "recent"),
+    ...headed(rest, isFirst ? null : "all"),
+  ];
 }
 
 type Found = Omit<Hit, "heading">;

@@ -1,5 +1,5 @@
 /** The pictures as a grid under their days, walked by keyboard; only what is seen is made. */
-import { Check } from "lucide-react";
+import { Check, Grid3x3 } from "lucide-react";
 import {
   type KeyboardEvent,
   type MouseEvent,
@@ -11,9 +11,14 @@ import {
   useState,
 } from "react";
 import type { ArtifactEntry } from "@/api/schema";
-import { ContextMenu, type MenuEntry } from "@/components/ui";
+import { begin, end } from "@/components/results/dragging";
+import { isReadable } from "@/components/results/kinds";
+import { ResultButton } from "@/components/results/ResultButton";
+import { act, resultItems } from "@/components/results/resultItems";
+import { ContextMenu, type MenuEntry, tip } from "@/components/ui";
 import { t } from "@/i18n";
 import { dayLabel, dayOf, fullMoment } from "@/i18n/format";
+import { useSweeps } from "@/store/sweeps";
 import { useUi } from "@/store/ui";
 import { GridCell, GridRow } from "../lib/grid";
 import { useVirtualRows } from "../lib/useVirtualRows";
@@ -43,10 +48,13 @@ export function GalleryGrid({ items, size, marked, onMark, onEnd }: Props) {
   const [aim, setAim] = useState<{ readonly key: string } | null>(null);
   const columns = Math.max(1, Math.floor((width - GAP) / (size + GAP)));
   const cell = Math.floor((width - GAP) / columns) - GAP;
+  const sweeps = useSweepsOf(items);
   const rows = useMemo(() => {
-    const days = items.map((item) => ({ day: dayOf(item.created), at: item.created }));
+    const days = items.map(({ created, job }) => {
+      return { day: dayOf(created), at: created, sweep: sweeps.get(job) ?? null };
+    });
     return gridRows(days, columns);
-  }, [items, columns]);
+  }, [items, columns, sweeps]);
   const found = items.findIndex((item) => keyOf(item) === activeKey);
   const active = Math.max(found, 0);
   const heights = useMemo(
@@ -131,6 +139,7 @@ export function GalleryGrid({ items, size, marked, onMark, onEnd }: Props) {
     else if (event.key === "c" && marked.size > 1) open(active, true);
     else if (event.key === "d") download(meant());
     else if (event.key === "o" && items[active]) void openWorkflow(items[active]);
+    else if (event.key === "u" && items[active]) takeIn(items[active]);
     else return;
     event.preventDefault();
     event.stopPropagation();
@@ -163,7 +172,12 @@ export function GalleryGrid({ items, size, marked, onMark, onEnd }: Props) {
             return (
               <GridRow key={row.key} className={styles.row} style={{ top, height }}>
                 <GridCell className={styles.day}>
-                  {dayLabel(row.at, now)} <small>{row.count}</small>
+                  {row.sweep === null ? (
+                    dayLabel(row.at, now)
+                  ) : (
+                    <SweepName sweep={row.sweep} job={items[row.from]?.job_name ?? ""} />
+                  )}{" "}
+                  <small>{row.count}</small>
                 </GridCell>
               </GridRow>
             );
@@ -214,6 +228,40 @@ export function GalleryGrid({ items, size, marked, onMark, onEnd }: Props) {
   );
 }
 
+/** The sweeps that jobs are of, by job. */
+function useSweepsOf(items: readonly ArtifactEntry[]): ReadonlyMap<string, string> {
+  const sweeps = useSweeps((state) => state.sweeps);
+  useEffect(() => {
+    // Where they can't be asked for, the pictures stand under their days.
+    useSweeps
+      .getState()
+      .learn(items.map(({ job }) => job))
+      .catch(() => undefined);
+  }, [items]);
+  return sweeps;
+}
+
+/** What a sweep varied, as the name of one of its jobs tells, and the way to its grid. */
+function SweepName({ sweep, job }: { readonly sweep: string; readonly job: string }) {
+  const [, ...values] = job.split(" · ");
+  const targets = values.map((value) => value.split(" = ")[0] ?? "").filter(Boolean);
+  const name =
+    targets.length === 0
+      ? t("sweeps.groupPlain")
+      : t("sweeps.group", { targets: targets.join(" × ") });
+  return (
+    <button
+      type="button"
+      className={styles.sweep}
+      {...tip(t("sweeps.openGrid"))}
+      onClick={() => useUi.getState().openDialog("grid", { sweep })}
+    >
+      <Grid3x3 aria-hidden size={13} />
+      {name}
+    </button>
+  );
+}
+
 interface CellProps {
   readonly item: ArtifactEntry;
   readonly index: number;
@@ -232,9 +280,7 @@ const Cell = memo(function Cell(props: CellProps) {
     <GridCell
       tabIndex={isActive ? 0 : -1}
       aria-selected={isMarked}
-      aria-label={[item.name, item.job_name, fullMoment(item.created), jobsOf(item)]
-        .filter(Boolean)
-        .join(", ")}
+      aria-label={labelOf(item)}
       data-item={index}
       className={styles.cell}
       onFocus={props.onFocus}
@@ -243,16 +289,19 @@ const Cell = memo(function Cell(props: CellProps) {
         event.preventDefault();
         props.onMenu(event);
       }}
+      draggable
+      onDragStart={(event) => begin(event, item)}
+      onDragEnd={end}
     >
       <Thumbnail artifact={item} size={thumbnailSize(size)} />
       <span className={styles.caption}>
-        {item.name}
-        {/* Of a sweep, it tells which value made it. */}
+        {item.name} {/* Of a sweep, it tells which value made it. */}
         {item.job_name && <small>{item.job_name}</small>}
       </span>
+      <ResultButton artifact={item} over tabIndex={-1} className={styles.further} />
       {item.jobs > 1 && (
         <span className={styles.jobs} title={jobsOf(item)}>
-          ×{item.jobs}
+          {`×${item.jobs}`}
         </span>
       )}
       <button
@@ -272,6 +321,13 @@ const Cell = memo(function Cell(props: CellProps) {
   );
 });
 
+/** It begins with what is written on it, by which people call it who speak to the page. */
+function labelOf(item: ArtifactEntry): string {
+  const count = item.jobs > 1 ? `×${item.jobs}` : "";
+  const caption = [item.name, item.job_name, count].filter(Boolean).join(" ");
+  return [caption, fullMoment(item.created), jobsOf(item)].filter(Boolean).join(", ");
+}
+
 /** How many jobs gave it; nothing if it was only one. */
 function jobsOf({ jobs }: ArtifactEntry): string {
   return jobs > 1 ? t("panels.gallery.jobs", { count: jobs }) : "";
@@ -281,6 +337,16 @@ function thumbnailSize(side: number): 128 | 256 | 512 {
   const pixels = side * (globalThis.devicePixelRatio || 1);
   if (pixels <= 140) return 128;
   return pixels <= 280 ? 256 : 512;
+}
+
+/** Have it read by a node of the graph that is shown. */
+function takeIn(artifact: ArtifactEntry): void {
+  if (isReadable(artifact)) void act("use", artifact);
+}
+
+function further(artifact: ArtifactEntry): readonly MenuEntry[] {
+  const [use, ...others] = resultItems(artifact);
+  return use === undefined ? [] : [{ ...use, keys: "u" }, ...others, "separator"];
 }
 
 function entries(
@@ -307,6 +373,7 @@ function entries(
       run: () => void openWorkflow(first),
     },
     "separator",
+    ...(isOne ? further(first) : []),
     {
       label: t("panels.gallery.copy"),
       disabled: !isOne || !first.media_type.startsWith("image/"),

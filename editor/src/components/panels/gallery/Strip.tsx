@@ -1,6 +1,7 @@
 import { ArrowLeft, ArrowRight } from "lucide-react";
 import { useEffect, useMemo, useRef } from "react";
 import type { ArtifactEntry } from "@/api/schema";
+import { begin, end } from "@/components/results/dragging";
 import { IconButton } from "@/components/ui";
 import { t } from "@/i18n";
 import styles from "../Viewer.module.css";
@@ -44,6 +45,9 @@ export function Strip({ items, index, other, onGo, onChoose }: StripProps) {
               data-other={place === other || undefined}
               aria-label={item.name}
               onClick={() => onChoose(place)}
+              draggable
+              onDragStart={(event) => begin(event, item)}
+              onDragEnd={end}
             >
               <Thumbnail artifact={item} size={128} />
             </button>

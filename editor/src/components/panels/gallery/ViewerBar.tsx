@@ -7,11 +7,14 @@ import {
   Info,
   Maximize,
   Trash2,
+  WandSparkles,
   ZoomIn,
   ZoomOut,
 } from "lucide-react";
 import type { ArtifactEntry } from "@/api/schema";
-import { IconButton, Select, tip } from "@/components/ui";
+import { isReadable } from "@/components/results/kinds";
+import { resultItems } from "@/components/results/resultItems";
+import { IconButton, MenuButton, Select, tip } from "@/components/ui";
 import { t } from "@/i18n";
 import styles from "../Viewer.module.css";
 import { copyPicture, download } from "./actions";
@@ -32,11 +35,13 @@ interface Props {
   readonly onToggleCompare: () => void;
   readonly onToggleFacts: () => void;
   readonly onRemove: () => void;
+  /** Close the viewer, as what is done shows something else. */
+  readonly onClose: () => void;
 }
 
 export function ViewerBar(props: Props) {
   const { artifact, zoom, mode, canZoom, isComparing, canCompare, hasFacts } = props;
-  const { onMode, onSwap, onToggleCompare, onToggleFacts, onRemove } = props;
+  const { onMode, onSwap, onToggleCompare, onToggleFacts, onRemove, onClose } = props;
   return (
     <div className={styles.actions}>
       {isComparing && (
@@ -70,6 +75,14 @@ export function ViewerBar(props: Props) {
       />
       <span className={styles.gap} />
       {canZoom && <ZoomButtons zoom={zoom} />}
+      {isReadable(artifact) && (
+        <MenuButton
+          icon={WandSparkles}
+          label={t("results.heading")}
+          align="end"
+          items={() => resultItems(artifact, { before: onClose })}
+        />
+      )}
       {canZoom && (
         <IconButton
           icon={Copy}

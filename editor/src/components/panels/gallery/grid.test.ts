@@ -13,6 +13,27 @@ describe("gridRows", () => {
   });
 });
 
+describe("a sweep", () => {
+  it("is under a heading of its own, also past midnight", () => {
+    const mixed = [
+      { day: "b", at: 5 },
+      { day: "b", at: 4, sweep: "abc" },
+      { day: "a", at: 3, sweep: "abc" },
+      { day: "a", at: 2, sweep: "def" },
+      { day: "a", at: 1, sweep: null },
+    ];
+    const headings = gridRows(mixed, 3).flatMap((row) =>
+      row.kind === "day" ? [[row.sweep, row.from, row.count]] : [],
+    );
+    expect(headings).toEqual([
+      [null, 0, 1],
+      ["abc", 1, 2],
+      ["def", 3, 1],
+      [null, 4, 1],
+    ]);
+  });
+});
+
 describe("movedInGrid", () => {
   const move = (item: number, key: string) => movedInGrid(rows, item, key, days.length);
   it("keeps the column, as far as the row goes", () => {

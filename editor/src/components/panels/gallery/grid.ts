@@ -1,28 +1,49 @@
-/** Pictures in rows under the days that they were made on. */
+/** Pictures in rows under the days that they were made on, those of a sweep under its name. */
 
 export type GridRow =
-  | { readonly kind: "day"; readonly key: string; readonly at: number; readonly count: number }
+  | {
+      readonly kind: "day";
+      readonly key: string;
+      readonly at: number;
+      readonly count: number;
+      /** The first one below it. */
+      readonly from: number;
+      /** Whose pictures are below it; null for those of no sweep. */
+      readonly sweep: string | null;
+    }
   | { readonly kind: "cells"; readonly key: string; readonly from: number; readonly to: number };
 
-/** Rows of `columns` items each; a new day begins a new row beneath its heading. */
-export function gridRows(
-  days: readonly { readonly day: string; readonly at: number }[],
-  columns: number,
-): readonly GridRow[] {
+/** What an item is shown under. */
+export interface Heading {
+  readonly day: string;
+  readonly at: number;
+  readonly sweep?: string | null;
+}
+
+/** Rows of `columns` items each; a new day or sweep begins a new row beneath its heading. */
+export function gridRows(days: readonly Heading[], columns: number): readonly GridRow[] {
   const rows: GridRow[] = [];
   let from = 0;
   while (from < days.length) {
     const first = days[from];
     if (first === undefined) break;
     let end = from;
-    while (days[end]?.day === first.day) end += 1;
-    rows.push({ kind: "day", key: `day:${first.day}:${from}`, at: first.at, count: end - from });
+    const sweep = first.sweep ?? null;
+    while (isBelow(days[end], first)) end += 1;
+    const key = `day:${sweep ?? first.day}:${from}`;
+    rows.push({ kind: "day", key, at: first.at, count: end - from, from, sweep });
     for (let at = from; at < end; at += columns) {
       rows.push({ kind: "cells", key: `cells:${at}`, from: at, to: Math.min(at + columns, end) });
     }
     from = end;
   }
   return rows;
+}
+
+function isBelow(item: Heading | undefined, first: Heading): boolean {
+  if (item === undefined || (item.sweep ?? null) !== (first.sweep ?? null)) return false;
+  // A sweep may have gone on past midnight.
+  return first.sweep ? true : item.day === first.day;
 }
 
 /** The row that an item is in. */

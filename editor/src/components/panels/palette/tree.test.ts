@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { MANY, parentRow, treeRows } from "./tree";
+import { favouriteRows, MANY, parentRow, treeRows } from "./tree";
 
 const specs = [
   { type: "Save", label: "Save image", category: "image" },
@@ -42,6 +42,14 @@ describe("treeRows", () => {
     expect(ids(rows)).toContain("type:Resize");
     const opened = treeRows(many, new Set(["made", "made/all"]), "other");
     expect(opened).toHaveLength(MANY + 3);
+  });
+
+  it("has favourites in a folder of their own, in their order", () => {
+    const rows = favouriteRows(specs, ["Odd", "gone", "Resize"], new Set(), "Favourites");
+    expect(ids(rows)).toEqual(["*", "*type:Odd", "*type:Resize"]);
+    expect(rows[0]).toMatchObject({ count: 2, open: true });
+    expect(ids(favouriteRows(specs, ["Odd"], new Set(["*"]), "Favourites"))).toEqual(["*"]);
+    expect(favouriteRows(specs, [], new Set(), "Favourites")).toEqual([]);
   });
 
   it("leads from a row to its category", () => {

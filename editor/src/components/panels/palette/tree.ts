@@ -46,6 +46,24 @@ export function treeRows<T extends Typed>(
   return rows;
 }
 
+/** The id of the folder of favourites; categories have no such sign in them. */
+const FAVOURITES = "*";
+
+/** A folder of those types that are favourites, in their own order; nothing if there are none. */
+export function favouriteRows<T extends Typed>(
+  specs: readonly T[],
+  favourites: readonly string[],
+  toggled: ReadonlySet<string>,
+  name: string,
+): readonly TreeRow<T>[] {
+  const found = favourites.flatMap((type) => specs.find((spec) => spec.type === type) ?? []);
+  if (found.length === 0) return [];
+  const open = !toggled.has(FAVOURITES);
+  const folder = { kind: "category", id: FAVOURITES, name, depth: 0, count: found.length, open };
+  const rows = found.map((spec) => ({ kind: "type", id: `*type:${spec.type}`, spec, depth: 1 }));
+  return [folder, ...(open ? rows : [])] as readonly TreeRow<T>[];
+}
+
 function partsOf(category: string, other: string): readonly string[] {
   const parts = category.split("/").filter((part) => part.trim() !== "");
   return parts.length > 0 ? parts : [other];
@@ -85,7 +103,8 @@ function countOf<T>(branch: Branch<T>): number {
 }
 
 function titled(name: string): string {
-  return name.charAt(0).toUpperCase() + name.slice(1);
+  // A first digit stands before its letter: 3D.
+  return name.replace(/^\d*\p{L}/u, (start) => start.toUpperCase());
 }
 
 /** The row that the left arrow goes to from `index`: its category. */

@@ -7,19 +7,30 @@ import { WorkerList, WorkersButton } from "./Workers";
 
 it("tells of each worker what it runs, what it holds and why it died", async () => {
   const fox = job("job_1", { name: "Fox", state: "running", progress: 0.5 });
-  useJobs.setState({ jobs: new Map([[fox.id, fox]]) });
+  const owl = job("job_2", { name: "Owl", state: "running", progress: 0.25 });
+  useJobs.setState({ jobs: new Map([fox, owl].map((each) => [each.id, each])) });
   const workers = [
-    worker("one", { state: "busy", job: "job_1", weights: ["tiny", "tiny VAE"] }),
+    worker("one", {
+      state: "busy",
+      job: "job_1",
+      jobs: ["job_1", "job_2"],
+      weights: ["tiny", "tiny VAE"],
+    }),
     worker("two", { state: "busy", job: "job_of_others" }),
     worker("three", { state: "dead", fault: "it was killed" }),
+    worker("four", { helps: "job_1" }),
   ];
   const asked: string[] = [];
   render(<WorkerList id="workers" workers={workers} onJob={(id) => asked.push(id)} />);
   const progress = screen.getByRole("progressbar", { name: "Progress of Fox on one" });
   expect(progress).toHaveAttribute("aria-valuenow", "50");
+  const other = screen.getByRole("progressbar", { name: "Progress of Owl on one" });
+  expect(other).toHaveAttribute("aria-valuenow", "25");
   await userEvent.setup().click(screen.getByRole("button", { name: "Fox" }));
-  expect(asked).toEqual(["job_1"]);
+  await userEvent.setup().click(screen.getByRole("button", { name: "Owl" }));
+  expect(asked).toEqual(["job_1", "job_2"]);
   expect(screen.getByRole("list", { name: "Models in its memory" })).toHaveTextContent("tiny");
+  expect(screen.getByRole("button", { name: "Helps with Fox" })).toBeInTheDocument();
   expect(screen.getByText("Runs a job")).toBeInTheDocument();
   expect(screen.getByText("Died last: it was killed")).toBeInTheDocument();
 });

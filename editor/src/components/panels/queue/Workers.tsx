@@ -1,14 +1,16 @@
 /** The processes that run jobs: where each is, what it does, how much, and what it holds. */
 import { ChevronDown, Cpu } from "lucide-react";
+import { useShallow } from "zustand/react/shallow";
 import type { WorkerEntry } from "@/api/schema";
 import { Button, Progress, tip } from "@/components/ui";
 import { t } from "@/i18n";
-import { useJobs } from "@/store/jobs";
+import { type JobView, useJobs } from "@/store/jobs";
 import styles from "./Workers.module.css";
 import {
   type Crew,
   crewOf,
   doingText,
+  doneBy,
   memoryText,
   paceText,
   placeText,
@@ -103,20 +105,32 @@ function WorkerRow({ worker, onJob }: RowProps) {
   );
 }
 
+/** All that it runs at once, or the job that it helps with. */
 function Doing({ worker, onJob }: RowProps) {
-  const id = worker.job;
-  const job = useJobs((jobs) => (id === null ? undefined : jobs.jobs.get(id)));
-  if (job === undefined) return <span className={styles.doing}>{doingText(worker)}</span>;
-  const name = job.name || t("panels.queue.unnamed");
+  const shown = useJobs(
+    useShallow(({ jobs }) => doneBy(worker).flatMap((id) => jobs.get(id) ?? [])),
+  );
+  if (shown.length === 0) return <span className={styles.doing}>{doingText(worker)}</span>;
   return (
     <div className={styles.doing}>
+      {shown.map((job) => (
+        <WorkersJob key={job.id} job={job} worker={worker} onJob={onJob} />
+      ))}
+    </div>
+  );
+}
+
+function WorkersJob({ job, worker, onJob }: RowProps & { readonly job: JobView }) {
+  const name = job.name || t("panels.queue.unnamed");
+  return (
+    <>
       <button type="button" className={styles.job} onClick={() => onJob(job.id)}>
-        {name}
+        {worker.job === null ? t("panels.workers.helps", { name }) : name}
       </button>
       <Progress
         value={job.progress || null}
         label={t("panels.workers.progress", { name, worker: worker.name })}
       />
-    </div>
+    </>
   );
 }

@@ -27,6 +27,7 @@ describe("a worker in words", () => {
 
   it("does what its state says, also one that this page has no word for", () => {
     expect(doingText(worker("a", {}))).toBe("Idle");
+    expect(doingText(worker("a", { helps: "job_of_others" }))).toBe("Helps with a job");
     expect(doingText(worker("a", { state: "dead", next_start: 4.2 }))).toBe("Starts again in 5 s");
     expect(doingText(worker("a", { state: "dead" }))).toBe("Dead");
     const strange = worker("a", { state: "resting" });

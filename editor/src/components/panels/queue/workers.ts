@@ -41,11 +41,18 @@ export function placeText({ host, device }: WorkerEntry): string {
   return host === "" ? t("panels.workers.noMachine", { device }) : `${host} · ${device}`;
 }
 
+/** The jobs that it works at: all of its own, else the one that it helps with. */
+export function doneBy({ job, jobs, helps }: WorkerEntry): readonly string[] {
+  if (jobs.length > 0) return jobs;
+  return [job ?? helps].filter((id) => id !== null);
+}
+
 /** What it does where it has no job to be shown. */
 export function doingText(worker: WorkerEntry): string {
   const { state, next_start: left } = worker;
   if (state === "dead" && left !== null)
     return t("panels.workers.again", { seconds: Math.ceil(left) });
+  if (worker.helps !== null) return t("panels.workers.helpsOne");
   return t(`panels.workers.is.${state}`, { defaultValue: state });
 }
 

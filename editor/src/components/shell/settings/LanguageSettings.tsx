@@ -1,6 +1,6 @@
 import { useId, useRef, useState } from "react";
 import { Button, Field, Select } from "@/components/ui";
-import { english, languageName, languages, t } from "@/i18n";
+import { english, languageFor, languageName, languages, t } from "@/i18n";
 import { setSetting, useSettings } from "@/store/settings";
 import { download } from "../download";
 import styles from "./LanguageSettings.module.css";
@@ -17,7 +17,13 @@ export function LanguageSettings() {
   const file = useRef<HTMLInputElement>(null);
   const id = useId();
   const hasOwn = Object.keys(ownWords).length > 0;
-  const options = languages().map((code) => ({ value: code, label: languageName(code) }));
+  const own = hasOwn ? [{ value: OWN, label: t("settings.ownLanguage") }] : [];
+  const ofBrowser = languageName(languageFor(navigator.languages));
+  const options = [
+    { value: "browser", label: t("settings.languageOfBrowser", { language: ofBrowser }) },
+    ...languages().map((code) => ({ value: code, label: languageName(code) })),
+    ...own,
+  ];
   const read = async (chosen: File | undefined) => {
     const words = chosen ? readWords(await chosen.text()) : null;
     setFault(words === null ? t("settings.languageFault") : null);
@@ -31,9 +37,7 @@ export function LanguageSettings() {
         <Select
           id={id}
           value={language}
-          options={
-            hasOwn ? [...options, { value: OWN, label: t("settings.ownLanguage") }] : options
-          }
+          options={options}
           onChange={(next) => setSetting("language", next)}
         />
       </Field>

@@ -1,6 +1,7 @@
-import { useId } from "react";
-import { Field, Toggle } from "@/components/ui";
+import { useId, useState } from "react";
+import { Button, Field, Toggle } from "@/components/ui";
 import { t } from "@/i18n";
+import { forgetPrompts, keptPrompts } from "@/store/promptHistory";
 import { type Confirmations, setConfirmation, useSettings } from "@/store/settings";
 import { Section, ToggleRow } from "./rows";
 
@@ -11,6 +12,7 @@ export function WorkSettings() {
     <>
       <Section title={t("settings.keeping")}>
         <ToggleRow name="autosave" help />
+        <PromptsRow />
       </Section>
       <Section title={t("settings.confirmations")}>
         {QUESTIONS.map((name) => (
@@ -18,6 +20,23 @@ export function WorkSettings() {
         ))}
       </Section>
     </>
+  );
+}
+
+/** The prompts that were run, which are proposed again. */
+function PromptsRow() {
+  const [count, setCount] = useState(() => keptPrompts().length);
+  const id = useId();
+  const forget = () => {
+    forgetPrompts();
+    setCount(0);
+  };
+  return (
+    <Field inline id={id} label={t("settings.prompts", { count })} help={t("settings.promptsHelp")}>
+      <Button id={id} size="s" disabled={count === 0} onClick={forget}>
+        {t("settings.forgetPrompts")}
+      </Button>
+    </Field>
   );
 }
 

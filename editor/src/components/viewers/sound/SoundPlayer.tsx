@@ -112,7 +112,7 @@ export default function SoundPlayer({ artifact }: ViewProps) {
           {clock(time)} / {clock(seconds)}
           {sound && (
             <span className={styles.channels}>
-              {t("viewers.sound.channels", { count: sound.channels.length })}
+              {t(sound.channels.length === 1 ? "viewers.sound.mono" : "viewers.sound.stereo")}
             </span>
           )}
         </output>

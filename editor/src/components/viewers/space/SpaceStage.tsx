@@ -12,6 +12,7 @@ import {
 import { type KeyboardEvent, useEffect, useId, useRef, useState } from "react";
 import { EmptyState, IconButton } from "@/components/ui";
 import { t } from "@/i18n";
+import { numeral } from "@/i18n/format";
 import { useTheme } from "../useTheme";
 import base from "../Viewers.module.css";
 import type { Ground, Look, Model } from "./model";
@@ -141,12 +142,11 @@ export function SpaceStage({ name, model }: Props) {
 }
 
 function countsText({ counts }: Model): string {
-  const said = (count: number) => count.toLocaleString();
   switch (counts.kind) {
     case "mesh":
       return t("viewers.space.mesh", {
-        corners: said(counts.corners),
-        triangles: said(counts.triangles),
+        corners: numeral(counts.corners),
+        triangles: numeral(counts.triangles),
       });
     case "points":
       return t("viewers.space.points", { count: counts.count });

@@ -1,0 +1,24 @@
+import { expect, test } from "vitest";
+import { seenAfter } from "./staySeen";
+
+const bounds = { x: 0, y: 0, width: 1000, height: 500 };
+const wide = { viewport: { x: 100, y: 100, zoom: 1 }, screen: { width: 1200, height: 700 } };
+const narrow = { width: 760, height: 700 };
+
+test("a graph that was all seen still is beside a panel, and as before once that is closed", () => {
+  const beside = seenAfter(bounds, wide, narrow);
+  expect(beside?.viewport.zoom).toBeCloseTo(0.7, 1);
+  expect(beside?.viewport.x).toBeGreaterThan(0);
+  const right = (beside?.viewport.x ?? 0) + bounds.width * (beside?.viewport.zoom ?? 1);
+  expect(right).toBeLessThan(narrow.width);
+  if (beside === null) return;
+  const lower = seenAfter(bounds, beside, { width: 760, height: 400 });
+  expect(lower && seenAfter(bounds, lower, wide.screen)).toEqual(wide);
+});
+
+test("the view stays where the graph has room, was not all seen, or could not be read", () => {
+  expect(seenAfter(bounds, wide, { width: 1150, height: 700 })).toBeNull();
+  const moved = { ...wide, viewport: { x: -300, y: 100, zoom: 1 } };
+  expect(seenAfter(bounds, moved, narrow)).toBeNull();
+  expect(seenAfter(bounds, wide, { width: 300, height: 700 })).toBeNull();
+});

@@ -1,0 +1,78 @@
+/** A graph that was all to be seen stays so when a panel or the window takes some of its place. */
+import type { Viewport } from "@xyflow/react";
+import { useEffect } from "react";
+import type { Box, Size } from "@/model/layout";
+import { boundsOfAll, canvas, viewportFor } from "./controller";
+import { FAR_ZOOM } from "./view";
+
+type Screen = Required<Size>;
+
+/** How a graph was seen, and from what it came about if that was by such a change of the place. */
+export interface Seen {
+  readonly viewport: Viewport;
+  readonly screen: Screen;
+  readonly first?: Seen;
+}
+
+const PADDING = 0.07;
+
+/** How a graph is to be seen once there is more or less place; null if that may stay as it is. */
+export function seenAfter(bounds: Box, before: Seen, screen: Screen): Seen | null {
+  const first = before.first ?? before;
+  if (before.first === undefined) {
+    if (!isSeen(bounds, before) || isSeen(bounds, { ...before, screen })) return null;
+  }
+  const isAsFirst = screen.width === first.screen.width && screen.height === first.screen.height;
+  if (isAsFirst) return first;
+  const viewport = viewportFor(bounds, screen, PADDING, first.viewport.zoom);
+  // As blocks from afar, cards would say less than those that are left.
+  return viewport.zoom < FAR_ZOOM && first.viewport.zoom >= FAR_ZOOM
+    ? null
+    : { viewport, screen, first };
+}
+
+function isSeen(bounds: Box, { viewport: { x, y, zoom }, screen }: Seen): boolean {
+  const [left, top] = [bounds.x * zoom + x, bounds.y * zoom + y];
+  return (
+    left >= 0 &&
+    top >= 0 &&
+    left + bounds.width * zoom <= screen.width &&
+    top + bounds.height * zoom <= screen.height
+  );
+}
+
+/** Keep the graph of a canvas seen; whoever moves the view has it as they left it. */
+export function useStaySeen(frame: HTMLElement): void {
+  useEffect(() => {
+    if (typeof ResizeObserver === "undefined") return;
+    let last: Seen | null = null;
+    let screen = screenOf(frame);
+    const observer = new ResizeObserver(() => {
+      const [was, now] = [screen, screenOf(frame)];
+      const bounds = boundsOfAll();
+      const flow = canvas()?.flow;
+      // The form takes all of its place for a while.
+      if (flow === undefined || bounds === null || now.width === 0 || now.height === 0) return;
+      screen = now;
+      const viewport = flow.getViewport();
+      const before =
+        last !== null && isSame(last.viewport, viewport) ? last : { viewport, screen: was };
+      last =
+        was.width === now.width && was.height === now.height
+          ? last
+          : seenAfter(bounds, before, now);
+      if (last !== null && !isSame(last.viewport, viewport)) void flow.setViewport(last.viewport);
+      if (last?.first === undefined) last = null;
+    });
+    observer.observe(frame);
+    return () => observer.disconnect();
+  }, [frame]);
+}
+
+function screenOf({ clientWidth, clientHeight }: HTMLElement): Screen {
+  return { width: clientWidth, height: clientHeight };
+}
+
+function isSame(a: Viewport, b: Viewport): boolean {
+  return a.x === b.x && a.y === b.y && a.zoom === b.zoom;
+}

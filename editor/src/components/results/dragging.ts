@@ -1,0 +1,49 @@
+/** Results on their way: onto the canvas, onto a port, or out of the page as files. */
+import type { DragEvent, MouseEvent } from "react";
+import { artifactAddress } from "@/api/client";
+import type { ArtifactEntry } from "@/api/schema";
+import { isReadable } from "./kinds";
+import { openResultMenu } from "./menuState";
+
+const KIND = "application/x-nodegraph-result";
+
+/** Browsers tell what a drag carries only when it is dropped. */
+let dragged: ArtifactEntry | null = null;
+
+/** What makes an element one that a result is dragged from, and whose menu a right click opens. */
+export function resultDrag(artifact: ArtifactEntry, node: string | null = null) {
+  return {
+    draggable: true,
+    onDragStart: (event: DragEvent) => begin(event, artifact),
+    onDragEnd: end,
+    onContextMenu: (event: MouseEvent) => {
+      if (!isReadable(artifact)) return;
+      event.preventDefault();
+      event.stopPropagation();
+      openResultMenu(artifact, { x: event.clientX, y: event.clientY }, node);
+    },
+  };
+}
+
+export function begin(event: DragEvent, artifact: ArtifactEntry): void {
+  const { dataTransfer } = event;
+  const address = new URL(artifactAddress(artifact.digest, { download: true }), location.href).href;
+  // Cards and panels have drags of their own around it.
+  event.stopPropagation();
+  dragged = isReadable(artifact) ? artifact : null;
+  if (dragged !== null) dataTransfer.setData(KIND, artifact.digest);
+  dataTransfer.setData("DownloadURL", `${artifact.media_type}:${artifact.name}:${address}`);
+  dataTransfer.setData("text/uri-list", address);
+  dataTransfer.effectAllowed = "copy";
+}
+
+export function end(): void {
+  dragged = null;
+}
+
+/** The result of a drag that goes over something, or was dropped; null if it carries none. */
+export function draggedResult({
+  dataTransfer,
+}: Pick<DragEvent, "dataTransfer">): ArtifactEntry | null {
+  return dataTransfer.types.includes(KIND) ? dragged : null;
+}

@@ -1,0 +1,263 @@
+/** Doing something with a picture that a workflow gave: nodes are added to the graph that made it. */
+import { getJob, upload, uploadArtifact } from "@/api/client";
+import type { ArtifactEntry } from "@/api/schema";
+import { change } from "@/commands/selection";
+import {
+  boundsOfItems,
+  canvas,
+  centerOn,
+  fitItems,
+  freePlace,
+  itemBoxes,
+  screenPoint,
+} from "@/components/canvas/controller";
+import { t } from "@/i18n";
+import { layoutOf, type Point } from "@/model/layout";
+import type { Target } from "@/model/links";
+import {
+  type Added,
+  asInput,
+  canAdd,
+  composed,
+  freePicturePort,
+  type Ground,
+  inpaint,
+  LAYER_TYPES,
+  type Layers,
+  originOf,
+  type Picture,
+  type Recipe,
+  upscale,
+  vary,
+} from "@/model/recipes";
+import { drawSeed } from "@/model/seeds";
+import { useCatalogue } from "@/store/catalogue";
+import {
+  activeDocument,
+  currentWorkflow,
+  type Document,
+  documentById,
+  useDocuments,
+} from "@/store/documents";
+import { workflowOf } from "@/store/gallery";
+import { documentOf, useJobs } from "@/store/jobs";
+import { notify, notifyFault } from "@/store/notices";
+import { placeOf } from "@/store/places";
+import { useUi } from "@/store/ui";
+
+const UPSCALER = "LoadUpscaleModel";
+
+/**
+ * Add the nodes of a recipe for a result as one step to undo, and show them.
+ *
+ * @param node Of the graph that is shown, whose picture it is; null where it is seen elsewhere.
+ */
+export async function takeFurther(
+  recipe: Recipe,
+  artifact: ArtifactEntry,
+  node: string | null,
+): Promise<void> {
+  const { types } = useCatalogue.getState();
+  if (types === null) return;
+  if (!canAdd(recipe, { types })) {
+    tellNoNodes();
+    return;
+  }
+  try {
+    const needsHome = recipe === "vary" || recipe === "inpaint";
+    if (needsHome && node === null) await goHome(artifact);
+    const graph = shownGraph();
+    if (recipe === "inpaint") paint(artifact, node, graph);
+    else await add(recipe, artifact, (await uploadArtifact(artifact.digest)).value, node, graph);
+  } catch (fault) {
+    notifyFault(fault, { title: t("results.failed") });
+  }
+}
+
+/** The graph that somebody was at as they asked for something that takes a while. */
+type Graph = Pick<Document, "id" | "path">;
+
+function shownGraph(): Graph {
+  const { id, path } = activeDocument();
+  return { id, path };
+}
+
+/** Go back there, wherever they are by now; false if it was closed. */
+function goBack({ id, path }: Graph): boolean {
+  if (documentById(id) === null) return false;
+  const now = shownGraph();
+  if (now.id !== id || now.path.join("/") !== path.join("/")) {
+    useDocuments.getState().goTo(path, id);
+  }
+  return true;
+}
+
+function tellNoNodes(): void {
+  notify({ kind: "warning", title: t("results.noNodes"), detail: t("results.noNodesDetail") });
+}
+
+/** Where the model and the prompts are that made it: its document, or else its workflow in a new one. */
+async function goHome(artifact: ArtifactEntry): Promise<void> {
+  const known = useJobs.getState().jobs.get(artifact.job);
+  const tags = known?.tags ?? (await getJob(artifact.job)).tags;
+  const document = documentOf(tags);
+  if (document !== null && documentById(document)) {
+    useDocuments.getState().activate(document);
+  } else {
+    useDocuments.getState().open(await workflowOf(artifact), { origin: "picture" });
+  }
+}
+
+function paint(artifact: ArtifactEntry, node: string | null, graph: Graph): void {
+  const save = async (file: File) => {
+    await add("inpaint", artifact, (await upload(file)).value, node, graph);
+  };
+  useUi.getState().openDialog("mask", { source: artifact.href, name: artifact.name, save });
+}
+
+async function add(
+  recipe: Recipe,
+  artifact: ArtifactEntry,
+  value: string,
+  node: string | null,
+  graph: Graph,
+): Promise<void> {
+  const { types, loadModels } = useCatalogue.getState();
+  if (types === null) return;
+  if (recipe === "upscale") await loadModels().catch(() => undefined);
+  if (!goBack(graph)) return;
+  let added: Added | null = null;
+  let needsPrompt = false;
+  change(`results.edit.${recipe}`, (workflow, scope) => {
+    const ground = { workflow, scope, types };
+    const { width, height } = artifact;
+    const picture = { value, width, height, node: node ?? nodeOf(artifact, ground) };
+    needsPrompt =
+      recipe !== "use" && recipe !== "upscale" && originOf(ground, picture.node) === null;
+    added = made(recipe, ground, picture);
+    return { workflow: added.workflow, items: [...added.names.values()] };
+  });
+  if (added !== null) show([...(added as Added).names.values()]);
+  if (needsPrompt) {
+    const detail = t("results.needsPromptDetail");
+    notify({ kind: "info", title: t("results.needsPrompt"), detail });
+  }
+}
+
+function made(recipe: Recipe, ground: Ground, picture: Picture): Added {
+  const at = wherever(ground);
+  if (recipe === "upscale") return upscale(ground, picture, modelFor(UPSCALER), at);
+  if (recipe === "vary") return vary(ground, picture, drawSeed(Math.random), at);
+  if (recipe === "inpaint") return inpaint(ground, picture, drawSeed(Math.random), at);
+  const port = freePicturePort(ground, activeDocument().selection);
+  return asInput(ground, picture, port, at);
+}
+
+/** Paint on layers of a result, where the model and the prompts are that made it. */
+export async function openLayers(artifact: ArtifactEntry, node: string | null): Promise<void> {
+  const { types } = useCatalogue.getState();
+  if (types === null || !LAYER_TYPES.every((name) => types.byName.has(name))) {
+    tellNoNodes();
+    return;
+  }
+  try {
+    if (node === null) await goHome(artifact);
+    useUi.getState().openDialog("layers", { artifact, node });
+  } catch (fault) {
+    notifyFault(fault, { title: t("results.failed") });
+  }
+}
+
+/** Add the layers of a result as one step to undo, and show them. */
+export async function takeLayers(
+  artifact: ArtifactEntry,
+  node: string | null,
+  layers: Omit<Layers, "base" | "adapter">,
+): Promise<void> {
+  const { types, loadModels } = useCatalogue.getState();
+  if (types === null) return;
+  const graph = shownGraph();
+  if (layers.reference !== null) await loadModels().catch(() => undefined);
+  const { value } = await uploadArtifact(artifact.digest);
+  if (!goBack(graph)) return;
+  let names: readonly string[] = [];
+  change("results.edit.layers", (workflow, scope) => {
+    const ground = { workflow, scope, types };
+    const { width, height } = artifact;
+    const base = { value, width, height, node: node ?? nodeOf(artifact, ground) };
+    const adapter = modelFor("LoadIPAdapter");
+    const seed = drawSeed(Math.random);
+    const added = composed(ground, { ...layers, base, adapter }, seed, wherever(ground));
+    names = [...added.names.values()];
+    return { workflow: added.workflow, items: names };
+  });
+  show(names);
+}
+
+/** A node that loads a result, at a place of the graph that is shown; linked to an input. */
+export async function place(artifact: ArtifactEntry, at: Point, to: Target | null): Promise<void> {
+  const { types } = useCatalogue.getState();
+  if (types === null || !canAdd("use", { types })) return;
+  try {
+    const graph = shownGraph();
+    const { value } = await uploadArtifact(artifact.digest);
+    if (!goBack(graph)) return;
+    const { width, height } = artifact;
+    change("results.edit.use", (workflow, scope) => {
+      const ground = { workflow, scope, types };
+      const added = asInput(ground, { value, width, height, node: null }, to, at);
+      return { workflow: added.workflow, items: [...added.names.values()] };
+    });
+  } catch (fault) {
+    notifyFault(fault, { title: t("results.failed") });
+  }
+}
+
+/** In a free place of what is seen; below all else of a graph that isn't drawn yet. */
+function wherever({ workflow, scope }: Ground): Point {
+  const positions = [...layoutOf(workflow, scope).positions.values()];
+  if (canvas()?.scene().workflow === workflow) return freePlace();
+  return {
+    x: Math.min(0, ...positions.map(({ x }) => x)),
+    y: Math.max(0, ...positions.map(({ y }) => y)),
+  };
+}
+
+/** The node of the graph that is shown which gave it, if one did. */
+function nodeOf(artifact: ArtifactEntry, ground: Ground): string | null {
+  const document = activeDocument();
+  const place = placeOf(currentWorkflow(document), ground.types, artifact.node);
+  const isShown = place !== null && place.path.join("/") === document.path.join("/");
+  const isOwn = useJobs.getState().jobs.get(artifact.job)?.document === document.id;
+  return isShown && (isOwn || document.origin === "picture") ? place.node : null;
+}
+
+/** A model for a type of node, other than those that come along if there is one; null for none. */
+function modelFor(type: string): string | null {
+  const models = useCatalogue.getState().models ?? [];
+  const usable = models.filter(({ node, problem }) => node === type && problem === null);
+  return usable.find(({ name }) => !name.startsWith("tiny/"))?.name ?? usable[0]?.name ?? null;
+}
+
+/** So many frames a graph may take until it is drawn. */
+const TRIES = 60;
+
+/** Bring what was added into view, once it is drawn. */
+function show(names: readonly string[], tries = TRIES): void {
+  if (useUi.getState().view !== "graph") useUi.getState().setView("graph");
+  const box = boundsOfItems(names);
+  const isDrawn = names.every((name) => itemBoxes().has(name));
+  if (box === null || !isDrawn) {
+    if (tries > 0) requestAnimationFrame(() => show(names, tries - 1));
+    return;
+  }
+  if (names.length > 1) {
+    fitItems(names);
+    return;
+  }
+  const seen = canvas()?.element.getBoundingClientRect();
+  const at = screenPoint({ x: box.x + box.width / 2, y: box.y + box.height / 2 });
+  const isSeen =
+    seen && at.x > seen.left && at.x < seen.right && at.y > seen.top && at.y < seen.bottom;
+  if (!isSeen) centerOn({ x: box.x + box.width / 2, y: box.y + box.height / 2 });
+}

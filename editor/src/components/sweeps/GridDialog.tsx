@@ -1,0 +1,260 @@
+import { Eye, FileWarning, Grid3x3, LoaderCircle, MoreHorizontal } from "lucide-react";
+import { useEffect, useMemo, useState } from "react";
+import { isAborted } from "@/api/http";
+import type { ArtifactEntry, JobEntry } from "@/api/schema";
+import { openWorkflow } from "@/components/panels/gallery/actions";
+import { Thumbnail } from "@/components/panels/gallery/Thumbnail";
+import { resultDrag } from "@/components/results/dragging";
+import { resultItems } from "@/components/results/resultItems";
+import {
+  Button,
+  Dialog,
+  EmptyState,
+  MenuButton,
+  type MenuEntry,
+  Slider,
+  Tabs,
+} from "@/components/ui";
+import { t } from "@/i18n";
+import { type Grid, gridOf, type Place, placeKey, sweepTag } from "@/model/sweeps";
+import { type JobView, useJobs } from "@/store/jobs";
+import { toldOf } from "@/store/notices";
+import { loadSweep, type SweepJobs } from "@/store/sweeps";
+import { useUi } from "@/store/ui";
+import { fittingSize, LEAST_SIZE, MOST_SIZE, SIZE_STEP } from "./cellSize";
+import styles from "./GridDialog.module.css";
+
+interface Props {
+  readonly sweep: string;
+  readonly onClose: () => void;
+}
+
+/** What a cell shows. */
+interface Cell {
+  readonly job: string;
+  readonly state: JobView["state"];
+  readonly files: readonly ArtifactEntry[];
+}
+
+/** What a sweep gave, each picture under the values that made it; it grows as the jobs run. */
+export default function GridDialog({ sweep, onClose }: Props) {
+  const [loaded, reload] = useLoaded(sweep);
+  const { grid, cells, title } = useGrid(sweep, loaded);
+  const [shown, setShown] = useState("0");
+  const [chosen, setSize] = useState<number | null>(null);
+  const [x, y, z] = grid.axes;
+  const total = [x, y, z].reduce((count, axis) => count * Math.max(1, axis?.labels.length ?? 1), 1);
+  const fitting = fittingSize(x?.labels.length ?? 1, y?.labels.length ?? 1, {
+    width: window.innerWidth,
+    height: window.innerHeight,
+  });
+  const size = chosen ?? fitting;
+  const done = [...cells.values()].filter(({ state }) => state === "finished").length;
+  const sheet = (layer: number | null) => (
+    <Sheet grid={grid} cells={cells} layer={layer} size={size} onClose={onClose} />
+  );
+  return (
+    <Dialog
+      title={title === "" ? t("sweeps.grid") : t("sweeps.gridOf", { title })}
+      size="full"
+      onClose={onClose}
+      actions={
+        <div className={styles.actions}>
+          <span role="status">{t("sweeps.gridDone", { done, count: total })}</span>
+          <Slider
+            className={styles.size}
+            label={t("sweeps.gridSize")}
+            value={size}
+            min={LEAST_SIZE}
+            max={MOST_SIZE}
+            step={SIZE_STEP}
+            onChange={setSize}
+          />
+        </div>
+      }
+    >
+      {x === undefined && <Nothing loaded={loaded} reload={reload} />}
+      {x !== undefined && z === undefined && sheet(null)}
+      {x !== undefined && z !== undefined && (
+        <Tabs
+          label={z.target}
+          active={shown}
+          onChange={setShown}
+          tabs={z.labels.map((label, index) => ({
+            id: String(index),
+            label: `${z.target} = ${label}`,
+          }))}
+        >
+          {sheet(Number(shown))}
+        </Tabs>
+      )}
+    </Dialog>
+  );
+}
+
+type Loaded = SweepJobs | { readonly fault: unknown } | null;
+
+function Nothing({ loaded, reload }: { readonly loaded: Loaded; readonly reload: () => void }) {
+  if (loaded === null) return <EmptyState icon={LoaderCircle} title={t("sweeps.gridLoading")} />;
+  if ("fault" in loaded) {
+    return (
+      <EmptyState icon={FileWarning} title={toldOf(loaded.fault)?.title ?? t("sweeps.gridFailed")}>
+        <Button onClick={reload}>{t("sweeps.gridAgain")}</Button>
+      </EmptyState>
+    );
+  }
+  return <EmptyState icon={Grid3x3} title={t("sweeps.gridGone")} />;
+}
+
+interface SheetProps {
+  readonly grid: Grid;
+  readonly cells: ReadonlyMap<string, Cell>;
+  /** Of the third axis; null where there is none. */
+  readonly layer: number | null;
+  readonly size: number;
+  readonly onClose: () => void;
+}
+
+/** One grid: values of the first input along the top, of the second at the left. */
+function Sheet({ grid, cells, layer, size, onClose }: SheetProps) {
+  const [x, y, z] = grid.axes;
+  if (x === undefined) return null;
+  const rows = y?.labels ?? [null];
+  const cellAt = (column: number, row: number) => {
+    const place: Place = [column, ...(y ? [row] : []), ...(layer === null ? [] : [layer])];
+    const axes = [x, y, z].flatMap((axis, index) => {
+      const label = axis?.labels[place[index] ?? 0];
+      return axis ? [`${axis.target} = ${label}`] : [];
+    });
+    return { cell: cells.get(placeKey(place)) ?? null, values: axes.join(", ") };
+  };
+  return (
+    <div className={styles.scroll}>
+      <table className={styles.sheet}>
+        <thead>
+          <tr>
+            {y && <td className={styles.corner} />}
+            {x.labels.map((label, column) => (
+              <th key={column} scope="col" style={{ width: size }}>
+                <small>{x.target}</small>
+                {label}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map((label, row) => (
+            <tr key={row}>
+              {y && (
+                <th scope="row" style={{ maxWidth: Math.max(96, size) }}>
+                  <small>{y.target}</small>
+                  {label}
+                </th>
+              )}
+              {x.labels.map((_, column) => (
+                <td key={column}>
+                  <CellView {...cellAt(column, row)} size={size} onClose={onClose} />
+                </td>
+              ))}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+interface CellProps {
+  readonly cell: Cell | null;
+  /** The values that it is of, in words. */
+  readonly values: string;
+  readonly size: number;
+  readonly onClose: () => void;
+}
+
+function CellView({ cell, values, size, onClose }: CellProps) {
+  const box = { width: size, height: size };
+  const artifact = cell?.files.find(({ thumbnail }) => thumbnail !== null);
+  if (cell === null || artifact === undefined) {
+    return (
+      <span className={styles.none} style={box} data-state={cell?.state}>
+        {t(`sweeps.state.${cell?.state ?? "none"}`)}
+      </span>
+    );
+  }
+  const open = async () => {
+    if (await openWorkflow(artifact)) onClose();
+  };
+  const items = (): readonly MenuEntry[] => [
+    {
+      label: t("sweeps.view"),
+      icon: Eye,
+      run: () => useUi.getState().openDialog("viewer", { artifact, list: cell.files }),
+    },
+    "separator",
+    ...resultItems(artifact, { before: onClose }),
+  ];
+  const { onContextMenu: _, ...drag } = resultDrag(artifact);
+  return (
+    <div className={styles.cell} style={box}>
+      <button
+        type="button"
+        className={styles.open}
+        aria-label={t("sweeps.cell", { values })}
+        onClick={() => void open()}
+        {...drag}
+      >
+        <Thumbnail artifact={artifact} size={size > 140 ? (size > 256 ? 512 : 256) : 128} />
+      </button>
+      <MenuButton
+        icon={MoreHorizontal}
+        size="s"
+        align="end"
+        className={styles.more}
+        label={t("sweeps.cellMenu", { values })}
+        items={items}
+      />
+    </div>
+  );
+}
+
+/** The jobs and files as the server had them when this was opened. */
+function useLoaded(sweep: string): readonly [Loaded, () => void] {
+  const [loaded, setLoaded] = useState<Loaded>(null);
+  const [turn, setTurn] = useState(0);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: anew with each turn
+  useEffect(() => {
+    const stop = new AbortController();
+    loadSweep(sweep, stop.signal).then(setLoaded, (fault) => {
+      if (!isAborted(fault)) setLoaded({ fault });
+    });
+    return () => stop.abort();
+  }, [sweep, turn]);
+  return [loaded, () => setTurn(turn + 1)];
+}
+
+/** Those, and what became of the jobs since. */
+function useGrid(sweep: string, loaded: Loaded) {
+  const known = useJobs((state) => state.jobs);
+  return useMemo(() => {
+    const tag = sweepTag(sweep);
+    const ofServer = loaded !== null && "jobs" in loaded ? loaded.jobs : [];
+    const here = [...known.values()].filter(({ tags }) => tags.includes(tag));
+    const jobs = new Map<string, JobEntry | JobView>(ofServer.map((job) => [job.id, job]));
+    for (const job of here) jobs.set(job.id, job);
+    const filesOf = (job: string): readonly ArtifactEntry[] => {
+      const live = known.get(job)?.outputs ?? [];
+      if (live.length > 0 || loaded === null || !("files" in loaded)) return live;
+      return loaded.files.get(job) ?? [];
+    };
+    // The oldest first, so that one that was run again counts.
+    const ordered = [...jobs.values()].sort((a, b) => a.created - b.created);
+    const grid = gridOf(ordered);
+    const cells = new Map<string, Cell>();
+    for (const [place, id] of grid.jobs) {
+      const job = jobs.get(id);
+      if (job) cells.set(place, { job: id, state: job.state, files: filesOf(id) });
+    }
+    return { grid, cells, title: ordered[0]?.name.split(" · ")[0] ?? "" };
+  }, [sweep, loaded, known]);
+}

@@ -1,0 +1,5 @@
+/** German, by file: fetched as a whole. */
+export default import.meta.glob<Record<string, string>>("./*.json", {
+  eager: true,
+  import: "default",
+});

@@ -1,0 +1,62 @@
+/** What the runs of a document gave, in the order in which it came, and what is being made. */
+import type { ArtifactEntry } from "@/api/schema";
+import { changedSince } from "@/model/changed";
+import type { Workflow } from "@/model/workflow";
+import { isEnded, type Jobs, type JobView, shownJob } from "./jobs";
+import type { Plan } from "./plan";
+
+export interface RunResult {
+  readonly artifact: ArtifactEntry;
+  /** Whether it may be of other values than the graph has now. */
+  readonly isEarlier: boolean;
+}
+
+/**
+ * The newest last: those of jobs or, if these gave none, those that the plan finds.
+ *
+ * @param jobs The newest first.
+ */
+export function runResults(
+  jobs: readonly Pick<JobView, "outputs" | "workflow">[],
+  plan: Pick<Plan, "nodes" | "workflow">,
+  workflow: Workflow,
+): readonly RunResult[] {
+  const planned = plan.workflow === workflow ? filesOf(plan) : [];
+  const current = new Set(planned.map(({ digest }) => digest));
+  const found = jobs.toReversed().flatMap((job) => {
+    const isChanged = changesOf(job, workflow);
+    return job.outputs.map((artifact) => ({
+      artifact,
+      isEarlier: !current.has(artifact.digest) && isChanged(artifact.node),
+    }));
+  });
+  if (found.length > 0) return found;
+  return planned.map((artifact) => ({ artifact, isEarlier: false }));
+}
+
+/** Whether an edit has reached a node since a job; also where nobody knows what it ran. */
+function changesOf({ workflow: ran }: Pick<JobView, "workflow">, workflow: Workflow) {
+  return ran === null ? () => true : changedSince(ran, workflow);
+}
+
+function filesOf({ nodes }: Pick<Plan, "nodes">): readonly ArtifactEntry[] {
+  return [...nodes.values()].flatMap(({ files }) => files);
+}
+
+export interface LivePreview {
+  /** By its name in the run. */
+  readonly node: string;
+  readonly address: string | null;
+  readonly plot: unknown;
+}
+
+/** The newest picture or plot of what a document's run is making; null if it shows none. */
+export function previewOf(state: Jobs, document: string): LivePreview | null {
+  const job = shownJob(state, document);
+  if (job === null || isEnded(job)) return null;
+  for (const [node, run] of job.nodes) {
+    const { state: now, preview: address, plot } = run;
+    if (now === "running" && (address !== null || plot !== null)) return { node, address, plot };
+  }
+  return null;
+}

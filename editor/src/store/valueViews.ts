@@ -1,0 +1,67 @@
+/** Looking at a value that no node has written: a small job of its own shows it, from what is cached. */
+import { deleteJob, getJob } from "@/api/client";
+import type { ArtifactEntry, JobDetail, JobEntry } from "@/api/schema";
+import { t } from "@/i18n";
+import { type Workflow, workflowToJson } from "@/model/workflow";
+import { socket } from "./connection";
+import { mergedDetail } from "./jobs";
+import { newKey } from "./running";
+
+const POLL = 120;
+const PRIORITY = 1;
+/** Jobs of no document: no card takes their pictures for its own. */
+const TAG = "look";
+
+let last: string | null = null;
+
+interface Looked {
+  readonly looking: string;
+  readonly node: string;
+  readonly title: string;
+}
+
+/**
+ * The files that show it; none if the job was cancelled.
+ *
+ * @param looking Where the added node is, by its name in the run.
+ * @param node The one that is looked at, by its name in the run.
+ * @param title As people call it.
+ */
+export async function valueFiles(
+  workflow: Workflow,
+  { looking, node, title }: Looked,
+): Promise<readonly ArtifactEntry[]> {
+  const { job } = await socket().request<{ job: JobEntry }>("submit", {
+    workflow: workflowToJson(workflow),
+    name: t("running.look", { node: title }).slice(0, 256),
+    tags: [TAG],
+    key: newKey(),
+    targets: [looking],
+    priority: PRIORITY,
+  });
+  forgetLast(job.id);
+  const ended = await end(job.id);
+  const { outputs, error } = mergedDetail(undefined, ended);
+  if (ended.state === "failed") throw new Error(error?.message ?? t("running.lookFailed"));
+  return outputs.map((file, index) => ({ ...file, node, name: nameOf(file, title, index) }));
+}
+
+/** What it is of, instead of the digest that such files are called by. */
+function nameOf({ name }: ArtifactEntry, title: string, index: number): string {
+  const suffix = name.slice(name.lastIndexOf("."));
+  return `${title}${index > 0 ? ` ${index + 1}` : ""}${suffix}`;
+}
+
+/** Nobody needs the one before any more. */
+function forgetLast(job: string): void {
+  if (last !== null && last !== job) deleteJob(last).catch(() => undefined);
+  last = job;
+}
+
+async function end(id: string): Promise<JobDetail> {
+  for (;;) {
+    const job = await getJob(id);
+    if (job.state !== "queued" && job.state !== "running") return job;
+    await new Promise((done) => setTimeout(done, POLL));
+  }
+}

@@ -1,0 +1,67 @@
+"""Lists of outputs: what a Python list that is given to an input writes into a graph.
+
+It becomes nodes of the type `List`, which takes so many items, and those of lists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from nodegraph.builder.outputs import BuiltNode, Out, Owner
+from nodegraph.core.links import Link
+from nodegraph.core.types import ANY, TypeExpr, list_of, named
+
+_MOST = 8
+"""Items of a node."""
+
+
+class Listed(Out[Any]):
+    """Values and outputs as one list; its nodes are added when something is linked to it."""
+
+    def __init__(self, owner: Owner, items: Sequence[Any]) -> None:
+        super().__init__(owner, Link(""))
+        self.items = items
+        self._node: Any = None
+
+    @property
+    def _known_type(self) -> TypeExpr:
+        type_of = self._owner.type_of
+        types = {type_of(item) if isinstance(item, Out) else named(ANY) for item in self.items}
+        expr = types.pop() if len(types) == 1 else named(ANY)
+        return expr if expr.is_list else list_of(expr)
+
+    @property
+    def _shown(self) -> str:
+        return "a list"
+
+    @property
+    def _link(self) -> Link:
+        if self._node is None:
+            left = list(self.items)
+            while left:
+                first: list[Any] = [] if self._node is None else [self._node]
+                part = [*first, *left[: _MOST - len(first)]]
+                left = left[_MOST - len(first) :]
+                inputs = {f"item_{at}": item for at, item in enumerate(part, start=1)}
+                self._node = self._owner.node("List", **inputs)
+        return Link(str(self._node))
+
+
+def listed(owner: Owner, value: Any) -> Any:
+    """A list of which an item is an output as one output; what else is given as it is."""
+    if not isinstance(value, (list, tuple)):
+        return value
+    return Listed(owner, value) if any(map(is_output, value)) else value
+
+
+def is_output(value: object) -> bool:
+    """Whether it is a node, or an output of one."""
+    return isinstance(value, (Out, BuiltNode))
+
+
+def has_outputs(value: object) -> bool:
+    """Whether lists or dictionaries have outputs in them, however deep."""
+    if isinstance(value, dict):
+        return any(map(has_outputs, value.values()))
+    return any(map(has_outputs, value)) if isinstance(value, (list, tuple)) else is_output(value)

@@ -1,0 +1,1 @@
+"""`nodegraph pack`: a module for each of its commands."""

@@ -1,0 +1,54 @@
+"""Tables that Rich prints: of results, plans and graphs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from nodegraph.core.links import is_link, read_literal
+from nodegraph.core.literals import show
+from nodegraph.core.words import cleaned
+
+if TYPE_CHECKING:
+    from rich.console import Group
+
+    from nodegraph.core.workflow import Workflow
+
+_MOST = 40
+"""Rows of a table, and lines below it."""
+
+
+def rich_table(
+    title: str, heads: Sequence[str], rows: Iterable[Sequence[str]], below: Iterable[str] = ()
+) -> Group:
+    """A table with a title and lines below; texts stand in it as they are, without markup."""
+    from rich.console import Group  # what is never printed needs none of it
+    from rich.table import Table
+    from rich.text import Text
+
+    found, lines = list(rows), list(below)
+    table = Table()
+    for head in heads:
+        table.add_column(head)
+    for row in found[:_MOST]:
+        table.add_row(*(Text(cleaned(cell)) for cell in row))
+    if len(found) > _MOST:
+        table.add_row(Text(f"… and {len(found) - _MOST} more"))
+    if len(lines) > _MOST:
+        lines[_MOST:] = [f"… and {len(lines) - _MOST} more"]
+    return Group(Text(cleaned(title)), table, *(Text(cleaned(line)) for line in lines))
+
+
+def workflow_table(workflow: Workflow) -> Group:
+    """The nodes of a workflow, and what they are given."""
+    rows = [
+        (name, entry.type, ", ".join(_given(*each) for each in entry.inputs.items()))
+        for name, entry in workflow.nodes.items()
+    ]
+    return rich_table(workflow.title or "workflow", ("node", "type", "inputs"), rows)
+
+
+def _given(port: str, written: Any) -> str:
+    if is_link(written):
+        return f"{port}: {written['from']}"
+    return f"{port}={show(read_literal(written))}"

@@ -1,0 +1,53 @@
+"""Addresses of clusters, as Ray writes them."""
+
+from __future__ import annotations
+
+import os
+import socket
+import tempfile
+from ipaddress import ip_address
+from pathlib import Path
+
+AUTO = "auto"
+CLIENT = "ray://"
+
+
+def sought(address: str) -> str | None:
+    """The address that Ray is to join; None if there is none, and one is to be started."""
+    return _local_cluster() if address == AUTO else address
+
+
+def place_of(address: str) -> tuple[str, int] | None:
+    """The host and port in an address; None if it has none."""
+    host, _, port = address.removeprefix(CLIENT).rpartition(":")
+    return (host.strip("[]"), int(port)) if host and port.isdecimal() else None
+
+
+def is_loopback(address: str) -> bool:
+    """Whether an address is of this machine alone."""
+    host = address.rpartition(":")[0]
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _local_cluster() -> str | None:
+    """Address of the cluster that runs on this machine, as Ray leaves it for others."""
+    given = os.environ.get("RAY_ADDRESS")
+    if given:
+        return given
+    above = Path(os.environ.get("RAY_TMPDIR") or tempfile.gettempdir())
+    try:
+        found = (above / "ray" / "ray_current_cluster").read_text(encoding="utf-8").strip()
+    except OSError:
+        return None
+    host, _, port = found.rpartition(":")
+    try:
+        # What a cluster left that was killed is no cluster.
+        socket.create_connection((host, int(port)), timeout=1.0).close()
+    except (OSError, ValueError):
+        return None
+    return found

@@ -1,0 +1,70 @@
+"""Calls that may never return, as whom they ask is gone."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, ParamSpec, TypeVar
+
+from nodegraph.jobs.cluster.head import ClusterHead, HeadGone
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def apart(call: Callable[P, T], *args: P.args, **options: P.kwargs) -> asyncio.Future[T]:
+    """What a call gives that is made in a thread of its own, whose end nothing waits for."""
+    answer: Future[T] = Future()
+
+    def work() -> None:
+        answer.set_running_or_notify_cancel()
+        try:
+            found = call(*args, **options)
+        except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
+            answer.set_exception(error)
+        else:
+            answer.set_result(found)
+
+    threading.Thread(target=work, name="nodegraph-apart", daemon=True).start()
+    return asyncio.wrap_future(answer)
+
+
+async def unless_lost(
+    asked: asyncio.Future[T], head: ClusterHead, seconds: float | None = None
+) -> T:
+    """What was asked of a cluster.
+
+    Args:
+        seconds: After which a head that hasn't answered counts as gone, too.
+    Raises:
+        HeadGone: The head is gone: nobody will answer.
+    """
+    either: set[asyncio.Future[Any]] = {asked, head.lost}
+    await asyncio.wait(either, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    if asked.done():
+        return asked.result()
+    asked.cancel()
+    if head.is_lost:
+        raise HeadGone("the head of its cluster is gone")
+    head.lose()
+    raise HeadGone(f"the head of its cluster, {head}, hasn't answered for {seconds:g} s")
+
+
+class OneByOne:
+    """Calls of which each may be made only once the one before has come back."""
+
+    def __init__(self) -> None:
+        self._last: asyncio.Future[Any] | None = None
+
+    def apart(self, call: Callable[P, T], *args: P.args, **options: P.kwargs) -> asyncio.Future[T]:
+        """See the function of that name; to cancel it leaves the call to itself.
+
+        Raises:
+            HeadGone: The one before hasn't come back yet.
+        """
+        if self._last is not None and not self._last.done():
+            raise HeadGone("Ray still waits for the head that is gone")
+        self._last = asked = apart(call, *args, **options)
+        return asyncio.shield(asked)

@@ -1,0 +1,58 @@
+"""Sharing what this server's workers write with the queue's other servers."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from time import monotonic
+
+from nodegraph.errors import NodegraphError
+from nodegraph.jobs.queue import JobEvent
+from nodegraph.server.content.artifacts import Artifacts
+
+_LOG = logging.getLogger(__name__)
+_GIVEN = frozenset({"node.wrote", "job.finished"})
+_EVERY = 60.0
+"""Seconds after which it is looked again without a reason."""
+_AGAIN = 3.0
+"""Seconds after which what went wrong is tried again."""
+
+
+class ArtifactSharing:
+    """Shares files as soon as it is told of them, for an event loop.
+
+    A server that was killed in between, or couldn't reach the place, does so later: what isn't
+    shared yet stands in the catalogue.
+    """
+
+    def __init__(self, artifacts: Artifacts) -> None:
+        self._artifacts = artifacts
+        self._wanted = asyncio.Event()
+
+    def happened(self, events: Sequence[JobEvent]) -> None:
+        """Look at what happened in the queue."""
+        if any(event.kind in _GIVEN for event in events):
+            self._wanted.set()
+
+    async def run(self) -> None:
+        """Do so until it is cancelled."""
+        is_well = True
+        looked = monotonic()
+        while True:
+            self._wanted.clear()
+            try:
+                await asyncio.to_thread(self._artifacts.share)
+                is_well = True
+            except (NodegraphError, OSError) as error:
+                if is_well:
+                    _LOG.warning("what jobs gave can't be shared now: %s", error)
+                is_well = False
+            is_due = monotonic() - looked >= _EVERY  # however much happens meanwhile
+            try:
+                await asyncio.wait_for(self._wanted.wait(), _EVERY if is_well else _AGAIN)
+            except asyncio.TimeoutError:
+                is_due = True
+            if is_due:
+                self._artifacts.look_again()
+                looked = monotonic()

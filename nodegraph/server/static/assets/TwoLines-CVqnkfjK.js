@@ -1,1 +1,0 @@
-import{t as e}from"./jsx-runtime-CwUaROhu.js";var t={row:`_row_18six_1`},n=e();function r({note:e,children:r}){return(0,n.jsxs)(`div`,{className:t.row,children:[(0,n.jsx)(`span`,{children:r}),(0,n.jsx)(`small`,{children:e})]})}export{r as t};

@@ -1,1 +1,0 @@
-var e={waiting:`_waiting_11puo_1`,viewer:`_viewer_11puo_10`,stage:`_stage_11puo_26`,controls:`_controls_11puo_34`,place:`_place_11puo_46`,told:`_told_11puo_51`,gap:`_gap_11puo_59`,speed:`_speed_11puo_63`,volume:`_volume_11puo_67`};export{e as t};

@@ -1,1 +1,0 @@
-import{l as e,t}from"./documents-Cfo_1PhH.js";import{a as n}from"./ui-DSHtVjop.js";function r(r){let i=e.getState(),a=r.document??i.active;if(!i.documents.some(e=>e.id===a))return;a!==i.active&&i.activate(a);let o=n.getState();o.view!==`graph`&&o.setView(`graph`);let s=r.path??t().path;o.requestFocus({document:a,path:s,node:r.node,port:r.port??null})}export{r as t};

@@ -1,0 +1,1 @@
+import"./WidgetField-BL9LRMLN.js";import"./FileWidget-B4QO471D.js";

@@ -1,1 +1,0 @@
-import"./WidgetField-DXIpxxSq.js";

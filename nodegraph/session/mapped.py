@@ -1,0 +1,283 @@
+"""A workflow run for each of several values: what the runs share is computed once."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, wait
+from contextlib import ExitStack
+from dataclasses import replace
+from threading import Lock
+from typing import TYPE_CHECKING, Any, overload
+
+from nodegraph.core.events import Event
+from nodegraph.core.links import plain_number
+from nodegraph.core.summary import summarize
+from nodegraph.engine.result import RunResult
+from nodegraph.errors import InvalidValue, NodegraphError
+from nodegraph.observe.lines import Silent
+from nodegraph.session.ongoing import Ongoing, stop_told
+from nodegraph.session.scripts import Said, WorkflowLike, checked, watched
+from nodegraph.session.session import Session
+from nodegraph.session.standing import STANDING
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from nodegraph.engine.options import RunOptions
+    from nodegraph.session.scripts import ScriptKeywords
+
+Combination = Mapping[str, Any]
+"""Values of a run's parameters."""
+
+
+class MappedRuns(Sequence[RunResult]):
+    """The results of several runs, in the order of their values. They come as they are asked for.
+
+    The runs go on at once, and together: going through them waits for each in turn.
+
+    Attributes:
+        combinations: The values of the parameters of each.
+    """
+
+    def __init__(
+        self,
+        combinations: Sequence[Combination],
+        futures: Sequence[Future[RunResult]],
+        ongoing: Ongoing[None],
+        check: bool,
+    ) -> None:
+        self.combinations = combinations
+        self._futures = futures
+        self._ongoing = ongoing
+        self._check = check
+
+    def __len__(self) -> int:
+        return len(self._futures)
+
+    @overload
+    def __getitem__(self, at: int) -> RunResult: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> list[RunResult]: ...
+
+    def __getitem__(self, at: int | slice) -> RunResult | list[RunResult]:
+        if isinstance(at, slice):
+            return [self[each] for each in range(*at.indices(len(self)))]
+        return checked(self._waited(self._futures[at]), self._check)
+
+    def __iter__(self) -> Iterator[RunResult]:
+        return (self[at] for at in range(len(self)))
+
+    def _waited(self, future: Future[RunResult]) -> RunResult:
+        try:
+            with stop_told():
+                return future.result()
+        except KeyboardInterrupt:
+            self.stop()
+            wait([self._ongoing.future])
+            raise
+
+    def stop(self) -> None:
+        """End those that go on at their next step."""
+        self._ongoing.stop()
+
+    def __repr__(self) -> str:
+        done = sum(future.done() for future in self._futures)
+        return f"<MappedRuns: {done} of {len(self)} done>"
+
+    def _repr_html_(self) -> str:
+        """A sheet of what the runs gave, with the values that it was made of; waits for them."""
+        from nodegraph.results.page import sheet_html
+
+        captions = [_told(combination) for combination in self.combinations]
+        return sheet_html([self._ended(each) for each in self._futures], captions)
+
+    def _ended(self, future: Future[RunResult]) -> RunResult | NodegraphError:
+        """Its result, or why it has none."""
+        try:
+            return self._waited(future)
+        except NodegraphError as error:
+            return error
+
+
+def _told(combination: Combination) -> str:
+    return ", ".join(f"{name}={summarize(value)}" for name, value in combination.items())
+
+
+def map(  # noqa: A001 - as `nodegraph.map`, it is what `map` is elsewhere
+    workflow: WorkflowLike,
+    over: Mapping[str, Any],
+    *,
+    product: bool = False,
+    **options: Unpack[ScriptKeywords],
+) -> MappedRuns:
+    """Run a workflow for each of several values of its parameters.
+
+    The runs begin at once and go on beside each other: equal parts are computed once, and steps of
+    samplings may share batches, as the settings say.
+
+    Args:
+        workflow: A `Workflow`, the dictionary of one, or a file's path.
+        over: By parameter, a list, an array or whatever else gives values one by one: the first of
+            each, then the second, as `zip` does; they are of one length. Any other value holds for
+            all runs.
+        product: Every combination instead, the last parameter changing fastest.
+        options: Those of `run_async`.
+    Returns:
+        The results in order, as they come.
+    Raises:
+        InvalidFile, InvalidWorkflow, InvalidValue: Nothing was run; the lists differ in length,
+            or one of the combinations is wrong.
+        TypeError: There is no such option.
+    """
+    said = Said.of(options)
+    script = said.script(workflow)
+    combinations = combined(over, product=product)
+    with ExitStack() as stack:
+        shown = stack.enter_context(script.display(said.progress))
+        ways = _ways(said.options, combinations, shown)
+        futures: list[Future[RunResult]] = [Future() for _ in combinations]
+        begun: Future[None] = Future()
+
+        async def work(session: Session) -> None:
+            runs = session.begin_many([script.workflow] * len(ways), ways)
+            begun.set_result(None)
+            await _settled(runs, futures)
+
+        ongoing = STANDING.begin(script.wish, work)
+        ongoing.future.add_done_callback(lambda done: _give_up(done, [begun, *futures]))
+        with stop_told():
+            begun.result()
+        closing = stack.pop_all()
+        ongoing.future.add_done_callback(lambda _: closing.close())
+    return MappedRuns(combinations, futures, ongoing, said.check)
+
+
+async def _settled(runs: Sequence[Any], futures: Sequence[Future[RunResult]]) -> None:
+    """Hand the runs' results on as they come; cancelling it ends them."""
+    import asyncio
+
+    async def hand_on(run: Any, future: Future[RunResult]) -> None:
+        try:
+            future.set_result(await run)
+        except Exception as error:  # noqa: BLE001 - whoever asks for this result is told
+            future.set_exception(error)
+
+    handing = itertools.starmap(hand_on, zip(runs, futures, strict=True))
+    # One that is stopped doesn't end it: the loop is closed then, and others would be cut off.
+    await asyncio.gather(*handing, return_exceptions=True)
+
+
+def _give_up(done: Future[None], futures: Sequence[Future[Any]]) -> None:
+    """Tell whoever waits for what will never come."""
+    error = None if done.cancelled() else done.exception()
+    for future in futures:
+        if future.done():
+            continue
+        if error is None:
+            future.cancel()
+        else:
+            future.set_exception(error)
+
+
+def combined(values: Mapping[str, Any], *, product: bool) -> list[Combination]:
+    """The values of each run.
+
+    Raises:
+        InvalidValue: There are no lists, they differ in length, or one is an array of several
+            dimensions.
+    """
+    if not isinstance(values, Mapping):
+        raise InvalidValue(
+            "this names no parameters",
+            given=type(values).__name__,
+            expected='a list of values for each, as in {"seed": [1, 2, 3]}',
+        )
+    lists = {name: _items(name, given) for name, given in values.items() if _is_list(given)}
+    fixed = {name: given for name, given in values.items() if name not in lists}
+    if not lists:
+        raise InvalidValue(
+            "there is nothing to go through",
+            given=", ".join(values) or "no values",
+            expected='a list of values, as in {"seed": [1, 2, 3]}',
+        )
+    lengths = {len(given) for given in lists.values()}
+    if not product and len(lengths) > 1:
+        told = ", ".join(f"{name}: {len(given)}" for name, given in lists.items())
+        raise InvalidValue(
+            "the lists differ in length",
+            given=told,
+            expected="as many values of each",
+            hint="product=True runs every combination.",
+        )
+    rows = itertools.product(*lists.values()) if product else zip(*lists.values(), strict=True)
+    each = [{**fixed, **dict(zip(lists, row, strict=True))} for row in rows]
+    return [{name: plain_number(value) for name, value in found.items()} for found in each]
+
+
+def _is_list(given: Any) -> bool:
+    if _is_array(given):
+        return bool(given.ndim)
+    return isinstance(given, Iterable) and not isinstance(given, (str, bytes, Mapping))
+
+
+def _is_array(given: Any) -> bool:
+    """Of numpy, torch, pandas or another library."""
+    return hasattr(given, "ndim") and hasattr(given, "tolist")
+
+
+def _items(name: str, given: Any) -> list[Any]:
+    if not _is_array(given):
+        return list(given)
+    if given.ndim != 1:
+        raise InvalidValue(
+            f"the array for `{name}` has more dimensions than a list",
+            given=f"shape {tuple(given.shape)}",
+            expected="an array of one dimension",
+        )
+    found: list[Any] = given.tolist()
+    return found
+
+
+def _ways(
+    options: RunOptions, combinations: Sequence[Combination], shown: Silent
+) -> list[RunOptions]:
+    """How each is run, all of them told to one display."""
+    told = watched(options, shown)
+    together = _Together(told.listener) if told.listener is not None else None
+    return [
+        told.but(
+            parameters={**(options.parameters or {}), **combination},
+            listener=None if together is None else together.of(at),
+        )
+        for at, combination in enumerate(combinations)
+    ]
+
+
+class _Together:
+    """Tells one listener of several runs, as if their nodes were those of a single one."""
+
+    def __init__(self, listener: Callable[[Event], None]) -> None:
+        self._listener = listener
+        self._lock = Lock()
+        self._nodes = 0
+
+    def of(self, at: int) -> Callable[[Event], None]:
+        """What one of the runs tells."""
+
+        def tell(event: Event) -> None:
+            with self._lock:
+                self._listener(self._renamed(event, f"#{at + 1} "))
+
+        return tell
+
+    def _renamed(self, event: Event, before: str) -> Event:
+        node = None if event.node is None else f"{before}{event.node}"
+        data = dict(event.data)
+        if event.kind == "job.started":
+            self._nodes += data["nodes"]
+            data["nodes"] = self._nodes
+        elif isinstance(data.get("nodes"), list):
+            data["nodes"] = [f"{before}{name}" for name in data["nodes"]]
+        return replace(event, node=node, data=data)

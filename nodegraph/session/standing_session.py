@@ -1,0 +1,147 @@
+"""A session that stays from call to call, on an event loop in a thread of its own.
+
+So runs may be begun from anywhere: a script, several threads, or a notebook, where an event loop
+runs already.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import Future, wait
+from contextlib import asynccontextmanager
+from threading import Lock, Thread
+from typing import Any, TypeVar
+
+from nodegraph.core.nesting import NESTING
+from nodegraph.session.ongoing import Ongoing
+from nodegraph.session.session import Session
+from nodegraph.session.wishes import SessionWish
+
+Result = TypeVar("Result")
+
+
+class StandingSession:
+    """One session at a time, as the last call wished for it.
+
+    Calls that wish for the same overlap; one that wishes for something else waits for these.
+    Weights and results stay in memory until settings or packs change, or until `close`.
+
+    Args:
+        depth: Of what its runs call; see `Nesting`.
+    """
+
+    def __init__(self, depth: int) -> None:
+        self.depth = depth
+        self._lock = Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: Thread | None = None
+        self._session: Session | None = None
+        self._wish: SessionWish | None = None
+        self._users = 0
+        self._changed: asyncio.Condition | None = None
+        self._ongoing: dict[Ongoing[Any], SessionWish] = {}
+
+    @property
+    def futures(self) -> list[Future[Any]]:
+        """Of what goes on."""
+        return [each.future for each in list(self._ongoing)]
+
+    @property
+    def is_here(self) -> bool:
+        """Whether this thread is that of its event loop."""
+        return threading.current_thread() is self._thread
+
+    def serves_at_once(self, wish: SessionWish) -> bool:
+        """Whether nothing goes on that such a wish would have to wait for."""
+        return all(other == wish for other in list(self._ongoing.values()))
+
+    def begin(
+        self, wish: SessionWish, work: Callable[[Session], Awaitable[Result]]
+    ) -> Ongoing[Result]:
+        """Begin some work with a session that is as wished."""
+
+        async def served() -> Result:
+            NESTING.set(NESTING.get().at(self.depth))
+            async with self._turn(wish) as session:
+                return await work(session)
+
+        with self._lock:
+            loop = self._running_loop()
+            found = Ongoing(served(), loop, self._note_end)
+            self._ongoing[found] = wish
+        return found
+
+    def _note_end(self, ended: Ongoing[Any]) -> None:
+        with self._lock:
+            del self._ongoing[ended]
+
+    def _running_loop(self) -> asyncio.AbstractEventLoop:
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+            self._changed = asyncio.Condition()
+            run = self._loop.run_forever
+            self._thread = Thread(target=run, name="nodegraph-session", daemon=True)
+            self._thread.start()
+        return self._loop
+
+    @asynccontextmanager
+    async def _turn(self, wish: SessionWish) -> AsyncIterator[Session]:
+        assert self._changed is not None
+        async with self._changed:
+            await self._changed.wait_for(lambda: not self._users or self._wish == wish)
+            session = self._settled(wish)
+            self._users += 1
+        try:
+            yield session
+        finally:
+            async with self._changed:
+                self._users -= 1
+                self._changed.notify_all()
+
+    def _settled(self, wish: SessionWish) -> Session:
+        """The session as wished; nobody uses it, or all wish for the same."""
+        if self._wish == wish and self._session is not None:
+            return self._session
+        if self._session is not None and (self._wish is None or not wish.is_met_by(self._wish)):
+            self._close_session()
+        if self._session is None:
+            self._session = Session(
+                wish.settings, packs=wish.packs, nodes=wish.nodes, inputs=wish.inputs
+            )
+        else:
+            self._session.take(nodes=wish.nodes, inputs=wish.inputs)
+        self._wish = wish
+        return self._session
+
+    def _close_session(self) -> None:
+        session, self._session, self._wish = self._session, None, None
+        if session is not None:
+            session.close()
+
+    def stop(self) -> None:
+        """End what goes on at its next step."""
+        for each in list(self._ongoing):
+            each.stop()
+
+    def close(self) -> None:
+        """Let go of the session with its weights and results; the next call makes another.
+
+        What goes on is ended at its next step.
+        """
+        with self._lock:
+            loop, thread, self._loop, self._thread = self._loop, self._thread, None, None
+            ongoing = list(self._ongoing)
+        if loop is None or thread is None:
+            return
+        for each in ongoing:
+            each.stop()
+        wait([each.future for each in ongoing])
+        asyncio.run_coroutine_threadsafe(self._emptied(), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+    async def _emptied(self) -> None:
+        self._close_session()

@@ -1,0 +1,82 @@
+"""A run as a stream: what happens, one event after the other, and its result last."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from queue import SimpleQueue
+from typing import TYPE_CHECKING
+
+from nodegraph.core.events import Event
+from nodegraph.engine.result import RunResult
+from nodegraph.observe.listeners import together
+from nodegraph.session.ongoing import Ongoing
+from nodegraph.session.scripts import Said, Script, WorkflowLike, checked
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from nodegraph.session.scripts import ScriptKeywords
+
+
+class Stream:
+    """A run's events and then its result: for ``for``, and for ``async for``.
+
+    The run begins with the loop. Leaving the loop early ends the run at its next step.
+    """
+
+    def __init__(self, script: Script, said: Said) -> None:
+        self._script = script
+        self._said = said
+
+    def _begin(self, told: Callable[[Event | None], None]) -> Ongoing[RunResult]:
+        options = self._said.options
+        running = self._script.begin(options.but(listener=together([options.listener, told])))
+        running.future.add_done_callback(lambda _: told(None))
+        return running
+
+    def __iter__(self) -> Iterator[Event | RunResult]:
+        told: SimpleQueue[Event | None] = SimpleQueue()
+        running = self._begin(told.put)
+        try:
+            while (event := told.get()) is not None:
+                yield event
+            yield checked(running.wait(), self._said.check)
+        finally:
+            running.stop()
+
+    async def __aiter__(self) -> AsyncIterator[Event | RunResult]:
+        told: asyncio.Queue[Event | None] = asyncio.Queue()
+        loop = asyncio.get_running_loop()
+
+        def tell(event: Event | None) -> None:
+            try:
+                loop.call_soon_threadsafe(told.put_nowait, event)
+            except RuntimeError:
+                if not loop.is_closed():
+                    raise
+                # Whoever listened has left, and closed the event loop; the run is ending.
+
+        running = self._begin(tell)
+        try:
+            while (event := await told.get()) is not None:
+                yield event
+            yield checked(await running.wait_async(), self._said.check)
+        finally:
+            running.stop()
+
+
+def stream(workflow: WorkflowLike, **options: Unpack[ScriptKeywords]) -> Stream:
+    """Run a workflow and hear of all that happens, as it happens.
+
+    Args:
+        workflow: A `Workflow`, the dictionary of one, or a file's path.
+        options: Those of `run_async`; there is no display.
+    Returns:
+        To be looped over, by ``for`` or ``async for``: an `Event` after the other, then the
+        `RunResult`.
+    Raises:
+        InvalidFile, InvalidWorkflow, InvalidValue, TypeError: See `run_async`.
+    """
+    said = Said.of(options)
+    return Stream(said.script(workflow), said)

@@ -1,0 +1,75 @@
+"""Subgraphs that a script writes, for loops and as nodes."""
+
+from __future__ import annotations
+
+import pytest
+
+from nodegraph import Graph
+from nodegraph.errors import InvalidValue, InvalidWorkflow
+
+
+def test_a_loop_runs_what_was_built_for_it(g: Graph) -> None:
+    body = g.subgraph("square")
+    item = body.input("item", "int")
+    body.output("result", body.Calculate("product", a=item, operation="*", b=item))
+    loop = g.ForEach(items=g.Range(stop=4), body=body)
+    assert g.subgraphs["square"].inputs["item"].to == ["product.a", "product.b"]
+    assert g.run(loop).outputs["for_each.results"] == [0, 1, 4, 9]
+
+
+def test_other_inputs_of_a_body_are_inputs_of_its_loop(g: Graph) -> None:
+    body = g.subgraph("scale")
+    scaled = body.Calculate(a=body.input("item"), operation="*", b=body.input("by", default=2))
+    body.output("result", scaled.number)
+    items = g.Range(stop=3)
+    loop = g.ForEach(items=items, body=body, by=10)
+    assert g.run(loop).outputs["for_each.results"] == [0, 10, 20]
+    with pytest.raises(InvalidWorkflow, match=r"`bye`: has no such input. Did you mean `by`"):
+        g.ForEach(items=items, body=body, bye=10)
+
+
+def test_a_subgraph_is_used_like_a_node_type(g: Graph) -> None:
+    block = g.subgraph("twice")
+    block.output("sum", block.Calculate(a=block.input("x"), b=block.input("x")))
+    once = g.node(block, x=3)
+    again = g.node("twice", "again", x=once)
+    assert (g.nodes["twice"].type, g.nodes["again"].inputs) == ("twice", {"x": {"from": "twice"}})
+    assert g.run(again).outputs["again/calculate.number"] == 12
+
+
+def test_a_changed_input_leaves_what_fed_it(g: Graph) -> None:
+    block = g.subgraph("block")
+    x, y = block.input("x"), block.input("y")
+    node = block.Calculate("sum", a=x, b=x)
+    block.set(node, a=1, b=y)
+    assert {name: port.to for name, port in block.subgraph.inputs.items()} == {
+        "x": [],
+        "y": ["sum.b"],
+    }
+    assert block.entry("sum").inputs == {"a": 1}
+    block.set(node, a=x)
+    assert block.entry("sum").inputs == {}
+
+
+def test_types_of_a_subgraphs_inputs_count(g: Graph) -> None:
+    block = g.subgraph("block")
+    with pytest.raises(InvalidWorkflow, match="given: Latent; expected: Image"):
+        block.InvertImage(image=block.input("latent", "Latent"))
+    with pytest.raises(InvalidValue, match=r"no port type `Imag`. Did you mean `Image`"):
+        block.input("image", "Imag")
+    block.InvertImage(image=block.input("picture"))
+    with pytest.raises(InvalidWorkflow, match="given: Image; expected: Latent"):
+        block.VAEDecode(vae=block.input("vae"), latent=block.input("picture"))
+
+
+def test_nodes_of_a_subgraph_and_of_the_graph_do_not_mix(g: Graph) -> None:
+    block = g.subgraph("block")
+    outside, inside = g.EmptyImage(), block.EmptyImage()
+    with pytest.raises(InvalidWorkflow, match="of another graph, or of another subgraph"):
+        block.InvertImage(image=outside)
+    with pytest.raises(InvalidWorkflow, match="of another graph, or of another subgraph"):
+        g.InvertImage(image=inside)
+    with pytest.raises(InvalidValue, match="is an output of a node in it"):
+        block.output("image", outside)
+    with pytest.raises(InvalidValue, match=r"has several.*`load_image.image`"):
+        block.output("image", block.LoadImage(path="a.png"))

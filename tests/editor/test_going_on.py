@@ -1,0 +1,168 @@
+"""What a workflow gave becomes an input: by its menus, by dragging it, in the list of files."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.editor.editing import Editor, expect_picture
+from tests.editor.faults import bring_axe, check
+from tests.editor.gates import prompted
+from tests.editor.graphs import drag, go_to, middle, written
+from tests.editor.serving import Server
+
+
+@pytest.fixture(scope="module")
+def picture(server: Server) -> dict[str, Any]:
+    """A picture that the server has already, of the workflow that `made` opens."""
+    return server.outputs(server.submit(kettle()))[0]
+
+
+def kettle() -> dict[str, Any]:
+    """A picture of a few steps, so that half of them can be taken again."""
+    found = prompted("a brass kettle", name="kettle")
+    found["nodes"]["sample"]["inputs"]["steps"] = 4
+    return found
+
+
+@pytest.fixture
+def made(editor: Editor, picture: dict[str, Any]) -> Editor:
+    """With the workflow and the picture that it gave, in its card."""
+    editor.open_workflow(kettle())
+    expect_picture(editor.results("save"))
+    return editor
+
+
+def go_on(editor: Editor, item: str) -> None:
+    """Choose what to do with the picture in the card."""
+    editor.card("save").get_by_role("button", name=re.compile("^Go on with kettle")).click()
+    editor.page.get_by_role("menuitem", name=item).click()
+
+
+def nodes(editor: Editor) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = written(editor)["nodes"]
+    return found
+
+
+def test_a_result_is_loaded_varied_and_made_larger_each_in_one_step(
+    made: Editor, picture: dict[str, Any]
+) -> None:
+    go_on(made, "Use as input")
+    expect_picture(made.card("load_image").get_by_role("img", name="Picture kettle"))
+    value = f"upload:{picture['digest']}/{picture['name']}"
+    assert nodes(made)["load_image"]["inputs"] == {"path": value}
+    made.page.keyboard.press("ControlOrMeta+z")
+    expect(made.card("load_image")).to_have_count(0)
+    made.zoom_to_fit()
+    go_on(made, "Upscale")
+    expect(made.card("upscale_image")).to_be_visible()
+    made.page.keyboard.press("ControlOrMeta+z")
+    expect(made.card("upscale_image")).to_have_count(0)
+    made.zoom_to_fit()
+    go_on(made, "Vary")
+    expect(made.card("ksampler")).to_be_visible()
+    found = nodes(made)
+    assert found["ksampler"]["inputs"]["positive"] == {"from": "positive"}
+    assert found["ksampler"]["inputs"]["denoise"] == 0.5
+    made.run()
+    expect_picture(made.results("save_image"))
+
+
+def test_what_is_painted_over_is_sampled_anew(made: Editor) -> None:
+    go_on(made, "Inpaint this")
+    dialog = made.dialog("Paint a mask")
+    made.page.mouse.click(*middle(dialog.get_by_label(re.compile("^Mask of kettle"))))
+    dialog.get_by_role("button", name="Use").click()
+    expect(dialog).to_have_count(0)
+    expect(made.card("composite_masked")).to_be_visible()
+    found = nodes(made)
+    assert "kettle_00001_masked" in found["load_image"]["inputs"]["path"]
+    assert found["set_noise_mask"]["inputs"]["mask"] == {"from": "load_image.mask"}
+    made.run()
+    expect_picture(made.results("save_image"))
+
+
+def test_the_gallery_and_the_viewer_go_on_with_a_result(made: Editor) -> None:
+    panel = made.show("Results")
+    cell = panel.get_by_role("gridcell", name=re.compile("^kettle"))
+    cell.last.click(button="right")
+    bring_axe(made)
+    check(made, "the menu of a result")
+    made.page.get_by_role("menuitem", name="Use as input").click()
+    expect(made.card("load_image")).to_be_visible()
+    cell.last.focus()
+    made.page.keyboard.press("u")
+    expect(made.card("load_image_2")).to_be_visible()
+    cell.last.click()
+    made.dialog(re.compile("^kettle")).get_by_role("button", name="Go on with it").click()
+    made.page.get_by_role("menuitem", name="Use as input").click()
+    expect(made.card("load_image_3")).to_be_visible()
+
+
+def test_a_result_is_dragged_onto_the_canvas_and_onto_a_port(made: Editor) -> None:
+    thumbnail = made.card("save").get_by_role("button", name=re.compile("^Show kettle"))
+    x, y = middle(made.card("positive"))
+    drag(made, middle(thumbnail), (x, y + 260))
+    expect(made.card("load_image")).to_be_visible()
+    port = made.port("save", "takes", "image")
+    drag(made, middle(thumbnail), middle(port))
+    expect(made.card("load_image_2")).to_be_visible()
+    assert nodes(made)["save"]["inputs"]["image"] == {"from": "load_image_2.image"}
+
+
+def test_results_are_among_the_files_to_choose_from(made: Editor, picture: dict[str, Any]) -> None:
+    go_on(made, "Use as input")
+    card = made.card("load_image")
+    card.get_by_role("textbox", name="Path").fill("")
+    card.get_by_role("button", name="Choose a file").click()
+    found = made.page.get_by_label("Files").get_by_role("region", name="Results")
+    found.get_by_role("button", name=re.compile("^kettle")).first.click()
+    expect_picture(card.get_by_role("img", name="Picture kettle"))
+
+
+def test_it_is_sent_to_a_saved_workflow(made: Editor, server: Server) -> None:
+    workflow = {
+        "format": "nodegraph/1",
+        "title": "Smaller",
+        "parameters": {"picture": "load.path"},
+        "nodes": {
+            "load": {"type": "LoadImage", "inputs": {"path": "apple.png"}},
+            "show": {"type": "PreviewImage", "inputs": {"image": {"from": "load.image"}}},
+        },
+    }
+    server.client.put("workflows/smaller", json=workflow).raise_for_status()
+    go_on(made, "Send to workflow…")
+    dialog = made.dialog("Send to a workflow")
+    expect(dialog.get_by_label("Picture that it becomes")).to_have_text("picture")
+    dialog.get_by_role("button", name="Open").click()
+    expect(made.tab).to_have_text(re.compile("Smaller"))
+    expect_picture(made.card("load").get_by_role("img", name="Picture kettle"))
+
+
+def test_what_is_painted_on_layers_becomes_nodes(made: Editor) -> None:
+    go_on(made, "Paint on layers…")
+    dialog = made.dialog("Paint on layers")
+    stage = dialog.get_by_role("img", name="The picture in its frame, 64 × 64 pixels")
+    expect(stage).to_be_visible()
+    bring_axe(made)
+    check(made, "the layers")
+    dialog.get_by_label("Right").fill("32")
+    dialog.get_by_label("Right").press("Enter")
+    wider = dialog.get_by_role("img", name="The picture in its frame, 96 × 64 pixels")
+    expect(wider).to_be_visible()
+    dialog.get_by_role("tab", name="Sketch").click()
+    x, y = middle(wider)
+    drag(made, (x - 60, y), (x + 60, y))
+    dialog.get_by_role("button", name="Add to the graph").click()
+    expect(dialog).to_have_count(0)
+    expect(made.card("pad_for_outpaint")).to_be_visible()
+    found = nodes(made)
+    assert found["pad_for_outpaint"]["inputs"]["right"] == 32
+    assert "_sketch" in found["load_image_2"]["inputs"]["path"]
+    made.run()
+    # The chain is longer than the window is wide.
+    go_to(made, "save_image")
+    expect_picture(made.results("save_image"))

@@ -1,0 +1,70 @@
+"""Calls that hang are given up; here they wait for an event, in place of Ray for an answer."""
+
+from __future__ import annotations
+
+import asyncio
+from threading import Event
+
+import pytest
+
+from nodegraph.jobs.cluster.calls import OneByOne, apart, unless_lost
+from nodegraph.jobs.cluster.head import ClusterHead, HeadGone
+from tests.jobs.cluster.test_head import listening
+
+
+def test_what_is_asked_of_a_head_ends_with_it() -> None:
+    async def use() -> None:
+        server, port = listening()
+        head = ClusterHead("127.0.0.1", port)
+        assert await head.answers()
+        answer = Event()
+        asked = asyncio.create_task(unless_lost(apart(answer.wait), head))
+        await asyncio.sleep(0)
+        server.close()
+        with pytest.raises(HeadGone, match="is gone"):
+            await asyncio.wait_for(asked, 60)
+        answer.set()
+
+    asyncio.run(use())
+
+
+def test_a_head_that_leaves_a_call_unanswered_for_long_is_lost() -> None:
+    async def use() -> None:
+        head = ClusterHead("127.0.0.1", 1)
+        answer = Event()
+        with pytest.raises(HeadGone, match=r"127\.0\.0\.1:1, hasn't answered for 0\.01 s"):
+            await unless_lost(apart(answer.wait), head, 0.01)
+        assert head.is_lost
+        answer.set()
+
+    asyncio.run(use())
+
+
+def test_an_answer_is_given_whether_it_is_one_or_an_error() -> None:
+    async def use() -> None:
+        head = ClusterHead("127.0.0.1", 1)
+        assert await unless_lost(apart(int, "7"), head) == 7
+        with pytest.raises(ValueError, match="seven"):
+            await unless_lost(apart(int, "seven"), head)
+
+    asyncio.run(use())
+
+
+def test_one_that_hangs_keeps_the_next_from_being_made() -> None:
+    async def use() -> None:
+        calls, answer = OneByOne(), Event()
+        first = calls.apart(answer.wait)
+        # To give it up ends the waiting, not the call.
+        first.cancel()
+        with pytest.raises(HeadGone, match="still waits"):
+            calls.apart(int)
+        answer.set()
+        while True:
+            try:
+                assert await calls.apart(int, "7") == 7
+            except HeadGone:
+                await asyncio.sleep(0.01)
+            else:
+                return
+
+    asyncio.run(asyncio.wait_for(use(), 60))
