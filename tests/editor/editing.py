@@ -139,7 +139,7 @@ class Editor:
     @property
     def status(self) -> Locator:
         """The line at the bottom."""
-        return self.page.get_by_role("contentinfo").last
+        return self.page.get_by_role("contentinfo")
 
     @property
     def canvas(self) -> Locator:

@@ -39,6 +39,8 @@ def opened(editor: Editor, workflow: dict[str, Any]) -> Locator:
     editor.open_workflow(workflow)
     dialog = editor.dialog("What is missing")
     expect(dialog).to_be_visible()
+    # The foot of a dialog isn't the page's: what the line at the bottom tells is found beside it.
+    editor.ready()
     return dialog
 
 

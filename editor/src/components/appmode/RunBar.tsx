@@ -21,7 +21,7 @@ export function RunBar({ document }: { readonly document: string }) {
   const allowed = useConnection(mayRun);
   const expected = useExpected();
   return (
-    <footer className={styles.runBar}>
+    <div className={styles.runBar}>
       {job === null && <Problems document={document} last={last} />}
       {job !== null && (
         <>
@@ -51,7 +51,7 @@ export function RunBar({ document }: { readonly document: string }) {
         </Button>
       </div>
       {job === null && expected !== null && <p className={styles.note}>{expected}</p>}
-    </footer>
+    </div>
   );
 }
 

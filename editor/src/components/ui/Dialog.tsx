@@ -62,7 +62,7 @@ export function Dialog(props: DialogProps) {
         <div data-body="" className={cx(styles.body, padded && styles.padded)}>
           {children}
         </div>
-        {footer && <footer className={styles.footer}>{footer}</footer>}
+        {footer && <div className={styles.footer}>{footer}</div>}
       </OverlayRootProvider>
       <div ref={setRoot} />
     </dialog>

@@ -1,1 +1,0 @@
-import"./WidgetField-BL9LRMLN.js";import"./FileWidget-B4QO471D.js";

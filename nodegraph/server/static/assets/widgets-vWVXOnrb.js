@@ -1,0 +1,1 @@
+import"./WidgetField-BQFz2bu7.js";import"./FileWidget-CnZYBvDa.js";
