@@ -154,6 +154,25 @@ def test_what_jobs_gave_is_everywhere(two: Two) -> None:
     assert two.names() == [f"{DIGEST}.png"]  # the upload
 
 
+def test_what_is_shared_just_after_it_was_looked_for_is_not_called_gone(
+    two: Two, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = two.servers
+    look = SharedFiles.bring
+
+    def looked(self: SharedFiles, *of: Any) -> bool:
+        is_there = look(self, *of)
+        if not is_there:
+            other.services.artifacts.share()
+        return is_there
+
+    monkeypatch.setattr(SharedFiles, "bring", looked)
+    finished(
+        other.services.queue, [written(other.services.outputs / "apple.png", PICTURE)], "local"
+    )
+    assert one.client.get(f"/artifacts/{DIGEST}").content == PICTURE
+
+
 def test_what_is_damaged_or_gone_is_shared_anew(two: Two) -> None:
     one, other = two.servers
     job = finished(

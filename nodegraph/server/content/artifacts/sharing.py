@@ -122,10 +122,12 @@ class SharedArtifacts:
             FilesUnreachable: It can't be brought now.
         """
         found = self._opened(digest)
+        # Asked before it is looked for: it may come between the two.
+        is_coming = found is None and self._is_unshared(digest)
         if found is None and self._files.bring(_name(digest), digest, self._cache, digest):
             found = self._opened(digest)
             self._shrink()
-        if found is None and self._is_unshared(digest):
+        if found is None and is_coming:
             raise FileComing(
                 "this file is still on its way from the server whose worker wrote it",
                 given=digest,
