@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from threading import Event as Flag
 from typing import Any
 
 import pytest
@@ -158,15 +159,22 @@ def test_what_is_shared_just_after_it_was_looked_for_is_not_called_gone(
     two: Two, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, other = two.servers
-    look = SharedFiles.bring
+    was_looked_for = Flag()
+    look, put = SharedFiles.bring, SharedFiles.put
 
     def looked(self: SharedFiles, *of: Any) -> bool:
         is_there = look(self, *of)
+        was_looked_for.set()
         if not is_there:
             other.services.artifacts.share()
         return is_there
 
+    def put_then(self: SharedFiles, *of: Any) -> None:
+        assert was_looked_for.wait(PATIENCE)
+        put(self, *of)
+
     monkeypatch.setattr(SharedFiles, "bring", looked)
+    monkeypatch.setattr(SharedFiles, "put", put_then)
     finished(
         other.services.queue, [written(other.services.outputs / "apple.png", PICTURE)], "local"
     )
