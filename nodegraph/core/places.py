@@ -1,4 +1,4 @@
-"""What a server calls the folders of its machine when it speaks to clients."""
+"""What a server calls the places that it works with when it speaks to clients."""
 
 from __future__ import annotations
 
@@ -21,9 +21,16 @@ class Places:
     Args:
         folders: By the name to say instead. The longer a path, the sooner it is looked for.
         uploads: Whose files are called as workflows call them.
+        database: Address that errors name; what follows it is what that server says of itself.
     """
 
-    def __init__(self, folders: Mapping[str, Path], uploads: Path | None = None) -> None:
+    def __init__(
+        self,
+        folders: Mapping[str, Path],
+        uploads: Path | None = None,
+        *,
+        database: str | None = None,
+    ) -> None:
         self._names = {
             text: name
             for name, folder in folders.items()
@@ -38,9 +45,15 @@ class Places:
         if uploads is not None:
             roots = map(re.escape, (str(uploads), ascii(str(uploads))[1:-1]))
             self._upload = re.compile(f"(?:{'|'.join(roots)}){_UPLOADED}")
+        self._database = None
+        if database is not None:
+            around = rf"(?: at)? {re.escape(database)}( [^:]*)?(?::.*)?"
+            self._database = re.compile(around, re.DOTALL)
 
     def told(self, text: str) -> str:
-        """A text without the paths."""
+        """A text without the paths, and without what the database says."""
+        if self._database is not None:
+            text = self._database.sub(lambda found: found[1] or "", text)
         if self._upload is not None:
             text = self._upload.sub(lambda found: reference(found[1]), text)
         return self._folder.sub(lambda found: self._names[found[1]], text)

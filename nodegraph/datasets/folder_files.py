@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nodegraph.core.confinement import is_readable
-from nodegraph.images.picture_folders import SUFFIXES, matching_paths
+from nodegraph.images.picture_folders import MEDIA_TYPES, matching_paths
 
 if TYPE_CHECKING:
     from nodegraph.core.context import Environment
@@ -96,7 +96,9 @@ def base_folder(pattern: str, environment: Environment) -> Path:
 
 
 def _may_be_picture(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and not path.is_dir()
+    return (
+        path.suffix.lower() in MEDIA_TYPES and not path.name.startswith(".") and not path.is_dir()
+    )
 
 
 def _fault(path: Path, environment: Environment) -> str:

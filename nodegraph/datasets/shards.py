@@ -21,7 +21,7 @@ from nodegraph.datasets.files import file_stems, mask_file, picture_file
 from nodegraph.datasets.image_folder import said_of
 from nodegraph.datasets.tables import TableRow, row_of
 from nodegraph.errors import InvalidFile
-from nodegraph.images.picture_folders import SUFFIXES
+from nodegraph.images.picture_folders import MEDIA_TYPES
 from nodegraph.images.room import check_room
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def _samples(path: Path, faults: Faults) -> Iterator[_Members]:
 
 def _example(members: _Members) -> Example:
     parts = members.parts
-    suffix = next((each for each in parts if f".{each}" in SUFFIXES), None)
+    suffix = next((each for each in parts if f".{each}" in MEDIA_TYPES), None)
     if suffix is None:
         raise InvalidFile("there is no picture", given=", ".join(sorted(parts)))
     said = _said(parts, members.key)

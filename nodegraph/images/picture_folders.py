@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -16,11 +16,24 @@ if TYPE_CHECKING:
     from nodegraph.core.context import Environment
 
 PictureOrder = Literal["name", "oldest first", "newest first"]
-SUFFIXES = frozenset(
-    (".png", ".apng", ".jpg", ".jpeg", ".jfif", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif",
-     ".ppm", ".pgm", ".qoi", ".tga")
-)  # fmt: skip
-"""Of files that are taken for pictures."""
+MEDIA_TYPES: Mapping[str, str] = {
+    ".png": "image/png",
+    ".apng": "image/apng",
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".jfif": "image/jpeg",
+    ".webp": "image/webp",
+    ".gif": "image/gif",
+    ".bmp": "image/bmp",
+    ".tif": "image/tiff",
+    ".tiff": "image/tiff",
+    ".avif": "image/avif",
+    ".ppm": "image/x-portable-pixmap",
+    ".pgm": "image/x-portable-graymap",
+    ".qoi": "image/qoi",
+    ".tga": "image/x-tga",
+}
+"""Of files that are taken for pictures, by suffix."""
 _MOST = 100_000
 """Files that are looked at."""
 _DIGITS = re.compile(r"(\d+)")
@@ -43,7 +56,7 @@ def find_pictures(
     found = [
         path
         for path in matching_paths(pattern, environment)
-        if path.suffix.lower() in SUFFIXES
+        if path.suffix.lower() in MEDIA_TYPES
         and not path.name.startswith(".")
         and path.is_file()
         and is_readable(str(path), environment)

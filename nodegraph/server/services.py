@@ -156,7 +156,8 @@ class Services:
         self.access = Access(self.server, self.tokens)
         self.stopping = asyncio.Event()
         self.metrics = Metrics()
-        self.places = places_of(self.worker_settings)
+        queue = self.server.queue
+        self.places = places_of(self.worker_settings, None if queue is None else str(queue))
         self.models = KnownModels()
         self.editor = Editor()
 

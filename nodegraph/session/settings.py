@@ -257,8 +257,12 @@ def _is_as_said(setting: Field[Any], value: Any) -> bool:
     return kind == "str" and type(value) is str
 
 
-def places_of(settings: Settings) -> Places:
-    """What a server calls its folders when it speaks to clients."""
+def places_of(settings: Settings, database: str | None = None) -> Places:
+    """What a server calls its folders when it speaks to clients.
+
+    Args:
+        database: Address of the one that keeps its jobs.
+    """
     from tempfile import gettempdir  # the command line has no use for it
 
     folders = {
@@ -283,7 +287,7 @@ def places_of(settings: Settings) -> Places:
         for number, folder in enumerate(listed):
             if folder not in folders.values():
                 folders[f"{name}-{number + 1}" if number else name] = folder
-    return Places(folders, settings.uploads)
+    return Places(folders, settings.uploads, database=database)
 
 
 def config_file(home: Path | None = None) -> Path:

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import psycopg
+from psycopg import errors
+
 from nodegraph.core.places import Places
 from nodegraph.errors import Problem
+from nodegraph.jobs.queue.postgres.address import PostgresAddress
+from nodegraph.jobs.queue.postgres.faults import explained
 
 UPLOADS = Path("/srv/home/uploads/files")
 PLACES = Places(
@@ -38,3 +43,20 @@ def test_all_texts_of_a_value_and_of_a_problem_are_told_so() -> None:
     assert PLACES.plain(given) == {"a": ["home/x", 3, None, {"b": "inputs"}]}
     problem = Problem("code", "/srv/home/x", "n", hint="see /srv/home/in")
     assert PLACES.problem(problem) == Problem("code", "home/x", "n", hint="see inputs")
+
+
+def test_of_a_database_only_what_it_is_to_the_server_is_told() -> None:
+    address = PostgresAddress("postgresql://ann:secret@db.inner:6543/jobs")
+    places = Places({"home": Path("/srv/home")}, database=str(address))
+    said = 'connection to server at "10.0.0.7", port 6543 failed: no such user "ann"\n  as told'
+    faults = [
+        (psycopg.OperationalError(said), "can't reach the job queue"),
+        (errors.DiskFull(said), "can't write the job queue"),
+        (errors.InsufficientPrivilege(said), "the job queue may not be used"),
+        (errors.InternalError_(said), "the job queue is damaged"),
+    ]
+    for fault, told in faults:
+        text = explained(address, fault).problem.message
+        assert "db.inner" in text
+        assert places.told(text) == told
+    assert places.told("can't read /srv/home/a of 10.0.0.7") == "can't read home/a of 10.0.0.7"

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from nodegraph.images.picture_folders import MEDIA_TYPES
 from tests.server.hosting import PATIENCE, Hosted, hosted
 from tests.server.resources import opened, picture
 
@@ -45,6 +46,13 @@ def test_the_newest_come_first(server: Hosted, inputs: Path) -> None:
     got = httpx.get(f"{server.url}{ada['href']}", timeout=PATIENCE, trust_env=False)
     assert got.content == PICTURE
     assert got.headers["content-type"] == "image/png"
+
+
+def test_whatever_nodes_take_for_a_picture_is_one(server: Hosted, inputs: Path) -> None:
+    for suffix in MEDIA_TYPES:
+        (inputs / f"a{suffix.upper()}").write_bytes(PICTURE)
+    kinds = {item["media_type"].split("/")[0] for item in listed(server).values()}
+    assert kinds == {"image", "text"}
 
 
 def test_no_folder_is_an_empty_one(server: Hosted) -> None:

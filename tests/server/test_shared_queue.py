@@ -116,7 +116,9 @@ def test_two_servers_are_one_queue(
         go.touch()
         refused = two.ask("POST", "/jobs", json={"workflow": workflow()})
         assert refused.status_code == 503
-        assert "can't reach the job queue" in refused.text
+        told = refused.json()["title"], refused.json()["detail"]
+        assert told == ("The job queue can't be reached", "can't reach the job queue")
+        assert refused.json()["problems"][0]["message"] == told[1]
         assert two.ask("GET", "/jobs").status_code == 503
         ready = httpx.get(f"{two.url}/readyz", timeout=PATIENCE, trust_env=False)
         assert (ready.status_code, "queue-not-writable" in ready.text) == (503, True)

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from nodegraph.core.confinement import is_readable
 from nodegraph.core.context import Environment
 from nodegraph.core.digests import digest_bytes
+from nodegraph.images.picture_folders import MEDIA_TYPES
 from nodegraph.server.content.files.confined import Confined
 from nodegraph.server.http.errors import NotFound
 from nodegraph.server.http.sending import OpenFile
@@ -20,12 +21,9 @@ from nodegraph.server.http.types import ANY, SUFFIXES
 _MOST = 1_000
 """Files that are told of, the newest."""
 _MOST_LOOKED_AT = 100_000
-_TYPES = {suffix: kind for kind, suffix in SUFFIXES.items()} | {
-    ".jpeg": "image/jpeg",
-    ".bmp": "image/bmp",
-    ".avif": "image/avif",
-    ".tif": "image/tiff",
-    ".tiff": "image/tiff",
+_TYPES = {
+    **{suffix: kind for kind, suffix in SUFFIXES.items()},
+    **MEDIA_TYPES,
     ".mov": "video/quicktime",
     ".m4v": "video/mp4",
     ".txt": "text/plain",

@@ -19,6 +19,7 @@ from nodegraph.errors import (
     OutputError,
 )
 from nodegraph.jobs.queue import JobNotFound, KeyReused, QueueFull, TooMuchKept, WrongState
+from nodegraph.jobs.queue.errors import QueueUnreachable
 from nodegraph.jobs.supervisor.errors import NoAnswer, QuestionFailed
 
 METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
@@ -36,6 +37,7 @@ _KINDS: Sequence[tuple[type[NodegraphError], int, str]] = (
     (ModelNotFound, 422, "No such model"),
     (InvalidValue, 422, "Invalid value"),
     (InvalidFile, 422, "Invalid document"),
+    (QueueUnreachable, 503, "The job queue can't be reached"),
     (OutputError, 503, "The server can't write"),
 )
 TITLES: Mapping[int, str] = {

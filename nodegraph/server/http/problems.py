@@ -75,7 +75,7 @@ def problem_response(
     """An error as an answer.
 
     Args:
-        places: Where the error may speak of files of this machine.
+        places: Where the error may speak of what is nobody else's business.
     """
     status, title = (status, TITLES[status]) if status else status_of(error)
     code, detail = error.problem.code, error.problem.message
@@ -139,10 +139,10 @@ def add_handlers(app: FastAPI) -> None:
 
 async def _answer(connection: HTTPConnection, error: NodegraphError) -> Response:
     notes_of(connection.scope).refusal = error
+    places: Places = connection.app.state.services.places
     if isinstance(connection, WebSocket):
-        await connection.close(1008, error.problem.message[:120])
+        await connection.close(1008, places.told(error.problem.message)[:120])
         return Response()
-    places = connection.app.state.services.places
     return problem_response(error, instance=connection.url.path, places=places)
 
 
