@@ -122,10 +122,17 @@ def gaussian_blur(planes: Tensor, deviation: float, reach: int = 0) -> Tensor:
     places = torch.arange(-reach, reach + 1, dtype=torch.float32)
     weights = torch.exp(-0.5 * (places / deviation).square())
     row = (weights / weights.sum()).view(1, 1, 1, -1)
-    across = functional.pad(planes[:, None], (reach, reach, 0, 0), mode="replicate")
+    # Each by itself: of several at once the last bits depend on how many they are.
+    return torch.cat([_across_and_down(plane, row) for plane in planes[:, None].split(1)])[:, 0]
+
+
+def _across_and_down(plane: Tensor, row: Tensor) -> Tensor:
+    """A plane (1, 1, height, width) weighed along its rows, then along its columns."""
+    reach = row.shape[3] // 2
+    across = functional.pad(plane, (reach, reach, 0, 0), mode="replicate")
     across = functional.conv2d(across, row)
     down = functional.pad(across, (0, 0, reach, reach), mode="replicate")
-    return functional.conv2d(down, row.mT)[:, 0]
+    return functional.conv2d(down, row.mT)
 
 
 def _faded(inside: Tensor, radius: float, side: FeatherSide) -> Tensor:
