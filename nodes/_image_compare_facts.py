@@ -5,10 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nodegraph import Facts, Finding, HookInputs, InvalidValue
+from nodegraph.images.editing.measuring import check_shapes
 from nodegraph.images.room import check_room
 
 from ._facts import finding_of
 from ._image_facts import check_colors
+
+
+def check_pair(inputs: HookInputs) -> Iterator[Finding]:
+    """Find pictures of which it is known that they can't be compared pixel by pixel."""
+    axes = ("batch", "height", "width", "channels")
+    shape, other = ([inputs.fact(port, axis) for axis in axes] for port in ("image", "other"))
+    try:
+        check_shapes(shape, other)
+    except InvalidValue as error:
+        yield finding_of("other", error)
 
 
 def histogram_size(inputs: HookInputs) -> dict[str, Facts]:

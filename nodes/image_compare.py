@@ -7,7 +7,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from nodegraph import Advanced, Context, Image, Range, node
 
-from ._image_compare_facts import histogram_size, palette_size
+from ._image_compare_facts import check_pair, histogram_size, palette_size
 
 
 class PictureDifference(NamedTuple):
@@ -22,6 +22,7 @@ class PictureDifference(NamedTuple):
     facts={
         "image": {name: f"image.{name}" for name in ("width", "height", "batch")},
     },
+    validate=check_pair,
     tags=("compare", "subtract", "psnr"),
 )
 def ImageDifference(
@@ -61,6 +62,7 @@ class ImageLikeness(NamedTuple):
 
 @node(
     category="image/compare",
+    validate=check_pair,
     tags=("psnr", "ssim", "similarity", "quality", "metrics", "perceptual", "mse"),
 )
 def CompareImages(ctx: Context, image: Image, other: Image) -> ImageLikeness:

@@ -412,6 +412,26 @@ def test_pictures_that_are_not_alike_have_no_difference(bench: Bench) -> None:
     assert "aren't alike" in str(bench.failure(difference(width=8), "apart"))
 
 
+@pytest.mark.parametrize(
+    ("other", "mend"), [({"width": 8}, "ResizeImage"), ({"batch": 2}, "ImageFromBatch")]
+)
+@pytest.mark.parametrize("by", ["ImageDifference", "CompareImages"])
+def test_that_pictures_are_not_alike_is_told_before_a_run(
+    bench: Bench, by: str, other: dict[str, int], mend: str
+) -> None:
+    given = {"width": 4, "height": 4, "batch": 3}
+    nodes = {
+        "one": {"type": "EmptyImage", "inputs": given},
+        "two": {"type": "EmptyImage", "inputs": given | other},
+        "apart": {"type": by, "inputs": {"image": link("one"), "other": link("two")}},
+    }
+    (problem,) = bench.problems(nodes, "apart")
+    assert problem.port == "other"
+    assert mend in problem.hint
+    nodes["two"]["inputs"] = given | {"batch": 1}
+    assert not bench.problems(nodes, "apart")
+
+
 def test_pictures_are_measured_in_a_workflow(bench: Bench) -> None:
     nodes = difference(seed=2) | {
         "likeness": {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -78,13 +79,39 @@ def check_alike(image: Tensor, other: Tensor) -> None:
         InvalidValue: They differ in size, number or channels.
     """
     check_channels(image)
-    if image.shape[1:] != other.shape[1:] or len(other) not in (1, len(image)):
+    check_shapes(image.shape, other.shape)
+
+
+def check_shapes(shape: Sequence[int | None], other: Sequence[int | None]) -> None:
+    """Refuse pictures that can't be compared, by what is known of them before they are made.
+
+    Args:
+        shape, other: Batch, height, width and channels; None is unknown.
+    Raises:
+        InvalidValue: They differ in size, number or channels.
+    """
+    differ = [None not in pair and len(set(pair)) > 1 for pair in zip(shape, other, strict=True)]
+    differ[0] = differ[0] and other[0] != 1
+    if any(differ):
         raise InvalidValue(
             "the pictures aren't alike in size, number or channels",
             port="other",
-            given=" x ".join(map(str, other.shape)),
-            expected=" x ".join(map(str, image.shape)),
+            given=_shape_text(other),
+            expected=_shape_text(shape),
+            hint=_ALIKE_BY[differ.index(True)],
         )
+
+
+_ALIKE_BY = (
+    "Take as many of the batch by ImageFromBatch.",
+    *("ResizeImage brings one to the size of the other, linked to its `like`.",) * 2,
+    "FlattenImage gives both three channels.",
+)
+"""What makes pictures alike in number, height, width and channels."""
+
+
+def _shape_text(shape: Sequence[int | None]) -> str:
+    return " x ".join("?" if side is None else str(side) for side in shape)
 
 
 def _mean(values: list[float]) -> float:

@@ -100,3 +100,5 @@ def test_one_picture_is_compared_with_each_of_a_batch() -> None:
     assert compare(batch, batch[1:2]) == compare(batch, batch[1:2].repeat(3, 1, 1, 1))
     with pytest.raises(InvalidValue, match="aren't alike"):
         compare(batch, batch[:2])
+    with pytest.raises(InvalidValue, match="FlattenImage"):
+        compare(batch, batch[..., :1])
