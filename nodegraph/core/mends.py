@@ -28,7 +28,10 @@ class TypeMends:
         return f"Put {article} {between} between."
 
     def converter(self, source: TypeExpr, target: TypeExpr) -> str | None:
-        """A node type that takes the one and gives the other; the one that needs least besides."""
+        """A node type that takes the one and gives the other; the one that needs least besides.
+
+        Of two that need as little it is the one with fewer settings: the plainer way.
+        """
         key = (source, target)
         if key not in self._between:
             specs = [self._catalog.spec(name) for name in types_at_hand(self._catalog)]
@@ -139,5 +142,6 @@ class Mends(TypeMends):
         return other in seen
 
 
-def _simplest(spec: NodeSpec) -> tuple[int, bool, str]:
-    return sum(port.required for port in spec.inputs), spec.experimental, spec.type
+def _simplest(spec: NodeSpec) -> tuple[int, bool, int, str]:
+    needs = sum(port.required for port in spec.inputs)
+    return needs, spec.experimental, len(spec.inputs), spec.type

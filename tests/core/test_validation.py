@@ -107,6 +107,12 @@ def test_the_mend_between_is_a_node_type_that_exists() -> None:
     (problem,) = check(workflow, Develop, A, Start, Invert, targets=["invert"])
     assert problem.hint == "Put a Develop between."
 
+    @node
+    def Bleach(negative: Latent, strength: float = 1.0) -> Image: ...
+
+    (problem,) = check(workflow, Bleach, Develop, Start, Invert, targets=["invert"])
+    assert problem.hint == "Put a Develop between."  # with no settings: the plainer way
+
 
 def test_without_any_node_type_the_hints_are_silent() -> None:
     workflow = written({"a": {"type": "A"}})

@@ -54,6 +54,15 @@ describe("a fit", () => {
     expect(found.hint).toContain("VAE decode");
   });
 
+  test("of two nodes that could be put between names the one with fewer settings", () => {
+    const decode = types.byName.get("VAEDecode");
+    if (!decode) throw new Error("no VAEDecode");
+    const plain = { ...decode, label: "Develop", inputs: decode.inputs.filter((port) => port.required) };
+    const more: NodeTypes = { ...types, byName: new Map([...types.byName, ["Develop", plain]]) };
+    const found = fit(more, { type: "Latent" }, { type: "Image" });
+    expect(!found.fits && found.hint).toContain("Develop");
+  });
+
   test("hints at another output of the same node", () => {
     const node = types.byName.get("LoadModel");
     const found = fit(types, { type: "DiffusionModel", node }, { type: "Vae" });

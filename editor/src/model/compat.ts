@@ -88,14 +88,15 @@ function reaches(from: string, to: string, types: NodeTypes): boolean {
   return from !== ANY && wayBetween(from, to, types.portTypes)?.depth === 0;
 }
 
-/** A node type that takes the one type and gives the other, the one with the fewest further needs. */
+/** A node type that takes the one type and gives the other, the one with the fewest further needs; of such, settings. */
 export function converterBetween(types: NodeTypes, from: string, to: string): NodeSpec | null {
   const fitting = [...types.byName.values()].filter((spec) => {
     const takes = spec.inputs.some((port) => port.type !== ANY && reaches(from, port.type, types));
     return takes && spec.outputs.some((port) => reaches(port.type, to, types));
   });
   const needs = (spec: NodeSpec) => spec.inputs.filter((port) => port.required).length;
-  return fitting.sort((a, b) => needs(a) - needs(b))[0] ?? null;
+  const plainer = (a: NodeSpec, b: NodeSpec) => needs(a) - needs(b) || a.inputs.length - b.inputs.length;
+  return fitting.sort(plainer)[0] ?? null;
 }
 
 function noteOf(way: Way): string {
