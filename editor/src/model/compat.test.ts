@@ -57,7 +57,11 @@ describe("a fit", () => {
   test("of two nodes that could be put between names the one with fewer settings", () => {
     const decode = types.byName.get("VAEDecode");
     if (!decode) throw new Error("no VAEDecode");
-    const plain = { ...decode, label: "Develop", inputs: decode.inputs.filter((port) => port.required) };
+    const plain = {
+      ...decode,
+      label: "Develop",
+      inputs: decode.inputs.filter((port) => port.required),
+    };
     const more: NodeTypes = { ...types, byName: new Map([...types.byName, ["Develop", plain]]) };
     const found = fit(more, { type: "Latent" }, { type: "Image" });
     expect(!found.fits && found.hint).toContain("Develop");

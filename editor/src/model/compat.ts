@@ -95,7 +95,8 @@ export function converterBetween(types: NodeTypes, from: string, to: string): No
     return takes && spec.outputs.some((port) => reaches(port.type, to, types));
   });
   const needs = (spec: NodeSpec) => spec.inputs.filter((port) => port.required).length;
-  const plainer = (a: NodeSpec, b: NodeSpec) => needs(a) - needs(b) || a.inputs.length - b.inputs.length;
+  const plainer = (a: NodeSpec, b: NodeSpec) =>
+    needs(a) - needs(b) || a.inputs.length - b.inputs.length;
   return fitting.sort(plainer)[0] ?? null;
 }
 
