@@ -271,7 +271,8 @@ def _not_found(name: str, folders: Sequence[Path]) -> ModelNotFound:
         # Compared as names are mostly given: endings that all have would make all look alike.
         known = [_plain(item) for item in known]
     known += [EMBEDDED] if _has_embedded() else []
-    known += [f"{EMBEDDED}/{folder.name}" for folder in _item_folders()]
+    beside = (control_folder(), *_item_folders())
+    known += [f"{EMBEDDED}/{folder.name}" for folder in beside if _exists(folder)]
     searched = ", ".join(shown_folders(folders)) or "no models folder"
     return ModelNotFound(
         f"there is no model `{name}`; searched {searched}.",

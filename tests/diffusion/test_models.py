@@ -200,6 +200,8 @@ def test_a_wrong_name_gets_the_nearest_and_the_folders(folder: Path) -> None:
 def test_models_of_other_things_that_come_along_are_suggested(tmp_path: Path) -> None:
     with pytest.raises(ModelNotFound, match="Did you mean `tiny/shapes`"):
         locate_model("tiny/shape", [tmp_path])
+    with pytest.raises(ModelNotFound, match="Did you mean `tiny/controlnet`"):
+        models.find_path("tiny/controlnett", [tmp_path])
 
 
 @pytest.mark.parametrize("name", ["", "  ", "a\0b", "x" * 5000, "../../../nowhere"])
