@@ -89,6 +89,7 @@ def JoinPlots(
 
 @node(
     category="plot",
+    version=2,
     facts={"image": {"width": "width", "height": "height"}},
     tags=("graph", "chart", "picture", "render"),
 )
@@ -128,6 +129,7 @@ def LoadPlot(ctx: Context, path: Annotated[str, File("plot")]) -> Plot:
 
 @node(
     category="plot",
+    version=2,
     lane="io",
     output="files",
     validate=check_result_name,

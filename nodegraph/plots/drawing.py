@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -22,7 +23,7 @@ COLORS = (
 )
 """Of the series, in turn."""
 _MOST_ROWS = 4
-"""Of a legend, and of notes."""
+"""Of a legend, of notes, and of names along an axis."""
 
 
 def draw_plots(plots: Sequence[Plot], width: int, height: int) -> Picture:
@@ -67,6 +68,7 @@ class _Panel:
         begin, width: The columns that it has.
         size: Of its texts.
         left, right, top, bottom: Of what is between the axes.
+        name_rows: That all names along x take; 0 where they have no room.
     """
 
     sheet: Sheet
@@ -79,6 +81,7 @@ class _Panel:
     right: float = 0.0
     top: float = 0.0
     bottom: float = 0.0
+    name_rows: int = 0
 
     def draw(self) -> None:
         x, y = x_axis(self.plot), y_axis(self.plot)
@@ -86,6 +89,7 @@ class _Panel:
         widest = max((self._length(tick.label) for tick in y_ticks), default=0.0)
         self.left = self.begin + widest + 1.2 * self.size
         self.right = self.begin + self.width - 1.2 * self.size
+        self.name_rows = self._rows_of(x)
         self._lay_texts()
         self._draw_axes(x, [(tick.share, tick.label) for tick in y_ticks])
         self._draw_series(x, y)
@@ -117,7 +121,18 @@ class _Panel:
             label = self._fitting(plot.x_label, self.width - size)
             sheet.text((middle, self.bottom), label, size, "middle")
             self.bottom -= 1.4 * size
-        self.bottom -= 1.1 * size
+        self.bottom -= 1.1 * size * max(1, self.name_rows)
+
+    def _rows_of(self, x: Axis) -> int:
+        """In how many rows all names have room, each below the one before; 0 if in none."""
+        if not x.names:
+            return 0
+        longest = max(map(self._length, x.names))
+        each = max(1.0, self.right - self.left) / len(x.names)
+        moved = max(0.0, longest / 2 - each / 2 - 1.2 * self.size)
+        rows = math.ceil((longest + moved + self.size / 2) / each)
+        most = _MOST_ROWS if self.sheet.height >= 20 * self.size else 1
+        return rows if rows <= most else 0
 
     def _fitting(self, text: str, room: float) -> str:
         """A text, cut off where there is no more room."""
@@ -172,13 +187,18 @@ class _Panel:
             sheet.line([(self.left, at), (self.right, at)], FAINT, 1)
             sheet.text((self.left - size / 3, at + 0.35 * size), label, size, "end")
         room = self.right - self.left
+        rows = max(1, self.name_rows)
         longest = max((self._length(tick.label) for tick in x.ticks(5)), default=size)
-        ticks = x.ticks(max(2, min(8, int(room / (longest + 1.5 * size)))))
-        for tick in ticks:
-            at = self.left + tick.share * room
-            sheet.line([(at, self.bottom), (at, self.bottom + size / 4)], INK, 1)
-            label = self._fitting(tick.label, room / max(1, len(ticks)))
-            sheet.text((at, self.bottom + 1.2 * size), label, size, "middle")
+        most = int(room / (longest + 1.5 * size))
+        ticks = x.ticks(len(x.names) if self.name_rows else max(2, min(8, most)))
+        for place, tick in enumerate(ticks):
+            at, row = self.left + tick.share * room, place % rows
+            below = self.bottom + (1 / 4 + 1.1 * row) * size
+            sheet.line([(at, self.bottom), (at, below)], INK if row == 0 else FAINT, 1)
+            label = self._fitting(tick.label, rows * room / max(1, len(ticks)))
+            half = self._length(label) / 2
+            middle = min(max(at, self.begin + half), self.begin + self.width - half)
+            sheet.text((middle, self.bottom + (1.2 + 1.1 * row) * size), label, size, "middle")
         corners = [(self.left, self.top), (self.left, self.bottom), (self.right, self.bottom)]
         sheet.line(corners, INK, 1)
 

@@ -47,6 +47,16 @@ def test_bars_of_several_series_stand_beside_each_other() -> None:
     assert not set(left) & set(right)
 
 
+LONG = ("smiling face", "neutral face", "circle", "winking face", "sad face", "surprised face")
+
+
+@pytest.mark.parametrize("names", [LONG, tuple("abcdefghijkl")])
+def test_every_bar_has_its_name_where_there_is_room(names: tuple[str, ...]) -> None:
+    svg = plot_svg(Plot(series=(Series("", names, (1,) * len(names), "bars"),)), 500, 300)
+    texts = [each.text for each in ElementTree.fromstring(svg).iter() if each.text in names]
+    assert texts == list(names)
+
+
 def test_a_band_is_faint_around_its_line() -> None:
     plain = Series("", (0, 1), (1, 1))
     band = Series("", (0, 1), (1, 1), low=(0.5, 0.5), high=(1.5, 1.5))
