@@ -118,7 +118,12 @@ def SaveMolecule(
         save_picture(ctx, name, _drawn(molecule, 512, 512))
 
 
-@node(category="molecule", validate=check_chemistry, tags=("picture", "structure", "chemistry"))
+@node(
+    category="molecule",
+    version=2,
+    validate=check_chemistry,
+    tags=("picture", "structure", "chemistry"),
+)
 def DrawMolecule(
     molecule: Molecule,
     width: Annotated[int, Range(64, 4096)] = 512,

@@ -51,11 +51,15 @@ def drawn_png(molecule: Any, width: int, height: int) -> bytes:
     """What `draw_molecule` gives of a molecule of RDKit's, as a PNG."""
     with quiet_chemistry():
         from rdkit import Chem
+        from rdkit.Chem import rdDepictor
         from rdkit.Chem.Draw import rdMolDraw2D
 
         flat = Chem.RemoveHs(molecule)
-        flat.RemoveAllConformers()
+        # Without templates, atoms of bridged rings come to lie on each other.
+        rdDepictor.Compute2DCoords(flat, useRingTemplates=True)
         drawer = rdMolDraw2D.MolDraw2DCairo(width, height)
+        # Red boxes around what lies close are for those who mend layouts.
+        drawer.drawOptions().flagCloseContactsDist = -1
         rdMolDraw2D.PrepareAndDrawMolecule(drawer, flat)
         drawer.FinishDrawing()
         data: bytes = drawer.GetDrawingText()

@@ -20,6 +20,12 @@ def test_a_structure_is_drawn_with_its_elements_in_color() -> None:
     assert torch.equal(draw_molecule(molecule_of_smiles(CAFFEINE), 160, 128), found)
 
 
+def test_bridged_rings_are_drawn_without_marks_of_faults() -> None:
+    found = draw_molecule(molecule_of_smiles("CN1CC2C=CN1CC2"), 180, 150)
+    red, green, _ = found[0].unbind(-1)
+    assert not ((red > 0.8) & (green < 0.5)).any()
+
+
 def test_how_it_lies_in_space_does_not_change_the_drawing() -> None:
     flat = molecule_of_smiles("CCO")
     assert torch.equal(draw_molecule(embedded(flat, 1, 0), 64, 64), draw_molecule(flat, 64, 64))
