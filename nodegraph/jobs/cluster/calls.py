@@ -6,6 +6,8 @@ import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
+from queue import SimpleQueue
 from typing import Any, ParamSpec, TypeVar
 
 from nodegraph.jobs.cluster.head import ClusterHead, HeadGone
@@ -17,18 +19,19 @@ T = TypeVar("T")
 def apart(call: Callable[P, T], *args: P.args, **options: P.kwargs) -> asyncio.Future[T]:
     """What a call gives that is made in a thread of its own, whose end nothing waits for."""
     answer: Future[T] = Future()
-
-    def work() -> None:
-        answer.set_running_or_notify_cancel()
-        try:
-            found = call(*args, **options)
-        except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
-            answer.set_exception(error)
-        else:
-            answer.set_result(found)
-
+    work = partial(_answer, answer, call, *args, **options)
     threading.Thread(target=work, name="nodegraph-apart", daemon=True).start()
     return asyncio.wrap_future(answer)
+
+
+def _answer(answer: Future[T], call: Callable[P, T], *args: P.args, **options: P.kwargs) -> None:
+    answer.set_running_or_notify_cancel()
+    try:
+        found = call(*args, **options)
+    except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
+        answer.set_exception(error)
+    else:
+        answer.set_result(found)
 
 
 async def unless_lost(
@@ -53,18 +56,36 @@ async def unless_lost(
 
 
 class OneByOne:
-    """Calls of which each may be made only once the one before has come back."""
+    """Calls of which each may be made only once the one before has come back.
+
+    One thread makes them all, until `close`: the system ends what Ray starts, such as a cluster's
+    head, together with the thread that started it.
+    """
 
     def __init__(self) -> None:
         self._last: asyncio.Future[Any] | None = None
+        self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="nodegraph-calls", daemon=True)
 
     def apart(self, call: Callable[P, T], *args: P.args, **options: P.kwargs) -> asyncio.Future[T]:
-        """See the function of that name; to cancel it leaves the call to itself.
+        """What a call gives; to cancel it leaves the call to itself.
 
         Raises:
             HeadGone: The one before hasn't come back yet.
         """
         if self._last is not None and not self._last.done():
             raise HeadGone("Ray still waits for the head that is gone")
-        self._last = asked = apart(call, *args, **options)
+        answer: Future[T] = Future()
+        self._calls.put(partial(_answer, answer, call, *args, **options))
+        if self._thread.ident is None:
+            self._thread.start()
+        self._last = asked = asyncio.wrap_future(answer)
         return asyncio.shield(asked)
+
+    def close(self) -> None:
+        """Make no more calls after those that were asked for."""
+        self._calls.put(None)
+
+    def _work(self) -> None:
+        while call := self._calls.get():
+            call()

@@ -92,7 +92,11 @@ class Cluster:
                 hint="pip install 'nodegraph[ray]', here and on every node.",
             )
         changes = OneByOne()
-        head, is_own = await _joined(address, changes)
+        try:
+            head, is_own = await _joined(address, changes)
+        except BaseException:
+            changes.close()
+            raise
         return cls(address, head, changes, is_own=is_own)
 
     @property
@@ -186,6 +190,8 @@ class Cluster:
             await self._leave()
         except HeadGone as error:
             _LOG.warning("the cluster wasn't left in order: %s", error)
+        finally:
+            self._changes.close()
 
     async def _leave(self) -> None:
         leaving = self._changes.apart(self._ray.shutdown)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from threading import Event
+from threading import Event, current_thread
 
 import pytest
 
@@ -68,3 +68,18 @@ def test_one_that_hangs_keeps_the_next_from_being_made() -> None:
                 return
 
     asyncio.run(asyncio.wait_for(use(), 60))
+
+
+def test_all_are_made_in_a_thread_that_stays() -> None:
+    """As what one of them starts may end with its thread."""
+
+    async def use() -> None:
+        calls = OneByOne()
+        first = await calls.apart(current_thread)
+        assert first.is_alive()
+        assert await calls.apart(current_thread) is first
+        calls.close()
+        first.join(60)
+        assert not first.is_alive()
+
+    asyncio.run(use())

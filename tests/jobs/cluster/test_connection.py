@@ -6,7 +6,9 @@ import asyncio
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -28,6 +30,35 @@ def test_whatever_ray_raises_is_tried_again_as_a_lost_connection_is() -> None:
                 await cluster.actor(Needs(cpus=-1.0))
 
     asyncio.run(use())
+
+
+_ALONE = """
+import asyncio
+from nodegraph.jobs.cluster.connection import Cluster
+
+async def use():
+    cluster = await Cluster.connect("auto")
+    await asyncio.sleep(1)
+    print(cluster.host, await cluster.head.answers(), len(await cluster.nodes()))
+    await cluster.close()
+
+asyncio.run(use())
+"""
+
+
+def test_a_cluster_that_is_started_here_stays_until_it_is_left() -> None:
+    if find_spec("ray") is None:
+        pytest.skip("Ray isn't installed")
+    # A cluster of somebody else is none here; the folder's name is short, as sockets' have to be.
+    with TemporaryDirectory(prefix="ng-", ignore_cleanup_errors=True) as folder:
+        done = subprocess.run(
+            [sys.executable, "-c", _ALONE],
+            env={**os.environ, "RAY_ADDRESS": "", "RAY_TMPDIR": folder},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+    assert (done.stdout, done.returncode) == ("127.0.0.1 True 1\n", 0), done.stderr
 
 
 def test_a_token_of_ray_that_isnt_there_is_told_with_where_it_is_looked_for(
