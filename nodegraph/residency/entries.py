@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
+from blake3 import blake3
+
 from nodegraph.core.values import Recipe
 
 HOST = "cpu"
@@ -97,8 +99,9 @@ def device_name(device: str) -> str:
 
 
 def resident_name(recipe: Recipe, device: str) -> str:
-    """Names a component in a device's memory, alike in all processes."""
-    return f"{device} {content_of(recipe)}"
+    """Names a component in a device's memory, alike in all processes, in a few words."""
+    content = blake3(repr(content_of(recipe)).encode()).hexdigest(6)
+    return f"{device} {recipe.family} {type(recipe).__qualname__} {recipe.dtype} {content}"
 
 
 def content_of(recipe: Recipe) -> Content:

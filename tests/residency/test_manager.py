@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 import weakref
@@ -18,7 +19,7 @@ from nodegraph.core.recipe_options import SPEED
 from nodegraph.core.reporting import REPORT, Report
 from nodegraph.core.values import Adapter, DiffusionModel, Recipe, RecipeFile, Vae
 from nodegraph.errors import Cancelled, InvalidFile, InvalidValue, NodegraphError
-from nodegraph.residency import ResidencyManager
+from nodegraph.residency import ResidencyManager, resident_name
 
 LIMIT = 60.0
 """Seconds until something that should happen counts as never happening."""
@@ -52,6 +53,15 @@ def recipe_of(name: str, size: int = 10) -> DiffusionModel:
 
 def names(manager: ResidencyManager) -> list[str]:
     return [item.recipe.digest for item in manager.resident()]
+
+
+def test_what_is_in_memory_has_a_name_to_read_that_its_content_decides() -> None:
+    """It stands in tables of workers, and is compared across processes."""
+    one = resident_name(recipe_of("a"), "cuda:0")
+    assert one == resident_name(recipe_of("a"), "cuda:0")
+    assert one != resident_name(recipe_of("b"), "cuda:0")
+    family = recipe_of("a").family
+    assert re.fullmatch(rf"cuda:0 {family} \w+ \w+ [0-9a-f]{{12}}", one)
 
 
 def test_a_second_use_shares_what_the_first_loaded() -> None:
