@@ -1,11 +1,13 @@
 """Lists of outputs: what a Python list that is given to an input writes into a graph.
 
-It becomes nodes of the type `List`, which takes so many items, and those of lists.
+It becomes nodes of the type `List`, which takes so many items; of more, lists are made whose
+items these are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Any
 
 from nodegraph.builder.outputs import BuiltNode, Out, Owner
@@ -38,14 +40,32 @@ class Listed(Out[Any]):
     @property
     def _link(self) -> Link:
         if self._node is None:
-            left = list(self.items)
-            while left:
-                first: list[Any] = [] if self._node is None else [self._node]
-                part = [*first, *left[: _MOST - len(first)]]
-                left = left[_MOST - len(first) :]
-                inputs = {f"item_{at}": item for at, item in enumerate(part, start=1)}
-                self._node = self._owner.node("List", **inputs)
+            left = _with_values_together(self.items)
+            while len(left) > _MOST:
+                left = [self._listed(left[at : at + _MOST]) for at in range(0, len(left), _MOST)]
+            self._node = self._listed(left)
         return Link(str(self._node))
+
+    def _listed(self, items: Sequence[Any]) -> Any:
+        """A node that makes a list of a few."""
+        inputs = {f"item_{at}": item for at, item in enumerate(items, start=1)}
+        return self._owner.node("List", **inputs)
+
+
+def _with_values_together(items: Sequence[Any]) -> list[Any]:
+    """The items, with those that stand beside each other and are no outputs as one list."""
+    found: list[Any] = []
+    for are_outputs, part in groupby(items, is_output):
+        if are_outputs:
+            found += part
+        else:
+            found.append([one for item in part for one in _items_of(item)])
+    return found
+
+
+def _items_of(value: Any) -> Sequence[Any]:
+    """What a node `List` makes of a value."""
+    return value if isinstance(value, (list, tuple)) else (value,)
 
 
 def listed(owner: Owner, value: Any) -> Any:

@@ -132,6 +132,9 @@ def test_a_list_of_outputs_is_given_as_a_list(g: Graph) -> None:
     found = g.Item(items=[*numbers, 10], index=10)
     assert g.run(g.Length(items=numbers)).outputs["length.number"] == 10
     assert g.run(found).outputs["item.output"] == 10
+    many = g.Length(items=[numbers[0], None, *range(5_000), *numbers * 7])
+    assert len(g.nodes) < 40, "values are one item, and what is left makes a tree"
+    assert g.run(many).outputs["length_2.number"] == 5_072
     before = g.to_json()
     with pytest.raises(InvalidWorkflow, match=r"is given a list, .*list.int.; expected: list.Ima"):
         g.ImageGrid(images=numbers)
