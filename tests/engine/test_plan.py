@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
+import pickle
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -235,6 +237,12 @@ def test_after_a_run_everything_is_in_memory_and_after_a_restart_on_disk(works: 
     found = works.plan(CHAIN)
     assert {(item.status, item.place) for item in found.nodes.values()} == {("hit", "disk")}
     assert found.totals.counts == {"hit": 3, "run": 0, "lazy": 0, "skip": 0}
+
+
+def test_a_plan_of_what_is_kept_can_be_pickled_and_copied(works: Works) -> None:
+    works.run(CHAIN)
+    made = works.plan(CHAIN)
+    assert pickle.loads(pickle.dumps(made)) == copy.deepcopy(made) == made
 
 
 def test_what_a_change_reaches_may_be_cut_off(works: Works) -> None:

@@ -140,7 +140,8 @@ class Plan:
             that it leaves alone; the nodes are then what they need. Without any, the nodes are
             those that can be told.
         problems: What keeps the workflow, or the rest of it, from running.
-        predicted: What the plan was made from, for `why`.
+        predicted: What the plan was made from, for `why`; a copy or a pickle of the plan has none
+            of it, as it leads to values and to the store.
     """
 
     nodes: Mapping[str, NodePlan]
@@ -148,7 +149,10 @@ class Plan:
     targets: tuple[str, ...] = ()
     problems: Sequence[Problem] = ()
     missing: Missing = Missing()
-    predicted: Mapping[str, PlannedNode] = field(default_factory=dict)
+    predicted: Mapping[str, PlannedNode] = field(default_factory=dict, compare=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "predicted": {}}
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{status}: {n}" for status, n in self.totals.counts.items() if n)
