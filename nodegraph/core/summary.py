@@ -8,7 +8,7 @@ from dataclasses import fields, is_dataclass
 from fractions import Fraction
 from typing import Any
 
-from nodegraph.core.digests import is_tensor
+from nodegraph.core.digests import LEAVES, is_tensor
 from nodegraph.core.ports import BLOCKED, Subgraph
 
 _LONGEST = 60
@@ -60,6 +60,8 @@ def size_in_bytes(value: Any) -> int:
 
 
 def _size(value: Any, seen: set[int]) -> int:
+    if type(value) in LEAVES:
+        return _SMALL + (len(value) if isinstance(value, (str, bytes)) else sys.getsizeof(value))
     if id(value) in seen:
         return 0
     if is_tensor(value):

@@ -82,9 +82,11 @@ def _ready(value: Any) -> Lazy[Any]:
 
 def _paths(expr: TypeExpr, value: Any) -> Any:
     """Text as a `Path` where the type has paths and no text; in lists too."""
-    if expr.is_list and isinstance(value, (list, tuple)):
-        return [_paths(expr.item, item) for item in value]
     names = set(expr.named())
+    if expr.is_list and isinstance(value, (list, tuple)):
+        if "Path" not in names and not expr.item.is_list:
+            return list(value)  # which may be long
+        return [_paths(expr.item, item) for item in value]
     is_path = isinstance(value, str) and "Path" in names and "str" not in names
     return Path(value) if is_path else value
 

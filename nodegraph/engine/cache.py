@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import Any, Literal, Protocol
 
-from nodegraph.core.digests import Digest
+from nodegraph.core.digests import LEAVES, Digest
 from nodegraph.core.keys import Key
 from nodegraph.engine.memory_cache import AskedPort, CallOutputs, Entry, MemoryCache
 from nodegraph.engine.product import Digesters, Product, is_still, leaves, origins
@@ -208,6 +208,8 @@ def unsaved(product: Product, digesters: Digesters) -> Unsaved:
         return Unsaved(digest, size, UNLOADED, items)
     if product.base is None and product.is_loaded:
         value = product.value
+        if type(value) in LEAVES:  # nobody can change it
+            return Unsaved(digest, size, value)
         return Unsaved(digest, size, value, None, None, partial(is_still, value, digest, digesters))
     loader = product.loader
     inline = loader.inline if isinstance(loader, _FromStore) else None

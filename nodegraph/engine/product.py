@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from nodegraph.core.conversions import convert
 from nodegraph.core.copies import settled
-from nodegraph.core.digests import Digest, Undigestable, digest_value
+from nodegraph.core.digests import LEAVES, Digest, Undigestable, digest_value
 from nodegraph.core.keys import Key, converted_digest, list_digest, opaque_digest
 from nodegraph.core.marks import Marks, marks_of
 from nodegraph.core.ports import BLOCKED
@@ -301,8 +301,14 @@ def product_of(value: Any, expr: TypeExpr, digesters: Digesters, unnamed: Digest
     if not is_of_type(value, expr):
         value = _as_declared(value, expr)
     if expr.is_list:
+        # Lists may be long, and plain values always have a digest of their own.
         items = [
-            product_of(item, expr.item, digesters, opaque_digest(unnamed, str(at)))
+            product_of(
+                item,
+                expr.item,
+                digesters,
+                unnamed if type(item) in LEAVES else opaque_digest(unnamed, str(at)),
+            )
             for at, item in enumerate(value)
         ]
         return listed(items)
