@@ -88,7 +88,7 @@ def _array(value: Any, kind: PictureType) -> Tensor | None:
 def advice(value: Any, kind: PictureType) -> str:
     """What to write so that a value becomes what is declared; empty where nobody knows."""
     if isinstance(value, (list, tuple)) and value:
-        inner = advice(value[0], kind)
+        inner = advice(value[0], kind) if taken_as(value[0], kind) is None else ""
         is_one = is_picture(value[0]) or is_array(value[0]) or is_tensor(value[0])
         return f"Declare `-> list[{kind}]` for several. {inner}".rstrip() if is_one else ""
     if is_picture(value):

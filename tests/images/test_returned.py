@@ -82,7 +82,8 @@ def test_a_range_that_only_its_author_knows_is_asked_about() -> None:
     assert "if its 255 is of 255" in advice(np.full((5, 6, 3), 255.0), "Image")
     assert "Mode F" in advice(PIL.Image.new("F", (2, 2)), "Image")
     assert "getchannel" in advice(PIL.Image.fromarray(RGBA), "Mask")
-    assert "list[Image]" in advice([PIL.Image.fromarray(RGB)], "Image")
+    several = "Declare `-> list[Image]` for several."
+    assert advice([PIL.Image.fromarray(RGB)], "Image") == advice([RGB, RGB], "Image") == several
 
 
 @pytest.mark.parametrize("value", ["a.png", None, [], np.array(["a"]), np.zeros((2, 3, 4, 5, 6))])
