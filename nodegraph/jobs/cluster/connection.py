@@ -14,7 +14,7 @@ from typing import Any
 
 from nodegraph.errors import NodegraphError
 from nodegraph.jobs.cluster.actor import RayActor
-from nodegraph.jobs.cluster.address import CLIENT, is_loopback, place_of, sought
+from nodegraph.jobs.cluster.address import CLIENT, has_token, is_loopback, place_of, sought
 from nodegraph.jobs.cluster.calls import OneByOne, apart, unless_lost
 from nodegraph.jobs.cluster.head import LOOK_EVERY, ClusterHead, HeadGone
 from nodegraph.jobs.cluster.host import WorkerHost
@@ -241,6 +241,11 @@ def _connect(address: str, found: str | None) -> None:
     os.environ.setdefault(_HEAD_PATIENCE, str(365 * 24 * 3600))
     if found is None or is_loopback(found):
         os.environ.setdefault(_LOOPBACK, "0")
+    if found is not None and found.startswith(CLIENT):
+        os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+        # Ray's client is alone in leaving out a token that is there, unless it is told to.
+        if has_token():
+            os.environ.setdefault("RAY_AUTH_MODE", "token")
     import ray
 
     # It warns that it leaves the signals alone, which is what it is to do.
@@ -254,7 +259,7 @@ def _connect(address: str, found: str | None) -> None:
         if found is None:
             ray.init(include_dashboard=False, object_store_memory=_STORE, **common)
         elif found.startswith(CLIENT):
-            ray.init(found, log_to_driver=False)
+            ray.init(found, log_to_driver=False, configure_logging=False)
         else:
             ray.init(found, **common)
     except (

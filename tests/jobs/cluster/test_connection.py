@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from nodegraph.jobs.cluster.address import has_token
 from nodegraph.jobs.cluster.connection import Cluster
 from nodegraph.jobs.cluster.head import ClusterHead
 from nodegraph.jobs.supervisor.rules import Needs
@@ -78,3 +79,20 @@ def test_a_token_of_ray_that_isnt_there_is_told_with_where_it_is_looked_for(
     assert (done.returncode, "Traceback" in done.stderr) == (2, False)
     assert "no authentication token was found" in done.stderr
     assert "RAY_AUTH_TOKEN or ~/.ray/auth_token" in done.stderr
+
+
+def test_a_token_is_found_where_ray_looks_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without it Ray's client is kept out of a cluster that has one."""
+    for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    assert not has_token()
+    (tmp_path / ".ray").mkdir()
+    (tmp_path / ".ray" / "auth_token").write_text("0123")
+    assert has_token()
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(tmp_path / "elsewhere"))
+    assert not has_token()
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "0123")
+    assert has_token()
