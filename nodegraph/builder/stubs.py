@@ -28,7 +28,7 @@ from nodegraph.builder.outputs import BuiltNode, OneOutput, Out
 from nodegraph.builder.subgraph import BuiltSubgraph
 
 _T = TypeVar("_T")
-Link: TypeAlias = Out[_T] | Out[list[_T]]
+Link: TypeAlias = Out[_T] | Out[Sequence[_T]]
 """An output that fits an input: one of a list has the node run for each item."""
 '''
 LITERALS = {
