@@ -33,6 +33,7 @@ from nodegraph.session.devices import (
 )
 from nodegraph.session.node_types import NodeTypes
 from nodegraph.session.settings import Settings, load_settings
+from nodegraph.session.wishes import check_kinds
 
 if TYPE_CHECKING:
     import asyncio
@@ -80,6 +81,7 @@ class Session:
         inputs: Path | None = None,
         use_cache: bool = True,
     ) -> None:
+        check_kinds(settings, packs, nodes)
         self.settings = settings or load_settings()
         found = [pack if isinstance(pack, Pack) else pack_at(Path(pack)) for pack in packs]
         self._types = NodeTypes(self.settings, found, nodes)

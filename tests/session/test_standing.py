@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from shutil import copytree
 from typing import Any
@@ -16,7 +17,7 @@ import pytest
 
 import nodegraph
 from nodegraph import Context, Settings, node
-from nodegraph.errors import Cancelled, NodeFailed, PackError
+from nodegraph.errors import Cancelled, InvalidValue, NodeFailed, PackError
 
 
 @node(deterministic=False)
@@ -113,6 +114,19 @@ def test_files_are_looked_for_beside_each_workflow(settings: Settings, tmp_path:
         )
         found.append(result["read"])
     assert found == ["one", "two"]
+
+
+@pytest.mark.parametrize(
+    "begin", [partial(nodegraph.run, {"format": "nodegraph/1"}), nodegraph.Session]
+)
+def test_what_is_of_another_kind_is_told(begin: Callable[..., object]) -> None:
+    for given, told in [
+        ({"settings": {"device": "cpu"}}, "no settings .given: dict; .*Settings.device"),
+        ({"packs": "my.py"}, r"as a list .given: 'my.py'; expected: \['my.py'\]"),
+        ({"nodes": Twice}, r"as a list .given: Twice; expected: \[Twice\]"),
+    ]:
+        with pytest.raises(InvalidValue, match=told):
+            begin(**given)
 
 
 def test_a_wrong_node_is_told_and_the_next_call_is_fine(settings: Settings) -> None:
