@@ -20,9 +20,9 @@ export function selectedPicture(): { artifact: ArtifactEntry; node: string } | n
   const { types } = useCatalogue.getState();
   const name = runPrefix(document.id, currentWorkflow(document), types, document.path) + node;
   const plan = usePlan.getState();
-  const planned = plan.document === document.id ? (plan.nodes.get(name)?.files ?? []) : [];
+  const found = plan.document === document.id ? (plan.found.get(name)?.files ?? []) : [];
   const last = lastOutputs(useJobs.getState(), document.id).get(name) ?? [];
-  const artifact = [...planned, ...last].find(isReadable);
+  const artifact = [...found, ...last].find(isReadable);
   return artifact ? { artifact, node } : null;
 }
 

@@ -79,8 +79,7 @@ function writtenBy(name: string) {
   return picturesOf({
     node: name,
     workflow: currentWorkflow(activeDocument()),
-    planned: (plan.document === id ? plan.nodes.get(name)?.files : null) ?? [],
-    plannedFor: plan.document === id ? plan.workflow : null,
+    found: (plan.document === id ? plan.found.get(name) : null) ?? null,
     last,
     lastFor: jobs.jobs.get(last[0]?.job ?? "")?.workflow ?? null,
     isChosen: jobs.chosen.has(id),

@@ -9,7 +9,7 @@ import { useActive, useDocuments } from "@/store/documents";
 import { runPrefix } from "@/store/entered";
 import { isEnded, type JobView, lastOutputs, type NodeRun, shownJob, useJobs } from "@/store/jobs";
 import { type NodePictures, picturesOf } from "@/store/nodePictures";
-import { usePlan } from "@/store/plan";
+import { type FoundFiles, usePlan } from "@/store/plan";
 
 /** Where a graph's nodes are in runs. */
 export interface RunPlace {
@@ -69,13 +69,10 @@ export function useNodeOutputs(
   return useJobs(useShallow((state) => lastOutputs(state, document).get(prefix + node) ?? NONE));
 }
 
-/** The files that the plan finds of a node that needn't run. */
-export function usePlannedFiles(
-  { document, prefix }: RunPlace,
-  node: string,
-): readonly ArtifactEntry[] {
+/** The files that a plan found of a node last; null if none did. */
+export function useFoundFiles({ document, prefix }: RunPlace, node: string): FoundFiles | null {
   return usePlan(
-    (state) => (state.document === document ? state.nodes.get(prefix + node)?.files : null) ?? NONE,
+    (state) => (state.document === document ? state.found.get(prefix + node) : null) ?? null,
   );
 }
 
@@ -83,15 +80,14 @@ export function usePlannedFiles(
 export function useNodePictures(
   { document, prefix }: RunPlace,
   node: string,
-  planned: readonly ArtifactEntry[],
+  found: FoundFiles | null,
   last: readonly ArtifactEntry[],
 ): NodePictures {
-  const workflow = useActive((_, found) => found);
-  const plannedFor = usePlan((state) => (state.document === document ? state.workflow : null));
+  const workflow = useActive((_, edited) => edited);
   const lastFor = useJobs(({ jobs }) => jobs.get(last[0]?.job ?? "")?.workflow ?? null);
   const isChosen = useJobs(({ chosen }) => chosen.has(document));
   const name = prefix + node;
-  return picturesOf({ node: name, workflow, planned, plannedFor, last, lastFor, isChosen });
+  return picturesOf({ node: name, workflow, found, last, lastFor, isChosen });
 }
 
 /** The job whose nodes the active document shows. */

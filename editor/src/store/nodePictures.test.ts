@@ -19,8 +19,7 @@ function shown(known: Partial<KnownFiles>): string {
   const { files, isEarlier } = picturesOf({
     node: "save",
     workflow: CAR,
-    planned: [],
-    plannedFor: null,
+    found: null,
     last: [],
     lastFor: null,
     isChosen: false,
@@ -30,28 +29,28 @@ function shown(known: Partial<KnownFiles>): string {
 }
 
 test("after a sweep a card shows the picture of its own values, not the last one", () => {
-  const planned = { planned: OF_CAR, plannedFor: CAR };
+  const planned = { found: { files: OF_CAR, workflow: CAR } };
   expect(shown({ ...planned, last: OF_NINE, lastFor: NINE })).toBe("car");
   expect(shown({ ...planned, last: OF_NINE })).toBe("car");
 });
 
 test("a picture of other values is marked, and one of which nothing is known", () => {
-  expect(shown({ plannedFor: CAR, last: OF_NINE, lastFor: NINE })).toBe("nine earlier");
-  expect(shown({ plannedFor: CAR, last: OF_NINE })).toBe("nine earlier");
+  expect(shown({ last: OF_NINE, lastFor: NINE })).toBe("nine earlier");
+  expect(shown({ last: OF_NINE })).toBe("nine earlier");
 });
 
 test("what was just run for the same values needs no new plan", () => {
-  expect(shown({ plannedFor: CAR, last: OF_CAR, lastFor: prompting("a green car") })).toBe("car");
+  expect(shown({ last: OF_CAR, lastFor: prompting("a green car") })).toBe("car");
 });
 
-test("a reopened workflow shows what the plan finds, until its values are others", () => {
-  const planned = { planned: OF_CAR, plannedFor: CAR };
+test("a reopened workflow shows what the plan finds, marked once its values are others", () => {
+  const planned = { found: { files: OF_CAR, workflow: CAR } };
   expect(shown(planned)).toBe("car");
-  expect(shown({ ...planned, workflow: NINE })).toBe("");
+  expect(shown({ ...planned, workflow: NINE })).toBe("car earlier");
 });
 
 test("a job that was chosen is shown, and marked unless it has these values", () => {
-  const planned = { planned: OF_CAR, plannedFor: CAR, isChosen: true };
+  const planned = { found: { files: OF_CAR, workflow: CAR }, isChosen: true };
   expect(shown({ ...planned, last: OF_NINE })).toBe("nine earlier");
   expect(shown({ ...planned, last: OF_CAR })).toBe("car");
 });

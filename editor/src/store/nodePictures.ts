@@ -2,6 +2,7 @@
 import type { ArtifactEntry } from "@/api/schema";
 import { changedSince } from "@/model/changed";
 import type { Workflow } from "@/model/workflow";
+import type { FoundFiles } from "./plan";
 
 /** What is known of a node's files. */
 export interface KnownFiles {
@@ -9,9 +10,8 @@ export interface KnownFiles {
   readonly node: string;
   /** As it is edited. */
   readonly workflow: Workflow;
-  /** Those that the plan finds for the values of `plannedFor`; nothing if the node would run. */
-  readonly planned: readonly ArtifactEntry[];
-  readonly plannedFor: Workflow | null;
+  /** Those that a plan found last; null if none did. */
+  readonly found: FoundFiles | null;
   /** Those that a job gave, of `lastFor` if this page submitted it. */
   readonly last: readonly ArtifactEntry[];
   readonly lastFor: Workflow | null;
@@ -26,13 +26,13 @@ export interface NodePictures {
 }
 
 export function picturesOf(known: KnownFiles): NodePictures {
-  const { node, workflow, planned, last } = known;
+  const { node, workflow, found, last } = known;
   const isOf = (other: Workflow | null) => other !== null && !changedSince(other, workflow)(node);
-  const isPlanned = planned.length > 0 && isOf(known.plannedFor);
-  if (isPlanned && (last.length === 0 || !known.isChosen)) {
-    return { files: planned, isEarlier: false };
+  const isFound = found !== null && isOf(found.workflow);
+  if (found !== null && (last.length === 0 || (isFound && !known.isChosen))) {
+    return { files: found.files, isEarlier: !isFound };
   }
-  const digests = new Set(isPlanned ? planned.map(({ digest }) => digest) : []);
+  const digests = new Set(isFound ? found.files.map(({ digest }) => digest) : []);
   const isCurrent = isOf(known.lastFor) || last.every(({ digest }) => digests.has(digest));
   return { files: last, isEarlier: !isCurrent };
 }

@@ -218,3 +218,20 @@ test("a block is planned as what is in it comes to", () => {
   expect([...expectedOf(plan).keys()]).toEqual(["make/a", "make/b", "make/c"]);
   expect(expectedOf(plan).get("make/a")?.seconds).toBe(0);
 });
+
+test("files that a plan found are known until others are, or some are deleted", async () => {
+  await wait(250);
+  const nodes = { size: { ...NODE, status: "hit", files: [{ digest: "kept" }] } };
+  server.now.reply(server.now.last("plan").id, { ...ANSWER, nodes });
+  await wait(0);
+  const planned = usePlan.getState().workflow;
+  setWidth(65);
+  await wait(250);
+  await answer();
+  expect(usePlan.getState().found.get("size")).toEqual({
+    files: [{ digest: "kept" }],
+    workflow: planned,
+  });
+  server.now.say({ type: "notice", kind: "artifacts.deleted" });
+  expect(usePlan.getState().found.size).toBe(0);
+});

@@ -40,10 +40,15 @@ export interface NodePlan {
   readonly certain: boolean;
   /** How often it would be called; null if unknown. */
   readonly calls: number | null;
-  /** Of one that needn't run, as they lie there; nothing if it writes none. */
-  readonly files: readonly ArtifactEntry[];
   /** Null if it has room, if that isn't known, or if it needn't run. */
   readonly shortage: Shortage | null;
+}
+
+/** Files that lie there of a node that needn't run. */
+export interface FoundFiles {
+  readonly files: readonly ArtifactEntry[];
+  /** Of whose values they are. */
+  readonly workflow: Workflow;
 }
 
 export interface Plan {
@@ -54,6 +59,8 @@ export interface Plan {
   readonly state: "none" | "ready" | "partial" | "invalid" | "failed";
   /** By the run's names; a block's own name stands for all that is in it. */
   readonly nodes: ReadonlyMap<string, NodePlan>;
+  /** By the run's names, found by this plan or, where it finds none, by one before. */
+  readonly found: ReadonlyMap<string, FoundFiles>;
   /** Of the whole run, as far as it is known. */
   readonly seconds: number | null;
   /** How many nodes that run have no expected time. */
@@ -75,6 +82,7 @@ export interface PlanState extends Plan {
 export const NO_PLAN: Plan = {
   state: "none",
   nodes: new Map(),
+  found: new Map(),
   seconds: null,
   unknownSeconds: 0,
   counts: { run: 0, hit: 0, lazy: 0, skip: 0 },
@@ -107,7 +115,9 @@ export function startPlanning(wait = WAIT): () => void {
     }),
     socket().on("notice", ({ kind }) => {
       // What lay there may be gone.
-      if (kind === "artifacts.deleted") planning.outdate();
+      if (kind !== "artifacts.deleted") return;
+      forgetFound();
+      planning.outdate();
     }),
     useJobs.subscribe((now, before) => {
       if (hasEndedOne(now.jobs, before.jobs)) planning.learn();
@@ -192,10 +202,12 @@ class Planning {
     const question = ++this.question;
     const document = activeDocument();
     const workflow = currentWorkflow(document);
-    const plan = await this.answer(workflow);
+    const answer = await this.answer(workflow);
     if (question !== this.question) return;
     usePlan.setState({ isAsking: false });
-    if (plan === null) return;
+    if (answer === null) return;
+    const found = new Map([...planOf(document.id).found, ...answer.found]);
+    const plan = { ...answer, found };
     keep(document.id, plan);
     if (this.shown === document.id) usePlan.setState(plan);
     const [next, ...rest] = this.hopes;
@@ -230,6 +242,11 @@ class Planning {
   }
 }
 
+function forgetFound(): void {
+  for (const [id, plan] of plans) plans.set(id, { ...plan, found: new Map() });
+  usePlan.setState({ found: new Map() });
+}
+
 function keep(document: string, plan: Plan): void {
   plans.delete(document);
   plans.set(document, plan);
@@ -259,14 +276,18 @@ function hasEndedOne(
 export function planFrom(entry: PlanEntry, workflow: Workflow): Plan {
   const { totals, missing } = entry;
   const nodes = new Map<string, NodePlan>();
+  const lying = new Map<string, FoundFiles>();
   for (const [name, found] of Object.entries(entry.nodes)) {
     const plan = nodePlan(found, totals.room);
     if (plan !== null) nodes.set(name, plan);
+    const files = filesIn(found);
+    if (files.length > 0) lying.set(name, { files, workflow });
   }
   const isPartial = textsOf(entry.targets).length > 0;
   return {
     state: entry.problems.length === 0 ? "ready" : isPartial ? "partial" : "invalid",
     nodes: withBlocks(nodes),
+    found: lying,
     seconds: numberOr(totals.seconds, null),
     unknownSeconds: numberOr(totals.unknown_seconds, 0),
     counts: { ...NO_PLAN.counts, ...(totals.counts as object | undefined) },
@@ -288,9 +309,13 @@ function nodePlan(found: unknown, rooms: unknown): NodePlan | null {
     reason: typeof given.reason === "string" ? given.reason : "",
     certain: given.certain !== false,
     calls: numberOr(given.calls, null),
-    files: Array.isArray(given.files) ? (given.files as ArtifactEntry[]) : [],
     shortage: shortageOf(given, rooms),
   };
+}
+
+function filesIn(found: unknown): readonly ArtifactEntry[] {
+  const { files } = (found ?? {}) as { readonly files?: unknown };
+  return Array.isArray(files) ? (files as ArtifactEntry[]) : [];
 }
 
 const SHORT: ReadonlySet<unknown> = new Set(["parts", "small", "none"]);
@@ -347,7 +372,6 @@ function together(plans: readonly NodePlan[]): NodePlan {
     reason: (sure ?? some[0])?.reason ?? "",
     certain: sure !== undefined,
     calls: 1,
-    files: [],
     shortage: worst(plans),
   };
 }

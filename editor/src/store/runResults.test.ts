@@ -2,7 +2,6 @@ import { expect, it } from "vitest";
 import type { ArtifactEntry } from "@/api/schema";
 import { setInput } from "@/model/edits";
 import { readWorkflow } from "@/model/workflow";
-import { NO_PLAN, type NodePlan } from "./plan";
 import { runResults } from "./runResults";
 
 const WORKFLOW = readWorkflow(
@@ -16,16 +15,14 @@ const CHANGED = setInput(WORKFLOW, null, "paint", "seed", 2);
 const file = (name: string, node = "paint") =>
   ({ name, node, digest: name, job: "j" }) as ArtifactEntry;
 const job = (...outputs: readonly ArtifactEntry[]) => ({ outputs, workflow: WORKFLOW });
-const planOf = (...files: readonly ArtifactEntry[]) => ({
-  nodes: new Map([["paint", { files } as unknown as NodePlan]]),
-  workflow: CHANGED,
-});
+const found = (...files: readonly ArtifactEntry[]) =>
+  new Map([["paint", { files, workflow: CHANGED }]]);
 const told = (results: ReturnType<typeof runResults>) =>
   results.map(({ artifact, isEarlier }) => [artifact.name, isEarlier]);
 
 it("has what came last at the end", () => {
   const jobs = [job(file("c")), job(file("a"), file("b"))];
-  expect(told(runResults(jobs, NO_PLAN, WORKFLOW))).toEqual([
+  expect(told(runResults(jobs, new Map(), WORKFLOW))).toEqual([
     ["a", false],
     ["b", false],
     ["c", false],
@@ -34,14 +31,14 @@ it("has what came last at the end", () => {
 
 it("tells what is of other values than those that stand there", () => {
   const jobs = [job(file("seen"), file("text", "write"), file("kept"))];
-  expect(told(runResults(jobs, planOf(file("kept")), CHANGED))).toEqual([
+  expect(told(runResults(jobs, found(file("kept")), CHANGED))).toEqual([
     ["seen", true],
     ["text", false],
     ["kept", false],
   ]);
 });
 
-it("begins with what the plan finds", () => {
-  expect(told(runResults([], planOf(file("kept")), CHANGED))).toEqual([["kept", false]]);
-  expect(runResults([], planOf(file("kept")), WORKFLOW)).toEqual([]);
+it("begins with what plans found, also of other values", () => {
+  expect(told(runResults([], found(file("kept")), CHANGED))).toEqual([["kept", false]]);
+  expect(told(runResults([], found(file("kept")), WORKFLOW))).toEqual([["kept", true]]);
 });

@@ -12,35 +12,35 @@ export interface RunResult {
 }
 
 /**
- * The newest last: those of jobs or, if these gave none, those that the plan finds.
+ * The newest last: those of jobs or, if these gave none, those that plans found.
  *
  * @param jobs The newest first.
  */
 export function runResults(
   jobs: readonly Pick<JobView, "outputs" | "workflow">[],
-  plan: Pick<Plan, "nodes" | "workflow">,
+  found: Plan["found"],
   workflow: Workflow,
 ): readonly RunResult[] {
-  const planned = plan.workflow === workflow ? filesOf(plan) : [];
-  const current = new Set(planned.map(({ digest }) => digest));
-  const found = jobs.toReversed().flatMap((job) => {
+  const lying = [...found].flatMap(([node, { files, workflow: of }]) => {
+    const isEarlier = changedSince(of, workflow)(node);
+    return files.map((artifact) => ({ artifact, isEarlier }));
+  });
+  const current = new Set(
+    lying.flatMap(({ artifact, isEarlier }) => (isEarlier ? [] : artifact.digest)),
+  );
+  const given = jobs.toReversed().flatMap((job) => {
     const isChanged = changesOf(job, workflow);
     return job.outputs.map((artifact) => ({
       artifact,
       isEarlier: !current.has(artifact.digest) && isChanged(artifact.node),
     }));
   });
-  if (found.length > 0) return found;
-  return planned.map((artifact) => ({ artifact, isEarlier: false }));
+  return given.length > 0 ? given : lying;
 }
 
 /** Whether an edit has reached a node since a job; also where nobody knows what it ran. */
 function changesOf({ workflow: ran }: Pick<JobView, "workflow">, workflow: Workflow) {
   return ran === null ? () => true : changedSince(ran, workflow);
-}
-
-function filesOf({ nodes }: Pick<Plan, "nodes">): readonly ArtifactEntry[] {
-  return [...nodes.values()].flatMap(({ files }) => files);
 }
 
 export interface LivePreview {

@@ -15,7 +15,7 @@ import { useCatalogue } from "@/store/catalogue";
 import { useActive } from "@/store/documents";
 import { jobsOfDocument, lastOutputs, useJobs } from "@/store/jobs";
 import { picturesOf } from "@/store/nodePictures";
-import { type Plan, usePlan } from "@/store/plan";
+import { type FoundFiles, type Plan, usePlan } from "@/store/plan";
 import { previewOf } from "@/store/runResults";
 import { useUi } from "@/store/ui";
 import styles from "./AppMode.module.css";
@@ -68,17 +68,15 @@ function useOutputs(): readonly Output[] {
   const types = useCatalogue((state) => state.types);
   const { id, workflow } = useActive((document, w) => ({ id: document.id, workflow: w }));
   const jobs = useJobs();
-  const planned = usePlan((plan) => (plan.document === id ? plan.nodes : null));
-  const plannedFor = usePlan((plan) => (plan.document === id ? plan.workflow : null));
+  const lying = usePlan((plan) => (plan.document === id ? plan.found : null));
   return useMemo(() => {
     const found = lastOutputs(jobs, id);
     const filesFor = (node: string) => {
-      const last = filesOf(found, node);
+      const last = of(found, node).flat();
       return picturesOf({
         node,
         workflow,
-        planned: filesOf(plannedFiles(planned), node),
-        plannedFor,
+        found: lying === null ? null : foundOf(lying, node),
         last,
         lastFor: jobs.jobs.get(last[0]?.job ?? "")?.workflow ?? null,
         isChosen: jobs.chosen.has(id),
@@ -94,21 +92,23 @@ function useOutputs(): readonly Output[] {
       label: entry.label || readable(node),
       ...filesFor(node),
     }));
-  }, [types, workflow, jobs, id, planned, plannedFor]);
+  }, [types, workflow, jobs, id, lying]);
 }
 
-/** The files that a plan finds, by the node that gives them. */
-function plannedFiles(nodes: Plan["nodes"] | null): ReadonlyMap<string, readonly ArtifactEntry[]> {
-  return new Map([...(nodes ?? [])].map(([name, { files }]) => [name, files]));
+/** What plans found of a node, of one state of the workflow. */
+function foundOf(lying: Plan["found"], node: string): FoundFiles | null {
+  const all = of(lying, node);
+  const [first] = all;
+  if (first === undefined) return null;
+  const { workflow } = first;
+  const files = all.flatMap((each) => (each.workflow === workflow ? each.files : []));
+  return { files, workflow };
 }
 
 /** Those of a node and, if it is a block, of the nodes in it. */
-function filesOf(
-  outputs: ReadonlyMap<string, readonly ArtifactEntry[]>,
-  node: string,
-): readonly ArtifactEntry[] {
-  return [...outputs].flatMap(([name, files]) =>
-    name === node || name.startsWith(`${node}/`) ? files : [],
+function of<T>(known: ReadonlyMap<string, T>, node: string): readonly T[] {
+  return [...known].flatMap(([name, each]) =>
+    name === node || name.startsWith(`${node}/`) ? [each] : [],
   );
 }
 

@@ -16,7 +16,6 @@ function show(shortage: Shortage | null, state: CardState = "planned"): void {
     reason: "new",
     certain: true,
     calls: 1,
-    files: [],
     shortage,
   };
   render(<CardHeader card={CARD} state={state} plan={plan} collapsed={false} far={false} />);

@@ -8,8 +8,9 @@ import { ResultButton } from "@/components/results/ResultButton";
 import { tip } from "@/components/ui";
 import { viewKind, withoutPicturesBeside } from "@/components/viewers/kinds";
 import { SmallPlot } from "@/components/viewers/live";
-import { useNodeOutputs, useNodePictures, usePlannedFiles } from "@/hooks/useNodeRun";
+import { useFoundFiles, useNodeOutputs, useNodePictures } from "@/hooks/useNodeRun";
 import { t } from "@/i18n";
+import type { FoundFiles } from "@/store/plan";
 import { useUi } from "@/store/ui";
 import styles from "./CardResults.module.css";
 import { CardText } from "./CardText";
@@ -39,10 +40,10 @@ interface CardResultsProps extends ResultsProps {
 export const CardResults = memo(function CardResults({ isAwaited, ...props }: CardResultsProps) {
   const { name } = props;
   const place = usePlace();
-  const planned = usePlannedFiles(place, name);
+  const found = useFoundFiles(place, name);
   const last = useNodeOutputs(place, name);
-  if (planned.length === 0 && last.length === 0) return isAwaited ? <Awaited /> : null;
-  return <Results {...props} planned={planned} last={last} />;
+  if (found === null && last.length === 0) return isAwaited ? <Awaited /> : null;
+  return <Results {...props} found={found} last={last} />;
 });
 
 /** Where the pictures will be: the card is as large before the first run as after it. */
@@ -56,12 +57,12 @@ function Awaited() {
 }
 
 interface FilesProps extends ResultsProps {
-  readonly planned: readonly ArtifactEntry[];
+  readonly found: FoundFiles | null;
   readonly last: readonly ArtifactEntry[];
 }
 
-function Results({ name, title, width, planned, last }: FilesProps) {
-  const { files, isEarlier } = useNodePictures(usePlace(), name, planned, last);
+function Results({ name, title, width, found, last }: FilesProps) {
+  const { files, isEarlier } = useNodePictures(usePlace(), name, found, last);
   const results = withoutPicturesBeside(files, isSeen);
   if (results.length === 0) return null;
   const shown = results.slice(0, MOST);

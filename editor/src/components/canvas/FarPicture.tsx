@@ -2,28 +2,29 @@
 import { memo } from "react";
 import { thumbnailAddress } from "@/api/client";
 import type { ArtifactEntry } from "@/api/schema";
-import { useNodeOutputs, useNodePictures, usePlannedFiles } from "@/hooks/useNodeRun";
+import { useFoundFiles, useNodeOutputs, useNodePictures } from "@/hooks/useNodeRun";
+import type { FoundFiles } from "@/store/plan";
 import { useSettings } from "@/store/settings";
 import styles from "./FarPicture.module.css";
 import { useCanvasView, usePlace } from "./view";
 
 export const FarPicture = memo(function FarPicture({ name }: { readonly name: string }) {
   const place = usePlace();
-  const planned = usePlannedFiles(place, name);
+  const found = useFoundFiles(place, name);
   const last = useNodeOutputs(place, name);
   const isShown = useSettings((settings) => settings.resultsInNodes);
-  if (!isShown || (planned.length === 0 && last.length === 0)) return null;
-  return <Picture name={name} planned={planned} last={last} />;
+  if (!isShown || (found === null && last.length === 0)) return null;
+  return <Picture name={name} found={found} last={last} />;
 });
 
 interface Props {
   readonly name: string;
-  readonly planned: readonly ArtifactEntry[];
+  readonly found: FoundFiles | null;
   readonly last: readonly ArtifactEntry[];
 }
 
-function Picture({ name, planned, last }: Props) {
-  const { files, isEarlier } = useNodePictures(usePlace(), name, planned, last);
+function Picture({ name, found, last }: Props) {
+  const { files, isEarlier } = useNodePictures(usePlace(), name, found, last);
   const title = useCanvasView((view) => view.title);
   const first = files.find(({ thumbnail }) => thumbnail !== null);
   const address = first ? thumbnailAddress(first) : null;

@@ -108,16 +108,15 @@ export function useResults(): readonly RunResult[] {
   const jobs = useJobs(
     useShallow((state) => jobsLookedAt(state, id).filter(({ outputs }) => outputs.length > 0)),
   );
-  const nodes = usePlan((plan) => (plan.document === id ? plan.nodes : NOTHING));
-  const plannedFor = usePlan((plan) => (plan.document === id ? plan.workflow : null));
+  const found = usePlan((plan) => (plan.document === id ? plan.found : NOTHING));
   return useMemo(() => {
-    const all = runResults(jobs, { nodes, workflow: plannedFor }, workflow);
+    const all = runResults(jobs, found, workflow);
     const seen = new Set(withoutPicturesBeside(all.map(({ artifact }) => artifact)));
     return all.filter(({ artifact }) => seen.has(artifact));
-  }, [jobs, nodes, plannedFor, workflow]);
+  }, [jobs, found, workflow]);
 }
 
-const NOTHING: Plan["nodes"] = new Map();
+const NOTHING: Plan["found"] = new Map();
 
 function usePreview() {
   const id = useActive((document) => document.id);
