@@ -50,6 +50,9 @@ def check_dialogs(themed: Editor) -> None:
         dialog = themed.dialog(title)
         expect(dialog).to_be_visible()
         check(themed, title)
+        for tab in dialog.get_by_role("tab").all():
+            tab.click()
+            check(themed, f"{title}, {tab.inner_text()}")
         dialog.get_by_role("button", name="Close", exact=True).first.click()
         expect(dialog).to_have_count(0)
     themed.search().fill("image")

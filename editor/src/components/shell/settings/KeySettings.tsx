@@ -47,6 +47,7 @@ interface RowProps {
 
 function KeyRow({ command, isOwn, isChanging, onChange }: RowProps) {
   const label = t(command.label);
+  const shown = keysOf(command).map(keyText).join(" ") || t("settings.noKey");
   return (
     <div className={styles.row}>
       <span className={styles.label}>{label}</span>
@@ -56,7 +57,7 @@ function KeyRow({ command, isOwn, isChanging, onChange }: RowProps) {
         <button
           type="button"
           className={styles.keys}
-          aria-label={t("settings.changeKey", { command: label })}
+          aria-label={`${t("settings.changeKey", { command: label })}: ${shown}`}
           onClick={() => onChange(true)}
         >
           {keysOf(command).map((keys) => (
