@@ -30,6 +30,15 @@ function overlaps(workflow: Workflow): readonly string[] {
   );
 }
 
+/** Every link leads to the right. */
+function expectOneWay(placed: Workflow): void {
+  const found = boxes(placed);
+  for (const { from, to } of edgesOf(placed.nodes)) {
+    const [a, b] = [found.get(from.node), found.get(to.node)];
+    expect(a && b && a.x + a.width < b.x).toBe(true);
+  }
+}
+
 describe.each([
   "text_to_image",
   "prompt_grid",
@@ -44,11 +53,7 @@ describe.each([
   });
 
   test("flows from left to right", () => {
-    const found = boxes(placed);
-    for (const { from, to } of edgesOf(placed.nodes)) {
-      const [a, b] = [found.get(from.node), found.get(to.node)];
-      expect(a && b && a.x + a.width < b.x).toBe(true);
-    }
+    expectOneWay(placed);
   });
 });
 
@@ -129,6 +134,37 @@ describe("notes", () => {
     const group = layoutOf(placed, null).groups[0]?.box;
     expect(group?.y).toBeLessThan(boxOf("above")?.y ?? 0);
     expect(boxOf("far")).toEqual({ x: 100, y: 3000, width: 200, height: 60 });
+  });
+});
+
+/** A chain of so many numbers, of which this many lead on to the last, too. */
+function chain(length: number, beside = 0): Workflow {
+  const nodes: Record<string, object> = {};
+  for (let at = 0; at < length; at += 1) {
+    nodes[`n${at}`] = { type: "Calculate", inputs: { a: at ? { from: `n${at - 1}` } : 1 } };
+  }
+  const ends = [...Array(beside).keys(), length - 1].map((at) => ({ from: `n${at}` }));
+  nodes.last = {
+    type: "List",
+    inputs: Object.fromEntries(ends.map((link, at) => [`i${at}`, link])),
+  };
+  return readWorkflow(JSON.stringify({ format: "nodegraph/1", nodes }));
+}
+
+describe("a long chain", () => {
+  test("goes on in a line below, about as wide in all as a window", () => {
+    const placed = arrange(chain(24), null, types);
+    const all = [...boxes(placed).values()];
+    const right = Math.max(...all.map((box) => box.x + box.width));
+    const bottom = Math.max(...all.map((box) => box.y + box.height));
+    expect(overlaps(placed)).toEqual([]);
+    expect(right / bottom).toBeGreaterThan(1);
+    expect(right / bottom).toBeLessThan(3);
+  });
+
+  test("stays one row where it is short, or where much would lead from line to line", () => {
+    expectOneWay(arrange(chain(6), null, types));
+    expectOneWay(arrange(chain(24, 6), null, types));
   });
 });
 

@@ -10,6 +10,7 @@ import {
   type Point,
   type Size,
 } from "./layout";
+import { inLines } from "./lines";
 import { headOf, stackExtent, stackPlaces, stacksOf } from "./noteStacks";
 import { nodesOf, type Scope } from "./scope";
 import { around, boxAt, type Extent, isWithin, sizesOf } from "./sizes";
@@ -191,7 +192,7 @@ function placeNested(
     }))
     .filter(({ from, to }) => from !== to);
   const found = new Map<string, Point>();
-  for (const [item, at] of placeFlat(outer, lifted)) {
+  for (const [item, at] of inLines(placeFlat(outer, lifted), outer, lifted)) {
     const places = inside.get(item);
     if (!places) found.set(item, at);
     for (const [name, own] of places ?? []) {

@@ -181,3 +181,18 @@ describe("after cards have moved, a link", () => {
     expect(pointsOf(moved(shifted, "sample", { x: 370, y: 470 }))).toEqual([]);
   });
 });
+
+test("a link to the beginning of a line below goes level between the lines", () => {
+  const box = (x: number, y: number): Box => ({ x, y, width: 200, height: 100 });
+  const boxes = new Map(
+    Object.entries({ a: box(0, 0), b: box(300, 0), c: box(0, 200), d: box(300, 200) }),
+  );
+  const edge = { id: "c.in", from: { node: "b", port: "" }, to: { node: "c", port: "in" } };
+  const back = { from: { x: 500, y: 50 }, to: { x: 0, y: 250 } };
+  const [turn, end] = routesAround([edge], boxes, () => back, "curve").get("c.in") ?? [];
+  expect(turn?.x).toBeGreaterThan(500);
+  expect(end?.x).toBeLessThan(0);
+  expect(turn?.y).toBe(end?.y);
+  expect(turn?.y).toBeGreaterThan(100);
+  expect(turn?.y).toBeLessThan(200);
+});

@@ -121,8 +121,9 @@ export function routesAround(
       name === edge.from.node || name === edge.to.node ? [] : [box],
     );
     const isClear = (from: Point, to: Point) => !isBehind(polyline(style, [from, to]), others);
-    if (isClear(ends.from, ends.to)) continue;
-    const points = wayAround(ends, others, taken, isClear);
+    if (ends.to.x > ends.from.x && isClear(ends.from, ends.to)) continue;
+    const own = { source: boxes.get(edge.from.node), target: boxes.get(edge.to.node) };
+    const points = wayBack(ends, own, others, taken) ?? wayAround(ends, others, taken, isClear);
     if (points === null) continue;
     found.set(
       edge.id,
@@ -182,6 +183,34 @@ function wayAround(
     for (const start of starts)
       for (const end of ends.toReversed())
         if (end.x > start.x && isClear(start, end)) return [start, end];
+  }
+  return null;
+}
+
+/**
+ * Points of the way to a card that lies further left, and below or above: level between the two,
+ * where no card is, as a line of text goes on at the left; null if there is no such way.
+ */
+function wayBack(
+  { from, to }: Ends,
+  { source, target }: { readonly source: Box | undefined; readonly target: Box | undefined },
+  others: readonly Box[],
+  taken: ReadonlySet<number>,
+): readonly Point[] | null {
+  if (!source || !target || to.x > from.x) return null;
+  const [upper, lower] = source.y < target.y ? [source, target] : [target, source];
+  const [top, bottom] = [upper.y + upper.height + CLEAR, lower.y - CLEAR];
+  const edges = others.flatMap(({ y, height }) => [y - CLEAR, y + height + CLEAR]);
+  const levels = [bottom, top, ...edges]
+    .map(Math.round)
+    .filter((y) => y >= top && y <= bottom)
+    .sort((a, b) => Math.abs(a - to.y) - Math.abs(b - to.y));
+  for (const y of apart(levels, taken)) {
+    const points = [
+      { x: from.x + CLEAR, y },
+      { x: to.x - CLEAR, y },
+    ];
+    if (!isBehind([from, ...points, to], others)) return points;
   }
   return null;
 }

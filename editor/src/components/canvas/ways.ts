@@ -101,7 +101,8 @@ function stays(
 ): boolean {
   if (!same(ends.from, now.from) || !same(ends.to, now.to)) return false;
   if (changed.length === 0) return true;
-  if (isLed) return !changed.some(({ x, width }) => x < now.to.x && x + width > now.from.x);
+  const [left, right] = [Math.min(now.from.x, now.to.x), Math.max(now.from.x, now.to.x)];
+  if (isLed) return !changed.some(({ x, width }) => x < right && x + width > left);
   return !isBehind(polyline(style, [now.from, now.to]), changed);
 }
 
