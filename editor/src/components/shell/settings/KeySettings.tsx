@@ -1,5 +1,5 @@
 import { RotateCcw } from "lucide-react";
-import { type KeyboardEvent, useState } from "react";
+import { type KeyboardEvent, useId, useState } from "react";
 import { allCommands, type Command, commandsWithKey, keysOf } from "@/commands";
 import { byGroup, groupLabel } from "@/commands/groups";
 import { chordsOf, keyText } from "@/commands/keys";
@@ -47,17 +47,21 @@ interface RowProps {
 
 function KeyRow({ command, isOwn, isChanging, onChange }: RowProps) {
   const label = t(command.label);
-  const shown = keysOf(command).map(keyText).join(" ") || t("settings.noKey");
+  const id = useId();
   return (
     <div className={styles.row}>
       <span className={styles.label}>{label}</span>
+      <span id={`${id}-label`} hidden>
+        {t("settings.changeKey", { command: label })}
+      </span>
       {isChanging ? (
         <Capture command={command} onDone={() => onChange(false)} />
       ) : (
         <button
           type="button"
           className={styles.keys}
-          aria-label={`${t("settings.changeKey", { command: label })}: ${shown}`}
+          id={id}
+          aria-labelledby={`${id}-label ${id}`}
           onClick={() => onChange(true)}
         >
           {keysOf(command).map((keys) => (
