@@ -112,7 +112,7 @@ def search(editor: Editor) -> None:
     assert box is not None
     page.mouse.move(*start)
     page.mouse.down()
-    page.mouse.move(start[0] + 60, box["y"] + box["height"] * 0.75, steps=6)
+    page.mouse.move(start[0] + 60, box["y"] + box["height"] * 0.9, steps=6)
     page.mouse.up()
     page.get_by_role("combobox", name="Search nodes").wait_for()
 
