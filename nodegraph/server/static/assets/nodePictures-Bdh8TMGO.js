@@ -1,1 +1,0 @@
-import{t as e}from"./changed-D9wOWz7f.js";function t(t){let{node:n,workflow:r,planned:i,last:a}=t,o=t=>t!==null&&!e(t,r)(n),s=i.length>0&&o(t.plannedFor);if(s&&(a.length===0||!t.isChosen))return{files:i,isEarlier:!1};let c=new Set(s?i.map(({digest:e})=>e):[]);return{files:a,isEarlier:!(o(t.lastFor)||a.every(({digest:e})=>c.has(e)))}}export{t};

@@ -1,0 +1,1 @@
+import"./WidgetField-BZ0ccB4C.js";import"./FileWidget-uuC8If4I.js";

@@ -1,1 +1,0 @@
-import"./WidgetField-BQFz2bu7.js";import"./FileWidget-CnZYBvDa.js";
