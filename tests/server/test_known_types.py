@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,11 +12,15 @@ from typing import Any
 
 import pytest
 
+from nodegraph.core.context import Environment
+from nodegraph.core.graphs import Graphs
 from nodegraph.errors import NodegraphError
 from nodegraph.packs import hanging
 from nodegraph.packs.pack import pack_at
+from nodegraph.server.http.errors import Unavailable
 from nodegraph.server.workflows import known_types
 from nodegraph.server.workflows.catalog import DeclaredTypes
+from nodegraph.server.workflows.checking import check
 from nodegraph.server.workflows.known_types import KnownTypes
 from nodegraph.session.node_types import specs_folder
 from nodegraph.session.session import Session
@@ -116,6 +121,28 @@ def test_without_anybody_to_read_packs_what_is_known_has_to_do(home: Path) -> No
     assert found.spec("sums:Sum") is not None
     assert found.spec("later:Late") is None
     assert any("later" in problem for problem in found.problems)
+
+
+def test_no_node_type_is_called_unknown_whose_pack_is_still_being_read(home: Path) -> None:
+    (home / "packs" / "later.py").write_text(MORE)
+
+    def found(types: DeclaredTypes, node_type: str) -> list[str]:
+        document = {"format": "nodegraph/1", "nodes": {"a": {"type": node_type}}}
+        environment = Environment((), home, home, home)
+        limits = environment, 10, Graphs()
+        problems, _ = check(document, json.dumps(document), {}, None, types, *limits)
+        return [problem.code for problem in problems]
+
+    async def look() -> DeclaredTypes:
+        known = KnownTypes(Settings(home=home), (), reader(home))
+        await known.load()
+        with pytest.raises(Unavailable, match="`later` is still being read"):
+            found(known.now, "later:Late")
+        return await known.refresh()
+
+    types = asyncio.run(look())
+    assert "unknown-node-type" not in found(types, "later:Late")
+    assert "unknown-node-type" in found(types, "later:Later")
 
 
 def test_a_pack_that_fails_in_part_is_known_in_part_and_not_imported(home: Path) -> None:

@@ -29,6 +29,7 @@ class DeclaredTypes:
         types: Port types.
         packs: Versions by the names that workflows require them by.
         problems: What is wrong with packs.
+        unread: Names of packs that have yet to be read, or read anew.
         is_current: Whether no pack has changed since it was read, nor failed to be; those that are
             made of what another package holds aside.
         looks_same: Whether these are still the packs that there are, and their files what they
@@ -42,6 +43,7 @@ class DeclaredTypes:
     types: TypeTable = field(default_factory=TypeTable)
     packs: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
+    unread: frozenset[str] = frozenset()
     is_current: bool = False
     looks_same: Callable[[], bool] = lambda: True
     examples: Mapping[str, NodeExample] = field(default_factory=dict)
@@ -91,6 +93,10 @@ class _Last(ManifestCache):
 
     are_current = True
 
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.unread: set[str] = set()
+
     def manifest(self, pack: Pack) -> Manifest:
         found = self.last(pack)
         if found is None or not is_worth(found, pack) or found.stamp != pack.stamp(found.also):
@@ -99,6 +105,8 @@ class _Last(ManifestCache):
             left_out = self.left_out(pack)
             if left_out is not None:
                 return left_out
+            if found is None or found.stamp != pack.stamp(found.also):
+                self.unread.add(pack.name)
         if found is None:
             name = pack.name or pack.package
             raise PackError(f"pack `{name}`: what it declares isn't known yet")
@@ -123,6 +131,7 @@ def last_known(
         registry.types,
         registry.pack_versions(),
         (*registry.problems, *frames.problems),
+        frozenset(manifests.unread),
         manifests.are_current,
         lambda: are_all() and registry.is_current() and frames.look_same(),
         {name: found for name, found in examples(packs).items() if name in specs},

@@ -11,6 +11,7 @@ from nodegraph.core.digests import digest_bytes
 from nodegraph.core.graphs import Graphs
 from nodegraph.core.workflow import NodeEntry, Workflow
 from nodegraph.errors import InvalidWorkflow, Problem
+from nodegraph.server.http.errors import Unavailable
 from nodegraph.server.workflows.catalog import DeclaredTypes
 from nodegraph.server.workflows.needs import UNKNOWN, JobNeeds, needs_of
 
@@ -38,6 +39,7 @@ def check(
         graphs: Remembers those that nothing was wrong with.
     Raises:
         InvalidFile, InvalidWorkflow: It can't be read, or has no such parameters.
+        Unavailable: A pack that it may have node types of has yet to be read.
     """
     said = f"{most_nodes} {json.dumps(parameters)} {text}"
     digest = digest_bytes(said.encode(errors="surrogatepass"))
@@ -50,8 +52,17 @@ def check(
     try:
         graph = graphs.built(digest, workflow, types, environment, targets=targets)
     except InvalidWorkflow as error:
+        _wait_for_packs(error.problems, types)
         return list(error.problems), UNKNOWN
     return [], needs_of(graph, workflow, types)
+
+
+def _wait_for_packs(problems: Sequence[Problem], types: DeclaredTypes) -> None:
+    """Call no node type unknown whose pack is still being read, as on a busy machine at a start."""
+    unknown = {item.node_type or "" for item in problems if item.code == "unknown-node-type"}
+    for pack in sorted(types.unread & {name.rpartition(":")[0] for name in unknown}):
+        told = f"node pack `{pack}` is" if pack else "built-in nodes are"
+        raise Unavailable(f"the {told} still being read")
 
 
 def readable(document: Mapping[str, Any], most: int) -> Workflow:
