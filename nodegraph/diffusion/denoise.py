@@ -17,6 +17,7 @@ from nodegraph.diffusion.families.base import Moment
 from nodegraph.diffusion.families.first_picture import begun
 from nodegraph.diffusion.flow_noise import model_noise
 from nodegraph.diffusion.guidance import Guidance
+from nodegraph.diffusion.inpainting import own_hole
 from nodegraph.diffusion.keeping import KeptPart
 from nodegraph.diffusion.laws import check_churn, check_followed
 from nodegraph.diffusion.masks import mask_of_step
@@ -144,6 +145,7 @@ class Denoising:
         self._model = model
         self._latent = latent
         self._training_timesteps = noise.timesteps
+        self._original = original_of(latent, shape, added=parts.noise.added)
         self._guidance = Guidance(
             model,
             guider,
@@ -151,6 +153,7 @@ class Denoising:
             width=latent.width,
             height=latent.height,
             shape=shape,
+            hole=own_hole(self._family, latent, self._original),
             beside=beside,
         )
         first = self._guidance.first_frame
@@ -169,7 +172,6 @@ class Denoising:
             self._sampler.follow_motion(drawn.motion, shape)
         self._noise = self._placed(drawn.first)
         self._added = parts.noise.added
-        self._original = original_of(latent, shape, added=parts.noise.added)
         self._mask = mask_in_cells(latent, shape, smooth=ladder.gone is not None)
         self._finite = torch.ones(ladder.steps, dtype=torch.bool, device=model.device)
         self._looked_at = 0

@@ -42,6 +42,7 @@ class Guidance:
         sampler: Its name: some look at the negative side whatever the scale.
         width, height: In pixels.
         shape: Of the latent: (batch, channels, height, width) in cells, or with frames.
+        hole: The latent's own masked picture, for models that fill one.
         beside: What the guider wants in memory besides the model, by its recipe.
     Attributes:
         unguided: The negative side's output when the model was last asked; where there is no such
@@ -59,6 +60,7 @@ class Guidance:
         width: int,
         height: int,
         shape: Sequence[int],
+        hole: Mapping[str, Tensor] | None = None,
         beside: Mapping[Recipe, Any] | None = None,
     ) -> None:
         self._asking = Asking(model, (width, height), shape)
@@ -77,6 +79,7 @@ class Guidance:
             choice.empty,
             self._asking.controls,
             choice.embedded,
+            hole or {},
         )
         given: dict[Side, Conditioning | None] = {"positive": choice.positive}
         if is_guided:

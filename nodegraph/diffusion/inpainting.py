@@ -8,8 +8,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from nodegraph.core.values import Conditioning, ConditioningEntry
-from nodegraph.diffusion.families import family_named
+from nodegraph.core.values import Conditioning, ConditioningEntry, Latent
+from nodegraph.diffusion.families import Family, family_named
 from nodegraph.diffusion.families.base import HOLE, HOLE_MASK
 from nodegraph.errors import InvalidValue
 
@@ -49,6 +49,21 @@ def with_hole(conditioning: Conditioning, rest: Tensor, mask: Tensor) -> Conditi
     """
     family = family_named(conditioning.family or "")
     return with_tensors(conditioning, {HOLE: rest, HOLE_MASK: family.hole_mask(mask)})
+
+
+def own_hole(family: Family, latent: Latent, picture: Tensor) -> dict[str, Tensor]:
+    """What a latent's noise mask says of its picture, for models that fill masked ones; else empty.
+
+    Unlike `InpaintConditioning` it doesn't cover what is masked: what lies there the model sees.
+
+    Args:
+        picture: That the mask keeps a part of, shape (n, channels, height, width) in cells.
+    """
+    if latent.noise_mask is None or latent.samples is None or picture.ndim != 4:
+        return {}
+    mask = (latent.noise_mask[:, None] >= 0.5).to(torch.float32)
+    mask = torch.nn.functional.interpolate(mask, size=(latent.height, latent.width))
+    return {HOLE: picture, HOLE_MASK: family.hole_mask(mask)}
 
 
 def with_tensors(conditioning: Conditioning, tensors: Mapping[str, Tensor]) -> Conditioning:

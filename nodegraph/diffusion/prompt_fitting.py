@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -30,6 +31,7 @@ class PromptFitting:
         empty: The empty prompt, if a conditioning brings it.
         controls: The pictures that lead beside prompts.
         embedded: The scale that the model is told.
+        hole: The latent's own masked picture, see `Asked`.
     """
 
     model: Denoiser
@@ -42,6 +44,7 @@ class PromptFitting:
     empty: ConditioningEntry | None
     controls: Leading
     embedded: float | None = None
+    hole: Mapping[str, Tensor] = field(default_factory=dict)
 
     def prompts(self, side: Side, conditioning: Conditioning | None) -> Prompts:
         """The prompts of one side; None stands for the empty one.
@@ -60,7 +63,7 @@ class PromptFitting:
         weight = weight_of(entry, self.shape, self.width, self.height)
         lead: Lead = "negative" if side.startswith("negative") else "positive"
         entry = self._with_guidance(self._with_picture(entry))
-        asked = Asked(lead, self.width, self.height, self.shape, self._told(entry))
+        asked = Asked(lead, self.width, self.height, self.shape, self._told(entry), self.hole)
         tensors = self.family.fit(self.model, entry, asked)
         if entry.references and not referenced(tensors):
             raise InvalidValue(

@@ -86,21 +86,23 @@ TOLD = (*SHARED, LATE_CFG, GUIDANCE_SCALE, TIME_IDS, SCORE)
 """Tensors of a prompt that aren't made of its text."""
 
 
-def heeding_hole(tensors: Mapping[str, Tensor], side: Lead, *, fills: bool) -> dict[str, Tensor]:
-    """A prompt's tensors, without a masked picture for models that fill none.
+def heeding_hole(tensors: Mapping[str, Tensor], asked: Asked, *, fills: bool) -> dict[str, Tensor]:
+    """A prompt's tensors, without a masked picture for models that fill none; for those that do,
+    with the latent's own where the prompt brings none.
 
     Raises:
         InvalidValue: On the port of the side: the model fills such, and there is none.
     """
     if not fills:
         return {name: item for name, item in tensors.items() if name not in (HOLE, HOLE_MASK)}
-    if HOLE not in tensors:
+    if HOLE not in tensors and not asked.hole:
         raise InvalidValue(
             "the model fills masked pictures, and the conditioning brings none",
-            port=side,
-            hint="Put an InpaintConditioning between the prompts and the sampler.",
+            port=asked.side,
+            hint="Put an InpaintConditioning between the prompts and the sampler, or sample a "
+            "picture's latent with a noise mask.",
         )
-    return dict(tensors)
+    return {**asked.hole, **tensors}
 
 
 def heeding_beside(
@@ -182,6 +184,7 @@ class Asked:
         shape: Of the latent: (batch, channels, height, width) in cells, with frames before the
             height for videos.
         cfg: Guidance scale.
+        hole: The latent's own masked picture, for prompts that bring none; see `HOLE`.
     """
 
     side: Lead
@@ -189,6 +192,7 @@ class Asked:
     height: int
     shape: tuple[int, ...]
     cfg: float
+    hole: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -420,9 +424,9 @@ class Family(ABC):
         """A mask as models that fill masked pictures take it, beside the picture's rest.
 
         Args:
-            mask: 1 is made anew; 0 or 1, shape (1, 1, height, width) in pixels.
+            mask: 1 is made anew; 0 or 1, shape (n, 1, height, width) in pixels.
         Returns:
-            Shape (1, channels, height, width) in cells.
+            Shape (n, channels, height, width) in cells.
         """
         cells = self.latent.cells(mask.shape[-2]), self.latent.cells(mask.shape[-1])
         return torch.nn.functional.interpolate(mask, size=cells)

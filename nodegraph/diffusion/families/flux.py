@@ -108,15 +108,15 @@ class Flux(Family):
             found.pop("guidance", None)
         found |= reference_tensors(entry.references, asked.side)
         fills = model.config["in_channels"] == FILL_CHANNELS
-        found = heeding_hole(found, asked.side, fills=fills)
+        found = heeding_hole(found, asked, fills=fills)
         follows = model.config["in_channels"] == 2 * (model.config.get("out_channels") or 0)
         return heeding_beside(found, entry, asked, follows=follows)
 
     def hole_mask(self, mask: Tensor) -> Tensor:
         """Each pixel of a cell is a channel."""
         cell, (height, width) = self.latent.spatial, mask.shape[-2:]
-        cut = mask[:, 0].view(1, height // cell, cell, width // cell, cell)
-        return cut.permute(0, 2, 4, 1, 3).reshape(1, cell**2, height // cell, width // cell)
+        cut = mask[:, 0].view(-1, height // cell, cell, width // cell, cell)
+        return cut.permute(0, 2, 4, 1, 3).reshape(-1, cell**2, height // cell, width // cell)
 
     def controlled(
         self, model: Denoiser, question: ControlQuestion, x: Tensor, moment: Moment, batch: Batch

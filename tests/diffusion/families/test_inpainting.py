@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import diffusers as d
@@ -101,6 +102,22 @@ def test_flux_fill_is_diffusers(model_of: ModelOf) -> None:
         height=HEIGHT,
     )
     assert_same(found, expected, unpack(WIDTH, HEIGHT))
+
+
+@pytest.mark.parametrize("build", [sd1_fill, flux_fill])
+@pytest.mark.parametrize("batch", [1, 2])
+def test_the_latents_own_mask_does_where_prompts_bring_none(
+    model_of: ModelOf, build: Callable[[], Any], batch: int
+) -> None:
+    _, model = model_of(build)
+    hole, rest = masked_picture(*masked())
+    latent = encode_image(model.part("vae"), rest.expand(batch, -1, -1, -1))
+    assert latent.samples is not None
+    seen, latent = latent.samples[:1], replace(latent, noise_mask=masked()[1])
+    brought = model.make(
+        WIDTH, HEIGHT, latent=latent, change=lambda given: with_hole(given, seen, hole), cfg=2.0
+    )
+    assert_same(model.make(WIDTH, HEIGHT, latent=latent, cfg=2.0), brought)
 
 
 @pytest.mark.parametrize("build", [sd1_fill, flux_fill])
