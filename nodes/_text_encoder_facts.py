@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from nodegraph import Estimate, Facts, Finding, HookInputs, NodegraphError
 from nodegraph.diffusion.families.registry import BUILT_IN
 from nodegraph.diffusion.model_stamps import computed_dtype
+from nodegraph.diffusion.models import find_path
 from nodegraph.diffusion.precision.choices import AUTO
 from nodegraph.diffusion.text_encoder_files import (
     FoundEncoders,
@@ -43,8 +44,21 @@ def check_encoder(inputs: HookInputs) -> Iterator[Finding]:
     try:
         _found(inputs)
     except NodegraphError as error:
-        yield finding_of(error.problem.port or PORTS[0], error)
+        first = error.problem.port or PORTS[0]
+        yield finding_of(first, error)
+        yield from _also_missing(inputs, [port for port in PORTS if port != first])
     yield from check_dtype(inputs)
+
+
+def _also_missing(inputs: HookInputs, ports: Sequence[str]) -> Iterator[Finding]:
+    """Find files that are missing besides the one that was told: all are fetched at once."""
+    for port in ports:
+        name = inputs.literals.get(port) or ""
+        try:
+            if name.strip():
+                find_path(name, inputs.environment.models)
+        except NodegraphError as error:
+            yield finding_of(port, error)
 
 
 def encoder_state(inputs: HookInputs) -> str:

@@ -72,6 +72,11 @@ def test_wrong_files_are_told_before_running(
     assert words in problem.message
 
 
+def test_all_files_that_are_missing_are_told_at_once(bench: Bench) -> None:
+    missing = [item.port for item in bench.problems(load("clip_l", "t5xxl", ""), "load")]
+    assert missing == ["file", "file_2"]
+
+
 def write_json(file: Path, **content: str) -> None:
     file.parent.mkdir(exist_ok=True)
     file.write_text(json.dumps(content))
