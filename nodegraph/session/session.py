@@ -32,8 +32,7 @@ from nodegraph.session.devices import (
     share_cores,
 )
 from nodegraph.session.node_types import NodeTypes
-from nodegraph.session.settings import Settings, load_settings
-from nodegraph.session.wishes import check_kinds
+from nodegraph.session.settings import Settings, check_kinds, load_settings
 
 if TYPE_CHECKING:
     import asyncio

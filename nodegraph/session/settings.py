@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from nodegraph.core.context import Environment
 from nodegraph.core.places import Places
-from nodegraph.errors import InvalidFile
+from nodegraph.errors import InvalidFile, InvalidValue
 
 PREFIX = "NODEGRAPH_"
 HOME = f"{PREFIX}HOME"
@@ -343,3 +343,22 @@ def load_settings(flags: Mapping[str, Any] | None = None) -> Settings:
         ]
         raise InvalidFile("\n".join(lines)) from None
     return Settings(**vars(found))
+
+
+def check_kinds(settings: object, packs: object, nodes: object) -> None:
+    """Check that what a session is made of is of the kind that its annotations say.
+
+    Raises:
+        InvalidValue: It isn't, as where one pack stands for a list of them.
+    """
+    if settings is not None and not isinstance(settings, Settings):
+        raise InvalidValue(
+            "these are no settings",
+            given=type(settings).__name__,
+            expected='a `Settings`, as in nodegraph.Settings(device="cpu")',
+        )
+    if isinstance(packs, (str, Path)):
+        raise InvalidValue("packs come as a list", given=repr(packs), expected=f"[{packs!r}]")
+    if callable(nodes):
+        name = getattr(nodes, "__name__", repr(nodes))
+        raise InvalidValue("nodes come as a list", given=name, expected=f"[{name}]")

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nodegraph.errors import InvalidValue
-from nodegraph.session.settings import Settings, load_settings
+from nodegraph.session.settings import Settings, check_kinds, load_settings
 
 
 @dataclass(frozen=True)
@@ -47,22 +46,3 @@ class SessionWish:
     def is_met_by(self, other: SessionWish) -> bool:
         """Whether a session made for another wish will do, once it takes nodes and folders."""
         return (self.settings, self.packs) == (other.settings, other.packs)
-
-
-def check_kinds(settings: object, packs: object, nodes: object) -> None:
-    """Check that what a session is made of is of the kind that its annotations say.
-
-    Raises:
-        InvalidValue: It isn't, as where one pack stands for a list of them.
-    """
-    if settings is not None and not isinstance(settings, Settings):
-        raise InvalidValue(
-            "these are no settings",
-            given=type(settings).__name__,
-            expected='a `Settings`, as in nodegraph.Settings(device="cpu")',
-        )
-    if isinstance(packs, (str, Path)):
-        raise InvalidValue("packs come as a list", given=repr(packs), expected=f"[{packs!r}]")
-    if callable(nodes):
-        name = getattr(nodes, "__name__", repr(nodes))
-        raise InvalidValue("nodes come as a list", given=name, expected=f"[{name}]")
