@@ -123,7 +123,7 @@ def gaussian_blur(planes: Tensor, deviation: float, reach: int = 0) -> Tensor:
     weights = torch.exp(-0.5 * (places / deviation).square())
     row = (weights / weights.sum()).view(1, 1, 1, -1)
     # Each by itself: of several at once the last bits depend on how many they are.
-    return torch.cat([_across_and_down(plane, row) for plane in planes[:, None].split(1)])[:, 0]
+    return torch.cat([_across_and_down(plane[None, None], row) for plane in planes])[:, 0]
 
 
 def _across_and_down(plane: Tensor, row: Tensor) -> Tensor:

@@ -59,7 +59,8 @@ def drawn_png(molecule: Any, width: int, height: int) -> bytes:
         rdDepictor.Compute2DCoords(flat, useRingTemplates=True)
         drawer = rdMolDraw2D.MolDraw2DCairo(width, height)
         # Red boxes around what lies close are for those who mend layouts.
-        drawer.drawOptions().flagCloseContactsDist = -1
+        # (A number, which RDKit's own types take for something else.)
+        drawer.drawOptions().flagCloseContactsDist = -1  # type: ignore[assignment]
         rdMolDraw2D.PrepareAndDrawMolecule(drawer, flat)
         drawer.FinishDrawing()
         data: bytes = drawer.GetDrawingText()
