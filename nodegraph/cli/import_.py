@@ -31,16 +31,19 @@ _ENDINGS = (".json", ".png", ".webp", ".mp4")
 def import_(
     common: Common,
     files: Annotated[
-        list[str],
-        typer.Argument(metavar="FILE", help="ComfyUI's JSON, PNG, WebP, MP4; folders of such; -."),
-    ],
+        list[str] | None,
+        typer.Argument(
+            metavar="FILE",
+            help="ComfyUI's JSON, PNG, WebP, MP4; folders of such; -. Without any, the FOLDER.",
+        ),
+    ] = None,
     out: Annotated[
         str | None,
         typer.Option("--out", "-o", metavar="OUT", help="Write here: a folder, or a .json file."),
     ] = None,
     report: Annotated[
         str | None,
-        typer.Option(metavar="FOLDER", help="Write a report of all files here; import none."),
+        typer.Option(metavar="FOLDER", help="Write a report of the files here; import none."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace files that are there.")] = False,
     json: JsonOption = False,
@@ -53,7 +56,10 @@ def import_(
     """
     from nodegraph.compat.comfyui.packs import node_table
 
-    names = list(_named(files))
+    wanted = files or ([] if report is None else [report])
+    if not wanted:
+        raise InvalidValue("there is no file to import", hint="Name files, or --report FOLDER.")
+    names = list(_named(wanted))
     targets = {} if report is not None else _targets(names, out, force=force)
     session = common.session()
     table = node_table(common.pack_list())

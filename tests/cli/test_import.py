@@ -132,6 +132,9 @@ def test_a_report_counts_what_lacks(cli: Cli, loud: Path) -> None:
     assert totals["missing_types"] == {"NobodysNode": 1}
     assert "| NobodysNode | 1 |" in Path("report/import.md").read_text()
     assert not list(Path("files").glob("*.nodegraph.json"))
+    assert cli("import", "--report", "files", "--pack", loud, "--json").json["totals"] == totals
+    assert Path("files/import.md").exists()
+    assert "no file to import" in cli("import").err
 
 
 def test_a_faulty_pack_is_told_and_hurts_nothing_else(cli: Cli, loud: Path, tmp_path: Path) -> None:
