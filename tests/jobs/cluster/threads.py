@@ -41,8 +41,9 @@ class ThreadActor:
 
     def lose(self) -> None:
         """Its node is gone."""
-        self._host.signal("kill")
+        # First: what it ran can't tell any more how it ended.
         self._lost.set_exception(NodeDied())
+        self._host.signal("kill")
 
 
 class Threads:
