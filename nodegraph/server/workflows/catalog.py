@@ -99,13 +99,14 @@ class _Last(ManifestCache):
 
     def manifest(self, pack: Pack) -> Manifest:
         found = self.last(pack)
-        if found is None or not is_worth(found, pack) or found.stamp != pack.stamp(found.also):
+        is_unread = found is None or found.stamp != pack.stamp(found.also)
+        if found is None or is_unread or not is_worth(found, pack):
             # One that is made of others may take long to be read: what else there is needn't wait.
             self.are_current = self.are_current and pack.is_made
             left_out = self.left_out(pack)
             if left_out is not None:
                 return left_out
-            if found is None or found.stamp != pack.stamp(found.also):
+            if is_unread:
                 self.unread.add(pack.name)
         if found is None:
             name = pack.name or pack.package
