@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, Protocol, TypeAlias, TypeVar
 
-from nodegraph.core.links import Link
+from nodegraph.core.links import Handle, Link
 from nodegraph.core.spec import NodeSpec
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.types import TypeExpr
@@ -34,7 +34,7 @@ class Owner(Protocol):
         """Add a node."""
 
 
-class Out(Generic[T_co]):
+class Out(Handle, Generic[T_co]):
     """An output of a node. Give it to an input of another node, and the two are linked.
 
     With outputs that are numbers one reckons as with numbers: ``seed + 1`` is the output of a node
@@ -128,7 +128,7 @@ def _calculated(sign: str, one: Out[N], other: N | Out[N], *, is_turned: bool = 
     return found
 
 
-class BuiltNode:
+class BuiltNode(Handle):
     """A node of a graph; its outputs are its attributes, or ``node["name"]``."""
 
     def __init__(self, owner: Owner, name: str) -> None:

@@ -32,6 +32,15 @@ class Link:
         return f"{self.node}.{self.port}" if self.port else self.node
 
 
+class Handle:
+    """What stands in Python for a node of a workflow, or for one of its outputs.
+
+    Its text is the name: ``node.port`` or ``node``.
+    """
+
+    __slots__ = ()
+
+
 def parse_link(text: str) -> Link:
     """Read ``node.port`` or ``node``.
 

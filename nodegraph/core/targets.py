@@ -61,7 +61,9 @@ def _no_sink(flat: Flat, catalog: Catalog) -> Problem:
     return Problem(
         "no-output",
         "no node of the workflow writes a result, so there is nothing to run",
-        hint=f"Add a node such as {' or '.join(sinks[:_SHOWN])}." if sinks else None,
+        hint=f"Add a node such as {' or '.join(sinks[:_SHOWN])}, or say which node is to run."
+        if sinks
+        else "Say which node is to run.",
     )
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from nodegraph.core.copies import own_copy
 from nodegraph.core.digests import Digest
 from nodegraph.core.keys import Key
+from nodegraph.core.links import Handle
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.summary import summarize
 from nodegraph.core.words import counted, shown_seconds
@@ -214,37 +215,34 @@ class RunResult(Mapping[str, Any]):
     def is_ok(self) -> bool:
         return self.status == "ok"
 
-    def __getitem__(self, output: str) -> Any:
+    def __getitem__(self, output: str | Handle) -> Any:
         """The value of an output, ``node.port``; of a node that has a single one, ``node`` will do.
 
-        Those of targets are there. What other nodes gave is, as long as a cache keeps it.
+        What stands for one in a `Graph` names it, too. Those of targets are there. What other nodes
+        gave is, as long as a cache keeps it.
 
         Raises:
             KeyError: The run has no such output; names those that it has.
             InvalidValue: It is kept no more.
         """
-        if not isinstance(output, str):
-            raise KeyError(
-                f"outputs have names and no numbers, but {output!r} was asked for. {self._names}"
-            )
-        name = self._full(output)
+        name = self._full(self._named(output))
         return self.outputs[name] if name in self.outputs else self.passed[name]
 
-    def image(self, output: str, at: int = 0) -> Image:
+    def image(self, output: str | Handle, at: int = 0) -> Image:
         """A picture that a node gave or wrote, for Pillow.
 
         Args:
-            output: ``node``, or ``node.port``.
+            output: ``node``, or ``node.port``; or what stands for it in a `Graph`.
             at: Which one, of a batch or a list; negative numbers count from the end.
         Raises:
             KeyError: There is no such node or output.
             InvalidValue: It has no picture, or not so many.
         """
-        return self._pictures(output).at(at)
+        return self._pictures(self._named(output)).at(at)
 
-    def images(self, output: str) -> list[Image]:
+    def images(self, output: str | Handle) -> list[Image]:
         """All pictures of a batch or a list that a node gave or wrote; see `image`."""
-        return list(self._pictures(output))
+        return list(self._pictures(self._named(output)))
 
     def _pictures(self, output: str) -> Pictures:
         from nodegraph.images.pictures import Pictures
@@ -264,6 +262,14 @@ class RunResult(Mapping[str, Any]):
             if len(drawn) == 1:
                 return self[drawn[0]]
         return self[output]
+
+    def _named(self, output: str | Handle) -> str:
+        """The name that is asked for."""
+        if not isinstance(output, str | Handle):
+            raise KeyError(
+                f"outputs have names and no numbers, but {output!r} was asked for. {self._names}"
+            )
+        return str(output)
 
     def _full(self, output: str) -> str:
         """The name of an output as ``node.port``."""
@@ -302,10 +308,8 @@ class RunResult(Mapping[str, Any]):
 
     def __contains__(self, output: object) -> bool:
         """Whether it has the value of an output, by any name that it can be asked for."""
-        if not isinstance(output, str):
-            return False
         try:
-            name = self._full(output)
+            name = self._full(self._named(output))  # type: ignore[arg-type]  # it says so itself
         except KeyError:
             return False
         return name in self.outputs or name in self.passed

@@ -221,6 +221,19 @@ def test_it_is_planned_and_run(g: Graph) -> None:
     assert g.run(targets=["calculate"]).outputs["calculate.number"] == 8
 
 
+def test_what_stands_for_an_output_finds_it_in_the_result(g: Graph) -> None:
+    number = g.Calculate(a=2, operation="+", b=2)
+    made = g.EmptyImage(width=8, height=4)
+    size = g.ImageSize(image=made)
+    result = g.run(size, number, made)
+    assert (result[number], result[size.width], result[size["height"]]) == (4, 8, 4)
+    assert result.image(made).size == result.images(made)[0].size == (8, 4)
+    handles: list[Any] = [number, size.width, size]
+    assert [handle in result for handle in handles] == [True, True, False]
+    with pytest.raises(KeyError, match=r"`image_size` has several outputs. Name one of"):
+        result[size]
+
+
 def test_what_fails_is_raised(g: Graph) -> None:
     wrong = g.Calculate(a=1, operation="/", b=0)
     with pytest.raises(NodegraphError, match="divide by zero"):
