@@ -8,10 +8,19 @@ from typing import Any, Protocol
 
 from nodegraph.compat.comfyui.departures import Departure
 from nodegraph.compat.comfyui.entries import TableEntry
-from nodegraph.compat.comfyui.foreign import BLOCK, ForeignGraph, Frame, Source, Spot
+from nodegraph.compat.comfyui.file_words import reworded, said_in_names, word_for
+from nodegraph.compat.comfyui.foreign import (
+    BLOCK,
+    ForeignGraph,
+    ForeignNode,
+    Frame,
+    Source,
+    Spot,
+)
 from nodegraph.compat.comfyui.leaving_graph import LeavingGraph
 from nodegraph.compat.comfyui.returning import PREFIX
 from nodegraph.compat.comfyui.signatures import Signature
+from nodegraph.compat.comfyui.tags import Tag, plain, tag_of, tagged
 from nodegraph.compat.comfyui.translating import MadeOutput, Signal, Untranslatable
 from nodegraph.core.links import is_link, parse_link, parse_target, read_link, read_literal
 from nodegraph.core.order import topological_order
@@ -76,6 +85,7 @@ class GraphLeaving:
             for target in taken.to
         }
         self._departures: dict[str, Departure] = {}
+        self._said = {word for entry in nodes.values() for word in said_in_names(entry.inputs)}
 
     def run(self) -> None:
         needs = {
@@ -101,10 +111,32 @@ class GraphLeaving:
             for name, node in self._into.nodes.items()
         }
         return ForeignGraph(
-            nodes,
+            self._reworded(nodes) if self._said else nodes,
             tuple(_frames(self._ui.get("groups"), "title")),
             tuple(_frames(self._ui.get("notes"), "text")),
         )
+
+    def _reworded(self, nodes: Mapping[str, ForeignNode]) -> dict[str, ForeignNode]:
+        """Names of files say inputs as ComfyUI calls the nodes."""
+        places = {
+            tag_of(value).said: (name, port)
+            for name, node in nodes.items()
+            for port, value in node.inputs.items()
+        }
+
+        def put(node: str, port: str) -> str:
+            made, its = places.get((node, port), ("", ""))
+            word = word_for(made, nodes) if made else ""
+            return f"{word}.{its}" if word else ""
+
+        found: dict[str, ForeignNode] = {}
+        for name, node in nodes.items():
+            inputs = plain(dict(node.inputs))
+            prefix = inputs.get("filename_prefix")
+            if isinstance(prefix, str):
+                inputs["filename_prefix"] = reworded(prefix, put)
+            found[name] = replace(node, inputs=inputs)
+        return found
 
     def _controls(self) -> dict[str, dict[str, str]]:
         """What happens to seeds, by node made and input there."""
@@ -156,7 +188,9 @@ class GraphLeaving:
         found: dict[str, Signal] = {}
         for port, written in self._nodes[name].inputs.items():
             if not is_link(written):
-                found[port] = Signal(read_literal(written))
+                value = read_literal(written)
+                is_said = (name, port) in self._said
+                found[port] = Signal(tagged(value, Tag(said=(name, port))) if is_said else value)
                 continue
             link = read_link(written)
             signal = self._signal(link.node, link.port)

@@ -1,4 +1,5 @@
-"""What only a graph as a whole tells: families of text encoders, and latents that are videos.
+"""What only a graph as a whole tells: families of text encoders, latents that are videos, and what
+names of files say of other nodes.
 
 A loader of text encoders there says a kind that several families share, such as ``qwen_image`` for
 Qwen-Image and those models of it that edit. Which one is meant is told where the prompts meet the
@@ -8,12 +9,14 @@ here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from nodegraph.compat.comfyui.families import family_of_name
-from nodegraph.compat.comfyui.foreign import BLOCK
+from nodegraph.compat.comfyui.file_words import called, reworded
+from nodegraph.compat.comfyui.foreign import BLOCK, ForeignNode
 from nodegraph.compat.comfyui.made import MadeGraph, MadeNode
+from nodegraph.compat.comfyui.tags import tag_of
 from nodegraph.compat.comfyui.translating import MadeOutput
 
 _ALIKE = (
@@ -169,3 +172,25 @@ def settle_videos(graph: MadeGraph) -> set[str]:
 def _is_video(graph: MadeGraph, decoding: MadeNode) -> bool:
     behind = list(_upstream(graph, decoding.inputs.get("latent"), _LATENTS))
     return any(node.type in _VIDEOS and node.inputs.get("frames") != 1 for node in behind)
+
+
+def settle_file_names(
+    made: Collection[str], graph: MadeGraph, originals: Mapping[str, ForeignNode]
+) -> None:
+    """Have names of files say inputs by the nodes' names here.
+
+    Args:
+        made: The nodes that the originals became.
+    """
+    nodes = [graph.nodes[name] for name in made]
+    places = {
+        tag_of(value).said: f"{node.name}.{port}"
+        for node in nodes
+        for port, value in node.inputs.items()
+    }
+    for node in nodes:
+        name = node.inputs.get("name")
+        if isinstance(name, str) and not tag_of(name).block_input:
+            node.inputs["name"] = reworded(
+                name, lambda word, port: places.get((called(word, originals), port), "")
+            )

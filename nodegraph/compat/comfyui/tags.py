@@ -18,10 +18,12 @@ class Tag:
     Attributes:
         block_input: The block's own input that gives it; empty outside of blocks.
         control: What happens to it after a run; empty if nothing does.
+        said: Node and input that it was written at, where names of files say its value.
     """
 
     block_input: str = ""
     control: str = ""
+    said: tuple[str, str] = ("", "")
 
 
 class _Text(str):

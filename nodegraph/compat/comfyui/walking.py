@@ -9,13 +9,18 @@ from typing import Any, Protocol
 
 from nodegraph.compat.comfyui.entries import TableEntry
 from nodegraph.compat.comfyui.fates import Fate
+from nodegraph.compat.comfyui.file_words import called, said_in_names
 from nodegraph.compat.comfyui.foreign import BLOCK, ForeignGraph, ForeignNode, Frame, Source, Spot
 from nodegraph.compat.comfyui.made import MadeGraph
 from nodegraph.compat.comfyui.passages import Arrival, AskBlock, CarriedAlong
 from nodegraph.compat.comfyui.passing import pass_through
 from nodegraph.compat.comfyui.placeholders import add_placeholder, output_ports
 from nodegraph.compat.comfyui.returning import native_entry
-from nodegraph.compat.comfyui.settling import settle_families, settle_videos
+from nodegraph.compat.comfyui.settling import (
+    settle_families,
+    settle_file_names,
+    settle_videos,
+)
 from nodegraph.compat.comfyui.signatures import Signature
 from nodegraph.compat.comfyui.tags import Tag, tagged
 from nodegraph.compat.comfyui.translating import MadeOutput, Signal, Untranslatable
@@ -95,6 +100,11 @@ class Walk:
             for value in node.inputs.values():
                 if isinstance(value, Source):
                     self._used[value.node].add(value.slot)
+        self._said = {
+            (called(word, graph.nodes), port)
+            for node in graph.nodes.values()
+            for word, port in said_in_names(node.inputs)
+        }
         self._at = {name: at for at, name in enumerate(graph.nodes)}
         self._arrivals: list[tuple[ForeignNode, Arrival, int]] = []
 
@@ -109,12 +119,15 @@ class Walk:
         for end in ends:
             if end is not None:
                 self._used[end.node].add(end.slot)
+        before = len(self.into.nodes)
         for name in self._order():
             node = self.graph.nodes[name]
             self.into.place = (*self.around.place, self._at[name])
             self._translate(node, self._inputs(node))
         self._tell_of_lost()
         self._arrive_late()
+        if self._said:
+            settle_file_names(self.into.since(before), self.into, self.graph.nodes)
         settle_families(self.into, self.around.ask_block)
         self._lead_to_frames(settle_videos(self.into))
         canvas = self.into.canvas
@@ -190,8 +203,9 @@ class Walk:
             if exposed is not None:
                 found[name] = exposed
             elif not isinstance(value, Source):
-                control = control_of(node, name)
-                found[name] = Signal(tagged(value, Tag(control=control)) if control else value)
+                at = (node.id, name)
+                tag = Tag(control=control_of(node, name), said=at if at in self._said else ("", ""))
+                found[name] = Signal(value if tag == Tag() else tagged(value, tag))
             elif (signal := self.signal(value)) is not None:
                 found[name] = signal
         return found

@@ -1,4 +1,4 @@
-"""What only a graph as a whole tells: here, that a latent is a video's."""
+"""What only a graph as a whole tells: that a latent is a video's, and which node a name means."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 
+from nodegraph.compat.comfyui.exporting import export
 from nodegraph.compat.comfyui.foreign import ForeignWorkflow, Source
 from nodegraph.compat.comfyui.importing import translate
 from nodegraph.compat.comfyui.table import built_in
 from nodegraph.core.workflow import Workflow
+from nodegraph.packs.pack import installed_packs
+from nodegraph.packs.registry import Registry
 from tests.compat.comfyui.making import block, graph, node
 
 
@@ -82,3 +85,24 @@ def test_what_leaves_a_block_are_its_frames() -> None:
 )
 def test_a_latent_that_is_a_picture_is_decoded_as_one(empty: str, size: dict[str, int]) -> None:
     assert _translated(_sampled(empty, **size)).nodes["vae_decode"].type == "VAEDecode"
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("%KSampler.steps%-%EmptyLatentImage.width%", "%ksampler.steps%-%empty_latent.width%"),
+        ("%CheckpointLoaderSimple.ckpt_name%", "%load_model.model%"),
+        ("%My words.text%", "%my_words.text%"),
+        ("%KSampler.nothing% %Nobody.seed% %date:yyyy%",) * 2,
+    ],
+)
+def test_names_of_files_say_inputs_by_the_nodes_names(theirs: str, ours: str) -> None:
+    nodes = _sampled("EmptyLatentImage", width=64, height=64)
+    nodes["2"]["title"], nodes["4"]["inputs"]["steps"] = "My words", 5
+    saved = node("SaveImage", images=Source("5", 0), filename_prefix=theirs)
+    workflow = _translated({**nodes, "6": saved})
+    assert workflow.nodes["save_image"].inputs["name"] == ours
+    catalog = Registry([pack for pack in installed_packs() if not pack.name])
+    back = export(workflow, built_in(), catalog).foreign
+    (written,) = (each for each in back.graph.nodes.values() if each.type == "SaveImage")
+    assert written.inputs["filename_prefix"] == theirs
