@@ -123,21 +123,8 @@ class Denoising:
     ) -> None:
         self._family = family_named(model.family)
         schedule, guider, sampler = parts.schedule, parts.guider, parts.sampler
-        check_followed(
-            sampler.name,
-            schedule.laws,
-            self._family.noise,
-            rises=schedule.rises,
-            convention=parts.convention,
-        )
-        check_churn(sampler.options.s_churn, rises=schedule.rises)
-        check_values(model, self._family, guider.prompts, latent)
-        check_beginning(latent, added=parts.noise.added, rises=schedule.rises)
-        shape = latent_shape(model, self._family, latent)
         self._asks_unguided = sampler.name in ASKS_UNGUIDED
-        is_guided = guider.is_guided or self._asks_unguided
-        check_size(model, latent, shape, is_guided=is_guided)
-        check_seed(parts.noise.seed, latent)
+        shape = self._checked_shape(model, latent, parts)
         noise = model_noise(model.scheduler_config, self._family)
         grid = SAMPLERS[sampler.name].laying(parts.convention)
         tokens = self._family.tokens(shape)
@@ -176,6 +163,27 @@ class Denoising:
         self._finite = torch.ones(ladder.steps, dtype=torch.bool, device=model.device)
         self._looked_at = 0
         self._begin()
+
+    def _checked_shape(
+        self, model: Denoiser, latent: Latent, parts: SamplingParts
+    ) -> tuple[int, ...]:
+        """The shape that is sampled, once all is checked that its parts alone tell."""
+        schedule, guider, sampler = parts.schedule, parts.guider, parts.sampler
+        check_followed(
+            sampler.name,
+            schedule.laws,
+            self._family.noise,
+            rises=schedule.rises,
+            convention=parts.convention,
+        )
+        check_churn(sampler.options.s_churn, rises=schedule.rises)
+        check_values(model, self._family, guider.prompts, latent)
+        check_beginning(latent, added=parts.noise.added, rises=schedule.rises)
+        shape = latent_shape(model, self._family, latent)
+        is_guided = guider.is_guided or self._asks_unguided
+        check_size(model, latent, shape, is_guided=is_guided)
+        check_seed(parts.noise.seed, latent)
+        return shape
 
     @classmethod
     def named(
