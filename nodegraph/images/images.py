@@ -54,7 +54,7 @@ def read_image(
         (1, height, width): 1 where the picture is transparent, 0 where it is opaque.
     Raises:
         InvalidFile: It is missing, damaged, no picture, or has more than `max_pixels`.
-        InvalidValue: It has no such frame.
+        InvalidValue: It has no such frame, or its numbers are no brightness.
     """
     if frame:
         images, masks, _ = read_frames(path, frame, 1, max_pixels=max_pixels, names=names)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageOps
 
+from nodegraph.errors import InvalidValue
 from nodegraph.images.picture_files import DAMAGED, orientation
 
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ def picture_pixels(
     """Colours (height, width, 3) and alpha (height, width), both in 0..1.
 
     Pictures with a colour profile are brought to sRGB by it, those for print as well.
+
+    Raises:
+        InvalidValue: It holds numbers of another range.
     """
     deep = _deep_colors(opened, path)
     if deep is None:
@@ -70,10 +74,27 @@ def _levels(image: Image.Image, mode: str) -> NDArray[np.float32]:
 def _deep_gray(image: Image.Image) -> NDArray[np.float32] | None:
     """Gray values in 0..1 of pictures with more than 8 bits, which Pillow would cut off."""
     if image.mode == "F":
-        return np.nan_to_num(np.asarray(image, dtype=np.float32)).clip(0, 1)
+        return _unit(np.nan_to_num(np.asarray(image, dtype=np.float32)))
     if image.mode.startswith("I"):
         return (np.asarray(image).astype(np.float32) / np.float32(65535)).clip(0, 1)
     return None
+
+
+def _unit(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Values in 0..1; what is a little brighter or darker than that is cut off.
+
+    Raises:
+        InvalidValue: Most of them lie outside, so they are meant otherwise.
+    """
+    if np.mean((values < 0) | (values > 1)) > 0.5:
+        raise InvalidValue(
+            "the picture's numbers aren't brightness from 0 to 1",
+            port="path",
+            given=f"numbers from {values.min():g} to {values.max():g}",
+            expected="numbers from 0 to 1, or a file of 8 or 16 bits",
+            hint="Scale them to that range in the program that wrote the file.",
+        )
+    return values.clip(0, 1)
 
 
 def _deep_colors(opened: Image.Image, path: Path) -> NDArray[np.float32] | None:

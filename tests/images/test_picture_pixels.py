@@ -156,3 +156,14 @@ def test_palettes_with_transparency(tmp_path: Path) -> None:
     assert image[0, 0, 0].tolist() == [1, 0, 0]
     assert mask[0, 0].tolist() == [0, 1]
     assert np.isfinite(image.numpy()).all()
+
+
+def test_numbers_that_are_no_brightness_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "heights.tif"
+    heights = np.linspace(3, 246, 24, dtype=np.float32).reshape(4, 6)
+    Image.fromarray(heights).save(path)
+    with pytest.raises(InvalidValue, match="given: numbers from 3 to 246"):
+        read_image(path)
+    Image.fromarray(heights / 200).save(path)
+    image, _ = read_image(path)
+    torch.testing.assert_close(image[0, ..., 0], torch.from_numpy(heights / 200).clamp(0, 1))
