@@ -17,7 +17,7 @@ from pathlib import Path
 from time import perf_counter
 
 from common import Figure, options, show
-from large import MANY, MORE, large_graph, opened, panned, zoomed
+from large import MANY, MORE, all_in_sight, large_graph, opened, panned, run, zoomed
 from playwright.sync_api import Browser, Page, Response, sync_playwright
 from serving import prepared, serving
 
@@ -25,7 +25,8 @@ NAMES = (
     *("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"),
     "chromium-headless-shell",
 )
-PATIENCE = 120_000.0
+PATIENCE = 300_000.0
+MOVES = (("panning", panned), ("zooming", zoomed))
 
 
 @contextmanager
@@ -70,15 +71,22 @@ def measure(url: str, quick: bool) -> Iterator[Figure]:
         graph = large_graph(count)
         seconds = [opened(page, graph) for page, _, _ in pages]
         yield Figure(f"opening {count} nodes", min(seconds), "s", 1.5)
-        for what, action in (("panning", panned), ("zooming", zoomed)):
+        for page, _, _ in pages:
+            all_in_sight(page, count)
+        for what, action in MOVES:
             rate = max(action(page) for page, _, _ in pages)
             yield Figure(f"{what} them, all in sight", rate, "/s", 50, more_is_better=True)
         near = pages[0][0]
+        run(near, count // 5)
+        for what, action in MOVES:
+            rate = max(action(near) for _ in range(times))
+            yield Figure(f"{what} them with their pictures", rate, "/s", 50, more_is_better=True)
         near.keyboard.press("Shift+0")
         rate = max(panned(near) for _ in range(times))
         yield Figure("panning at 100 %", rate, "/s", 50, more_is_better=True)
         yield Figure(f"opening {more} nodes", opened(near, large_graph(more)), "s")
-        for what, action in (("panning", panned), ("zooming", zoomed)):
+        all_in_sight(near, more)
+        for what, action in MOVES:
             rate = max(action(near) for _ in range(times))
             yield Figure(f"{what} them, all in sight", rate, "/s", 30, more_is_better=True)
 

@@ -45,6 +45,13 @@ _RATE = """() => {
 }"""
 
 
+_NODES = """(count) => document.querySelectorAll("main [data-node]").length >= count"""
+_PICTURES = """(count) => {
+    const seen = [...document.querySelectorAll("main [data-node] img")];
+    return seen.filter((each) => each.complete && each.naturalWidth > 0).length >= count;
+}"""
+
+
 def large_graph(count: int) -> dict[str, Any]:
     """Graphs that make pictures, of ten nodes each, side by side in one workflow."""
     nodes: dict[str, Any] = {}
@@ -73,7 +80,13 @@ def _chain(number: int) -> dict[str, Any]:
 
     def sample(latent: str) -> dict[str, Any]:
         led = {"positive": of("positive"), "negative": of("negative")}
-        return {"model": of("load", "model"), **led, "latent": of(latent), "seed": number}
+        return {
+            "model": of("load", "model"),
+            **led,
+            "latent": of(latent),
+            "seed": number,
+            "steps": 1,
+        }
 
     def decode(latent: str) -> dict[str, Any]:
         return {"vae": of("load", "vae"), "latent": of(latent)}
@@ -101,6 +114,18 @@ def opened(page: Page, graph: dict[str, Any]) -> float:
     data = base64.b64encode(json.dumps(graph).encode()).decode()
     seconds: float = page.evaluate(_OPEN, data)
     return seconds
+
+
+def all_in_sight(page: Page, nodes: int) -> None:
+    """Go as far away as it takes to see the whole graph."""
+    page.keyboard.press("Shift+1")
+    page.wait_for_function(_NODES, arg=nodes)
+
+
+def run(page: Page, pictures: int) -> None:
+    """Run the graph, until so many of its results are seen."""
+    page.keyboard.press("Control+Enter")
+    page.wait_for_function(_PICTURES, arg=pictures)
 
 
 def panned(page: Page, moves: int = 120) -> float:
