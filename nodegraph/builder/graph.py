@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from nodegraph.builder.catalogs import INSTALLED
 from nodegraph.builder.makers import Maker, PackNodes
 from nodegraph.builder.outputs import AnyNode, UnknownName
-from nodegraph.builder.scope import Scope
+from nodegraph.builder.scope import Scope, check_text
 from nodegraph.builder.subgraph import BuiltSubgraph
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.types import ANY, TypeExpr, named
 from nodegraph.core.workflow import NodeEntry, Parameter, Subgraph, Workflow
+from nodegraph.engine.options import RunOptions
 from nodegraph.errors import InvalidValue
 from nodegraph.session.node_types import NodeTypes
 from nodegraph.session.scripts import run, run_async
+from nodegraph.session.session import Session
+from nodegraph.session.settings import folder_of
 from nodegraph.session.standing import STANDING
 from nodegraph.session.wishes import SessionWish
 
@@ -29,10 +33,11 @@ if TYPE_CHECKING:
     from nodegraph.engine.result import RunResult
     from nodegraph.errors import Problem
     from nodegraph.packs.registry import Registry
-    from nodegraph.session.session import Session
-
 
 Result = TypeVar("Result")
+
+_INSIDE = {"parameters": Parameter, "nodes": NodeEntry, "subgraphs": Subgraph}
+"""What stands by name below keys of a workflow."""
 
 
 class Graph(Scope, Workflow):
@@ -53,7 +58,10 @@ class Graph(Scope, Workflow):
         inputs: Where relative input paths start, unless the settings say.
         session: Whose node types there are, and who runs it: with packs and nodes of your own. If
             not given, one that all graphs share and that stays open.
-        parts: The workflow's other keys: description, parameters, requires and so on.
+        parts: The workflow's other keys: description, requires and so on.
+    Raises:
+        TypeError: There is no such key; names the nearest.
+        InvalidValue: Something is of another kind.
     """
 
     def __init__(
@@ -64,11 +72,18 @@ class Graph(Scope, Workflow):
         session: Session | None = None,
         **parts: Any,
     ) -> None:
+        _check_parts({"title": title, **parts})
+        if session is not None and not isinstance(session, Session):
+            raise InvalidValue(
+                "this is no session of a graph",
+                given=repr(session),
+                expected="a `Session`, as in Graph(session=nodegraph.Session())",
+            )
         Workflow.__init__(self, title=title, **parts)
         self._depths = {}
         self._session = session
         self._types: NodeTypes | None = None
-        self._inputs = None if inputs is None else Path(inputs).absolute()
+        self._inputs = folder_of(inputs)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -121,6 +136,7 @@ class Graph(Scope, Workflow):
         Raises:
             InvalidValue: The node has no such input.
         """
+        check_text("the name of a parameter", name)
         target = self._name_of(node)
         spec = self.spec_of(target)
         if spec is not None and port not in spec.inputs_by_name:
@@ -129,12 +145,13 @@ class Graph(Scope, Workflow):
                 node=target,
                 node_type=spec.type,
                 port=port,
-                hint=did_you_mean(port, spec.inputs_by_name) or None,
+                hint=did_you_mean(str(port), spec.inputs_by_name) or None,
             )
         self.parameters[name] = Parameter(input=f"{target}.{port}", label=label, help=help)
 
     def subgraph(self, name: str, /) -> BuiltSubgraph:
         """One of its subgraphs, to add nodes to; one that isn't there yet is made."""
+        check_text("the name of a subgraph", name)
         self.subgraphs.setdefault(name, Subgraph())
         return BuiltSubgraph(self, name)
 
@@ -204,7 +221,8 @@ class Graph(Scope, Workflow):
         return [self._name_of(node) for node in nodes] or None
 
     def _targeted(self, nodes: Sequence[AnyNode], options: RunKeywords) -> RunKeywords:
-        targets = [*nodes, *(options.get("targets") or ())]
+        named = RunOptions(targets=options.get("targets")).targets  # one name is no list of them
+        targets = [*nodes, *(named or ())]
         return {**options, "targets": self._targets(targets)} if targets else options
 
     # As a value
@@ -236,3 +254,31 @@ class Graph(Scope, Workflow):
         nodes = ", ".join(f"{name} ({entry.type})" for name, entry in self.nodes.items())
         title = f" {self.title!r}" if self.title else ""
         return f"<graph{title}: {nodes or 'no nodes'}>"
+
+
+def _check_parts(parts: Mapping[str, Any]) -> None:
+    """Check what a graph is made of.
+
+    Raises:
+        TypeError, InvalidValue: See `Graph`.
+    """
+    known = {part.name: part for part in fields(Workflow)}
+    for name, value in parts.items():
+        if name not in known:
+            names = [*known, "inputs", "session"]
+            raise TypeError(f"a graph has no `{name}`. {did_you_mean(name, names, listed=99)}")
+        if known[name].default is MISSING:
+            _check_dictionary(name, value)
+        else:
+            check_text(f"a graph's `{name}`", value)
+
+
+def _check_dictionary(name: str, value: object) -> None:
+    inside = _INSIDE.get(name, object)
+    if isinstance(value, dict) and all(isinstance(each, inside) for each in value.values()):
+        return
+    raise InvalidValue(
+        f"a graph's `{name}` is a dictionary" + (f" of `{inside.__name__}`" * (name in _INSIDE)),
+        given=repr(value),
+        hint="What a file says is read by `Graph.from_dict`.",
+    )

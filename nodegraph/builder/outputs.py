@@ -150,7 +150,7 @@ class BuiltNode(Handle):
         """
         spec = self._owner.spec_of(self._name)
         if spec is not None and port not in spec.outputs_by_name:
-            hint = did_you_mean(port, spec.outputs_by_name) or "It has no outputs."
+            hint = did_you_mean(str(port), spec.outputs_by_name) or "It has no outputs."
             raise UnknownName(
                 f"has no output `{port}`", node=self._name, node_type=spec.type, hint=hint
             )

@@ -122,6 +122,12 @@ class Scope(BuiltinNodes):
         return iter(self._entries())
 
     def _name_of(self, node: AnyNode) -> str:
+        if not isinstance(node, (BuiltNode, Out, str)):
+            raise InvalidValue(
+                "this is no node of the graph",
+                given=repr(node),
+                expected="a node, one of its outputs, or its name",
+            )
         if not isinstance(node, str) and node._owner is not self:
             raise UnknownName(f"`{node}` is a node of another graph, or of another subgraph")
         name, entries = _name(node), self._entries()
@@ -245,3 +251,13 @@ def _links(entry: NodeEntry) -> Iterator[tuple[str, Link]]:
                 yield port, read_link(written)
             except ValueError:  # broken in the file, and told of where it is checked
                 continue
+
+
+def check_text(what: str, value: object) -> None:
+    """Check what has to be a text, such as a name.
+
+    Raises:
+        InvalidValue: It is something else.
+    """
+    if not isinstance(value, str):
+        raise InvalidValue(f"{what} is a text", given=repr(value))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from nodegraph.builder.inputs import Given, InnerInput
 from nodegraph.builder.outputs import BuiltNode, Out
-from nodegraph.builder.scope import Scope
+from nodegraph.builder.scope import Scope, check_text
 from nodegraph.core.links import write_literal
 from nodegraph.core.subgraphs import declared_type
 from nodegraph.core.suggest import did_you_mean
@@ -64,6 +64,8 @@ class BuiltSubgraph(Scope):
         Raises:
             InvalidValue: There is no such type.
         """
+        check_text("the name of an input", name)
+        check_text(f"the type of input `{name}`", port_type)
         ports = self.subgraph.inputs
         if name not in ports:
             self._check_type(name, port_type)
@@ -82,6 +84,7 @@ class BuiltSubgraph(Scope):
         self.subgraph.outputs[name] = str(value)
 
     def _check_output(self, name: str, value: object) -> None:
+        check_text("the name of an output", name)
         if isinstance(value, BuiltNode) and not isinstance(value, Out):
             names = " or ".join(f"`{value}.{port}`" for port in dir(value))
             raise InvalidValue(

@@ -34,6 +34,35 @@ class RunKeywords(TypedDict, total=False):
     granted: Collection[Path]
 
 
+def check_truth(name: str, value: object) -> None:
+    """Check an option that is a yes or a no.
+
+    Raises:
+        InvalidValue: It is neither.
+    """
+    if not isinstance(value, bool):
+        raise InvalidValue(
+            f"the run's `{name}` is a yes or a no", given=repr(value), expected="True or False"
+        )
+
+
+def _check_targets(targets: object) -> None:
+    if isinstance(targets, str):
+        raise InvalidValue(
+            "the run's `targets` are names of nodes",
+            given=repr(targets),
+            expected=f"a list of them: [{targets!r}]",
+        )
+    if targets is not None and not isinstance(targets, Collection):
+        raise _unlike("targets", targets, 'a list of names, as in ["decode"]')
+
+
+def _unlike(name: str, value: object, expected: str) -> InvalidValue:
+    return InvalidValue(
+        f"the run's `{name}` is of another kind", given=repr(value), expected=expected
+    )
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunOptions:
     """How a workflow is run.
@@ -73,19 +102,15 @@ class RunOptions:
                 given=repr(self.deadline),
                 expected="seconds, more than 0",
             )
-        if isinstance(self.targets, str):
-            raise InvalidValue(
-                "the run's `targets` are names of nodes",
-                given=repr(self.targets),
-                expected=f"a list of them: [{self.targets!r}]",
-            )
+        _check_targets(self.targets)
         for name in ("check_mutation", "values", "previews"):
-            if not isinstance(getattr(self, name), bool):
-                raise InvalidValue(
-                    f"the run's `{name}` is a yes or a no",
-                    given=repr(getattr(self, name)),
-                    expected="True or False",
-                )
+            check_truth(name, getattr(self, name))
+        if self.parameters is not None and not isinstance(self.parameters, Mapping):
+            raise _unlike("parameters", self.parameters, 'values by name, as in {"seed": 3}')
+        if self.listener is not None and not callable(self.listener):
+            raise _unlike("listener", self.listener, "a function that takes an event")
+        if self.cancel is not None and not hasattr(self.cancel, "cancel"):
+            raise _unlike("cancel", self.cancel, "a `CancelToken`")
 
     def but(self, **keywords: Unpack[RunKeywords]) -> RunOptions:
         """The same with some said anew.

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.workflow import Workflow
-from nodegraph.engine.options import RunKeywords, RunOptions, check_keywords
+from nodegraph.engine.options import RunKeywords, RunOptions, check_keywords, check_truth
 from nodegraph.engine.result import RunResult
 from nodegraph.errors import InvalidValue
 from nodegraph.observe.display import display_for
@@ -29,7 +29,17 @@ WorkflowLike = Workflow | Mapping[str, Any] | str | Path
 
 
 class ScriptKeywords(RunKeywords, total=False):
-    """What may be said of a workflow that a script runs; see `run_async` and `RunOptions`."""
+    """What may be said of a workflow that a script runs, besides what `RunOptions` says.
+
+    Attributes:
+        packs: More packs: folders or files.
+        nodes: Functions decorated with `@node`.
+        settings: Where things lie.
+        inputs: Where relative input paths start, unless the settings say; beside the workflow's
+            file if not given.
+        check: Raise if a node failed; else the result tells.
+        progress: Show how it goes on: in a notebook, and in a terminal.
+    """
 
     packs: Sequence[str | Path]
     nodes: Sequence[Callable[..., Any]]
@@ -39,17 +49,7 @@ class ScriptKeywords(RunKeywords, total=False):
     progress: bool
 
 
-async def run_async(
-    workflow: WorkflowLike,
-    *,
-    packs: Sequence[str | Path] = (),
-    nodes: Sequence[Callable[..., Any]] = (),
-    settings: Settings | None = None,
-    inputs: str | Path | None = None,
-    check: bool = True,
-    progress: bool = True,
-    **options: Unpack[RunKeywords],
-) -> RunResult:
+async def run_async(workflow: WorkflowLike, **options: Unpack[ScriptKeywords]) -> RunResult:
     """Run a workflow and await its end.
 
     The session behind it stays from call to call, with weights and results in memory, until
@@ -57,28 +57,21 @@ async def run_async(
 
     Args:
         workflow: A `Workflow`, the dictionary of one, or a file's path.
-        packs: More packs: folders or files.
-        nodes: Functions decorated with `@node`.
-        settings: Where things lie.
-        inputs: Where relative input paths start, unless the settings say; beside the workflow's
-            file if not given.
-        check: Raise if a node failed; else the result tells.
-        progress: Show how it goes on: in a notebook, and in a terminal.
-        options: How it is run, see `nodegraph.engine.options.RunOptions`. First of all
-            ``parameters``, values of the workflow's named parameters, and ``targets``, nodes to
-            run; all sinks if not given. The values of their outputs are in the result:
-            ``run(workflow, targets=["decode"])["decode.image"]``.
+        options: How it is run, see `ScriptKeywords` and `nodegraph.engine.options.RunOptions`.
+            First of all ``parameters``, values of the workflow's named parameters, and
+            ``targets``, nodes to run; all sinks if not given. The values of their outputs are in
+            the result: ``run(workflow, targets=["decode"])["decode.image"]``.
     Raises:
         InvalidFile, InvalidWorkflow, InvalidValue: Nothing was run.
         NodeFailed: A node raised; the rest was run.
         Cancelled: `nodegraph.close` was called meanwhile.
         TypeError: There is no such option.
     """
-    check_keywords(options, ScriptKeywords)
-    script = Script.of(workflow, packs, nodes, settings, inputs)
-    with script.display(progress) as shown:
-        result = await script.begin(watched(RunOptions(**options), shown)).wait_async()
-    return checked(result, check)
+    said = Said.of(options)
+    script = said.script(workflow)
+    with script.display(said.progress) as shown:
+        result = await script.begin(watched(said.options, shown)).wait_async()
+    return checked(result, said.check)
 
 
 def run(workflow: WorkflowLike, **options: Unpack[ScriptKeywords]) -> RunResult:
@@ -113,12 +106,17 @@ class Said:
     check: bool = True
     progress: bool = True
 
+    def __post_init__(self) -> None:
+        check_truth("check", self.check)
+        check_truth("progress", self.progress)
+
     @classmethod
     def of(cls, keywords: Mapping[str, Any]) -> Said:
         """Part keywords.
 
         Raises:
             TypeError: There is no such option; names the nearest.
+            InvalidValue: A value is of a wrong kind.
         """
         check_keywords(keywords, ScriptKeywords)
         of_run = RunKeywords.__annotations__
@@ -151,8 +149,8 @@ class Script:
         Raises:
             InvalidFile, InvalidWorkflow: It can't be read, or the settings can't.
         """
-        document, folder = _opened(workflow)
-        folder = folder if inputs is None else Path(inputs).absolute()
+        document, beside = _opened(workflow)
+        folder = beside if inputs is None else inputs
         return cls(document, SessionWish.of(settings, packs, nodes, folder))
 
     def begin(self, options: RunOptions) -> Ongoing[RunResult]:

@@ -32,7 +32,7 @@ from nodegraph.session.devices import (
     share_cores,
 )
 from nodegraph.session.node_types import NodeTypes
-from nodegraph.session.settings import Settings, check_kinds, load_settings
+from nodegraph.session.settings import Settings, check_kinds, folder_of, load_settings
 
 if TYPE_CHECKING:
     import asyncio
@@ -77,14 +77,14 @@ class Session:
         *,
         packs: Sequence[str | Path | Pack] = (),
         nodes: Sequence[Callable[..., Any]] = (),
-        inputs: Path | None = None,
+        inputs: str | Path | None = None,
         use_cache: bool = True,
     ) -> None:
         check_kinds(settings, packs, nodes)
         self.settings = settings or load_settings()
         found = [pack if isinstance(pack, Pack) else pack_at(Path(pack)) for pack in packs]
         self._types = NodeTypes(self.settings, found, nodes)
-        self._inputs = inputs
+        self._inputs = folder_of(inputs)
         self._use_cache = use_cache
         self.problems: list[str] = []
         self._one_at_a_time = Lock()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -362,3 +362,17 @@ def check_kinds(settings: object, packs: object, nodes: object) -> None:
     if callable(nodes):
         name = getattr(nodes, "__name__", repr(nodes))
         raise InvalidValue("nodes come as a list", given=name, expected=f"[{name}]")
+    for what, given in (("packs", packs), ("nodes", nodes)):
+        if not isinstance(given, Iterable):
+            raise InvalidValue(f"{what} come as a list", given=repr(given))
+
+
+def folder_of(inputs: str | Path | None) -> Path | None:
+    """Where relative input paths start, as somebody said it, whatever the current folder will be.
+
+    Raises:
+        InvalidValue: It is no path.
+    """
+    if inputs is not None and not isinstance(inputs, (str, Path)):
+        raise InvalidValue("`inputs` is a folder", given=repr(inputs), expected="its path")
+    return None if inputs is None else Path(inputs).absolute()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nodegraph.session.settings import Settings, check_kinds, load_settings
+from nodegraph.session.settings import Settings, check_kinds, folder_of, load_settings
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class SessionWish:
         settings: Settings | None,
         packs: Sequence[str | Path],
         nodes: Sequence[Callable[..., Any]],
-        inputs: Path | None,
+        inputs: str | Path | None,
     ) -> SessionWish:
         """What a call wishes for, with settings as file and environment say them now.
 
@@ -41,7 +41,8 @@ class SessionWish:
         """
         check_kinds(settings, packs, nodes)
         found = tuple(Path(path).absolute() for path in packs)
-        return cls(settings or load_settings(), found, tuple(nodes), inputs, Path.cwd())
+        folder = folder_of(inputs)
+        return cls(settings or load_settings(), found, tuple(nodes), folder, Path.cwd())
 
     def is_met_by(self, other: SessionWish) -> bool:
         """Whether a session made for another wish will do, once it takes nodes and folders."""

@@ -75,6 +75,11 @@ WRONG: list[tuple[Callable[[Graph], Any], str]] = [
     (lambda g: g.InvertImage(image=picture(Graph(session=g.session))), "of another graph"),
     (lambda g: g.run("decode"), "no node `decode`. Did you mean `vae_decode`"),
     (lambda g: g.ForEach(items=["x"], body="nothing"), "names no subgraph"),
+    (lambda g: g.run(targets="vae_decode"), r"expected: a list of them: \['vae_decode'\]"),
+    (lambda g: g.plan([g["load"]]), r"no node of the graph .given: \[<node load"),
+    (lambda g: g.parameter("seed", "k_sampler", 3), "is for an input that there isn't. Valid"),
+    (lambda g: g.subgraph(3), "the name of a subgraph is a text .given: 3"),
+    (lambda g: g["load"][0], "has no output `0`. Valid: model"),
 ]
 
 
@@ -93,6 +98,22 @@ def test_all_that_is_wrong_with_a_call_is_told_together(g: Graph) -> None:
     with pytest.raises(InvalidWorkflow) as caught:
         g.EmptyLatent(width="64", hight=64)
     assert [problem.port for problem in caught.value.problems] == ["width", "hight"]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"session": 3}, "no session of a graph .given: 3; expected: a `Session`"),
+        ({"title": 3}, "`title` is a text .given: 3"),
+        ({"tile": "x"}, "a graph has no `tile`. Did you mean `title`"),
+        ({"inputs": 3}, "`inputs` is a folder .given: 3"),
+        ({"requires": ["x"]}, "`requires` is a dictionary .given: .'x'"),
+        ({"nodes": {"a": {"type": "Range"}}}, "dictionary of `NodeEntry`.*Graph.from_dict"),
+    ],
+)
+def test_what_a_graph_is_made_of_is_checked_at_once(given: dict[str, Any], message: str) -> None:
+    with pytest.raises((InvalidValue, TypeError), match=message):
+        Graph(**given)
 
 
 @pytest.mark.parametrize("name", ["a.b", "a/b", ""])

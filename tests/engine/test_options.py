@@ -38,3 +38,9 @@ def test_one_name_is_no_list_of_targets() -> None:
 def test_what_is_on_or_off_takes_no_number(name: Any) -> None:
     with pytest.raises(InvalidValue, match=f"`{name}` is a yes or a no"):
         RunOptions(**{name: 1})
+
+
+@pytest.mark.parametrize("name", ["parameters", "targets", "listener", "cancel"])
+def test_what_is_of_another_kind_is_told_before_the_run(name: Any) -> None:
+    with pytest.raises(InvalidValue, match=rf"`{name}` is of another kind .given: 3; expected: "):
+        RunOptions(**{name: 3})

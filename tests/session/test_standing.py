@@ -124,6 +124,8 @@ def test_what_is_of_another_kind_is_told(begin: Callable[..., object]) -> None:
         ({"settings": {"device": "cpu"}}, "no settings .given: dict; .*Settings.device"),
         ({"packs": "my.py"}, r"as a list .given: 'my.py'; expected: \['my.py'\]"),
         ({"nodes": Twice}, r"as a list .given: Twice; expected: \[Twice\]"),
+        ({"nodes": 3}, "as a list .given: 3"),
+        ({"inputs": 3}, "`inputs` is a folder .given: 3"),
     ]:
         with pytest.raises(InvalidValue, match=told):
             begin(**given)
