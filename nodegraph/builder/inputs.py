@@ -29,7 +29,7 @@ class Given:
     """The inputs of a call, checked.
 
     Attributes:
-        written: As the workflow has them.
+        written: As the workflow has them, but for outputs that `link` has yet to name.
         fed: Inputs that an input of the subgraph leads to, by port: that one's name.
         depth: Levels of lists that the node is mapped over.
     """
@@ -37,6 +37,12 @@ class Given:
     written: dict[str, Any] = field(default_factory=dict)
     fed: dict[str, str] = field(default_factory=dict)
     depth: int = 0
+
+    def link(self) -> None:
+        """Name the outputs, for which lists and calculations add nodes of their own."""
+        for port, value in self.written.items():
+            if isinstance(value, Out):
+                self.written[port] = {"from": str(value)}
 
 
 class InnerInput(Out[Any]):
@@ -71,7 +77,6 @@ class _Call:
         self._node = node
         self._spec = spec
         self._given = Given()
-        self._linked: dict[str, Out[Any]] = {}
         self._problems: list[Problem] = []
 
     def checked(self, values: Mapping[str, Any], *, is_new: bool) -> Given:
@@ -92,9 +97,6 @@ class _Call:
                     self._missing(port)
         if self._problems:
             raise InvalidWorkflow(self._problems)
-        # Last, as lists and calculations add nodes of their own once they are linked.
-        for name, output in self._linked.items():
-            self._given.written[name] = {"from": str(output)}
         return self._given
 
     def _report(self, finding: Finding) -> None:
@@ -259,7 +261,7 @@ class _Call:
             if isinstance(value, InnerInput):
                 self._given.fed[port.name] = value.name
             else:
-                self._given.written[port.name] = self._linked[port.name] = value
+                self._given.written[port.name] = value
 
 
 def _shown(value: Out[Any] | BuiltNode) -> str:

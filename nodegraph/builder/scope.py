@@ -164,9 +164,14 @@ class Scope(BuiltinNodes):
             for port, value in inputs.items()
         }
         given = given_inputs(self, name, self._spec(name, entry, inputs), inputs, is_new=is_new)
+        entries = self._entries()
+        if is_new:
+            entries[name] = entry  # so that no node that is added on the way takes its name
+        given.link()
+        if is_new:
+            entries[name] = entries.pop(name)  # behind those
         kept = {port: value for port, value in entry.inputs.items() if port not in given.fed}
         entry.inputs = kept | given.written
-        self._entries()[name] = entry
         self._feed(name, given)
         if is_new:
             self._depths[name] = given.depth

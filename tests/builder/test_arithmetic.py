@@ -55,6 +55,14 @@ def test_seeds_are_exact(g: Graph) -> None:
     assert value(g, g.Seed(seed=seed) + 1) == seed + 1
 
 
+@pytest.mark.parametrize("name", [None, "formula"])
+def test_a_node_keeps_its_name_from_those_that_are_added_for_it(g: Graph, name: str | None) -> None:
+    count = g.Integer(value=3)
+    doubled = g.Formula(name, expression="a * 2", a=count + 1)
+    assert list(g) == ["integer", "formula_2", "formula"]
+    assert g.run(g.List(item_1=[count, doubled.integer]))["list"] == [3, 8]
+
+
 def test_an_expression_is_one_node(g: Graph) -> None:
     size = g.ImageSize(image=g.EmptyImage(width=64, height=32))
     g.EmptyLatent(width=size.width * 2, height=(size.width + size.height) * 4 - 64)
