@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
 
-from nodegraph.builder.inputs import InnerInput
 from nodegraph.builder.outputs import Out
 from nodegraph.core.links import Link
 from nodegraph.core.types import ANY, TypeExpr, list_of, named
@@ -20,14 +19,6 @@ _LONGEST = 500
 """Letters of an expression that goes on in another one."""
 _WHOLE = ("+", "-", "*", "//", "%")
 """What makes a whole number of whole numbers."""
-
-
-_Key = tuple[int, bool, str]
-"""Whose, which kind, which name: a node may be called like an input of its subgraph."""
-
-
-def _key(output: Out[Any]) -> _Key:
-    return id(output._owner), isinstance(output, InnerInput), str(output)
 
 
 @dataclass(frozen=True)
@@ -44,9 +35,9 @@ class _Term:
     is_atom: bool = True
 
     @property
-    def outputs(self) -> dict[_Key, Out[Any]]:
+    def outputs(self) -> list[Out[Any]]:
         """Each once."""
-        return {_key(part): part for part in self.parts if isinstance(part, Out)}
+        return list(dict.fromkeys(part for part in self.parts if isinstance(part, Out)))
 
     @property
     def bracketed(self) -> tuple[str | Out[Any], ...]:
@@ -58,20 +49,18 @@ class _Term:
         return len(self.outputs) <= len(_LETTERS) and len(self.text(self.letters)) <= _LONGEST
 
     @property
-    def letters(self) -> dict[_Key, str]:
+    def letters(self) -> dict[Out[Any], str]:
         return dict(zip(self.outputs, _LETTERS + "?" * len(self.outputs), strict=False))
 
-    def text(self, letters: dict[_Key, str]) -> str:
-        return "".join(
-            part if isinstance(part, str) else letters[_key(part)] for part in self.parts
-        )
+    def text(self, letters: dict[Out[Any], str]) -> str:
+        return "".join(part if isinstance(part, str) else letters[part] for part in self.parts)
 
 
 class Calculation(Out[Any]):
     """An expression of outputs and numbers; its node is added when something is linked to it."""
 
     def __init__(self, term: _Term) -> None:
-        super().__init__(next(iter(term.outputs.values()))._owner, Link(""))
+        super().__init__(term.outputs[0]._owner, Link(""))
         self._term = term
         self._node: Any = None
 
@@ -79,27 +68,32 @@ class Calculation(Out[Any]):
     def _link(self) -> Link:
         if self._node is None:
             letters = self._term.letters
-            inputs = {letters[key]: output for key, output in self._term.outputs.items()}
+            inputs = {letter: output for output, letter in letters.items()}
             text = self._term.text(letters)
             self._node = self._owner.node("Formula", expression=text, **inputs)
         return Link(str(self._node), "integer" if self._term.is_whole else "number")
 
     @property
-    def _known_type(self) -> TypeExpr:
-        """A number, or lists of them where what it is made of is lists."""
+    def _known_type(self) -> TypeExpr | None:
+        """A number, or lists of them where what it is made of is lists; as its node says, if it has
+        one: each part of a long sum would ask all parts before it."""
+        if self._node is not None:
+            return None
         found = named("int" if self._term.is_whole else "float")
-        depths = [_lists(self._owner.type_of(each))[0] for each in self._term.outputs.values()]
+        depths = [_lists(self._owner.type_of(each))[0] for each in self._term.outputs]
         for _ in range(max(depths)):
             found = list_of(found)
         return found
 
     @property
-    def _shown(self) -> str:
-        return f"`{self._text}`"
+    def _place(self) -> tuple[object, ...]:
+        return (id(self),)
 
     @property
     def _text(self) -> str:
-        return self._term.text({key: key[-1] for key in self._term.outputs})
+        if self._node is not None:
+            return str(self)
+        return self._term.text({each: each._text for each in self._term.outputs})
 
     def __repr__(self) -> str:
         return f"<calculation {self._text}>"
@@ -116,10 +110,10 @@ def calculation(sign: str, left: Any, right: Any) -> Any:
     if first is None or second is None:
         return NotImplemented
     joined = _joined(sign, first, second)
-    if len({id(output._owner) for output in joined.outputs.values()}) > 1:
+    if len({id(output._owner) for output in joined.outputs}) > 1:
         raise InvalidValue(
             "an operation is of outputs of one graph, or of one subgraph",
-            given=" and ".join(output._shown for output in joined.outputs.values()),
+            given=" and ".join(output._shown for output in joined.outputs),
             expected="nodes that were added to the same",
         )
     if not joined.fits:
@@ -145,7 +139,10 @@ def _term(value: Any) -> _Term | None:
 
 
 def _alone(value: Any) -> _Term | None:
-    return _Term((value,), value._term.is_whole) if isinstance(value, Calculation) else None
+    if not isinstance(value, Calculation):
+        return None
+    str(value)  # adds its node: a sum of thousands is a chain too deep to be added at once
+    return _Term((value,), value._term.is_whole)
 
 
 def _is_whole(output: Out[Any]) -> bool:

@@ -52,6 +52,10 @@ class InnerInput(Out[Any]):
         super().__init__(owner, Link(name))
         self.name = name
 
+    @property
+    def _place(self) -> tuple[object, ...]:
+        return id(self._owner), self.name  # a node may be called so, too
+
 
 def given_inputs(
     scope: Scope,

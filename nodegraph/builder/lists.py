@@ -27,6 +27,10 @@ class Listed(Out[Any]):
         self._node: Any = None
 
     @property
+    def _place(self) -> tuple[object, ...]:
+        return (id(self),)
+
+    @property
     def _known_type(self) -> TypeExpr:
         type_of = self._owner.type_of
         types = {type_of(item) if isinstance(item, Out) else named(ANY) for item in self.items}

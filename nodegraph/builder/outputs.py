@@ -34,7 +34,37 @@ class Owner(Protocol):
         """Add a node."""
 
 
-class Out(Handle, Generic[T_co]):
+class _Place(Handle):
+    """What a graph hands out: it equals what stands for the same place in it."""
+
+    @property
+    def _place(self) -> tuple[object, ...]:
+        """Which place of which graph."""
+        raise NotImplementedError
+
+    @property
+    def _text(self) -> str:
+        """It in a message, which adds no node to the graph."""
+        return str(self)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether it stands for the same node, or the same output.
+
+        Raises:
+            TypeError: The other is a value, such as a number; there is none yet to compare it with.
+        """
+        if not isinstance(other, _Place):
+            raise TypeError(
+                f"`{self._text}` can't be compared with {other!r}: it has no value before the "
+                "graph has run; let a node do it, such as `Compare` or `CompareTexts`"
+            )
+        return self._place == other._place
+
+    def __hash__(self) -> int:
+        return hash(self._place)
+
+
+class Out(_Place, Generic[T_co]):
     """An output of a node. Give it to an input of another node, and the two are linked.
 
     With outputs that are numbers one reckons as with numbers: ``seed + 1`` is the output of a node
@@ -54,14 +84,18 @@ class Out(Handle, Generic[T_co]):
         return self._named
 
     @property
+    def _place(self) -> tuple[object, ...]:
+        return id(self._owner), self._named.node, self._named.port
+
+    @property
     def _known_type(self) -> TypeExpr | None:
         """What it gives, where that is known without its node."""
         return None
 
     @property
     def _shown(self) -> str:
-        """It in a message, which adds no node to the graph."""
-        return f"`{self}`"
+        """It in a message, set off from the words around it."""
+        return f"`{self._text}`"
 
     def __str__(self) -> str:
         """As links name it: ``node.port``, or ``node`` for its only output."""
@@ -128,12 +162,16 @@ def _calculated(sign: str, one: Out[N], other: N | Out[N], *, is_turned: bool = 
     return found
 
 
-class BuiltNode(Handle):
+class BuiltNode(_Place):
     """A node of a graph; its outputs are its attributes, or ``node["name"]``."""
 
     def __init__(self, owner: Owner, name: str) -> None:
         self._owner = owner
         self._name = name
+
+    @property
+    def _place(self) -> tuple[object, ...]:
+        return id(self._owner), self._name, ""
 
     if not TYPE_CHECKING:  # there the stubs say which outputs there are
 
@@ -182,9 +220,14 @@ class BuiltNode(Handle):
 class OneOutput(BuiltNode, Out[T_co]):
     """A node with one output, which stands for that output, too."""
 
-    def __init__(self, owner: Owner, name: str) -> None:
+    def __init__(self, owner: Owner, name: str, port: str) -> None:
         BuiltNode.__init__(self, owner, name)
         Out.__init__(self, owner, Link(name))
+        self._port = port
+
+    @property
+    def _place(self) -> tuple[object, ...]:
+        return id(self._owner), self._name, self._port
 
 
 AnyNode: TypeAlias = "BuiltNode | Out[Any] | str"
@@ -194,5 +237,6 @@ AnyNode: TypeAlias = "BuiltNode | Out[Any] | str"
 def built_node(owner: Owner, name: str) -> BuiltNode:
     """The handle of a node that a graph has."""
     spec = owner.spec_of(name)
-    is_one = spec is not None and len(spec.outputs) == 1
-    return OneOutput(owner, name) if is_one else BuiltNode(owner, name)
+    if spec is None or len(spec.outputs) != 1:
+        return BuiltNode(owner, name)
+    return OneOutput(owner, name, spec.outputs[0].name)

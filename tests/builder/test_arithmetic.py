@@ -63,6 +63,11 @@ def test_a_node_keeps_its_name_from_those_that_are_added_for_it(g: Graph, name: 
     assert g.run(g.List(item_1=[count, doubled.integer]))["list"] == [3, 8]
 
 
+def test_a_sum_of_many_is_quick(g: Graph) -> None:
+    total = sum(g.Integer(value=each) for each in range(100))
+    assert value(g, total) == sum(range(100))
+
+
 def test_an_expression_is_one_node(g: Graph) -> None:
     size = g.ImageSize(image=g.EmptyImage(width=64, height=32))
     g.EmptyLatent(width=size.width * 2, height=(size.width + size.height) * 4 - 64)

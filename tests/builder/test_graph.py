@@ -214,6 +214,20 @@ def test_an_output_has_no_truth_before_the_run(g: Graph) -> None:
         bool(g.Boolean().value)
 
 
+def test_an_output_is_compared_with_outputs_alone(g: Graph) -> None:
+    load, number, choice = g.LoadModel(model="tiny"), g.Integer(), g.Boolean().value
+    assert load.vae == load.vae != load.model
+    assert load == g["load_model"] != load.vae
+    assert number == number.number
+    assert load.model in {load.vae, load.model}
+    assert number != Graph(session=g.session).Integer()
+    before = g.to_json()
+    for compared in (load, number, choice, number * 2):
+        with pytest.raises(TypeError, match=r"can't be compared with 3.*let a node do it"):
+            _ = compared == 3
+    assert g.to_json() == before
+
+
 def test_it_goes_where_a_workflow_goes(g: Graph, session: Session, tmp_path: Path) -> None:
     g.SaveImage(image=picture(g))
     g.parameter("seed", g["k_sampler"], "seed", help="Of the noise.")
