@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -139,11 +140,15 @@ class Scope(BuiltinNodes):
     def _free_name(self, node_type: str) -> str:
         base = snake_case(node_type.rpartition(":")[2])
         base = base.replace(".", "_").replace("/", "_") or "node"
-        entries, name, count = self._entries(), base, 1
-        while name in entries:
-            count += 1
-            name = f"{base}_{count}"
-        return name
+        entries, most = self._entries(), 2
+        if base not in entries:
+            return base
+        # By halves: of thousands of a kind, each would look at all before it.
+        while f"{base}_{most}" in entries:
+            most *= 2
+        counts = range(2, most)
+        free = bisect_left(counts, True, key=lambda count: f"{base}_{count}" not in entries)
+        return f"{base}_{2 + free}"
 
     def _checked_name(self, name: Any, node_type: str) -> str:
         if not isinstance(name, str):
