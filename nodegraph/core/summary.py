@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from fractions import Fraction
+from itertools import islice
 from typing import Any
 
 from nodegraph.core.digests import LEAVES, is_tensor
@@ -23,6 +24,16 @@ def summarize(value: Any) -> str:
         return f"<{type(value).__name__}>"
 
 
+def summarized_list(count: int, first: str, kind: str = "list") -> str:
+    """A list in a few words.
+
+    Args:
+        count: How many items it has.
+        first: The first of them in a few words.
+    """
+    return _shortened(f"{kind} of {count} ({first}, …)", 3 * _LONGEST)
+
+
 def _summary(value: Any) -> str:
     if value is BLOCKED:
         return "blocked"
@@ -38,8 +49,8 @@ def _summary(value: Any) -> str:
     if of.__module__.startswith("PIL.") and hasattr(value, "mode"):
         return f"PIL picture {value.mode} {value.width} x {value.height}"
     if isinstance(value, (list, tuple)):
-        inner = f" ({summarize(value[0])}, …)" if value else ""
-        return f"{type(value).__name__} of {len(value)}{inner}"
+        kind = type(value).__name__
+        return summarized_list(len(value), summarize(value[0]), kind) if value else f"{kind} of 0"
     if is_dataclass(value) and not isinstance(value, type):
         parts = [
             f"{item.name}={summarize(getattr(value, item.name))}"
@@ -47,7 +58,17 @@ def _summary(value: Any) -> str:
             if getattr(value, item.name) is not None
         ]
         return f"{type(value).__name__}({', '.join(parts)})"
-    return _shortened(repr(value), _LONGEST)
+    return _shortened(repr(_beginning(value)), _LONGEST)
+
+
+def _beginning(value: Any) -> Any:
+    """As much of a value as is shown: one may hold millions of others."""
+    if type(value) in (str, bytes):
+        return value[:_LONGEST]
+    if type(value) in (dict, set, frozenset) and len(value) > _LONGEST:
+        first = islice(value.items() if type(value) is dict else value, _LONGEST)
+        return type(value)(first)
+    return value
 
 
 def _shortened(text: str, longest: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field, fields, replace
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -13,7 +14,7 @@ from nodegraph.core.digests import Digest
 from nodegraph.core.keys import Key
 from nodegraph.core.links import Handle
 from nodegraph.core.suggest import did_you_mean
-from nodegraph.core.summary import summarize
+from nodegraph.core.summary import summarize, summarized_list
 from nodegraph.core.words import counted, shown_seconds
 from nodegraph.engine.product import Product
 from nodegraph.errors import InvalidValue, NodeFailed
@@ -140,7 +141,11 @@ class OutputValues(Mapping[str, Any]):
         """A value in a few words; what isn't in memory stays where it is."""
         if output in self._own:
             return summarize(self._own[output])
-        product = self._products[output]
+        return self._summarized(self._products[output])
+
+    def _summarized(self, product: Product) -> str:
+        if product.items:
+            return summarized_list(len(product.items), self._summarized(product.items[0]))
         is_there = product.is_loaded and product.is_intact
         return summarize(product.value) if is_there else "not in memory"
 
@@ -345,13 +350,16 @@ class RunResult(Mapping[str, Any]):
         return True
 
     def __repr__(self) -> str:
-        lines = [f"<RunResult {self.status}: {self.told}>"]
-        # Debuggers and logs ask for it: no value is brought into memory, or copied, for that.
-        lines += [f"  {name}: {self._summary(name)}" for name in self.outputs]
-        lines += [f"  {file.path}" for file in self.files]
-        lines += [f"  {error.problem.message}" for error in self.errors]
-        more = len(lines) - _MOST_LINES
-        return "\n".join([*lines[:_MOST_LINES], *([f"  … and {more} more"] if more > 0 else [])])
+        # Debuggers and logs ask for it: no value is brought into memory, copied or gone through for
+        # that, and of very many outputs only those that are shown are looked at.
+        parts = chain(
+            (f"  {name}: {self._summary(name)}" for name in self.outputs),
+            (f"  {file.path}" for file in self.files),
+            (f"  {error.problem.message}" for error in self.errors),
+        )
+        lines = [f"<RunResult {self.status}: {self.told}>", *islice(parts, _MOST_LINES - 1)]
+        more = 1 + len(self.outputs) + len(self.files) + len(self.errors) - len(lines)
+        return "\n".join([*lines, *([f"  … and {more} more"] if more > 0 else [])])
 
     def _summary(self, output: str) -> str:
         values = self.outputs

@@ -38,6 +38,20 @@ def test_long_values_are_cut_short() -> None:
     assert summarize({"a": 1}) == "{'a': 1}"
 
 
+def test_of_a_large_value_only_the_beginning_is_read() -> None:
+    read = []
+
+    class Item:
+        def __repr__(self) -> str:
+            read.append(self)
+            return "item"
+
+    items = [Item() for _ in range(1000)]
+    assert summarize(dict(enumerate(items))).startswith("{0: item, 1: item")
+    assert summarize(set(items)).startswith("{item, item")
+    assert len(read) < 200
+
+
 def test_a_container_is_as_large_as_its_parts() -> None:
     assert size_in_bytes({"a": b"x" * 1000}) > 1000
     assert size_in_bytes([b"x" * 1000] * 2) > 2000

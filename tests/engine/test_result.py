@@ -158,3 +158,17 @@ def test_a_copy_of_a_result_has_values_of_its_own(result: RunResult, tmp_path: P
         assert torch.equal(found["part.bright"], result["part.bright"])
     found["part.bright"].zero_()
     assert result["part.bright"].any()
+
+
+def test_of_very_many_outputs_only_what_is_shown_is_looked_at() -> None:
+    looked = []
+
+    class Outputs(dict[str, int]):
+        def __getitem__(self, output: str) -> int:
+            looked.append(output)
+            return super().__getitem__(output)
+
+    result = RunResult("ok", Outputs({f"n{at}.number": at for at in range(1000)}))
+    assert repr(result).splitlines()[1::18] == ["  n0.number: 0", "  n18.number: 18"]
+    assert repr(result).endswith("  … and 981 more")
+    assert len(looked) < 50
