@@ -75,7 +75,7 @@ def _call(node_type: str, name: Any = None, /, **inputs: Any) -> Any:
     try:
         result = run(document, nodes=[caller], targets=[said], progress=False)
     except NodegraphError as error:
-        raise _told(error, said) from None
+        raise _as_called(error, said) from None
     if not ports:
         return [file.path for file in result.files]
     values = result.outputs[f"{said}.outputs"]
@@ -87,19 +87,20 @@ def _said(spec: NodeSpec) -> str:
     return spec.type.translate({ord("."): "_", ord("/"): "_"})
 
 
-def _told(error: NodegraphError, said: str) -> NodegraphError:
+def _as_called(error: NodegraphError, said: str) -> NodegraphError:
     """The error as of a function: with its name, and none of the nodes that lie between."""
     found = error
     if isinstance(error, NodeFailed) and isinstance(error.__cause__, NodegraphError):
         found = error.__cause__
     if isinstance(found, InvalidWorkflow):
-        return InvalidWorkflow([_placed(each, said) for each in found.problems])
-    found.problem = _placed(error.problem, said)
+        return InvalidWorkflow([_without_caller(each, said) for each in found.problems])
+    found.problem = _without_caller(error.problem, said)
     found.args = (str(found.problem),)
     return found
 
 
-def _placed(problem: Problem, said: str) -> Problem:
+def _without_caller(problem: Problem, said: str) -> Problem:
+    """A problem of the node, which is named within the one that called it, as by its own name."""
     inner = f"{said}/{said}"
     found = replace(problem, message=problem.message.replace(inner, said))
     if not found.node:
