@@ -30,7 +30,12 @@ def export(
     python: Annotated[bool, typer.Option("--python", help="As a Python script.")] = False,
     out: Annotated[
         str | None,
-        typer.Option("--out", "-o", metavar="FOLDER", help="Write here, and not beside it."),
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="FOLDER",
+            help="Write here, and not beside it; a script also as the .py file of that name.",
+        ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace files that are there.")] = False,
 ) -> int:
@@ -47,6 +52,8 @@ def export(
     opened = open_workflow(workflow)
     folder = Path(out).expanduser() if out is not None else opened.folder or Path.cwd()
     stem = "workflow" if workflow == STDIN else Path(workflow).stem
+    if python and not comfyui and folder.suffix == ".py" and not folder.is_dir():
+        folder, stem = folder.parent, folder.stem
     texts: dict[Path, str] = {}
     told: list[str] = []
     if python:

@@ -159,6 +159,8 @@ def test_the_command_writes_it_beside_the_workflow(
     assert main(["export", "--python", "mine.json"]) == 2
     assert main(["export", "--python", "mine.json", "--out", "other"]) == 0
     assert f"inputs=Path({str(tmp_path)!r})" in (tmp_path / "other" / "mine.py").read_text()
+    assert main(["export", "--python", "mine.json", "--out", "named.py"]) == 0
+    assert (tmp_path / "named.py").read_text() == (tmp_path / "mine.py").read_text()
     assert main(["export", "mine.json"]) == 2
 
 
