@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from contextvars import copy_context
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgpack
 
@@ -52,9 +51,6 @@ if TYPE_CHECKING:
     from nodegraph.session.noting import RunNotes
     from nodegraph.session.persistence import Persistence
     from nodegraph.store.store import Store
-
-
-Result = TypeVar("Result")
 
 
 class Session:
@@ -494,6 +490,8 @@ class Session:
         Works where an event loop runs already, as in a notebook: the run then has a thread of
         its own. Several threads may call it: they take turns.
         """
+        from nodegraph.session.waiting import wait_for  # validating needs no event loop
+
         with self._turn():
             return wait_for(self.run_async(workflow, options, **keywords))
 
@@ -514,6 +512,8 @@ class Session:
                 given=f"{len(options)} of options, {len(workflows)} workflows",
                 expected="options for each workflow, or none",
             )
+        from nodegraph.session.waiting import wait_for  # validating needs no event loop
+
         with self._turn():
             return wait_for(self._run_many(workflows, options or [AS_USUAL] * len(workflows)))
 
@@ -525,7 +525,7 @@ class Session:
         Raises:
             InvalidWorkflow, InvalidValue: One is wrong; none was begun.
         """
-        import asyncio  # see `wait_for`
+        import asyncio  # validating needs no event loop
 
         self._refuse_own()
         self.look_anew()
@@ -538,7 +538,7 @@ class Session:
     async def _run_many(
         self, workflows: Sequence[Workflow], options: Sequence[RunOptions]
     ) -> list[RunResult]:
-        import asyncio  # see `wait_for`
+        import asyncio  # validating needs no event loop
 
         runs = self.begin_many(workflows, options)
         found = await asyncio.gather(*runs, return_exceptions=True)
@@ -563,6 +563,8 @@ class Session:
             NodeFailed: A node that says what is loaded raised.
             NodegraphError: A model's files are missing or damaged, or have no room.
         """
+        from nodegraph.session.waiting import wait_for  # validating needs no event loop
+
         with self._turn():
             return wait_for(self.load_ahead_async(workflow, **keywords))
 
@@ -570,7 +572,7 @@ class Session:
         self, workflow: Workflow, **keywords: Unpack[RunKeywords]
     ) -> list[str]:
         """As `load_ahead`, on the running event loop."""
-        import asyncio  # see `wait_for`
+        import asyncio  # validating needs no event loop
 
         from nodegraph.residency import resident_name
         from nodegraph.session.loading import load_components, recipe_nodes, used_recipes
@@ -631,31 +633,3 @@ def _shown(result: RunResult) -> str:
     from nodegraph.results.page import result_html
 
     return result_html(result)
-
-
-def wait_for(running: Coroutine[Any, Any, Result]) -> Result:
-    """The result of a coroutine, whether or not an event loop runs in this thread."""
-    import asyncio  # not at the top: validating needs no event loop, and should be instant
-    from concurrent.futures import ThreadPoolExecutor
-
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(running)
-    started: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = []
-
-    async def noted() -> Result:
-        task = asyncio.current_task()
-        assert task is not None
-        started.append((asyncio.get_running_loop(), task))
-        return await running
-
-    with ThreadPoolExecutor(1, thread_name_prefix="nodegraph-run") as thread:
-        waiting = thread.submit(copy_context().run, asyncio.run, noted())
-        try:
-            return waiting.result()
-        except KeyboardInterrupt:
-            # It reached this thread, not the one that runs: that one ends at its next step.
-            for loop, task in started:
-                loop.call_soon_threadsafe(task.cancel)
-            raise
