@@ -18,6 +18,7 @@ from nodegraph.jobs.cluster.address import CLIENT, has_token, is_loopback, place
 from nodegraph.jobs.cluster.calls import OneByOne, apart, unless_lost
 from nodegraph.jobs.cluster.head import LOOK_EVERY, ClusterHead, HeadGone
 from nodegraph.jobs.cluster.host import WorkerHost
+from nodegraph.jobs.cluster.words import reason_of
 from nodegraph.jobs.supervisor.rules import Needs
 
 _AT_ONCE = 8
@@ -141,7 +142,7 @@ class Cluster:
             raise
         except Exception as error:
             # Ray raises what any of its parts does, which may be otherwise at the next try.
-            raise ConnectionError(f"Ray made no actor for it: {_first_line(error)}") from error
+            raise ConnectionError(f"Ray made no actor for it: {reason_of(error)}") from error
 
     async def _join_again(self) -> None:
         """Be joined to the cluster that there is now, if that is another one."""
@@ -274,7 +275,7 @@ def _connect(address: str, found: str | None) -> None:
 
 def _not_joined(address: str, error: Exception) -> ClusterFault:
     return ClusterFault(
-        f"the cluster at `{address}` can't be joined: {_first_line(error)}",
+        f"the cluster at `{address}` can't be joined: {reason_of(error)}",
         hint="`auto`, HOST:PORT as `ray start --head` prints it, or ray://HOST:10001. "
         "`ray status` tells whether it runs. A cluster with a token wants it here, too: in "
         "RAY_AUTH_TOKEN or ~/.ray/auth_token.",
@@ -298,7 +299,3 @@ def _joined_at() -> tuple[str, int]:
     found = place_of(ray.get_runtime_context().gcs_address)
     assert found is not None
     return found
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

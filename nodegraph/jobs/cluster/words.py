@@ -1,4 +1,4 @@
-"""Why an actor is gone, in words."""
+"""What Ray tells of its faults, in words."""
 
 from __future__ import annotations
 
@@ -45,6 +45,21 @@ def _unstarted(text: str) -> str:
     if missing:
         return f"a node has no nodegraph with `{missing[1]}`; install the server's version there"
     return _last_line(text)
+
+
+def reason_of(error: BaseException) -> str:
+    """Why something failed that was asked of Ray, on one line.
+
+    What it tells has several: below a first one that names no reason are the versions that differ,
+    what gRPC knows, or where in Ray's server it happened.
+    """
+    text = str(error).strip() or type(error).__name__
+    detail = re.search(r'^\s*details = "(.+)"$', text, re.MULTILINE)
+    if detail:
+        return f"{text.partition('<')[0]}{detail[1]}"
+    before, _, trace = text.partition("Traceback (most recent call last):")
+    said = f"{before} {_last_line(trace)}" if trace else re.split(r"\n\s*\n", text)[0]
+    return " ".join(said.split())
 
 
 def _last_line(text: str) -> str:

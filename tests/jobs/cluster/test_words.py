@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nodegraph.jobs.cluster.head import HeadGone
-from nodegraph.jobs.cluster.words import exit_of
+from nodegraph.jobs.cluster.words import exit_of, reason_of
 
 
 class ActorUnavailableError(Exception):
@@ -46,3 +46,42 @@ def test_a_node_without_nodegraph_is_told_what_to_install() -> None:
     assert found.reason is not None
     assert "install the server's version there" in found.reason
     assert found.begun == {}
+
+
+_RPC = """GRPC connection failed: <_InactiveRpcError of RPC that terminated with:
+\tstatus = StatusCode.UNAVAILABLE
+\tdetails = "failed to connect to all addresses"
+\tdebug_error_string = "UNKNOWN:..."
+>"""
+_TRACE = """Initialization failure from server:
+Traceback (most recent call last):
+  File "proxier.py", line 1, in Datapath
+RuntimeError: Starting Ray client server failed. See the head's logs.
+"""
+_VERSIONS = """Version mismatch: The cluster was started with:
+    Ray: 2.49.0
+This process on Ray Client was started with:
+    Ray: 2.60.0
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (_RPC, "GRPC connection failed: failed to connect to all addresses"),
+        (
+            _TRACE,
+            "Initialization failure from server: "
+            "RuntimeError: Starting Ray client server failed. See the head's logs.",
+        ),
+        (
+            _VERSIONS,
+            "Version mismatch: The cluster was started with: Ray: 2.49.0 "
+            "This process on Ray Client was started with: Ray: 2.60.0",
+        ),
+        ("It can't.\n\nC++ stack:\n  at 0x1", "It can't."),
+        ("", "RuntimeError"),
+    ],
+)
+def test_what_ray_says_on_several_lines_keeps_its_reason(text: str, reason: str) -> None:
+    assert reason_of(RuntimeError(text)) == reason
