@@ -448,12 +448,7 @@ class Services:
 
     async def _read_packs(self) -> None:
         """Have packs read that changed while no server ran, once the planner is there."""
-        while True:
-            try:
-                await self.node_types.refresh()
-                return
-            except NodegraphError as error:
-                _LOG.error("the node packs couldn't be read: %s", error)
+        while not await self.node_types.has_refreshed():
             await asyncio.sleep(_AGAIN_SECONDS)
 
     async def _watch_packs(self) -> None:

@@ -15,6 +15,7 @@ import pytest
 from nodegraph.core.context import Environment
 from nodegraph.core.graphs import Graphs
 from nodegraph.errors import NodegraphError
+from nodegraph.jobs.supervisor.errors import NoAnswerYet
 from nodegraph.packs import hanging
 from nodegraph.packs.pack import pack_at
 from nodegraph.server.http.errors import Unavailable
@@ -121,6 +122,25 @@ def test_without_anybody_to_read_packs_what_is_known_has_to_do(home: Path) -> No
     assert found.spec("sums:Sum") is not None
     assert found.spec("later:Late") is None
     assert any("later" in problem for problem in found.problems)
+
+
+@pytest.mark.parametrize(
+    ("fault", "level", "said"),
+    [
+        (NoAnswerYet("no answer in time"), "WARNING", "are still being read: no answer in time"),
+        (NodegraphError("there is no planner"), "ERROR", "couldn't be read: there is no planner"),
+    ],
+)
+def test_packs_that_are_slow_arent_called_unreadable(
+    home: Path, caplog: pytest.LogCaptureFixture, fault: NodegraphError, level: str, said: str
+) -> None:
+    async def read() -> None:
+        raise fault
+
+    assert not asyncio.run(KnownTypes(Settings(home=home), (), read).has_refreshed())
+    assert [(each.levelname, each.message) for each in caplog.records] == [
+        (level, f"the node packs {said}")
+    ]
 
 
 def test_no_node_type_is_called_unknown_whose_pack_is_still_being_read(home: Path) -> None:

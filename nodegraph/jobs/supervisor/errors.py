@@ -23,6 +23,10 @@ class NoAnswer(NodegraphError):
     code = "no-answer"
 
 
+class NoAnswerYet(NoAnswer):
+    """A question that nobody has come to the end of so far: who asks again may be answered."""
+
+
 class QuestionFailed(NodegraphError):
     """A question whose answer is an error, such as a plan of a workflow that can't be read.
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from itertools import count
 from typing import Any
 
-from nodegraph.jobs.supervisor.errors import NoAnswer, QuestionFailed
+from nodegraph.jobs.supervisor.errors import NoAnswer, NoAnswerYet, QuestionFailed
 from nodegraph.jobs.supervisor.messages import Answer, Ask
 
 _MOST_DEATHS = 2
@@ -51,7 +51,7 @@ class Questions:
         if self._held_up is not None:
             raise _busy(self._held_up)
         if len(self._waiting) >= _MOST_WAITING:
-            raise NoAnswer("too many questions wait for the planner", given=str(_MOST_WAITING))
+            raise NoAnswerYet("too many questions wait for the planner", given=str(_MOST_WAITING))
         future = asyncio.get_running_loop().create_future()
         asked = _Question(Ask(next(self._ids), question, arguments), future)
         self._waiting.append(asked)
@@ -59,7 +59,7 @@ class Questions:
         try:
             return await asyncio.wait_for(future, timeout)
         except asyncio.TimeoutError:
-            raise NoAnswer(
+            raise NoAnswerYet(
                 f"the planner gave no answer to `{question}` in time", expected=f"{timeout:g} s"
             ) from None
 
@@ -147,7 +147,7 @@ class Questions:
                 question.future.set_exception(NoAnswer(reason))
 
 
-def _busy(by: str) -> NoAnswer:
-    return NoAnswer(
+def _busy(by: str) -> NoAnswerYet:
+    return NoAnswerYet(
         f"there is no answer now: {by}", hint="Mend or remove what takes so long, or wait for it."
     )

@@ -229,7 +229,7 @@ class Supervisor:
 
         Raises:
             QuestionFailed: The answer is an error; it says which.
-            NoAnswer: None came in time, or there is no planner.
+            NoAnswer: There is no planner; `NoAnswerYet` if none came in time.
         """
         return await self._questions.ask(question, arguments or {}, timeout)
 

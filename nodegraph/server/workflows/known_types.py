@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nodegraph.errors import NodegraphError
+from nodegraph.jobs.supervisor.errors import NoAnswerYet
 from nodegraph.packs.pack import pack_at
 from nodegraph.server.http.errors import Unavailable
 from nodegraph.server.workflows.catalog import DeclaredTypes, last_known
@@ -48,7 +49,7 @@ class KnownTypes:
         self._listeners: list[TypesListener] = []
         self._one_at_a_time = asyncio.Lock()
         self._is_read = asyncio.Event()
-        self._reading: asyncio.Task[None] | None = None
+        self._reading: asyncio.Task[bool] | None = None
         self._waited_until = 0.0
 
     def listen(self, listener: TypesListener) -> Callable[[], None]:
@@ -94,15 +95,21 @@ class KnownTypes:
         """Have packs read, and wait for it for a while; all who ask meanwhile wait for the same."""
         clock = asyncio.get_running_loop().time
         if self._reading is None or self._reading.done():
-            self._reading = asyncio.create_task(self._try_to_refresh())
+            self._reading = asyncio.create_task(self.has_refreshed())
             self._waited_until = clock() + _PATIENCE_AGAIN
         await asyncio.wait({self._reading}, timeout=max(0.0, self._waited_until - clock()))
 
-    async def _try_to_refresh(self) -> None:
+    async def has_refreshed(self) -> bool:
+        """Have packs that changed read anew; False if they aren't, and the log says why."""
         try:
             await self.refresh()
+        except NoAnswerYet as error:
+            _LOG.warning("the node packs are still being read: %s", error)
         except NodegraphError as error:
             _LOG.error("the node packs couldn't be read: %s", error)
+        else:
+            return True
+        return False
 
     async def load(self) -> None:
         """Take over what was last read of all packs."""
