@@ -34,14 +34,6 @@ def is_loopback(address: str) -> bool:
         return False
 
 
-def has_token() -> bool:
-    """Whether there is a token of Ray's where it looks for one."""
-    if os.environ.get("RAY_AUTH_TOKEN"):
-        return True
-    given = os.environ.get("RAY_AUTH_TOKEN_PATH")
-    return (Path(given) if given else Path.home() / ".ray" / "auth_token").is_file()
-
-
 def _local_cluster() -> str | None:
     """Address of the cluster that runs on this machine, as Ray leaves it for others."""
     given = os.environ.get("RAY_ADDRESS")

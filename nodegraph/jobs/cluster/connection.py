@@ -14,10 +14,11 @@ from typing import Any
 
 from nodegraph.errors import NodegraphError
 from nodegraph.jobs.cluster.actor import RayActor
-from nodegraph.jobs.cluster.address import CLIENT, has_token, is_loopback, place_of, sought
+from nodegraph.jobs.cluster.address import CLIENT, is_loopback, place_of, sought
 from nodegraph.jobs.cluster.calls import OneByOne, apart, unless_lost
 from nodegraph.jobs.cluster.head import LOOK_EVERY, ClusterHead, HeadGone
 from nodegraph.jobs.cluster.host import WorkerHost
+from nodegraph.jobs.cluster.tokens import MODE, has_token, wants_token
 from nodegraph.jobs.cluster.words import reason_of
 from nodegraph.jobs.supervisor.rules import Needs
 
@@ -244,9 +245,8 @@ def _connect(address: str, found: str | None) -> None:
         os.environ.setdefault(_LOOPBACK, "0")
     if found is not None and found.startswith(CLIENT):
         os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
-        # Ray's client is alone in leaving out a token that is there, unless it is told to.
-        if has_token():
-            os.environ.setdefault("RAY_AUTH_MODE", "token")
+    if found is not None and MODE not in os.environ and has_token() and wants_token(found):
+        os.environ[MODE] = "token"
     import ray
 
     # It warns that it leaves the signals alone, which is what it is to do.

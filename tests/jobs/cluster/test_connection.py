@@ -12,9 +12,9 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from nodegraph.jobs.cluster.address import has_token
 from nodegraph.jobs.cluster.connection import Cluster
 from nodegraph.jobs.cluster.head import ClusterHead
+from nodegraph.jobs.cluster.tokens import has_token
 from nodegraph.jobs.supervisor.rules import Needs
 from tests.jobs.cluster.test_head import listening
 
@@ -33,33 +33,50 @@ def test_whatever_ray_raises_is_tried_again_as_a_lost_connection_is() -> None:
     asyncio.run(use())
 
 
-_ALONE = """
-import asyncio
+_OTHER = """
+import asyncio, sys
+from nodegraph.jobs.cluster.connection import Cluster
+from nodegraph.jobs.supervisor.rules import Needs
+
+async def use():
+    cluster = await Cluster.connect(sys.argv[1])
+    actor = await cluster.actor(Needs(cpus=0.0))
+    print(await asyncio.wait_for(actor.call("signal", "terminate"), 60))
+    await cluster.close()
+
+asyncio.run(use())
+"""
+_ALONE = f"""
+import asyncio, os, subprocess, sys
 from nodegraph.jobs.cluster.connection import Cluster
 
 async def use():
     cluster = await Cluster.connect("auto")
     await asyncio.sleep(1)
-    print(cluster.host, await cluster.head.answers(), len(await cluster.nodes()))
+    print(cluster.host, await cluster.head.answers(), len(await cluster.nodes()), flush=True)
+    os.environ.pop("RAY_AUTH_MODE", None)
+    other = [sys.executable, "-c", {_OTHER!r}, str(cluster.head)]
+    await asyncio.to_thread(subprocess.run, other)
     await cluster.close()
 
 asyncio.run(use())
 """
 
 
-def test_a_cluster_that_is_started_here_stays_until_it_is_left() -> None:
+def test_a_cluster_that_is_started_here_is_joined_by_others_and_stays_until_it_is_left() -> None:
     if find_spec("ray") is None:
         pytest.skip("Ray isn't installed")
     # A cluster of somebody else is none here; the folder's name is short, as sockets' have to be.
     with TemporaryDirectory(prefix="ng-", ignore_cleanup_errors=True) as folder:
         done = subprocess.run(
             [sys.executable, "-c", _ALONE],
-            env={**os.environ, "RAY_ADDRESS": "", "RAY_TMPDIR": folder},
+            # It makes itself a token, which others find.
+            env={**os.environ, "RAY_ADDRESS": "", "RAY_TMPDIR": folder, "HOME": folder},
             capture_output=True,
             text=True,
             timeout=120,
         )
-    assert (done.stdout, done.returncode) == ("127.0.0.1 True 1\n", 0), done.stderr
+    assert (done.stdout, done.returncode) == ("127.0.0.1 True 1\nNone\n", 0), done.stderr
 
 
 def test_a_token_of_ray_that_isnt_there_is_told_with_where_it_is_looked_for(
