@@ -300,7 +300,7 @@ class Services:
         )
         specs = worker_specs(self.worker_settings, self.server, self.packs)
         rules = supervision_rules(self.server)
-        cluster = await self._join(opened)
+        cluster = self._cluster = await self._join(opened)
         self.supervisor = Supervisor(
             specs if self.has_workers else [],
             self.dispatcher,
@@ -311,7 +311,7 @@ class Services:
             lambda: {each.name: each.done for each in self.supervisor.workers}
         )
         self.pack_checks = PackChecks(self.supervisor)
-        ask = partial(self.supervisor.ask, "node_types") if self.has_workers else None
+        ask = self._ask_for_types if self.has_workers else None
         self.node_types = KnownTypes(self.settings, self.packs, ask)
         await self.node_types.load()
         self.node_types.listen(
@@ -452,8 +452,21 @@ class Services:
             await asyncio.sleep(_AGAIN_SECONDS)
 
     async def _watch_packs(self) -> None:
-        """Have packs read that are edited, so that open pages show it by themselves."""
-        await self.node_types.watch(lambda: self.hub.is_heard)
+        """Have packs read that are edited, so that open pages show it by themselves.
+
+        Jobs that wait find them, too: workers of a cluster have to be sent them.
+        """
+        await self.node_types.watch(lambda: self._cluster is not None or self.hub.is_heard)
+
+    async def _ask_for_types(self) -> None:
+        """Have packs read that have changed, and sent to workers elsewhere.
+
+        Raises:
+            NodegraphError: They can't be.
+        """
+        if self._cluster is not None:
+            self.supervisor.renew(await self._cluster.starter.outdated())
+        await self.supervisor.ask("node_types")
 
 
 def _ready(queue: JobQueue) -> ReadyCounts:

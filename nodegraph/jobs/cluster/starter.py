@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -34,9 +35,15 @@ class ActorStarter:
     def __init__(self, cluster: Cluster, exchange: Exchange) -> None:
         self._cluster = cluster
         self._exchange = exchange
+        # What is sent to all workers, and the digests of what each of them was sent.
+        self._given: tuple[Sequence[str], Sequence[Path]] = (), ()
+        self._sent: dict[str, list[str]] = {}
 
     async def start(self, spec: WorkerSpec, ears: Ears) -> ActorProcess:
-        sent = await asyncio.to_thread(_parcels, spec)
+        # Packs may lie where only this machine looks.
+        self._given = spec.packs, load_settings(spec.settings).pack_folders
+        sent = await asyncio.to_thread(parcels, *self._given)
+        self._sent[spec.name] = _digests(sent)
         actor = await self._cluster.actor(spec.needs)
         environment = {name: os.environ[name] for name in _GIVEN_ON if name in os.environ}
         secret = b""
@@ -51,16 +58,33 @@ class ActorStarter:
             born: dict[str, Any] = await actor.call("start", *arguments)
             return born
 
-        return ActorProcess(actor, begin, ears, lambda: self._exchange.forget(secret))
+        def gone() -> None:
+            self._exchange.forget(secret)
+            self._sent.pop(spec.name, None)
+
+        return ActorProcess(actor, begin, ears, gone)
+
+    async def outdated(self) -> list[str]:
+        """Names of the workers that were sent other packs than there are now.
+
+        They don't see an edit by themselves, as those on this machine do.
+
+        Raises:
+            PackError: One is too large to be sent now.
+        """
+        try:
+            now = _digests(await asyncio.to_thread(parcels, *self._given))
+        except OSError:
+            return list(self._sent)  # somebody is just editing them
+        return [name for name, sent in self._sent.items() if sent != now]
 
     def refusal(self, ready: Ready) -> str | None:
         version = str(ready.versions.get("nodegraph", "of an unknown version"))
         return None if version == VERSION else other_version(version, "of this worker")
 
 
-def _parcels(spec: WorkerSpec) -> list[Parcel]:
-    # Packs may lie where only this machine looks.
-    return parcels(spec.packs, load_settings(spec.settings).pack_folders)
+def _digests(sent: Iterable[Parcel]) -> list[str]:
+    return [each.digest for each in sent]
 
 
 def _launch(spec: WorkerSpec) -> dict[str, Any]:

@@ -258,10 +258,14 @@ class Supervisor:
         workers = self._workers.values()
         return [each for each in workers if each is not self._planner and _is_there(each)]
 
-    def renew(self) -> None:
-        """Start all processes again, each once it has no job: the code of packs has changed."""
-        for worker in self._workers.values():
-            worker.renew()
+    def renew(self, workers: Iterable[str] | None = None) -> None:
+        """Start processes again, each once it has no job: the code of packs has changed.
+
+        Args:
+            workers: Names of some; all if None.
+        """
+        for name in self._workers if workers is None else self._workers.keys() & set(workers):
+            self._workers[name].renew()
 
     async def stop(self) -> None:
         """Ask all to give back what they run and end, kill those that don't, and wait for it.

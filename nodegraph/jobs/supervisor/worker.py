@@ -166,8 +166,8 @@ class Worker:
         return self._task is not None and self._task.done()
 
     def renew(self) -> None:
-        """Start it again once it has no job."""
-        if self.life.pid is not None:
+        """Start it again once it has no job; also one that waits for a place."""
+        if self.life.state != "dead":
             self._is_renewed = True
             self.life.end_when_free()
 

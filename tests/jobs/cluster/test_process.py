@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from nodegraph.jobs.cluster.host import WorkerHost
+from nodegraph.jobs.cluster.parcels import Parcel
 from tests.jobs.cluster.threads import Threads, starting
 from tests.jobs.supervisor.crew import alone, crew, is_alive, sums
 
@@ -75,6 +78,57 @@ def test_a_worker_that_hangs_is_killed_by_its_actor(tmp_path: Path) -> None:
             os.kill(team.pid(), signal.SIGSTOP)
             death = await team.death()
             assert death.reason == "it gave no heartbeat for 2 s"
+
+    asyncio.run(use())
+
+
+class ElsewhereHost(WorkerHost):
+    """On a machine that sees neither the server's home nor its packs."""
+
+    home = ""
+
+    def start(
+        self, launch: Mapping[str, Any], environment: Any, sent: Sequence[Parcel], line: Any
+    ) -> dict[str, Any]:
+        settings = {**launch["settings"], "home": self.home}
+        sent = [replace(parcel, path=f"/elsewhere{parcel.path}") for parcel in sent]
+        return super().start({**launch, "settings": settings}, environment, sent, line)
+
+
+EDITED = """
+from pathlib import Path
+from nodegraph import node
+
+@node(output=True)
+def Late(here: str) -> None:
+    Path(here).write_text("{}")
+"""
+
+
+def test_an_edited_pack_is_sent_to_workers_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "own"))
+    monkeypatch.setattr(ElsewhereHost, "home", str(tmp_path / "own"))
+    pack = tmp_path / "home" / "packs" / "late.py"
+    pack.parent.mkdir(parents=True)
+    pack.write_text(EDITED.format("as it was"))
+    inputs = {"here": str(tmp_path / "said")}
+    nodes = {"it": {"type": "late:Late", "inputs": inputs}}
+    text = json.dumps({"format": "nodegraph/1", "nodes": nodes})
+
+    async def use() -> None:
+        async with (
+            starting(Threads(ElsewhereHost)) as starter,
+            crew(tmp_path, starter=starter) as team,
+        ):
+            for said in ("as it was", "edited"):
+                pack.write_text(EDITED.format(said))
+                team.supervisor.renew(await starter.outdated())
+                ended = await team.run({}, said, text=text)
+                assert (ended.status, ended.error) == ("finished", None)
+                assert (tmp_path / "said").read_text() == said
+            assert await starter.outdated() == []
 
     asyncio.run(use())
 
