@@ -251,6 +251,9 @@ def _connect(address: str, found: str | None) -> None:
 
     # It warns that it leaves the signals alone, which is what it is to do.
     logging.getLogger("ray").setLevel(logging.ERROR)
+    # What nodes write as they die would come between what this process prints, for which Ray has
+    # no setting. That they died is told anyway.
+    ray._private.worker._worker_logs_enabled = False
     common: dict[str, Any] = {
         "log_to_driver": False,
         "logging_level": "ERROR",

@@ -46,16 +46,19 @@ async def use():
 
 asyncio.run(use())
 """
-_ALONE = f"""
+_ALONE = """
 import asyncio, os, subprocess, sys
 from nodegraph.jobs.cluster.connection import Cluster
 
 async def use():
     cluster = await Cluster.connect("auto")
+    from ray._private.worker import print_to_stdstream
+    words = dict(lines=["the last words of a node"], pid="raylet", is_err=False)
+    print_to_stdstream(words, ignore_prefix=False)  # as Ray does with what nodes tell
     await asyncio.sleep(1)
     print(cluster.host, await cluster.head.answers(), len(await cluster.nodes()), flush=True)
     os.environ.pop("RAY_AUTH_MODE", None)
-    other = [sys.executable, "-c", {_OTHER!r}, str(cluster.head)]
+    other = [sys.executable, "-c", sys.argv[1], str(cluster.head)]
     await asyncio.to_thread(subprocess.run, other)
     await cluster.close()
 
@@ -69,7 +72,7 @@ def test_a_cluster_that_is_started_here_is_joined_by_others_and_stays_until_it_i
     # A cluster of somebody else is none here; the folder's name is short, as sockets' have to be.
     with TemporaryDirectory(prefix="ng-", ignore_cleanup_errors=True) as folder:
         done = subprocess.run(
-            [sys.executable, "-c", _ALONE],
+            [sys.executable, "-c", _ALONE, _OTHER],
             # It makes itself a token, which others find.
             env={**os.environ, "RAY_ADDRESS": "", "RAY_TMPDIR": folder, "HOME": folder},
             capture_output=True,
