@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import logging
 import os
 import signal
@@ -28,6 +29,8 @@ _ASKED_SECONDS = 60.0
 """For Ray to say what it knows, or to make an actor, which doesn't wait for a place."""
 _JOINING_SECONDS = 120.0
 _LEAVING_SECONDS = 30.0
+_LEFT_SECONDS = 3.0
+"""For one whose head is gone: nothing there waits to be put in order."""
 _STORE = 100 << 20
 """Bytes of the object store of a cluster that is started here: no values go through it."""
 _LOG = logging.getLogger(__name__)
@@ -189,18 +192,20 @@ class Cluster:
         """Leave it; its actors of this server end."""
         self.head.leave()
         try:
-            await self._leave()
+            await self._leave(_LEFT_SECONDS if self.head.is_lost else _LEAVING_SECONDS)
         except HeadGone as error:
+            # Nor is it as this process ends, which would wait for it without an end.
+            atexit.unregister(self._ray.shutdown)
             _LOG.warning("the cluster wasn't left in order: %s", error)
         finally:
             self._changes.close()
 
-    async def _leave(self) -> None:
+    async def _leave(self, seconds: float = _LEAVING_SECONDS) -> None:
         leaving = self._changes.apart(self._ray.shutdown)
         try:
-            await asyncio.wait_for(leaving, _LEAVING_SECONDS)
+            await asyncio.wait_for(leaving, seconds)
         except asyncio.TimeoutError as error:
-            raise HeadGone(f"Ray takes more than {_LEAVING_SECONDS:g} s to leave it") from error
+            raise HeadGone(f"Ray takes more than {seconds:g} s to leave it") from error
 
 
 async def _joined(address: str, changes: OneByOne) -> tuple[ClusterHead, bool]:

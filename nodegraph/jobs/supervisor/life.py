@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -115,6 +116,7 @@ class Life:
         self._process: Started | None = None
         self._lines = LogLines(spec.name)
         self._fault: str | None = None
+        self._starting: asyncio.Task[Started] | None = None
         self._is_to_end = False
         self._cancelled: set[tuple[str, int]] = set()
         self._clients: set[str] = set()
@@ -157,7 +159,15 @@ class Life:
 
     async def _exit(self) -> Exit:
         ears = Ears(self._told, self._lines.feed, self._misspoke)
-        self._process = process = await self._starter.start(self._spec, ears)
+        self._starting = asyncio.ensure_future(self._starter.start(self._spec, ears))
+        try:
+            self._process = process = await self._starting
+        except asyncio.CancelledError:
+            if not (self._is_to_end and self._starting.cancelled()):
+                raise
+            return Exit(None, {}, reason="it was ended before it had started")
+        finally:
+            self._starting = None
         if process.host is None and process.pid is not None:
             self.vitals.born(process.pid)
         if self._is_to_end:
@@ -420,6 +430,9 @@ class Life:
         """Ask it to give back its jobs and end."""
         self._is_to_end = True
         if self._process is None:
+            if self._starting is not None:
+                # Where nobody answers on a cluster, it may take for ever.
+                self._starting.cancel()
             return
         if self.state == "starting":
             # It has nothing to lose, and may not listen yet.

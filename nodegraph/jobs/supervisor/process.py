@@ -153,7 +153,7 @@ class LocalStarter:
                 env={**_given_on(), **spec.environment},
                 **platforms.spawn_options(),
             )
-        except OSError:
+        except BaseException:
             recorder.close()
             raise
         return protocol

@@ -15,7 +15,8 @@ import pytest
 
 from nodegraph.jobs.cluster.host import WorkerHost
 from nodegraph.jobs.cluster.parcels import Parcel
-from tests.jobs.cluster.threads import Threads, starting
+from nodegraph.jobs.supervisor.rules import Needs
+from tests.jobs.cluster.threads import ThreadActor, Threads, starting
 from tests.jobs.supervisor.crew import alone, crew, is_alive, sums
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals are those of POSIX")
@@ -78,6 +79,24 @@ def test_a_worker_that_hangs_is_killed_by_its_actor(tmp_path: Path) -> None:
             os.kill(team.pid(), signal.SIGSTOP)
             death = await team.death()
             assert death.reason == "it gave no heartbeat for 2 s"
+
+    asyncio.run(use())
+
+
+class Silent(Threads):
+    """Whose head answers nothing."""
+
+    async def actor(self, needs: Needs) -> ThreadActor:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+def test_nobody_who_stops_waits_for_a_cluster_that_gives_no_place(tmp_path: Path) -> None:
+    async def use() -> None:
+        async with starting(Silent()) as starter, crew(tmp_path, starter=starter) as team:
+            await asyncio.sleep(0.1)
+            await asyncio.wait_for(team.supervisor.stop(), 60)
+            assert team.supervisor.status("worker-1").state == "stopped"
 
     asyncio.run(use())
 
