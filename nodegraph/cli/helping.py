@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from nodegraph.cli.output import tell, warn
 from nodegraph.core.words import counted
@@ -13,12 +15,15 @@ from nodegraph.core.words import counted
 if TYPE_CHECKING:
     from nodegraph.cli.prepared import Wish
     from nodegraph.core.workflow import Workflow
+    from nodegraph.engine.cancel import CancelToken
     from nodegraph.session.session import Session
 
+T = TypeVar("T")
+Helping = Callable[["Workflow", "CancelToken"], AbstractAsyncContextManager[None]]
+"""Has others compute along with the run of a workflow, inside its `async with`."""
 
-def helping_by(
-    address: str, session: Session, packs: Sequence[Path], wish: Wish
-) -> Callable[[Workflow], AbstractAsyncContextManager[None]]:
+
+def helping_by(address: str, session: Session, packs: Sequence[Path], wish: Wish) -> Helping:
     """Makes what has the workers of a cluster compute along with the run of a workflow.
 
     Args:
@@ -27,7 +32,7 @@ def helping_by(
     """
 
     @asynccontextmanager
-    async def help_along(workflow: Workflow) -> AsyncIterator[None]:
+    async def help_along(workflow: Workflow, cancel: CancelToken) -> AsyncIterator[None]:
         from nodegraph.jobs.cluster.helping import helped
         from nodegraph.jobs.supervisor.launch import settings_flags
         from nodegraph.jobs.supervisor.messages import RunJob
@@ -44,7 +49,12 @@ def helping_by(
             "helper", settings=settings_flags(session.settings), packs=[str(each) for each in packs]
         )
         order = RunJob("run", 1, workflow.to_json(), targets=targets)
-        async with helped(address, spec, order) as found:
+        async with AsyncExitStack() as stack:
+            entering = stack.enter_async_context(helped(address, spec, order))
+            found = await _unless_cancelled(entering, cancel)
+            if found is None:
+                yield  # the run ends at once
+                return
             if session.environment.device.partition(":")[0] != found.device:
                 warn(
                     f"the cluster computes on {found.device}, and this run on "
@@ -58,3 +68,16 @@ def helping_by(
                     warn(f"a worker of the cluster died: {fault}")
 
     return help_along
+
+
+async def _unless_cancelled(entering: Coroutine[Any, Any, T], cancel: CancelToken) -> T | None:
+    """What a call gives that may take long; None if the run is cancelled meanwhile."""
+    task = asyncio.ensure_future(entering)
+    give_up = partial(asyncio.get_running_loop().call_soon_threadsafe, task.cancel)
+    with cancel.telling(give_up):
+        try:
+            return await task
+        except asyncio.CancelledError:
+            if cancel.is_set and task.cancelled():
+                return None
+            raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, ExitStack, contextmanager, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -45,6 +45,7 @@ from nodegraph.engine.options import RunOptions
 from nodegraph.errors import InvalidValue
 
 if TYPE_CHECKING:
+    from nodegraph.cli.helping import Helping
     from nodegraph.core.events import Listener
     from nodegraph.engine.result import RunResult
     from nodegraph.session.session import Session
@@ -153,9 +154,7 @@ def run(
     return exit_code(runs, len(variations))
 
 
-def _helping(
-    cluster: str | None, session: Session, common: Common, wish: Wish
-) -> Callable[[Workflow], AbstractAsyncContextManager[None]] | None:
+def _helping(cluster: str | None, session: Session, common: Common, wish: Wish) -> Helping | None:
     """What has a cluster compute along, if that is wanted."""
     if cluster is None:
         return None

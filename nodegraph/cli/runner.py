@@ -5,9 +5,9 @@ from __future__ import annotations
 import gc
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager, ExitStack, nullcontext, redirect_stdout
+from contextlib import ExitStack, nullcontext, redirect_stdout
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nodegraph.cli.event_lines import EventLines
 from nodegraph.cli.interrupt import Interrupts
@@ -16,8 +16,8 @@ from nodegraph.observe.lines import Silent
 from nodegraph.observe.listeners import together
 
 if TYPE_CHECKING:
+    from nodegraph.cli.helping import Helping
     from nodegraph.core.events import Listener
-    from nodegraph.core.workflow import Workflow
     from nodegraph.engine.options import RunOptions
     from nodegraph.engine.result import RunResult
     from nodegraph.session.session import Session
@@ -57,7 +57,7 @@ class Runner:
     """Runs variations one after the other, until one fails or the user has had enough.
 
     Args:
-        helping: Has others compute along with the run of a workflow, inside its `async with`.
+        helping: Has others compute along with each run, if any do.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Runner:
         session: Session,
         options: RunOptions,
         watchers: Watchers,
-        helping: Callable[[Workflow], AbstractAsyncContextManager[Any]] | None = None,
+        helping: Helping | None = None,
     ) -> None:
         self._session = session
         self._helping = helping
@@ -100,8 +100,9 @@ class Runner:
                 title = _title(at, variation, len(variations))
                 listener = self._watchers.start(title, variation.workflow.title, at)
                 options = self._options.but(listener=listener, cancel=token)
-                helping = self._helping or nullcontext
-                async with helping(variation.workflow):
+                workflow = variation.workflow
+                helping = self._helping(workflow, token) if self._helping else nullcontext()
+                async with helping:
                     result = await self._session.run_async(variation.workflow, options)
             runs.append((variation, result))
             if not result.is_ok:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import signal
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -116,3 +118,20 @@ def test_a_token_is_found_where_ray_looks_for_it(
     assert not has_token()
     monkeypatch.setenv("RAY_AUTH_TOKEN", "0123")
     assert has_token()
+
+
+def test_a_run_that_joins_a_cluster_is_cancelled_meanwhile(tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    nodes = {
+        "range": {"type": "Range", "inputs": {"stop": 3}},
+        "show": {"type": "ShowValue", "inputs": {"value": {"from": "range"}}},
+    }
+    (tmp_path / "wf.json").write_text(json.dumps({"format": "nodegraph/1", "nodes": nodes}))
+    run = [sys.executable, "-m", "nodegraph", "run", "wf.json", "--home", "home"]
+    server, port = listening()
+    command = [*run, "--cluster", f"127.0.0.1:{port}"]
+    with server, subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE) as process:
+        line, _ = server.accept()  # who listens never answers, which Ray waits for
+        with line:
+            process.send_signal(signal.SIGINT)
+            assert process.wait(60) == 130
