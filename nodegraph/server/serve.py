@@ -84,11 +84,18 @@ class _Serving:
         self._ready = ready
         self._server = _Server(uvicorn.Config(create_app(services), **_options(services)))
         self._signals = 0
+        self._opening: asyncio.Future[None] | None = None
 
     async def run(self) -> None:
         """Open, serve, close."""
         with _handled(self._stop):
-            await self._services.open()
+            self._opening = asyncio.ensure_future(self._services.open())
+            try:
+                await self._opening
+            except asyncio.CancelledError:
+                if not self._signals:
+                    raise
+                return
             try:
                 serving = asyncio.create_task(self._server.serve([self._listening]))
                 while not self._server.started and not serving.done():
@@ -106,6 +113,9 @@ class _Serving:
             os._exit(128 + signal.SIGINT)
         _LOG.info("stopping; a second signal ends it at once")
         self._server.should_exit = True
+        if self._opening is not None:
+            # It may join a cluster, which takes minutes where nobody answers.
+            self._opening.cancel()
         self._services.stop_soon()
 
 

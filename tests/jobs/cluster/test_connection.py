@@ -120,18 +120,23 @@ def test_a_token_is_found_where_ray_looks_for_it(
     assert has_token()
 
 
-def test_a_run_that_joins_a_cluster_is_cancelled_meanwhile(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "code"), [(["run", "wf.json"], 130), (["serve", "--port", "0"], 0)]
+)
+def test_whoever_joins_a_cluster_is_stopped_meanwhile(
+    tmp_path: Path, arguments: list[str], code: int
+) -> None:
     pytest.importorskip("ray")
     nodes = {
         "range": {"type": "Range", "inputs": {"stop": 3}},
         "show": {"type": "ShowValue", "inputs": {"value": {"from": "range"}}},
     }
     (tmp_path / "wf.json").write_text(json.dumps({"format": "nodegraph/1", "nodes": nodes}))
-    run = [sys.executable, "-m", "nodegraph", "run", "wf.json", "--home", "home"]
+    command = [sys.executable, "-m", "nodegraph", *arguments, "--home", "home"]
     server, port = listening()
-    command = [*run, "--cluster", f"127.0.0.1:{port}"]
+    command += ["--cluster", f"127.0.0.1:{port}"]
     with server, subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE) as process:
         line, _ = server.accept()  # who listens never answers, which Ray waits for
         with line:
             process.send_signal(signal.SIGINT)
-            assert process.wait(60) == 130
+            assert process.wait(60) == code
