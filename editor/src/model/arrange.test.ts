@@ -2,8 +2,8 @@ import { describe, expect, test } from "vitest";
 import { arrange, autoLayout } from "./arrange";
 import { builtInTypes, galleryWorkflow } from "./fixtures";
 import { edgesOf } from "./graph";
-import { type Box, layoutOf } from "./layout";
-import { boxAt, sizesOf, TALLEST_TEXT } from "./sizes";
+import { type Box, changeLayout, layoutOf } from "./layout";
+import { around, boxAt, sizesOf, TALLEST_TEXT } from "./sizes";
 import { readWorkflow, type Workflow, writeWorkflow } from "./workflow";
 
 const types = builtInTypes();
@@ -160,6 +160,18 @@ describe("a long chain", () => {
     expect(overlaps(placed)).toEqual([]);
     expect(right / bottom).toBeGreaterThan(1);
     expect(right / bottom).toBeLessThan(3);
+  });
+
+  test("goes on in a line below within a group, too", () => {
+    const alone = arrange(chain(24), null, types);
+    const all = around([...boxes(alone).values()]) ?? { x: 0, y: 0, width: 0, height: 0 };
+    const box = { x: all.x - 30, y: all.y - 60, width: all.width + 60, height: all.height + 90 };
+    const group = { id: "g", title: "Chain", box, color: "blue" };
+    const held = changeLayout(alone, null, (layout) => ({ ...layout, groups: [group] }));
+    const placed = arrange(held, null, types);
+    const { width, height } = layoutOf(placed, null).groups[0]?.box ?? box;
+    expect(overlaps(placed)).toEqual([]);
+    expect(width / height).toBeLessThan(3);
   });
 
   test("stays one row where it is short, or where much would lead from line to line", () => {

@@ -168,10 +168,8 @@ function placeNested(
   for (const name of names) if (!home.has(name)) outer.set(name, sizes.get(name) ?? NO_SIZE);
   for (const [id, members] of groups) {
     const own = wires.filter(({ from, to }) => members.has(from) && members.has(to));
-    const places = placeFlat(
-      new Map([...members].map((name) => [name, sizes.get(name) ?? NO_SIZE])),
-      own,
-    );
+    const extents = new Map([...members].map((name) => [name, sizes.get(name) ?? NO_SIZE]));
+    const places = inLines(placeFlat(extents, own), extents, own);
     const box = around([...places].map(([name, at]) => boxAt(at, sizes.get(name) ?? NO_SIZE)));
     inside.set(`group/${id}`, places);
     outer.set(`group/${id}`, {

@@ -9,5 +9,6 @@ export {
   valueText,
   widened,
 } from "./axis";
+export { cut, type NameLook, nameAt, nameLook } from "./names";
 export { bandPath, barWidth, extentOf, linePath, nearestPoint, placesOf, smoothed } from "./shape";
 export { type AxisScale, type Plot, readPlot, type Series, type SeriesKind } from "./value";

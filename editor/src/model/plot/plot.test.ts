@@ -4,6 +4,8 @@ import {
   type Axis,
   extentOf,
   linePath,
+  nameAt,
+  nameLook,
   nearestPoint,
   pixelOf,
   placesOf,
@@ -171,5 +173,25 @@ describe("what is drawn", () => {
       0, 2,
     ]);
     expect(placesOf([series])).toEqual([1, 4]);
+  });
+});
+
+describe("names of bars", () => {
+  const text = { letter: 6, line: 14 };
+  const names = ["a harbour at dawn", "an old lighthouse", "rain"];
+  const look = (each: number) => nameLook(names, each, 110, text);
+
+  it("are level where they have room, and turned where they have not", () => {
+    expect([look(130), look(40), look(15)].map(({ turn }) => turn)).toEqual([0, 45, 90]);
+    expect([look(130), look(40), look(15)].map(({ every }) => every)).toEqual([1, 1, 1]);
+    expect(names.map((name) => nameAt(name, 100, look(40)))).toEqual(names);
+    expect(look(4).every).toBe(3);
+  });
+
+  it("are cut at the edge, and where they would take the bars' room", () => {
+    expect(nameAt("a harbour at dawn", 30, look(40))).toBe("a harb…");
+    const long = nameLook(["x".repeat(60)], 300, 110, text);
+    expect([long.turn, long.letters]).toEqual([0, 49]);
+    expect(nameLook(["x".repeat(60)], 30, 110, text).depth).toBeLessThanOrEqual(110);
   });
 });

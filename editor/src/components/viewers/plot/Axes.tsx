@@ -1,5 +1,5 @@
 /** The grid, the marks and the names of a plot's axes. */
-import { type Axis, pixelOf, ticksOf, tickText } from "@/model/plot";
+import { type Axis, cut, type NameLook, nameAt, pixelOf, ticksOf, tickText } from "@/model/plot";
 import styles from "./PlotView.module.css";
 
 interface Props {
@@ -8,6 +8,7 @@ interface Props {
   readonly xLabel: string;
   readonly yLabel: string;
   readonly categories: readonly string[] | null;
+  readonly names: NameLook;
   /** Where the axes' names stand. */
   readonly width: number;
   readonly height: number;
@@ -16,9 +17,10 @@ interface Props {
 /** Pixels that a mark's text takes. */
 const ACROSS = 74;
 const DOWN = 44;
+/** Of the axes' own names. */
 const LETTER = 6.4;
 
-export function Axes({ x, y, xLabel, yLabel, categories, width, height }: Props) {
+export function Axes({ x, y, xLabel, yLabel, categories, names, width, height }: Props) {
   const [left, right] = x.room;
   const [bottom, top] = y.room;
   const ys = ticksOf(y, (bottom - top) / DOWN);
@@ -38,7 +40,7 @@ export function Axes({ x, y, xLabel, yLabel, categories, width, height }: Props)
       {categories === null ? (
         <Numbers x={x} bottom={bottom} top={top} />
       ) : (
-        <Names x={x} bottom={bottom} categories={categories} />
+        <Names x={x} bottom={bottom} categories={categories} look={names} />
       )}
       <line className={styles.edge} x1={left} x2={right} y1={bottom} y2={bottom} />
       <text className={styles.axisName} x={(left + right) / 2} y={height - 6} textAnchor="middle">
@@ -74,26 +76,24 @@ interface NamesProps {
   readonly x: Axis;
   readonly bottom: number;
   readonly categories: readonly string[];
+  readonly look: NameLook;
 }
 
-/** As many of the names as have room. */
-function Names({ x, bottom, categories }: NamesProps) {
-  const each = Math.abs(pixelOf(x, 1) - pixelOf(x, 0));
-  const longest = Math.max(1, ...categories.map((name) => name.length));
-  const wanted = Math.min(longest * LETTER + 8, 90);
-  const every = Math.max(1, Math.ceil(wanted / Math.max(1, each)));
+/** Every bar's name; what is cut is read in full where the bar is pointed at. */
+function Names({ x, bottom, categories, look }: NamesProps) {
+  const isTurned = look.turn > 0;
   return categories.map((name, place) => {
     const at = pixelOf(x, place);
-    if (place % every !== 0 || at < x.room[0] || at > x.room[1]) return null;
+    if (place % look.every !== 0 || at < x.room[0] || at > x.room[1]) return null;
     return (
-      <text key={name} x={at} y={bottom + 16} textAnchor="middle">
-        {cut(name, (each * every) / LETTER)}
+      <text
+        key={place}
+        transform={`translate(${at} ${bottom + (isTurned ? 9 : 16)}) rotate(${-look.turn})`}
+        dy={isTurned ? "0.32em" : undefined}
+        textAnchor={isTurned ? "end" : "middle"}
+      >
+        {nameAt(name, at, look)}
       </text>
     );
   });
-}
-
-function cut(text: string, letters: number): string {
-  const most = Math.max(1, Math.floor(letters));
-  return text.length <= most ? text : `${text.slice(0, Math.max(1, most - 1))}…`;
 }

@@ -11,6 +11,7 @@ import {
 import { t } from "@/i18n";
 import {
   type Axis,
+  nameLook,
   nearestPoint,
   type Plot,
   pixelOf,
@@ -33,8 +34,11 @@ interface Props {
   readonly isSmall?: boolean;
 }
 
-const EDGES = { left: 62, right: 14, top: 10, bottom: 42 };
-const SMALL_EDGES = { left: 44, right: 8, top: 8, bottom: 22 };
+/** `bottom` is what stands below the bars' names or the marks; those reach at most `deepest` down. */
+const EDGES = { left: 62, right: 14, top: 10, bottom: 28, deepest: 110 };
+const SMALL_EDGES = { left: 44, right: 8, top: 8, bottom: 9, deepest: 52 };
+const TEXT = { letter: 6.2, line: 14 };
+const SMALL_TEXT = { letter: 5.1, line: 12 };
 /** Pixels that a drag must go along an axis to mean a part of it. */
 const LEAST_DRAG = 6;
 const LEAST_DOWN = 24;
@@ -52,7 +56,14 @@ export function PlotCanvas({ plot, look, label, isSmall = false }: Props) {
   const edges = isSmall ? SMALL_EDGES : EDGES;
   const { scales, seen, drawn } = look;
   const x: Axis = { scale: scales.x, span: seen.x, room: [edges.left, width - edges.right] };
-  const y: Axis = { scale: scales.y, span: seen.y, room: [height - edges.bottom, edges.top] };
+  const names = nameLook(
+    plot.categories ?? [],
+    Math.abs(pixelOf(x, 1) - pixelOf(x, 0)),
+    Math.min(edges.deepest, height / 3),
+    isSmall ? SMALL_TEXT : TEXT,
+  );
+  const bottom = edges.bottom + names.depth;
+  const y: Axis = { scale: scales.y, span: seen.y, room: [height - bottom, edges.top] };
   const [place, setPlace] = useState<number | null>(null);
   const [drag, setDrag] = useState<Drag | null>(null);
   const clip = useId();
@@ -144,7 +155,7 @@ export function PlotCanvas({ plot, look, label, isSmall = false }: Props) {
               x={edges.left}
               y={edges.top - 4}
               width={Math.max(0, width - edges.left - edges.right)}
-              height={Math.max(0, height - edges.top - edges.bottom + 4)}
+              height={Math.max(0, height - edges.top - bottom + 4)}
             />
           </clipPath>
           <Axes
@@ -153,6 +164,7 @@ export function PlotCanvas({ plot, look, label, isSmall = false }: Props) {
             xLabel={isSmall ? "" : plot.xLabel}
             yLabel={isSmall ? "" : plot.yLabel}
             categories={plot.categories}
+            names={names}
             width={width}
             height={height}
           />
