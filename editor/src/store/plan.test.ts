@@ -220,10 +220,13 @@ test("a block is planned as what is in it comes to", () => {
 });
 
 test("files that a plan found are known until others are, or some are deleted", async () => {
-  await wait(250);
-  const nodes = { size: { ...NODE, status: "hit", files: [{ digest: "kept" }] } };
-  server.now.reply(server.now.last("plan").id, { ...ANSWER, nodes });
-  await wait(0);
+  const find = async (digest: string) => {
+    await wait(250);
+    const nodes = { size: { ...NODE, status: "hit", files: [{ digest }] } };
+    server.now.reply(server.now.last("plan").id, { ...ANSWER, nodes });
+    await wait(0);
+  };
+  await find("kept");
   const planned = usePlan.getState().workflow;
   setWidth(65);
   await wait(250);
@@ -232,6 +235,12 @@ test("files that a plan found are known until others are, or some are deleted", 
     files: [{ digest: "kept" }],
     workflow: planned,
   });
+  setWidth(66);
+  await find("other");
+  const ever = () =>
+    usePlan.getState().everFound.flatMap(({ files }) => files.map((f) => f.digest));
+  expect(ever()).toEqual(["kept", "other"]);
   server.now.say({ type: "notice", kind: "artifacts.deleted" });
   expect(usePlan.getState().found.size).toBe(0);
+  expect(ever()).toEqual([]);
 });

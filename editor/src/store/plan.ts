@@ -51,6 +51,11 @@ export interface FoundFiles {
   readonly workflow: Workflow;
 }
 
+export interface FoundOf extends FoundFiles {
+  /** By the run's names. */
+  readonly node: string;
+}
+
 export interface Plan {
   /**
    * `partial`: some of it isn't finished, and the rest runs. `invalid`: nothing can run, see
@@ -61,6 +66,8 @@ export interface Plan {
   readonly nodes: ReadonlyMap<string, NodePlan>;
   /** By the run's names, found by this plan or, where it finds none, by one before. */
   readonly found: ReadonlyMap<string, FoundFiles>;
+  /** All that this plan and those before it found, what was found last at the end. */
+  readonly everFound: readonly FoundOf[];
   /** Of the whole run, as far as it is known. */
   readonly seconds: number | null;
   /** How many nodes that run have no expected time. */
@@ -83,6 +90,7 @@ export const NO_PLAN: Plan = {
   state: "none",
   nodes: new Map(),
   found: new Map(),
+  everFound: [],
   seconds: null,
   unknownSeconds: 0,
   counts: { run: 0, hit: 0, lazy: 0, skip: 0 },
@@ -101,6 +109,7 @@ const AGAIN = 3000;
  */
 const HOPES: readonly number[] = [AGAIN, AGAIN, AGAIN, 6_000, 12_000, 24_000, 48_000];
 const MOST_KEPT = 30;
+const MOST_FOUND = 100;
 
 /** Keep the plan up to date; gives what ends it. */
 export function startPlanning(wait = WAIT): () => void {
@@ -206,8 +215,7 @@ class Planning {
     if (question !== this.question) return;
     usePlan.setState({ isAsking: false });
     if (answer === null) return;
-    const found = new Map([...planOf(document.id).found, ...answer.found]);
-    const plan = { ...answer, found };
+    const plan = withFound(answer, planOf(document.id));
     keep(document.id, plan);
     if (this.shown === document.id) usePlan.setState(plan);
     const [next, ...rest] = this.hopes;
@@ -242,9 +250,22 @@ class Planning {
   }
 }
 
+/** A plan with what those before it found, too. */
+function withFound(plan: Plan, { found, everFound }: Plan): Plan {
+  const isAgain = ({ node, files }: FoundOf) =>
+    plan.everFound.some((each) => each.node === node && each.files[0]?.digest === files[0]?.digest);
+  const others = everFound.filter((each) => !isAgain(each));
+  return {
+    ...plan,
+    found: new Map([...found, ...plan.found]),
+    everFound: [...others, ...plan.everFound].slice(-MOST_FOUND),
+  };
+}
+
 function forgetFound(): void {
-  for (const [id, plan] of plans) plans.set(id, { ...plan, found: new Map() });
-  usePlan.setState({ found: new Map() });
+  const nothing = { found: NO_PLAN.found, everFound: NO_PLAN.everFound };
+  for (const [id, plan] of plans) plans.set(id, { ...plan, ...nothing });
+  usePlan.setState(nothing);
 }
 
 function keep(document: string, plan: Plan): void {
@@ -288,6 +309,7 @@ export function planFrom(entry: PlanEntry, workflow: Workflow): Plan {
     state: entry.problems.length === 0 ? "ready" : isPartial ? "partial" : "invalid",
     nodes: withBlocks(nodes),
     found: lying,
+    everFound: [...lying].map(([node, found]) => ({ node, ...found })),
     seconds: numberOr(totals.seconds, null),
     unknownSeconds: numberOr(totals.unknown_seconds, 0),
     counts: { ...NO_PLAN.counts, ...(totals.counts as object | undefined) },

@@ -12,16 +12,17 @@ export interface RunResult {
 }
 
 /**
- * The newest last: those of jobs or, if these gave none, those that plans found.
+ * The newest last: those of jobs, and before them those that plans found and no job gave, such as
+ * what a workflow had given before it was opened.
  *
  * @param jobs The newest first.
  */
 export function runResults(
   jobs: readonly Pick<JobView, "outputs" | "workflow">[],
-  found: Plan["found"],
+  found: Plan["everFound"],
   workflow: Workflow,
 ): readonly RunResult[] {
-  const lying = [...found].flatMap(([node, { files, workflow: of }]) => {
+  const lying = found.flatMap(({ node, files, workflow: of }) => {
     const isEarlier = changedSince(of, workflow)(node);
     return files.map((artifact) => ({ artifact, isEarlier }));
   });
@@ -35,7 +36,8 @@ export function runResults(
       isEarlier: !current.has(artifact.digest) && isChanged(artifact.node),
     }));
   });
-  return given.length > 0 ? given : lying;
+  const known = new Set(given.map(({ artifact }) => artifact.digest));
+  return [...lying.filter(({ artifact }) => !known.has(artifact.digest)), ...given];
 }
 
 /** Whether an edit has reached a node since a job; also where nobody knows what it ran. */

@@ -108,7 +108,7 @@ export function useResults(): readonly RunResult[] {
   const jobs = useJobs(
     useShallow((state) => jobsLookedAt(state, id).filter(({ outputs }) => outputs.length > 0)),
   );
-  const found = usePlan((plan) => (plan.document === id ? plan.found : NOTHING));
+  const found = usePlan((plan) => (plan.document === id ? plan.everFound : NOTHING));
   return useMemo(() => {
     const all = runResults(jobs, found, workflow);
     const seen = new Set(withoutPicturesBeside(all.map(({ artifact }) => artifact)));
@@ -116,7 +116,7 @@ export function useResults(): readonly RunResult[] {
   }, [jobs, found, workflow]);
 }
 
-const NOTHING: Plan["found"] = new Map();
+const NOTHING: Plan["everFound"] = [];
 
 function usePreview() {
   const id = useActive((document) => document.id);
