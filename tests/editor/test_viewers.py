@@ -94,6 +94,17 @@ WORKFLOWS: dict[str, dict[str, Any]] = {
     "ring": saved("LoadMesh", "ring.ply", "SaveMesh", "mesh", name="ring"),
     "cloud": saved("LoadPointCloud", "ring.ply", "SavePointCloud", "point_cloud", name="cloud"),
     "caffeine": saved("LoadMolecule", "caffeine.sdf", "SaveMolecule", "molecule", name="caffeine"),
+    "moving": {
+        "load": {"type": "LoadVideo", "inputs": {"path": "rolling.mp4"}},
+        "frames": {"type": "ImagesFromVideo", "inputs": {"video": {"from": "load"}}},
+    }
+    | {
+        kind: {
+            "type": "SaveAnimation",
+            "inputs": {"image": {"from": "frames.image"}, "name": "wheel", "format": kind},
+        }
+        for kind in ("gif", "webp", "png")
+    },
     "loss": {"save": {"type": "trials:KeepPlot"}},
 }
 
@@ -171,6 +182,22 @@ class TestVideo:
         expect(player.locator("video")).to_have_js_property("playbackRate", 0.25)
         player.press("k")
         expect(player.get_by_role("button", name="Play", exact=True)).to_be_visible()
+
+
+@pytest.mark.parametrize("name", ["wheel.*gif", "wheel.*webp", "wheel.*png"])
+def test_a_picture_that_moves_is_stepped_through_frame_by_frame(editor: Editor, name: str) -> None:
+    steps = view(editor, name)
+    told = steps.get_by_role("status").first
+    expect(told).to_contain_text("Frame 1 of 16")
+    drawn = editor.page.get_by_role("dialog").locator("canvas")
+    first = drawn.screenshot()
+    steps.get_by_role("button", name="A frame on").click()
+    expect(told).to_contain_text("Frame 2 of 16")
+    eventually(lambda: drawn.screenshot() != first)
+    steps.press("Home")
+    eventually(lambda: drawn.screenshot() == first)
+    steps.get_by_role("button", name="Play", exact=True).click()
+    expect(told).to_contain_text(re.compile("Frame ([4-9]|1.) of 16"))
 
 
 def test_a_sound_is_seen_and_sought_in(editor: Editor) -> None:

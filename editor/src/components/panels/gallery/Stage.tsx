@@ -4,7 +4,10 @@ import { type KeyboardEvent, type PointerEvent, type ReactNode, useState } from 
 import type { ArtifactEntry } from "@/api/schema";
 import { EmptyState } from "@/components/ui";
 import { FileView } from "@/components/viewers/FileView";
+import { FrameSteps, stepKeys, takeKey } from "@/components/viewers/FrameSteps";
 import { viewKind } from "@/components/viewers/kinds";
+import { useMoving } from "@/components/viewers/useMoving";
+import viewers from "@/components/viewers/Viewers.module.css";
 import { t } from "@/i18n";
 import styles from "./Stage.module.css";
 import type { Zoom } from "./useZoom";
@@ -28,6 +31,11 @@ export function Stage({ zoom, artifact, size, onSize, other, mode }: Props) {
   if (!isZoomed(artifact) || (other !== null && !isZoomed(other))) {
     return <Views artifact={artifact} onSize={onSize} other={other} />;
   }
+  if (other === null) {
+    return (
+      <Single key={artifact.digest} zoom={zoom} artifact={artifact} size={size} onSize={onSize} />
+    );
+  }
   const left = (
     <Picture
       key={artifact.digest}
@@ -38,17 +46,14 @@ export function Stage({ zoom, artifact, size, onSize, other, mode }: Props) {
     />
   );
   // Drawn as large as the first one, so that the same parts lie over each other.
-  const right = other && (
-    <Picture key={other.digest} artifact={other} view={zoom.view} size={size} />
-  );
-  if (right === null) return <Frame zoom={zoom}>{left}</Frame>;
+  const right = <Picture key={other.digest} artifact={other} view={zoom.view} size={size} />;
   if (mode === "side") {
     return (
       <div className={styles.beside}>
         <Frame zoom={zoom} caption={artifact.name}>
           {left}
         </Frame>
-        <Frame zoom={zoom} caption={other?.name} isSecond>
+        <Frame zoom={zoom} caption={other.name} isSecond>
           {right}
         </Frame>
       </div>
@@ -69,10 +74,61 @@ export function Stage({ zoom, artifact, size, onSize, other, mode }: Props) {
         {right}
       </div>
       <span className={styles.nameLeft}>{artifact.name}</span>
-      <span className={styles.nameRight}>{other?.name}</span>
+      <span className={styles.nameRight}>{other.name}</span>
       <Divider place={place} onPlace={setPlace} />
     </Frame>
   );
+}
+
+/** One picture; one that moves is stepped through by its frames, too. */
+function Single({
+  zoom,
+  artifact,
+  size,
+  onSize,
+}: Pick<Props, "zoom" | "artifact" | "size" | "onSize">) {
+  const moving = useMoving(size === null ? null : artifact);
+  return (
+    <div className={styles.view}>
+      <Frame zoom={zoom}>
+        {moving ? (
+          <canvas
+            ref={moving.canvas}
+            role="img"
+            aria-label={artifact.name}
+            {...placed(zoom.view, size)}
+          />
+        ) : (
+          <Picture artifact={artifact} view={zoom.view} size={size} onSize={onSize} />
+        )}
+      </Frame>
+      {moving && (
+        // biome-ignore lint/a11y/useSemanticElements: a fieldset is for forms
+        <div
+          className={viewers.controls}
+          role="group"
+          aria-label={t("viewers.moving.label", { name: artifact.name })}
+          onKeyDown={(event) => takeKey(event, stepKeys(moving))}
+        >
+          <FrameSteps {...moving} />
+        </div>
+      )}
+    </div>
+  );
+}
+
+/** Where a picture is drawn; it isn't seen until its size is known. */
+function placed({ scale, x, y }: View, size: Size | null) {
+  return {
+    className: styles.picture,
+    "data-sharp": scale >= 2 || undefined,
+    style: {
+      ...(size === null
+        ? { visibility: "hidden" as const }
+        : { width: size.width, height: size.height }),
+      transform: `translate(-50%, -50%) translate(${x}px, ${y}px) scale(${scale})`,
+    },
+  };
 }
 
 /** Whether a file is a picture that is zoomed; others have viewers of their own. */
@@ -141,18 +197,12 @@ function Picture({ artifact, view, size, onSize }: PictureProps) {
       </div>
     );
   }
-  const { scale, x, y } = view;
   return (
     <img
-      className={styles.picture}
+      {...placed(view, size)}
       src={artifact.href}
       alt={artifact.name}
       draggable={false}
-      data-sharp={scale >= 2 || undefined}
-      style={{
-        ...(size === null ? { visibility: "hidden" } : { width: size.width, height: size.height }),
-        transform: `translate(-50%, -50%) translate(${x}px, ${y}px) scale(${scale})`,
-      }}
       onLoad={(event) => {
         const { naturalWidth: width, naturalHeight: height } = event.currentTarget;
         onSize?.({ width, height });

@@ -1,27 +1,16 @@
 /** A video played, and looked through frame by frame. */
-import {
-  ChevronLeft,
-  ChevronRight,
-  Maximize,
-  Pause,
-  Play,
-  Repeat,
-  Volume2,
-  VolumeX,
-} from "lucide-react";
-import { type KeyboardEvent, useEffect, useRef, useState } from "react";
+import { Maximize, Repeat, Volume2, VolumeX } from "lucide-react";
+import { useEffect, useRef, useState } from "react";
 import { thumbnailAddress } from "@/api/client";
-import { IconButton, Select, Slider } from "@/components/ui";
+import { IconButton, Select } from "@/components/ui";
 import { t } from "@/i18n";
+import { FrameSteps, stepKeys, takeKey } from "../FrameSteps";
 import { clock, SPEEDS, speedOptions } from "../playing";
 import type { ViewProps } from "../props";
 import base from "../Viewers.module.css";
 import { Unshown } from "../Waiting";
 import { useFrames } from "./useFrames";
 import styles from "./VideoPlayer.module.css";
-
-/** Frames that Shift and an arrow go on. */
-const FAR = 10;
 
 export default function VideoPlayer({ artifact, onSize }: ViewProps) {
   const video = useRef<HTMLVideoElement>(null);
@@ -55,31 +44,13 @@ export default function VideoPlayer({ artifact, onSize }: ViewProps) {
     changeSpeed(
       SPEEDS[Math.min(SPEEDS.length - 1, Math.max(0, SPEEDS.indexOf(speed) + by))] ?? "1",
     );
+  const steps = { isPlaying, toggle, frame, count, goTo };
   const keys: Readonly<Record<string, () => void>> = {
-    " ": toggle,
-    k: toggle,
-    ArrowLeft: () => goTo(frame - 1),
-    ArrowRight: () => goTo(frame + 1),
-    Home: () => goTo(0),
-    End: () => goTo(count - 1),
+    ...stepKeys(steps),
     l: () => setLooping(!isLooping),
     m: () => setMuted(!isMuted),
     "<": () => faster(-1),
     ">": () => faster(1),
-  };
-  const far: Readonly<Record<string, () => void>> = {
-    ArrowLeft: () => goTo(frame - FAR),
-    ArrowRight: () => goTo(frame + FAR),
-  };
-  const onKeyDown = (event: KeyboardEvent) => {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.target instanceof HTMLSelectElement) return event.stopPropagation();
-    if (event.key === " " && event.target instanceof HTMLButtonElement) return;
-    const act = (event.shiftKey && far[event.key]) || keys[event.key];
-    if (act === undefined) return;
-    act();
-    event.preventDefault();
-    event.stopPropagation();
   };
   if (isBroken) {
     return (
@@ -97,7 +68,7 @@ export default function VideoPlayer({ artifact, onSize }: ViewProps) {
       aria-label={t("viewers.video.label", { name: artifact.name })}
       // biome-ignore lint/a11y/noNoninteractiveTabindex: it takes the keys of the player
       tabIndex={0}
-      onKeyDown={onKeyDown}
+      onKeyDown={(event) => takeKey(event, keys)}
     >
       <div className={base.stage}>
         <video
@@ -118,35 +89,7 @@ export default function VideoPlayer({ artifact, onSize }: ViewProps) {
         />
       </div>
       <div className={base.controls}>
-        <IconButton
-          icon={isPlaying ? Pause : Play}
-          label={t(isPlaying ? "viewers.pause" : "viewers.play")}
-          keys="Space"
-          onClick={toggle}
-        />
-        <IconButton
-          icon={ChevronLeft}
-          label={t("viewers.video.back")}
-          keys="ArrowLeft"
-          onClick={() => goTo(frame - 1)}
-        />
-        <IconButton
-          icon={ChevronRight}
-          label={t("viewers.video.on")}
-          keys="ArrowRight"
-          onClick={() => goTo(frame + 1)}
-        />
-        <Slider
-          className={base.place}
-          label={t("viewers.video.frame")}
-          value={frame}
-          min={0}
-          max={Math.max(1, count - 1)}
-          step={1}
-          onChange={goTo}
-        />
-        <output className={base.told} aria-live={isPlaying ? "off" : "polite"}>
-          {t("viewers.video.frameOf", { frame: frame + 1, count })}
+        <FrameSteps {...steps}>
           <span className={styles.time}>
             {clock(time)} / {clock(seconds)}
           </span>
@@ -155,7 +98,7 @@ export default function VideoPlayer({ artifact, onSize }: ViewProps) {
               {t("viewers.video.rate", { rate: Math.round(rate * 100) / 100 })}
             </span>
           )}
-        </output>
+        </FrameSteps>
         <IconButton
           icon={Repeat}
           label={t("viewers.loop")}
