@@ -18,7 +18,7 @@ import { Snapshots } from "./history/Snapshots";
 import panel from "./lib/Panel.module.css";
 import { RowList } from "./lib/RowList";
 
-const ROW = 30;
+const ROW = 42;
 const LANE = 14;
 /** Lanes beyond this are drawn on top of each other rather than pushing the words out. */
 const MOST_LANES = 8;
