@@ -142,6 +142,20 @@ def test_it_is_sent_to_a_saved_workflow(made: Editor, server: Server) -> None:
     expect_picture(made.card("load").get_by_role("img", name="Picture kettle"))
 
 
+def test_it_is_sent_to_a_workflow_of_another_tab(made: Editor) -> None:
+    own = made.tab.get_attribute("data-tab")
+    nodes = {"load": {"type": "LoadImage", "inputs": {"path": "apple.png"}}}
+    made.open_workflow({"format": "nodegraph/1", "title": "Elsewhere", "nodes": nodes})
+    made.page.locator(f"[data-tab='{own}']").click()
+    go_on(made, "Send to workflow…")
+    dialog = made.dialog("Send to a workflow")
+    dialog.get_by_label("Workflow").click()
+    made.page.get_by_role("option", name="Elsewhere (open tab)").click()
+    dialog.get_by_role("button", name="Open").click()
+    expect(made.tab).to_have_text("Elsewhere")
+    expect_picture(made.card("load").get_by_role("img", name="Picture kettle"))
+
+
 def test_what_is_painted_on_layers_becomes_nodes(made: Editor) -> None:
     go_on(made, "Paint on layers…")
     dialog = made.dialog("Paint on layers")

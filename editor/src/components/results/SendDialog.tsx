@@ -1,6 +1,7 @@
-import { useEffect, useId, useState } from "react";
+import { useEffect, useId, useMemo, useState } from "react";
 import { getWorkflow, listWorkflows, uploadArtifact } from "@/api/client";
 import type { ArtifactEntry } from "@/api/schema";
+import { titleOf } from "@/components/shell/DocumentTabs";
 import { Button, Combobox, Dialog, Field, Spinner } from "@/components/ui";
 import { t } from "@/i18n";
 import { setInput } from "@/model/edits";
@@ -8,7 +9,7 @@ import { targetOf } from "@/model/links";
 import { pictureInputs } from "@/model/recipes";
 import { readWorkflow, type Workflow } from "@/model/workflow";
 import { useCatalogue } from "@/store/catalogue";
-import { useDocuments } from "@/store/documents";
+import { currentWorkflow, type Document, useDocuments } from "@/store/documents";
 import { notifyFault } from "@/store/notices";
 import { useUi } from "@/store/ui";
 import styles from "./SendDialog.module.css";
@@ -20,12 +21,12 @@ interface Props {
   readonly onClose: () => void;
 }
 
-/** Opens a saved workflow with a result as one of the pictures that it reads. */
+/** Opens a workflow, of another tab or a saved one, with a result as one of the pictures it reads. */
 export default function SendDialog({ artifact, onClose }: Props) {
-  const saved = useSaved();
+  const places = usePlaces();
   const [chosen, setChosen] = useState<string | null>(null);
-  const name = chosen ?? saved?.[0]?.name ?? null;
-  const opened = useOpened(name);
+  const place = places?.find(({ value }) => value === chosen) ?? places?.[0];
+  const opened = useOpened(place);
   const types = useCatalogue((catalogue) => catalogue.types);
   const inputs = opened && types ? pictureInputs(opened.workflow, types) : [];
   const [target, setTarget] = useState<string | null>(null);
@@ -41,7 +42,7 @@ export default function SendDialog({ artifact, onClose }: Props) {
       notifyFault(fault, { title: t("results.failed") });
     }
   };
-  const isEmpty = saved?.length === 0;
+  const isEmpty = places?.length === 0;
   return (
     <Dialog
       title={t("results.sendTitle")}
@@ -57,15 +58,15 @@ export default function SendDialog({ artifact, onClose }: Props) {
       }
     >
       <div className={styles.fields}>
-        {saved === null && <Spinner label={t("results.sendLoading")} />}
+        {places === null && <Spinner label={t("results.sendLoading")} />}
         {isEmpty && <p>{t("results.sendNone")}</p>}
-        {saved !== null && !isEmpty && (
+        {places !== null && !isEmpty && (
           <>
             <Field id={`${id}-workflow`} label={t("results.sendWorkflow")}>
               <Combobox
                 id={`${id}-workflow`}
-                value={name ?? ""}
-                options={saved.map((item) => ({ value: item.name, label: item.name }))}
+                value={place?.value ?? ""}
+                options={places}
                 onChange={setChosen}
               />
             </Field>
@@ -88,26 +89,59 @@ export default function SendDialog({ artifact, onClose }: Props) {
   );
 }
 
+/** A workflow that a picture can be sent to. */
+interface SendPlace {
+  readonly value: string;
+  readonly label: string;
+  /** The tab it is open in, or its name on the server. */
+  readonly at: { readonly tab: Document } | { readonly saved: string };
+}
+
 interface Opened {
-  readonly name: string;
+  readonly place: SendPlace;
   readonly workflow: Workflow;
   readonly etag: string | null;
 }
 
-/** In a tab of its own, or the one it is open in: one step to undo. */
-function open({ name, workflow, etag }: Opened, input: string, value: string): void {
+/** In its tab, or in one of its own: one step to undo. */
+function open({ place: { at }, workflow, etag }: Opened, input: string, value: string): void {
   const to = targetOf(input);
   if (to === null) return;
   const documents = useDocuments.getState();
   useUi.getState().setView("graph");
-  const document = documents.open(workflow, {
-    origin: "saved",
-    savedName: name,
-    savedEtag: etag,
-  });
+  if ("tab" in at) documents.activate(at.tab.id);
+  const document =
+    "tab" in at
+      ? at.tab.id
+      : documents.open(workflow, { origin: "saved", savedName: at.saved, savedEtag: etag });
   documents.change("results.edit.send", (w) => setInput(w, null, to.node, to.port, value), {
     document,
   });
+}
+
+/** Other tabs that read pictures, and what is saved besides; null while that is asked for. */
+function usePlaces(): readonly SendPlace[] | null {
+  const saved = useSaved();
+  const types = useCatalogue((catalogue) => catalogue.types);
+  const documents = useDocuments((state) => state.documents);
+  const active = useDocuments((state) => state.active);
+  return useMemo(() => {
+    if (saved === null || types === null) return null;
+    const tabs = documents.filter((document) => document.id !== active);
+    const names = new Set(tabs.map(({ savedName }) => savedName));
+    return [
+      ...tabs
+        .filter((tab) => pictureInputs(currentWorkflow(tab), types).length > 0)
+        .map((tab) => ({
+          value: `tab/${tab.id}`,
+          label: t("results.sendTab", { title: titleOf(tab) }),
+          at: { tab },
+        })),
+      ...saved
+        .filter(({ name }) => !names.has(name))
+        .map(({ name }) => ({ value: `saved/${name}`, label: name, at: { saved: name } })),
+    ];
+  }, [saved, types, documents, active]);
 }
 
 /** The workflows that are saved and can be read; null while they are asked for. */
@@ -129,18 +163,22 @@ function useSaved(): readonly { readonly name: string }[] | null {
 }
 
 /** The chosen workflow, once it is read. */
-function useOpened(name: string | null): Opened | null {
+function useOpened(place: SendPlace | undefined): Opened | null {
   const [opened, setOpened] = useState<Opened | null>(null);
   useEffect(() => {
-    if (name === null) return;
+    if (place === undefined) return;
+    if ("tab" in place.at) {
+      setOpened({ place, workflow: currentWorkflow(place.at.tab), etag: null });
+      return;
+    }
     const stop = new AbortController();
-    getWorkflow(name, { signal: stop.signal }).then(
-      ({ text, etag }) => setOpened({ name, workflow: readWorkflow(text), etag }),
+    getWorkflow(place.at.saved, { signal: stop.signal }).then(
+      ({ text, etag }) => setOpened({ place, workflow: readWorkflow(text), etag }),
       (fault) => {
         if (!stop.signal.aborted) notifyFault(fault);
       },
     );
     return () => stop.abort();
-  }, [name]);
-  return opened?.name === name ? opened : null;
+  }, [place]);
+  return opened?.place === place ? opened : null;
 }
