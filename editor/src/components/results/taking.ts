@@ -203,11 +203,14 @@ export async function place(artifact: ArtifactEntry, at: Point, to: Target | nul
     const { value } = await uploadArtifact(artifact.digest);
     if (!goBack(graph)) return;
     const { width, height } = artifact;
+    let names: readonly string[] = [];
     change("results.edit.use", (workflow, scope) => {
       const ground = { workflow, scope, types };
       const added = asInput(ground, { value, width, height, node: null }, to, at);
-      return { workflow: added.workflow, items: [...added.names.values()] };
+      names = [...added.names.values()];
+      return { workflow: added.workflow, items: names };
     });
+    show(names);
   } catch (fault) {
     notifyFault(fault, { title: t("results.failed") });
   }

@@ -49,7 +49,7 @@ export function hasTypes(types: NodeTypes, names: readonly string[]): boolean {
   return names.every((name) => types.byName.has(name));
 }
 
-/** Add nodes, the upper left one at a place or as far below it as is free. */
+/** Add nodes, the upper left one at a place or as near above or below it as is free. */
 export function addChain(ground: Ground, steps: readonly Step[], at: Point): Added {
   const { scope, types } = ground;
   const names = new Map<string, string>();
@@ -114,7 +114,7 @@ function placed(
     moved.map(([name, place]) => boxOf(name, place)),
     ROW_GAP / 2,
   );
-  const by = freeBelow(needed, taken);
+  const by = nearestFree(needed, taken);
   return changeLayout(workflow, scope, (before) => ({
     ...before,
     positions: new Map([
@@ -132,16 +132,22 @@ function withoutPlaces(workflow: Workflow, scope: Scope, added: ReadonlySet<stri
   }));
 }
 
-/** How far down a box is clear of all others. */
-function freeBelow(box: Box | null, others: readonly Box[]): number {
+/** How far down, or up where that is much nearer, a box is clear of all others. */
+function nearestFree(box: Box | null, others: readonly Box[]): number {
   if (box === null) return 0;
-  let y = box.y;
-  for (const other of others.toSorted((a, b) => a.y - b.y)) {
-    const isBeside = other.x >= box.x + box.width || other.x + other.width <= box.x;
-    if (isBeside || other.y >= y + box.height || other.y + other.height <= y) continue;
-    y = Math.round(other.y + other.height + ROW_GAP);
-  }
-  return Math.round(y - box.y);
+  const facing = others.filter(
+    (other) => other.x < box.x + box.width && box.x < other.x + other.width,
+  );
+  const isClear = (by: number) =>
+    facing.every(
+      (other) => other.y >= box.y + by + box.height || other.y + other.height <= box.y + by,
+    );
+  const ways = facing.flatMap((other) => [
+    Math.ceil(other.y + other.height + ROW_GAP / 2 - box.y),
+    Math.floor(other.y - ROW_GAP / 2 - box.y - box.height),
+  ]);
+  const cost = (by: number) => (by < 0 ? -2 * by : by);
+  return [0, ...ways.toSorted((a, b) => cost(a) - cost(b))].find(isClear) ?? 0;
 }
 
 /** Right of a node, or where told if there is none of that name. */

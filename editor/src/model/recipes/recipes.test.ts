@@ -80,6 +80,18 @@ describe("using a result as input", () => {
     expect(own.y).toBeGreaterThan(boxAt({ x: 320, y: 0 }, { width: 248, height: 60 }).height);
   });
 
+  it("stays near to where it was put: a little above what would be in its way", () => {
+    const at = { x: 320, y: -250 };
+    const { workflow, names } = asInput(ground(PLACED), picture(null), null, at);
+    const own = layoutOf(workflow, null).positions.get(names.get("load") ?? "") ?? AT;
+    const height = sizesOf(workflow, null, layoutOf(workflow, null), types).get(
+      names.get("load") ?? "",
+    )?.height;
+    expect(own.x).toBe(320);
+    expect(own.y + (height ?? 0)).toBeLessThan(0);
+    expect(own.y).toBeGreaterThan(-400);
+  });
+
   it("links it to the one free input for pictures of what is selected", () => {
     const port = freePicturePort(ground(PLACED), ["show"]);
     expect(port).toEqual({ node: "show", port: "image" });
