@@ -173,6 +173,9 @@ def test_what_is_painted_on_layers_becomes_nodes(made: Editor) -> None:
     dialog.get_by_role("button", name="Add to the graph").click()
     expect(dialog).to_have_count(0)
     expect(made.card("pad_for_outpaint")).to_be_visible()
+    # However long the chain is, its cards are no mere blocks.
+    detailed = made.card("pad_for_outpaint").locator("article[data-detail=true]")
+    expect(detailed).to_be_visible()
     found = nodes(made)
     assert found["pad_for_outpaint"]["inputs"]["right"] == 32
     assert "_sketch" in found["load_image_2"]["inputs"]["path"]

@@ -5,6 +5,7 @@ import type { Box, Point, Size } from "@/model/layout";
 import { useSettings } from "@/store/settings";
 import type { CanvasEdge, CanvasNode, Scene } from "./adapt";
 import { boundsOf, CARD_WIDTH } from "./geometry";
+import { FAR_ZOOM } from "./view";
 
 export interface CanvasHandle {
   readonly flow: ReactFlowInstance<CanvasNode, CanvasEdge>;
@@ -56,6 +57,20 @@ export function fitItems(ids: Iterable<string>): void {
   if (box) showBox(box, 0.22, 1.2);
   else fitAll();
 }
+
+/** Show what was added: all of it, or its beginning where cards would be mere blocks. */
+export function showAdded(ids: Iterable<string>): void {
+  const box = boundsOfItems(ids);
+  if (!current || !box) return;
+  const { clientWidth: width, clientHeight: height } = current.element;
+  const whole = viewportFor(box, { width, height }, SNUG, 1);
+  const zoom = Math.max(whole.zoom, FAR_ZOOM * 1.05);
+  const x = Math.round(startOf(box.x, box.width, width, zoom, SNUG / 2));
+  const y = Math.round(startOf(box.y, box.height, height, zoom, SNUG / 2));
+  void current.flow.setViewport({ x, y, zoom }, { duration: duration(240) });
+}
+
+const SNUG = 0.08;
 
 function showBox(box: Box | null, padding: number, most: number): void {
   if (!current || !box) return;

@@ -6,10 +6,10 @@ import {
   boundsOfItems,
   canvas,
   centerOn,
-  fitItems,
   freePlace,
   itemBoxes,
   screenPoint,
+  showAdded,
 } from "@/components/canvas/controller";
 import { t } from "@/i18n";
 import { layoutOf, type Point } from "@/model/layout";
@@ -255,7 +255,7 @@ function show(names: readonly string[], tries = TRIES): void {
     return;
   }
   if (names.length > 1) {
-    fitItems(names);
+    showAdded(names);
     return;
   }
   const seen = canvas()?.element.getBoundingClientRect();
