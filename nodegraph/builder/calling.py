@@ -14,7 +14,7 @@ from nodegraph.builder.makers import callable_names, called
 from nodegraph.builder.outputs import BuiltNode, Out, UnknownName
 from nodegraph.core.facts import finding_problem
 from nodegraph.core.hooks import Finding
-from nodegraph.core.links import is_array, plain_number, read_literal, write_literal
+from nodegraph.core.links import plain_number, read_literal, write_literal
 from nodegraph.core.literals import check_literal
 from nodegraph.core.node import node
 from nodegraph.core.ports import Expand, Value
@@ -24,6 +24,7 @@ from nodegraph.core.summary import summarize
 from nodegraph.core.types import ANY
 from nodegraph.core.value_types import described
 from nodegraph.errors import InvalidValue, InvalidWorkflow, NodeFailed, NodegraphError, Problem
+from nodegraph.images.returned import PICTURE_TYPES, is_array, is_picture, taken_as
 from nodegraph.session.scripts import run
 
 
@@ -66,6 +67,11 @@ def _call(node_type: str, name: Any = None, /, **inputs: Any) -> Any:
     spec = INSTALLED.registry.spec(node_type)
     if spec is None:  # its pack has changed since it was found by its name
         raise UnknownName(f"there is no node type `{node_type}` any more")
+    known = spec.inputs_by_name
+    inputs = {
+        port: _taken(known[port], value) if port in known else value
+        for port, value in inputs.items()
+    }
     _check(spec, name, inputs)
     said = _said(spec)
     given = {port: _given(value) for port, value in inputs.items()}
@@ -147,11 +153,21 @@ def _findings(spec: NodeSpec, name: str, value: Any) -> list[Finding]:
     return _unfit(port, value)
 
 
+def _taken(port: InputSpec, value: Any) -> Any:
+    """A value as the node takes it: a picture of Pillow or an array of bytes as what it can only
+    mean, as where a function returns one."""
+    kinds = [kind for kind in PICTURE_TYPES if kind in port.expr.named()]
+    if len(kinds) != 1 or port.expr.is_list:
+        return value
+    found = taken_as(value, kinds[0])
+    return value if found is None else found
+
+
 def _unfit(port: InputSpec, value: Any) -> list[Finding]:
     """What a value is told of that no node could make sense of."""
     if isinstance(value, (list, tuple)) and port.expr.kind == "name" and port.type != ANY:
         hint = "Call it for each of them."
-    elif {"Image", "Mask"} & set(port.expr.named()) and is_array(value):
+    elif {*PICTURE_TYPES} & set(port.expr.named()) and (is_array(value) or is_picture(value)):
         hint = "Write `torch.from_numpy(array)`, of float32 in 0..1."
     else:
         return []

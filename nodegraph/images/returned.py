@@ -6,7 +6,7 @@ What can mean only one thing becomes a tensor; for the rest it is told what to w
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from nodegraph.core.digests import is_tensor
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 PictureType = Literal["Image", "Mask"]
+PICTURE_TYPES: tuple[PictureType, ...] = get_args(PictureType)
 
 _COLORS = (3, 4)
 _CHANNELS = (1, *_COLORS)

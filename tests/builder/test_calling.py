@@ -9,8 +9,10 @@ from pathlib import Path
 from shutil import copytree
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import nodegraph
 from nodegraph import Event, Graph, InvalidValue, node, nodes
@@ -63,6 +65,17 @@ def test_a_sink_gives_its_files(home: Path) -> None:
     (file,) = nodes.SaveImage(image=torch.zeros(1, 8, 8, 3), name="black")
     assert file.name == "black_00001.png"
     assert file.is_file()
+
+
+def test_pictures_of_other_libraries_are_taken_where_they_mean_one_thing(home: Path) -> None:
+    red = Image.new("RGB", (6, 8), (255, 0, 0))
+    for picture in (red, np.asarray(red)):
+        inverted = nodes.InvertImage(image=picture)
+        assert inverted.shape == (1, 8, 6, 3)
+        assert inverted[0, 0, 0].tolist() == [0, 1, 1]
+    assert nodes.InvertMask(mask=red.getchannel("R")).shape == (1, 8, 6)
+    with pytest.raises(InvalidWorkflow, match=r"given: PIL picture F 6 x 8.*expected: Image"):
+        nodes.InvertImage(image=red.convert("F"))
 
 
 def test_what_is_wrong_is_told_by_the_call(home: Path) -> None:
