@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,7 +16,6 @@ from nodegraph.builder.subgraph import BuiltSubgraph
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.types import ANY, TypeExpr, named
 from nodegraph.core.workflow import NodeEntry, Parameter, Subgraph, Workflow
-from nodegraph.engine.options import RunOptions
 from nodegraph.errors import InvalidValue
 from nodegraph.session.node_types import NodeTypes
 from nodegraph.session.scripts import run, run_async
@@ -221,8 +220,10 @@ class Graph(Scope, Workflow):
         return [self._name_of(node) for node in nodes] or None
 
     def _targeted(self, nodes: Sequence[AnyNode], options: RunKeywords) -> RunKeywords:
-        named = RunOptions(targets=options.get("targets")).targets  # one name is no list of them
-        targets = [*nodes, *(named or ())]
+        named = options.get("targets") or ()
+        if isinstance(named, str) or not isinstance(named, Collection):
+            return options  # told of where they are read
+        targets = [*nodes, *named]
         return {**options, "targets": self._targets(targets)} if targets else options
 
     # As a value

@@ -53,7 +53,9 @@ def _check_targets(targets: object) -> None:
             given=repr(targets),
             expected=f"a list of them: [{targets!r}]",
         )
-    if targets is not None and not isinstance(targets, Collection):
+    if targets is None:
+        return
+    if not isinstance(targets, Collection) or not all(isinstance(each, str) for each in targets):
         raise _unlike("targets", targets, 'a list of names, as in ["decode"]')
 
 

@@ -271,9 +271,7 @@ class RunResult(Mapping[str, Any]):
     def _named(self, output: str | Handle) -> str:
         """The name that is asked for."""
         if not isinstance(output, str | Handle):
-            raise KeyError(
-                f"outputs have names and no numbers, but {output!r} was asked for. {self._names}"
-            )
+            raise KeyError(f"outputs are asked for by name, not by {output!r}. {self._names}")
         return str(output)
 
     def _full(self, output: str) -> str:

@@ -76,6 +76,10 @@ WRONG: list[tuple[Callable[[Graph], Any], str]] = [
     (lambda g: g.run("decode"), "no node `decode`. Did you mean `vae_decode`"),
     (lambda g: g.ForEach(items=["x"], body="nothing"), "names no subgraph"),
     (lambda g: g.run(targets="vae_decode"), r"expected: a list of them: \['vae_decode'\]"),
+    (
+        lambda g: nodegraph.run(g, targets=[g["load"]]),
+        "`targets` is of another kind .given: .<node load .*expected: a list of names",
+    ),
     (lambda g: g.plan([g["load"]]), r"no node of the graph .given: \[<node load"),
     (lambda g: g.parameter("seed", "k_sampler", 3), "is for an input that there isn't. Valid"),
     (lambda g: g.subgraph(3), "the name of a subgraph is a text .given: 3"),
@@ -267,6 +271,11 @@ def test_what_stands_for_an_output_finds_it_in_the_result(g: Graph) -> None:
     assert [handle in result for handle in handles] == [True, True, False]
     with pytest.raises(KeyError, match=r"`image_size` has several outputs. Name one of"):
         result[size]
+
+
+def test_targets_are_nodes_or_names(g: Graph) -> None:
+    number, other = g.Integer(value=3), g.Integer(value=4)
+    assert dict(g.run(targets=[number, "integer_2"])) == dict(g.run(number, other))
 
 
 def test_what_fails_is_raised(g: Graph) -> None:
