@@ -32,6 +32,8 @@ class ActorStarter:
         exchange: Where they call.
     """
 
+    host = ""
+
     def __init__(self, cluster: Cluster, exchange: Exchange) -> None:
         self._cluster = cluster
         self._exchange = exchange

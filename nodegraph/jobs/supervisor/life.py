@@ -140,8 +140,8 @@ class Life:
 
     @property
     def host(self) -> str | None:
-        """The machine that its process runs on, if that isn't this one."""
-        return None if self._process is None else self._process.host
+        """The machine that its process runs on, or is to run on, if that isn't this one."""
+        return self._starter.host if self._process is None else self._process.host
 
     async def lived(self) -> Death:
         """Start it, and wait for its death."""

@@ -143,6 +143,8 @@ def _given_on() -> dict[str, str]:
 class LocalStarter:
     """Starts processes on this machine; see `Starter`."""
 
+    host = None
+
     async def start(self, spec: WorkerSpec, ears: Ears) -> WorkerProcess:
         recorder = Recorder.create()
         command = Launch.of(spec, recorder.path).command()

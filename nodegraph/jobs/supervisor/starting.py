@@ -82,6 +82,10 @@ class Started(Protocol):
 class Starter(Protocol):
     """Starts worker processes."""
 
+    @property
+    def host(self) -> str | None:
+        """Where one is to run that hasn't started yet: None for here, empty for any other place."""
+
     async def start(self, spec: WorkerSpec, ears: Ears) -> Started:
         """Start one; it may have to wait for a place.
 
