@@ -22,6 +22,7 @@ WORKDIR /source
 COPY pyproject.toml README.md LICENSE NOTICE ./
 COPY nodegraph nodegraph
 COPY nodes nodes
+COPY pipelines pipelines
 COPY workflows workflows
 RUN pip install ".${EXTRAS:+[$EXTRAS]}"
 

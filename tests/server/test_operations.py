@@ -94,15 +94,15 @@ def test_every_part_of_a_backup_is_in_the_table() -> None:
     assert {name for name in written if written[name] != "no"} == set(PARTS)
 
 
-def test_the_container_has_the_torch_and_the_port_of_the_project() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    (torch,) = [each for each in project["dependencies"] if each.startswith("torch")]
+def test_the_container_has_the_torch_the_folders_and_the_port_of_the_project() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    (torch,) = [each for each in project["project"]["dependencies"] if each.startswith("torch")]
     docker = (ROOT / "Dockerfile").read_text(encoding="utf-8")
     assert re.findall(r'"(torch[^"]*)"', docker) == [torch, torch]
     assert f"EXPOSE {DEFAULT_PORT}" in docker
     ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
     copied = re.findall(r"^COPY (?!--)(.+) \S+$", docker, re.MULTILINE)
-    assert len(copied) == 4
+    assert set(project["tool"]["setuptools"]["package-dir"].values()) <= set(copied)
     for name in " ".join(copied).split():
         assert (ROOT / name).exists()
         assert f"!{name}" in ignored
