@@ -1,1 +1,0 @@
-import"./WidgetField-BZ0ccB4C.js";import"./FileWidget-uuC8If4I.js";

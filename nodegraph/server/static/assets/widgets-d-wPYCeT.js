@@ -1,0 +1,1 @@
+import"./WidgetField-DxABFR6H.js";import"./FileWidget-R71uQb00.js";
