@@ -143,26 +143,42 @@ def test_packs_that_are_slow_arent_called_unreadable(
     ]
 
 
+def problems_of(node_type: str, types: DeclaredTypes, home: Path) -> dict[str, str | None]:
+    """What is wrong with a workflow of one node: hints by codes."""
+    document = {"format": "nodegraph/1", "nodes": {"a": {"type": node_type}}}
+    environment = Environment((), home, home, home)
+    limits = environment, 10, Graphs()
+    problems, _ = check(document, json.dumps(document), {}, None, types, *limits)
+    return {problem.code: problem.hint for problem in problems}
+
+
+def test_a_type_of_a_pack_that_cannot_be_read_says_so(home: Path) -> None:
+    (home / "packs" / "broken.py").write_text("import nowhere_at_all")
+
+    async def look() -> DeclaredTypes:
+        known = KnownTypes(Settings(home=home), (), reader(home))
+        await known.load()
+        return await known.refresh()
+
+    types = asyncio.run(look())
+    hint = problems_of("broken:Sum", types, home)["unknown-node-type"]
+    assert hint is not None
+    assert "Not all of it could be read" in hint
+
+
 def test_no_node_type_is_called_unknown_whose_pack_is_still_being_read(home: Path) -> None:
     (home / "packs" / "later.py").write_text(MORE)
-
-    def found(types: DeclaredTypes, node_type: str) -> list[str]:
-        document = {"format": "nodegraph/1", "nodes": {"a": {"type": node_type}}}
-        environment = Environment((), home, home, home)
-        limits = environment, 10, Graphs()
-        problems, _ = check(document, json.dumps(document), {}, None, types, *limits)
-        return [problem.code for problem in problems]
 
     async def look() -> DeclaredTypes:
         known = KnownTypes(Settings(home=home), (), reader(home))
         await known.load()
         with pytest.raises(Unavailable, match="`later` is still being read"):
-            found(known.now, "later:Late")
+            problems_of("later:Late", known.now, home)
         return await known.refresh()
 
     types = asyncio.run(look())
-    assert "unknown-node-type" not in found(types, "later:Late")
-    assert "unknown-node-type" in found(types, "later:Later")
+    assert "unknown-node-type" not in problems_of("later:Late", types, home)
+    assert "unknown-node-type" in problems_of("later:Later", types, home)
 
 
 def test_a_pack_that_fails_in_part_is_known_in_part_and_not_imported(home: Path) -> None:

@@ -29,6 +29,7 @@ class DeclaredTypes:
         types: Port types.
         packs: Versions by the names that workflows require them by.
         problems: What is wrong with packs.
+        left_out: What of each pack couldn't be read, and why, by its name.
         unread: Names of packs that have yet to be read, or read anew.
         is_current: Whether no pack has changed since it was read, nor failed to be; those that are
             made of what another package holds aside.
@@ -43,6 +44,7 @@ class DeclaredTypes:
     types: TypeTable = field(default_factory=TypeTable)
     packs: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
+    left_out: Mapping[str, Sequence[str]] = field(default_factory=dict)
     unread: frozenset[str] = frozenset()
     is_current: bool = False
     looks_same: Callable[[], bool] = lambda: True
@@ -61,6 +63,10 @@ class DeclaredTypes:
 
     def migrations(self, node_type: str) -> dict[int, Callable[[dict[str, Any]], dict[str, Any]]]:
         return {}
+
+    def faults(self, pack: str) -> Sequence[str]:
+        """What of a pack was left out, and why."""
+        return self.left_out.get(pack, ())
 
     def pack_versions(self) -> Mapping[str, str]:
         """Versions of the packs by the name that workflows require them by."""
@@ -132,6 +138,7 @@ def last_known(
         registry.types,
         registry.pack_versions(),
         (*registry.problems, *frames.problems),
+        {pack.name: registry.faults(pack.name) for pack in packs},
         frozenset(manifests.unread),
         manifests.are_current,
         lambda: are_all() and registry.is_current() and frames.look_same(),
