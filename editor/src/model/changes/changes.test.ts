@@ -80,7 +80,7 @@ test("looks are told where nothing else was done", () => {
     ]),
   );
   expect(said(moved)).toBe("2 nodes moved");
-  expect(said(setCollapsed(CHAIN, null, ["blur"], true))).toBe("Blur collapsed");
+  expect(said(setCollapsed(CHAIN, null, ["blur"], true))).toBe("blur collapsed");
   expect(said(setInput(moved, null, "blur", "amount", 21))).toBe("blur: amount 20 → 21");
   expect(said(setSeedMode(CHAIN, null, "blur", "amount", "random"))).toBe(
     "blur: amount drawn before each run",

@@ -2,7 +2,7 @@
 import { type Layout, layoutOf } from "../layout";
 import { nodesOf, type Scope } from "../scope";
 import { type Change, listed } from "./change";
-import { type Compared, titleOf } from "./nodes";
+import type { Compared } from "./nodes";
 import { isSame } from "./same";
 
 export function lookChanges(
@@ -18,7 +18,7 @@ export function lookChanges(
   const found: Change[] = [];
   const of = (says: string, names: readonly string[]): void => {
     if (names.length === 0) return;
-    const titles = names.map((name) => titleOf(nodes.get(name) ?? { label: name, type: name }));
+    const titles = names.map((name) => nodes.get(name)?.label || name);
     const values = { count: names.length, names: listed(titles) };
     found.push({ says, values, scope, node: names.length === 1 ? (names[0] ?? null) : null });
   };

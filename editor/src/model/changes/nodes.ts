@@ -82,7 +82,7 @@ function counted(
 }
 
 /** What people call a node: its label, or else its type without its pack. */
-export function titleOf(entry: Pick<NodeEntry, "label" | "type">): string {
+function titleOf(entry: Pick<NodeEntry, "label" | "type">): string {
   return entry.label || shortType(entry.type);
 }
 
