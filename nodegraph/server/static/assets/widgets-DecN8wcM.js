@@ -1,0 +1,1 @@
+import"./WidgetField-Bnu_fLVJ.js";import"./FileWidget-DGzlqEDB.js";

@@ -1,1 +1,0 @@
-import"./WidgetField-DxABFR6H.js";import"./FileWidget-R71uQb00.js";
