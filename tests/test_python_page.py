@@ -62,17 +62,18 @@ def test_all_examples_of_the_page_run_in_order(folder: Path) -> None:
     assert "sample 20 of 20" in done.stdout
 
 
-def outputs(notebook: dict[str, Any]) -> list[dict[str, Any]]:
+def outputs(notebook: dict[str, Any]) -> list[dict[str, str]]:
     """What each code cell shows, by media type, all of a cell put together."""
-    return [
-        {
-            kind: value
-            for shown in cell["outputs"]
-            for kind, value in shown.get("data", {"text": shown.get("text")}).items()
-        }
-        for cell in notebook["cells"]
-        if cell["cell_type"] == "code"
-    ]
+    return [_shown_by(cell) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+
+
+def _shown_by(cell: dict[str, Any]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for shown in cell["outputs"]:
+        # What is printed after a while is an output of its own.
+        for kind, value in shown.get("data", {"text": shown.get("text")}).items():
+            found[kind] = found.get(kind, "") + "".join(value)
+    return found
 
 
 def test_the_notebook_is_kept_without_what_it_shows() -> None:
