@@ -98,6 +98,11 @@ class Hanging:
         )
         return f"{note.text}. It is left out {until}"
 
+    def goes_on(self, pack: Pack) -> bool:
+        """Whether a process is still at a pack, as `problem` told last."""
+        _, note = self._relied.get(self._path(pack), (None, None))
+        return note is not None and not note.is_given_up
+
     def is_current(self) -> bool:
         """Whether all that was told is so still; cheap."""
         return all(

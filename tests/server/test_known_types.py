@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -181,6 +182,27 @@ def test_no_node_type_is_called_unknown_whose_pack_is_still_being_read(home: Pat
     assert "unknown-node-type" in problems_of("later:Later", types, home)
 
 
+def test_a_pack_that_took_too_long_to_read_is_asked_for_again(home: Path) -> None:
+    read, answers = reader(home), iter([False, True])
+
+    async def slow_at_first() -> None:
+        if not next(answers, True):
+            raise NoAnswerYet("no answer in time")
+        await read()
+
+    async def look() -> list[DeclaredTypes]:
+        await read()
+        known = KnownTypes(Settings(home=home), (), slow_at_first)
+        await known.load()
+        (home / "packs" / "later.py").write_text(MORE)
+        return [await known.current() for _ in range(2)]
+
+    early, late = asyncio.run(look())
+    assert (early.unread, late.unread) == ({"later"}, set())
+    assert early.digest != late.digest
+    assert late.spec("later:Late") is not None
+
+
 def test_a_pack_that_fails_in_part_is_known_in_part_and_not_imported(home: Path) -> None:
     pack = home / "packs" / "partly"
     pack.mkdir()
@@ -218,8 +240,12 @@ def test_a_pack_that_hangs_where_it_is_imported_holds_up_nobody_for_long(
         assert found.spec("sums:Sum") is not None
 
 
-def test_what_other_processes_say_of_a_pack_that_hangs_is_among_the_problems(home: Path) -> None:
+@pytest.mark.parametrize("is_given_up", [True, False])
+def test_what_other_processes_say_of_a_pack_that_hangs_is_among_the_problems(
+    home: Path, is_given_up: bool
+) -> None:
     text = "pack `endless`: importing it has taken 60 s and goes on, in endless.py, line 1"
+    other = os.getppid()
     path = home / "packs" / "endless.py"
 
     async def look() -> tuple[DeclaredTypes, DeclaredTypes]:
@@ -229,13 +255,15 @@ def test_what_other_processes_say_of_a_pack_that_hangs_is_among_the_problems(hom
         pack = pack_at(path)
         note = hanging._note(pack.stamp(), text, is_given_up=False)
         notes = hanging.Hanging(specs_folder(Settings(home=home)))
-        notes._write(pack, replace(note, most=60.0))
+        most = 60.0 if is_given_up else None
+        notes._write(pack, replace(note, most=most, process=other, born=hanging._born(other)))
         told = await known.current()
         path.write_text(MORE)
         return told, await known.current()
 
     told, mended = asyncio.run(look())
     assert [problem for problem in told.problems if problem.startswith(text)]
+    assert told.unread == (set() if is_given_up else {"endless"})
     assert told.spec("sums:Sum") is not None
     assert mended.problems == ()
     assert mended.spec("endless:Late") is not None

@@ -609,6 +609,11 @@ export interface NodeTypeList {
   packs: Record<string, string>;
   /** What is wrong with packs; the others still count. */
   problems: string[];
+  /**
+   * Packs that have yet to be read, or read anew: their node types may still come. An empty name
+   * stands for the built-in nodes.
+   */
+  unread: string[];
 }
 
 /** A file that a job gave. */

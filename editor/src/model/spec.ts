@@ -96,6 +96,8 @@ export interface NodeSpec {
 export interface NodeTypes {
   readonly byName: ReadonlyMap<string, NodeSpec>;
   readonly portTypes: PortTypes;
+  /** Packs that have yet to be read; "" for the built-in nodes. */
+  readonly unread: ReadonlySet<string>;
   readonly digest: string;
 }
 
@@ -105,14 +107,26 @@ export function nodeTypesOf(
     readonly items: readonly NodeSpec[];
     readonly port_types: readonly PortType[];
     readonly frames?: readonly PackFrame[];
+    readonly unread?: readonly string[];
   },
   digest = "",
 ): NodeTypes {
   return {
     byName: new Map(list.items.map((spec) => [spec.type, framed(spec, list.frames ?? [])])),
     portTypes: new Map(list.port_types.map((type) => [type.name, type])),
+    unread: new Set(list.unread),
     digest,
   };
+}
+
+/** The pack that a type of no block is of; "" for the built-in ones. */
+export function packOf(type: string): string {
+  return type.slice(0, Math.max(0, type.lastIndexOf(":")));
+}
+
+/** Whether a type may still come: its pack is being read. */
+export function mayCome(types: NodeTypes, type: string): boolean {
+  return types.unread.has(packOf(type)) && !types.byName.has(type);
 }
 
 /** A node type whose inputs know where their pack's widgets are. */

@@ -58,6 +58,11 @@ export const useCatalogue = create<Catalogue>()((set, get) => ({
   },
 }));
 
+/** Whether node types may still come, as packs are being read. */
+export function isReadingPacks({ types }: Catalogue): boolean {
+  return types !== null && types.unread.size > 0;
+}
+
 async function loadTypes(): Promise<void> {
   const { types } = useCatalogue.getState();
   try {

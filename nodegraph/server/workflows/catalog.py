@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -12,11 +12,12 @@ from typing import Any
 from nodegraph.core.digests import digest_bytes
 from nodegraph.core.spec import HookName, NodeSpec, said
 from nodegraph.core.types import TypeInfo, TypeTable
-from nodegraph.errors import PackError
+from nodegraph.errors import PackError, Problem
 from nodegraph.packs.manifest import Manifest, ManifestCache, is_worth
 from nodegraph.packs.pack import Pack
 from nodegraph.packs.registry import Registry
 from nodegraph.server.content.frames import NONE, FrameDocuments, documents
+from nodegraph.server.http.errors import Unavailable
 from nodegraph.session.examples import NodeExample, examples
 
 
@@ -58,6 +59,23 @@ class DeclaredTypes:
     def node_types(self) -> list[str]:
         return sorted(self.specs)
 
+    def wait_for(self, node_type: str) -> None:
+        """Call no node type unknown whose pack is still being read, as on a busy machine.
+
+        Raises:
+            Unavailable: It has yet to be read.
+        """
+        pack = node_type.rpartition(":")[0]
+        if pack in self.unread and node_type not in self.specs:
+            told = f"node pack `{pack}` is" if pack else "built-in nodes are"
+            raise Unavailable(f"the {told} still being read")
+
+    def wait_for_unknown(self, problems: Iterable[Problem]) -> None:
+        """As `wait_for`, of the types that are called unknown."""
+        for problem in problems:
+            if problem.code == "unknown-node-type":
+                self.wait_for(problem.node_type or "")
+
     def hook(self, node_type: str, name: HookName) -> Callable[..., Any] | None:
         return None
 
@@ -84,10 +102,11 @@ class DeclaredTypes:
             (name, found.needs, found.folders, bool(found.picture))
             for name, found in self.examples.items()
         ]
+        told = (self.type_infos(), self.problems, sorted(self.unread), shown)
         text = "\n".join(
             [
                 *sorted(parts),
-                *(repr(found) for found in (self.type_infos(), self.problems, shown)),
+                *(repr(found) for found in told),
                 *(f"{href} {found.script}" for href, found in self.frames.found.items()),
             ]
         )
@@ -110,10 +129,10 @@ class _Last(ManifestCache):
             # One that is made of others may take long to be read: what else there is needn't wait.
             self.are_current = self.are_current and pack.is_made
             left_out = self.left_out(pack)
+            if is_unread and (left_out is None or self.hanging.goes_on(pack)):
+                self.unread.add(pack.name)
             if left_out is not None:
                 return left_out
-            if is_unread:
-                self.unread.add(pack.name)
         if found is None:
             name = pack.name or pack.package
             raise PackError(f"pack `{name}`: what it declares isn't known yet")

@@ -11,7 +11,6 @@ from nodegraph.core.digests import digest_bytes
 from nodegraph.core.graphs import Graphs
 from nodegraph.core.workflow import NodeEntry, Workflow
 from nodegraph.errors import InvalidWorkflow, Problem
-from nodegraph.server.http.errors import Unavailable
 from nodegraph.server.workflows.catalog import DeclaredTypes
 from nodegraph.server.workflows.needs import UNKNOWN, JobNeeds, needs_of
 
@@ -52,17 +51,9 @@ def check(
     try:
         graph = graphs.built(digest, workflow, types, environment, targets=targets)
     except InvalidWorkflow as error:
-        _wait_for_packs(error.problems, types)
+        types.wait_for_unknown(error.problems)
         return list(error.problems), UNKNOWN
     return [], needs_of(graph, workflow, types)
-
-
-def _wait_for_packs(problems: Sequence[Problem], types: DeclaredTypes) -> None:
-    """Call no node type unknown whose pack is still being read, as on a busy machine at a start."""
-    unknown = {item.node_type or "" for item in problems if item.code == "unknown-node-type"}
-    for pack in sorted(types.unread & {name.rpartition(":")[0] for name in unknown}):
-        told = f"node pack `{pack}` is" if pack else "built-in nodes are"
-        raise Unavailable(f"the {told} still being read")
 
 
 def readable(document: Mapping[str, Any], most: int) -> Workflow:

@@ -51,6 +51,7 @@ class KnownTypes:
         self._is_read = asyncio.Event()
         self._reading: asyncio.Task[bool] | None = None
         self._waited_until = 0.0
+        self._is_due = False
 
     def listen(self, listener: TypesListener) -> Callable[[], None]:
         """Have a function called, on the event loop, when they have changed.
@@ -76,7 +77,7 @@ class KnownTypes:
                 await asyncio.wait_for(self._is_read.wait(), _PATIENCE)
             except asyncio.TimeoutError:
                 raise Unavailable("the node packs are still being read") from None
-        elif self._ask is not None and not self.now.looks_same():
+        elif self._ask is not None and (self._is_due or not self.now.looks_same()):
             await self._read_anew()
         return self.now
 
@@ -101,9 +102,12 @@ class KnownTypes:
 
     async def has_refreshed(self) -> bool:
         """Have packs that changed read anew; False if they aren't, and the log says why."""
+        self._is_due = False
         try:
             await self.refresh()
         except NoAnswerYet as error:
+            # By then they may have been read all the same, or be asked for once more.
+            self._is_due = True
             _LOG.warning("the node packs are still being read: %s", error)
         except NodegraphError as error:
             _LOG.error("the node packs couldn't be read: %s", error)

@@ -26,14 +26,12 @@ export function CardProblem({ card, run, state, findings: all, inner, quiet }: P
   const own = all.filter(({ port }) => !card.widgets.some((input) => input.name === port));
   const findings = [...own, ...inner];
   const problem = (state === "failed" ? run?.problem : null) ?? findings[0] ?? null;
-  const isUnfinished = quiet && problem !== null && problem === findings[0];
+  const isUnfinished = card.mayCome || (quiet && problem !== null && problem === findings[0]);
   const words = problem && (problem === inner[0] ? innerWords(problem) : problemWords(problem));
   const message =
     placeholderWords(card.entry.type) ??
     (words && sentences(isUnfinished ? t("canvas.card.unfinished") : "", words)) ??
-    (card.spec === null && !card.pending
-      ? t("canvas.card.unknown", { type: card.entry.type })
-      : "");
+    unknownWords(card);
   if (message === "") return null;
   const hint = inWords(problem?.hint ?? "");
   const Icon = isUnfinished ? CircleDashed : CircleAlert;
@@ -64,6 +62,12 @@ export function CardProblem({ card, run, state, findings: all, inner, quiet }: P
 function placeholderWords(nodeType: string | null | undefined): string | null {
   const type = placeholderType(nodeType ?? "");
   return type === null ? null : t("canvas.card.placeholder", { type });
+}
+
+/** Of a node whose type isn't there, or not yet. */
+function unknownWords({ spec, pending, mayCome, entry: { type } }: CardModel): string {
+  if (spec !== null || pending) return "";
+  return t(mayCome ? "canvas.card.mayCome" : "canvas.card.unknown", { type });
 }
 
 function innerWords(problem: Finding): string {

@@ -63,7 +63,7 @@ function Card({ id, data, selected, width, height }: NodeProps<CardNode>) {
         card.family === null && styles.plain,
         entry.mode === "mute" && styles.muted,
         entry.mode === "bypass" && styles.bypassed,
-        card.spec === null && !card.pending && styles.unknown,
+        card.spec === null && !card.pending && !card.mayCome && styles.unknown,
         isFlashed && styles.flash,
         linking !== null && linking.fits === null && !linking.isStart && styles.unfit,
       )}

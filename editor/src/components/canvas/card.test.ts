@@ -23,10 +23,20 @@ const workflow = readWorkflow(`{
   "nodes": {"pipe": {"type": "Pipe", "inputs": {"words": {"from": "load.words"}}}}
 }`);
 
+function entryOf(name: string) {
+  const entry = workflow.nodes.get(name);
+  if (!entry) throw new Error(`no ${name}`);
+  return entry;
+}
+
 function ports(shown?: ReadonlySet<string>) {
-  const entry = workflow.nodes.get("pipe");
-  if (!entry) throw new Error("no pipe");
-  return cardOf("pipe", entry, { types, workflow, nodes: workflow.nodes, shown, fed: undefined });
+  return cardOf("pipe", entryOf("pipe"), {
+    types,
+    workflow,
+    nodes: workflow.nodes,
+    shown,
+    fed: undefined,
+  });
 }
 
 describe("cardOf", () => {
@@ -40,6 +50,15 @@ describe("cardOf", () => {
     const card = ports(new Set(["more"]));
     expect(card.inputs.map((port) => port.name)).toEqual(["model", "words", "more"]);
     expect(card.hidden).toBe(0);
+  });
+
+  it("may come yet if its pack is being read", () => {
+    const found = (unread: readonly string[]) => {
+      const context = { workflow, nodes: workflow.nodes, shown: undefined };
+      const types = nodeTypesOf({ items: [], port_types: [], unread });
+      return cardOf("a", { ...entryOf("pipe"), type: "cool:Pipe" }, { ...context, types }).mayCome;
+    };
+    expect([found(["cool"]), found([""]), found([])]).toEqual([true, false, false]);
   });
 
   it("shows a placeholder of ComfyUI by its name there, with the ports that links use", () => {

@@ -9,6 +9,7 @@ import {
   bodyNameOf,
   type InputSpec,
   labelOf,
+  mayCome,
   type NodeSpec,
   type NodeTypes,
   typeOf,
@@ -49,6 +50,8 @@ export interface CardModel {
   readonly family: Family | null;
   /** The node types aren't loaded yet. */
   readonly pending: boolean;
+  /** Its pack is still being read. */
+  readonly mayCome: boolean;
 }
 
 export interface CardContext {
@@ -92,6 +95,7 @@ export function cardOf(name: string, entry: NodeEntry, context: CardContext): Ca
     block: blockOf(entry, spec, context.workflow),
     family: familyOf(spec.category),
     pending: false,
+    mayCome: false,
   };
 }
 
@@ -202,6 +206,7 @@ function unknownCard(name: string, entry: NodeEntry, context: CardContext): Card
     block: null,
     family: null,
     pending: context.types === null,
+    mayCome: context.types !== null && mayCome(context.types, entry.type),
   };
 }
 

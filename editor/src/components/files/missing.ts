@@ -2,7 +2,7 @@
 import type { Finding } from "@/api/schema";
 import { placeholderPack, placeholderType } from "@/model/comfyui";
 import { nodesOf, type Scope, scopesOf } from "@/model/scope";
-import type { NodeTypes } from "@/model/spec";
+import { mayCome, type NodeTypes, packOf } from "@/model/spec";
 import type { Workflow } from "@/model/workflow";
 
 export interface MissingPack {
@@ -35,9 +35,9 @@ export function missingPacks(
   const places = new Map<string, NodePlace[]>();
   for (const scope of types ? scopesOf(workflow) : []) {
     for (const [node, { type }] of nodesOf(workflow, scope)) {
-      if (workflow.subgraphs.has(type) || types?.byName.has(type)) continue;
-      if (placeholderType(type) !== null) continue;
-      const pack = type.includes(":") ? type.slice(0, type.indexOf(":")) : "";
+      if (!types || workflow.subgraphs.has(type) || types.byName.has(type)) continue;
+      if (placeholderType(type) !== null || mayCome(types, type)) continue;
+      const pack = packOf(type);
       const known = found.get(pack) ?? new Set();
       found.set(pack, known.add(type));
       places.set(pack, [...(places.get(pack) ?? []), { scope, node }]);
@@ -49,6 +49,15 @@ export function missingPacks(
     types: [...names],
     places: places.get(pack) ?? [],
   }));
+}
+
+/** Whether it uses node types that may still come, as their packs are being read. */
+export function isAwaited(workflow: Workflow, types: NodeTypes): boolean {
+  return scopesOf(workflow).some((scope) =>
+    [...nodesOf(workflow, scope)].some(
+      ([, { type }]) => !workflow.subgraphs.has(type) && mayCome(types, type),
+    ),
+  );
 }
 
 export interface Placeholder {

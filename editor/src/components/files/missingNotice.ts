@@ -3,7 +3,7 @@ import { useCatalogue } from "@/store/catalogue";
 import { documentById, useDocuments } from "@/store/documents";
 import { type PlanState, usePlan } from "@/store/plan";
 import { useUi } from "@/store/ui";
-import { missingModels, missingPacks } from "./missing";
+import { isAwaited, missingModels, missingPacks } from "./missing";
 
 /** Watch what is opened from now on; gives the way to stop. */
 export function followMissing(): () => void {
@@ -22,10 +22,11 @@ export function followMissing(): () => void {
   return usePlan.subscribe(look);
 }
 
-function isKnown({ state, isAsking }: PlanState): boolean {
+function isKnown({ state, isAsking, workflow }: PlanState): boolean {
   const isTold = state === "ready" || state === "partial" || state === "invalid";
+  const { types } = useCatalogue.getState();
   // A server that was just started for the first time knows no nodes until it has read its packs.
-  const isRead = (useCatalogue.getState().types?.byName.size ?? 0) > 0;
+  const isRead = types !== null && workflow !== null && !isAwaited(workflow, types);
   return isTold && !isAsking && isRead;
 }
 

@@ -123,6 +123,7 @@ function AddNode({ request, types }: AddNodeProps) {
                   query,
                   type: loose?.type,
                 })}
+                {types.unread.size > 0 && ` ${t("shell.readingPacks")}`}
               </p>
             )}
             <RowList

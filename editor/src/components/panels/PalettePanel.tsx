@@ -95,7 +95,9 @@ function Palette({ types }: { readonly types: NodeTypes }) {
         />
       </div>
       {rows.length === 0 && (
-        <EmptyState title={t("panels.palette.nothing")}>{t("panels.palette.tryOther")}</EmptyState>
+        <EmptyState title={t("panels.palette.nothing")}>
+          {t(types.unread.size > 0 ? "shell.readingPacks" : "panels.palette.tryOther")}
+        </EmptyState>
       )}
       <RowList
         id={`${id}-tree`}

@@ -15,7 +15,7 @@ import { Dot } from "@/components/panels/lib/NodePreview";
 import { movedBy, RowList, rowId } from "@/components/panels/lib/RowList";
 import { cx, Dialog, Kbd, TextField } from "@/components/ui";
 import { t } from "@/i18n";
-import { useCatalogue } from "@/store/catalogue";
+import { isReadingPacks, useCatalogue } from "@/store/catalogue";
 import { useActive } from "@/store/documents";
 import { commandHits, runnableNow } from "./commandHits";
 import { graphHits } from "./graphHits";
@@ -46,6 +46,7 @@ export default function SearchBox({ kind, onClose }: Props) {
   const field = useRef<HTMLInputElement>(null);
   const id = useId();
   const { hits, isStale } = useHits(query);
+  const isReading = useCatalogue(isReadingPacks);
   const [isEntered, setEntered] = useState(false);
   const rows = useMemo(() => rowsOf(hits, only), [hits, only]);
   const at = Math.max(
@@ -131,6 +132,7 @@ export default function SearchBox({ kind, onClose }: Props) {
         {rows.length === 0 && (
           <p className={styles.none} role="status">
             {t(query.trim() === "" ? "search.type" : "search.nothing", { query })}
+            {isReading && ` ${t("shell.readingPacks")}`}
           </p>
         )}
       </div>

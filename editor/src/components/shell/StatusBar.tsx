@@ -6,6 +6,7 @@ import { useShownJob } from "@/hooks/useNodeRun";
 import { useProblemCount } from "@/hooks/useProblems";
 import { t } from "@/i18n";
 import { atLeast, duration } from "@/i18n/format";
+import { isReadingPacks, useCatalogue } from "@/store/catalogue";
 import { logIn, mayRun, socket, useConnection } from "@/store/connection";
 import type { JobView } from "@/store/jobs";
 import { type Plan, unfinished, usePlan } from "@/store/plan";
@@ -19,6 +20,7 @@ export function StatusBar() {
     <footer data-region="" className={styles.bar}>
       <ConnectionState />
       <ViewOnly />
+      <PacksState />
       <Summary />
       <OnChangeState />
       <span className={styles.gap} />
@@ -76,6 +78,18 @@ function ViewOnly() {
     >
       {t("connection.viewOnly")}
     </Button>
+  );
+}
+
+/** Says so while the server has packs to read: nodes may still come. */
+function PacksState() {
+  const isReading = useCatalogue(isReadingPacks);
+  if (!isReading) return null;
+  return (
+    <span role="status" className={styles.item}>
+      <LoaderCircle aria-hidden size={12} className={styles.turning} />
+      {t("shell.readingPacks")}
+    </span>
   );
 }
 

@@ -207,7 +207,9 @@ async def get_app_job(
 
 async def _app(services: Services, name: str) -> App:
     types = await services.node_types.current()
-    return await services.off_loop(lambda: app_of(services.workflows.get(name), types))
+    found = await services.off_loop(lambda: app_of(services.workflows.get(name), types))
+    types.wait_for_unknown(found.problems)
+    return found
 
 
 async def _submitted(

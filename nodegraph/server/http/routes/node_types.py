@@ -96,6 +96,10 @@ class NodeTypeList(BaseModel):
     frames: list[PackFrame] = Field(description="What packs bring into the editor.")
     packs: dict[str, str] = Field(description="Versions of the packs by name.")
     problems: list[str] = Field(description="What is wrong with packs; the others still count.")
+    unread: list[str] = Field(
+        description="Packs that have yet to be read, or read anew: their node types may still "
+        "come. An empty name stands for the built-in nodes."
+    )
 
 
 _WORKFLOW: dict[int | str, dict[str, Any]] = {
@@ -163,6 +167,7 @@ async def get_node_type(
     types = await services.node_types.current()
     spec = types.spec(type)
     if spec is None:
+        types.wait_for(type)
         raise NotFound(
             "there is no such node type",
             given=ascii(type[:80]),
@@ -256,6 +261,7 @@ def _listed(types: DeclaredTypes) -> bytes:
             "frames": [_frame(page) for page in types.frames.found.values()],
             "packs": dict(types.pack_versions()),
             "problems": list(types.problems),
+            "unread": sorted(types.unread),
         },
     )
     return types.kept.setdefault("list", bytes(answer.body))
@@ -288,6 +294,7 @@ def _shown(type: str, types: DeclaredTypes) -> NodeTypeExample | None:
 
 async def _example(type: str, services: TheServices) -> NodeExample:
     types = await services.node_types.current()
+    types.wait_for(type)
     if type not in types.examples:
         raise NotFound("there is no example of such a node type", given=ascii(type[:80]))
     return types.examples[type]

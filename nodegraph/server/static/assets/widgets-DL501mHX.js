@@ -1,0 +1,1 @@
+import"./WidgetField-CpCRzbtS.js";import"./FileWidget-BdMFz3yI.js";

@@ -1,1 +1,0 @@
-import"./WidgetField-Bnu_fLVJ.js";import"./FileWidget-DGzlqEDB.js";
