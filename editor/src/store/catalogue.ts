@@ -58,9 +58,9 @@ export const useCatalogue = create<Catalogue>()((set, get) => ({
   },
 }));
 
-/** Whether node types may still come, as packs are being read. */
-export function isReadingPacks({ types }: Catalogue): boolean {
-  return types !== null && types.unread.size > 0;
+/** Whether node types may still come, as packs are being read: the server waits for a while. */
+export function isReadingPacks({ types, state }: Catalogue): boolean {
+  return types === null ? state === "loading" : types.unread.size > 0;
 }
 
 async function loadTypes(): Promise<void> {

@@ -56,9 +56,11 @@ describe("cardOf", () => {
     const found = (unread: readonly string[]) => {
       const context = { workflow, nodes: workflow.nodes, shown: undefined };
       const types = nodeTypesOf({ items: [], port_types: [], unread });
-      return cardOf("a", { ...entryOf("pipe"), type: "cool:Pipe" }, { ...context, types }).mayCome;
+      return cardOf("a", { ...entryOf("pipe"), type: "cool:Pipe" }, { ...context, types });
     };
-    expect([found(["cool"]), found([""]), found([])]).toEqual([true, false, false]);
+    expect(found(["cool"])).toMatchObject({ mayCome: true, inputs: [{ unknown: false }] });
+    for (const others of [[""], []])
+      expect(found(others)).toMatchObject({ mayCome: false, inputs: [{ unknown: true }] });
   });
 
   it("shows a placeholder of ComfyUI by its name there, with the ports that links use", () => {

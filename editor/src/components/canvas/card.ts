@@ -187,12 +187,13 @@ function unknownCard(name: string, entry: NodeEntry, context: CardContext): Card
   const inputs = edgesInto(name, entry).map(({ to }) => to.port);
   const outputs = new Set(edgesFrom(context.nodes, name).map(({ from }) => from.port));
   const placeholder = placeholderType(entry.type);
+  const isAwaited = context.types !== null && mayCome(context.types, entry.type);
   const port = (of: string): PortView => ({
     ...PLAIN_PORT,
     name: of,
     label: portLabel(of),
-    // Those of a placeholder are as they should be.
-    unknown: placeholder === null,
+    // Those of a placeholder are as they should be, and nobody knows of those that may come.
+    unknown: placeholder === null && !isAwaited,
   });
   return {
     name,
@@ -206,7 +207,7 @@ function unknownCard(name: string, entry: NodeEntry, context: CardContext): Card
     block: null,
     family: null,
     pending: context.types === null,
-    mayCome: context.types !== null && mayCome(context.types, entry.type),
+    mayCome: isAwaited,
   };
 }
 

@@ -1,0 +1,1 @@
+import"./WidgetField-UXEwmyJ8.js";import"./FileWidget-ChG4zQxe.js";

@@ -1,1 +1,0 @@
-import"./WidgetField-CpCRzbtS.js";import"./FileWidget-BdMFz3yI.js";
