@@ -59,7 +59,7 @@ class DeclaredTypes:
     def node_types(self) -> list[str]:
         return sorted(self.specs)
 
-    def wait_for(self, node_type: str) -> None:
+    def require_read(self, node_type: str) -> None:
         """Call no node type unknown whose pack is still being read, as on a busy machine.
 
         Raises:
@@ -70,11 +70,11 @@ class DeclaredTypes:
             told = f"node pack `{pack}` is" if pack else "built-in nodes are"
             raise Unavailable(f"the {told} still being read")
 
-    def wait_for_unknown(self, problems: Iterable[Problem]) -> None:
-        """As `wait_for`, of the types that are called unknown."""
+    def require_read_of(self, problems: Iterable[Problem]) -> None:
+        """As `require_read`, of the types that are called unknown."""
         for problem in problems:
             if problem.code == "unknown-node-type":
-                self.wait_for(problem.node_type or "")
+                self.require_read(problem.node_type or "")
 
     def hook(self, node_type: str, name: HookName) -> Callable[..., Any] | None:
         return None

@@ -51,7 +51,7 @@ def check(
     try:
         graph = graphs.built(digest, workflow, types, environment, targets=targets)
     except InvalidWorkflow as error:
-        types.wait_for_unknown(error.problems)
+        types.require_read_of(error.problems)
         return list(error.problems), UNKNOWN
     return [], needs_of(graph, workflow, types)
 

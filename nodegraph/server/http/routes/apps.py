@@ -208,7 +208,7 @@ async def get_app_job(
 async def _app(services: Services, name: str) -> App:
     types = await services.node_types.current()
     found = await services.off_loop(lambda: app_of(services.workflows.get(name), types))
-    types.wait_for_unknown(found.problems)
+    types.require_read_of(found.problems)
     return found
 
 

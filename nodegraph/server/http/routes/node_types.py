@@ -167,7 +167,7 @@ async def get_node_type(
     types = await services.node_types.current()
     spec = types.spec(type)
     if spec is None:
-        types.wait_for(type)
+        types.require_read(type)
         raise NotFound(
             "there is no such node type",
             given=ascii(type[:80]),
@@ -294,7 +294,7 @@ def _shown(type: str, types: DeclaredTypes) -> NodeTypeExample | None:
 
 async def _example(type: str, services: TheServices) -> NodeExample:
     types = await services.node_types.current()
-    types.wait_for(type)
+    types.require_read(type)
     if type not in types.examples:
         raise NotFound("there is no example of such a node type", given=ascii(type[:80]))
     return types.examples[type]
