@@ -104,7 +104,7 @@ async def list_apps(
     response_model=shapes.App,
     responses={
         200: {"description": "The app; a browser gets a form.", "content": _HTML},
-        **responses(401, 403, 404, 422),
+        **responses(401, 403, 404, 422, 503),
     },
 )
 async def get_app(
@@ -191,7 +191,7 @@ async def run_app(
     response_class=Response,
     responses={
         200: {"description": "A page, which is loaded again until it ends.", "content": _HTML},
-        **responses(401, 403, 404),
+        **responses(401, 403, 404, 503),
     },
 )
 async def get_app_job(
