@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Error, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Error, Page, expect, sync_playwright
 
 from tests.editor.editing import Editor
 from tests.editor.serving import Server
@@ -34,6 +34,11 @@ ARGUMENTS = [
     "--no-first-run",
 ]
 CONTEXTS = pytest.StashKey[list[BrowserContext]]()
+_DRAWS = """() => new Promise((done) => {
+    requestAnimationFrame(() => done(true));
+    setTimeout(() => done(false), 10_000);
+})"""
+"""Whether a page still gets frames: on a machine with much to do, a browser may stop giving any."""
 
 expect.set_options(timeout=PATIENCE)
 
@@ -42,18 +47,31 @@ expect.set_options(timeout=PATIENCE)
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Keep pictures of what there was to be seen when a test failed."""
+    """Keep pictures of what there was to be seen when a test failed, and say who stood still."""
     report = yield
     if report.when == "call" and report.failed:
         for path in _pictures(item):
             report.sections.append(("page", str(path)))
+        for page in _pages(item):
+            if not _draws(page):
+                report.sections.append(("page", f"the browser draws {page.url} no more"))
     return report
+
+
+def _draws(page: Page) -> bool:
+    try:
+        return bool(page.evaluate(_DRAWS))
+    except Error:  # it crashed
+        return False
+
+
+def _pages(item: pytest.Item) -> list[Page]:
+    return [page for context in item.stash.get(CONTEXTS, []) for page in context.pages]
 
 
 def _pictures(item: pytest.Item) -> Iterator[Path]:
     folder: Path = getattr(item, "funcargs", {}).get("tmp_path", Path())
-    pages = [page for context in item.stash.get(CONTEXTS, []) for page in context.pages]
-    for number, page in enumerate(pages):
+    for number, page in enumerate(_pages(item)):
         path = folder / f"page-{number}.png"
         try:
             page.screenshot(path=path)
