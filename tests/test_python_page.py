@@ -103,3 +103,5 @@ def test_the_notebook_runs_and_shows_pictures(folder: Path) -> None:
     first = cells[2]["outputs"][0]
     assert first["output_type"] == "display_data"
     assert re.fullmatch(r"<small>\d+/\d+ nodes.*</small>", "".join(first["data"]["text/html"]))
+    streams = [shown.get("name") for each in cells for shown in each["outputs"]]
+    assert "stderr" not in streams

@@ -6,6 +6,7 @@ IPython is used where it is at work already, and never imported: nothing here ne
 from __future__ import annotations
 
 import sys
+import warnings
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from html import escape
@@ -46,11 +47,12 @@ class NotebookBars(Silent):
         self._title = ""
         self._total = 0
         self._ended: set[str] = set()
+        self._skipped: set[str] = set()
         self._cached = 0
         self._running: dict[str, tuple[int, int]] = {}
         self._preview = ""
         self._said: list[str] = []
-        self._failed = False
+        self._outcome = ""
         self._has_waited = False
 
     def __enter__(self) -> NotebookBars:
@@ -69,6 +71,7 @@ class NotebookBars(Silent):
             self._title = title
             self._total, self._cached = 0, 0
             self._ended.clear()
+            self._skipped.clear()
             self._running.clear()
 
     def say(self, text: str) -> None:
@@ -103,10 +106,18 @@ class NotebookBars(Silent):
         elif event.kind in _ENDED:
             self._ended.add(name)
             self._running.pop(name, None)
-            self._failed = self._failed or event.kind == "node.failed"
+            self._note_outcome(event, name)
         else:
             return self._told(event)
         return event.kind == "node.preview"
+
+    def _note_outcome(self, event: Event, name: str) -> None:
+        if event.kind == "node.failed":
+            self._outcome = "failed: "
+        elif event.kind == "node.skipped":
+            self._skipped.add(name)
+            if event.data.get("reason") == "cancelled":
+                self._outcome = "stopped: "
 
     def _told(self, event: Event) -> bool:
         """Note what is said in words."""
@@ -139,9 +150,9 @@ class NotebookBars(Silent):
 
     def _closing(self) -> str:
         cached = f", {self._cached} cached" if self._cached else ""
-        failed = "failed: " if self._failed else ""
         title = f"{self._title}: " if self._title else ""
-        line = f"{title}{failed}{len(self._ended)}/{self._total} nodes{cached}, {self._time}"
+        nodes = f"{len(self._ended - self._skipped)}/{self._total} nodes{cached}"
+        line = f"{title}{self._outcome}{nodes if self._total else 'nothing was run'}, {self._time}"
         return f"<small>{escape(cleaned(line))}</small>{self._words}"
 
     @property
@@ -189,3 +200,9 @@ def notebook_display() -> Display | None:
         return None
     display: Display = sys.modules["IPython"].display.display
     return display
+
+
+def spare_widgets() -> None:
+    """Have libraries not warn that widgets for bars of their own lack; these are in a notebook."""
+    if notebook_shell() is not None:
+        warnings.filterwarnings("ignore", "IProgress not found")

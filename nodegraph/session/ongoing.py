@@ -14,7 +14,7 @@ from nodegraph.errors import Cancelled
 Result = TypeVar("Result")
 
 _LOOK = 0.1
-"""Seconds between two looks whether the run was cancelled whose node waits for another run."""
+"""Seconds between two looks whether who waits for a run was stopped meanwhile."""
 
 
 class Ongoing(Generic[Result]):
@@ -75,7 +75,8 @@ class Ongoing(Generic[Result]):
         """
         waiting = asyncio.wrap_future(self.future)
         try:
-            await asyncio.wait([waiting])
+            while not waiting.done():  # a notebook's kernel sees an interrupt once its loop wakes
+                await asyncio.wait([waiting], timeout=_LOOK)
         except asyncio.CancelledError:
             self.stop()
             await asyncio.wait([waiting])

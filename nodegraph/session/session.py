@@ -175,7 +175,9 @@ class Session:
         from nodegraph.engine.engine import Engine
         from nodegraph.engine.lanes import Lanes
         from nodegraph.engine.memory_cache import MemoryCache
+        from nodegraph.observe.notebook import spare_widgets
 
+        spare_widgets()
         kept = self.persistence
         memory = MemoryCache(self.settings.memory_budget)
         interval = self.settings.checkpoint_seconds

@@ -70,6 +70,23 @@ def test_it_ends_as_one_quiet_line() -> None:
     assert "<img" not in cell.shown[0]
 
 
+def test_a_run_that_was_stopped_says_how_far_it_came() -> None:
+    cell = Cell()
+    with NotebookBars({}, cell.display) as shown:
+        for each in BEGIN:
+            shown.show(each)
+        shown.show(event("node.skipped", "sample", reason="cancelled"))
+        shown.show(event("node.skipped", "save", reason="cancelled"))
+    assert cell.shown[0].startswith("<small>stopped: 1/3 nodes, 1 cached, ")
+
+
+def test_what_never_began_counts_no_nodes() -> None:
+    cell = Cell()
+    with NotebookBars({}, cell.display) as shown:
+        shown.start("")
+    assert cell.shown[0].startswith("<small>nothing was run, ")
+
+
 def test_what_is_said_stays_and_is_escaped() -> None:
     cell = Cell()
     with NotebookBars({}, cell.display) as shown:

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from shutil import copytree
+from threading import Timer
 from typing import Any
 
 import pytest
@@ -171,7 +172,10 @@ def test_runs_of_one_event_loop_go_on_beside_each_other(settings: Settings) -> N
 LONG = {"format": "nodegraph/1", "nodes": {"n": {"type": "Count", "inputs": {"steps": 10**9}}}}
 
 
-def test_cancelling_the_task_ends_the_run(settings: Settings) -> None:
+@pytest.mark.parametrize("is_asleep", [False, True])
+def test_cancelling_the_task_ends_the_run(settings: Settings, is_asleep: bool) -> None:
+    """Also by what doesn't wake the event loop, as the interrupt of a notebook's kernel."""
+
     async def notebook() -> None:
         begun = asyncio.Event()
         loop = asyncio.get_running_loop()
@@ -181,11 +185,14 @@ def test_cancelling_the_task_ends_the_run(settings: Settings) -> None:
                 targets=["n"],
                 nodes=[Count],
                 settings=settings,
-                listener=lambda event: loop.call_soon_threadsafe(begun.set),
+                listener=lambda _: begun.is_set() or loop.call_soon_threadsafe(begun.set),
             )
         )
         await begun.wait()
-        run.cancel()
+        if is_asleep:
+            Timer(0.1, run.cancel).start()
+        else:
+            run.cancel()
         with pytest.raises(asyncio.CancelledError):
             await run
 
