@@ -54,14 +54,27 @@ class _Place(Handle):
             TypeError: The other is a value, such as a number; there is none yet to compare it with.
         """
         if not isinstance(other, _Place):
-            raise TypeError(
-                f"`{self._text}` can't be compared with {other!r}: it has no value before the "
-                "graph has run; let a node do it, such as `Compare` or `CompareTexts`"
-            )
+            self._refuse_order(other)
         return self._place == other._place
 
     def __hash__(self) -> int:
         return hash(self._place)
+
+    def _refuse_order(self, other: object) -> NoReturn:
+        raise TypeError(
+            f"`{self._text}` can't be compared with {other!r}: it has no value before the "
+            "graph has run; let a node do it, such as `Compare` or `CompareTexts`"
+        )
+
+    def _refuse_number(self, *_: object) -> NoReturn:
+        raise TypeError(
+            f"`{self._text}` has no value before the graph has run, so Python can't make a number "
+            "of it; let a node do it, such as `Round`, `ToInteger` or `Formula`"
+        )
+
+    if not TYPE_CHECKING:  # type checkers find them amiss by themselves
+        __lt__ = __le__ = __gt__ = __ge__ = _refuse_order
+        __int__ = __float__ = __index__ = __round__ = __abs__ = _refuse_number
 
 
 class Out(_Place, Generic[T_co]):
@@ -108,6 +121,16 @@ class Out(_Place, Generic[T_co]):
         raise TypeError(
             f"`{self}` has no value before the graph has run; to choose by a value, add a `Switch`"
         )
+
+    if not TYPE_CHECKING:
+
+        def _refuse_items(self, *_: object) -> NoReturn:
+            raise TypeError(
+                f"{self._shown} has no items before the graph has run; give it to a node as it is, "
+                "which runs for each item of a list, or to `Length`, `Item` or `ForEach`"
+            )
+
+        __len__ = __iter__ = __getitem__ = _refuse_items
 
     def __add__(self: Out[N], other: N | Out[N]) -> Out[N]:
         return _calculated("+", self, other)
@@ -180,6 +203,13 @@ class BuiltNode(_Place):
                 raise AttributeError(port)
             return self[port]
 
+        def __iter__(self) -> NoReturn:
+            outputs = ", ".join(f"{self._name}.{port}" for port in dir(self)) or "none"
+            raise TypeError(
+                f"node `{self._name}` isn't taken apart as a tuple; take its outputs by their "
+                f"names: {outputs}"
+            )
+
     def __getitem__(self, port: str) -> Out[Any]:
         """An output by its name.
 
@@ -193,8 +223,6 @@ class BuiltNode(_Place):
                 f"has no output `{port}`", node=self._name, node_type=spec.type, hint=hint
             )
         return Out(self._owner, Link(self._name, port))
-
-    __iter__ = None  # not by numbers
 
     def __setattr__(self, name: str, value: Any) -> None:
         if not name.startswith("_"):
@@ -224,6 +252,9 @@ class OneOutput(BuiltNode, Out[T_co]):
         BuiltNode.__init__(self, owner, name)
         Out.__init__(self, owner, Link(name))
         self._port = port
+
+    if not TYPE_CHECKING:
+        __iter__ = Out.__iter__
 
     @property
     def _place(self) -> tuple[object, ...]:

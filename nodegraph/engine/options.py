@@ -55,8 +55,17 @@ def _check_targets(targets: object) -> None:
         )
     if targets is None:
         return
-    if not isinstance(targets, Collection) or not all(isinstance(each, str) for each in targets):
+    if not _are(str, targets):
         raise _unlike("targets", targets, 'a list of names, as in ["decode"]')
+
+
+def _check_parameters(values: object) -> None:
+    if values is not None and not (isinstance(values, Mapping) and _are(str, values)):
+        raise _unlike("parameters", values, 'values by name, as in {"seed": 3}')
+
+
+def _are(kind: type, items: object) -> bool:
+    return isinstance(items, Collection) and all(isinstance(each, kind) for each in items)
 
 
 def _unlike(name: str, value: object, expected: str) -> InvalidValue:
@@ -107,12 +116,15 @@ class RunOptions:
         _check_targets(self.targets)
         for name in ("check_mutation", "values", "previews"):
             check_truth(name, getattr(self, name))
-        if self.parameters is not None and not isinstance(self.parameters, Mapping):
-            raise _unlike("parameters", self.parameters, 'values by name, as in {"seed": 3}')
+        _check_parameters(self.parameters)
         if self.listener is not None and not callable(self.listener):
             raise _unlike("listener", self.listener, "a function that takes an event")
         if self.cancel is not None and not hasattr(self.cancel, "cancel"):
             raise _unlike("cancel", self.cancel, "a `CancelToken`")
+        if self.share is not None and not hasattr(self.share, "urgency"):
+            raise _unlike("share", self.share, "a `Share`")
+        if not _are(Path, self.granted):
+            raise _unlike("granted", self.granted, "a list of paths, each a `Path`")
 
     def but(self, **keywords: Unpack[RunKeywords]) -> RunOptions:
         """The same with some said anew.

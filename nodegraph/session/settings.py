@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -365,6 +365,21 @@ def check_kinds(settings: object, packs: object, nodes: object) -> None:
     for what, given in (("packs", packs), ("nodes", nodes)):
         if not isinstance(given, Iterable):
             raise InvalidValue(f"{what} come as a list", given=repr(given))
+    for pack in packs if isinstance(packs, Collection) else ():  # a generator gives once
+        if not _names_pack(pack):
+            raise InvalidValue(
+                "this is no pack",
+                given=repr(pack),
+                expected='the path of a folder or a file, as in packs=["my_pack"]',
+            )
+
+
+def _names_pack(given: object) -> bool:
+    if isinstance(given, (str, Path)):
+        return True
+    from nodegraph.packs.pack import Pack  # few who have settings have packs
+
+    return isinstance(given, Pack)
 
 
 def folder_of(inputs: str | Path | None) -> Path | None:

@@ -229,7 +229,21 @@ def test_an_output_is_compared_with_outputs_alone(g: Graph) -> None:
     for compared in (load, number, choice, number * 2):
         with pytest.raises(TypeError, match=r"can't be compared with 3.*let a node do it"):
             _ = compared == 3
+        with pytest.raises(TypeError, match=r"can't be compared with 3.*let a node do it"):
+            _ = compared < 3
     assert g.to_json() == before
+
+
+def test_what_needs_a_value_says_which_node_does_it(g: Graph) -> None:
+    number, numbers, load = g.Integer(), g.Range(stop=3), g.LoadModel(model="tiny")
+    for made in (int, float, round, abs, range):
+        with pytest.raises(TypeError, match=r"no value before the graph has run.*`Round`"):
+            made(number * 2)
+    for taken in (list, len, lambda given: given.numbers[0]):
+        with pytest.raises(TypeError, match=r"no items before the graph has run.*`ForEach`"):
+            taken(numbers)
+    with pytest.raises(TypeError, match=r"by their names: .*load_model.vae"):
+        _, _, _ = load
 
 
 def test_it_goes_where_a_workflow_goes(g: Graph, session: Session, tmp_path: Path) -> None:

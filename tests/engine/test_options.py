@@ -40,7 +40,9 @@ def test_what_is_on_or_off_takes_no_number(name: Any) -> None:
         RunOptions(**{name: 1})
 
 
-@pytest.mark.parametrize("name", ["parameters", "targets", "listener", "cancel"])
+@pytest.mark.parametrize(
+    "name", ["parameters", "targets", "listener", "cancel", "share", "granted"]
+)
 def test_what_is_of_another_kind_is_told_before_the_run(name: Any) -> None:
     with pytest.raises(InvalidValue, match=rf"`{name}` is of another kind .given: 3; expected: "):
         RunOptions(**{name: 3})
