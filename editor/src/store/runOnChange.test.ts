@@ -131,13 +131,20 @@ test("nothing is run for what is cached, faulty, unread, or only moved", async (
   await settle();
   expect(state()).toBe("problems");
   isUnread = false;
-  plan({ state: "partial" });
+  plan({ state: "invalid" });
   expect(state()).toBe("problems");
   plan({ counts: { run: 0, hit: 1, lazy: 0, skip: 0 } });
   expect(state()).toBe("idle");
   useDocuments.getState().change("title", (w) => ({ ...w, title: "Other" }));
   await settle();
   expect([sent().length, state()]).toEqual([0, "idle"]);
+});
+
+test("a card that isn't finished keeps nothing else from running", async () => {
+  edit(30);
+  plan({ state: "partial" });
+  await settle();
+  expect(sent()).toHaveLength(1);
 });
 
 test("a newer edit cancels the run of the last one, and no other, and waits for its end", async () => {

@@ -8,12 +8,12 @@ import { isComposing } from "./composing";
 import { mayRun, useConnection } from "./connection";
 import { activeDocument, currentWorkflow, type Document, useDocuments } from "./documents";
 import { isEnded, type JobView, jobsOfDocument, useJobs } from "./jobs";
-import { isSameRun, type Plan, usePlan } from "./plan";
+import { isQuiet, isSameRun, type Plan, usePlan } from "./plan";
 import { ON_CHANGE, run, supersede, useRunning } from "./running";
 
 /**
  * What keeps the last edit from being run. `busy`: another run of the document. `long`, `unknown`:
- * it would take too long, or nobody knows. `problems`: something is wrong with the graph or a field.
+ * it would take too long, or nobody knows. `problems`: nothing can run, or a field can't be read.
  */
 export type OnChangeState = "off" | "idle" | "waiting" | "busy" | "long" | "unknown" | "problems";
 
@@ -163,7 +163,7 @@ function obstacleIn(
 ): OnChangeState | null {
   const isOfThis = plan.workflow !== null && isSameRun(plan.workflow, workflow);
   if (!isOfThis || plan.isAsking || plan.state === "none") return "waiting";
-  if (plan.state !== "ready") return "problems";
+  if (plan.state !== "ready" && !isQuiet(plan)) return "problems";
   if (limit === null || plan.counts.run + plan.counts.lazy === 0) return null;
   if ((plan.seconds ?? 0) > limit) return "long";
   return plan.unknownSeconds > 0 ? "unknown" : null;

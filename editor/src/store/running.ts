@@ -122,7 +122,8 @@ async function submittedPart(document: string, wish: Wish, options: RunOptions, 
     const complete = await completeTargets(wish.workflow).catch(() => []);
     if (complete.length === 0) throw error;
     const job = await submitted(document, wish, options, complete);
-    tellLeftOut(document, error.problems);
+    // At each edit it would be said again, and the line at the bottom says it.
+    if (!options.onChange) tellLeftOut(document, error.problems);
     return { job, targets: complete };
   }
 }
