@@ -50,6 +50,12 @@ test("of a long text the words that differ are told", () => {
   expect(said(after, before)).toBe("load: path “… red apple …” → “… green pear …”");
   const longer = written("a red apple on the table in front of the old house");
   expect(said(longer, before)).toBe("load: path “… the …” → “… the old …”");
+  // What it is now is told where there isn't room for both.
+  expect(said(written("a fox"), before)).toBe(
+    "load: path “… red apple on the table in front…” → “… fox”",
+  );
+  const other = written("two old teapots made of green glass, seen from above");
+  expect(said(other, before)).toBe("load: path “a red apple on…” → “two old teapots made of…”");
 });
 
 test("nodes and links are told by name", () => {

@@ -1,34 +1,32 @@
 /** A value before and after, short enough to be read at a glance. */
 import { type Json, writeJson } from "../json";
 
+/** Characters of both together, so that what it is now is seen as well. */
 const LONGEST = 40;
+/** Of what was there before, where both are long. */
+const LEAST = 16;
 /** Texts up to this long are shown whole. */
 const SHORT = 24;
 
 /** Two values as they are shown; of two long texts only the words that differ, if they say enough. */
 export function valueTexts(before: Json, after: Json): readonly [string, string] {
-  if (typeof before !== "string" || typeof after !== "string") {
-    return [valueText(before), valueText(after)];
-  }
-  const [was, now] = differingWords(plain(before), plain(after));
-  return [quoted(was), quoted(now)];
+  const texts = [plain(before), plain(after)] as const;
+  const areTexts = typeof before === "string" && typeof after === "string";
+  const [was, now] = areTexts ? differingWords(...texts) : texts;
+  const room = Math.max(LEAST, LONGEST - now.length);
+  return [shown(before, was, room), shown(after, now, LONGEST - Math.min(was.length, room))];
 }
 
-function valueText(value: Json): string {
-  return typeof value === "string" ? quoted(plain(value)) : shortened(plain(writeJson(value)));
-}
-
-function plain(text: string): string {
+function plain(value: Json): string {
+  const text = typeof value === "string" ? value : writeJson(value);
   return text.trim().replaceAll(/\s+/g, " ");
 }
 
 /** A name such as `euler` stands for itself; where a text begins and ends is to be seen. */
-function quoted(text: string): string {
-  return /^[^\s“”]+$/.test(text) && text.length <= SHORT ? text : `“${shortened(text)}”`;
-}
-
-function shortened(text: string): string {
-  return text.length > LONGEST ? `${text.slice(0, LONGEST - 1).trimEnd()}…` : text;
+function shown(value: Json, text: string, most: number): string {
+  const isPlain = typeof value !== "string" || (/^[^\s“”]+$/.test(text) && text.length <= SHORT);
+  const short = text.length > most ? `${text.slice(0, most - 1).trimEnd()}…` : text;
+  return isPlain ? short : `“${short}”`;
 }
 
 function differingWords(before: string, after: string): readonly [string, string] {
