@@ -188,6 +188,7 @@ def test_a_grid_has_a_cell_for_each_combination_which_opens_its_workflow(small: 
     expect(grid).to_have_count(0)
     expect(small.field("sample", "Steps")).to_have_value("2")
     expect(small.field("sample", "Cfg")).to_have_value("4")
+    expect(small.page.get_by_role("tab", name="Prompted · steps 2 · cfg 4")).to_be_visible()
     # The pictures stand together among the results, from where the grid is found again.
     results = small.show("Results")
     results.get_by_role("button", name="Sweep of sample.steps × sample.cfg").click()

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { ExactNumber } from "./json";
-import { countOf, gridOf, placeKey, placesOf, sweepOf, tagsAt } from "./sweeps";
+import { countOf, gridOf, placeKey, placesOf, sweepOf, tagsAt, titleWith } from "./sweeps";
 
 const AXES = [
   { target: "sample.cfg", values: [1, 4.5, 9] },
@@ -37,6 +37,16 @@ describe("a sweep", () => {
   it("is known by its jobs' tags", () => {
     expect(jobsOf().map(({ tags }) => sweepOf(tags))).toEqual(Array(6).fill("abc"));
     expect(sweepOf(["editor:doc"])).toBeNull();
+  });
+
+  it("has its values in the titles of what its jobs ran", () => {
+    expect(titleWith("Apple", jobsOf()[1]?.tags ?? [])).toBe("Apple · cfg 4.5 · text a fox, red");
+    const alike = [
+      { target: "a.seed", values: [1] },
+      { target: "b.seed", values: [2] },
+    ];
+    expect(titleWith("", tagsAt({ id: "x", axes: alike }, [0, 0]))).toBe("a.seed 1 · b.seed 2");
+    expect(titleWith("Apple", ["editor:doc"])).toBe("Apple");
   });
 
   it("is a grid again, whatever the order of its jobs", () => {

@@ -64,6 +64,23 @@ export function sweepOf(tags: readonly string[]): string | null {
   return tags.find((tag) => tag.startsWith(TAG))?.slice(TAG.length) ?? null;
 }
 
+/** Characters of a value in a title. */
+const LONGEST_TOLD = 24;
+
+/** The title of a workflow with the values that a job of a sweep has; as it is for other jobs. */
+export function titleWith(title: string, tags: readonly string[]): string {
+  const { axes } = gridOf([{ id: "", tags }]);
+  const ports = axes.map(({ target }) => target.slice(target.lastIndexOf(".") + 1));
+  const told = axes.map(({ target, labels }, axis) => {
+    const port = ports[axis] ?? target;
+    const isAmbiguous = ports.indexOf(port) !== ports.lastIndexOf(port);
+    const text = labels.at(-1) ?? "";
+    const value = text.length > LONGEST_TOLD ? `${text.slice(0, LONGEST_TOLD - 1)}…` : text;
+    return `${isAmbiguous ? target : port} ${value}`;
+  });
+  return [...(title ? [title] : []), ...told].join(" · ");
+}
+
 export interface GridAxis {
   readonly target: string;
   /** What its values are called, by their places; "" for those of which there is no job. */

@@ -8,6 +8,7 @@ import type { ArtifactEntry, JobDetail } from "@/api/schema";
 import { fromPlain } from "@/model/json";
 import { literalJson, targetOf } from "@/model/links";
 import { withNode } from "@/model/scope";
+import { titleWith } from "@/model/sweeps";
 import { readWorkflow, type Workflow } from "@/model/workflow";
 import { socket } from "./connection";
 import { type Jobs, useJobs } from "./jobs";
@@ -149,7 +150,9 @@ function follow(jobs: Jobs["jobs"], before: Jobs["jobs"]): void {
 /** The workflow that made something, with the values that it was run with. */
 export async function workflowOf(artifact: Pick<ArtifactEntry, "job">): Promise<Workflow> {
   const [{ text }, job] = await Promise.all([getJobWorkflow(artifact.job), getJob(artifact.job)]);
-  return withParameters(readWorkflow(text), job.parameters);
+  const workflow = withParameters(readWorkflow(text), job.parameters);
+  // Opened beside the one that was swept, it is told apart.
+  return { ...workflow, title: titleWith(workflow.title, job.tags) };
 }
 
 /** A workflow with values of its named parameters put in. */
