@@ -195,28 +195,42 @@ def taking(editor: Editor, start: str, end: str) -> Locator:
     return editor.link(start, end).locator("[data-taking]")
 
 
+def put_in(pair: Editor) -> None:
+    """Drop the card that stands above on the link, its middle first."""
+    start, end = head(pair, "scale"), way(pair, "picture", "first")
+    box = box_of(pair.card("scale"))
+    grip = (start[0] - box["x"], start[1] - box["y"])
+    to = (end[0] - box["width"] / 2 + grip[0], end[1] - box["height"] / 2 + grip[1])
+    pair.page.mouse.move(*start)
+    pair.page.mouse.down()
+    pair.page.mouse.move(*to, steps=8)
+    expect(taking(pair, "picture", "first")).to_have_count(1)
+    pair.page.mouse.up()
+
+
 class TestPutIn:
     """A node that is dropped on a link comes to stand in between."""
 
     def test_a_card_that_has_no_links(self, pair: Editor) -> None:
-        start, end = head(pair, "scale"), way(pair, "picture", "first")
-        box = box_of(pair.card("scale"))
-        grip = (start[0] - box["x"], start[1] - box["y"])
-        to = (
-            end[0] - box["width"] / 2 + grip[0],
-            end[1] - box["height"] / 2 + grip[1],
-        )
-        pair.page.mouse.move(*start)
-        pair.page.mouse.down()
-        pair.page.mouse.move(*to, steps=8)
-        expect(taking(pair, "picture", "first")).to_have_count(1)
-        pair.page.mouse.up()
+        put_in(pair)
         expect(pair.link("picture", "scale")).to_have_count(1)
         expect(pair.link("scale", "first")).to_have_count(1)
         expect(pair.link("picture", "first")).to_have_count(0)
         undo(pair)
         expect(pair.link("picture", "first")).to_have_count(1)
         assert written(pair)["ui"]["positions"]["scale"] == PAIR["ui"]["positions"]["scale"]
+
+    def test_what_makes_room_for_it_stays_seen(self, editor: Editor) -> None:
+        positions = {**PAIR["ui"]["positions"], "first": [480, 0], "last": [840, 0]}
+        nodes = {**PAIR["nodes"], "last": {"type": "EmptyLatent"}}
+        del nodes["second"], positions["second"]
+        editor.page.set_viewport_size({"width": 1100, "height": 900})
+        editor.open_workflow({**PAIR, "nodes": nodes, "ui": {"positions": positions}})
+        last = editor.card("last")
+        expect(last).to_be_in_viewport(ratio=0.99)
+        put_in(editor)
+        expect(editor.link("scale", "first")).to_have_count(1)
+        expect(last).to_be_in_viewport(ratio=0.99)
 
     def test_one_from_the_palette(self, pair: Editor) -> None:
         hold_over_link(pair, "Resize image")

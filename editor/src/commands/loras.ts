@@ -2,6 +2,7 @@
 
 import { freePlace } from "@/components/canvas/controller";
 import { withRoom } from "@/components/canvas/makeRoom";
+import { keepingSeen } from "@/components/canvas/staySeen";
 import { t } from "@/i18n";
 import { setInput } from "@/model/edits";
 import { type LoraSource, loraTitle } from "@/model/promptCompletion";
@@ -37,6 +38,7 @@ export function putLora({ node, port }: Place, lora: LoraSource, text: string, s
   const applied = applyLora(ground, node, lora.name, freePlace());
   const names = namesIn(applied);
   const label = applied.added.length > 0 ? t("widgets.lora.put", { name: loraTitle(lora) }) : null;
+  const keepSeen = keepingSeen();
   useDocuments
     .getState()
     .change(
@@ -44,6 +46,7 @@ export function putLora({ node, port }: Place, lora: LoraSource, text: string, s
       () => setInput(roomy(applied, ground), scope, node, port, text),
       { named: label !== null, select: selects ? names : undefined },
     );
+  if (applied.added.length > 0) keepSeen([...names, node]);
   tell(applied, loraTitle(lora));
 }
 

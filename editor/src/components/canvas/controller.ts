@@ -67,7 +67,7 @@ export function showAdded(ids: Iterable<string>): void {
   const zoom = Math.max(whole.zoom, FAR_ZOOM * 1.05);
   const x = Math.round(startOf(box.x, box.width, width, zoom, SNUG / 2));
   const y = Math.round(startOf(box.y, box.height, height, zoom, SNUG / 2));
-  void current.flow.setViewport({ x, y, zoom }, { duration: duration(240) });
+  setViewport({ x, y, zoom });
 }
 
 const SNUG = 0.08;
@@ -75,8 +75,7 @@ const SNUG = 0.08;
 function showBox(box: Box | null, padding: number, most: number): void {
   if (!current || !box) return;
   const { clientWidth, clientHeight } = current.element;
-  const viewport = viewportFor(box, { width: clientWidth, height: clientHeight }, padding, most);
-  void current.flow.setViewport(viewport, { duration: duration(240) });
+  setViewport(viewportFor(box, { width: clientWidth, height: clientHeight }, padding, most));
 }
 
 /** The viewport in which a box fills the screen, with some room around it. */
@@ -155,6 +154,11 @@ export function centerOn(point: Point, zoom?: number): void {
     zoom: zoom ?? current.flow.getZoom(),
     duration: duration(240),
   });
+}
+
+/** Look at the canvas as a viewport says. */
+export function setViewport(viewport: Viewport): void {
+  void current?.flow.setViewport(viewport, { duration: duration(240) });
 }
 
 export function panBy(dx: number, dy: number): void {

@@ -8,6 +8,7 @@ import type { Scene } from "./adapt";
 import { withRoom } from "./makeRoom";
 import { splicedNew } from "./splice";
 import type { Splice } from "./splicing";
+import { keepingSeen } from "./staySeen";
 
 /**
  * Put a node of this type on the canvas, in between a link where one is given; nothing happens if
@@ -21,6 +22,11 @@ export function insertType(scene: Scene, type: string, at: Point, splice: Splice
   if (!spec) return;
   const place = { x: Math.round(at.x), y: Math.round(at.y) };
   const made = splice && splicedNew(scene, splice.edge, type, place, splice.before);
-  if (made) tellInserted(spec, withRoom(made.workflow, scene, made.name, splice.edge), made.name);
-  else insertNode(spec, place, null);
+  if (!made) {
+    insertNode(spec, place, null);
+    return;
+  }
+  const keepSeen = keepingSeen();
+  tellInserted(spec, withRoom(made.workflow, scene, made.name, splice.edge), made.name);
+  keepSeen([made.name]);
 }

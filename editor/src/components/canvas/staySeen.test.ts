@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { seenAfter } from "./staySeen";
+import { seenAfter, viewportWith } from "./staySeen";
 
 const bounds = { x: 0, y: 0, width: 1000, height: 500 };
 const wide = { viewport: { x: 100, y: 100, zoom: 1 }, screen: { width: 1200, height: 700 } };
@@ -21,4 +21,16 @@ test("the view stays where the graph has room, was not all seen, or could not be
   const moved = { ...wide, viewport: { x: -300, y: 100, zoom: 1 } };
   expect(seenAfter(bounds, moved, narrow)).toBeNull();
   expect(seenAfter(bounds, wide, { width: 300, height: 700 })).toBeNull();
+});
+
+test("what is added comes into view by no more than that takes", () => {
+  expect(viewportWith(bounds, wide, 0.4)).toBe(wide.viewport);
+  const lower = { x: 0, y: 300, width: 200, height: 400 };
+  const moved = viewportWith(lower, wide, 0.4);
+  expect(moved).toMatchObject({ x: 100, zoom: 1 });
+  expect((moved?.y ?? 0) + 700).toBeLessThan(700);
+  const wider = viewportWith({ ...bounds, width: 1400 }, wide, 0.4);
+  expect(wider?.zoom).toBeCloseTo(0.8, 1);
+  expect((wider?.x ?? 0) + 1400 * (wider?.zoom ?? 1)).toBeLessThan(1200);
+  expect(viewportWith({ ...bounds, width: 4000 }, wide, 0.4)).toBeNull();
 });

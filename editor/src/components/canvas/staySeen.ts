@@ -1,8 +1,18 @@
-/** A graph that was all to be seen stays so when a panel or the window takes some of its place. */
+/**
+ * A graph that was all to be seen stays so when a panel or the window takes some of its place, and
+ * when an edit adds to it or moves cards aside.
+ */
 import type { Viewport } from "@xyflow/react";
 import { useEffect } from "react";
 import type { Box, Size } from "@/model/layout";
-import { boundsOfAll, canvas, viewportFor } from "./controller";
+import {
+  boundsOfAll,
+  boundsOfItems,
+  canvas,
+  itemBoxes,
+  setViewport,
+  viewportFor,
+} from "./controller";
 import { FAR_ZOOM } from "./view";
 
 type Screen = Required<Size>;
@@ -67,6 +77,58 @@ export function useStaySeen(frame: HTMLElement): void {
     observer.observe(frame);
     return () => observer.disconnect();
   }, [frame]);
+}
+
+/** Frames in which what was added is drawn, or isn't at all. */
+const TRIES = 60;
+
+/**
+ * Call it before an edit, and what it gives after it: some items come into view then, with all of a
+ * graph that was all seen before. Of items that have no room together the first one does.
+ */
+export function keepingSeen(): (items: readonly string[]) => void {
+  const handle = canvas();
+  const bounds = boundsOfAll();
+  const wasSeen =
+    handle !== null &&
+    (bounds === null ||
+      isSeen(bounds, { viewport: handle.flow.getViewport(), screen: screenOf(handle.element) }));
+  return (items) => bring(items, wasSeen, TRIES);
+}
+
+function bring(items: readonly string[], all: boolean, tries: number): void {
+  requestAnimationFrame(() => {
+    const handle = canvas();
+    if (handle === null || !items.every((id) => itemBoxes().has(id))) {
+      if (tries > 0) bring(items, all, tries - 1);
+      return;
+    }
+    const before = { viewport: handle.flow.getViewport(), screen: screenOf(handle.element) };
+    const within = (box: Box | null, least: number) => box && viewportWith(box, before, least);
+    const viewport =
+      (all ? within(boundsOfAll(), FAR_ZOOM) : null) ??
+      within(boundsOfItems(items), FAR_ZOOM) ??
+      within(boundsOfItems(items.slice(0, 1)), 0);
+    if (viewport && !isSame(viewport, before.viewport)) setViewport(viewport);
+  });
+}
+
+/** The viewport next to one that has all of a box in it; null if that needs a smaller zoom. */
+export function viewportWith(box: Box, { viewport, screen }: Seen, least: number): Viewport | null {
+  if (isSeen(box, { viewport, screen })) return viewport;
+  const { zoom } = viewportFor(box, screen, PADDING, viewport.zoom);
+  if (zoom < Math.min(least, viewport.zoom)) return null;
+  const along = (at: number, from: number, size: number, room: number) => {
+    const around = room / 2 - (room / 2 - at) * (zoom / viewport.zoom);
+    const margin = (room * PADDING) / 2;
+    const [first, last] = [margin - from * zoom, room - margin - (from + size) * zoom];
+    return Math.round(Math.min(last, Math.max(first, around)));
+  };
+  return {
+    x: along(viewport.x, box.x, box.width, screen.width),
+    y: along(viewport.y, box.y, box.height, screen.height),
+    zoom,
+  };
 }
 
 function screenOf({ clientWidth, clientHeight }: HTMLElement): Screen {

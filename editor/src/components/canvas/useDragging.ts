@@ -17,6 +17,7 @@ import { centerOf, setDraggedPoints } from "./points";
 import { settle } from "./settle";
 import { isLoose, spliced } from "./splice";
 import { aimNode, endAim, type Splice } from "./splicing";
+import { keepingSeen } from "./staySeen";
 
 interface Drag {
   readonly starts: ReadonlyMap<string, Point>;
@@ -153,9 +154,11 @@ function writeSplice(
   { edge, before }: Splice,
 ): void {
   const { scope } = scene;
+  const keepSeen = keepingSeen();
   edit("canvas.edit.splice", (w) => {
     const workflow = movedAndRouted(w, scope, places(moves));
     const taken = spliced({ ...scene, workflow }, edge, node, before);
     return taken === null ? workflow : withRoom(taken, scene, node, edge);
   });
+  keepSeen([node]);
 }

@@ -2,15 +2,8 @@
 import { getJob, upload, uploadArtifact } from "@/api/client";
 import type { ArtifactEntry } from "@/api/schema";
 import { change } from "@/commands/selection";
-import {
-  boundsOfItems,
-  canvas,
-  centerOn,
-  freePlace,
-  itemBoxes,
-  screenPoint,
-  showAdded,
-} from "@/components/canvas/controller";
+import { canvas, freePlace, itemBoxes, showAdded } from "@/components/canvas/controller";
+import { keepingSeen } from "@/components/canvas/staySeen";
 import { t } from "@/i18n";
 import { layoutOf, type Point } from "@/model/layout";
 import type { Target } from "@/model/links";
@@ -128,6 +121,7 @@ async function add(
   if (!goBack(graph)) return;
   let added: Added | null = null;
   let needsPrompt = false;
+  const keepSeen = keepingSeen();
   change(`results.edit.${recipe}`, (workflow, scope) => {
     const ground = { workflow, scope, types };
     const { width, height } = artifact;
@@ -137,7 +131,10 @@ async function add(
     added = made(recipe, ground, picture);
     return { workflow: added.workflow, items: [...added.names.values()] };
   });
-  if (added !== null) show([...(added as Added).names.values()]);
+  const names = added === null ? [] : [...(added as Added).names.values()];
+  useUi.getState().setView("graph");
+  if (names.length > 1) show(names);
+  else keepSeen(names);
   if (needsPrompt) {
     const detail = t("results.needsPromptDetail");
     notify({ kind: "info", title: t("results.needsPrompt"), detail });
@@ -191,6 +188,7 @@ export async function takeLayers(
     names = [...added.names.values()];
     return { workflow: added.workflow, items: names };
   });
+  useUi.getState().setView("graph");
   show(names);
 }
 
@@ -204,13 +202,14 @@ export async function place(artifact: ArtifactEntry, at: Point, to: Target | nul
     if (!goBack(graph)) return;
     const { width, height } = artifact;
     let names: readonly string[] = [];
+    const keepSeen = keepingSeen();
     change("results.edit.use", (workflow, scope) => {
       const ground = { workflow, scope, types };
       const added = asInput(ground, { value, width, height, node: null }, to, at);
       names = [...added.names.values()];
       return { workflow: added.workflow, items: names };
     });
-    show(names);
+    keepSeen(to === null ? names : [...names, to.node]);
   } catch (fault) {
     notifyFault(fault, { title: t("results.failed") });
   }
@@ -245,22 +244,9 @@ function modelFor(type: string): string | null {
 /** So many frames a graph may take until it is drawn. */
 const TRIES = 60;
 
-/** Bring what was added into view, once it is drawn. */
+/** Bring the nodes of a recipe into view, once they are drawn. */
 function show(names: readonly string[], tries = TRIES): void {
-  if (useUi.getState().view !== "graph") useUi.getState().setView("graph");
-  const box = boundsOfItems(names);
-  const isDrawn = names.every((name) => itemBoxes().has(name));
-  if (box === null || !isDrawn) {
-    if (tries > 0) requestAnimationFrame(() => show(names, tries - 1));
-    return;
-  }
-  if (names.length > 1) {
-    showAdded(names);
-    return;
-  }
-  const seen = canvas()?.element.getBoundingClientRect();
-  const at = screenPoint({ x: box.x + box.width / 2, y: box.y + box.height / 2 });
-  const isSeen =
-    seen && at.x > seen.left && at.x < seen.right && at.y > seen.top && at.y < seen.bottom;
-  if (!isSeen) centerOn({ x: box.x + box.width / 2, y: box.y + box.height / 2 });
+  const boxes = itemBoxes();
+  if (names.every((name) => boxes.has(name))) showAdded(names);
+  else if (tries > 0) requestAnimationFrame(() => show(names, tries - 1));
 }
