@@ -56,12 +56,12 @@ def test_a_result_is_loaded_varied_and_made_larger_each_in_one_step(
     assert nodes(made)["load_image"]["inputs"] == {"path": value}
     made.page.keyboard.press("ControlOrMeta+z")
     expect(made.card("load_image")).to_have_count(0)
-    made.zoom_to_fit()
     go_on(made, "Upscale")
     expect(made.card("upscale_image")).to_be_visible()
     made.page.keyboard.press("ControlOrMeta+z")
     expect(made.card("upscale_image")).to_have_count(0)
-    made.zoom_to_fit()
+    # What was added is gone, and the rest is seen again.
+    expect(made.card("positive")).to_be_in_viewport(ratio=0.9)
     go_on(made, "Vary")
     expect(made.card("ksampler")).to_be_visible()
     found = nodes(made)

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { seenAfter, viewportWith } from "./staySeen";
+import { isLookedAt, seenAfter, viewportWith } from "./staySeen";
 
 const bounds = { x: 0, y: 0, width: 1000, height: 500 };
 const wide = { viewport: { x: 100, y: 100, zoom: 1 }, screen: { width: 1200, height: 700 } };
@@ -33,4 +33,12 @@ test("what is added comes into view by no more than that takes", () => {
   expect(wider?.zoom).toBeCloseTo(0.8, 1);
   expect((wider?.x ?? 0) + 1400 * (wider?.zoom ?? 1)).toBeLessThan(1200);
   expect(viewportWith({ ...bounds, width: 4000 }, wide, 0.4)).toBeNull();
+});
+
+test("less than half of a card isn't looked at, and a part of one that fills the window is", () => {
+  expect(isLookedAt(bounds, wide)).toBe(true);
+  expect(isLookedAt({ ...bounds, x: -700 }, wide)).toBe(false);
+  expect(isLookedAt({ ...bounds, x: -9000, width: 18_000, y: -100, height: 9000 }, wide)).toBe(
+    true,
+  );
 });

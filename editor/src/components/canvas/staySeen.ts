@@ -5,12 +5,14 @@
 import type { Viewport } from "@xyflow/react";
 import { useEffect } from "react";
 import type { Box, Size } from "@/model/layout";
+import { type DocumentsState, useDocuments } from "@/store/documents";
 import {
   boundsOfAll,
   boundsOfItems,
   canvas,
   itemBoxes,
   setViewport,
+  showAdded,
   viewportFor,
 } from "./controller";
 import { FAR_ZOOM } from "./view";
@@ -75,8 +77,43 @@ export function useStaySeen(frame: HTMLElement): void {
       if (last?.first === undefined) last = null;
     });
     observer.observe(frame);
-    return () => observer.disconnect();
+    const stop = useDocuments.subscribe((now, before) => {
+      if (wentBack(now, before)) requestAnimationFrame(findAgain);
+    });
+    return () => {
+      observer.disconnect();
+      stop();
+    };
   }, [frame]);
+}
+
+/** Whether a step of the document that is shown was undone, or done again. */
+function wentBack(now: DocumentsState, before: DocumentsState): boolean {
+  const [after, earlier] = [now, before].map(
+    ({ documents, active }) => documents.find(({ id }) => id === active)?.history,
+  );
+  if (now.active !== before.active || after === undefined || earlier === undefined) return false;
+  return after.current !== earlier.current && after.entries === earlier.entries;
+}
+
+/** Show the graph where what was looked at is gone from it. */
+function findAgain(): void {
+  const handle = canvas();
+  if (handle === null) return;
+  const seen = { viewport: handle.flow.getViewport(), screen: screenOf(handle.element) };
+  const boxes = itemBoxes();
+  if (![...boxes.values()].some((box) => isLookedAt(box, seen))) showAdded(boxes.keys());
+}
+
+/** Whether half of a box is on the screen, or the box fills half of that. */
+export function isLookedAt(box: Box, { viewport: { x, y, zoom }, screen }: Seen): boolean {
+  const along = (at: number, from: number, size: number, room: number) =>
+    Math.min(room, at + (from + size) * zoom) - Math.max(0, at + from * zoom);
+  const width = along(x, box.x, box.width, screen.width);
+  const height = along(y, box.y, box.height, screen.height);
+  const whole =
+    Math.min(box.width * zoom, screen.width) * Math.min(box.height * zoom, screen.height);
+  return width > 0 && height > 0 && width * height >= whole / 2;
 }
 
 /** Frames in which what was added is drawn, or isn't at all. */
