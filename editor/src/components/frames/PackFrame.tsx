@@ -3,6 +3,7 @@ import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { cx } from "@/components/ui";
 import { type FrameContext, type FrameInit, PROTOCOL } from "@/model/frames";
 import type { Json } from "@/model/json";
+import { useUi } from "@/store/ui";
 import { shieldFrames, surfaceOf, useFrameTheme } from "./look";
 import styles from "./PackFrame.module.css";
 import { type FrameEnd, FrameSession } from "./session";
@@ -146,8 +147,10 @@ function handKey(
   if (!isUsed(frame)) return;
   const more = { key, ctrlKey: ctrl, shiftKey: shift, bubbles: true, cancelable: true };
   frame.dispatchEvent(new KeyboardEvent("keydown", more));
-  // Where nothing else takes the focus, the page has it again, and with it all of its keys.
-  if (key === "Escape" && isUsed(frame)) frame.blur();
+  // Where nothing else takes the focus, the page has it again, and with it all of its keys: those,
+  // too, that are typed before a dialog is drawn.
+  const isLeft = key === "Escape" || useUi.getState().dialog !== null;
+  if (isLeft && isUsed(frame)) frame.blur();
 }
 
 function handWheel(

@@ -36,10 +36,12 @@ const MOST = 40;
 interface Props {
   /** The kind that is looked for at first; all of them if left out. */
   readonly kind?: Kind;
+  /** What was typed before this was drawn. */
+  readonly typed?: string;
   readonly onClose: () => void;
 }
 
-export default function SearchBox({ kind, onClose }: Props) {
+export default function SearchBox({ kind, typed, onClose }: Props) {
   const [only, setOnly] = useState<Kind | null>(kind ?? null);
   const [query, setQuery] = useState(() => (kind === "graph" ? lastQuery() : ""));
   const [chosen, setChosen] = useState<string | null>(null);
@@ -53,7 +55,10 @@ export default function SearchBox({ kind, onClose }: Props) {
     0,
     rows.findIndex(({ hit }) => hit.id === chosen),
   );
-  useEffect(() => field.current?.select(), []);
+  useEffect(() => {
+    if (typed) setQuery(typed);
+    else field.current?.select();
+  }, [typed]);
   const choose = (hit: Hit | undefined) => {
     if (!hit) return;
     onClose();

@@ -7,6 +7,7 @@ import { currentWorkflow, newDocument, useDocuments } from "@/store/documents";
 import { NO_PLAN } from "@/store/plan";
 import { resetSettings, useSettings } from "@/store/settings";
 import { DEFAULT_PANELS, useUi } from "@/store/ui";
+import { DialogHost } from "./DialogHost";
 import { DocumentTabs } from "./DocumentTabs";
 import { ErrorBoundary } from "./ErrorBoundary";
 import { QuestionHost } from "./QuestionDialog";
@@ -123,6 +124,20 @@ describe("keys on the page", () => {
     await user.keyboard("?");
     expect(useUi.getState().dialog).toBeNull();
     dialog.remove();
+  });
+
+  it("go to the search that they were typed for, though it isn't drawn yet", async () => {
+    const user = userEvent.setup();
+    render(
+      <>
+        <Page />
+        <DialogHost />
+      </>,
+    );
+    await user.keyboard("{Control>}k{/Control}?note");
+    expect(await screen.findByRole("combobox")).toHaveValue("?note");
+    await user.keyboard("s");
+    expect(screen.getByRole("combobox")).toHaveValue("?notes");
   });
 });
 

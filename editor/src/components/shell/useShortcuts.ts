@@ -1,5 +1,6 @@
 import { useEffect } from "react";
 import { commandFor, run } from "@/commands";
+import { useUi } from "@/store/ui";
 
 /** Keys run commands, except while a dialog or a menu has the page. */
 export function useShortcuts(): void {
@@ -9,7 +10,22 @@ export function useShortcuts(): void {
       const command = commandFor(event);
       if (command && run(command.id)) event.preventDefault();
     };
+    addEventListener("keydown", hold, true);
     addEventListener("keydown", press);
-    return () => removeEventListener("keydown", press);
+    return () => {
+      removeEventListener("keydown", hold, true);
+      removeEventListener("keydown", press);
+    };
   }, []);
+}
+
+/** What is typed before the search is drawn is for it, and not for what lies behind. */
+function hold(event: KeyboardEvent): void {
+  const { dialog, openDialog } = useUi.getState();
+  if (dialog?.name !== "search" || document.querySelector("dialog[open]")) return;
+  if (event.key.length !== 1 || event.ctrlKey || event.metaKey || event.altKey) return;
+  event.preventDefault();
+  event.stopPropagation();
+  const { typed = "" } = dialog.props;
+  openDialog("search", { ...dialog.props, typed: `${typed}${event.key}` });
 }
