@@ -115,7 +115,9 @@ export function unexpose(place: Place): void {
 
 /** Whether an input is marked to be run with several values. */
 export function isSwept({ node, port }: Place): boolean {
-  const marked = markedOf(useSweeps.getState(), activeDocument().id);
+  const { id, path } = activeDocument();
+  if (path.length > 0) return false;
+  const marked = markedOf(useSweeps.getState(), id);
   return marked.some(({ target }) => target === `${node}.${port}`);
 }
 

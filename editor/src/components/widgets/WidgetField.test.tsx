@@ -124,3 +124,11 @@ describe("a field of a node", () => {
     expect(screen.getByLabelText("Steps")).toHaveAccessibleDescription("Is odd. Take 21.");
   });
 });
+
+it("shows that its input is marked to be swept", async () => {
+  field("steps");
+  expect(screen.queryByLabelText("Sweep: several values")).toBeNull();
+  await userEvent.click(screen.getByRole("button", { name: "More for Steps" }));
+  await userEvent.click(screen.getByRole("menuitemcheckbox", { name: /Sweep/ }));
+  expect(screen.getByLabelText("Sweep: several values")).toBeVisible();
+});

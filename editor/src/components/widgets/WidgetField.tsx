@@ -1,7 +1,7 @@
-import { Link2, MoreHorizontal } from "lucide-react";
+import { Grid3x3, Link2, MoreHorizontal } from "lucide-react";
 import { memo, useCallback, useId, useMemo, useRef, useState } from "react";
 import { areLorasMeant, putLora } from "@/commands/loras";
-import { giveMasked, giveValue } from "@/commands/parameters";
+import { giveMasked, giveValue, isSwept } from "@/commands/parameters";
 import { cx, Menu, tip } from "@/components/ui";
 import { t } from "@/i18n";
 import { setSeedMode } from "@/model/edits";
@@ -14,6 +14,7 @@ import { seedModeOf } from "@/model/seeds";
 import type { InputSpec } from "@/model/spec";
 import { isOfModels, type Widget as Kind, widgetOf } from "@/model/widgets";
 import { activeDocument, currentScope, useActive, useDocuments } from "@/store/documents";
+import { useSweeps } from "@/store/sweeps";
 import { useUi } from "@/store/ui";
 import { fieldMenu } from "./fieldMenu";
 import { inputLabel } from "./inputLabel";
@@ -176,6 +177,7 @@ interface LabelProps {
 
 function FieldLabel({ id, label, node, input, given }: LabelProps) {
   const [anchor, setAnchor] = useState<Element | { x: number; y: number } | null>(null);
+  const isMarked = useSweeps(() => isSwept({ node, port: input.name }));
   const help = [input.help, `${input.name}: ${input.type}`].filter(Boolean).join("\n");
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: the button beside it opens the same menu
@@ -191,6 +193,9 @@ function FieldLabel({ id, label, node, input, given }: LabelProps) {
         {label}
         {input.required && <span aria-hidden> *</span>}
       </label>
+      {isMarked && (
+        <Grid3x3 size={12} className={styles.swept} aria-label={t("parameters.sweep")} />
+      )}
       <button
         type="button"
         className={cx(styles.more, "nodrag")}
