@@ -1,0 +1,1 @@
+import"./WidgetField-Dy7krkpn.js";import"./FileWidget-LLtPKqaM.js";

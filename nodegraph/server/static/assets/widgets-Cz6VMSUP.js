@@ -1,1 +1,0 @@
-import"./WidgetField-UXEwmyJ8.js";import"./FileWidget-ChG4zQxe.js";
