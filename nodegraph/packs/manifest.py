@@ -33,6 +33,8 @@ _MANY = 100
 """Of a pack with more node types most are seldom used: their specs are read one by one."""
 FORMAT = 7
 """Raised when what is read from a pack, or how it is written, changes; part of the files' names."""
+_READ: dict[tuple[str, Path], Manifest] = {}
+"""What was last read in this process, by package and place: a new home folder begins with it."""
 
 
 @dataclass(frozen=True)
@@ -139,14 +141,15 @@ class ManifestCache:
         # Modules that others imported, perhaps before their files changed, aren't imported anew:
         # what they declare counts for this process alone.
         kept = self._own if is_foreign(snapshot) else None
-        known = (kept and kept.get(pack)) or self.last(pack)
+        there = (kept and kept.get(pack)) or self.last(pack)
+        known = there or self._read_before(pack)
         if known is not None and is_worth(known, pack):
             stamp = snapshot.listing.text(known.also)
-            if known.stamp == stamp and snapshot.listing.is_settled:
+            is_same = known.stamp == stamp and snapshot.listing.is_settled
+            if is_same:
                 snapshot.remember(known.data)
-                return known
-            if known.digest == _digest(snapshot, known.also):
-                if known.stamp != stamp:
+            if is_same or known.digest == _digest(snapshot, known.also):
+                if there is None or known.stamp != stamp:
                     known = self._kept(pack, replace(known, stamp=stamp), kept)
                 return known
         left_out = self.left_out(pack)
@@ -178,8 +181,12 @@ class ManifestCache:
             return None
         return Manifest(stamp="", digest="", specs=(), problems=(problem,))
 
+    def _read_before(self, pack: Pack) -> Manifest | None:
+        return _READ.get((pack.package, pack.root)) if self._folder is not None else None
+
     def _kept(self, pack: Pack, manifest: Manifest, own: dict[Pack, Manifest] | None) -> Manifest:
         if own is None:
+            _READ[pack.package, pack.root] = manifest
             self._write(pack, manifest)
         else:
             own[pack] = manifest

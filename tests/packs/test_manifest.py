@@ -107,6 +107,27 @@ def test_what_another_process_has_read_is_taken_over(packs: list[Pack], tmp_path
     assert found.specs[0].inputs[0].default == 3
 
 
+def test_a_new_home_folder_takes_over_what_this_process_read_for_another(
+    packs: list[Pack], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Registry(packs, manifests=ManifestCache(tmp_path / "cache"))
+    edit(packs[1], 4)
+    read: list[str] = []
+    read_pack = reading.read_pack
+
+    def noted(pack: Pack, files: Snapshot) -> reading.Declarations:
+        read.append(pack.name)
+        return read_pack(pack, files)
+
+    monkeypatch.setattr(reading, "read_pack", noted)
+    other = ManifestCache(tmp_path / "other")
+    assert [default(Registry(packs, manifests=other), pack) for pack in packs] == [1, 4, 1]
+    assert read == ["second"]
+    # Other processes find it there, too.
+    fresh = ManifestCache(tmp_path / "other")
+    assert all(fresh.last(pack) == other.last(pack) for pack in packs)
+
+
 def test_a_manifest_in_memory_never_stands_for_other_files(
     packs: list[Pack], tmp_path: Path
 ) -> None:
