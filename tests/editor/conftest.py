@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, BrowserContext, Error, Page, expect, sy
 
 from tests.editor.editing import Editor
 from tests.editor.serving import Server
-from tests.editor.watching import Watch
+from tests.editor.visits import Visit, Visits
 
 PATIENCE = 300_000.0
 """Milliseconds: the machine may have much else to do."""
@@ -136,38 +136,34 @@ NewBrowser = Callable[..., Editor]
 """Makes an editor in a browser of its own that has never seen the server before."""
 
 
+@pytest.fixture(scope="package")
+def visits(browser: Browser) -> Visits:
+    """Makes what `new_browser` needs of the browser."""
+    return Visits(browser)
+
+
 @pytest.fixture
-def new_browser(
-    browser: Browser, request: pytest.FixtureRequest, tmp_path: Path
-) -> Iterator[NewBrowser]:
+def new_browser(visits: Visits, request: pytest.FixtureRequest) -> Iterator[NewBrowser]:
     """Makes editors, each as in a browser of its own, for a server.
 
-    What is given by name are options of the browser's context, such as `color_scheme`.
+    What is given by name are options of the browser's context, such as `color_scheme`; without
+    any, it may have the page's files from before, as by a visit that was forgotten otherwise.
     """
+    made: list[Visit] = []
     contexts = request.node.stash[CONTEXTS] = []
-    watches: list[Watch] = []
 
     def make(server: Server, **options: Any) -> Editor:
-        context = browser.new_context(
-            **{
-                "viewport": {"width": 1440, "height": 900},
-                "reduced_motion": "reduce",
-                "base_url": server.url,
-                **options,
-            }
-        )
-        context.set_default_timeout(PATIENCE)
-        contexts.append(context)
-        # A page that is open while its server ends would complain.
-        server.before_end(context.close)
-        watches.append(Watch(context, server.host))
-        return Editor(context.new_page(), server, watches[-1])
+        visit = visits.begin(server, options)
+        visit.context.set_default_timeout(PATIENCE)
+        made.append(visit)
+        contexts.append(visit.context)
+        return Editor(visit.context.new_page(), server, visit.watch)
 
     yield make
-    for context in contexts:
-        context.close()
-    for watch in watches:
-        watch.check()
+    for visit in made:
+        visit.end()
+    for visit in made:
+        visit.watch.check()
 
 
 @pytest.fixture

@@ -139,7 +139,8 @@ class Server:
 
     def outputs(self, job: str) -> list[dict[str, Any]]:
         """The files of a job, once it has finished."""
-        eventually(lambda: self.get(f"jobs/{job}")["state"] == "finished")
+        eventually(lambda: self.get(f"jobs/{job}")["state"] not in ("queued", "running"))
+        assert self.get(f"jobs/{job}")["state"] == "finished"
         found: list[dict[str, Any]] = self.get(f"jobs/{job}")["outputs"]["files"]
         return found
 

@@ -13,6 +13,7 @@ from playwright.sync_api import CDPSession, Locator, expect
 
 from tests.editor.conftest import NewBrowser
 from tests.editor.editing import PLANNED, Editor, box_of, expect_picture
+from tests.editor.gates import prompted
 from tests.editor.graphs import CHAIN, Point, middle, search
 from tests.editor.serving import Server
 from tests.server.hosting import eventually
@@ -221,10 +222,13 @@ class TestPhone:
 def test_everything_can_be_hit_and_nothing_sticks_out(
     new_browser: NewBrowser, server: Server, screen: dict[str, int]
 ) -> None:
+    server.outputs(server.submit(prompted("a brass kettle", name="kettle")))
     editor = opened(new_browser, server, screen)
     found: dict[str, Any] = {"the graph": editor.page.evaluate(_SMALL, LEAST)}
     for panel in ("Nodes panel", "History panel", "Inspector", "Parameters", "Results", "Queue"):
         editor.command(panel)
+        if panel == "Results":
+            expect_picture(editor.panel(panel).locator("img").first)
         found[panel] = editor.page.evaluate(_SMALL, LEAST)
     assert {place: small for place, small in found.items() if small} == {}
     assert editor.page.evaluate("document.documentElement.scrollWidth") == screen["width"]

@@ -1,1 +1,0 @@
-import"./WidgetField-Dy7krkpn.js";import"./FileWidget-LLtPKqaM.js";

@@ -1,0 +1,1 @@
+import"./WidgetField-CgkDBC5U.js";import"./FileWidget-CPFKF943.js";
