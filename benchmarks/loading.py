@@ -82,11 +82,11 @@ def timed() -> Iterator[dict[str, float]]:
 
 
 @torch.no_grad()
-def stepped(unet: Any) -> str:
-    """The digest of one step at 256 x 256 pixels."""
+def stepped(unet: Any, side: int) -> str:
+    """The digest of one step with a square latent of this side."""
     torch.manual_seed(0)
     dtype = unet.dtype
-    latent = torch.randn(1, 4, 32, 32).to(dtype)
+    latent = torch.randn(1, 4, side, side).to(dtype)
     prompt = torch.randn(1, 77, unet.config["cross_attention_dim"]).to(dtype)
     added = None
     if unet.config.get("addition_embed_type") == "text_time":
@@ -97,7 +97,7 @@ def stepped(unet: Any) -> str:
     return hashlib.sha256(found.numpy().tobytes()).hexdigest()
 
 
-def measured(way: str, folder: Path, dtype: str) -> Loaded:
+def measured(way: str, folder: Path, dtype: str, side: int) -> Loaded:
     """What one loading costs, in this process, which has done nothing else."""
     load = ours if way == "nodegraph" else theirs
     # The libraries import much only when it is used: that isn't loading.
@@ -106,7 +106,7 @@ def measured(way: str, folder: Path, dtype: str) -> Loaded:
     unet, _kept, seconds = load(folder, dtype)
     loaded = peak()
     start = time.perf_counter()
-    digest = stepped(unet)
+    digest = stepped(unet, side)
     seconds["step"] = time.perf_counter() - start
     memory = {"before": before, "peak": loaded, "peak with step": peak()}
     return {**seconds, **memory, "digest": digest}
@@ -119,9 +119,10 @@ def peak() -> float:
     return int(found[1]) * 1024 / GIB
 
 
-def fresh(way: str, folder: Path, dtype: str) -> Loaded:
+def fresh(way: str, folder: Path, dtype: str, side: int) -> Loaded:
     """`measured` in a process of its own."""
-    command = [sys.executable, __file__, "--way", way, "--folder", str(folder), "--dtype", dtype]
+    given = {"--way": way, "--folder": str(folder), "--dtype": dtype, "--side": str(side)}
+    command = [sys.executable, __file__, *(text for pair in given.items() for text in pair)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(done.stderr)
@@ -131,14 +132,14 @@ def fresh(way: str, folder: Path, dtype: str) -> Loaded:
 
 def figures(name: str, times: int, *, small: bool) -> Iterator[Figure]:
     """What loading one model costs."""
-    dtype = PRECISIONS[name]
+    dtype, side = PRECISIONS[name], 8 if small else 32
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "model"
         write_model(name, folder, small=small)
         size = sum(_read(path) for path in folder.rglob("*.safetensors")) / GIB
         if not small:
             time.sleep(3)  # digests of files that were just written aren't remembered
-        turns = [[fresh(way, folder, dtype) for way in WAYS] for _ in range(times)]
+        turns = [[fresh(way, folder, dtype, side) for way in WAYS] for _ in range(times)]
     digests = {item["digest"] for turn in turns for item in turn}
     assert len(digests) == 1, "both ways load the same weights but compute something else"
     best = [
@@ -149,10 +150,12 @@ def figures(name: str, times: int, *, small: bool) -> Iterator[Figure]:
         }
         for place in range(len(WAYS))
     ]
-    yield from _compared(f"{name}, {size:.1f} GiB of float16, in {dtype}", *best)
+    yield from _compared(f"{name}, {size:.1f} GiB of float16, in {dtype}", 8 * side, *best)
 
 
-def _compared(what: str, own: dict[str, float], other: dict[str, float]) -> Iterator[Figure]:
+def _compared(
+    what: str, pixels: int, own: dict[str, float], other: dict[str, float]
+) -> Iterator[Figure]:
     def figure(text: str, key: str, unit: str, aim: float | None = None) -> Figure:
         return Figure(text, own[key], unit, aim, other[key], "diffusers")
 
@@ -162,7 +165,7 @@ def _compared(what: str, own: dict[str, float], other: dict[str, float]) -> Iter
     yield figure("… peak memory in loading", "peak", "GiB", other["peak"])
     yield figure("… peak memory with a step", "peak with step", "GiB", other["peak with step"])
     yield figure("… that of the libraries alone", "before", "GiB")
-    yield figure("… a step at 256 x 256, the first", "step", "s")
+    yield figure(f"… a step at {pixels} x {pixels}, the first", "step", "s")
 
 
 def _read(path: Path) -> int:
@@ -178,12 +181,13 @@ def _more(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--only", choices=MODELS, help="this model alone")
     for name in ("--way", "--folder", "--dtype"):
         parser.add_argument(name, help=argparse.SUPPRESS)
+    parser.add_argument("--side", type=int, help=argparse.SUPPRESS)
 
 
 def main() -> None:
     given = options(__doc__, _more)
     if given.way:
-        print(json.dumps(measured(given.way, Path(given.folder), given.dtype)))
+        print(json.dumps(measured(given.way, Path(given.folder), given.dtype, given.side)))
         return
     times = 1 if given.quick else given.times
     # The last one has all that the others have, and more.

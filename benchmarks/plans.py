@@ -193,10 +193,7 @@ def on_a_worker(home: Path, packs: Sequence[Path]) -> Iterator[tuple[Ask, Run]]:
     with serving(home) as server:
 
         def ask(document: Mapping[str, Any]) -> Plan:
-            answer = server.client.post("/plan", json={"workflow": document})
-            answer.raise_for_status()
-            found: Plan = answer.json()
-            return found
+            return server.plan({"workflow": document})
 
         def run(document: Mapping[str, Any]) -> Ran:
             job = server.run({"workflow": document})["id"]

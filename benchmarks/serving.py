@@ -133,6 +133,16 @@ class Server:
         """A job that has finished."""
         return self.until(self.submit(request), "finished")
 
+    def plan(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """What a run would do; a server that has packs yet to read is asked again."""
+        end = time.monotonic() + PATIENCE
+        while (answer := self.client.post("/plan", json=request)).status_code == 503:
+            assert time.monotonic() < end, answer.text
+            time.sleep(float(answer.headers["Retry-After"]))
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
     def until(self, job: str, state: str) -> dict[str, Any]:
         """A job that is in a state."""
         end = time.monotonic() + PATIENCE
