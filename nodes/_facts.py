@@ -17,6 +17,7 @@ from nodegraph.diffusion.families import FAMILIES
 from nodegraph.diffusion.file_stamps import file_stamp
 from nodegraph.diffusion.model_stamps import computed_dtype, model_stamp
 from nodegraph.diffusion.models import locate_model
+from nodegraph.diffusion.numerics import cpu_has_bfloat16
 from nodegraph.diffusion.precision.choices import AUTO, ITEM_BYTES
 from nodegraph.images.output_names import check_folder, check_name
 from nodegraph.images.room import check_room, coding_bytes
@@ -100,7 +101,8 @@ def check_dtype(inputs: HookInputs) -> Iterator[Finding]:
             "dtype",
             "this CPU can't compute in float16, so it is float32 that is computed in",
             dtype,
-            hint="bfloat16 takes half the memory at about the same speed.",
+            hint="bfloat16 takes half the memory"
+            + (" at about the same speed." if cpu_has_bfloat16() else ", and far more time."),
             code="dtype-replaced",
             is_warning=True,
         )

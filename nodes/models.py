@@ -69,7 +69,7 @@ def LoadModel(
             tiny for the model that comes along.
         dtype: Precision in memory. auto is float32 on a CPU and the file's own elsewhere.
             On a CPU that can't compute in float16, that is float32 too; bfloat16 takes half the
-            memory there at about the same speed.
+            memory there, and far more time on one that lacks that, too.
         prediction_type: What the model was trained to give, where its file doesn't say or says it
             wrongly: the noise (epsilon), v, or the clean sample. auto is what the file says.
         zero_terminal_snr: Whether it was trained to begin at noise alone; sampling then begins

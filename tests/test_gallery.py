@@ -35,6 +35,7 @@ LESS: Mapping[str, Mapping[str, Any]] = {
         "others.stop": 144,
         "captions.text": "\n".join(["a ball", "a taxi", "a snail", "an apple"] * 2),
     },
+    "two_models": {"draw.steps": 4, "redraw.steps": 4},
     "pipeline_node": {"film.num_inference_steps": 4},
 }
 """Inputs of those that make or compare much; pictures are counted alike on both sides."""

@@ -58,7 +58,7 @@ class FitConfig:
         weight_decay, beta2, clip: AdamW's decay and second beta, gradient norm limit.
         ema: Decay of the averaged weights, reached gradually.
         workers: Single-threaded processes that share a batch on a CPU; ignored on CUDA.
-        bf16: Compute in bfloat16 where torch's autocast allows it.
+        bf16: Compute in bfloat16 where torch's autocast allows it and the device does it.
         channels_last: Memory format of the convolutions.
         checkpoint_seconds: Time between checkpoints.
     """

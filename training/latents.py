@@ -9,7 +9,7 @@ from diffusers import AutoencoderKL
 
 from training.captions import embellish
 from training.config import Config, command_line
-from training.models import SCALING_FACTOR
+from training.models import SCALING_FACTOR, in_half
 from training.pixels import Pixels, in_parts, to_tensor
 from training.scenes import SceneMaker
 from training.stored import Arrays, write_missing
@@ -26,7 +26,7 @@ def encode_pictures(vae: AutoencoderKL, pictures: Pixels) -> npt.NDArray[np.floa
     """Scaled latents of unit variance, (n, 4, h / 8, w / 8)."""
     parts = []
     for part in in_parts(to_tensor(pictures)):
-        with torch.autocast(vae.device.type, torch.bfloat16):
+        with in_half(vae.device):
             mean = vae.encode(part.to(vae.device)).latent_dist.mean
         parts.append((mean.float() * SCALING_FACTOR).half().cpu().numpy())
     return np.concatenate(parts)

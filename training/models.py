@@ -1,11 +1,15 @@
 """The networks, all of stock diffusers and transformers classes, in their untrained state."""
 
+from contextlib import AbstractContextManager
+from typing import Any
+
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel
 
+from nodegraph.diffusion.numerics import cpu_has_bfloat16
 from training.config import Config
 
 SCALING_FACTOR = 0.18215
@@ -104,6 +108,12 @@ def hasten(model: nn.Module) -> None:
             module.__class__ = _WideGroupNorm
         if isinstance(module, UNet2DConditionModel):
             module.set_attn_processor(AttnProcessor())
+
+
+def in_half(device: torch.device, *, wanted: bool = True) -> AbstractContextManager[Any]:
+    """Computing in bfloat16 where the device does that; it takes a CPU that doesn't far longer."""
+    does = device.type != "cpu" or cpu_has_bfloat16()
+    return torch.autocast(device.type, torch.bfloat16, enabled=wanted and does)
 
 
 def seeded(seed: int) -> None:

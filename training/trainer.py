@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from training.config import FitConfig
 from training.flat import FlatWeights
 from training.memory import keep_freed_memory
-from training.models import hasten
+from training.models import hasten, in_half
 from training.optimiser import Optimiser
 from training.plots import plot_loss
 from training.team import Team
@@ -137,7 +137,7 @@ class Trainer:
         rng = np.random.default_rng((self._seed, rank, self.progress.step))
         torch.manual_seed(int(rng.integers(2**31)))
         self._flat.zero()
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.fit.bf16):
+        with in_half(self.device, wanted=self.fit.bf16):
             loss = self._loss(size, rng)
         loss.backward()  # type: ignore[no-untyped-call]
         value = float(loss.detach())

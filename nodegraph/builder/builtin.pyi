@@ -5773,7 +5773,7 @@ class BuiltinNodes:
         Nothing is read into memory before a node needs it.
 
         model: Name under a models folder, path of a diffusers folder or .safetensors file, or tiny for the model that comes along.
-        dtype: Precision in memory. auto is float32 on a CPU and the file's own elsewhere. On a CPU that can't compute in float16, that is float32 too; bfloat16 takes half the memory there at about the same speed.
+        dtype: Precision in memory. auto is float32 on a CPU and the file's own elsewhere. On a CPU that can't compute in float16, that is float32 too; bfloat16 takes half the memory there, and far more time on one that lacks that, too.
         prediction_type: What the model was trained to give, where its file doesn't say or says it wrongly: the noise (epsilon), v, or the clean sample. auto is what the file says.
         zero_terminal_snr: Whether it was trained to begin at noise alone; sampling then begins there. auto is what the file says.
         storage: What the model's and the text encoder's weights are kept in. auto keeps weights of few bits as the file has them, and all others in the precision that they are computed in, as full does with all. float8, int8 and int4 take less memory and more time, and give other pictures, slightly so but for int4.

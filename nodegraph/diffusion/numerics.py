@@ -24,19 +24,26 @@ _VARIABLES = (
 """By which they are told how."""
 
 
-@lru_cache
 def cpu_has_float16() -> bool:
-    """Whether this machine's CPU computes in float16; others take hundreds of times as long.
+    """Whether this machine's CPU computes in float16; others take hundreds of times as long."""
+    return bool(_cpu_flags() & {"avx512_fp16", "asimdhp"})
 
-    Asks the system, not torch. Where it doesn't say, the answer is no.
-    """
+
+def cpu_has_bfloat16() -> bool:
+    """Whether this machine's CPU computes in bfloat16; others may take 60 times as long."""
+    return bool(_cpu_flags() & {"avx512_bf16", "amx_bf16", "bf16"})
+
+
+@lru_cache
+def _cpu_flags() -> frozenset[str]:
+    """What the CPU can do. Asks the system, not torch; where that doesn't say, it is little."""
     if sys.platform == "darwin":
-        return platform.machine() == "arm64"
+        return frozenset({"asimdhp"} if platform.machine() == "arm64" else ())
     try:
-        said = set(Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").split())
+        said = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return False
-    return bool(said & {"avx512_fp16", "asimdhp"})
+        return frozenset()
+    return frozenset(said.split())
 
 
 def compute_threads() -> int:

@@ -10,8 +10,10 @@ import pytest
 from tests.editor.editing import Editor
 
 AXE = Path(__file__).parents[2] / "editor" / "node_modules" / "axe-core" / "axe.min.js"
-_RUN = """async (place) =>
-    (await axe.run(place, {resultTypes: ['violations']})).violations"""
+_RUN = """async ([place, options]) =>
+    (await axe.run(place, {...options, resultTypes: ['violations']})).violations"""
+_ALL: dict[str, Any] = {}
+_COLOURS = {"runOnly": ["cat.color"]}
 
 
 def bring_axe(editor: Editor) -> None:
@@ -21,14 +23,16 @@ def bring_axe(editor: Editor) -> None:
     editor.page.evaluate(AXE.read_text(encoding="utf-8"))
 
 
-def check(editor: Editor, named: str, within: str = "html") -> None:
+def check(editor: Editor, named: str, within: str = "html", *, only_colours: bool = False) -> None:
     """Let axe look at a part of the page as it is.
 
     Args:
         named: What is looked at, for messages.
         within: A selector.
+        only_colours: Look at nothing else, as where it was looked at in other colours.
     """
-    found: list[dict[str, Any]] = editor.page.evaluate(_RUN, within)
+    options = _COLOURS if only_colours else _ALL
+    found: list[dict[str, Any]] = editor.page.evaluate(_RUN, [within, options])
     faults = [
         f"{fault['impact']}: {fault['id']}: {node['html'][:160]}\n  {node['failureSummary']}"
         for fault in found

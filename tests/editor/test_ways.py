@@ -72,7 +72,8 @@ _COVERED = """() => {
 def expect_none(editor: Editor, finder: str) -> None:
     """Wait until nothing of the kind is found."""
     try:
-        editor.page.wait_for_function(f"() => ({finder})().length === 0")
+        # Not at each frame: it takes longer than one.
+        editor.page.wait_for_function(f"() => ({finder})().length === 0", polling=100)
     except Error:
         found = editor.page.evaluate(finder)
         raise AssertionError(f"{editor.tab.inner_text()}: there is {found}") from None

@@ -21,6 +21,7 @@ from nodegraph.diffusion import (
     open_model,
     scheduler_config,
 )
+from nodegraph.diffusion.numerics import cpu_has_bfloat16
 from tests.diffusion.families.parts import vae
 from tests.diffusion.ldm_export import _vae_tensors
 from tests.nodes.conftest import Bench, link
@@ -75,7 +76,9 @@ def test_float16_is_float32_on_a_cpu_that_lacks_it_and_that_is_said(
     assert len(warnings) == (0 if capable else 1)
     for warning in warnings:
         assert (warning.node, warning.port, warning.given) == ("load", "dtype", "float16")
-        assert "bfloat16 takes half the memory" in (warning.hint or "")
+        hint = warning.hint or ""
+        assert "bfloat16 takes half the memory" in hint
+        assert ("far more time" in hint) != cpu_has_bfloat16()
 
 
 def test_a_changed_file_is_noticed(bench: Bench, apples: Path) -> None:

@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 from torch import nn
 
+from training import models
 from training.config import FitConfig
 from training.flat import FlatWeights
 from training.optimiser import Optimiser, orthogonal
@@ -156,3 +157,13 @@ def test_the_loss_is_drawn(tmp_path):
     trained(tmp_path, replace(FIT, samples=16 * 150))
     with Image.open(tmp_path / "loss.png") as picture:
         assert len(picture.convert("RGB").getcolors(1 << 20)) > 2
+
+
+@pytest.mark.parametrize("capable", [True, False])
+def test_a_cpu_computes_in_half_where_it_can(monkeypatch, capable):
+    monkeypatch.setattr(models, "cpu_has_bfloat16", lambda: capable)
+    layer, data = nn.Linear(2, 2), torch.ones(1, 2)
+    for wanted in (True, False):
+        with models.in_half(torch.device("cpu"), wanted=wanted):
+            half = layer(data).dtype == torch.bfloat16
+        assert half == (capable and wanted)

@@ -17,7 +17,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from nodegraph.diffusion.vector_decoders import VectorDecoder
 from training.history.scenes import Pool
-from training.models import hasten
+from training.models import hasten, in_half
 
 SAMPLES, BATCH, KEPT = 640_000, 32, 0.999
 _RATES = {"generator": 2e-4, "critic": 4e-4}
@@ -75,9 +75,9 @@ class Contest:
         for name, optimiser in self.optimisers.items():
             optimiser.param_groups[0]["lr"] = _RATES[name] * rate
         real = self._pool.batch(BATCH, rng).contiguous(memory_format=torch.channels_last)
-        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        with torch.no_grad(), in_half(torch.device("cpu")):
             false = self.generator(self._vectors(rng)).float()
-        with torch.autocast("cpu", torch.bfloat16):
+        with in_half(torch.device("cpu")):
             # Apart, as the spread over a batch would else be of both.
             margins = (
                 functional.relu(1 - self.critic(real)),
@@ -86,7 +86,7 @@ class Contest:
         caught = margins[0].float().mean() + margins[1].float().mean()
         self._step("critic", caught)
         self.critic.requires_grad_(False)
-        with torch.autocast("cpu", torch.bfloat16):
+        with in_half(torch.device("cpu")):
             deceived = -self.critic(self.generator(self._vectors(rng))).float().mean()
         self._step("generator", deceived)
         self.critic.requires_grad_(True)
