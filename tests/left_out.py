@@ -62,14 +62,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """One for each core, and one more, as many tests wait for servers and processes of theirs.
 
-    Two more for what takes long, as half of that waits for a browser; and none besides this one
-    for what is named file by file.
+    None besides this one for what is named file by file.
     """
     named = getattr(config.option, "file_or_dir", None)  # there are none where `--help` is asked
     if named and all(".py" in name for name in named):
         return 0
-    more = 2 if config.getoption("--left-out", False) else 1
-    return min((os.cpu_count() or 1) + more, _MOST_PROCESSES)
+    return min((os.cpu_count() or 1) + 1, _MOST_PROCESSES)
 
 
 def _is_plain(config: pytest.Config) -> bool:
