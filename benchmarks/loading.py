@@ -121,8 +121,8 @@ def peak() -> float:
 
 def fresh(way: str, folder: Path, dtype: str, side: int) -> Loaded:
     """`measured` in a process of its own."""
-    given = {"--way": way, "--folder": str(folder), "--dtype": dtype, "--side": str(side)}
-    command = [sys.executable, __file__, *(text for pair in given.items() for text in pair)]
+    what = ("--way", way, "--folder", str(folder), "--dtype", dtype, "--side", str(side))
+    command = [sys.executable, __file__, *what]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(done.stderr)

@@ -12,7 +12,6 @@ from tests.editor.editing import Editor
 AXE = Path(__file__).parents[2] / "editor" / "node_modules" / "axe-core" / "axe.min.js"
 _RUN = """async ([place, options]) =>
     (await axe.run(place, {...options, resultTypes: ['violations']})).violations"""
-_ALL: dict[str, Any] = {}
 _COLOURS = {"runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}}
 
 
@@ -31,7 +30,7 @@ def check(editor: Editor, named: str, within: str = "html", *, only_colours: boo
         within: A selector.
         only_colours: Look at nothing else, as where it was looked at in other colours.
     """
-    options = _COLOURS if only_colours else _ALL
+    options = _COLOURS if only_colours else {}
     found: list[dict[str, Any]] = editor.page.evaluate(_RUN, [within, options])
     faults = [
         f"{fault['impact']}: {fault['id']}: {node['html'][:160]}\n  {node['failureSummary']}"

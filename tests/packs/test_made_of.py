@@ -12,7 +12,7 @@ import pytest
 from nodegraph.api import Environment, node
 from nodegraph.core.analysis import check_workflow
 from nodegraph.core.workflow import NodeEntry, Workflow
-from nodegraph.packs import reading, snapshot
+from nodegraph.packs import manifest, reading, snapshot
 from nodegraph.packs.manifest import ManifestCache
 from nodegraph.packs.pack import OWN_DISTRIBUTION, Pack, pack_at
 from nodegraph.packs.registry import Registry
@@ -201,13 +201,17 @@ def test_it_is_tried_again_until_it_could_be_read(
     assert len(reads) == 2
 
 
-def test_half_a_file_of_specs_is_made_anew(tones: Path, pack: Pack, tmp_path: Path) -> None:
+def test_half_a_file_of_specs_is_made_anew(
+    tones: Path, pack: Pack, tmp_path: Path, reads: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     registry(pack, tmp_path).node_types()
     (file,) = (tmp_path / "cache").glob("*organ*.json")
     data = file.read_bytes()
     file.write_bytes(data[:-40] + bytes(40))
+    monkeypatch.setattr(manifest, "_READ", {})  # as another process finds it
     assert registry(pack, tmp_path).spec(f"{pack.name}:Low") is not None
     assert file.read_bytes() == data
+    assert len(reads) == 2
 
 
 def test_an_edit_of_the_pack_counts(tones: Path, pack: Pack, tmp_path: Path) -> None:
