@@ -70,7 +70,7 @@ class Visits:
         return known
 
     def _closed(self, url: str, _: BrowserContext) -> None:
-        del self._plain[url]
+        self._plain.pop(url).is_plain = False
 
     def _new(self, server: Server, options: dict[str, Any]) -> Visit:
         context = self._browser.new_context(**{**_OPTIONS, "base_url": server.url, **options})
