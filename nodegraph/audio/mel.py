@@ -89,11 +89,19 @@ def waveforms_of_mels(
     """
     import torch
 
-    magnitudes = _magnitudes(mels, form)
+    # Each by itself: of several at once the last bits depend on how many they are.
+    magnitudes = [_magnitudes(mel[None], form) for mel in mels]
     generator = torch.Generator().manual_seed(seed)
-    turns = torch.rand(magnitudes.shape[1:], generator=generator)
-    angles = torch.polar(torch.ones_like(turns), 2 * torch.pi * turns).expand_as(magnitudes)
-    before = torch.zeros_like(angles)
+    turns = torch.rand(magnitudes[0].shape, generator=generator)
+    angles = torch.polar(torch.ones_like(turns), 2 * torch.pi * turns)
+    return torch.cat([_with_phases(each, angles, form, rounds, momentum) for each in magnitudes])
+
+
+def _with_phases(
+    magnitudes: Tensor, angles: Tensor, form: MelFormat, rounds: int, momentum: float
+) -> Tensor:
+    """A waveform, (1, samples), by Griffin-Lim's algorithm from the phases it begins with."""
+    before = angles.new_zeros(angles.shape)
     for _ in range(rounds):
         now = _spectra(_waves(magnitudes * angles, form), form)
         ahead = now - momentum / (1 + momentum) * before
