@@ -74,12 +74,19 @@ WRONG = {
 }
 
 
-def checked(folder: Path, script: str) -> list[str]:
+@pytest.fixture(scope="module")
+def mypy_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What mypy found out about all that doesn't change from one script to another."""
+    return tmp_path_factory.mktemp("mypy")
+
+
+def checked(folder: Path, script: str, cache: Path) -> list[str]:
     """What mypy says of a script, line by line."""
     (folder / "mypy.ini").write_text(CONFIG)
     (folder / "script.py").write_text(script)
+    options = ["--no-error-summary", "--hide-error-context", f"--cache-dir={cache}"]
     done = subprocess.run(
-        [sys.executable, "-m", "mypy", "--no-error-summary", "--hide-error-context", "script.py"],
+        [sys.executable, "-m", "mypy", *options, "script.py"],
         cwd=folder,
         capture_output=True,
         text=True,
@@ -99,9 +106,9 @@ def test_the_shipped_stubs_are_current() -> None:
         assert file.read_text(encoding="utf-8") == text, "run python docs/generate_stubs.py"
 
 
-def test_a_script_is_checked_where_it_is_written(tmp_path: Path) -> None:
+def test_a_script_is_checked_where_it_is_written(tmp_path: Path, mypy_cache: Path) -> None:
     lines = GOOD.splitlines()
-    found = checked(tmp_path, "\n".join([*lines, *WRONG]))
+    found = checked(tmp_path, "\n".join([*lines, *WRONG]), mypy_cache)
     by_line: dict[int, str] = {}
     for line in found:
         _, number, rest = line.split(":", 2)
@@ -112,7 +119,7 @@ def test_a_script_is_checked_where_it_is_written(tmp_path: Path) -> None:
 
 
 def test_packs_have_stubs_of_their_own(
-    tmp_path: Path, session: Session, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, mypy_cache: Path, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("NODEGRAPH_HOME", str(session.settings.home))
@@ -128,7 +135,7 @@ g.KSampeler()
 nodes.toys.Double(value=nodes.toys.Double(value=3) + 1)
 nodes.toys.Duble(value=3)
 """
-    said = [line.partition(": error: ")[2] for line in checked(tmp_path, script)]
+    said = [line.partition(": error: ")[2] for line in checked(tmp_path, script, mypy_cache)]
     unknown = '"_Pack_toys" has no attribute'
     wanted = (unknown, 'incompatible type "str"', '"KSampeler"', unknown)
     assert [part in line for part, line in zip(wanted, said, strict=True)] == [True] * 4
