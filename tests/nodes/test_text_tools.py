@@ -76,6 +76,36 @@ def test_finding() -> None:
         FindText("a", "a", group=1)
 
 
+@pytest.mark.parametrize(
+    "pattern",
+    ["((((a{1000}){1000}){1000}))", r"(?:[^]x]{400}\({300}){400}", "a{1000000}", "a{300}{300}{9}"],
+)
+def test_a_pattern_that_would_take_all_memory_is_told_before_it_does(
+    bench: Bench, pattern: str
+) -> None:
+    nodes = {"find": {"type": "FindText", "inputs": {"text": "a", "pattern": pattern}}}
+    [problem] = bench.problems(nodes, "find")
+    assert (problem.node, problem.port) == ("find", "pattern")
+    assert "too long, as each repetition is written out" in problem.message
+
+
+def test_counts_that_are_not_written_out_are_no_matter() -> None:
+    text = "ab" * 600
+    for pattern in ("(?:(?:ab){1,1000}){1,1000}", "(?:ab){600}", "((ab){2,}){1,9999}", "[{9}]*.+"):
+        assert FindText(text, pattern) == [text]
+    assert FindText("{3}((", r"\{3\}\({2}") == ["{3}(("]
+
+
+def test_a_pattern_within_itself_is_told_by_its_own_name() -> None:
+    with pytest.raises(InvalidValue, match="takes more memory than there is") as caught:
+        patterns.in_time(_run_out, "pattern")
+    assert caught.value.problem.port == "pattern"
+
+
+def _run_out(_: float) -> None:
+    raise MemoryError
+
+
 def test_a_pattern_that_takes_for_ever_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patterns, "_SECONDS", 0.05)
     with pytest.raises(InvalidValue, match="seconds"):
