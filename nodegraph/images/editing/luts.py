@@ -20,6 +20,13 @@ _LARGEST = {1: 65536, 3: 256}
 _BYTES = 1 << 29
 """Longest file that is read; a cube of side 256 takes about that."""
 
+_NUMBERS = {
+    **dict.fromkeys(("LUT_1D_SIZE", "LUT_3D_SIZE"), 1),
+    **dict.fromkeys(("LUT_1D_INPUT_RANGE", "LUT_3D_INPUT_RANGE"), 2),
+    **dict.fromkeys(("DOMAIN_MIN", "DOMAIN_MAX"), 3),
+}
+"""How many follow a keyword."""
+
 
 @dataclass(frozen=True)
 class ColorTable:
@@ -51,20 +58,36 @@ def read_cube(path: Path, *, names: bool = True) -> ColorTable:
         raise missing_file(path, names=names)
     try:
         if path.stat().st_size > _BYTES:
-            raise InvalidFile(f"{path} is refused: it is too long for a table of colours.")
-        lines = path.read_text("utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise InvalidFile(
-            f"{path} is no table of colours: it looks like {looks_like(path)}.",
-            expected="a .cube file",
-        ) from error
+            raise InvalidFile(
+                f"{path} is refused: it is too long for a table of colours.", port="path"
+            )
+        lines = _text(path).splitlines()
     except OSError as error:
-        raise InvalidFile(f"can't read {path}: {error.strerror or error}") from error
+        raise InvalidFile(f"can't read {path}: {error.strerror or error}", port="path") from error
     try:
         return _parsed(lines)
-    except (ValueError, IndexError) as error:
+    except ValueError as error:
         raise InvalidFile(
-            f"{path} is no table of colours: {error}", expected="a .cube file"
+            f"{path} is no table of colours: {error}", port="path", expected="a .cube file"
+        ) from error
+
+
+def _text(path: Path) -> str:
+    """What a file says: numbers and keywords are ASCII, titles and remarks in any encoding.
+
+    Raises:
+        InvalidFile: It is no text, or one of another kind.
+    """
+    data = path.read_bytes()
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        if b"LUT_" in data:
+            return data.decode("latin-1")
+        raise InvalidFile(
+            f"{path} is no table of colours: it looks like {looks_like(path)}.",
+            port="path",
+            expected="a .cube file",
         ) from error
 
 
@@ -78,14 +101,17 @@ def _parsed(lines: list[str]) -> ColorTable:
         words = line.partition("#")[0].split()
         if not words or words[0] == "TITLE":
             continue
-        if words[0] in ("LUT_1D_SIZE", "LUT_3D_SIZE"):
-            sizes[int(words[0][4])] = int(words[1])
-        elif words[0] in ("DOMAIN_MIN", "DOMAIN_MAX"):
-            domain[words[0][7:]] = tuple(float(word) for word in words[1:4])
-        elif words[0] in ("LUT_1D_INPUT_RANGE", "LUT_3D_INPUT_RANGE"):
+        said = words[0]
+        if said in _NUMBERS and len(words) <= _NUMBERS[said]:
+            raise ValueError(f"line {number} says {said} without what belongs to it")
+        if said in ("LUT_1D_SIZE", "LUT_3D_SIZE"):
+            sizes[int(said[4])] = int(words[1])
+        elif said in ("DOMAIN_MIN", "DOMAIN_MAX"):
+            domain[said[7:]] = tuple(float(word) for word in words[1:4])
+        elif said in ("LUT_1D_INPUT_RANGE", "LUT_3D_INPUT_RANGE"):
             # Of DaVinci Resolve, one range for all channels.
             domain = {"MIN": (float(words[1]),) * 3, "MAX": (float(words[2]),) * 3}
-        elif words[0][0].isalpha():
+        elif said[0].isalpha():
             continue  # keywords of other tools
         elif len(words) == 3:
             rows.append([float(word) for word in words])
@@ -108,9 +134,15 @@ def _checked(
     if not rows.isfinite().all():
         raise ValueError("it has NaN or infinity")
     low, high = domain["MIN"], domain["MAX"]
-    if len(low) != 3 or len(high) != 3 or any(a >= b for a, b in zip(low, high, strict=True)):
-        raise ValueError("its domain is empty")
+    # In the precision that colours have: what is a hair wide there is nothing here.
+    width = rows.new_tensor(high) - rows.new_tensor(low)
+    if not (width.isfinite() & (width > 0)).all():
+        raise ValueError(f"its domain is none: {_written(low)} to {_written(high)}")
     return ColorTable(size, axes, rows, low, high)
+
+
+def _written(numbers: tuple[float, ...]) -> str:
+    return " ".join(f"{number:g}" for number in numbers)
 
 
 def apply_table(image: Tensor, table: ColorTable, amount: float) -> Tensor:

@@ -179,6 +179,33 @@ def test_what_is_no_table_is_refused(text: str, tmp_path: Path) -> None:
         read_cube(path)
 
 
+@pytest.mark.parametrize(
+    ("head", "said"),
+    [
+        ("DOMAIN_MIN nan nan nan", "its domain is none: nan nan nan to 1 1 1"),
+        ("DOMAIN_MAX inf inf inf", "its domain is none: 0 0 0 to inf inf inf"),
+        ("DOMAIN_MAX 1 1 1e39", "its domain is none: 0 0 0 to 1 1 1e+39"),
+        ("DOMAIN_MAX 1 1 1e-50", "its domain is none: 0 0 0 to 1 1 1e-50"),
+        ("DOMAIN_MAX 1 1", "line 1 says DOMAIN_MAX without what belongs to it"),
+        ("LUT_1D_INPUT_RANGE 0", "line 1 says LUT_1D_INPUT_RANGE without what belongs to it"),
+        ("LUT_1D_SIZE", "line 1 says LUT_1D_SIZE without what belongs to it"),
+    ],
+)
+def test_a_table_of_no_colors_is_told(head: str, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "bad.cube"
+    path.write_text(f"{head}\nLUT_1D_SIZE 2\n0 0 0\n1 1 1\n")
+    with pytest.raises(InvalidFile) as caught:
+        read_cube(path)
+    assert said in str(caught.value)
+    assert caught.value.problem.port == "path"
+
+
+def test_a_title_may_be_in_any_encoding(tmp_path: Path) -> None:
+    path = tmp_path / "same.cube"
+    path.write_bytes('TITLE "Gr\xfcn"\n'.encode("latin-1") + cube(3, lambda one: one).encode())
+    close(apply_table(PICTURE, read_cube(path), 1), PICTURE.numpy(), 1e-6)
+
+
 @pytest.mark.parametrize("dither", ["none", "floyd-steinberg", "ordered"])
 def test_only_colors_of_the_palette_are_left(dither: str) -> None:
     palette = parse_colors("black red #ffff80")
