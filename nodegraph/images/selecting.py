@@ -1,6 +1,7 @@
 """Parts of pictures selected by points, boxes and likeness, without a model.
 
-What needs scikit-image says so where it is missing.
+What needs scikit-image says so where it is missing. Pictures with NaN or infinity are refused: no
+colour is near to those.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor
 
 from nodegraph.errors import InvalidValue
+from nodegraph.images.editing.pictures import check_finite
 from nodegraph.images.mask_edges import feather_mask
 from nodegraph.images.mask_parts import part_at
 from nodegraph.images.masks import as_rgb, resize_mask
@@ -75,6 +77,7 @@ def similar_colors(
     Returns:
         0 or 1, (batch, height, width).
     """
+    check_finite(image)
     colors = as_rgb(image)
     result = torch.zeros(image.shape[:3])
     for at, picture in enumerate(colors):
@@ -97,6 +100,7 @@ def select_by_points(image: Tensor, points: Points, excluded: Points, radius: in
     Source: Grady 2006, IEEE PAMI 28, 11.
     """
     check_segment_installed()
+    check_finite(image)
     height, width = image.shape[1:3]
     seeds = np.zeros((height, width), dtype=np.int32)
     if not excluded:
@@ -123,6 +127,7 @@ def select_by_box(image: Tensor, box: Rectangle) -> Tensor:
         InvalidValue: Nothing is outside the box, or nothing in the picture inside it.
     """
     check_segment_installed()
+    check_finite(image)
     x, y, width, height = box
     inside = np.zeros(image.shape[1:3], dtype=np.bool_)
     inside[max(0, y) : max(0, y + height), max(0, x) : max(0, x + width)] = True
@@ -240,6 +245,7 @@ def superpixels(image: Tensor, method: PartMethod, parts: int) -> tuple[Tensor, 
     """
     from skimage.segmentation import find_boundaries
 
+    check_finite(image)
     means, borders = [], []
     for picture in as_rgb(image):
         labels = label_superpixels(picture, method, parts)
@@ -253,6 +259,7 @@ def superpixels(image: Tensor, method: PartMethod, parts: int) -> tuple[Tensor, 
 
 def select_superpixels(image: Tensor, points: Points, method: PartMethod, parts: int) -> Tensor:
     """The parts of alike pixels that some points lie in; 0 or 1, (batch, height, width)."""
+    check_finite(image)
     found = []
     for picture in as_rgb(image):
         labels = label_superpixels(picture, method, parts)
@@ -273,6 +280,7 @@ def plain_background(image: Tensor, tolerance: float, softness: float = 0) -> Te
     Returns:
         1 on what stands there, (batch, height, width).
     """
+    check_finite(image)
     found = []
     for picture in as_rgb(image):
         border = torch.cat((picture[0], picture[-1], picture[:, 0], picture[:, -1]))

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from nodegraph.errors import InvalidValue
+from nodegraph.errors import InvalidValue, NumericalError
 from nodegraph.images import scikit_image, selecting
 from nodegraph.images.selecting import (
     pixel_points,
@@ -119,6 +119,25 @@ def test_batches_equal_singles(select: Callable[[Tensor], Tensor], channels: int
     found = select(image)
     assert found.shape == (3, 11, 15)
     assert torch.equal(found, torch.cat([select(item[None]) for item in image]))
+
+
+@pytest.mark.parametrize(
+    "select",
+    [
+        lambda image: similar_colors(image, [(15, 20)], 0.1),
+        lambda image: select_by_points(image, [(15, 20)], []),
+        lambda image: select_by_box(image, (2, 2, 26, 36)),
+        lambda image: superpixels(image, "slic", 9),
+        lambda image: select_superpixels(image, [(15, 20)], "watershed", 9),
+        lambda image: plain_background(image, 0.2),
+    ],
+)
+def test_a_picture_with_what_is_no_number_is_told(select: Callable[[Tensor], Tensor]) -> None:
+    image = two_discs()[0]
+    image[0, 3, 4, 1] = float("nan")
+    with pytest.raises(NumericalError, match="NaN or infinity") as caught:
+        select(image)
+    assert caught.value.problem.port == "image"
 
 
 def test_points_lie_in_the_picture() -> None:

@@ -157,6 +157,8 @@ def composite_layer(
 
     check_channels(image)
     check_channels(layer, "layer")
+    if mask is not None:
+        together(image, mask, "mask")
     given = torch.ones(1, *layer.shape[1:3]) if mask is None else mask
     layer, given = paired(layer, given)
     image, layer = together(image, layer, "layer")

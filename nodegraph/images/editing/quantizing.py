@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from nodegraph.errors import InvalidValue
 from nodegraph.images.colors import Color, hex_color
-from nodegraph.images.editing.pictures import as_rgb, each_color, split_alpha
+from nodegraph.images.editing.pictures import as_rgb, check_finite, each_color, split_alpha
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -29,7 +29,9 @@ def quantize(image: Tensor, count: int, palette: Sequence[Color], dither: Dither
         palette: Up to 256 colours; empty for the picture's own, by median cut.
     Raises:
         InvalidValue: The palette has more.
+        NumericalError: There is NaN or infinity.
     """
+    check_finite(image)
     if len(palette) > _MOST:
         raise InvalidValue(
             "there are too many colours",
@@ -115,7 +117,10 @@ def dominant_colors(image: Tensor, count: int) -> list[tuple[Color, float]]:
 
     Args:
         image: Shape (1, height, width, channels).
+    Raises:
+        NumericalError: There is NaN or infinity.
     """
+    check_finite(image)
     colors, alpha = split_alpha(image.float())
     pixels = as_rgb(colors).reshape(1, -1, 1, 3)
     if alpha is not None:

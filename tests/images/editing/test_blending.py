@@ -193,3 +193,19 @@ def test_batches_that_do_not_fit_are_told_of_the_port_that_they_came_by() -> Non
     with pytest.raises(InvalidValue) as caught:
         blend_images(BELOW.repeat(2, 1, 1, 1), ABOVE.repeat(3, 1, 1, 1), None, "normal", 1.0)
     assert caught.value.problem.port == "other"
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        lambda one, two, three: composite_layer(three, one, two),
+        lambda one, two, three: composite_layer(one, three, two),
+        lambda one, two, three: blend_images(three, one, two, "normal", 1.0),
+    ],
+)
+def test_a_mask_that_is_neither_one_nor_one_for_each_is_told_by_its_own_port(
+    work: Callable[[Tensor, Tensor, Tensor], Tensor],
+) -> None:
+    with pytest.raises(InvalidValue, match="different numbers") as caught:
+        work(torch.ones(1, 4, 5, 3), torch.ones(2, 4, 5), torch.ones(3, 4, 5, 3))
+    assert (caught.value.problem.port, caught.value.problem.given) == ("mask", "2")

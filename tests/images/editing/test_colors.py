@@ -249,9 +249,12 @@ def test_what_counts_values_refuses_those_that_are_none() -> None:
         lambda: match_colors(bad, OTHER, "covariance", 1.0),
         lambda: match_colors(OTHER, bad, "histogram", 1.0),
         lambda: draw_histogram(bad, 64, logarithmic=False),
+        lambda: quantize(bad, 4, [], "none"),
+        lambda: dominant_colors(bad, 4),
     ):
-        with pytest.raises(NumericalError, match="NaN"):
+        with pytest.raises(NumericalError, match="NaN") as caught:
             work()
+        assert caught.value.problem.port in ("image", "reference")
 
 
 def test_values_beyond_white_are_taken_for_white() -> None:
