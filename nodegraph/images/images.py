@@ -105,7 +105,9 @@ def read_frames(
             for number in wanted:
                 opened.seek(number)
                 opened.load()
-                colors, alpha = frame_pixels(opened)
+                # What has but one is as deep as LoadImage reads it.
+                one = picture_pixels(opened, path) if total == 1 else frame_pixels(opened)
+                colors, alpha = one
                 pictures.append((torch.from_numpy(colors), torch.from_numpy(1 - alpha)))
                 seconds += float(opened.info.get("duration", 0)) / 1000
         except DAMAGED as error:

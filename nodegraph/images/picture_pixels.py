@@ -59,7 +59,9 @@ def frame_pixels(opened: Image.Image) -> tuple[NDArray[np.float32], NDArray[np.f
 def _pixels(image: Image.Image) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     deep = _deep_gray(image)
     if deep is not None:
-        return np.repeat(deep[..., None], 3, axis=-1), np.ones_like(deep)
+        clear = image.info.get("transparency")  # one level, which no pixel has where there is none
+        alpha = np.asarray(image) != (clear if isinstance(clear, int) else -1)
+        return np.repeat(deep[..., None], 3, axis=-1), alpha.astype(np.float32)
     if image.has_transparency_data:
         levels = _levels(image, "RGBA")
         return np.ascontiguousarray(levels[..., :3]), levels[..., 3]
@@ -76,25 +78,25 @@ def _deep_gray(image: Image.Image) -> NDArray[np.float32] | None:
     if image.mode == "F":
         return _unit(np.nan_to_num(np.asarray(image, dtype=np.float32)))
     if image.mode.startswith("I"):
-        return (np.asarray(image).astype(np.float32) / np.float32(65535)).clip(0, 1)
+        return _unit(np.asarray(image).astype(np.float32), 65535)
     return None
 
 
-def _unit(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Values in 0..1; what is a little brighter or darker than that is cut off.
+def _unit(values: NDArray[np.float32], white: int = 1) -> NDArray[np.float32]:
+    """Values as shares of white; what is a little brighter or darker than 0..1 is cut off.
 
     Raises:
         InvalidValue: Most of them lie outside, so they are meant otherwise.
     """
-    if np.mean((values < 0) | (values > 1)) > 0.5:
+    if np.mean((values < 0) | (values > white)) > 0.5:
         raise InvalidValue(
-            "the picture's numbers aren't brightness from 0 to 1",
+            f"the picture's numbers aren't brightness from 0 to {white}",
             port="path",
             given=f"numbers from {values.min():g} to {values.max():g}",
-            expected="numbers from 0 to 1, or a file of 8 or 16 bits",
+            expected=f"numbers from 0 to {white}, or a file of 8 or 16 bits",
             hint="Scale them to that range in the program that wrote the file.",
         )
-    return values.clip(0, 1)
+    return (values / np.float32(white)).clip(0, 1)
 
 
 def _deep_colors(opened: Image.Image, path: Path) -> NDArray[np.float32] | None:
@@ -110,6 +112,8 @@ def _deep_colors(opened: Image.Image, path: Path) -> NDArray[np.float32] | None:
     try:
         with path.open("rb") as file, av.open(file, "r", format=form) as container:
             frame = next(iter(container.decode(video=0)))
+            if frame.format.name.startswith("ya16"):  # which PyAV makes no array of
+                frame = frame.reformat(format="rgba64le")
             pixels = frame.to_ndarray()
     except (av.FFmpegError, StopIteration, ValueError):
         return None  # Pillow may be able to
@@ -123,7 +127,7 @@ def _has_deep_colors(opened: Image.Image, path: Path) -> bool:
     if opened.format == "PNG":
         with path.open("rb") as file:
             header = file.read(26)
-        return len(header) == 26 and header[24] == 16 and header[25] in (2, 6)
+        return len(header) == 26 and header[24] == 16 and header[25] in (2, 4, 6)
     if opened.format == "TIFF":
         bits = getattr(opened, "tag_v2", {}).get(_BITS, ())
         return bits in ((16, 16, 16), (16, 16, 16, 16))

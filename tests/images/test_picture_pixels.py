@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from nodegraph.errors import InvalidFile, InvalidValue
@@ -52,9 +56,6 @@ def test_16_bits_lie_as_the_file_says(tmp_path: Path) -> None:
     exif[0x0112] = 6
     chunk = exif.tobytes().removeprefix(b"Exif\0\0")
     end = content.index(b"IDAT") - 4
-    import struct
-    import zlib
-
     part = struct.pack(">I", len(chunk)) + b"eXIf" + chunk
     part += struct.pack(">I", zlib.crc32(b"eXIf" + chunk))
     path = put(tmp_path, content[:end] + part + content[end:])
@@ -63,6 +64,57 @@ def test_16_bits_lie_as_the_file_says(tmp_path: Path) -> None:
 
     assert image.shape == (1, 7, 5, 3)
     torch.testing.assert_close(image, DEEP[..., :3].rot90(-1, (1, 2)), rtol=0, atol=1e-5)
+
+
+def deep_gray(levels: NDArray[Any], color_type: int, clear: int | None = None) -> bytes:
+    """A PNG of 16 bits: grey (0) or grey with alpha (4), and the level that is transparent."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        )
+
+    height, width = levels.shape[:2]
+    header = struct.pack(">IIBBBBB", width, height, 16, color_type, 0, 0, 0)
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in levels)
+    parts = [chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(rows)), chunk(b"IEND", b"")]
+    if clear is not None:
+        parts.insert(1, chunk(b"tRNS", struct.pack(">H", clear)))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+@pytest.mark.parametrize("frame", [0, -1])
+def test_grey_of_16_bits_may_be_transparent(frame: int, tmp_path: Path) -> None:
+    levels = np.array([[0, 1, 257], [300, 65534, 65535]], np.uint16)
+    colors = torch.from_numpy(levels / np.float32(65535))[None, ..., None].expand(1, 2, 3, 3)
+
+    image, mask = read_image(put(tmp_path, deep_gray(levels, 0, clear=300)), frame=frame)
+    torch.testing.assert_close(image, colors, rtol=0, atol=1e-7)
+    assert mask[0].tolist() == [[0, 0, 0], [1, 0, 0]]
+
+    both = np.stack([levels, 65535 - levels], axis=-1)
+    image, mask = read_image(put(tmp_path, deep_gray(both, 4)), frame=frame)
+    torch.testing.assert_close(image, colors, rtol=0, atol=1e-7)
+    torch.testing.assert_close(mask, colors[..., 0], rtol=0, atol=1e-7)
+
+
+def test_the_only_frame_is_as_deep_as_the_picture(tmp_path: Path) -> None:
+    path = put(tmp_path, encode_image_file(DEEP[0], bits=16))
+    whole, mask = read_image(path)
+    assert torch.equal(read_image(path, frame=-1)[0], whole)
+    assert torch.equal(read_frames(path)[1], mask)
+
+
+def test_whole_numbers_of_another_range_are_no_brightness(tmp_path: Path) -> None:
+    deep = np.linspace(0, 2**31 - 1, 12).reshape(3, 4).astype(np.int32)
+    Image.fromarray(deep).save(tmp_path / "deep.tiff")
+    with pytest.raises(InvalidValue) as caught:
+        read_image(tmp_path / "deep.tiff")
+    assert "aren't brightness from 0 to 65535" in str(caught.value)
+    assert "numbers from 0 to 2.14748e+09" in str(caught.value)
+    assert caught.value.problem.port == "path"
+    Image.fromarray(deep // 2**15).save(tmp_path / "fits.tiff")
+    assert float(read_image(tmp_path / "fits.tiff")[0].max()) == 1
 
 
 def test_16_bits_are_for_png(tmp_path: Path) -> None:
