@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
+from enum import Enum
 from pathlib import PurePath
 from typing import Any, NamedTuple
 
@@ -59,6 +60,21 @@ def check_literal(value: Any, port: InputSpec) -> list[Finding]:
             port.name, fault.message, fault.given, fault.expected, fault.hint or None, fault.code
         )
         for fault in _faults(value, port.json_schema)
+    ]
+
+
+def check_linked(value: Any, port: InputSpec) -> list[Finding]:
+    """What is wrong with a value that comes by a link: ranges and choices hold for it as well.
+
+    Its type was checked with the link, and sizes that are no multiples are left to the node, which
+    may round them. Infinity is a number here, such as how alike equal pictures are; NaN is in no
+    range.
+    """
+    return [
+        Finding(
+            port.name, fault.message, fault.given, fault.expected, fault.hint or None, fault.code
+        )
+        for fault in _bound_faults(value, port.json_schema or {})
     ]
 
 
@@ -157,6 +173,31 @@ def _faults(value: Any, schema: Schema) -> list[_Fault]:
             for fault in _faults(item, schema["items"])
         ]
     return _text_faults(value) or _number_faults(value, schema)
+
+
+def _bound_faults(value: Any, schema: Schema) -> list[_Fault]:
+    """Faults of a value whose type is right, at most one."""
+    if isinstance(value, (list, tuple)):
+        items = schema.get("items", {})
+        for index, item in enumerate(value if _is_bound(items) else ()):
+            if found := _bound_faults(item, items):
+                return [found[0]._replace(message=f"item {index}: {found[0].message}")]
+        return []
+    if not isinstance(value, (str, int, float)) or isinstance(value, Enum):
+        return []
+    if "enum" in schema:
+        return _choice_faults(value, schema["enum"], schema.get("synonyms", {}))
+    found = _union_faults(value, schema["anyOf"]) if "anyOf" in schema else []
+    beyond = [fault for fault in found if fault.code in ("out-of-range", "not-a-choice")]
+    if beyond or isinstance(value, str):
+        return beyond
+    return _range_faults(value, schema) if _is_number(value) else []
+
+
+def _is_bound(schema: Schema) -> bool:
+    """Whether it takes not all values of its type."""
+    is_union = any(map(_is_bound, schema.get("anyOf", ())))
+    return is_union or not schema.keys().isdisjoint(("enum", "minimum", "maximum"))
 
 
 def _takes_null(schema: Schema) -> bool:
@@ -277,16 +318,26 @@ def _text_faults(value: Any) -> list[_Fault]:
     return []
 
 
+def _range_faults(value: float, schema: Schema) -> list[_Fault]:
+    low, high = schema.get("minimum"), schema.get("maximum")
+    said = ""
+    if isinstance(value, float) and math.isnan(value) and (low, high) != (None, None):
+        said = "is no number"
+    elif low is not None and value < low:
+        said = "is too small"
+    elif high is not None and value > high:
+        said = "is too large"
+    return [_Fault("out-of-range", said, show(value), describe(schema))] if said else []
+
+
 def _number_faults(value: Any, schema: Schema) -> list[_Fault]:
     if not _is_number(value):
         return []
-    low, high = schema.get("minimum"), schema.get("maximum")
-    if low is not None and value < low:
-        return [_Fault("out-of-range", "is too small", show(value), describe(schema))]
-    if high is not None and value > high:
-        return [_Fault("out-of-range", "is too large", show(value), describe(schema))]
+    if beyond := _range_faults(value, schema):
+        return beyond
     step = schema.get("multipleOf")
     if step and value % step:
+        low, high = schema.get("minimum"), schema.get("maximum")
         below = int(value // step) * step
         near = [
             item

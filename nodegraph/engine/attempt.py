@@ -14,11 +14,12 @@ from nodegraph.core.context import Context, Footprint, Peak
 from nodegraph.core.copies import lent_copy
 from nodegraph.core.frames import retold
 from nodegraph.core.keys import Key, work_key
+from nodegraph.core.literals import check_linked
 from nodegraph.core.nesting import NESTING
 from nodegraph.core.node import NodeDefinition
 from nodegraph.core.ports import Lazy
 from nodegraph.core.reporting import REPORT
-from nodegraph.core.spec import NodeSpec
+from nodegraph.core.spec import InputSpec, NodeSpec
 from nodegraph.core.types import TypeExpr
 from nodegraph.engine.lanes import BESIDE_ANY
 from nodegraph.engine.mutation import Handing
@@ -29,6 +30,7 @@ from nodegraph.engine.scheduling import Scheduling
 from nodegraph.engine.sinks import remember_written
 from nodegraph.engine.states import Call
 from nodegraph.engine.work import estimate_of
+from nodegraph.errors import InvalidValue
 
 
 def arguments(
@@ -45,8 +47,12 @@ def arguments(
         spec: Of the node: its type's, or that with the inputs of the subgraph that it runs.
         lazy: Linked inputs that the function may ask for.
         context: None if the function takes none.
+    Raises:
+        InvalidValue: What is linked is beyond its input's range, or none of its choices.
     """
     ports = spec.inputs_by_name
+    for port, value in linked.items():
+        _check_linked(ports[port], value)
     given = {port: _paths(ports[port].expr, lent_copy(value)) for port, value in literals.items()}
     given.update(linked)
     for port, enum in definition.enums.items():
@@ -54,10 +60,35 @@ def arguments(
     for name in definition.lazy:
         asked = lazy.get(name)
         choices = definition.enums.get(name)
-        given[name] = _members(asked, choices) if asked else _ready(given[name])
+        if asked:
+            given[name] = _members(_checked(asked, ports[name]), choices)
+        else:
+            given[name] = _ready(given[name])
     if definition.context is not None:
         given[definition.context] = context
     return given
+
+
+def _check_linked(port: InputSpec, value: Any) -> None:
+    for found in check_linked(value, port):
+        raise InvalidValue(
+            found.message,
+            port=port.name,
+            given=found.given,
+            expected=found.expected,
+            hint=found.hint,
+        )
+
+
+def _checked(lazy: Lazy[Any], port: InputSpec) -> Lazy[Any]:
+    """A lazy input whose value is checked once it is there, as an eager one's is."""
+
+    async def evaluate() -> Any:
+        value = await lazy()
+        _check_linked(port, value)
+        return value
+
+    return Lazy(evaluate)
 
 
 def _members(lazy: Lazy[Any], enum: type[Enum] | None) -> Lazy[Any]:

@@ -6,14 +6,14 @@ import asyncio
 import threading
 from enum import Enum
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 import PIL.Image
 import pytest
 import torch
 
-from nodegraph.api import Context, Image, Mask, node
+from nodegraph.api import Context, Image, Lazy, Mask, Range, node
 from nodegraph.core.building import build_graph
 from nodegraph.core.events import Event
 from nodegraph.core.workflow import Workflow
@@ -328,6 +328,69 @@ def test_a_listener_that_fails_breaks_no_run(
     assert asyncio.run(run()).is_ok
     assert heard == ["job.started"]
     assert "a listener failed" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("port", "given", "said"),
+    [
+        ("share", 2.0, "input `share`: is too large (given: 2.0; expected: a number from 0 to 1)"),
+        ("share", float("nan"), "input `share`: is no number (given: NaN"),
+        ("share", float("-inf"), "input `share`: is too small (given: -Infinity"),
+        (
+            "count",
+            0,
+            "input `count`: is too small (given: 0; expected: a whole number, at least 1)",
+        ),
+        ("colour", "green", 'input `colour`: is not one of its choices (given: "green"'),
+        ("way", "no", 'input `way`: is not one of its choices (given: "no"; expected: fast, slow)'),
+        ("some", [1, -1], "input `some`: item 1: is too small (given: -1"),
+        ("late", 9, "input `late`: is too large (given: 9"),
+    ],
+)
+def test_ranges_and_choices_hold_for_what_is_linked(
+    bench: Bench, port: str, given: object, said: str
+) -> None:
+    @node
+    def Given() -> Any:
+        """A value that nobody knows before it is there."""
+        return given
+
+    @node
+    async def Picky(
+        late: Lazy[Annotated[int, Range(0, 8)]],
+        share: Annotated[float, Range(0, 1)] = 0.0,
+        count: Annotated[int | None, Range(1)] = None,
+        colour: Colour = Colour.RED,
+        way: Literal["fast", "slow"] = "fast",
+        some: list[Annotated[int, Range(0, 5)]] | None = None,
+    ) -> int:
+        """Count."""
+        return await late()
+
+    bench.add(Given, Picky)
+    inputs = {"late": 1, port: link("g")}
+    result = bench.run({"g": {"type": "Given"}, "p": {"type": "Picky", "inputs": inputs}})
+    assert [str(error).startswith("node `p` (Picky), ") for error in result.errors] == [True]
+    assert said in str(result.errors[0])
+
+
+def test_a_linked_number_without_a_range_may_be_any(bench: Bench) -> None:
+    @node
+    def Endless() -> float:
+        """How alike equal pictures are."""
+        return float("inf")
+
+    @node
+    def Above(a: float, least: Annotated[float, Range(0)] = 1.0) -> bool:
+        """Whether it is."""
+        return a > least
+
+    bench.add(Endless, Above)
+    graph = {
+        "e": {"type": "Endless"},
+        "a": {"type": "Above", "inputs": {"a": link("e"), "least": link("e")}},
+    }
+    assert bench.value(graph, "a.value") is False
 
 
 def test_a_value_that_a_link_cannot_convert_fails_its_node(bench: Bench) -> None:
