@@ -202,6 +202,7 @@ def _cut(words: Iterator[Window], room: int, most: int) -> list[Window]:
         if len(windows) > most:
             raise InvalidValue(
                 "the prompt is too long",
+                port="text",
                 given=f"more than {MAX_WINDOWS} parts",
                 expected=f"at most {MAX_WINDOWS} parts of {room} tokens",
             )

@@ -141,6 +141,7 @@ def _bounded(weight: float) -> float:
     if not isfinite(weight) or abs(weight) > MAX_WEIGHT:
         raise InvalidValue(
             "a weight in the prompt is too large",
+            port="text",
             given=f"{weight:g}",
             expected=f"at most {MAX_WEIGHT:g}",
             hint=r"For plain brackets write \( and \).",

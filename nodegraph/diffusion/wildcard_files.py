@@ -68,4 +68,6 @@ class WildcardFiles:
 
     def _others(self, folder: Path) -> list[str]:
         found = folder.rglob("*.txt") if folder.is_dir() else ()
-        return [path.relative_to(folder).with_suffix("").as_posix() for path in found]
+        return [
+            path.relative_to(folder).with_suffix("").as_posix() for path in found if path.is_file()
+        ]

@@ -200,7 +200,9 @@ class _Parser:
             weights.append(float(weighted[1]) if weighted else 1.0)
             options[place] = _without(option, weighted.end()) if weighted else option
         is_of_lines = len(options) == 1 and isinstance(_only(options[0]), Wildcard)
-        if low > high or (high > len(options) and not is_of_lines):
+        if low > high:
+            self._fail(f"the fewest, {low}, are more than the most, {high}", at)
+        if high > len(options) and not is_of_lines:
             self._fail(f"{high} can't be drawn of {len(options)}", at)
         if sum(weight > 0 for weight in weights) < high and not is_of_lines:
             self._fail("too few of a choice have a weight above 0", at)
@@ -268,7 +270,8 @@ def _drawn(
         elif isinstance(piece, Wildcard):
             known = lines(piece.name)
             line = known[int(chance() * len(known))]
-            texts.append(_drawn(parse_choices(line), chance, lines, _deeper(piece.name, within)))
+            deeper = _deeper(piece.name, within)
+            texts.append(_drawn(_choices_of(line, piece.name), chance, lines, deeper))
         else:
             options, weights = _options(piece, lines, within)
             count = piece.low
@@ -280,6 +283,20 @@ def _drawn(
             found = [_drawn(options[at], chance, lines, within) for at in places]
             texts.append(piece.between.join(found))
     return _bounded("".join(texts))
+
+
+def _choices_of(line: str, name: str) -> list[Drawn]:
+    """A line of a wildcard cut up; what is wrong with it is told with the wildcard's name."""
+    try:
+        return parse_choices(line)
+    except InvalidValue as error:
+        told = error.problem
+        raise InvalidValue(
+            f"in a line of the wildcard `{name}`, {told.message}",
+            port=told.port,
+            given=told.given,
+            hint=told.hint,
+        ) from None
 
 
 def _deeper(name: str, within: tuple[str, ...]) -> tuple[str, ...]:
@@ -299,7 +316,7 @@ def _options(
     only = _only(piece.options[0]) if len(piece.options) == 1 and piece.high > 1 else None
     if isinstance(only, Wildcard):
         _deeper(only.name, within)
-        found: list[Sequence[Drawn]] = [parse_choices(line) for line in lines(only.name)]
+        found: list[Sequence[Drawn]] = [_choices_of(line, only.name) for line in lines(only.name)]
         return found, [1.0] * len(found)
     return list(piece.options), list(piece.weights)
 
@@ -347,7 +364,7 @@ def _every_of(piece: Drawn, lines: Lines, within: tuple[str, ...]) -> Iterator[s
     elif isinstance(piece, Wildcard):
         deeper = _deeper(piece.name, within)
         for line in lines(piece.name):
-            yield from _every(parse_choices(line), lines, deeper)
+            yield from _every(_choices_of(line, piece.name), lines, deeper)
     else:
         options, weights = _options(piece, lines, within)
         possible = [item for item, weight in zip(options, weights, strict=True) if weight > 0]

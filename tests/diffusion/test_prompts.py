@@ -116,8 +116,9 @@ def test_a_break_parts_spans_in_brackets_too() -> None:
     "prompt", ["(a:1001)", "(a:-2000)", f"(a:{'9' * 400})", "(" * 80 + "a" + ")" * 80]
 )
 def test_absurd_weights_are_refused(prompt: str) -> None:
-    with pytest.raises(InvalidValue, match="too large"):
+    with pytest.raises(InvalidValue, match="too large") as caught:
         parse_prompt(prompt)
+    assert caught.value.problem.port == "text"
 
 
 @pytest.mark.parametrize("piece", ["(a", "a)", "[(", "([a", "a:1)", "\\", "(a [b) ", "(a)"])

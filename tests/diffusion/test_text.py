@@ -162,8 +162,9 @@ def test_equal_texts_of_a_prompt_are_encoded_once(sd1_folder: Path) -> None:
 
 
 def test_a_prompt_without_end_is_refused(text_model: TextModel) -> None:
-    with pytest.raises(InvalidValue, match="too long"):
+    with pytest.raises(InvalidValue, match="too long") as caught:
         encode_prompt(text_model, "red " * 8000)
+    assert caught.value.problem.port == "text"
 
 
 def test_infinite_embeddings_are_told(sd1_folder: Path) -> None:

@@ -17,6 +17,7 @@ LINES = {
     "color": ["red", "blue"],
     "pets/small": ["a {cat|fox}", "a __color__ mouse"],
     "loop": ["__loop__"],
+    "broken": ["a {b"],
 }
 
 
@@ -91,7 +92,9 @@ def test_text_without_braces_is_itself(text: str) -> None:
         ("ab {c", "no partner, at character 4"),
         ("a}", "no partner, at character 2"),
         ("{3$$a|b}", "3 can't be drawn of 2"),
-        ("{2-1$$a|b}", "can't be drawn"),
+        ("{2-1$$a|b}", "the fewest, 2, are more than the most, 1"),
+        ("a __broken__", "in a line of the wildcard `broken`, a brace has no partner"),
+        ("{2$$__broken__}", "in a line of the wildcard `broken`, a brace has no partner"),
         ("{0::a|0::b}", "weight above 0"),
         ("{3$$__color__}", "3 can't be drawn of 2"),
         ("__loop__", "without end"),
@@ -133,6 +136,10 @@ def test_files_are_read_without_comments(tmp_path: Path) -> None:
     for name in ("link", "../outside"):
         with pytest.raises(InvalidFile, match="no wildcard"):
             files(name)
+    (folder / "smal.txt").mkdir()
+    with pytest.raises(InvalidFile) as caught:
+        files("pets/smal")
+    assert caught.value.problem.hint == "Did you mean `pets/small`?"
     with pytest.raises(InvalidFile) as caught:
         WildcardFiles(tmp_path, names=False)("pets/smal")
     assert caught.value.problem.hint is None
