@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from math import isfinite
 from typing import Annotated, Any, Literal, NamedTuple
 
 from nodegraph import InvalidValue, Multiline, Range, Seed, node
@@ -125,6 +126,10 @@ def NumberRange(
     """
     if count == 1:
         return [start]
+    if isfinite(start) and isfinite(end) and not isfinite(end - start):
+        raise InvalidValue(
+            "start and end are too far apart", port="end", given=f"{start:g} to {end:g}"
+        )
     return [start + (end - start) * at / (count - 1) for at in range(count)]
 
 

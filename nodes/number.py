@@ -56,9 +56,13 @@ def Calculate(
         b: What stands right of it.
     """
     try:
-        return float(_CALCULATE[operation](a, b))
+        value = float(_CALCULATE[operation](a, b))
     except ZeroDivisionError:
         raise InvalidValue("can't divide by zero", port="b", given=f"{b:g}") from None
+    if isfinite(a) and isfinite(b) and not isfinite(value):
+        given = f"{a:g} {operation} {b:g}"
+        raise InvalidValue("the result gets too large", port="operation", given=given)
+    return value
 
 
 @node(category="number", tags=("integer", "whole"))
@@ -68,12 +72,14 @@ def Round(number: float) -> int:
     Args:
         number: What to round.
     """
+    return _rounded(number, "number")
+
+
+def _rounded(number: float, port: str) -> int:
     try:
         return round(number)
     except (OverflowError, ValueError):
-        raise InvalidValue(
-            "has no nearest whole number", port="number", given=str(number)
-        ) from None
+        raise InvalidValue("has no nearest whole number", port=port, given=str(number)) from None
 
 
 _LOGIC: Mapping[str, Callable[[bool, bool], bool]] = {
@@ -127,8 +133,9 @@ Whole = Literal["nearest", "cut off"]
 """Which whole number stands for one with parts after the point."""
 
 
-def _whole(number: float, which: Whole) -> int:
-    return Round(number) if which == "nearest" or not isfinite(number) else int(number)
+def _whole(number: float, which: Whole, port: str) -> int:
+    is_cut = which == "cut off" and isfinite(number)
+    return int(number) if is_cut else _rounded(number, port)
 
 
 class FormulaResult(NamedTuple):
@@ -174,7 +181,7 @@ def Formula(
         whole: Which whole number is given: the nearest one, or what stands before the point.
     """
     value = worked_out(expression, {"a": a, "b": b, "c": c, "d": d})
-    return FormulaResult(float(value), _whole(value, whole), bool(value))
+    return FormulaResult(float(value), _whole(value, whole, "expression"), bool(value))
 
 
 @node(category="number", tags=("boolean", "condition", "both", "either", "invert"))
@@ -250,6 +257,10 @@ def RandomNumber(
         raise InvalidValue(
             "low is above high", port="low", given=f"{low:g}", expected=f"<= {high:g}"
         )
+    if isfinite(low) and isfinite(high) and not isfinite(high - low):
+        raise InvalidValue(
+            "low and high are too far apart", port="high", given=f"{low:g} to {high:g}"
+        )
     chance = Random(seed)  # noqa: S311 - to be drawn again, not to be guessed by nobody
     number = chance.uniform(low, high)
     first, last = ceil(low), floor(high)
@@ -267,7 +278,7 @@ def ToInteger(
         whole: The nearest whole number, or what stands before the point.
     """
     number = _number(value)
-    return number if isinstance(number, int) else _whole(number, whole)
+    return number if isinstance(number, int) else _whole(number, whole, "value")
 
 
 @node(category="number", tags=("convert", "cast", "parse", "float", "string"))
@@ -277,14 +288,26 @@ def ToNumber(value: str | int | float | bool) -> float:
     Args:
         value: A number, a text that is one, or true or false.
     """
-    return float(_number(value))
+    number = _number(value)
+    try:
+        return float(number)
+    except OverflowError:
+        raise InvalidValue(
+            "is too large for a number with a point",
+            port="value",
+            given=f"{str(value)[:20]}…",
+            expected="less than 1.8e308",
+            hint="ToInteger takes whole numbers of any size.",
+        ) from None
 
 
 def _number(value: Any) -> int | float:
     try:
         if isinstance(value, str):
             text = value.strip().replace("_", "x")  # Python reads 1_000 as a number
-            return int(text) if text.lstrip("+-").isdecimal() else float(text)
+            number = int(text) if text.lstrip("+-").isdecimal() else float(text)
+            if number == number:  # NaN isn't itself
+                return number
         if isinstance(value, (bool, int, float)):
             return value if isinstance(value, float) else int(value)
     except ValueError:
