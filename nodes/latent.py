@@ -74,6 +74,8 @@ def SetNoiseMask(latent: Latent, mask: Mask) -> Latent:
             given=f"shape {tuple(mask.shape)}",
             expected=f"shape (1 or {latent.batch_size}, height, width)",
         )
+    if not mask.isfinite().all():
+        raise InvalidValue("the mask has NaN or infinity", port="mask")
     return replace(latent, noise_mask=mask)
 
 

@@ -34,7 +34,7 @@ def masked_picture(image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
             port="mask",
             given=f"shape {tuple(mask.shape)} for a picture of {tuple(image.shape)}",
             expected=f"shape {(1, *image.shape[1:3])}",
-            hint="Put a ResizeImage before.",
+            hint="ResizeMask brings it to the size of the picture, linked to its `image`.",
         )
     hole = (mask >= 0.5).to(torch.float32)
     return hole[:, None], torch.where(hole[..., None] == 1, _GREY, image)

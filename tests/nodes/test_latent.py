@@ -56,6 +56,14 @@ def test_a_mask_of_another_batch_is_refused(shape: tuple[int, ...]) -> None:
         SetNoiseMask(Latent(None, 64, 64, 2), torch.ones(shape))
 
 
+def test_a_mask_with_nan_is_told_before_it_spoils_a_sampling() -> None:
+    mask = torch.ones(1, 64, 64)
+    mask[0, 3, 4] = float("nan")
+    with pytest.raises(InvalidValue, match="NaN or infinity") as caught:
+        SetNoiseMask(Latent(None, 64, 64, 2), mask)
+    assert caught.value.problem.port == "mask"
+
+
 def test_add_noise_follows_the_models_schedule() -> None:
     inputs = {"model": link("model"), "latent": link("picture"), "timestep": 250, "seed": 4}
     found = value({"noisy": {"type": "AddNoise", "inputs": inputs}}, "noisy.latent")

@@ -83,7 +83,7 @@ def _check_mask(image: Tensor, mask: Tensor) -> None:
             "the mask must be as large as the picture",
             port="mask",
             given=f"shape {tuple(mask.shape)} for pictures of {tuple(image.shape)}",
-            hint="Put a ResizeImage before.",
+            hint="ResizeMask brings it to the size of the picture, linked to its `image`.",
         )
 
 

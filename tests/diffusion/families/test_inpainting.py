@@ -130,5 +130,6 @@ def test_without_a_picture_they_are_refused(model_of: ModelOf, build: Callable[[
 
 def test_a_mask_of_another_size_is_refused() -> None:
     image, mask = masked()
-    with pytest.raises(InvalidValue, match="as large as the picture"):
+    with pytest.raises(InvalidValue, match="as large as the picture") as error:
         masked_picture(image, mask[:, ::2])
+    assert "ResizeMask" in str(error.value)
