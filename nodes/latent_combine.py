@@ -30,7 +30,7 @@ def JoinLatents(first: list[Latent], second: list[Latent] | None = None) -> Late
     """
     from nodegraph.diffusion.latents.combining import joined
 
-    return joined([*first, *(second or ())])
+    return joined(first, second or ())
 
 
 @node(

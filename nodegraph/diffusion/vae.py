@@ -108,7 +108,7 @@ def encode_video(autoencoder: Autoencoder, frames: Tensor) -> Latent:
         InvalidValue: The shape is wrong, or the VAE is one of pictures.
         TooLarge, MemoryError, NumericalError: As of `encode_image`.
     """
-    _check_image(frames, downscale(autoencoder))
+    _check_image(frames, downscale(autoencoder), "video")
     check_frames(autoencoder, len(frames), port="video")
     return _latent_of(autoencoder, frames, with_frames=True)
 
@@ -117,7 +117,9 @@ def _latent_of(autoencoder: Autoencoder, image: Tensor, *, with_frames: bool) ->
     """The latent of pictures, or of a video with these frames."""
     pictures, height, width, _ = image.shape
     _check_size(autoencoder, width, height, pictures, layer=0, port="image")
-    _check_finite(image, "the picture has NaN or infinity")
+    if not torch.isfinite(image).all():
+        port = "video" if with_frames else "image"
+        raise NumericalError("the picture has NaN or infinity", port=port)
     # Contiguous, as convolutions may give other last bits for other strides.
     colored = image.expand(*image.shape[:-1], 3)
     scaled = (colored.movedim(-1, 1) * 2 - 1).contiguous().to(autoencoder.device, autoencoder.dtype)
@@ -196,7 +198,7 @@ def _pictures_of(autoencoder: Autoencoder, samples: Tensor) -> Tensor:
     frames = latent_format(autoencoder).pixel_frames(samples.shape[2]) if samples.ndim == 5 else 1
     pictures = len(samples) * frames
     _check_size(autoencoder, width, height, pictures, layer=1, port="latent")
-    _check_finite(samples, "the latent has NaN or infinity")
+    _check_finite(samples, "the latent has NaN or infinity", port="latent")
     samples = samples.contiguous().to(autoencoder.device, autoencoder.dtype)
     images = torch.cat([_decoded(autoencoder, item[None]) for item in samples])
     images = (images * 0.5 + 0.5).clamp(0, 1).to("cpu", torch.float32)
@@ -263,10 +265,11 @@ def _no_videos(autoencoder: Autoencoder) -> InvalidValue:
     )
 
 
-def _check_image(image: Tensor, factor: int) -> None:
+def _check_image(image: Tensor, factor: int, port: str = "image") -> None:
     if image.ndim != 4 or image.shape[-1] not in (1, 3) or 0 in image.shape:
         raise InvalidValue(
             "this is no batch of RGB pictures",
+            port=port,
             given=f"shape {tuple(image.shape)}",
             expected="(batch, height, width, 3)",
             hint="FlattenImage puts what is transparent onto a colour."
@@ -277,6 +280,7 @@ def _check_image(image: Tensor, factor: int) -> None:
     if height % factor or width % factor:
         raise InvalidValue(
             "the sides of the picture are no multiples of what the VAE works in",
+            port=port,
             given=f"{width} x {height} pixels",
             expected=f"multiples of {factor}, such as {_fitting(width, factor)} x "
             f"{_fitting(height, factor)}",
@@ -346,6 +350,7 @@ def _check_latent(autoencoder: Autoencoder, latent: Latent) -> Tensor:
     return samples
 
 
-def _check_finite(values: Tensor, message: str) -> None:
+def _check_finite(values: Tensor, message: str, port: str | None = None) -> None:
     if not torch.isfinite(values).all():
-        raise NumericalError(message, hint="Load the model with dtype float32, or lower cfg.")
+        hint = "Load the model with dtype float32, or lower cfg."
+        raise NumericalError(message, port=port, hint=hint)

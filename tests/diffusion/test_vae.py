@@ -140,10 +140,22 @@ def test_another_number_of_channels_is_refused(autoencoder: Autoencoder) -> None
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_what_is_not_finite_is_told(autoencoder: Autoencoder, value: float) -> None:
-    with pytest.raises(NumericalError, match="latent has NaN"):
+    with pytest.raises(NumericalError, match="latent has NaN") as caught:
         decode_latent(autoencoder, latent_of(torch.full((1, 4, 8, 8), value)))
-    with pytest.raises(NumericalError, match="picture has NaN"):
+    assert caught.value.problem.port == "latent"
+    with pytest.raises(NumericalError, match="picture has NaN") as caught:
         encode_image(autoencoder, torch.full((1, 8, 8, 3), value))
+    # The model and its cfg have no part in that.
+    assert (caught.value.problem.port, caught.value.problem.hint) == ("image", None)
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8, 4), (1, 9, 8, 3)])
+def test_a_picture_that_no_vae_takes_is_told_by_its_port(
+    autoencoder: Autoencoder, shape: tuple[int, ...]
+) -> None:
+    with pytest.raises(InvalidValue) as caught:
+        encode_image(autoencoder, torch.zeros(shape))
+    assert caught.value.problem.port == "image"
 
 
 def test_half_precision_that_overflows_is_told(sd1_folder: Path) -> None:

@@ -54,6 +54,15 @@ def test_empty_latents_are_joined_too_but_not_with_others() -> None:
         JoinLatents([latent()], [empty])
 
 
+@pytest.mark.parametrize(("first", "second", "port"), [(2, 1, "first"), (1, 2, "second")])
+def test_what_does_not_join_is_told_by_the_port_that_it_came_by(
+    first: int, second: int, port: str
+) -> None:
+    with pytest.raises(InvalidValue, match="aren't alike") as caught:
+        JoinLatents([latent(), latent(width=32)][:first], [latent(width=32)] * second)
+    assert caught.value.problem.port == port
+
+
 @pytest.mark.parametrize(
     ("other", "said"),
     [

@@ -18,20 +18,24 @@ from nodegraph.errors import InvalidValue
 MixingMethod = Literal["linear", "spherical"]
 
 
-def joined(latents: Sequence[Latent]) -> Latent:
+def joined(given: Sequence[Latent], more: Sequence[Latent] = ()) -> Latent:
     """Latents of one size in a batch, in their order.
 
     Items draw noise by their place in it, unless some were given places or seeds before: then all
     keep what they had.
 
+    Args:
+        given, more: Those that come by the ports ``first`` and ``second``.
     Raises:
         InvalidValue: There are none, or they differ in size, format or the noise that is left.
     """
+    latents = [*given, *more]
     if not latents:
-        raise InvalidValue("there is no latent to join", port="latents")
+        raise InvalidValue("there is no latent to join", port="first")
     first = latents[0]
-    for other in latents[1:]:
-        check_alike(first, other, port="latents", batch=False)
+    for at, other in enumerate(latents[1:], start=1):
+        port = "first" if at < len(given) else "second"
+        check_alike(first, other, port=port, batch=False)
     has_places = any(item.batch_index is not None for item in latents)
     samples = [item.samples for item in latents]
     return replace(
