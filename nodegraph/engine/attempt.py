@@ -27,7 +27,7 @@ from nodegraph.engine.node_context import Load, NodeContext
 from nodegraph.engine.outside import after
 from nodegraph.engine.result import WrittenFile
 from nodegraph.engine.scheduling import Scheduling
-from nodegraph.engine.sinks import remember_written
+from nodegraph.engine.sinks import names_others, remember_written
 from nodegraph.engine.states import Call
 from nodegraph.engine.work import estimate_of
 from nodegraph.errors import InvalidValue
@@ -342,7 +342,9 @@ class Attempt:
             self._handing().check_in_full(self._shared.registry.digesters)
         # What it read outside may be another when it is looked for what it has written.
         is_named = self._call.is_sound and not self._call.readings.steps
-        if written is not None and node.spec.output_files and is_named:
+        if written is None or not node.spec.output_files or not is_named:
+            return
+        if not names_others([*node.literals.values(), *self._handing().given.values()]):
             remember_written(written, self._call.key, self._shared.environment, self.files)
 
     def ended(self, *, is_expansion: bool) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import re
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from nodegraph.core.context import Environment
 from nodegraph.core.digests import digest_bytes
@@ -14,6 +15,16 @@ from nodegraph.store import written as stored
 from nodegraph.store.written import Written
 
 _LOG = logging.getLogger(__name__)
+_ANOTHERS_INPUT = re.compile(r"%[^%]+\.[^%]+%")
+"""What stands in a name for an input of another node, such as ``%sample.seed%``."""
+
+
+def names_others(given: Iterable[object]) -> bool:
+    """Whether a sink was given a name that says what other nodes are given.
+
+    No key of its call knows these, and files under another name aren't those that were asked for.
+    """
+    return any(isinstance(value, str) and _ANOTHERS_INPUT.search(value) for value in given)
 
 
 def written_before(

@@ -168,6 +168,21 @@ def test_a_name_out_of_the_folder_is_told_before_running(bench: Bench, name: str
     assert (problem.node, problem.port) == ("next", "name")
 
 
+@pytest.mark.parametrize("is_linked", [False, True])
+def test_a_name_that_says_another_nodes_input_follows_it(bench: Bench, *, is_linked: bool) -> None:
+    pattern = "%tag.text%"
+    nodes = after("SaveImage", name=link("name") if is_linked else pattern)
+    nodes["name"] = {"type": "Text", "inputs": {"text": pattern}}
+    names = []
+    for text in ("first", "second", "second", "first"):
+        nodes["tag"] = {"type": "Text", "inputs": {"text": text}}
+        result = bench.run(nodes, *nodes)
+        assert not result.errors
+        names += [file.path.name for file in result.files]
+    # Neither the picture nor the node that saves it has changed; and nothing is written twice.
+    assert names == [f"{text}_00001.png" for text in ("first", "second", "second", "first")]
+
+
 def test_names_say_when_and_by_what_values(bench: Bench) -> None:
     nodes = after("SaveImage", name="%width%x%height%/s%picture.seed%_%index%")
     nodes["picture"] = {"type": "Picture", "inputs": {"batch": 2, "seed": 5}}
