@@ -13,7 +13,7 @@ CLIENT = "ray://"
 
 
 def sought(address: str) -> str | None:
-    """The address that Ray is to join; None if there is none, and one is to be started."""
+    """The address that Ray is to join; None if there is none that `ray start` has started."""
     return _local_cluster() if address == AUTO else address
 
 
@@ -34,6 +34,16 @@ def is_loopback(address: str) -> bool:
         return False
 
 
+def listens(address: str) -> bool:
+    """Whether somebody listens at an address of this machine."""
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=1.0).close()
+    except (OSError, ValueError, OverflowError):
+        return False
+    return True
+
+
 def _local_cluster() -> str | None:
     """Address of the cluster that runs on this machine, as Ray leaves it for others."""
     given = os.environ.get("RAY_ADDRESS")
@@ -44,10 +54,5 @@ def _local_cluster() -> str | None:
         found = (above / "ray" / "ray_current_cluster").read_text(encoding="utf-8").strip()
     except OSError:
         return None
-    host, _, port = found.rpartition(":")
-    try:
-        # What a cluster left that was killed is no cluster.
-        socket.create_connection((host, int(port)), timeout=1.0).close()
-    except (OSError, ValueError):
-        return None
-    return found
+    # What a cluster left that was killed is no cluster.
+    return found if listens(found) else None

@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from nodegraph.errors import NodegraphError
+from nodegraph.jobs.cluster import started
 from nodegraph.jobs.cluster.actor import RayActor
 from nodegraph.jobs.cluster.address import CLIENT, is_loopback, place_of, sought
 from nodegraph.jobs.cluster.calls import OneByOne, apart, unless_lost
@@ -68,10 +69,13 @@ class Cluster:
         address: As it was given.
         is_direct: Whether nodes can reach this machine, as it is one of them.
         head: Where it is joined.
+
+    Args:
+        passes: Whether it ends with a process that `auto` had start it, so that none comes back.
     """
 
     def __init__(
-        self, address: str, head: ClusterHead, changes: OneByOne | None = None, *, is_own: bool
+        self, address: str, head: ClusterHead, changes: OneByOne | None = None, *, passes: bool
     ) -> None:
         import ray
 
@@ -79,7 +83,7 @@ class Cluster:
         self.head = head
         self.is_direct = not address.startswith(CLIENT) and os.environ.get("RAY_USE_TLS") != "1"
         self._ray: Any = ray
-        self._is_own = is_own
+        self._passes = passes
         self._joining = asyncio.Lock()
         # What joins and leaves: two of them at a time would leave Ray in no state at all.
         self._changes = changes or OneByOne()
@@ -98,11 +102,11 @@ class Cluster:
             )
         changes = OneByOne()
         try:
-            head, is_own = await _joined(address, changes)
+            head, passes = await _joined(address, changes)
         except BaseException:
             changes.close()
             raise
-        return cls(address, head, changes, is_own=is_own)
+        return cls(address, head, changes, passes=passes)
 
     @property
     def host(self) -> str:
@@ -154,13 +158,13 @@ class Cluster:
             is_there = await self.head.answers()
             if is_there and not self.head.is_lost:
                 return
-            if not is_there and not (self._is_own and self.head.is_lost):
+            if not is_there and not (self._passes and self.head.is_lost):
                 raise HeadGone(f"nobody answers at {self.head}, where the cluster was joined")
             try:
                 await self._leave()
                 _hear_signals()
-                # One that this process has started ended with its head: there is a new one then.
-                head, self._is_own = await _joined(self.address, self._changes)
+                # One that `auto` has started ended with its head: there is a new one then.
+                head, self._passes = await _joined(self.address, self._changes)
             except ClusterFault as error:
                 raise HeadGone(str(error)) from error
             finally:
@@ -191,6 +195,7 @@ class Cluster:
     async def close(self) -> None:
         """Leave it; its actors of this server end."""
         self.head.leave()
+        started.forget()
         try:
             await self._leave(_LEFT_SECONDS if self.head.is_lost else _LEAVING_SECONDS)
         except HeadGone as error:
@@ -209,18 +214,43 @@ class Cluster:
 
 
 async def _joined(address: str, changes: OneByOne) -> tuple[ClusterHead, bool]:
-    """The head of a cluster that was joined, and whether it was started for that.
+    """The head of a cluster that was joined, and whether it ends with a process of nodegraph's.
 
     Raises:
         ClusterFault: It can't be joined.
     """
     found = await asyncio.to_thread(sought, address)
-    place = None if found is None else place_of(found)
+    if found is not None:
+        return await _joined_to(address, found, changes), False
+    async with started.turn():
+        other = await asyncio.to_thread(started.other)
+        if other is not None:
+            try:
+                return await _joined_to(address, other, changes), True
+            except ClusterFault as error:
+                _LOG.info("starts a cluster of its own: %s", error)
+        try:
+            await changes.apart(_connect, address, None)
+        except HeadGone as error:
+            raise _not_joined(address, error) from error
+        head = ClusterHead(*_joined_at())
+        await head.answers()
+        started.note(str(head))
+        return head, True
+
+
+async def _joined_to(address: str, found: str, changes: OneByOne) -> ClusterHead:
+    """The head of a cluster that is there.
+
+    Raises:
+        ClusterFault: It can't be joined.
+    """
+    place = place_of(found)
     if place is None:
         await changes.apart(_connect, address, found)
         head = ClusterHead(*_joined_at())
         await head.answers()
-        return head, found is None
+        return head
     # It is watched before Ray joins it, so that no end of it is missed.
     head = ClusterHead(*place)
     try:
@@ -233,7 +263,7 @@ async def _joined(address: str, changes: OneByOne) -> tuple[ClusterHead, bool]:
     except BaseException:
         head.leave()
         raise
-    return head, False
+    return head
 
 
 def _connect(address: str, found: str | None) -> None:

@@ -8,12 +8,16 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import psutil
 import pytest
 
+from nodegraph.jobs.cluster import started
 from nodegraph.jobs.cluster.connection import Cluster
 from nodegraph.jobs.cluster.head import ClusterHead
 from nodegraph.jobs.cluster.tokens import has_token
@@ -27,7 +31,7 @@ def test_whatever_ray_raises_is_tried_again_as_a_lost_connection_is() -> None:
     async def use() -> None:
         server, port = listening()
         with server:
-            cluster = Cluster("127.0.0.1", ClusterHead("127.0.0.1", port), is_own=False)
+            cluster = Cluster("127.0.0.1", ClusterHead("127.0.0.1", port), passes=False)
             # Ray refuses it with an error that is none of a connection, before it asks anybody.
             with pytest.raises(ConnectionError, match=r"Ray made no actor for it: .*num_cpus"):
                 await cluster.actor(Needs(cpus=-1.0))
@@ -82,6 +86,112 @@ def test_a_cluster_that_is_started_here_is_joined_by_others_and_stays_until_it_i
             timeout=120,
         )
     assert (done.stdout, done.returncode) == ("127.0.0.1 True 1\nNone\n", 0), done.stderr
+
+
+_LASTING = """
+import asyncio, sys
+from nodegraph.jobs.cluster.connection import Cluster
+from nodegraph.jobs.supervisor.rules import Needs
+
+async def use():
+    cluster = await Cluster.connect("auto")
+    print(cluster.head, flush=True)
+    await asyncio.to_thread(sys.stdin.readline)
+    while True:
+        try:
+            await cluster.actor(Needs(cpus=0.0))
+        except ConnectionError:
+            await asyncio.sleep(0.5)
+        else:
+            break
+    print(cluster.head, flush=True)
+    await asyncio.to_thread(sys.stdin.readline)
+    await cluster.close()
+
+asyncio.run(use())
+"""
+
+
+@contextmanager
+def lasting(folder: str) -> Iterator[subprocess.Popen[str]]:
+    """A process that is in the cluster of its machine, says where, and again after each line."""
+    with subprocess.Popen(
+        [sys.executable, "-c", _LASTING],
+        env={**os.environ, "RAY_ADDRESS": "", "RAY_TMPDIR": folder, "HOME": folder},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_a_cluster_that_auto_has_started_is_joined_by_auto_and_followed_by_another() -> None:
+    if find_spec("ray") is None:
+        pytest.skip("Ray isn't installed")
+
+    def where(process: subprocess.Popen[str]) -> str:
+        assert process.stdout is not None
+        return process.stdout.readline().strip()
+
+    def go_on(process: subprocess.Popen[str]) -> None:
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+
+    with (
+        TemporaryDirectory(prefix="ng-", ignore_cleanup_errors=True) as folder,
+        lasting(folder) as first,
+        lasting(folder) as second,
+    ):
+        # They begin at once: whichever is first starts it.
+        place = where(first)
+        assert where(second) == place
+        noted = json.loads(next(Path(folder, ".ray").glob("nodegraph-*.json")).read_text())
+        assert noted["address"] == place
+        starter, other = (first, second) if first.pid == noted["process"][0] else (second, first)
+        starter.kill()
+        starter.wait()
+        go_on(other)
+        assert where(other) not in ("", place)
+        go_on(other)
+        assert other.wait(60) == 0
+        assert not list(Path(folder, ".ray").glob("nodegraph-*.json"))
+
+
+def test_a_cluster_of_another_version_is_not_joined_by_auto(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    server, port = listening()
+    with server, subprocess.Popen(["sleep", "60"]) as process:
+        began = psutil.Process(process.pid).create_time()
+        started.note(f"127.0.0.1:{port}")
+        assert started.other() is None  # one's own
+        (path,) = (tmp_path / ".ray").iterdir()
+        told = {**json.loads(path.read_text()), "process": [process.pid, began]}
+
+        def found(**changes: object) -> str | None:
+            path.write_text(json.dumps({**told, **changes}))
+            return started.other()
+
+        assert found() == f"127.0.0.1:{port}"
+        assert found(nodegraph="0.0.1") is None
+        assert found(python="/elsewhere/python") is None
+        assert found(process=[process.pid, began - 60]) is None
+        assert found(process=None) is None
+        assert found(address=None) is None
+        for nonsense in ("", "[]", "{}", "{"):
+            path.write_text(nonsense)
+            assert started.other() is None
+        assert found() is not None
+        started.forget()
+        assert path.exists()  # it is somebody else's
+        process.kill()
+        process.wait()
+        assert started.other() is None
 
 
 def test_a_token_of_ray_that_isnt_there_is_told_with_where_it_is_looked_for(

@@ -1,0 +1,109 @@
+"""The cluster that `auto` has started on this machine, as others of the same user find it.
+
+Ray leaves word only of what `ray start` starts. It lies beside Ray's token, without which nobody
+joins; a home folder may be that of several machines, so each has a file of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from platform import node
+from time import monotonic
+from typing import Any
+
+import psutil
+
+from nodegraph.core.files import write_file
+from nodegraph.core.version import VERSION
+from nodegraph.errors import OutputError
+from nodegraph.jobs.cluster.address import listens
+from nodegraph.store.byte_locks import lock_place
+
+_PATIENCE = 60.0
+"""Seconds for another process to start its cluster."""
+_LOOK_EVERY = 0.1
+
+
+def note(address: str) -> None:
+    """Leave word of the cluster that this process has started."""
+    told = {"address": address, **_mine()}
+    with suppress(OutputError, OSError):  # then others start their own
+        path = _path("json")
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_file(path, json.dumps(told).encode(), private=True, durable=False)
+
+
+def forget() -> None:
+    """Have nobody join what this process has started, as it ends."""
+    if _told().get("process") == _mine()["process"]:
+        with suppress(OSError):
+            _path("json").unlink()
+
+
+def other() -> str | None:
+    """Address of the cluster that another process has started; None if none is there.
+
+    Nor if it has other programs than this one: its workers would be of that version.
+    """
+    told = _told()
+    if any(told.get(name) != value for name, value in _mine().items() if name != "process"):
+        return None
+    if told["process"] == _mine()["process"] or not _is_alive(told["process"]):
+        return None
+    address = str(told.get("address"))
+    return address if listens(address) else None
+
+
+@asynccontextmanager
+async def turn() -> AsyncIterator[None]:
+    """Inside of the `async with` no other process starts a cluster, so that one of several does."""
+    try:
+        path = _path("lock")
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError:
+        yield  # as if there were no others, who find no word of it either
+        return
+    try:
+        with suppress(OSError):  # a file system without locks
+            end = monotonic() + _PATIENCE
+            while not lock_place(descriptor, 0) and monotonic() < end:
+                await asyncio.sleep(_LOOK_EVERY)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _path(kind: str) -> Path:
+    return Path.home() / ".ray" / f"nodegraph-{node() or 'here'}.{kind}"
+
+
+def _told() -> dict[str, Any]:
+    try:
+        told = json.loads(_path("json").read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
+def _mine() -> dict[str, Any]:
+    return {
+        "process": [os.getpid(), psutil.Process().create_time()],
+        "python": sys.executable,
+        "nodegraph": VERSION,
+    }
+
+
+def _is_alive(process: Any) -> bool:
+    """Whether it still is there: a cluster ends a while after one that was killed."""
+    try:
+        number, began = process
+        return bool(abs(psutil.Process(number).create_time() - began) < 1.0)
+    except (psutil.Error, TypeError, ValueError):
+        return False
