@@ -77,6 +77,9 @@ _KNOWN: Serializers = {
         values.RecipeFile,
     )
 } | {Blocked: Serializer("nodegraph.Blocked", lambda _: b"", lambda _: BLOCKED)}
+_DEEPEST = 40
+"""Extensions within extensions. Each is read by a call of msgpack's own within the one before,
+which takes 40 kB of a thread's stack, and the system ends a process that has none left."""
 _MAPPING_MAKERS = {name: kind for kind, name in MAPPINGS.items()}
 _PATH_MAKERS: Mapping[str, Callable[[str], PurePath]] = {
     "": Path,
@@ -144,6 +147,7 @@ class _Form:
     def __init__(self, serializers: Serializers, beside: Beside) -> None:
         self._serializers = serializers
         self._beside = beside
+        self._depth = 0
 
     def packed(self, form: Any) -> bytes:
         packed: bytes = msgpack.packb(form, unicode_errors="surrogatepass", default=_big)
@@ -155,15 +159,18 @@ class _Form:
             return value
         if kind is list:
             return self._items(value)
-        if kind is tuple:
-            return self._extension(_TUPLE, self._items(value))
         if kind is dict:
             if LEAVES.issuperset(map(type, value)) and LEAVES.issuperset(map(type, value.values())):
                 return value
             if not all(map(is_plain_key, value)):
                 raise Unstorable("a key of a mapping brings its own way to be hashed or compared")
             return {self.of(key): self.of(item) for key, item in value.items()}
-        return self._object(value, kind)
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise Unstorable("nested too deeply")
+        form = self._object(value, kind)
+        self._depth -= 1
+        return form
 
     def _items(self, items: list[Any] | tuple[Any, ...]) -> Any:
         # Long lists are mostly of numbers: those are looked over at the speed of C.
@@ -172,6 +179,8 @@ class _Form:
         return [self.of(item) for item in items]
 
     def _object(self, value: Any, kind: type) -> Any:
+        if kind is tuple:
+            return self._extension(_TUPLE, self._items(value))
         serializer = self._serializers.get(kind) or _KNOWN.get(kind)
         if serializer is not None and serializer.dumps is not None:
             return self._extension(_CUSTOM, [serializer.name, _dumped(value, serializer)])
@@ -277,6 +286,7 @@ class _Reader:
     def __init__(self, serializers: Serializers, beside: FoundBeside | None) -> None:
         self._serializers = serializers
         self._beside = beside
+        self._depth = 0
 
     def value(self, data: bytes | bytearray | memoryview) -> Any:
         return msgpack.unpackb(
@@ -290,7 +300,11 @@ class _Reader:
     def _extension(self, code: int, data: bytes) -> Any:
         if code == _BIG:
             return int.from_bytes(data, "big", signed=True)
+        if self._depth == _DEEPEST:
+            raise Undecodable("nested too deeply")
+        self._depth += 1
         form = self.value(data)
+        self._depth -= 1
         if code == _TUPLE:
             return tuple(form)
         if code == _PATH:

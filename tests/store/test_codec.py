@@ -221,6 +221,48 @@ def test_what_can_not_be_restored_exactly_is_refused(value: Any) -> None:
         encode(value, SERIALIZERS)
 
 
+_DEEP = """
+from threading import Thread, stack_size
+from nodegraph.store.codec import Undecodable, Unstorable, decode
+from nodegraph.store.plain import pack
+from tests.store.test_codec import written
+
+def chain(length):
+    value = ()
+    for _ in range(length):
+        value = (value,)
+    return value
+
+def read():
+    assert decode(*written(chain(39)), {}) == chain(39)
+    # What others have written is no deeper either, and as deep as it may be in a small stack.
+    import nodegraph.store.plain as plain
+    plain._DEEPEST, usual = 900, plain._DEEPEST
+    data = written(chain(200))
+    plain._DEEPEST = usual
+    try:
+        decode(*data, {})
+    except Undecodable as error:
+        print(error)
+
+stack_size(2 << 20)
+thread = Thread(target=read)
+thread.start()
+thread.join()
+"""
+
+
+def test_what_is_nested_so_deeply_that_reading_it_would_take_all_of_a_stack_is_refused() -> None:
+    value: Any = ()
+    for _ in range(40):
+        value = (value,)
+    with pytest.raises(Unstorable, match="nested too deeply"):
+        encode(value, SERIALIZERS)
+    # The system ends a process without a stack, so another one looks.
+    done = subprocess.run([sys.executable, "-c", _DEEP], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "nested too deeply\n"), done.stderr
+
+
 def test_a_failing_serializer_is_told_apart() -> None:
     def fail(_: Any) -> Any:
         raise RuntimeError("no")
