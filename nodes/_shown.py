@@ -17,6 +17,8 @@ _LARGEST = 1e30
 _MOST_LINES = 1000
 _LONGEST = 100_000
 """Letters of a text."""
+_DEEPEST = 50
+"""Levels of values in values: nobody reads on, and Python ends what goes on for a thousand."""
 
 
 def shown(value: Any) -> str:
@@ -31,24 +33,26 @@ def shown(value: Any) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
-def _lines(value: Any) -> Iterator[str]:
+def _lines(value: Any, depth: int = 0) -> Iterator[str]:
     if isinstance(value, Dataset):
         yield from described(value)
+    elif depth == _DEEPEST and (isinstance(value, (list, tuple, Mapping)) or is_dataclass(value)):
+        yield "…"
     elif isinstance(value, (list, tuple)):
         if not value:
             yield "nothing: an empty list"
         for at, item in enumerate(value):
-            for inner, line in enumerate(_lines(item)):
+            for inner, line in enumerate(_lines(item, depth + 1)):
                 yield f"{f'{at}:' if inner == 0 else '  '} {line}"
     elif isinstance(value, Mapping):
         for key, item in value.items():
-            yield f"{key}: {' '.join(_lines(item))}"
+            yield f"{key}: {' '.join(_lines(item, depth + 1))}"
     elif is_dataclass(value) and not isinstance(value, type):
         yield type(value).__name__
         for part in fields(value):
             found = getattr(value, part.name)
             if found is not None and part.repr:
-                yield f"  {part.name}: {'; '.join(_lines(found))}"
+                yield f"  {part.name}: {'; '.join(_lines(found, depth + 1))}"
     else:
         yield _single(value)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from fractions import Fraction
 from itertools import islice
@@ -77,10 +77,14 @@ def _shortened(text: str, longest: int) -> str:
 
 def size_in_bytes(value: Any) -> int:
     """About how much memory a value takes; tensors and arrays exactly."""
-    return _size(value, set())
+    total, seen, left = 0, set[int](), [value]
+    while left:  # one may hold others a thousand deep, such as a chain
+        total += _own_size(left.pop(), seen, left)
+    return total
 
 
-def _size(value: Any, seen: set[int]) -> int:
+def _own_size(value: Any, seen: set[int], left: list[Any]) -> int:
+    """Of a value without those that it holds, which are added to `left`."""
     if type(value) in LEAVES:
         return _SMALL + (len(value) if isinstance(value, (str, bytes)) else sys.getsizeof(value))
     if id(value) in seen:
@@ -89,17 +93,16 @@ def _size(value: Any, seen: set[int]) -> int:
         return int(value.numel() * value.element_size())
     if isinstance(value, (str, bytes)):
         return _SMALL + len(value)
-    inner: Iterable[Any] = ()
     if isinstance(value, Mapping):
-        inner = value.values()
+        left.extend(value.values())
     elif isinstance(value, (list, tuple, set, frozenset)):
-        inner = value
+        left.extend(value)
     elif is_dataclass(value) and not isinstance(value, type):
-        inner = [getattr(value, item.name) for item in fields(value)]
+        left.extend(getattr(value, item.name) for item in fields(value))
     else:
         return _plain_size(value)
     seen.add(id(value))
-    return _SMALL + sum(_size(item, seen) for item in inner)
+    return _SMALL
 
 
 def _plain_size(value: Any) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 
 from nodegraph.api import Audio, Latent, Video
 from nodegraph.core.summary import size_in_bytes, summarize
@@ -56,3 +57,12 @@ def test_a_container_is_as_large_as_its_parts() -> None:
     assert size_in_bytes({"a": b"x" * 1000}) > 1000
     assert size_in_bytes([b"x" * 1000] * 2) > 2000
     assert size_in_bytes(1) > 0
+
+
+def test_values_in_values_a_thousand_deep_have_a_size() -> None:
+    chain: Any = None
+    for _ in range(3000):
+        chain = [{"next": chain}]
+    assert size_in_bytes(chain) > 3000
+    chain.append(chain)
+    assert size_in_bytes(chain) > 3000

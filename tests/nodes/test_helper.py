@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from fractions import Fraction
 from importlib import import_module
 from typing import Any
@@ -16,6 +18,11 @@ from nodegraph_nodes.helper import PathParts, Resolution
 from nodegraph import Latent
 from nodegraph.diffusion.families.registry import BUILT_IN
 from tests.nodes.conftest import Bench, link
+
+
+@dataclass
+class _Link:
+    next: Any
 
 
 @pytest.mark.parametrize(
@@ -53,6 +60,15 @@ def test_tensors_are_shown_by_their_statistics() -> None:
 def test_a_long_value_is_cut() -> None:
     assert len(shown("x" * 10**6)) < 10**6
     assert shown(list(range(5000))).endswith("…")
+
+
+@pytest.mark.parametrize("around", [lambda v: [v], lambda v: (v,), lambda v: {"next": v}, _Link])
+def test_a_deep_value_is_cut(around: Callable[[Any], Any]) -> None:
+    chain: Any = "end"
+    for _ in range(3000):
+        chain = around(chain)
+    assert shown(chain).endswith("…")
+    assert "end" in shown(around(around("end")))
 
 
 def test_a_value_is_logged_and_written_as_text(bench: Bench) -> None:
