@@ -13,6 +13,9 @@ from nodegraph.cli.exits import BAD_INPUT, CANCELLED, FAILED, FINE, ReaderGone
 _READER_GONE = 141
 """What a shell reports of a program that was ended by SIGPIPE."""
 
+_UNUSABLE = {errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.EROFS, errno.ELOOP}
+"""Of places that were given: some are raised where it is only asked whether something is there."""
+
 
 def guarded(arguments: Sequence[str]) -> int:
     """Run a command line; whatever was expected to go wrong is told without a traceback."""
@@ -57,6 +60,8 @@ def _run(arguments: list[str]) -> int:
     except typer.Abort:
         return CANCELLED
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in _UNUSABLE and error.filename:
+            return _refused(_unusable(error), arguments)
         # Not by its class: that would take an import that most commands do without.
         if not any(kind.__module__ == "sqlite3" for kind in type(error).__mro__):
             raise
@@ -74,6 +79,12 @@ def _refused(error: Any, arguments: list[str]) -> int:
     else:
         print_problems(error.problems)
     return BAD_INPUT
+
+
+def _unusable(error: OSError) -> Any:
+    from nodegraph.errors import OutputError
+
+    return OutputError(f"can't use `{error.filename}`: {error.strerror}")
 
 
 def _index_fault(error: Exception) -> Any:

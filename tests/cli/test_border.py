@@ -46,6 +46,28 @@ def test_usage_errors_are_one_document_with_json(cli: Cli) -> None:
     assert shown.json["problems"] == [{"code": "usage", "message": "Missing argument 'WORKFLOW'."}]
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["new", "{}.json"],
+        ["pack", "new", "{}"],
+        ["pack", "test", "{}"],
+        ["run", "{}.json"],
+        ["show", "{}.json"],
+        ["import", "{}.json"],
+        ["nodes", "--pack", "{}"],
+    ],
+    ids=" ".join,
+)
+def test_a_place_that_no_system_takes_is_told(cli: Cli, arguments: list[str]) -> None:
+    name = "x" * 300
+    shown = cli(*(each.format(name) for each in arguments))
+    assert (shown.code, shown.out) == (2, "")
+    assert shown.err.startswith("error: can't use `")
+    assert name in shown.err
+    assert "File name too long" in shown.err
+
+
 def test_an_unexpected_error_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch, cli: Cli) -> None:
     def broken(arguments: list[str]) -> int:
         raise ZeroDivisionError("a fault of nodegraph")
