@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from nodegraph.core.analysis import Analysis, analyse
 from nodegraph.core.catalog import Catalog
 from nodegraph.core.collecting import NoCollecting
 from nodegraph.core.context import Environment
+from nodegraph.core.flat import Flat, Output
 from nodegraph.core.graph import CheckedGraph
+from nodegraph.core.links import Link
 from nodegraph.core.targets import needed_by
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidWorkflow
@@ -46,4 +48,15 @@ def graph_of(analysis: Analysis) -> CheckedGraph:
         raise InvalidWorkflow(analysis.problems)
     needed = needed_by(analysis.nodes, analysis.targets)
     nodes = {name: node for name, node in analysis.nodes.items() if name in needed}
-    return CheckedGraph(nodes, analysis.targets)
+    return CheckedGraph(nodes, analysis.targets, _stand_ins(analysis.flat, nodes))
+
+
+def _stand_ins(flat: Flat, nodes: Collection[str]) -> dict[str, str]:
+    """What stands for outputs of nodes that don't run, as others do in their place."""
+    found = {}
+    for name in (*flat.blocks, *flat.bypassed):
+        for port in flat.outputs_of(name):
+            output = flat.output(Link(name, port))
+            if isinstance(output, Output) and output.port is not None and output.node in nodes:
+                found[f"{name}.{port}"] = f"{output.node}.{output.port.name}"
+    return found

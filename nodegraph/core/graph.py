@@ -69,10 +69,13 @@ class CheckedGraph:
     Attributes:
         nodes: All nodes that the targets need, in topological order.
         targets: Names of the nodes that were asked for.
+        stand_ins: Outputs of theirs that stand for those of subgraphs' uses and of bypassed nodes,
+            by the name of the latter: ``block.port``.
     """
 
     nodes: Mapping[str, GraphNode]
     targets: tuple[str, ...]
+    stand_ins: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def dag(self) -> DiGraph[str]:

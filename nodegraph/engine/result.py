@@ -203,6 +203,8 @@ class RunResult(Mapping[str, Any]):
         reason: Why it was cancelled, if that was said.
         run: Its id in the store's records; empty if there is none.
         shown: Makes the HTML that notebooks show of it; they show its text if None.
+        stand_ins: Names of outputs by those of subgraphs' uses and of bypassed nodes that they
+            stand for.
     """
 
     status: JobStatus
@@ -215,6 +217,7 @@ class RunResult(Mapping[str, Any]):
     run: str = ""
     passed: Mapping[str, Any] = field(default_factory=dict, compare=False)
     shown: Callable[[RunResult], str] | None = field(default=None, compare=False)
+    stand_ins: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def is_ok(self) -> bool:
@@ -275,12 +278,13 @@ class RunResult(Mapping[str, Any]):
         return str(output)
 
     def _full(self, output: str) -> str:
-        """The name of an output as ``node.port``."""
+        """The name of an output as ``node.port``, of a node that has run."""
+        output = self.stand_ins.get(output, output)
         if output in self.outputs or output in self.passed:
             return output
         mine = self._ports_of(output)
         if len(mine) == 1:
-            return mine[0]
+            return self.stand_ins.get(mine[0], mine[0])
         if mine:
             listed = ", ".join(f"`{name}`" for name in mine)
             raise KeyError(f"the node `{output}` has several outputs. Name one of {listed}.")
@@ -298,7 +302,7 @@ class RunResult(Mapping[str, Any]):
 
     @property
     def _known(self) -> list[str]:
-        return list(dict.fromkeys([*self.outputs, *self.passed]))
+        return list(dict.fromkeys([*self.outputs, *self.passed, *self.stand_ins]))
 
     @property
     def _names(self) -> str:
@@ -306,7 +310,8 @@ class RunResult(Mapping[str, Any]):
         return f"Name one of {found}." if found else "No node has an output."
 
     def _ports_of(self, node: str) -> list[str]:
-        found = [name for name in (*self.outputs, *self.passed) if name.rpartition(".")[0] == node]
+        known = (*self.outputs, *self.passed, *self.stand_ins)
+        found = [name for name in known if name.rpartition(".")[0] == node]
         return list(dict.fromkeys(found))
 
     def __contains__(self, output: object) -> bool:

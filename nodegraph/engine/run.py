@@ -86,6 +86,7 @@ class Run:
         self.calls = Calls(self, workflow, self._loop)
         self._deadline = options.deadline
         self._targets = graph.targets
+        self._stand_ins = graph.stand_ins
         self._wanted = Wanted(self, graph.targets, self._loop, values=options.values)
         self._ready: deque[NodeState] = deque()
         self._ended: dict[str, NodeState] = {}
@@ -518,6 +519,7 @@ class Run:
             seconds,
             self.cancel.reason if status == "cancelled" else "",
             passed=OutputValues(PassedProducts(self._ended)),
+            stand_ins=self._stand_ins,
         )
 
     def _status(self) -> JobStatus:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pickle
+
 import pytest
 
+import nodegraph
 from nodegraph import Graph
 from nodegraph.errors import InvalidValue, InvalidWorkflow
 
@@ -35,6 +38,26 @@ def test_a_subgraph_is_used_like_a_node_type(g: Graph) -> None:
     again = g.node("twice", "again", x=once)
     assert (g.nodes["twice"].type, g.nodes["again"].inputs) == ("twice", {"x": {"from": "twice"}})
     assert g.run(again).outputs["again/calculate.number"] == 12
+
+
+def test_a_result_has_what_a_subgraph_and_a_bypassed_node_give_by_their_names(g: Graph) -> None:
+    block = g.subgraph("both")
+    twice = block.Calculate("twice", a=block.input("x"), b=2, operation="*")
+    block.output("twice", twice)
+    block.output("more", block.Calculate("more", a=twice, b=1))
+    used = g.node(block, x=3)
+    past = g.Calculate("past", a=used.more, b=1)
+    g.entry(past).mode = "bypass"
+    end = g.Calculate("end", a=past, b=used.twice)
+    result = g.run(end)
+    for found in (result, pickle.loads(pickle.dumps(g.run(end, used)))):
+        assert (found[used.twice], found["both.more"]) == (6, 7)
+        assert used.more in found
+    assert result[past] == result["past.number"] == 7
+    with pytest.raises(KeyError, match=r"Name one of `both\.twice`, `both\.more`"):
+        result[used]
+    assert list(result) == ["end.number"]
+    assert nodegraph.run(g, targets=["both.twice"], progress=False)["both.twice"] == 6
 
 
 def test_a_changed_input_leaves_what_fed_it(g: Graph) -> None:
