@@ -21,6 +21,7 @@ from nodegraph.core.types import JSON_TYPES, TypeExpr
 from nodegraph.errors import InvalidValue
 
 Schema = Mapping[str, Any]
+_PLAIN = (str, int, float, bytes, PurePath, type(None))
 
 
 class _Fault(NamedTuple):
@@ -172,6 +173,8 @@ def _faults(value: Any, schema: Schema) -> list[_Fault]:
             for index, item in enumerate(value)
             for fault in _faults(item, schema["items"])
         ]
+    if kind is None:
+        return _part_faults(value) or _number_faults(value, schema)
     return _text_faults(value) or _number_faults(value, schema)
 
 
@@ -299,6 +302,30 @@ def _union_faults(value: Any, options: list[Schema]) -> list[_Fault]:
             return faults
     expected = " or ".join(describe(option) for option in options)
     return [_Fault("wrong-literal", "has a value of the wrong type", show(value), expected)]
+
+
+def _part_faults(value: Any) -> list[_Fault]:
+    """Of a value that may be any: what no workflow can hold, however deep it lies."""
+    left, seen = [value], set[int]()
+    while left:
+        part = left.pop()
+        if isinstance(part, (dict, list, tuple)):
+            if id(part) not in seen:
+                seen.add(id(part))
+                left.extend(part.values() if isinstance(part, dict) else part)
+        elif not isinstance(part, _PLAIN):
+            return [
+                _Fault(
+                    "wrong-literal",
+                    "is no plain value" if part is value else "holds what is no plain value",
+                    show(part),
+                    "texts, numbers, true, false, null, and lists and mappings of them",
+                    "Let a node give it, and link its output.",
+                )
+            ]
+        elif found := _text_faults(part):
+            return found
+    return []
 
 
 def _text_faults(value: Any) -> list[_Fault]:

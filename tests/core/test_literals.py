@@ -219,6 +219,21 @@ def test_every_faulty_item_of_a_list_is_told() -> None:
     ]
 
 
+def test_what_no_workflow_can_hold_is_told_however_deep_it_lies() -> None:
+    anything = port("Any", json_schema={})
+    plain: list[Any] = ["a", 1, 0.5, True, None, b"x", Path("a"), (1, {"a": [2]})]
+    plain.append(plain)
+    assert told(plain, anything) == []
+    wanted = "texts, numbers, true, false, null, and lists and mappings of them"
+    hint = "Let a node give it, and link its output."
+    assert told(1j, anything) == [f"wrong-literal: is no plain value; 1j; {wanted}; {hint}"]
+    for value in ([1, {"a": {1}}], ({1},)):
+        assert told(value, anything) == [
+            f"wrong-literal: holds what is no plain value; {{1}}; {wanted}; {hint}"
+        ]
+    assert "half a character" in told([["\ud800"]], anything)[0]
+
+
 def test_the_option_of_the_values_kind_says_what_is_wrong() -> None:
     read = read_annotation(int | None)
     union = replace(
