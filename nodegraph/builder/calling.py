@@ -5,24 +5,27 @@ from __future__ import annotations
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from enum import Enum
 from functools import cache
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nodegraph.builder.builtin_functions import BuiltinFunctions
 from nodegraph.builder.catalogs import INSTALLED
 from nodegraph.builder.makers import callable_names, called
 from nodegraph.builder.outputs import BuiltNode, Out, UnknownName
+from nodegraph.core.digests import is_tensor
 from nodegraph.core.facts import finding_problem
 from nodegraph.core.hooks import Finding
 from nodegraph.core.links import plain_number, read_literal, write_literal
 from nodegraph.core.literals import check_literal
 from nodegraph.core.node import node
-from nodegraph.core.ports import Expand, Value
+from nodegraph.core.ports import PORT_ATTRIBUTE, Expand, Value
 from nodegraph.core.spec import InputSpec, NodeSpec
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.summary import summarize
-from nodegraph.core.types import ANY
-from nodegraph.core.value_types import described
+from nodegraph.core.types import ANY, TypeExpr
+from nodegraph.core.value_types import described, is_of_type
 from nodegraph.errors import InvalidValue, InvalidWorkflow, NodeFailed, NodegraphError, Problem
 from nodegraph.images.returned import PICTURE_TYPES, is_array, is_picture, taken_as
 from nodegraph.session.scripts import run
@@ -35,6 +38,8 @@ class CalledOutputs(NamedTuple):
 
 
 _PLAIN = (str, int, float, bool, type(None))
+_FORMS = (list, tuple, dict, PurePath, Enum)
+"""Of other values."""
 
 
 class CalledNodes(BuiltinFunctions):
@@ -165,14 +170,25 @@ def _taken(port: InputSpec, value: Any) -> Any:
 
 def _unfit(port: InputSpec, value: Any) -> list[Finding]:
     """What a value is told of that no node could make sense of."""
+    hint: str | None
     if isinstance(value, (list, tuple)) and port.expr.kind == "name" and port.type != ANY:
         hint = "Call it for each of them."
     elif {*PICTURE_TYPES} & set(port.expr.named()) and (is_array(value) or is_picture(value)):
         hint = "Write `torch.from_numpy(array)`, of float32 in 0..1."
-    else:
+    elif _may_fit(value, port.expr):
         return []
+    else:
+        hint = None
     given = summarize(value)
     return [Finding(port.name, "is given what doesn't fit", given, described(port.expr), hint)]
+
+
+def _may_fit(value: Any, expr: TypeExpr) -> bool:
+    """Whether a value is of a type, may be made so, or is to be judged by the node alone."""
+    if expr.kind != "name" or isinstance(value, _FORMS) or is_tensor(value):
+        return True
+    is_number = getattr(value, "ndim", None) == 0
+    return is_number or hasattr(type(value), PORT_ATTRIBUTE) or is_of_type(value, expr)
 
 
 def _given(value: Any) -> Any:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pickle
 import threading
 from collections.abc import Iterator
+from datetime import date
+from fractions import Fraction
 from pathlib import Path
 from shutil import copytree
 from typing import Any
@@ -15,7 +17,7 @@ import torch
 from PIL import Image
 
 import nodegraph
-from nodegraph import Event, Graph, InvalidValue, node, nodes
+from nodegraph import Event, Graph, InvalidValue, Latent, node, nodes
 from nodegraph.errors import InvalidWorkflow, NodeFailed
 
 COUNTED = """
@@ -76,6 +78,21 @@ def test_pictures_of_other_libraries_are_taken_where_they_mean_one_thing(home: P
     assert nodes.InvertMask(mask=red.getchannel("R")).shape == (1, 8, 6)
     with pytest.raises(InvalidWorkflow, match=r"given: PIL picture F 6 x 8.*expected: Image"):
         nodes.InvertImage(image=red.convert("F"))
+
+
+@pytest.mark.parametrize("value", [object(), {1}, len, 1j, int, date(2026, 1, 1), np.ones(1)])
+def test_what_is_of_no_type_of_an_input_is_told_before_the_node_meets_it(
+    home: Path, value: Any
+) -> None:
+    with pytest.raises(InvalidWorkflow, match=r"input `a`: is given what doesn't fit .*: float\)"):
+        nodes.Calculate(a=value, operation="*", b=2)
+    with pytest.raises(InvalidWorkflow, match="input `vae`: is given what doesn't fit"):
+        nodes.VAEDecode(vae=value, latent=Latent(torch.zeros(1, 4, 8, 8), 64, 64))
+
+
+def test_numbers_of_other_libraries_fit(home: Path) -> None:
+    for value in (np.float32(3), np.array(3.0), torch.tensor(3.0), Fraction(3)):
+        assert nodes.Calculate(a=value, operation="*", b=2) == 6
 
 
 def test_what_is_wrong_is_told_by_the_call(home: Path) -> None:
