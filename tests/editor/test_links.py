@@ -195,12 +195,12 @@ def taking(editor: Editor, start: str, end: str) -> Locator:
     return editor.link(start, end).locator("[data-taking]")
 
 
-def put_in(pair: Editor) -> None:
-    """Drop the card that stands above on the link, its middle first."""
+def put_in(pair: Editor, across: float = 0.5, down: float = 0.5) -> None:
+    """Drop the card that stands above with a part of it on the link."""
     start, end = head(pair, "scale"), way(pair, "picture", "first")
     box = box_of(pair.card("scale"))
     grip = (start[0] - box["x"], start[1] - box["y"])
-    to = (end[0] - box["width"] / 2 + grip[0], end[1] - box["height"] / 2 + grip[1])
+    to = (end[0] - box["width"] * across + grip[0], end[1] - box["height"] * down + grip[1])
     pair.page.mouse.move(*start)
     pair.page.mouse.down()
     pair.page.mouse.move(*to, steps=8)
@@ -219,6 +219,11 @@ class TestPutIn:
         undo(pair)
         expect(pair.link("picture", "first")).to_have_count(1)
         assert written(pair)["ui"]["positions"]["scale"] == PAIR["ui"]["positions"]["scale"]
+
+    def test_a_card_that_only_touches_the_link(self, pair: Editor) -> None:
+        put_in(pair, 0.95, 0.95)
+        expect(pair.link("picture", "scale")).to_have_count(1)
+        expect(pair.link("scale", "first")).to_have_count(1)
 
     def test_what_makes_room_for_it_stays_seen(self, editor: Editor) -> None:
         positions = {**PAIR["ui"]["positions"], "first": [480, 0], "last": [840, 0]}

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { CanvasEdge, CanvasNode } from "./adapt";
 import { handleAt } from "./handles";
-import { linesAcross, linesOf, linksWithin, placesOf, pointsOf } from "./linkPlaces";
+import { linesAcross, linesOf, linksUnder, linksWithin, placesOf, pointsOf } from "./linkPlaces";
 
 const nodes = [
   { id: "a", position: { x: 0, y: 0 }, handles: [handleAt("out", "source", 100, 20)] },
@@ -41,6 +41,32 @@ describe("a link", () => {
     expect(across(0, 120, 400, 130)).toEqual([edge.id]);
     expect(across(200, 0, 200, 15)).toEqual([]);
     expect(across(-80, 20, 60, 20)).toEqual([]);
+  });
+
+  it.each(["curve", "step", "straight"] as const)(
+    "that is a %s is under what lies on it",
+    (style) => {
+      const under = (x: number, y: number, width = 160, height = 80) =>
+        linksUnder([edge], places, style, { x, y, width, height });
+      // Wholly, by a corner, by an edge, at its end, and within a piece of it.
+      expect(under(120, 80)).toEqual([edge]);
+      expect(under(190, 110)).toEqual([edge]);
+      expect(under(60, -60, 70, 300)).toEqual([edge]);
+      expect(under(290, 215)).toEqual([edge]);
+      expect(under(197, 117, 6, 6)).toEqual([edge]);
+      expect(under(220, 20, 70, 40)).toEqual([]);
+      expect(under(20, 60, 100, 160)).toEqual([]);
+      expect(under(300, 120)).toEqual([]);
+    },
+  );
+
+  it("is under a box before others that run further from its middle", () => {
+    const low = { ...edge, id: "edge/c.in", data: { points: [{ x: 200, y: 190 }] } };
+    const edges = [edge, low as unknown as CanvasEdge];
+    const first = (y: number) =>
+      linksUnder(edges, places, "straight", { x: 150, y, width: 100, height: 140 })[0]?.id;
+    expect(first(60)).toBe(edge.id);
+    expect(first(120)).toBe(low.id);
   });
 
   it("is found through its points", () => {

@@ -1,5 +1,5 @@
 /** Where links run on the canvas, known without what is drawn; and which of them is at a place. */
-import type { Point } from "@/model/layout";
+import type { Box, Point } from "@/model/layout";
 import { type LinkStyle, useSettings } from "@/store/settings";
 import type { CanvasEdge, CanvasNode } from "./adapt";
 import { canvas } from "./controller";
@@ -79,25 +79,78 @@ export function linksWithin(
   at: Point,
   within: number,
 ): readonly CanvasEdge[] {
+  return nearestOf(edges, places, style, at, (_, far) => far <= within);
+}
+
+/** The links that any part of a box lies on, those nearest to its middle first. */
+export function linksUnder(
+  edges: readonly CanvasEdge[],
+  places: Places,
+  style: LinkStyle,
+  box: Box,
+): readonly CanvasEdge[] {
+  return nearestOf(edges, places, style, middleOf(box), (line) => isUnder(line, box));
+}
+
+export function middleOf({ x, y, width, height }: Box): Point {
+  return { x: x + width / 2, y: y + height / 2 };
+}
+
+function nearestOf(
+  edges: readonly CanvasEdge[],
+  places: Places,
+  style: LinkStyle,
+  at: Point,
+  isMeant: (line: readonly Point[], far: number) => boolean,
+): readonly CanvasEdge[] {
   return edges
-    .map((edge) => {
+    .flatMap((edge) => {
       const points = pointsOf(places, edge);
-      return {
-        edge,
-        far: points ? distance(at, polyline(style, points)) : Number.POSITIVE_INFINITY,
-      };
+      if (points === null) return [];
+      const line = polyline(style, points);
+      const far = distance(at, line);
+      return isMeant(line, far) ? [{ edge, far }] : [];
     })
-    .filter(({ far }) => far <= within)
     .toSorted((a, b) => a.far - b.far)
     .map(({ edge }) => edge);
 }
 
-/** The same of what is drawn now. */
+function isUnder(line: readonly Point[], { x, y, width, height }: Box): boolean {
+  const [right, bottom] = [x + width, y + height];
+  const isIn = (at: Point) => at.x >= x && at.x <= right && at.y >= y && at.y <= bottom;
+  // A straight line that goes through a box crosses one of these.
+  const across = [
+    [
+      { x, y },
+      { x: right, y: bottom },
+    ],
+    [
+      { x, y: bottom },
+      { x: right, y },
+    ],
+  ] as const;
+  return line.some((point, index) => {
+    const last = line[index - 1];
+    return isIn(point) || (last !== undefined && across.some(([a, b]) => meet(last, point, a, b)));
+  });
+}
+
+/** The same as `linksWithin` of what is drawn now. */
 export function linksNear(at: Point, within: number): readonly CanvasEdge[] {
+  return ofDrawn((edges, places, style) => linksWithin(edges, places, style, at, within));
+}
+
+/** The same as `linksUnder` of what is drawn now. */
+export function linksBehind(box: Box): readonly CanvasEdge[] {
+  return ofDrawn((edges, places, style) => linksUnder(edges, places, style, box));
+}
+
+function ofDrawn(
+  find: (edges: readonly CanvasEdge[], places: Places, style: LinkStyle) => readonly CanvasEdge[],
+): readonly CanvasEdge[] {
   const handle = canvas();
   if (!handle) return [];
-  const places = placesOf(handle.flow.getNodes());
-  return linksWithin(handle.edges(), places, useSettings.getState().linkStyle, at, within);
+  return find(handle.edges(), placesOf(handle.flow.getNodes()), useSettings.getState().linkStyle);
 }
 
 /** From a point to the nearest one of a line. */

@@ -1,10 +1,10 @@
 /** The link that what is being dragged would be put in between, were it dropped now. */
 import { create } from "zustand";
 import { EditFault } from "@/model/fault";
-import type { Point } from "@/model/layout";
+import type { Box, Point } from "@/model/layout";
 import type { CanvasEdge, Scene } from "./adapt";
 import { canvas } from "./controller";
-import { linksNear, placesOf, pointsOf } from "./linkPlaces";
+import { linksBehind, linksNear, middleOf, placesOf, pointsOf } from "./linkPlaces";
 import { indexFor } from "./path";
 import { spliced, splicedNew } from "./splice";
 import { useCanvasView } from "./view";
@@ -23,26 +23,35 @@ const REACH = 16;
 /** Look for a link that takes a node of a type at a point. */
 export function aimType(scene: Scene, type: string, at: Point): void {
   const within = REACH / (canvas()?.flow.getZoom() ?? 1);
-  aim(at, within, ({ edge, before }) => {
-    try {
-      return splicedNew(scene, edge, type, at, before) !== null;
-    } catch (fault) {
-      // A block can't be put into itself; the drop tells.
-      if (fault instanceof EditFault) return false;
-      throw fault;
-    }
-  });
+  aim(
+    at,
+    () => linksNear(at, within),
+    ({ edge, before }) => {
+      try {
+        return splicedNew(scene, edge, type, at, before) !== null;
+      } catch (fault) {
+        // A block can't be put into itself; the drop tells.
+        if (fault instanceof EditFault) return false;
+        throw fault;
+      }
+    },
+  );
 }
 
-/** Look for a link that takes a node, near its middle. */
-export function aimNode(scene: Scene, node: string, at: Point, within: number): void {
-  aim(at, within, ({ edge, before }) => spliced(scene, edge, node, before) !== null);
+/** Look for a link that takes a node which lies on it with any part of its card. */
+export function aimNode(scene: Scene, node: string, box: Box): void {
+  const fits = ({ edge, before }: Splice) => spliced(scene, edge, node, before) !== null;
+  aim(middleOf(box), () => linksBehind(box), fits);
 }
 
-function aim(at: Point, within: number, fits: (splice: Splice) => boolean): void {
+function aim(
+  at: Point,
+  links: () => readonly CanvasEdge[],
+  fits: (splice: Splice) => boolean,
+): void {
   const handle = canvas();
   // From far no link could show it.
-  const near = handle && !useCanvasView.getState().far ? linksNear(at, within) : [];
+  const near = handle && !useCanvasView.getState().far ? links() : [];
   const places = placesOf(handle?.flow.getNodes() ?? []);
   const found = near
     .map((edge) => ({ edge, before: indexFor(pointsOf(places, edge) ?? [], at) }))

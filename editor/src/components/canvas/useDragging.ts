@@ -57,9 +57,7 @@ export function useDragging(
       move: (_event: unknown, node: CanvasNode) => {
         if (drag.current?.loose !== node.id) return;
         const box = itemBoxes().get(node.id);
-        if (!box) return;
-        const middle = { x: node.position.x + box.width / 2, y: node.position.y + box.height / 2 };
-        aimNode(scene(), node.id, middle, Math.min(box.width, box.height) / 2);
+        if (box) aimNode(scene(), node.id, { ...box, ...node.position });
       },
       stop: () => {
         if (drag.current === null) return;
