@@ -1,6 +1,6 @@
 /** The frame of a pack's widget or panel: a page without an origin, spoken with by messages. */
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
-import { cx } from "@/components/ui";
+import { cx, leaveForDialog } from "@/components/ui";
 import { type FrameContext, type FrameInit, PROTOCOL } from "@/model/frames";
 import type { Json } from "@/model/json";
 import { useUi } from "@/store/ui";
@@ -149,8 +149,9 @@ function handKey(
   frame.dispatchEvent(new KeyboardEvent("keydown", more));
   // Where nothing else takes the focus, the page has it again, and with it all of its keys: those,
   // too, that are typed before a dialog is drawn.
-  const isLeft = key === "Escape" || useUi.getState().dialog !== null;
-  if (isLeft && isUsed(frame)) frame.blur();
+  if (!isUsed(frame)) return;
+  if (useUi.getState().dialog !== null) leaveForDialog(frame);
+  else if (key === "Escape") frame.blur();
 }
 
 function handWheel(

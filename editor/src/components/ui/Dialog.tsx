@@ -4,6 +4,7 @@ import { t } from "@/i18n";
 import { IconButton } from "./Button";
 import { cx } from "./cx";
 import styles from "./Dialog.module.css";
+import { focusBefore } from "./left";
 import { OverlayRootProvider } from "./overlay";
 
 export interface DialogProps {
@@ -73,7 +74,7 @@ function useModal(dialog: { readonly current: HTMLDialogElement | null }): void 
   useEffect(() => {
     const element = dialog.current;
     if (!element || element.open) return;
-    const before = document.activeElement;
+    const before = focusBefore();
     if (typeof element.showModal === "function") element.showModal();
     else element.setAttribute("open", "");
     startOf(element).focus();

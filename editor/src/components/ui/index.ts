@@ -36,6 +36,7 @@ export { Dialog, type DialogProps } from "./Dialog";
 export { EmptyState } from "./EmptyState";
 export { Field } from "./Field";
 export { Kbd } from "./Kbd";
+export { leaveForDialog } from "./left";
 export { ContextMenu, Menu, MenuButton } from "./Menu";
 export type { MenuEntry, MenuItem } from "./menuTypes";
 export { NumberField, type NumberFieldProps } from "./NumberField";

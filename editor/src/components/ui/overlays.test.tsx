@@ -3,18 +3,20 @@ import userEvent from "@testing-library/user-event";
 import { useState } from "react";
 import { describe, expect, it, vi } from "vitest";
 import { Dialog } from "./Dialog";
+import { leaveForDialog } from "./left";
 import { Tabs } from "./Tabs";
 import { Toasts } from "./Toasts";
 import { VirtualList } from "./VirtualList";
 
 describe("a dialog", () => {
-  function Page() {
+  function Page({ other = false }) {
     const [open, setOpen] = useState(false);
     return (
       <>
         <button type="button" onClick={() => setOpen(true)}>
           Open
         </button>
+        {other && <button type="button">Other</button>}
         {open && (
           <Dialog title="Save" onClose={() => setOpen(false)}>
             <input aria-label="Name" />
@@ -33,6 +35,23 @@ describe("a dialog", () => {
     await user.keyboard("{Escape}");
     expect(screen.queryByRole("dialog")).toBeNull();
     expect(screen.getByRole("button", { name: "Open" })).toHaveFocus();
+  });
+
+  it.each([
+    ["what left it before it was drawn", "Open"],
+    ["what somebody went to meanwhile", "Other"],
+  ])("gives the focus back to %s", async (_, name) => {
+    const user = userEvent.setup();
+    const { rerender } = render(<Page />);
+    const button = screen.getByRole("button", { name: "Open" });
+    button.focus();
+    leaveForDialog(button);
+    expect(document.body).toHaveFocus();
+    rerender(<Page other />);
+    if (name === "Other") screen.getByRole("button", { name }).focus();
+    fireEvent.click(button);
+    await user.keyboard("{Escape}");
+    expect(screen.getByRole("button", { name })).toHaveFocus();
   });
 
   it("closes by its cross", async () => {

@@ -10,6 +10,8 @@
   const handlers = { value: [], disabled: [], theme: [], size: [], context: [] };
   let port = null;
   let widget = null;
+  // What had the focus as a key opened a dialog: browsers forget that while the page has it.
+  let left = null;
 
   const post = (kind, more) => port && port.postMessage({ kind, ...more });
   const tell = (error, fatal) => post("error", { message: textOf(error), fatal });
@@ -134,7 +136,12 @@
     if (defaultPrevented || !HANDED_ON.has(key)) return;
     if (key !== "Escape" && !ctrlKey && !metaKey) return;
     event.preventDefault();
+    left = key === "k" || key === "K" ? event.target : null;
     post("key", { key, ctrl: ctrlKey, meta: metaKey, shift: shiftKey });
+  });
+  addEventListener("focus", () => {
+    if (document.activeElement === document.body) left?.focus();
+    left = null;
   });
   addEventListener(
     "wheel",
