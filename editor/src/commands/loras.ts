@@ -7,13 +7,19 @@ import { t } from "@/i18n";
 import { setInput } from "@/model/edits";
 import { type LoraSource, loraTitle } from "@/model/promptCompletion";
 import { type Applied, applyLora, takesLora } from "@/model/recipes";
-import type { Scope } from "@/model/scope";
+import { nodesOf, type Scope } from "@/model/scope";
 import type { NodeTypes } from "@/model/spec";
 import type { Workflow } from "@/model/workflow";
 import { useCatalogue } from "@/store/catalogue";
-import { activeDocument, currentScope, currentWorkflow, useDocuments } from "@/store/documents";
+import {
+  activeDocument,
+  currentScope,
+  currentWorkflow,
+  documentById,
+  useDocuments,
+} from "@/store/documents";
 import { focusNode } from "@/store/focus";
-import { notify } from "@/store/notices";
+import { dismissNotice, notify, useNotices } from "@/store/notices";
 import type { Place } from "./parameters";
 
 /** Whether a LoRA may be meant in a prompt of the graph that is shown. */
@@ -69,7 +75,9 @@ function tell(applied: Applied, name: string): void {
   const nodes = outcome === "there" ? applied.there : applied.added.map((each) => each.name);
   const users = new Set(applied.added.flatMap((each) => each.users));
   const [node] = nodes;
-  notify({
+  const { id } = activeDocument();
+  const scope = currentScope(activeDocument());
+  const told = notify({
     kind: isLoose ? "warning" : "success",
     title: t(`widgets.lora.${outcome}`, { name }),
     detail: t(`widgets.lora.${outcome}Detail`, {
@@ -78,6 +86,21 @@ function tell(applied: Applied, name: string): void {
     }),
     action: node === undefined ? undefined : showing(node),
     key: "widgets.lora",
+  });
+  dismissUnless(told, () => {
+    const document = documentById(id);
+    const there = document && nodesOf(currentWorkflow(document), scope);
+    return there !== null && nodes.every((each) => there.has(each));
+  });
+}
+
+/** Take a notice away as soon as an edit, such as its undo, makes it untrue. */
+function dismissUnless(notice: number, isTrue: () => boolean): void {
+  const stop = useDocuments.subscribe(() => {
+    const isShown = useNotices.getState().items.some(({ id }) => id === notice);
+    if (isShown && isTrue()) return;
+    stop();
+    dismissNotice(notice);
   });
 }
 
