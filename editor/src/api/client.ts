@@ -8,6 +8,7 @@ import {
   OfflineFault,
   problemFrom,
   type Query,
+  type RequestOptions,
   request,
   send,
   tellLoginNeeded,
@@ -124,8 +125,11 @@ export function prioritizeJob(id: string, priority: number): Promise<JobEntry> {
   return request("PATCH", jobPath(id), { body: { priority } });
 }
 
-export function deleteJob(id: string): Promise<void> {
-  return request("DELETE", jobPath(id));
+export function deleteJob(
+  id: string,
+  options: Pick<RequestOptions, "keepalive"> = {},
+): Promise<void> {
+  return request("DELETE", jobPath(id), options);
 }
 
 export function deleteJobs(filter: JobFilter): Promise<Deleted> {

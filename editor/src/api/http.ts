@@ -55,6 +55,8 @@ export interface RequestOptions {
   readonly query?: Query;
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal | undefined;
+  /** It is sent even if the page is being left. */
+  readonly keepalive?: boolean;
 }
 
 const loginListeners = new Set<() => void>();
@@ -140,6 +142,7 @@ function initOf(method: string, options: RequestOptions): RequestInit {
     body,
     credentials: "same-origin",
     signal: options.signal ?? null,
+    keepalive: options.keepalive ?? false,
   };
 }
 

@@ -110,6 +110,7 @@ async function look({ node, port }: Viewed, name: string): Promise<void> {
   try {
     const looking = name.slice(0, -node.length) + added.name;
     const list = await valueFiles(added.workflow, { looking, node: name, title });
+    if (list === null) return;
     dismissNoticeOf(NOTICE);
     showLooked(list, title);
   } catch (fault) {

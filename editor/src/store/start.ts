@@ -5,6 +5,7 @@ import { startGallery } from "./gallery";
 import { startJobNotices } from "./jobNotices";
 import { startJobs } from "./jobsFollowing";
 import { startPlanning } from "./plan";
+import { startForgettingViews } from "./valueViews";
 
 /** Connect to the server and follow it; gives what ends it. Once for a page. */
 export function startServerStores(): () => void {
@@ -14,6 +15,7 @@ export function startServerStores(): () => void {
     startJobNotices(),
     startGallery(),
     startPlanning(),
+    startForgettingViews(),
     // Last, so that all of them hear that it is open.
     startConnection(),
   ];

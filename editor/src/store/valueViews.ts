@@ -21,7 +21,7 @@ interface Looked {
 }
 
 /**
- * The files that show it; none if the job was cancelled.
+ * The files that show it; none if the job was cancelled, null if another look was asked for by then.
  *
  * @param looking Where the added node is, by its name in the run.
  * @param node The one that is looked at, by its name in the run.
@@ -30,7 +30,7 @@ interface Looked {
 export async function valueFiles(
   workflow: Workflow,
   { looking, node, title }: Looked,
-): Promise<readonly ArtifactEntry[]> {
+): Promise<readonly ArtifactEntry[] | null> {
   const { job } = await socket().request<{ job: JobEntry }>("submit", {
     workflow: workflowToJson(workflow),
     name: t("running.look", { node: title }).slice(0, 256),
@@ -41,6 +41,11 @@ export async function valueFiles(
   });
   forgetLast(job.id);
   const ended = await end(job.id);
+  if (last !== job.id) {
+    // While it ran it couldn't be.
+    forget(job.id);
+    return null;
+  }
   const { outputs, error } = mergedDetail(undefined, ended);
   if (ended.state === "failed") throw new Error(error?.message ?? t("running.lookFailed"));
   return outputs.map((file, index) => ({ ...file, node, name: nameOf(file, title, index) }));
@@ -54,8 +59,22 @@ function nameOf({ name }: ArtifactEntry, title: string, index: number): string {
 
 /** Nobody needs the one before any more. */
 function forgetLast(job: string): void {
-  if (last !== null && last !== job) deleteJob(last).catch(() => undefined);
+  if (last !== null && last !== job) forget(last);
   last = job;
+}
+
+function forget(job: string, keepalive = false): void {
+  deleteJob(job, { keepalive }).catch(() => undefined);
+}
+
+/** Let the last one go with the page; gives what ends that. */
+export function startForgettingViews(): () => void {
+  const leave = () => {
+    if (last !== null) forget(last, true);
+    last = null;
+  };
+  addEventListener("pagehide", leave);
+  return () => removeEventListener("pagehide", leave);
 }
 
 async function end(id: string): Promise<JobDetail> {
