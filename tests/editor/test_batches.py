@@ -193,6 +193,14 @@ def test_a_grid_has_a_cell_for_each_combination_which_opens_its_workflow(small: 
     results = small.show("Results")
     results.get_by_role("button", name="Sweep of sample.steps × sample.cfg").click()
     expect_picture(cell.locator("img"))
+    # What goes on with one has the values that made it, too.
+    tabs = small.tabs.count()
+    cell.click(button="right")
+    small.page.get_by_role("menuitem", name="Vary").click()
+    expect(small.card("ksampler")).to_be_visible()
+    expect(small.tabs).to_have_count(tabs + 1)
+    expect(small.field("ksampler", "Cfg")).to_have_value("4")
+    expect(small.field("ksampler", "Steps")).to_have_value("2")
 
 
 def test_a_reopened_workflow_shows_the_picture_that_it_made(

@@ -9,6 +9,7 @@ import type {
   OutputFile,
   StateCounts,
 } from "@/api/schema";
+import { sweepOf } from "@/model/sweeps";
 import type { Workflow } from "@/model/workflow";
 import type { NodeRun } from "./nodeRuns";
 
@@ -97,6 +98,11 @@ export function tagOf(document: string): string {
 
 export function documentOf(tags: readonly string[]): string | null {
   return tags.find((tag) => tag.startsWith(TAG))?.slice(TAG.length) ?? null;
+}
+
+/** The document whose values a job was run with: not that of a sweep, which gave it others. */
+export function homeOf(tags: readonly string[]): string | null {
+  return sweepOf(tags) === null ? documentOf(tags) : null;
 }
 
 export function isEnded(job: JobView): boolean {

@@ -33,7 +33,7 @@ import {
   useDocuments,
 } from "@/store/documents";
 import { workflowOf } from "@/store/gallery";
-import { documentOf, useJobs } from "@/store/jobs";
+import { homeOf, useJobs } from "@/store/jobs";
 import { notify, notifyFault } from "@/store/notices";
 import { placeOf } from "@/store/places";
 import { useUi } from "@/store/ui";
@@ -93,7 +93,7 @@ function tellNoNodes(): void {
 async function goHome(artifact: ArtifactEntry): Promise<void> {
   const known = useJobs.getState().jobs.get(artifact.job);
   const tags = known?.tags ?? (await getJob(artifact.job)).tags;
-  const document = documentOf(tags);
+  const document = homeOf(tags);
   if (document !== null && documentById(document)) {
     useDocuments.getState().activate(document);
   } else {

@@ -1,5 +1,5 @@
 import { Eye, FileWarning, Grid3x3, LoaderCircle, MoreHorizontal } from "lucide-react";
-import { useEffect, useMemo, useState } from "react";
+import { type MouseEvent, useEffect, useMemo, useState } from "react";
 import { isAborted } from "@/api/http";
 import type { ArtifactEntry, JobEntry } from "@/api/schema";
 import { openWorkflow } from "@/components/panels/gallery/actions";
@@ -8,6 +8,7 @@ import { resultDrag } from "@/components/results/dragging";
 import { resultItems } from "@/components/results/resultItems";
 import {
   Button,
+  ContextMenu,
   Dialog,
   EmptyState,
   MenuButton,
@@ -16,6 +17,7 @@ import {
   Tabs,
 } from "@/components/ui";
 import { t } from "@/i18n";
+import type { Point } from "@/model/layout";
 import { type Grid, gridOf, type Place, placeKey, sweepTag } from "@/model/sweeps";
 import { type JobView, useJobs } from "@/store/jobs";
 import { toldOf } from "@/store/notices";
@@ -173,6 +175,7 @@ interface CellProps {
 }
 
 function CellView({ cell, values, size, onClose }: CellProps) {
+  const [menuAt, setMenuAt] = useState<Point | null>(null);
   const box = { width: size, height: size };
   const artifact = cell?.files.find(({ thumbnail }) => thumbnail !== null);
   if (cell === null || artifact === undefined) {
@@ -195,6 +198,11 @@ function CellView({ cell, values, size, onClose }: CellProps) {
     ...resultItems(artifact, { before: onClose }),
   ];
   const { onContextMenu: _, ...drag } = resultDrag(artifact);
+  const label = t("sweeps.cellMenu", { values });
+  const openMenu = (event: MouseEvent) => {
+    event.preventDefault();
+    setMenuAt({ x: event.clientX, y: event.clientY });
+  };
   return (
     <div className={styles.cell} style={box}>
       <button
@@ -202,6 +210,7 @@ function CellView({ cell, values, size, onClose }: CellProps) {
         className={styles.open}
         aria-label={t("sweeps.cell", { values })}
         onClick={() => void open()}
+        onContextMenu={openMenu}
         {...drag}
       >
         <Thumbnail artifact={artifact} size={size > 140 ? (size > 256 ? 512 : 256) : 128} />
@@ -211,9 +220,12 @@ function CellView({ cell, values, size, onClose }: CellProps) {
         size="s"
         align="end"
         className={styles.more}
-        label={t("sweeps.cellMenu", { values })}
+        label={label}
         items={items}
       />
+      {menuAt && (
+        <ContextMenu items={items()} at={menuAt} label={label} onClose={() => setMenuAt(null)} />
+      )}
     </div>
   );
 }
