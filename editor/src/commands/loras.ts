@@ -1,12 +1,19 @@
-/** LoRAs that are taken in a prompt: nodes put them on the model that it leads. */
+/** LoRAs and textual inversions that are taken in a prompt: nodes load them for the model that it leads. */
 
 import { freePlace } from "@/components/canvas/controller";
 import { withRoom } from "@/components/canvas/makeRoom";
 import { keepingSeen } from "@/components/canvas/staySeen";
 import { t } from "@/i18n";
 import { setInput } from "@/model/edits";
-import { type LoraSource, loraTitle } from "@/model/promptCompletion";
-import { type Applied, applyLora, takesLora } from "@/model/recipes";
+import { type EmbeddingSource, type LoraSource, loraTitle } from "@/model/promptCompletion";
+import {
+  type Applied,
+  applyInversion,
+  applyLora,
+  type Ground,
+  takesInversion,
+  takesLora,
+} from "@/model/recipes";
 import { nodesOf, type Scope } from "@/model/scope";
 import type { NodeTypes } from "@/model/spec";
 import type { Workflow } from "@/model/workflow";
@@ -24,10 +31,21 @@ import type { Place } from "./parameters";
 
 /** Whether a LoRA may be meant in a prompt of the graph that is shown. */
 export function areLorasMeant(node: string): boolean {
+  const ground = shownGround();
+  return ground !== null && takesLora(ground, node);
+}
+
+/** Whether a prompt's text encoder can be taught the word of a textual inversion. */
+export function areWordsTaught(node: string): boolean {
+  const ground = shownGround();
+  return ground !== null && takesInversion(ground, node);
+}
+
+function shownGround(): Ground | null {
   const { types } = useCatalogue.getState();
   const document = activeDocument();
   const [workflow, scope] = [currentWorkflow(document), currentScope(document)];
-  return types !== null && takesLora({ workflow, scope, types }, node);
+  return types && { workflow, scope, types };
 }
 
 /**
@@ -36,24 +54,50 @@ export function areLorasMeant(node: string): boolean {
  * @param selects Whether the nodes that load it are selected then.
  */
 export function putLora({ node, port }: Place, lora: LoraSource, text: string, selects: boolean) {
-  const { types } = useCatalogue.getState();
-  if (types === null) return;
-  const document = activeDocument();
-  const scope = currentScope(document);
-  const ground = { workflow: currentWorkflow(document), scope, types };
+  const ground = shownGround();
+  if (ground === null) return;
   const applied = applyLora(ground, node, lora.name, freePlace());
+  const name = loraTitle(lora);
+  write({ node, port }, ground, { applied, label: t("widgets.lora.put", { name }), text, selects });
+  tell(applied, name, "lora");
+}
+
+/** The same for a textual inversion, whose word the text encoder is taught. */
+export function putInversion(
+  { node, port }: Place,
+  embedding: EmbeddingSource,
+  text: string,
+  selects: boolean,
+) {
+  const ground = shownGround();
+  if (ground === null) return;
+  const applied = applyInversion(ground, node, embedding, freePlace());
+  const name = embedding.word;
+  const label = t("widgets.inversion.put", { name });
+  write({ node, port }, ground, { applied, label, text, selects });
+  if (applied.added.length > 0) tell(applied, name, "inversion");
+}
+
+interface Written {
+  readonly applied: Applied;
+  /** Of the step to undo, where nodes were added. */
+  readonly label: string;
+  readonly text: string;
+  readonly selects: boolean;
+}
+
+function write({ node, port }: Place, ground: Ground, { applied, label, text, selects }: Written) {
   const names = namesIn(applied);
-  const label = applied.added.length > 0 ? t("widgets.lora.put", { name: loraTitle(lora) }) : null;
+  const isMore = applied.added.length > 0;
   const keepSeen = keepingSeen();
   useDocuments
     .getState()
     .change(
-      label ?? "parameters.change",
-      () => setInput(roomy(applied, ground), scope, node, port, text),
-      { named: label !== null, select: selects ? names : undefined },
+      isMore ? label : "parameters.change",
+      () => setInput(roomy(applied, ground), ground.scope, node, port, text),
+      { named: isMore, select: selects ? names : undefined },
     );
-  if (applied.added.length > 0) keepSeen([...names, node]);
-  tell(applied, loraTitle(lora));
+  if (isMore) keepSeen([...names, node]);
 }
 
 /** The workflow with the cards that stand in the way of what was added moved aside. */
@@ -68,7 +112,7 @@ function namesIn({ added, there }: Applied): readonly string[] {
   return [...added.map(({ name }) => name), ...there];
 }
 
-function tell(applied: Applied, name: string): void {
+function tell(applied: Applied, name: string, what: "lora" | "inversion"): void {
   const [first] = applied.added;
   const isLoose = first?.users.length === 0;
   const outcome = first === undefined ? "there" : isLoose ? "loose" : "added";
@@ -79,8 +123,8 @@ function tell(applied: Applied, name: string): void {
   const scope = currentScope(activeDocument());
   const told = notify({
     kind: isLoose ? "warning" : "success",
-    title: t(`widgets.lora.${outcome}`, { name }),
-    detail: t(`widgets.lora.${outcome}Detail`, {
+    title: t(`widgets.${what}.${outcome}`, { name }),
+    detail: t(`widgets.${what}.${outcome}Detail`, {
       names: nodes.join(", "),
       users: [...users].join(", "),
     }),

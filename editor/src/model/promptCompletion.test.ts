@@ -9,7 +9,10 @@ import {
 
 const SOURCES: PromptSources = {
   prompts: ["a red apple, soft light", "a green leaf on a table"],
-  embeddings: ["redstyle", "glow(v2)"],
+  embeddings: [
+    { word: "redstyle", file: null },
+    { word: "glow(v2)", file: "embeddings/glow(v2).safetensors" },
+  ],
   loras: [
     { name: "loras/ink_sketch.safetensors", words: "ink drawing" },
     { name: "tiny/lcm_lora", words: "" },
@@ -59,6 +62,17 @@ test("nothing is proposed within a word, or that stands there already", () => {
 
 test("an embedding is put in as plain characters", () => {
   expect(said("gl|")).toEqual(["embedding: glow\\(v2\\)", "word: glow"]);
+});
+
+test("an embedding that the graph doesn't load is one that a node loads", () => {
+  const { text, found } = proposed("gl|");
+  expect(found.map(({ embedding }) => embedding?.file)).toEqual([
+    "embeddings/glow(v2).safetensors",
+    undefined,
+  ]);
+  expect(proposed("reds|").found[0]?.embedding).toBeUndefined();
+  // Tab alone changes nothing but the text.
+  expect(firstMeant(text, found)?.text).toBe("glow");
 });
 
 test("LoRAs are proposed by words of their names, and by what prompts say for them", () => {

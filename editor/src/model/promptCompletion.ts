@@ -3,11 +3,18 @@
 export interface PromptSources {
   /** Whole prompts that were run, the newest first. */
   readonly prompts: readonly string[];
-  /** Textual inversions. */
-  readonly embeddings: readonly string[];
+  readonly embeddings: readonly EmbeddingSource[];
   readonly loras: readonly LoraSource[];
   /** That the text encoder knows, the most common first. */
   readonly words: readonly string[];
+}
+
+/** A textual inversion. */
+export interface EmbeddingSource {
+  /** That prompts say. */
+  readonly word: string;
+  /** What a node that loads it is given; null where the graph does that already. */
+  readonly file: string | null;
 }
 
 export interface LoraSource {
@@ -29,6 +36,8 @@ export interface Proposal {
   readonly end: number;
   /** That is put on the model by a node; prompts themselves name none. */
   readonly lora?: LoraSource;
+  /** Whose word the text encoder is taught by a node. */
+  readonly embedding?: EmbeddingSource;
 }
 
 /** Letters that are typed before anything is proposed unasked. */
@@ -99,7 +108,8 @@ function wordBefore(text: string, caret: number): string {
  */
 export function firstMeant(text: string, found: readonly Proposal[]): Proposal | undefined {
   return found.find(
-    ({ lora, start, end }) => lora === undefined || LORA_TAG.test(text.slice(start, end)),
+    ({ lora, embedding, start, end }) =>
+      (lora === undefined && embedding === undefined) || LORA_TAG.test(text.slice(start, end)),
   );
 }
 
@@ -115,7 +125,8 @@ export function isWhole(
   { words, embeddings }: PromptSources,
 ): boolean {
   const word = wordBefore(text, caret).toLowerCase();
-  return [...embeddings, ...words].some((each) => each.toLowerCase() === word);
+  const known = [...embeddings.map((each) => each.word), ...words];
+  return known.some((each) => each.toLowerCase() === word);
 }
 
 /** The text once a proposal is taken, and where its end is. */
@@ -133,6 +144,7 @@ interface Found {
   /** The end of what stands before the caret that it takes the place of. */
   readonly typed: string;
   readonly lora?: LoraSource;
+  readonly embedding?: EmbeddingSource;
 }
 
 /** Earlier prompts that begin as this one, or any where there is none yet. */
@@ -160,7 +172,7 @@ function ofPhrases(typed: string, prompts: readonly string[]): readonly Found[] 
 }
 
 function ofWords(typed: string, sources: PromptSources, asked: boolean): readonly Found[] {
-  const embeddings = sources.embeddings.filter((name) => goesOn(name, typed));
+  const embeddings = sources.embeddings.filter(({ word }) => goesOn(word, typed));
   const words: string[] = [];
   // Of tens of thousands: only until there are enough.
   for (const word of typed === "" ? [] : sources.words) {
@@ -169,7 +181,12 @@ function ofWords(typed: string, sources: PromptSources, asked: boolean): readonl
   }
   return [
     ...(asked || typed !== "" ? embeddings.slice(0, MOST.embedding) : []).map(
-      (name): Found => ({ kind: "embedding", text: escaped(name), typed }),
+      (embedding): Found => ({
+        kind: "embedding",
+        text: escaped(embedding.word),
+        typed,
+        ...(embedding.file !== null && { embedding }),
+      }),
     ),
     // In the case in which it was begun.
     ...words.map(

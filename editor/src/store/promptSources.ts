@@ -1,7 +1,7 @@
 /** What prompts of the active document can be completed with. */
 import { getModelWords } from "@/api/client";
 import { literalOf } from "@/model/links";
-import type { LoraSource, PromptSources } from "@/model/promptCompletion";
+import type { EmbeddingSource, LoraSource, PromptSources } from "@/model/promptCompletion";
 import { nodesOf, scopesOf } from "@/model/scope";
 import { defaultOf, typeOf } from "@/model/spec";
 import { widgetOf } from "@/model/widgets";
@@ -47,11 +47,16 @@ function wordsOf(model: string): Promise<readonly string[]> {
 }
 
 /** Those that the graph loads, by the word given for them, then what else the server has. */
-function embeddingsFor(workflow: Workflow): readonly string[] {
+function embeddingsFor(workflow: Workflow): readonly EmbeddingSource[] {
   const { models } = useCatalogue.getState();
   const listed = (models ?? []).flatMap(({ use, name }) => (use === "embedding" ? [name] : []));
-  const loaded = filesIn(workflow, "embedding");
-  return [...new Set([...tokensIn(workflow), ...[...loaded, ...listed].map(wordFor)])];
+  const loaded = [...tokensIn(workflow), ...filesIn(workflow, "embedding").map(wordFor)];
+  const known = new Set(loaded);
+  const others = listed.map((file) => ({ word: wordFor(file), file }));
+  return [
+    ...[...known].map((word) => ({ word, file: null })),
+    ...others.filter(({ word }) => !known.has(word)),
+  ];
 }
 
 /** The file's name: what most of them are called in prompts. */

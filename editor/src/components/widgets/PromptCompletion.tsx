@@ -3,6 +3,7 @@ import { type KeyboardEvent, type RefObject, useId, useMemo, useState } from "re
 import { Popover } from "@/components/ui";
 import { t } from "@/i18n";
 import {
+  type EmbeddingSource,
   firstMeant,
   isWhole,
   loraTitle,
@@ -50,7 +51,12 @@ export function usePromptCompletion({ area, text, onTake, loras }: Options) {
   const close = () => setOpened(null);
   const load = () =>
     void completions().then(
-      (all) => setSources(loras?.areMeant() ? all : { ...all, loras: [] }),
+      (all) =>
+        setSources({
+          ...all,
+          loras: loras?.areMeant() ? all.loras : [],
+          embeddings: loras?.areWordsTaught() ? all.embeddings : all.embeddings.map(asWord),
+        }),
       () => undefined,
     );
 
@@ -117,6 +123,11 @@ export function usePromptCompletion({ area, text, onTake, loras }: Options) {
   };
 }
 
+/** Where nothing can teach it, a textual inversion is as good as any word. */
+function asWord({ word }: EmbeddingSource): EmbeddingSource {
+  return { word, file: null };
+}
+
 interface ListProps {
   readonly id: string;
   readonly anchor: Element;
@@ -147,7 +158,9 @@ function ProposalList({ id, anchor, found, active, onTake, onClose }: ListProps)
             <span className={styles.text}>
               {proposal.lora ? loraTitle(proposal.lora) : proposal.text}
             </span>
-            <span className={styles.kind}>{t(`widgets.proposal.${proposal.kind}`)}</span>
+            <span className={styles.kind}>
+              {t(`widgets.proposal.${proposal.embedding ? "taught" : proposal.kind}`)}
+            </span>
           </div>
         ))}
       </div>

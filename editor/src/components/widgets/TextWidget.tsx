@@ -45,7 +45,7 @@ function LongText(props: Props) {
   const { value, onChange, id, disabled, input, prompt, loras } = props;
   const area = useRef<HTMLTextAreaElement>(null);
   const select = useRef<readonly [number, number] | null>(null);
-  /** The text as a LoRA was put on the model; null if none was. */
+  /** The text as a node was added for it; null if none was. */
   const put = useRef<string | null>(null);
   const fault = faultOf(props);
   const marks = useMarks(props, fault);
@@ -60,11 +60,12 @@ function LongText(props: Props) {
   const completion = usePromptCompletion({
     area,
     text,
-    onTake: (next, caret, { lora }) => {
+    onTake: (next, caret, { lora, embedding }) => {
       select.current = [caret, caret];
       if (lora) loras?.put(lora, next);
+      else if (embedding) loras?.teach(embedding, next);
       else onChange(next);
-      put.current = lora ? next : null;
+      put.current = lora || embedding ? next : null;
     },
     loras,
   });

@@ -1,6 +1,6 @@
 import { Grid3x3, Link2, MoreHorizontal } from "lucide-react";
 import { memo, useCallback, useId, useMemo, useRef, useState } from "react";
-import { areLorasMeant, putLora } from "@/commands/loras";
+import { areLorasMeant, areWordsTaught, putInversion, putLora } from "@/commands/loras";
 import { giveMasked, giveValue, isSwept } from "@/commands/parameters";
 import { cx, Menu, tip } from "@/components/ui";
 import { t } from "@/i18n";
@@ -8,7 +8,7 @@ import { setSeedMode } from "@/model/edits";
 import { type Json, writeJson } from "@/model/json";
 import { layoutOf } from "@/model/layout";
 import { isLink, linkOf, linkText, literalJson, literalOf } from "@/model/links";
-import type { LoraSource } from "@/model/promptCompletion";
+import type { EmbeddingSource, LoraSource } from "@/model/promptCompletion";
 import { nodesOf, type Scope } from "@/model/scope";
 import { seedModeOf } from "@/model/seeds";
 import type { InputSpec } from "@/model/spec";
@@ -128,6 +128,9 @@ function PromptField({ node, ...props }: Omit<FieldWidgetProps, "kind">) {
     () => ({
       areMeant: () => areLorasMeant(node),
       put: (lora: LoraSource, text: string) => putLora({ node, port }, lora, text, isOnCard),
+      areWordsTaught: () => areWordsTaught(node),
+      teach: (embedding: EmbeddingSource, text: string) =>
+        putInversion({ node, port }, embedding, text, isOnCard),
       undo: () => useDocuments.getState().undo(),
     }),
     [node, port, isOnCard],

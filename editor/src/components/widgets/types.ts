@@ -1,5 +1,5 @@
 import type { Json } from "@/model/json";
-import type { LoraSource } from "@/model/promptCompletion";
+import type { EmbeddingSource, LoraSource } from "@/model/promptCompletion";
 import type { InputSpec } from "@/model/spec";
 
 /** What happens to a seed after each run. */
@@ -10,12 +10,16 @@ export interface SeedControl {
   readonly onMode: (mode: SeedMode) => void;
 }
 
-/** What prompts do with LoRAs, which nodes put on models. */
+/** What prompts do with LoRAs and textual inversions, which nodes put on models. */
 export interface LoraControl {
   /** Whether there is, or may come to be, a model that the prompt leads. */
   readonly areMeant: () => boolean;
   /** Put one on that model, and give the prompt a text, as one step to undo. */
   readonly put: (lora: LoraSource, text: string) => void;
+  /** Whether the text encoder that reads the prompt can be taught words. */
+  readonly areWordsTaught: () => boolean;
+  /** Teach it one, in the same way. */
+  readonly teach: (embedding: EmbeddingSource, text: string) => void;
   /** Take that step back. */
   readonly undo: () => void;
 }

@@ -104,12 +104,13 @@ function putBetween(ground: Ground, { model, encoder }: Pair, lora: string, or: 
 }
 
 /** What a feed goes to, led through a node whose input and output have one name. */
-function ledThrough(ground: Ground, { from, to }: Feed, through: Target): Workflow {
+export function ledThrough(ground: Ground, { from, to }: Feed, through: Target): Workflow {
   const { scope } = ground;
+  const link = written(ground, through);
   const outer = from === null && to[0] ? blockInput(ground, to[0]) : null;
   const inside = outer === null ? ground.workflow : ledInto(ground, outer, to, through);
   return to.reduce(
-    (workflow, { node, port }) => setInput(workflow, scope, node, port, linkJson(through)),
+    (workflow, { node, port }) => setInput(workflow, scope, node, port, link),
     inside,
   );
 }
@@ -124,26 +125,34 @@ function ledInto({ workflow, scope }: Ground, name: string, from: readonly Targe
   return withSubgraph(workflow, scope, { ...block, inputs });
 }
 
-function written({ workflow, scope, types }: Ground, link: Link): Json {
+export function written({ workflow, scope, types }: Ground, link: Link): Json {
   const entry = nodeOf(workflow, scope, link.node);
   return linkJson(shortLink(entry ? typeOf(types, workflow, entry) : null, link));
 }
 
 /** Right of the one, or else left of the other. */
-function placeBetween(ground: Ground, before: string | null, after: string | undefined, or: Point) {
+export function placeBetween(
+  ground: Ground,
+  before: string | null,
+  after: string | undefined,
+  or: Point,
+) {
   if (before !== null) return beside(ground, before, or);
   const next = layoutOf(ground.workflow, ground.scope).positions.get(after ?? "");
   return next ? { x: next.x - USUAL_WIDTH - GAP, y: next.y } : or;
 }
 
-function fromLeft({ workflow, scope }: Ground, names: Iterable<string>): readonly string[] {
+export function fromLeft({ workflow, scope }: Ground, names: Iterable<string>): readonly string[] {
   const { positions } = layoutOf(workflow, scope);
   const at = (name: string) => positions.get(name)?.x ?? 0;
   return [...names].sort((a, b) => at(a) - at(b));
 }
 
 /** In a graph whose file gives no places all nodes are placed together, when it is shown. */
-function unplacedAs({ workflow, scope }: Ground, added: { workflow: Workflow; name: string }) {
+export function unplacedAs(
+  { workflow, scope }: Ground,
+  added: { workflow: Workflow; name: string },
+) {
   if (layoutOf(workflow, scope).positions.size > 0) return added.workflow;
   return changeLayout(added.workflow, scope, (layout) => ({ ...layout, positions: new Map() }));
 }
