@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { JobEvent } from "@/api/events";
 import { ApiProblem } from "@/api/http";
-import type { JobDetail, JobEntry, QueueEntry } from "@/api/schema";
+import type { ArtifactEntry, JobDetail, JobEntry, QueueEntry } from "@/api/schema";
 import type { Follower } from "@/api/socket";
 import { event } from "@/test/scriptedServer";
 import { jobsOfDocument, lastOutputs, NO_JOBS, shownJob, tagOf, useJobs } from "./jobs";
@@ -13,6 +13,8 @@ let details: Map<string, Partial<JobDetail>>;
 let follower: Follower;
 let following: JobsFollowing;
 let loadedEvents: string[];
+let files: ArtifactEntry[];
+let tell: (notice: { kind: string }) => void;
 
 const COUNTS = { queued: 0, running: 0, finished: 0, failed: 0, cancelled: 0, held: 0 };
 
@@ -31,6 +33,7 @@ const api: JobsApi = {
     const items = (past.get(id) ?? []).filter((each) => (each.seq ?? 0) > after);
     return { items: items as never, last: items.at(-1)?.seq ?? after, complete: true };
   },
+  listArtifacts: async () => ({ items: files, next: null }),
   getQueue: async () => ({
     paused: false,
     counts: COUNTS,
@@ -45,13 +48,17 @@ beforeEach(() => {
   past = new Map();
   details = new Map();
   loadedEvents = [];
+  files = [];
   useJobs.setState(NO_JOBS);
   const socket = {
     follow: (given: Follower) => {
       follower = given;
       return () => {};
     },
-    on: () => () => {},
+    on: (_kind: string, listener: unknown) => {
+      tell = listener as typeof tell;
+      return () => {};
+    },
   };
   following = new JobsFollowing({
     socket,
@@ -185,6 +192,28 @@ test("of each document the last job that ran is loaded with what it gave", async
     { digest: "d", job: "job_2", thumbnail: "/api/v1/artifacts/d/thumbnail" },
   ]);
   expect(shownJob(useJobs.getState(), "doc")?.id).toBe("job_2");
+});
+
+test("what another window deleted is shown no more", async () => {
+  const gone = { ...FILE, name: "b.png", digest: "e" };
+  jobs = [entry("job_1", { state: "finished", attempt: 1 })];
+  details.set("job_1", { outputs: { ...OUTPUTS, files: [FILE, gone] } });
+  await open();
+  files = [{ ...FILE, job: "job_1", job_name: "Apple", jobs: 1, created: 100 }];
+  tell({ kind: "artifacts.deleted" });
+  await vi.advanceTimersByTimeAsync(500);
+  expect(job().outputs.map(({ digest }) => digest)).toEqual(["d"]);
+});
+
+test("of what is deleted, older jobs keep what may stand on another page", async () => {
+  jobs = [entry("job_1", { state: "finished", attempt: 1, created: 50 })];
+  details.set("job_1", { outputs: OUTPUTS });
+  await open();
+  const newer = { ...FILE, digest: "f", job: "job_2", job_name: "", jobs: 1, created: 100 };
+  vi.spyOn(api, "listArtifacts").mockResolvedValueOnce({ items: [newer], next: "more" });
+  tell({ kind: "artifacts.deleted" });
+  await vi.advanceTimersByTimeAsync(500);
+  expect(job().outputs).toHaveLength(1);
 });
 
 test("a job is followed from its submission to its outputs", async () => {

@@ -21,7 +21,10 @@ import {
 import { type Expected, NodeRuns, type Pictures } from "./nodeRuns";
 
 /** The requests that it makes. */
-export type JobsApi = Pick<typeof client, "listJobs" | "getJob" | "listJobEvents" | "getQueue">;
+export type JobsApi = Pick<
+  typeof client,
+  "listJobs" | "getJob" | "listJobEvents" | "getQueue" | "listArtifacts"
+>;
 
 export interface FollowingOptions {
   readonly socket: Pick<EventSocket, "follow" | "on">;
@@ -35,6 +38,8 @@ const PAGE = 100;
 const EVENTS = 1000;
 const QUEUE_WAIT = 200;
 const LISTED = 500;
+/** Files that the server lists at once. */
+const FILES = 1000;
 /** Ended jobs whose previews are kept. */
 const PREVIEWED = 10;
 const FOLLOWED = 60;
@@ -99,6 +104,7 @@ export class JobsFollowing {
     const stopNotices = socket.on("notice", ({ kind }) => {
       if (kind === "jobs.deleted") void this.refresh();
       else if (kind === "queue.changed") void this.loadQueue();
+      else if (kind === "artifacts.deleted") void this.dropLostFiles().catch(() => undefined);
     });
     const stopEvents = socket.follow({
       onEvents: (events) => this.take(events),
@@ -401,6 +407,22 @@ export class JobsFollowing {
       if (view && outputs.length < view.outputs.length) this.put({ ...view, outputs });
     }
     this.flush();
+  }
+
+  /** Files that are gone, perhaps by another window, are shown no more. */
+  private async dropLostFiles(): Promise<void> {
+    const known = [...useJobs.getState().jobs.values()].filter(
+      (job) => isEnded(job) && job.outputs.length > 0,
+    );
+    if (known.length === 0) return;
+    const { items, next } = await this.api.listArtifacts({ distinct: true, limit: FILES });
+    const there = new Set(items.map(({ digest }) => digest));
+    // What an older job gave may stand on a later page.
+    const since = next === null ? 0 : (items.at(-1)?.created ?? 0);
+    for (const { created, outputs } of known) {
+      if (created < since) continue;
+      for (const { digest } of outputs) if (!there.has(digest)) this.dropOutput(digest, null);
+    }
   }
 
   private detail(id: string): Promise<void> {

@@ -177,6 +177,7 @@ function followJobs(): () => void {
     socket: { follow: () => () => undefined, on: () => () => undefined },
     api: {
       listJobs: async () => ({ items: [], next: null }),
+      listArtifacts: async () => ({ items: [], next: null }),
       getJob: () => Promise.reject(new ApiProblem({ status: 404 })),
       listJobEvents: async () => ({ items: [], last: 0, complete: true }),
       getQueue: async () => ({ paused: false, counts, upcoming: [] }),
