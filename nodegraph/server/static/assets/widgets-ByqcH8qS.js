@@ -1,1 +1,0 @@
-import"./WidgetField-CgkDBC5U.js";import"./FileWidget-CPFKF943.js";

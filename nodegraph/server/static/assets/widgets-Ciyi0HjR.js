@@ -1,0 +1,1 @@
+import"./WidgetField-Bl-fJtUv.js";import"./FileWidget-Dm77gYAs.js";
