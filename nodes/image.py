@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
 from nodegraph import Advanced, Context, File, Image, Mask, Preview, Range, node
+from nodegraph.errors import at_port
 
 from ._beside import save_pictures
 from ._facts import image_state
@@ -52,7 +53,8 @@ def LoadImage(
 
     environment = ctx.environment
     file = environment.inputs / Path(path).expanduser()
-    return LoadedImage(*read_image(file, frame=frame, names=environment.readable is None))
+    with at_port("path"):
+        return LoadedImage(*read_image(file, frame=frame, names=environment.readable is None))
 
 
 class LoadedFrames(NamedTuple):
@@ -91,7 +93,8 @@ def LoadImageFrames(
     environment = ctx.environment
     file = environment.inputs / Path(path).expanduser()
     names = environment.readable is None
-    return LoadedFrames(*read_frames(file, start, count, every=every, names=names))
+    with at_port("path"):
+        return LoadedFrames(*read_frames(file, start, count, every=every, names=names))
 
 
 class LoadedImages(NamedTuple):
@@ -142,12 +145,13 @@ def LoadImages(
     names = environment.readable is None
     found = find_pictures(path, environment, order)[start:]
     files = found[:count] if count else found
-    if files:
-        check_folder_room(files, names=names)
     loaded = []
-    for at, file in enumerate(files):
-        loaded.append(read_image(file, names=names))
-        ctx.progress(at + 1, len(files))
+    with at_port("path"):
+        if files:
+            check_folder_room(files, names=names)
+        for at, file in enumerate(files):
+            loaded.append(read_image(file, names=names))
+            ctx.progress(at + 1, len(files))
     images, masks = [image for image, _ in loaded], [mask for _, mask in loaded]
     return LoadedImages(images, masks, [file.stem for file in files])
 
@@ -196,14 +200,15 @@ def SaveImage(
     from nodegraph.images.provenance import encode_with_workflow
 
     def encoded(at: int) -> bytes:
-        return encode_with_workflow(
-            image[at] if rounding == "nearest" or bits == "16" else rounded_down(image[at]),
-            ctx.workflow,
-            format,
-            quality,
-            bits=int(bits),
-            warn=lambda said: ctx.log(said, "warning"),
-        )
+        with at_port("image"):
+            return encode_with_workflow(
+                image[at] if rounding == "nearest" or bits == "16" else rounded_down(image[at]),
+                ctx.workflow,
+                format,
+                quality,
+                bits=int(bits),
+                warn=lambda said: ctx.log(said, "warning"),
+            )
 
     save_pictures(ctx, name, IMAGE_SUFFIXES[format], image, encoded)
 
@@ -239,7 +244,8 @@ def SaveAnimation(
 
     def encoded(at: int) -> bytes:
         texts = workflow_texts(ctx.workflow)
-        return encode_animation(image, rate, texts, quality, format=format, loop=loop)
+        with at_port("image"):
+            return encode_animation(image, rate, texts, quality, format=format, loop=loop)
 
     save_pictures(ctx, name, ANIMATION_SUFFIXES[format], image[:1], encoded)
 
@@ -255,7 +261,8 @@ def PreviewImage(ctx: Context, image: Image) -> None:
     from nodegraph.images.output_files import save_by_content
 
     for item in image:
-        data = encode_image_file(item)
+        with at_port("image"):
+            data = encode_image_file(item)
         saved = save_by_content(ctx.environment.temporary / "previews", ".png", data)
         ctx.preview(Preview(data))
         ctx.wrote(saved.path, kind="preview", existed=saved.existed)

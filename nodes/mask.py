@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal, NamedTuple
 
 from nodegraph import Advanced, Context, Image, Mask, Range, Seed, node
+from nodegraph.errors import at_port
 from nodegraph.images.regions import Region
 
 from ._facts import check_result_name
@@ -482,6 +483,6 @@ def SaveMask(ctx: Context, mask: Mask, name: str = "mask") -> None:
     from ._beside import save_result
 
     for item in mask:
-        save_result(
-            ctx, name, ".png", encode_with_workflow(item[..., None], ctx.workflow), kind="image"
-        )
+        with at_port("mask"):
+            data = encode_with_workflow(item[..., None], ctx.workflow)
+        save_result(ctx, name, ".png", data, kind="image")

@@ -12,7 +12,7 @@ from torch import Tensor
 from nodegraph.core.values import Area, Conditioning, ConditioningEntry
 from nodegraph.diffusion.families import Family, family_named
 from nodegraph.diffusion.families.base import GUIDANCE, TOLD
-from nodegraph.errors import InvalidValue
+from nodegraph.errors import InvalidValue, NumericalError
 
 _SEEN = ("mask", "plain_mask", "glyph_mask")
 """Tensors of a prompt that say which tokens are looked at."""
@@ -116,6 +116,7 @@ def with_mask(conditioning: Conditioning, mask: Tensor) -> Conditioning:
             brought to this one's.
     Raises:
         InvalidValue: There are several masks, or it is empty.
+        NumericalError: It has NaN or infinity.
     """
     if mask.ndim != 3 or mask.shape[0] != 1:
         raise InvalidValue(
@@ -124,6 +125,8 @@ def with_mask(conditioning: Conditioning, mask: Tensor) -> Conditioning:
             given=f"shape {tuple(mask.shape)}",
             expected="shape (1, height, width)",
         )
+    if not bool(mask.isfinite().all()):
+        raise NumericalError("the mask has NaN or infinity", port="mask")
     if not bool((mask > 0).any()):
         raise InvalidValue(
             "the mask is empty: the prompt would apply nowhere",

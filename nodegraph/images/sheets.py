@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from nodegraph.errors import InvalidValue
+from nodegraph.errors import InvalidValue, at_port
 from nodegraph.images.colors import color_levels
 from nodegraph.images.room import check_room, sheet_bytes
 
@@ -98,7 +98,8 @@ def contact_sheet(
     sizes = [image.shape[1:3] for image in images if len(image)]
     cell = max(width for _, width in sizes), max(height for height, _ in sizes)
     plan = _Layout.of(count, cell, columns, gap, labels, has_captions=any(captions))
-    pictures = [to_pil(item) for image in images for item in image]
+    with at_port("images"):
+        pictures = [to_pil(item) for image in images for item in image]
     sheet = Image.new("RGB", plan.whole, _rgb(paper, "background"))
     write = partial(_write, line=plan.line, ink=_rgb(ink, "text_color"))
     draw = ImageDraw.Draw(sheet)

@@ -12,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
+import nodegraph
 from nodegraph.core.version import VERSION
 from nodegraph.errors import InvalidWorkflow
 from nodegraph.images import room
@@ -27,6 +28,11 @@ def after(kind: str, source: str = "picture", port: str = "image", **inputs: Any
         "picture": RED,
         "next": {"type": kind, "inputs": {port: link(source), **inputs}},
     }
+
+
+def noise(seed: int) -> Image.Image:
+    pixels = np.random.default_rng(seed).integers(0, 256, (64, 64), dtype=np.uint8)
+    return Image.fromarray(pixels)
 
 
 def load(path: str | Path) -> dict[str, Any]:
@@ -485,3 +491,49 @@ def test_what_is_made_of_nothing_is_checked_before_running(
     wrong = {"made": {"type": "GradientImage", "inputs": {"colors": "red"}}}
     [problem] = bench.problems(wrong, "made")
     assert problem.port == "colors"
+
+
+@pytest.mark.parametrize(
+    ("kind", "port"),
+    [
+        ("SaveImage", "image"),
+        ("SaveAnimation", "image"),
+        ("PreviewImage", "image"),
+        ("ImageGrid", "images"),
+        ("SaveMask", "mask"),
+    ],
+)
+def test_a_picture_with_nan_is_told_at_its_port(bench: Bench, kind: str, port: str) -> None:
+    @nodegraph.node
+    def Nothing() -> Any:
+        """No numbers."""
+        value = torch.full((1, 4, 4) if port == "mask" else (1, 4, 4, 3), float("nan"))
+        return [value] if port == "images" else value
+
+    bench.session.take(nodes=[Nothing], inputs=None)
+    nodes = {"none": {"type": "Nothing"}, "next": {"type": kind, "inputs": {port: link("none")}}}
+    error = bench.failure(nodes, "next")
+    assert (error.problem.node, error.problem.port) == ("next", port)
+    assert "NaN" in error.problem.message
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "options"),
+    [
+        ("LoadImage", "cut.jpg", {}),
+        ("LoadImageFrames", "cut.gif", {"save_all": True, "append_images": [noise(2), noise(3)]}),
+        ("LoadImages", "cut.png", {}),
+    ],
+)
+def test_a_file_that_ends_too_soon_is_told_at_its_port(
+    bench: Bench, kind: str, name: str, options: dict[str, Any]
+) -> None:
+    file = bench.folder / "inputs" / "cut" / name
+    file.parent.mkdir()
+    noise(1).save(file, **options)
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    path = file.parent if kind == "LoadImages" else file
+    nodes = {"load": {"type": kind, "inputs": {"path": str(path)}}}
+    error = bench.failure(nodes, "load")
+    assert (error.problem.node, error.problem.port) == ("load", "path")
+    assert name in error.problem.message
