@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import pytest
@@ -70,7 +71,7 @@ def _pages(item: pytest.Item) -> list[Page]:
 
 
 def _pictures(item: pytest.Item) -> Iterator[Path]:
-    folder: Path = getattr(item, "funcargs", {}).get("tmp_path", Path())
+    folder = Path(mkdtemp(prefix="nodegraph-pages-"))
     for number, page in enumerate(_pages(item)):
         path = folder / f"page-{number}.png"
         try:

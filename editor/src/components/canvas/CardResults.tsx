@@ -24,6 +24,8 @@ const LARGE = 512;
 /** How many times wider than high a place for pictures gets, and higher than wide. */
 const WIDEST = 3;
 const HIGHEST = 1.5;
+/** Several that are so many times wider than high lie below each other. */
+const STACKED = 2;
 
 interface ResultsProps {
   readonly name: string;
@@ -67,13 +69,15 @@ function Results({ name, title, width, found, last }: FilesProps) {
   if (results.length === 0) return null;
   const shown = results.slice(0, MOST);
   const more = results.length - shown.length;
+  const aspect = aspectOf(shown[0]);
+  const columns = shown.length === 1 || aspect >= STACKED ? 1 : 2;
   return (
     <div
       className={styles.results}
       data-grows
-      data-count={shown.length}
+      data-columns={columns}
       data-earlier={isEarlier || undefined}
-      style={vars({ "--aspect": String(aspectOf(shown[0])) })}
+      style={vars({ "--aspect": String(aspect) })}
     >
       {isEarlier && (
         <span className={styles.earlier} {...tip(t("canvas.card.earlierTip"))}>
@@ -91,7 +95,7 @@ function Results({ name, title, width, found, last }: FilesProps) {
             onClick={() => useUi.getState().openDialog("viewer", { artifact, list: results })}
             {...resultDrag(artifact, name)}
           >
-            <Picture artifact={artifact} width={shown.length === 1 ? width : width / 2} />
+            <Picture artifact={artifact} width={width / columns} />
             {more > 0 && index === MOST - 1 && <span className={styles.more}>+{more}</span>}
           </button>
           <ResultButton artifact={artifact} node={name} over tabIndex={-1} />

@@ -1,0 +1,1 @@
+import"./WidgetField-BGZJ-kyH.js";import"./FileWidget-Bg2Wn8rA.js";

@@ -1,1 +1,0 @@
-import"./WidgetField-Bl-fJtUv.js";import"./FileWidget-Dm77gYAs.js";
