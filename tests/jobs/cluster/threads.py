@@ -32,8 +32,9 @@ class ThreadActor:
     async def call(self, method: str, *arguments: Any) -> Any:
         call = asyncio.wrap_future(self._threads.submit(getattr(self._host, method), *arguments))
         waiting: list[Awaitable[Any]] = [call, self._lost]
-        done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)  # type: ignore[type-var]
-        return done.pop().result()
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)  # type: ignore[type-var]
+        # What both have come to by then, the node has told to nobody any more.
+        return (self._lost if self._lost.done() else call).result()
 
     def kill(self) -> None:
         self._host.signal("kill")
