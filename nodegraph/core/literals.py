@@ -22,6 +22,8 @@ from nodegraph.errors import InvalidValue
 
 Schema = Mapping[str, Any]
 _PLAIN = (str, int, float, bytes, PurePath, type(None))
+_MOST_BITS = 14_000
+"""Of a whole number; Python writes none of more than 4,300 digits."""
 
 
 class _Fault(NamedTuple):
@@ -323,9 +325,16 @@ def _part_faults(value: Any) -> list[_Fault]:
                     "Let a node give it, and link its output.",
                 )
             ]
-        elif found := _text_faults(part):
+        elif found := _text_faults(part) or _length_faults(part):
             return found
     return []
+
+
+def _length_faults(value: Any) -> list[_Fault]:
+    if not isinstance(value, int) or value.bit_length() <= _MOST_BITS:
+        return []
+    given = f"a number of {value.bit_length():,} bits"
+    return [_Fault("out-of-range", "is too long", given, "at most 4,200 digits")]
 
 
 def _text_faults(value: Any) -> list[_Fault]:
@@ -360,7 +369,7 @@ def _range_faults(value: float, schema: Schema) -> list[_Fault]:
 def _number_faults(value: Any, schema: Schema) -> list[_Fault]:
     if not _is_number(value):
         return []
-    if beyond := _range_faults(value, schema):
+    if beyond := _length_faults(value) or _range_faults(value, schema):
         return beyond
     step = schema.get("multipleOf")
     if step and value % step:

@@ -234,6 +234,14 @@ def test_what_no_workflow_can_hold_is_told_however_deep_it_lies() -> None:
     assert "half a character" in told([["\ud800"]], anything)[0]
 
 
+def test_whole_numbers_that_are_written_nowhere_are_told() -> None:
+    said = "out-of-range: is too long; a number of 16,610 bits; at most 4,200 digits"
+    for any_port in (port("Any", json_schema={}), port("int", json_schema={"type": "integer"})):
+        assert told(10**4200, any_port) == []
+        assert told(-(10**5000), any_port) == [said]
+    assert told([{"a": 10**5000}], port("Any", json_schema={})) == [said]
+
+
 def test_the_option_of_the_values_kind_says_what_is_wrong() -> None:
     read = read_annotation(int | None)
     union = replace(
