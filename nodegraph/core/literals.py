@@ -58,27 +58,37 @@ def check_literal(value: Any, port: InputSpec) -> list[Finding]:
                 "null-not-allowed",
             )
         ]
-    return [
-        Finding(
-            port.name, fault.message, fault.given, fault.expected, fault.hint or None, fault.code
-        )
-        for fault in _faults(value, port.json_schema)
-    ]
+    return [_finding(fault, port) for fault in _faults(value, port.json_schema)]
 
 
-def check_linked(value: Any, port: InputSpec) -> list[Finding]:
-    """What is wrong with a value that comes by a link: ranges and choices hold for it as well.
+def check_linked(value: Any, port: InputSpec) -> None:
+    """Refuse a value that comes by a link and is beyond its input's range, or none of its choices.
 
     Its type was checked with the link, and sizes that are no multiples are left to the node, which
     may round them. Infinity is a number here, such as how alike equal pictures are; NaN is in no
     range.
+
+    Raises:
+        InvalidValue: It is.
     """
-    return [
-        Finding(
-            port.name, fault.message, fault.given, fault.expected, fault.hint or None, fault.code
-        )
-        for fault in _bound_faults(value, port.json_schema or {})
-    ]
+    for fault in _bound_faults(value, port.json_schema or {}):
+        raise _refusal(_finding(fault, port))
+
+
+def _finding(fault: _Fault, port: InputSpec) -> Finding:
+    return Finding(
+        port.name, fault.message, fault.given, fault.expected, fault.hint or None, fault.code
+    )
+
+
+def _refusal(finding: Finding) -> InvalidValue:
+    return InvalidValue(
+        finding.message,
+        port=finding.port,
+        given=finding.given,
+        expected=finding.expected,
+        hint=finding.hint,
+    )
 
 
 def convert_literal(value: Any, port: InputSpec) -> Any:
@@ -107,14 +117,7 @@ def parse_literal(text: str, port: InputSpec) -> Any:
         if not check_literal(value, port):
             return convert_literal(value, port)
     # The first reading says most: "200 is too large" rather than "'200' is no number".
-    finding = check_literal(candidates[0], port)[0]
-    raise InvalidValue(
-        finding.message,
-        port=port.name,
-        given=finding.given,
-        expected=finding.expected,
-        hint=finding.hint,
-    )
+    raise _refusal(check_literal(candidates[0], port)[0])
 
 
 def literal_schema(expr: TypeExpr) -> dict[str, Any] | None:

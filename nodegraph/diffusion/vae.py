@@ -19,6 +19,7 @@ from nodegraph.diffusion.families import format_named
 from nodegraph.diffusion.latent_formats import LatentFormat
 from nodegraph.diffusion.tiling import TileSize, tiled
 from nodegraph.errors import InvalidValue, NumericalError
+from nodegraph.images.editing.pictures import check_finite
 from nodegraph.images.room import ImageTooLarge, check_room, coding_bytes
 
 
@@ -117,9 +118,7 @@ def _latent_of(autoencoder: Autoencoder, image: Tensor, *, with_frames: bool) ->
     """The latent of pictures, or of a video with these frames."""
     pictures, height, width, _ = image.shape
     _check_size(autoencoder, width, height, pictures, layer=0, port="image")
-    if not torch.isfinite(image).all():
-        port = "video" if with_frames else "image"
-        raise NumericalError("the picture has NaN or infinity", port=port)
+    check_finite(image, "video" if with_frames else "image")
     # Contiguous, as convolutions may give other last bits for other strides.
     colored = image.expand(*image.shape[:-1], 3)
     scaled = (colored.movedim(-1, 1) * 2 - 1).contiguous().to(autoencoder.device, autoencoder.dtype)

@@ -30,7 +30,6 @@ from nodegraph.engine.scheduling import Scheduling
 from nodegraph.engine.sinks import names_others, remember_written
 from nodegraph.engine.states import Call
 from nodegraph.engine.work import estimate_of
-from nodegraph.errors import InvalidValue
 
 
 def arguments(
@@ -52,7 +51,7 @@ def arguments(
     """
     ports = spec.inputs_by_name
     for port, value in linked.items():
-        _check_linked(ports[port], value)
+        check_linked(value, ports[port])
     given = {port: _paths(ports[port].expr, lent_copy(value)) for port, value in literals.items()}
     given.update(linked)
     for port, enum in definition.enums.items():
@@ -69,23 +68,12 @@ def arguments(
     return given
 
 
-def _check_linked(port: InputSpec, value: Any) -> None:
-    for found in check_linked(value, port):
-        raise InvalidValue(
-            found.message,
-            port=port.name,
-            given=found.given,
-            expected=found.expected,
-            hint=found.hint,
-        )
-
-
 def _checked(lazy: Lazy[Any], port: InputSpec) -> Lazy[Any]:
     """A lazy input whose value is checked once it is there, as an eager one's is."""
 
     async def evaluate() -> Any:
         value = await lazy()
-        _check_linked(port, value)
+        check_linked(value, port)
         return value
 
     return Lazy(evaluate)

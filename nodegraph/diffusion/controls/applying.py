@@ -24,7 +24,8 @@ from nodegraph.diffusion.components import Autoencoder
 from nodegraph.diffusion.controls.files import recipe_kind
 from nodegraph.diffusion.controls.kinds import NO_MODE, ControlKind, mode_number
 from nodegraph.diffusion.vae import encode_image
-from nodegraph.errors import InvalidValue, NumericalError
+from nodegraph.errors import InvalidValue
+from nodegraph.images.editing.pictures import check_finite
 
 Weights = Callable[..., AbstractContextManager[Any]]
 """Live components by recipe, as `Context.weights`."""
@@ -55,8 +56,7 @@ def control_of(
         InvalidValue: Something that the network needs is missing, or given without a use.
         NumericalError: The picture has NaN or infinity.
     """
-    if not image.isfinite().all():
-        raise NumericalError("the picture has NaN or infinity", port="image")
+    check_finite(image)
     kind = recipe_kind(network)
     number = mode_number(kind, mode)
     if mask is not None:
