@@ -8,11 +8,10 @@ import signal
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
 
 from nodegraph.store.speeds import Speeds
 
-pytest_plugins = ["tests.accelerator.fixtures", "tests.databases.fixtures", "tests.left_out"]
+pytest_plugins = ["tests.accelerator.fixtures", "tests.databases.fixtures", "tests.selection"]
 
 # Before torch is loaded: tests in parallel share the cores, and threads that spin while they wait
 # would keep each other out.
@@ -21,16 +20,6 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # To read every pipeline of the installed diffusers takes seconds, once for each new home folder
 # whose node types are listed: tests of those do without this.
 os.environ["NODEGRAPH_LEAVE_OUT"] = "diffusers"
-
-# How long an example takes, or making one, is the machine's affair. What is delivered is tested
-# with the same examples each time; anywhere else with new ones.
-settings.register_profile(
-    "unhurried",
-    deadline=None,
-    derandomize="CI" in os.environ,
-    suppress_health_check=[HealthCheck.too_slow],
-)
-settings.load_profile("unhurried")
 
 
 def pytest_collection_finish() -> None:

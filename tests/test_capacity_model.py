@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.capacity_model import Costs, Simulation, cost_of_one
+from tests.properties import examples
 
 STEPS = 20
 MILLI = 1e-3
-few = settings(max_examples=15, deadline=None)
+few = settings(max_examples=examples(15), deadline=None)
 millis = st.floats(0.1, 5.0).map(lambda each: each * MILLI)
 costs = st.builds(
     Costs,

@@ -17,9 +17,10 @@ from tests.adversarial.play import WEIGHTS, Play, some_step
 from tests.adversarial.process import Remote
 from tests.adversarial.serving import Commanded, Served
 from tests.adversarial.world import World, known_specs
+from tests.properties import examples
 
 _NUMBERS = itertools.count(1 << 30)
-_IN_ONE_PROCESS = settings(max_examples=10, stateful_step_count=40, print_blob=True)
+_IN_ONE_PROCESS = settings(max_examples=examples(10), stateful_step_count=40, print_blob=True)
 
 
 @pytest.fixture(scope="module")

@@ -20,9 +20,12 @@ from nodegraph.errors import InvalidFile, NodegraphError
 from nodegraph.server.operations.backup import backup, check, restore
 from nodegraph.session.settings import Settings
 from tests.cli.homes import filled, tree
+from tests.properties import examples
 
 many = settings(
-    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(50),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 Change = Callable[[dict[str, Any]], Any]
 

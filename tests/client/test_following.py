@@ -23,6 +23,7 @@ from websockets.exceptions import ConnectionClosed
 from nodegraph.client import Event, Retries, ServerError
 from nodegraph.errors import NodegraphError
 from tests.client.support import either_client
+from tests.properties import examples
 from tests.server.hosting import PATIENCE
 
 PATIENT = Retries(connecting=1e9, following=1e9, first=0.001, most=0.001)
@@ -204,7 +205,9 @@ def history(random: Random) -> list[tuple[int, str, str]]:
 
 @pytest.mark.slow
 @settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(30),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(seed=st.integers(0, 1 << 32), faults=st.integers(0, 40))
 def test_each_event_is_told_once_and_in_order(kind: str, seed: int, faults: int) -> None:

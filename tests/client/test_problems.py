@@ -29,6 +29,7 @@ from nodegraph.errors import (
     Problem,
 )
 from tests.client.support import ONCE, Said, answering, client_of, problem
+from tests.properties import examples
 from tests.server.hosting import Hosted, workflow
 
 
@@ -113,7 +114,7 @@ FIELDS = st.sampled_from(["type", "title", "status", "detail", "code", "problems
 NAMES = st.text(st.characters(codec="latin-1", exclude_categories=["C"]), max_size=30)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(
     st.dictionaries(
         st.text() | FIELDS, st.none() | st.text() | st.integers() | st.lists(st.text())
@@ -126,7 +127,7 @@ def test_any_document_is_some_error(document: dict[str, Any], status: int) -> No
     assert str(told(Said(status, {"Content-Type": "application/problem+json"}, body)))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(st.binary(), st.integers(200, 599), NAMES)
 def test_any_answer_is_some_error(body: bytes, status: int, kind: str) -> None:
     body = b"" if status in (204, 205, 304) else body

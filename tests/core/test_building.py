@@ -18,6 +18,7 @@ from nodegraph.core.types import Fit
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidWorkflow
 from tests.core.support import Invert, SaveImage, build, check, text_to_image, written
+from tests.properties import examples
 
 
 @node
@@ -56,7 +57,7 @@ def links(workflow: Workflow) -> dict[str, set[str]]:
     }
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(dags(), st.data())
 def test_the_graph_is_what_the_targets_need_in_order(workflow: Workflow, data: Any) -> None:
     target = data.draw(st.sampled_from(sorted(workflow.nodes)))
@@ -69,7 +70,7 @@ def test_the_graph_is_what_the_targets_need_in_order(workflow: Workflow, data: A
     assert all(place[other] < place[name] for name in needed for other in needs[name])
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(dags(), st.data())
 def test_a_link_back_is_always_found_and_named(workflow: Workflow, data: Any) -> None:
     target = data.draw(st.sampled_from(sorted(workflow.nodes)))

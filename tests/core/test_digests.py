@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from nodegraph.api import Audio, DiffusionModel, Latent, RecipeFile, Video
 from nodegraph.core.digests import Undigestable, digest_bytes, digest_value, is_tensor
+from tests.properties import examples
 from tests.store.values import DIGESTERS, VALUES, same
 
 
@@ -56,7 +57,7 @@ def alike(draw: st.DrawFn) -> tuple[Any, Any]:
     return draw(st.sampled_from(kinds)), draw(st.sampled_from(kinds))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(st.tuples(VALUES, VALUES) | alike())
 def test_digests_are_equal_where_values_are(pair: tuple[Any, Any]) -> None:
     first, second = pair

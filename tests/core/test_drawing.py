@@ -17,6 +17,7 @@ from nodegraph.core.drawing.layout import place
 from nodegraph.core.drawing.svg import svg
 from nodegraph.core.workflow import Workflow
 from nodegraph.packs.registry import Registry
+from tests.properties import examples
 
 
 @port_type(color="#123456")
@@ -109,7 +110,7 @@ Edges = st.lists(st.tuples(st.integers(0, 11), st.integers(0, 11)), max_size=24)
 
 
 @given(Edges)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_boxes_never_overlap_and_links_go_right(edges: list[tuple[int, int]]) -> None:
     boxes = {f"n{at}": Box(f"n{at}", "", "", outputs=(Port("o"),)) for at in range(12)}
     arrows = [Arrow(f"n{a}", "o", f"n{b}", "i") for a, b in edges]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from nodegraph.core.json_text import WIDTH, read_json, write_json
 from nodegraph.errors import InvalidFile, InvalidValue
+from tests.properties import examples
 
 JSON = st.recursive(
     st.none()
@@ -23,7 +24,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(JSON)
 def test_what_is_written_reads_back(value: Any) -> None:
     text = write_json(value)

@@ -21,6 +21,7 @@ from nodegraph.core.links import (
     write_input,
     write_literal,
 )
+from tests.properties import examples
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
@@ -32,7 +33,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(JSON)
 def test_any_literal_is_read_as_it_was_written(value: Any) -> None:
     written = write_literal(value)

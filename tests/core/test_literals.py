@@ -15,6 +15,7 @@ from nodegraph.core.literals import check_literal, convert_literal, literal_sche
 from nodegraph.core.spec import InputSpec
 from nodegraph.core.types import parse_type
 from nodegraph.errors import InvalidValue
+from tests.properties import examples
 
 
 def port(type_text: str = "int", *, nullable: bool = False, **schema: Any) -> InputSpec:
@@ -47,7 +48,7 @@ FITTING = {
 }
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.data())
 def test_what_fits_is_accepted_and_converted_to_its_type(data: st.DataObject) -> None:
     kind = data.draw(st.sampled_from(sorted(FITTING)))
@@ -59,7 +60,7 @@ def test_what_fits_is_accepted_and_converted_to_its_type(data: st.DataObject) ->
     assert kind != "float" or type(converted) is float
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.data())
 def test_what_is_of_another_kind_is_refused(data: st.DataObject) -> None:
     kinds = ["int", "bool", "str", "dict", "list[int]"]
@@ -69,7 +70,7 @@ def test_what_is_of_another_kind_is_refused(data: st.DataObject) -> None:
     assert len(check_literal(value, port(kind))) == 1
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.integers(-50, 50), st.integers(-20, 20), st.integers(0, 20), st.integers(1, 9))
 def test_bounds_and_multiples_are_kept(value: int, low: int, width: int, step: int) -> None:
     bounded = port("int", minimum=low, maximum=low + width, multipleOf=step)
@@ -77,13 +78,13 @@ def test_bounds_and_multiples_are_kept(value: int, low: int, width: int, step: i
     assert (check_literal(value, bounded) == []) is is_right
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.text())
 def test_a_typed_prompt_stays_what_was_typed(text: str) -> None:
     assert parse_literal(text, port("str")) == text
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(st.integers(), st.floats(allow_nan=False, allow_infinity=False))
 def test_a_typed_number_is_a_number(whole: int, number: float) -> None:
     assert parse_literal(str(whole), port("int")) == whole

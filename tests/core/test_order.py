@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nodegraph.core.order import topological_order
+from tests.properties import examples
 
 GRAPHS = st.integers(1, 12).flatmap(
     lambda count: st.dictionaries(
@@ -17,7 +18,7 @@ GRAPHS = st.integers(1, 12).flatmap(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(GRAPHS)
 def test_every_name_comes_after_what_it_needs_or_a_cycle_is_told(
     needs: dict[str, list[str]],
@@ -33,7 +34,7 @@ def test_every_name_comes_after_what_it_needs_or_a_cycle_is_told(
         assert all(place[other] < place[name] for other in needs[name] if other not in members)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(GRAPHS)
 def test_without_backward_links_there_is_no_cycle(needs: dict[str, list[str]]) -> None:
     forward = {

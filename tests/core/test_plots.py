@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from nodegraph import InvalidValue, Plot, Series
 from nodegraph.core.digests import digest_value
 from nodegraph.core.plot_form import MOST_SERIES, kept_places, plot_form
+from tests.properties import examples
 
 WALK = st.lists(st.floats(-1e6, 1e6) | st.just(nan), min_size=2, max_size=300)
 
@@ -66,7 +67,7 @@ def test_the_form_is_json_with_null_for_gaps() -> None:
 
 
 @given(WALK, st.integers(8, 40))
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 def test_what_is_thinned_keeps_ends_and_extremes(walk: list[float], most: int) -> None:
     kept = kept_places(Series("a", range(len(walk)), walk), most)  # type: ignore[arg-type]
     assert len(kept) <= most

@@ -22,6 +22,7 @@ from nodegraph.core.types import (
     parse_type,
     union_of,
 )
+from tests.properties import examples
 
 TYPES = TypeTable()
 NAMES = st.sampled_from([info.name for info in BUILT_IN])
@@ -38,27 +39,27 @@ def fitted(source: str, target: str, types: TypeTable = TYPES) -> Fit | None:
     return fit(parse_type(source), parse_type(target), types)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(EXPRESSIONS)
 def test_a_printed_type_reads_back(expr: TypeExpr) -> None:
     assert parse_type(str(expr)) == expr
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(EXPRESSIONS)
 def test_every_type_fits_itself_and_any(expr: TypeExpr) -> None:
     assert fit(expr, expr, TYPES) == Fit()
     assert fit(expr, named("Any"), TYPES) == Fit()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(EXPRESSIONS, EXPRESSIONS)
 def test_a_list_fits_wherever_its_items_do(source: TypeExpr, target: TypeExpr) -> None:
     if fit(source, target, TYPES) is not None:
         assert fit(list_of(source), target, TYPES) is not None
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(EXPRESSIONS, EXPRESSIONS, EXPRESSIONS)
 def test_a_wider_input_takes_no_less(source: TypeExpr, target: TypeExpr, more: TypeExpr) -> None:
     if fit(source, target, TYPES) == Fit():

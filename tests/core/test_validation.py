@@ -27,6 +27,7 @@ from tests.core.support import (
     texts,
     written,
 )
+from tests.properties import examples
 
 
 def codes(workflow: Workflow, *functions: Any, **options: Any) -> list[str]:
@@ -166,7 +167,7 @@ JUNK = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.data())
 def test_whatever_a_file_says_is_told_never_raised(data: st.DataObject) -> None:
     document = text_to_image().to_dict()

@@ -16,6 +16,7 @@ from nodegraph.core.links import Link
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidFile, InvalidValue, InvalidWorkflow, OutputError
 from tests.core.support import text_to_image, texts, written
+from tests.properties import examples
 
 NAMES = st.text("abc -_é", min_size=1, max_size=4)
 VALUES = st.recursive(
@@ -59,7 +60,7 @@ DOCUMENT = part(
 ).map(lambda found: {**found, "format": "nodegraph/1"})
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(DOCUMENT)
 def test_a_saved_workflow_loads_as_it_was(document: dict[str, Any]) -> None:
     workflow = Workflow.from_dict(document)
@@ -69,7 +70,7 @@ def test_a_saved_workflow_loads_as_it_was(document: dict[str, Any]) -> None:
     assert Workflow.from_dict(workflow.to_dict()) == workflow
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(DOCUMENT)
 def test_nothing_of_a_file_is_lost_but_what_says_nothing(document: dict[str, Any]) -> None:
     def said(value: Any) -> Any:

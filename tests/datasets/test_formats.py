@@ -25,6 +25,7 @@ from nodegraph.datasets.pictures import example_file, kept_mask, kept_picture
 from nodegraph.datasets.saving import SavedDataset, save_dataset
 from nodegraph.datasets.segments import mask_of, polygons, run_lengths
 from tests.datasets.making import environment, picture, write_picture
+from tests.properties import examples
 
 
 def mixed(folder: Path) -> Dataset:
@@ -177,7 +178,7 @@ def test_coco_is_what_its_description_says(tmp_path: Path) -> None:
 MASKS = arrays(bool, st.tuples(st.integers(1, 7), st.integers(1, 7)))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(MASKS)
 def test_masks_come_back_from_outlines_and_runs(mask: Any) -> None:
     height, width = mask.shape

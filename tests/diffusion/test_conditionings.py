@@ -38,6 +38,7 @@ from tests.diffusion.test_guidance import (
     prompt,
     saying,
 )
+from tests.properties import examples
 
 EMPTY = 0.5
 
@@ -85,7 +86,7 @@ def test_models_of_prompts_of_one_length_take_none_after_the_other() -> None:
         concatenated(given, given)
 
 
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 @given(st.floats(0, 1), st.sampled_from(["linear", "spherical"]))
 def test_averages_lie_between(share: float, method: Any) -> None:
     torch.manual_seed(3)
@@ -225,7 +226,7 @@ def test_masks_that_say_nothing_are_refused(mask: Tensor, message: str) -> None:
         with_mask(says(2.0), mask)
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(
     st.tuples(*[st.floats(0, 1)] * 5),
     st.sampled_from(["shares", "pixels"]),

@@ -35,6 +35,7 @@ from nodegraph.diffusion.attention import SlicedAttention
 from nodegraph.diffusion.footprint import lean
 from nodegraph.diffusion.tiling import LEAST_TILE, OVERLAP, TILE, TileSize, spans, tiled
 from nodegraph.residency import ResidencyManager
+from tests.properties import examples
 
 MEAN, MOST = 0.02, 0.1
 """How far a tiled picture may be from the whole one, of 0..1: on average, and for 99 of 100 values.
@@ -215,7 +216,7 @@ def test_what_is_no_known_component_stays_as_it_is() -> None:
     scores=st.integers(1, 500),
     mask=st.sampled_from(["none", "one row", "all rows", "causal"]),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_attention_in_slices_is_attention(queries: int, keys: int, scores: int, mask: str) -> None:
     generator = torch.Generator().manual_seed(queries * 41 + keys)
 
@@ -262,7 +263,7 @@ def test_tiles_of_a_size_cover_a_side_and_overlap(
 
 
 @given(height=st.integers(1, 80), width=st.integers(1, 80), factor=st.sampled_from([1, 4]))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 def test_tiles_of_local_work_make_up_the_whole(height: int, width: int, factor: int) -> None:
     latent = torch.randn(1, 2, height, width, generator=torch.Generator().manual_seed(height))
 

@@ -13,6 +13,7 @@ from nodegraph.core.values import StepSpan
 from nodegraph.diffusion.prompt_parts import PromptPart, joint_parts, prompt_parts, texts_of
 from nodegraph.diffusion.prompts import escape_prompt, parse_prompt
 from nodegraph.errors import InvalidValue
+from tests.properties import examples
 
 
 def parts(prompt: str, *, weighs_words: bool = True, syntax: Any = "on") -> list[PromptPart]:
@@ -157,14 +158,14 @@ written = st.recursive(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(written, st.integers(1, 9))
 def test_each_step_has_what_the_markup_says(one: Written, steps: int) -> None:
     expected = [one.says(step, steps) for step in range(steps)]
     assert course(one.markup, steps) == expected
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.text("ab[]()|:\\.15 AND", max_size=30), st.booleans())
 def test_any_prompt_is_read_or_refused(prompt: str, weighs_words: bool) -> None:
     try:

@@ -16,6 +16,7 @@ from nodegraph.diffusion.prompts import parse_prompt
 from nodegraph.diffusion.text import encode_prompt
 from nodegraph.errors import InvalidValue
 from tests.diffusion.test_text import text_model  # noqa: F401 - a fixture
+from tests.properties import examples
 
 
 @dataclass
@@ -49,7 +50,7 @@ ITEMS = st.recursive(
 
 
 @given(st.lists(ITEMS, max_size=3))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_weights_in_brackets_are_absolute_and_brackets_without_multiply(
     items: list[str | Bracket],
 ) -> None:

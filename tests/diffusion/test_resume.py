@@ -24,6 +24,7 @@ from nodegraph.diffusion.steps import last_step
 from nodegraph.errors import InvalidValue
 from tests.diffusion.conftest import SD1_SCHEDULER, tiny_unet
 from tests.diffusion.stand_in import ONE_OF_EACH
+from tests.properties import examples
 
 pytestmark = pytest.mark.slow
 
@@ -111,7 +112,7 @@ def with_stops(arguments: dict[str, Any], stops: Sequence[int]) -> Tensor:
     return samples(denoising)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(samplings(), st.lists(st.integers(0, 7), min_size=1, max_size=3, unique=True))
 def test_stopped_anywhere_it_gives_the_same_bits(
     arguments: dict[str, Any], stops: list[int]

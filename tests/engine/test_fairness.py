@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from nodegraph.engine.lanes.fairness import FairQueue, Share, Waiter
 from nodegraph.errors import InvalidValue
+from tests.properties import examples
 
 NEVER = 10**9
 URGENCIES = st.integers(0, 2)
@@ -118,7 +119,7 @@ class ImpatientMachine(Machine):
 
 
 Machine.TestCase.settings = ImpatientMachine.TestCase.settings = settings(
-    max_examples=150, stateful_step_count=40, deadline=None
+    max_examples=examples(150), stateful_step_count=40, deadline=None
 )
 TestOrder = Machine.TestCase
 TestOrderWithAge = ImpatientMachine.TestCase

@@ -17,6 +17,7 @@ from nodegraph.core.workflow import Workflow
 from nodegraph.engine.result import RunResult
 from nodegraph.errors import InvalidWorkflow
 from tests.engine.conftest import Bench, link
+from tests.properties import examples
 
 Nodes = dict[str, dict[str, Any]]
 
@@ -136,7 +137,7 @@ def nodes_of(workflow: Workflow) -> Nodes:
     return found
 
 
-@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=examples(100), suppress_health_check=[HealthCheck.too_slow])
 @given(graphs())
 def test_modes_are_as_if_the_graph_was_edited_by_hand(drawn: tuple[Nodes, dict[str, str]]) -> None:
     nodes, modes = drawn

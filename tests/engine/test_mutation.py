@@ -27,6 +27,7 @@ from nodegraph.errors import InvalidValue
 from nodegraph.session.session import Session
 from nodegraph.session.settings import Settings
 from tests.engine.conftest import Bench, link
+from tests.properties import examples
 from tests.store.values import DIGESTERS, VALUES, same
 
 ran: list[str] = []
@@ -258,7 +259,7 @@ def test_a_literal_stays_as_the_file_has_it(bench: Bench) -> None:
 
 @given(VALUES)
 @example(PureWindowsPath("a:a:"))
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 def test_copies_are_equal_and_of_the_same_types(value: Any) -> None:
     for copy in (lent_copy(value), own_copy(value), settled(value)):
         assert same(copy, value)

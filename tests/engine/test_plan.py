@@ -36,6 +36,7 @@ from nodegraph.store.costs import Costs
 from nodegraph.store.store import Store
 from nodegraph.store.written import Written
 from tests.engine.conftest import link
+from tests.properties import examples
 
 pytestmark = pytest.mark.usefixtures("cheap_calls")
 
@@ -717,7 +718,7 @@ def _allowed(item: NodePlan) -> set[str | None]:
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=120, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=examples(120), suppress_health_check=[HealthCheck.too_slow])
 @given(edits(), st.lists(st.booleans(), min_size=3, max_size=3), st.data())
 def test_the_next_run_does_what_was_foreseen(
     graphs: list[dict[str, Any]], restarts: list[bool], data: st.DataObject
@@ -769,7 +770,7 @@ class Elsewhere:
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=examples(60), suppress_health_check=[HealthCheck.too_slow])
 @given(edits(), st.data())
 def test_who_is_told_of_its_memory_foresees_what_it_does_itself(
     graphs: list[dict[str, Any]], data: st.DataObject

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from nodegraph.api import Lazy, node
 from tests.engine.conftest import Bench, link
+from tests.properties import examples
 
 Graph = dict[str, dict[str, Any]]
 calls: list[tuple[Any, ...]] = []
@@ -120,7 +121,9 @@ def fresh(folder: str) -> Bench:
     return Bench(Path(folder)).add(Leaf, Mix, Risky, Pick)
 
 
-quiet = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+quiet = settings(
+    deadline=None, max_examples=examples(150), suppress_health_check=[HealthCheck.too_slow]
+)
 
 
 @quiet

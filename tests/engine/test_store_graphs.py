@@ -58,6 +58,7 @@ from tests.engine.store_model import (
     told,
     world,
 )
+from tests.properties import examples
 
 LIMIT = 60.0
 """Seconds after which a run is taken to hang."""
@@ -682,7 +683,7 @@ def _told(run: Run) -> str:
 TestGraphsOnAStore = GraphsOnAStore.TestCase
 TestGraphsOnAStore.settings = settings(
     deadline=None,
-    max_examples=100,
+    max_examples=examples(100),
     stateful_step_count=20,
     suppress_health_check=list(HealthCheck),
 )

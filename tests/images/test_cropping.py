@@ -12,6 +12,7 @@ from nodegraph.images.cropping import crop_to_mask, stitch
 from nodegraph.images.masks import EmptyMask
 from nodegraph.images.outpainting import Fill, pad_for_outpaint
 from nodegraph.images.regions import fitted_box
+from tests.properties import examples
 
 
 @st.composite
@@ -21,7 +22,7 @@ def boxes(draw: st.DrawFn) -> tuple[int, int, int, int]:
     return x, y, draw(st.integers(1, 19 - x)), draw(st.integers(1, 14 - y))
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(
     box=boxes(),
     margin=st.integers(0, 20),
@@ -54,7 +55,7 @@ def test_outside_the_mask_nothing_changes_bit_for_bit(
     assert not torch.equal(found, image.expand_as(found))
 
 
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 @given(box=boxes(), margin=st.integers(0, 8))
 def test_what_is_put_back_as_it_was_changes_nothing(
     box: tuple[int, int, int, int], margin: int
@@ -104,7 +105,7 @@ def test_a_part_is_refused_by_another_picture() -> None:
         stitch(torch.rand(1, 8, 16, 3), part, region)
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(
     box=boxes(),
     target=st.tuples(st.sampled_from([0, 8, 64]), st.sampled_from([0, 8, 48])),

@@ -29,6 +29,7 @@ from nodegraph.images.images import (
     to_pil,
     write_atomically,
 )
+from tests.properties import examples
 
 RED, GREEN = (255, 0, 0), (0, 255, 0)
 PICTURE = torch.rand(9, 7, 3, generator=torch.Generator().manual_seed(4))
@@ -216,7 +217,7 @@ def test_the_pixel_limit_can_be_lower(tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # Of damaged EXIF that it skips.
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(FORMATS), st.lists(st.tuples(st.integers(0), st.binary(min_size=1))))
 def test_damaged_files_raise_errors_of_ours_only(
     tmp_path_factory: pytest.TempPathFactory,

@@ -26,6 +26,7 @@ from nodegraph.images.mask_sources import (
     shape_mask,
 )
 from nodegraph.images.masks import combine_masks, composite, mask_box, with_alpha
+from tests.properties import examples
 
 
 def random_mask(seed: int, batch: int = 1, height: int = 13, width: int = 17) -> Tensor:
@@ -37,7 +38,7 @@ def hard(seed: int, share: float = 0.3, **shape: int) -> Tensor:
 
 
 seeds = st.integers(0, 10_000)
-few = settings(max_examples=15)
+few = settings(max_examples=examples(15))
 _WINDOWS: dict[str, Any] = {
     "square": lambda pixels: np.ones((2 * pixels + 1,) * 2),
     "round": morphology.disk,

@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nodegraph.images.output_files import save_numbered
+from tests.properties import examples
 
 
 @pytest.fixture
@@ -169,7 +170,7 @@ def test_several_processes_at_once_lose_nothing_even_if_one_is_killed(
     assert len(save(folder, index, b"one 29", b"more")) == 2
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.lists(st.tuples(st.sampled_from("sdwr"), st.sampled_from("ab"), st.integers(0, 5))))
 def test_it_does_what_looking_through_the_folder_would(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, str, int]]

@@ -24,6 +24,7 @@ from nodegraph.engine.result import RunResult
 from nodegraph.errors import InvalidWorkflow
 from nodegraph.store.store import Store
 from tests.engine.conftest import Bench, link
+from tests.properties import examples
 
 ran: list[tuple[Any, ...]] = []
 
@@ -354,7 +355,9 @@ STEP = {
         "below": {"type": "Below", "inputs": {"a": link("mix")}},
     },
 }
-quiet = settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+quiet = settings(
+    deadline=None, max_examples=examples(25), suppress_health_check=[HealthCheck.too_slow]
+)
 
 
 def mix(a: int, b: int, factor: int = 3) -> int:

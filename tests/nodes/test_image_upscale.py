@@ -15,6 +15,7 @@ from nodegraph import Environment, HookInputs, InvalidValue
 from nodegraph.diffusion.upscaling.compact_upscaler import CompactUpscaler
 from nodes._upscale_facts import upscaling
 from tests.nodes.conftest import Bench, link
+from tests.properties import examples
 
 
 def graph(**inputs: Any) -> dict[str, Any]:
@@ -96,7 +97,7 @@ def test_tiles_bound_the_memory_that_is_foreseen() -> None:
 sides = st.integers(1, 70)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(height=sides, width=sides, tile=st.integers(8, 40), data=st.data())
 def test_tiles_that_werent_changed_make_the_picture_bit_for_bit(
     height: int, width: int, tile: int, data: st.DataObject

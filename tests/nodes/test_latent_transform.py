@@ -14,6 +14,7 @@ from nodegraph import InvalidValue, Latent
 from nodegraph.core.values import Leftover
 from nodegraph.diffusion.latents.scaling import slerp
 from tests.nodes.conftest import Bench, link
+from tests.properties import examples
 
 
 def latent(
@@ -152,7 +153,7 @@ def test_the_way_along_the_arc_keeps_the_contrast_of_noise() -> None:
     assert by_arc > 1.2 * by_mean
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(st.floats(0, 1), st.integers(0, 1000))
 def test_the_arc_is_of_even_length_and_ends_at_its_ends(share: float, seed: int) -> None:
     first, second = torch.randn(2, 3, 8, generator=torch.Generator().manual_seed(seed))

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from nodegraph import Plot, Series
 from nodegraph.plots.axes import Axis, bar_width, x_axis, y_axis
+from tests.properties import examples
 
 NUMBERS = st.lists(st.floats(-1e300, 1e300) | st.sampled_from([nan, inf]), max_size=8)
 
@@ -19,7 +20,7 @@ def line(values: list[float], **given: str) -> Plot:
 
 
 @given(NUMBERS, st.sampled_from(["linear", "log"]))
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 def test_every_value_has_its_place(values: list[float], scale: str) -> None:
     axis = y_axis(line(values, y_scale=scale))
     assert axis.low < axis.high

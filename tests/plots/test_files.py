@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from nodegraph import InvalidFile, InvalidValue, Plot, Series
 from nodegraph.plots.files import check_plot, encode_plot, plot_of_json, read_plot
 from nodegraph.plots.making import joined_plots, series_of
+from tests.properties import examples
 
 TEXT = st.text(max_size=8)
 NUMBERS = st.lists(st.floats(allow_infinity=False), min_size=1, max_size=5)
@@ -34,7 +35,7 @@ def plots(draw: st.DrawFn) -> Plot:
 
 
 @given(plots())
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 def test_json_brings_a_plot_back(plot: Plot) -> None:
     data = encode_plot(plot, "json", {"workflow": "{}"})
     assert repr(plot_of_json(data)) == repr(plot)

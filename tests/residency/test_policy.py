@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from nodegraph.core.values import DiffusionModel
 from nodegraph.residency.shelves import MOVING_RATE
+from tests.properties import examples
 from tests.residency.support import (
     DERIVING,
     Component,
@@ -292,4 +293,4 @@ class Policy(RuleBasedStateMachine):
 
 
 TestPolicy = Policy.TestCase
-TestPolicy.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
+TestPolicy.settings = settings(max_examples=examples(100), stateful_step_count=30, deadline=None)

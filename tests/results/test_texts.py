@@ -20,6 +20,7 @@ from nodegraph.errors import InvalidFile
 from nodegraph.images.provenance import workflow_texts
 from nodegraph.results import texts as module
 from nodegraph.results.texts import result_texts
+from tests.properties import examples
 from tests.results.making import MAKERS
 
 JSON = st.recursive(
@@ -45,7 +46,7 @@ def carried(path: Path) -> Any:
 
 
 @pytest.mark.parametrize("name", MAKERS)
-@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(6), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(workflow=WORKFLOWS)
 def test_a_workflow_comes_back_from_every_kind_of_file(
     tmp_path: Path, name: str, workflow: dict[str, Any]

@@ -29,6 +29,7 @@ from nodegraph.server.content.saved import SavedWorkflow, Version
 from nodegraph.server.http.errors import TooLarge
 from nodegraph.server.http.multipart import BadForm, PartBegins, PartEnds, form_events
 from nodegraph.server.workflows.catalog import DeclaredTypes
+from tests.properties import examples
 
 PORTS: dict[str, tuple[dict[str, Any] | None, dict[str, Any]]] = {
     "text": ({"type": "string"}, {"type": "str", "widget": "multiline", "help": "What to see."}),
@@ -221,7 +222,7 @@ def test_all_that_is_wrong_is_told_with_its_place() -> None:
     assert unknown.hint == "Did you mean `text`?"
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(name=st.sampled_from(USABLE), text=st.text(max_size=30) | st.integers().map(str))
 def test_any_text_is_a_value_that_the_port_takes_or_is_refused(name: str, text: str) -> None:
     try:
@@ -282,7 +283,7 @@ def test_a_form_that_is_sent_as_it_is_changes_nothing() -> None:
     assert values_of(found, Reader(page(found)).texts) == {**inputs, "line": "plain", "wide": 512}
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(text=TEXT, line=TEXT, title=TEXT)
 def test_any_text_survives_the_form(text: str, line: str, title: str) -> None:
     found = app(inputs={"text": text, "line": line}, title=title, description=text)
@@ -453,7 +454,7 @@ PARTS = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(parts=PARTS, size=st.integers(1, 50))
 def test_a_form_is_read_as_it_was_written_however_it_comes(
     parts: list[tuple[str, str | None, bytes]], size: int
@@ -469,7 +470,7 @@ def test_a_form_is_read_as_it_was_written_however_it_comes(
     assert parts_of(body, "multipart/form-data; boundary=BoUnDaRy", size) == parts
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(data=st.binary(max_size=200), size=st.integers(1, 50), head=st.booleans())
 def test_any_bytes_are_a_form_or_refused(data: bytes, size: int, head: bool) -> None:
     start = b'--b\r\nContent-Disposition: form-data; name="x"\r\n\r\n' if head else b"--b\r\n"

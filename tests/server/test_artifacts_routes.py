@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nodegraph.core.events import Event
+from tests.properties import examples
 from tests.results.making import MAKERS
 from tests.server.hosting import PATIENCE, Hosted, sent, status, workflow
 from tests.server.resources import digest_of, finished, opened, picture, written
@@ -86,7 +87,7 @@ def ranged(server: Hosted) -> Hosted:
 
 
 def test_a_range_is_that_part(ranged: Hosted) -> None:
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=examples(40), deadline=None)
     @given(first=st.integers(0, 700), last=st.integers(0, 900))
     def check(first: int, last: int) -> None:
         answer = get(ranged, Range=f"bytes={first}-{last}")

@@ -24,6 +24,7 @@ from nodegraph.server.content.files.pictures import make_thumbnail, read_picture
 from nodegraph.server.http.errors import NotFound, TooLarge
 from nodegraph.server.http.sending import OpenFile
 from nodegraph.videos.encoding import VideoFormat, encode_video
+from tests.properties import examples
 from tests.server.resources import digest_of, opened, picture
 from tests.videos.making import FORMATS, video
 
@@ -201,7 +202,7 @@ def test_of_what_is_no_intact_picture_there_is_none(thumbnails: Thumbnails, data
 PICTURES = [picture(40, 30, kind) for kind in ("PNG", "JPEG", "WEBP", "GIF")]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(data=st.data())
 def test_a_damaged_picture_is_read_or_refused_and_nothing_else(data: st.DataObject) -> None:
     original = bytearray(data.draw(st.sampled_from(PICTURES)))

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from nodegraph.jobs.queue import JobQueue
 from tests.jobs.queue.support import open_queue, wanted
+from tests.properties import examples
 from tests.server.faults import Api
 from tests.server.hosting import Hosted
 from tests.server.talking import Worker, talk, wish, worker
@@ -36,7 +37,7 @@ class Jumping:
         queue._clock = lambda: self.now
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(jumps=st.lists(st.floats(-5e8, 5e8), min_size=2, max_size=12))
 def test_jobs_run_in_the_order_in_which_they_came(jumps: list[float]) -> None:
     with TemporaryDirectory() as folder, open_queue(Path(folder)) as queue:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from nodegraph.server.events.hub import Subscription, subscription
 from tests.jobs.queue.support import event
 from tests.jobs.supervisor.dispatching import PATIENCE, run
+from tests.properties import examples
 from tests.server.hubs import Hub, hub_on
 
 CLIENTS = ("ann", "bob")
@@ -128,7 +129,7 @@ def _small_steps() -> Any:
         yield
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(STEPS)
 def test_each_event_once(steps: list[tuple[Any, ...]]) -> None:
     with tempfile.TemporaryDirectory() as folder:

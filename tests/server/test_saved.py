@@ -16,6 +16,7 @@ from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.server.content.saved import SavedWorkflows
 from nodegraph.server.http.errors import Conflict, NotFound, PreconditionFailed, TooLarge
 from nodegraph.server.http.etags import check_match
+from tests.properties import examples
 
 
 @pytest.fixture
@@ -172,7 +173,7 @@ JSON = st.recursive(
 KEYS = st.text("abcxyz_$ é", min_size=1, max_size=6)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(extra=st.dictionaries(KEYS, JSON, max_size=4), node=st.dictionaries(KEYS, JSON, max_size=3))
 def test_keys_that_nobody_knows_are_kept(
     tmp_path_factory: pytest.TempPathFactory, extra: dict[str, Any], node: dict[str, Any]

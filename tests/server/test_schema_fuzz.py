@@ -30,6 +30,7 @@ from nodegraph.server.http.openapi import describe
 from nodegraph.server.services import Services
 from nodegraph.server.settings import ServerSettings
 from nodegraph.session.settings import Settings
+from tests.properties import examples
 from tests.server.fuzz_sending import Lives, cries
 from tests.server.hosting import ONCE, PATIENCE, Process, prepared_home, workflow
 from tests.server.resources import picture
@@ -107,7 +108,7 @@ def test_an_operation_answers_as_it_says(asked: Asked, name: str) -> None:
     before = Lives.of(asked.process)
 
     @settings(
-        max_examples=SEVERAL_SECONDS.get(name, CASES),
+        max_examples=examples(SEVERAL_SECONDS.get(name, CASES)),
         derandomize=True,
         database=None,
         deadline=None,

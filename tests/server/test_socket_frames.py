@@ -21,6 +21,7 @@ from nodegraph.server.events.sockets.commands import Newest, Superseded
 from nodegraph.server.events.sockets.requests import Wrong, request_in
 from nodegraph.server.events.sockets.rules import Closing, UnreadableMessage
 from tests.jobs.supervisor.dispatching import run
+from tests.properties import examples
 
 RULES = SocketRules(depth=8, values=200, frame=4096)
 NUMBERS = st.integers(-(1 << 63), (1 << 64) - 1) | st.floats(allow_nan=False, allow_infinity=False)
@@ -94,7 +95,7 @@ KINDS = st.sampled_from(["ping", "subscribe", "unsubscribe", "cancel", "submit",
 MESSAGES = st.dictionaries(KEYS, KINDS | PLAIN, max_size=6)
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(st.sampled_from([MSGPACK, JSON]), MESSAGES)
 def test_messages_are_requests_or_say_what_is_wrong(codec: Codec, message: Any) -> None:
     is_json = codec is JSON
@@ -109,7 +110,7 @@ def test_messages_are_requests_or_say_what_is_wrong(codec: Codec, message: Any) 
         assert wrong.refusal.problems
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(st.binary(max_size=300) | st.text(max_size=300))
 def test_anything_else_is_unreadable(data: bytes | str) -> None:
     codec = JSON if isinstance(data, str) else MSGPACK

@@ -34,6 +34,7 @@ from tests.audio.making import FORMATS as AUDIO_FORMATS
 from tests.audio.making import tone
 from tests.jobs.queue.support import claim, open_queue, submit
 from tests.molecules.making import ASPIRIN
+from tests.properties import examples
 from tests.server.resources import digest_of, picture, pieces
 from tests.shapes.making import box
 from tests.videos.making import FORMATS, video
@@ -413,7 +414,7 @@ def test_a_link_in_place_of_the_file_is_not_followed(uploads: Uploads, tmp_path:
         uploads.open(upload)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(name=st.one_of(st.text(max_size=60), st.sampled_from(["../../x.png", "CON", "a\\b.png"])))
 def test_any_name_becomes_a_safe_one(name: str) -> None:
     from nodegraph.server.content.uploads.uploads import _named
@@ -423,7 +424,7 @@ def test_any_name_becomes_a_safe_one(name: str) -> None:
     assert found.endswith(".png")
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(data=st.binary(max_size=200), head=st.sampled_from([b"", b"{", b"GIF8", b"\xff\xd8\xff"]))
 def test_any_bytes_are_recognised_or_refused(data: bytes, head: bytes) -> None:
     whole = head + data

@@ -16,6 +16,7 @@ from nodegraph.core.spatial_values import Mesh
 from nodegraph.errors import InvalidValue
 from nodegraph.shapes.grids import COLOURS, FEATURES, TOKENS, from_tokens, front_views, to_tokens
 from nodegraph.shapes.meshing import largest_piece, mesh_of_distances, surface_points
+from tests.properties import examples
 
 trimesh = pytest.importorskip("trimesh")
 pytest.importorskip("skimage")
@@ -58,7 +59,7 @@ def test_nothing_inside_is_no_mesh() -> None:
     assert mesh_of_distances(torch.ones(4, 4, 4)) is None
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(arrays(np.float32, (5, 4, 6), elements=st.sampled_from([-1.0, -0.5, 0.0, 0.25, 1.0])))
 def test_any_grid_gives_closed_meshes(grid: np.ndarray) -> None:
     mesh = mesh_of_distances(torch.from_numpy(grid))

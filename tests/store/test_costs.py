@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from nodegraph.store.costs import Cost, Costs
 from nodegraph.store.index import Index
+from tests.properties import examples
 from tests.store.other_process import other_process
 
 
@@ -111,7 +112,7 @@ def test_the_highest_peak_is_kept(index: Index) -> None:
     assert _expected(costs).memory == 9
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(
     calls=st.lists(st.floats(0, 1e6), min_size=1, max_size=80), flushes=st.sets(st.integers(0, 79))
 )

@@ -17,6 +17,7 @@ from nodegraph.store.pruning import Pruned, prune, would_trim
 from nodegraph.store.records import Runs
 from nodegraph.store.selection import keys_of_run
 from nodegraph.store.store import Store
+from tests.properties import examples
 from tests.store.support import key_of, put
 
 ALWAYS = float("inf")
@@ -121,7 +122,7 @@ def test_a_store_that_is_only_read_is_not_pruned(store: Store) -> None:
         prune(reading, ALWAYS)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(
     sizes=st.lists(st.integers(8_000, 60_000), min_size=1, max_size=6),
     budget=st.integers(0, 200_000),

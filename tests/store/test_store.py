@@ -28,6 +28,7 @@ from nodegraph.core.keys import list_digest
 from nodegraph.errors import InvalidFile, OutputError
 from nodegraph.store.entries import UNLOADED, Gone, NewEntry, Stored, Unsaved
 from nodegraph.store.store import Store, open_store
+from tests.properties import examples
 from tests.store.other_process import other_process
 from tests.store.support import files, key_of, new_entry, open_at, output, put, unsaved
 from tests.store.values import Token, same
@@ -667,7 +668,7 @@ def test_against_a_model(tmp_path: Path) -> None:
     run_state_machine_as_test(
         Machine,
         settings=settings(
-            max_examples=80,
+            max_examples=examples(80),
             stateful_step_count=25,
             deadline=None,
             suppress_health_check=list(HealthCheck),

@@ -18,6 +18,7 @@ from nodegraph.errors import InvalidValue, NumericalError
 from nodegraph.videos.encoding import VideoFormat, encode_video
 from nodegraph.videos.reading import read_video
 from nodegraph.videos.video_files import video_facts, video_texts
+from tests.properties import examples
 from tests.videos.making import FORMATS, moving, tone, video, written
 
 
@@ -47,7 +48,7 @@ def test_colors_are_those_of_high_definition_however_small(tmp_path: Path) -> No
         torch.testing.assert_close(found, made.frames, rtol=0, atol=0.02)
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(
     st.integers(1, 6),
     st.integers(1, 40),
@@ -82,7 +83,7 @@ def test_a_lossless_video_comes_back_exactly(
         assert torch.equal(found.audio.waveform, audio.waveform[:, :kept])
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(
     st.sampled_from(FORMATS),
     st.integers(1, 5),

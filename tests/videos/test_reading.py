@@ -22,6 +22,7 @@ from nodegraph.videos import video_files
 from nodegraph.videos.encoding import VideoFormat, encode_video
 from nodegraph.videos.reading import read_video
 from nodegraph.videos.video_files import opened_video, video_facts, video_texts
+from tests.properties import examples
 from tests.videos.making import FORMATS, NTSC, video, written
 
 
@@ -264,7 +265,7 @@ def test_names_of_texts_are_in_small_letters(tmp_path: Path) -> None:
 CONTENTS = {kind: encode_video(video(4, channels=1), kind, metadata={"a": "b"}) for kind in FORMATS}
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(150), suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(FORMATS), st.lists(st.tuples(st.integers(0), st.binary(min_size=1))))
 def test_damaged_files_raise_errors_of_ours_only(
     tmp_path_factory: pytest.TempPathFactory,

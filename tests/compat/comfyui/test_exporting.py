@@ -23,6 +23,7 @@ from nodegraph.core.types import fit
 from nodegraph.core.workflow import NodeEntry, Workflow
 from nodegraph.packs.pack import installed_packs
 from nodegraph.packs.registry import Registry
+from tests.properties import examples
 
 GALLERY = sorted((Path(__file__).parents[3] / "workflows").glob("*.json"))
 TABLE = built_in()
@@ -163,7 +164,7 @@ def _names_a_block(name: str) -> bool:
 
 
 @given(workflows(), st.booleans())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_random_workflows_come_back_equal(workflow: Workflow, api: bool) -> None:
     assert meaning(there_and_back(workflow, api=api)) == meaning(workflow)
 

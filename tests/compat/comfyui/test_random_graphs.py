@@ -20,6 +20,7 @@ from nodegraph.core.links import is_link, read_link
 from nodegraph.core.workflow import NodeEntry, Workflow
 from nodegraph.errors import InvalidWorkflow
 from tests.compat.comfyui.making import TABLE
+from tests.properties import examples
 
 TYPES = [entry.type for entry in TABLE] + ["B0", "B1", "Odd/..:x", "", "comfyui:y"]
 NAMES = ["model", "samples", "image", "value", "width", "on", "seed", "name", "images.a", "from"]
@@ -86,7 +87,7 @@ def dangling(nodes: dict[str, NodeEntry]) -> list[str]:
     return [name for name in links if name not in nodes]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(graphs(), blocks("B0"), blocks("B1"))
 def test_any_graph_becomes_a_workflow(
     graph: ForeignGraph, first: ForeignBlock, second: ForeignBlock

@@ -15,6 +15,7 @@ from nodegraph.compat.comfyui.reading import MAX_NODES, is_foreign, read_workflo
 from nodegraph.compat.comfyui.signatures import parse_signature
 from nodegraph.errors import InvalidFile
 from tests.compat.comfyui.drawing import block, drawn, linked, node, widget, with_blocks
+from tests.properties import examples
 
 KNOWN = {
     "A": parse_signature("A(seed: INT = 0 @control, image: COMBO @upload, x: IMAGE?) -> IMAGE"),
@@ -83,7 +84,7 @@ def changed(document: Any, path: tuple[Any, ...], value: Any) -> Any:
     return found
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(st.data())
 def test_a_file_with_wrong_parts_is_read_or_refused(data: st.DataObject) -> None:
     document: Any = data.draw(st.sampled_from([WHOLE, PROMPT]))
@@ -110,7 +111,7 @@ def _check_sources(found: ForeignWorkflow) -> None:
                     assert value.node in graph.nodes
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     st.recursive(
         ODD,

@@ -14,6 +14,7 @@ from nodegraph.images import room
 from nodegraph.images.editing import moving
 from nodegraph.images.editing.placing import cut_box, placed, rotated_size
 from nodegraph.images.resizing import fitted_size, resize_image, scaled_size
+from tests.properties import examples
 
 PICTURE = torch.rand(2, 5, 8, 3, generator=torch.Generator().manual_seed(3))
 BLACK = (0.0, 0.0, 0.0, 1.0)
@@ -37,7 +38,7 @@ def test_four_right_angles_are_none() -> None:
     assert torch.equal(moving.rotate(PICTURE, -270, expand=True, color=BLACK), once)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(st.integers(1, 40), st.integers(1, 40), st.floats(-360, 360))
 def test_turned_pictures_are_as_large_as_those_of_pillow(
     width: int, height: int, angle: float

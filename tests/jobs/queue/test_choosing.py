@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from nodegraph.jobs.queue import Company, Death, JobQueue, WorkerWish
 from nodegraph.jobs.queue.choosing import MOST_PASSED
 from tests.jobs.queue.support import open_queue, submit
+from tests.properties import examples
 
 SPARES = WorkerWish(without_gpu=True)
 RATHER = WorkerWish(gpu_first=True)
@@ -177,7 +178,7 @@ def test_what_a_worker_died_of_is_no_company(tmp_path: Path) -> None:
         assert given_(queue, beside("x"), holding("x")) == ["", "fatal"]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(
     clients=st.integers(1, 3),
     workers=st.lists(st.sampled_from(["x", "y", "xy", ""]), min_size=1, max_size=3),

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from nodegraph.jobs.queue import Limits
 from nodegraph.jobs.queue.fairness import WaitingJob, charged, order
 from tests.jobs.queue.support import claim, claimed, open_queue, submit, wanted
+from tests.properties import examples
 
 
 def jobs_of(counts: Mapping[str, int], cost: float = 1.0) -> list[WaitingJob]:
@@ -70,7 +71,7 @@ class Model:
         self.waiting[client] -= 1
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(
     weights=st.fixed_dictionaries({name: st.sampled_from([0.5, 1.0, 2.0]) for name in "abc"}),
     steps=st.lists(st.sampled_from(["a", "b", "c", "claim", "claim"]), max_size=40),
@@ -96,7 +97,7 @@ def test_the_queue_picks_as_the_book_says(
                 model.pick(job.client, weights[job.client])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(
     workers=st.integers(1, 4),
     before=st.integers(0, 30),

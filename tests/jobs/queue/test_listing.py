@@ -13,6 +13,7 @@ from nodegraph.errors import InvalidValue
 from nodegraph.jobs.queue import Counts, Filter, JobQueue, ReadyCounts
 from nodegraph.jobs.queue.listing import Order
 from tests.jobs.queue.support import claim, open_queue, submit, wanted
+from tests.properties import examples
 
 
 @pytest.fixture
@@ -99,7 +100,7 @@ def test_another_lists_cursor_is_told(queue: JobQueue) -> None:
         queue.page(limit=0)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=examples(30))
 @given(cursor=st.text(max_size=40))
 def test_no_cursor_breaks_the_list(tmp_path_factory: pytest.TempPathFactory, cursor: str) -> None:
     with open_queue(tmp_path_factory.mktemp("queue")) as queue, pytest.raises(InvalidValue):

@@ -26,6 +26,7 @@ from nodegraph.jobs.queue import (
 )
 from nodegraph.jobs.queue.states import ENDED
 from tests.jobs.queue.support import open_queue, wanted
+from tests.properties import examples
 
 CLIENTS = st.sampled_from(["ann", "bob", "cid"])
 CHOICE = st.integers(0, 1 << 16)
@@ -370,11 +371,11 @@ class Queues(RuleBasedStateMachine):
 
 
 TestQueues = Queues.TestCase
-TestQueues.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)
+TestQueues.settings = settings(max_examples=examples(60), stateful_step_count=50, deadline=None)
 
 
 @pytest.mark.usefixtures("in_postgres")
 class TestQueuesInPostgres(Queues.TestCase):  # type: ignore[name-defined, misc]
     """The same on a PostgreSQL server."""
 
-    settings = settings(max_examples=4, stateful_step_count=40, deadline=None)
+    settings = settings(max_examples=examples(4), stateful_step_count=40, deadline=None)

@@ -13,6 +13,7 @@ from nodegraph.errors import InvalidValue
 from nodegraph.jobs.queue import JobQueue
 from nodegraph.jobs.queue import positions as positions_module
 from tests.jobs.queue.support import claimed, open_queue, submit
+from tests.properties import examples
 
 
 @pytest.fixture
@@ -70,7 +71,7 @@ def test_moves_stay_within_a_client_and_a_priority(queue: JobQueue) -> None:
         queue.move_before(ids["a"], ids["b"]).result()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(
     room=st.sampled_from([2, 4, 1 << 20]),
     moves=st.lists(

@@ -21,6 +21,7 @@ from nodegraph.jobs.supervisor.tail import EventTail
 from tests.jobs.queue.support import open_queue, wanted
 from tests.jobs.supervisor.dispatching import PATIENCE, until
 from tests.jobs.supervisor.scripted import ScriptedWorkers, event
+from tests.properties import examples
 
 T = TypeVar("T")
 WORKERS = ("one", "two", "three")
@@ -283,4 +284,6 @@ class Dispatching(RuleBasedStateMachine):
 
 
 TestDispatching = Dispatching.TestCase
-TestDispatching.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
+TestDispatching.settings = settings(
+    max_examples=examples(40), stateful_step_count=40, deadline=None
+)
