@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.accelerator.card import Card
 from tests.accelerator.pictures import Painter, Pixels, painting
 from tests.diffusion.conftest import one_thread  # noqa: F401 - a fixture
 
@@ -35,6 +36,22 @@ def painter_on(tmp_path: Path, known_specs: Path) -> Iterator[Callable[..., Pain
 
 
 @pytest.fixture
-def painter(pretend: Any, painter_on: Callable[..., Painter]) -> Painter:
+def painter(card: Card, painter_on: Callable[..., Painter]) -> Painter:
     """A session on ``cuda:0``."""
     return painter_on("cuda:0")
+
+
+@pytest.fixture
+def painter_in(card: Card, painter_on: Callable[..., Painter]) -> Callable[[int], Painter]:
+    """Opens a session where ``cuda:0`` has so many bytes.
+
+    Of a real one, it may keep as many of them as weights as it would by itself.
+    """
+
+    def open_in(room: int) -> Painter:
+        if card.pretend is None:
+            return painter_on("cuda:0", weights_budget=room * 3 // 4)
+        card.pretend.resize(room)
+        return painter_on("cuda:0")
+
+    return open_in

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from tests.accelerator.card import Card
     from tests.accelerator.pretend import PretendAccelerator
 
 MIB = 2**20
@@ -35,9 +36,22 @@ def pretend() -> Iterator[PretendAccelerator]:
 
 
 @pytest.fixture
-def cuda(request: pytest.FixtureRequest) -> None:
-    """A CUDA device: a real one, or else a pretend one with plenty of memory."""
+def card(request: pytest.FixtureRequest) -> Iterator[Card]:
+    """``cuda:0``: a real one, or else a pretend one of 64 MiB."""
     import torch
 
-    if not torch.cuda.is_available():
-        request.getfixturevalue("pretend").resize(1024 * MIB)
+    from tests.accelerator.card import Card, real_card
+
+    if torch.cuda.is_available():
+        with real_card() as found:
+            yield found
+    else:
+        yield Card(request.getfixturevalue("pretend"))
+
+
+@pytest.fixture
+def cuda(card: Card) -> Card:
+    """The same with plenty of memory."""
+    if card.pretend is not None:
+        card.pretend.resize(1024 * MIB)
+    return card

@@ -23,6 +23,7 @@ from nodegraph.diffusion.opening import ModelRecipes, open_model
 from nodegraph.diffusion.vae_files import open_vae
 from nodegraph.errors import InvalidFile, UnsafeFile
 from nodegraph.residency import component_bytes
+from tests.accelerator.card import Card
 from tests.diffusion.conftest import write_tokenizer
 from tests.diffusion.ldm_export import ldm_checkpoint
 
@@ -139,6 +140,19 @@ def test_weights_are_cast_to_the_recipes_dtype(models: Path) -> None:
 
     assert {weight.dtype for weight in denoiser.module.parameters()} == {torch.float16}
     assert estimate_bytes(opened.model) == component_bytes(denoiser)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("part", ["model", "vae", "text_encoder"])
+def test_weights_of_a_file_come_to_an_accelerator_as_they_are(
+    recipes: ModelRecipes, part: str, cuda: Card
+) -> None:
+    recipe = getattr(recipes, part)
+    there, here = (load_component(recipe, where).module for where in ("cuda:0", "cpu"))
+    found, expected = there.state_dict(), here.state_dict()
+    assert {tensor.device.type for tensor in found.values()} == {"cuda"}
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[name].cpu(), tensor) for name, tensor in expected.items())
 
 
 def test_facts_come_from_the_header_alone(models: Path) -> None:

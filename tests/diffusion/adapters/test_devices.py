@@ -1,4 +1,4 @@
-"""Adapters on an accelerator, and over weights that stay at the host; it is a pretended one."""
+"""Adapters on an accelerator, and over weights that stay at the host; real or pretended."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ from torch import Tensor, nn
 
 from nodegraph.diffusion.adapters.applying import adapted
 from nodegraph.diffusion.offloading import in_parts
+from tests.accelerator.card import Card
 
 from . import files
 from .denoisers import build
+
+pytestmark = pytest.mark.gpu
 
 
 @pytest.fixture
@@ -43,16 +46,17 @@ def _changed(unet: nn.Module, path: Path) -> nn.Module:
     return adapted({"unet": unet}, [files.adapter(path, 0.5)], dtype="float32")["unet"]
 
 
-def test_they_lie_where_the_weights_do(unet: nn.Module, path: Path, cuda: None) -> None:
+def test_they_lie_where_the_weights_do(unet: nn.Module, path: Path, cuda: Card) -> None:
     expected = _run(_changed(unet, path), "cpu")
     there = _changed(deepcopy(unet).to("cuda:0"), path)
     assert {tensor.device.type for tensor in there.buffers()} == {"cuda"}
-    torch.testing.assert_close(_run(there, "cuda:0"), expected)
+    cuda.assert_as_on_cpu(_run(there, "cuda:0"), expected, rounding=1e-5)
 
 
-def test_they_go_with_the_layer_that_is_at_work(unet: nn.Module, path: Path, cuda: None) -> None:
+def test_they_go_with_the_layer_that_is_at_work(unet: nn.Module, path: Path, cuda: Card) -> None:
     changed = _changed(unet, path)
     expected = _run(changed, "cpu")
     with in_parts({"unet": changed}, "cuda:0") as brought:
-        torch.testing.assert_close(_run(brought.modules["unet"], "cuda:0"), expected)
+        found = _run(brought.modules["unet"], "cuda:0")
+    cuda.assert_as_on_cpu(found, expected, rounding=1e-5)
     assert {tensor.device.type for tensor in changed.buffers()} == {"cpu"}

@@ -27,7 +27,7 @@ from nodegraph.diffusion.precision.gguf_types import BLOCKS, TYPES
 from nodegraph.diffusion.weight_files import read_tensors
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.residency import component_bytes
-from tests.accelerator.pretend import PretendAccelerator
+from tests.accelerator.card import Card
 from tests.diffusion.single_files import double_stream
 from tests.diffusion.single_files.models import SMALL
 from tests.diffusion.single_files.originals import WRITERS
@@ -178,8 +178,9 @@ FACTORS = {
 }
 
 
+@pytest.mark.gpu
 @pytest.mark.parametrize("kind", BLOCKS)
-def test_an_accelerator_reads_the_same_blocks(kind: str, pretend: PretendAccelerator) -> None:
+def test_an_accelerator_reads_the_same_blocks(kind: str, card: Card) -> None:
     block, size = BLOCKS[kind]
     stored = torch.randint(0, 256, (6, 4 * size), dtype=torch.uint8)
     for at in FACTORS[kind]:

@@ -38,7 +38,7 @@ from nodegraph.diffusion.precision.layers import held_shape
 from nodegraph.diffusion.precision.settling import eligible, settle
 from nodegraph.errors import InvalidValue
 from nodegraph.residency import component_bytes
-from tests.accelerator.pretend import PretendAccelerator
+from tests.accelerator.card import Card
 from tests.diffusion.adapters import files
 from tests.diffusion.single_files.models import SMALL
 from tests.diffusion.single_files.originals import WRITERS
@@ -299,14 +299,13 @@ def test_copies_share_what_is_stored(storage: str) -> None:
     assert torch.equal(twin(**inputs).sample, module(**inputs).sample)
 
 
+@pytest.mark.gpu
 @pytest.mark.parametrize("storage", ["", "float8", "int8", "int4"])
-def test_weights_are_brought_to_an_accelerator_as_they_are_stored(
-    storage: str, pretend: PretendAccelerator
-) -> None:
+def test_weights_are_brought_to_an_accelerator_as_they_are_stored(storage: str, card: Card) -> None:
     module, inputs = flux(blocks=6)
     settle(module.eval().requires_grad_(False), storage, torch.float32)
     parts = {name: item.to("cuda:0") for name, item in inputs.items()}
-    before = pretend.used()
+    before = card.used()
 
     with (
         torch.inference_mode(),
@@ -314,16 +313,15 @@ def test_weights_are_brought_to_an_accelerator_as_they_are_stored(
     ):
         twin = brought.modules["net"]
         assert (str(twin.device), twin.dtype) == ("cuda:0", torch.float32)
-        assert torch.equal(twin(**parts).sample.cpu(), module(**inputs).sample)
-        assert pretend.used() - before <= brought.bytes + 4096
+        card.assert_as_on_cpu(twin(**parts).sample, module(**inputs).sample)
+        assert card.used() - before <= brought.bytes + 4096
 
     assert brought.bytes < component_bytes(module) / 2
 
 
+@pytest.mark.gpu
 @pytest.mark.parametrize("storage", ["float8", "int8", "int4"])
-def test_an_accelerator_computes_with_the_same_numbers(
-    storage: str, pretend: PretendAccelerator
-) -> None:
+def test_an_accelerator_computes_with_the_same_numbers(storage: str, card: Card) -> None:
     recipes = open_model("tiny", [], storage=storage)
     found, expected = (
         [load_component(recipe, device) for recipe in (recipes.model, recipes.text_encoder)]
@@ -331,7 +329,7 @@ def test_an_accelerator_computes_with_the_same_numbers(
     )
     assert found[0].device.type == "cuda"
 
-    assert torch.equal(*(latent_of(*parts) for parts in (found, expected)))
+    card.assert_as_on_cpu(*(latent_of(*parts) for parts in (found, expected)))
 
 
 def latent_of(denoiser: Any, encoder: Any) -> Tensor:

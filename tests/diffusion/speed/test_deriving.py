@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -27,8 +27,7 @@ from nodegraph.diffusion.speed.options import (
 )
 from nodegraph.errors import InvalidValue
 from nodegraph.residency import ResidencyManager
-from tests.accelerator.fixtures import MIB, needs_pretending
-from tests.accelerator.pretend import PretendAccelerator
+from tests.accelerator.card import Card
 from tests.diffusion.adapters import files
 from tests.diffusion.conftest import sd1_folder, tiny_unet  # noqa: F401 - a fixture
 from tests.diffusion.families.conftest import Pair, model_of  # noqa: F401 - a fixture
@@ -143,18 +142,12 @@ def test_half_precision_is_not_held_compactly_below_a_step_cache(sd1_folder: Pat
         assert found.module.dtype == torch.float32
 
 
-@pytest.fixture(scope="module")
-def pretend() -> Iterator[PretendAccelerator]:
-    needs_pretending()
-    with PretendAccelerator(1024 * MIB) as found:
-        yield found
-
-
+@pytest.mark.gpu
 @pytest.mark.parametrize("build", [flux, sd1])
 @pytest.mark.parametrize("footprint", ["full", "offloaded"])
 def test_an_accelerator_gives_the_cpu_s_bits(
     model_of: ModelOf,  # noqa: F811
-    pretend: PretendAccelerator,
+    cuda: Card,
     build: Callable[[], Any],
     footprint: Any,
 ) -> None:
@@ -169,7 +162,7 @@ def test_an_accelerator_gives_the_cpu_s_bits(
             assert denoiser.device.type == "cuda"
             # Twice, as modules that are one use's own keep their hooks.
             for _ in range(2):
-                assert torch.equal(walked(sampling(model, denoiser)), expected)
+                cuda.assert_as_on_cpu(walked(sampling(model, denoiser)), expected)
     weights.release_all()
 
 
@@ -182,7 +175,7 @@ def test_a_small_footprint_keeps_each_item_s_own(model_of: ModelOf) -> None:  # 
 
 def test_a_compiled_model_does_not_come_in_parts(
     model_of: ModelOf,  # noqa: F811
-    pretend: PretendAccelerator,
+    cuda: Card,
 ) -> None:
     _, model = model_of(flux)
     compiled = replace(model.part("model"), compiled=True)
