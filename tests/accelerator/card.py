@@ -62,7 +62,7 @@ class Card:
                 deviation.
         """
         share = rounding if self.pretend is not None else max(rounding, _ROUNDING)
-        atol = share * float(expected.double().std())
+        atol = share * float(expected.double().std(correction=0))
         torch.testing.assert_close(found.to(expected.device), expected, rtol=0, atol=atol)
 
     def assert_pixels_of_cpu(self, found: NDArray[np.uint8], expected: NDArray[np.uint8]) -> None:

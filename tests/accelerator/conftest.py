@@ -24,11 +24,11 @@ def on_cpu(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., P
 
 @pytest.fixture
 def painter_on(tmp_path: Path, known_specs: Path) -> Iterator[Callable[..., Painter]]:
-    """Opens a session on a device; more keywords are settings."""
+    """Opens a session on a device, in a folder of a name; more keywords are settings."""
     with ExitStack() as opened:
 
-        def open_on(device: str, **settings: Any) -> Painter:
-            folder = tmp_path / device.replace(":", "-")
+        def open_on(device: str, name: str = "", **settings: Any) -> Painter:
+            folder = tmp_path / (name or device.replace(":", "-"))
             copytree(known_specs, folder / "home" / "cache" / "specs")
             return opened.enter_context(painting(folder, device, **settings))
 

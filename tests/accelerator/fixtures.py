@@ -16,6 +16,13 @@ if TYPE_CHECKING:
 MIB = 2**20
 
 
+def has_real_card() -> bool:
+    """Whether there is a CUDA device that nobody pretends."""
+    import torch
+
+    return torch.backends.cuda.is_built() and torch.cuda.is_available()
+
+
 def needs_pretending() -> None:
     """Skip the test where there can be no pretend devices."""
     import torch
@@ -38,11 +45,9 @@ def pretend() -> Iterator[PretendAccelerator]:
 @pytest.fixture
 def card(request: pytest.FixtureRequest) -> Iterator[Card]:
     """``cuda:0``: a real one, or else a pretend one of 64 MiB."""
-    import torch
-
     from tests.accelerator.card import Card, real_card
 
-    if torch.cuda.is_available():
+    if has_real_card():
         with real_card() as found:
             yield found
     else:

@@ -6,18 +6,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 import transformers
 from safetensors.torch import save_file
 
 from nodegraph.diffusion import load_component, open_model
+from tests.accelerator.card import Card
 from tests.accelerator.fixtures import MIB
 from tests.accelerator.pictures import Painter, Pixels, workflow
-from tests.accelerator.pretend import PretendAccelerator
 
+pytestmark = pytest.mark.gpu
 OnCpu = Callable[..., Pixels]
+PainterIn = Callable[[int], Painter]
 
 
 def led() -> dict[str, Any]:
@@ -47,15 +48,14 @@ def led() -> dict[str, Any]:
 
 @pytest.mark.parametrize("room", [64, 12])
 def test_a_led_picture_has_the_pixels_of_the_cpu(
-    painter: Painter, pretend: PretendAccelerator, on_cpu: OnCpu, room: int
+    painter_in: PainterIn, card: Card, on_cpu: OnCpu, room: int
 ) -> None:
     """With room for all weights, and with less than the model's own."""
-    pretend.resize(room * MIB)
-    document = led()
-    assert np.array_equal(painter.paint(document), on_cpu(document))
+    painter, document = painter_in(room * MIB), led()
+    card.assert_pixels_of_cpu(painter.paint(document), on_cpu(document))
     assert painter.retries() == []
     painter.session._weights.release_all()
-    assert pretend.used() == 0
+    assert card.used() == 0
 
 
 def adapter_for_tiny(folder: Path) -> Path:
@@ -90,7 +90,7 @@ def adapter_for_tiny(folder: Path) -> Path:
 
 @pytest.mark.parametrize("room", [64, 12])
 def test_what_a_picture_shows_leads_to_the_pixels_of_the_cpu(
-    painter: Painter, pretend: PretendAccelerator, on_cpu: OnCpu, tmp_path: Path, room: int
+    painter_in: PainterIn, card: Card, on_cpu: OnCpu, tmp_path: Path, room: int
 ) -> None:
     document = led()
     nodes, file = document["nodes"], adapter_for_tiny(tmp_path)
@@ -108,7 +108,7 @@ def test_what_a_picture_shows_leads_to_the_pixels_of_the_cpu(
         },
     }
     nodes["sample"]["inputs"]["model"] = {"from": "lead.model"}
-    pretend.resize(room * MIB)
-    assert np.array_equal(painter.paint(document), on_cpu(document))
+    painter = painter_in(room * MIB)
+    card.assert_pixels_of_cpu(painter.paint(document), on_cpu(document))
     painter.session._weights.release_all()
-    assert pretend.used() == 0
+    assert card.used() == 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,10 +9,11 @@ from typing import Any
 import pytest
 import torch
 
+from tests.accelerator.card import Card
 from tests.accelerator.fixtures import MIB
-from tests.accelerator.pretend import PretendAccelerator
 from tests.pipelines.run.conftest import Shelf
 
+pytestmark = pytest.mark.gpu
 PIPELINES = (
     "StableDiffusionPipeline",
     "StableDiffusionPAGPipeline",
@@ -44,31 +44,29 @@ def tensor(value: Any) -> torch.Tensor:
 
 @pytest.mark.parametrize("name", PIPELINES)
 def test_it_gives_the_numbers_of_the_cpu_and_leaves_nothing(
-    pretend: PretendAccelerator, on_cpu: Shelf, tmp_path: Path, name: str
+    card: Card, on_cpu: Shelf, tmp_path: Path, name: str
 ) -> None:
     shelf = Shelf(tmp_path, PIPELINES, device="cuda:0")
-    check_equal(shelf, on_cpu, name)
-    assert pretend.used() > 0
+    check_equal(card, shelf, on_cpu, name)
+    assert card.used() > 0
     shelf.session.close()
-    gc.collect()
-    assert pretend.used() == 0
+    assert card.is_empty()
 
 
 @pytest.mark.parametrize("name", ["StableDiffusionPAGPipeline", "WanImageToVideoPipeline"])
 def test_parts_that_never_fit_come_bit_by_bit(
-    pretend: PretendAccelerator, on_cpu: Shelf, tmp_path: Path, name: str
+    card: Card, on_cpu: Shelf, tmp_path: Path, name: str
 ) -> None:
     shelf = Shelf(tmp_path, PIPELINES, device="cuda:0", weights_budget=MIB // 16)
-    check_equal(shelf, on_cpu, name)
+    check_equal(card, shelf, on_cpu, name)
     told = [event.data["message"] for event in shelf.events if event.kind == "log"]
     assert any("comes to cuda:0 layer by layer" in message for message in told)
     shelf.session.close()
-    gc.collect()
-    assert pretend.used() == 0
+    assert card.is_empty()
 
 
 def test_an_autoencoder_that_overflows_in_half_precision_is_held_in_float32(
-    pretend: PretendAccelerator, tmp_path: Path
+    card: Card, tmp_path: Path
 ) -> None:
     name = "StableDiffusionXLPipeline"
     shelf = Shelf(tmp_path, [name], device="cuda:0")
@@ -84,8 +82,8 @@ def test_an_autoencoder_that_overflows_in_half_precision_is_held_in_float32(
     shelf.session.close()
 
 
-def check_equal(shelf: Shelf, on_cpu: Shelf, name: str) -> None:
+def check_equal(card: Card, shelf: Shelf, on_cpu: Shelf, name: str) -> None:
     there, here = values(shelf, name), values(on_cpu, name)
     for port, value in here.items():
         if isinstance(tensor(value), torch.Tensor):
-            assert torch.equal(tensor(there[port]), tensor(value))
+            card.assert_as_on_cpu(tensor(there[port]), tensor(value))

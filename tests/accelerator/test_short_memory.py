@@ -24,6 +24,7 @@ from nodegraph.residency import ResidencyManager, measuring
 from nodegraph.session.devices import checked_device, multiplying_seconds
 from nodegraph.session.settings import Settings
 from nodegraph.session.weights import device_weights_budget, residency_manager
+from tests.accelerator.card import Card
 from tests.accelerator.fixtures import MIB
 from tests.accelerator.pictures import Painter, Pixels, workflow
 from tests.accelerator.pretend import PretendAccelerator
@@ -89,14 +90,15 @@ def test_a_large_picture_is_decoded_in_tiles(
     assert 0 < apart.mean() < NEAR
 
 
+@pytest.mark.gpu
 def test_two_models_take_turns_where_both_have_no_room(
-    painter: Painter, pretend: PretendAccelerator, on_cpu: OnCpu
+    painter_in: Callable[[int], Painter], card: Card, on_cpu: OnCpu
 ) -> None:
     """Of one in float32 and one in float16, each has room alone."""
-    pretend.resize(48 * MIB)
+    painter = painter_in(48 * MIB)
     for seed in (1, 2):
         document = workflow(seed=seed)
-        assert np.array_equal(painter.paint(document), on_cpu(document))
+        card.assert_pixels_of_cpu(painter.paint(document), on_cpu(document))
         assert painter.retries() == []
         painter.run(workflow("float16", seed=seed))
         assert painter.retries() == []
@@ -142,8 +144,9 @@ def test_of_a_large_device_eight_gibibytes_are_enough_for_work(pretend: PretendA
     assert device_weights_budget("cpu") is None
 
 
+@pytest.mark.gpu
 def test_a_device_has_one_name(
-    pretend: PretendAccelerator, painter_on: Callable[..., Painter], recipes: ModelRecipes
+    card: Card, painter_on: Callable[..., Painter], recipes: ModelRecipes
 ) -> None:
     assert checked_device("cuda") == "cuda:0"
     assert painter_on("cuda").session.environment.device == "cuda:0"
@@ -153,10 +156,12 @@ def test_a_device_has_one_name(
         with small_footprint(one, "cuda") as small:
             assert small.module is one.module, "it is there already"
     assert manager.relieve("cuda") >= estimate_bytes(recipes.vae)
-    assert pretend.used() == 0
+    assert card.used() == 0
 
 
-def test_peaks_that_overlap_are_told_by_whatever_name(pretend: PretendAccelerator) -> None:
+@pytest.mark.gpu
+@pytest.mark.usefixtures("card")
+def test_peaks_that_overlap_are_told_by_whatever_name() -> None:
     with measuring("cuda:0") as outer:
         torch.empty(4 * MIB, dtype=torch.uint8, device="cuda:0")
         with measuring("cuda") as inner:
