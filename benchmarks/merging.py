@@ -21,7 +21,7 @@ import statistics
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -43,12 +43,32 @@ _LONGER = 5
 """Times as many steps has a job of a server: it has to be handed over while another one goes on."""
 Sampling = Callable[[Denoiser, int], torch.Tensor]
 """A latent, of a model and a seed."""
+Case = tuple[str, Denoiser, Sampling]
+"""What it is in words, with a model and how to sample by it."""
 
 
-def embedded(size: int, steps: int) -> tuple[str, Denoiser, Sampling]:
+@dataclass
+class Points:
+    """The points of a curve as they are measured; satisfies `MergeFigures`.
+
+    Attributes:
+        kept: By what each is, and how many samplings it is of.
+    """
+
+    kept: dict[tuple[str, int], float] = field(default_factory=dict)
+
+    def expected(self, node_type: str, shape: str, device: str) -> None:
+        """Nothing: each curve is measured anew."""
+
+    def record(self, node_type: str, shape: str, device: str, seconds: float) -> None:
+        """Keep one."""
+        self.kept[node_type, int(shape.rpartition(" x ")[2])] = seconds
+
+
+def embedded(size: int, steps: int, device: str = "cpu") -> Case:
     """The embedded model at a size in pixels."""
     recipes = open_model("tiny", ())
-    denoiser: Any = load_component(recipes.model, "cpu")
+    denoiser: Any = load_component(recipes.model, device)
     text = "a red apple on a white background"
     prompt = encode_prompt(load_component(recipes.text_encoder, "cpu"), text)  # type: ignore[arg-type]
 
@@ -62,7 +82,7 @@ def embedded(size: int, steps: int) -> tuple[str, Denoiser, Sampling]:
     return f"tiny, {size} px", denoiser, run
 
 
-def as_large_as_sd15(device: str, steps: int) -> tuple[str, Denoiser, Sampling]:
+def as_large_as_sd15(device: str, steps: int) -> Case:
     """Random weights, as many as Stable Diffusion 1.5's UNet has."""
     from rivals import unet
 
@@ -112,10 +132,20 @@ def figures(
         cases = [embedded(size, steps) for size in (64, 128)]
     else:
         cases = [as_large_as_sd15(device, steps)]
-    for name, model, run in cases:
-        curve = MergeCurve(mode, 0.05, LibraryNumerics().profile)
-        for jobs in sizes:
-            yield from _compared(name, Samplings(model, run, jobs, curve), jobs, times, mode)
+    for case in cases:
+        yield from compared(case, mode, times, sizes)
+
+
+def compared(case: Case, mode: MergeMode, times: int, sizes: Sequence[int]) -> Iterator[Figure]:
+    """Both ways of some numbers of samplings, and the points of the curve that were measured."""
+    name, model, run = case
+    points = Points()
+    curve = MergeCurve(mode, 0.05, LibraryNumerics().profile, points)
+    for jobs in sizes:
+        yield from _compared(name, Samplings(model, run, jobs, curve), jobs, times, mode)
+    for (kind, at_once), value in points.kept.items():
+        unit = "ulp" if "differ" in kind else "x"
+        yield Figure(f"{name}, {mode}, {at_once} at once: {kind}", value, unit)
 
 
 def _compared(

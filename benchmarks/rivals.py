@@ -1,4 +1,4 @@
-"""Networks that nodegraph and a pipeline of diffusers sample from alike, for `speedups.py`."""
+"""Networks that nodegraph and a pipeline of diffusers sample from alike."""
 
 from __future__ import annotations
 
@@ -108,9 +108,9 @@ def _theirs(pipeline: Any, size: int, steps: int, **how: Any) -> Callable[[Any, 
     return run
 
 
-def unet(name: str, size: int, device: str, dtype: torch.dtype, steps: int) -> Rival:
-    """As large as Stable Diffusion 1.5's or SDXL's."""
-    config, scheduler = MODELS[name]["unet"], MODELS[name]["scheduler"]
+def unet(name: str, size: int, device: str, dtype: torch.dtype, steps: int, **config: Any) -> Rival:
+    """As large as Stable Diffusion 1.5's or SDXL's, but for what is given of its configuration."""
+    config, scheduler = MODELS[name]["unet"] | config, MODELS[name]["scheduler"]
     net = _random(diffusers.UNet2DConditionModel, config, device, dtype)
     is_xl, width = name == "SDXL", config["cross_attention_dim"]
     family = "sdxl" if is_xl else "sd1"
@@ -191,30 +191,37 @@ def _embedded(
     return found
 
 
-def embedded(steps: int) -> Rival:
+def embedded(steps: int, device: str = "cpu", size: int = 128) -> Rival:
     """The model that comes along."""
     recipes = open_model("tiny", ())
-    denoiser: Any = load_component(recipes.model, "cpu")
+    denoiser: Any = load_component(recipes.model, device)
     width = denoiser.module.config.cross_attention_dim
-    prompts = _prompts("sd1", "cpu", embeddings=(77, width))
+    prompts = _prompts("sd1", device, embeddings=(77, width))
     schedule = diffusers.DDIMScheduler.from_config(dict(denoiser.scheduler_config))
     empty = dict.fromkeys(
         ("vae", "text_encoder", "tokenizer", "safety_checker", "feature_extractor")
     )
     pipeline = diffusers.StableDiffusionPipeline(**empty, unet=denoiser.module, scheduler=schedule)
-    given = _embedded(prompts, "cpu", torch.float32, {"embeddings": "prompt_embeds"})
+    given = _embedded(prompts, device, torch.float32, {"embeddings": "prompt_embeds"})
     return Rival(
         "embedded",
         denoiser,
         recipes.model,
-        _ours(prompts, 128, steps, cfg=CFG, sampler="ddim"),
-        _theirs(pipeline, 128, steps, guidance_scale=CFG, **given),
+        _ours(prompts, size, steps, cfg=CFG, sampler="ddim"),
+        _theirs(pipeline, size, steps, guidance_scale=CFG, **given),
     )
 
 
-def small_flux(steps: int, size: int = 256) -> Rival:
+def small_sdxl(steps: int, device: str = "cpu", size: int = 64) -> Rival:
+    """An SDXL of some 2 million parameters."""
+    shape = {"block_out_channels": (32, 64, 64), "attention_head_dim": (2, 4, 4)}
+    shape |= {"transformer_layers_per_block": (1, 1, 2)}
+    return unet("SDXL", size, device, torch.float32, steps, **shape)
+
+
+def small_flux(steps: int, device: str = "cpu", size: int = 256) -> Rival:
     """A Flux of some 10 million parameters."""
     shape = {"num_layers": 2, "num_single_layers": 4, "num_attention_heads": 4}
     shape |= {"attention_head_dim": 64, "joint_attention_dim": 256, "pooled_projection_dim": 256}
     axes = {"axes_dims_rope": (16, 24, 24)}
-    return flux("small Flux", size, "cpu", torch.float32, steps, tokens=64, **shape, **axes)
+    return flux("small Flux", size, device, torch.float32, steps, tokens=64, **shape, **axes)

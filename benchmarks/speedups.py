@@ -16,6 +16,7 @@ what it would look like.
 from __future__ import annotations
 
 import argparse
+import gc
 import math
 import statistics
 import warnings
@@ -25,7 +26,7 @@ from typing import Any
 
 import diffusers
 import torch
-from common import Figure, by_turns, options, show
+from common import Figure, best, by_turns, options, show, taken
 from rivals import CFG, Rival, embedded, flux, small_flux, unet
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
@@ -47,6 +48,8 @@ from nodegraph.diffusion.speed.options import (
 )
 
 MIB = 2**20
+PEAK_AIM = 50.0
+"""Percent of the measured peak that a compiled transformer is to reach."""
 PEAKS = {"H100": 989e12, "H200": 989e12, "A100": 312e12, "L40S": 362e12, "RTX 4090": 165e12}
 """Multiplications and additions a second of chips in bfloat16, dense, by their makers' sheets."""
 WAYS: Mapping[str, SpeedOptions | StepCaching] = {
@@ -86,70 +89,124 @@ def rivals(device: str, steps: int) -> dict[str, Callable[[], Rival]]:
     }
 
 
-def speed(rival: Rival, device: str, steps: int, times: int, *, compiled: bool) -> Iterator[Figure]:
-    """Steps a second of both, eager and compiled, of one run."""
-    network = rival.denoiser.module
-    ways: dict[str, Callable[[], Tensor]] = {
-        "nodegraph": lambda: rival.sample(rival.denoiser, 7),
-        "diffusers": lambda: rival.pipe(network, 7),
-    }
-    if compiled:
-        fast = rival.sped_up(SpeedOptions(compiled=True))
-        stock = structural_copy(network)
-        compile_blocks(stock)
-        ways |= {
-            "nodegraph, compiled": lambda: rival.sample(fast, 7),
-            "diffusers, compiled": lambda: rival.pipe(stock, 7),
-        }
-    made = {name: way() for name, way in ways.items()}  # the first one compiles, and warms up
-    seen = by_turns({name: _waited(way, device) for name, way in ways.items()}, times)
-    rates = {name: steps / statistics.median(seconds) for name, seconds in seen.items()}
-    for name, rate in rates.items():
-        theirs = name.replace("nodegraph", "diffusers")
-        against = {} if theirs == name else {"baseline": rates[theirs], "against": "diffusers"}
-        aim = None if theirs == name else rates[theirs]
-        yield Figure(f"{rival.name}: {name}", rate, "steps/s", aim, **against, more_is_better=True)  # type: ignore[arg-type]
-    yield from _shares(rival, device, steps, rates)
-    for name in ("nodegraph", "diffusers"):
-        yield from _peak(f"{rival.name}: {name}", ways[name], device)
+def eager_speed(
+    rival: Rival, device: str, steps: int, times: int, peak: float | None
+) -> Iterator[Figure]:
+    """Steps a second of both by turns, what they hold at most, and how far apart they are.
+
+    Args:
+        peak: Operations a second of the device that shares are told of.
+    """
+    ways = _sides(rival, rival.denoiser, rival.denoiser.module)
+    made = {name: way() for name, way in ways.items()}  # warms up
+    yield from _rates(rival, ways, "", device, steps, times, peak)
+    if device != "cpu":
+        for name, way in ways.items():
+            yield _held(f"{rival.name}: {name}", way)
     other = made["diffusers"].cpu().float()
     if "transformer" in rival.denoiser.modules:
         other = unpacked(other, *made["nodegraph"].shape[-2:])
-    apart = float((made["nodegraph"] - other).abs().max())
+    apart = float((made["nodegraph"].cpu().float() - other).abs().max())
     yield Figure(f"{rival.name}: largest difference of latents", apart, "")
+
+
+def compiled_speed(
+    rival: Rival, device: str, steps: int, times: int, peak: float | None
+) -> Iterator[Figure]:
+    """Steps a second of both once they are compiled, and seconds of the first sampling of each."""
+    stock = structural_copy(rival.denoiser.module)
+    compile_blocks(stock)
+    ways = _sides(rival, rival.sped_up(SpeedOptions(compiled=True)), stock)
+    for name, way in ways.items():
+        seconds = taken(_waited(way, device))
+        yield Figure(f"{rival.name}: {name}, compiled: first sampling, compiling", seconds, "s")
+    yield from _rates(rival, ways, ", compiled", device, steps, times, peak)
+
+
+def _sides(rival: Rival, ours: Denoiser, theirs: Any) -> dict[str, Callable[[], Tensor]]:
+    return {
+        "nodegraph": lambda: rival.sample(ours, 7),
+        "diffusers": lambda: rival.pipe(theirs, 7),
+    }
+
+
+def _rates(
+    rival: Rival,
+    ways: Mapping[str, Callable[[], Tensor]],
+    how: str,
+    device: str,
+    steps: int,
+    times: int,
+    peak: float | None,
+) -> Iterator[Figure]:
+    """Steps a second, ours beside theirs; then the share of the peak, where that is known."""
+    seen = by_turns({name: _waited(way, device) for name, way in ways.items()}, times)
+    rates = {name: steps / statistics.median(seconds) for name, seconds in seen.items()}
+    ours, theirs = rates["nodegraph"], rates["diffusers"]
+    what = f"{rival.name}: nodegraph{how}"
+    yield Figure(what, ours, "steps/s", theirs, theirs, "diffusers", more_is_better=True)
+    yield Figure(f"{rival.name}: diffusers{how}", theirs, "steps/s")
+    if peak is not None:
+        operations = operations_of(rival) / steps
+        for name, rate in rates.items():
+            done = rate * operations
+            what = f"{rival.name}: {name}{how}, {done / 1e12:.0f} Tflop/s, of the peak"
+            is_aimed = how and name == "nodegraph" and "transformer" in rival.denoiser.modules
+            aim = PEAK_AIM if is_aimed else None
+            yield Figure(what, 100 * done / peak, "%", aim, more_is_better=True)
 
 
 def _waited(way: Callable[[], Tensor], device: str) -> Callable[[], object]:
     def run() -> None:
         way()
-        if device != "cpu":
-            torch.cuda.synchronize()
+        settle(device)
 
     return run
 
 
-def _shares(rival: Rival, device: str, steps: int, rates: Mapping[str, float]) -> Iterator[Figure]:
-    """Of the chip's peak, where that is known."""
-    if device == "cpu":
-        return
-    chip = torch.cuda.get_device_name()
-    peak = next((value for name, value in PEAKS.items() if name in chip), None)
+def settle(device: str) -> None:
+    """Wait until a device has done all that it was given."""
+    if device != "cpu":
+        torch.cuda.synchronize()
+
+
+def operations_of(rival: Rival) -> int:
+    """Multiplications and additions of one sampling; counted anew at each call."""
     with FlopCounterMode(display=False) as counter:
         rival.sample(rival.denoiser, 7)
-    operations = counter.get_total_flops() / steps
-    for name, rate in rates.items():
-        done = rate * operations
-        label = f"{rival.name}: {name}, {done / 1e12:.0f} Tflop/s"
-        if peak is not None:
-            yield Figure(f"{label}, of {chip}'s peak", 100 * done / peak, "%")
+    return int(counter.get_total_flops())
 
 
-def _peak(label: str, way: Callable[[], Tensor], device: str) -> Iterator[Figure]:
-    if device == "cpu":
-        return
+def peak_operations(device: str, side: int = 8192, times: int = 20) -> float:
+    """Multiplications and additions a second of a product of large matrices in bfloat16."""
+    factors = torch.randn(2, side, side, device=device, dtype=torch.bfloat16)
+
+    def multiply() -> None:
+        for _ in range(times):
+            factors[0] @ factors[1]
+        settle(device)
+
+    multiply()
+    return 2 * side**3 * times / best(multiply, 3)
+
+
+def peak_figure(peak: float) -> Figure:
+    """What was measured of a card, beside what its maker tells, where that is known."""
+    chip = torch.cuda.get_device_name()
+    told = next((value / 1e12 for name, value in PEAKS.items() if name in chip), None)
+    what = f"peak of {chip}: a large product in bfloat16"
+    return Figure(what, peak / 1e12, "Tflop/s", None, told, "what its maker tells")
+
+
+def _held(label: str, way: Callable[[], Tensor]) -> Figure:
+    """The most memory that is taken meanwhile, beside what is there before: the weights."""
+    gc.collect()
+    weights = torch.cuda.memory_allocated()
     torch.cuda.reset_peak_memory_stats()
     way()
-    yield Figure(f"{label}, peak memory", torch.cuda.max_memory_allocated() / MIB, "MiB")
+    most = torch.cuda.max_memory_allocated() / MIB
+    what = "what is there before"
+    return Figure(f"{label}, peak memory", most, "MiB", None, weights / MIB, what)
 
 
 def pictures(
@@ -234,12 +291,18 @@ def figures(given: argparse.Namespace) -> Iterator[Figure]:
     steps, times = (4, 1) if given.quick else (given.steps, given.times)
     compiled = not (given.no_compiling or given.quick)
     made = rivals(given.device, steps)
+    peak = None
+    if given.device != "cpu" and given.part in (None, "speed"):
+        peak = peak_operations(given.device)
+        yield peak_figure(peak)
     for name, make in made.items():
         if given.only and given.only != name:
             continue
         rival = make()
         if given.part in (None, "speed"):
-            yield from speed(rival, given.device, steps, times, compiled=compiled)
+            yield from eager_speed(rival, given.device, steps, times, peak)
+            if compiled:
+                yield from compiled_speed(rival, given.device, steps, times, peak)
         if given.part in (None, "loss") and name == "embedded":
             yield from pictures(rival, steps, given, compiled=compiled)
         if given.part in (None, "loss") and name != "embedded" and "Flux" in name:

@@ -52,7 +52,8 @@ import json, sys
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel
-small, (unet, vae, text), folders = map(json.loads, sys.argv[1:])
+small, (unet, vae, text), folders, device = map(json.loads, sys.argv[1:])
+torch.set_default_device(device)
 if small:
     unet["block_out_channels"], vae["block_out_channels"] = (32,) * 4, (32,) * 4
     text |= {"num_hidden_layers": 1}
@@ -80,10 +81,13 @@ for folder in [*sys.argv[1:], *sys.argv[1:]]:
 """
 
 
-def write(folders: Iterable[Path], *, quick: bool) -> None:
+def write(folders: Iterable[Path], *, quick: bool, device: str = "cpu") -> None:
     """Models' folders: the embedded model's with large components of random weights.
 
     Those that were written before stay as they are.
+
+    Args:
+        device: Where the numbers are drawn.
     """
     embedded = Path(diffusion.__file__).parent / "embedded" / "tiny"
     ignored = shutil.ignore_patterns("*.safetensors", "train.json")
@@ -95,7 +99,7 @@ def write(folders: Iterable[Path], *, quick: bool) -> None:
     for folder in lacking.values():
         shutil.copytree(embedded, folder, ignore=ignored)
     if lacking:
-        run("-c", _WRITE, *map(json.dumps, (quick, [UNET, VAE, TEXT], lacking)))
+        run("-c", _WRITE, *map(json.dumps, (quick, [UNET, VAE, TEXT], lacking, device)))
 
 
 def run(*arguments: str) -> str:
