@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -103,8 +105,49 @@ def test_the_model_card_is_that_of_the_shipped_model() -> None:
 
 
 def test_links_between_the_docs_lead_somewhere() -> None:
-    import re
-
-    for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")):
+    pages = [ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "CHANGELOG")]
+    for page in (*pages, ROOT / "changelog" / "README.md", *(ROOT / "docs").rglob("*.md")):
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_fragments_become_the_next_section_of_the_changelog(tmp_path: Path) -> None:
+    for name in ("pyproject.toml", "CHANGELOG.md"):
+        shutil.copy(ROOT / name, tmp_path)
+    fragments = tmp_path / "changelog"
+    shutil.copytree(ROOT / "changelog", fragments)
+    build = [sys.executable, "-m", "towncrier", "build", "--yes", "--version", "99.0.0"]
+    (fragments / "+rings.feature.md").write_text("`DrawRings` draws rings.")
+
+    built = subprocess.run(build, cwd=tmp_path, capture_output=True, text=True)
+
+    assert built.returncode == 0, built.stderr  # it names a fragment of a type that there isn't
+    text = (tmp_path / "CHANGELOG.md").read_text(encoding="utf-8")
+    section = text[text.index("## 99.0.0") : text.index("## 0.1.0")]
+    assert "### New" in section
+    assert "- `DrawRings` draws rings." in section
+    assert [file.name for file in fragments.iterdir()] == ["README.md"]
+
+
+def test_a_fragment_of_an_unknown_type_is_refused(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    (tmp_path / "changelog").mkdir()
+    (tmp_path / "changelog" / "+rings.features.md").write_text("`DrawRings` draws rings.")
+    command = [sys.executable, "-m", "towncrier", "build", "--draft", "--version", "99.0.0"]
+    built = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert built.returncode == 1
+    assert "+rings.features.md" in built.stdout + built.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "command",
+    ["mypy training", "ruff check training", "ruff format --check training"],
+)
+def test_the_training_code_is_typed_and_formatted(command: str) -> None:
+    """Plain runs of both tools leave it out; CONTRIBUTING.md says so."""
+    checked = subprocess.run(
+        [sys.executable, "-m", *command.split()], cwd=ROOT, capture_output=True, text=True
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert "No Python files" not in checked.stderr  # to ruff, nothing to check is no error
