@@ -1,12 +1,13 @@
-"""How many changed statements the tests notice: the same seeded sample before and after a change of the tests.
+"""How many changed statements the tests notice: one seeded sample before and after they change.
 
-    python .ci/mutants.py sample --count 200 --seed 39 SAMPLE     # choose statements of nodegraph/ and nodes/
-    python .ci/mutants.py mark SAMPLE TREE                        # let a clone note which test runs which of them
-    (in the clone) MUTANT_HITS=FOLDER pytest -q --junitxml=RUN.xml
-    python .ci/mutants.py run SAMPLE TREE --hits FOLDER --times RUN.xml RESULTS
+    python .ci/mutants.py sample SAMPLE --count 200 --seed 39   # of nodegraph/ and nodes/
+    python .ci/mutants.py mark SAMPLE CLONE    # let a clone note which test runs which of them
+    (cd CLONE; MUTANT_HITS=FOLDER pytest -q --junitxml=RUN.xml)
+    python .ci/mutants.py run SAMPLE CLONE RESULTS --hits FOLDER --times RUN.xml
 
-A mutant is one expression or statement, replaced. It is killed where one of the tests that run it fails. The
-clones are thrown away: `mark` and `run` write into their sources, which they take from `git show HEAD:`.
+A mutant is one expression or statement, replaced. It is killed where one of the tests that run it
+fails. Clones are thrown away: `mark` and `run` write into their sources, as `git show HEAD:` has
+them, and take their .venv.
 """
 
 from __future__ import annotations
@@ -234,7 +235,7 @@ def mark(sample: list[Mutant], tree: Path) -> None:
 def _times(report: Path) -> dict[str, float]:
     """Seconds of each test, by its id, of a JUnit report."""
     found = {}
-    for case in ElementTree.parse(report).iter("testcase"):  # noqa: S314 - our own file
+    for case in ElementTree.parse(report).iter("testcase"):
         found[f"{case.get('classname')}::{case.get('name')}"] = float(case.get("time") or 0)
     return found
 
@@ -281,6 +282,7 @@ def _verdict(mutant: Mutant, tree: Path, tests: list[str]) -> str:
         ended = subprocess.run(
             [*command, "-p", "no:cacheprovider"],
             cwd=tree,
+            check=False,
             capture_output=True,
             timeout=LONGEST,
             env={**os.environ, "CI": "true", "PYTHONDONTWRITEBYTECODE": "1"},
@@ -305,7 +307,7 @@ def main() -> None:
     parser.add_argument("--part", default="0/1", help="the mutants of one of several processes")
     given = parser.parse_args()
     if given.what == "sample":
-        chosen = random.Random(given.seed).sample(candidates(given.tree), given.count)  # noqa: S311
+        chosen = random.Random(given.seed).sample(candidates(given.tree), given.count)
         given.sample.write_text(json.dumps([asdict(one) for one in chosen], indent=1))
         return
     sample = [Mutant(**item) for item in json.loads(given.sample.read_text())]
