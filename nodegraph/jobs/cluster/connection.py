@@ -32,6 +32,8 @@ _JOINING_SECONDS = 120.0
 _LEAVING_SECONDS = 30.0
 _LEFT_SECONDS = 3.0
 """For one whose head is gone: nothing there waits to be put in order."""
+_THREAD_SECONDS = 1.0
+"""For a thread of Ray's to end that may wait for a head that is gone."""
 _STORE = 100 << 20
 """Bytes of the object store of a cluster that is started here: no values go through it."""
 _LOG = logging.getLogger(__name__)
@@ -206,7 +208,7 @@ class Cluster:
             self._changes.close()
 
     async def _leave(self, seconds: float = _LEAVING_SECONDS) -> None:
-        leaving = self._changes.apart(self._ray.shutdown)
+        leaving = self._changes.apart(_disconnect, self.head.is_lost)
         try:
             await asyncio.wait_for(leaving, seconds)
         except asyncio.TimeoutError as error:
@@ -309,6 +311,41 @@ def _connect(address: str, found: str | None) -> None:
         ray.exceptions.RayError,  # that there is no token where there is to be one
     ) as error:
         raise _not_joined(found or address, error) from error
+
+
+def _disconnect(is_lost: bool) -> None:
+    """Leave the cluster that was joined.
+
+    Args:
+        is_lost: Whether its head is gone.
+    """
+    import ray
+
+    if is_lost:
+        _detach_threads(ray._private.worker.global_worker)
+    ray.shutdown()
+
+
+def _detach_threads(worker: Any) -> None:
+    """Have `ray.shutdown` not join threads that still wait for the head that is gone.
+
+    It joins each without a bound. One that has asked the head something, as the thread for errors
+    does first of all, gets no answer until `_HEAD_PATIENCE` is over.
+    """
+    stopped = getattr(worker, "threads_stopped", None)
+    if stopped is None:
+        return
+    stopped.set()
+    for name in ("listener_thread", "logger_thread"):
+        thread = getattr(worker, name, None)
+        if thread is None:
+            continue
+        thread.join(_THREAD_SECONDS)
+        if thread.is_alive():
+            delattr(worker, name)
+            # It keeps the old event, by which it ends if it is answered after all; Ray clears the
+            # worker's, which those of the next cluster get.
+            worker.threads_stopped = threading.Event()
 
 
 def _not_joined(address: str, error: Exception) -> ClusterFault:

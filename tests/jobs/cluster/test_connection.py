@@ -23,6 +23,7 @@ from nodegraph.jobs.cluster.head import ClusterHead
 from nodegraph.jobs.cluster.tokens import has_token
 from nodegraph.jobs.supervisor.rules import Needs
 from tests.jobs.cluster.test_head import listening
+from tests.processes import PATIENCE, killed_after
 
 
 def test_whatever_ray_raises_is_tried_again_as_a_lost_connection_is() -> None:
@@ -83,20 +84,43 @@ def test_a_cluster_that_is_started_here_is_joined_by_others_and_stays_until_it_i
             env={**os.environ, "RAY_ADDRESS": "", "RAY_TMPDIR": folder, "HOME": folder},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=PATIENCE,
         )
     assert (done.stdout, done.returncode) == ("127.0.0.1 True 1\nNone\n", 0), done.stderr
 
 
 _LASTING = """
-import asyncio, sys
+import asyncio, sys, threading
 from nodegraph.jobs.cluster.connection import Cluster
 from nodegraph.jobs.supervisor.rules import Needs
 
+joined, asks, is_gone = threading.Event(), threading.Event(), threading.Event()
+run = threading.Thread.run
+
+def begin_late(thread):
+    if thread.name == "ray_listen_error_messages":
+        joined.wait()
+    run(thread)
+
+threading.Thread.run = begin_late
+
 async def use():
     cluster = await Cluster.connect("auto")
+    import ray
+    ask = ray._private.worker._internal_kv_get
+
+    def ask_late(*given):
+        asks.set()
+        is_gone.wait()
+        return ask(*given)
+
+    # A thread of Ray's asks the head something first of all: here once the head is gone.
+    ray._private.worker._internal_kv_get = ask_late
+    joined.set()
+    assert await asyncio.to_thread(asks.wait, 120)
     print(cluster.head, flush=True)
     await asyncio.to_thread(sys.stdin.readline)
+    is_gone.set()
     while True:
         try:
             await cluster.actor(Needs(cpus=0.0))
@@ -115,13 +139,16 @@ asyncio.run(use())
 @contextmanager
 def lasting(folder: str) -> Iterator[subprocess.Popen[str]]:
     """A process that is in the cluster of its machine, says where, and again after each line."""
-    with subprocess.Popen(
-        [sys.executable, "-c", _LASTING],
-        env={**os.environ, "RAY_ADDRESS": "", "RAY_TMPDIR": folder, "HOME": folder},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
+    with (
+        subprocess.Popen(
+            [sys.executable, "-c", _LASTING],
+            env={**os.environ, "RAY_ADDRESS": "", "RAY_TMPDIR": folder, "HOME": folder},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as process,
+        killed_after(process),
+    ):
         try:
             yield process
         finally:
@@ -157,7 +184,7 @@ def test_a_cluster_that_auto_has_started_is_joined_by_auto_and_followed_by_anoth
         go_on(other)
         assert where(other) not in ("", place)
         go_on(other)
-        assert other.wait(60) == 0
+        assert other.wait(PATIENCE) == 0
         assert not list(Path(folder, ".ray").glob("nodegraph-*.json"))
 
 
@@ -206,7 +233,7 @@ def test_a_token_of_ray_that_isnt_there_is_told_with_where_it_is_looked_for(
             env={**os.environ, "RAY_AUTH_MODE": "token", "HOME": str(tmp_path)},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=PATIENCE,
         )
     assert (done.returncode, "Traceback" in done.stderr) == (2, False)
     assert "no authentication token was found" in done.stderr
@@ -249,4 +276,4 @@ def test_whoever_joins_a_cluster_is_stopped_meanwhile(
         line, _ = server.accept()  # who listens never answers, which Ray waits for
         with line:
             process.send_signal(signal.SIGINT)
-            assert process.wait(60) == code
+            assert process.wait(PATIENCE) == code
