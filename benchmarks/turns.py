@@ -56,7 +56,8 @@ small, (unet, vae, text), folders, device = map(json.loads, sys.argv[1:])
 torch.set_default_device(device)
 if small:
     unet["block_out_channels"], vae["block_out_channels"] = (32,) * 4, (32,) * 4
-    text |= {"num_hidden_layers": 1}
+    unet["cross_attention_dim"] = text["hidden_size"] = 16
+    text |= {"num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
 for seed, folder in folders.items():
     torch.manual_seed(int(seed))
     made = {
@@ -107,19 +108,26 @@ def run(*arguments: str) -> str:
     command = [sys.executable, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise RuntimeError(done.stderr)
+        raise RuntimeError(done.stderr or f"it ended with {done.returncode}")
     return done.stdout
 
 
-def turn(server: Server, number: int, dtype: str) -> None:
-    """A picture by the model whose turn it is."""
-    nodes: dict[str, Any] = sampling_nodes(f"an apple {number}", size=64, steps=1, seed=number)
-    nodes["model"]["inputs"] |= {"model": NAMES[number % 2], "dtype": dtype}
+def picture(model: str, number: int, dtype: str, *, size: int = 64, steps: int = 1) -> Any:
+    """The workflow of a picture by a model, `decode` its last node."""
+    nodes: dict[str, Any] = sampling_nodes(
+        f"an apple {number}", size=size, steps=steps, seed=number
+    )
+    nodes["model"]["inputs"] |= {"model": model, "dtype": dtype}
     nodes["decode"] = {
         "type": "VAEDecode",
         "inputs": {"vae": {"from": "model.vae"}, "latent": {"from": "sample"}},
     }
-    workflow = {"format": "nodegraph/1", "nodes": nodes}
+    return {"format": "nodegraph/1", "nodes": nodes}
+
+
+def turn(server: Server, number: int, dtype: str) -> None:
+    """A picture by the model whose turn it is."""
+    workflow = picture(NAMES[number % 2], number, dtype)
     server.run({"workflow": workflow, "targets": ["decode"]})
 
 

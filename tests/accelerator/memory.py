@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import threading
 from dataclasses import dataclass
 
@@ -23,12 +24,14 @@ class Ledger:
         used: By tensors that live.
         peak: The most of these since the last reset.
         reserved: Also what torch would keep for later ones, until its cache is emptied.
+        allowed: What the process may take; whoever asks for what is free isn't told of it.
     """
 
     total: int
     used: int = 0
     peak: int = 0
     reserved: int = 0
+    allowed: float = math.inf
 
     def take(self, size: int) -> None:
         """Note a new tensor; what was freed is taken again first."""
@@ -55,7 +58,7 @@ class Memory:
         size = -(-tensor.untyped_storage().nbytes() // _BLOCK) * _BLOCK
         ledger = self.ledgers[index]
         with self._lock:
-            if ledger.used + size > ledger.total:
+            if ledger.used + size > min(ledger.total, ledger.allowed):
                 raise self.no_room(index, size)
             ledger.take(size)
 

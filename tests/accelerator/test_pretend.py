@@ -88,6 +88,15 @@ def test_memory_is_told_to_the_byte_and_ends(pretend: PretendAccelerator) -> Non
     assert torch.cuda.mem_get_info("cuda:1") == (32 * MIB, 32 * MIB)
 
 
+def test_a_process_may_be_allowed_less_than_there_is(pretend: PretendAccelerator) -> None:
+    torch.cuda.set_per_process_memory_fraction(0.25, "cuda:1")
+    assert torch.cuda.mem_get_info("cuda:1") == (32 * MIB, 32 * MIB)
+    with pytest.raises(torch.OutOfMemoryError):
+        torch.empty(9 * MIB, dtype=torch.uint8, device="cuda:1")
+    torch.cuda.set_per_process_memory_fraction(1.0, "cuda:1")
+    torch.empty(9 * MIB, dtype=torch.uint8, device="cuda:1")
+
+
 def test_a_module_that_moves_leaves_nothing_behind(pretend: PretendAccelerator) -> None:
     net = nn.Linear(512, 512).requires_grad_(False)
     for device, there in (("cuda:0", [0]), ("cuda:1", [1]), ("cpu", [])):

@@ -94,6 +94,7 @@ class CudaState:
             "memory_reserved": lambda device=None: ledger(device).reserved,
             "max_memory_allocated": lambda device=None: ledger(device).peak,
             "reset_peak_memory_stats": self._reset_peak,
+            "set_per_process_memory_fraction": self._allow,
         }
 
     def _seeds(self) -> Functions:
@@ -119,6 +120,9 @@ class CudaState:
     def _empty_cache(self) -> None:
         for ledger in self._ledgers:
             ledger.reserved = ledger.used
+
+    def _allow(self, fraction: float, device: Any = None) -> None:
+        self.ledger(device).allowed = int(fraction * self.ledger(device).total)
 
     def _reset_peak(self, device: Any = None) -> None:
         self.ledger(device).peak = self.ledger(device).used

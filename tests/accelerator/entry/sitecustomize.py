@@ -1,11 +1,12 @@
 """Gives processes pretend devices as soon as they have torch, if this folder is in PYTHONPATH.
 
 Python imports a module of this name when it starts. So workers compute on ``cuda:0`` though nothing
-in them knows of tests.
+in them knows of tests. `PRETEND_MIB` says how much memory each has.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib.abc import Loader, MetaPathFinder
@@ -32,9 +33,10 @@ class _WithDevices(Loader):
         self._loader.exec_module(module)
         from tests.accelerator.pretend import PretendAccelerator
 
-        # Too little for the product by which a worker measures how fast a device multiplies:
-        # it would take a minute here.
-        self._pretend = PretendAccelerator(30 * MIB, 30 * MIB).__enter__()
+        # By itself too little for the product by which a worker measures how fast a device
+        # multiplies: it would take a minute here.
+        room = int(os.environ.get("PRETEND_MIB", "30")) * MIB
+        self._pretend = PretendAccelerator(room, room).__enter__()
 
 
 class _Finder(MetaPathFinder):
