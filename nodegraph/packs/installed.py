@@ -16,6 +16,9 @@ from nodegraph.core.files import write_file
 from nodegraph.errors import OutputError
 from nodegraph.packs.pack import Pack, installed_packs
 
+_LAST: dict[str, list[Pack]] = {}
+"""What was last found in this process, by its stamp: a new home folder begins with it."""
+
 
 def remembered_packs(file: Path) -> list[Pack]:
     """What `installed_packs` finds, without looking again if nothing was installed since.
@@ -29,7 +32,11 @@ def remembered_packs(file: Path) -> list[Pack]:
     known = _read(file, stamp)
     if known is not None:
         return known
-    packs = installed_packs()
+    packs = _LAST.get(stamp, [])
+    if not (packs and _are_there(packs)):
+        packs = installed_packs()
+        _LAST.clear()
+        _LAST[stamp] = packs
     rows = [[str(part) for part in astuple(pack)] for pack in packs]
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -38,6 +45,10 @@ def remembered_packs(file: Path) -> list[Pack]:
     except (OSError, OutputError):
         pass  # an unwritable cache costs time, not results
     return packs
+
+
+def _are_there(packs: list[Pack]) -> bool:
+    return all(pack.root.exists() for pack in packs)
 
 
 def _stamp() -> str:
@@ -65,4 +76,4 @@ def _read(file: Path, stamp: str) -> list[Pack] | None:
         ]
     except (OSError, ValueError, TypeError, KeyError):
         return None  # missing, or written by another version: it is made anew
-    return packs if all(pack.root.exists() for pack in packs) else None
+    return packs if _are_there(packs) else None

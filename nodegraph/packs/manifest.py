@@ -35,6 +35,8 @@ FORMAT = 7
 """Raised when what is read from a pack, or how it is written, changes; part of the files' names."""
 _READ: dict[tuple[str, Path], Manifest] = {}
 """What was last read in this process, by package and place: a new home folder begins with it."""
+_READ_HERE: dict[Pack, Manifest] = {}
+"""The same of packs that others had imported: it counts for this process alone, for each home."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,7 @@ class ManifestCache:
         self.hanging = Hanging(folder)
         self._folder = folder
         self._seen: dict[Path, tuple[Stamp, Manifest]] = {}
-        self._own: dict[Pack, Manifest] = {}
+        self._own = _READ_HERE if folder is not None else {}
 
     @cached_property
     def sources(self) -> SourceFiles:

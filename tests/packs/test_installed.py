@@ -25,6 +25,8 @@ def looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
         return changed(place) if Path(place).is_relative_to(tmp_path) else 0
 
     monkeypatch.setattr(installed, "_changed", changed_here)
+    # As in a process that has found none yet.
+    monkeypatch.setattr(installed, "_LAST", {})
 
     def counting() -> list[Pack]:
         counted.append(1)
@@ -38,6 +40,13 @@ def test_what_is_installed_is_remembered(tmp_path: Path, looks: list[int]) -> No
     first = remembered_packs(tmp_path / "deep" / "installed.json")
     second = remembered_packs(tmp_path / "deep" / "installed.json")
     assert first == second == installed_packs()
+    assert len(looks) == 1
+
+
+def test_another_home_folder_is_told_what_was_found(tmp_path: Path, looks: list[int]) -> None:
+    first = remembered_packs(tmp_path / "first" / "installed.json")
+    assert remembered_packs(tmp_path / "second" / "installed.json") == first
+    assert (tmp_path / "second" / "installed.json").exists()
     assert len(looks) == 1
 
 
@@ -62,12 +71,21 @@ def test_a_new_distribution_is_found(
 def test_a_pack_that_is_gone_is_looked_for_again(
     tmp_path: Path, looks: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file = tmp_path / "installed.json"
-    remembered_packs(file)
-    root = str(installed_packs()[0].root).replace("\\", "\\\\")
-    file.write_text(file.read_text().replace(root, f"{root}-elsewhere"))
-    assert remembered_packs(file) == installed_packs()
-    assert len(looks) == 2
+    site = tmp_path / "site"
+    (site / "toys-1.5.dist-info").mkdir(parents=True)
+    (site / "toys-1.5.dist-info" / "METADATA").write_text("Name: toys\nVersion: 1.5\n")
+    (site / "toys-1.5.dist-info" / "entry_points.txt").write_text("[nodegraph.nodes]\nt = toys.t\n")
+    (site / "toys").mkdir()
+    (site / "toys" / "__init__.py").write_text("")
+    (site / "toys" / "t.py").write_text("")
+    monkeypatch.setattr(sys, "path", [*sys.path, str(site)])
+    homes = [tmp_path / "first.json", tmp_path / "second.json"]
+    assert "t" in {pack.name for pack in remembered_packs(homes[0])}
+    # Neither what the first home remembers nor this process knows where it may be by now.
+    (site / "toys" / "t.py").unlink()
+    for file in homes:
+        remembered_packs(file)
+    assert len(looks) == 3
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"stamp": 1}', b"\xff"])
@@ -83,4 +101,4 @@ def test_an_unwritable_folder_costs_only_time(tmp_path: Path, looks: list[int]) 
     (tmp_path / "file").write_text("")
     for _ in range(2):
         assert remembered_packs(tmp_path / "file" / "installed.json") == installed_packs()
-    assert len(looks) == 2
+    assert len(looks) == 1
