@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import nodegraph_nodes.image_adjust as adjust
@@ -18,6 +20,7 @@ import torch
 from torch import Tensor
 
 from nodegraph.core.node import NODE_ATTRIBUTE
+from tests.cases import case
 
 
 @dataclass(frozen=True)
@@ -139,8 +142,18 @@ CASES = [
     Case(comparing.ImageHistogram, keeps_alpha=False, keeps_channels=False),
     Case(drawing.DrawShape, {"x": 1.0, "y": 1.0, "width": 3.5, "height": 2.0}, keeps_alpha=False),
 ]
-each_case = pytest.mark.parametrize("case", CASES, ids=str)
+MODULES = (adjust, combine, comparing, drawing, filters, transform)
+each_module = pytest.mark.parametrize("module", MODULES, ids=lambda one: one.__name__.split("_", 2)[-1])
+    "module", MODULES, ids=lambda m: m.__name__.rpartition(".")[2]
+)
+CHANNELS = (1, 3, 4)
 SIZES = [(7, 5), (1, 1), (3, 12)]
+
+
+def cases_of(module: ModuleType) -> list[Case]:
+    found = [one for one in CASES if one.node.__module__ == module.__name__]
+    assert found
+    return found
 
 
 def pictures(count: int, channels: int, size: tuple[int, int] = (7, 5)) -> Tensor:
@@ -148,65 +161,72 @@ def pictures(count: int, channels: int, size: tuple[int, int] = (7, 5)) -> Tenso
     return torch.rand(count, size[1], size[0], channels, generator=generator)
 
 
-@each_case
-@pytest.mark.parametrize("channels", [1, 3, 4])
-def test_a_batch_is_what_its_pictures_are_alone(case: Case, channels: int) -> None:
-    given = pictures(3, channels)
-    before = given.clone()
-    made = case(given)
-    singles = [case(given[at : at + 1], at) for at in range(3)]
-    assert torch.equal(made, torch.cat(singles))
-    assert torch.equal(given, before)
+@each_module
+def test_a_batch_is_what_its_pictures_are_alone(module: ModuleType) -> None:
+    for one, channels in product(cases_of(module), CHANNELS):
+        with case(one, channels):
+            given = pictures(3, channels)
+            before = given.clone()
+            made = one(given)
+            singles = [one(given[at : at + 1], at) for at in range(3)]
+            assert torch.equal(made, torch.cat(singles))
+            assert torch.equal(given, before)
 
 
-@each_case
-@pytest.mark.parametrize("channels", [1, 3, 4])
-@pytest.mark.parametrize("size", SIZES, ids=str)
-def test_what_is_made_is_a_picture(case: Case, channels: int, size: tuple[int, int]) -> None:
-    given = pictures(1, channels, size)
-    made = case(given)
-    assert made.dtype == torch.float32
-    assert made.ndim == 4
-    assert made.shape[-1] >= (channels if case.keeps_channels else 1)
-    assert made.isfinite().all()
-    assert made.amin() >= 0
-    assert made.amax() <= 1
-    if channels == 4 and case.keeps_alpha:
-        assert torch.equal(made[..., 3], given[..., 3])
+@each_module
+def test_what_is_made_is_a_picture(module: ModuleType) -> None:
+    for one, channels, size in product(cases_of(module), CHANNELS, SIZES):
+        with case(one, channels, size):
+            given = pictures(1, channels, size)
+            made = one(given)
+            assert made.dtype == torch.float32
+            assert made.ndim == 4
+            assert made.shape[-1] >= (channels if one.keeps_channels else 1)
+            assert made.isfinite().all()
+            assert made.amin() >= 0
+            assert made.amax() <= 1
+            if channels == 4 and one.keeps_alpha:
+                assert torch.equal(made[..., 3], given[..., 3])
 
 
-@each_case
-@pytest.mark.parametrize("level", [0.0, 0.5, 1.0])
-def test_flat_pictures_are_worked_on_like_others(case: Case, level: float) -> None:
-    assert case(torch.full((1, 4, 6, 3), level)).isfinite().all()
+@each_module
+def test_flat_pictures_are_worked_on_like_others(module: ModuleType) -> None:
+    for one, level in product(cases_of(module), (0.0, 0.5, 1.0)):
+        with case(one, level):
+            assert one(torch.full((1, 4, 6, 3), level)).isfinite().all()
 
 
-@each_case
-@pytest.mark.parametrize("channels", [1, 3, 4])
-def test_what_is_known_before_is_so_afterwards(case: Case, channels: int) -> None:
-    given = pictures(2, channels)
-    known = _facts(case, given)
-    made = case(given)
-    count, height, width, depth = made.shape
-    found = {"width": width, "height": height, "batch": count, "channels": depth}
-    assert known == {name: found[name] for name in known}
-    assert {"width", "height", "batch"} <= known.keys()
+@each_module
+def test_what_is_known_before_is_so_afterwards(module: ModuleType) -> None:
+    for one, channels in product(cases_of(module), CHANNELS):
+        with case(one, channels):
+            given = pictures(2, channels)
+            known = _facts(one, given)
+            made = one(given)
+            count, height, width, depth = made.shape
+            found = {"width": width, "height": height, "batch": count, "channels": depth}
+            assert known == {name: found[name] for name in known}
+            assert {"width", "height", "batch"} <= known.keys()
 
 
-def _facts(case: Case, given: Tensor) -> dict[str, Any]:
+def test_every_case_is_of_a_module() -> None:
+    assert sum(len(cases_of(module)) for module in MODULES) == len(CASES)
+
+
+def _facts(one: Case, given: Tensor) -> dict[str, Any]:
     """What the node's hooks tell of the picture that it makes."""
     from nodegraph import Environment, HookInputs
 
-    definition = getattr(case.node, NODE_ATTRIBUTE)
+    definition = getattr(one.node, NODE_ATTRIBUTE)
     linked = {
         name: _told(value)
-        for name, value in {**case.inputs, _first_port(definition): given}.items()
+        for name, value in {**one.inputs, _first_port(definition): given}.items()
         if isinstance(value, Tensor)
     }
     literals = {
-        port.name: case.inputs.get(port.name, port.default)
+        port.name: one.inputs.get(port.name, port.default)
         for port in definition.spec.inputs
-        if port.name not in linked and not (port.required and port.name not in case.inputs)
+        if port.name not in linked and not (port.required and port.name not in one.inputs)
     }
     nowhere = Environment((), Path(), Path(), Path())
     inputs = HookInputs(literals, linked, nowhere)
