@@ -60,7 +60,7 @@ class ClusterHead:
     async def answers(self) -> bool:
         """Whether it can be spoken to now."""
         try:
-            line = await asyncio.wait_for(self._ask(), _ANSWER)
+            line = await self._ask_within(_ANSWER)
         except _REFUSALS:
             self.lose()
             return False
@@ -72,6 +72,27 @@ class ClusterHead:
         self._line = line
         self._heard = self._clock()
         return True
+
+    async def _ask_within(self, seconds: float) -> asyncio.Transport:
+        """As `_ask`, which may take so long.
+
+        Raises:
+            OSError: None answers; a refusal, if one of them refuses.
+            TimeoutError: None has answered in time.
+        """
+        # Not `asyncio.wait_for`: before Python 3.12 it ignores that it is cancelled where the
+        # answer has just come, and whoever joins a cluster would go on with it for ever.
+        asking = asyncio.ensure_future(self._ask())
+        try:
+            await asyncio.wait({asking}, timeout=seconds)
+        except asyncio.CancelledError:
+            if not asking.cancel() and not asking.cancelled() and not asking.exception():
+                asking.result().close()
+            raise
+        if not asking.done():
+            asking.cancel()
+            raise asyncio.TimeoutError
+        return asking.result()
 
     async def _ask(self) -> asyncio.Transport:
         """Connect to one of its addresses.

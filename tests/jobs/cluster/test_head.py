@@ -77,6 +77,29 @@ def test_one_that_is_looked_at_again_or_left_is_not_lost_by_that() -> None:
     asyncio.run(use())
 
 
+@pytest.mark.parametrize("turns", range(6))
+def test_a_look_that_is_cancelled_as_it_is_answered_goes_no_further(turns: int) -> None:
+    """Else Ctrl-C would not stop who joins a cluster that says nothing."""
+
+    async def use() -> None:
+        server, port = listening()
+        with server:
+            server.setblocking(False)
+            head = ClusterHead("127.0.0.1", port)
+            look = asyncio.ensure_future(head.answers())
+            accepted, _ = await asyncio.get_running_loop().sock_accept(server)
+            with accepted:
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                if look.cancel():
+                    with pytest.raises(asyncio.CancelledError):
+                        await look
+                assert look.done()
+            head.leave()
+
+    asyncio.run(use())
+
+
 def test_a_look_that_says_nothing_of_it_is_a_silence() -> None:
     """No other machine may be asked at that address, so that this one refuses to."""
 
