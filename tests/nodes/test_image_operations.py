@@ -143,8 +143,8 @@ CASES = [
     Case(drawing.DrawShape, {"x": 1.0, "y": 1.0, "width": 3.5, "height": 2.0}, keeps_alpha=False),
 ]
 MODULES = (adjust, combine, comparing, drawing, filters, transform)
-each_module = pytest.mark.parametrize("module", MODULES, ids=lambda one: one.__name__.split("_", 2)[-1])
-    "module", MODULES, ids=lambda m: m.__name__.rpartition(".")[2]
+each_module = pytest.mark.parametrize(
+    "module", MODULES, ids=lambda module: module.__name__.rpartition(".")[2]
 )
 CHANNELS = (1, 3, 4)
 SIZES = [(7, 5), (1, 1), (3, 12)]
