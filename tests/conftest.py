@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from nodegraph.diffusion.remote.file_locks import trying_lock
 from nodegraph.store.speeds import Speeds
 
 pytest_plugins = ["tests.accelerator.fixtures", "tests.databases.fixtures", "tests.selection"]
@@ -44,6 +50,26 @@ def _own_store(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     monkeypatch.setenv("NODEGRAPH_STORE", str(tmp_path_factory.getbasetemp() / os.urandom(4).hex()))
 
 
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A folder that one process of a run fills, for all of them to read.
+
+    Args:
+        name: Of the folder, among those of the run.
+        make: Fills it; it isn't there yet.
+    """
+    base = factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder, making = shared / name, shared / f"{name}-making"
+    while not folder.exists():
+        with trying_lock(shared / f"{name}.lock") as is_mine:
+            if is_mine and not folder.exists():
+                shutil.rmtree(making, ignore_errors=True)
+                make(making)
+                making.rename(folder)
+        time.sleep(0.05)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def known_specs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the built-in pack declares, as a home folder keeps it; to be copied into others.
@@ -52,9 +78,34 @@ def known_specs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """
     from tests.server.hosting import read_packs
 
-    home = tmp_path_factory.mktemp("known")
-    read_packs(home)
-    return home / "cache" / "specs"
+    return made_once(tmp_path_factory, "known-specs", read_packs) / "cache" / "specs"
+
+
+_READ_PIPELINES = """
+import pickle, sys
+from pathlib import Path
+from nodegraph import Session, Settings
+home = Path(sys.argv[1])
+registry = Session(Settings(home=home, leave_out=())).registry
+assert registry.node_types() and not registry.problems, registry.problems
+from nodegraph_pipelines._catalog import everything
+(home / "pipelines.pickle").write_bytes(pickle.dumps(everything()))
+"""
+
+
+@pytest.fixture(scope="session")
+def known_pipelines(tmp_path_factory: pytest.TempPathFactory, known_specs: Path) -> Path:
+    """A home folder in which it is known what the built-in pack and that of diffusers declare.
+
+    Beside it lies, as `pipelines.pickle`, what the latter is made of: see `pipelines_and_faults`.
+    To read it takes seconds.
+    """
+
+    def read(home: Path) -> None:
+        shutil.copytree(known_specs, home / "cache" / "specs")
+        subprocess.run([sys.executable, "-c", _READ_PIPELINES, str(home)], check=True)
+
+    return made_once(tmp_path_factory, "known-pipelines", read)
 
 
 @pytest.fixture

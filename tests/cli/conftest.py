@@ -10,7 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from shutil import rmtree
+from shutil import copytree, rmtree
 from threading import Timer
 from typing import Any
 
@@ -142,9 +142,11 @@ Cli = Callable[..., Result]
 
 
 @pytest.fixture(scope="session")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def home(tmp_path_factory: pytest.TempPathFactory, known_specs: Path) -> Path:
     """One home for all tests, so that packs are read only once."""
-    return tmp_path_factory.mktemp("home")
+    folder = tmp_path_factory.mktemp("home")
+    copytree(known_specs, folder / "cache" / "specs")
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -13,13 +13,18 @@ from nodegraph.client import Client
 from nodegraph.core.events import Event as RunEvent
 from tests.client.support import SOON
 from tests.client.support import finished as finish
-from tests.server.conftest import known_packs
 from tests.server.hosting import PATIENCE, Hosted, hosted, prepared_home, workflow
 from tests.server.talking import Worker
 
 __all__ = ["known_packs", "server"]
 
 PICTURE = "apple.png"
+
+
+@pytest.fixture(scope="session")
+def known_packs(tmp_path_factory: pytest.TempPathFactory, known_specs: Path) -> Path:
+    """A home folder in which it is known what packs declare."""
+    return prepared_home(tmp_path_factory.mktemp("known"), known_specs.parents[1])
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from nodegraph.cli.nodes import print_card
+from nodegraph.packs.manifest import ManifestCache
 from nodegraph.packs.pack import installed_packs
 from nodegraph.packs.registry import Registry
 from tests.cli.conftest import Cli
@@ -80,8 +81,11 @@ def test_an_unknown_node_type_is_answered_with_the_nearest(cli: Cli, pack: Path)
     assert "error: there is no node type `toys:Joim`\n  Did you mean `toys:Join`?" in shown.err
 
 
-def test_every_built_in_node_has_a_card(capsys: pytest.CaptureFixture[str]) -> None:
-    registry = Registry([pack for pack in installed_packs() if not pack.name])
+def test_every_built_in_node_has_a_card(
+    known_specs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    packs = [pack for pack in installed_packs() if not pack.name]
+    registry = Registry(packs, manifests=ManifestCache(known_specs))
     for name in registry.node_types():
         spec = registry.spec(name)
         assert spec is not None
@@ -139,9 +143,10 @@ def test_each_of_its_node_types_is_listed_where_that_is_asked(
 
 
 def test_pipelines_of_diffusers_are_shown_by_what_they_make(
-    cli: Cli, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, known_pipelines: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("NODEGRAPH_LEAVE_OUT")
+    monkeypatch.setenv("NODEGRAPH_HOME", str(known_pipelines))
     shown = cli("nodes")
     assert "pipelines/audio\n" in shown.out
     assert "node types of the pack `diffusers`" in shown.out
