@@ -198,8 +198,10 @@ def test_numbers_of_events_that_somebody_knows_are_not_given_again(
         assert queue.newest_event() > known
 
 
-def test_a_server_that_runs_is_packed_with_all_it_has_promised(tmp_path: Path, home: Path) -> None:
-    folder = prepared_home(tmp_path / "home")
+def test_a_server_that_runs_is_packed_with_all_it_has_promised(
+    tmp_path: Path, known_specs: Path
+) -> None:
+    folder = prepared_home(tmp_path / "home", known_specs.parents[1])
     accepted: list[str] = []
     with hosted(folder) as server:
         stop = threading.Event()
@@ -228,8 +230,10 @@ def test_a_server_that_runs_is_packed_with_all_it_has_promised(tmp_path: Path, h
     assert kept == accepted[: len(kept)]
 
 
-def test_nobody_restores_a_folder_in_which_a_server_runs(tmp_path: Path, cli: Cli) -> None:
-    folder = prepared_home(tmp_path / "home")
+def test_nobody_restores_a_folder_in_which_a_server_runs(
+    tmp_path: Path, known_specs: Path, cli: Cli
+) -> None:
+    folder = prepared_home(tmp_path / "home", known_specs.parents[1])
     with hosted(folder) as server:
         assert cli("--home", folder, "backup", "b.zip").code == 0
         refused = cli("--home", folder, "restore", "b.zip", "--force")
@@ -238,8 +242,8 @@ def test_nobody_restores_a_folder_in_which_a_server_runs(tmp_path: Path, cli: Cl
         assert server.client.post("/jobs", json={"workflow": sum_workflow()}).status_code == 202
 
 
-def test_a_restored_folder_is_served(tmp_path: Path, cli: Cli) -> None:
-    folder = prepared_home(tmp_path / "home")
+def test_a_restored_folder_is_served(tmp_path: Path, known_specs: Path, cli: Cli) -> None:
+    folder = prepared_home(tmp_path / "home", known_specs.parents[1])
     with hosted(folder) as server:
         made = server.client.post("/jobs", json={"workflow": sum_workflow()}).json()["id"]
         server.client.put("/workflows/sums", json=sum_workflow())
