@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
+from tests.processes import killed_after
+
 _LOOP = """
 import json, sys
 {script}
@@ -29,6 +31,8 @@ class Other:
             text=True,
             cwd=Path(__file__).parents[2],
         )
+        self._bounds = ExitStack()
+        self._bounds.enter_context(killed_after(self._process))
 
     def ask(self, expression: str) -> str:
         """The value of an expression there, as JSON."""
@@ -48,12 +52,17 @@ class Other:
         assert line, "the other process failed"
         return line.strip()
 
+    @property
+    def is_alive(self) -> bool:
+        return self._process.poll() is None
+
     def kill(self) -> None:
         """End it at once, as a power cut would."""
         self._process.kill()
         self._process.wait()
 
     def close(self) -> None:
+        self._bounds.close()
         self.kill()
         for pipe in (self._process.stdin, self._process.stdout):
             assert pipe is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -29,14 +30,18 @@ def server() -> Iterator[S3Server]:
 @pytest.fixture
 def bucket(server: S3Server) -> str:
     """URL of a folder in a bucket of its own."""
-    import fsspec
-
     name = f"shared-{os.urandom(6).hex()}"
-    fsspec.filesystem("s3", skip_instance_cache=True).mkdir(name)
+    # A client of fsspec's for this alone would take longer than most tests.
+    urlopen(Request(f"{server.address}/{name}", method="PUT")).close()
     return f"s3://{name}/results"
 
 
-@pytest.fixture(params=["file", "s3", *os.environ.get("NODEGRAPH_TEST_PLACES", "").split()])
+_OTHERS = os.environ.get("NODEGRAPH_TEST_PLACES", "").split()
+BOTH = pytest.mark.parametrize("url", ["file", "s3", *_OTHERS], indirect=True)
+"""For tests of what differs between places, and one or two beside them: also in a plain run."""
+
+
+@pytest.fixture(params=["file", pytest.param("s3", marks=pytest.mark.slow), *_OTHERS])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Of a place with nothing in it.
 

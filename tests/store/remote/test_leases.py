@@ -17,6 +17,7 @@ from nodegraph.store.remote.leases import Leases
 from nodegraph.store.remote.place import ObjectPlace
 from nodegraph.store.remote.reach import Reach
 from tests.store.other_process import Other
+from tests.store.remote.conftest import BOTH
 from tests.store.support import key_of, open_at, output, put
 
 SECONDS = 15.0
@@ -54,6 +55,7 @@ def machine(place: ObjectPlace, clock: Clock) -> Iterator[Machine]:
         yield open_machine
 
 
+@BOTH
 def test_one_of_two_has_a_key(machine: Machine) -> None:
     one, two = machine("one"), machine("two")
     assert one.take(key_of("a"))
@@ -168,6 +170,7 @@ def begun(folder: Path) -> Counter[tuple[str, int]]:
     return Counter((line.split()[0], int(line.split()[1])) for line in lines)
 
 
+@BOTH
 def test_two_machines_compute_each_key_once(url: str, tmp_path: Path) -> None:
     with two_machines(tmp_path, url, 60.0) as two:
         two[0].tell(f"run({NUMBERS})")
@@ -176,14 +179,23 @@ def test_two_machines_compute_each_key_once(url: str, tmp_path: Path) -> None:
     assert sorted(number for _, number in begun(tmp_path).elements()) == NUMBERS
 
 
-@pytest.mark.parametrize(("url", "seed"), [("file", 0), ("file", 1), ("s3", 2)], indirect=["url"])
+@pytest.mark.parametrize(
+    ("url", "seed"),
+    [
+        ("file", 0),
+        pytest.param("file", 1, marks=pytest.mark.slow),
+        pytest.param("s3", 2, marks=pytest.mark.slow),
+    ],
+    indirect=["url"],
+)
 def test_what_a_killed_machine_had_taken_another_computes(
     url: str, tmp_path: Path, seed: int
 ) -> None:
     kill_after = Random(seed).randint(1, 6)
-    with two_machines(tmp_path, url, 2.0) as two:
+    with two_machines(tmp_path, url, 0.6) as two:
         two[0].tell(f"run({NUMBERS})")
         while sum(begun(tmp_path).values()) < kill_after:
+            assert two[0].is_alive
             time.sleep(0.005)
         two[1].tell(f"run({NUMBERS})")
         two[0].kill()

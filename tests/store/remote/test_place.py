@@ -10,8 +10,10 @@ import pytest
 
 from nodegraph.errors import InvalidValue
 from nodegraph.store.remote.place import NotAllowed, ObjectPlace, Unreachable, open_place
+from tests.store.remote.conftest import BOTH
 
 
+@BOTH
 def test_what_is_written_is_read_again(place: ObjectPlace, tmp_path: Path) -> None:
     place.write("entries/ab/cd", b"one")
     place.write("entries/ab/cd", b"two")
@@ -25,6 +27,7 @@ def test_what_is_written_is_read_again(place: ObjectPlace, tmp_path: Path) -> No
     assert dict(place.list("leases")) == {}
 
 
+@BOTH
 def test_what_is_not_there_is_said_so(place: ObjectPlace) -> None:
     assert place.size("entries/ab/cd") is None
     with pytest.raises(FileNotFoundError):
@@ -37,6 +40,7 @@ def test_what_is_not_there_is_said_so(place: ObjectPlace) -> None:
     assert place.size("entries/ab/cd") is None
 
 
+@BOTH
 def test_of_many_who_create_an_object_one_has(place: ObjectPlace) -> None:
     with ThreadPoolExecutor(8) as pool:
         made = list(pool.map(lambda at: place.create("leases/a/1", b"%d" % at), range(16)))

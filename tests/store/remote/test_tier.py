@@ -13,6 +13,7 @@ from nodegraph.store.entries import Gone, NewEntry
 from nodegraph.store.remote import sending
 from nodegraph.store.remote.place import ObjectPlace, open_place
 from nodegraph.store.store import Store
+from tests.store.remote.conftest import BOTH
 from tests.store.remote.s3_server import S3Server
 from tests.store.support import files, key_of, open_at, output, put, unsaved
 
@@ -42,6 +43,7 @@ def names(place: ObjectPlace, kind: str) -> list[str]:
     return sorted(name for name, _ in place.list(kind))
 
 
+@BOTH
 def test_what_one_machine_computed_the_other_has(machine: Machine) -> None:
     one, two = machine("one"), machine("two")
     share(one, "a", LONG, 7)
@@ -56,7 +58,7 @@ def test_what_one_machine_computed_the_other_has(machine: Machine) -> None:
 
 
 def test_what_is_had_stays_when_the_place_is_gone(
-    machine: Machine, server: S3Server, bucket: str, tmp_path: Path
+    server: S3Server, bucket: str, tmp_path: Path
 ) -> None:
     place = open_place(bucket)
     with open_at(tmp_path / "1", place=place) as one:
@@ -130,6 +132,7 @@ def test_damaged_entries_are_never_taken_and_written_anew(
     assert third.load(output(third, "a")) == "text"
 
 
+@BOTH
 def test_a_file_that_is_gone_there_is_brought_again(machine: Machine, place: ObjectPlace) -> None:
     one, two, three = machine("one"), machine("two"), machine("three")
     share(one, "a", LONG)
@@ -173,19 +176,19 @@ def test_the_server_is_taken_away_and_comes_back(
         assert one.remote is not None
         share(one, "before", LONG)
         with server.away():
-            for name in range(20):
+            for name in range(8):
                 put(one, name, f"{name} {LONG}")
                 assert one.load(output(one, name)) == f"{name} {LONG}"
             assert not one.bring(key_of("elsewhere"))
-            assert one.remote.info().waiting == 20
+            assert one.remote.info().waiting == 8
             assert one.remote.reach.is_away
             assert not one.is_worth_asking(100.0)
         assert caplog.text.count("can't be reached") == 1
         while one.remote.info().waiting:
             one.remote.settle(1.0)
         assert caplog.text.count("is back\n") == 1
-        assert all(two.bring(key_of(name)) for name in ("before", *range(20)))
-        assert two.load(output(two, 19)) == f"19 {LONG}"
+        assert all(two.bring(key_of(name)) for name in ("before", *range(8)))
+        assert two.load(output(two, 7)) == f"7 {LONG}"
 
 
 def test_what_a_process_left_the_next_one_brings_there(
