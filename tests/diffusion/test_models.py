@@ -11,7 +11,6 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 from time import time_ns
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -32,28 +31,13 @@ from nodegraph.errors import (
     UnsafeFile,
 )
 from tests.diffusion.conftest import SD1_SCHEDULER, write_json, write_sd1
+from tests.diffusion.safetensors_files import write_safetensors
 
 SD1_SHAPES = {
     "model.diffusion_model.input_blocks.0.0.weight": (4, 4, 1, 1),
     "cond_stage_model.transformer.text_model.embeddings.token_embedding.weight": (1, 1),
     "first_stage_model.encoder.conv_in.weight": (1, 1),
 }
-
-
-def write_safetensors(path: Path, shapes: dict[str, tuple[int, ...]], **metadata: str) -> Path:
-    """A file of the right form whose tensors are all zeros."""
-    header: dict[str, Any] = {"__metadata__": metadata} if metadata else {}
-    end = 0
-    for name, shape in shapes.items():
-        size = 2
-        for side in shape:
-            size *= side
-        header[name] = {"dtype": "F16", "shape": shape, "data_offsets": [end, end + size]}
-        end += size
-    text = json.dumps(header).encode()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(struct.pack("<Q", len(text)) + text + bytes(end))
-    return path
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from nodegraph.diffusion.text_encoder_files import open_text_encoder
 from nodegraph.errors import InvalidFile, ModelNotFound
 from nodegraph.store.remote.place import ObjectPlace, Unreachable, open_place
 from tests.diffusion.families.text_files import clip, clip_file, named, t5
-from tests.diffusion.test_models import write_safetensors
+from tests.diffusion.safetensors_files import write_safetensors
 
 
 class Slow:

@@ -122,9 +122,13 @@ def reference(
     return x
 
 
-@pytest.mark.parametrize(("name", "prediction"), PREDICTIONS)
-@pytest.mark.parametrize("spacing", ["leading", "trailing"])
-@pytest.mark.parametrize("steps", [1, 2, 7, 16])
+@pytest.mark.parametrize(
+    ("name", "prediction", "spacing", "steps"),
+    [
+        *((name, prediction, "leading", 7) for name, prediction in PREDICTIONS),
+        *((name, "epsilon", "trailing", steps) for name in COUNTERPARTS for steps in (1, 2, 16)),
+    ],
+)
 def test_normal_equals_the_counterpart_bit_for_bit(
     name: str, prediction: str, spacing: str, steps: int
 ) -> None:
@@ -144,8 +148,9 @@ def test_normal_equals_the_counterpart_bit_for_bit(
         *("res_multistep", "uni_pc"),
     ],
 )
-@pytest.mark.parametrize("schedule", ["karras", "exponential"])
-@pytest.mark.parametrize("spacing", ["leading", "linspace"])
+@pytest.mark.parametrize(
+    ("schedule", "spacing"), [("karras", "leading"), ("exponential", "linspace")]
+)
 def test_other_schedules_equal_the_counterpart_bit_for_bit(
     name: str, schedule: str, spacing: str
 ) -> None:
@@ -162,15 +167,11 @@ def test_clipping_is_as_the_scheduler_file_says(name: str, clip: bool | None) ->
     assert torch.equal(run(make(name, "normal", config)), reference(name, config, 6))
 
 
-@pytest.mark.parametrize("spacing", ["leading", "trailing", "linspace"])
-@pytest.mark.parametrize("prediction", PREDICTION_TYPES)
-def test_ddpm_s_thousand_steps_are_the_counterpart_s(spacing: str, prediction: str) -> None:
-    config = {"prediction_type": prediction, "timestep_spacing": spacing, "clip_sample": False}
-    assert torch.equal(run(make("ddpm", "normal", config, 1000)), reference("ddpm", config, 1000))
-
-
 def test_a_thousand_steps_leave_no_room_for_an_offset() -> None:
-    """There diffusers asks for the timestep after the last, which there isn't."""
+    """There diffusers asks for the timestep after the last, which there isn't.
+
+    They are every timestep that the model knows, as with any spacing.
+    """
     config = SD1 | {"timestep_spacing": "leading"}
     sampler = make("ddpm", "normal", config, 1000)
     assert sampler.ladder.timesteps.tolist() == list(range(999, -1, -1))
@@ -180,7 +181,7 @@ def test_a_thousand_steps_leave_no_room_for_an_offset() -> None:
 @pytest.mark.parametrize(
     "variance", ["fixed_small", "fixed_small_log", "fixed_large", "learned", "learned_range"]
 )
-@pytest.mark.parametrize("steps", [1, 7, 50])
+@pytest.mark.parametrize("steps", [1, 7])
 def test_ddpm_draws_with_the_variance_of_the_scheduler_file(variance: str, steps: int) -> None:
     config = SD1 | {"variance_type": variance, "timestep_spacing": "leading"}
     scheduler = DDPMScheduler.from_config(config)
@@ -218,8 +219,10 @@ def test_zero_terminal_snr_equals_the_counterpart(name: str) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:__array_wrap__ must accept:DeprecationWarning")
-@pytest.mark.parametrize("prediction", PREDICTION_TYPES)
-@pytest.mark.parametrize("steps", [2, 3, 7, 20])
+@pytest.mark.parametrize(
+    ("prediction", "steps"),
+    [("epsilon", 2), ("epsilon", 3), ("epsilon", 20), ("v_prediction", 7), ("sample", 7)],
+)
 def test_deis_is_the_counterpart_s_up_to_the_last_step(prediction: str, steps: int) -> None:
     """There the last step ends at the noise of timestep 0, here without any."""
     config = SD1 | {"timestep_spacing": "leading", "prediction_type": prediction}
@@ -237,9 +240,10 @@ def test_deis_is_the_counterpart_s_up_to_the_last_step(prediction: str, steps: i
 
 @pytest.mark.filterwarnings("ignore:__array_wrap__ must accept:DeprecationWarning")
 @pytest.mark.parametrize("name", ["dpm_2", "dpm_2_ancestral"])
-@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
-@pytest.mark.parametrize("schedule", ["normal", "exponential"])
-@pytest.mark.parametrize("steps", [1, 2, 7])
+@pytest.mark.parametrize(
+    ("prediction", "schedule", "steps"),
+    [("epsilon", "exponential", 2), ("v_prediction", "normal", 7)],
+)
 def test_dpm_2_is_the_counterpart_s_but_for_rounding(
     name: str, prediction: str, schedule: str, steps: int
 ) -> None:
@@ -259,9 +263,17 @@ def test_dpm_2_is_the_counterpart_s_but_for_rounding(
     torch.testing.assert_close(found, x.to(torch.float32), rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("prediction", PREDICTION_TYPES)
-@pytest.mark.parametrize("schedule", ["linspace", "karras", "exponential"])
-@pytest.mark.parametrize("steps", [1, 2, 3, 7, 16])
+@pytest.mark.parametrize(
+    ("prediction", "schedule", "steps"),
+    [
+        ("epsilon", "linspace", 1),
+        ("v_prediction", "karras", 2),
+        ("sample", "exponential", 3),
+        ("epsilon", "karras", 7),
+        ("v_prediction", "exponential", 16),
+        ("sample", "linspace", 7),
+    ],
+)
 def test_dpmpp_2s_equals_the_counterpart_bit_for_bit(
     prediction: str, schedule: str, steps: int
 ) -> None:
@@ -297,9 +309,10 @@ class HalvesOfAStep:
 
 
 @pytest.mark.filterwarnings("ignore:__array_wrap__ must accept:DeprecationWarning")
-@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
-@pytest.mark.parametrize("schedule", ["normal", "karras"])
-@pytest.mark.parametrize("steps", [1, 2, 7])
+@pytest.mark.parametrize(
+    ("prediction", "schedule", "steps"),
+    [("epsilon", "normal", 1), ("v_prediction", "karras", 2), ("epsilon", "normal", 7)],
+)
 def test_dpmpp_sde_is_the_counterpart_s_but_for_rounding(
     prediction: str, schedule: str, steps: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -321,9 +334,17 @@ def test_dpmpp_sde_is_the_counterpart_s_but_for_rounding(
     torch.testing.assert_close(found, x.to(torch.float32), rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("prediction", PREDICTION_TYPES)
-@pytest.mark.parametrize("order", [1, 2, 3])
-@pytest.mark.parametrize("spacing", ["leading", "trailing", "linspace"])
+@pytest.mark.parametrize(
+    ("prediction", "order", "spacing"),
+    [
+        ("epsilon", 1, "leading"),
+        ("v_prediction", 1, "linspace"),
+        ("epsilon", 2, "trailing"),
+        ("sample", 2, "leading"),
+        ("v_prediction", 3, "trailing"),
+        ("sample", 3, "linspace"),
+    ],
+)
 def test_sa_solver_is_the_counterpart_s_up_to_the_last_step(
     prediction: str, order: int, spacing: str
 ) -> None:
@@ -367,18 +388,20 @@ def test_every_allowed_pair_ends_in_a_finite_latent(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
-@pytest.mark.parametrize("evaluations", [0, 1, 2, 3, 5])
-def test_a_saved_sampler_goes_on_to_the_same_bits(name: str, evaluations: int) -> None:
-    whole = run(make(name, "normal", SD1))
-    interrupted = make(name, "normal", SD1)
-    for _ in range(evaluations):
+def test_a_saved_sampler_goes_on_to_the_same_bits(name: str) -> None:
+    """Its state survives a safetensors file, too."""
+    interrupted, states = make(name, "normal", SD1), []
+    for asked in range(6):
+        if asked != 4:
+            states.append((asked, interrupted.state()))
         evaluate(interrupted)
-    state = interrupted.state()
     run(interrupted)  # what is saved must not follow
-    resumed = make(name, "normal", SD1)
-    evaluate(resumed)  # what it did before must not matter
-    resumed.restore(state)
-    assert torch.equal(run(resumed), whole)
+    whole, resumed = run(make(name, "normal", SD1)), make(name, "normal", SD1)
+    for asked, state in states:
+        if not resumed.done:
+            evaluate(resumed)  # what it did before must not matter
+        resumed.restore(load(save(state)))
+        assert torch.equal(run(resumed), whole), asked
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
@@ -396,15 +419,6 @@ def test_what_a_step_draws_is_known_before(name: str) -> None:
         if all(map(torch.equal, now, before)) or sampler.done:
             break  # it draws nothing
         assert all(torch.equal(a, b.get_state()) for a, b in zip(now, counted, strict=True))
-
-
-@pytest.mark.parametrize("name", SAMPLERS)
-def test_a_state_survives_a_safetensors_file(name: str) -> None:
-    sampler = make(name, "normal", SD1)
-    evaluate(sampler)
-    resumed = make(name, "normal", SD1)
-    resumed.restore(load(save(sampler.state())))
-    assert torch.equal(run(resumed), run(sampler))
 
 
 def test_a_state_of_another_sampling_is_refused() -> None:

@@ -79,11 +79,17 @@ class FileLayout:
         Args:
             shapes: Of all tensors in the file.
         """
-        for prefix in self.prefixes:
-            found = part_of(shapes, prefix)
-            if found and self.matches(found):
-                return prefix
-        return None
+        # Families share layouts, so one file is asked many times for each.
+        known = shapes.prefixes if isinstance(shapes, KnownShapes) else {}
+        if self not in known:
+            known[self] = next(
+                (item for item in self.prefixes if self._is_behind(item, shapes)), None
+            )
+        return known[self]
+
+    def _is_behind(self, prefix: str, shapes: Shapes) -> bool:
+        found = part_of(shapes, prefix)
+        return bool(found) and self.matches(found)
 
 
 class KnownShapes(dict[str, tuple[int, ...]]):
@@ -91,11 +97,13 @@ class KnownShapes(dict[str, tuple[int, ...]]):
 
     Attributes:
         parts: What was found behind prefixes.
+        prefixes: What layouts were found behind, None where they weren't.
     """
 
     def __init__(self, shapes: Shapes) -> None:
         super().__init__(shapes)
         self.parts: dict[str, Shapes] = {}
+        self.prefixes: dict[FileLayout, str | None] = {}
 
     @classmethod
     def of(cls, shapes: Shapes) -> KnownShapes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from typing import TypeVar
 
 from nodegraph.diffusion.single_files.base import FileLayout
@@ -25,7 +26,7 @@ def renamed_layout(name: str, like: FileLayout, names: Names) -> FileLayout:
         return {_renamed(key, names): item for key, item in items.items()}
 
     def has_own(items: Mapping[str, object]) -> bool:
-        return any(_renamed(key, names) != key for key in items)
+        return any(map(_any_of(names).match, items))
 
     return replace(
         like,
@@ -37,9 +38,20 @@ def renamed_layout(name: str, like: FileLayout, names: Names) -> FileLayout:
     )
 
 
+@cache
+def _compiled(names: Names) -> list[tuple[re.Pattern[str], str]]:
+    return [(re.compile(rf"^{pattern}"), replacement) for pattern, replacement in names]
+
+
+@cache
+def _any_of(names: Names) -> re.Pattern[str]:
+    """One pattern for all: most files are tried for layouts of which they have no name at all."""
+    return re.compile("|".join(f"(?:{pattern})" for pattern, _ in names))
+
+
 def _renamed(name: str, names: Names) -> str:
-    for pattern, replacement in names:
-        found, count = re.subn(rf"^{pattern}", replacement, name)
+    for pattern, replacement in _compiled(names):
+        found, count = pattern.subn(replacement, name)
         if count:
             return found
     return name
