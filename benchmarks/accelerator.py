@@ -31,10 +31,14 @@ from nodegraph.core.version import VERSION
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
-PACKAGES = {"nodegraph_nodes": "nodes", "nodegraph_pipelines": "pipelines"}
-"""Names that folders are imported by once they are installed."""
+PACKAGES = {
+    "nodegraph/gallery": "workflows",
+    "nodegraph_nodes": "nodes",
+    "nodegraph_pipelines": "pipelines",
+}
+"""What folders are installed as that have another name here."""
 TESTS = "tests"
-SHARES = {TESTS: 90, "equality": 40, "speed": 180, "memory": 55, "server": 55}
+SHARES = {TESTS: 90, "equality": 30, "speed": 150, "memory": 75, "server": 75}
 """Of the seconds."""
 MOST = {TESTS: 90}
 _PRETEND_MIB = {"server": 30}
@@ -44,9 +48,14 @@ _ENOUGH_MIB = 60
 
 
 def installed(folder: Path) -> list[Path]:
-    """Folders to be in the path, so that the packs are found as if the project were installed."""
+    """Folders to be first in the path, so that all is found as if the project were installed."""
     if find_spec("nodegraph_nodes") is not None:
         return []
+    package = folder / "nodegraph"
+    package.mkdir()
+    for inside in (ROOT / "nodegraph").iterdir():
+        if inside.name != "__pycache__":
+            (package / inside.name).symlink_to(inside)
     for name, target in PACKAGES.items():
         (folder / name).symlink_to(ROOT / target, target_is_directory=True)
     facts = folder / f"nodegraph-{VERSION}.dist-info"
@@ -71,12 +80,15 @@ def environment(folder: Path, path: list[Path], *, pretend: bool) -> dict[str, s
     before = [each for each in os.environ.get("PYTHONPATH", "").split(os.pathsep) if each]
     found = {
         **os.environ,
-        "PYTHONPATH": os.pathsep.join([*map(str, path), str(ROOT), *before]),
+        "PYTHONPATH": os.pathsep.join([*map(str, [*path, ROOT, HERE]), *before]),
         "TMPDIR": str(folder),
         "HF_HUB_OFFLINE": "1",
         # Else each new home folder is a reason to read every pipeline of diffusers.
         "NODEGRAPH_LEAVE_OUT": "diffusers",
     }
+    if path:
+        # Else `-m nodegraph` takes the current folder's.
+        found["PYTHONSAFEPATH"] = "1"
     if pretend:
         # Many small operations, each in Python.
         found |= {"OMP_NUM_THREADS": "1"}
@@ -104,7 +116,8 @@ def launch(
 
 def _more(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--budget", type=float, default=420.0, help="seconds for all of it")
-    parser.add_argument("--out", type=Path, help="write what is known, as soon as it is")
+    parser.add_argument("--out", type=Path, help="write what is known there, as soon as it is")
+    parser.add_argument("file", type=Path, nargs="?", help="the same as --out")
     parser.add_argument("--only", choices=list(SHARES), action="append", help="may be repeated")
     parser.add_argument("--pretend", action="store_true", help="tiny networks, without a card")
 
@@ -123,7 +136,7 @@ def main() -> None:
         path.mkdir()
         variables = environment(folder, installed(path), pretend=given.pretend)
         start = partial(launch, folder=folder, variables=variables, given=given)
-        report = Report(given.out, parts, about)
+        report = Report(given.out or given.file, parts, about)
         show(Parts(report, given.budget, start).figures(), as_json=given.json)
 
 

@@ -76,7 +76,7 @@ class Scale:
     @property
     def steps(self) -> int:
         """Of a picture."""
-        return 4 if self.is_small else 20
+        return 4 if self.is_small else 10
 
     @property
     def times(self) -> int:
@@ -115,10 +115,10 @@ class Scale:
         forgets = {"memory_cache": 0, "disk_cache": 0}
         return Session(Settings(home=home, device=self.device, **forgets | settings))
 
-    def picture(self, model: str, number: int, side: int | None = None) -> dict[str, Any]:
-        """The workflow of a picture."""
-        side = side or self.side
-        found: dict[str, Any] = turns.picture(model, number, DTYPE, size=side, steps=self.steps)
+    def picture(self, model: str, number: int, **other: int) -> dict[str, Any]:
+        """The workflow of a picture; of another size, or in other steps, if they are given."""
+        usual = {"size": self.side, "steps": self.steps}
+        found: dict[str, Any] = turns.picture(model, number, DTYPE, **usual | other)
         return found
 
 
@@ -224,14 +224,14 @@ class Speed:
         return self._measured(speedups.eager_speed, name)
 
     def _compiled(self, name: str) -> Iterator[Figure]:
-        return self._measured(speedups.compiled_speed, name)
+        yield from self._measured(speedups.compiled_speed, name)
+        torch._dynamo.reset()
 
     def _measured(self, measure: Callable[..., Iterator[Figure]], name: str) -> Iterator[Figure]:
         scale, peak = self._scale, self._peak
         rival = self._makes[name]()
         yield from measure(rival, scale.device, self._steps(name), scale.times, peak)
         del rival
-        torch._dynamo.reset()
         _emptied()
 
 
@@ -284,7 +284,7 @@ def weight_bytes(folder: Path, pattern: str = "**/*.safetensors") -> int:
 
 def by_turns(scale: Scale) -> Iterator[Figure]:
     """A budget for the weights of one and a third of two models, which take turns."""
-    many = 2 if scale.is_small else 6
+    many = 2 if scale.is_small else 4
     budget = weight_bytes(scale.models / turns.NAMES[0]) * 4 // 3
     held: list[int] = []
     with scale.session(scale.home("turns"), weights_budget=budget) as session:
@@ -312,13 +312,15 @@ def by_turns(scale: Scale) -> Iterator[Figure]:
 
 def out_of_memory(scale: Scale, tell: Teller) -> None:
     """Work that fails for lack of memory, which nobody could foresee, is done to the same bits."""
-    side = 2 * scale.side  # such that the work takes more than what is lost between tensors
+    size = 3 * scale.side  # such that the work takes more than what is lost between tensors
     name = turns.NAMES[0]
     unet = weight_bytes(scale.models / name, "unet/*.safetensors")
     total = torch.cuda.get_device_properties(0).total_memory
     events: list[Event] = []
     with scale.session(scale.home("short")) as session:
-        sampled = partial(_output, session, scale.picture(name, 1, side), "sample", events.append)
+        sampled = partial(
+            _output, session, scale.picture(name, 1, size=size), "sample", events.append
+        )
         sampled()  # loads the weights
         settle(scale.device)
         before = torch.cuda.memory_allocated()
@@ -352,10 +354,11 @@ def out_of_memory(scale: Scale, tell: Teller) -> None:
 
 def killed(scale: Scale) -> Iterator[Figure]:
     """A run whose process is killed at half, and what comes of it in another process."""
-    home, half = scale.home("killed"), scale.steps // 2
-    document = scale.picture(turns.NAMES[0], 1)
+    # It is over before anybody hears of a step, if these are few.
+    home, steps = scale.home("killed"), 4 if scale.is_small else 30
+    document = scale.picture(turns.NAMES[0], 1, steps=steps)
     (home / "picture.json").write_text(json.dumps(document))
-    reached = _killed_at(home, half, scale.device)
+    reached = _killed_at(home, steps // 2, scale.device)
     events: list[Event] = []
     settings = {"disk_cache": 2**30, "checkpoint_seconds": 0}
     with scale.session(home, **settings) as session:
@@ -363,7 +366,7 @@ def killed(scale: Scale) -> Iterator[Figure]:
     with scale.session(scale.home("whole")) as session:
         expected = decoded(session, document)
     restored = [int(event.data["step"]) for event in events if event.kind == "node.restored"]
-    what = f"killed at step {reached} of {scale.steps}: step that it went on from"
+    what = f"killed at step {reached} of {steps}: step that it went on from"
     yield Figure(what, max(restored, default=0), "", 1, more_is_better=True)
     yield Figure("… largest difference to one in one go", _difference(found, expected), "", 0)
 
@@ -423,7 +426,7 @@ def jobs(scale: Scale) -> Iterator[Figure]:
 
 
 def _merged(scale: Scale, mode: MergeMode) -> Iterator[Figure]:
-    steps = 2 if scale.is_small else 10
+    steps = 2 if scale.is_small else 5
     if scale.is_small:
         case = merging.embedded(64, steps, scale.device)
     else:

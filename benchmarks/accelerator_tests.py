@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +19,7 @@ FOLDERS = ("tests/accelerator", "tests/diffusion")
 QUICK = ("tests/diffusion/test_offloading.py", "tests/accelerator/test_pretend.py")
 """Files in place of the folders, of which each test takes a moment."""
 _MOST_FAILURES = 20
+_MOST_PROCESSES = 8
 _MOST_LINES = 40
 """Of a failure: the last ones say most."""
 
@@ -49,6 +51,12 @@ class Outcomes:
         self._tell.note("\n".join([f"failed: {report.nodeid}", *lines]))
 
 
+def marked() -> list[Path]:
+    """Files with such tests: to look for them in the thousands of others takes half a minute."""
+    paths = [path for folder in FOLDERS for path in (ROOT / folder).rglob("test_*.py")]
+    return sorted(path for path in paths if "mark.gpu" in path.read_text(encoding="utf-8"))
+
+
 def checks(folder: Path, *, quick: bool, pretend: bool) -> Mapping[str, Action]:
     """All tests at once.
 
@@ -67,9 +75,10 @@ def checks(folder: Path, *, quick: bool, pretend: bool) -> Mapping[str, Action]:
         # Other versions than those that the project was last tested with warn of other things.
         options = ["-m", "gpu", f"--maxfail={_MOST_FAILURES}", "-q", "-W", "default"]
         options += [f"--basetemp={folder / 'tests'}", "-p", "no:cacheprovider", "--durations=20"]
-        # One folder's tests, and those of one large file, go to all processes.
-        options += ["-n", "0"] if quick else ["--dist", "worksteal"]
-        paths = [str(ROOT / name) for name in (QUICK if quick else FOLDERS)]
+        # Tests of one large file go to all processes, too.
+        many = min(os.cpu_count() or 1, _MOST_PROCESSES)
+        options += ["-n", "0"] if quick else ["-n", str(many), "--dist", "worksteal"]
+        paths = [str(ROOT / name) for name in (QUICK if quick else marked())]
         code = pytest.main([f"--rootdir={ROOT}", *options, *paths], plugins=[outcomes])
         if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
             raise RuntimeError(f"pytest ended with {code!r}")
