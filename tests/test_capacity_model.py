@@ -53,8 +53,8 @@ def test_neither_head_nor_workers_do_more_than_they_can(
 @few
 @given(costs)
 def test_a_head_with_workers_enough_does_what_its_processor_can(costs: Costs) -> None:
-    workers = round(3 * costs.workers_at_most(0.2, STEPS)) + 1
-    found = Simulation(costs, workers, 0.2, STEPS).never_idle(20 * workers, 2 * workers)
+    workers = round(3 * costs.workers_at_most(seconds := 0.05, STEPS)) + 1
+    found = Simulation(costs, workers, seconds, STEPS).never_idle(20 * workers, 2 * workers)
     assert found.rate == pytest.approx(costs.most(STEPS), rel=0.15)
     assert found.head == pytest.approx(1.0, abs=0.01)
 

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shutil import copytree
+
+import pytest
 
 from tests.pipelines.pack.support import PAINT, install, listed
 
 NAME = "diffusers:PaintTomorrowPipeline"
 
 
-def test_a_new_class_is_a_node_type(tmp_path: Path) -> None:
-    home, site = tmp_path / "home", tmp_path / "site"
+@pytest.fixture
+def home(tmp_path: Path, known_specs: Path) -> Path:
+    """A home folder in which it is known what the built-in pack declares."""
+    copytree(known_specs, tmp_path / "home" / "cache" / "specs")
+    return tmp_path / "home"
+
+
+def test_a_new_class_is_a_node_type(home: Path, tmp_path: Path) -> None:
+    site = tmp_path / "site"
     install(site)
     assert NAME not in listed(home, site)["specs"]
     install(site, paint=PAINT)
@@ -35,16 +45,16 @@ def test_a_new_class_is_a_node_type(tmp_path: Path) -> None:
     assert listed(home, site) == found
 
 
-def test_a_file_that_is_no_python_hurts_no_other(tmp_path: Path) -> None:
-    home, site = tmp_path / "home", tmp_path / "site"
+def test_a_file_that_is_no_python_hurts_no_other(home: Path, tmp_path: Path) -> None:
+    site = tmp_path / "site"
     install(site, paint=PAINT, torn="def __call__(self, prompt DiffusionPipeline(")
     found = listed(home, site)
     assert NAME in found["specs"]
     assert any("torn" in problem for problem in found["problems"])
 
 
-def test_a_class_that_is_taken_away_is_none_any_more(tmp_path: Path) -> None:
-    home, site = tmp_path / "home", tmp_path / "site"
+def test_a_class_that_is_taken_away_is_none_any_more(home: Path, tmp_path: Path) -> None:
+    site = tmp_path / "site"
     install(site, paint=PAINT)
     assert NAME in listed(home, site)["specs"]
     install(site, paint="")
