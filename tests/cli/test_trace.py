@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.conftest import FAILING, WORKFLOW, Cli, Result, changed, saved
+from tests.cli.conftest import FAILING, WORKFLOW, Cli, Result, saved
 
 
 def slices(path: str = "out.json") -> dict[tuple[int, str], dict[str, Any]]:
@@ -64,13 +64,31 @@ def test_a_failed_run_has_a_trace(run: Cli) -> None:
     assert (1, "fail") in found
 
 
+INTERRUPTING = """
+import os, signal, time
+from nodegraph import Context, node
+
+@node
+def Interrupt(value: int, ctx: Context) -> int:
+    os.kill(os.getpid(), signal.SIGINT)
+    while True:
+        ctx.check_cancelled()
+        time.sleep(0.01)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals work differently there")
 def test_a_cancelled_run_has_a_trace(run: Cli) -> None:
-    document = changed(WORKFLOW, "wait", steps=100000)
-    # Time enough for what comes before it also on a busy machine.
-    assert run(document, "--trace", "out.json", "--deadline", "3").code == 1
+    Path("interrupting.py").write_text(INTERRUPTING)
+    document = json.loads(json.dumps(WORKFLOW))
+    stop = {"type": "interrupting:Interrupt", "inputs": {"value": {"from": "draw"}}}
+    document["nodes"]["stop"] = stop
+    document["nodes"]["number"]["inputs"]["text"] = {"from": "stop"}
+    shown = run(document, "--pack", "interrupting.py", "--trace", "out.json", "--to", "number")
+    assert shown.code == 130
     found = slices()
     assert found[1, "Greeting"]["args"]["status"] == "cancelled"
-    assert (1, "wait") in found
+    assert (1, "stop") in found
 
 
 def test_a_trace_that_cannot_be_written_runs_nothing(run: Cli) -> None:
@@ -113,24 +131,23 @@ def test_the_standard_variables_have_spans_exported(
     assert '"service.name": "painter"' in shown.err
 
 
-@pytest.mark.parametrize(
-    "variables",
-    [
+def test_spans_nobody_asks_for_cost_nothing(pack: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tests.cli.test_startup import imported
+
+    variables: tuple[dict[str, str], ...] = (
         {},
         {"OTEL_TRACES_EXPORTER": "none"},
         {"OTEL_TRACES_EXPORTER": "console", "OTEL_SDK_DISABLED": "true"},
-    ],
-)
-def test_spans_nobody_asks_for_cost_nothing(
-    variables: dict[str, str], pack: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from tests.cli.test_startup import imported
-
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    modules = imported(["run", saved(WORKFLOW), "--pack", pack, "--no-cache", "-q"])
-    assert not {name for name in modules if name.startswith("opentelemetry")}
-    assert "nodegraph.observe.trace" not in modules
+    )
+    for each in variables:
+        with monkeypatch.context() as patch:
+            for name, value in each.items():
+                patch.setenv(name, value)
+            modules = imported(
+                ["run", saved(WORKFLOW), "--pack", pack, "--no-cache", "-q", "--to", "join"]
+            )
+        assert not {name for name in modules if name.startswith("opentelemetry")}, each
+        assert "nodegraph.observe.trace" not in modules, each
 
 
 def test_an_exporter_that_is_not_installed_is_told_and_the_run_goes_on(
