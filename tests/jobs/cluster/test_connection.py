@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -155,6 +156,7 @@ def lasting(folder: str) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
+@pytest.mark.slow
 def test_a_cluster_that_auto_has_started_is_joined_by_auto_and_followed_by_another() -> None:
     if find_spec("ray") is None:
         pytest.skip("Ray isn't installed")
@@ -180,7 +182,7 @@ def test_a_cluster_that_auto_has_started_is_joined_by_auto_and_followed_by_anoth
         assert noted["address"] == place
         starter, other = (first, second) if first.pid == noted["process"][0] else (second, first)
         starter.kill()
-        starter.wait()
+        starter.wait(PATIENCE)
         go_on(other)
         assert where(other) not in ("", place)
         go_on(other)
@@ -217,7 +219,7 @@ def test_a_cluster_of_another_version_is_not_joined_by_auto(
         started.forget()
         assert path.exists()  # it is somebody else's
         process.kill()
-        process.wait()
+        process.wait(PATIENCE)
         assert started.other() is None
 
 
@@ -261,9 +263,10 @@ def test_a_token_is_found_where_ray_looks_for_it(
     ("arguments", "code"), [(["run", "wf.json"], 130), (["serve", "--port", "0"], 0)]
 )
 def test_whoever_joins_a_cluster_is_stopped_meanwhile(
-    tmp_path: Path, arguments: list[str], code: int
+    tmp_path: Path, known_specs: Path, arguments: list[str], code: int
 ) -> None:
     pytest.importorskip("ray")
+    shutil.copytree(known_specs, tmp_path / "home" / "cache" / "specs")
     nodes = {
         "range": {"type": "Range", "inputs": {"stop": 3}},
         "show": {"type": "ShowValue", "inputs": {"value": {"from": "range"}}},
@@ -272,8 +275,13 @@ def test_whoever_joins_a_cluster_is_stopped_meanwhile(
     command = [sys.executable, "-m", "nodegraph", *arguments, "--home", "home"]
     server, port = listening()
     command += ["--cluster", f"127.0.0.1:{port}"]
-    with server, subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE) as process:
+    server.settimeout(PATIENCE)
+    with (
+        server,
+        subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL) as process,
+        killed_after(process),
+    ):
         line, _ = server.accept()  # who listens never answers, which Ray waits for
         with line:
             process.send_signal(signal.SIGINT)
-            assert process.wait(PATIENCE) == code
+            assert process.wait() == code

@@ -223,7 +223,9 @@ def digest(ended: Ended) -> str:
     return str(ended.outputs["outputs"]["it.number"])
 
 
-def test_a_released_job_goes_on_in_another_process_to_the_same_bits(tmp_path: Path) -> None:
+def test_a_released_job_goes_on_in_another_process_to_the_same_bits(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
     async def undisturbed(folder: Path) -> str:
         async with crew(folder) as team:
             (folder / "gate").touch()
@@ -243,9 +245,7 @@ def test_a_released_job_goes_on_in_another_process_to_the_same_bits(tmp_path: Pa
             assert steps(team) == list(range(1, 41))
             return again
 
-    folders = [tmp_path / name for name in ("one", "other")]
-    for folder in folders:
-        folder.mkdir()
+    folders = [tmp_path_factory.mktemp(name) for name in ("one", "other")]
     assert asyncio.run(released(folders[0])) == asyncio.run(undisturbed(folders[1]))
 
 
