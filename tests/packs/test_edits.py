@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from shutil import copytree
 from threading import Event, Thread
 from types import SimpleNamespace
 from typing import Any
@@ -93,8 +94,9 @@ class Workplace:
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workplace:
+def place(tmp_path: Path, known_specs: Path, monkeypatch: pytest.MonkeyPatch) -> Workplace:
     monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    copytree(known_specs, tmp_path / "home" / "cache" / "specs")
     return Workplace(tmp_path)
 
 
@@ -396,7 +398,7 @@ def test_functions_of_two_versions_import_each_their_own_at_once(
     sys.setswitchinterval(1e-5)
     try:
         with ThreadPoolExecutor(3) as threads:
-            assert sum(threads.map(call, [20] * 3)) == 0
+            assert sum(threads.map(call, [10] * 3)) == 0
     finally:
         sys.setswitchinterval(interval)
 
@@ -420,7 +422,7 @@ def test_two_packs_that_import_each_other_are_edited_in_two_threads(place: Workp
         )
         found = []
         with place.session() as session:
-            for number in range(20):
+            for number in range(10):
                 # Nobody finds it half-written.
                 whole = place.folder / f"{own}.py"
                 whole.write_text(f"AMOUNT = {number}\n")
