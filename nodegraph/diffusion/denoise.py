@@ -129,7 +129,9 @@ class Denoising:
         grid = SAMPLERS[sampler.name].laying(parts.convention)
         tokens = self._family.tokens(shape)
         self._ladder = ladder = laid(schedule, noise, grid=grid, tokens=tokens)
-        self._model = model
+        # Told once: diffusers looks through all modules of a model to tell either.
+        self._device = model.device
+        self._dtype = torch.float32 if self._family.wide else model.dtype
         self._latent = latent
         self._training_timesteps = noise.timesteps
         self._original = original_of(latent, shape, added=parts.noise.added)
@@ -160,7 +162,7 @@ class Denoising:
         self._noise = self._placed(drawn.first)
         self._added = parts.noise.added
         self._mask = mask_in_cells(latent, shape, smooth=ladder.gone is not None)
-        self._finite = torch.ones(ladder.steps, dtype=torch.bool, device=model.device)
+        self._finite = torch.ones(ladder.steps, dtype=torch.bool, device=self._device)
         self._looked_at = 0
         self._begin()
 
@@ -358,14 +360,13 @@ class Denoising:
 
         A given latent's may be another, which would give other last bits.
         """
-        dtype = torch.float32 if self._family.wide else self._model.dtype
-        return tensor.to(self._model.device, dtype).contiguous()
+        return tensor.to(self._device, self._dtype).contiguous()
 
     def _note_finite(self) -> None:
         """Keep, where it computes, whether the step was finite; look at that now and then."""
         self._finite[self.step - 1] = torch.isfinite(self._sampler.x).all()
         is_due = self.step - self._looked_at >= LOOKED_AT or self.step == self.total
-        if is_due or self._model.device.type == "cpu":
+        if is_due or self._device.type == "cpu":
             self._check_finite()
 
     def _check_finite(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -19,7 +20,7 @@ from nodegraph.diffusion.step_prompts import Prompt, Prompts, entries_of, weight
 from nodegraph.errors import InvalidValue
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PromptFitting:
     """What the prompts of a sampling are fitted to.
 
@@ -107,5 +108,10 @@ class PromptFitting:
         return float(entry.tensors[GUIDANCE]) if GUIDANCE in entry.tensors else self.cfg
 
     def _placed(self, tensor: Tensor) -> Tensor:
-        dtype = self.model.dtype if tensor.is_floating_point() else tensor.dtype
-        return tensor.to(self.model.device, dtype)
+        device, dtype = self._computes
+        return tensor.to(device, dtype if tensor.is_floating_point() else tensor.dtype)
+
+    @cached_property
+    def _computes(self) -> tuple[torch.device, torch.dtype]:
+        # diffusers looks through all modules of a model to tell either.
+        return self.model.device, self.model.dtype
