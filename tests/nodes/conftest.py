@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache, cached_property
 from pathlib import Path
-from shutil import copytree
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -15,6 +15,9 @@ from nodegraph.core.analysis import analyse, workflow_warnings
 from nodegraph.core.events import Event
 from nodegraph.engine.result import RunResult
 from nodegraph.errors import NodeFailed, Problem
+from nodegraph.residency import ResidencyManager
+from nodegraph.session.node_types import NodeTypes
+from nodegraph.session.weights import residency_manager
 from tests.diffusion.conftest import one_thread, sd1_folder  # noqa: F401 - fixtures
 
 
@@ -35,10 +38,48 @@ def Overwrite(vae: Vae, file: str) -> Vae:
     return vae
 
 
-class Bench:
-    """Runs small workflows; remembers the events of the last one."""
+@cache
+def _warm_weights() -> ResidencyManager:
+    """Of all benches: a file that one has loaded the next one has, as files count by content."""
+    return residency_manager(Settings(device="cpu"), "cpu")
 
-    def __init__(self, folder: Path, nodes: Sequence[Any] = (), **settings: Any) -> None:
+
+class _WarmSession(Session):
+    """A session with folders, store and cache of its own, but with the others' node types and
+    weights: to read the code of all nodes and to load models takes longer than most tests.
+    """
+
+    _known: ClassVar[dict[tuple[Callable[..., Any], ...], NodeTypes]] = {}
+
+    def __init__(self, settings: Settings, nodes: Sequence[Callable[..., Any]] = ()) -> None:
+        super().__init__(settings, nodes=nodes)
+        if not any("<locals>" in function.__qualname__ for function in nodes):
+            self._types = self._known.setdefault(tuple(nodes), self._types)
+
+    @cached_property
+    def _weights(self) -> ResidencyManager:
+        return _warm_weights()
+
+    def take(self, *, nodes: Sequence[Callable[..., Any]], inputs: Path | None) -> None:
+        assert "engine" not in vars(self), "it has the node types that others keep"
+        self._types = NodeTypes(self.settings)
+        super().take(nodes=nodes, inputs=inputs)
+
+    def close(self) -> None:
+        vars(self)["_weights"] = residency_manager(self.settings, "cpu")  # has none to let go of
+        super().close()
+
+
+class Bench:
+    """Runs small workflows; remembers the events of the last one.
+
+    Args:
+        is_cold: It loads weights itself, and shares them with nobody.
+    """
+
+    def __init__(
+        self, folder: Path, nodes: Sequence[Any] = (), *, is_cold: bool = False, **settings: Any
+    ) -> None:
         given: dict[str, Any] = {
             "home": folder / "home",
             "models": (folder / "models",),
@@ -48,7 +89,8 @@ class Bench:
         }
         (folder / "inputs").mkdir()
         self.folder = folder
-        self.session = Session(Settings(**given | settings), nodes=[Picture, Overwrite, *nodes])
+        kind = Session if is_cold else _WarmSession
+        self.session = kind(Settings(**given | settings), nodes=[Picture, Overwrite, *nodes])
         self.events: list[Event] = []
 
     def run(self, nodes: Mapping[str, Any], *targets: str) -> RunResult:
@@ -89,9 +131,16 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path: Path, known_specs: Path) -> Iterator[Bench]:
-    copytree(known_specs, tmp_path / "home" / "cache" / "specs")
+def bench(tmp_path: Path) -> Iterator[Bench]:
     made = Bench(tmp_path)
+    yield made
+    made.session.close()
+
+
+@pytest.fixture
+def cold_bench(tmp_path: Path) -> Iterator[Bench]:
+    """To see which weights are loaded."""
+    made = Bench(tmp_path, is_cold=True)
     yield made
     made.session.close()
 

@@ -8,23 +8,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import torch
-from nodegraph_nodes import (
-    guidance,
-    guided_answers,
-    guider,
-    latent_noise,
-    noise,
-    noise_strength,
-    schedule_parts,
-)
-from nodegraph_nodes import sampler as samplers
-from nodegraph_nodes.latent import AddNoise, EmptyLatent, LatentFromBatch, SetNoiseMask
-from nodegraph_nodes.sampling import DenoisingSteps, KSampler, KSamplerAdvanced, SampleCustom
-from nodegraph_nodes.schedule import PlotBetas, PlotSchedule, SeedRange, Timesteps
+from diffusers import UNet2DConditionModel
 
 from nodegraph import (
     Conditioning,
@@ -41,7 +28,6 @@ from nodegraph.core.analysis import check_workflow
 from nodegraph.core.building import build_graph
 from nodegraph.core.context import Footprint, Peak
 from nodegraph.core.events import Event
-from nodegraph.core.node import NODE_ATTRIBUTE
 from nodegraph.core.workflow import Workflow
 from nodegraph.diffusion.components import Denoiser
 from nodegraph.diffusion.noise import draw_noise
@@ -49,8 +35,9 @@ from nodegraph.diffusion.scheduler_file import scheduler_option
 from nodegraph.engine.engine import Engine
 from nodegraph.engine.options import RunOptions
 from nodegraph.errors import ModelNotFound, NodegraphError, Problem
+from nodegraph.packs.pack import installed_packs
 from nodegraph.packs.registry import Registry
-from tests.diffusion.conftest import SD1_SCHEDULER, tiny_unet
+from tests.diffusion.conftest import SD1_SCHEDULER
 
 HERE = Path()
 ENVIRONMENT = Environment((), HERE, HERE, HERE)
@@ -97,20 +84,6 @@ def RightHalf(batch: int = 1) -> Mask:
     return mask
 
 
-def nodes_of(*modules: ModuleType) -> list[Callable[..., Any]]:
-    """The nodes that some modules declare."""
-    found = [item for module in modules for item in vars(module).values()]
-    return [item for item in found if hasattr(item, NODE_ATTRIBUTE)]
-
-
-NODES: tuple[Callable[..., Any], ...] = (
-    *(Model, Prompt, Picture, RightHalf),
-    *(EmptyLatent, SetNoiseMask, AddNoise, LatentFromBatch, KSampler, DenoisingSteps),
-    *(KSamplerAdvanced, SampleCustom),
-    *nodes_of(guidance, guided_answers, guider, samplers, schedule_parts),
-    *nodes_of(latent_noise, noise, noise_strength),
-    *(PlotBetas, PlotSchedule, Timesteps, SeedRange),
-)
 SOURCES: dict[str, Any] = {
     "model": {"type": "Model"},
     "positive": {"type": "Prompt"},
@@ -122,10 +95,19 @@ SOURCES: dict[str, Any] = {
 
 @functools.cache
 def denoiser() -> Denoiser:
-    """The model behind every recipe."""
+    """The model behind every recipe: one level, as its layers take most of the tests' time."""
     state = torch.get_rng_state()
     torch.manual_seed(0)
-    unet = tiny_unet().eval()
+    unet = UNet2DConditionModel(
+        sample_size=8,
+        block_out_channels=(32,),
+        down_block_types=("CrossAttnDownBlock2D",),
+        up_block_types=("UpBlock2D",),
+        layers_per_block=1,
+        attention_head_dim=2,
+        cross_attention_dim=32,
+        norm_num_groups=8,
+    ).eval()
     torch.set_rng_state(state)
     return Denoiser({"unet": unet}, "sd1", SD1_SCHEDULER)
 
@@ -189,21 +171,25 @@ def workflow(nodes: Mapping[str, Any]) -> Workflow:
     return Workflow.from_dict({"format": "nodegraph/1", "nodes": SOURCES | dict(nodes)})
 
 
+@functools.cache
+def registry() -> Registry:
+    """The nodes of nodegraph and those above, whose code is read once for all graphs."""
+    made = Registry([pack for pack in installed_packs() if not pack.name])
+    made.add(Model, Prompt, Picture, RightHalf)
+    return made
+
+
 def problems(nodes: Mapping[str, Any], *targets: str) -> list[Problem]:
     """What is found before anything runs."""
-    registry = Registry()
-    registry.add(*NODES)
-    return check_workflow(workflow(nodes), registry, ENVIRONMENT, targets=list(targets))
+    return check_workflow(workflow(nodes), registry(), ENVIRONMENT, targets=list(targets))
 
 
 def value(nodes: Mapping[str, Any], output: str, listener: Callable[[Event], None] = id) -> Any:
     """Run a workflow for one output, ``node.port``; what its node raises is raised."""
-    registry = Registry()
-    registry.add(*NODES)
-    engine = Engine(registry, environment=ENVIRONMENT, weights=Weights())
+    engine = Engine(registry(), environment=ENVIRONMENT, weights=Weights())
     try:
         target = output.partition(".")[0]
-        graph = build_graph(workflow(nodes), registry, ENVIRONMENT, targets=[target])
+        graph = build_graph(workflow(nodes), registry(), ENVIRONMENT, targets=[target])
         result = asyncio.run(engine.run(graph, RunOptions(listener=listener)))
         for problem in result.errors:
             raise AssertionError(str(problem))

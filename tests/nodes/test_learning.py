@@ -15,8 +15,7 @@ from .conftest import Bench, link
 
 
 @pytest.fixture
-def desk(tmp_path: Path, known_specs: Path, sd1_folder: Path) -> Any:
-    copytree(known_specs, tmp_path / "home" / "cache" / "specs")
+def desk(tmp_path: Path, sd1_folder: Path) -> Any:
     copytree(sd1_folder, tmp_path / "models" / "sd1")
     made = Bench(tmp_path)
     yield made

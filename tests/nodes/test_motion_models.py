@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from shutil import copytree
 from typing import Any
 
 import pytest
@@ -25,8 +24,7 @@ def SampledMotions(count: int, format: str = "motions") -> Latent:
 
 
 @pytest.fixture
-def bench(tmp_path: Path, known_specs: Path, sd1_folder: Path) -> Iterator[Bench]:
-    copytree(known_specs, tmp_path / "home" / "cache" / "specs")
+def bench(tmp_path: Path, sd1_folder: Path) -> Iterator[Bench]:
     made = Bench(tmp_path, [SampledMotions], models=(sd1_folder.parent,))
     yield made
     made.session.close()

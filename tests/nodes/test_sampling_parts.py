@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import cycle
 from typing import Any
 
 import pytest
@@ -119,10 +120,13 @@ def two_advanced(name: str, step: int, start: str = "size") -> dict[str, Any]:
     }
 
 
+WAYS = ((two_custom, "masked", 3), (two_advanced, "size", 1))
+
+
 @pytest.mark.parametrize(
-    ("build", "start", "step"), [(two_custom, "masked", 3), (two_advanced, "size", 1)]
+    ("name", "build", "start", "step"),
+    [(name, *way) for name, way in zip(REMEMBERS_NOTHING, cycle(WAYS))],
 )
-@pytest.mark.parametrize("name", REMEMBERS_NOTHING)
 def test_two_in_a_row_are_one(name: str, build: Any, start: str, step: int) -> None:
     options = SETTINGS | {"sampler": name, "schedule": "normal"}
     nodes = {"masked": MASKED, "sample": sampler(**options, latent=link(start))}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from shutil import copytree
 from typing import Any
 
 import pytest
@@ -24,8 +23,7 @@ def SampledSounds(count: int, format: str = "sounds") -> Latent:
 
 
 @pytest.fixture
-def bench(tmp_path: Path, known_specs: Path) -> Iterator[Bench]:
-    copytree(known_specs, tmp_path / "home" / "cache" / "specs")
+def bench(tmp_path: Path) -> Iterator[Bench]:
     made = Bench(tmp_path, [SampledSounds])
     yield made
     made.session.close()

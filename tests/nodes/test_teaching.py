@@ -25,8 +25,7 @@ def Foxes(count: int = 2, side: int = 64, said: str = "a red fox") -> Dataset:
 
 
 @pytest.fixture
-def desk(tmp_path: Path, known_specs: Path, sd1_folder: Path) -> Any:
-    copytree(known_specs, tmp_path / "home" / "cache" / "specs")
+def desk(tmp_path: Path, sd1_folder: Path) -> Any:
     copytree(sd1_folder, tmp_path / "models" / "sd1")
     made = Bench(tmp_path, nodes=[Foxes])
     yield made

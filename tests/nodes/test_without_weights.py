@@ -27,7 +27,7 @@ def test_schedules_and_noise_need_no_weights(bench: Bench, monkeypatch: pytest.M
     assert result["times.numbers"][0] == 999
 
 
-def test_noise_for_a_picture_needs_only_the_vae(bench: Bench) -> None:
+def test_noise_for_a_picture_needs_only_the_vae(cold_bench: Bench) -> None:
     nodes = NODES | {
         "picture": {"type": "Picture", "inputs": {"width": 64, "height": 64}},
         "encode": {
@@ -39,8 +39,8 @@ def test_noise_for_a_picture_needs_only_the_vae(bench: Bench) -> None:
         "type": "AddNoise",
         "inputs": {"model": link("load.model"), "latent": link("encode")},
     }
-    result = bench.run(nodes, "noise")
+    result = cold_bench.run(nodes, "noise")
 
     assert not result.errors
-    kinds = {type(item.recipe).__name__ for item in bench.session._weights.resident()}
+    kinds = {type(item.recipe).__name__ for item in cold_bench.session._weights.resident()}
     assert kinds <= {"Vae"}
