@@ -6,9 +6,9 @@ listing nodes and validating workflows never imports a pack.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Literal, TypeVar
 
 from nodegraph.core.types import TypeExpr, parse_type
@@ -36,6 +36,7 @@ class BodySpec:
     passes_on: bool = False
 
 
+_SCALARS = frozenset((str, int, float, bool, type(None)))
 OF_PACK = "pack:"
 """Before the name of a widget that the node's pack brings."""
 _WITH_MODELS = frozenset({"file:model", "file:lora", "file:embedding"})
@@ -219,15 +220,31 @@ def record(kind: type[R], found: Mapping[str, Any], *several: str) -> R:
 def said(told: Any) -> dict[str, Any]:
     """What a dataclass says beyond its defaults, as JSON has it."""
     found = {}
-    for item in fields(told):
-        value = getattr(told, item.name)
-        make = item.default_factory
-        if value != (item.default if make is MISSING else make()):
-            found[item.name] = _plain(value)
+    kind: type = type(told)
+    for name, default, make in _defaults(kind):
+        value = getattr(told, name)
+        if value != (default if make is None else make()):
+            found[name] = _plain(value)
     return found
 
 
+@cache
+def _defaults(kind: type) -> tuple[tuple[str, Any, Callable[[], Any] | None], ...]:
+    """A dataclass's fields with their defaults, or what makes those.
+
+    Of each class only once, as a server says hundreds of specs before it answers.
+    """
+    return tuple(
+        (item.name, item.default, None)
+        if item.default_factory is MISSING
+        else (item.name, None, item.default_factory)
+        for item in fields(kind)
+    )
+
+
 def _plain(value: Any) -> Any:
+    if type(value) in _SCALARS:
+        return value
     if isinstance(value, dict):
         return {name: _plain(item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -8,6 +8,7 @@ of the built-in pack read files of the gallery.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -57,26 +58,32 @@ class NodeExample:
         found = self.file.with_suffix(".webp")
         return found if found.is_file() else None
 
-    @cached_property
+    @property
     def needs(self) -> tuple[str, ...]:
         """Names of the files that it reads.
 
         Raises:
             OSError: The workflow can't be read.
         """
-        text = self.text
-        return tuple(name for name in self.readable if f'"{name}"'.encode() in text)
+        return self._reads[0]
 
-    @cached_property
+    @property
     def folders(self) -> tuple[str, ...]:
         """Names of the folders that it reads, or of what lies in which it reads.
 
         Raises:
             OSError: The workflow can't be read.
         """
+        return self._reads[1]
+
+    @cached_property
+    def _reads(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Names of the files and of the folders, of one look at the workflow."""
         text = self.text
+        files = tuple(name for name in self.readable if f'"{name}"'.encode() in text)
         named = [name for name in self.readable_folders if f'"{name}'.encode() in text]
-        return tuple(name for name in named if any(map(partial(self._is_in, name), _texts(text))))
+        texts = _texts(text) if named else set()
+        return files, tuple(name for name in named if any(map(partial(self._is_in, name), texts)))
 
     @property
     def needs_within(self) -> tuple[str, ...]:
@@ -138,10 +145,16 @@ def _examples_of(pack: Pack) -> Iterator[tuple[str, NodeExample]]:
         return
     inputs = folder if pack.name else _gallery()
     readable, folders = _files(inputs), _folders(inputs)
-    for file in sorted(folder.glob("*.json")):
-        if file.is_file() and file.stat().st_size <= _LARGEST:
-            name = f"{pack.name}:{file.stem}" if pack.name else file.stem
-            yield name, NodeExample(file, inputs, readable, folders)
+    with os.scandir(folder) as entries:  # hundreds, which each look at the node types waits for
+        names = sorted(entry.name for entry in entries if _is_example(entry))
+    for name in names:
+        file = folder / name
+        node_type = f"{pack.name}:{file.stem}" if pack.name else file.stem
+        yield node_type, NodeExample(file, inputs, readable, folders)
+
+
+def _is_example(entry: os.DirEntry[str]) -> bool:
+    return entry.name.endswith(".json") and entry.is_file() and entry.stat().st_size <= _LARGEST
 
 
 def _gallery() -> Path:
