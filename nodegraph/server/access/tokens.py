@@ -39,7 +39,7 @@ class Tokens:
     ) -> None:
         self._file = TokenFile(path, clock)
         self._clock = clock
-        self._look_seconds = look_seconds
+        self.look_seconds = look_seconds
         self._looked = 0.0
         self._mark: tuple[int, ...] | None = None
         self._known: Mapping[str, tuple[TokenRecord, Caller]] = {}
@@ -84,7 +84,7 @@ class Tokens:
 
     def _look(self) -> None:
         now = time.monotonic()
-        if now - self._looked >= self._look_seconds:
+        if now - self._looked >= self.look_seconds:
             self._looked = now
             self._read()
 
