@@ -22,12 +22,15 @@ from typing import Any
 import httpx
 import uvicorn
 
+from nodegraph.jobs.queue.listing import Filter
+from nodegraph.packs.manifest import ManifestCache
+from nodegraph.packs.pack import pack_at
+from nodegraph.packs.registry import Registry
 from nodegraph.server.access.token_file import TokenFile
 from nodegraph.server.events.sockets.protocol import AbortableProtocol
 from nodegraph.server.http.app import create_app
 from nodegraph.server.services import Services
 from nodegraph.server.settings import ServerSettings
-from nodegraph.session.session import Session
 from nodegraph.session.settings import Settings
 
 # Each client makes one, which reads all authorities that are trusted, for servers without TLS too.
@@ -116,9 +119,14 @@ def prepared_home(folder: Path, known: Path | None = None) -> Path:
         read_packs(folder)
     else:
         shutil.copytree(known / "cache" / "specs", folder / "cache" / "specs")
-    found = Session(Settings(home=folder)).registry
-    assert "sums:Sum" in found.node_types()
+    assert "sums:Sum" in read_pack(folder, "sums.py")
     return folder
+
+
+def read_pack(home: Path, name: str) -> list[str]:
+    """Have it written down what one pack of a home folder declares; its node types."""
+    manifests = ManifestCache(home / "cache" / "specs")
+    return Registry([pack_at(home / "packs" / name)], manifests=manifests).node_types()
 
 
 @dataclass
@@ -128,6 +136,7 @@ class Hosted:
     url: str
     services: Services
     client: httpx.Client
+    is_shared: bool = False
 
     @property
     def host(self) -> str:
@@ -140,8 +149,31 @@ class Hosted:
 
     def token(self, name: str, *scopes: Any) -> dict[str, str]:
         """Headers of somebody with a new token."""
+        # Where there was one, nobody gets in without one until the server is started anew.
+        assert not self.is_shared, "a test with tokens takes `own_server`"
         text, _ = TokenFile(self.services.home / "tokens.json").add(name, scopes or ("run",))
         return {"Authorization": f"Bearer {text}"}
+
+    def empty(self) -> None:
+        """Take away jobs, files and workflows, for a test that wants a new server."""
+        services = self.services
+        self.client.cookies.clear()
+        queue = services.queue
+        if queue.is_paused():
+            queue.resume().result(PATIENCE)
+        if jobs := queue.page(limit=500).jobs:
+            for job in jobs:
+                if job.state == "queued":
+                    queue.cancel(job.id).result(PATIENCE)
+            for job_id, attempt in queue.running_here():
+                queue.finish(job_id, attempt, {}).result(PATIENCE)
+            queue.delete_matching(Filter())
+            services.artifacts.tidy()
+        for upload in services.uploads.page(None, limit=500).uploads:
+            services.uploads.delete(upload.digest, None)
+        for path in services.home.iterdir():
+            if path.is_dir() and path.name not in ("packs", "cache", "uploads"):
+                shutil.rmtree(path)
 
 
 class PromptServer(uvicorn.Server):
@@ -159,6 +191,7 @@ def hosted(home: Path, *, remote_models: str = "", **settings: Any) -> Iterator[
     """A server without workers; its settings are those of `ServerSettings`."""
     installation = Settings(home=home, remote_models=remote_models)
     services = Services(installation, ServerSettings(**settings), has_workers=False)
+    services.tokens.look_seconds = 0.0  # what a test does to tokens counts at once
     config = uvicorn.Config(
         create_app(services),
         port=0,

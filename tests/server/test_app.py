@@ -166,12 +166,14 @@ def test_head_tells_what_get_would_without_the_body(server: Hosted) -> None:
         assert head.headers["content-type"] == get.headers["content-type"]
 
 
-def test_a_fault_of_the_server_tells_nothing_of_itself(server: Hosted) -> None:
+def test_a_fault_of_the_server_tells_nothing_of_itself(
+    own_server: Hosted, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fails(*_: Any, **__: Any) -> None:
         raise RuntimeError("a secret of the server")
 
-    server.services.queue.counts = fails  # type: ignore[method-assign]
-    answer = server.client.get("/queue")
+    monkeypatch.setattr(own_server.services.queue, "counts", fails)
+    answer = own_server.client.get("/queue")
     assert answer.status_code == 500
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.headers["x-content-type-options"] == "nosniff"
@@ -182,11 +184,13 @@ def test_a_fault_of_the_server_tells_nothing_of_itself(server: Hosted) -> None:
     "error",
     [sqlite3.OperationalError("disk is full"), OSError(28, "no space"), OutputError("full")],
 )
-def test_a_disk_that_fails_is_not_the_clients_fault(server: Hosted, error: Exception) -> None:
+def test_a_disk_that_fails_is_not_the_clients_fault(
+    server: Hosted, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fails(*_: Any, **__: Any) -> None:
         raise error
 
-    server.services.queue.counts = fails  # type: ignore[method-assign]
+    monkeypatch.setattr(server.services.queue, "counts", fails)
     answer = server.client.get("/queue")
     assert answer.status_code == 503
     assert int(answer.headers["retry-after"]) >= 1
@@ -199,17 +203,17 @@ def test_a_damaged_file_of_the_server_is_told_as_such() -> None:
     assert status_of(error)[0] == 503
 
 
-def test_settings_are_shown_and_a_few_of_them_changed(server: Hosted) -> None:
-    before = server.client.get("/settings").json()
+def test_settings_are_shown_and_a_few_of_them_changed(own_server: Hosted) -> None:
+    before = own_server.client.get("/settings").json()
     assert before["retention"]["count"] == 10_000
     change = {"retention": {"count": 5, "failed_seconds": None}}
-    after = server.client.patch("/settings", json=change).json()
+    after = own_server.client.patch("/settings", json=change).json()
     assert (after["retention"]["count"], after["retention"]["failed_seconds"]) == (5, None)
     assert after["retention"]["seconds"] == before["retention"]["seconds"]
-    assert server.client.get("/settings").json() == after
+    assert own_server.client.get("/settings").json() == after
     for odd in ({"host": "0.0.0.0"}, {"retention": {"count": 0}}, {"retention": {"x": 1}}):
-        assert server.client.patch("/settings", json=odd).status_code == 422
-    assert server.client.get("/settings").json() == after
+        assert own_server.client.patch("/settings", json=odd).status_code == 422
+    assert own_server.client.get("/settings").json() == after
 
 
 def test_the_system_tells_of_versions_memory_and_the_queue(server: Hosted) -> None:

@@ -404,18 +404,18 @@ def test_a_form_of_a_page_elsewhere_runs_nothing(server: Hosted) -> None:
     assert server.client.get("/jobs").json()["items"] == []
 
 
-def test_who_may_only_read_sees_the_form_and_runs_nothing(server: Hosted) -> None:
-    reader, runner = server.token("ann", "read"), server.token("ben", "run")
-    server.client.put("/workflows/sum", json=workflow(), headers=runner)
-    assert server.client.get("/apps/sum", headers=reader).status_code == 200
-    assert run(server, json={}, headers=reader).status_code == 403
-    answer = run(server, json={}, headers=runner)
+def test_who_may_only_read_sees_the_form_and_runs_nothing(own_server: Hosted) -> None:
+    reader, runner = own_server.token("ann", "read"), own_server.token("ben", "run")
+    own_server.client.put("/workflows/sum", json=workflow(), headers=runner)
+    assert own_server.client.get("/apps/sum", headers=reader).status_code == 200
+    assert run(own_server, json={}, headers=reader).status_code == 403
+    answer = run(own_server, json={}, headers=runner)
     assert answer.status_code == 202
     assert answer.json()["job"]["client"] == "ben"
     page = f"/apps/sum/jobs/{answer.json()['job']['id']}"
-    assert server.client.get(page, headers=runner).status_code == 200
-    assert server.client.get(page, headers=reader).status_code == 404
-    assert server.client.get("/apps/sum").status_code == 401
+    assert own_server.client.get(page, headers=runner).status_code == 200
+    assert own_server.client.get(page, headers=reader).status_code == 404
+    assert own_server.client.get("/apps/sum").status_code == 401
 
 
 def test_a_workflow_whose_node_types_are_not_there_is_an_app_with_problems(server: Hosted) -> None:

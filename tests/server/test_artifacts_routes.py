@@ -202,43 +202,43 @@ def test_no_path_reaches_another_file(ranged: Hosted, path: str) -> None:
     assert b"root:" not in answer
 
 
-def test_others_see_no_trace_of_it(server: Hosted) -> None:
-    ann, ben = server.token("ann", "run"), server.token("ben", "run")
-    boss = server.token("boss", "admin")
-    give(server, client="ann")
+def test_others_see_no_trace_of_it(own_server: Hosted) -> None:
+    ann, ben = own_server.token("ann", "run"), own_server.token("ben", "run")
+    boss = own_server.token("boss", "admin")
+    give(own_server, client="ann")
     for path in (f"/artifacts/{DIGEST}", f"/artifacts/{DIGEST}/thumbnail"):
-        assert server.client.get(path, headers=ann).status_code == 200
-        assert server.client.get(path, headers=boss).status_code == 200
-        refused = server.client.get(path, headers=ben)
-        unknown = server.client.get(path.replace(DIGEST, "0" * 64), headers=ben)
+        assert own_server.client.get(path, headers=ann).status_code == 200
+        assert own_server.client.get(path, headers=boss).status_code == 200
+        refused = own_server.client.get(path, headers=ben)
+        unknown = own_server.client.get(path.replace(DIGEST, "0" * 64), headers=ben)
         assert refused.status_code == unknown.status_code == 404
         assert refused.json()["detail"] == unknown.json()["detail"]
         tagged = {**ben, "If-None-Match": "*"}
-        assert server.client.get(path, headers=tagged).status_code == 404
+        assert own_server.client.get(path, headers=tagged).status_code == 404
     listed = [
-        len(server.client.get("/artifacts", headers=who).json()["items"])
+        len(own_server.client.get("/artifacts", headers=who).json()["items"])
         for who in (ann, ben, boss)
     ]
     assert listed == [1, 0, 1]
-    assert server.client.get(f"/artifacts/{DIGEST}").status_code == 401
+    assert own_server.client.get(f"/artifacts/{DIGEST}").status_code == 401
 
 
 def test_a_plan_tells_of_the_files_of_hits_that_the_caller_has(
-    server: Hosted, monkeypatch: pytest.MonkeyPatch
+    own_server: Hosted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def plan(*_: object) -> dict[str, Any]:
         gone = "0" * 64
         return {"nodes": {"save": {"files": [gone, DIGEST]}, "size": {"files": []}}}
 
-    monkeypatch.setattr(server.services.supervisor, "ask", plan)
-    ann, ben = server.token("ann", "run"), server.token("ben", "run")
-    give(server, client="ann")
+    monkeypatch.setattr(own_server.services.supervisor, "ask", plan)
+    ann, ben = own_server.token("ann", "run"), own_server.token("ben", "run")
+    give(own_server, client="ann")
     asked = [("ann", ann, [DIGEST]), ("ben", ben, [])]
     for name, who, digests in asked:
         wish = {"workflow": workflow()}
-        nodes = server.client.post("/plan", json=wish, headers=who).json()["nodes"]
+        nodes = own_server.client.post("/plan", json=wish, headers=who).json()["nodes"]
         assert [file["digest"] for file in nodes["save"]["files"]] == digests, name
-        listed = server.client.get("/artifacts", headers=who).json()["items"]
+        listed = own_server.client.get("/artifacts", headers=who).json()["items"]
         assert nodes["save"]["files"] == listed, name
         assert nodes["size"]["files"] == []
 
@@ -265,24 +265,24 @@ def test_it_is_told_how_many_jobs_gave_the_same(server: Hosted) -> None:
         assert [(item["name"], item["jobs"]) for item in items] == [(name, 2) for name in names]
 
 
-def test_a_file_is_deleted_by_who_may_run_and_has_it(server: Hosted) -> None:
-    ann, ben = server.token("ann", "run"), server.token("ben", "run")
-    reader, boss = server.token("ann2", "read"), server.token("boss", "admin")
-    give(server, client="ann")
-    path = server.services.outputs / "apple.png"
+def test_a_file_is_deleted_by_who_may_run_and_has_it(own_server: Hosted) -> None:
+    ann, ben = own_server.token("ann", "run"), own_server.token("ben", "run")
+    reader, boss = own_server.token("ann2", "read"), own_server.token("boss", "admin")
+    give(own_server, client="ann")
+    path = own_server.services.outputs / "apple.png"
     place = f"/artifacts/{DIGEST}"
-    assert server.client.delete(place).status_code == 401
-    assert server.client.delete(place, headers=reader).status_code == 403
-    assert server.client.delete(place, headers=ben).status_code == 404
-    assert server.client.delete(f"{place}?job=job_x", headers=ann).status_code == 404
+    assert own_server.client.delete(place).status_code == 401
+    assert own_server.client.delete(place, headers=reader).status_code == 403
+    assert own_server.client.delete(place, headers=ben).status_code == 404
+    assert own_server.client.delete(f"{place}?job=job_x", headers=ann).status_code == 404
     assert path.exists()
-    (item,) = server.client.get("/artifacts", headers=ann).json()["items"]
-    with talk(server, headers=ann) as client:
-        assert server.client.delete(place, headers=ann).status_code == 204
+    (item,) = own_server.client.get("/artifacts", headers=ann).json()["items"]
+    with talk(own_server, headers=ann) as client:
+        assert own_server.client.delete(place, headers=ann).status_code == 204
         assert client.next() == {"type": "notice", "kind": "artifacts.deleted", "data": {}}
     assert not path.exists()
-    assert server.client.delete(place, headers=ann).status_code == 404
-    job = server.client.get(f"/jobs/{item['job']}", headers=boss).json()
+    assert own_server.client.delete(place, headers=ann).status_code == 404
+    job = own_server.client.get(f"/jobs/{item['job']}", headers=boss).json()
     assert job["outputs"]["files"] == []
 
 
@@ -403,11 +403,11 @@ def test_what_carries_nothing_has_no_texts(
     assert str(server.services.outputs) not in answer.text
 
 
-def test_texts_are_nobody_elses(server: Hosted) -> None:
-    digest = give(server, MAKERS["made.flac"]({"workflow": "{}"}), "made.flac", client="ann")
-    ann, ben = server.token("ann", "read"), server.token("ben", "read")
+def test_texts_are_nobody_elses(own_server: Hosted) -> None:
+    digest = give(own_server, MAKERS["made.flac"]({"workflow": "{}"}), "made.flac", client="ann")
+    ann, ben = own_server.token("ann", "read"), own_server.token("ben", "read")
     for who, expected in ((ann, 200), (ben, 404), ({}, 401)):
-        answer = server.client.get(f"/artifacts/{digest}/texts", headers=who)
+        answer = own_server.client.get(f"/artifacts/{digest}/texts", headers=who)
         assert answer.status_code == expected
 
 

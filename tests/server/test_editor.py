@@ -35,8 +35,8 @@ def built(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def serving(server: Hosted, built: Path) -> Hosted:
-    server.services.editor = Editor(built)
+def serving(server: Hosted, built: Path, monkeypatch: pytest.MonkeyPatch) -> Hosted:
+    monkeypatch.setattr(server.services, "editor", Editor(built))
     return server
 
 
@@ -146,8 +146,10 @@ def test_a_build_while_the_server_runs_is_taken_up(serving: Hosted, built: Path)
     assert got(serving, "/assets/main-1a2b.js").status_code == 404
 
 
-def test_without_a_build_a_page_says_how_to_make_it(server: Hosted, tmp_path: Path) -> None:
-    server.services.editor = Editor(tmp_path / "nothing")
+def test_without_a_build_a_page_says_how_to_make_it(
+    server: Hosted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server.services, "editor", Editor(tmp_path / "nothing"))
     answer = got(server, "/")
     assert answer.status_code == 404
     assert answer.headers["content-type"].startswith("text/html")

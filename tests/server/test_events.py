@@ -112,18 +112,19 @@ def test_all_of_a_job_that_has_ended(server: Hosted, worker: Worker) -> None:
     assert [kind for kind, _ in told] == ["job.queued", "job.claimed", "job.finished"]
 
 
-def test_coming_back_to_a_stream(server: Hosted, worker: Worker) -> None:
+def test_coming_back_to_a_stream(own_server: Hosted) -> None:
+    worker = Worker(own_server)
     numbers = []
     last = "0"
     for _ in range(4):
-        submit(server)
+        submit(own_server)
         job = worker.take()
-        with streaming(server, "/events", headers={"Last-Event-ID": last}) as stream:
+        with streaming(own_server, "/events", headers={"Last-Event-ID": last}) as stream:
             numbers += [told["seq"] for _, told in stream.until("job.claimed")]
             last = stream.last
         worker.finish(job)
     assert numbers == [
-        *(each.seq for each in server.services.queue.events_after(0).events[:-1]),
+        *(each.seq for each in own_server.services.queue.events_after(0).events[:-1]),
     ]
 
 
@@ -163,17 +164,17 @@ def test_progress_and_previews(server: Hosted, worker: Worker) -> None:
         assert [kind for kind, _ in neither.until("job.finished")] == ["job.finished"]
 
 
-def test_others_jobs(server: Hosted) -> None:
-    ann, bob = server.token("ann", "run"), server.token("bob", "run")
-    anns, bobs = submit(server, ann), submit(server, bob)
-    found = server.client.get("/events", headers=bob).json()["items"]
+def test_others_jobs(own_server: Hosted) -> None:
+    ann, bob = own_server.token("ann", "run"), own_server.token("bob", "run")
+    anns, bobs = submit(own_server, ann), submit(own_server, bob)
+    found = own_server.client.get("/events", headers=bob).json()["items"]
     assert [each["job"] for each in found] == [bobs]
-    with streaming(server, "/events", headers=bob, params={"after": 0}) as stream:
+    with streaming(own_server, "/events", headers=bob, params={"after": 0}) as stream:
         assert (stream.next() or ("", {}))[1]["job"] == bobs
     for accept in ({}, STREAM):
-        answer = server.client.get(f"/jobs/{anns}/events", headers={**bob, **accept})
+        answer = own_server.client.get(f"/jobs/{anns}/events", headers={**bob, **accept})
         assert answer.status_code == 404
-    assert server.client.get("/events").status_code == 401
+    assert own_server.client.get("/events").status_code == 401
 
 
 def test_signs_of_life(server: Hosted, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,13 +189,13 @@ def test_signs_of_life(server: Hosted, monkeypatch: pytest.MonkeyPatch) -> None:
         assert (stream.next() or ("", {}))[0] == "job.queued"
 
 
-def test_a_server_that_stops_ends_streams(server: Hosted) -> None:
-    with streaming(server, "/events") as stream:
+def test_a_server_that_stops_ends_streams(own_server: Hosted) -> None:
+    with streaming(own_server, "/events") as stream:
         next(stream._lines)
-        hub: EventHub = server.services.hub
-        hub._tail._loop.call_soon_threadsafe(server.services.stop_soon)
+        hub: EventHub = own_server.services.hub
+        hub._tail._loop.call_soon_threadsafe(own_server.services.stop_soon)
         assert stream.next() is None
-    with streaming(server, "/events") as stream:
+    with streaming(own_server, "/events") as stream:
         assert stream.next() is None
 
 

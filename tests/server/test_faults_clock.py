@@ -23,6 +23,12 @@ YEAR = 365 * 86_400.0
 
 
 @pytest.fixture
+def server(own_server: Hosted) -> Hosted:
+    """One that no other test has: its clock jumps."""
+    return own_server
+
+
+@pytest.fixture
 def api(server: Hosted) -> Iterator[Api]:
     found = Api(server.url)
     yield found

@@ -38,6 +38,12 @@ def be_patient(queue: JobQueue) -> None:
 
 
 @pytest.fixture
+def server(own_server: Hosted) -> Hosted:
+    """One that no other test has: its database is held, and taken away."""
+    return own_server
+
+
+@pytest.fixture
 def api(server: Hosted) -> Iterator[Api]:
     found = Api(server.url)
     yield found

@@ -20,6 +20,12 @@ PNG = {"Content-Type": "image/png"}
 
 
 @pytest.fixture
+def server(own_server: Hosted) -> Hosted:
+    """One that no other test has: folders are taken from it."""
+    return own_server
+
+
+@pytest.fixture
 def api(server: Hosted) -> Iterator[Api]:
     found = Api(server.url)
     yield found

@@ -31,18 +31,18 @@ def test_a_server_lives_and_is_ready(server: Hosted) -> None:
     assert server.client.get(f"{server.url}/readyz").json() == {"status": "ready"}
 
 
-def test_probes_need_no_token(server: Hosted) -> None:
-    server.token("ann", "read")
-    while server.client.get("/jobs").status_code != 401:
+def test_probes_need_no_token(own_server: Hosted) -> None:
+    own_server.token("ann", "read")
+    while own_server.client.get("/jobs").status_code != 401:
         pass
     for path in ("healthz", "readyz"):
-        assert server.client.get(f"{server.url}/{path}").status_code == 200
+        assert own_server.client.get(f"{own_server.url}/{path}").status_code == 200
 
 
-def test_it_isnt_ready_without_a_queue_but_lives(server: Hosted) -> None:
-    (server.services.home / "queue.sqlite").unlink()
-    assert ready(server) == (503, {"queue-not-writable"})
-    assert server.client.get(f"{server.url}/healthz").status_code == 200
+def test_it_isnt_ready_without_a_queue_but_lives(own_server: Hosted) -> None:
+    (own_server.services.home / "queue.sqlite").unlink()
+    assert ready(own_server) == (503, {"queue-not-writable"})
+    assert own_server.client.get(f"{own_server.url}/healthz").status_code == 200
 
 
 def test_it_isnt_ready_with_a_full_disk(home: Path) -> None:
@@ -55,10 +55,10 @@ def test_it_isnt_ready_with_a_full_disk(home: Path) -> None:
         assert str(home) not in answer.text
 
 
-def test_it_isnt_ready_when_it_stops(server: Hosted) -> None:
-    loop = server.services.hub._tail._loop
-    loop.call_soon_threadsafe(server.services.stopping.set)
-    while ready(server) != (503, {"stopping"}):
+def test_it_isnt_ready_when_it_stops(own_server: Hosted) -> None:
+    loop = own_server.services.hub._tail._loop
+    loop.call_soon_threadsafe(own_server.services.stopping.set)
+    while ready(own_server) != (503, {"stopping"}):
         pass
 
 

@@ -17,7 +17,7 @@ from nodegraph.jobs.worker.answers import Answers
 from nodegraph.jobs.worker.faults import error_of
 from nodegraph.session.session import Session
 from nodegraph.session.settings import Settings
-from tests.server.hosting import Hosted
+from tests.server.hosting import Hosted, prepared_home
 
 API = {
     "1": {"class_type": "LoadImage", "inputs": {"image": "pear.png"}},
@@ -32,12 +32,18 @@ API = {
 }
 
 
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory: pytest.TempPathFactory, known_packs: Path) -> Iterator[Answers]:
+    """Those of a planner within this process."""
+    home = prepared_home(tmp_path_factory.mktemp("planner") / "home", known_packs)
+    found = Answers(lambda: Session(Settings(home=home)))
+    yield found
+    found.close()
+
+
 @pytest.fixture
-def planner(
-    server: Hosted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[httpx.Client]:
+def planner(server: Hosted, answers: Answers, monkeypatch: pytest.MonkeyPatch) -> httpx.Client:
     """Asks a server that has a planner within this process."""
-    answers = Answers(lambda: Session(Settings(home=tmp_path / "planner")))
 
     async def ask(question: str, arguments: dict[str, Any], timeout: float) -> Any:
         try:
@@ -46,8 +52,7 @@ def planner(
             raise QuestionFailed(error_of(error)) from None
 
     monkeypatch.setattr(server.services.supervisor, "ask", ask)
-    yield server.client
-    answers.close()
+    return server.client
 
 
 def imported(client: httpx.Client, **wish: Any) -> Any:

@@ -17,7 +17,12 @@ PICTURE = picture(300, 200)
 
 
 @pytest.fixture
-def inputs(home: Path) -> Path:
+def inputs(server: Hosted) -> Path:
+    return filled(server.services.home)
+
+
+def filled(home: Path) -> Path:
+    """An inputs folder with a picture in a folder, and a text."""
     folder = home / "inputs"
     (folder / "portraits").mkdir(parents=True)
     (folder / "portraits" / "ada 1.png").write_bytes(PICTURE)
@@ -72,7 +77,8 @@ def test_a_file_that_is_written_anew_is_seen_anew(server: Hosted, inputs: Path) 
     assert thumbnail(server, "notes.txt").status_code == 404
 
 
-def test_nothing_else_is_reached(server: Hosted, inputs: Path, home: Path, tmp_path: Path) -> None:
+def test_nothing_else_is_reached(server: Hosted, inputs: Path, tmp_path: Path) -> None:
+    home = server.services.home
     (tmp_path / "secret.png").write_bytes(PICTURE)
     (home / "beside.png").write_bytes(PICTURE)
     (inputs / ".hidden.png").write_bytes(PICTURE)
@@ -103,10 +109,11 @@ def test_uploads_that_lie_in_it_are_not_told_of(tmp_path: Path) -> None:
         assert server.client.get("/inputs/file", params=asked).status_code == 404
 
 
-def test_only_those_who_may_run_see_it(server: Hosted, inputs: Path) -> None:
-    reader, runner = server.token("ann", "read"), server.token("bob", "run")
-    assert listed(server, headers=reader) == {}
-    assert len(listed(server, headers=runner)) == 2
-    assert thumbnail(server, "portraits/ada 1.png", **reader).status_code == 403
-    assert thumbnail(server, "portraits/ada 1.png", **runner).status_code == 200
-    assert server.client.get("/inputs").status_code == 401
+def test_only_those_who_may_run_see_it(own_server: Hosted) -> None:
+    filled(own_server.services.home)
+    reader, runner = own_server.token("ann", "read"), own_server.token("bob", "run")
+    assert listed(own_server, headers=reader) == {}
+    assert len(listed(own_server, headers=runner)) == 2
+    assert thumbnail(own_server, "portraits/ada 1.png", **reader).status_code == 403
+    assert thumbnail(own_server, "portraits/ada 1.png", **runner).status_code == 200
+    assert own_server.client.get("/inputs").status_code == 401

@@ -188,27 +188,27 @@ def test_a_full_queue_says_when_to_come_back(hosting: Any) -> None:
         assert int(answer.headers["retry-after"]) > 0
 
 
-def test_others_jobs_look_as_if_they_were_not_there(server: Hosted) -> None:
-    ann, bob, boss = (server.token(name, scope) for name, scope in _PEOPLE)
-    job = submitted(server, headers=ann)
+def test_others_jobs_look_as_if_they_were_not_there(own_server: Hosted) -> None:
+    ann, bob, boss = (own_server.token(name, scope) for name, scope in _PEOPLE)
+    job = submitted(own_server, headers=ann)
     for method, path, body in _STEPS:
-        answer = server.client.request(method, f"/jobs/{job}{path}", json=body, headers=bob)
+        answer = own_server.client.request(method, f"/jobs/{job}{path}", json=body, headers=bob)
         problem(answer, 404, "job-not-found")
-    mine = submitted(server, headers=bob)
-    answer = server.client.post(f"/jobs/{mine}/move", json={"before": job}, headers=bob)
+    mine = submitted(own_server, headers=bob)
+    answer = own_server.client.post(f"/jobs/{mine}/move", json={"before": job}, headers=bob)
     problem(answer, 404, "job-not-found")
-    listed = server.client.get("/jobs", headers=bob).json()["items"]
+    listed = own_server.client.get("/jobs", headers=bob).json()["items"]
     assert [each["id"] for each in listed] == [mine]
-    assert server.client.get("/jobs?client=ann", headers=bob).json()["items"] == []
-    assert server.client.get("/queue", headers=bob).json()["counts"]["queued"] == 1
-    assert [each["id"] for each in server.client.get("/queue", headers=bob).json()["upcoming"]] == [
-        mine
-    ]
-    assert server.client.post("/queue/clear?client=ann", headers=bob).json() == {"cancelled": 0}
-    assert server.client.post("/queue/clear", headers=bob).json() == {"cancelled": 1}
-    assert server.client.get(f"/jobs/{job}", headers=boss).json()["state"] == "queued"
-    assert len(server.client.get("/jobs", headers=boss).json()["items"]) == 2
-    assert server.client.delete("/jobs?client=ann", headers=bob).json() == {"deleted": 0}
+    assert own_server.client.get("/jobs?client=ann", headers=bob).json()["items"] == []
+    assert own_server.client.get("/queue", headers=bob).json()["counts"]["queued"] == 1
+    assert [
+        each["id"] for each in own_server.client.get("/queue", headers=bob).json()["upcoming"]
+    ] == [mine]
+    assert own_server.client.post("/queue/clear?client=ann", headers=bob).json() == {"cancelled": 0}
+    assert own_server.client.post("/queue/clear", headers=bob).json() == {"cancelled": 1}
+    assert own_server.client.get(f"/jobs/{job}", headers=boss).json()["state"] == "queued"
+    assert len(own_server.client.get("/jobs", headers=boss).json()["items"]) == 2
+    assert own_server.client.delete("/jobs?client=ann", headers=bob).json() == {"deleted": 0}
 
 
 _PEOPLE = (("ann", "run"), ("bob", "run"), ("boss", "admin"))
@@ -274,13 +274,15 @@ def test_without_a_planner_a_plan_is_not_available(server: Hosted) -> None:
     assert "retry-after" in answer.headers
 
 
-def test_a_queue_that_cannot_be_read_is_no_fault_of_the_client(server: Hosted) -> None:
-    server.services.queue._database.close()
+def test_a_queue_that_cannot_be_read_is_no_fault_of_the_client(own_server: Hosted) -> None:
+    own_server.services.queue._database.close()
     for path in ("/jobs", "/queue", "/jobs/job_01hzy3m7q8r9s0t1v2w3x4y5z6"):
-        answer = server.client.get(path)
+        answer = own_server.client.get(path)
         assert answer.status_code == 503, answer.text
         assert "retry-after" in answer.headers
-    assert httpx.get(f"{server.url}/healthz", timeout=PATIENCE, trust_env=False).status_code == 200
+    assert (
+        httpx.get(f"{own_server.url}/healthz", timeout=PATIENCE, trust_env=False).status_code == 200
+    )
 
 
 def test_a_job_of_too_many_nodes_is_refused(hosting: Any) -> None:

@@ -264,11 +264,11 @@ def until(is_so: Callable[[], Any]) -> None:
 
 
 def test_each_request_has_one_line_with_its_id_and_whose_it_is(
-    server: Hosted, lines: Callable[[], list[dict[str, Any]]]
+    own_server: Hosted, lines: Callable[[], list[dict[str, Any]]]
 ) -> None:
-    headers = server.token("ann", "run")
-    until(lambda: server.services.tokens.caller(headers["Authorization"].split()[1]))
-    done = server.client.get("/jobs?tag=private", headers=headers)
+    headers = own_server.token("ann", "run")
+    until(lambda: own_server.services.tokens.caller(headers["Authorization"].split()[1]))
+    done = own_server.client.get("/jobs?tag=private", headers=headers)
     name = done.headers["x-request-id"]
     until(lambda: about(lines(), name))
     (line,) = about(lines(), name)
@@ -282,16 +282,16 @@ def test_each_request_has_one_line_with_its_id_and_whose_it_is(
 
 
 def test_a_refused_request_has_one_line_that_tells_why(
-    server: Hosted, lines: Callable[[], list[dict[str, Any]]]
+    own_server: Hosted, lines: Callable[[], list[dict[str, Any]]]
 ) -> None:
-    server.token("ann", "read")
-    until(lambda: server.client.get("/queue").status_code == 401)
+    own_server.token("ann", "read")
+    until(lambda: own_server.client.get("/queue").status_code == 401)
     for options, code in (
         ({}, "unauthenticated"),
         ({"headers": {"Origin": "http://evil.example"}}, "origin-not-allowed"),
         ({"headers": {"Host": "evil.example"}}, "host-not-allowed"),
     ):
-        name = server.client.get("/jobs", **options).headers["x-request-id"]
+        name = own_server.client.get("/jobs", **options).headers["x-request-id"]
         until(lambda name=name: about(lines(), name))
         (line,) = about(lines(), name)
         assert (line["level"], line["event"], line["code"]) == ("warning", "refused", code)

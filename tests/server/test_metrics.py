@@ -41,6 +41,12 @@ def values(text: str) -> Values:
     return found
 
 
+@pytest.fixture
+def server(own_server: Hosted) -> Hosted:
+    """A new one: its figures count from its start on."""
+    return own_server
+
+
 def value(found: Values, name: str, **labels: str) -> float:
     return found.get((f"nodegraph_{name}", frozenset(labels.items())), 0.0)
 

@@ -38,8 +38,8 @@ def test_the_embedded_model_is_listed(server: Hosted) -> None:
     assert tiny["bytes"] > 1_000_000
 
 
-def test_what_cannot_be_used_is_listed_with_the_reason(server: Hosted, home: Path) -> None:
-    folder = home / "models" / "loras"
+def test_what_cannot_be_used_is_listed_with_the_reason(server: Hosted) -> None:
+    folder = server.services.home / "models" / "loras"
     folder.mkdir(parents=True)
     head = json.dumps({"x": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}).encode()
     (folder / "x.safetensors").write_bytes(len(head).to_bytes(8, "little") + head + bytes(4))
@@ -50,10 +50,11 @@ def test_what_cannot_be_used_is_listed_with_the_reason(server: Hosted, home: Pat
     assert "safetensors" in models["loras/cut.safetensors"]["problem"]
 
 
-def test_no_pickle_is_opened(server: Hosted, home: Path, tmp_path: Path) -> None:
-    (home / "models").mkdir()
+def test_no_pickle_is_opened(server: Hosted, tmp_path: Path) -> None:
+    folder = server.services.home / "models"
+    folder.mkdir()
     for name in ("a.ckpt", "b.pt", "c.pth", "d.bin", "e.safetensors"):
-        (home / "models" / name).write_bytes(pickle.dumps(Trap(tmp_path / "sprung")))
+        (folder / name).write_bytes(pickle.dumps(Trap(tmp_path / "sprung")))
     models = found(server)
     for name in ("a.ckpt", "b.pt", "c.pth", "d.bin", "e.safetensors"):
         assert models[name]["problem"]
@@ -61,16 +62,18 @@ def test_no_pickle_is_opened(server: Hosted, home: Path, tmp_path: Path) -> None
     assert not (tmp_path / "sprung").exists()
 
 
-def test_where_files_lie_is_told_to_those_who_administer_only(server: Hosted, home: Path) -> None:
+def test_where_files_lie_is_told_to_those_who_administer_only(
+    own_server: Hosted, home: Path
+) -> None:
     (home / "models").mkdir()
     (home / "models" / "broken.safetensors").write_bytes(b"x")
-    reader, boss = server.token("ann", "read"), server.token("boss", "admin")
-    answer = server.client.get("/models", headers=reader)
+    reader, boss = own_server.token("ann", "read"), own_server.token("boss", "admin")
+    answer = own_server.client.get("/models", headers=reader)
     assert str(home) not in answer.text
     assert answer.json()["folders"] == []
-    folders = server.client.get("/models", headers=boss).json()["folders"]
+    folders = own_server.client.get("/models", headers=boss).json()["folders"]
     assert folders == [str(home / "models")]
-    assert server.client.get("/models").status_code == 401
+    assert own_server.client.get("/models").status_code == 401
 
 
 def test_it_has_an_entry_in_the_description(server: Hosted) -> None:
@@ -78,8 +81,8 @@ def test_it_has_an_entry_in_the_description(server: Hosted) -> None:
     assert "/api/v1/models" in document["paths"]
 
 
-def test_a_model_has_the_picture_that_lies_beside_it(server: Hosted, home: Path) -> None:
-    folder = home / "models" / "sd"
+def test_a_model_has_the_picture_that_lies_beside_it(server: Hosted) -> None:
+    folder = server.services.home / "models" / "sd"
     (folder / "whole").mkdir(parents=True)
     (folder / "whole" / "model_index.json").write_text("{}")
     (folder / "whole" / "preview.png").write_bytes(picture(40, 20))
@@ -100,9 +103,9 @@ def test_a_model_has_the_picture_that_lies_beside_it(server: Hosted, home: Path)
         assert answer.status_code == 404, name
 
 
-def test_where_to_get_what_is_missing_is_told(server: Hosted, home: Path) -> None:
+def test_where_to_get_what_is_missing_is_told(own_server: Hosted, home: Path) -> None:
     asked = {"model": ["sd/v1-5-pruned-emaonly.safetensors", "some & thing"], "pack": ["foo"]}
-    known, unknown, pack = server.client.get("/sources", params=asked).json()["items"]
+    known, unknown, pack = own_server.client.get("/sources", params=asked).json()["items"]
     assert known["links"][0]["exact"] is True
     assert known["links"][0]["url"].startswith("https://huggingface.co/stable-diffusion-v1-5/")
     assert str(home / "models") in known["steps"][1]
@@ -110,9 +113,9 @@ def test_where_to_get_what_is_missing_is_told(server: Hosted, home: Path) -> Non
     assert "some%20%26%20thing" in unknown["links"][0]["url"]
     assert (pack["kind"], pack["name"]) == ("pack", "foo")
     assert "pip install" not in str(pack)
-    assert server.client.get("/sources").json()["items"] == []
-    reader = server.token("ann", "read")
-    assert str(home) not in server.client.get("/sources?model=a", headers=reader).text
+    assert own_server.client.get("/sources").json()["items"] == []
+    reader = own_server.token("ann", "read")
+    assert str(home) not in own_server.client.get("/sources?model=a", headers=reader).text
 
 
 def test_the_words_of_a_model_are_told(server: Hosted) -> None:

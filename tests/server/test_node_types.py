@@ -13,7 +13,7 @@ import httpx
 import pytest
 from jsonschema_rs import Draft202012Validator, meta
 
-from tests.server.hosting import Hosted, read_packs
+from tests.server.hosting import Hosted, read_pack
 
 
 def listed(server: Hosted) -> dict[str, dict[str, Any]]:
@@ -98,18 +98,18 @@ def test_the_etag_is_of_the_content(hosting: Callable[..., Any], home: Path) -> 
     assert answer(**{"If-None-Match": tag}).status_code == 304
     file = home / "packs" / "sums.py"
     file.write_text(file.read_text().replace('"""A sum."""', '"""Two numbers together."""'))
-    read_packs(home)
+    read_pack(home, "sums.py")
     changed = answer(**{"If-None-Match": tag})
     assert changed.status_code == 200
     assert changed.headers["etag"] != tag
     assert "Two numbers together." in changed.text
 
 
-def test_who_may_read_may_see_them_and_nobody_else(server: Hosted) -> None:
-    reader = server.token("ann", "read")
-    assert server.client.get("/node-types", headers=reader).status_code == 200
+def test_who_may_read_may_see_them_and_nobody_else(own_server: Hosted) -> None:
+    reader = own_server.token("ann", "read")
+    assert own_server.client.get("/node-types", headers=reader).status_code == 200
     for path in ("/node-types", "/node-types/KSampler"):
-        assert server.client.get(path).status_code == 401
+        assert own_server.client.get(path).status_code == 401
 
 
 def test_no_pack_and_no_torch_is_imported_by_the_server(home: Path) -> None:
@@ -173,23 +173,23 @@ def test_examples_are_served_with_their_pictures_and_files(server: Hosted) -> No
     assert get(f"{base}/files/other.png").status_code == 404
 
 
-def test_folders_of_examples_are_brought_to_the_inputs_once(server: Hosted) -> None:
-    inputs = server.services.environment.inputs
-    reader, runner = server.token("ann", "read"), server.token("bob", "run")
+def test_folders_of_examples_are_brought_to_the_inputs_once(own_server: Hosted) -> None:
+    inputs = own_server.services.environment.inputs
+    reader, runner = own_server.token("ann", "read"), own_server.token("bob", "run")
     types = {
         each["type"]: each
-        for each in server.client.get("/node-types", headers=reader).json()["items"]
+        for each in own_server.client.get("/node-types", headers=reader).json()["items"]
     }
     assert types["JoinDatasets"]["example"]["folders"] == ["fruit"]
     # There it is the name of a node.
     assert types["BlendLatents"]["example"]["folders"] == []
     path = "/node-types/JoinDatasets/example/folders"
-    assert server.client.post(path, headers=reader).status_code == 403
+    assert own_server.client.post(path, headers=reader).status_code == 403
     assert not inputs.exists()
-    assert server.client.post(path, headers=runner).status_code == 204
+    assert own_server.client.post(path, headers=runner).status_code == 204
     assert (inputs / "fruit/apple/1.txt").is_file()
     (inputs / "fruit/apple/1.txt").write_text("mine")
-    assert server.client.post(path, headers=runner).status_code == 204
+    assert own_server.client.post(path, headers=runner).status_code == 204
     assert (inputs / "fruit/apple/1.txt").read_text() == "mine"
     assert [path.name for path in inputs.iterdir()] == ["fruit"]
 
@@ -201,9 +201,9 @@ def test_a_node_type_without_an_example_says_so(server: Hosted) -> None:
     assert server.client.get("/node-types/KSampler/example/files/apple.png").status_code == 404
 
 
-def test_only_who_may_read_sees_examples(server: Hosted) -> None:
-    reader = server.token("ann", "read")
+def test_only_who_may_read_sees_examples(own_server: Hosted) -> None:
+    reader = own_server.token("ann", "read")
     for path in ("example", "example/picture"):
-        assert server.client.get(f"/node-types/KSampler/{path}").status_code == 401
-        answer = server.client.get(f"/node-types/KSampler/{path}", headers=reader)
+        assert own_server.client.get(f"/node-types/KSampler/{path}").status_code == 401
+        answer = own_server.client.get(f"/node-types/KSampler/{path}", headers=reader)
         assert answer.status_code == 200

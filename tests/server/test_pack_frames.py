@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.server.hosting import Hosted, read_packs
+from tests.server.hosting import Hosted, hosted, prepared_home, read_pack
 
 NODES = '''
 from typing import Annotated
@@ -33,6 +33,18 @@ SCRIPT = "export default () => {}; // </script><script>alert(1)</script> <!--\n"
 
 @pytest.fixture
 def home(home: Path) -> Path:
+    return with_frames(home)
+
+
+@pytest.fixture(scope="module")
+def shared_server(tmp_path_factory: pytest.TempPathFactory, known_packs: Path) -> Iterator[Hosted]:
+    home = prepared_home(tmp_path_factory.mktemp("shared") / "home", known_packs)
+    with hosted(with_frames(home)) as found:
+        yield found
+
+
+def with_frames(home: Path) -> Path:
+    """A home folder with a pack that brings a widget and a panel."""
     folder = home / "packs" / "bends"
     for place, text in (
         ("nodes.py", NODES),
@@ -42,7 +54,7 @@ def home(home: Path) -> Path:
     ):
         (folder / place).parent.mkdir(parents=True, exist_ok=True)
         (folder / place).write_text(text)
-    read_packs(home)
+    assert read_pack(home, "bends") == ["bends:Bend"]
     return home
 
 
@@ -91,14 +103,14 @@ def test_a_page_may_run_its_script_and_reach_nothing(server: Hosted) -> None:
     assert "<!--" not in answer.text
 
 
-def test_only_who_may_read_gets_it(server: Hosted) -> None:
-    reader = server.token("ann", "read")
-    href = hrefs(server, **reader)["curve"]
-    assert page(server, href).status_code == 401
-    assert page(server, href, **reader).status_code == 200
+def test_only_who_may_read_gets_it(own_server: Hosted) -> None:
+    reader = own_server.token("ann", "read")
+    href = hrefs(own_server, **reader)["curve"]
+    assert page(own_server, href).status_code == 401
+    assert page(own_server, href, **reader).status_code == 200
     # The frame itself has no origin: what it asks for comes from nowhere.
-    assert page(server, href, Origin="null", **reader).status_code == 403
-    assert page(server, href, **{"Sec-Fetch-Site": "cross-site"}, **reader).status_code == 403
+    assert page(own_server, href, Origin="null", **reader).status_code == 403
+    assert page(own_server, href, **{"Sec-Fetch-Site": "cross-site"}, **reader).status_code == 403
 
 
 def test_nothing_but_what_is_declared_is_served(server: Hosted) -> None:

@@ -25,7 +25,7 @@ Plan = Callable[..., dict[str, Any]]
 
 @pytest.fixture
 def planned(
-    server: Hosted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: Hosted, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[[str], Plan]]:
     """Gives what asks a server, whose planner is for a device, for a plan."""
     opened: list[Answers] = []
@@ -34,7 +34,7 @@ def planned(
     monkeypatch.setattr(sessions, "multiplying_seconds", lambda device: None)
 
     def planner(device: str) -> Plan:
-        settings = Settings(home=tmp_path / "planner", device=device)
+        settings = Settings(home=home, device=device)
         answers = Answers(lambda: Session(settings))
         opened.append(answers)
 

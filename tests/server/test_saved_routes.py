@@ -204,14 +204,14 @@ def test_the_list_tells_what_each_is_for(server: Hosted) -> None:
     assert [item["name"] for item in found] == ["plum"]
 
 
-def test_who_may_only_read_changes_nothing(server: Hosted) -> None:
-    reader, runner = server.token("ann", "read"), server.token("ben", "run")
+def test_who_may_only_read_changes_nothing(own_server: Hosted) -> None:
+    reader, runner = own_server.token("ann", "read"), own_server.token("ben", "run")
     path = "/workflows/apple"
-    assert server.client.put(path, json=workflow(), headers=reader).status_code == 403
-    assert server.client.put(path, json=workflow(), headers=runner).status_code == 201
-    assert server.client.get(path, headers=reader).status_code == 200
-    assert server.client.delete(path, headers=reader).status_code == 403
-    for answer in (server.client.get(path), server.client.put(path, json=workflow())):
+    assert own_server.client.put(path, json=workflow(), headers=reader).status_code == 403
+    assert own_server.client.put(path, json=workflow(), headers=runner).status_code == 201
+    assert own_server.client.get(path, headers=reader).status_code == 200
+    assert own_server.client.delete(path, headers=reader).status_code == 403
+    for answer in (own_server.client.get(path), own_server.client.put(path, json=workflow())):
         assert answer.status_code == 401
 
 

@@ -13,7 +13,7 @@ import pytest
 from nodegraph.jobs.worker.answers import Answers
 from nodegraph.session.session import Session
 from nodegraph.session.settings import Settings
-from tests.server.hosting import Hosted
+from tests.server.hosting import Hosted, prepared_home
 
 WORKFLOW: dict[str, Any] = {
     "format": "nodegraph/1",
@@ -26,19 +26,24 @@ WORKFLOW: dict[str, Any] = {
 }
 
 
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory: pytest.TempPathFactory, known_packs: Path) -> Iterator[Answers]:
+    """Those of a planner within this process."""
+    home = prepared_home(tmp_path_factory.mktemp("planner") / "home", known_packs)
+    found = Answers(lambda: Session(Settings(home=home)))
+    yield found
+    found.close()
+
+
 @pytest.fixture
-def planner(
-    server: Hosted, tmp_path: Path, known_specs: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[httpx.Client]:
+def planner(server: Hosted, answers: Answers, monkeypatch: pytest.MonkeyPatch) -> httpx.Client:
     """Asks a server that has a planner within this process."""
-    answers = Answers(lambda: Session(Settings(home=tmp_path / "planner")))
 
     async def ask(question: str, arguments: dict[str, Any], timeout: float) -> Any:
         return answers.answer(question, json.loads(json.dumps(arguments)))
 
     monkeypatch.setattr(server.services.supervisor, "ask", ask)
-    yield server.client
-    answers.close()
+    return server.client
 
 
 def test_the_script_builds_the_very_same(planner: httpx.Client) -> None:

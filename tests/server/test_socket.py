@@ -90,11 +90,12 @@ def test_previews(server: Hosted, worker: Worker, form: str) -> None:
 
 
 @in_both_forms
-def test_going_on_after_a_lost_connection(server: Hosted, worker: Worker, form: str) -> None:
+def test_going_on_after_a_lost_connection(own_server: Hosted, form: str) -> None:
+    worker = Worker(own_server)
     numbers: list[int] = []
     last = 0
     for round_ in range(4):
-        with talk(server, form) as client:
+        with talk(own_server, form) as client:
             for _ in range(2):
                 client.ask("submit", **wish())
             assert client.ask("subscribe", after=last)["reset"] is False
@@ -107,11 +108,11 @@ def test_going_on_after_a_lost_connection(server: Hosted, worker: Worker, form: 
         for at in range(round_):
             worker.tell(job, event(at))
         worker.finish(job)
-    with talk(server, form) as client:
+    with talk(own_server, form) as client:
         client.ask("subscribe", after=last)
         client.until("job.finished", job.id)
         numbers += client.numbers()
-    assert numbers == [each.seq for each in server.services.queue.events_after(0).events]
+    assert numbers == [each.seq for each in own_server.services.queue.events_after(0).events]
 
 
 def test_one_job_from_its_first_event(server: Hosted, worker: Worker) -> None:
@@ -212,13 +213,13 @@ def test_plans_of_a_graph_that_is_being_edited(
         assert begun == [0, 19]
 
 
-def test_who_may_do_what(server: Hosted) -> None:
-    reader, ann = server.token("reader", "read"), server.token("ann", "run")
-    admin = server.token("boss", "admin")
-    with talk(server, headers=ann) as client, talk(server, headers=admin) as boss:
+def test_who_may_do_what(own_server: Hosted) -> None:
+    reader, ann = own_server.token("reader", "read"), own_server.token("ann", "run")
+    admin = own_server.token("boss", "admin")
+    with talk(own_server, headers=ann) as client, talk(own_server, headers=admin) as boss:
         boss.ask("subscribe", after=0)
         job = client.ask("submit", **wish())["job"]["id"]
-        with talk(server, headers=reader) as other:
+        with talk(own_server, headers=reader) as other:
             other.ask("subscribe", after=0)
             assert other.refused("submit", **wish())["status"] == 403
             assert other.refused("cancel", job=job)["status"] == 403
@@ -230,15 +231,15 @@ def test_who_may_do_what(server: Hosted) -> None:
         assert boss.events[0]["client"] == "ann"
 
 
-def test_without_a_token_where_one_is_needed(server: Hosted) -> None:
-    headers = server.token("ann", "run")
-    with pytest.raises(InvalidStatus) as caught, talk(server):
+def test_without_a_token_where_one_is_needed(own_server: Hosted) -> None:
+    headers = own_server.token("ann", "run")
+    with pytest.raises(InvalidStatus) as caught, talk(own_server):
         pass
     assert caught.value.response.status_code == 401
     token = headers["Authorization"].removeprefix("Bearer ")
     # As a browser does it, which can't set headers.
     offered = [FORMS[0], f"nodegraph.token.{token}"]
-    with talk(server, subprotocols=offered) as client:
+    with talk(own_server, subprotocols=offered) as client:
         assert client.welcome["caller"]["name"] == "ann"
         assert client.socket.subprotocol == FORMS[0]
 
@@ -316,12 +317,12 @@ def test_changed_node_types(server: Hosted) -> None:
         assert client.next() == notice
 
 
-def test_a_server_that_stops(server: Hosted) -> None:
-    with talk(server) as client, talk(server) as other:
+def test_a_server_that_stops(own_server: Hosted) -> None:
+    with talk(own_server) as client, talk(own_server) as other:
         client.ask("subscribe")
-        server.services.hub._tail._loop.call_soon_threadsafe(server.services.stop_soon)
+        own_server.services.hub._tail._loop.call_soon_threadsafe(own_server.services.stop_soon)
         assert client.closed() == other.closed() == (1001, "the server stops")
-    with pytest.raises(ConnectionClosed) as caught, talk(server):
+    with pytest.raises(ConnectionClosed) as caught, talk(own_server):
         pass
     assert caught.value.rcvd is not None
     assert caught.value.rcvd.code == 1001

@@ -195,18 +195,18 @@ def until(is_so: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def test_others_see_no_trace_of_it(server: Hosted) -> None:
-    ann, ben = server.token("ann", "run"), server.token("ben", "run")
-    reader, boss = server.token("cid", "read"), server.token("boss", "admin")
-    assert post(server, headers=ann).status_code == 201
+def test_others_see_no_trace_of_it(own_server: Hosted) -> None:
+    ann, ben = own_server.token("ann", "run"), own_server.token("ben", "run")
+    reader, boss = own_server.token("cid", "read"), own_server.token("boss", "admin")
+    assert post(own_server, headers=ann).status_code == 201
     for path in (f"/uploads/{DIGEST}{rest}" for rest in ("", "/thumbnail", "/texts")):
         for who, expected in ((ann, 200), (boss, 200), (ben, 404), (reader, 404), ({}, 401)):
-            assert server.client.get(path, headers=who).status_code == expected
-    assert server.client.get("/uploads", headers=ben).json()["items"] == []
-    assert post(server, headers=reader).status_code == 403
-    assert server.client.delete(f"/uploads/{DIGEST}", headers=ben).status_code == 404
-    assert server.client.delete(f"/uploads/{DIGEST}", headers=ann).status_code == 204
-    assert held(server) == []
+            assert own_server.client.get(path, headers=who).status_code == expected
+    assert own_server.client.get("/uploads", headers=ben).json()["items"] == []
+    assert post(own_server, headers=reader).status_code == 403
+    assert own_server.client.delete(f"/uploads/{DIGEST}", headers=ben).status_code == 404
+    assert own_server.client.delete(f"/uploads/{DIGEST}", headers=ann).status_code == 204
+    assert held(own_server) == []
 
 
 def test_a_page_elsewhere_can_bring_nothing(server: Hosted) -> None:

@@ -67,7 +67,8 @@ def test_workers_load_libraries_ahead_unless_told_otherwise(warm: bool) -> None:
     [
         ("gpu", "expected: auto, cpu, cuda, cuda:N or mps"),
         ("cuda1", "Did you mean `cuda:1`?"),
-        ("cuda:99", "given: cuda:99; expected: auto, cpu"),
+        # A process asks torch, which it loads.
+        pytest.param("cuda:99", "given: cuda:99; expected: auto, cpu", marks=pytest.mark.slow),
     ],
 )
 def test_a_device_that_isnt_there_is_refused_with_those_that_are(given: str, told: str) -> None:
