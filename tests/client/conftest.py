@@ -9,11 +9,11 @@ import pytest
 
 from nodegraph.client import Client
 from tests.client.support import Proxy, client_of, either_client, proxy_to
-from tests.server.conftest import home, hosting, known_packs, server
+from tests.server.conftest import home, hosting, known_packs, own_server, server, shared_server
 from tests.server.hosting import Hosted
 from tests.server.talking import worker
 
-__all__ = ["home", "hosting", "known_packs", "server", "worker"]
+__all__ = ["home", "hosting", "known_packs", "own_server", "server", "shared_server", "worker"]
 
 
 @pytest.fixture(autouse=True)
@@ -30,15 +30,18 @@ def client(server: Hosted) -> Iterator[Client]:
         yield found
 
 
-@pytest.fixture(params=["sync", "async"])
-def kind(request: pytest.FixtureRequest) -> str:
-    """Of clients."""
-    return str(request.param)
+@pytest.fixture
+def kind() -> str:
+    """Of clients: the asynchronous one, from which the blocking one is made.
+
+    `in_both_kinds` runs a test with both, where it is about what each has of its own.
+    """
+    return "async"
 
 
 @pytest.fixture
 def either(kind: str, server: Hosted) -> Iterator[Any]:
-    """A client of either kind, used like a `Client`."""
+    """A client of a kind, used like a `Client`."""
     with either_client(kind, server.url) as found:
         yield found
 

@@ -15,6 +15,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from nodegraph.client import AsyncClient, Client, Retries
 from tests.server.hosting import PATIENCE, Hosted
 from tests.server.resources import written
@@ -22,6 +24,8 @@ from tests.server.talking import Worker
 
 SOON = Retries(seconds=PATIENCE, connecting=PATIENCE, following=PATIENCE, first=0.01, most=0.05)
 """Tries again at once, and goes on for long."""
+in_both_kinds = pytest.mark.parametrize("kind", ["sync", "async"])
+"""For what depends on how a client speaks to the network, which each kind does in its own way."""
 ONCE = Retries(seconds=0.0, connecting=0.0, following=0.0)
 
 

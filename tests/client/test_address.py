@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from nodegraph.client import Client
 from nodegraph.client.address import read_address
 from nodegraph.errors import InvalidValue, NodegraphError
-from tests.client.support import ONCE, Said, answering, either_client
+from tests.client.support import ONCE, Said, answering, either_client, in_both_kinds
 
 DEFAULT = "http://127.0.0.1:8420"
 
@@ -35,6 +35,7 @@ def test_addresses_as_people_write_them(text: str, url: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["", "/", "/sub/", "/sub/api/v1"])
+@in_both_kinds
 def test_requests_and_websockets_go_below_it(kind: str, path: str) -> None:
     below = path.removesuffix("/").removesuffix("/api/v1") + "/api/v1"
     with (

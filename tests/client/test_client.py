@@ -23,12 +23,21 @@ from nodegraph.client import (
     TookTooLong,
 )
 from nodegraph.errors import InvalidFile, InvalidValue, InvalidWorkflow, UnsafeFile
-from tests.client.support import ONCE, Background, client_of, either_client, finished, until
+from tests.client.support import (
+    ONCE,
+    Background,
+    client_of,
+    either_client,
+    finished,
+    in_both_kinds,
+    until,
+)
 from tests.server.hosting import Hosted, workflow
 from tests.server.resources import digest_of, picture
 from tests.server.talking import Worker
 
 
+@in_both_kinds
 def test_a_job_is_submitted_and_found(either: Any) -> None:
     job = either.submit(
         workflow(),
@@ -102,6 +111,7 @@ def test_jobs_are_steered(either: Any) -> None:
         either.move(second)
 
 
+@in_both_kinds
 def test_what_jobs_give_is_waited_for(either: Any, server: Hosted, worker: Worker) -> None:
     job = either.submit(workflow())
     working = Background(lambda: finished(server, worker, job.id, {"a.txt": b"text"}))
@@ -195,6 +205,7 @@ def until_claimed(worker: Worker, client: Client) -> Any:
     return worker.take()
 
 
+@in_both_kinds
 def test_files_are_brought(either: Any, tmp_path: Path) -> None:
     data = picture()
     path = tmp_path / "an apple.png"
@@ -254,6 +265,7 @@ def test_a_plan_is_asked_of_the_planner(
     assert found.nodes["sum"]["status"] == "run"
 
 
+@in_both_kinds
 def test_where_nobody_answers(kind: str) -> None:
     with (
         either_client(kind, "http://127.0.0.1:9", retries=ONCE) as client,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.client.real import real_server, with_picture
-from tests.client.support import either_client
+from tests.client.support import either_client, in_both_kinds
 from tests.server.hosting import PATIENCE, Process
 from tests.server.resources import opened, picture
 
@@ -25,6 +25,7 @@ def either(kind: str, real_server: Process) -> Iterator[Any]:
         yield found
 
 
+@in_both_kinds
 def test_a_picture_is_brought_made_smaller_and_fetched(either: Any, tmp_path: Path) -> None:
     upload = either.upload(picture(200, 100), "apple.png")
     assert opened(either.thumbnail(upload, 64)).size == (64, 32)
@@ -47,6 +48,7 @@ def test_a_picture_is_brought_made_smaller_and_fetched(either: Any, tmp_path: Pa
     assert [each.digest for each in either.artifacts(job=job)] == [pulled.file.digest]
 
 
+@in_both_kinds
 def test_the_queue_waits_while_it_is_paused(either: Any) -> None:
     upload = either.upload(picture(20, 10), "apple.png")
     either.queue.pause()
@@ -60,6 +62,7 @@ def test_the_queue_waits_while_it_is_paused(either: Any) -> None:
     assert list(either.list()) == []
 
 
+@in_both_kinds
 def test_a_plan_a_check_and_packs_come_from_the_planner(either: Any) -> None:
     upload = either.upload(picture(20, 10), "apple.png")
     assert either.validate(with_picture(upload.value)).valid

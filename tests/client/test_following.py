@@ -22,7 +22,7 @@ from websockets.exceptions import ConnectionClosed
 
 from nodegraph.client import Event, Retries, ServerError
 from nodegraph.errors import NodegraphError
-from tests.client.support import either_client
+from tests.client.support import either_client, in_both_kinds
 from tests.properties import examples
 from tests.server.hosting import PATIENCE
 
@@ -203,6 +203,7 @@ def history(random: Random) -> list[tuple[int, str, str]]:
     return events
 
 
+@in_both_kinds
 @pytest.mark.slow
 @settings(
     max_examples=examples(30),
@@ -274,6 +275,7 @@ def test_a_server_with_another_history_is_asked_where_there_are_no_websockets(ki
 
 
 @pytest.mark.parametrize("events", [3, [3], [{"seq": "x"}]])
+@in_both_kinds
 def test_messages_that_make_no_sense_end_it(kind: str, events: Any) -> None:
     server = Server([(1, "a", ENDED)])
     server.answer = lambda _: {"type": "events", "events": events, "last": 1}
@@ -294,6 +296,7 @@ def test_what_is_no_message_of_ours_is_asked_for_otherwise(kind: str) -> None:
     assert server.opened == 1
 
 
+@in_both_kinds
 def test_a_message_that_is_too_large_is_not_taken_in(kind: str) -> None:
     server = Server([(1, "a", ENDED)])
     told = server.follow

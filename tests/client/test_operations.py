@@ -149,7 +149,18 @@ def test_each_operation_has_a_method_or_a_reason_for_having_none() -> None:
     assert all(NO_CALLS.values())
 
 
-@pytest.mark.parametrize("operation", CALLS)
+@pytest.mark.parametrize(
+    ("kind", "operation"),
+    [
+        *(("async", operation) for operation in CALLS),
+        # The blocking methods are made of these: one for each way to speak to the network.
+        *(
+            ("sync", operation)
+            for operation in ("get_job", "submit_job", "list_jobs", "upload_file", "get_artifact")
+        ),
+        *(("sync", operation) for operation in ("get_events", "run_app", "delete_upload")),
+    ],
+)
 def test_the_method_asks_for_the_operation(kind: str, operation: str, tmp_path: Path) -> None:
     method, path = operations()[operation]
     with (

@@ -102,10 +102,9 @@ def test_a_server_of_its_own_troubles_is_not_taken_for_ours() -> None:
     assert type(told(problem(503, "output-failed"))) is ServerError
 
 
-def test_without_a_token_the_error_says_where_to_put_one(server: Hosted) -> None:
-    server.token("ann", "run")
-    server.services.tokens._looked = 0.0
-    with client_of(server) as client, pytest.raises(Unauthenticated) as caught:
+def test_without_a_token_the_error_says_where_to_put_one(own_server: Hosted) -> None:
+    own_server.token("ann", "run")
+    with client_of(own_server) as client, pytest.raises(Unauthenticated) as caught:
         client.system()
     assert "Set NODEGRAPH_TOKEN to a token" in str(caught.value)
 

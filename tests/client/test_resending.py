@@ -16,12 +16,14 @@ from tests.client.support import (
     answering,
     client_of,
     either_client,
+    in_both_kinds,
     problem,
     until,
 )
 from tests.server.hosting import Hosted, workflow
 
 
+@in_both_kinds
 def test_a_job_whose_answer_is_lost_is_submitted_once(
     kind: str, proxy: Proxy, client: Client
 ) -> None:
@@ -54,6 +56,7 @@ def test_what_was_deleted_by_the_lost_request_is_deleted(proxy: Proxy, client: C
     assert list(client.list()) == []
 
 
+@in_both_kinds
 def test_a_server_that_starts_late_is_waited_for(kind: str, proxy: Proxy, server: Hosted) -> None:
     proxy.target = None
 

@@ -10,7 +10,15 @@ import httpx
 import pytest
 
 from nodegraph.client import Event
-from tests.client.support import Background, Proxy, client_of, either_client, proxy_to, until
+from tests.client.support import (
+    Background,
+    Proxy,
+    client_of,
+    either_client,
+    in_both_kinds,
+    proxy_to,
+    until,
+)
 from tests.server.hosting import PATIENCE, Process, workflow
 
 pytestmark = pytest.mark.slow
@@ -34,6 +42,7 @@ def happened(url: str, job: str) -> list[int]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@in_both_kinds
 def test_what_is_followed_goes_on_after_a_restart(kind: str, home: Path, number: int) -> None:
     seen: list[Event] = []
 

@@ -12,7 +12,15 @@ import pytest
 
 from nodegraph.client import Client, OutputFile, Unauthenticated, UnexpectedAnswer
 from nodegraph.errors import InvalidValue, NodegraphError
-from tests.client.support import ONCE, Said, answering, client_of, either_client, problem
+from tests.client.support import (
+    ONCE,
+    Said,
+    answering,
+    client_of,
+    either_client,
+    in_both_kinds,
+    problem,
+)
 from tests.server.hosting import Hosted, workflow
 from tests.server.resources import digest_of
 
@@ -31,10 +39,21 @@ ASKED: dict[str, Ask] = {
         OutputFile("a", "n", "image", "x/y", 1, digest_of(b"x")), folder / "a"
     ),
 }
+STATUSES = (301, 302, 303, 307, 308)
+"""Of redirects."""
 
 
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-@pytest.mark.parametrize("asked", ASKED)
+@pytest.mark.parametrize(
+    ("kind", "asked", "status"),
+    [
+        *(
+            (kind, asked, STATUSES[(at + shift) % len(STATUSES)])
+            for at, asked in enumerate(ASKED)
+            for shift, kind in enumerate(("sync", "async"))
+        ),
+        *(("async", asked, status) for asked in ("submit", "watch") for status in STATUSES),
+    ],
+)
 def test_the_token_does_not_follow_redirects(
     kind: str, status: int, asked: str, tmp_path: Path
 ) -> None:
@@ -52,23 +71,24 @@ def test_the_token_does_not_follow_redirects(
     assert SECRET not in "".join(traceback.format_exception(caught.value))
 
 
+@in_both_kinds
 def test_the_token_is_in_no_log_and_no_error(
-    kind: str, server: Hosted, caplog: pytest.LogCaptureFixture
+    kind: str, own_server: Hosted, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     for name in ("websockets", "websockets.client", "httpx", "httpcore", "nodegraph", "hpack"):
         caplog.set_level(logging.DEBUG, name)
-    token = server.token("ann", "run")["Authorization"].removeprefix("Bearer ")
+    token = own_server.token("ann", "run")["Authorization"].removeprefix("Bearer ")
     wrong = f"{token[:-6]}abcdef"
-    with either_client(kind, server.url, token=token) as client:
+    with either_client(kind, own_server.url, token=token) as client:
         job = client.submit(workflow())
         client.cancel(job)
         assert len(list(client.watch(job))) == 2
-    with Client(server.url, token) as client:
+    with Client(own_server.url, token) as client:
         texts = [repr(client), repr(vars(client)), repr(vars(client.queue))]
     for ask in ("get", "watch", "submit"):
         with (
-            either_client(kind, server.url, token=wrong) as client,
+            either_client(kind, own_server.url, token=wrong) as client,
             pytest.raises(Unauthenticated) as caught,
         ):
             ASKED[ask](client, Path())
@@ -123,6 +143,7 @@ def test_where_the_token_comes_from(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sent == [f"Bearer {SECRET}", "Bearer other", None]
 
 
+@in_both_kinds
 def test_no_proxy_is_asked_for_a_server_of_this_machine(
     kind: str, server: Hosted, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -89,10 +89,10 @@ def test_settings_are_looked_at_and_changed(either: Any, server: Hosted) -> None
         either.settings.change(port=1)
 
 
-def test_who_may_not_administer_is_told(kind: str, server: Hosted) -> None:
-    headers = server.token("ann", "run")
+def test_who_may_not_administer_is_told(kind: str, own_server: Hosted) -> None:
+    headers = own_server.token("ann", "run")
     token = headers["Authorization"].removeprefix("Bearer ")
-    with either_client(kind, server.url, token=token) as client:
+    with either_client(kind, own_server.url, token=token) as client:
         for ask in (client.queue.pause, client.queue.resume, client.settings.get, client.refresh):
             with pytest.raises(Forbidden):
                 ask()

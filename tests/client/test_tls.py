@@ -14,7 +14,7 @@ import pytest
 import uvicorn
 
 from nodegraph.client import NotReachable
-from tests.client.support import ONCE, either_client
+from tests.client.support import ONCE, either_client, in_both_kinds
 from tests.server.hosting import workflow
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="makes the certificate")
@@ -34,6 +34,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
+@in_both_kinds
 def test_requests_and_websockets_are_encrypted_and_the_server_is_checked(
     kind: str,
     certificate: Path,

@@ -22,7 +22,15 @@ from nodegraph.client import (
 from nodegraph.core.events import Event as RunEvent
 from nodegraph.jobs.queue import Job
 from nodegraph.server.access.token_file import TokenFile
-from tests.client.support import Background, Proxy, client_of, either_client, until
+from tests.client.support import (
+    Background,
+    Proxy,
+    client_of,
+    either_client,
+    in_both_kinds,
+    proxy_to,
+    until,
+)
 from tests.server.hosting import Hosted, workflow
 from tests.server.talking import Worker
 
@@ -52,6 +60,7 @@ def watching(kind: str, url: str, seen: list[Event], *jobs: str, **options: Any)
     return Background(watch)
 
 
+@in_both_kinds
 def test_a_job_is_watched_from_its_first_event_to_its_last(
     kind: str, client: Client, server: Hosted, worker: Worker
 ) -> None:
@@ -71,7 +80,7 @@ def test_a_job_is_watched_from_its_first_event_to_its_last(
     assert seen[-1].ends_job
 
 
-@pytest.mark.parametrize("status", [None, 403])
+@pytest.mark.parametrize(("kind", "status"), [("sync", None), ("async", None), ("async", 403)])
 def test_no_event_is_missed_or_repeated_when_connections_break(
     kind: str, client: Client, server: Hosted, worker: Worker, proxy: Proxy, status: int | None
 ) -> None:
@@ -146,7 +155,13 @@ def test_without_websockets_all_new_events_are_asked_for(
     ]
 
 
-@pytest.mark.parametrize("status", [400, 403, 404, 426, 500, 501, 301, -1, 0])
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [
+        *(("async", status) for status in (400, 403, 404, 426, 500, 501, 301, -1, 0)),
+        *(("sync", status) for status in (404, -1)),
+    ],
+)
 def test_waiting_works_where_websockets_do_not(
     kind: str, client: Client, server: Hosted, worker: Worker, proxy: Proxy, status: int
 ) -> None:
@@ -230,6 +245,7 @@ def _show(worker: Worker, job: Job) -> None:
     worker.show(job, 0, RunEvent(2, "node.preview", "sum", 0.2, data))
 
 
+@in_both_kinds
 def test_whoever_stops_watching_leaves_nothing_open(
     either: Any, client: Client, server: Hosted
 ) -> None:
@@ -289,6 +305,7 @@ def test_a_client_is_used_by_several_threads(client: Client) -> None:
     assert [each.result() for each in working] == [["job.queued", "job.cancelled"]] * 4
 
 
+@in_both_kinds
 def test_what_cannot_be_watched(either: Any) -> None:
     with pytest.raises(JobNotFound):
         list(either.watch("job_none"))
@@ -296,26 +313,28 @@ def test_what_cannot_be_watched(either: Any) -> None:
         either.wait("job_none")
 
 
-def test_a_token_that_is_revoked_ends_the_watching(kind: str, server: Hosted, proxy: Proxy) -> None:
-    headers = server.token("ann", "run")
+def test_a_token_that_is_revoked_ends_the_watching(kind: str, own_server: Hosted) -> None:
+    headers = own_server.token("ann", "run")
     token = headers["Authorization"].removeprefix("Bearer ")
-    with client_of(server, token=token) as client:
+    with client_of(own_server, token=token) as client:
         job = client.submit(workflow())
 
     def watch() -> None:
         with either_client(kind, proxy.url, token=token) as watcher:
             list(watcher.watch(job))
 
-    ended = Background(watch)
-    until(lambda: server.services.hub.subscribers)
-    TokenFile(server.services.home / "tokens.json").revoke("ann")
-    until(lambda: server.client.get("/jobs", headers=headers).status_code == 401)
-    proxy.cut()
-    with pytest.raises(Unauthenticated) as caught:
-        ended.result()
+    with proxy_to(own_server.port) as proxy:
+        ended = Background(watch)
+        until(lambda: own_server.services.hub.subscribers)
+        TokenFile(own_server.services.home / "tokens.json").revoke("ann")
+        until(lambda: own_server.client.get("/jobs", headers=headers).status_code == 401)
+        proxy.cut()
+        with pytest.raises(Unauthenticated) as caught:
+            ended.result()
     assert token not in str(caught.value)
 
 
+@in_both_kinds
 def test_a_server_that_stays_away_is_given_up(
     kind: str, client: Client, server: Hosted, proxy: Proxy
 ) -> None:
