@@ -225,7 +225,7 @@ def chain(length: int) -> Workflow:
     return written(nodes)
 
 
-def test_ten_thousand_nodes_take_ten_times_the_work_of_a_thousand() -> None:
+def test_ten_times_the_nodes_take_ten_times_the_work() -> None:
     def calls(length: int) -> int:
         """Function calls it takes: work that depends on no clock."""
         workflow = chain(length)
@@ -241,7 +241,7 @@ def test_ten_thousand_nodes_take_ten_times_the_work_of_a_thousand() -> None:
         assert len(graph.nodes) == length + 1
         return counted
 
-    assert calls(10_000) < 11 * calls(1000)
+    assert calls(3000) < 11 * calls(300)
 
 
 def test_a_nullable_link_may_be_left_out_or_null() -> None:

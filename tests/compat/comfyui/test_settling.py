@@ -11,9 +11,8 @@ from nodegraph.compat.comfyui.foreign import ForeignWorkflow, Source
 from nodegraph.compat.comfyui.importing import translate
 from nodegraph.compat.comfyui.table import built_in
 from nodegraph.core.workflow import Workflow
-from nodegraph.packs.pack import installed_packs
-from nodegraph.packs.registry import Registry
 from tests.compat.comfyui.making import block, graph, node
+from tests.compat.comfyui.test_exporting import catalog
 
 
 def _sampled(empty: str, **size: int) -> dict[str, dict[str, Any]]:
@@ -102,7 +101,6 @@ def test_names_of_files_say_inputs_by_the_nodes_names(theirs: str, ours: str) ->
     saved = node("SaveImage", images=Source("5", 0), filename_prefix=theirs)
     workflow = _translated({**nodes, "6": saved})
     assert workflow.nodes["save_image"].inputs["name"] == ours
-    catalog = Registry([pack for pack in installed_packs() if not pack.name])
-    back = export(workflow, built_in(), catalog).foreign
+    back = export(workflow, built_in(), catalog()).foreign
     (written,) = (each for each in back.graph.nodes.values() if each.type == "SaveImage")
     assert written.inputs["filename_prefix"] == theirs

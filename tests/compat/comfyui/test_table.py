@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -38,6 +39,7 @@ from nodegraph.core.workflow import Workflow
 from nodegraph.errors import Problem
 from nodegraph.packs.pack import installed_packs
 from nodegraph.packs.registry import Registry
+from tests.cases import case
 
 _SOURCES: Mapping[str, tuple[str, str, dict[str, Any]]] = {
     "IMAGE": ("LoadImage", "image", {"path": "apple.png"}),
@@ -101,23 +103,11 @@ def _given(signature: Signature) -> dict[str, Any]:
     return found
 
 
-def _entries() -> list[TableEntry]:
-    """Those of pictures, masks, values and so on."""
-    seen = (images, image_edit, latents, masks, vision, finding)
-    modules = (
-        *seen,
-        curves,
-        structured,
-        values,
-        logic,
-        text,
-        video,
-        audio,
-        packs,
-        pack_media,
-        preprocessors,
-    )
-    return [one for module in modules for one in module.ENTRIES]
+_MODULES = (
+    *(images, image_edit, latents, masks, vision, finding),
+    *(curves, structured, values, logic, text, video, audio, packs, pack_media, preprocessors),
+)
+"""Those of pictures, masks, values and so on."""
 
 
 def _translated(one: TableEntry) -> tuple[Workflow, str]:
@@ -137,9 +127,11 @@ def _faults(workflow: Workflow, registry: Registry) -> list[Problem]:
     return [problem for problem in found if problem.code not in _ABSENT]
 
 
-@pytest.mark.parametrize("one", _entries(), ids=lambda one: one.type)
-def test_an_entry_makes_what_can_run(one: TableEntry, registry: Registry) -> None:
-    workflow, missing = _translated(one)
-    assert bool(missing) == (one.type in _NEVER), missing
-    assert "fails" not in missing
-    assert missing or _faults(workflow, registry) == []
+@pytest.mark.parametrize("module", _MODULES, ids=lambda one: one.__name__.rpartition(".")[2])
+def test_an_entry_makes_what_can_run(module: ModuleType, registry: Registry) -> None:
+    for one in module.ENTRIES:
+        with case(one.type):
+            workflow, missing = _translated(one)
+            assert bool(missing) == (one.type in _NEVER), missing
+            assert "fails" not in missing
+            assert missing or _faults(workflow, registry) == []
