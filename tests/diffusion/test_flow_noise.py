@@ -32,6 +32,7 @@ from nodegraph.diffusion.schedules import (
     DISTILLED,
     MULTISTEP,
     Grid,
+    Ladder,
     sigmas_for,
 )
 from nodegraph.errors import InvalidFile, InvalidValue
@@ -99,28 +100,32 @@ def test_given_levels_are_shifted_as_by_diffusers(
                 assert torch.equal(ladder.timesteps, reference.timesteps)
 
 
+def assert_levels(ladder: Ladder, reference: Any, case: object) -> None:
+    assert torch.equal(ladder.sigmas, reference.sigmas), case
+    assert torch.equal(ladder.timesteps, reference.timesteps), case
+
+
 @pytest.mark.parametrize("config", [FLUX, LTX, LINEAR, CHROMA, SD3])
-@pytest.mark.parametrize("steps", SEVERAL)
-def test_an_own_spread_is_that_of_flow_matching(config: dict[str, Any], steps: int) -> None:
+def test_an_own_spread_is_that_of_flow_matching(config: dict[str, Any]) -> None:
     noise = FlowNoise.from_config(config, mu=line_mu)
-    for grid in (CONTINUOUS, DISTILLED):
-        reference = FlowMatchEulerDiscreteScheduler.from_config(config)
+    reference = FlowMatchEulerDiscreteScheduler.from_config(config)
+    for steps in SEVERAL:
         reference.set_timesteps(steps, mu=line_mu(config, 1024, steps))
-        ladder = sigmas_for("normal", noise, steps, grid=grid, tokens=1024)
-        assert torch.equal(ladder.sigmas, reference.sigmas)
-        assert torch.equal(ladder.timesteps, reference.timesteps)
+        for grid in (CONTINUOUS, DISTILLED):
+            ladder = sigmas_for("normal", noise, steps, grid=grid, tokens=1024)
+            assert_levels(ladder, reference, (steps, grid))
 
 
 @pytest.mark.parametrize("shift", [1.0, 3.0, 6.5])
-@pytest.mark.parametrize("steps", STEPS)
-def test_heun_s_levels_are_those_of_its_scheduler(shift: float, steps: int) -> None:
+def test_heun_s_levels_are_those_of_its_scheduler(shift: float) -> None:
     config = {"_class_name": "FlowMatchHeunDiscreteScheduler", "shift": shift}
     reference = FlowMatchHeunDiscreteScheduler.from_config(config)
-    reference.set_timesteps(steps)
-    ladder = sigmas_for("normal", FlowNoise.from_config(config), steps, grid=CONTINUOUS)
-    # there each level below the highest is written twice
-    assert torch.equal(ladder.sigmas, reference.sigmas.unique().flip(0))
-    assert torch.equal(ladder.timesteps, reference.timesteps.unique().flip(0))
+    for steps in STEPS:
+        reference.set_timesteps(steps)
+        ladder = sigmas_for("normal", FlowNoise.from_config(config), steps, grid=CONTINUOUS)
+        # there each level below the highest is written twice
+        assert torch.equal(ladder.sigmas, reference.sigmas.unique().flip(0)), steps
+        assert torch.equal(ladder.timesteps, reference.timesteps.unique().flip(0)), steps
 
 
 MULTISTEPS = {
@@ -131,30 +136,26 @@ MULTISTEPS = {
 
 @pytest.mark.parametrize("name", MULTISTEPS)
 @pytest.mark.parametrize("config", [WAN, SANA, WAN | {"flow_shift": 1.0}])
-@pytest.mark.parametrize("steps", STEPS)
-def test_an_own_spread_is_that_of_the_multistep_solvers(
-    name: str, config: dict[str, Any], steps: int
-) -> None:
+def test_an_own_spread_is_that_of_the_multistep_solvers(name: str, config: dict[str, Any]) -> None:
     reference_class, grid = MULTISTEPS[name]
     reference = reference_class.from_config(config)
-    reference.set_timesteps(steps)
-    ladder = sigmas_for("normal", FlowNoise.from_config(config), steps, grid=grid)
-    assert torch.equal(ladder.sigmas, reference.sigmas)
-    assert torch.equal(ladder.timesteps, reference.timesteps)
+    for steps in STEPS:
+        reference.set_timesteps(steps)
+        ladder = sigmas_for("normal", FlowNoise.from_config(config), steps, grid=grid)
+        assert_levels(ladder, reference, steps)
 
 
 @pytest.mark.parametrize("name", MULTISTEPS)
-@pytest.mark.parametrize("steps", STEPS)
 @pytest.mark.parametrize("tokens", TOKENS)
-def test_the_multistep_solvers_shift_by_size(name: str, steps: int, tokens: int) -> None:
+def test_the_multistep_solvers_shift_by_size(name: str, tokens: int) -> None:
     reference_class, grid = MULTISTEPS[name]
     config = WAN | {"use_dynamic_shifting": True}
     reference = reference_class.from_config(config)
-    reference.set_timesteps(steps, mu=line_mu({}, tokens, steps))
     noise = FlowNoise.from_config(config, mu=line_mu)
-    ladder = sigmas_for("normal", noise, steps, grid=grid, tokens=tokens)
-    assert torch.equal(ladder.sigmas, reference.sigmas)
-    assert torch.equal(ladder.timesteps, reference.timesteps)
+    for steps in STEPS:
+        reference.set_timesteps(steps, mu=line_mu({}, tokens, steps))
+        ladder = sigmas_for("normal", noise, steps, grid=grid, tokens=tokens)
+        assert_levels(ladder, reference, steps)
 
 
 @pytest.mark.parametrize("spread", RAMPS)

@@ -127,8 +127,7 @@ def config_of(name: str, shift: float) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", COUNTERPARTS)
-@pytest.mark.parametrize("steps", [1, 2, 3, 7, 20])
-@pytest.mark.parametrize("shift", [1.0, 3.0, 8.0])
+@pytest.mark.parametrize(("steps", "shift"), [(1, 3.0), (2, 1.0), (3, 8.0), (7, 3.0), (20, 1.0)])
 def test_it_equals_the_counterpart_bit_for_bit(name: str, steps: int, shift: float) -> None:
     config = config_of(name, shift)
     found = run(make(name, FlowNoise.from_config(config), steps=steps))
@@ -145,7 +144,7 @@ def test_it_equals_the_counterpart_where_the_size_shifts(name: str, tokens: int)
 
 
 @pytest.mark.parametrize("name", ["euler", "dpmpp_2m", "dpmpp_2m_sde", "uni_pc", "lcm"])
-@pytest.mark.parametrize("denoise", [0.2, 0.55, 0.9])
+@pytest.mark.parametrize("denoise", [0.2, 0.9])
 def test_it_equals_the_counterpart_from_a_picture_on(name: str, denoise: float) -> None:
     config = config_of(name, 3.0)
     found = run(make(name, FlowNoise.from_config(config), steps=9, denoise=denoise))

@@ -113,7 +113,14 @@ def test_what_is_set_of_torch_counts() -> None:
     assert numerics.profile("cpu") == plain
 
 
-@pytest.mark.parametrize("variables", [{}, {"OMP_NUM_THREADS": "1"}, {"MKL_NUM_THREADS": "1"}])
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {},
+        pytest.param({"OMP_NUM_THREADS": "1"}, marks=pytest.mark.slow),
+        pytest.param({"MKL_NUM_THREADS": "1"}, marks=pytest.mark.slow),
+    ],
+)
 def test_it_is_known_before_torch_is_there(variables: dict[str, str]) -> None:
     program = (
         "import sys\n"
