@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from time import sleep
 
@@ -19,6 +20,7 @@ import pytest
 import torch
 
 from nodegraph.store.store import Store
+from tests.processes import killed_after
 from tests.store.support import files, key_of, new_entry, open_at, output, put
 from tests.store.values import same
 
@@ -75,6 +77,8 @@ class Parent:
             cwd=_ROOT,
             start_new_session=True,
         )
+        self._bounds = ExitStack()
+        self._bounds.enter_context(killed_after(self._process, 1200, group=True))
         self._writer = 0
 
     def run_and_kill(self, begin: int, after: int, delay: float) -> list[int]:
@@ -104,6 +108,7 @@ class Parent:
         return None if kind == b"dead\n" else []
 
     def close(self) -> None:
+        self._bounds.close()
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.communicate()
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from nodegraph.errors import InvalidFile, OutputError
 from nodegraph.store import index as index_module
 from nodegraph.store.index import Index
 from nodegraph.store.schema import MIGRATIONS
+from tests.processes import PATIENCE, killed_after
 
 
 @pytest.fixture
@@ -110,7 +112,10 @@ def test_processes_that_open_a_new_index_at_once(path: Path) -> None:
         )
         for _ in range(3)
     ]
+    bounds = ExitStack()
     try:
+        for process in processes:
+            bounds.enter_context(killed_after(process))
         for process in processes:
             assert process.stdout is not None
             assert process.stdout.readline() == "ready\n"
@@ -128,7 +133,8 @@ def test_processes_that_open_a_new_index_at_once(path: Path) -> None:
             index.close()
     finally:
         for process in processes:
-            process.communicate(timeout=60)
+            process.communicate(timeout=PATIENCE)
+        bounds.close()
     assert [process.returncode for process in processes] == [0, 0, 0]
 
 

@@ -21,6 +21,7 @@ from random import Random
 from typing import Any
 
 from nodegraph.session.settings import NODE_CACHE
+from tests.processes import PATIENCE, killed_after
 
 QUIET = {
     # Every node is 127.0.0.1.
@@ -102,11 +103,13 @@ def machines(count: int, caches: Path | None = None) -> Iterator[Machines]:
         text=True,
     ) as process:
         try:
-            yield Machines(process, count)
+            # All tests of a run may use it: so long as no call of it is stuck for ever.
+            with killed_after(process, 3600):
+                yield Machines(process, count)
         finally:
             assert process.stdin is not None
             process.stdin.close()
-            process.wait(60)
+            process.wait(PATIENCE)
 
 
 def main(count: int, caches: str | None = None) -> None:

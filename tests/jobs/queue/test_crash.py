@@ -19,6 +19,7 @@ from time import sleep
 import pytest
 
 from nodegraph.jobs.queue import JobQueue, Submission
+from tests.processes import killed_after
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the servers are forked")
 
@@ -88,6 +89,7 @@ def _life(parent: subprocess.Popen[bytes], life: int, after: int, delay: float) 
     sleep(delay)
     os.kill(server, signal.SIGKILL)
     while (words := parent.stdout.readline().decode().split()) != ["dead"]:
+        assert words, "who forks the servers has ended"
         said.append(words)
     return said
 
@@ -107,18 +109,19 @@ def test_twenty_kills(tmp_path: Path) -> None:
     finished: dict[str, int] = {}
     running = 0
     try:
-        for life in range(_KILLS):
-            for kind, *rest in _life(parent, life, 1 + life * 3, chance.random() * 0.05):
-                if kind == "recovered":
-                    assert int(rest[0]) == running
-                elif kind == "submitted":
-                    submitted[rest[0]] = rest[1]
-                else:
-                    assert rest[0] not in finished
-                    finished[rest[0]] = int(rest[1])
-            with JobQueue(path) as queue:
-                _check(queue, submitted, finished)
-                running = queue.counts().running
+        with killed_after(parent, group=True):
+            for life in range(_KILLS):
+                for kind, *rest in _life(parent, life, 1 + life * 3, chance.random() * 0.05):
+                    if kind == "recovered":
+                        assert int(rest[0]) == running
+                    elif kind == "submitted":
+                        submitted[rest[0]] = rest[1]
+                    else:
+                        assert rest[0] not in finished
+                        finished[rest[0]] = int(rest[1])
+                with JobQueue(path) as queue:
+                    _check(queue, submitted, finished)
+                    running = queue.counts().running
     finally:
         os.killpg(parent.pid, signal.SIGKILL)
         parent.communicate()

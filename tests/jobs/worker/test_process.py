@@ -29,6 +29,7 @@ from nodegraph.jobs.supervisor.recorder import Recorder
 from nodegraph.jobs.supervisor.rules import WorkerSpec
 from nodegraph.jobs.worker.job_runner import MOST_AHEAD
 from tests.jobs.supervisor.crew import PACK, PATIENCE, alone, run_of, sums
+from tests.processes import killed_after
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals are those of POSIX")
 
@@ -92,7 +93,8 @@ class Server:
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
     made = Server(tmp_path)
-    yield made
+    with killed_after(made.process):
+        yield made
     made.close()
 
 

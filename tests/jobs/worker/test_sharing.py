@@ -19,10 +19,14 @@ from nodegraph.session.settings import Settings
 PACK = Path(__file__).parents[1] / "cluster" / "slow_pack.py"
 
 
+def settings(folder: Path) -> Settings:
+    return Settings(home=folder, cache=folder.parent / "cache", device="cpu")
+
+
 def targets_of(folder: Path, nodes: Mapping[str, Any], **more: Any) -> list[str]:
     """What others would compute of a workflow."""
     workflow = Workflow.from_dict({"format": "nodegraph/1", "nodes": dict(nodes), **more})
-    with Session(Settings(home=folder), packs=[PACK]) as session:
+    with Session(settings(folder), packs=[PACK]) as session:
         acts = bodies_act(workflow, session.registry)
         return shared_targets(session.graph(workflow), bodies_act=acts)
 
@@ -77,7 +81,7 @@ def spared(
 ) -> float:
     """What two devices would spare of what one takes; of nodes that never ran, so many hours."""
     workflow = Workflow.from_dict({"format": "nodegraph/1", "nodes": dict(nodes), **more})
-    with Session(Settings(home=folder, device="cpu"), packs=[PACK]) as session:
+    with Session(settings(folder), packs=[PACK]) as session:
         acts = bodies_act(workflow, session.registry)
         graph = session.graph(workflow, targets=targets)
         plan = session.plan(workflow, targets=shared_targets(graph, bodies_act=acts))
@@ -124,6 +128,6 @@ def test_what_is_known_already_is_not_worth_help(tmp_path: Path) -> None:
     nodes = {"one": node("Heavy", value=1), "two": node("Heavy", value=2)}
     assert spared(tmp_path, nodes, ["one", "two"]) == 1
     workflow = Workflow.from_dict({"format": "nodegraph/1", "nodes": nodes})
-    with Session(Settings(home=tmp_path, device="cpu"), packs=[PACK]) as session:
+    with Session(settings(tmp_path), packs=[PACK]) as session:
         session.run(workflow, targets=["two"])
     assert spared(tmp_path, nodes, ["one", "two"]) == 0

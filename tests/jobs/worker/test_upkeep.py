@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 import pytest
 
@@ -23,8 +24,9 @@ def Often(value: int = 1) -> None:
     """Runs each time."""
 
 
-def open_session(folder: Path) -> Session:
-    return Session(Settings(home=folder, device="cpu"), nodes=[Often])
+def open_session(folder: Path, **settings: Any) -> Session:
+    found = Settings(home=folder, cache=folder.parent / "cache", device="cpu", **settings)
+    return Session(found, nodes=[Often])
 
 
 def is_known(session: Session, workflow: Workflow) -> bool:
@@ -56,6 +58,6 @@ def test_what_calls_took_is_known_to_others_soon(
 
 
 def test_without_a_store_there_is_nothing_to_keep_up(tmp_path: Path) -> None:
-    with Session(Settings(home=tmp_path, disk_cache=0), nodes=[Often]) as session:
+    with open_session(tmp_path, disk_cache=0) as session:
         StoreUpkeep(session)._work()
         assert session.persistence is None
