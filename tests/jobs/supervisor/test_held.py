@@ -180,7 +180,8 @@ def test_short_jobs_end_once_and_as_is_wished_however_far_ahead_they_are(tmp_pat
         with open_queue(tmp_path) as queue:
             tail = EventTail(queue)
             dispatcher = Dispatcher(queue, tail, lambda _: None)
-            settings = {"home": str(tmp_path / "home"), "device": "cpu"}
+            cache = str(tmp_path.parent / "cache")  # what packs declare is known there
+            settings = {"home": str(tmp_path / "home"), "cache": cache, "device": "cpu"}
             spec = WorkerSpec("worker-1", settings=settings, packs=[PACK], warm=False)
             rules = SupervisionRules(ahead=4, short_seconds=60.0, check_seconds=0.05)
             supervisor = Supervisor([spec], dispatcher, rules)
