@@ -103,6 +103,7 @@ def test_hunyuan_image_is_diffusers(seeing: Path, tmp_path: Path) -> None:
     assert all(torch.equal(found[name], item) for name, item in zip(names, expected, strict=True))
 
 
+@pytest.mark.slow
 def test_flux2_is_diffusers_without_the_layers_that_nobody_asks(tmp_path: Path) -> None:
     """As its file in circulation, which ends with the thirtieth of forty layers."""
     encoder = mistral3(32)

@@ -178,7 +178,7 @@ def test_a_sampling_goes_on_from_any_step_to_the_same_bits(
         states.append(through_a_file(through.state()))
     expected = through.result().samples
     assert expected is not None
-    for state in states[:-1]:
+    for state in states[:-1:2]:
         later = sampling(model, denoiser, sampler=sampler)
         later.restore(state)
         assert torch.equal(walked(later), expected)
