@@ -160,9 +160,9 @@ def test_what_does_not_fit_together_is_told(make: Any, port: str) -> None:
 
 def test_a_long_table_is_checked_by_its_beginning(tmp_path: Path) -> None:
     path = tmp_path / "log.csv"
-    path.write_text("step,loss\n" + "1,2.5\n" * 20_000)
+    path.write_text("step,loss\n" + "1,2.5\n" * 12_000)
     assert len(read_plot(path, most=1000).series[0].y) < 170
-    assert len(read_plot(path).series[0].y) == 20_000
+    assert len(read_plot(path).series[0].y) == 12_000
     check_plot(path)
     path.write_text("step,loss\n" + "1,\n" * 40_000 + "1,2.5\n")
     check_plot(path)  # numbers only come further down
