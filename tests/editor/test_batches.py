@@ -16,10 +16,9 @@ from tests.server.hosting import eventually
 
 
 @pytest.fixture
-def small(editor: Editor, request: pytest.FixtureRequest) -> Editor:
+def small(tab: Editor, request: pytest.FixtureRequest) -> Editor:
     """With a workflow that is quick, whose pictures are called by the test's own name."""
-    editor.open_workflow(prompted("a small thing", name=file_name(request), seed=500))
-    return editor
+    return tab.open_link(prompted("a small thing", name=file_name(request), seed=500))
 
 
 @pytest.fixture
