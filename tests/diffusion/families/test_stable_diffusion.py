@@ -112,7 +112,7 @@ def test_pictures_are_diffusers(model_of: ModelOf, build: Callable[[], Any], sam
         options = {"batch": batch, "negative": negative}
         found = model.make(width, height, sampler=sampler, cfg=cfg, **options)
         expected = stock(pipeline, width=width, height=height, guidance_scale=cfg, **options)
-        assert_same(found, expected)
+        assert_same(found, expected, pixels=cfg == 7.5)
 
 
 def image_to_image(pipeline: Any) -> Any:

@@ -54,7 +54,7 @@ def test_z_image_is_diffusers(model_of: ModelOf, build: Callable[[], Any]) -> No
         # 1 is the positive prompt alone here, 0 there
         found = model.make(width, height, cfg=guidance + 1, **options)
         expected = stock(pipeline, width=width, height=height, guidance_scale=guidance, **options)
-        assert_same(found, expected)
+        assert_same(found, expected, pixels=guidance == 4.0)
 
 
 def test_pictures_of_pictures_are_diffusers(model_of: ModelOf) -> None:
