@@ -24,7 +24,8 @@ def devices(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     if has_real_card():
         return [f"cuda:{index}" for index in range(torch.cuda.device_count())]
     needs_pretending()
-    paths = [str(HERE / "entry"), str(HERE.parents[1]), os.environ.get("PYTHONPATH", "")]
+    # What is in the path already goes before the repository: there the gallery has another name.
+    paths = [str(HERE / "entry"), os.environ.get("PYTHONPATH", ""), str(HERE.parents[1])]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path for path in paths if path))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     return ["cuda:0", "cuda:1"]
