@@ -407,7 +407,7 @@ def test_messages_that_cant_be_read_end_the_connection(
 
 @in_both_forms
 def test_who_sends_too_much_is_told_though_still_sending(server: Hosted, form: str) -> None:
-    for _ in range(10):
+    for _ in range(4):
         with talk(server, form) as client:
             with suppress(ConnectionClosed):
                 client.socket.send(b"x" * (24 << 20))
