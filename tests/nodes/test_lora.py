@@ -4,6 +4,7 @@ can't be put on, and while running what took effect."""
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -151,7 +152,16 @@ def test_a_file_that_was_replaced_is_another_lora(bench: Bench, models: Path) ->
     assert bench.value(nodes, "lora.model").adapters != before.adapters
 
 
-def test_what_it_takes_in_memory_is_planned(bench: Bench, models: Path) -> None:
+@pytest.fixture
+def planner(tmp_path: Path, models: Path) -> Iterator[Bench]:
+    """What is in memory already is in no plan: it has loaded nothing."""
+    (tmp_path / "cold").mkdir()
+    made = Bench(tmp_path / "cold", is_cold=True, models=(models,))
+    yield made
+    made.session.close()
+
+
+def test_what_it_takes_in_memory_is_planned(planner: Bench) -> None:
     text = {"type": "EncodePrompt", "inputs": {"encoder": link("load.text_encoder"), "text": "x"}}
     size = {"type": "EmptyLatent", "inputs": {"width": 64, "height": 64}}
     loads = []
@@ -160,7 +170,7 @@ def test_what_it_takes_in_memory_is_planned(bench: Bench, models: Path) -> None:
         nodes = {**LOAD, "text": text, "size": size, "one": lora("both")}
         nodes |= {"two": lora("unet", "one.model"), "sample": {"type": "KSampler", "inputs": given}}
         workflow = {"format": "nodegraph/1", "nodes": nodes}
-        plan = bench.session.plan(Workflow.from_dict(workflow), targets=["sample"]).totals
+        plan = planner.session.plan(Workflow.from_dict(workflow), targets=["sample"]).totals
         assert not plan.unknown_load
         loads.append(plan.load["cpu"])
     plain, one, two = loads
@@ -171,7 +181,7 @@ def test_what_it_takes_in_memory_is_planned(bench: Bench, models: Path) -> None:
     assert two > one
 
 
-def test_two_loras_on_one_model_share_its_weights_in_plans(bench: Bench, models: Path) -> None:
+def test_two_loras_on_one_model_share_its_weights_in_plans(planner: Bench) -> None:
     """Before anything ran, when no recipe is known, and after the loaders did."""
     text = {"type": "EncodePrompt", "inputs": {"encoder": link("load.text_encoder"), "text": "x"}}
     size = {"type": "EmptyLatent", "inputs": {"width": 64, "height": 64}}
@@ -182,7 +192,7 @@ def test_two_loras_on_one_model_share_its_weights_in_plans(bench: Bench, models:
             given = {"model": link(f"{model}.model"), "positive": link("text")}
             nodes[model[::-1]] = {"type": "KSampler", "inputs": given | {"latent": link("size")}}
         workflow = Workflow.from_dict({"format": "nodegraph/1", "nodes": nodes})
-        plan = bench.session.plan(workflow, targets=[model[::-1] for model in models])
+        plan = planner.session.plan(workflow, targets=[model[::-1] for model in models])
         return plan.totals.load["cpu"]
         return plan.totals.load["cpu"]
 
@@ -190,8 +200,8 @@ def test_two_loras_on_one_model_share_its_weights_in_plans(bench: Bench, models:
         plain, one, two = (loaded(model) for model in ("load", "one", "two"))
         assert loaded("one", "two") == plain + (one - plain) + (two - plain)
         assert loaded("load", "one") == one
-        bench.value({**LOAD, "one": lora("both")}, "one.model")
-        bench.value({**LOAD, "two": lora("unet")}, "two.model")
+        planner.value({**LOAD, "one": lora("both")}, "one.model")
+        planner.value({**LOAD, "two": lora("unet")}, "two.model")
 
 
 def test_a_textual_inversion_is_a_word_in_prompts(bench: Bench, models: Path) -> None:
