@@ -102,8 +102,11 @@ def _is_quick(path: Path) -> bool:
 
 
 def _tells(path: Path) -> bool:
-    """Whether a file says that something in it belongs to the long part."""
+    """Whether a file, or the fixtures of its folder, say that something belongs to the long part."""
+    conftest = path.with_name("conftest.py")
     text = path.read_text(encoding="utf-8")
+    if conftest.exists() and conftest.parent != HERE:
+        text += conftest.read_text(encoding="utf-8")
     return "mark.slow" in text or "hypothesis" in text
 
 
@@ -119,7 +122,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.stash[_COUNT] = len(items) - len(wanted)
         for path in {item.path for item in items if _is_long(item)}:
             if not _tells(path):
-                raise pytest.UsageError(f"{path}: say `mark.slow` here, or `--left-out` misses it")
+                raise pytest.UsageError(
+                    f"{path}: say `mark.slow` here or in its conftest.py, or `--left-out` misses it"
+                )
     else:
         wanted = items
     kept = set(wanted)
