@@ -89,25 +89,8 @@ def _is_plain(config: pytest.Config) -> bool:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    if config.getoption("--left-out"):
-        return True if _is_quick(collection_path) else None
     is_long = collection_path.parent == HERE and collection_path.name in FOLDERS
     return True if is_long and _is_plain(config) else None
-
-
-def _is_quick(path: Path) -> bool:
-    """Whether a file has no test of the long part: it needn't be collected to know it."""
-    is_test = path.name.startswith("test_") and path.suffix == ".py"
-    return is_test and path.relative_to(HERE).parts[0] not in FOLDERS and not _tells(path)
-
-
-def _tells(path: Path) -> bool:
-    """Whether a file, or the fixtures of its folder, say that something belongs to the long part."""
-    conftest = path.with_name("conftest.py")
-    text = path.read_text(encoding="utf-8")
-    if conftest.exists() and conftest.parent != HERE:
-        text += conftest.read_text(encoding="utf-8")
-    return "mark.slow" in text or "hypothesis" in text
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -120,11 +103,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     elif _is_plain(config):
         wanted = [item for item in items if not _is_long(item)]
         config.stash[_COUNT] = len(items) - len(wanted)
-        for path in {item.path for item in items if _is_long(item)}:
-            if not _tells(path):
-                raise pytest.UsageError(
-                    f"{path}: say `mark.slow` here or in its conftest.py, or `--left-out` misses it"
-                )
     else:
         wanted = items
     kept = set(wanted)
