@@ -16,7 +16,6 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Error, Page, expect, sync_playwright
 
 from tests.editor.editing import Editor
-from tests.editor.gates import text_to_image
 from tests.editor.serving import Server
 from tests.editor.visits import Visit, Visits
 
@@ -117,17 +116,21 @@ def knowing_home(folder: Path, specs: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def server(
-    shared_server: Server, visits: Visits, request: pytest.FixtureRequest
+    browser: Browser,
+    tmp_path_factory: pytest.TempPathFactory,
+    known_specs: Path,
+    request: pytest.FixtureRequest,
 ) -> Iterator[Server]:
-    """`nodegraph serve` with a worker; the same for all modules, which leave it as they found it.
+    """`nodegraph serve` with a worker; one for all tests of a module.
 
     A test that kills it starts it again. Modules that run and save nothing say so by
-    `pytestmark = pytest.mark.only_edits`; what others leave is deleted.
+    `pytestmark = pytest.mark.only_edits`; they share one.
     """
-    yield shared_server
-    visits.forget_all()
-    if not request.node.get_closest_marker("only_edits"):
-        shared_server.forget_all()
+    if request.node.get_closest_marker("only_edits"):
+        yield request.getfixturevalue("shared_server")
+        return
+    with Server(knowing_home(tmp_path_factory.mktemp("server"), known_specs)) as server:
+        yield server
 
 
 NewBrowser = Callable[..., Editor]
@@ -136,27 +139,28 @@ NewBrowser = Callable[..., Editor]
 
 @pytest.fixture(scope="package")
 def visits(browser: Browser) -> Visits:
-    """Makes what stands for browsers of one's own."""
+    """Makes what `new_browser` needs of the browser."""
     return Visits(browser)
 
 
 @pytest.fixture
-def begin_visit(visits: Visits, request: pytest.FixtureRequest) -> Iterator[Callable[..., Visit]]:
-    """Begins visits to a server; what is given by name are options of the browser's context.
+def new_browser(visits: Visits, request: pytest.FixtureRequest) -> Iterator[NewBrowser]:
+    """Makes editors, each as in a browser of its own, for a server.
 
-    Without `reused` the browser doesn't even have the page's files.
+    What is given by name are options of the browser's context, such as `color_scheme`; without
+    any, it may have the page's files from before, as by a visit that was forgotten otherwise.
     """
     made: list[Visit] = []
     contexts = request.node.stash[CONTEXTS] = []
 
-    def begin(server: Server, *, reused: bool = True, **options: Any) -> Visit:
-        visit = (visits.begin if reused else visits.begin_new)(server, options)
+    def make(server: Server, **options: Any) -> Editor:
+        visit = visits.begin(server, options)
         visit.context.set_default_timeout(PATIENCE)
         made.append(visit)
         contexts.append(visit.context)
-        return visit
+        return Editor(visit.context.new_page(), server, visit.watch)
 
-    yield begin
+    yield make
     for visit in made:
         visit.end()
     for visit in made:
@@ -164,39 +168,7 @@ def begin_visit(visits: Visits, request: pytest.FixtureRequest) -> Iterator[Call
 
 
 @pytest.fixture
-def new_browser(begin_visit: Callable[..., Visit]) -> NewBrowser:
-    """Makes editors, each as in a browser of its own, for a server.
-
-    What is given by name are options of the browser's context, such as `color_scheme`. With
-    `reused`, it may have the page's files from before, as by a visit that was forgotten otherwise.
-    """
-
-    def make(server: Server, *, reused: bool = True, **options: Any) -> Editor:
-        visit = begin_visit(server, reused=reused, **options)
-        if visit.opened is not None:
-            visit.forget()
-        return Editor(visit.context.new_page(), server, visit.watch)
-
-    return make
-
-
-@pytest.fixture
-def tab(begin_visit: Callable[..., Visit], server: Server) -> Iterator[Editor]:
-    """A tab in which nothing is open yet; tests have the same one, one after the other.
-
-    What a test opens by a link is there still for the next one that opens the same, if all that
-    was done can be undone, and nothing else of the page is other than it was at first.
-
-    It is for tests that leave the tab itself as it is: its size, its clock, what listens to it.
-    """
-    visit = begin_visit(server)
-    editor = Editor(visit.tab(), server, visit.watch, visit)
-    yield editor
-    editor.leave()
+def editor(new_browser: NewBrowser, server: Server) -> Iterator[Editor]:
+    """The editor as it is found at first, with the tour skipped and the starter graph planned."""
+    yield new_browser(server).open()
     server.cancel_all()
-
-
-@pytest.fixture
-def editor(tab: Editor) -> Editor:
-    """The editor with the starter graph, which is planned."""
-    return tab.open_link(text_to_image())

@@ -5,13 +5,11 @@ from __future__ import annotations
 import base64
 import json
 import re
-import zlib
 from typing import Any
 
 from playwright.sync_api import FloatRect, Locator, Page, expect
 
 from tests.editor.serving import Server
-from tests.editor.visits import Opened, Visit
 from tests.editor.watching import Watch
 from tests.server.hosting import eventually
 
@@ -73,101 +71,6 @@ _KEPT = """() => new Promise((resolve, reject) => {
 })"""
 
 
-_WRITTEN = """async () => {
-    // What follows from what was done last comes with the next frames.
-    for (let still = 0; still < 2; still += 1) {
-        await new Promise((done) => requestIdleCallback(done, {timeout: 300}));
-        await new Promise((done) => { requestAnimationFrame(done); setTimeout(done, 300); });
-    }
-    document.dispatchEvent(new Event("visibilitychange"));
-    const id = document.querySelector("[role=tab][aria-selected=true][data-tab]").dataset.tab;
-    const database = await new Promise((done, fail) => {
-        const opening = indexedDB.open("nodegraph");
-        opening.onerror = () => fail(opening.error);
-        opening.onsuccess = () => done(opening.result);
-    });
-    const read = () => new Promise((done, fail) => {
-        const reading = database.transaction("documents").objectStore("documents")
-            .get(`document/${id}`);
-        reading.onerror = () => fail(reading.error);
-        reading.onsuccess = () => done(reading.result);
-    });
-    // Each waits for what was to be written when it was asked for, and that is several records,
-    // one after the other.
-    const rounds = 4 + 2 * document.querySelectorAll("[role=tab][data-tab]").length;
-    for (let round = 1; round < rounds; round += 1) await read();
-    const record = await read();
-    database.close();
-    return record?.text ?? "";
-}"""
-
-
-_TRACE = """() => {
-    const all = (selector) => [...document.querySelectorAll(selector)];
-    const told = (selector, tell) => all(selector).map(tell).join("\\n");
-    const states = ["aria-expanded", "aria-pressed", "aria-checked", "aria-selected"];
-    return [
-        [
-            JSON.stringify(Object.entries(localStorage).sort()),
-            all("[role=tab][data-tab]").length,
-            told("[role=dialog], [role=menu], [role=listbox], [aria-label=Notices] *",
-                ({ textContent }) => textContent),
-            told("[role=region], nav, aside", ({ ariaLabel }) => ariaLabel),
-            innerWidth, innerHeight, document.documentElement.outerHTML.split(">")[0],
-        ].join("\\n"),
-        [
-            told("input, textarea, select", ({ value }) => value),
-            told("[aria-expanded], [aria-pressed], [aria-checked], [aria-selected]",
-                (part) => states.map((state) => part.getAttribute(state))),
-            told("article[data-node]", ({ dataset }) => `${dataset.node} ${dataset.state}`),
-            told(".react-flow__viewport", ({ style }) => style.transform),
-            told(".selected", ({ className }) => className),
-            told("footer", ({ textContent }) => textContent),
-            all("*").filter(({ scrollTop }) => scrollTop > 0).length,
-        ].join("\\n"),
-    ];
-}"""
-
-
-_MOST_UNDONE = 12
-_MOST_ALIKE = 3
-
-
-_TYPES = """() => {
-    const { activeElement: place } = document;
-    return place.matches("input, textarea, select, [contenteditable], iframe");
-}"""
-
-
-SHORTCUTS = {
-    "Undo": "ControlOrMeta+z",
-    "Settings": "ControlOrMeta+,",
-    "Save": "ControlOrMeta+s",
-    "New workflow": "Alt+n",
-    "Close tab": "Alt+w",
-    "Show everything": "Shift+1",
-    "Zoom in": "=",
-    "Zoom out": "-",
-    "Add a note": "n",
-    "History": "Alt+h",
-    "Inspector": "Alt+i",
-    "Nodes": "Alt+a",
-    "Problems": "Alt+p",
-    "Queue": "Alt+q",
-    "Results": "Alt+g",
-    "Arrange automatically": "Shift+A",
-    "Keyboard shortcuts": "?",
-}
-"""Keys of commands and panels; that they are these is tested with the keyboard."""
-
-
-def packed(workflow: dict[str, Any]) -> str:
-    """A workflow as links hold it."""
-    packing = zlib.compressobj(wbits=-zlib.MAX_WBITS)
-    data = packing.compress(json.dumps(workflow).encode()) + packing.flush()
-    return base64.urlsafe_b64encode(data).decode().rstrip("=")
-
-
 class Editor:
     """One tab of a browser with the editor in it.
 
@@ -175,19 +78,12 @@ class Editor:
         page: The tab.
         server: What it speaks to.
         watch: What may not happen in the browser.
-
-    Args:
-        visit: Whose tab it is, if tests have it one after the other.
     """
 
-    def __init__(
-        self, page: Page, server: Server, watch: Watch, visit: Visit | None = None
-    ) -> None:
+    def __init__(self, page: Page, server: Server, watch: Watch) -> None:
         self.page = page
         self.server = server
         self.watch = watch
-        self._visit = visit
-        self._opened: Opened | None = None
 
     def open(self, path: str = "/") -> Editor:
         """Go to the page, skip the tour, and wait until all is there."""
@@ -196,61 +92,6 @@ class Editor:
         dialog.get_by_role("button", name="Skip").click()
         expect(dialog).to_have_count(0)
         return self.ready()
-
-    def open_link(self, workflow: dict[str, Any], *, anew: bool = False) -> Editor:
-        """Go to the page by a link that holds a workflow, and wait for its plan; there is no tour.
-
-        All of it is shown: at the zoom at which it opens, it may go beyond the window, and what
-        isn't seen isn't on the page.
-
-        Args:
-            anew: Load the page even if the test before has left it as it was, but for its history.
-        """
-        link = f"/#w={packed(workflow)}"
-        visit = self._visit
-        if visit is not None and visit.opened is not None:
-            if visit.opened.link == link and not anew:
-                self._opened, visit.opened = visit.opened, None
-                return self.ready()
-            visit.forget()
-        self.page.goto(link)
-        self._whole(workflow)
-        if visit is not None:
-            self._opened = Opened(link, self._trace())
-        return self
-
-    def leave(self) -> None:
-        """Undo what was done since the link was opened, so that another test may have the page."""
-        if self._opened is not None and self._visit is not None and self._undone(self._opened):
-            self._visit.opened = self._opened
-
-    def _undone(self, opened: Opened) -> bool:
-        if len(self.page.context.pages) > 1 or not self.page.url.startswith(self.server.url):
-            return False
-        self.page.mouse.move(0, 0)
-        for key in ("Escape", "ControlOrMeta+Alt+a"):
-            self.page.keyboard.press(key)
-        undone = alike = 0
-        while undone < _MOST_UNDONE and alike < _MOST_ALIKE:
-            text, fixed, loose = self._trace()
-            if [text, fixed, loose] == opened.trace:
-                return True
-            if fixed != opened.trace[1]:
-                return False
-            if text == opened.trace[0]:
-                # What follows from it, such as the plan, may be on its way.
-                alike += 1
-            else:
-                undone += 1
-                self.page.keyboard.press("ControlOrMeta+z")
-        return False
-
-    def _trace(self) -> list[Any]:
-        """What a test may leave: the graph, then what no undoing brings back, then the rest."""
-        self.page.evaluate("document.activeElement.blur()")
-        text = self.written()
-        fixed, loose = self.page.evaluate(_TRACE)
-        return [text, fixed, loose]
 
     def reload(self) -> Editor:
         """Load the page again."""
@@ -370,21 +211,8 @@ class Editor:
             position={"x": 90, "y": 12}, modifiers=list(modifiers)
         )
 
-    def written(self) -> str:
-        """The text of the workflow's file, as the browser keeps it from now on.
-
-        What is downloaded is the same, and takes twenty times the work. It is empty for a workflow
-        in which nothing was ever done.
-        """
-        text: str = self.page.evaluate(_WRITTEN)
-        return text
-
     def command(self, name: str) -> None:
-        """Choose a command by searching for it, or by its key where one knows that by heart."""
-        if name in SHORTCUTS and not self.page.evaluate(_TYPES):
-            self.page.keyboard.press(SHORTCUTS[name])
-            self.page.evaluate(_TIMERS)
-            return
+        """Choose a command by searching for it."""
         field = self.search()
         field.fill(name)
         expect(self.found().first).to_contain_text(name)
@@ -441,16 +269,11 @@ class Editor:
         self.drop(name, json.dumps(workflow).encode(), "application/json")
         # Its name and its number of nodes may be those of what was shown before.
         expect(self.tab).not_to_have_attribute("data-tab", before)
-        self._whole(workflow)
-
-    def _whole(self, workflow: dict[str, Any]) -> Editor:
-        """Wait until a workflow that was opened is there, and show all of it."""
         expect(self.tab).to_have_text(workflow["title"])
         self.ready()
         if self.cards.count() < len(workflow["nodes"]):
-            self.zoom_to_fit()
+            self.command("Show everything")
         expect(self.cards).to_have_count(len(workflow["nodes"]))
-        return self
 
     def run(self) -> None:
         """Press the button that runs."""

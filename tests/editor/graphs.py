@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -62,7 +61,7 @@ def downloaded(editor: Editor) -> str:
 
 def written(editor: Editor) -> dict[str, Any]:
     """The workflow as a file has it."""
-    found: dict[str, Any] = json.loads(editor.written())
+    found: dict[str, Any] = json.loads(downloaded(editor))
     return found
 
 
@@ -79,12 +78,8 @@ def made(server: Server) -> bytes:
     return data
 
 
-def ran(text: str, folder: Path, specs: Path) -> bytes:
-    """The picture that the command line makes of a workflow file.
-
-    Nothing is known before but what the built-in pack declares.
-    """
-    shutil.copytree(specs, folder / "home" / "cache" / "specs")
+def ran(text: str, folder: Path) -> bytes:
+    """The picture that the command line makes of a workflow file, with nothing known before."""
     file = folder / "workflow.json"
     file.write_text(text, encoding="utf-8")
     command = [sys.executable, "-m", "nodegraph", "run", str(file), "--out", "out", "-q"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from itertools import pairwise
@@ -20,8 +21,9 @@ Places = dict[str, list[float]]
 
 
 @pytest.fixture
-def chain(tab: Editor) -> Editor:
-    return tab.open_link({**CHAIN})
+def chain(editor: Editor) -> Editor:
+    editor.open_workflow(json.loads(json.dumps(CHAIN)))
+    return editor
 
 
 def layout(editor: Editor) -> dict[str, Any]:
@@ -97,21 +99,23 @@ class TestPlaces:
             chain.page.keyboard.press("ControlOrMeta+z")
             assert layout(chain)["positions"] == before, command
 
-    def test_arranging_is_one_step_and_arrows_move_what_is_selected(self, chain: Editor) -> None:
+    def test_arranging_is_one_step(self, chain: Editor) -> None:
         before = layout(chain)["positions"]
         chain.page.keyboard.press("Shift+A")
-        # What arranges is fetched when it is first asked for.
-        eventually(lambda: layout(chain)["positions"] != before)
         after = layout(chain)["positions"]
+        assert after != before
         assert after["decode"][0] < after["wait"][0] < after["save"][0]
         chain.page.keyboard.press("ControlOrMeta+z")
         assert layout(chain)["positions"] == before
+
+    def test_arrows_move_what_is_selected(self, chain: Editor) -> None:
+        before = layout(chain)["positions"]["save"]
         chain.click_card("save")
         for key in ("ArrowRight", "ArrowRight", "Shift+ArrowDown"):
             chain.page.keyboard.press(key)
-        place = layout(chain)["positions"]["save"]
-        assert place[0] - before["save"][0] == 20
-        assert place[1] - before["save"][1] == 50
+        after = layout(chain)["positions"]["save"]
+        assert after[0] - before[0] == 20
+        assert after[1] - before[1] == 50
 
 
 class TestSizes:
@@ -123,8 +127,6 @@ class TestSizes:
         assert width == pytest.approx(box["width"] / zoom(chain) + 60 / zoom(chain), abs=8)
         chain.canvas.press("ControlOrMeta+z")
         assert "sizes" not in layout(chain)
-        chain.click_card("decode")
-        expect_sized_by_keys(chain, chain.card("decode"))
 
     def test_of_a_group(self, chain: Editor) -> None:
         group = grouped(chain)
@@ -136,7 +138,6 @@ class TestSizes:
         assert after[:2] == before[:2]
         chain.canvas.press("ControlOrMeta+z")
         assert layout(chain)["groups"][0]["box"] == before
-        expect_sized_by_keys(chain, group)
 
     def test_of_a_note(self, chain: Editor) -> None:
         note = noted(chain, "Mind the gap")
@@ -147,18 +148,23 @@ class TestSizes:
         assert after[3] > before[3]
         chain.canvas.press("ControlOrMeta+z")
         assert layout(chain)["notes"][0]["box"] == before
-        expect_sized_by_keys(chain, note)
 
-
-def expect_sized_by_keys(chain: Editor, item: Locator) -> None:
-    """Keys make what is selected wider and taller, each in one step."""
-    box_of(item)
-    before = size(item)
-    for side, key in enumerate(("ArrowRight", "ArrowDown")):
-        chain.page.keyboard.press(f"ControlOrMeta+Shift+{key}")
-        eventually(lambda side=side: size(item)[side] > before[side])
-        chain.page.keyboard.press("ControlOrMeta+z")
-        eventually(lambda: size(item) == before)
+    @pytest.mark.parametrize("kind", ["node", "group", "note"])
+    def test_by_keys(self, chain: Editor, kind: str) -> None:
+        if kind == "node":
+            chain.click_card("decode")
+            item = chain.card("decode")
+        elif kind == "group":
+            item = grouped(chain)
+        else:
+            item = noted(chain, "Mind the gap")
+        box_of(item)
+        before = size(item)
+        for side, key in enumerate(("ArrowRight", "ArrowDown")):
+            chain.page.keyboard.press(f"ControlOrMeta+Shift+{key}")
+            eventually(lambda side=side: size(item)[side] > before[side])
+            chain.page.keyboard.press("ControlOrMeta+z")
+            eventually(lambda: size(item) == before)
 
 
 def size(item: Locator) -> Point:
@@ -167,49 +173,57 @@ def size(item: Locator) -> Point:
     return box["width"], box["height"]
 
 
-def test_a_double_click_on_a_title_gives_a_label_unless_escape_leaves_it(chain: Editor) -> None:
-    title = chain.card("decode").get_by_text("VAE decode")
-    title.dblclick()
-    expect(chain.card("decode").locator("header input")).to_be_focused()
-    chain.page.keyboard.type("Nothing")
-    chain.page.keyboard.press("Escape")
-    expect(title).to_be_visible()
-    assert "label" not in written(chain)["nodes"]["decode"]
-    title.dblclick()
-    expect(chain.card("decode").locator("header input")).to_be_focused()
-    chain.page.keyboard.type("The picture")
-    chain.page.keyboard.press("Enter")
-    expect(chain.card("VAE decode").get_by_text("The picture")).to_be_visible()
-    assert written(chain)["nodes"]["decode"]["label"] == "The picture"
-    chain.page.keyboard.press("ControlOrMeta+z")
-    expect(title).to_be_visible()
+class TestNames:
+    def test_a_double_click_on_the_title_gives_a_label(self, chain: Editor) -> None:
+        chain.card("decode").get_by_text("VAE decode").dblclick()
+        expect(chain.card("decode").locator("header input")).to_be_focused()
+        chain.page.keyboard.type("The picture")
+        chain.page.keyboard.press("Enter")
+        expect(chain.card("VAE decode").get_by_text("The picture")).to_be_visible()
+        assert written(chain)["nodes"]["decode"]["label"] == "The picture"
+        chain.page.keyboard.press("ControlOrMeta+z")
+        expect(chain.card("decode").get_by_text("VAE decode")).to_be_visible()
+
+    def test_escape_leaves_it(self, chain: Editor) -> None:
+        chain.card("decode").get_by_text("VAE decode").dblclick()
+        expect(chain.card("decode").locator("header input")).to_be_focused()
+        chain.page.keyboard.type("Nothing")
+        chain.page.keyboard.press("Escape")
+        expect(chain.card("decode").get_by_text("VAE decode")).to_be_visible()
+        assert "label" not in written(chain)["nodes"]["decode"]
 
 
-def test_nodes_and_groups_get_colours_and_lose_them(chain: Editor) -> None:
-    chain.card("decode").locator("header").click(button="right")
-    choose(chain, "Colour", "Green")
-    assert layout(chain)["colors"] == {"decode": "green"}
-    chain.page.keyboard.press("ControlOrMeta+z")
-    assert "colors" not in layout(chain)
-    group = grouped(chain)
-    group.get_by_role("button").first.click(button="right")
-    choose(chain, "Colour", "Red")
-    assert layout(chain)["groups"][0]["color"] == "red"
-    chain.page.keyboard.press("ControlOrMeta+z")
-    assert layout(chain)["groups"][0].get("color") != "red"
+class TestColours:
+    def test_of_a_node_and_back(self, chain: Editor) -> None:
+        chain.card("decode").locator("header").click(button="right")
+        choose(chain, "Colour", "Green")
+        assert layout(chain)["colors"] == {"decode": "green"}
+        chain.page.keyboard.press("ControlOrMeta+z")
+        assert "colors" not in layout(chain)
+
+    def test_of_a_group(self, chain: Editor) -> None:
+        group = grouped(chain)
+        group.get_by_role("button").first.click(button="right")
+        choose(chain, "Colour", "Red")
+        assert layout(chain)["groups"][0]["color"] == "red"
+        chain.page.keyboard.press("ControlOrMeta+z")
+        assert layout(chain)["groups"][0].get("color") != "red"
 
 
-def test_notes_show_marked_up_text_and_run_nothing_that_stands_in_them(chain: Editor) -> None:
-    text = "# Steps\n\n- **first** a seed\n- see [the docs](https://example.org)"
-    note = noted(chain, f"{text}\n\n<img src=x onerror=alert(1)> [click](javascript:alert(1))")
-    expect(note.get_by_role("heading", name="Steps")).to_be_visible()
-    expect(note.get_by_role("listitem")).to_have_count(2)
-    expect(note.locator("strong")).to_have_text("first")
-    expect(note).to_contain_text("<img src=x")
-    link = note.get_by_role("link")
-    expect(link).to_have_count(1)
-    expect(link).to_have_text("the docs")
-    expect(link).to_have_attribute("href", "https://example.org")
+class TestNotes:
+    def test_show_marked_up_text(self, chain: Editor) -> None:
+        note = noted(chain, "# Steps\n\n- **first** a seed\n- see [the docs](https://example.org)")
+        expect(note.get_by_role("heading", name="Steps")).to_be_visible()
+        expect(note.get_by_role("listitem")).to_have_count(2)
+        expect(note.locator("strong")).to_have_text("first")
+        link = note.get_by_role("link", name="the docs")
+        expect(link).to_have_attribute("href", "https://example.org")
+
+    def test_run_nothing_that_stands_in_them(self, chain: Editor) -> None:
+        text = "<img src=x onerror=alert(1)> [click](javascript:alert(1))"
+        note = noted(chain, text)
+        expect(note).to_contain_text("<img src=x")
+        expect(note.get_by_role("link")).to_have_count(0)
 
 
 class TestViews:

@@ -16,9 +16,10 @@ from tests.server.hosting import eventually
 
 
 @pytest.fixture
-def small(tab: Editor, request: pytest.FixtureRequest) -> Editor:
+def small(editor: Editor, request: pytest.FixtureRequest) -> Editor:
     """With a workflow that is quick, whose pictures are called by the test's own name."""
-    return tab.open_link(prompted("a small thing", name=file_name(request), seed=500))
+    editor.open_workflow(prompted("a small thing", name=file_name(request), seed=500))
+    return editor
 
 
 @pytest.fixture

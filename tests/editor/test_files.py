@@ -6,7 +6,6 @@ import io
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -161,7 +160,7 @@ class TestGallery:
 
 class TestSharing:
     def test_a_python_script_makes_the_same_picture(
-        self, editor: Editor, server: Server, tmp_path: Path, known_specs: Path
+        self, editor: Editor, server: Server, tmp_path: Path
     ) -> None:
         open_text(editor, SMALL)
         editor.run()
@@ -170,7 +169,6 @@ class TestSharing:
         assert download.suggested_filename == "text_to_image.py"
         script = tmp_path / download.suggested_filename
         download.save_as(script)
-        shutil.copytree(known_specs, tmp_path / "home" / "cache" / "specs")
         known = {"NODEGRAPH_HOME": str(tmp_path / "home"), "OMP_NUM_THREADS": "1"}
         subprocess.run(
             [sys.executable, script],

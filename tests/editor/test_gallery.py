@@ -66,7 +66,9 @@ def test_pictures_are_found_by_words_of_their_prompts(editor: Editor, results: L
     expect(cell(results, "herring")).to_be_visible()
 
 
-def test_one_is_seen_in_full_and_its_neighbours_by_keys(editor: Editor, results: Locator) -> None:
+def test_one_is_seen_in_full_and_its_neighbours_by_arrow_keys(
+    editor: Editor, results: Locator
+) -> None:
     dialog = view(editor, "lantern")
     about = dialog.get_by_role("complementary", name="About it")
     for words in ("a paper lantern", str(SEED), "64 × 64", "image/png"):
@@ -78,7 +80,9 @@ def test_one_is_seen_in_full_and_its_neighbours_by_keys(editor: Editor, results:
     expect(shown(editor, "herring")).to_contain_text("a silver herring")
     editor.page.keyboard.press("Escape")
     expect(editor.page.get_by_role("dialog")).to_have_count(0)
-    # Found and opened by keys alone.
+
+
+def test_one_is_found_and_opened_by_keys_alone(editor: Editor, results: Locator) -> None:
     results.get_by_role("searchbox").press("Tab")
     cell(results, "herring").focus()
     editor.page.keyboard.press("ArrowRight")
@@ -120,7 +124,18 @@ def test_two_are_compared_with_a_slider_and_side_by_side(editor: Editor, results
     shown(editor, "kettle")
 
 
-def test_one_is_downloaded_as_it_is_and_its_workflow_opens_with_its_seed(
+def test_its_workflow_opens_with_the_seed_it_was_made_with(
+    editor: Editor, results: Locator
+) -> None:
+    view(editor, "lantern").get_by_role("button", name="Open its workflow").click()
+    expect(editor.tabs).to_have_text(["Text to image", "Prompted"])
+    expect(editor.field("positive", "Text")).to_have_value("a paper lantern")
+    expect(editor.field("sample", "Seed")).to_have_value(str(SEED))
+    # It is the same, so nothing has to be computed.
+    expect(editor.status).to_contain_text("all of it is cached")
+
+
+def test_one_is_downloaded_as_it_is(
     editor: Editor, results: Locator, pictures: list[dict[str, Any]]
 ) -> None:
     dialog = view(editor, "kettle")
@@ -129,14 +144,6 @@ def test_one_is_downloaded_as_it_is_and_its_workflow_opens_with_its_seed(
     assert download.value.suggested_filename == pictures[0]["name"]
     held = editor.server.client.get(f"artifacts/{pictures[0]['digest']}").content
     assert download.value.path().read_bytes() == held
-    editor.page.keyboard.press("Escape")
-    expect(editor.page.get_by_role("dialog")).to_have_count(0)
-    view(editor, "lantern").get_by_role("button", name="Open its workflow").click()
-    expect(editor.tabs).to_have_text(["Text to image", "Prompted"])
-    expect(editor.field("positive", "Text")).to_have_value("a paper lantern")
-    expect(editor.field("sample", "Seed")).to_have_value(str(SEED))
-    # It is the same, so nothing has to be computed.
-    expect(editor.status).to_contain_text("all of it is cached")
 
 
 def test_a_deleted_one_is_gone_and_its_job_keeps_the_rest(editor: Editor) -> None:

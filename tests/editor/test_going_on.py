@@ -29,9 +29,9 @@ def kettle() -> dict[str, Any]:
 
 
 @pytest.fixture
-def made(tab: Editor, picture: dict[str, Any]) -> Editor:
+def made(editor: Editor, picture: dict[str, Any]) -> Editor:
     """With the workflow and the picture that it gave, in its card."""
-    editor = tab.open_link(kettle())
+    editor.open_workflow(kettle())
     expect_picture(editor.results("save"))
     return editor
 
@@ -71,7 +71,7 @@ def test_a_result_is_loaded_varied_and_made_larger_each_in_one_step(
     expect_picture(made.results("save_image"))
 
 
-def test_what_is_painted_over_is_sampled_anew(made: Editor, picture: dict[str, Any]) -> None:
+def test_what_is_painted_over_is_sampled_anew(made: Editor) -> None:
     go_on(made, "Inpaint this")
     dialog = made.dialog("Paint a mask")
     made.page.mouse.click(*middle(dialog.get_by_label(re.compile("^Mask of kettle"))))
@@ -79,7 +79,7 @@ def test_what_is_painted_over_is_sampled_anew(made: Editor, picture: dict[str, A
     expect(dialog).to_have_count(0)
     expect(made.card("composite_masked")).to_be_visible()
     found = nodes(made)
-    assert f"{picture['name'].removesuffix('.png')}_masked" in found["load_image"]["inputs"]["path"]
+    assert "kettle_00001_masked" in found["load_image"]["inputs"]["path"]
     assert found["set_noise_mask"]["inputs"]["mask"] == {"from": "load_image.mask"}
     made.run()
     expect_picture(made.results("save_image"))

@@ -752,8 +752,8 @@ def test_each_does_what_it_says(keys: Editor, group: str) -> None:
                 raise
 
 
-def test_a_card_that_tab_comes_to_is_what_keys_mean(tab: Editor) -> None:
-    editor = tab.open_link({**CHAIN})
+def test_a_card_that_tab_comes_to_is_what_keys_mean(editor: Editor) -> None:
+    editor.open_workflow({**CHAIN})
     first = editor.canvas.locator("[data-canvas-start]")
     first.focus()
     editor.page.keyboard.press("Tab")
@@ -765,8 +765,8 @@ def test_a_card_that_tab_comes_to_is_what_keys_mean(tab: Editor) -> None:
     shown(editor, "Rename node")
 
 
-def test_keys_of_a_tab_leave_the_graph_alone(tab: Editor) -> None:
-    editor = tab.open_link(BLOCK)
+def test_keys_of_a_tab_leave_the_graph_alone(editor: Editor) -> None:
+    editor.open_workflow(BLOCK)
     editor.click_card("grey")
     editor.open_workflow({**CHAIN})
     tab = editor.top.get_by_role("tab", selected=True)
@@ -781,8 +781,8 @@ def test_keys_of_a_tab_leave_the_graph_alone(tab: Editor) -> None:
 
 
 @pytest.mark.parametrize("key", ["Shift+F10", "ContextMenu"])
-def test_the_menu_of_a_card_opens_by_key(tab: Editor, key: str) -> None:
-    editor = tab.open_link({**CHAIN})
+def test_the_menu_of_a_card_opens_by_key(editor: Editor, key: str) -> None:
+    editor.open_workflow({**CHAIN})
     editor.click_card("save")
     editor.page.keyboard.press(key)
     menu = editor.page.get_by_role("menu", name="Actions")

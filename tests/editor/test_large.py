@@ -138,4 +138,3 @@ def test_all_that_is_seen_from_afar_moves_as_one(editor: Editor) -> None:
     eventually(lambda: layers != [])
     editor.page.mouse.up(button="middle")
     assert max(layers) < CHAINS * 2
-    browser.detach()

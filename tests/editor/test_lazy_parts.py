@@ -5,21 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import pytest
 from playwright.sync_api import expect
 
-from tests.editor.conftest import NewBrowser
 from tests.editor.editing import Editor
-from tests.editor.gates import text_to_image
 from tests.editor.serving import Server
 from tests.editor.watching import UNREACHED
-
-
-@pytest.fixture
-def editor(new_browser: NewBrowser, server: Server) -> Editor:
-    """In a browser that knows none of these parts yet."""
-    return new_browser(server, reused=False).open_link(text_to_image())
-
 
 AWAY = "This part couldn’t be loaded"
 

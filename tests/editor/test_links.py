@@ -8,10 +8,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, expect
 
-from tests.editor.conftest import NewBrowser
 from tests.editor.editing import Editor, box_of
 from tests.editor.graphs import CHAIN, Point, drag, middle, written
-from tests.editor.serving import Server
 from tests.server.hosting import eventually
 
 pytestmark = pytest.mark.only_edits
@@ -56,8 +54,9 @@ INSIDE: dict[str, Any] = {
 
 
 @pytest.fixture
-def pair(tab: Editor) -> Editor:
-    return tab.open_link(PAIR)
+def pair(editor: Editor) -> Editor:
+    editor.open_workflow(PAIR)
+    return editor
 
 
 def taken_by(editor: Editor, node: str) -> dict[str, Any]:
@@ -140,8 +139,8 @@ class TestTakenAlong:
         pair.page.mouse.up()
         assert written(pair) == before
 
-    def test_where_it_fits_no_port_it_stays(self, tab: Editor) -> None:
-        editor = tab.open_link({**CHAIN})
+    def test_where_it_fits_no_port_it_stays(self, editor: Editor) -> None:
+        editor.open_workflow({**CHAIN})
         start = middle(editor.port("save", "takes", "image"))
         drag(editor, start, middle(editor.port("decode", "takes", "latent")))
         expect(editor.notice(re.compile("The link stays as it was"))).to_be_visible()
@@ -155,8 +154,8 @@ class TestTakenAlong:
 
 
 class TestCopied:
-    def test_a_node_dragged_with_alt_leaves_the_original(self, tab: Editor) -> None:
-        editor = tab.open_link({**CHAIN})
+    def test_a_node_dragged_with_alt_leaves_the_original(self, editor: Editor) -> None:
+        editor.open_workflow({**CHAIN})
         before = written(editor)
         start = head(editor, "decode")
         editor.page.keyboard.down("Alt")
@@ -175,8 +174,8 @@ class TestCopied:
         expect(editor.cards).to_have_count(5)
         assert written(editor) == before
 
-    def test_several_with_the_links_among_them(self, tab: Editor) -> None:
-        editor = tab.open_link({**CHAIN})
+    def test_several_with_the_links_among_them(self, editor: Editor) -> None:
+        editor.open_workflow({**CHAIN})
         editor.click_card("wait")
         editor.click_card("save", "ControlOrMeta")
         start = head(editor, "save")
@@ -226,14 +225,12 @@ class TestPutIn:
         expect(pair.link("picture", "scale")).to_have_count(1)
         expect(pair.link("scale", "first")).to_have_count(1)
 
-    def test_what_makes_room_for_it_stays_seen(
-        self, new_browser: NewBrowser, server: Server
-    ) -> None:
+    def test_what_makes_room_for_it_stays_seen(self, editor: Editor) -> None:
         positions = {**PAIR["ui"]["positions"], "first": [480, 0], "last": [840, 0]}
         nodes = {**PAIR["nodes"], "last": {"type": "EmptyLatent"}}
         del nodes["second"], positions["second"]
-        editor = new_browser(server, viewport={"width": 1100, "height": 900})
-        editor.open_link({**PAIR, "nodes": nodes, "ui": {"positions": positions}})
+        editor.page.set_viewport_size({"width": 1100, "height": 900})
+        editor.open_workflow({**PAIR, "nodes": nodes, "ui": {"positions": positions}})
         last = editor.card("last")
         expect(last).to_be_in_viewport(ratio=0.99)
         put_in(editor)
@@ -294,8 +291,8 @@ def between(editor: Editor) -> Point:
 class TestCut:
     """A line drawn with Ctrl over the empty canvas."""
 
-    def test_takes_away_the_links_that_it_crosses(self, tab: Editor) -> None:
-        editor = tab.open_link({**CHAIN})
+    def test_takes_away_the_links_that_it_crosses(self, editor: Editor) -> None:
+        editor.open_workflow({**CHAIN})
         before = written(editor)
         box = box_of(editor.card("decode"))
         x, top, bottom = box["x"] - 14, box["y"] - 30, box["y"] + box["height"] + 30
@@ -315,8 +312,8 @@ class TestCut:
         undo(editor)
         assert written(editor) == before
 
-    def test_is_called_off_by_escape(self, tab: Editor) -> None:
-        editor = tab.open_link({**CHAIN})
+    def test_is_called_off_by_escape(self, editor: Editor) -> None:
+        editor.open_workflow({**CHAIN})
         x, y = way(editor, "wait", "save")
         editor.page.keyboard.down("Control")
         editor.page.mouse.move(x, y - 60)
@@ -351,8 +348,8 @@ class TestOfABlock:
     """Links inside a block that end at its own ports."""
 
     @pytest.fixture
-    def inside(self, tab: Editor) -> Editor:
-        editor = tab.open_link(INSIDE)
+    def inside(self, editor: Editor) -> Editor:
+        editor.open_workflow(INSIDE)
         editor.click_card("grey")
         editor.page.keyboard.press("Shift+Enter")
         expect(editor.card("decode")).to_be_visible()
@@ -400,8 +397,8 @@ class TestByKeyboard:
         expect(pair.link("picture", "first")).to_have_count(0)
 
 
-def test_nodes_deleted_with_their_links_selected_are_bridged(tab: Editor) -> None:
-    editor = tab.open_link({**CHAIN})
+def test_nodes_deleted_with_their_links_selected_are_bridged(editor: Editor) -> None:
+    editor.open_workflow({**CHAIN})
     editor.click_card("wait")
     x, y = way(editor, "wait", "save")
     editor.page.keyboard.down("ControlOrMeta")

@@ -54,7 +54,7 @@ class TestAPack:
     def dialog(self, editor: Editor) -> Locator:
         return opened(editor, GLOWING)
 
-    def test_is_named_and_its_node_marked_in_a_graph_that_is_usable(
+    def test_is_named_with_its_nodes_and_where_to_get_it(
         self, editor: Editor, dialog: Locator
     ) -> None:
         row = dialog.get_by_role("listitem").filter(has_text="shiny:Glow")
@@ -64,6 +64,11 @@ class TestAPack:
         row.get_by_role("button", name="Show “wait”").click()
         expect(dialog).to_have_count(0)
         expect(editor.card("wait")).to_be_focused()
+
+    def test_leaves_its_node_marked_and_the_graph_usable(
+        self, editor: Editor, dialog: Locator
+    ) -> None:
+        close(editor, dialog)
         mark = re.compile("there is no node type `shiny:Glow`", re.IGNORECASE)
         expect(editor.card("wait").get_by_role("button", name=mark)).to_be_visible()
         editor.fill("save", "Name", "still-typed")
@@ -90,17 +95,23 @@ class TestAPack:
             server.client.post("system/refresh").raise_for_status()
 
 
-def test_a_model_is_named_and_can_be_replaced_by_one_that_is_there(editor: Editor) -> None:
-    dialog = opened(editor, LARGE)
-    row = dialog.get_by_role("listitem").filter(has_text="portraits-xl.safetensors")
-    link = row.get_by_role("link", name="Search on Hugging Face")
-    expect(link).to_have_attribute("href", re.compile("search=portraits-xl$"))
-    expect(dialog).to_contain_text(str(editor.server.home / "models"))
-    close(editor, dialog)
-    expect(editor.card("load").get_by_text("There is no model")).to_be_visible()
-    editor.field("load", "Model").click()
-    editor.page.get_by_role("option", name=re.compile("^tiny sd1")).click()
-    expect(editor.status.get_by_text("5 nodes will run")).to_be_visible()
+class TestAModel:
+    @pytest.fixture
+    def dialog(self, editor: Editor) -> Locator:
+        return opened(editor, LARGE)
+
+    def test_is_named_with_where_to_get_it(self, editor: Editor, dialog: Locator) -> None:
+        row = dialog.get_by_role("listitem").filter(has_text="portraits-xl.safetensors")
+        link = row.get_by_role("link", name="Search on Hugging Face")
+        expect(link).to_have_attribute("href", re.compile("search=portraits-xl$"))
+        expect(dialog).to_contain_text(str(editor.server.home / "models"))
+
+    def test_can_be_replaced_by_one_that_is_there(self, editor: Editor, dialog: Locator) -> None:
+        close(editor, dialog)
+        expect(editor.card("load").get_by_text("There is no model")).to_be_visible()
+        editor.field("load", "Model").click()
+        editor.page.get_by_role("option", name=re.compile("^tiny sd1")).click()
+        expect(editor.status.get_by_text("5 nodes will run")).to_be_visible()
 
 
 def test_nothing_is_said_of_a_workflow_that_has_all(editor: Editor) -> None:

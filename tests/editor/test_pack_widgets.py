@@ -73,8 +73,8 @@ def curve(editor: Editor) -> Any:
     return written(editor)["nodes"]["tones"]["inputs"].get("curve")
 
 
-def test_a_curve_is_drawn_and_the_run_gives_another_picture(tab: Editor) -> None:
-    editor = tab.open_link(GRAPH)
+def test_a_curve_is_drawn_and_the_run_gives_another_picture(editor: Editor) -> None:
+    editor.open_workflow(GRAPH)
     expect(frame(editor).get_by_role("slider")).to_have_count(2)
     editor.run()
     expect(editor.results("show")).to_have_count(1)
@@ -117,8 +117,8 @@ def test_a_curve_is_drawn_and_the_run_gives_another_picture(tab: Editor) -> None
     assert curve(editor) is None
 
 
-def test_a_panel_looks_at_the_newest_picture(tab: Editor) -> None:
-    editor = tab.open_link(GRAPH)
+def test_a_panel_looks_at_the_newest_picture(editor: Editor) -> None:
+    editor.open_workflow(GRAPH)
     editor.run()
     expect(editor.results("show")).to_have_count(1)
     panel = editor.show("From packs")

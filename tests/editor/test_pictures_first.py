@@ -60,11 +60,11 @@ def test_a_picture_fills_its_card_and_grows_with_it(editor: Editor) -> None:
     assert len(written(editor)["ui"]["sizes"]["save"]) == 1
 
 
-def test_several_wide_pictures_are_as_wide_as_their_card(tab: Editor) -> None:
+def test_several_wide_pictures_are_as_wide_as_their_card(editor: Editor) -> None:
     wide = {"type": "NoiseImage", "inputs": {"width": 192, "height": 64, "batch": 3}}
     shown = {"type": "PreviewImage", "inputs": {"image": {"from": "wide.image"}}}
     nodes = {"wide": wide, "shown": shown}
-    editor = tab.open_link({"format": "nodegraph/1", "title": "Wide", "nodes": nodes})
+    editor.open_workflow({"format": "nodegraph/1", "title": "Wide", "nodes": nodes})
     editor.run()
     pictures = editor.results("shown")
     expect(pictures).to_have_count(3)

@@ -105,7 +105,7 @@ def test_the_first_download_is_small(server: Server, new_browser: NewBrowser) ->
     def note(response: Response) -> None:
         responses.append(response)
 
-    other = new_browser(server, reused=False, locale="ja-JP")
+    other = new_browser(server, locale="ja-JP")
     other.page.on("response", note)
     other.page.goto("/")
     expect(other.page.get_by_role("dialog", name="nodegraph")).to_be_visible()

@@ -25,8 +25,7 @@ def jobs(editor: Editor, request: pytest.FixtureRequest) -> Iterator[dict[str, s
     """
     server = editor.server
     found = {name: server.submit(gated(gate(request, name)), name=name) for name in NAMES}
-    # One that is cancelled while a model is being loaded costs the worker.
-    eventually(lambda: server.worker["node"] == "wait")
+    eventually(lambda: state(server, found["runner"]) == "running")
     yield found
     server.client.post("queue/resume").raise_for_status()
     server.cancel_all()
@@ -67,7 +66,9 @@ def choose(editor: Editor, name: str, item: str) -> None:
     editor.page.get_by_role("menuitem", name=item).click()
 
 
-def test_jobs_are_seen_found_and_moved(editor: Editor, queue: Locator) -> None:
+def test_what_runs_is_seen_with_its_progress_and_what_waits_with_its_place(
+    editor: Editor, queue: Locator
+) -> None:
     expect(queue.get_by_role("status")).to_have_text("1 running, 3 waiting")
     progress = row(queue, "runner").get_by_role("progressbar", name="Progress of runner")
     expect(progress).to_have_attribute("aria-valuenow", re.compile("^[1-9][0-9]?$"))
@@ -75,31 +76,28 @@ def test_jobs_are_seen_found_and_moved(editor: Editor, queue: Locator) -> None:
         expect(row(queue, name)).to_contain_text(f"{place}.")
     expect(editor.top.get_by_role("button", name="Queue: 4 jobs")).to_be_visible()
 
-    # By mouse.
+
+def test_jobs_are_moved_by_mouse(editor: Editor, queue: Locator) -> None:
     choose(editor, "cherry", "Move up")
     expect_order(queue, "runner", "apple", "cherry", "berry")
     choose(editor, "berry", "Move to the front")
     expect_order(queue, "runner", "berry", "apple", "cherry")
     choose(editor, "berry", "Move to the end")
     expect_order(queue, "runner", "apple", "cherry", "berry")
-    # By keys, which keep the focus.
-    row(queue, "berry").focus()
-    editor.page.keyboard.press("Alt+ArrowUp")
-    expect_order(queue, "runner", "apple", "berry", "cherry")
-    expect(row(queue, "berry")).to_be_focused()
-    editor.page.keyboard.press("Alt+ArrowUp")
-    expect_order(queue, "runner", "berry", "apple", "cherry")
-    editor.page.keyboard.press("Alt+ArrowDown")
-    expect_order(queue, "runner", "apple", "berry", "cherry")
-    expect(row(queue, "berry")).to_be_focused()
-    editor.page.keyboard.press("Alt+End")
-    expect_order(queue, "runner", "apple", "cherry", "berry")
 
-    queue.get_by_role("searchbox", name="Search jobs").fill("err")
-    expect_order(queue, "cherry", "berry")
-    queue.get_by_role("searchbox", name="Search jobs").fill("")
-    queue.get_by_label("State").select_option("Running")
-    expect_order(queue, "runner")
+
+def test_jobs_are_moved_by_keys_and_keep_the_focus(editor: Editor, queue: Locator) -> None:
+    row(queue, "cherry").focus()
+    editor.page.keyboard.press("Alt+ArrowUp")
+    expect_order(queue, "runner", "apple", "cherry", "berry")
+    expect(row(queue, "cherry")).to_be_focused()
+    editor.page.keyboard.press("Alt+ArrowUp")
+    expect_order(queue, "runner", "cherry", "apple", "berry")
+    editor.page.keyboard.press("Alt+ArrowDown")
+    expect_order(queue, "runner", "apple", "cherry", "berry")
+    expect(row(queue, "cherry")).to_be_focused()
+    editor.page.keyboard.press("Alt+End")
+    expect_order(queue, "runner", "apple", "berry", "cherry")
 
 
 def test_one_is_held_and_let_go(
@@ -160,7 +158,7 @@ def test_all_that_wait_are_cancelled_at_once(
     assert state(editor.server, jobs["runner"]) == "running"
 
 
-def test_one_that_was_cancelled_runs_again_or_is_deleted_after_a_question(
+def test_one_that_was_cancelled_runs_again(
     editor: Editor, queue: Locator, jobs: dict[str, str]
 ) -> None:
     server = editor.server
@@ -175,15 +173,20 @@ def test_one_that_was_cancelled_runs_again_or_is_deleted_after_a_question(
     editor.page.keyboard.press("r")
     expect(row(queue, "berry")).to_contain_text("Waiting")
     assert state(server, jobs["berry"]) == "queued"
-    row(queue, "cherry").focus()
+
+
+def test_one_that_has_ended_is_deleted_after_a_question(
+    editor: Editor, queue: Locator, jobs: dict[str, str]
+) -> None:
+    row(queue, "apple").focus()
     editor.page.keyboard.press("Delete")
-    expect(row(queue, "cherry")).to_contain_text("Cancelled")
-    row(queue, "cherry").focus()
+    expect(row(queue, "apple")).to_contain_text("Cancelled")
+    row(queue, "apple").focus()
     editor.page.keyboard.press("Delete")
     question = editor.dialog("Delete this job?")
     question.get_by_role("button", name="Delete").click()
-    expect(row(queue, "cherry")).to_have_count(0)
-    assert server.client.get(f"jobs/{jobs['cherry']}").status_code == 404
+    expect(row(queue, "apple")).to_have_count(0)
+    assert editor.server.client.get(f"jobs/{jobs['apple']}").status_code == 404
 
 
 def test_two_pages_of_a_browser_show_the_same(
@@ -202,6 +205,14 @@ def test_two_pages_of_a_browser_show_the_same(
     expect(row(theirs, "runner")).to_contain_text("Cancelled")
     for panel in (queue, theirs):
         expect(panel.get_by_role("status")).to_have_text("0 running, 3 waiting")
+
+
+def test_jobs_are_found_by_name_and_state(editor: Editor, queue: Locator) -> None:
+    queue.get_by_role("searchbox", name="Search jobs").fill("err")
+    expect_order(queue, "berry", "cherry")
+    queue.get_by_role("searchbox", name="Search jobs").fill("")
+    queue.get_by_label("State").select_option("Running")
+    expect_order(queue, "runner")
 
 
 def test_workers_tell_what_they_run_and_lead_to_it(editor: Editor, queue: Locator) -> None:

@@ -105,8 +105,8 @@ def test_a_run_to_one_node_leaves_out_what_comes_after(editor: Editor) -> None:
     expect(editor.results("save")).to_have_count(0)
 
 
-def test_a_node_that_fails_says_why_and_is_found_by_a_click(tab: Editor) -> None:
-    editor = tab.open_link(refusing(least=9000))
+def test_a_node_that_fails_says_why_and_is_found_by_a_click(editor: Editor) -> None:
+    editor.open_workflow(refusing(least=9000))
     editor.run()
     words = "the picture is smaller than 9000"
     expect(editor.state("check", "Failed")).to_be_visible()
@@ -129,7 +129,7 @@ def test_a_node_that_fails_says_why_and_is_found_by_a_click(tab: Editor) -> None
 
 
 def test_a_failed_node_is_a_problem_while_the_rest_runs_until_it_is_edited(
-    tab: Editor, request: pytest.FixtureRequest
+    editor: Editor, request: pytest.FixtureRequest
 ) -> None:
     gate = request.node.name
     workflow = gated(gate)
@@ -142,7 +142,7 @@ def test_a_failed_node_is_a_problem_while_the_rest_runs_until_it_is_edited(
         "type": "SaveImage",
         "inputs": {"image": {"from": "check"}, "name": "other"},
     }
-    editor = tab.open_link(workflow)
+    editor.open_workflow(workflow)
     problems = editor.show("Problems")
     expect(problems).to_contain_text("Nothing is wrong")
     editor.run()
@@ -159,10 +159,10 @@ def test_a_failed_node_is_a_problem_while_the_rest_runs_until_it_is_edited(
     expect(problems).to_contain_text("Nothing is wrong")
 
 
-def test_what_cannot_run_is_marked_at_its_port_with_its_mend(tab: Editor) -> None:
+def test_what_cannot_run_is_marked_at_its_port_with_its_mend(editor: Editor) -> None:
     workflow = refusing(least=0)
     workflow["nodes"]["sample"]["inputs"]["sampler"] = "eulr"
-    editor = tab.open_link(workflow)
+    editor.open_workflow(workflow)
     expect(editor.status).to_contain_text("Can't run yet")
     expect(editor.card("sample")).to_contain_text("eulr")
     sampler = editor.field("sample", "Sampler")
@@ -179,12 +179,12 @@ def test_what_cannot_run_is_marked_at_its_port_with_its_mend(tab: Editor) -> Non
     expect(row).to_have_count(0)
 
 
-def test_what_is_not_finished_keeps_nothing_else_from_running(tab: Editor) -> None:
+def test_what_is_not_finished_keeps_nothing_else_from_running(editor: Editor) -> None:
     workflow = prompted("a small cup", name="whole")
     workflow["nodes"]["later"] = {"type": "SaveImage", "inputs": {"name": "later"}}
     workflow["nodes"]["new"] = {"type": "VAEDecode", "inputs": {"latent": {"from": "sample"}}}
     workflow["title"] = "Half"
-    editor = tab.open_link(workflow)
+    editor.open_workflow(workflow)
     # It is told quietly, and in words.
     expect(editor.status).to_contain_text("nodes will run")
     expect(editor.status).to_contain_text("2 aren’t finished")
@@ -210,8 +210,8 @@ def test_what_is_not_finished_keeps_nothing_else_from_running(tab: Editor) -> No
     expect(alert).to_have_count(0)
 
 
-def test_the_line_at_the_bottom_tells_how_long_a_run_still_takes(tab: Editor) -> None:
-    editor = tab.open_link({**prompted("a long way", name="long", seed=12), "title": "Long"})
+def test_the_line_at_the_bottom_tells_how_long_a_run_still_takes(editor: Editor) -> None:
+    editor.open_workflow({**prompted("a long way", name="long", seed=12), "title": "Long"})
     editor.fill("sample", "Steps", "30")
     editor.run()
     expect_picture(editor.results("save"))
@@ -223,8 +223,8 @@ def test_the_line_at_the_bottom_tells_how_long_a_run_still_takes(tab: Editor) ->
     expect(editor.status).to_contain_text("nodes will run")
 
 
-def test_a_run_is_cancelled(tab: Editor) -> None:
-    editor = tab.open_link(gated("never"))
+def test_a_run_is_cancelled(editor: Editor) -> None:
+    editor.open_workflow(gated("never"))
     editor.run()
     expect(editor.state("wait", "Runs now")).to_be_visible()
     expect(editor.page).to_have_title(re.compile("^[0-9]+% Gated"))

@@ -6,6 +6,7 @@ import re
 
 from playwright.sync_api import Locator, expect
 
+from tests.editor.conftest import NewBrowser
 from tests.editor.editing import Editor, expect_picture
 from tests.editor.gates import prompted
 from tests.editor.graphs import search
@@ -41,7 +42,8 @@ def test_everything_is_found_in_one_box(editor: Editor, server: Server) -> None:
     expect_picture(viewer.get_by_role("img", name=re.compile("^kettle")))
 
 
-def test_favourites_come_first(editor: Editor) -> None:
+def test_favourites_come_first(server: Server, new_browser: NewBrowser) -> None:
+    editor = new_browser(server).open()
     editor.page.keyboard.press("Space")
     search(editor).fill("image grid")
     expect(types(editor).first).to_contain_text("Image grid")

@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, expect
 
+from tests.editor.conftest import NewBrowser
 from tests.editor.editing import Editor
 from tests.editor.graphs import drag, middle, written
+from tests.editor.serving import Server
 
 pytestmark = pytest.mark.only_edits
 
@@ -46,6 +48,14 @@ class TestTheme:
             see_theme(editor, name)
             editor.reload()
             see_theme(editor, name)
+
+    def test_follows_the_system(self, new_browser: NewBrowser, server: Server) -> None:
+        editor = new_browser(server, color_scheme="dark").open()
+        see_theme(editor, "Dark")
+        editor.page.emulate_media(color_scheme="light")
+        see_theme(editor, "Light")
+        editor.page.emulate_media(contrast="more")
+        see_theme(editor, "High contrast")
 
     def test_is_the_same_in_all_windows(self, editor: Editor) -> None:
         other = editor.another_tab()
@@ -115,10 +125,6 @@ class TestLanguage:
 
     def test_a_file_gives_its_words_and_the_rest_stays_english(self, editor: Editor) -> None:
         settings(editor, "Language")
-        self.load(editor, {"shell.run": "Start"})
-        expect(editor.top.get_by_role("button", name="Start", exact=True)).to_be_visible()
-        # One that was mended is seen at once.
-        editor.dialog("Settings").get_by_role("tab", name="Language").click()
         self.load(editor, {"shell.run": "Los"})
         run = editor.top.get_by_role("button", name="Los", exact=True)
         expect(run).to_be_visible()
@@ -129,12 +135,21 @@ class TestLanguage:
         dialog.get_by_role("combobox", name="Language").select_option("English")
         expect(run).to_have_count(0)
 
-    def test_one_without_words_is_refused_and_all_english_ones_are_there_to_start_from(
-        self, editor: Editor
-    ) -> None:
+    def test_a_mended_file_is_seen_at_once(self, editor: Editor) -> None:
+        settings(editor, "Language")
+        self.load(editor, {"shell.run": "Los"})
+        expect(editor.top.get_by_role("button", name="Los", exact=True)).to_be_visible()
+        editor.dialog("Settings").get_by_role("tab", name="Language").click()
+        self.load(editor, {"shell.run": "Start"})
+        expect(editor.top.get_by_role("button", name="Start", exact=True)).to_be_visible()
+
+    def test_one_without_words_is_refused(self, editor: Editor) -> None:
         dialog = settings(editor, "Language")
         self.load(editor, {"none": 1})
         expect(dialog.get_by_role("alert")).to_contain_text("has no words of the editor")
+
+    def test_the_english_words_are_all_there_to_start_from(self, editor: Editor) -> None:
+        dialog = settings(editor, "Language")
         with editor.page.expect_download() as download:
             dialog.get_by_role("button", name="Download the English words").click()
         words = json.loads(Path(download.value.path()).read_text(encoding="utf-8"))

@@ -44,11 +44,11 @@ def test_one_that_failed_in_another_tab_leads_to_its_node_and_port(editor: Edito
     expect(editor.field("check", "Least")).to_be_focused()
 
 
-def test_all_is_told_again_before_a_run_after_an_edit(tab: Editor) -> None:
+def test_all_is_told_again_before_a_run_after_an_edit(editor: Editor) -> None:
     """With the time that it will take, as it took before."""
     workflow = refusing(least=0)
     workflow["title"] = "Timed"
-    editor = tab.open_link(workflow)
+    editor.open_workflow(workflow)
     editor.run()
     expect_picture(editor.results("save"))
     expect(editor.status).to_contain_text("Nothing to compute: all of it is cached")
@@ -59,8 +59,8 @@ def test_all_is_told_again_before_a_run_after_an_edit(tab: Editor) -> None:
     expect(editor.status).to_contain_text("Nothing to compute: all of it is cached")
 
 
-def test_a_mark_is_gone_once_an_edit_keeps_its_node_from_running(tab: Editor) -> None:
-    editor = tab.open_link(prompted("a mark", name="marked"))
+def test_a_mark_is_gone_once_an_edit_keeps_its_node_from_running(editor: Editor) -> None:
+    editor.open_workflow(prompted("a mark", name="marked"))
     editor.run()
     expect(editor.state("sample", "Done")).to_be_visible()
     editor.click_card("positive")
@@ -70,11 +70,11 @@ def test_a_mark_is_gone_once_an_edit_keeps_its_node_from_running(tab: Editor) ->
 
 
 def test_a_fault_in_the_body_of_a_loop_is_told_on_its_card_and_covers_no_buttons(
-    tab: Editor,
+    editor: Editor,
 ) -> None:
     workflow = json.loads((TEMPLATES / "prompt_walk.json").read_text(encoding="utf-8"))
     del workflow["subgraphs"]["repaint"]["nodes"]["sample"]["inputs"]["positive"]
-    editor = tab.open_link(workflow)
+    editor.open_workflow(workflow)
     expect(editor.card("walk")).to_contain_text("Inside, at sample: positive is missing")
     editor.run()
     expect(editor.notice("The workflow can't run")).to_be_visible()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,11 +12,10 @@ import pytest
 from playwright.sync_api import CDPSession, Locator, expect
 
 from tests.editor.conftest import NewBrowser
-from tests.editor.editing import PLANNED, Editor, box_of, expect_picture, packed
-from tests.editor.gates import prompted, text_to_image
+from tests.editor.editing import PLANNED, Editor, box_of, expect_picture
+from tests.editor.gates import prompted
 from tests.editor.graphs import CHAIN, Point, middle, search
 from tests.editor.serving import Server
-from tests.editor.visits import Visit
 from tests.server.hosting import eventually
 
 PHONE = {"width": 390, "height": 844}
@@ -94,24 +93,24 @@ def zoom(editor: Editor) -> int:
     return int(text.removesuffix(" %"))
 
 
-def opened(begin_visit: Callable[..., Visit], server: Server, screen: dict[str, int]) -> Editor:
-    """The editor with the starter graph on a screen without a mouse."""
-    visit = begin_visit(server, viewport=screen, has_touch=True, is_mobile=True)
-    editor = Editor(visit.tab(), server, visit.watch)
-    editor.page.goto(f"/#w={packed(text_to_image())}")
+def opened(new_browser: NewBrowser, server: Server, screen: dict[str, int]) -> Editor:
+    """The editor as it is found at first on a screen without a mouse."""
+    editor = new_browser(server, viewport=screen, has_touch=True, is_mobile=True)
+    editor.page.goto("/")
+    editor.dialog(re.compile("")).get_by_role("button", name="Skip").tap()
     expect(editor.status.get_by_text(PLANNED)).to_be_visible()
     editor.drawn()
     return editor
 
 
 @pytest.fixture
-def tablet(begin_visit: Callable[..., Visit], server: Server) -> Editor:
-    return opened(begin_visit, server, TABLET)
+def tablet(new_browser: NewBrowser, server: Server) -> Editor:
+    return opened(new_browser, server, TABLET)
 
 
 @pytest.fixture
-def phone(begin_visit: Callable[..., Visit], server: Server) -> Editor:
-    return opened(begin_visit, server, PHONE)
+def phone(new_browser: NewBrowser, server: Server) -> Editor:
+    return opened(new_browser, server, PHONE)
 
 
 @pytest.fixture
@@ -120,13 +119,13 @@ def fingers(tablet: Editor) -> Fingers:
 
 
 class TestFingers:
-    def test_one_moves_the_view_and_two_zoom_between_them(
-        self, tablet: Editor, fingers: Fingers
-    ) -> None:
+    def test_one_moves_the_view(self, tablet: Editor, fingers: Fingers) -> None:
         x, y = head(tablet, "load")
         start = empty(tablet)
         fingers.drag((start, (start[0] + 60, start[1] + 110)))
         expect_at(tablet, "load", (x + 60, y + 110))
+
+    def test_two_zoom_between_them(self, tablet: Editor, fingers: Fingers) -> None:
         before = zoom(tablet)
         x, y = empty(tablet)
         fingers.drag(((x - 60, y), (x - 20, y)), ((x + 60, y), (x + 20, y)))
@@ -149,9 +148,7 @@ class TestFingers:
         options.filter(has_text="Save image").first.tap()
         expect(tablet.card("save_image")).to_be_visible()
 
-    def test_a_long_touch_opens_the_menu_and_nothing_else(
-        self, tablet: Editor, fingers: Fingers
-    ) -> None:
+    def test_a_long_touch_opens_the_menu(self, tablet: Editor, fingers: Fingers) -> None:
         item = tablet.page.get_by_role("menuitemcheckbox", name=re.compile("^Bypass"))
         with fingers.down(head(tablet, "load")):
             expect(item).to_be_visible()
@@ -162,8 +159,8 @@ class TestFingers:
             expect(
                 tablet.page.get_by_role("menuitem", name=re.compile("^Add a node"))
             ).to_be_visible()
-        tablet.page.keyboard.press("Escape")
-        # It presses no button.
+
+    def test_a_long_touch_presses_no_button(self, tablet: Editor, fingers: Fingers) -> None:
         fold = tablet.card("load").get_by_role("button", name="Fold")
         with fingers.down(middle(fold)):
             expect(tablet.page.get_by_role("menu")).to_be_visible()
@@ -196,13 +193,6 @@ class TestFingers:
 
 
 class TestPhone:
-    def test_a_newcomer_skips_the_tour(self, new_browser: NewBrowser, server: Server) -> None:
-        phone = new_browser(server, viewport=PHONE, has_touch=True, is_mobile=True)
-        phone.page.goto("/")
-        phone.dialog(re.compile("")).get_by_role("button", name="Skip").tap()
-        expect(phone.status.get_by_text(PLANNED)).to_be_visible()
-        phone.drawn()
-
     def test_runs_and_shows_the_picture(self, phone: Editor) -> None:
         phone.top.get_by_role("button", name="Form of the parameters").tap()
         form = phone.page.get_by_role("region", name="Parameters")
@@ -210,13 +200,7 @@ class TestPhone:
         phone.page.get_by_role("button", name="Run", exact=True).last.tap()
         expect_picture(phone.page.get_by_role("region", name="Outputs").locator("img"))
 
-    def test_reads_the_graph_from_its_beginning_and_opens_one_panel_at_a_time(
-        self, phone: Editor
-    ) -> None:
-        assert zoom(phone) == 100
-        box = box_of(phone.card("load"))
-        assert box["x"] >= 0
-        assert box["x"] + box["width"] <= PHONE["width"]
+    def test_opens_one_panel_at_a_time(self, phone: Editor) -> None:
         phone.page.get_by_role("button", name="Show the inspector").tap()
         expect(phone.panel("Inspector")).to_be_visible()
         phone.panel("Inspector").get_by_role("button", name="Close panel").tap()
@@ -227,13 +211,19 @@ class TestPhone:
         phone.page.touchscreen.tap(200, 70)
         expect(phone.panel("Nodes")).to_have_count(0)
 
+    def test_reads_the_graph_from_its_beginning(self, phone: Editor) -> None:
+        assert zoom(phone) == 100
+        box = box_of(phone.card("load"))
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= PHONE["width"]
+
 
 @pytest.mark.parametrize("screen", [PHONE, TABLET], ids=["phone", "tablet"])
 def test_everything_can_be_hit_and_nothing_sticks_out(
-    begin_visit: Callable[..., Visit], server: Server, screen: dict[str, int]
+    new_browser: NewBrowser, server: Server, screen: dict[str, int]
 ) -> None:
     server.outputs(server.submit(prompted("a brass kettle", name="kettle")))
-    editor = opened(begin_visit, server, screen)
+    editor = opened(new_browser, server, screen)
     found: dict[str, Any] = {"the graph": editor.page.evaluate(_SMALL, LEAST)}
     for panel in ("Nodes panel", "History panel", "Inspector", "Parameters", "Results", "Queue"):
         editor.command(panel)

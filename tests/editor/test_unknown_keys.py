@@ -13,6 +13,8 @@ from tests.editor.editing import Editor
 from tests.editor.graphs import downloaded, saved
 from tests.editor.serving import Server
 
+pytestmark = pytest.mark.only_edits
+
 UNKNOWN: dict[str, Any] = {"whole": 4.0, "large": 18446744073709551616, "tiny": 1e-7, "10": None}
 """What another program may write: numbers that JavaScript would write otherwise among it."""
 ODD: dict[str, Any] = {

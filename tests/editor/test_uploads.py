@@ -46,21 +46,14 @@ def slow_network(page: Page) -> Iterator[None]:
     known = {"offline": False, "latency": 0, "downloadThroughput": -1}
     session.send("Network.enable")
     session.send("Network.emulateNetworkConditions", {**known, "uploadThroughput": SLOW})
-    try:
-        yield
-    finally:
-        session.send("Network.emulateNetworkConditions", {**known, "uploadThroughput": -1})
-        session.detach()
-
-
-@pytest.fixture
-def editor(tab: Editor) -> Editor:
-    return tab.open_link(LOADING)
+    yield
+    session.send("Network.emulateNetworkConditions", {**known, "uploadThroughput": -1})
 
 
 @pytest.fixture
 def card(editor: Editor) -> Locator:
     """A node that takes a picture."""
+    editor.open_workflow(LOADING)
     return editor.card("picture")
 
 

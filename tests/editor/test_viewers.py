@@ -5,21 +5,19 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import Browser, Locator, expect
 
+from tests.editor.conftest import NewBrowser, knowing_home
 from tests.editor.editing import Editor, box_of
 from tests.editor.faults import bring_axe, check
-from tests.editor.gates import text_to_image
 from tests.editor.serving import Server
-from tests.editor.visits import Visit
 from tests.server.hosting import eventually
 
 GIVEN = Path(__file__).parents[2] / "workflows"
@@ -48,6 +46,37 @@ PLOT = {
         },
     ],
 }
+PACK = f'''
+import json
+import time
+from pathlib import Path
+
+from nodegraph import Context, Plot, Series, node
+
+PLOT = json.loads({json.dumps(json.dumps(PLOT))})
+
+
+@node(output="files")
+def KeepPlot(ctx: Context) -> None:
+    """Writes a plot."""
+    path = ctx.environment.outputs / "loss_00001.json"
+    path.write_text(json.dumps(PLOT))
+    ctx.wrote(path, kind="plot")
+
+
+@node(output=True)
+def Learn(ctx: Context, until: str = "") -> None:
+    """Shows a plot that grows until a file of that name lies in the server's home folder."""
+    steps = 0
+    while not (Path(__file__).parents[1] / until).exists():
+        ctx.check_cancelled()
+        steps += 10
+        xs = range(1, steps + 1)
+        series = Series("Loss", xs, [1 / x for x in xs])
+        ctx.preview(Plot("Learning", "Step", "Loss", (series,)))
+        time.sleep(0.05)
+'''
+
 pytestmark = pytest.mark.slow
 
 
@@ -76,26 +105,30 @@ WORKFLOWS: dict[str, dict[str, Any]] = {
         }
         for kind in ("gif", "webp", "png")
     },
-    "loss": {"save": {"type": "trials:KeepPlot", "inputs": {"plot": json.dumps(PLOT)}}},
+    "loss": {"save": {"type": "trials:KeepPlot"}},
 }
 
 
 @pytest.fixture(scope="module")
-def server(server: Server) -> Server:
+def server(
+    browser: Browser, tmp_path_factory: pytest.TempPathFactory, known_specs: Path
+) -> Iterator[Server]:
     """A server whose jobs gave a file of each kind."""
-    (server.home / "inputs").mkdir()
+    home = knowing_home(tmp_path_factory.mktemp("viewers"), known_specs)
+    (home / "inputs").mkdir()
     for name in ("rolling.mp4", "chime.flac", "ring.ply", "caffeine.sdf"):
-        shutil.copy(GIVEN / name, server.home / "inputs")
-    for job in [server.submit(workflow(name)) for name in WORKFLOWS]:
-        server.outputs(job)
-    return server
+        shutil.copy(GIVEN / name, home / "inputs")
+    with Server(home, PACK) as server:
+        jobs = [server.submit(workflow(name)) for name in WORKFLOWS]
+        for job in jobs:
+            server.outputs(job)
+        yield server
 
 
 @pytest.fixture
-def editor(begin_visit: Callable[..., Visit], server: Server) -> Iterator[Editor]:
+def editor(new_browser: NewBrowser, server: Server) -> Iterator[Editor]:
     """In a small window: what is in space is drawn by the processor, pixel by pixel."""
-    visit = begin_visit(server, viewport={"width": 1024, "height": 700})
-    yield Editor(visit.tab(), server, visit.watch).open_link(text_to_image())
+    yield new_browser(server, viewport={"width": 1024, "height": 700}).open()
     server.cancel_all()
 
 
@@ -296,15 +329,14 @@ def test_all_are_for_everybodys_eyes_and_hands(editor: Editor) -> None:
     bring_axe(editor)
     for theme in ("Light", "Dark"):
         editor.command(theme)
-        look = partial(check, editor, within="dialog[open]", only_colours=theme != "Light")
         for name in (r"rolling.*mp4", r"chime.*flac", "ring.*glb", "(Training|loss)"):
             expect(view(editor, name)).to_be_visible()
-            look(f"{name}, {theme}")
+            check(editor, f"{name}, {theme}", "dialog[open]")
             editor.page.keyboard.press("Escape")
         editor.show("Results").get_by_role("gridcell", name=re.compile("^caffeine.*sdf")).click()
         for tab in ("Drawing", "In space"):
             editor.dialog(re.compile("^caffeine")).get_by_role("tab", name=tab).click()
-            look(f"caffeine, {tab}, {theme}")
+            check(editor, f"caffeine, {tab}, {theme}", "dialog[open]")
         editor.page.keyboard.press("Escape")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 from datetime import datetime, timezone
 from typing import Any
@@ -13,9 +14,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from nodegraph.diffusion.models import embedded_folder
-from tests.editor.conftest import NewBrowser
 from tests.editor.editing import _DROP, Editor, expect_picture
-from tests.editor.gates import TEMPLATES, text_to_image
+from tests.editor.gates import TEMPLATES
 from tests.editor.graphs import middle, written
 from tests.editor.serving import Server
 from tests.server.hosting import eventually
@@ -53,12 +53,9 @@ def undo(editor: Editor) -> None:
     editor.canvas.press("ControlOrMeta+z")
 
 
-@pytest.fixture
-def timeless(new_browser: NewBrowser, server: Server) -> Editor:
-    """Where no time passes: however long it takes, what is done is done in one go."""
-    editor = new_browser(server, reused=False).open_link(text_to_image())
+def stop_clock(editor: Editor) -> None:
+    """However long it takes, what is done from now on is done in one go."""
     editor.page.clock.set_fixed_time(datetime.now(timezone.utc))
-    return editor
 
 
 class TestPrompt:
@@ -131,21 +128,23 @@ class TestPrompt:
         expect(editor.notice("The LoRA sketch is on the model already")).to_be_visible()
         expect(editor.cards).to_have_count(7)
 
-    def test_what_was_done_in_one_go_is_one_step(self, timeless: Editor) -> None:
-        field = timeless.field("positive", "Text")
+    def test_what_was_done_in_one_go_is_one_step(self, editor: Editor) -> None:
+        field = editor.field("positive", "Text")
         before = field.input_value()
+        stop_clock(editor)
         field.press("End")
         field.press("ControlOrMeta+ArrowUp")
         field.press("ControlOrMeta+ArrowUp")
         expect(field).to_have_value(re.compile(r"\(background:1\.2\)$"))
         field.blur()
-        undo(timeless)
+        undo(editor)
         expect(field).to_have_value(before)
 
 
 class TestNumbers:
-    def test_keys_step_within_the_range(self, timeless: Editor) -> None:
-        steps = timeless.field("sample", "Steps")
+    def test_keys_step_within_the_range(self, editor: Editor) -> None:
+        stop_clock(editor)
+        steps = editor.field("sample", "Steps")
         steps.press("ArrowUp")
         expect(steps).to_have_value("21")
         steps.press("Shift+ArrowDown")
@@ -154,7 +153,7 @@ class TestNumbers:
             steps.press("PageDown")
         expect(steps).to_have_value("1")
         steps.blur()
-        undo(timeless)
+        undo(editor)
         expect(steps).to_have_value("20")
 
     def test_a_slider_goes_by_keys(self, editor: Editor) -> None:
@@ -191,22 +190,23 @@ class TestSeed:
         undo(editor)
         expect(seed).to_have_value("7")
 
-    def test_stays_or_counts_up_with_each_run(self, editor: Editor) -> None:
-        seed = editor.field("sample", "Seed")
+    def test_counts_up_with_each_run(self, editor: Editor) -> None:
         editor.fill("sample", "Steps", "2")
-        editor.run()
-        expect_picture(editor.results("save"))
-        expect(seed).to_have_value("7")
         mode = editor.card("sample").get_by_role("button", name="Seed with each run")
         mode.click()
         editor.page.get_by_role("menuitemcheckbox", name="Counts up").click()
         expect(mode).to_have_accessible_name("Seed with each run: Counts up")
-        before = len(editor.server.jobs())
         editor.run()
-        eventually(lambda: len(editor.server.jobs()) == before + 1)
-        expect(seed).to_have_value("7")
+        expect_picture(editor.results("save"))
+        expect(editor.field("sample", "Seed")).to_have_value("7")
         editor.run()
-        expect(seed).to_have_value("8")
+        expect(editor.field("sample", "Seed")).to_have_value("8")
+
+    def test_stays(self, editor: Editor) -> None:
+        editor.fill("sample", "Steps", "2")
+        editor.run()
+        expect_picture(editor.results("save"))
+        expect(editor.field("sample", "Seed")).to_have_value("7")
 
 
 class TestChoices:
@@ -234,8 +234,9 @@ class TestChoices:
 
 class TestOthers:
     @pytest.fixture
-    def fields(self, tab: Editor) -> Editor:
-        return tab.open_link(FIELDS)
+    def fields(self, editor: Editor) -> Editor:
+        editor.open_workflow(json.loads(json.dumps(FIELDS)))
+        return editor
 
     def test_a_toggle(self, fields: Editor) -> None:
         toggle = fields.card("gate").get_by_role("switch")
@@ -262,7 +263,7 @@ class TestOthers:
         field.evaluate(way, ["pear.png", "image/png", base64.b64encode(APPLE).decode()])
         expect_picture(fields.card("picture").get_by_role("img", name="Picture pear.png"))
         assert re.fullmatch(r"upload:[0-9a-f]{64}/pear\.png", inputs(fields, "picture")["path"])
-        expect(fields.tabs).to_have_count(1)
+        expect(fields.tabs).to_have_count(2)
         undo(fields)
         expect(field).to_have_value("")
 
@@ -277,9 +278,7 @@ class TestOthers:
         choice.click()
         expect_picture(fields.card("picture").get_by_role("img", name="Picture plum.png"))
 
-    def test_one_of_the_inputs_folder(self, tab: Editor, server: Server) -> None:
-        # A page that has listed the folder before doesn't look at once for what came since.
-        fields = tab.open_link(FIELDS, anew=True)
+    def test_one_of_the_inputs_folder(self, fields: Editor, server: Server) -> None:
         folder = server.home / "inputs" / "fruit"
         folder.mkdir(parents=True)
         (folder / "fig.png").write_bytes(APPLE)
@@ -324,11 +323,8 @@ def convert(editor: Editor, node: str, label: str, item: str) -> None:
 
 class TestMask:
     @pytest.fixture
-    def editor(self, tab: Editor) -> Editor:
-        return tab.open_link(FIELDS)
-
-    @pytest.fixture
     def dialog(self, editor: Editor) -> Locator:
+        editor.open_workflow(json.loads(json.dumps(FIELDS)))
         field = editor.card("picture").get_by_role("textbox", name="Path")
         field.evaluate(_DROP, ["apple.png", "image/png", base64.b64encode(APPLE).decode()])
         picture = editor.card("picture")
