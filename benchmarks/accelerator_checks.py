@@ -31,7 +31,7 @@ import speedups
 import torch
 import turns
 from common import Figure, taken
-from parts import Action, Teller, run_checks, told
+from parts import Action, Recorder, measuring, run_checks
 from rivals import Rival
 from serving import prepared, serving
 from speedups import settle
@@ -150,7 +150,9 @@ def equality(scale: Scale) -> Mapping[str, Action]:
         "small Flux": partial(rivals.small_flux, steps),
         "small SDXL": partial(rivals.small_sdxl, steps),
     }
-    return {name: told(partial(_apart, make, name, scale.device)) for name, make in makes.items()}
+    return {
+        name: measuring(partial(_apart, make, name, scale.device)) for name, make in makes.items()
+    }
 
 
 def _apart(make: Callable[[], Rival], name: str, device: str) -> Iterator[Figure]:
@@ -192,12 +194,12 @@ class Speed:
     def checks(self) -> Mapping[str, Action]:
         """Each makes its network anew, so that no other one's memory counts."""
         names = list(self._makes)
-        found = {"peak": told(self._told_peak)}
-        found |= {f"{name}, eager": told(partial(self._eager, name)) for name in names}
+        found = {"peak": measuring(self._stated_peak)}
+        found |= {f"{name}, eager": measuring(partial(self._eager, name)) for name in names}
         if not self._scale.is_pretend:
             # The largest first, as its share of the peak is what is aimed at.
             compiled = {f"{name}, compiled": partial(self._compiled, name) for name in names[::-1]}
-            found |= {name: told(figures) for name, figures in compiled.items()}
+            found |= {name: measuring(figures) for name, figures in compiled.items()}
         return found
 
     @property
@@ -217,7 +219,7 @@ class Speed:
         side = {"side": 128, "times": 1} if self._scale.is_small else {}
         return speedups.peak_operations(self._scale.device, **side)
 
-    def _told_peak(self) -> Iterator[Figure]:
+    def _stated_peak(self) -> Iterator[Figure]:
         yield speedups.peak_figure(self._peak)
 
     def _eager(self, name: str) -> Iterator[Figure]:
@@ -247,9 +249,9 @@ def _emptied() -> None:
 def memory(scale: Scale) -> Mapping[str, Action]:
     """Weights and work where there is room for one model, for less, and after a process died."""
     return {
-        "two models by turns": told(partial(by_turns, scale)),
+        "two models by turns": measuring(partial(by_turns, scale)),
         "out of memory": partial(out_of_memory, scale),
-        "killed and resumed": told(partial(killed, scale)),
+        "killed and resumed": measuring(partial(killed, scale)),
     }
 
 
@@ -310,7 +312,7 @@ def by_turns(scale: Scale) -> Iterator[Figure]:
     yield Figure("… largest difference of pictures made once more", apart, "", 0)
 
 
-def out_of_memory(scale: Scale, tell: Teller) -> None:
+def out_of_memory(scale: Scale, records: Recorder) -> None:
     """Work that fails for lack of memory, which nobody could foresee, is done to the same bits."""
     size = 3 * scale.side  # such that the work takes more than what is lost between tensors
     name = turns.NAMES[0]
@@ -342,14 +344,16 @@ def out_of_memory(scale: Scale, tell: Teller) -> None:
         finally:
             torch.cuda.set_per_process_memory_fraction(1.0)
             tries = [event.data["measure"] for event in events if event.kind == "node.retried"]
-            tell.note(
+            records.note(
                 f"{unet / MIB:.1f} MiB of weights, {work / MIB:.1f} MiB of work; "
                 f"{allowed / MIB:.1f} MiB allowed; tried again: {tries}"
             )
     parts = sum("offloaded weights:" in measure for measure in tries)
-    tell.figure(Figure("tries with weights in parts", parts, "", 1, more_is_better=True))
-    tell.figure(Figure("… largest difference of latents", _difference(found, expected), "", 0))
-    tell.figure(Figure("… seconds with those that failed", seconds, "s", None, whole, "with room"))
+    records.figure(Figure("tries with weights in parts", parts, "", 1, more_is_better=True))
+    records.figure(Figure("… largest difference of latents", _difference(found, expected), "", 0))
+    records.figure(
+        Figure("… seconds with those that failed", seconds, "s", None, whole, "with room")
+    )
 
 
 def killed(scale: Scale) -> Iterator[Figure]:
@@ -372,7 +376,7 @@ def killed(scale: Scale) -> Iterator[Figure]:
 
 
 def _killed_at(home: Path, step: int, device: str) -> int:
-    """Kill `nodegraph run` once it has told of a step; gives the last one that it told of."""
+    """Kill `nodegraph run` once it has said that a step is done; gives the last such step."""
     command = [sys.executable, "-m", "nodegraph", "--home", str(home), "run"]
     command += [str(home / "picture.json"), "--to", "decode", "--events"]
     environment = {
@@ -401,8 +405,8 @@ def _killed_at(home: Path, step: int, device: str) -> int:
 def server(scale: Scale) -> Mapping[str, Action]:
     """Jobs of a server with one worker on the card, and steps that samplings share."""
     modes: tuple[MergeMode, ...] = ("exact", "tolerance")
-    merged = {f"merged steps, {mode}": told(partial(_merged, scale, mode)) for mode in modes}
-    return {"jobs of three models": told(partial(jobs, scale)), **merged}
+    merged = {f"merged steps, {mode}": measuring(partial(_merged, scale, mode)) for mode in modes}
+    return {"jobs of three models": measuring(partial(jobs, scale)), **merged}
 
 
 def jobs(scale: Scale) -> Iterator[Figure]:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 from common import Figure
-from parts import Action, Teller, run_checks
+from parts import Action, Recorder, run_checks
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("tests/accelerator", "tests/diffusion")
@@ -27,8 +27,8 @@ _MOST_LINES = 40
 class Outcomes:
     """A plugin that says what came of each test as soon as that is known."""
 
-    def __init__(self, tell: Teller) -> None:
-        self._tell = tell
+    def __init__(self, records: Recorder) -> None:
+        self._records = records
         self.counts: Counter[str] = Counter()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -36,7 +36,7 @@ class Outcomes:
         is_whole = report.when == "call" or not report.passed
         if is_whole:
             self.counts[report.outcome] += 1
-            self._tell.counts(self.counts)
+            self._records.counts(self.counts)
         if report.failed:
             self._note(report)
 
@@ -48,7 +48,7 @@ class Outcomes:
 
     def _note(self, report: pytest.TestReport | pytest.CollectReport) -> None:
         lines = report.longreprtext.splitlines()[-_MOST_LINES:]
-        self._tell.note("\n".join([f"failed: {report.nodeid}", *lines]))
+        self._records.note("\n".join([f"failed: {report.nodeid}", *lines]))
 
 
 def marked() -> list[Path]:
@@ -70,8 +70,8 @@ def checks(folder: Path, *, quick: bool, pretend: bool) -> Mapping[str, Action]:
     if not (pretend or torch.cuda.is_available()):
         raise RuntimeError("there is no card; --pretend does without")
 
-    def run(tell: Teller) -> None:
-        outcomes = Outcomes(tell)
+    def run(records: Recorder) -> None:
+        outcomes = Outcomes(records)
         # Other versions than those that the project was last tested with warn of other things.
         options = ["-m", "gpu", f"--maxfail={_MOST_FAILURES}", "-q", "-W", "default"]
         options += [f"--basetemp={folder / 'tests'}", "-p", "no:cacheprovider", "--durations=20"]
@@ -83,8 +83,8 @@ def checks(folder: Path, *, quick: bool, pretend: bool) -> Mapping[str, Action]:
         if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
             raise RuntimeError(f"pytest ended with {code!r}")
         counts = outcomes.counts
-        tell.figure(Figure("tests that failed", counts["failed"], "", 0))
-        tell.figure(Figure("tests that passed", counts["passed"], "", 1, more_is_better=True))
+        records.figure(Figure("tests that failed", counts["failed"], "", 0))
+        records.figure(Figure("tests that passed", counts["passed"], "", 1, more_is_better=True))
 
     return {"pytest -m gpu": run}
 

@@ -298,8 +298,8 @@ class _Process:
             self._process.stdout.close()
 
 
-class Teller:
-    """Says in a part's process what is found."""
+class Recorder:
+    """Writes the records of a part, in its process."""
 
     def __init__(self, out: IO[str]) -> None:
         self._out = out
@@ -321,15 +321,15 @@ class Teller:
         self.say("counts", dict(counts))
 
 
-Action = Callable[[Teller], object]
+Action = Callable[[Recorder], object]
 
 
-def told(figures: Callable[[], Iterator[Figure]]) -> Action:
+def measuring(figures: Callable[[], Iterator[Figure]]) -> Action:
     """A check that measures figures one by one."""
 
-    def run(tell: Teller) -> None:
+    def run(records: Recorder) -> None:
         for figure in figures():
-            tell.figure(figure)
+            records.figure(figure)
 
     return run
 
@@ -342,27 +342,27 @@ def run_checks(
     """Run a part's checks in its process, and say what comes of them.
 
     Args:
-        checks: By name; they are made here, so that what goes wrong with that is told, too.
+        checks: By name; they are made here, so that what goes wrong with that is recorded, too.
         skip: Names of those that were tried before.
         machine: What they run on.
     Raises:
         Exception: What a check raised; those after it weren't run.
     """
-    # Libraries print as they like; only what is told here goes to where it is read.
+    # Libraries print as they like; only records go to where they are read.
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as out:
         os.dup2(2, 1)
-        tell = Teller(out)
+        records = Recorder(out)
         try:
-            tell.say("machine", dict(machine()))
-            made = checks()
-            tell.say("checks", list(made))
-            for name, check in made.items():
+            records.say("machine", dict(machine()))
+            named = checks()
+            records.say("checks", list(named))
+            for name, check in named.items():
                 if name in skip:
                     continue
-                tell.say("begins", name)
+                records.say("begins", name)
                 start = time.perf_counter()
-                check(tell)
-                tell.say("seconds", time.perf_counter() - start)
+                check(records)
+                records.say("seconds", time.perf_counter() - start)
         except Exception:
-            tell.say("error", traceback.format_exc())
+            records.say("error", traceback.format_exc())
             raise

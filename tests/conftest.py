@@ -17,7 +17,12 @@ import pytest
 from nodegraph.diffusion.remote.file_locks import trying_lock
 from nodegraph.store.speeds import Speeds
 
-pytest_plugins = ["tests.accelerator.fixtures", "tests.databases.fixtures", "tests.selection"]
+pytest_plugins = [
+    "tests.accelerator.fixtures",
+    "tests.databases.fixtures",
+    "tests.messages",
+    "tests.selection",
+]
 
 # Before torch is loaded: tests in parallel share the cores, and threads that spin while they wait
 # would keep each other out.

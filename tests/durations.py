@@ -122,7 +122,7 @@ def shard(
         of: How many shards.
 
     Returns:
-        The tests of each shard, longest shards first where sizes differ.
+        The tests of each shard.
     """
     mean = sum(seconds.values()) / len(seconds) if seconds else 1.0
     took = {file: seconds.get(file, mean) for file in tests}
@@ -130,8 +130,6 @@ def shard(
     pieces: list[tuple[float, str, Sequence[Test]]] = []
     for file, items in tests.items():
         count = min(len(items), max(1, math.ceil(took[file] * _PIECES / target)))
-        if took[file] <= target / _PIECES:
-            count = 1
         pieces += [(took[file] / count, file, items[turn::count]) for turn in range(count)]
     loads = [0.0] * of
     found: list[set[Test]] = [set() for _ in range(of)]
