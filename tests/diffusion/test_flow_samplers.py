@@ -248,6 +248,13 @@ def test_every_allowed_pair_ends_in_a_finite_latent(name: str, spread: str) -> N
             assert sampler.denoised.shape == (2, *SHAPE)
 
 
+def test_a_first_level_rounded_to_above_one_is_that_of_pure_noise() -> None:
+    noise = FlowNoise(shift=0.5709)
+    assert make("euler", noise).ladder.sigmas[0] > 1
+    for name in FLOW_SAMPLERS:
+        assert run(make(name, noise, steps=3)).isfinite().all(), name
+
+
 @given(
     pair=st.sampled_from(PAIRS),
     steps=st.integers(1, 9),

@@ -84,7 +84,8 @@ class NoiseSpace(ABC):
     def log_snr(self, rung: int) -> Tensor:
         """log(alpha / deviation), lambda in the papers; infinite after the last rung."""
         alpha, deviation = self.alpha_deviation(rung)
-        return torch.log(alpha) - torch.log(deviation)
+        # some shifts round a flow's level of pure noise to a little above 1, here as in diffusers
+        return torch.log(alpha.clamp(min=0)) - torch.log(deviation)
 
     def widened(self, x: Tensor) -> Tensor:
         """x in the precision that Heun's and LCM's steps are computed in: mostly its own."""
