@@ -31,8 +31,18 @@ def needs_pretending() -> None:
         pytest.skip("the pretend accelerator needs a CPU build of torch on Linux")
 
 
+@pytest.fixture(scope="module")
+def little_to_search() -> None:
+    """Searches for garbage look at what tests of the module make, and not at all that there is.
+
+    Each would take a third of a second: torch, and thousands of tests.
+    """
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture
-def pretend() -> Iterator[PretendAccelerator]:
+def pretend(little_to_search: None) -> Iterator[PretendAccelerator]:
     """Two pretend devices of 64 and 32 MiB; gone when the test is over."""
     needs_pretending()
     from tests.accelerator.pretend import PretendAccelerator

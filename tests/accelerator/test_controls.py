@@ -46,7 +46,7 @@ def led() -> dict[str, Any]:
     return document
 
 
-@pytest.mark.parametrize("room", [64, 12])
+@pytest.mark.parametrize("room", [pytest.param(64, marks=pytest.mark.slow), 12])
 def test_a_led_picture_has_the_pixels_of_the_cpu(
     painter_in: PainterIn, card: Card, on_cpu: OnCpu, room: int
 ) -> None:
@@ -88,7 +88,7 @@ def adapter_for_tiny(folder: Path) -> Path:
     return folder / "ip.safetensors"
 
 
-@pytest.mark.parametrize("room", [64, 12])
+@pytest.mark.parametrize("room", [64, pytest.param(12, marks=pytest.mark.slow)])
 def test_what_a_picture_shows_leads_to_the_pixels_of_the_cpu(
     painter_in: PainterIn, card: Card, on_cpu: OnCpu, tmp_path: Path, room: int
 ) -> None:

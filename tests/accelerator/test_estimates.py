@@ -81,6 +81,7 @@ STEPS: list[tuple[str, Callable[[], Any], Conditioning, dict[str, Any], Mapping[
     ("sd3", sd3, prompt(embeddings=(333, 32), pooled=(64,)), {"batch_size": 2}, FLOW),
     ("wan", wan, prompt(embeddings=(512, 32)), {"frames": 9}, FLOW),
 ]
+QUICK = ("sdxl", "flux", "wan")
 
 
 def assert_estimated(numbers: float, held: float, card: Card) -> None:
@@ -90,7 +91,11 @@ def assert_estimated(numbers: float, held: float, card: Card) -> None:
 
 @pytest.mark.gpu
 @pytest.mark.parametrize(
-    ("name", "build", "positive", "more", "schedule"), STEPS, ids=[row[0] for row in STEPS]
+    ("name", "build", "positive", "more", "schedule"),
+    [
+        pytest.param(*row, id=row[0], marks=() if row[0] in QUICK else pytest.mark.slow)
+        for row in STEPS
+    ],
 )
 def test_a_step_holds_about_what_its_family_says(
     name: str,

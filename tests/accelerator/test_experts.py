@@ -22,7 +22,7 @@ WAYS = {"both": [], "one": ["one by one"], "neither": ["layer by layer"]}
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("room", ROOM)
+@pytest.mark.parametrize("room", [pytest.param("both", marks=pytest.mark.slow), "one", "neither"])
 def test_experts_come_as_there_is_room(
     model_of: Callable[[Callable[[], Any]], Pair],  # noqa: F811 - the fixture
     card: Card,

@@ -3,7 +3,7 @@ last bit."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
@@ -38,14 +38,20 @@ from tests.diffusion.families.test_flux import flux, flux_kontext
 from tests.diffusion.families.test_flux2 import flux2
 from tests.diffusion.families.test_hunyuan_image import hunyuan
 from tests.diffusion.families.test_inpainting import filled, flux_fill, sd1_fill
-from tests.diffusion.families.test_qwen_image import qwen_image
 from tests.diffusion.families.test_qwen_image_edit import edit_plus, edited
 from tests.diffusion.families.tiny_models import TINY, Tiny
 from tests.diffusion.families.video_models import wan
-from tests.diffusion.stand_in import ONE_OF_EACH
+from tests.diffusion.stand_in import ONE_OF_EACH, run
+from tests.diffusion.test_samplers import SD1, make
 
 ModelOf = Callable[[Callable[[], Any]], Pair]
 SIDE = 64
+
+
+def quick(*names: str, of: Iterable[str] = TINY) -> list[Any]:
+    """All of them to parametrise a test by, with all but these in the long part."""
+    return [name if name in names else pytest.param(name, marks=pytest.mark.slow) for name in of]
+
 
 pytestmark = [
     pytest.mark.gpu,
@@ -54,7 +60,7 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def card() -> Iterator[Card]:
+def card(little_to_search: None) -> Iterator[Card]:
     """One for all tests here, as they leave nothing on it."""
     if has_real_card():
         with real_card() as found:
@@ -86,7 +92,7 @@ def enlarged(latent: Latent) -> Latent:
     return replace(latent, samples=samples, width=18 * cell, height=2 * cell)
 
 
-@pytest.mark.parametrize("family", TINY)
+@pytest.mark.parametrize("family", quick("sd1", "flux", "wan"))
 def test_a_family_goes_the_whole_way_there(
     model_of: ModelOf,  # noqa: F811 - the fixture
     card: Card,
@@ -105,7 +111,8 @@ def test_a_family_goes_the_whole_way_there(
 
 
 @pytest.mark.parametrize(
-    "family", ["flux", "chroma", "flux2", "hunyuan-image", "qwen-image", "wan"]
+    "family",
+    quick("flux", "wan", of=("flux", "chroma", "flux2", "hunyuan-image", "qwen-image", "wan")),
 )
 def test_a_step_brings_nothing_there_and_waits_for_nothing(
     model_of: ModelOf,  # noqa: F811
@@ -153,11 +160,11 @@ def filling(model: Model) -> Made:
 @pytest.mark.parametrize(
     ("build", "make"),
     [
-        (edit_plus, looking),
+        pytest.param(edit_plus, looking, marks=pytest.mark.slow),
         (flux_kontext, with_picture),
-        (flux2, with_picture),
+        pytest.param(flux2, with_picture, marks=pytest.mark.slow),
         (sd1_fill, filling),
-        (flux_fill, filling),
+        pytest.param(flux_fill, filling, marks=pytest.mark.slow),
     ],
 )
 def test_what_models_see_is_seen_there(
@@ -172,9 +179,18 @@ def test_what_models_see_is_seen_there(
     card.assert_as_on_cpu(found.pixels, expected.pixels)
 
 
+@pytest.mark.parametrize("sampler", ONE_OF_EACH)
+def test_every_sampler_walks_there(card: Card, sampler: str) -> None:
+    """With a plain function in the model's place."""
+    here, there = (make(sampler, "normal", SD1, 3) for _ in range(2))
+    there.start(there.x.to("cuda:0"))
+    card.assert_as_on_cpu(run(there), run(here))
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["sd1", "flux"])
 @pytest.mark.parametrize("sampler", ONE_OF_EACH)
-def test_every_sampler_walks_there(
+def test_every_sampler_walks_with_a_model_there(
     model_of: ModelOf,  # noqa: F811
     card: Card,
     family: str,
@@ -193,7 +209,12 @@ def test_every_sampler_walks_there(
 
 
 @pytest.mark.parametrize(
-    ("build", "sampler"), [(flux, "euler_ancestral"), (wan, "uni_pc"), (hunyuan, "dpmpp_2m")]
+    ("build", "sampler"),
+    [
+        (flux, "euler_ancestral"),
+        pytest.param(wan, "uni_pc", marks=pytest.mark.slow),
+        pytest.param(hunyuan, "dpmpp_2m", marks=pytest.mark.slow),
+    ],
 )
 def test_a_sampling_that_stopped_goes_on_there_to_the_same_bits(
     model_of: ModelOf,  # noqa: F811
@@ -221,7 +242,7 @@ def test_a_sampling_that_stopped_goes_on_there_to_the_same_bits(
     card.assert_as_on_cpu(second.result().samples, on_cpu.result().samples)
 
 
-@pytest.mark.parametrize("family", TINY)
+@pytest.mark.parametrize("family", quick("sd1", "flux"))
 def test_a_family_makes_it_with_little_memory(
     model_of: ModelOf,  # noqa: F811
     card: Card,
@@ -249,7 +270,7 @@ def test_a_model_that_makes_room_and_comes_back(
     model_of: ModelOf,  # noqa: F811
     card: Card,
 ) -> None:
-    _, model = model_of(qwen_image)
+    _, model = model_of(flux)
     recipe = open_model(str(model.folder), [], dtype="float32").model
     manager = ResidencyManager(load_component, {"cuda:0": 1024 * MIB}, move=move_component)
     expected = model.make(SIDE, SIDE, cfg=1.0)

@@ -21,6 +21,7 @@ PIPELINES = (
     "WanImageToVideoPipeline",
     "StableAudioPipeline",
 )
+QUICK = ("StableDiffusionPAGPipeline", "WanImageToVideoPipeline")
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,13 @@ def tensor(value: Any) -> torch.Tensor:
     return value
 
 
-@pytest.mark.parametrize("name", PIPELINES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        *QUICK,
+        *(pytest.param(name, marks=pytest.mark.slow) for name in PIPELINES if name not in QUICK),
+    ],
+)
 def test_it_gives_the_numbers_of_the_cpu_and_leaves_nothing(
     card: Card, on_cpu: Shelf, tmp_path: Path, name: str
 ) -> None:
@@ -53,7 +60,7 @@ def test_it_gives_the_numbers_of_the_cpu_and_leaves_nothing(
     assert card.is_empty()
 
 
-@pytest.mark.parametrize("name", ["StableDiffusionPAGPipeline", "WanImageToVideoPipeline"])
+@pytest.mark.parametrize("name", [QUICK[0], pytest.param(QUICK[1], marks=pytest.mark.slow)])
 def test_parts_that_never_fit_come_bit_by_bit(
     card: Card, on_cpu: Shelf, tmp_path: Path, name: str
 ) -> None:
@@ -65,6 +72,7 @@ def test_parts_that_never_fit_come_bit_by_bit(
     assert card.is_empty()
 
 
+@pytest.mark.slow
 def test_an_autoencoder_that_overflows_in_half_precision_is_held_in_float32(
     card: Card, tmp_path: Path
 ) -> None:

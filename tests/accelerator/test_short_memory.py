@@ -90,6 +90,7 @@ def test_a_large_picture_is_decoded_in_tiles(
     assert 0 < apart.mean() < NEAR
 
 
+@pytest.mark.slow
 @pytest.mark.gpu
 def test_two_models_take_turns_where_both_have_no_room(
     painter_in: Callable[[int], Painter], card: Card, on_cpu: OnCpu

@@ -36,6 +36,7 @@ def workers(api: Api) -> list[dict[str, Any]]:
     return sorted((each for each in found if each["role"] == "worker"), key=lambda x: x["device"])
 
 
+@pytest.mark.slow
 @pytest.mark.gpu
 def test_a_server_paints_on_each_of_its_devices(
     home: Path,  # noqa: F811 - the fixture
