@@ -49,10 +49,14 @@ class ArtifactSharing:
                     _LOG.warning("what jobs gave can't be shared now: %s", error)
                 is_well = False
             is_due = monotonic() - looked >= _EVERY  # however much happens meanwhile
+            # Not `asyncio.wait_for`: before Python 3.12 it ignores that it is cancelled where what it
+            # waits for happens at the same moment, and this would go on for ever.
+            waiting = asyncio.ensure_future(self._wanted.wait())
             try:
-                await asyncio.wait_for(self._wanted.wait(), _EVERY if is_well else _AGAIN)
-            except asyncio.TimeoutError:
-                is_due = True
+                done, _ = await asyncio.wait({waiting}, timeout=_EVERY if is_well else _AGAIN)
+            finally:
+                waiting.cancel()
+            is_due = is_due or not done
             if is_due:
                 self._artifacts.look_again()
                 looked = monotonic()
