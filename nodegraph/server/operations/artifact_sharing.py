@@ -49,7 +49,7 @@ class ArtifactSharing:
                     _LOG.warning("what jobs gave can't be shared now: %s", error)
                 is_well = False
             is_due = monotonic() - looked >= _EVERY  # however much happens meanwhile
-            # Not `asyncio.wait_for`: before Python 3.12 it ignores that it is cancelled where what it
+            # Not `asyncio.wait_for`: before Python 3.12 it ignores a cancellation where what it
             # waits for happens at the same moment, and this would go on for ever.
             waiting = asyncio.ensure_future(self._wanted.wait())
             try:
