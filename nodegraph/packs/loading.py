@@ -132,7 +132,7 @@ def _loose_package(module: str) -> str:
 def loaded(snapshots: Collection[Snapshot]) -> dict[Snapshot, list[str]]:
     """Names of the modules that came from each of some snapshots."""
     found: dict[Snapshot, list[str]] = {snapshot: [] for snapshot in snapshots}
-    for name, snapshot in _from_snapshots():
+    for name, snapshot in _from_snapshots() if found else ():
         if snapshot in found:
             found[snapshot].append(name)
     return found

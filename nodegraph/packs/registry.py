@@ -73,6 +73,8 @@ class Registry:
         self._lock = RLock()
         # By module, the packages and variables that it may hold on to.
         self._holds: dict[str, tuple[set[str], set[str]]] = {}
+        self._kept_modules: dict[str, ModuleType] = {}
+        """Those of packs that are never imported anew, which were looked at then."""
         self._manifests = manifests = manifests or ManifestCache(None)
         packs = list(packs)
         # Kept as they are now, as what follows may find an edit made meanwhile; all of them first,
@@ -281,6 +283,9 @@ class Registry:
 
     def _module(self, node_type: str, name: str) -> ModuleType:
         """A module of a node type's pack, as it was when the pack was read."""
+        known = self._kept_modules.get(name)
+        if known is not None:
+            return known
         pack = self._packs[node_type]
         said = f"pack `{pack.name or pack.package}`: importing {name}"
         with PATIENCE.importing(said, pack.root), importing(self._followed):
@@ -291,6 +296,8 @@ class Registry:
                 f"the files of nodegraph have changed since {name} was looked at",
                 hint="Start again, so that what runs is what is there now.",
             )
+        if not pack.is_followed:
+            self._kept_modules[name] = module
         return module
 
     @cached_property
