@@ -14,12 +14,18 @@ if TYPE_CHECKING:
     from .denoiser_writing import WrittenOf
 
 Pair = tuple[Any, Model]
+_KNOWN = pytest.StashKey[dict[Callable[[], Any], Pair]]()
 
 
-@pytest.fixture(scope="module")
-def model_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Callable[[], Any]], Pair]:
-    """A stock pipeline, and the same saved as a folder and opened by nodegraph."""
-    known: dict[Callable[[], Any], Pair] = {}
+@pytest.fixture(scope="session")
+def model_of(
+    pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[Callable[[], Any]], Pair]:
+    """A stock pipeline, and the same saved as a folder and opened by nodegraph.
+
+    Shared by all modules, also by those that import this, so leave both as they are.
+    """
+    known = pytestconfig.stash.setdefault(_KNOWN, {})
 
     def made(build: Callable[[], Any]) -> Pair:
         if build not in known:

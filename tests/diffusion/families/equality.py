@@ -79,6 +79,7 @@ class Model:
     dtype: str = "float32"
     loaded: dict[str, Any] = field(default_factory=dict)
     device: str = "cpu"
+    encoded: dict[str, tuple[Any, Conditioning]] = field(default_factory=dict)
 
     def part(self, name: str) -> Any:
         """model, text_encoder or vae."""
@@ -88,7 +89,15 @@ class Model:
         return self.loaded[name]
 
     def encode(self, text: str | None) -> Conditioning | None:
-        return None if text is None else encode_prompt(self.part("text_encoder"), text)
+        """A prompt by the text encoder, which is asked once: with some, most of a test's time."""
+        if text is None:
+            return None
+        encoder = self.part("text_encoder")
+        by, known = self.encoded.get(text, (None, None))
+        if known is None or by is not encoder:
+            known = encode_prompt(encoder, text)
+            self.encoded[text] = encoder, known
+        return known
 
     def make(
         self,
