@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -18,6 +19,8 @@ from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO
+
+from tests.processes import PATIENCE
 
 if TYPE_CHECKING:
     # Processes of a nursery import it when they are there.
@@ -103,6 +106,7 @@ class Remote:
     def close(self) -> None:
         """End the process, which closes its session first."""
         self._orders.close()
+        self._await_answer()
         self._answers.read()  # until it has ended
         self._answers.close()
         if self._process is not None:
@@ -116,7 +120,12 @@ class Remote:
         self._orders.write(json.dumps([do, what]) + "\n")
         self._orders.flush()
 
+    def _await_answer(self) -> None:
+        if not select.select([self._answers], [], [], PATIENCE)[0]:
+            raise RuntimeError(f"the process says nothing for {PATIENCE:g} s")
+
     def _heard(self) -> Any:
+        self._await_answer()
         line = self._answers.readline()
         if not line:
             raise RuntimeError("the process ended by itself")

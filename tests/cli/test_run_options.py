@@ -80,11 +80,14 @@ def test_a_dry_run_is_of_one_run(run: Cli, other: tuple[str, ...]) -> None:
 
 
 def test_a_run_past_its_deadline_has_failed(run: Cli) -> None:
-    # Time enough for the other nodes also on a busy machine, and far from enough for this one.
-    shown = run("--set", "wait.steps=100000", "--deadline", "3", "--json")
-    assert (shown.code, shown.json["status"]) == (1, "cancelled")
-    assert "3 s" in shown.json["reason"]
-    assert shown.json["seconds"] < 2000
+    # More seconds where a busy machine needs them for the other nodes; never enough for this one.
+    for seconds in (1, 10, 100):
+        shown = run("--set", "wait.steps=100000", "--deadline", str(seconds), "--json")
+        assert (shown.code, shown.json["status"]) == (1, "cancelled")
+        assert f"{seconds} s" in shown.json["reason"]
+        assert shown.json["seconds"] < 2000
+        if Path("output/text.txt").exists():
+            break
     assert Path("output/text.txt").read_text() == "hello!"
 
 

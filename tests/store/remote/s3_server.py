@@ -11,6 +11,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from tests.processes import killed_after
+
 _SCRIPT = """
 import sys
 import threading
@@ -66,7 +68,8 @@ class S3Server:
 
     def _line(self) -> str:
         assert self._process.stdout is not None
-        line = self._process.stdout.readline()
+        with killed_after(self._process):
+            line = self._process.stdout.readline()
         assert line, "the S3 server has ended"
         return line
 
