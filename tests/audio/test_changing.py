@@ -9,6 +9,7 @@ from nodegraph import Audio
 from nodegraph.audio.changing import amplified, joined, mixed, part_of_audio, resampled
 from nodegraph.errors import InvalidValue
 from tests.audio.making import noise, tone
+from tests.messages import raises
 
 
 def audio(*samples: float, rate: int = 1000) -> Audio:
@@ -21,7 +22,7 @@ def test_a_part_is_kept() -> None:
 
 
 def test_a_part_behind_the_end_is_told() -> None:
-    with pytest.raises(InvalidValue, match="ends before that"):
+    with raises(InvalidValue, port="start", given="1 s"):
         part_of_audio(audio(1, 2), start=1)
 
 
@@ -41,15 +42,15 @@ def test_one_channel_goes_on_all() -> None:
 
 
 @pytest.mark.parametrize(
-    ("others", "message"),
+    "others",
     [
-        ([], "no audio here"),
-        ([noise(rate=8000), noise(rate=16000)], "different rates.*ResampleAudio"),
-        ([noise(channels=2), noise(channels=3)], "different channels"),
+        [],
+        [noise(rate=8000), noise(rate=16000)],
+        [noise(channels=2), noise(channels=3)],
     ],
 )
-def test_what_does_not_go_together_is_told(others: list[Audio], message: str) -> None:
-    with pytest.raises(InvalidValue, match=message):
+def test_what_does_not_go_together_is_told(others: list[Audio]) -> None:
+    with raises(InvalidValue):
         joined(others)
 
 
@@ -91,5 +92,5 @@ def test_constant_stays_constant_and_the_same_rate_the_same() -> None:
 
 @pytest.mark.parametrize(("old", "new"), [(500, 8000), (8000, 500_000)])
 def test_absurd_rates_are_told(old: int, new: int) -> None:
-    with pytest.raises(InvalidValue, match="1000 to 384000"):
+    with raises(InvalidValue, port="rate"):
         resampled(Audio(torch.zeros(1, 8), old), new)

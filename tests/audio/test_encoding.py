@@ -15,6 +15,7 @@ from nodegraph.audio.encoding import LAYOUTS, AudioFormat, encode_audio
 from nodegraph.audio.reading import read_audio
 from nodegraph.errors import InvalidValue, NumericalError
 from tests.audio.making import FORMATS, noise, tone, written
+from tests.messages import raises
 
 
 @pytest.mark.parametrize("channels", LAYOUTS)
@@ -83,21 +84,19 @@ def test_what_is_too_loud_is_cut_off(tmp_path: Path, format: AudioFormat) -> Non
 
 
 @pytest.mark.parametrize(
-    ("made", "options", "message"),
+    ("made", "options"),
     [
-        (Audio(torch.zeros(2, 0), 8000), {}, "no audio that can be written"),
-        (Audio(torch.zeros(9, 8), 8000), {}, "at most 8 channels"),
-        (Audio(torch.zeros(1, 1, 8), 8000), {}, "no audio that can be written"),
-        (Audio(torch.zeros(1, 8), 0), {}, "can't have this rate"),
-        (Audio(torch.zeros(1, 8), 700_000), {}, "Put a ResampleAudio before"),
-        (tone(), {"format": "mp3"}, r"no audio format.*wav, flac, ogg"),
-        (tone(), {"quality": 0}, "quality is out of range"),
+        (Audio(torch.zeros(2, 0), 8000), {}),
+        (Audio(torch.zeros(9, 8), 8000), {}),
+        (Audio(torch.zeros(1, 1, 8), 8000), {}),
+        (Audio(torch.zeros(1, 8), 0), {}),
+        (Audio(torch.zeros(1, 8), 700_000), {}),
+        (tone(), {"format": "mp3"}),
+        (tone(), {"quality": 0}),
     ],
 )
-def test_what_cannot_be_written_is_refused(
-    made: Audio, options: dict[str, Any], message: str
-) -> None:
-    with pytest.raises(InvalidValue, match=message):
+def test_what_cannot_be_written_is_refused(made: Audio, options: dict[str, Any]) -> None:
+    with raises(InvalidValue):
         encode_audio(made, **options)
 
 
@@ -105,5 +104,5 @@ def test_what_cannot_be_written_is_refused(
 def test_numbers_that_are_none_are_told(format: AudioFormat) -> None:
     made = noise()
     made.waveform[1, 2000] = float("nan")
-    with pytest.raises(NumericalError, match="NaN"):
+    with raises(NumericalError, port="audio"):
         encode_audio(made, format)

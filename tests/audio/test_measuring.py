@@ -13,6 +13,7 @@ from nodegraph.audio.changing import amplified
 from nodegraph.audio.measuring import QUIETEST, audio_figures, brightness, loudness, pitch
 from nodegraph.audio.notes import note_name, pitch_of
 from tests.audio.making import noise, tone
+from tests.messages import raises
 
 
 @pytest.mark.parametrize("rate", [16_000, 48_000])
@@ -75,7 +76,7 @@ def test_pitches_are_read_as_notes_and_hertz(text: str, hertz: float) -> None:
 def test_an_empty_pitch_is_left_open_and_a_wrong_one_refused() -> None:
     assert pitch_of(" ") is None
     for wrong in ("H4", "loud", "0 Hz", "A"):
-        with pytest.raises(InvalidValue, match="no pitch"):
+        with raises(InvalidValue, port="pitch"):
             pitch_of(wrong)
 
 

@@ -14,6 +14,7 @@ from nodegraph.audio.audio_files import audio_facts, audio_texts, begins_like_au
 from nodegraph.audio.reading import read_audio
 from nodegraph.errors import InvalidFile, InvalidValue
 from tests.audio.making import FORMATS, noise, tone, written
+from tests.messages import raises
 from tests.videos.making import video
 from tests.videos.making import written as written_video
 
@@ -61,7 +62,7 @@ def test_audio_is_read_of_a_video(tmp_path: Path) -> None:
 
 def test_a_video_without_audio_has_none(tmp_path: Path) -> None:
     path = written_video(tmp_path, video(2), "mp4")
-    with pytest.raises(InvalidFile, match="has no audio in it"):
+    with raises(InvalidFile):
         read_audio(path)
 
 
@@ -78,7 +79,7 @@ def test_a_file_that_is_cut_short_is_told(tmp_path: Path, format: str, part: flo
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * part)])
 
-    with pytest.raises(InvalidFile, match="damaged or cut short"):
+    with raises(InvalidFile):
         read_audio(path)
 
 
@@ -95,31 +96,31 @@ def test_an_absurd_rate_is_refused(tmp_path: Path, rate: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "message"),
+    "content",
     [
-        (b"", "an empty file"),
-        (b"just words, and more of them", "no audio"),
-        (b"RIFF\x04\0\0\0WAVE", "no audio"),
-        (b"fLaC" + bytes(60), "no audio"),
-        (b"ffconcat version 1.0\nfile /etc/passwd\n", "no audio that can be read"),
+        b"",
+        b"just words, and more of them",
+        b"RIFF\x04\0\0\0WAVE",
+        b"fLaC" + bytes(60),
+        b"ffconcat version 1.0\nfile /etc/passwd\n",
     ],
 )
-def test_what_is_no_audio_is_told(tmp_path: Path, content: bytes, message: str) -> None:
+def test_what_is_no_audio_is_told(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "audio.flac"
     path.write_bytes(content)
-    with pytest.raises(InvalidFile, match=message):
+    with raises(InvalidFile):
         read_audio(path)
 
 
 def test_a_missing_file_is_told_with_one_like_it(tmp_path: Path) -> None:
     written(tmp_path, tone())
-    with pytest.raises(InvalidFile, match=r"Did you mean `audio.flac`"):
+    with raises(InvalidFile):
         read_audio(tmp_path / "audoi.flac")
 
 
 def test_a_beginning_behind_the_end_is_told(tmp_path: Path) -> None:
     path = written(tmp_path, tone(0.5))
-    with pytest.raises(InvalidValue, match=r"less than 0.5 s"):
+    with raises(InvalidValue, port="start", given="3 s"):
         read_audio(path, start=3)
 
 
@@ -129,7 +130,7 @@ def test_more_than_there_is_memory_for_is_told(
     path = written(tmp_path, noise(44100))
     monkeypatch.setattr(reading, "total_memory", lambda: 400_000)
 
-    with pytest.raises(InvalidValue, match="too much audio"):
+    with raises(InvalidValue, port="seconds", given="1 s of 2 channels: about 0.0 GB"):
         read_audio(path)
     assert read_audio(path, seconds=0.1).seconds == Fraction(1, 10)
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from nodegraph import Graph
+from tests.messages import raises
 
 
 def value(g: Graph, output: Any) -> Any:
@@ -102,7 +103,7 @@ def test_lists_are_reckoned_with_item_by_item(g: Graph) -> None:
 
 def test_only_numbers_are_reckoned_with(g: Graph) -> None:
     image = g.EmptyImage()
-    with pytest.raises(TypeError, match="`empty_image` carries Image, which is no number"):
+    with raises(TypeError):
         image * 2
     with pytest.raises(TypeError, match="unsupported operand"):
         g.Integer() + "1"

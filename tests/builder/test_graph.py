@@ -21,6 +21,7 @@ from rich.console import Console
 import nodegraph
 from nodegraph import Graph, NodegraphError, Session, Workflow, node
 from nodegraph.errors import InvalidValue, InvalidWorkflow
+from tests.messages import raises
 
 
 def picture(g: Graph) -> Any:
@@ -105,30 +106,30 @@ def test_all_that_is_wrong_with_a_call_is_told_together(g: Graph) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    "given",
     [
-        ({"session": 3}, "no session of a graph .given: 3; expected: a `Session`"),
-        ({"title": 3}, "`title` is a text .given: 3"),
-        ({"tile": "x"}, "a graph has no `tile`. Did you mean `title`"),
-        ({"inputs": 3}, "`inputs` is a folder .given: 3"),
-        ({"requires": ["x"]}, "`requires` is a dictionary .given: .'x'"),
-        ({"nodes": {"a": {"type": "Range"}}}, "dictionary of `NodeEntry`.*Graph.from_dict"),
+        {"session": 3},
+        {"title": 3},
+        {"tile": "x"},
+        {"inputs": 3},
+        {"requires": ["x"]},
+        {"nodes": {"a": {"type": "Range"}}},
     ],
 )
-def test_what_a_graph_is_made_of_is_checked_at_once(given: dict[str, Any], message: str) -> None:
-    with pytest.raises((InvalidValue, TypeError), match=message):
+def test_what_a_graph_is_made_of_is_checked_at_once(given: dict[str, Any]) -> None:
+    with raises((InvalidValue, TypeError)):
         Graph(**given)
 
 
 @pytest.mark.parametrize("name", ["a.b", "a/b", ""])
 def test_a_name_that_no_node_can_have_is_refused(g: Graph, name: str) -> None:
-    with pytest.raises(InvalidWorkflow, match="can't be the name of a node"):
+    with raises(InvalidWorkflow):
         g.EmptyLatent(name)
 
 
 def test_a_name_is_taken_once(g: Graph) -> None:
     g.EmptyLatent("size")
-    with pytest.raises(InvalidValue, match="there is a node `size` already"):
+    with raises(InvalidValue):
         g.EmptyLatent("size")
 
 
@@ -144,11 +145,11 @@ def test_a_list_maps_what_takes_one_item(g: Graph) -> None:
     """The types of what follows know it: the pictures are a list then."""
     load = g.LoadModel(model="tiny")
     prompts = g.EncodePrompt(encoder=load.text_encoder, text=g.Lines(text="a\nb"))
-    with pytest.raises(InvalidWorkflow, match=r"given: list.Conditioning.; expected: Image"):
+    with raises(InvalidWorkflow, node="invert_image", port="image", given="list[Conditioning]"):
         g.InvertImage(image=prompts)
     again = Graph.from_json(g.to_json())
     again._session = g.session
-    with pytest.raises(InvalidWorkflow, match=r"given: list.Conditioning.; expected: Image"):
+    with raises(InvalidWorkflow, node="invert_image", port="image", given="list[Conditioning]"):
         again.InvertImage(image=again["encode_prompt"])
 
 
@@ -161,7 +162,7 @@ def test_a_list_of_outputs_is_given_as_a_list(g: Graph) -> None:
     assert len(g.nodes) < 40, "values are one item, and what is left makes a tree"
     assert g.run(many).outputs["length_2.number"] == 5_072
     before = g.to_json()
-    with pytest.raises(InvalidWorkflow, match=r"is given a list, .*list.int.; expected: list.Ima"):
+    with raises(InvalidWorkflow, node="image_grid", port="images", given="list[int]"):
         g.ImageGrid(images=numbers)
     assert g.to_json() == before
 
@@ -214,7 +215,7 @@ def test_pythons_values_are_written_as_json(g: Graph) -> None:
 
 
 def test_an_output_has_no_truth_before_the_run(g: Graph) -> None:
-    with pytest.raises(TypeError, match="add a `Switch`"):
+    with raises(TypeError):
         bool(g.Boolean().value)
 
 
@@ -227,9 +228,9 @@ def test_an_output_is_compared_with_outputs_alone(g: Graph) -> None:
     assert number != Graph(session=g.session).Integer()
     before = g.to_json()
     for compared in (load, number, choice, number * 2):
-        with pytest.raises(TypeError, match=r"can't be compared with 3.*let a node do it"):
+        with raises(TypeError):
             _ = compared == 3
-        with pytest.raises(TypeError, match=r"can't be compared with 3.*let a node do it"):
+        with raises(TypeError):
             _ = compared < 3
     assert g.to_json() == before
 
@@ -237,12 +238,12 @@ def test_an_output_is_compared_with_outputs_alone(g: Graph) -> None:
 def test_what_needs_a_value_says_which_node_does_it(g: Graph) -> None:
     number, numbers, load = g.Integer(), g.Range(stop=3), g.LoadModel(model="tiny")
     for made in (int, float, round, abs, range):
-        with pytest.raises(TypeError, match=r"no value before the graph has run.*`Round`"):
+        with raises(TypeError):
             made(number * 2)
     for taken in (list, len, lambda given: given.numbers[0]):
-        with pytest.raises(TypeError, match=r"no items before the graph has run.*`ForEach`"):
+        with raises(TypeError):
             taken(numbers)
-    with pytest.raises(TypeError, match=r"by their names: .*load_model.vae"):
+    with raises(TypeError):
         _, _, _ = load
 
 
@@ -283,7 +284,7 @@ def test_what_stands_for_an_output_finds_it_in_the_result(g: Graph) -> None:
     assert result.image(made).size == result.images(made)[0].size == (8, 4)
     handles: list[Any] = [number, size.width, size]
     assert [handle in result for handle in handles] == [True, True, False]
-    with pytest.raises(KeyError, match=r"`image_size` has several outputs. Name one of"):
+    with raises(KeyError):
         result[size]
 
 
@@ -294,7 +295,7 @@ def test_targets_are_nodes_or_names(g: Graph) -> None:
 
 def test_what_fails_is_raised(g: Graph) -> None:
     wrong = g.Calculate(a=1, operation="/", b=0)
-    with pytest.raises(NodegraphError, match="divide by zero"):
+    with raises(NodegraphError, node="calculate", port="b", given="0"):
         g.run(wrong)
     assert g.run(wrong, check=False).status == "failed"
 
@@ -326,7 +327,7 @@ def test_node_types_of_a_pack_are_below_its_name(tmp_path: Path, session: Sessio
         assert g.run(twice).outputs["double_2.number"] == 12
         assert dir(g.toys) == ["Double"]
         assert "toys" in dir(g)
-        with pytest.raises(AttributeError, match="Did you mean `Double`"):
+        with raises(AttributeError):
             g.toys.Duble(value=3)
 
 
@@ -355,7 +356,7 @@ def test_a_function_stands_for_its_node_type(session: Session) -> None:
     with Session(session.settings, nodes=[Addy]) as own:
         g = Graph(session=own)
         assert str(g.node(Addy, a=3)) == "addy"
-        with pytest.raises(NodegraphError, match="Decorate the function with @node"):
+        with raises(NodegraphError):
             g.node(len)
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pickle
 
-import pytest
-
 import nodegraph
 from nodegraph import Graph
 from nodegraph.errors import InvalidValue, InvalidWorkflow
+from tests.messages import raises
 
 
 def test_a_loop_runs_what_was_built_for_it(g: Graph) -> None:
@@ -27,7 +26,7 @@ def test_other_inputs_of_a_body_are_inputs_of_its_loop(g: Graph) -> None:
     items = g.Range(stop=3)
     loop = g.ForEach(items=items, body=body, by=10)
     assert g.run(loop).outputs["for_each.results"] == [0, 10, 20]
-    with pytest.raises(InvalidWorkflow, match=r"`bye`: has no such input. Did you mean `by`"):
+    with raises(InvalidWorkflow, node="for_each_2", port="bye"):
         g.ForEach(items=items, body=body, bye=10)
 
 
@@ -54,7 +53,7 @@ def test_a_result_has_what_a_subgraph_and_a_bypassed_node_give_by_their_names(g:
         assert (found[used.twice], found["both.more"]) == (6, 7)
         assert used.more in found
     assert result[past] == result["past.number"] == 7
-    with pytest.raises(KeyError, match=r"Name one of `both\.twice`, `both\.more`"):
+    with raises(KeyError):
         result[used]
     assert list(result) == ["end.number"]
     assert nodegraph.run(g, targets=["both.twice"], progress=False)["both.twice"] == 6
@@ -76,23 +75,23 @@ def test_a_changed_input_leaves_what_fed_it(g: Graph) -> None:
 
 def test_types_of_a_subgraphs_inputs_count(g: Graph) -> None:
     block = g.subgraph("block")
-    with pytest.raises(InvalidWorkflow, match="given: Latent; expected: Image"):
+    with raises(InvalidWorkflow, node="invert_image", port="image", given="Latent"):
         block.InvertImage(image=block.input("latent", "Latent"))
-    with pytest.raises(InvalidValue, match=r"no port type `Imag`. Did you mean `Image`"):
+    with raises(InvalidValue):
         block.input("image", "Imag")
     block.InvertImage(image=block.input("picture"))
-    with pytest.raises(InvalidWorkflow, match="given: Image; expected: Latent"):
+    with raises(InvalidWorkflow, node="vae_decode", port="latent", given="Image"):
         block.VAEDecode(vae=block.input("vae"), latent=block.input("picture"))
 
 
 def test_nodes_of_a_subgraph_and_of_the_graph_do_not_mix(g: Graph) -> None:
     block = g.subgraph("block")
     outside, inside = g.EmptyImage(), block.EmptyImage()
-    with pytest.raises(InvalidWorkflow, match="of another graph, or of another subgraph"):
+    with raises(InvalidWorkflow, node="invert_image", port="image", given="`empty_image`"):
         block.InvertImage(image=outside)
-    with pytest.raises(InvalidWorkflow, match="of another graph, or of another subgraph"):
+    with raises(InvalidWorkflow, node="invert_image", port="image", given="`empty_image`"):
         g.InvertImage(image=inside)
-    with pytest.raises(InvalidValue, match="is an output of a node in it"):
+    with raises(InvalidValue, given="<node empty_image (EmptyImage): image>"):
         block.output("image", outside)
-    with pytest.raises(InvalidValue, match=r"has several.*`load_image.image`"):
+    with raises(InvalidValue, given="`load_image`, which has several"):
         block.output("image", block.LoadImage(path="a.png"))

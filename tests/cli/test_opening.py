@@ -23,6 +23,7 @@ from nodegraph.videos.encoding import VideoFormat, encode_video
 from tests.audio.making import FORMATS as AUDIO_FORMATS
 from tests.audio.making import tone
 from tests.cli.conftest import WORKFLOW, saved
+from tests.messages import raises
 from tests.results.making import MAKERS
 from tests.shapes.making import box
 from tests.videos.making import FORMATS, video
@@ -53,7 +54,7 @@ def test_a_workflow_comes_from_a_video(tmp_path: Path, format: VideoFormat) -> N
     path.write_bytes(encode_video(video(1), format, metadata={"workflow": json.dumps(WORKFLOW)}))
     assert open_workflow(str(path)).workflow.title == "Greeting"
     path.write_bytes(encode_video(video(1), format))
-    with pytest.raises(InvalidFile, match="carries no workflow"):
+    with raises(InvalidFile):
         open_workflow(str(path))
 
 
@@ -63,7 +64,7 @@ def test_a_workflow_comes_from_audio(tmp_path: Path, format: AudioFormat) -> Non
     path.write_bytes(encode_audio(tone(), format, metadata={"workflow": json.dumps(WORKFLOW)}))
     assert open_workflow(str(path)).workflow.title == "Greeting"
     path.write_bytes(encode_audio(tone(), format))
-    with pytest.raises(InvalidFile, match="carries no workflow"):
+    with raises(InvalidFile):
         open_workflow(str(path))
 
 
@@ -73,7 +74,7 @@ def test_a_workflow_comes_from_a_mesh(tmp_path: Path, format: ShapeFormat) -> No
     path.write_bytes(encode_mesh(box(), format, {"workflow": json.dumps(WORKFLOW)}))
     assert open_workflow(str(path)).workflow.title == "Greeting"
     path.write_bytes(encode_mesh(box(), format))
-    with pytest.raises(InvalidFile, match="carries no workflow"):
+    with raises(InvalidFile):
         open_workflow(str(path))
 
 
@@ -83,7 +84,7 @@ def test_a_workflow_comes_from_a_molecule(tmp_path: Path, format: MoleculeFormat
     path.write_bytes(encode_molecule(made, format, {"workflow": json.dumps(WORKFLOW)}))
     assert open_workflow(str(path)).workflow.title == "Greeting"
     path.write_bytes(encode_molecule(made, format))
-    with pytest.raises(InvalidFile, match="carries no workflow"):
+    with raises(InvalidFile):
         open_workflow(str(path))
 
 
@@ -93,7 +94,7 @@ def test_a_workflow_comes_from_other_results(tmp_path: Path, name: str) -> None:
     path.write_bytes(MAKERS[name]({"workflow": json.dumps(WORKFLOW)}))
     assert open_workflow(str(path)).workflow.title == "Greeting"
     path.write_bytes(MAKERS[name]({}))
-    with pytest.raises(InvalidFile, match="carries no workflow"):
+    with raises(InvalidFile):
         open_workflow(str(path))
 
 
@@ -101,31 +102,31 @@ def test_a_workflow_comes_from_other_results(tmp_path: Path, name: str) -> None:
 def test_a_picture_without_a_workflow_says_so(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"plain.{suffix}"
     Image.new("RGB", (2, 2)).save(path)
-    with pytest.raises(InvalidFile, match="carries no workflow"):
+    with raises(InvalidFile):
         open_workflow(str(path))
 
 
 def test_a_picture_by_another_tool_says_so(tmp_path: Path) -> None:
     path = picture(tmp_path / "other.png", {"workflow": json.dumps({"drawing": []})})
-    with pytest.raises(InvalidFile, match="no nodegraph workflow"):
+    with raises(InvalidFile):
         open_workflow(str(path))
 
 
 def test_a_damaged_picture_is_told(tmp_path: Path) -> None:
     path = picture(tmp_path / "made.png", {"workflow": json.dumps(WORKFLOW)})
     path.write_bytes(path.read_bytes()[:60])
-    with pytest.raises(InvalidFile, match=r"made\.png"):
+    with raises(InvalidFile):
         open_workflow(str(path))
 
 
 def test_a_missing_file_is_answered_with_the_nearest() -> None:
     saved(WORKFLOW, "picture.json")
-    with pytest.raises(InvalidFile, match=r"no file pictrue\.json.*`picture\.json`"):
+    with raises(InvalidFile):
         open_workflow("pictrue.json")
 
 
 def test_a_folder_is_no_workflow(tmp_path: Path) -> None:
-    with pytest.raises(InvalidFile, match="can't read"):
+    with raises(InvalidFile):
         open_workflow(str(tmp_path))
 
 

@@ -11,6 +11,7 @@ from nodegraph.cli.seeds import counted_up, parse_seeds, with_seeds
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidValue
 from nodegraph.packs.registry import Registry
+from tests.messages import raises
 
 
 @node
@@ -88,10 +89,10 @@ def test_seeds_inside_and_outside_of_subgraphs_are_set(registry: Registry) -> No
 
 
 def test_without_a_seed_there_is_nothing_to_set(registry: Registry) -> None:
-    with pytest.raises(InvalidValue, match="no node of the workflow has a seed"):
+    with raises(InvalidValue):
         with_seeds(workflow({"unknown": {"type": "Nonsense"}}), registry, [1])
 
 
 def test_far_too_many_runs_are_refused() -> None:
-    with pytest.raises(InvalidValue, match="--repeat 999999999 is too often"):
+    with raises(InvalidValue):
         counted_up(Workflow(), Registry(), 999_999_999)

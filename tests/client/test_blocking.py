@@ -12,6 +12,7 @@ import pytest
 import nodegraph.client
 from docs.generate_blocking_client import TARGET, blocking_modules
 from nodegraph.client import AsyncClient, Client
+from tests.messages import raises
 
 
 def methods(kind: type[Any]) -> Iterator[tuple[str, Any]]:
@@ -41,5 +42,5 @@ def test_all_that_is_public_is_there(name: str) -> None:
 
 
 def test_what_is_not_there_is_said_as_usual() -> None:
-    with pytest.raises(AttributeError, match="has no attribute 'Cliend'"):
+    with raises(AttributeError):
         nodegraph.client.Cliend  # noqa: B018 - it fails

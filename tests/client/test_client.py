@@ -32,6 +32,7 @@ from tests.client.support import (
     in_both_kinds,
     until,
 )
+from tests.messages import raises
 from tests.server.hosting import Hosted, workflow
 from tests.server.resources import digest_of, picture
 from tests.server.talking import Worker
@@ -107,7 +108,7 @@ def test_jobs_are_steered(either: Any) -> None:
     assert either.delete(first) is None
     with pytest.raises(JobNotFound):
         either.get(first)
-    with pytest.raises(InvalidValue, match="an end, or before"):
+    with raises(InvalidValue):
         either.move(second)
 
 
@@ -134,7 +135,7 @@ def test_a_job_that_fails_says_why(either: Any, server: Hosted, worker: Worker) 
     server.services.queue.fail(claimed.id, claimed.attempt, error).result()
     done = either.wait(job)
     assert [problem.message for problem in done.problems] == ["it broke", "so"]
-    with pytest.raises(JobFailed, match="node `sum`: it broke") as caught:
+    with raises(JobFailed) as caught:
         done.checked()
     assert caught.value.job == job.id
     assert len(caught.value.problems) == 2
@@ -196,7 +197,7 @@ def test_an_app_that_fails(client: Client, server: Hosted, worker: Worker) -> No
     job = until_claimed(worker, client)
     error = {"code": "x", "message": "it broke", "problems": [{"code": "x", "message": "it broke"}]}
     server.services.queue.fail(job.id, job.attempt, error).result()
-    with pytest.raises(JobFailed, match="it broke"):
+    with raises(JobFailed):
         asked.result()
 
 
@@ -226,7 +227,7 @@ def test_files_are_brought(either: Any, tmp_path: Path) -> None:
 
 
 def test_a_file_that_cant_be_read_is_not_sent(either: Any, tmp_path: Path) -> None:
-    with pytest.raises(InvalidFile, match="can't read"):
+    with raises(InvalidFile):
         either.upload(tmp_path / "none.png")
 
 
@@ -237,7 +238,7 @@ def test_looking_around(either: Any) -> None:
     assert [port.name for port in spec.inputs] == ["a", "b"]
     assert types.spec("none") is None
     assert either.node_type("sums:Sum") == spec
-    with pytest.raises(NotFound, match="Did you mean `sums:Sum`"):
+    with raises(NotFound, given="'sums:Summ'"):
         either.node_type("sums:Summ")
     assert "tiny" in [model.name for model in either.models()]
     system = either.system()
@@ -269,7 +270,7 @@ def test_a_plan_is_asked_of_the_planner(
 def test_where_nobody_answers(kind: str) -> None:
     with (
         either_client(kind, "http://127.0.0.1:9", retries=ONCE) as client,
-        pytest.raises(NotReachable, match="no server answers"),
+        raises(NotReachable),
     ):
         client.system()
 

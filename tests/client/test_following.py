@@ -23,6 +23,7 @@ from websockets.exceptions import ConnectionClosed
 from nodegraph.client import Event, Retries, ServerError
 from nodegraph.errors import NodegraphError
 from tests.client.support import either_client, in_both_kinds
+from tests.messages import raises
 from tests.properties import examples
 from tests.server.hosting import PATIENCE
 
@@ -222,7 +223,7 @@ def test_each_event_is_told_once_and_in_order(kind: str, seed: int, faults: int)
 def test_a_subscription_that_is_refused_is_not_tried_again(kind: str) -> None:
     server = Server([(1, "a", ENDED)])
     server.answer = lambda _: {"type": "error", "problem": {"status": 422, "detail": "no"}}
-    with pytest.raises(ServerError, match="no"):
+    with raises(ServerError):
         follow(kind, server, "a")
     assert server.opened == 1
 
@@ -279,7 +280,7 @@ def test_a_server_with_another_history_is_asked_where_there_are_no_websockets(ki
 def test_messages_that_make_no_sense_end_it(kind: str, events: Any) -> None:
     server = Server([(1, "a", ENDED)])
     server.answer = lambda _: {"type": "events", "events": events, "last": 1}
-    with pytest.raises(NodegraphError, match="isn't understood"):
+    with raises(NodegraphError, given="'events'"):
         follow(kind, server, "a")
 
 

@@ -20,6 +20,7 @@ from tests.client.support import (
     problem,
     until,
 )
+from tests.messages import raises
 from tests.server.hosting import Hosted, workflow
 
 
@@ -41,7 +42,7 @@ def test_what_may_have_been_done_is_not_done_again(kind: str, proxy: Proxy, clie
     proxy.lost_answers = 1
     with (
         either_client(kind, proxy.url) as unlucky,
-        pytest.raises(ConnectionLost, match="may have been done"),
+        raises(ConnectionLost),
     ):
         unlucky.cancel(job)
     assert client.get(job).state == "cancelled"
@@ -91,7 +92,7 @@ def test_a_busy_server_is_asked_again_when_it_says(kind: str) -> None:
 def test_a_server_that_wants_to_be_left_alone_for_too_long_is() -> None:
     busy = problem(503, "unavailable", headers={"Retry-After": "3600"})
     with answering(busy) as server, client_of(server, retries=SOON) as client:
-        with pytest.raises(Exception, match="unavailable") as caught:
+        with raises(Exception) as caught:
             client.models()
         assert caught.value.retry_after == 3600.0  # type: ignore[attr-defined]
     assert len(server.seen) == 1
@@ -108,14 +109,14 @@ def test_a_refused_change_is_not_sent_again(action: str) -> None:
 def test_a_full_queue_is_told_of(hosting: Any) -> None:
     with hosting(most_waiting=1) as server, client_of(server, retries=ONCE) as client:
         client.submit(workflow())
-        with pytest.raises(TooManyRequests, match="full"):
+        with raises(TooManyRequests, given="1 waiting"):
             client.submit(workflow())
 
 
 def test_keys_are_new_for_each_submission() -> None:
     with answering(problem(422, "invalid-request")) as server, client_of(server) as client:
         for _ in range(3):
-            with pytest.raises(Exception, match="invalid-request"):
+            with raises(Exception):
                 client.submit(workflow())
     keys = {headers["idempotency-key"] for _, _, headers in server.seen}
     assert len(keys) == 3

@@ -6,6 +6,7 @@ import pytest
 
 from nodegraph.client import NEVER, Retries, TookTooLong, retries
 from nodegraph.client.retries import Deadline, Trouble
+from tests.messages import raises
 
 
 @pytest.fixture
@@ -58,7 +59,7 @@ def test_a_deadline(clock: list[float]) -> None:
     clock[0] += 8
     assert deadline.bound(5.0) == 2.0
     clock[0] += 2
-    with pytest.raises(TookTooLong, match="job x took more than 10 s") as caught:
+    with raises(TookTooLong) as caught:
         deadline.bound(5.0)
     assert isinstance(caught.value, TimeoutError)
     assert Deadline(None).bound(5.0) == 5.0

@@ -21,6 +21,7 @@ from tests.client.support import (
     in_both_kinds,
     problem,
 )
+from tests.messages import raises
 from tests.server.hosting import Hosted, workflow
 from tests.server.resources import digest_of
 
@@ -62,7 +63,7 @@ def test_the_token_does_not_follow_redirects(
         with (
             answering(there) as server,
             either_client(kind, server.url, token=SECRET, retries=ONCE) as client,
-            pytest.raises(UnexpectedAnswer, match="leads elsewhere") as caught,
+            raises(UnexpectedAnswer) as caught,
         ):
             ASKED[asked](client, tmp_path)
         assert elsewhere.seen == []
@@ -89,10 +90,9 @@ def test_the_token_is_in_no_log_and_no_error(
     for ask in ("get", "watch", "submit"):
         with (
             either_client(kind, own_server.url, token=wrong) as client,
-            pytest.raises(Unauthenticated) as caught,
+            raises(Unauthenticated) as caught,
         ):
             ASKED[ask](client, Path())
-        assert "NODEGRAPH_TOKEN" in str(caught.value)
         texts += [*traceback.format_exception(caught.value), repr(caught.value)]
     # The server is in this process, too, and web servers that debug log all headers.
     logged = [

@@ -15,6 +15,7 @@ import uvicorn
 
 from nodegraph.client import NotReachable
 from tests.client.support import ONCE, either_client, in_both_kinds
+from tests.messages import raises
 from tests.server.hosting import workflow
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="makes the certificate")
@@ -57,7 +58,7 @@ def test_requests_and_websockets_are_encrypted_and_the_server_is_checked(
             for _ in range(20):
                 assert len(list(client.watch(job, after=0))) == 2
         with either_client(kind, url, retries=ONCE) as client:
-            with pytest.raises(NotReachable, match="certificate"):
+            with raises(NotReachable):
                 client.system()
-            with pytest.raises(NotReachable, match="certificate"):
+            with raises(NotReachable):
                 list(client.watch(job))

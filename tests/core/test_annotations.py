@@ -36,6 +36,7 @@ from nodegraph.api import (
 from nodegraph.core.annotations import read_annotation, widget
 from nodegraph.core.ports import PortType
 from nodegraph.core.types import TypeInfo
+from tests.messages import raises
 
 
 @pytest.mark.parametrize(
@@ -131,7 +132,7 @@ def test_a_packs_class_is_a_type_of_its_own() -> None:
     assert read.ports[0].info == TypeInfo(
         "Depth", "#102030", ("Image",), "Distance from the camera."
     )
-    with pytest.raises(TypeError, match="is no port type"):
+    with raises(TypeError):
         read_annotation(Sub)
 
 
@@ -142,7 +143,7 @@ def test_another_librarys_class_may_be_declared_by_a_hint() -> None:
 
 @pytest.mark.parametrize("annotation", [complex, "Image", 3, [int]])
 def test_what_is_no_port_type_is_refused(annotation: Any) -> None:
-    with pytest.raises(TypeError, match="is no port type"):
+    with raises(TypeError):
         read_annotation(annotation)
 
 

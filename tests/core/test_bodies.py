@@ -15,6 +15,7 @@ from nodegraph.core.overrides import input_spec
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import PackError
 from tests.core.support import Functions, build, check, texts, written
+from tests.messages import raises
 
 
 class Results(NamedTuple):
@@ -133,21 +134,21 @@ def test_the_schema_lets_a_loop_have_its_subgraphs_inputs() -> None:
 
 
 def test_further_inputs_need_a_subgraph() -> None:
-    with pytest.raises(PackError, match=r"\*\*more can't be a port"):
+    with raises(PackError):
 
         @node
         def Open(a: int, **more: Any) -> int: ...
 
 
 @pytest.mark.parametrize(
-    ("body", "message"),
+    "body",
     [
-        (Body({"item": "item"}, {}), "names `item`, which is no input"),
-        (Body({"item": "a"}, {"result": ("x",)}), "names `x`, which is no output"),
+        Body({"item": "item"}, {}),
+        Body({"item": "a"}, {"result": ("x",)}),
     ],
 )
-def test_a_body_that_names_no_port_is_a_fault_of_the_pack(body: Body, message: str) -> None:
-    with pytest.raises(PackError, match=message):
+def test_a_body_that_names_no_port_is_a_fault_of_the_pack(body: Body) -> None:
+    with raises(PackError):
 
         @node
         def Wrong(a: int, sub: Annotated[Subgraph, body]) -> int: ...

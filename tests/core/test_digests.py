@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from nodegraph.api import Audio, DiffusionModel, Latent, RecipeFile, Video
 from nodegraph.core.digests import Undigestable, digest_bytes, digest_value, is_tensor
+from tests.messages import raises
 from tests.properties import examples
 from tests.store.values import DIGESTERS, VALUES, same
 
@@ -241,5 +242,5 @@ def test_a_packs_type_brings_its_own_digest() -> None:
     digesters = {Mesh: lambda mesh: mesh.name}
     assert digest_value([Mesh("a")], digesters) == digest_value([Mesh("a")], digesters)
     assert digest_value(Mesh("a"), digesters) != digest_value(Mesh("b"), digesters)
-    with pytest.raises(Undigestable, match="Mesh has no content digest"):
+    with raises(Undigestable):
         digest_value(Mesh("a"))

@@ -11,6 +11,7 @@ import pytest
 from nodegraph.core.digests import digest_bytes
 from nodegraph.core.file_digests import FILE_DIGESTS, FileDigests, FileStamp
 from nodegraph.errors import InvalidFile
+from tests.messages import raises
 
 
 @pytest.mark.parametrize("data", [b"", b"x", b"weights" * 50_000])
@@ -49,16 +50,16 @@ def test_a_file_overwritten_in_place_whose_time_is_set_back_has_another(tmp_path
 
 
 def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InvalidFile, match=r"can't read .*missing"):
+    with raises(InvalidFile):
         FileDigests().digest(tmp_path / "missing")
-    with pytest.raises(InvalidFile, match="can't read"):
+    with raises(InvalidFile):
         FileDigests().digest(tmp_path)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
 def test_a_pipe_that_nobody_writes_to_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(InvalidFile, match="no regular file"):
+    with raises(InvalidFile):
         FileDigests().digest(tmp_path / "pipe")
 
 

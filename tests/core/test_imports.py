@@ -8,6 +8,7 @@ import sys
 import pytest
 
 import nodegraph.core
+from tests.messages import raises
 
 HEAVY = ("networkx", "torch", "asyncio", "pydantic_settings", "packaging", "numpy", "diffusers")
 
@@ -32,5 +33,5 @@ def test_validating_and_building_import_nothing_heavy_either() -> None:
 
 def test_every_public_name_is_there() -> None:
     assert all(getattr(nodegraph.core, name) is not None for name in nodegraph.core.__all__)
-    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+    with raises(AttributeError):
         _ = nodegraph.core.nonsense

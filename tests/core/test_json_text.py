@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from nodegraph.core.json_text import WIDTH, read_json, write_json
 from nodegraph.errors import InvalidFile, InvalidValue
+from tests.messages import raises
 from tests.properties import examples
 
 JSON = st.recursive(
@@ -56,30 +57,26 @@ def test_half_a_surrogate_pair_survives() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    "text",
     [
-        ("", "wf.json, line 1, column 1: this is no JSON: Expecting value. The file is empty."),
-        ('{\n  "a": 1,\n  "b" 2\n}', "wf.json, line 3, column 7: this is no JSON: Expecting ':'"),
-        ("{'a': 1}", "JSON text stands in double quotes"),
-        ('{"a": 1, "b": 2, "a": 3}', "wf.json, the key `a` occurs twice in one object"),
-        ('{"a": NaN}', "NaN is no JSON number"),
-        ('{"a": [1, {"b": NaN}]}', "`a.1.b`: NaN is no JSON number"),
-        (
-            '{"nodes": {"n": {"inputs": {"cfg": [-Infinity]}}}}',
-            "node `n`, input `cfg`: wf.json, -Infinity is no JSON number",
-        ),
-        ('{"a": 1e999}', "the number 1e999 is too large"),
-        ("[" + "9" * 5000 + "]", "a number is too long"),
-        ("[" * 100_000, "nested too deeply"),
+        "",
+        '{\n  "a": 1,\n  "b" 2\n}',
+        "{'a': 1}",
+        '{"a": 1, "b": 2, "a": 3}',
+        '{"a": NaN}',
+        '{"a": [1, {"b": NaN}]}',
+        '{"nodes": {"n": {"inputs": {"cfg": [-Infinity]}}}}',
+        '{"a": 1e999}',
+        "[" + "9" * 5000 + "]",
+        "[" * 100_000,
     ],
 )
-def test_what_is_no_strict_json_is_refused(text: str, message: str) -> None:
-    with pytest.raises(InvalidFile) as caught:
+def test_what_is_no_strict_json_is_refused(text: str) -> None:
+    with raises(InvalidFile):
         read_json(text, name="wf.json")
-    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize("value", [float("nan"), {1, 2}, {"a": object()}])
 def test_what_json_cannot_hold_is_refused(value: Any) -> None:
-    with pytest.raises(InvalidValue, match="can't be written as JSON"):
+    with raises(InvalidValue):
         write_json(value)

@@ -21,6 +21,7 @@ from nodegraph.core.links import (
     write_input,
     write_literal,
 )
+from tests.messages import raises
 from tests.properties import examples
 
 JSON = st.recursive(
@@ -58,13 +59,13 @@ def test_a_link_is_read_as_it_was_written() -> None:
 
 @pytest.mark.parametrize("text", ["", ".", ".vae", "load.", "load.vae.x"])
 def test_a_malformed_link_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"node\.port"):
+    with raises(ValueError):
         parse_link(text)
 
 
 @pytest.mark.parametrize("text", ["", "load", "load.", ".vae"])
 def test_a_target_needs_node_and_input(text: str) -> None:
-    with pytest.raises(ValueError, match=r"node\."):
+    with raises(ValueError):
         parse_target(text)
 
 

@@ -8,23 +8,23 @@ import pytest
 
 from nodegraph.core.migrate import migrate_format, migrate_inputs
 from nodegraph.errors import InvalidFile
+from tests.messages import raises
 
 
 @pytest.mark.parametrize(
-    ("document", "message"),
+    "document",
     [
-        ({"nodes": {}}, 'the key `format` is missing (expected: "format": "nodegraph/1"). Add'),
-        ({"3": {"class_type": "KSampler"}}, "If another tool wrote the file, import it instead"),
-        ({"format": "nodegraph/2"}, "by a newer nodegraph, in the format nodegraph/2"),
-        ({"format": "nodegraph/0"}, "format is unknown (given: 'nodegraph/0'"),
-        ({"format": 1}, "format is unknown (given: 1;"),
-        ({"format": "comfy"}, "format is unknown (given: 'comfy'"),
+        {"nodes": {}},
+        {"3": {"class_type": "KSampler"}},
+        {"format": "nodegraph/2"},
+        {"format": "nodegraph/0"},
+        {"format": 1},
+        {"format": "comfy"},
     ],
 )
-def test_what_is_not_of_todays_format_is_refused(document: dict[str, Any], message: str) -> None:
-    with pytest.raises(InvalidFile) as caught:
+def test_what_is_not_of_todays_format_is_refused(document: dict[str, Any]) -> None:
+    with raises(InvalidFile):
         migrate_format(document)
-    assert message in str(caught.value)
 
 
 def test_an_older_format_is_led_on_step_by_step() -> None:

@@ -22,6 +22,7 @@ from nodegraph.core.types import (
     parse_type,
     union_of,
 )
+from tests.messages import raises
 from tests.properties import examples
 
 TYPES = TypeTable()
@@ -129,7 +130,7 @@ def test_deep_lists_are_compared_quickly() -> None:
 def test_one_name_cannot_mean_two_types() -> None:
     types = TypeTable([TypeInfo("Depth", color="#000000")])
     types.add(TypeInfo("Depth", color="#000000"))
-    with pytest.raises(ValueError, match="declared twice"):
+    with raises(ValueError):
         types.add(TypeInfo("Depth", color="#ffffff"))
 
 
@@ -137,12 +138,12 @@ def test_one_name_cannot_mean_two_types() -> None:
     "text", ["", "list[", "list[int", "int]", "int |", "| int", "a b", "3", "list[int]]", "[int]"]
 )
 def test_what_is_no_type_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="type"):
+    with raises(ValueError):
         parse_type(text)
 
 
 def test_endless_lists_are_refused() -> None:
-    with pytest.raises(ValueError, match="too many lists"):
+    with raises(ValueError):
         parse_type("list[" * 5000 + "int" + "]" * 5000)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,6 +12,7 @@ from nodegraph.core.keys import base_key, call_key, variant_key, work_key
 from nodegraph.core.node import definition_of
 from nodegraph.core.spec import NodeSpec
 from nodegraph.errors import PackError
+from tests.messages import raises
 
 SPEC = NodeSpec(type="A", continues=("end", "limit"))
 PARTS: dict[str, Any] = {"code": "c", "profile": "p", "fingerprint": "f"}
@@ -85,7 +85,7 @@ def test_a_node_type_says_which_inputs_only_stop_it() -> None:
 
 
 def test_a_stop_that_is_no_input_is_refused() -> None:
-    with pytest.raises(PackError, match="`continues` names `untl`, which is no input"):
+    with raises(PackError):
 
         @node(continues=("untl",))
         def Counts(start: int, until: int | None = None) -> int:

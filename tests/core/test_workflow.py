@@ -16,6 +16,7 @@ from nodegraph.core.links import Link
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidFile, InvalidValue, InvalidWorkflow, OutputError
 from tests.core.support import text_to_image, texts, written
+from tests.messages import raises
 from tests.properties import examples
 
 NAMES = st.text("abc -_é", min_size=1, max_size=4)
@@ -119,24 +120,24 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     missing = tmp_path / "missing.json"
     picture = tmp_path / "picture.png"
     picture.write_bytes(b"\x89PNG")
-    with pytest.raises(InvalidFile, match=r"can't read .*missing\.json: No such file"):
+    with raises(InvalidFile):
         Workflow.load(missing)
-    with pytest.raises(InvalidFile, match=r"picture\.png is no UTF-8 text"):
+    with raises(InvalidFile):
         Workflow.load(picture)
-    with pytest.raises(OutputError, match="can't write"):
+    with raises(OutputError):
         text_to_image().save(tmp_path / "nowhere" / "wf.json")
 
 
 def test_bad_json_is_told_with_line_and_column(tmp_path: Path) -> None:
     path = tmp_path / "wf.json"
     path.write_text('{"format": "nodegraph/1",\n "nodes": {},\n}', encoding="utf-8")
-    with pytest.raises(InvalidFile, match=r"wf\.json, line 3, column 1: .*Take away the comma"):
+    with raises(InvalidFile):
         Workflow.load(path)
 
 
 @pytest.mark.parametrize("document", [[], "text", 3, None])
 def test_a_workflow_is_an_object(document: Any) -> None:
-    with pytest.raises(InvalidFile, match="a workflow is a JSON object"):
+    with raises(InvalidFile):
         Workflow.from_dict(document)
 
 
@@ -163,7 +164,7 @@ def test_every_malformed_part_is_told_at_once() -> None:
 
 
 def test_an_unknown_key_that_is_no_text_is_told() -> None:
-    with pytest.raises(InvalidWorkflow, match="half a surrogate pair"):
+    with raises(InvalidWorkflow, given="'x\\ud800'"):
         Workflow.from_json('{"format": "nodegraph/1", "nodes": {}, "x\\ud800": 1}')
 
 
@@ -200,7 +201,7 @@ def test_a_number_too_long_to_be_shown_is_told(place: str) -> None:
     number: Any = 10**5000
     node = {"type": "A"} | ({place: number} if place in ("label", "mode") else {})
     document = {"format": "nodegraph/1", "nodes": {number if place == "name" else "n": node}}
-    with pytest.raises((InvalidWorkflow, InvalidFile), match="of type int"):
+    with raises((InvalidWorkflow, InvalidFile)):
         Workflow.from_dict(document | ({place: number} if place in ("format", "title") else {}))
 
 
@@ -208,7 +209,7 @@ def test_a_format_nested_deeper_than_python_shows_is_told() -> None:
     found: list[Any] = []
     for _ in range(5000):
         found = [found]
-    with pytest.raises(InvalidFile, match="format is unknown"):
+    with raises(InvalidFile, given="a list"):
         Workflow.from_dict({"format": found})
 
 
@@ -221,7 +222,7 @@ def test_a_member_of_an_enumeration_of_texts_is_its_text() -> None:
 
 @pytest.mark.parametrize("name", ["", "a.b", "a/b", "\ud800"])
 def test_a_node_name_has_no_dot_and_no_slash(name: str) -> None:
-    with pytest.raises(InvalidWorkflow, match="can't be the name of a node"):
+    with raises(InvalidWorkflow):
         written({name: {"type": "A"}})
 
 
@@ -273,7 +274,7 @@ def test_a_parameters_value_never_becomes_a_link() -> None:
 
 def test_what_cannot_be_written_is_told_with_its_place() -> None:
     workflow = text_to_image().with_inputs({"sample.cfg": float("nan")})
-    with pytest.raises(InvalidValue, match=r"node `sample`, input `cfg`.*can't be written"):
+    with raises(InvalidValue, node="sample", port="cfg"):
         workflow.to_json()
 
 
@@ -297,5 +298,5 @@ def test_every_wrong_name_is_told_at_once() -> None:
         "`sampel.seed`: there is no node `sampel`. Did you mean `sample`?",
         "`load` names no input (expected: `node.input`)",
     ]
-    with pytest.raises(InvalidWorkflow, match=r"no parameter `seed`\. It declares none"):
+    with raises(InvalidWorkflow):
         workflow.with_parameters({"seed": 1})

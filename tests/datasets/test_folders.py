@@ -15,6 +15,7 @@ from nodegraph.datasets.faults import Faults
 from nodegraph.datasets.folders import FolderOptions
 from nodegraph.datasets.loading import files_that_count, load_dataset
 from tests.datasets.making import environment, write_picture
+from tests.messages import raises
 
 
 def loaded(folder: Path, path: str = ".", on_error: Any = "refuse", **options: Any) -> Dataset:
@@ -110,7 +111,7 @@ def test_bad_pictures_are_named(tmp_path: Path) -> None:
     assert "damaged or cut short" in said[0]
     assert "bears the name of good.png" in said[2]
     assert "too small (4 x 4 pixels)" in said[4]
-    with pytest.raises(InvalidFile, match=r"5 things in \. can't be used: .*cut\.png.*set `on_err"):
+    with raises(InvalidFile, port="path"):
         loaded(tmp_path, min_side=8)
     assert names(loaded(tmp_path, on_error="skip", min_side=8)) == ["good"]
 
@@ -196,16 +197,15 @@ def test_a_quotation_mark_that_is_never_closed_is_told(tmp_path: Path) -> None:
 def test_what_is_wrong_says_at_which_input(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"no picture")
     for path in (".", "x" * 300):
-        with pytest.raises(InvalidFile) as caught:
+        with raises(InvalidFile, port="path"):
             loaded(tmp_path, path)
-        assert caught.value.problem.port == "path"
 
 
 def test_a_folder_of_nothing_is_refused_whatever_is_asked(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"no picture")
-    with pytest.raises(InvalidFile, match=r"nothing to learn from in \..* Left out: .*a\.png"):
+    with raises(InvalidFile, port="path"):
         loaded(tmp_path, on_error="skip")
-    with pytest.raises(InvalidFile, match=r"there is no file .*fruits"):
+    with raises(InvalidFile, port="path"):
         loaded(tmp_path, "fruits")
 
 

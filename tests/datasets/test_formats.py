@@ -25,6 +25,7 @@ from nodegraph.datasets.pictures import example_file, kept_mask, kept_picture
 from nodegraph.datasets.saving import SavedDataset, save_dataset
 from nodegraph.datasets.segments import mask_of, polygons, run_lengths
 from tests.datasets.making import environment, picture, write_picture
+from tests.messages import raises
 from tests.properties import examples
 
 
@@ -94,7 +95,7 @@ def test_files_are_copied_as_they_are_and_written_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("form", ["image folder", "coco", "webdataset"])
 def test_of_no_examples_nothing_is_written(tmp_path: Path, form: str) -> None:
-    with pytest.raises(InvalidValue, match="no examples to write"):
+    with raises(InvalidValue, port="dataset"):
         saved(tmp_path, Dataset((), "pets"), form)
     assert not (tmp_path / "out").exists()
 
@@ -116,7 +117,7 @@ def test_tables_of_all_splits_are_alike(tmp_path: Path) -> None:
 def test_a_dataset_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     data = mixed(tmp_path)
     write_picture(tmp_path / "bare.png", 9)
-    with pytest.raises(InvalidFile, match=r"bare\.png has changed"):
+    with raises(InvalidFile):
         saved(tmp_path, data)
     assert list((tmp_path / "out" / "sets").iterdir()) == []
 
@@ -157,7 +158,7 @@ def test_names_lead_nowhere_else(tmp_path: Path) -> None:
     assert written == {
         "train/etc/up.png", "train/a_b/_CON.png", "train/_/up_2.png", "train/00004.png",
     }  # fmt: skip
-    with pytest.raises(InvalidValue, match="leads out of the output folder"):
+    with raises(InvalidValue, port="name", given="'../x'"):
         save_dataset(Dataset(examples), tmp_path, "../x", "coco")
 
 
@@ -196,21 +197,21 @@ def test_runs_of_the_short_form_are_read() -> None:
 
 
 @pytest.mark.parametrize(
-    ("segmentation", "why"),
+    "segmentation",
     [
-        ({"size": [2, 2], "counts": [4]}, "another size"),
-        ({"size": [3, 4], "counts": [5]}, "don't fill"),
-        ({"size": [3, 4], "counts": [-1, 13]}, "don't fill"),
-        ({"size": [3, 4], "counts": ["x"]}, "can't be read"),
-        ({"size": [3, 4], "counts": "P"}, "cut short"),
-        ([[0, 0, 1]], "can't be read"),
-        ([[0, 0, 1, 1]], "fewer than three corners"),
-        ([[0, 0, 1, 1, float("inf"), 2]], "finite"),
-        ("abc", "neither polygons"),
+        {"size": [2, 2], "counts": [4]},
+        {"size": [3, 4], "counts": [5]},
+        {"size": [3, 4], "counts": [-1, 13]},
+        {"size": [3, 4], "counts": ["x"]},
+        {"size": [3, 4], "counts": "P"},
+        [[0, 0, 1]],
+        [[0, 0, 1, 1]],
+        [[0, 0, 1, 1, float("inf"), 2]],
+        "abc",
     ],
 )
-def test_segments_that_cant_be_are_told(segmentation: Any, why: str) -> None:
-    with pytest.raises(InvalidValue, match=why):
+def test_segments_that_cant_be_are_told(segmentation: Any) -> None:
+    with raises(InvalidValue):
         mask_of(segmentation, 4, 3)
 
 
@@ -231,9 +232,7 @@ def test_bad_entries_of_coco_are_named(tmp_path: Path) -> None:
     assert [said.partition(":")[0] for said in faults.said][::2] == ["../a.png", "images/a.png"]
     for content in ("[]", "{}", '{"images": [3]}', "{", '{"images": 3}'):
         path.write_text(content)
-        with pytest.raises(
-            InvalidFile, match=r"is no COCO file\.|is damaged, or no JSON"
-        ) as caught:
+        with raises(InvalidFile, port="path") as caught:
             loaded(tmp_path, path)
         assert "Error" not in str(caught.value)  # what Python calls it is nobody's business
 
@@ -247,7 +246,7 @@ def test_a_box_of_no_category_is_named(tmp_path: Path) -> None:
     }
     path = tmp_path / "annotations.json"
     path.write_text(json.dumps(whole))
-    with pytest.raises(InvalidFile, match=r"a\.png: .*category 9, which isn't among"):
+    with raises(InvalidFile, port="path"):
         loaded(tmp_path, path)
 
 
@@ -273,16 +272,13 @@ def test_shards_of_others_are_read(tmp_path: Path) -> None:
         ("x/0", "one", "4"), ("1", "", ""), ("5", "", ""),
     ]  # fmt: skip
     assert data.examples[2].mask is not None
-    with pytest.raises(
-        InvalidFile,
-        match=r"3 things in a\.tar.*a\.tar: 2.*no picture.*a\.tar: 3: its picture is no",
-    ):
+    with raises(InvalidFile, port="path"):
         loaded(tmp_path, path)
     assert sorted(item.name for item in tmp_path.iterdir()) == ["a.png", "a.tar"]
     path.write_bytes(path.read_bytes()[:700])
-    with pytest.raises(InvalidFile, match="damaged"):
+    with raises(InvalidFile, port="path"):
         loaded(tmp_path, path)
     path.write_text("no tar file")
-    with pytest.raises(InvalidFile, match="damaged") as caught:
+    with raises(InvalidFile, port="path") as caught:
         loaded(tmp_path, path)
     assert "\n" not in caught.value.problem.message

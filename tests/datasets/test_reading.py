@@ -17,6 +17,7 @@ from nodegraph.datasets.reading import caption_of, picture_of, read_example, siz
 from nodegraph.store.codec import decode, encode
 from nodegraph.store.plain import Undecodable
 from tests.datasets.making import dataset, picture, write_picture
+from tests.messages import raises
 
 ALL = Augmentation(0.5, 0.5, 0.6, 20, 0.3, 0.3, 0.3, 30, seed=4)
 
@@ -92,10 +93,10 @@ def test_files_are_read_when_they_are_learned_from(tmp_path: Path) -> None:
     assert data.examples[0].size == (24, 16)
     assert torch.allclose(picture_of(data, 0), picture(1).movedim(-1, 0), atol=1 / 255)
     write_picture(path, 2)
-    with pytest.raises(InvalidFile, match=r"a\.png has changed since the dataset was made"):
+    with raises(InvalidFile):
         picture_of(data, 0)
     path.unlink()
-    with pytest.raises(InvalidFile, match=r"a\.png"):
+    with raises(InvalidFile):
         picture_of(data, 0)
 
 
@@ -108,7 +109,7 @@ def test_a_dataset_is_named_by_content_and_kept_in_the_store(tmp_path: Path) -> 
     content = b"".join(kept.chunks())
     assert digest_value(decode(content, kept.suffix, {})) == digest_value(data)
     one.unlink()
-    with pytest.raises(Undecodable, match="isn't there any more"):
+    with raises(Undecodable):
         decode(content, kept.suffix, {})
 
 
@@ -133,7 +134,7 @@ def test_an_epoch_reads_each_example_as_often_as_it_says() -> None:
     assert sorted(visits) == [(0, 0), (0, 1), (0, 2), (2, 0)]
     assert visits == epoch_visits(data, seed=1, epoch=2)
     assert epoch_visits(data, split="test") == [(1, 0)]
-    with pytest.raises(InvalidValue, match="no examples to choose by"):
+    with raises(InvalidValue, port="dataset", given="3 examples of other splits"):
         epoch_visits(data, split="validation")
 
 

@@ -32,6 +32,7 @@ from nodegraph.errors import InvalidFile
 from nodegraph.residency import component_bytes
 from nodegraph.session.settings import Settings
 from nodegraph.session.weights import residency_manager
+from tests.messages import raises
 
 UNET = "unet/diffusion_pytorch_model.safetensors"
 
@@ -131,7 +132,7 @@ def test_nothing_is_gained_on_weights_that_are_not_widened(
         replace(halves.model, dtype="bfloat16"),
     ):
         assert compact_bytes(recipe) is None
-        with pytest.raises(InvalidFile, match="half precision"):
+        with raises(InvalidFile):
             load_compact(recipe)
 
 
@@ -155,7 +156,7 @@ def test_a_file_that_became_another_is_refused(tmp_path: Path, sd1_folder: Path)
     tensors = load_file(folder / UNET)
     save_file({name: -item for name, item in tensors.items()}, folder / UNET, {"format": "pt"})
 
-    with pytest.raises(InvalidFile, match="changed while a run used it"):
+    with raises(InvalidFile):
         load_compact(recipe)
 
 

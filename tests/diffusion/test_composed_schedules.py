@@ -27,6 +27,7 @@ from nodegraph.diffusion.names import SAMPLER_NAMES, SCHEDULE_NAMES
 from nodegraph.diffusion.quantiles import beta_quantiles
 from nodegraph.diffusion.schedules import CONTINUOUS, MULTISTEP, TABLE, Grid, laid, sigmas_for
 from nodegraph.errors import InvalidValue
+from tests.messages import raises
 
 SD1 = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
 NOISE = model_noise(SD1, FAMILIES["sd1"])
@@ -148,10 +149,9 @@ def test_schedules_are_joined_where_they_fall_on() -> None:
     ]
     torch.testing.assert_close(ladder.sigmas, torch.tensor(expected))
     assert ladder.steps == 7
-    with pytest.raises(InvalidValue, match="same direction") as caught:
+    with raises(InvalidValue, port="schedule"):
         laid(low.then(high), NOISE, grid=CONTINUOUS)
-    assert caught.value.problem.port == "schedule"
-    with pytest.raises(InvalidValue, match="joined with one that rises"):
+    with raises(InvalidValue, port="schedule"):
         laid(high.then(low.flipped()), NOISE, grid=CONTINUOUS)
 
 
@@ -159,7 +159,7 @@ def test_nothing_follows_where_the_noise_is_gone() -> None:
     whole, rest = listed_schedule([10.0, 5.0, 0]), listed_schedule([3.0, 1.0, 0])
     closed = listed_schedule([10.0, 5.0, 4.0]).part(0, 1).closed()
     for first in (whole, closed):
-        with pytest.raises(InvalidValue, match="no noise at all"):
+        with raises(InvalidValue, port="schedule"):
             laid(first.then(rest), NOISE, grid=CONTINUOUS)
     joined = laid(whole.part(0, 1).then(rest), NOISE, grid=CONTINUOUS)
     assert joined.sigmas.tolist() == [10.0, 3.0, 1.0, 0.0]
@@ -172,7 +172,7 @@ def test_scaled_levels_are_asked_at_their_own_timesteps() -> None:
     )
     torch.testing.assert_close(scaled.sigmas, usual.sigmas / 2)
     assert (scaled.timesteps < usual.timesteps)[:-1].all()
-    with pytest.raises(InvalidValue, match="were scaled"):
+    with raises(InvalidValue, port="schedule"):
         laid(named_schedule("normal", 6).scaled(0.5), NOISE, grid=TABLE)
 
 
@@ -237,7 +237,7 @@ def test_turbo_takes_the_first_of_ten_timesteps() -> None:
     ladder = laid(numbered_schedule("sd_turbo", 4, {}), NOISE, grid=TABLE)
     assert ladder.timesteps.tolist() == [999, 899, 799, 699]
     assert torch.equal(ladder.sigmas[:-1], NOISE.sigmas[ladder.timesteps])  # type: ignore[union-attr]
-    with pytest.raises(InvalidValue, match="1 to 10"):
+    with raises(InvalidValue, port="steps", given="11"):
         laid(numbered_schedule("sd_turbo", 11, {}), NOISE, grid=TABLE)
 
 
@@ -298,15 +298,14 @@ def test_levels_that_a_model_does_not_know_are_refused(
     "levels", [[], [1.0], [1.0, 1.0], [1.0, 2.0], [math.nan, 0], [math.inf, 0], [1.0, -0.1]]
 )
 def test_levels_that_do_not_fall_are_refused(levels: list[float]) -> None:
-    with pytest.raises(InvalidValue) as caught:
+    with raises(InvalidValue, port="sigmas"):
         listed_schedule(levels)
-    assert caught.value.problem.port == "sigmas"
 
 
 def test_levels_are_read_from_text() -> None:
     assert numbers_of(" [14.6, 3.5;1\n 0,] ") == [14.6, 3.5, 1.0, 0.0]
     assert numbers_of("") == numbers_of(" \n") == []
-    with pytest.raises(InvalidValue, match="no number"):
+    with raises(InvalidValue, port="sigmas", given="two"):
         numbers_of("3, two")
 
 
@@ -319,21 +318,19 @@ def test_laws_fit_the_samplers_that_names_fit() -> None:
         with pytest.raises(InvalidValue):
             check_followed("euler", [law], "flow")
     check_followed("ddim", ["normal", "sd_turbo"], "discrete")
-    with pytest.raises(InvalidValue, match="can't follow") as caught:
+    with raises(InvalidValue, port="schedule", given="levels"):
         check_followed("ddim", ["levels"], "discrete")
-    assert caught.value.problem.port == "schedule"
 
 
 @pytest.mark.parametrize("sampler", sorted(set(SAMPLER_NAMES) - {"euler"}))
 def test_only_euler_walks_up(sampler: str) -> None:
-    with pytest.raises(InvalidValue, match="little noise to much") as caught:
+    with raises(InvalidValue, port="sampler"):
         check_followed(sampler, ["normal"], "discrete", rises=True)
-    assert caught.value.problem.port == "sampler"
 
 
 def test_every_law_with_numbers_is_one() -> None:
     assert set(LAW_NUMBERS) <= set(LAWS)
-    with pytest.raises(InvalidValue, match="Did you mean `laplace`"):
+    with raises(InvalidValue, port="schedule", given="laplac"):
         numbered_schedule("laplac", 5, {})
 
 
@@ -349,5 +346,5 @@ def test_all_steps_may_be_walked_over_a_share_of_a_longer_schedule(
 
 @pytest.mark.parametrize(("denoise", "counted"), [(0.0, "all"), (0.001, "all"), (0.5, "some")])
 def test_steps_that_cannot_be_counted_are_told(denoise: float, counted: str) -> None:
-    with pytest.raises(InvalidValue, match="denoise"):
+    with raises(InvalidValue):
         named_schedule("karras", 20, denoise, counted)

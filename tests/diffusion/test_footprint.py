@@ -335,6 +335,7 @@ class TestCuda:
         assert whole.bytes is not None
         assert parts.bytes < whole.bytes
 
+    @pytest.mark.slow
     def test_sampling_at_a_small_footprint_gives_nearly_the_same(
         self, recipes: ModelRecipes, text_model: TextModel
     ) -> None:

@@ -19,6 +19,7 @@ from nodegraph.diffusion.guidance import Guidance
 from nodegraph.diffusion.noise import draw_noise
 from nodegraph.diffusion.sampling_parts import GuiderChoice
 from nodegraph.errors import InvalidValue
+from tests.messages import raises
 
 SHAPE = (2, 4, 4, 4)
 LATENT = torch.zeros(SHAPE)
@@ -178,9 +179,8 @@ def test_no_negative_stands_for_the_empty_prompt() -> None:
 
 def test_no_negative_and_no_empty_prompt_is_told() -> None:
     guidance = Guidance(denoiser(Echo()), GuiderChoice(prompt(3.0), None, 2.0), **SIZE, shape=SHAPE)
-    with pytest.raises(InvalidValue, match="empty prompt") as caught:
+    with raises(InvalidValue, port="negative"):
         guidance.check([(0.0, 0)])
-    assert caught.value.problem.port == "negative"
 
 
 def test_entries_are_averaged_by_strength() -> None:
@@ -229,18 +229,16 @@ def test_models_that_take_the_scale_are_asked_once_with_it(width: int) -> None:
 
 def test_embeddings_of_another_model_are_refused() -> None:
     wide = Conditioning((ConditioningEntry({"embeddings": torch.zeros(1, 5, 8)}),))
-    with pytest.raises(InvalidValue, match="don't fit the model") as caught:
+    with raises(InvalidValue, port="negative", given="shape (1, 5, 8)"):
         answer(prompt(1.0), wide, cfg=2.0)
-    assert caught.value.problem.port == "negative"
-    assert caught.value.problem.expected == "shape (1, tokens, 3)"
 
 
 def test_a_conditioning_without_entries_is_refused() -> None:
-    with pytest.raises(InvalidValue, match="empty"):
+    with raises(InvalidValue, port="positive"):
         answer(Conditioning(()))
 
 
 @pytest.mark.parametrize("cfg", [-1.0, float("nan"), float("inf")])
 def test_cfg_is_a_number_from_0_up(cfg: float) -> None:
-    with pytest.raises(InvalidValue, match="cfg"):
+    with raises(InvalidValue, port="cfg"):
         answer(prompt(1.0), cfg=cfg)

@@ -28,6 +28,7 @@ from nodegraph.diffusion.loading import estimate_bytes, load_component
 from nodegraph.diffusion.opening import ModelRecipes, open_model
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.residency import ResidencyManager, component_bytes
+from tests.messages import raises
 
 UNET_WEIGHTS = "unet/diffusion_pytorch_model.safetensors"
 
@@ -182,7 +183,7 @@ def test_a_file_that_is_changed_while_it_is_read_is_refused(
 
     monkeypatch.setattr(building, "read_tensors", read)
 
-    with pytest.raises(InvalidFile, match="was changed while a run used it"):
+    with raises(InvalidFile):
         load_component(recipe, "cpu")
 
 
@@ -246,15 +247,15 @@ def test_a_damaged_tokenizer_is_named(folder: Path) -> None:
     (folder / "tokenizer" / "vocab.json").write_text("{")
     recipe = recipes_of(folder).text_encoder
 
-    with pytest.raises(InvalidFile, match="tokenizer"):
+    with raises(InvalidFile):
         load_component(recipe, "cpu")
 
 
 def test_other_recipes_are_refused(sd1_folder: Path) -> None:
     recipe = recipes_of(sd1_folder).model
-    with pytest.raises(InvalidValue, match="can't load a Recipe"):
+    with raises(InvalidValue):
         load_component(Recipe("sd1", recipe.files), "cpu")
-    with pytest.raises(InvalidValue, match="in int4"):
+    with raises(InvalidValue):
         load_component(replace(recipe, dtype="int4"), "cpu")
 
 

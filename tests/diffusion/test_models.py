@@ -32,6 +32,7 @@ from nodegraph.errors import (
 )
 from tests.diffusion.conftest import SD1_SCHEDULER, write_json, write_sd1
 from tests.diffusion.safetensors_files import write_safetensors
+from tests.messages import raises
 
 SD1_SHAPES = {
     "model.diffusion_model.input_blocks.0.0.weight": (4, 4, 1, 1),
@@ -174,17 +175,16 @@ def test_without_the_embedded_model_tiny_is_just_not_found(
 
 
 def test_a_wrong_name_gets_the_nearest_and_the_folders(folder: Path) -> None:
-    with pytest.raises(ModelNotFound) as caught:
+    with raises(ModelNotFound, given="fruit/aples") as caught:
         locate_model("fruit/aples", [folder])
 
-    assert "Did you mean `fruit/apples`?" in str(caught.value)
     assert str(folder) in str(caught.value)
 
 
 def test_models_of_other_things_that_come_along_are_suggested(tmp_path: Path) -> None:
-    with pytest.raises(ModelNotFound, match="Did you mean `tiny/shapes`"):
+    with raises(ModelNotFound, given="tiny/shape"):
         locate_model("tiny/shape", [tmp_path])
-    with pytest.raises(ModelNotFound, match="Did you mean `tiny/controlnet`"):
+    with raises(ModelNotFound, given="tiny/controlnett"):
         models.find_path("tiny/controlnett", [tmp_path])
 
 
@@ -195,16 +195,12 @@ def test_names_that_can_be_no_file_are_just_not_found(folder: Path, name: str) -
 
 
 def test_a_pickle_checkpoint_is_refused_with_a_way_out(folder: Path) -> None:
-    with pytest.raises(UnsafeFile) as caught:
+    with raises(UnsafeFile):
         locate_model("checkpoints/old.ckpt", [folder])
-
-    assert "can run any code" in str(caught.value)
-    assert "convert" in str(caught.value)
-    assert "allow_pickle" in str(caught.value)
 
 
 def test_a_folder_without_an_index_says_so(folder: Path) -> None:
-    with pytest.raises(InvalidFile, match=r"fruit is no model folder.*model_index\.json"):
+    with raises(InvalidFile):
         locate_model("fruit", [folder])
 
 
@@ -212,14 +208,14 @@ def test_a_folder_lacking_parts_names_them_all(folder: Path) -> None:
     (folder / "fruit" / "apples" / "vae" / "config.json").unlink()
     shutil.rmtree(folder / "fruit" / "apples" / "tokenizer")
 
-    with pytest.raises(InvalidFile, match=r"no vae/config\.json, no tokenizer/vocab\.json"):
+    with raises(InvalidFile):
         locate_model("fruit/apples", [folder])
 
 
 def test_a_folder_without_weights_names_the_file(folder: Path) -> None:
     (folder / "fruit" / "apples" / "unet" / "diffusion_pytorch_model.safetensors").unlink()
 
-    with pytest.raises(InvalidFile, match=r"unet has no weights: diffusion_pytorch_model\."):
+    with raises(InvalidFile):
         locate_model("fruit/apples", [folder])
 
 
@@ -227,7 +223,7 @@ def test_a_folder_of_pickles_is_refused_unless_allowed(folder: Path) -> None:
     weights = folder / "fruit" / "apples" / "vae" / "diffusion_pytorch_model.safetensors"
     weights.rename(weights.with_suffix(".bin"))
 
-    with pytest.raises(UnsafeFile, match=r"diffusion_pytorch_model\.bin"):
+    with raises(UnsafeFile):
         locate_model("fruit/apples", [folder])
     assert locate_model("fruit/apples", [folder], allow_pickle=True).family == "sd1"
 
@@ -297,7 +293,7 @@ def test_an_unsupported_checkpoint_is_named(
 
 
 def test_another_kind_of_file_is_refused(folder: Path) -> None:
-    with pytest.raises(InvalidFile, match=r"notes\.txt is no model file"):
+    with raises(InvalidFile):
         locate_model("notes.txt", [folder])
 
 
@@ -336,12 +332,12 @@ def test_facts_are_those_of_the_config_files(sd1_folder: Path, sd1_v_folder: Pat
 def test_damaged_configuration_is_told(folder: Path) -> None:
     source = locate_model("fruit/apples", [folder])
     (source.path / "vae" / "config.json").write_text("[]")
-    with pytest.raises(InvalidFile, match=r"vae/config\.json holds a list"):
+    with raises(InvalidFile):
         model_facts(source)
 
     (source.path / "vae" / "config.json").write_text("{}")
     (source.path / "unet" / "config.json").write_text("{}")
-    with pytest.raises(InvalidFile, match="apples is damaged"):
+    with raises(InvalidFile):
         model_facts(source)
 
 
@@ -415,7 +411,7 @@ def test_auto_is_the_stored_precision_except_on_a_cpu(
 
 
 def test_an_unknown_precision_is_refused(folder: Path) -> None:
-    with pytest.raises(InvalidValue, match=r"'float8'.*float32, float16"):
+    with raises(InvalidValue):
         open_model("fruit/apples", [folder], dtype="float8", digests=FileDigests())
 
 
@@ -425,7 +421,7 @@ def test_a_shard_outside_the_folder_is_refused(folder: Path) -> None:
     index = unet / "diffusion_pytorch_model.safetensors.index.json"
     index.write_text(json.dumps({"weight_map": {"a": "../vae/config.json"}}))
 
-    with pytest.raises(InvalidFile, match=r"names \.\./vae/config\.json, which is not beside it"):
+    with raises(InvalidFile):
         locate_model("fruit/apples", [folder])
 
 
@@ -434,7 +430,7 @@ def test_a_truncated_file_is_named(tmp_path: Path, keep: int) -> None:
     path = write_safetensors(tmp_path / "cut.safetensors", SD1_SHAPES)
     path.write_bytes(path.read_bytes()[:keep])
 
-    with pytest.raises(InvalidFile, match=r"cut\.safetensors is no intact"):
+    with raises(InvalidFile):
         locate_model("cut", [tmp_path])
 
 
@@ -478,7 +474,7 @@ def test_headers_of_the_wrong_form_are_refused(tmp_path: Path, header: str) -> N
     path = tmp_path / "odd.safetensors"
     path.write_bytes(struct.pack("<Q", len(header)) + header.encode())
 
-    with pytest.raises(InvalidFile, match="not what the format asks for"):
+    with raises(InvalidFile):
         read_header(path)
 
 

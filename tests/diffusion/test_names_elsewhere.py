@@ -9,6 +9,7 @@ from nodegraph.diffusion.names import SAMPLER_NAMES, check_sampler
 from nodegraph.diffusion.names_elsewhere import ELSEWHERE, NOT_HERE, comfyui_sampler, name_here
 from nodegraph.errors import InvalidValue
 from tests.diffusion.test_samplers_page import rows
+from tests.messages import raises
 
 
 def test_they_lead_to_samplers_that_there_are() -> None:
@@ -38,7 +39,7 @@ def test_those_of_diffusers_are_classes_of_it() -> None:
     ],
 )
 def test_a_name_from_elsewhere_is_told_with_what_it_is_here(name: str, hint: str) -> None:
-    with pytest.raises(InvalidValue, match="there is no sampler") as caught:
+    with raises(InvalidValue, port="sampler") as caught:
         check_sampler(name, "discrete")
     assert (caught.value.problem.hint or "").startswith(hint)
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from nodegraph.core.values import Latent
 from nodegraph.diffusion.noise import NoiseSchedule, add_noise, draw_noise, item_generators
 from nodegraph.errors import InvalidFile, InvalidValue
+from tests.messages import raises
 
 SD1 = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
 CONFIGS: dict[str, dict[str, Any]] = {
@@ -123,12 +124,12 @@ def test_a_timestep_between_two_gives_a_noise_level_between_theirs() -> None:
 
 def test_adding_noise_checks_its_inputs() -> None:
     schedule = NoiseSchedule.from_config(SD1)
-    with pytest.raises(InvalidValue, match="empty"):
+    with raises(InvalidValue, port="latent"):
         add_noise(Latent(None, 64, 64), schedule, seed=0, timestep=1)
     latent = Latent(torch.zeros(1, 4, 8, 8), 64, 64)
-    with pytest.raises(InvalidValue, match="0 to 999"):
+    with raises(InvalidValue, port="timestep", given="1000"):
         add_noise(latent, schedule, seed=0, timestep=1000)
-    with pytest.raises(InvalidValue, match="noise level"):
+    with raises(InvalidValue, port="sigma", given="nan"):
         add_noise(latent, schedule, seed=0, sigma=float("nan"))
-    with pytest.raises(ValueError, match="either"):
+    with raises(ValueError):
         add_noise(latent, schedule, seed=0)

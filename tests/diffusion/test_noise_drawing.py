@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
 import torch
 from torch import Tensor
 
@@ -13,6 +12,7 @@ from nodegraph.diffusion.noise import draw_noise
 from nodegraph.diffusion.noise_drawing import MOST_DRAWN, drawn_noise
 from nodegraph.diffusion.sampling_parts import SamplingNoise
 from nodegraph.errors import InvalidValue
+from tests.messages import raises
 
 SHAPE = (3, 4, 8, 8)
 LATENT = Latent(None, 64, 64, 3)
@@ -66,5 +66,5 @@ def test_mixed_noise_is_drawn_at_once_too() -> None:
 
 def test_seeds_of_items_cannot_be_drawn_with_the_batch() -> None:
     latent = replace(LATENT, batch_index=(0, 1, MOST_DRAWN))
-    with pytest.raises(InvalidValue, match="too far"):
+    with raises(InvalidValue, port="latent", given="batch index 4096"):
         at_once(latent)

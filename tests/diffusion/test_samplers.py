@@ -43,6 +43,7 @@ from nodegraph.diffusion.scheduler_file import PREDICTION_TYPES
 from nodegraph.diffusion.schedules import sigmas_for
 from nodegraph.errors import InvalidValue
 from tests.diffusion.stand_in import ONE_OF_EACH, SHAPE, evaluate, model, run
+from tests.messages import raises
 
 # diffusers 0.42 hands tensors to numpy in a way that numpy 2 deprecates
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -423,9 +424,9 @@ def test_what_a_step_draws_is_known_before(name: str) -> None:
 
 def test_a_state_of_another_sampling_is_refused() -> None:
     state = make("euler", "normal", SD1).state()
-    with pytest.raises(ValueError, match="batch"):
+    with raises(ValueError):
         make("euler", "normal", SD1).restore(state | {"x": torch.zeros(1, *SHAPE)})
-    with pytest.raises(ValueError, match="schedule"):
+    with raises(ValueError):
         make("euler", "normal", SD1, denoise=0.5).restore(state)
 
 
@@ -468,7 +469,7 @@ def test_the_model_s_timesteps_are_those_of_the_ladder(name: str) -> None:
 
 def test_an_unknown_sampler_is_told_with_the_nearest() -> None:
     noise = NoiseSchedule.from_config(SD1)
-    with pytest.raises(InvalidValue, match="Did you mean `euler`"):
+    with raises(InvalidValue, port="sampler", given="eular"):
         make_sampler("eular", sigmas_for("normal", noise, 2), noise)
 
 

@@ -46,6 +46,7 @@ from nodegraph.diffusion.schedules import (
 from nodegraph.diffusion.steps import steps_walked
 from nodegraph.diffusion.table_schedules import SCHEDULES
 from nodegraph.errors import InvalidValue
+from tests.messages import raises
 
 # diffusers 0.42 hands tensors to numpy in a way that numpy 2 deprecates
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -283,9 +284,8 @@ def test_aligned_steps_of_another_number_lie_on_the_same_curve(steps: int) -> No
 
 @pytest.mark.parametrize("family", ["sd2", "pixart-sigma"])
 def test_aligned_steps_are_for_the_families_that_they_were_found_for(family: str) -> None:
-    with pytest.raises(InvalidValue, match="or Stable Diffusion 1") as caught:
+    with raises(InvalidValue, port="schedule", given="align_your_steps"):
         sigmas_for(ALIGNED, model_noise(SD1, FAMILIES[family]), 10)
-    assert caught.value.problem.port == "schedule"
 
 
 @pytest.mark.parametrize(
@@ -310,21 +310,19 @@ def test_more_steps_of_gits_than_were_found_lie_on_the_same_curve() -> None:
 
 @pytest.mark.parametrize("steps", [0, -1, 10_001])
 def test_steps_are_bounded(steps: int) -> None:
-    with pytest.raises(InvalidValue, match="1 to 10000") as caught:
+    with raises(InvalidValue, port="steps"):
         sigmas_for("karras", NOISE, steps)
-    assert caught.value.problem.port == "steps"
 
 
 @pytest.mark.parametrize("denoise", [-0.1, 1.5, float("nan")])
 def test_denoise_is_bounded(denoise: float) -> None:
-    with pytest.raises(InvalidValue, match="0 to 1") as caught:
+    with raises(InvalidValue, port="denoise"):
         steps_walked(20, denoise)
-    assert caught.value.problem.port == "denoise"
 
 
 @pytest.mark.parametrize("name", ["normal", "simple", "trailing", "sgm_uniform"])
 def test_more_steps_than_noise_levels_are_refused(name: str) -> None:
-    with pytest.raises(InvalidValue, match="fewer steps"):
+    with raises(InvalidValue, port="steps", given="5000"):
         sigmas_for(name, NOISE, 5000)
 
 
@@ -334,12 +332,12 @@ def test_continuous_schedules_take_any_number_of_steps() -> None:
 
 
 def test_lcm_has_no_more_steps_than_it_was_distilled_on() -> None:
-    with pytest.raises(InvalidValue, match="1 to 50"):
+    with raises(InvalidValue, port="steps", given="51"):
         sigmas_for("normal", NOISE, 51, grid=DISTILLED)
 
 
 def test_unknown_schedules_are_named_with_the_nearest() -> None:
-    with pytest.raises(InvalidValue, match="Did you mean `karras`"):
+    with raises(InvalidValue, port="schedule", given="karas"):
         sigmas_for("karas", NOISE, 5)
 
 
@@ -351,15 +349,14 @@ def test_names_and_registries_agree() -> None:
 @pytest.mark.parametrize("sampler", ["ddim", "ddpm", "lcm", "tcd"])
 @pytest.mark.parametrize("schedule", ["karras", "exponential", "beta"])
 def test_table_samplers_refuse_levels_between_timesteps(sampler: str, schedule: str) -> None:
-    with pytest.raises(InvalidValue, match=r"normal, sgm_uniform, simple") as caught:
+    with raises(InvalidValue, port="schedule"):
         check_combination(sampler, schedule)
-    assert caught.value.problem.port == "schedule"
 
 
 def test_unknown_names_are_told_with_the_nearest() -> None:
-    with pytest.raises(InvalidValue, match="Did you mean `dpmpp_2m`"):
+    with raises(InvalidValue, port="sampler", given="dpmp_2m"):
         check_combination("dpmp_2m", "normal")
-    with pytest.raises(InvalidValue, match="no schedule `karrass`"):
+    with raises(InvalidValue, port="schedule", given="karrass"):
         check_combination("euler", "karrass")
 
 

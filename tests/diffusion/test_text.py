@@ -21,6 +21,7 @@ from nodegraph.diffusion.opening import open_model
 from nodegraph.diffusion.text import encode_prompt
 from nodegraph.errors import InvalidValue, NumericalError
 from tests.diffusion.conftest import SD1_SCHEDULER, write_sd1, write_tokenizer
+from tests.messages import raises
 
 LONG = "a red fox and apple, " * 30
 
@@ -162,9 +163,8 @@ def test_equal_texts_of_a_prompt_are_encoded_once(sd1_folder: Path) -> None:
 
 
 def test_a_prompt_without_end_is_refused(text_model: TextModel) -> None:
-    with pytest.raises(InvalidValue, match="too long") as caught:
+    with raises(InvalidValue, port="text", given="more than 100 parts"):
         encode_prompt(text_model, "red " * 8000)
-    assert caught.value.problem.port == "text"
 
 
 def test_infinite_embeddings_are_told(sd1_folder: Path) -> None:
@@ -172,7 +172,7 @@ def test_infinite_embeddings_are_told(sd1_folder: Path) -> None:
     with torch.no_grad():
         next(broken.module.parameters()).fill_(float("nan"))
 
-    with pytest.raises(NumericalError, match="text encoder gave NaN"):
+    with raises(NumericalError):
         encode_prompt(broken, "red")
 
 

@@ -18,6 +18,7 @@ from nodegraph.diffusion.upscaling.enlarging import enlarged
 from nodegraph.diffusion.upscaling.files import SHIPPED, locate_upscaler, open_upscaler
 from nodegraph.diffusion.upscaling.loading import PaddedNetwork, Upscaler, load_upscaler
 from nodegraph.errors import InvalidFile, InvalidValue, ModelNotFound, NumericalError, UnsafeFile
+from tests.messages import raises
 
 SHAPES = [CompactShape(3, 3, 8, 2, 2), CompactShape(3, 3, 4, 1, 4), CompactShape(1, 1, 4, 1, 3)]
 
@@ -131,9 +132,8 @@ def test_a_network_of_certain_sizes_gets_them() -> None:
 
 def test_what_is_no_upscale_model_is_refused(tmp_path: Path) -> None:
     save_file({"x.lora_up.weight": torch.zeros(2, 2)}, tmp_path / "style.safetensors")
-    with pytest.raises(InvalidFile, match="LoRA") as told:
+    with raises(InvalidFile):
         locate_upscaler("style", [tmp_path])
-    assert "LoadLora" in str(told.value)
     torch.save(network().state_dict(), tmp_path / "made.pth")
     with pytest.raises(UnsafeFile):
         locate_upscaler("made.pth", [tmp_path])
@@ -148,7 +148,7 @@ def test_a_damaged_one_is_told(tmp_path: Path) -> None:
     state = network().state_dict()
     state["body.2.weight"] = torch.zeros(8, 7, 3, 3)
     save_file(state, tmp_path / "made.safetensors")
-    with pytest.raises(InvalidFile, match="damaged"):
+    with raises(InvalidFile):
         load_upscaler(open_upscaler("made", [tmp_path]))
 
 
@@ -173,7 +173,7 @@ def test_others_need_spandrel(tmp_path: Path) -> None:
     save_file(state, tmp_path / "esrgan.safetensors")
     recipe = open_upscaler("esrgan", [tmp_path])
     assert recipe.family == "spandrel"
-    with pytest.raises(InvalidFile, match="spandrel"):
+    with raises(InvalidFile):
         load_upscaler(recipe)
 
 
@@ -182,7 +182,7 @@ def test_nan_and_tiles_of_nothing_but_overlap_are_refused() -> None:
     nn.init.constant_(broken.module.body[-1].bias, float("nan"))
     with pytest.raises(NumericalError):
         enlarged(broken, pictures())
-    with pytest.raises(InvalidValue, match="overlap"):
+    with raises(InvalidValue, port="overlap", given="9 pixels"):
         enlarged(upscaler(), pictures(), tile=16, overlap=9)
 
 

@@ -19,6 +19,7 @@ from nodegraph.diffusion.vae import decode_latent, encode_image
 from nodegraph.errors import InvalidValue, NumericalError
 from nodegraph.images import room
 from nodegraph.images.room import ImageTooLarge
+from tests.messages import raises
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +109,7 @@ def test_sizes_that_do_not_fit_are_refused_with_the_nearest(
 
 @pytest.mark.parametrize("shape", [(8, 8, 3), (1, 8, 8, 4), (0, 8, 8, 3), (1, 3, 8, 8)])
 def test_what_is_no_picture_is_refused(autoencoder: Autoencoder, shape: tuple[int, ...]) -> None:
-    with pytest.raises(InvalidValue, match="no batch of RGB pictures"):
+    with raises(InvalidValue, port="image"):
         encode_image(autoencoder, torch.zeros(shape))
 
 
@@ -122,28 +123,27 @@ def test_grey_pictures_are_encoded_as_coloured_ones(autoencoder: Autoencoder) ->
 
 
 def test_an_empty_latent_is_to_be_sampled_first(autoencoder: Autoencoder) -> None:
-    with pytest.raises(InvalidValue, match=r"empty.*Sample it first"):
+    with raises(InvalidValue):
         decode_latent(autoencoder, Latent(None, 64, 64))
 
 
 def test_another_format_is_refused(autoencoder: Autoencoder) -> None:
     latent = replace(latent_of(torch.zeros(1, 4, 8, 8)), format="sdxl")
 
-    with pytest.raises(InvalidValue, match=r"a latent of format sdxl.*one of format sd"):
+    with raises(InvalidValue, given="a latent of format sdxl"):
         decode_latent(autoencoder, latent)
 
 
 def test_another_number_of_channels_is_refused(autoencoder: Autoencoder) -> None:
-    with pytest.raises(InvalidValue, match=r"shape \(1, 16, 8, 8\).*\(batch, 4"):
+    with raises(InvalidValue, given="shape (1, 16, 8, 8)"):
         decode_latent(autoencoder, latent_of(torch.zeros(1, 16, 8, 8)))
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_what_is_not_finite_is_told(autoencoder: Autoencoder, value: float) -> None:
-    with pytest.raises(NumericalError, match="latent has NaN") as caught:
+    with raises(NumericalError, port="latent"):
         decode_latent(autoencoder, latent_of(torch.full((1, 4, 8, 8), value)))
-    assert caught.value.problem.port == "latent"
-    with pytest.raises(NumericalError, match="picture has NaN") as caught:
+    with raises(NumericalError, port="image") as caught:
         encode_image(autoencoder, torch.full((1, 8, 8, 3), value))
     # The model and its cfg have no part in that.
     assert (caught.value.problem.port, caught.value.problem.hint) == ("image", None)
@@ -153,16 +153,15 @@ def test_what_is_not_finite_is_told(autoencoder: Autoencoder, value: float) -> N
 def test_a_picture_that_no_vae_takes_is_told_by_its_port(
     autoencoder: Autoencoder, shape: tuple[int, ...]
 ) -> None:
-    with pytest.raises(InvalidValue) as caught:
+    with raises(InvalidValue, port="image"):
         encode_image(autoencoder, torch.zeros(shape))
-    assert caught.value.problem.port == "image"
 
 
 def test_half_precision_that_overflows_is_told(sd1_folder: Path) -> None:
     recipe = open_model(str(sd1_folder), [], dtype="float16", digests=FileDigests()).vae
     halved = load_component(recipe, "cpu")
 
-    with pytest.raises(NumericalError, match="dtype float32"):
+    with raises(NumericalError):
         decode_latent(halved, latent_of(torch.full((1, 4, 8, 8), 1e9)))
 
 
@@ -187,9 +186,7 @@ def test_what_only_fits_in_tiles_is_begun_only_in_tiles(
     assert decode_latent(tiles, latent).shape == (1, 64, 64, 3)
     assert encode_image(tiles, image).batch_size == 1
     monkeypatch.setattr(room, "total_memory", lambda: 64 * 64 * 16)
-    with pytest.raises(ImageTooLarge, match="64 x 64 pixels") as raised:
+    with raises(ImageTooLarge, port="latent", given="64 x 64 pixels: about 0.0 GB"):
         decode_latent(tiles, latent)
-    assert raised.value.problem.port == "latent"
-    with pytest.raises(ImageTooLarge, match="64 x 64 pixels") as raised:
+    with raises(ImageTooLarge, port="image", given="64 x 64 pixels: about 0.0 GB"):
         encode_image(tiles, image)
-    assert raised.value.problem.port == "image"

@@ -16,6 +16,7 @@ from nodegraph.diffusion.families.flux2 import FLUX2, SYSTEM
 from nodegraph.diffusion.families.qwen_image import _TEMPLATE, _TEMPLATE_TOKENS
 from nodegraph.diffusion.vocabulary import VOCABULARIES, find_tokenizer, missing_tokenizer
 from nodegraph.errors import InvalidFile
+from tests.messages import raises
 
 from .families.words import llama_words
 
@@ -40,13 +41,15 @@ def tokenizer(name: str) -> Any:
         ("t5", "a red cat", [3, 9, 1131, 1712, 1]),
         ("t5", "Hello,  world!\nnaïve <extra_id_0>", None),
         ("t5", "", [1]),
-        ("umt5", "a red cat", [289, 4062, 6283, 1]),
+        pytest.param("umt5", "a red cat", [289, 4062, 6283, 1], marks=pytest.mark.slow),
         ("byt5", 'Text "é"', [87, 104, 123, 119, 35, 37, 198, 172, 37, 1]),
         ("qwen2.5-vl", "Hello world", [9707, 1879]),
         ("qwen2.5-vl", "<|im_start|>user\n", [151644, 872, 198]),
         ("qwen2.5-vl", "<|image_pad|><|endoftext|>", [151655, 151643]),
         ("qwen3", "<think>\n\n</think>\n\n", [151667, 271, 151668, 271]),
-        ("mistral3", "[INST]Hello world[/INST]", [1, 3, 22177, 4304, 4]),
+        pytest.param(
+            "mistral3", "[INST]Hello world[/INST]", [1, 3, 22177, 4304, 4], marks=pytest.mark.slow
+        ),
     ],
 )
 def test_ids_are_those_of_published_tokenizers(name: str, text: str, ids: list[int] | None) -> None:
@@ -121,5 +124,5 @@ def test_a_tokenizer_of_another_model_is_told_before_a_prompt_is_split(tmp_path:
     """Llama's in place of Gemma's: what Gemma's takes for unknown words isn't among its own."""
     llama_words().save_pretrained(tmp_path)
     (tmp_path / "tokenizer_config.json").unlink()
-    with pytest.raises(InvalidFile, match=r"its tokenizer files are damaged: .*not found"):
+    with raises(InvalidFile):
         build_tokenizer(["GemmaTokenizer"], sorted(tmp_path.iterdir()))

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from nodegraph.diffusion.wildcard_files import WildcardFiles
 from nodegraph.diffusion.wildcards import draw_prompt, every_prompt, parse_choices, wildcard_names
 from nodegraph.errors import InvalidFile, InvalidValue
+from tests.messages import raises
 
 LINES = {
     "color": ["red", "blue"],
@@ -87,28 +88,28 @@ def test_text_without_braces_is_itself(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    "text",
     [
-        ("ab {c", "no partner, at character 4"),
-        ("a}", "no partner, at character 2"),
-        ("{3$$a|b}", "3 can't be drawn of 2"),
-        ("{2-1$$a|b}", "the fewest, 2, are more than the most, 1"),
-        ("a __broken__", "in a line of the wildcard `broken`, a brace has no partner"),
-        ("{2$$__broken__}", "in a line of the wildcard `broken`, a brace has no partner"),
-        ("{0::a|0::b}", "weight above 0"),
-        ("{3$$__color__}", "3 can't be drawn of 2"),
-        ("__loop__", "without end"),
-        ("{" * 30 + "}" * 30, "too deeply"),
+        "ab {c",
+        "a}",
+        "{3$$a|b}",
+        "{2-1$$a|b}",
+        "a __broken__",
+        "{2$$__broken__}",
+        "{0::a|0::b}",
+        "{3$$__color__}",
+        "__loop__",
+        "{" * 30 + "}" * 30,
     ],
 )
-def test_what_is_none_is_told(text: str, message: str) -> None:
-    with pytest.raises(InvalidValue, match=message):
+def test_what_is_none_is_told(text: str) -> None:
+    with raises(InvalidValue, port="text"):
         draw_prompt(text, 0, LINES.__getitem__)
 
 
 @pytest.mark.parametrize("text", ["{a|b}" * 20, "{a|a}" * 60, "{a|b}" * 300])
 def test_too_many_prompts_are_refused(text: str) -> None:
-    with pytest.raises(InvalidValue, match="too m"):
+    with raises(InvalidValue):
         every(text)
 
 
@@ -134,12 +135,11 @@ def test_files_are_read_without_comments(tmp_path: Path) -> None:
         with pytest.raises(InvalidFile, match=message):
             files(f"pets/{name}")
     for name in ("link", "../outside"):
-        with pytest.raises(InvalidFile, match="no wildcard"):
+        with raises(InvalidFile, port="text"):
             files(name)
     (folder / "smal.txt").mkdir()
-    with pytest.raises(InvalidFile) as caught:
+    with raises(InvalidFile, port="text", given="pets/smal"):
         files("pets/smal")
-    assert caught.value.problem.hint == "Did you mean `pets/small`?"
     with pytest.raises(InvalidFile) as caught:
         WildcardFiles(tmp_path, names=False)("pets/smal")
     assert caught.value.problem.hint is None
@@ -149,15 +149,15 @@ def test_files_are_read_without_comments(tmp_path: Path) -> None:
 def test_files_that_name_each_other_many_times_come_to_no_billions(line: str) -> None:
     lines = {"one": [line.replace("next", "two")], "two": [line.replace("next", "three")]}
     lines |= {"three": [line.replace("next", "four")], "four": ["{}"]}
-    with pytest.raises(InvalidValue, match="too often"):
+    with raises(InvalidValue, port="text", given="four"):
         draw_prompt("__one__", 0, lines.__getitem__)
-    with pytest.raises(InvalidValue, match="too often"):
+    with raises(InvalidValue, port="text", given="four"):
         every_prompt("__one__", lines.__getitem__, 10)
 
 
 def test_a_prompt_that_is_drawn_is_of_a_bounded_length() -> None:
     lines = {"long": ["x" * 100_000]}
-    with pytest.raises(InvalidValue, match="too long"):
+    with raises(InvalidValue, port="text"):
         draw_prompt("__long__" * 20, 0, lines.__getitem__)
-    with pytest.raises(InvalidValue, match="too long"):
+    with raises(InvalidValue, port="text"):
         every_prompt("__long__" * 20, lines.__getitem__, 10)

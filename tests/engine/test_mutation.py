@@ -27,6 +27,7 @@ from nodegraph.errors import InvalidValue
 from nodegraph.session.session import Session
 from nodegraph.session.settings import Settings
 from tests.engine.conftest import Bench, link
+from tests.messages import raises
 from tests.properties import examples
 from tests.store.values import DIGESTERS, VALUES, same
 
@@ -312,7 +313,7 @@ def test_a_value_that_was_changed_and_is_kept_nowhere_is_told(bench: Bench) -> N
     held["image"][...] *= 2
     bench.engine.shared.cache.memory.clear()
     assert "not in memory" in repr(result), "looking at it brings nothing there"
-    with pytest.raises(InvalidValue, match=r"`grey.image` is kept no more"):
+    with raises(InvalidValue):
         result["grey.image"]
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from nodegraph.engine.options import AS_USUAL, RunKeywords, RunOptions
 from nodegraph.errors import InvalidValue
+from tests.messages import raises
 
 
 def test_the_keywords_are_the_fields() -> None:
@@ -24,14 +25,13 @@ def test_what_is_said_anew_goes_before_what_was_said() -> None:
 
 @pytest.mark.parametrize("deadline", [0, -1, nan, inf, "soon", True])
 def test_what_is_no_time_is_no_deadline(deadline: Any) -> None:
-    with pytest.raises(InvalidValue, match="`deadline` is no time to wait"):
+    with raises(InvalidValue):
         AS_USUAL.but(deadline=deadline)
 
 
 def test_one_name_is_no_list_of_targets() -> None:
-    with pytest.raises(InvalidValue, match="names of nodes") as caught:
+    with raises(InvalidValue, given="'save'"):
         RunOptions(targets="save")
-    assert caught.value.problem.expected == "a list of them: ['save']"
 
 
 @pytest.mark.parametrize("name", ["check_mutation", "values", "previews"])

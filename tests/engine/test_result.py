@@ -16,6 +16,7 @@ from nodegraph.api import Context, Image, node
 from nodegraph.engine.result import RunResult
 from nodegraph.errors import InvalidValue
 from tests.engine.conftest import Bench
+from tests.messages import raises
 
 
 class Parted(NamedTuple):
@@ -74,7 +75,7 @@ def test_what_can_be_asked_for_is_in_a_result(result: RunResult) -> None:
     assert "part.count" in result
     assert [name in result for name in ("part", "store", "piant", 3)] == [False] * 4
     assert (len(result), bool(result)) == (0, True)
-    with pytest.raises(KeyError, match=r"by name, not by 3. Name one of `paint.image`"):
+    with raises(KeyError):
         result[3]  # type: ignore[index]
 
 
@@ -94,21 +95,21 @@ def test_a_picture_is_for_pillow(result: RunResult) -> None:
 
 def test_of_several_outputs_the_one_with_pictures_is_meant(result: RunResult) -> None:
     assert result.image("part", 1).getpixel((0, 0)) == (128, 128, 128)
-    with pytest.raises(KeyError, match=r"several outputs. Name one of `part.bright`, `part.count`"):
+    with raises(KeyError):
         result["part"]
 
 
 def test_what_is_misspelt_gets_a_suggestion(result: RunResult) -> None:
-    with pytest.raises(KeyError, match=r"no output `piant`. Did you mean `paint`"):
+    with raises(KeyError):
         result.image("piant")
-    with pytest.raises(KeyError, match=r"no output `part.brigt`. Did you mean `part.bright`"):
+    with raises(KeyError):
         result["part.brigt"]
-    with pytest.raises(KeyError, match="the node `store` gave no output"):
+    with raises(KeyError):
         result["store"]
 
 
 def test_what_has_no_picture_says_so(result: RunResult) -> None:
-    with pytest.raises(InvalidValue, match=r"`part.count` has no picture"):
+    with raises(InvalidValue, given="2"):
         result.image("part.count")
 
 
@@ -147,7 +148,7 @@ def test_a_result_goes_to_another_process_with_its_targets(tmp_path: Path) -> No
     assert found.image("part", 1).getpixel((0, 0)) == (128, 128, 128)
     assert repr(found) == repr(result)
     assert "too many" in str(found.errors[0])
-    with pytest.raises(KeyError, match=r"`paint` isn't here: .* Run with `targets=\['paint'\]`"):
+    with raises(KeyError):
         found["paint"]
 
 

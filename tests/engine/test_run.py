@@ -21,6 +21,7 @@ from nodegraph.engine.cache import NoCache
 from nodegraph.engine.options import RunOptions
 from nodegraph.engine.result import RunResult
 from tests.engine.conftest import Bench, Holder, link
+from tests.messages import raises
 
 
 @node
@@ -509,7 +510,7 @@ def test_an_engine_survives_a_loop_that_ends_in_the_middle_of_a_run(bench: Bench
 
 def test_a_closed_engine_says_so(bench: Bench) -> None:
     bench.engine.close()
-    with pytest.raises(RuntimeError, match="the engine is closed"):
+    with raises(RuntimeError):
         bench.run({"x": number(1)})
 
 

@@ -29,6 +29,7 @@ from nodegraph.images.images import (
     to_pil,
     write_atomically,
 )
+from tests.messages import raises
 from tests.properties import examples
 
 RED, GREEN = (255, 0, 0), (0, 255, 0)
@@ -144,9 +145,9 @@ def test_an_animation_gives_its_first_picture(tmp_path: Path) -> None:
 def test_a_missing_file_gets_the_nearest_name(tmp_path: Path) -> None:
     two_pixels().save(tmp_path / "apple.png")
 
-    with pytest.raises(InvalidFile, match=r"no file .*aple\.png.*Did you mean `apple\.png`"):
+    with raises(InvalidFile):
         read_image(tmp_path / "aple.png")
-    with pytest.raises(InvalidFile, match=r"There is no folder .*nowhere"):
+    with raises(InvalidFile):
         read_image(tmp_path / "nowhere" / "apple.png")
 
 
@@ -177,7 +178,7 @@ def test_what_is_no_picture_is_named(tmp_path: Path, content: bytes, title: str)
 
 
 def test_a_folder_is_no_picture(tmp_path: Path) -> None:
-    with pytest.raises(InvalidFile, match=r"can't read .*directory"):
+    with raises(InvalidFile):
         read_image(tmp_path)
 
 
@@ -187,7 +188,7 @@ def test_a_truncated_picture_is_named(tmp_path: Path, format: ImageFormat) -> No
     data = encode_image_file(torch.rand(64, 64, 3), format)
     path.write_bytes(data[: len(data) // 2])
 
-    with pytest.raises(InvalidFile, match=r"cut\."):
+    with raises(InvalidFile):
         read_image(path)
 
 
@@ -205,14 +206,14 @@ def test_a_small_file_that_claims_a_huge_picture_is_refused(tmp_path: Path) -> N
         + struct.pack(">I", zlib.crc32(b"IDAT"))
     )
 
-    with pytest.raises(InvalidFile, match=r"bomb\.png is refused"):
+    with raises(InvalidFile):
         read_image(path)
 
 
 def test_the_pixel_limit_can_be_lower(tmp_path: Path) -> None:
     two_pixels().save(tmp_path / "two.png")
 
-    with pytest.raises(InvalidFile, match=r"2 x 1 pixels.*at most 1"):
+    with raises(InvalidFile, given="2 x 1 pixels"):
         read_image(tmp_path / "two.png", max_pixels=1)
 
 
@@ -258,7 +259,7 @@ def test_channels_decide_the_mode(channels: int, mode: str) -> None:
 
 @pytest.mark.parametrize("shape", [(2, 2, 2, 3), (2, 2), (2, 2, 5), (0, 2, 3)])
 def test_what_is_no_single_picture_is_refused(shape: tuple[int, ...]) -> None:
-    with pytest.raises(InvalidValue, match="no single picture"):
+    with raises(InvalidValue):
         to_pil(torch.zeros(shape))
 
 
@@ -293,16 +294,16 @@ def test_foreign_metadata_is_no_fault(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("format", "quality", "message"),
-    [("gif", 90, "no picture format"), ("jpeg", 0, "quality"), ("jpeg", 101, "quality")],
+    ("format", "quality"),
+    [("gif", 90), ("jpeg", 0), ("jpeg", 101)],
 )
-def test_settings_out_of_range_are_refused(format: ImageFormat, quality: int, message: str) -> None:
-    with pytest.raises(InvalidValue, match=message):
+def test_settings_out_of_range_are_refused(format: ImageFormat, quality: int) -> None:
+    with raises(InvalidValue):
         encode_image_file(torch.zeros(2, 2, 3), format, quality=quality)
 
 
 def test_more_text_than_jpeg_holds_is_refused() -> None:
-    with pytest.raises(InvalidValue, match="PNG holds texts of any length"):
+    with raises(InvalidValue):
         encode_image_file(torch.zeros(2, 2, 3), "jpeg", {"workflow": "x" * 70_000})
 
 

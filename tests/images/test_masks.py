@@ -26,6 +26,7 @@ from nodegraph.images.mask_sources import (
     shape_mask,
 )
 from nodegraph.images.masks import combine_masks, composite, mask_box, with_alpha
+from tests.messages import raises
 from tests.properties import examples
 
 
@@ -191,7 +192,7 @@ def test_a_mask_falls_evenly_towards_the_borders() -> None:
 
 def test_one_mask_is_for_all_of_a_batch_and_other_numbers_are_refused() -> None:
     assert combine_masks(hard(0, batch=3), hard(1), "union").shape == (3, 13, 17)
-    with pytest.raises(InvalidValue, match="different numbers"):
+    with raises(InvalidValue, port="second", given="2"):
         combine_masks(hard(0, batch=3), hard(1, batch=2), "union")
 
 
@@ -284,7 +285,7 @@ def test_a_colour_is_taken_with_what_is_near_it() -> None:
     assert mask_from_color(image, orange, 0.1, 0)[0, 0].tolist() == [1, 1, 0, 0]
     soft = mask_from_color(image, orange, 0.1, 0.2)[0, 0]
     assert torch.allclose(soft, torch.tensor([1, 1, 0.5, 0]), atol=1e-4)
-    with pytest.raises(InvalidValue, match="no colour"):
+    with raises(InvalidValue, port="color"):
         mask_from_color(image, "orangish", 0, 0)
 
 
@@ -299,7 +300,7 @@ def test_the_box_of_a_batch_holds_all_of_its_masks() -> None:
     mask = torch.zeros(2, 6, 8)
     mask[0, 1, 2] = mask[1, 4, 6] = 0.1
     assert mask_box(mask) == (2, 1, 5, 4)
-    with pytest.raises(InvalidValue, match="empty"):
+    with raises(InvalidValue, port="mask"):
         mask_box(mask[:0])
 
 

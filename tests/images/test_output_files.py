@@ -11,6 +11,7 @@ import pytest
 from nodegraph.errors import InvalidValue, OutputError
 from nodegraph.images.output_files import save_by_content, save_numbered
 from nodegraph.images.output_names import check_folder, check_name
+from tests.messages import raises
 
 
 def names(folder: Path) -> list[str]:
@@ -97,7 +98,7 @@ def test_sub_folders_are_made(tmp_path: Path) -> None:
     ],
 )
 def test_names_that_are_none_are_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(InvalidValue, match="can't be the name of a result"):
+    with raises(InvalidValue, port="name"):
         save_numbered(tmp_path / "output", name, ".png", [b"1"])
     assert list(tmp_path.iterdir()) == []
 
@@ -114,19 +115,19 @@ def test_a_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "output").mkdir()
     (tmp_path / "output" / "way").symlink_to(tmp_path / "elsewhere")
 
-    with pytest.raises(InvalidValue, match="a link leads it out"):
+    with raises(InvalidValue, port="name"):
         save_numbered(tmp_path / "output", "way/apple", ".png", [b"1"])
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
 def test_a_name_too_long_for_a_file_system_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InvalidValue, match="a part of it is longer than 240 bytes"):
+    with raises(InvalidValue, port="name"):
         save_numbered(tmp_path, "x" * 300, ".png", [b"x"])
 
 
 def test_an_output_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match="is a file, not a folder"):
+    with raises(OutputError):
         check_folder(tmp_path / "file" / "below")
 
 
@@ -137,7 +138,7 @@ def test_an_output_folder_that_is_still_to_be_made_is_fine(tmp_path: Path) -> No
 def test_a_file_in_place_of_the_folder_is_an_output_error(tmp_path: Path) -> None:
     (tmp_path / "output").write_bytes(b"")
 
-    with pytest.raises(OutputError, match="can't write to"):
+    with raises(OutputError):
         save_numbered(tmp_path / "output", "apple", ".png", [b"1"])
 
 
@@ -172,5 +173,5 @@ def test_previews_are_named_by_content(tmp_path: Path) -> None:
 def test_a_preview_folder_that_cannot_be_is_an_output_error(tmp_path: Path) -> None:
     (tmp_path / "previews").write_bytes(b"")
 
-    with pytest.raises(OutputError, match="can't make the folder"):
+    with raises(OutputError):
         save_by_content(tmp_path / "previews", ".png", b"1")

@@ -24,6 +24,7 @@ from nodegraph.images.images import (
     read_image,
     read_metadata,
 )
+from tests.messages import raises
 
 DEEP = torch.rand(1, 5, 7, 4, generator=torch.Generator().manual_seed(1))
 STEPS = torch.randint(0, 256, (3, 6, 8, 3), generator=torch.Generator().manual_seed(2)) / 255
@@ -108,17 +109,14 @@ def test_the_only_frame_is_as_deep_as_the_picture(tmp_path: Path) -> None:
 def test_whole_numbers_of_another_range_are_no_brightness(tmp_path: Path) -> None:
     deep = np.linspace(0, 2**31 - 1, 12).reshape(3, 4).astype(np.int32)
     Image.fromarray(deep).save(tmp_path / "deep.tiff")
-    with pytest.raises(InvalidValue) as caught:
+    with raises(InvalidValue, port="path"):
         read_image(tmp_path / "deep.tiff")
-    assert "aren't brightness from 0 to 65535" in str(caught.value)
-    assert "numbers from 0 to 2.14748e+09" in str(caught.value)
-    assert caught.value.problem.port == "path"
     Image.fromarray(deep // 2**15).save(tmp_path / "fits.tiff")
     assert float(read_image(tmp_path / "fits.tiff")[0].max()) == 1
 
 
 def test_16_bits_are_for_png(tmp_path: Path) -> None:
-    with pytest.raises(InvalidValue, match="16 bits"):
+    with raises(InvalidValue, port="bits", given="webp"):
         encode_image_file(DEEP[0], "webp", bits=16)
 
 
@@ -171,7 +169,7 @@ def test_an_animation_comes_back_as_a_batch(
     assert torch.equal(read_image(path, frame=-1)[0], images[2:])
     assert torch.equal(read_frames(path, 0, 5, every=2)[0], images[::2])
     assert read_metadata(path)["workflow"] == "{}"
-    with pytest.raises(InvalidValue, match="no such frame"):
+    with raises(InvalidValue, port="frame", given="3"):
         read_image(path, frame=3)
 
 
@@ -179,14 +177,14 @@ def test_pages_of_other_sizes_are_told(tmp_path: Path) -> None:
     path = tmp_path / "pages.tiff"
     Image.new("RGB", (3, 2)).save(path, save_all=True, append_images=[Image.new("RGB", (4, 4))])
     assert read_image(path, frame=1)[0].shape == (1, 4, 4, 3)
-    with pytest.raises(InvalidFile, match="of one size"):
+    with raises(InvalidFile, given="3 x 2, 4 x 4"):
         read_frames(path)
 
 
 def test_frames_without_room_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = put(tmp_path, encode_animation(STEPS, 5))
     monkeypatch.setattr(room, "total_memory", lambda: 100)
-    with pytest.raises(InvalidValue, match="too large"):
+    with raises(InvalidValue, port="path", given="8 x 6 pixels, 3 of them: about 0.0 GB"):
         read_frames(path)
 
 
@@ -214,7 +212,7 @@ def test_numbers_that_are_no_brightness_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "heights.tif"
     heights = np.linspace(3, 246, 24, dtype=np.float32).reshape(4, 6)
     Image.fromarray(heights).save(path)
-    with pytest.raises(InvalidValue, match="given: numbers from 3 to 246"):
+    with raises(InvalidValue, port="path", given="numbers from 3 to 246"):
         read_image(path)
     Image.fromarray(heights / 200).save(path)
     image, _ = read_image(path)

@@ -11,6 +11,7 @@ import torch
 from nodegraph.errors import InvalidValue
 from nodegraph.images.images import to_pil
 from nodegraph.images.pictures import Pictures, has_pictures
+from tests.messages import raises
 
 RED = torch.tensor([1.0, 0.0, 0.0]).expand(2, 4, 6, 3)
 MASK = torch.full((1, 4, 6), 0.5)
@@ -35,13 +36,12 @@ def test_a_file_is_opened(tmp_path: Path) -> None:
 
 
 def test_a_number_that_none_has_is_told_with_those_that_there_are() -> None:
-    with pytest.raises(InvalidValue, match="`decode` has no picture of this number") as error:
+    with raises(InvalidValue, given="2"):
         Pictures("decode", RED).at(2)
-    assert error.value.problem.expected == "0 to 1"
 
 
 @pytest.mark.parametrize("value", [3, "text", [], torch.zeros(4), torch.zeros((1, 8, 4, 5)), None])
 def test_what_has_no_picture_is_told_so(value: Any) -> None:
     assert not has_pictures(value)
-    with pytest.raises(InvalidValue, match="`size` has no picture"):
+    with raises(InvalidValue):
         Pictures("size", value)

@@ -7,6 +7,7 @@ import torch
 
 from nodegraph.errors import InvalidValue
 from nodegraph.images.resizing import Method, resize_image, target_size
+from tests.messages import raises
 
 METHODS: list[Method] = ["lanczos", "bicubic", "bilinear", "area", "nearest"]
 
@@ -84,10 +85,10 @@ def test_zero_keeps_the_proportions(wanted: tuple[int, int], expected: tuple[int
     ("before", "wanted"), [((10, 10), (-1, 5)), ((10, 10), (20_000, 5)), ((1, 1000), (100, 0))]
 )
 def test_sizes_out_of_range_are_refused(before: tuple[int, int], wanted: tuple[int, int]) -> None:
-    with pytest.raises(InvalidValue, match="out of range"):
+    with raises(InvalidValue):
         target_size(before, *wanted)
 
 
 def test_an_unknown_method_is_refused() -> None:
-    with pytest.raises(InvalidValue, match="no method 'magic'"):
+    with raises(InvalidValue):
         resize_image(torch.zeros(1, 2, 2, 3), 4, 4, method="magic")  # type: ignore[arg-type]

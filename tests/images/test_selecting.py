@@ -19,6 +19,7 @@ from nodegraph.images.selecting import (
     similar_colors,
     superpixels,
 )
+from tests.messages import raises
 
 
 def two_discs(noise: float = 0.05) -> tuple[Tensor, Tensor, Tensor]:
@@ -77,7 +78,7 @@ def test_a_large_picture_is_selected_from_at_a_smaller_size(
 def test_in_an_even_picture_a_box_holds_nothing() -> None:
     assert select_by_box(torch.full((1, 9, 9, 3), 0.5), (2, 2, 4, 4)).sum() == 0
     for box in ((0, 0, 9, 9), (-5, -5, 2, 2)):
-        with pytest.raises(InvalidValue, match="all of the picture or nothing"):
+        with raises(InvalidValue, port="box"):
             select_by_box(torch.rand(1, 9, 9, 3), box)
 
 
@@ -135,20 +136,19 @@ def test_batches_equal_singles(select: Callable[[Tensor], Tensor], channels: int
 def test_a_picture_with_what_is_no_number_is_told(select: Callable[[Tensor], Tensor]) -> None:
     image = two_discs()[0]
     image[0, 3, 4, 1] = float("nan")
-    with pytest.raises(NumericalError, match="NaN or infinity") as caught:
+    with raises(NumericalError, port="image"):
         select(image)
-    assert caught.value.problem.port == "image"
 
 
 def test_points_lie_in_the_picture() -> None:
     assert pixel_points([(0, 0), (1, 1), (0.5, 0.5)], (10, 4), "shares") == [(0, 0), (9, 3), (5, 2)]
     assert pixel_points([(9, 3)], (10, 4), "pixels") == [(9, 3)]
     for point in ((1.1, 0.5), (-0.01, 0.5)):
-        with pytest.raises(InvalidValue, match="outside"):
+        with raises(InvalidValue, port="points"):
             pixel_points([point], (10, 4), "shares")
 
 
 def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scikit_image, "find_spec", lambda name: None)
-    with pytest.raises(InvalidValue, match=r"nodegraph\[segment\]"):
+    with raises(InvalidValue):
         select_by_points(torch.rand(1, 4, 4, 3), [(1, 1)], [])

@@ -7,6 +7,7 @@ import pytest
 
 from nodegraph.errors import InvalidValue
 from nodegraph.images.set_measures import Vectors, set_measures
+from tests.messages import raises
 
 
 def cloud(count: int, at: float, seed: int) -> Vectors:
@@ -43,6 +44,5 @@ def test_one_picture_again_and_again_may_be_good_and_covers_nearly_nothing() -> 
 
 
 def test_sets_too_small_are_named() -> None:
-    with pytest.raises(InvalidValue) as caught:
+    with raises(InvalidValue, port="made", given="3 pictures"):
         set_measures(cloud(50, 0, 0), cloud(3, 0, 1))
-    assert caught.value.problem.port == "made"

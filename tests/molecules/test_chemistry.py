@@ -13,6 +13,7 @@ from nodegraph.core.digests import digest_value
 from nodegraph.errors import InvalidValue, NumericalError
 from nodegraph.molecules import chemistry
 from nodegraph.molecules.chemistry import embedded, molecule_of_smiles, smiles_of, to_rdkit
+from tests.messages import raises
 from tests.molecules.making import ASPIRIN, CAFFEINE, SMILES
 
 
@@ -70,23 +71,23 @@ def test_a_molecule_is_laid_in_space_by_a_seed() -> None:
 
 
 def test_what_is_too_large_is_not_laid_in_space() -> None:
-    with pytest.raises(InvalidValue, match="at most 500"):
+    with raises(InvalidValue, port="molecule", given="501 atoms"):
         embedded(molecule_of_smiles("C" * 501), 1, 0)
 
 
 @pytest.mark.parametrize(
-    ("smiles", "message"),
+    "smiles",
     [
-        ("", "no SMILES text"),
-        ("hello", "no SMILES text"),
-        ("C(", "no SMILES text"),
-        ("C" * 20_001, "no SMILES text"),
-        ("C(C)(C)(C)(C)C", "no such molecule: .*valence"),
-        ("c1cccc1", "no such molecule"),
+        "",
+        "hello",
+        "C(",
+        "C" * 20_001,
+        "C(C)(C)(C)(C)C",
+        "c1cccc1",
     ],
 )
-def test_what_names_no_molecule_is_told(smiles: str, message: str) -> None:
-    with pytest.raises(InvalidValue, match=message):
+def test_what_names_no_molecule_is_told(smiles: str) -> None:
+    with raises(InvalidValue, port="smiles"):
         molecule_of_smiles(smiles)
 
 
@@ -105,11 +106,11 @@ def test_parts_that_do_not_fit_are_told() -> None:
         with pytest.raises(InvalidValue, match=message):
             to_rdkit(molecule)
     nowhere = torch.full((1, len(whole.elements), 3), float("inf"))
-    with pytest.raises(NumericalError, match="nowhere"):
+    with raises(NumericalError, port="molecule"):
         to_rdkit(replace(whole, coordinates=nowhere))
 
 
 def test_that_the_package_is_missing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chemistry, "find_spec", lambda name: None)
-    with pytest.raises(InvalidValue, match=r"pip install 'nodegraph\[molecules\]'"):
+    with raises(InvalidValue):
         molecule_of_smiles("CCO")

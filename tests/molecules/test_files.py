@@ -15,6 +15,7 @@ from nodegraph.molecules.chemistry import embedded, molecule_of_smiles, smiles_o
 from nodegraph.molecules.encoding import MOLECULE_SUFFIXES, encode_molecule
 from nodegraph.molecules.molecule_files import MoleculeFormat, molecule_format, molecule_texts
 from nodegraph.molecules.reading import read_molecule
+from tests.messages import raises
 from tests.molecules.making import ASPIRIN, CAFFEINE, MENTHONE, PEPTIDE, SMILES
 
 TEXTS = {"workflow": json.dumps({"prompt": "Fuchs 狐 | 🦊 \n  $$$$" * 500}), "nodegraph": "0.1.0"}
@@ -91,30 +92,28 @@ def test_one_of_several_is_read(tmp_path: Path) -> None:
     for path in (several, lines):
         assert smiles_of(read_molecule(path)) == "CCO"
         assert smiles_of(read_molecule(path, number=1)) == "CCN"
-        with pytest.raises(InvalidValue, match="0 to 1"):
+        with raises(InvalidValue, port="number", given="2"):
             read_molecule(path, number=2)
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "message"),
+    ("name", "content"),
     [
-        ("a.sdf", b"", "an empty file"),
-        ("a.sdf", b"just words\n", "plain text"),
-        ("a.smi", b"just words\n", "no SMILES text"),
-        ("a.smi", b"\0\0", "no molecule"),
-        ("a.smi", b"", "aren't so many"),
-        ("a.smi", b"C(C)(C)(C)(C)C\n", "valence"),
-        ("a.pdb", b"HEADER    NOTHING\nEND\n", "no atoms"),
-        ("a.sdf", b"a\nb\nc\n  9  9  0  0  0  0  0  0  0  0999 V2000\nM  END\n$$$$\n", "no molec"),
-        ("a.sdf", b"a\nb\nc\n  9  9  0  0  0  0  0  0  0  0999 V2000\n", "aren't so many"),
+        ("a.sdf", b""),
+        ("a.sdf", b"just words\n"),
+        ("a.smi", b"just words\n"),
+        ("a.smi", b"\0\0"),
+        ("a.smi", b""),
+        ("a.smi", b"C(C)(C)(C)(C)C\n"),
+        ("a.pdb", b"HEADER    NOTHING\nEND\n"),
+        ("a.sdf", b"a\nb\nc\n  9  9  0  0  0  0  0  0  0  0999 V2000\nM  END\n$$$$\n"),
+        ("a.sdf", b"a\nb\nc\n  9  9  0  0  0  0  0  0  0  0999 V2000\n"),
     ],
 )
-def test_what_is_no_molecule_is_told(
-    tmp_path: Path, name: str, content: bytes, message: str
-) -> None:
+def test_what_is_no_molecule_is_told(tmp_path: Path, name: str, content: bytes) -> None:
     path = tmp_path / name
     path.write_bytes(content)
-    with pytest.raises((InvalidFile, InvalidValue), match=message):
+    with raises((InvalidFile, InvalidValue)):
         read_molecule(path)
 
 
@@ -137,13 +136,13 @@ def test_no_damage_does_more_than_being_told(tmp_path: Path, format: MoleculeFor
 
 def test_missing_and_large_files_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = written(tmp_path, molecule_of_smiles("CCO"))
-    with pytest.raises(InvalidFile, match=r"Did you mean `molecule.sdf`"):
+    with raises(InvalidFile):
         read_molecule(tmp_path / "moelcule.sdf")
     monkeypatch.setattr(molecule_files, "LARGEST", 100)
-    with pytest.raises(InvalidFile, match="too large"):
+    with raises(InvalidFile):
         read_molecule(path)
 
 
 def test_an_unknown_format_is_told() -> None:
-    with pytest.raises(InvalidValue, match="sdf, pdb, smi"):
+    with raises(InvalidValue, port="format"):
         encode_molecule(molecule_of_smiles("CCO"), "xyz")  # type: ignore[arg-type]

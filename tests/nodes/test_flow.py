@@ -24,6 +24,7 @@ from nodegraph.engine.result import RunResult
 from nodegraph.errors import InvalidWorkflow
 from nodegraph.store.store import Store
 from tests.engine.conftest import Bench, link
+from tests.messages import raises
 from tests.properties import examples
 
 ran: list[tuple[Any, ...]] = []
@@ -678,5 +679,5 @@ def test_ranges(inputs: dict[str, int], expected: list[int]) -> None:
 
 def test_items_are_counted_from_either_end() -> None:
     assert [lists.Item([1, 2, 3], at) for at in (0, 2, -1, -3)] == [1, 3, 3, 1]
-    with pytest.raises(Exception, match="no such item"):
+    with raises(Exception, port="index", given="3"):
         lists.Item([1, 2, 3], 3)

@@ -17,6 +17,7 @@ from nodegraph.core.version import VERSION
 from nodegraph.errors import InvalidWorkflow
 from nodegraph.images import room
 from nodegraph.images.images import read_image, read_metadata
+from tests.messages import raises
 from tests.nodes.conftest import Bench, link
 
 RED = {"type": "Picture", "inputs": {"width": 16, "height": 8, "seed": 1}}
@@ -289,7 +290,7 @@ def test_only_what_may_be_read_is_found(tmp_path: Path) -> None:
 def test_an_unwritable_folder_is_told(bench: Bench) -> None:
     (bench.folder / "outputs").write_bytes(b"")
 
-    with pytest.raises(InvalidWorkflow, match="is a file, not a folder"):
+    with raises(InvalidWorkflow, node="next", port="name"):
         bench.failure(after("SaveImage"))
 
 

@@ -15,6 +15,7 @@ from nodegraph.diffusion.denoise import Denoising, StepInfo
 from nodegraph.diffusion.masks import mask_of_step
 from nodegraph.diffusion.noise import draw_noise
 from nodegraph.errors import InvalidValue
+from tests.messages import raises
 from tests.nodes.sampling_graphs import denoiser
 
 STEPS = 5
@@ -59,6 +60,6 @@ def test_strength_mixes_both() -> None:
 
 
 def test_a_latent_without_a_mask_is_refused() -> None:
-    with pytest.raises(InvalidValue, match="no noise mask"):
+    with raises(InvalidValue, port="latent"):
         GradualMask(replace(PICTURE, noise_mask=None))
     assert ClearNoiseMask(GradualMask(PICTURE)).gradual == 0

@@ -11,6 +11,7 @@ from nodegraph_nodes.latent_noise import InjectNoise, SetItemSeeds
 from nodegraph import InvalidValue, Latent
 from nodegraph.diffusion.noise import draw_noise
 from nodegraph.diffusion.noise_drawing import drawn_noise
+from tests.messages import raises
 from tests.nodes.sampling_graphs import link, sampler, value
 
 
@@ -34,9 +35,9 @@ def test_outside_of_the_mask_no_bit_changes(frames: int) -> None:
 
 
 def test_an_empty_latent_and_a_mask_of_another_batch_are_refused() -> None:
-    with pytest.raises(InvalidValue, match="just a size"):
+    with raises(InvalidValue, port="latent"):
         InjectNoise(Latent(None, 64, 64))
-    with pytest.raises(InvalidValue, match="another batch"):
+    with raises(InvalidValue, port="mask", given="shape (2, 64, 64)"):
         InjectNoise(Latent(torch.zeros(1, 4, 8, 8), 64, 64), mask=torch.ones(2, 64, 64))
 
 
@@ -58,9 +59,8 @@ def test_each_item_is_sampled_as_alone_with_its_seed() -> None:
 
 @pytest.mark.parametrize(("seeds", "batch"), [([], 1), ([1, 2], 3), ([1, -1], 2), ([2**64], 1)])
 def test_seeds_that_dont_fit_are_refused(seeds: list[int], batch: int) -> None:
-    with pytest.raises(InvalidValue) as error:
+    with raises(InvalidValue, port="seeds"):
         SetItemSeeds(Latent(None, 64, 64, batch), seeds)
-    assert error.value.problem.port == "seeds"
 
 
 def test_noise_is_stronger_by_a_factor() -> None:

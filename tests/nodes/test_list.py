@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,6 +19,7 @@ from nodegraph_nodes.list import (
 )
 
 from nodegraph.errors import InvalidValue
+from tests.messages import raises
 from tests.nodes.conftest import Bench, link
 
 
@@ -38,7 +38,7 @@ def test_a_list_is_made_of_values_and_of_lists() -> None:
 def test_numbers_as_they_are_written() -> None:
     assert NumberList("1, 2.5;-3\n 4e-1") == [1.0, 2.5, -3.0, 0.4]
     assert NumberList("") == []
-    with pytest.raises(InvalidValue, match="no number"):
+    with raises(InvalidValue, port="numbers", given="two"):
         NumberList("1, two")
 
 
@@ -65,7 +65,7 @@ def test_another_order_has_the_same_items(items: list[int], seed: int) -> None:
 
 def test_texts_are_sorted_whatever_their_case() -> None:
     assert ReorderList(["b", "A", "a", "B"], "sorted") == ["A", "a", "B", "b"]
-    with pytest.raises(InvalidValue, match="sorted"):
+    with raises(InvalidValue, port="items"):
         ReorderList([1, "a"], "sorted")
 
 
@@ -81,7 +81,7 @@ def test_items_again() -> None:
     assert RepeatItems([1, 2], 2) == [1, 2, 1, 2]
     assert RepeatItems([1, 2], 2, each=True) == [1, 1, 2, 2]
     assert RepeatItems([1], 0) == []
-    with pytest.raises(InvalidValue, match="too many"):
+    with raises(InvalidValue, port="times", given="10000000"):
         RepeatItems([0] * 1000, 10_000)
 
 

@@ -19,6 +19,7 @@ from nodegraph.diffusion.schedules import COMMON, CONTINUOUS, sigmas_for
 from nodegraph.diffusion.speed.deriving import derive
 from nodegraph.errors import InvalidValue
 from tests.diffusion.conftest import SD1_SCHEDULER, tiny_unet
+from tests.messages import raises
 from tests.nodes.conftest import Bench, link
 
 DYNAMIC = {"_class_name": "FlowMatchEulerDiscreteScheduler", "use_dynamic_shifting": True}
@@ -80,11 +81,11 @@ def test_a_prediction_is_chosen_over_the_same_weights() -> None:
 
 
 def test_what_does_not_fit_the_model_is_told() -> None:
-    with pytest.raises(InvalidValue, match="flow matching"):
+    with raises(InvalidValue, port="shift", given="3"):
         with_flow_shift(SD1, 3.0)
-    with pytest.raises(InvalidValue, match="flow matching"):
+    with raises(InvalidValue, port="prediction_type", given="v_prediction"):
         with_prediction(FLUX, "v_prediction")
-    with pytest.raises(InvalidValue, match="out of range"):
+    with raises(InvalidValue, port="shift", given="0"):
         with_flow_shift(FLUX, 0.0)
 
 

@@ -9,6 +9,7 @@ from nodegraph_nodes.list import NumberRange
 from nodegraph_nodes.number import Calculate, Compare, RandomNumber, Round, ToInteger, ToNumber
 
 from nodegraph.errors import InvalidValue
+from tests.messages import raises
 
 
 @pytest.mark.parametrize(
@@ -28,35 +29,35 @@ def test_calculations(sign: str, expected: float) -> None:
 
 
 def test_nothing_is_divided_by_zero() -> None:
-    with pytest.raises(InvalidValue, match="divide by zero"):
+    with raises(InvalidValue, port="b", given="0"):
         Calculate(1.0, "/", 0.0)
 
 
 def test_rounding() -> None:
     assert [Round(number) for number in (1.4, 1.5, 2.5, -1.6)] == [1, 2, 2, -2]
-    with pytest.raises(InvalidValue, match="no nearest whole number"):
+    with raises(InvalidValue, port="number", given="inf"):
         Round(float("inf"))
 
 
 @pytest.mark.parametrize(
-    ("work", "port", "said"),
+    ("work", "port"),
     [
-        (lambda: Calculate(1e308, "*", 10.0), "operation", "gets too large"),
-        (lambda: Calculate(-1e308, "-", 1e308), "operation", "gets too large"),
-        (lambda: RandomNumber(1, -1.7e308, 1.7e308), "high", "too far apart"),
-        (lambda: NumberRange(-1.7e308, 1.7e308, 3), "end", "too far apart"),
-        (lambda: ToNumber("9" * 400), "value", "too large for a number with a point"),
-        (lambda: ToNumber("NaN"), "value", "is no number"),
-        (lambda: ToInteger("nan"), "value", "is no number"),
-        (lambda: ToInteger("inf"), "value", "has no nearest whole number"),
-        (lambda: ToInteger(float("-inf"), "cut off"), "value", "has no nearest whole number"),
-        (lambda: Round(float("nan")), "number", "has no nearest whole number"),
+        (lambda: Calculate(1e308, "*", 10.0), "operation"),
+        (lambda: Calculate(-1e308, "-", 1e308), "operation"),
+        (lambda: RandomNumber(1, -1.7e308, 1.7e308), "high"),
+        (lambda: NumberRange(-1.7e308, 1.7e308, 3), "end"),
+        (lambda: ToNumber("9" * 400), "value"),
+        (lambda: ToNumber("NaN"), "value"),
+        (lambda: ToInteger("nan"), "value"),
+        (lambda: ToInteger("inf"), "value"),
+        (lambda: ToInteger(float("-inf"), "cut off"), "value"),
+        (lambda: Round(float("nan")), "number"),
     ],
 )
 def test_numbers_that_are_none_are_told_by_the_input_that_they_came_by(
-    work: Callable[[], object], port: str, said: str
+    work: Callable[[], object], port: str
 ) -> None:
-    with pytest.raises(InvalidValue, match=said) as caught:
+    with raises(InvalidValue) as caught:
         work()
     assert caught.value.problem.port == port
 

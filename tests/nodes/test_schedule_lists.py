@@ -16,6 +16,7 @@ from nodegraph.diffusion.flow_noise import FlowNoise, ModelNoise
 from nodegraph.diffusion.schedules import COMMON, CONTINUOUS, TABLE, laid
 from nodegraph.errors import InvalidValue
 from tests.diffusion.test_comfyui_numbers import TABLE as TABLE_NOISE
+from tests.messages import raises
 
 FLOW = FlowNoise(shift=1.0, common=CommonFlow(3.0))
 
@@ -72,13 +73,13 @@ def test_a_first_level_may_lie_above_the_model_s() -> None:
 
 def test_a_first_level_that_cannot_be_is_told() -> None:
     schedule = named_schedule("karras", 5)
-    with pytest.raises(InvalidValue, match="above 0"):
+    with raises(InvalidValue, port="sigma", given="0"):
         schedule.started(0.0)
-    with pytest.raises(InvalidValue, match="above the next"):
+    with raises(InvalidValue, port="schedule", given="1, 4.797"):
         laid(schedule.started(1.0), TABLE_NOISE, grid=CONTINUOUS)
-    with pytest.raises(InvalidValue, match="no noise level as high"):
+    with raises(InvalidValue, port="schedule", given="2"):
         levels(schedule.started(2.0), FLOW)
-    with pytest.raises(InvalidValue, match="the other way"):
+    with raises(InvalidValue, port="schedule"):
         schedule.started(20.0).flipped()
 
 
@@ -87,5 +88,5 @@ def test_turbo_s_timesteps_may_begin_later() -> None:
 
     found = laid(SDTurboSchedule(3, 0.5), TABLE_NOISE, grid=TABLE)
     assert found.timesteps.tolist() == [499, 399, 299]
-    with pytest.raises(InvalidValue, match="10 steps"):
+    with raises(InvalidValue, port="steps", given="6"):
         laid(SDTurboSchedule(6, 0.5), TABLE_NOISE, grid=TABLE)

@@ -15,6 +15,7 @@ from nodegraph.errors import InvalidValue
 from nodegraph.session.session import Session
 from nodegraph.session.settings import Settings
 from nodegraph.shapes.grids import FEATURES, TOKENS, to_tokens
+from tests.messages import raises
 from tests.shapes.test_meshing import ball
 
 pytest.importorskip("skimage")
@@ -38,9 +39,9 @@ def test_latents_become_meshes_without_crumbs() -> None:
     (mesh,) = DecodeShapes([latent])
     assert mesh.colors is not None
     assert torch.equal(mesh.colors[0], torch.tensor([1.0, 0, 0]))
-    with pytest.raises(InvalidValue, match="an inside"):
+    with raises(InvalidValue, port="latent", given="1 shapes"):
         DecodeShapes([Latent(samples[1:], FEATURES, TOKENS, 1, format="shapes")])
-    with pytest.raises(InvalidValue, match="isn't of Shapes"):
+    with raises(InvalidValue, port="latent", given="format molecules"):
         DecodeShapes([Latent(samples, FEATURES, TOKENS, 2, format="molecules")])
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from nodegraph_nodes.text_parts import ChooseLine, CutText, TextLength
 
 from nodegraph.errors import InvalidValue
+from tests.messages import raises
 from tests.nodes.conftest import Bench
 
 
@@ -29,7 +29,7 @@ def test_a_line_is_chosen_with_its_number() -> None:
     lines = "red\n\n green \nblue"
     assert ChooseLine(lines, "green") == ("green", 1)
     assert ChooseLine(lines) == ("red", 0)
-    with pytest.raises(InvalidValue, match="no lines"):
+    with raises(InvalidValue, port="lines"):
         ChooseLine(" \n")
 
 

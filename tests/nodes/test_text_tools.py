@@ -24,6 +24,7 @@ from nodegraph_nodes.text_tools import (
 
 from nodegraph.core import patterns
 from nodegraph.errors import InvalidValue
+from tests.messages import raises
 from tests.nodes.conftest import Bench, link
 
 
@@ -64,7 +65,7 @@ def test_replacing() -> None:
     assert ReplaceText("Fox fox", "FOX", r"\1", ignore_case=True) == r"\1 \1"
     assert ReplaceText("2024-11-22", r"(\d+)-(\d+)", r"\2/\1", regex=True) == "11/2024-22"
     assert ReplaceText("abc", "", "x") == "abc"
-    with pytest.raises(InvalidValue, match="group"):
+    with raises(InvalidValue, port="replacement", given="\\9"):
         ReplaceText("a", "a", r"\9", regex=True)
 
 
@@ -72,7 +73,7 @@ def test_finding() -> None:
     assert FindText("seed 7, cfg 4.5", r"[\d.]+") == ["7", "4.5"]
     assert FindText("a=1 b=2", r"(\w)=(\d)", group=2) == ["1", "2"]
     assert FindText("", "x") == []
-    with pytest.raises(InvalidValue, match="brackets"):
+    with raises(InvalidValue, port="group", given="1"):
         FindText("a", "a", group=1)
 
 
@@ -97,9 +98,8 @@ def test_counts_that_are_not_written_out_are_no_matter() -> None:
 
 
 def test_a_pattern_within_itself_is_told_by_its_own_name() -> None:
-    with pytest.raises(InvalidValue, match="takes more memory than there is") as caught:
+    with raises(InvalidValue, port="pattern"):
         patterns.in_time(_run_out, "pattern")
-    assert caught.value.problem.port == "pattern"
 
 
 def _run_out(_: float) -> None:
@@ -108,7 +108,7 @@ def _run_out(_: float) -> None:
 
 def test_a_pattern_that_takes_for_ever_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patterns, "_SECONDS", 0.05)
-    with pytest.raises(InvalidValue, match="seconds"):
+    with raises(InvalidValue, port="other"):
         CompareTexts("a" * 60 + "b", "matches", "(?:a|aa)+$")
 
 
@@ -153,9 +153,9 @@ def test_parts_of_json() -> None:
     assert PickJson(text, "images[0]") == '{"seed": 7}'
     assert PickJson(text, "a b") is True
     for wrong in ("images[2]", "images.seed", "nothing", "images[0", "n.x", "[0]"):
-        with pytest.raises(InvalidValue, match=r"there is no|is no path"):
+        with raises(InvalidValue, port="path"):
             PickJson(text, wrong)
-    with pytest.raises(InvalidValue, match="no JSON"):
+    with raises(InvalidValue, port="text"):
         PickJson("[" * 100_000)
 
 
@@ -192,19 +192,19 @@ def test_texts_that_get_too_long_are_refused_before_they_are_made() -> None:
     """Each of them would come to a terabyte."""
     many, long = "a" * 1_000_000, "b" * 1_000_000
     for regex in (False, True):
-        with pytest.raises(InvalidValue, match="too long"):
+        with raises(InvalidValue):
             ReplaceText(many, "a", long, regex=regex)
-    with pytest.raises(InvalidValue, match="too long"):
+    with raises(InvalidValue, given="4200012"):
         FormatText("{a}" * 1_000_000, long)
-    with pytest.raises(InvalidValue, match="too long"):
+    with raises(InvalidValue, given="1000000000000"):
         JoinTexts(["a"] * 1_000_000, long)
 
 
 def test_a_text_has_no_millions_of_parts() -> None:
     text = "a " * (_texts.MOST_PARTS + 1)
-    with pytest.raises(InvalidValue, match="too many parts"):
+    with raises(InvalidValue, port="text"):
         SplitText(text, " ")
-    with pytest.raises(InvalidValue, match="too many parts"):
+    with raises(InvalidValue, port="text"):
         FindText(text, "a")
 
 

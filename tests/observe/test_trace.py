@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from nodegraph.core.events import Event
 from nodegraph.errors import OutputError
 from nodegraph.observe.trace import LanePlaces, Trace
+from tests.messages import raises
 from tests.observe.conftest import Told
 
 
@@ -155,7 +156,7 @@ def test_memory_is_a_counter_and_pictures_are_sizes(tmp_path: Path) -> None:
 
 def test_a_trace_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("")
-    with pytest.raises(OutputError, match="can't write the trace"):
+    with raises(OutputError):
         Trace(tmp_path / "taken" / "out.json")
 
 
@@ -193,7 +194,7 @@ def test_a_full_disk_is_told_at_the_end(tmp_path: Path) -> None:
     for number in range(3):
         tell(Event(number, "job.started", None, 0.0, {"nodes": 0}))
         tell(Event(number, "job.finished", None, 1.0, {"seconds": 1.0}))
-    with pytest.raises(OSError, match="No space left"):
+    with raises(OSError):
         trace.close()
     trace.close()
 

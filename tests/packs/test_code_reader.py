@@ -12,6 +12,7 @@ import pytest
 
 from nodegraph.packs.code_reader import Unreadable, code_digest
 from nodegraph.packs.parsing import parsed
+from tests.messages import raises
 
 OWN = "ONE = 1\ndef scale(a):\n    return a * NUM\n"
 SET = "import os\nos.environ['REACHED_SO'] = str(NUM)\n"
@@ -92,7 +93,7 @@ def test_what_numpy_makes_of_a_function_is_not_taken_for_its_own() -> None:
         return lambda: function
 
     assert code_digest(reaching(np.add)) != code_digest(reaching(np.multiply))
-    with pytest.raises(Unreadable, match="ufunc"):
+    with raises(Unreadable):
         code_digest(reaching(np.frompyfunc(lambda a: a, 1, 1)))
 
 

@@ -18,6 +18,7 @@ import pytest
 
 from nodegraph import Expand, Session, Settings, Workflow, node
 from nodegraph.packs.code_reader import Unreadable, code_digest
+from tests.messages import raises
 
 HELPER = "def helper(a):\n    return a * NUM\n"
 # fmt: off
@@ -335,7 +336,7 @@ def test_the_order_of_a_set_says_nothing() -> None:
 
 def test_what_has_no_content_is_named() -> None:
     stream = (number for number in range(3))
-    with pytest.raises(Unreadable, match=r"`stream`, which `.*` captures, a generator"):
+    with raises(Unreadable):
         code_digest(lambda: stream)
 
 

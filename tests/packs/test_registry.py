@@ -17,6 +17,7 @@ from nodegraph.packs.manifest import ManifestCache
 from nodegraph.packs.pack import Pack, installed_packs, pack_at, packs_in
 from nodegraph.packs.registry import Registry
 from nodegraph.session.settings import Settings
+from tests.messages import raises
 
 HEADER = "from nodegraph import Context, node, port_type\n"
 
@@ -224,23 +225,23 @@ def test_a_functions_name_can_be_taken_once() -> None:
 
     registry = Registry()
     registry.add(Once)
-    with pytest.raises(PackError, match="node type `Once` is there already"):
+    with raises(PackError):
         registry.add(Once)
 
 
 def test_an_undecorated_function_is_no_node() -> None:
-    with pytest.raises(PackError, match="Decorate the function with @node"):
+    with raises(PackError):
         Registry().add(len)
 
 
 @pytest.mark.parametrize(
-    ("name", "message"),
-    [("missing", "no pack at"), ("notes.txt", "is no Python file"), ("a-b.py", "can't be called")],
+    "name",
+    ["missing", "notes.txt", "a-b.py"],
 )
-def test_what_is_no_pack_is_told(tmp_path: Path, name: str, message: str) -> None:
+def test_what_is_no_pack_is_told(tmp_path: Path, name: str) -> None:
     if name != "missing":
         (tmp_path / name).write_text("")
-    with pytest.raises(PackError, match=message):
+    with raises(PackError):
         pack_at(tmp_path / name)
 
 

@@ -11,6 +11,7 @@ from nodegraph.packs.pack import pack_at
 from nodegraph.testing import run_node
 from nodegraph.testing.checking_packs import check_pack
 from nodegraph.testing.finding import find_packs
+from tests.messages import raises
 
 PROJECT = Path(__file__).parents[2] / "examples" / "tones"
 PACK = PROJECT / "src" / "tones"
@@ -41,13 +42,11 @@ def test_one_channel_leaves_the_others() -> None:
 
 
 @pytest.mark.parametrize(
-    ("curve", "words"),
-    [([[0, 0]], "two points"), ([[0, 0], [0, 1]], "goes back"), ([[0, 0], [1, 2]], "leaves")],
+    "curve",
+    [[[0, 0]], [[0, 0], [0, 1]], [[0, 0], [1, 2]]],
 )
-def test_a_curve_that_is_none_is_told_before_anything_runs(
-    curve: list[list[float]], words: str
-) -> None:
-    with pytest.raises(Exception, match=words):
+def test_a_curve_that_is_none_is_told_before_anything_runs(curve: list[list[float]]) -> None:
+    with raises(Exception, node="node", port="curve"):
         bent(curve)
 
 

@@ -16,6 +16,7 @@ from nodegraph.plots.distributions import (
     homogeneity,
     wilson,
 )
+from tests.messages import raises
 
 
 @pytest.mark.parametrize(("count", "total"), [(0, 10), (3, 10), (10, 10), (7, 400)])
@@ -75,12 +76,11 @@ def test_equal_sets_differ_by_nothing() -> None:
 
 
 def test_what_cant_be_counted_is_named() -> None:
-    with pytest.raises(InvalidValue, match="no labels"):
+    with raises(InvalidValue, port="labels"):
         distribution([])
-    with pytest.raises(InvalidValue, match="no category"):
+    with raises(InvalidValue, port="categories", given="red"):
         distribution(["red"], ["blue"])
-    with pytest.raises(InvalidValue, match="one group"):
+    with raises(InvalidValue, port="groups", given="2"):
         distribution(["red"], groups=["a", "b"])
-    with pytest.raises(InvalidValue) as caught:
+    with raises(InvalidValue, port="second"):
         compared(["red"], [])
-    assert caught.value.problem.port == "second"

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from nodegraph import InvalidFile, InvalidValue, Plot, Series
 from nodegraph.plots.files import check_plot, encode_plot, plot_of_json, read_plot
 from nodegraph.plots.making import joined_plots, series_of
+from tests.messages import raises
 from tests.properties import examples
 
 TEXT = st.text(max_size=8)
@@ -167,7 +168,7 @@ def test_a_long_table_is_checked_by_its_beginning(tmp_path: Path) -> None:
     path.write_text("step,loss\n" + "1,\n" * 40_000 + "1,2.5\n")
     check_plot(path)  # numbers only come further down
     path.write_text("step,loss\n" + "1,none\n" * 40_000)
-    with pytest.raises(InvalidFile, match="no column besides the first has numbers"):
+    with raises(InvalidFile):
         check_plot(path)
 
 

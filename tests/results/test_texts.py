@@ -20,6 +20,7 @@ from nodegraph.errors import InvalidFile
 from nodegraph.images.provenance import workflow_texts
 from nodegraph.results import texts as module
 from nodegraph.results.texts import result_texts
+from tests.messages import raises
 from tests.properties import examples
 from tests.results.making import MAKERS
 
@@ -155,7 +156,7 @@ def test_more_text_than_anybody_writes_is_refused(
 ) -> None:
     path = written(tmp_path, "made.flac", {"title": "long" * 100})
     monkeypatch.setattr(module, "LARGEST", 300)
-    with pytest.raises(InvalidFile, match="too much text"):
+    with raises(InvalidFile):
         result_texts(path)
 
 

@@ -72,6 +72,14 @@ def test_what_a_job_gave_is_found_by_its_digest(
     assert content(artifacts) == PICTURE
 
 
+def test_half_a_character_of_its_node_keeps_no_file_out(
+    artifacts: Artifacts, queue: JobQueue, outputs: Path
+) -> None:
+    finished(queue, [{**written(outputs / "apple.png", PICTURE), "node": "a\ud800"}])
+    assert artifacts.find(DIGEST, "ann").node == "a\ufffd"
+    assert content(artifacts) == PICTURE
+
+
 @pytest.mark.parametrize("digest", ["0" * 64, "", "..", "A" * 64, DIGEST[:-1], "é" * 64, "\0"])
 def test_what_nobody_gave_is_not_found(artifacts: Artifacts, digest: str) -> None:
     with pytest.raises(NotFound):

@@ -14,6 +14,7 @@ from nodegraph.errors import InvalidFile
 from nodegraph.server.content.files.decoder import FileDecoder
 from nodegraph.server.http.errors import TooLarge
 from nodegraph.server.http.sending import OpenFile
+from tests.messages import raises
 from tests.results.making import MAKERS
 from tests.server.resources import picture
 
@@ -44,11 +45,10 @@ def process(decoder: FileDecoder) -> int | None:
 def test_one_process_makes_many_and_tells_faults_as_this_one_would(decoder: FileDecoder) -> None:
     assert thumbnail(decoder, picture(128, 64)) == (64, 32)
     first = process(decoder)
-    with pytest.raises(InvalidFile, match="no intact picture"):
+    with raises(InvalidFile):
         thumbnail(decoder, b"GIF89a")
-    with pytest.raises(TooLarge, match="too many pixels") as caught:
+    with raises(TooLarge, given="128 \u00d7 64"):
         decoder.thumbnail(opened(picture(128, 64)), 64, pixels=100)
-    assert caught.value.problem.given == "128 × 64"
     assert thumbnail(decoder, picture(64, 64)) == (64, 64)
     assert process(decoder) == first
 
@@ -63,7 +63,7 @@ def test_a_process_that_died_is_replaced(decoder: FileDecoder) -> None:
 
 def test_a_picture_that_takes_too_long_ends_the_process_and_nothing_else() -> None:
     decoder = FileDecoder(seconds=0.0)
-    with pytest.raises(InvalidFile, match="no intact picture"):
+    with raises(InvalidFile):
         thumbnail(decoder, large(4000))
     assert process(decoder) is None
 

@@ -12,6 +12,7 @@ import pytest
 
 from nodegraph.errors import OutputError
 from nodegraph.server.access.token_file import TokenFile
+from tests.messages import raises
 from tests.server.disks import fill, kept_full, small_disk
 from tests.server.faults import Api, kept, serving, until
 from tests.server.hosting import PATIENCE, Process, prepared_home, workflow
@@ -134,7 +135,7 @@ def test_tokens_stay_as_they_were(disk: Path) -> None:
     before = tokens.read()
     fill(disk)
     for change in (lambda: tokens.add("bob", ("run",)), lambda: tokens.revoke("ann")):
-        with pytest.raises(OutputError, match="No space"):
+        with raises(OutputError):
             change()
     assert tokens.read() == before
     assert [path.name for path in disk.iterdir() if path.name.endswith(".tmp")] == []

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
+from contextlib import closing
 from typing import Any
 
 import httpx
 import pytest
 
+from nodegraph.core.events import Event
 from tests.server.hosting import PATIENCE, Hosted, workflow
 from tests.server.talking import talk
 
@@ -330,6 +334,44 @@ def test_a_list_says_why_jobs_failed(server: Hosted) -> None:
     assert listed["fault"] == {"code": "node-failed", "message": "out of memory", "node": "sum"}
     assert server.client.get(f"/jobs/{job}").json()["error"] == error
     assert server.client.post(f"/jobs/{job}/retry").json()["fault"] is None
+
+
+def test_half_a_character_in_what_came_of_a_job_hides_no_job(own_server: Hosted) -> None:
+    queue, half = own_server.services.queue, "there is no `.\ud800` there"
+    job, done, old = (submitted(own_server, name=name) for name in ("new", "done", "old"))
+    error = {"code": "node-failed", "message": half, "node": "sum", "problems": [{"given": half}]}
+    for id, end in ((job, "fail"), (done, "finish"), (old, "fail")):
+        claimed = queue.claim("worker-1").result()
+        assert claimed is not None and claimed.id == id
+        event = Event(1, "node.warning", "sum", 0.1, {"message": half})
+        if end == "fail":
+            queue.fail(id, 1, error, [event]).result()
+        else:
+            queue.finish(id, 1, {"values": {"sum": half}}, [event]).result()
+    # As it was written by earlier versions.
+    with closing(sqlite3.connect(own_server.services.home / "queue.sqlite")) as file:
+        file.execute("UPDATE jobs SET error = ? WHERE id = ?", (json.dumps(error), old))
+        file.commit()
+
+    client, ann = own_server.client, own_server.token("ann", "run")
+    root, told = own_server.token("root", "admin"), "there is no `.\ufffd` there"
+    listed = client.get("/jobs?order=oldest", headers=root).json()["items"]
+    assert [entry["id"] for entry in listed] == [job, done, old]
+    assert listed[0]["fault"]["message"] == told
+    assert "\ufffd" in listed[2]["fault"]["message"]
+    for id in (job, old):
+        found = client.get(f"/jobs/{id}", headers=root).json()["error"]
+        assert (found["message"], found["problems"]) == (told, [{"given": told}])
+    found = client.get(f"/jobs/{done}", headers=root).json()["outputs"]
+    assert found["values"] == {"sum": told}
+    assert "ud800" not in ascii(queue.events_after(0).events)
+    for id in (job, done, old):
+        assert client.get(f"/jobs/{id}", headers=ann).status_code == 404
+    for id in (job, old):
+        assert client.post(f"/jobs/{id}/retry", headers=root).json()["state"] == "queued"
+        assert client.post(f"/jobs/{id}/cancel", headers=root).json()["state"] == "cancelled"
+    for id in (job, done, old):
+        assert client.delete(f"/jobs/{id}", headers=root).status_code == 204
 
 
 def test_a_workflow_comes_with_the_values_of_its_parameters_if_asked_for(server: Hosted) -> None:

@@ -54,6 +54,11 @@ def test_a_json_line_says_what_it_is_about() -> None:
     assert found["time"].endswith("+00:00")
 
 
+def test_half_a_character_is_replaced_in_lines_for_programs() -> None:
+    found = as_json(record("a\ud800 %s", "b\udfff", why="c\ud800"))
+    assert (found["message"], found["why"]) == ("a\ufffd b\ufffd", "c\ufffd")
+
+
 def test_no_field_takes_the_place_of_what_every_line_has() -> None:
     found = as_json(record("hello", message="another", level_="x", time=0))
     assert (found["message"], found["message_"], found["time_"]) == ("hello", "another", 0)

@@ -16,6 +16,7 @@ from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.server.content.saved import SavedWorkflows
 from nodegraph.server.http.errors import Conflict, NotFound, PreconditionFailed, TooLarge
 from nodegraph.server.http.etags import check_match
+from tests.messages import raises
 from tests.properties import examples
 
 
@@ -73,7 +74,7 @@ def test_only_so_many_versions_are_kept(saved: SavedWorkflows) -> None:
     for at in range(9):
         saved.put("apple", workflow(str(at)))
     assert numbers(saved, "apple") == [9, 8, 7, 6, 5]
-    with pytest.raises(NotFound, match="no such version"):
+    with raises(NotFound, given="4"):
         saved.get("apple", 4)
 
 
@@ -86,9 +87,8 @@ def test_a_version_that_there_is_not_is_not_found(saved: SavedWorkflows, version
 
 def test_a_name_that_there_is_not_is_not_found(saved: SavedWorkflows) -> None:
     saved.put("apple", workflow())
-    with pytest.raises(NotFound) as caught:
+    with raises(NotFound, given="'aple'"):
         saved.get("aple")
-    assert caught.value.problem.hint == "Did you mean `apple`?"
     with pytest.raises(NotFound):
         saved.versions("aple")
     with pytest.raises(NotFound):
@@ -209,7 +209,7 @@ def test_names_that_a_file_system_mixes_up_are_not_both_taken(
     saved: SavedWorkflows, other: str
 ) -> None:
     saved.put("apple", workflow())
-    with pytest.raises(Conflict, match="name of another"):
+    with raises(Conflict):
         saved.put(other, workflow())
     assert saved.names() == ["apple"]
 
@@ -255,7 +255,7 @@ def test_a_link_in_the_folder_is_neither_read_nor_written_through(
     folder.mkdir()
     (folder / "apple.json").symlink_to(tmp_path / "secret")
     for touch in (saved.get, saved.versions, saved.delete):
-        with pytest.raises(InvalidFile, match="can't be read"):
+        with raises(InvalidFile):
             touch("apple")
     with pytest.raises(InvalidFile):
         saved.put("apple", workflow())
@@ -270,9 +270,9 @@ def test_links_in_place_of_the_versions_lead_nowhere(
     folder.mkdir()
     (folder / ".versions").symlink_to(tmp_path / "outside")
     (folder / "pear.json").write_text(workflow().to_json())
-    with pytest.raises(InvalidFile, match="a link leads out"):
+    with raises(InvalidFile):
         saved.get("pear")
-    with pytest.raises(InvalidFile, match="a link leads out"):
+    with raises(InvalidFile):
         saved.put("apple", workflow())
     assert list((tmp_path / "outside").iterdir()) == []
 

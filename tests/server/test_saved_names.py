@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from nodegraph.errors import InvalidValue, OutputError
 from nodegraph.server.content.files.confined import Confined, LeadsOut
 from nodegraph.server.content.files.names import LONGEST, check_name, is_name, name_key, safe_name
+from tests.messages import raises
 
 GOOD = ["apple", "An apple (2)", "äpfel", "林檎", "a.b", "x" * LONGEST, "v1_final-final", "a & b"]
 BAD = [
@@ -36,7 +37,7 @@ def test_names_that_people_give_are_taken(name: str) -> None:
 
 @pytest.mark.parametrize("name", BAD, ids=ascii)
 def test_names_that_mean_something_else_somewhere_are_refused(name: str) -> None:
-    with pytest.raises(InvalidValue, match="can't be a name"):
+    with raises(InvalidValue):
         check_name(name)
 
 
@@ -91,9 +92,8 @@ def test_names_that_some_file_system_mixes_up_have_one_key() -> None:
 
 
 def test_a_refusal_offers_a_name_that_would_do() -> None:
-    with pytest.raises(InvalidValue) as caught:
+    with raises(InvalidValue, given="'fruit/apple?'"):
         check_name("fruit/apple?")
-    assert caught.value.problem.hint == "Call it `apple_`."
 
 
 @pytest.mark.parametrize("part", ["", ".", "..", "a/b", "/etc/passwd", "a\0b", "../a"])
@@ -141,7 +141,7 @@ def test_links_are_not_followed_to_list(trapped: Confined) -> None:
 
 
 def test_links_are_not_followed_to_write(trapped: Confined, tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="a link leads out"):
+    with raises(OutputError):
         trapped.write(b"changed", "folder", "new")
     trapped.write(b"changed", "file")
     assert (tmp_path / "outside" / "secret").read_text() == "secret"

@@ -19,6 +19,7 @@ from nodegraph.server.http.errors import Refused, TooLarge
 from nodegraph.server.http.limits.body import CountedBody
 from nodegraph.server.operations.logs import JsonLines, TextLines, redacted
 from nodegraph.server.settings import BodyLimits, ServerSettings, is_loopback
+from tests.messages import raises
 
 OPEN = ServerSettings(host="0.0.0.0", allowed_hosts=["studio.example"])
 
@@ -180,9 +181,8 @@ def test_a_body_that_is_too_large_is_told_where_large_things_belong(
 
     asked = head(path, content_length=str(10**12))
     asked.method = "POST"
-    with pytest.raises(TooLarge) as caught:
+    with raises(TooLarge, given="1000000000000 bytes") as caught:
         CountedBody(asked, nothing, BodyLimits())
-    assert caught.value.problem.given == "1000000000000 bytes"
     assert ("upload them" in str(caught.value.problem.hint)) is is_told
 
 

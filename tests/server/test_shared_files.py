@@ -32,6 +32,7 @@ from nodegraph.server.settings import ServerSettings, load_server_settings
 from nodegraph.session.settings import Settings
 from nodegraph.store.remote.place import open_place
 from tests.databases.postgres import PostgresServer
+from tests.messages import raises
 from tests.server.hosting import (
     PATIENCE,
     Hosted,
@@ -360,7 +361,7 @@ def test_progress_is_told_by_every_server(two: Two) -> None:
 
 
 def test_files_are_shared_by_servers_of_one_queue(home: Path) -> None:
-    with pytest.raises(InvalidFile, match="`queue` has to name its database"):
+    with raises(InvalidFile):
         load_server_settings(Settings(home=home), {"shared_files": "file:///mnt/files"})
 
 

@@ -21,6 +21,7 @@ from nodegraph.server.events.sockets.commands import Newest, Superseded
 from nodegraph.server.events.sockets.requests import Wrong, request_in
 from nodegraph.server.events.sockets.rules import Closing, UnreadableMessage
 from tests.jobs.supervisor.dispatching import run
+from tests.messages import raises
 from tests.properties import examples
 
 RULES = SocketRules(depth=8, values=200, frame=4096)
@@ -45,7 +46,7 @@ def test_plain_values_come_through(value: Any) -> None:
 def test_msgpack_without_its_extension_does_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nodegraph.server.events.sockets.codec.msgpack.unpackb", fallback)
     assert MSGPACK.read({"bytes": msgpack.packb({"it": {"a": 1}})}, RULES) == {"it": {"a": 1}}
-    with pytest.raises(UnreadableMessage, match="occurs twice"):
+    with raises(UnreadableMessage):
         MSGPACK.read({"bytes": b"\x82\xa1a\x01\xa1a\x02"}, RULES)
 
 
@@ -136,7 +137,7 @@ def test_what_has_no_form_of_its_own() -> None:
     told = {"n": None, "b": {"base64": "AA=="}, "t": [1, None], "big": 1 << 80, "3": "k"}
     assert json.loads(to_json(value)) == told
     found = msgpack.unpackb(to_msgpack({"big": 1 << 80, "half": "a\ud800b"}))
-    assert found == {"big": str(1 << 80), "half": "a?b"}
+    assert found == {"big": str(1 << 80), "half": "a\ufffdb"}
     assert json.loads(to_json({"half": "\ud800"})) == {"half": "\ud800"}
 
 

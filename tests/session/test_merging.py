@@ -15,6 +15,7 @@ from nodegraph.engine.options import RunOptions
 from nodegraph.engine.result import RunResult
 from nodegraph.errors import InvalidValue, InvalidWorkflow
 from nodegraph.session.settings import Settings
+from tests.messages import raises
 
 JOBS = [("a red apple", 1, 8, 4.0), ("a green leaf", 2, 6, 7.5), ("a blue ball", 3, 7, 2.5)]
 
@@ -105,7 +106,7 @@ def test_what_may_differ_is_known_under_keys_of_its_own(tmp_path: Path) -> None:
 
 
 def test_options_are_for_each_run_or_none(tmp_path: Path) -> None:
-    with session(tmp_path) as merged, pytest.raises(InvalidValue, match="don't fit"):
+    with session(tmp_path) as merged, raises(InvalidValue, given="1 of options, 3 workflows"):
         merged.run_many(WORKFLOWS, [TARGETS])
 
 
@@ -114,6 +115,6 @@ def test_nothing_runs_where_one_workflow_is_invalid(tmp_path: Path) -> None:
     wrong = Workflow.from_dict(
         {"format": "nodegraph/1", "nodes": {"sample": {"type": "NoSuchNode"}}}
     )
-    with session(tmp_path) as merged, pytest.raises(InvalidWorkflow, match="NoSuchNode"):
+    with session(tmp_path) as merged, raises(InvalidWorkflow, node="sample"):
         merged.run_many([WORKFLOWS[0], wrong], [TARGETS.but(listener=told.append)] * 2)
     assert told == []

@@ -16,6 +16,7 @@ from nodegraph.core.spatial_values import Mesh
 from nodegraph.errors import InvalidValue
 from nodegraph.shapes.grids import COLOURS, FEATURES, TOKENS, from_tokens, front_views, to_tokens
 from nodegraph.shapes.meshing import largest_piece, mesh_of_distances, surface_points
+from tests.messages import raises
 from tests.properties import examples
 
 trimesh = pytest.importorskip("trimesh")
@@ -97,12 +98,12 @@ def test_points_lie_on_the_mesh_and_evenly() -> None:
 
 def test_a_mesh_without_area_has_no_place_for_points() -> None:
     flat = Mesh(torch.zeros(3, 3), torch.tensor([[0, 1, 2]]))
-    with pytest.raises(InvalidValue, match="no surface"):
+    with raises(InvalidValue, port="mesh"):
         surface_points(flat, 10)
 
 
 def test_grids_that_are_not_finite_are_refused() -> None:
-    with pytest.raises(InvalidValue, match="finite"):
+    with raises(InvalidValue, port="latent", given="shape (4, 4, 4)"):
         mesh_of_distances(torch.full((4, 4, 4), math.nan))
 
 

@@ -21,6 +21,7 @@ from nodegraph.shapes import glb_checks, shape_files
 from nodegraph.shapes.glb_writing import glb_bytes
 from nodegraph.shapes.reading import read_mesh, read_point_cloud
 from nodegraph.shapes.shape_files import shape_format
+from tests.messages import raises
 from tests.shapes.making import FORMATS, box, cloud, square, written
 
 
@@ -154,7 +155,7 @@ def test_what_a_ply_refers_to_is_not_opened(
 @pytest.mark.parametrize("part", ["images", "buffers"])
 def test_a_glb_with_parts_elsewhere_is_refused(tmp_path: Path, part: str, uri: str) -> None:
     path = edited(written(tmp_path, square()), lambda told: told[part].append({"uri": uri}))
-    with pytest.raises(InvalidFile, match="lie in other files"):
+    with raises(InvalidFile):
         read_mesh(path)
 
 
@@ -172,27 +173,27 @@ def show_often(told: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    "change",
     [
-        (lengthen, "it claims"),
-        (put_within_itself, "within themselves"),
-        (show_often, "too often"),
-        (lambda told: told.update(nodes=[{"children": [1]}, {}, {"children": [1]}]), "no tree"),
-        (lambda told: told.update(nodes=[{"children": [7]}]), "no tree"),
-        (lambda told: told.update(extensionsRequired=["KHR_draco"]), "extensions"),
-        (lambda told: told.update(accessors=3), "no glTF"),
-        (lambda told: told.update(nodes=[{"mesh": 5}]), "no glTF"),
-        (lambda told: told["accessors"][0].update(count=10**6), "damaged"),
-        (lambda told: told["accessors"][0].update(count="many"), "damaged"),
-        (lambda told: told["accessors"][1].update(componentType=1), "damaged"),
-        (lambda told: told.pop("meshes"), "no"),
+        lengthen,
+        put_within_itself,
+        show_often,
+        lambda told: told.update(nodes=[{"children": [1]}, {}, {"children": [1]}]),
+        lambda told: told.update(nodes=[{"children": [7]}]),
+        lambda told: told.update(extensionsRequired=["KHR_draco"]),
+        lambda told: told.update(accessors=3),
+        lambda told: told.update(nodes=[{"mesh": 5}]),
+        lambda told: told["accessors"][0].update(count=10**6),
+        lambda told: told["accessors"][0].update(count="many"),
+        lambda told: told["accessors"][1].update(componentType=1),
+        lambda told: told.pop("meshes"),
     ],
 )
 def test_a_glb_that_claims_something_odd_is_refused(
-    tmp_path: Path, change: Callable[[dict[str, Any]], Any], message: str
+    tmp_path: Path, change: Callable[[dict[str, Any]], Any]
 ) -> None:
     path = edited(written(tmp_path, box()), change)
-    with pytest.raises(InvalidFile, match=message):
+    with raises(InvalidFile):
         read_mesh(path)
 
 
@@ -240,7 +241,7 @@ def test_what_is_no_shape_is_told(tmp_path: Path, content: bytes) -> None:
 
 def test_a_missing_file_is_told_with_one_like_it(tmp_path: Path) -> None:
     written(tmp_path, box())
-    with pytest.raises(InvalidFile, match=r"Did you mean `mesh.glb`"):
+    with raises(InvalidFile):
         read_mesh(tmp_path / "mehs.glb")
 
 
@@ -248,17 +249,17 @@ def test_a_file_that_is_too_large_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shape_files, "LARGEST", 100)
-    with pytest.raises(InvalidFile, match="too large"):
+    with raises(InvalidFile, given="980 bytes"):
         read_mesh(written(tmp_path, box()))
 
 
 def test_tables_and_textures_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = written(tmp_path, square())
     monkeypatch.setattr(glb_checks, "MOST_TEXELS", 15)
-    with pytest.raises(InvalidFile, match="textures are too large"):
+    with raises(InvalidFile):
         read_mesh(path)
     monkeypatch.setattr(glb_checks, "MOST_NUMBERS", 10)
-    with pytest.raises(InvalidFile, match="numbers"):
+    with raises(InvalidFile):
         read_mesh(path)
 
 
@@ -267,7 +268,7 @@ def test_points_are_no_mesh_but_a_mesh_has_points(tmp_path: Path) -> None:
 
     path = tmp_path / "points.ply"
     path.write_bytes(encode_points(cloud(5)))
-    with pytest.raises(InvalidFile, match=r"LoadPointCloud"):
+    with raises(InvalidFile):
         read_mesh(path)
     found = read_point_cloud(written(tmp_path, box(is_colored=True)))
     assert torch.equal(found.points, box().vertices)
@@ -278,7 +279,7 @@ def test_that_the_package_is_missing_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shape_files, "find_spec", lambda name: None)
-    with pytest.raises(InvalidValue, match=r"pip install 'nodegraph\[shapes\]'"):
+    with raises(InvalidValue):
         read_mesh(written(tmp_path, box()))
 
 
@@ -308,7 +309,7 @@ def test_a_texture_of_a_format_that_starts_programs_is_refused(tmp_path: Path) -
     at = data.index(b"\x89PNG")
     script = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 4 4\n%%EndComments\nshowpage\n"
     path.write_bytes(data[:at] + script + data[at + len(script) :])
-    with pytest.raises(InvalidFile, match="no PNG, JPEG, WEBP"):
+    with raises(InvalidFile):
         read_mesh(path)
 
 
@@ -319,7 +320,7 @@ def test_a_damaged_texture_is_told(tmp_path: Path) -> None:
     data[at : at + 4] = b"\0\0\0\0"
     path.write_bytes(data)
     for read in (read_mesh, read_point_cloud):
-        with pytest.raises(InvalidFile, match="texture"):
+        with raises(InvalidFile):
             read(path)
 
 
@@ -327,7 +328,7 @@ def test_a_damaged_texture_is_told(tmp_path: Path) -> None:
 def test_places_that_are_none_are_told(tmp_path: Path, place: str) -> None:
     path = tmp_path / "a.obj"
     path.write_text(f"# {shape_files.MARK} a b\nv 0 0 {place}\nv 1 0 0\nv 0 1 0\nf 1 2 3\n")
-    with pytest.raises(InvalidFile, match="nowhere"):
+    with raises(InvalidFile):
         read_mesh(path)
 
 
@@ -338,5 +339,5 @@ def test_a_picture_of_a_billion_pixels_is_refused(tmp_path: Path) -> None:
     data[at + 4 : at + 12] = struct.pack(">II", 2**15, 2**15)
     data[at + 17 : at + 21] = struct.pack(">I", zlib.crc32(data[at : at + 17]))
     path.write_bytes(data)
-    with pytest.raises(InvalidFile, match="is refused"):
+    with raises(InvalidFile):
         read_mesh(path)

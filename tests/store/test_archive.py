@@ -25,6 +25,7 @@ from nodegraph.store.entries import NewEntry, Unsaved
 from nodegraph.store.rows import pack_outputs
 from nodegraph.store.store import Store
 from nodegraph.store.verify import verify
+from tests.messages import raises
 from tests.store.support import files, key_of, new_entry, open_at, output, put, unsaved
 from tests.store.values import same
 
@@ -154,7 +155,7 @@ def test_more_than_the_budget_is_not_kept(source: Store, path: Path, tmp_path: P
 
 
 def test_where_it_cannot_be_written(source: Store, tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="Make the folder"):
+    with raises(OutputError):
         export(source, tmp_path / "nowhere" / "results.zip")
     (tmp_path / "folder").mkdir()
     with pytest.raises(OutputError):
@@ -165,7 +166,7 @@ def test_where_it_cannot_be_written(source: Store, tmp_path: Path) -> None:
 def test_a_read_only_store(source: Store, path: Path) -> None:
     with open_at(source.folder, read_only=True) as reading:
         assert export(reading, path).entries == 5
-        with pytest.raises(OutputError, match="only be read"):
+        with raises(OutputError):
             import_(reading, path)
 
 
@@ -350,11 +351,11 @@ def test_parts_that_say_nothing_are_left_out(target: Store, path: Path) -> None:
 
 
 def test_no_archive_at_all(target: Store, path: Path) -> None:
-    with pytest.raises(InvalidFile, match="can't read"):
+    with raises(InvalidFile):
         import_(target, path)
     for content in (b"", b"PK", bytes(1000)):
         path.write_bytes(content)
-        with pytest.raises(InvalidFile, match="no archive of a store"):
+        with raises(InvalidFile):
             import_(target, path)
 
 

@@ -18,6 +18,7 @@ from nodegraph.errors import InvalidFile, OutputError
 from nodegraph.store import index as index_module
 from nodegraph.store.index import Index
 from nodegraph.store.schema import MIGRATIONS
+from tests.messages import raises
 from tests.processes import PATIENCE, killed_after
 
 
@@ -78,13 +79,13 @@ def test_readers_see_other_writers(path: Path) -> None:
 def test_read_only_refuses_to_write(path: Path) -> None:
     Index(path).close()
     index = Index(path, read_only=True)
-    with pytest.raises(sqlite3.OperationalError, match="read only"):
+    with raises(sqlite3.OperationalError):
         note(index, 1)
     index.close()
 
 
 def test_read_only_makes_nothing(path: Path) -> None:
-    with pytest.raises(InvalidFile, match="no store"):
+    with raises(InvalidFile):
         Index(path, read_only=True)
     assert not path.parent.exists()
 
@@ -148,7 +149,7 @@ def test_a_damaged_index_is_told(path: Path, damage: str, read_only: bool) -> No
         content = bytearray(path.read_bytes())
         content[100:4096] = b"\xff" * 3996
         path.write_bytes(content)
-    with pytest.raises(InvalidFile, match=r"damaged|isn't the index"):
+    with raises(InvalidFile):
         Index(path, read_only=read_only)
 
 
@@ -159,7 +160,7 @@ def test_another_programs_database_is_left_alone(path: Path, read_only: bool) ->
     connection.execute("CREATE TABLE mine (a)")
     connection.commit()
     connection.close()
-    with pytest.raises(InvalidFile, match="isn't the index"):
+    with raises(InvalidFile):
         Index(path, read_only=read_only)
     connection = sqlite3.connect(path)
     assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("mine",)]
@@ -172,9 +173,8 @@ def test_a_newer_index_is_refused(path: Path, read_only: bool) -> None:
     with index.writing() as connection:
         connection.execute("PRAGMA user_version = 99")
     index.close()
-    with pytest.raises(InvalidFile, match="version") as caught:
+    with raises(InvalidFile, given="99") as caught:
         Index(path, read_only=read_only)
-    assert caught.value.problem.given == "99"
     assert "newer" in (caught.value.problem.hint or "")
 
 
@@ -189,7 +189,7 @@ def test_an_older_index_is_brought_up_to_date(path: Path, request: pytest.Fixtur
     note(index, 7)
     index.close()
     request.getfixturevalue("next_version")
-    with pytest.raises(InvalidFile, match="version") as caught:
+    with raises(InvalidFile, given="4") as caught:
         Index(path, read_only=True)
     assert "may be written" in (caught.value.problem.hint or "")
     for _ in range(2):
@@ -211,7 +211,7 @@ def test_an_older_index_can_be_read_where_only_what_rows_say_is_new(
     older.close()
     Index(path).close()
     monkeypatch.setattr(index_module, "MIGRATIONS", MIGRATIONS)
-    with pytest.raises(InvalidFile, match="version"):
+    with raises(InvalidFile, given="5"):
         Index(path, read_only=True)
 
 
@@ -233,7 +233,7 @@ def test_a_failed_migration_leaves_the_index_as_it_was(
 
 def test_a_file_where_the_folder_should_be(tmp_path: Path) -> None:
     (tmp_path / "store").write_bytes(b"")
-    with pytest.raises(OutputError, match="can't make the folder"):
+    with raises(OutputError):
         Index(tmp_path / "store" / "index.sqlite")
 
 

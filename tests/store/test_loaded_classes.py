@@ -22,6 +22,7 @@ from nodegraph.session.settings import Settings
 from nodegraph.store.codec import Undecodable, Unstorable, decode, encode
 from nodegraph.store.entries import Gone
 from nodegraph.store.plain import NotLoaded, unpack
+from tests.messages import raises
 from tests.store.support import open_at, output, put
 
 ran: list[str] = []
@@ -93,7 +94,7 @@ def local() -> Any:
 
 @pytest.mark.parametrize("make", [local, Dangerous, Entries, Holding])
 def test_what_is_not_found_again_or_holds_more_is_refused(make: Callable[[], Any]) -> None:
-    with pytest.raises(Unstorable, match="no serializer for"):
+    with raises(Unstorable):
         encode([make()], {})
 
 
@@ -167,7 +168,7 @@ def test_bytes_run_no_code_of_a_class(form: Any) -> None:
 def test_keys_that_python_hashes_come_back() -> None:
     value = {Place(1): 1, Unit.METER: 2, (Place("a"), 2): 3}
     assert decode(encode(value, {}).inline()[1:], "msgpack", {}) == value
-    with pytest.raises(Unstorable, match="own way to be hashed"):
+    with raises(Unstorable):
         encode({Hashed(1): 1}, {})
 
 
@@ -189,10 +190,10 @@ def test_a_class_that_is_another_by_now_is_not_filled(module: ModuleType) -> Non
     data = encode(declared(module, "Length", "meters")(3), {}).inline()[1:]
     assert decode(data, "msgpack", {}).meters == 3
     declared(module, "Length", "feet")
-    with pytest.raises(Undecodable, match="other fields"):
+    with raises(Undecodable):
         decode(data, "msgpack", {})
     module.Length = "no class"  # type: ignore[attr-defined]
-    with pytest.raises(NotLoaded, match="isn't known"):
+    with raises(NotLoaded):
         decode(data, "msgpack", {})
 
 
@@ -203,7 +204,7 @@ def test_a_module_that_is_not_loaded_is_not_imported(
     monkeypatch.delitem(sys.modules, "measures")
     (tmp_path / "measures.py").write_text("raise SystemExit")
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(NotLoaded, match="isn't known"):
+    with raises(NotLoaded):
         decode(data, "msgpack", {})
 
 

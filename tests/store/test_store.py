@@ -28,6 +28,7 @@ from nodegraph.core.keys import list_digest
 from nodegraph.errors import InvalidFile, OutputError
 from nodegraph.store.entries import UNLOADED, Gone, NewEntry, Stored, Unsaved
 from nodegraph.store.store import Store, open_store
+from tests.messages import raises
 from tests.properties import examples
 from tests.store.other_process import other_process
 from tests.store.support import files, key_of, new_entry, open_at, output, put, unsaved
@@ -210,7 +211,7 @@ def test_closing_writes_what_waits(folder: Path) -> None:
     assert [store.load(output(store, number)) for number in range(500)] == list(range(500))
     store.close()
     store.close()
-    with pytest.raises(ValueError, match="closed"):
+    with raises(ValueError):
         store.put(key_of("a"), new_entry(1))
 
 
@@ -494,22 +495,22 @@ def test_a_folder_that_can_only_be_read(folder: Path, monkeypatch: pytest.Monkey
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "touch", refuse)
-    with pytest.raises(OutputError, match="Permission denied"):
+    with raises(OutputError):
         Store(folder)
     with open_store(folder) as store:
         assert store.read_only
         assert store.load(output(store, "a")) == 5
-        with pytest.raises(OutputError, match=r"can only be read: .*Permission denied"):
+        with raises(OutputError):
             store.trim(0)
     (folder / "index.sqlite").write_bytes(b"")
-    with pytest.raises(OutputError, match="Permission denied"):
+    with raises(OutputError):
         open_store(folder)
     with pytest.raises(OutputError):
         open_store(folder / "new")
 
 
 def test_a_store_that_is_not_there(folder: Path) -> None:
-    with pytest.raises(InvalidFile, match="no store"):
+    with raises(InvalidFile):
         Store(folder, read_only=True)
     with open_store(folder) as store:
         assert not store.read_only

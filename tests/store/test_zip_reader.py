@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from nodegraph.errors import InvalidFile
 from nodegraph.store.zip_reader import STORED, ZipReader, is_safe, opened_zip
+from tests.messages import raises
 
 
 def archive(path: Path, data: bytes = b"a" * 99, name: str = "a.txt", **about: int) -> Path:
@@ -44,36 +45,34 @@ def test_a_file_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("about", "size", "reason"),
+    ("about", "size"),
     [
-        ({}, 1 << 31, "larger than it can be"),
-        ({"compress_type": STORED}, 100, "larger than it can be"),
-        ({}, 98, "damaged"),
-        ({}, 100, "smaller than its list says"),
-        ({"compress_type": zipfile.ZIP_BZIP2}, 99, "packed in another way"),
-        ({"compress_type": zipfile.ZIP_LZMA}, 99, "packed in another way"),
-        ({"external_attr": (stat.S_IFLNK | 0o777) << 16}, 99, "no plain file"),
-        ({"external_attr": stat.S_IFIFO << 16}, 99, "no plain file"),
+        ({}, 1 << 31),
+        ({"compress_type": STORED}, 100),
+        ({}, 98),
+        ({}, 100),
+        ({"compress_type": zipfile.ZIP_BZIP2}, 99),
+        ({"compress_type": zipfile.ZIP_LZMA}, 99),
+        ({"external_attr": (stat.S_IFLNK | 0o777) << 16}, 99),
+        ({"external_attr": stat.S_IFIFO << 16}, 99),
     ],
 )
-def test_what_no_honest_archive_holds(
-    tmp_path: Path, about: dict[str, int], size: int, reason: str
-) -> None:
+def test_what_no_honest_archive_holds(tmp_path: Path, about: dict[str, int], size: int) -> None:
     path = claiming(archive(tmp_path / "a.zip", **about), size)
-    with pytest.raises(InvalidFile, match=reason) as raised:
+    with raises(InvalidFile) as raised:
         assert len(read(path)) == size
     assert str(path) in str(raised.value)
 
 
 def test_kinds_of_packing_that_arent_wanted(tmp_path: Path) -> None:
-    with pytest.raises(InvalidFile, match="packed in another way"):
+    with raises(InvalidFile, given="'a.txt'"):
         read(archive(tmp_path / "a.zip"), kinds=(STORED,))
 
 
 def test_no_more_is_read_than_is_wanted(tmp_path: Path) -> None:
     path = archive(tmp_path / "a.zip")
     assert read(path, most=99)
-    with pytest.raises(InvalidFile, match=r"its a\.txt is too long"):
+    with raises(InvalidFile):
         read(path, most=98)
 
 
@@ -85,7 +84,7 @@ def test_a_long_run_of_zeros_is_honest(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["../a", "/a", "a//b", "./a", "a/../../b", "a/"])
 def test_names_that_lead_elsewhere(tmp_path: Path, name: str) -> None:
-    with pytest.raises(InvalidFile, match=r"doesn't belong there|no plain file"):
+    with raises(InvalidFile):
         read(archive(tmp_path / "a.zip", b"", name), name)
 
 

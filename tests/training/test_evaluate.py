@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from nodegraph.images.set_measures import frechet_distance
+from tests.messages import raises
 from training import scores
 from training.classifier import Classifier, accuracy, labelled, shuffled_tiles, train
 from training.clock import Clock
@@ -274,7 +275,7 @@ def test_the_frechet_distance_is_that_of_gaussians():
 
 
 def test_the_frechet_distance_needs_two_sets():
-    with pytest.raises(ValueError, match="two sets"):
+    with raises(ValueError):
         frechet_distance(np.zeros((1, 3)), np.zeros((5, 3)))
 
 

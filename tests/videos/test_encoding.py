@@ -18,6 +18,7 @@ from nodegraph.errors import InvalidValue, NumericalError
 from nodegraph.videos.encoding import VideoFormat, encode_video
 from nodegraph.videos.reading import read_video
 from nodegraph.videos.video_files import video_facts, video_texts
+from tests.messages import raises
 from tests.properties import examples
 from tests.videos.making import FORMATS, moving, tone, video, written
 
@@ -151,36 +152,30 @@ def test_a_rate_that_a_codec_does_not_take_is_changed_and_the_length_kept(tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("made", "options", "message"),
+    ("made", "options"),
     [
-        (Video(torch.zeros(0, 8, 8, 3), Fraction(8)), {}, "no frames that can be written"),
-        (Video(torch.zeros(1, 8, 8, 4), Fraction(8)), {}, "no frames that can be written"),
-        (Video(torch.zeros(1, 1, 20_000, 3), Fraction(8)), {}, "at most 16384"),
-        (Video(moving(1), Fraction(0)), {}, "no such frame rate"),
-        (Video(moving(1), Fraction(1, 2**40)), {}, "no such frame rate"),
-        (
-            Video(moving(1), Fraction(8), Audio(torch.zeros(5, 9), 8000)),
-            {},
-            "expected: 1, 2, 6",
-        ),
-        (video(1), {"format": "mov"}, r"no video format.*mp4, webm, mkv"),
-        (video(1), {"quality": 0}, "quality is out of range"),
+        (Video(torch.zeros(0, 8, 8, 3), Fraction(8)), {}),
+        (Video(torch.zeros(1, 8, 8, 4), Fraction(8)), {}),
+        (Video(torch.zeros(1, 1, 20_000, 3), Fraction(8)), {}),
+        (Video(moving(1), Fraction(0)), {}),
+        (Video(moving(1), Fraction(1, 2**40)), {}),
+        (Video(moving(1), Fraction(8), Audio(torch.zeros(5, 9), 8000)), {}),
+        (video(1), {"format": "mov"}),
+        (video(1), {"quality": 0}),
     ],
 )
-def test_what_cannot_be_written_is_refused(
-    made: Video, options: dict[str, Any], message: str
-) -> None:
-    with pytest.raises(InvalidValue, match=message):
+def test_what_cannot_be_written_is_refused(made: Video, options: dict[str, Any]) -> None:
+    with raises(InvalidValue):
         encode_video(made, **options)
 
 
 def test_numbers_that_are_none_are_told() -> None:
     frames = moving(3)
     frames[1, 0, 0, 0] = float("nan")
-    with pytest.raises(NumericalError, match="frame 1"):
+    with raises(NumericalError, port="video"):
         encode_video(Video(frames, Fraction(8)), "mkv")
     audio = Audio(torch.full((1, 9), float("inf")), 8000)
-    with pytest.raises(NumericalError, match="audio"):
+    with raises(NumericalError, port="video"):
         encode_video(Video(moving(1), Fraction(8), audio), "mkv")
 
 

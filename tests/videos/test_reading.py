@@ -22,6 +22,7 @@ from nodegraph.videos import video_files
 from nodegraph.videos.encoding import VideoFormat, encode_video
 from nodegraph.videos.reading import read_video
 from nodegraph.videos.video_files import opened_video, video_facts, video_texts
+from tests.messages import raises
 from tests.properties import examples
 from tests.videos.making import FORMATS, NTSC, video, written
 
@@ -58,7 +59,7 @@ def test_a_part_is_read_with_its_audio(
 
 
 def test_a_beginning_behind_the_end_is_told(tmp_path: Path) -> None:
-    with pytest.raises(InvalidValue, match=r"ends before.*frame 5.*0 to 4, as it has 5 frames"):
+    with raises(InvalidValue, port="first", given="frame 5"):
         read_video(written(tmp_path, video(5)), first=5)
 
 
@@ -135,9 +136,9 @@ def test_what_cannot_be_read_of_the_audio_is_told(
 
 def test_a_missing_file_gets_the_nearest_name(tmp_path: Path) -> None:
     written(tmp_path, video(1))
-    with pytest.raises(InvalidFile, match=r"no file .*vidoe\.mkv.*Did you mean `video\.mkv`"):
+    with raises(InvalidFile):
         video_facts(tmp_path / "vidoe.mkv")
-    with pytest.raises(InvalidFile, match=r"vidoe\.mkv") as raised:
+    with raises(InvalidFile) as raised:
         video_facts(tmp_path / "vidoe.mkv", names=False)
     assert raised.value.problem.hint is None
 
@@ -159,7 +160,7 @@ def test_what_is_no_video_is_named(tmp_path: Path, content: bytes, title: str) -
 
 
 def test_a_folder_and_a_sound_are_no_videos(tmp_path: Path) -> None:
-    with pytest.raises(InvalidFile, match=r"can't read .*directory"):
+    with raises(InvalidFile):
         read_video(tmp_path)
     path = tmp_path / "song.mp4"
     with av.open(str(path), "w") as container:
@@ -168,7 +169,7 @@ def test_a_folder_and_a_sound_are_no_videos(tmp_path: Path) -> None:
         frame.sample_rate = 48000
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
-    with pytest.raises(InvalidFile, match="no moving pictures"):
+    with raises(InvalidFile):
         read_video(path)
 
 
@@ -195,9 +196,9 @@ def test_a_file_that_names_others_opens_none(tmp_path: Path) -> None:
     for name, content in lists.items():
         path = tmp_path / name
         path.write_bytes(content)
-        with pytest.raises(InvalidFile, match="is no video"):
+        with raises(InvalidFile):
             read_video(path)
-        with pytest.raises(InvalidFile, match="is no video"), opened_video(BytesIO(content)):
+        with raises(InvalidFile), opened_video(BytesIO(content)):
             pass
 
 
@@ -214,10 +215,10 @@ def claiming(content: bytes, width: int, height: int) -> bytes:
 
 def test_a_small_file_that_claims_huge_frames_is_refused(tmp_path: Path) -> None:
     path = written(tmp_path, video(1, 320, 160), "mp4")
-    with pytest.raises(InvalidFile, match=r"mp4 is refused.*320 x 160 pixels.*at most 51,199"):
+    with raises(InvalidFile, given="320 x 160 pixels"):
         video_facts(path, max_pixels=320 * 160 - 1)
     path = written(tmp_path, video(1, 320, 160), "mkv")
-    with pytest.raises(InvalidFile, match=r"mkv is refused: its pictures are too large"):
+    with raises(InvalidFile):
         video_facts(path, max_pixels=320 * 160 - 1)
     assert video_facts(path, max_pixels=320 * 160).height == 160
     path.write_bytes(claiming(encode_video(video(2), "mp4"), 65_000, 65_000))
@@ -232,10 +233,9 @@ def test_more_frames_than_there_is_memory_for_are_refused_while_reading(
     path, done = written(tmp_path, video(12)), []
     monkeypatch.setattr(room, "total_memory", lambda: 15 * 48 * 32 * 5)
 
-    with pytest.raises(ImageTooLarge, match=r"48 x 32 pixels, 5 of them") as raised:
+    with raises(ImageTooLarge, port="count", given="48 x 32 pixels, 5 of them: about 0.0 GB"):
         read_video(path, told=done.append)
 
-    assert raised.value.problem.port == "count"
     assert done == [1, 2, 3, 4]
     assert len(read_video(path, count=4).frames) == 4
 
@@ -252,7 +252,7 @@ def test_frames_of_several_sizes_are_refused(tmp_path: Path) -> None:
                     container.mux(stream.encode(av.VideoFrame(side, 32, "yuv420p")))
                 container.mux(stream.encode(None))
             file.write(part.getvalue())
-    with pytest.raises(InvalidFile, match="change their size"):
+    with raises(InvalidFile):
         read_video(path)
 
 

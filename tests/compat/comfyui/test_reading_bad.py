@@ -15,6 +15,7 @@ from nodegraph.compat.comfyui.reading import MAX_NODES, is_foreign, read_workflo
 from nodegraph.compat.comfyui.signatures import parse_signature
 from nodegraph.errors import InvalidFile
 from tests.compat.comfyui.drawing import block, drawn, linked, node, widget, with_blocks
+from tests.messages import raises
 from tests.properties import examples
 
 KNOWN = {
@@ -139,7 +140,7 @@ def test_the_parts_of_a_whole_file_are_all_read() -> None:
 
 @pytest.mark.parametrize("version", [0.3, 2, "0.4", True, None])
 def test_unknown_versions_are_refused(version: object) -> None:
-    with pytest.raises(InvalidFile, match="`version` is not known"):
+    with raises(InvalidFile):
         read_workflow(drawn([node(1, "A")]) | {"version": version}, {})
 
 

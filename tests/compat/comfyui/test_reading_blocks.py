@@ -10,6 +10,7 @@ from nodegraph.compat.comfyui.foreign import BLOCK, ForeignWorkflow, Source, Spo
 from nodegraph.compat.comfyui.reading import read_workflow
 from nodegraph.errors import InvalidFile
 from tests.compat.comfyui.drawing import block, drawn, linked, node, widget, with_blocks
+from tests.messages import raises
 
 
 def read(document: dict[str, Any]) -> ForeignWorkflow:
@@ -83,7 +84,7 @@ def test_widgets_that_are_no_inputs_are_exposed() -> None:
 
 def test_a_block_that_holds_itself_is_refused() -> None:
     blocks = [block("a", [node(1, "b")]), block("b", [node(1, "a")])]
-    with pytest.raises(InvalidFile, match="holds itself"):
+    with raises(InvalidFile):
         read(with_blocks(drawn([node(1, "a")]), *blocks))
 
 

@@ -11,6 +11,7 @@ from nodegraph.compat.comfyui.reading import read_workflow
 from nodegraph.compat.comfyui.signatures import parse_signature
 from nodegraph.errors import InvalidFile
 from tests.compat.comfyui.drawing import drawn, linked, node
+from tests.messages import raises
 
 KNOWN = {
     "Load": parse_signature("Load(name: COMBO) -> MODEL, CLIP"),
@@ -84,11 +85,11 @@ def test_a_group_within_a_group_is_read() -> None:
 
 
 def test_a_group_that_holds_itself_is_refused() -> None:
-    with pytest.raises(InvalidFile, match="holds itself"):
+    with raises(InvalidFile):
         read(kind="workflow>Ring", Ring={"nodes": [{"type": "workflow>Ring"}]})
 
 
 def test_groups_that_grow_without_end_are_refused() -> None:
     groups = {f"g{at}": {"nodes": [{"type": f"workflow>g{at + 1}"}] * 10} for at in range(9)}
-    with pytest.raises(InvalidFile, match="hold more than"):
+    with raises(InvalidFile):
         read(kind="workflow>g0", **groups)

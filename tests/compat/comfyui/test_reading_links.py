@@ -10,6 +10,7 @@ from nodegraph.compat.comfyui.foreign import Source
 from nodegraph.compat.comfyui.reading import read_workflow
 from nodegraph.errors import InvalidFile
 from tests.compat.comfyui.drawing import drawn, linked, node, widget
+from tests.messages import raises
 
 
 def graph_of(document: dict[str, Any]) -> Any:
@@ -105,7 +106,7 @@ def test_reroutes_in_a_circle_are_refused() -> None:
         node(2, "Reroute", inputs=[linked("", 1)]),
         node(3, "B", inputs=[linked("x", 1)]),
     ]
-    with pytest.raises(InvalidFile, match="in a circle"):
+    with raises(InvalidFile):
         graph_of(drawn(nodes, [1, 1, 0, 2, 0], [2, 2, 0, 1, 0]))
 
 

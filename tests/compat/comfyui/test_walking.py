@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
-
 from nodegraph.compat.comfyui.entries import entry
 from nodegraph.compat.comfyui.foreign import ForeignPort, ForeignWorkflow, Source, Spot
 from nodegraph.compat.comfyui.importing import translate
 from nodegraph.compat.comfyui.translating import MadeOutput, Passage
 from nodegraph.errors import InvalidWorkflow
 from tests.compat.comfyui.making import graph, node, translated
+from tests.messages import raises
 
 LOADED = Source("1", 0)
 
@@ -99,7 +98,7 @@ def test_a_bypassed_unknown_node_is_passed_by() -> None:
 
 
 def test_a_circle_is_told_with_its_nodes() -> None:
-    with pytest.raises(InvalidWorkflow, match=r"2 \(Lora\) → 3 \(Lora\) → 2 \(Lora\)"):
+    with raises(InvalidWorkflow):
         translated(
             graph(
                 **{

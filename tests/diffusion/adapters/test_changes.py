@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from nodegraph.diffusion.adapters.applying import adapted
 from nodegraph.diffusion.adapters.files import FUSED
 from nodegraph.errors import InvalidFile
+from tests.messages import raises
 
 from . import files
 
@@ -98,7 +99,7 @@ def test_matrices_that_cannot_be_multiplied_are_refused(
     module: nn.ModuleDict, parts: dict[str, tuple[int, ...]], tmp_path: Path
 ) -> None:
     tensors = {f"unet.linear.{name}": torch.ones(shape) for name, shape in parts.items()}
-    with pytest.raises(InvalidFile, match="of another size"):
+    with raises(InvalidFile):
         _put_on(module, tensors, tmp_path)
 
 
@@ -290,7 +291,7 @@ def test_lengths_of_the_columns_of_joined_layers_are_refused(tmp_path: Path) -> 
         f"{name}.dora_scale": torch.rand(1, 4),
     }
     path = files.saved(tensors, tmp_path / "adapter.safetensors")
-    with pytest.raises(InvalidFile, match="in several parts"):
+    with raises(InvalidFile):
         adapted({"transformer": Flux()}, [files.adapter(path)], dtype="float32")
 
 

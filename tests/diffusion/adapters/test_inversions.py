@@ -19,6 +19,7 @@ from nodegraph.diffusion.loading import load_component
 from nodegraph.diffusion.opening import open_model
 from nodegraph.diffusion.text import encode_prompt
 from nodegraph.errors import InvalidFile, InvalidValue
+from tests.messages import raises
 
 from . import files
 
@@ -125,15 +126,15 @@ def test_one_for_another_encoder_is_refused_before_loading(
     recipe: TextEncoder, tmp_path: Path
 ) -> None:
     path = files.saved({"emb_params": torch.zeros(2, 48)}, tmp_path / "wide.safetensors")
-    with pytest.raises(InvalidFile, match="48 wide"):
+    with raises(InvalidFile, given="embeddings 48 wide"):
         with_inversion(recipe, read_inversion(path))
 
 
 def test_a_word_stands_for_one_thing(recipe: TextEncoder, path: Path) -> None:
     taught = with_inversion(recipe, read_inversion(path), "cat")
-    with pytest.raises(InvalidValue, match="another textual inversion"):
+    with raises(InvalidValue, port="token", given="cat"):
         with_inversion(taught, read_inversion(path), "cat")
-    with pytest.raises(InvalidValue, match="no word"):
+    with raises(InvalidValue, port="token", given="' '"):
         with_inversion(recipe, read_inversion(path), " ")
 
 
@@ -147,5 +148,5 @@ def test_a_word_stands_for_one_thing(recipe: TextEncoder, path: Path) -> None:
 )
 def test_what_is_none_is_refused(tensors: dict[str, Tensor], tmp_path: Path) -> None:
     path = files.saved(tensors, tmp_path / "file.safetensors")
-    with pytest.raises(InvalidFile, match="no textual inversion"):
+    with raises(InvalidFile):
         read_inversion(path)

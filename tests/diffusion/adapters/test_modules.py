@@ -16,6 +16,7 @@ from nodegraph.core.values import DiffusionModel, RecipeFile
 from nodegraph.diffusion.adapters.applying import adapted
 from nodegraph.diffusion.adapters.recipes import Expert, OpenedAdapter
 from nodegraph.errors import InvalidValue
+from tests.messages import raises
 
 from . import files
 from .denoisers import build
@@ -143,7 +144,7 @@ def test_a_model_with_one_has_no_second(experts: DiffusionModel, tmp_path: Path)
     pairs = files.own_pairs(build("wan"))
     path = files.saved(files.peft_file(pairs, "transformer."), tmp_path / "lora.safetensors")
     one = replace(experts, files=experts.files[:2])
-    with pytest.raises(InvalidValue, match="no second expert"):
+    with raises(InvalidValue, port="expert", given="second"):
         OpenedAdapter(path).put_on(one, 1.0, "second")
     plain = OpenedAdapter(path).put_on(one, 1.0, "first").recipe
     assert plain == OpenedAdapter(path).put_on(one, 1.0).recipe

@@ -24,6 +24,7 @@ from nodegraph.diffusion.text import encode_prompt
 from nodegraph.errors import InvalidFile, InvalidValue, ModelNotFound
 from nodegraph.residency import ResidencyManager
 from tests.diffusion.ldm_export import ldm_checkpoint
+from tests.messages import raises
 
 from . import files
 
@@ -183,7 +184,7 @@ def test_the_empty_prompt_is_not_that_of_the_encoder_without(
 
 
 def test_loading_alone_puts_no_adapters_on(recipes: ModelRecipes, loras: list[Path]) -> None:
-    with pytest.raises(InvalidValue, match="adapters"):
+    with raises(InvalidValue):
         load_component(_on(recipes.model, loras[:1], (1.0,)), "cpu")
 
 
@@ -193,7 +194,7 @@ def test_a_file_for_neither_part_is_refused(recipes: ModelRecipes, tmp_path: Pat
     opened = OpenedAdapter(path)
     found = [opened.put_on(recipe, 1.0) for recipe in recipes[:2]]
     assert [item.recipe for item in found] == [*recipes[:2]]
-    with pytest.raises(InvalidFile, match="Stable Diffusion 3"):
+    with raises(InvalidFile, port="lora", given="what seems to be for Stable Diffusion 3"):
         opened.check_applies([item.matched for item in found])
 
 
@@ -212,7 +213,7 @@ def test_names_are_looked_for_below_the_models_folders(name: str, tmp_path: Path
 
 def test_a_name_that_is_nearly_right_is_told(tmp_path: Path) -> None:
     (tmp_path / "ink.safetensors").touch()
-    with pytest.raises(ModelNotFound, match="ink"):
+    with raises(ModelNotFound, given="inc"):
         locate_adapter("inc", [tmp_path])
-    with pytest.raises(ModelNotFound, match="tiny/lcm_lora"):
+    with raises(ModelNotFound, given="tiny/lcm-lora"):
         locate_adapter("tiny/lcm-lora", [tmp_path])

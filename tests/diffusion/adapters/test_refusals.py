@@ -10,6 +10,7 @@ import torch
 from nodegraph.diffusion.adapters.applying import adapted
 from nodegraph.diffusion.adapters.files import read_adapter
 from nodegraph.errors import InvalidFile
+from tests.messages import raises
 
 from . import files
 from .denoisers import build, on_meta
@@ -33,7 +34,7 @@ def test_a_file_for_another_model_says_what_it_seems_to_be_for(
 ) -> None:
     pairs = files.own_pairs(build(made_for))
     path = files.saved(files.flat_file(pairs, "lora_unet_"), tmp_path / "lora.safetensors")
-    with pytest.raises(InvalidFile, match=r"nothing in .*lora\.safetensors is for") as caught:
+    with raises(InvalidFile) as caught:
         adapted({"unet": build("sd1")}, [files.adapter(path)], dtype="float32")
     assert title in str(caught.value.problem.given)
 
@@ -42,7 +43,7 @@ def test_a_file_for_a_wider_model_of_the_kind_is_refused(tmp_path: Path) -> None
     pairs = files.own_pairs(build("sd1", cross_attention_dim=64))
     kept = {name: pair for name, pair in pairs.items() if name.endswith("attn2.to_k")}
     path = files.saved(files.peft_file(kept, "unet."), tmp_path / "lora.safetensors")
-    with pytest.raises(InvalidFile, match="are of another size, such as"):
+    with raises(InvalidFile):
         adapted({"unet": build("sd1")}, [files.adapter(path)], dtype="float32")
 
 
@@ -50,7 +51,7 @@ def test_a_file_for_text_encoders_alone_is_none_for_the_denoiser(tmp_path: Path)
     name = "lora_te1_text_model_encoder_layers_0_mlp_fc1"
     pair = {name: (torch.randn(2, 8), torch.randn(8, 2))}
     path = files.saved(files.dotted_file(pair, ""), tmp_path / "lora.safetensors")
-    with pytest.raises(InvalidFile, match="are of other parts"):
+    with raises(InvalidFile):
         adapted({"unet": on_meta("sd1")}, [files.adapter(path)], dtype="float32")
 
 
@@ -60,7 +61,7 @@ def test_a_file_that_was_replaced_since_is_not_mixed_in(tmp_path: Path) -> None:
     path = files.saved(files.peft_file(pairs, "unet."), tmp_path / "lora.safetensors")
     before = files.adapter(path)
     files.saved(files.peft_file(pairs, "unet.") | {"more": torch.ones(1)}, path)
-    with pytest.raises(InvalidFile, match="was changed while"):
+    with raises(InvalidFile):
         adapted({"unet": unet}, [before], dtype="float32")
 
 
@@ -76,12 +77,11 @@ def test_what_is_no_adapter_is_no_adapter(content: str, tmp_path: Path) -> None:
 
 
 def test_other_suffixes_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InvalidFile, match="no adapter file"):
+    with raises(InvalidFile):
         read_adapter(tmp_path / "lora.pt")
 
 
 def test_a_part_of_a_model_is_told_with_the_node_that_takes_it(tmp_path: Path) -> None:
     path = files.saved(build("flux").state_dict(), tmp_path / "transformer.safetensors")
-    with pytest.raises(InvalidFile, match="open it with LoadDiffusionModel") as caught:
+    with raises(InvalidFile, given="tensors such as context_embedder.bias"):
         read_adapter(path)
-    assert "the transformer of Flux.1" in caught.value.problem.hint

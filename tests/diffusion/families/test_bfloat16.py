@@ -25,7 +25,13 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*FluxPosEmbed:FutureWarning")
 
 
 @pytest.mark.parametrize(
-    ("build", "sampler"), [(sd1, "ddim"), (sd2, "ddim"), (sdxl, "euler"), (sd3, "euler")]
+    ("build", "sampler"),
+    [
+        (sd1, "ddim"),
+        pytest.param(sd2, "ddim", marks=pytest.mark.slow),
+        pytest.param(sdxl, "euler", marks=pytest.mark.slow),
+        pytest.param(sd3, "euler", marks=pytest.mark.slow),
+    ],
 )
 def test_pictures_are_diffusers(model_of: ModelOf, build: Callable[[], Any], sampler: str) -> None:
     found, expected = in_bfloat16(model_of(build), sampler=sampler)
@@ -33,7 +39,9 @@ def test_pictures_are_diffusers(model_of: ModelOf, build: Callable[[], Any], sam
     assert torch.equal(found.pixels, expected.pixels.float())
 
 
-@pytest.mark.parametrize(("build", "cfg"), [(flux, None), (chroma, 4.5)])
+@pytest.mark.parametrize(
+    ("build", "cfg"), [(flux, None), pytest.param(chroma, 4.5, marks=pytest.mark.slow)]
+)
 def test_patches_are_diffusers(
     model_of: ModelOf, build: Callable[[], Any], cfg: float | None
 ) -> None:
@@ -42,6 +50,7 @@ def test_patches_are_diffusers(
     assert torch.equal(found.pixels, expected.pixels.float())
 
 
+@pytest.mark.slow
 def test_klein_is_diffusers(model_of: ModelOf) -> None:
     pair = model_of(flux2_klein)
     found, expected = in_bfloat16(pair)
@@ -51,6 +60,7 @@ def test_klein_is_diffusers(model_of: ModelOf) -> None:
     torch.testing.assert_close(latents, expected.latents.float(), rtol=2**-7, atol=2**-6)
 
 
+@pytest.mark.slow
 def test_the_refiner_is_diffusers(model_of: ModelOf) -> None:
     pipeline, model = model_of(refiner)
     loaded = type(pipeline).from_pretrained(model.folder, dtype=torch.bfloat16)
@@ -64,7 +74,9 @@ def test_the_refiner_is_diffusers(model_of: ModelOf) -> None:
     assert torch.equal(found.latents, expected.latents.float())
 
 
-@pytest.mark.parametrize(("build", "side"), [(wan, 64), (wan22_5b, 128)])
+@pytest.mark.parametrize(
+    ("build", "side"), [(wan, 64), pytest.param(wan22_5b, 128, marks=pytest.mark.slow)]
+)
 def test_videos_are_diffusers(model_of: ModelOf, build: Callable[[], Any], side: int) -> None:
     _, model = model_of(build)
     pipeline = d.WanPipeline.from_pretrained(model.folder, dtype=torch.bfloat16)

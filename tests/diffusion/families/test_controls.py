@@ -23,6 +23,7 @@ from nodegraph.diffusion.controls.files import open_control
 from nodegraph.diffusion.speed.options import FirstBlock
 from nodegraph.diffusion.wan_latents import QwenImageFormat, WanFormat
 from nodegraph.errors import InvalidValue
+from tests.messages import raises
 
 from .conftest import Pair
 from .equality import NEGATIVE, Made, Model, assert_same, stock
@@ -602,7 +603,7 @@ def test_step_caches_that_leave_blocks_out_are_refused(model_of: ModelOf, net_of
     net = net_of(flux_control)
     plain = model.part("model")
     model.loaded["model"] = replace(plain, caching=FirstBlock(0.1))
-    with pytest.raises(InvalidValue, match="don't go together"):
+    with raises(InvalidValue, port="positive"):
         led(model, [net], [seen(model, net, picture())], cfg=1.0)
     model.loaded["model"] = plain
 
@@ -610,7 +611,7 @@ def test_step_caches_that_leave_blocks_out_are_refused(model_of: ModelOf, net_of
 def test_a_network_for_another_family_is_refused(model_of: ModelOf, net_of: NetOf) -> None:
     _, model = model_of(sd1)
     net = net_of(sdxl_net)
-    with pytest.raises(InvalidValue, match="isn't for Stable Diffusion 1"):
+    with raises(InvalidValue, port="positive", given="ControlNetModel"):
         led(model, [net], [control_of(net.recipe, picture())], cfg=1.0)
 
 

@@ -14,6 +14,7 @@ from nodegraph.diffusion import load_component, locate_model
 from nodegraph.diffusion.models import describe_model
 from nodegraph.errors import InvalidFile, InvalidValue, ModelNotFound
 from tests.diffusion import ldm_export
+from tests.messages import raises
 
 from .denoiser_writing import HEAD, Written, WrittenOf, flux, opened
 from .parts import flux_vae
@@ -30,30 +31,26 @@ def changed(made: Written, tmp_path: Path, changes: Mapping[str, Tensor | None])
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    "changes",
     [
-        ({"final_layer.linear.bias": None}, "lack 1 tensor, such as proj_out.bias"),
-        ({"something.else": torch.ones(1)}, "1 tensor beside what belongs there: something.else"),
-        (
-            {"single_blocks.0.linear2.bias": torch.ones(3)},
-            r"single_transformer_blocks.0.proj_out.bias, which has shape \[3\] instead of \[128\]",
-        ),
+        {"final_layer.linear.bias": None},
+        {"something.else": torch.ones(1)},
+        {"single_blocks.0.linear2.bias": torch.ones(3)},
     ],
 )
 def test_a_file_that_does_not_fit_says_which_tensors(
-    written: WrittenOf, tmp_path: Path, changes: Mapping[str, Tensor | None], words: str
+    written: WrittenOf, tmp_path: Path, changes: Mapping[str, Tensor | None]
 ) -> None:
     recipe = opened(changed(written(flux), tmp_path, changes))
-    with pytest.raises(InvalidFile, match=words) as error:
+    with raises(InvalidFile):
         load_component(recipe, "cpu")
-    assert "changed.safetensors" in str(error.value)
 
 
 def test_a_file_that_lacks_what_tells_its_sizes_is_refused(
     written: WrittenOf, tmp_path: Path
 ) -> None:
     path = changed(written(flux), tmp_path, {"txt_in.weight": None})
-    with pytest.raises(InvalidFile, match=r"transformer of Flux\.1, but it is damaged"):
+    with raises(InvalidFile):
         opened(path)
 
 
@@ -61,7 +58,7 @@ def test_what_takes_more_than_a_latent_is_not_taken_for_it(
     written: WrittenOf, tmp_path: Path
 ) -> None:
     path = changed(written(flux), tmp_path, {"img_in.weight": torch.ones(HEAD, 96)})
-    with pytest.raises(InvalidFile, match=r"Flux\.1 that is incomplete or was changed"):
+    with raises(InvalidFile):
         opened(path)
 
 
@@ -91,7 +88,7 @@ def test_what_holds_something_else_is_told_with_the_node_that_takes_it(
 
 def test_load_model_and_lists_say_what_it_is(written: WrittenOf) -> None:
     path = written(flux).file()
-    with pytest.raises(InvalidFile, match=r"the transformer of Flux\.1: LoadDiffusionModel takes"):
+    with raises(InvalidFile):
         locate_model(str(path), [])
     listed = describe_model(path.name, path, "checkpoint")
     assert (listed.problem, listed.family) == (None, "flux")
@@ -100,12 +97,10 @@ def test_load_model_and_lists_say_what_it_is(written: WrittenOf) -> None:
 
 def test_a_model_that_is_one_has_no_second_expert(written: WrittenOf) -> None:
     path = written(flux).file()
-    with pytest.raises(InvalidValue, match="has no second expert") as error:
+    with raises(InvalidValue, port="second"):
         opened(path, second=str(path))
-    assert error.value.problem.port == "second"
 
 
 def test_a_family_that_it_is_not_of_is_refused(written: WrittenOf) -> None:
-    with pytest.raises(InvalidValue, match=r"is the transformer of Flux\.1") as error:
+    with raises(InvalidValue, port="family", given="chroma"):
         opened(written(flux).file(), family="chroma")
-    assert error.value.problem.expected == "auto or flux"

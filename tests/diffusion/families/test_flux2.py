@@ -16,6 +16,7 @@ from nodegraph.diffusion import encode_image
 from nodegraph.diffusion.flux2_latents import FLUX2, unpatched
 from nodegraph.diffusion.previews import mapped
 from nodegraph.errors import InvalidValue
+from tests.messages import raises
 
 from .checks import assert_like_stock, assert_refuses, assert_samples_by, in_bfloat16
 from .conftest import Pair
@@ -85,7 +86,9 @@ def test_flux2_is_diffusers(model_of: ModelOf) -> None:
     assert_like_stock(model_of(flux2), cases, pack=tokens)
 
 
-@pytest.mark.parametrize("build", [flux2_klein, flux2_klein_distilled])
+@pytest.mark.parametrize(
+    "build", [flux2_klein, pytest.param(flux2_klein_distilled, marks=pytest.mark.slow)]
+)
 def test_klein_is_diffusers(model_of: ModelOf, build: Callable[[], Any]) -> None:
     pair = model_of(build)
     cases = ((64, 64, 1, None, 4.0), (96, 64, 2, None, 3.0), (64, 64, 1, None, 1.0))
@@ -98,7 +101,7 @@ def test_what_was_distilled_looks_at_no_negative_prompt(model_of: ModelOf) -> No
     assert torch.equal(one.latents, other.latents)
 
 
-@pytest.mark.parametrize("build", [flux2, flux2_klein])
+@pytest.mark.parametrize("build", [flux2, pytest.param(flux2_klein, marks=pytest.mark.slow)])
 def test_references_are_seen_as_by_diffusers(model_of: ModelOf, build: Callable[[], Any]) -> None:
     pipeline, model = model_of(build)
     pictures = [picture(96, 64), picture(64, 80)]
@@ -126,7 +129,7 @@ def test_references_of_another_format_are_refused(model_of: ModelOf) -> None:
         other = replace(entry, references=(torch.zeros(1, 16, 8, 8),))
         return replace(prompts, entries=(other,))
 
-    with pytest.raises(InvalidValue, match="another latent format"):
+    with raises(InvalidValue, port="positive", given="a latent of shape (1, 16, 8, 8)"):
         model.make(64, 64, cfg=1.0, change=change)
 
 

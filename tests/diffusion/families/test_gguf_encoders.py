@@ -29,7 +29,10 @@ Written = Callable[[], dict[str, torch.Tensor]]
 
 @pytest.mark.parametrize(
     ("family", "make"),
-    [("flux", lambda: gguf_t5(t5())), ("z-image", lambda: gguf_text(qwen3(width=64)))],
+    [
+        ("flux", lambda: gguf_t5(t5())),
+        pytest.param("z-image", lambda: gguf_text(qwen3(width=64)), marks=pytest.mark.slow),
+    ],
 )
 def test_prompts_are_those_of_what_blocks_stand_for(
     tmp_path: Path, family: str, make: Written

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from nodegraph.errors import InvalidValue
+from tests.messages import raises
 
 from .checks import assert_like_stock, assert_refuses, assert_samples_by, in_bfloat16
 from .conftest import Pair
@@ -97,7 +98,7 @@ def test_hidream_by_other_schedulers_is_diffusers(
 
 def test_pictures_that_are_too_large_are_refused(model_of: ModelOf) -> None:
     _, model = model_of(hidream)
-    with pytest.raises(InvalidValue, match="128 x 128 at most"):
+    with raises(InvalidValue, port="latent", given="160 x 112"):
         model.make(160, 112, cfg=1.0)
 
 

@@ -17,6 +17,7 @@ from nodegraph.diffusion import encode_image, open_model
 from nodegraph.diffusion.denoise import Denoising
 from nodegraph.diffusion.guiders.projected import ProjectedGuidance
 from nodegraph.errors import InvalidFile
+from tests.messages import raises
 
 from .checks import assert_refuses, assert_samples_by, in_bfloat16
 from .conftest import Pair
@@ -64,8 +65,10 @@ def hunyuan_distilled() -> Any:
 
 @pytest.mark.parametrize(
     ("prompt", "negative", "width", "batch"),
-    [(PROMPT, None, 64, 1), (SIGN, NEGATIVE, 96, 2)],
-    ids=["words", "letters"],
+    [
+        pytest.param(PROMPT, None, 64, 1, id="words"),
+        pytest.param(SIGN, NEGATIVE, 96, 2, id="letters", marks=pytest.mark.slow),
+    ],
 )
 def test_hunyuan_is_diffusers(
     model_of: ModelOf, prompt: str, negative: str | None, width: int, batch: int
@@ -173,5 +176,5 @@ def test_a_folder_without_the_letters_tokenizer_is_incomplete(
     for part in model.folder.iterdir():
         if part.name != "tokenizer_2":
             (tmp_path / part.name).symlink_to(part)
-    with pytest.raises(InvalidFile, match="tokenizer_2"):
+    with raises(InvalidFile):
         Model(tmp_path).part("model")

@@ -88,21 +88,25 @@ def by_stock(pipeline: Any, latent: Tensor, case: Case, **more: Any) -> Made:
         return stock(pipeline, latents=case.pack(noised(latent)), **called)
 
 
-CASES = [
+QUICK = [
     Case(pixart_sigma, "dpmpp_2m", options={**AS_ASKED, "clean_caption": False}),
-    Case(sana, "dpmpp_2m", options=AS_ASKED),
     Case(lumina2),
+    Case(wan22_5b, "uni_pc", frames=5),
+    Case(ltx, frames=9, pack=tokens),
+]
+OTHERS = [
+    Case(sana, "dpmpp_2m", options=AS_ASKED),
     Case(hidream, width=160, height=96),
     Case(hidream_by_uni_pc, "uni_pc", width=128, height=128),
     Case(hunyuan, cfg=None),
     Case(hunyuan_distilled, cfg=None, negative=None),
     Case(wan22, "uni_pc", frames=5),
-    Case(wan22_5b, "uni_pc", frames=5),
-    Case(ltx, frames=9, pack=tokens),
 ]
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize(
+    "case", [*QUICK, *(pytest.param(case, marks=pytest.mark.slow) for case in OTHERS)], ids=str
+)
 def test_the_last_steps_from_a_picture_are_diffusers(model_of: ModelOf, case: Case) -> None:
     pipeline, model = model_of(case.build)
     latent = start_of(model, case)
@@ -113,7 +117,7 @@ def test_the_last_steps_from_a_picture_are_diffusers(model_of: ModelOf, case: Ca
     assert_same(replace(found, latents=case.pack(found.latents)), expected)
 
 
-@pytest.mark.parametrize("build", [flux2, flux2_klein])
+@pytest.mark.parametrize("build", [pytest.param(flux2, marks=pytest.mark.slow), flux2_klein])
 def test_the_last_steps_of_flux2_are_diffusers(model_of: ModelOf, build: Callable[[], Any]) -> None:
     pipeline, model = model_of(build)
     case = Case(build, negative=None)
@@ -163,7 +167,7 @@ def test_what_is_encoded_is_the_most_likely(model_of: ModelOf, case: Case) -> No
     assert torch.equal(found, expected)
 
 
-@pytest.mark.parametrize("build", [sana, hunyuan_distilled])
+@pytest.mark.parametrize("build", [pytest.param(sana, marks=pytest.mark.slow), hunyuan_distilled])
 def test_how_a_latent_lies_in_memory_changes_nothing(
     model_of: ModelOf, build: Callable[[], Any]
 ) -> None:

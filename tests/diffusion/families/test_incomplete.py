@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from nodegraph.diffusion import load_component, open_model
 from nodegraph.errors import InvalidFile
+from tests.messages import raises
 
 from .conftest import Pair
 from .test_flux import flux, sd3
@@ -49,7 +50,7 @@ def test_a_part_that_was_copied_in_half_is_not_done_without(
 ) -> None:
     folder = copy_of(model_of, wan22, tmp_path)
     (folder / "transformer_2" / "config.json").unlink()
-    with pytest.raises(InvalidFile, match=r"it has no transformer_2/config\.json"):
+    with raises(InvalidFile):
         open_model(str(folder), [])
 
 
@@ -86,7 +87,7 @@ def test_weights_of_whole_numbers(model_of: ModelOf, tmp_path: Path) -> None:
     file = folder / "text_encoder_2" / "model.safetensors"
     whole = {name: item.to(torch.int8) for name, item in load_file(file).items()}
     save_file(whole, file, metadata={"format": "pt"})
-    with pytest.raises(InvalidFile, match="whole numbers"):
+    with raises(InvalidFile):
         load_component(open_model(str(folder), []).text_encoder, "cpu")
 
 
@@ -106,7 +107,7 @@ def test_numbers_that_give_no_noise_levels_are_refused(
 def test_a_flux_of_unknown_channels_is_refused(model_of: ModelOf, tmp_path: Path) -> None:
     folder = copy_of(model_of, flux, tmp_path)
     rewrite(folder / "transformer" / "config.json", in_channels=192)
-    with pytest.raises(InvalidFile, match="takes 192 channels instead of 64"):
+    with raises(InvalidFile):
         open_model(str(folder), [])
 
 

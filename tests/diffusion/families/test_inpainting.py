@@ -17,6 +17,7 @@ from nodegraph.diffusion import encode_image
 from nodegraph.diffusion.families.patches import packed
 from nodegraph.diffusion.inpainting import masked_picture, with_hole
 from nodegraph.errors import InvalidValue
+from tests.messages import raises
 
 from .conftest import Pair
 from .equality import SEED, Made, Model, assert_same, picture, stock
@@ -123,13 +124,11 @@ def test_the_latents_own_mask_does_where_prompts_bring_none(
 @pytest.mark.parametrize("build", [sd1_fill, flux_fill])
 def test_without_a_picture_they_are_refused(model_of: ModelOf, build: Callable[[], Any]) -> None:
     _, model = model_of(build)
-    with pytest.raises(InvalidValue, match="fills masked pictures") as error:
+    with raises(InvalidValue, port="positive"):
         model.make(WIDTH, HEIGHT, cfg=1.0)
-    assert error.value.problem.port == "positive"
 
 
 def test_a_mask_of_another_size_is_refused() -> None:
     image, mask = masked()
-    with pytest.raises(InvalidValue, match="as large as the picture") as error:
+    with raises(InvalidValue, port="mask"):
         masked_picture(image, mask[:, ::2])
-    assert "ResizeMask" in str(error.value)

@@ -19,6 +19,7 @@ from nodegraph.diffusion.sentencepiece_models import read_pieces
 from nodegraph.diffusion.text import encode_edit
 from nodegraph.diffusion.text_encoder_files import open_text_encoder
 from nodegraph.errors import InvalidFile
+from tests.messages import raises
 
 from .conftest import Pair
 from .language_files import (
@@ -50,6 +51,7 @@ def assert_holds(found: Any, given: Any) -> None:
     assert all(torch.equal(there[name], tensor) for name, tensor in wanted.items())
 
 
+@pytest.mark.slow
 def test_z_image_is_diffusers(tmp_path: Path) -> None:
     encoder = qwen3()
     model = loaded("z-image", write(tmp_path / "qwen_3_4b.safetensors", text_file(encoder)))
@@ -59,6 +61,7 @@ def test_z_image_is_diffusers(tmp_path: Path) -> None:
     assert torch.equal(encoded(model)["embeddings"][0], expected)
 
 
+@pytest.mark.slow
 def test_flux2_klein_is_diffusers(tmp_path: Path) -> None:
     encoder = qwen3(tf.Qwen3ForCausalLM, 28)
     model = loaded("flux2-klein", write(tmp_path / "qwen.safetensors", text_file(encoder)))
@@ -87,10 +90,11 @@ def test_qwen_image_is_diffusers_with_and_without_eyes(seeing: Path, tmp_path: P
     blind = {name: t for name, t in text_file(encoder).items() if not name.startswith("visual.")}
     file = write(tmp_path / "blind.safetensors", blind)
     assert torch.equal(encoded(loaded("qwen-image", file))["embeddings"], expected)
-    with pytest.raises(InvalidFile, match=r"Qwen2\.5-VL without its eyes, which is no"):
+    with raises(InvalidFile, port="file"):
         open_text_encoder("qwen-image-edit", {"file": str(file)}, [])
 
 
+@pytest.mark.slow
 def test_hunyuan_image_is_diffusers(seeing: Path, tmp_path: Path) -> None:
     encoder, letters = qwen25_vl(), t5(BYT5_WORDS)
     model = loaded("hunyuan-image", write(tmp_path / "byt5.safetensors", named(letters)), seeing)
@@ -126,7 +130,7 @@ def gemma_pieces() -> list[str]:
     return [*words, "▁", *map(chr, range(33, 127)), "ca", "cat", "▁cat", "re", "red", "▁red"]
 
 
-@pytest.mark.parametrize("family", ["lumina2", "sana"])
+@pytest.mark.parametrize("family", ["lumina2", pytest.param("sana", marks=pytest.mark.slow)])
 def test_gemma_brings_its_tokenizer(tmp_path: Path, family: str) -> None:
     pieces = gemma_pieces()
     encoder = gemma2(len(pieces))
@@ -150,9 +154,8 @@ def test_gemma_brings_its_tokenizer(tmp_path: Path, family: str) -> None:
 def test_gemma_without_one_is_told_and_given_by_a_folder(tmp_path: Path) -> None:
     words = gemma_words()
     file = write(tmp_path / "gemma.safetensors", text_file(gemma2(len(words))))
-    with pytest.raises(InvalidFile, match=r"none of Gemma 2 .* in tokenizers/gemma2 ") as failed:
+    with raises(InvalidFile, port="file"):
         open_text_encoder("sana", {"file": str(file)}, [tmp_path])
-    assert failed.value.problem.port == "file"
     words.save_pretrained(tmp_path / "tokenizers" / "gemma2")
     model = loaded("sana", file, models=tmp_path)
     assert model.tokenizers["tokenizer"]("a cat").input_ids == words("a cat").input_ids
@@ -161,7 +164,7 @@ def test_gemma_without_one_is_told_and_given_by_a_folder(tmp_path: Path) -> None
 def test_a_tokenizer_of_another_model_is_refused(tmp_path: Path) -> None:
     file = write(tmp_path / "gemma.safetensors", text_file(gemma2(100)))
     gemma_words().save_pretrained(tmp_path / "tokenizers" / "gemma2")
-    with pytest.raises(InvalidFile, match="more than the 100 of"):
+    with raises(InvalidFile):
         loaded("sana", file, models=tmp_path)
 
 
@@ -200,12 +203,12 @@ def test_a_folder_without_llama_is_opened_and_loadtextencoder_gives_it(
     folder = Path(shutil.copytree(whole, tmp_path / "models" / "hidream"))
     for role in ("text_encoder_4", "tokenizer_4"):
         shutil.move(folder / role, tmp_path / role)
-    with pytest.raises(InvalidFile, match=r"without the Llama 3\.1 .* LoadTextEncoder"):
+    with raises(InvalidFile):
         load_component(open_model(str(folder), []).text_encoder, "cpu")
 
     shutil.move(tmp_path / "tokenizer_4", tmp_path / "models" / "tokenizers" / "llama3")
     names = {"file": str(folder), "file_2": str(tmp_path / "text_encoder_4")}
-    with pytest.raises(InvalidFile, match="is named twice"):
+    with raises(InvalidFile, port="file_3"):
         open_text_encoder("hidream", names | {"file_3": str(folder / "text_encoder_3")}, [])
     recipe = open_text_encoder("hidream", names, [tmp_path / "models"])
     found = encoded(load_component(recipe, "cpu"), "a cat")
@@ -213,6 +216,7 @@ def test_a_folder_without_llama_is_opened_and_loadtextencoder_gives_it(
     assert all(torch.equal(found[name], expected[name]) for name in expected)
 
 
+@pytest.mark.slow
 def test_an_editing_model_is_given_eyes_that_fit(seeing: Path) -> None:
     model = loaded("qwen-image-edit", seeing)
     picture = torch.rand(1, 64, 96, 3, generator=torch.Generator().manual_seed(1))

@@ -18,6 +18,7 @@ from nodegraph.diffusion.ip_adapters.redux import redux_words, with_words
 from nodegraph.diffusion.ip_adapters.redux_files import open_redux
 from nodegraph.errors import InvalidFile
 from nodegraph.images.images import to_pil
+from tests.messages import raises
 
 from .conftest import Pair
 from .equality import PROMPT, assert_same, stock
@@ -85,9 +86,9 @@ def test_single_files_are_those_of_the_folder(tmp_path: Path) -> None:
     named = {f"vision_model.{name}": item for name, item in sees.state_dict().items()}
     save_file(named, tmp_path / "eyes.safetensors")
     save_file(says.state_dict(), tmp_path / "redux.safetensors")
-    with pytest.raises(InvalidFile, match="comes without eyes"):
+    with raises(InvalidFile):
         open_redux("redux", [tmp_path])
-    with pytest.raises(InvalidFile, match="holds no SigLIP's eyes"):
+    with raises(InvalidFile):
         open_redux("redux", [tmp_path], encoder="redux")
     live = load_component(open_redux("redux", [tmp_path], encoder="eyes"), "cpu")
     pixels = torch.rand(1, 3, 28, 28)

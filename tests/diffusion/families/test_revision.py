@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
 import torch
 import transformers as tf
 
@@ -16,6 +15,7 @@ from nodegraph.diffusion.ip_adapters.applying import seen_by
 from nodegraph.diffusion.ip_adapters.files import open_eyes
 from nodegraph.diffusion.ip_adapters.revision import revised
 from nodegraph.errors import InvalidFile, InvalidValue
+from tests.messages import raises
 
 from .conftest import Pair
 from .equality import NEGATIVE, assert_same, stock
@@ -71,10 +71,10 @@ def test_pictures_may_be_added_and_drowned_in_noise() -> None:
 
 
 def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InvalidValue, match="second text encoder"):
+    with raises(InvalidValue, port="image_encoder", given="5 numbers"):
         revised(prompt(), torch.ones(1, 5), 1.0)
-    with pytest.raises(InvalidValue, match="XL alone"):
+    with raises(InvalidValue, port="conditioning", given="Flux.1"):
         revised(prompt("flux"), torch.ones(1, 4), 1.0)
     (tmp_path / "none").mkdir()
-    with pytest.raises(InvalidFile, match="no eyes"):
+    with raises(InvalidFile):
         open_eyes("none", [tmp_path])

@@ -22,6 +22,7 @@ from nodegraph.diffusion.sampling_parts import (
     SamplingParts,
 )
 from nodegraph.errors import InvalidValue
+from tests.messages import raises
 
 from .conftest import Pair
 from .equality import NEGATIVE, PROMPT, SEED, Model, stock
@@ -110,6 +111,5 @@ def test_levels_of_another_kind_of_noise_are_told_before_weights_load(
     _, model = model_of(build)
     recipe = open_model(str(model.folder), []).model
     given = replace(parts(model), schedule=listed_schedule([14.6, 7.0, 0.0]))
-    with pytest.raises(InvalidValue, match="at most 1") as caught:
+    with raises(InvalidValue, port="sigmas", given="14.6"):
         foreseen(recipe, Latent(None, 64, 64), given)
-    assert caught.value.problem.port == "sigmas"

@@ -98,10 +98,12 @@ def name_of(item: Any) -> str:
     return str(getattr(item, "__name__", item))
 
 
-CASES = [(sd1, "ddim"), (sd2, "ddim"), (sd2_zero_snr, "ddim"), (sdxl, "euler")]
+QUICK = [(sd1, "ddim"), (sdxl, "euler")]
+SLOW = pytest.param(sd2, "ddim", marks=pytest.mark.slow)
+ZERO_SNR = (sd2_zero_snr, "ddim")
 
 
-@pytest.mark.parametrize(("build", "sampler"), CASES, ids=name_of)
+@pytest.mark.parametrize(("build", "sampler"), [*QUICK, SLOW, ZERO_SNR], ids=name_of)
 def test_pictures_are_diffusers(model_of: ModelOf, build: Callable[[], Any], sampler: str) -> None:
     pipeline, model = model_of(build)
     for width, height, batch, negative, cfg in (
@@ -128,7 +130,11 @@ def image_to_image(pipeline: Any) -> Any:
     return found
 
 
-@pytest.mark.parametrize(("build", "sampler"), [*CASES, (refiner, "euler")], ids=name_of)
+@pytest.mark.parametrize(
+    ("build", "sampler"),
+    [*QUICK, SLOW, pytest.param(*ZERO_SNR, marks=pytest.mark.slow), (refiner, "euler")],
+    ids=name_of,
+)
 @pytest.mark.parametrize("negative", [None, NEGATIVE])
 def test_pictures_from_pictures_are_diffusers(
     model_of: ModelOf, build: Callable[[], Any], sampler: str, negative: str | None

@@ -27,6 +27,7 @@ from nodegraph.errors import InvalidFile, ModelNotFound, NodegraphError
 from nodegraph.images.images import to_pil
 from nodegraph.residency import component_bytes
 from tests.diffusion import ldm_export as ldm
+from tests.messages import raises
 
 from .text_files import (
     UMT5_WORDS,
@@ -74,7 +75,7 @@ def test_flux_is_diffusers(files: Path) -> None:
     assert torch.equal(entry.tensors["pooled"], pooled)
 
 
-@pytest.mark.parametrize("with_t5", [True, False])
+@pytest.mark.parametrize("with_t5", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_sd3_is_diffusers_whose_first_clip_projects_nothing(files: Path, with_t5: bool) -> None:
     names = ("t5xxl",) * with_t5
     model = loaded("sd3", "clip_g", *names, "clip_l", models=files)
@@ -93,6 +94,7 @@ def test_sd3_is_diffusers_whose_first_clip_projects_nothing(files: Path, with_t5
     assert torch.equal(entry.embeddings, embeddings[:, : entry.embeddings.shape[1], :width])
 
 
+@pytest.mark.slow
 def test_wan_is_diffusers(tmp_path: Path) -> None:
     encoder = t5(UMT5_WORDS, tf.UMT5EncoderModel)
     tensors = named(encoder) | {"spiece_model": torch.zeros(8, dtype=torch.uint8)}
@@ -157,57 +159,46 @@ def test_what_it_takes_in_memory_is_told_before(files: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("family", "names", "port", "words"),
+    ("family", "names", "port"),
     [
-        ("flux", ["t5xxl"], "file_2", "Flux.1 has text encoders that no file holds: CLIP-L"),
-        (
-            "flux",
-            ["t5xxl", "t5xxl", "clip_l"],
-            "file_2",
-            "t5xxl.safetensors, T5-XXL, is named twice",
-        ),
-        ("flux", ["clip_l", "t5xxl", "clip_g"], "file_3", "is CLIP-G, which is no text encoder"),
-        ("wan", ["t5xxl"], "file", "is T5-XXL, which is no text encoder of Wan.*UMT5-XXL.*Flux.1"),
-        ("hidream", ["clip_l"], "file", "is CLIP-L, .*expected: long CLIP-L with its projection"),
-        ("sdxl", ["tiny", "clip_g", "clip_l"], "file_3", "are both CLIP-L"),
-        ("flux", [], "file", "no file holds: CLIP-L and T5-XXL"),
+        ("flux", ["t5xxl"], "file_2"),
+        ("flux", ["t5xxl", "t5xxl", "clip_l"], "file_2"),
+        ("flux", ["clip_l", "t5xxl", "clip_g"], "file_3"),
+        ("wan", ["t5xxl"], "file"),
+        ("hidream", ["clip_l"], "file"),
+        ("sdxl", ["tiny", "clip_g", "clip_l"], "file_3"),
+        ("flux", [], "file"),
     ],
 )
-def test_wrong_files_are_told(
-    files: Path, family: str, names: list[str], port: str, words: str
-) -> None:
+def test_wrong_files_are_told(files: Path, family: str, names: list[str], port: str) -> None:
     ports = ("file", "file_2", "file_3")
-    with pytest.raises(InvalidFile, match=words) as failed:
+    with raises(InvalidFile) as failed:
         open_text_encoder(family, dict(zip(ports, names, strict=False)), [files])
     assert failed.value.problem.port == port
 
 
 def test_missing_names_and_families_are_told(files: Path) -> None:
-    with pytest.raises(ModelNotFound) as failed:
+    with raises(ModelNotFound, port="file_2", given="t5xl") as failed:
         open_text_encoder("flux", {"file": "clip_l", "file_2": "t5xl"}, [files])
-    assert failed.value.problem.port == "file_2"
     assert "t5xxl" in (failed.value.problem.hint or "")
-    with pytest.raises(NodegraphError, match="there is no model family `fluxx`"):
+    with raises(NodegraphError, given="fluxx"):
         open_text_encoder("fluxx", {"file": "clip_l"}, [files])
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    "change",
     [
-        ({"text_model.final_layer_norm.bias": None}, "lack 1 tensor, .*final_layer_norm.bias"),
-        ({"stray": torch.zeros(2)}, "1 tensor beside what belongs there: .*stray"),
-        (
-            {"text_model.encoder.layers.0.mlp.fc2.bias": torch.zeros(7)},
-            r"fc2\.bias, which has shape \[7\]",
-        ),
+        {"text_model.final_layer_norm.bias": None},
+        {"stray": torch.zeros(2)},
+        {"text_model.encoder.layers.0.mlp.fc2.bias": torch.zeros(7)},
     ],
 )
 def test_damaged_files_are_told_by_tensor(
-    tmp_path: Path, files: Path, change: dict[str, Tensor | None], words: str
+    tmp_path: Path, files: Path, change: dict[str, Tensor | None]
 ) -> None:
     tensors = {n: t for n, t in (clip_file(clip()) | change).items() if t is not None}
     file = write(tmp_path / "damaged.safetensors", tensors)
-    with pytest.raises(InvalidFile, match=words):
+    with raises(InvalidFile):
         loaded("flux", file, files / "t5xxl.safetensors")
 
 
@@ -246,6 +237,7 @@ def test_scaled_float8_is_multiplied(tmp_path: Path, files: Path) -> None:
     assert all(torch.equal(found[name], tensor) for name, tensor in tensors.items())
 
 
+@pytest.mark.slow
 def test_wans_eyes_come_from_a_file_too(tmp_path: Path) -> None:
     torch.manual_seed(0)
     config = tf.CLIPVisionConfig(
@@ -278,7 +270,7 @@ def test_wans_eyes_come_from_a_file_too(tmp_path: Path) -> None:
     pixels = processor(torch.zeros(3, 300, 200), return_tensors="pt")["pixel_values"]
     assert pixels.shape == (1, 3, 224, 224)
     missing = {"file": str(file)}
-    with pytest.raises(InvalidFile, match="no file holds: UMT5-XXL"):
+    with raises(InvalidFile, port="file_2"):
         find_text_encoder("wan", missing, [])
 
     model = loaded("wan", file, words)

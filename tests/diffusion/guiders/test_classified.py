@@ -33,6 +33,7 @@ from nodegraph.diffusion.sampling_parts import (
     SamplingParts,
 )
 from nodegraph.errors import InvalidFile, InvalidValue
+from tests.messages import raises
 
 CLASSIFIER = open_classifier(locate_classifier(COMPANION, []))
 TINY = open_model("tiny", []).model
@@ -129,14 +130,14 @@ def test_a_weaker_model_that_is_the_same_leads_nowhere(
     plain = walked(model, classifying)
     same = WeakerModel(3.0, 0.0, 1.0, model=TINY)
     torch.testing.assert_close(walked(model, classifying, same), plain, rtol=1e-4, atol=1e-4)
-    with pytest.raises(InvalidValue, match="another family"):
+    with raises(InvalidValue, port="guider", given="Stable Diffusion 1.x"):
         WeakerModel(1.0, 0.0, 1.0, model=TINY).check(replace(TINY, family="sdxl"))
 
 
 def test_names_that_are_unknown_are_told_with_the_nearest() -> None:
     about = read_classifier(Path(CLASSIFIER.files[0].path))
     assert about.places("lemon", "blue") == (about.labels.index("lemon"), 8)
-    with pytest.raises(InvalidValue, match="no such label") as caught:
+    with raises(InvalidValue, port="label", given="lemmon") as caught:
         about.places("lemmon", "")
     assert "lemon" in (caught.value.problem.hint or "")
 
@@ -145,5 +146,5 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     from safetensors.torch import save_file
 
     save_file({"weight": torch.zeros(2)}, tmp_path / "other.safetensors")
-    with pytest.raises(InvalidFile, match="no classifier"):
+    with raises(InvalidFile):
         open_classifier(locate_classifier("other", [tmp_path]))

@@ -17,6 +17,7 @@ from nodegraph.errors import InvalidValue
 from nodegraph.molecules.tables import table_items
 from tests.diffusion.conftest import one_thread  # noqa: F401 - a fixture
 from tests.diffusion.items.making import asked, molecule_model
+from tests.messages import raises
 
 
 def chain(*kinds: int, order: int) -> Tensor:
@@ -89,5 +90,5 @@ def test_a_sampling_ends_with_less_excess(tmp_path: Path) -> None:
 
 def test_it_is_for_molecules_alone() -> None:
     model = DiffusionModel("sd1", (RecipeFile("unet", "nowhere", "0" * 64),))
-    with pytest.raises(InvalidValue, match="valences lead models of molecules"):
+    with raises(InvalidValue, port="guider", given="Stable Diffusion 1.x"):
         Valences(1.0, 0.0, 1.0).check(model)

@@ -35,6 +35,7 @@ from nodegraph.diffusion.names import allowed_schedules
 from nodegraph.diffusion.sampling_parts import usual_parts
 from nodegraph.errors import InvalidFile, InvalidValue
 from tests.diffusion.conftest import one_thread  # noqa: F401 - a fixture
+from tests.messages import raises
 
 from .making import asked, molecule_folder, molecule_model, sampled
 
@@ -122,9 +123,8 @@ def test_every_guider_leads(model: Denoiser, method: GuidanceMethod) -> None:
 
 def test_guidance_that_weakens_networks_is_refused() -> None:
     for kind in (PERTURBED, SKIPPED, LOOKED_INTO):
-        with pytest.raises(InvalidValue) as error:
+        with raises(InvalidValue, port="guider"):
             check_addable(kind, "molecules")
-        assert error.value.problem.port == "guider"
 
 
 def test_it_is_shown_while_it_is_sampled(model: Denoiser) -> None:
@@ -160,17 +160,15 @@ def test_a_sampling_goes_on_to_the_same_bits(model: Denoiser) -> None:
 
 
 def test_latents_of_pictures_are_refused(model: Denoiser) -> None:
-    with pytest.raises(InvalidValue, match="one size") as error:
+    with raises(InvalidValue, port="latent", given="64 x 64"):
         sampled(model, latent=Latent(None, 64, 64))
-    assert error.value.problem.expected == "37 x 9"
-    assert "EmptyItems" in str(error.value.problem.hint)
 
 
 def test_prompts_of_pictures_are_refused(model: Denoiser) -> None:
     words = ConditioningEntry({"embeddings": torch.zeros(1, 4, 8)})
-    with pytest.raises(InvalidValue, match="isn't for Molecules"):
+    with raises(InvalidValue, port="positive"):
         sampled(model, Conditioning((words,)))
-    with pytest.raises(InvalidValue, match="of family molecules"):
+    with raises(InvalidValue, port="positive", given="sd1"):
         sampled(model, Conditioning((words,), "sd1"))
 
 
@@ -179,7 +177,7 @@ def test_a_folder_says_what_it_is(folder: Path) -> None:
     assert (found.family, found.node) == ("molecules", "LoadDiffusionModel")
     facts = denoiser_facts(WantedDenoiser(str(folder)), [])
     assert (facts["width"], facts["height"], facts["noise"]) == (37, 9, "flow")
-    with pytest.raises(InvalidFile, match="LoadDiffusionModel takes it"):
+    with raises(InvalidFile):
         locate_model(str(folder), [])
 
 

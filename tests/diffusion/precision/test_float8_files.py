@@ -20,6 +20,7 @@ from nodegraph.diffusion.weight_files import read_tensors
 from nodegraph.errors import InvalidFile
 from nodegraph.residency import component_bytes
 from tests.diffusion.ldm_export import ldm_checkpoint
+from tests.messages import raises
 
 from .conftest import Change, Rewritten, in_float8, scaled, scaled_by_row, widened_by_hand
 
@@ -121,7 +122,7 @@ def test_forms_that_are_not_known_are_refused_by_name(tmp_path: Path) -> None:
     path = tmp_path / "fp4.safetensors"
     save_file({"a.weight": packed, "a.weight_scale_2": torch.ones(1)}, path)
 
-    with pytest.raises(InvalidFile, match=r"a form that isn't known here: a\.weight_scale_2"):
+    with raises(InvalidFile):
         read_tensors([path], "float32")
 
 
@@ -130,7 +131,7 @@ def test_factors_that_fit_nothing_are_refused(tmp_path: Path) -> None:
     weight = torch.zeros(4, 2, dtype=torch.float8_e4m3fn)
     save_file({"a.weight": weight, "a.weight_scale": torch.ones(3)}, path)
 
-    with pytest.raises(InvalidFile, match=r"3 factors for a\.weight, which has 4 rows"):
+    with raises(InvalidFile):
         read_tensors([path], "float32")
 
 

@@ -17,6 +17,7 @@ from nodegraph.diffusion import load_component
 from nodegraph.diffusion.controls.files import control_bytes, find_control, open_control
 from nodegraph.diffusion.models import list_models
 from nodegraph.errors import InvalidFile
+from tests.messages import raises
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*FluxPosEmbed:FutureWarning")
 
@@ -266,5 +267,5 @@ def test_a_damaged_file_says_what_it_lacks(tmp_path: Path) -> None:
     tensors = {name: item.contiguous() for name, item in sd1().state_dict().items()}
     del tensors["conv_in.weight"]
     save_file(tensors, path)
-    with pytest.raises(InvalidFile, match="damaged"):
+    with raises(InvalidFile):
         open_control(str(path), [])

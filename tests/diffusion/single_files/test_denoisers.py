@@ -20,6 +20,7 @@ from nodegraph.diffusion.single_files.denoisers import PREFIXES
 from nodegraph.diffusion.single_files.original_tables import TABLES
 from nodegraph.diffusion.single_files.unsupported import unsupported
 from tests.diffusion.adapters.denoisers import on_meta
+from tests.messages import raises
 
 from . import double_stream
 from .models import SMALL
@@ -239,7 +240,7 @@ def test_shapes_of_something_else_are_no_worse_than_a_missing_tensor(
 def test_a_missing_tensor_is_a_key_error(files: dict[str, Any]) -> None:
     shapes = shapes_of(files["wan"][1])
     del shapes["text_embedding.0.weight"]
-    with pytest.raises(KeyError, match="text_embedder"):
+    with raises(KeyError):
         LAYOUTS["wan-transformer"].config(shapes)
 
 

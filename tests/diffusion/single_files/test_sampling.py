@@ -21,6 +21,7 @@ from tests.diffusion.families.qwen_parts import qwen_flow, qwen_vae
 from tests.diffusion.families.test_flux2 import flux2
 from tests.diffusion.families.test_z_image import z_image
 from tests.diffusion.families.words import qwen_words
+from tests.messages import raises
 
 from .originals import WRITERS
 
@@ -79,7 +80,7 @@ def test_what_is_not_supported_is_told_as_what_it_is(tmp_path: Path) -> None:
         "model.diffusion_model.patchify_proj.weight": torch.ones(1),
     }
     save_file(tensors, tmp_path / "sound.safetensors")
-    with pytest.raises(InvalidFile, match="is LTX-2, not a diffusion model that is known here"):
+    with raises(InvalidFile):
         open_denoiser(WantedDenoiser("sound"), [tmp_path])
-    with pytest.raises(InvalidFile, match="LTX-2, which can't be loaded here"):
+    with raises(InvalidFile):
         locate_model("sound", [tmp_path])

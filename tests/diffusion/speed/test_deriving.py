@@ -34,6 +34,7 @@ from tests.diffusion.families.conftest import Pair, model_of  # noqa: F401 - a f
 from tests.diffusion.families.equality import Model
 from tests.diffusion.families.test_flux import flux
 from tests.diffusion.families.test_stable_diffusion import sd1
+from tests.messages import raises
 
 from .speedy import EAGER, sampling, sped_up, walked
 
@@ -89,7 +90,7 @@ def lora(tmp_path: Path) -> Path:
     return tmp_path / "style.safetensors"
 
 
-@pytest.mark.parametrize("fused", [False, True])
+@pytest.mark.parametrize("fused", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_lora_works_under_a_step_cache(
     weights: ResidencyManager,
     sd1_folder: Path,  # noqa: F811
@@ -115,12 +116,15 @@ def test_a_lora_works_under_a_step_cache(
 
 def test_a_lora_is_not_put_beside_fused_projections(sd1_folder: Path, lora: Path) -> None:  # noqa: F811
     fused = with_speed(open_model(str(sd1_folder), []).model, SpeedOptions(fused=True))
-    with pytest.raises(InvalidValue, match="LoRA that isn't fused"):
+    with raises(InvalidValue, port="model"):
         OpenedAdapter(lora).put_on(fused, 1.0)
     assert OpenedAdapter(lora, fused=True).put_on(fused, 1.0).recipe.adapters
 
 
-@pytest.mark.parametrize("storage", ["float8", "int8", "int4"])
+@pytest.mark.parametrize(
+    "storage",
+    ["int8", *(pytest.param(name, marks=pytest.mark.slow) for name in ("float8", "int4"))],
+)
 def test_weights_in_few_bits_go_with_a_step_cache(model_of: ModelOf, storage: str) -> None:  # noqa: F811
     _, model = model_of(flux)
     recipe = open_model(str(model.folder), [], storage=storage).model
@@ -146,10 +150,11 @@ def test_half_precision_is_not_held_compactly_below_a_step_cache(sd1_folder: Pat
 @pytest.mark.parametrize(
     ("build", "footprint", "names"),
     [
-        (flux, "full", ("first_block", "mag")),
-        (flux, "offloaded", ("first_block", "taylorseer")),
-        (sd1, "full", ("taylorseer",)),
-        (sd1, "offloaded", ("broadcast",)),
+        (flux, "offloaded", ("first_block",)),
+        pytest.param(flux, "offloaded", ("taylorseer",), marks=pytest.mark.slow),
+        pytest.param(flux, "full", ("first_block", "mag"), marks=pytest.mark.slow),
+        pytest.param(sd1, "full", ("taylorseer",), marks=pytest.mark.slow),
+        pytest.param(sd1, "offloaded", ("broadcast",), marks=pytest.mark.slow),
     ],
 )
 def test_an_accelerator_gives_the_cpu_s_bits(
@@ -187,7 +192,7 @@ def test_a_compiled_model_does_not_come_in_parts(
     _, model = model_of(flux)
     compiled = replace(model.part("model"), compiled=True)
     with (
-        pytest.raises(InvalidValue, match="can't be brought to the device in parts"),
+        raises(InvalidValue, port="model"),
         lean(compiled, "cuda:0", "offloaded"),
     ):
         pass

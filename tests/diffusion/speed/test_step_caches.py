@@ -32,9 +32,17 @@ from .speedy import ALWAYS, EAGER, sampling, sped_up, through_a_file, walked
 ModelOf = Callable[[Callable[[], Any]], Pair]
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*FluxPosEmbed:FutureWarning")
-CACHES = [pytest.param(flux, EAGER[name], id=f"flux-{name}") for name in EAGER]
-CACHES += [pytest.param(sd1, EAGER[name], id=f"sd1-{name}") for name in ("taylorseer", "broadcast")]
-each_cache = pytest.mark.parametrize(("build", "caching"), CACHES)
+CACHES = {f"flux-{name}": (flux, EAGER[name]) for name in EAGER}
+CACHES |= {f"sd1-{name}": (sd1, EAGER[name]) for name in ("taylorseer", "broadcast")}
+
+
+def each_cache(*quick: str) -> pytest.MarkDecorator:
+    """All of them, of which those with these names are quick enough for a plain run."""
+    cases = [
+        pytest.param(*case, id=name, marks=() if name in quick else pytest.mark.slow)
+        for name, case in CACHES.items()
+    ]
+    return pytest.mark.parametrize(("build", "caching"), cases)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +126,7 @@ def test_attention_broadcast_is_that_of_diffusers(model_of: ModelOf) -> None:  #
     assert torch.equal(found, expected)
 
 
-@each_cache
+@each_cache("flux-first_block", "flux-taylorseer")
 def test_nothing_is_left_for_the_next_sampling(
     model_of: ModelOf,  # noqa: F811
     build: Callable[[], Any],
@@ -137,7 +145,7 @@ def test_nothing_is_left_for_the_next_sampling(
     assert not torch.equal(first, exact)
 
 
-@each_cache
+@each_cache("flux-mag", "flux-broadcast")
 def test_samplings_at_the_same_time_do_not_see_each_other(
     model_of: ModelOf,  # noqa: F811
     build: Callable[[], Any],
@@ -156,13 +164,8 @@ def test_samplings_at_the_same_time_do_not_see_each_other(
     assert all(map(torch.equal, found, alone))
 
 
-@pytest.mark.parametrize(
-    ("build", "caching", "sampler"),
-    [
-        *((*each.values, "euler") for each in CACHES),
-        *((flux, EAGER[name], "heun") for name in ("mag", "taylorseer")),
-    ],
-)
+@pytest.mark.parametrize("sampler", ["euler", pytest.param("heun", marks=pytest.mark.slow)])
+@each_cache("flux-first_block", "flux-mag", "flux-taylorseer", "flux-broadcast")
 def test_a_sampling_goes_on_from_any_step_to_the_same_bits(
     model_of: ModelOf,  # noqa: F811
     build: Callable[[], Any],

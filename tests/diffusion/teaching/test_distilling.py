@@ -18,6 +18,7 @@ from nodegraph.diffusion.teaching.drawing import generator_of
 from nodegraph.diffusion.teaching.options import TrainingSamples
 from tests.diffusion.conftest import one_thread, sd1_folder  # noqa: F401 - fixtures
 from tests.diffusion.families.conftest import model_of  # noqa: F401 - a fixture
+from tests.messages import raises
 
 from .desk import Desk, dataset, told
 from .test_lora_training import (
@@ -130,7 +131,10 @@ def by_consistency(
 
 @pytest.mark.parametrize(
     ("kind", "steps", "target_of"),
-    [("trajectory", 2, by_trajectory), ("consistency", 0, by_consistency)],
+    [
+        ("trajectory", 2, by_trajectory),
+        pytest.param("consistency", 0, by_consistency, marks=pytest.mark.slow),
+    ],
 )
 def test_a_step_is_that_of_a_plain_loop(
     desk_of: Any,  # noqa: F811
@@ -147,6 +151,7 @@ def test_a_step_is_that_of_a_plain_loop(
     assert dict(weights.settings)["distilled"] == kind
 
 
+@pytest.mark.slow
 def test_a_step_of_a_flow_is_that_of_a_plain_loop(desk_of: Any) -> None:  # noqa: F811
     pipeline, desk = desk_of("sd3")
     given = dataset()
@@ -210,9 +215,9 @@ def test_a_distillation_by_prompts_goes_on_to_the_same_bits_and_is_watched(desk:
 
 
 def test_what_does_not_go_is_refused(desk: Desk) -> None:
-    with pytest.raises(InvalidValue, match="nothing to distil"):
+    with raises(InvalidValue, port="prompts", given="no dataset and no prompts"):
         prompted(desk.room(dataset()), [], 1, 2.0)
-    with pytest.raises(InvalidValue, match="weighed or spread"):
+    with raises(InvalidValue, port="options", given="min_snr 5, levels auto"):
         distilled_lora(desk.room(dataset(), min_snr=5.0), SHAPE, DistillationPlan())
-    with pytest.raises(InvalidValue, match="more steps"):
+    with raises(InvalidValue, port="teacher_steps", given="1001"):
         distilled_lora(desk.room(dataset()), SHAPE, DistillationPlan(teacher_steps=1001))

@@ -100,6 +100,7 @@ def test_a_step_is_that_of_a_plain_loop_of_diffusers(desk_of: Any) -> None:
     assert_file_holds(taught_lora(desk.room(given), SHAPE), expected, "unet")
 
 
+@pytest.mark.slow
 def test_a_step_of_a_flow_is_that_of_a_plain_loop(desk_of: Any) -> None:
     pipeline, desk = desk_of("sd3")
     given = dataset()

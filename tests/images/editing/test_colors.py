@@ -22,6 +22,7 @@ from nodegraph.images.editing.luts import apply_table, read_cube
 from nodegraph.images.editing.matching import match_colors
 from nodegraph.images.editing.quantizing import dominant_colors, quantize
 from nodegraph.images.editing.statistics import draw_histogram
+from tests.messages import raises
 
 GENERATOR = torch.Generator().manual_seed(1)
 PICTURE = torch.rand(1, 9, 11, 3, generator=GENERATOR)
@@ -65,7 +66,7 @@ def test_curves_are_those_of_scipy(points: str) -> None:
 
 @pytest.mark.parametrize("points", ["", "0,0", "0,0 0,1", "0,0 1", "0,0 2,1", "a,b 1,1"])
 def test_what_makes_no_curve_is_refused(points: str) -> None:
-    with pytest.raises(InvalidValue, match="curve"):
+    with raises(InvalidValue, port="points"):
         tones.parse_curve(points)
 
 
@@ -175,29 +176,27 @@ def cube(axes: int, made: object, size: int = 3) -> str:
 def test_what_is_no_table_is_refused(text: str, tmp_path: Path) -> None:
     path = tmp_path / "bad.cube"
     path.write_bytes(text.encode("latin-1"))
-    with pytest.raises(InvalidFile, match="table of colours"):
+    with raises(InvalidFile, port="path"):
         read_cube(path)
 
 
 @pytest.mark.parametrize(
-    ("head", "said"),
+    "head",
     [
-        ("DOMAIN_MIN nan nan nan", "its domain is none: nan nan nan to 1 1 1"),
-        ("DOMAIN_MAX inf inf inf", "its domain is none: 0 0 0 to inf inf inf"),
-        ("DOMAIN_MAX 1 1 1e39", "its domain is none: 0 0 0 to 1 1 1e+39"),
-        ("DOMAIN_MAX 1 1 1e-50", "its domain is none: 0 0 0 to 1 1 1e-50"),
-        ("DOMAIN_MAX 1 1", "line 1 says DOMAIN_MAX without what belongs to it"),
-        ("LUT_1D_INPUT_RANGE 0", "line 1 says LUT_1D_INPUT_RANGE without what belongs to it"),
-        ("LUT_1D_SIZE", "line 1 says LUT_1D_SIZE without what belongs to it"),
+        "DOMAIN_MIN nan nan nan",
+        "DOMAIN_MAX inf inf inf",
+        "DOMAIN_MAX 1 1 1e39",
+        "DOMAIN_MAX 1 1 1e-50",
+        "DOMAIN_MAX 1 1",
+        "LUT_1D_INPUT_RANGE 0",
+        "LUT_1D_SIZE",
     ],
 )
-def test_a_table_of_no_colors_is_told(head: str, said: str, tmp_path: Path) -> None:
+def test_a_table_of_no_colors_is_told(head: str, tmp_path: Path) -> None:
     path = tmp_path / "bad.cube"
     path.write_text(f"{head}\nLUT_1D_SIZE 2\n0 0 0\n1 1 1\n")
-    with pytest.raises(InvalidFile) as caught:
+    with raises(InvalidFile, port="path"):
         read_cube(path)
-    assert said in str(caught.value)
-    assert caught.value.problem.port == "path"
 
 
 def test_a_title_may_be_in_any_encoding(tmp_path: Path) -> None:
@@ -216,7 +215,7 @@ def test_only_colors_of_the_palette_are_left(dither: str) -> None:
 
 
 def test_a_palette_of_too_many_colors_is_refused() -> None:
-    with pytest.raises(InvalidValue, match="too many colours"):
+    with raises(InvalidValue, port="palette", given="257"):
         quantize(PICTURE, 2, [parse_color("red")] * 257, "none")
 
 
@@ -234,7 +233,7 @@ def test_colors_are_read_as_css_writes_them() -> None:
     assert parse_color(" rgb(0, 255, 0) ")[:3] == (0, 1, 0)
     assert parse_color("#0000ff80")[3] == pytest.approx(0.5, abs=0.01)
     assert len(parse_colors("rgb(1, 2, 3), hsl(30, 100%, 50%) navy\n#123")) == 4
-    with pytest.raises(InvalidValue, match="Did you mean `orange`"):
+    with raises(InvalidValue, port="color"):
         parse_color("oragne")
 
 
@@ -252,7 +251,7 @@ def test_what_counts_values_refuses_those_that_are_none() -> None:
         lambda: quantize(bad, 4, [], "none"),
         lambda: dominant_colors(bad, 4),
     ):
-        with pytest.raises(NumericalError, match="NaN") as caught:
+        with raises(NumericalError) as caught:
             work()
         assert caught.value.problem.port in ("image", "reference")
 

@@ -9,6 +9,7 @@ import pytest
 from nodegraph.errors import PackError
 from nodegraph.jobs.cluster import parcels as module
 from nodegraph.jobs.cluster.parcels import parcels, unpacked
+from tests.messages import raises
 
 
 @pytest.fixture
@@ -72,5 +73,5 @@ def test_a_pack_of_one_file_keeps_its_name(tmp_path: Path) -> None:
 
 def test_a_pack_too_large_to_be_sent_is_told(pack: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST", 10)
-    with pytest.raises(PackError, match="too large to be sent to other machines"):
+    with raises(PackError):
         parcels([str(pack)], [])

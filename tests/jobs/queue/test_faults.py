@@ -12,6 +12,7 @@ import pytest
 from nodegraph.errors import InvalidFile, OutputError
 from nodegraph.jobs.queue import Counts, JobQueue, QueueInUse, QueueReader
 from tests.jobs.queue.support import claim, claimed, event, open_queue, submit, told, wanted
+from tests.messages import raises
 from tests.store.other_process import other_process
 
 
@@ -37,10 +38,10 @@ def test_a_full_disk(tmp_path: Path) -> None:
             while True:
                 kept.append(submit(queue, workflow={"note": "x" * 5000 + str(len(kept))}).id)
 
-        with pytest.raises(OutputError, match="full"):
+        with raises(OutputError):
             fill()
         much = [event(at, text="y" * 9000) for at in range(9)]
-        with pytest.raises(OutputError, match="full"):
+        with raises(OutputError):
             queue.append_events(first.id, 1, much).result()
         assert queue.counts() == Counts(queued=len(kept), running=1)
         # Each that is there is whole, and what was refused has left no trace.
@@ -59,9 +60,9 @@ def test_another_program_that_holds_it(tmp_path: Path) -> None:
         job = submit(queue)
         with closing(sqlite3.connect(queue.place, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
-            with pytest.raises(OutputError, match="locked"):
+            with raises(OutputError):
                 submit(queue)
-            with pytest.raises(OutputError, match="locked"):
+            with raises(OutputError):
                 queue.claim("worker").result()
             assert queue.get(job.id).state == "queued"  # looking goes on
             other.execute("COMMIT")
@@ -72,7 +73,7 @@ def test_a_removed_file(tmp_path: Path) -> None:
     with open_queue(tmp_path) as queue:
         submit(queue)
         queue.place.unlink()
-        with pytest.raises(OutputError, match="removed or replaced"):
+        with raises(OutputError):
             submit(queue)
     with open_queue(tmp_path) as queue:
         assert queue.counts() == Counts()
@@ -82,7 +83,7 @@ def test_a_damaged_queue(tmp_path: Path) -> None:
     path = tmp_path / "queue.sqlite"
     path.write_bytes(b"no database at all" * 500)
     for kind in (JobQueue, QueueReader):
-        with pytest.raises(InvalidFile, match=r"the job queue .* is damaged"):
+        with raises(InvalidFile):
             kind(path)
 
 
@@ -90,15 +91,15 @@ def test_another_programs_file(tmp_path: Path) -> None:
     path = tmp_path / "queue.sqlite"
     with closing(sqlite3.connect(path)) as other:
         other.execute("CREATE TABLE mine (a)")
-    with pytest.raises(InvalidFile, match="isn't a job queue"):
+    with raises(InvalidFile):
         JobQueue(path)
-    with pytest.raises(InvalidFile, match="there is no job queue"):
+    with raises(InvalidFile):
         QueueReader(tmp_path / "nothing" / "queue.sqlite")
 
 
 def test_a_folder_that_cant_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(OutputError, match="can't make"):
+    with raises(OutputError):
         JobQueue(tmp_path / "file" / "queue.sqlite")
 
 

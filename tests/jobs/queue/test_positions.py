@@ -13,6 +13,7 @@ from nodegraph.errors import InvalidValue
 from nodegraph.jobs.queue import JobQueue
 from nodegraph.jobs.queue import positions as positions_module
 from tests.jobs.queue.support import claimed, open_queue, submit
+from tests.messages import raises
 from tests.properties import examples
 
 
@@ -57,7 +58,7 @@ def test_priorities_come_first(queue: JobQueue) -> None:
     queue.move(ids["c"], "front").result()
     assert [job.name for job in queue.upcoming()] == ["d", "c", "b", "a"]
     assert claimed(queue) == ["d", "c", "b", "a"]
-    with pytest.raises(InvalidValue, match="-100 to 100"):
+    with raises(InvalidValue, given="101"):
         queue.prioritize(ids["a"], 101)
 
 

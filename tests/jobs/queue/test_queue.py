@@ -25,6 +25,7 @@ from nodegraph.jobs.queue import (
     WrongState,
 )
 from tests.jobs.queue.support import WORKFLOW, claim, claimed, open_queue, submit, told, wanted
+from tests.messages import raises
 
 pytestmark = pytest.mark.usefixtures("either_place")
 
@@ -112,29 +113,29 @@ def test_all_of_a_batch_or_nothing(queue: JobQueue) -> None:
     made = queue.submit_all([wanted(name="a"), wanted(name="b")]).result()
     assert [each.job.name for each in made] == ["a", "b"]
     assert queue.submit_all([]).result() == []
-    with pytest.raises(ValueError, match="ann, bob"):
+    with raises(ValueError):
         queue.submit_all([wanted("ann"), wanted("bob")])
 
 
 @pytest.mark.parametrize(
-    ("bad", "said"),
+    "bad",
     [
-        ({"priority": 101}, "-100 to 100"),
-        ({"priority": 1.5}, "this is no priority"),
-        ({"name": "x" * 257}, "0 to 256 characters"),
-        ({"tags": [""]}, "job's tag"),
-        ({"tags": [str(at) for at in range(33)]}, "too many tags"),
-        ({"key": ""}, "idempotency key"),
-        ({"name": "\ud800"}, "no character"),
-        ({"parameters": {"a": float("nan")}}, "can't be kept as JSON"),
-        ({"parameters": {"a": object()}}, "can't be kept as JSON"),
-        ({"workflow": "\udc00"}, "workflow can't be kept"),
-        ({"seconds": -1.0}, "can't take so long"),
-        ({"client": ""}, "job's client"),
+        {"priority": 101},
+        {"priority": 1.5},
+        {"name": "x" * 257},
+        {"tags": [""]},
+        {"tags": [str(at) for at in range(33)]},
+        {"key": ""},
+        {"name": "\ud800"},
+        {"parameters": {"a": float("nan")}},
+        {"parameters": {"a": object()}},
+        {"workflow": "\udc00"},
+        {"seconds": -1.0},
+        {"client": ""},
     ],
 )
-def test_what_cant_be_kept(queue: JobQueue, bad: dict[str, Any], said: str) -> None:
-    with pytest.raises(InvalidValue, match=said):
+def test_what_cant_be_kept(queue: JobQueue, bad: dict[str, Any]) -> None:
+    with raises(InvalidValue):
         queue.submit(wanted(**bad))
     assert queue.counts() == Counts()
 
@@ -144,10 +145,10 @@ def test_a_client_has_so_many_waiting_jobs(tmp_path: Path) -> None:
     with open_queue(tmp_path, limits=limits, default_limits=Limits(waiting=2)) as queue:
         for _ in range(3):
             last = submit(queue, "bob", held=True)
-        with pytest.raises(QueueFull, match="the queue of bob is full") as caught:
+        with raises(QueueFull, given="3 waiting") as caught:
             submit(queue, "bob")
         assert (caught.value.waiting, caught.value.limit) == (3, 3)
-        with pytest.raises(QueueFull, match="3 more jobs were submitted"):
+        with raises(QueueFull, given="0 waiting"):
             queue.submit_all([wanted()] * 3).result()
         assert queue.counts("ann").queued == 0
         queue.cancel(last.id).result()
@@ -167,7 +168,7 @@ def test_the_queue_has_so_many_waiting_jobs(tmp_path: Path) -> None:
     with open_queue(tmp_path, most_waiting=2) as queue:
         submit(queue, "ann")
         submit(queue, "bob")
-        with pytest.raises(QueueFull, match=r"the queue is full.*2 waiting.*at most 2"):
+        with raises(QueueFull, given="2 waiting"):
             submit(queue, "cid")
 
 
@@ -408,9 +409,9 @@ def test_a_zombie_changes_nothing(queue: JobQueue, what: str) -> None:
 
 @pytest.mark.parametrize("what", [*WORKERS, *ENDED])
 def test_no_such_job(queue: JobQueue, what: str) -> None:
-    with pytest.raises(JobNotFound, match="no such job"):
+    with raises(JobNotFound, given="job_x"):
         (WORKERS | ENDED)[what](queue, "job_x").result()
-    with pytest.raises(JobNotFound, match="letters and digits"):
+    with raises(JobNotFound, given="job_x"):
         queue.get("job_x")
 
 
@@ -458,5 +459,5 @@ def test_a_closed_queue_takes_nothing(tmp_path: Path) -> None:
     queue = open_queue(tmp_path)
     queue.close()
     queue.close()
-    with pytest.raises(OutputError, match="closed"):
+    with raises(OutputError):
         queue.submit(wanted(workflow=WORKFLOW))

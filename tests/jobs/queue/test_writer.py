@@ -14,6 +14,7 @@ import pytest
 from nodegraph.errors import InvalidValue, NodegraphError, OutputError
 from nodegraph.jobs.queue.file import QueueFile
 from nodegraph.jobs.queue.writer import QueueChange, QueueWriter
+from tests.messages import raises
 
 Note = Callable[[str], QueueChange[str]]
 
@@ -90,7 +91,7 @@ def test_a_fault_of_sqlite_is_for_the_one_that_caused_it(database: QueueFile) ->
     before, failed, after = (blocked.writer.put(each) for each in (note("a"), note("a"), note("b")))
     blocked.go()
     assert (before.result(), after.result(), noted(database)) == ("a", "b", ["a", "b"])
-    with pytest.raises(NodegraphError, match="UNIQUE"):
+    with raises(NodegraphError):
         failed.result()
 
 
@@ -103,7 +104,7 @@ def test_a_full_disk_refuses_what_doesnt_fit(database: QueueFile) -> None:
         blocked.writer.put(each) for each in (note("a"), note("b", 1 << 20), note("c"))
     )
     blocked.go()
-    with pytest.raises(OutputError, match=r"full.*Free some space"):
+    with raises(OutputError):
         large.result()
     assert (small.result(), other.result(), noted(database)) == ("a", "c", ["a", "c"])
 
@@ -114,7 +115,7 @@ def test_what_is_locked_by_another_program(database: QueueFile) -> None:
         other.execute("BEGIN IMMEDIATE")
         futures = [writer.put(note(name)) for name in "ab"]
         for future in futures:
-            with pytest.raises(OutputError, match=r"locked.*Another program"):
+            with raises(OutputError):
                 future.result()
         other.execute("ROLLBACK")
         assert writer.put(note("c")).result() == "c"
@@ -135,7 +136,7 @@ def test_a_removed_file_is_told(database: QueueFile) -> None:
     with closing(QueueWriter(database, lambda: None)) as writer:
         writer.put(note("a")).result()
         moved = database.path.rename(database.path.with_name("elsewhere"))
-        with pytest.raises(OutputError, match="removed or replaced"):
+        with raises(OutputError):
             writer.put(note("b")).result()
         moved.rename(database.path)
         writer.put(note("c")).result()
@@ -157,5 +158,5 @@ def test_a_closed_writer_has_made_what_was_put(database: QueueFile) -> None:
     futures = [writer.put(note(str(at))) for at in range(20)]
     writer.close()
     assert all(future.done() for future in futures)
-    with pytest.raises(OutputError, match="closed"):
+    with raises(OutputError):
         writer.put(note("late"))

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from nodegraph.jobs.supervisor import frames
 from nodegraph.jobs.supervisor.errors import ProtocolFault
 from nodegraph.jobs.supervisor.frames import Decoder, FrameReader, FrameWriter, encode
+from tests.messages import raises
 
 PLAIN = st.recursive(
     st.none()
@@ -50,33 +51,32 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "reason"),
+    "data",
     [
-        (b"\xff\xff\xff\xff", "too large"),
-        (b"\x00\x00\x00\x01\x05", "holds no map"),
-        (b"\x00\x00\x00\x03abc", "can't be read"),
-        (b"\x00\x00\x00\x05\x81\xa4kind", "can't be read"),
-        (b"\x00\x00\x20\x00" + b"\x91" * (1 << 13), "can't be read"),
+        b"\xff\xff\xff\xff",
+        b"\x00\x00\x00\x01\x05",
+        b"\x00\x00\x00\x03abc",
+        b"\x00\x00\x00\x05\x81\xa4kind",
+        b"\x00\x00\x20\x00" + b"\x91" * (1 << 13),
     ],
 )
-def test_what_is_no_frame_is_refused(data: bytes, reason: str) -> None:
-    with pytest.raises(ProtocolFault, match=reason):
+def test_what_is_no_frame_is_refused(data: bytes) -> None:
+    with raises(ProtocolFault):
         Decoder().feed(data)
 
 
 def test_what_cannot_be_sent_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ProtocolFault, match="object is no plain value"):
+    with raises(ProtocolFault):
         encode({"a": object()})
     nested: list[Any] = []
     for _ in range(2000):
         nested = [nested]
-    with pytest.raises(ProtocolFault, match="can't be sent"):
+    with raises(ProtocolFault):
         encode({"a": nested})
     monkeypatch.setattr(frames, "LIMIT", 100)
     assert encode({"a": b"x" * 90})
-    with pytest.raises(ProtocolFault, match="too large") as refusal:
+    with raises(ProtocolFault, given="105 bytes"):
         encode({"a": b"x" * 100})
-    assert refusal.value.problem.expected == "at most 100 bytes"
 
 
 def test_of_messages_that_are_sent_together_all_arrive_or_none() -> None:
@@ -118,6 +118,6 @@ def test_a_frame_that_is_broken_off_is_told_from_an_end() -> None:
     ours, theirs = os.pipe()
     os.write(theirs, encode({"a": 1})[:-1])
     os.close(theirs)
-    with pytest.raises(ProtocolFault, match="in the middle of a frame"):
+    with raises(ProtocolFault):
         FrameReader(ours).read()
     os.close(ours)

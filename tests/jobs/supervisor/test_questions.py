@@ -10,6 +10,7 @@ import pytest
 from nodegraph.jobs.supervisor.errors import NoAnswer, ProtocolFault, QuestionFailed
 from nodegraph.jobs.supervisor.messages import Answer, Ask
 from nodegraph.jobs.supervisor.questions import Questions
+from tests.messages import raises
 
 
 class Desk:
@@ -74,7 +75,7 @@ def test_a_question_outlives_one_planner_and_not_two() -> None:
         assert [ask.question for ask in desk.asked] == ["deadly", "deadly", "other"]
         desk.answer(3)
         assert await other == 3
-        with pytest.raises(NoAnswer, match="died over `deadly` 2 times: a fault"):
+        with raises(NoAnswer):
             await deadly
 
     asyncio.run(use())
@@ -83,12 +84,12 @@ def test_a_question_outlives_one_planner_and_not_two() -> None:
 def test_who_waits_no_more_is_not_answered_and_holds_nobody_up() -> None:
     async def use() -> None:
         desk = Desk()
-        with pytest.raises(NoAnswer, match="in time"):
+        with raises(NoAnswer):
             await desk.questions.ask("early", {}, 0.001)
         desk.questions.ready()
         assert not desk.asked
         late = desk.ask("late", 0.001)
-        with pytest.raises(NoAnswer, match="in time"):
+        with raises(NoAnswer):
             await late
         other = desk.ask("other")
         await turn()
@@ -138,9 +139,9 @@ def test_nobody_waits_for_a_planner_that_is_closed() -> None:
         await turn()
         desk.questions.close("the server stops")
         for task in asked:
-            with pytest.raises(NoAnswer, match="the server stops"):
+            with raises(NoAnswer):
                 await task
-        with pytest.raises(NoAnswer, match="the server stops"):
+        with raises(NoAnswer):
             await desk.questions.ask("three", {}, 1.0)
 
     asyncio.run(use())
@@ -153,7 +154,7 @@ def test_a_question_that_cannot_be_sent_fails_alone() -> None:
 
         questions = Questions(send, 10.0)
         questions.ready()
-        with pytest.raises(ProtocolFault, match="too large"):
+        with raises(ProtocolFault):
             await questions.ask("one", {}, 1.0)
 
     asyncio.run(use())

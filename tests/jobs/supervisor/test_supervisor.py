@@ -14,6 +14,7 @@ from nodegraph.jobs.supervisor.messages import Ended
 from nodegraph.jobs.supervisor.rules import WorkerSpec
 from nodegraph.jobs.supervisor.supervisor import Supervisor
 from tests.jobs.supervisor.crew import Crew, Watch, alone, crew, is_alive, run_of, sums
+from tests.messages import raises
 
 
 def test_a_job_is_run_and_tells_what_it_gave(tmp_path: Path) -> None:
@@ -146,7 +147,7 @@ def test_a_hook_that_exits_like_a_script_ends_neither_worker_nor_planner(tmp_pat
             assert ended.status == "failed"
             assert ended.error is not None
             assert "SystemExit" in ended.error["message"]
-            with pytest.raises(QuestionFailed, match="SystemExit"):
+            with raises(QuestionFailed):
                 await team.supervisor.ask(
                     "check", {"workflow": run_of({"it": ("Quit", {})}).workflow}
                 )
@@ -297,9 +298,8 @@ def test_the_planner_answers_while_workers_are_busy(tmp_path: Path) -> None:
             assert codes == {"unknown-parameter", "bad-target"}
             asked = [team.supervisor.ask("check", {"workflow": text}) for _ in range(20)]
             assert all(answer["valid"] for answer in await asyncio.gather(*asked))
-            with pytest.raises(QuestionFailed, match="no such question") as failure:
+            with raises(QuestionFailed, given="plans"):
                 await team.supervisor.ask("plans")
-            assert failure.value.problem.hint == "Did you mean `plan`?"
             with pytest.raises(QuestionFailed) as failure:
                 await team.supervisor.ask("plan", {"workflow": "{"})
             assert failure.value.problem.code == "invalid-file"
@@ -368,10 +368,10 @@ def test_orders_that_cannot_be_followed_are_refused(tmp_path: Path) -> None:
         async with crew(tmp_path) as team:
             with pytest.raises(WorkerNotIdle):
                 team.supervisor.run("worker-1", run_of(sums(1)))
-            with pytest.raises(NoAnswer, match="no planner"):
+            with raises(NoAnswer):
                 await team.supervisor.ask("plan")
             await team.ready()
-            with pytest.raises(ProtocolFault, match="too large"):
+            with raises(ProtocolFault, given="68157555 bytes"):
                 team.begin(sums(1), text="x" * (65 << 20))
             assert team.supervisor.idle == ["worker-1"]
             team.begin(alone("Wait", here=team.path("here"), gate=team.path("never")))
@@ -385,9 +385,9 @@ def test_workers_need_names_of_their_own_and_one_planner_is_enough() -> None:
     async def made(*specs: WorkerSpec) -> None:
         Supervisor(specs, Watch())
 
-    with pytest.raises(ValueError, match="one name"):
+    with raises(ValueError):
         asyncio.run(made(WorkerSpec("a"), WorkerSpec("a")))
-    with pytest.raises(ValueError, match="more than one planner"):
+    with raises(ValueError):
         asyncio.run(made(WorkerSpec("a", "planner"), WorkerSpec("b", "planner")))
 
 

@@ -23,25 +23,32 @@ PIPELINES = sorted(TINY.keys() - {"ShapEPipeline"})
 _OF_EACH_KIND = {
     # Followed by a callback: a picture, sound, and one that swaps attention and hooks.
     *("AmusedPipeline", "StableAudioPipeline", "StableDiffusionSAGPipeline"),
-    # Followed by its progress bar: a picture, sound, directions.
-    *("DDPMPipeline", "DanceDiffusionPipeline", "MarigoldNormalsPipeline"),
-    # Followed at the end of steps: of words, of a picture, with attention or the VAE swapped.
-    *("FluxPipeline", "StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline"),
-    *("StableDiffusionPAGPipeline", "StableDiffusionXLPipeline"),
+    # Followed by its progress bar: a picture, directions.
+    *("DDPMPipeline", "MarigoldNormalsPipeline"),
+    # Followed at the end of steps: of words, of a picture, with attention swapped.
+    *("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline", "StableDiffusionPAGPipeline"),
     # Videos, of words and of a picture; text; numbers; and one that is made of two.
-    *("LTXPipeline", "WanPipeline", "LTXImageToVideoPipeline", "LLaDA2Pipeline"),
-    *("RFD4ProteinaPipeline", "KandinskyV22PriorPipeline", "KandinskyV22CombinedPipeline"),
+    *("LTXPipeline", "LTXImageToVideoPipeline", "LLaDA2Pipeline"),
+    *("RFD4ProteinaPipeline", "KandinskyV22CombinedPipeline"),
 }
-_EACH = [
-    pytest.param(name, marks=[] if name in _OF_EACH_KIND else [pytest.mark.slow])
-    for name in PIPELINES
-]
+_OF_EACH_WAY = {
+    # One for each way of following, one that swaps attention, and one with the VAE swapped.
+    *("AmusedPipeline", "DDPMPipeline", "FluxPipeline", "StableDiffusionPAGPipeline"),
+    *("StableDiffusionXLPipeline", "LLaDA2Pipeline", "RFD4ProteinaPipeline"),
+}
+
+
+def _quick(names: set[str]) -> list[Any]:
+    return [
+        pytest.param(name, marks=[] if name in names else [pytest.mark.slow]) for name in PIPELINES
+    ]
+
 
 _DIRECTIONS = {"MarigoldNormalsPipeline"}
 """Gives directions, which are shown as colours."""
 
 
-@pytest.mark.parametrize("name", _EACH)
+@pytest.mark.parametrize("name", _quick(_OF_EACH_KIND))
 def test_a_node_gives_what_the_class_gives(shelf: Shelf, name: str) -> None:
     result = shelf.run(name)
     assert not result.errors, result.errors
@@ -74,7 +81,7 @@ def _only(several: Any) -> Any:
     return torch.as_tensor(several[0])
 
 
-@pytest.mark.parametrize("name", _EACH)
+@pytest.mark.parametrize("name", _quick(_OF_EACH_WAY))
 def test_a_cancelled_call_ends_at_once_and_leaves_nothing_behind(shelf: Shelf, name: str) -> None:
     before = _called(shelf, name, whole := Watched(shelf))
     structures = shelf.structures(name)

@@ -24,6 +24,7 @@ from nodegraph.pipelines.rates import (
 )
 from nodegraph.pipelines.taking import Rates, pictures_of, sounds_of, taken, videos_of
 from nodegraph.pipelines.values import Pipeline
+from tests.messages import raises
 from tests.pipelines.run.conftest import Shelf, Watched, class_named
 from tests.pipelines.run.plainly import answer
 
@@ -112,7 +113,7 @@ def test_sounds_of_many_forms(shape: tuple[int, ...]) -> None:
 
 def test_several_videos_where_one_is_given_are_refused() -> None:
     found = gives(PipelineOutput("frames", "video"))
-    with pytest.raises(InvalidValue, match="made 2 at once"):
+    with raises(InvalidValue):
         taken(found, {"frames": torch.stack([_RANDOM, _RANDOM])}, RATES)
 
 

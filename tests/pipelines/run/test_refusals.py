@@ -16,6 +16,7 @@ from nodegraph.core.values import Recipe
 from nodegraph.pipelines.calling import run_pipeline
 from nodegraph.pipelines.classes import PipelineClass, PipelineInput, PipelineOutput
 from nodegraph.pipelines.values import Pipeline
+from tests.messages import raises
 from tests.pipelines.run.conftest import Shelf, Watched, class_named
 
 PIPELINES = ()
@@ -129,7 +130,7 @@ def test_a_picture_for_an_adapter_that_is_not_there(shelf: Shelf) -> None:
 
 def test_what_the_pipeline_itself_refuses_is_told_in_its_words(shelf: Shelf) -> None:
     inputs = {"prompt": "a bird", "height": 33, "width": 32, "num_inference_steps": 1}
-    with pytest.raises(InvalidValue, match=r"StableDiffusionPipeline refused it: .*divisible by 8"):
+    with raises(InvalidValue):
         run_pipeline(Watched(shelf), class_named(SD), shelf.pipeline(SD), inputs)
 
 
@@ -137,15 +138,14 @@ def test_what_the_pipeline_itself_refuses_is_told_in_its_words(shelf: Shelf) -> 
 def test_parts_of_another_class_that_turn_out_to_be_others(shelf: Shelf, name: str) -> None:
     """Text encoders of SDXL may be left out, and both UNets are called the same."""
     inputs = {"prompt": "a bird", "num_inference_steps": 1}
-    with pytest.raises(InvalidValue) as caught:
+    with raises(InvalidValue, port="pipeline", given="StableDiffusionPipeline") as caught:
         run_pipeline(Watched(shelf), class_named(name), shelf.pipeline(SD), inputs)
-    assert caught.value.problem.port == "pipeline"
     assert f"load the folder of a {name}" in str(caught.value)
 
 
 def test_a_class_that_is_gone(shelf: Shelf) -> None:
     found = replace(class_named(DANCE), name="DancingPipeline")
-    with pytest.raises(InvalidValue, match="isn't in"):
+    with raises(InvalidValue):
         run_pipeline(Watched(shelf), found, shelf.pipeline(DANCE), {})
 
 

@@ -19,6 +19,7 @@ from nodegraph.engine import node_context
 from nodegraph.engine.cancel import CancelToken
 from nodegraph.pipelines.assembling import class_of
 from nodegraph.pipelines.calling import run_pipeline
+from tests.messages import raises
 from tests.pipelines.run.conftest import SEED, Shelf, Watched, class_named, workflow
 
 PIPELINES = ("StableDiffusionPipeline", "KandinskyV22CombinedPipeline")
@@ -136,5 +137,5 @@ def test_a_folder_that_only_this_loads_is_listed_so(shelf: Shelf) -> None:
     shelf.call("StableAudioPipeline")
     [found] = [item for item in list_models([shelf.models]) if item.name == "StableAudioPipeline"]
     assert (found.problem, found.node) == (None, "LoadPipeline")
-    with pytest.raises(InvalidFile, match="LoadPipeline takes it"):
+    with raises(InvalidFile):
         locate_model("StableAudioPipeline", [shelf.models])

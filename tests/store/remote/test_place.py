@@ -10,6 +10,7 @@ import pytest
 
 from nodegraph.errors import InvalidValue
 from nodegraph.store.remote.place import NotAllowed, ObjectPlace, Unreachable, open_place
+from tests.messages import raises
 from tests.store.remote.conftest import BOTH
 
 
@@ -109,14 +110,14 @@ def test_who_may_not_is_told_apart_from_who_gets_no_answer(
 
 
 @pytest.mark.parametrize(
-    ("url", "told"),
+    "url",
     [
-        ("/mnt/shared", "written file:///path"),
-        ("s3:bucket", "no URL"),
-        ("file://server/share", "Mount the share"),
-        ("nowhere://bucket", "none that can be used"),
+        "/mnt/shared",
+        "s3:bucket",
+        "file://server/share",
+        "nowhere://bucket",
     ],
 )
-def test_what_names_no_place_is_refused_with_words(url: str, told: str) -> None:
-    with pytest.raises(InvalidValue, match=told):
+def test_what_names_no_place_is_refused_with_words(url: str) -> None:
+    with raises(InvalidValue):
         open_place(url)
