@@ -168,7 +168,9 @@ def write(seen: dict[str, set[str]], whole: Iterable[str]) -> None:
         for sentence in sentences:
             found[sentence].add(test)
     ordered = {sentence: sorted(found[sentence]) for sentence in sorted(found)}
-    FILE.write_text(json.dumps(ordered, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    text = json.dumps(ordered, indent=1, ensure_ascii=False) + "\n"
+    # Half a surrogate pair, which no file can hold, becomes the escape that JSON has for it.
+    FILE.write_bytes(text.encode("utf-8", "backslashreplace"))
 
 
 class Writer:
