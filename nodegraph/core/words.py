@@ -3,14 +3,38 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from pathlib import Path, PurePath
+from typing import Any
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def cleaned(text: str) -> str:
     """Text without control characters: files must not steer the terminal."""
     return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+
+
+def is_well_formed(text: str) -> bool:
+    """Whether a text holds no half of a surrogate pair, as file names that are no UTF-8 do."""
+    return text.isascii() or _SURROGATE.search(text) is None
+
+
+def to_well_formed(value: Any) -> Any:
+    """A plain value with U+FFFD for each half of a surrogate pair in its texts and keys.
+
+    Halves come from JSON escapes and from file names that are no UTF-8. They have no UTF-8, so no
+    database, log or answer can hold them. Paths become text.
+    """
+    if isinstance(value, PurePath):
+        value = str(value)
+    if isinstance(value, str):
+        return value if value.isascii() else _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", value)
+    if isinstance(value, dict):
+        return {to_well_formed(key): to_well_formed(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [to_well_formed(item) for item in value]
+    return value
 
 
 def cells(text: str) -> int:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from nodegraph.core.suggest import did_you_mean
+from nodegraph.core.words import is_well_formed
 from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.attached_models import (
     ListedModel,
@@ -287,7 +288,10 @@ def _plain(name: str) -> str:
 
 def model_files(folder: Path) -> Iterator[Path]:
     """Files and folders that look like models or parts of some, without descending into model
-    folders."""
+    folders.
+
+    Names that are no UTF-8 are left out: neither a workflow nor an answer of the server holds them.
+    """
     seen = set()
     for place, folders, files in os.walk(folder, followlinks=True):
         real = os.path.realpath(place)
@@ -300,10 +304,14 @@ def model_files(folder: Path) -> Iterator[Path]:
             folders.clear()
             yield Path(place)
             continue
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
-            if not name.startswith(".") and ending(Path(name)) in {*HEADED, *PICKLES}:
+        folders[:] = sorted(filter(_is_shown, folders))
+        for name in sorted(filter(_is_shown, files)):
+            if ending(Path(name)) in {*HEADED, *PICKLES}:
                 yield Path(place) / name
+
+
+def _is_shown(name: str) -> bool:
+    return not name.startswith(".") and is_well_formed(name)
 
 
 def describe_model(name: str, path: Path, kind: ModelKind) -> FoundModel:

@@ -7,6 +7,8 @@ from typing import Any
 
 import msgpack
 
+from nodegraph.core.words import to_well_formed
+
 _BIG = 1
 
 
@@ -17,6 +19,15 @@ def pack(value: Any) -> bytes:
         TypeError: Something in it is no plain value.
     """
     packed: bytes = msgpack.packb(value, default=_other, unicode_errors="surrogatepass")
+    return packed
+
+
+def pack_well_formed(value: Any) -> bytes:
+    """As `pack`, for what people read: half a surrogate pair becomes U+FFFD."""
+    try:
+        packed: bytes = msgpack.packb(value, default=_other)
+    except UnicodeEncodeError:
+        return pack(to_well_formed(value))
     return packed
 
 

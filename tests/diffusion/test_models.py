@@ -21,7 +21,7 @@ from nodegraph.core.file_digests import FileDigests
 from nodegraph.diffusion import models, safetensors_header
 from nodegraph.diffusion.facts import model_facts
 from nodegraph.diffusion.model_stamps import model_stamp
-from nodegraph.diffusion.models import ModelSource, list_models, locate_model
+from nodegraph.diffusion.models import ModelSource, list_models, locate_model, model_files
 from nodegraph.diffusion.opening import ModelRecipes, open_model
 from nodegraph.diffusion.safetensors_header import read_header
 from nodegraph.errors import (
@@ -119,6 +119,15 @@ def test_listing_names_every_model_with_what_is_wrong(folder: Path) -> None:
     assert found["checkpoints/pears.safetensors"].use == "model"
     assert "pickle" in str(found["checkpoints/old.ckpt"].problem)
     assert "no intact safetensors" in str(found["checkpoints/half.safetensors"].problem)
+
+
+def test_a_name_that_is_no_utf8_is_not_listed(tmp_path: Path) -> None:
+    for name in (b"a.safetensors", b"b\xff.safetensors", b"c\xff/d.safetensors"):
+        path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name))
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    assert [path.name for path in model_files(tmp_path)] == ["a.safetensors"]
+    json.dumps([each.name for each in list_models([tmp_path])], ensure_ascii=False).encode()
 
 
 def test_of_equal_names_the_first_folder_wins(tmp_path: Path) -> None:

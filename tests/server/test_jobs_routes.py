@@ -340,14 +340,15 @@ def test_half_a_character_in_what_came_of_a_job_hides_no_job(own_server: Hosted)
     queue, half = own_server.services.queue, "there is no `.\ud800` there"
     job, done, old = (submitted(own_server, name=name) for name in ("new", "done", "old"))
     error = {"code": "node-failed", "message": half, "node": "sum", "problems": [{"given": half}]}
-    for id, end in ((job, "fail"), (done, "finish"), (old, "fail")):
+    for each, end in ((job, "fail"), (done, "finish"), (old, "fail")):
         claimed = queue.claim("worker-1").result()
-        assert claimed is not None and claimed.id == id
+        assert claimed is not None
+        assert claimed.id == each
         event = Event(1, "node.warning", "sum", 0.1, {"message": half})
         if end == "fail":
-            queue.fail(id, 1, error, [event]).result()
+            queue.fail(each, 1, error, [event]).result()
         else:
-            queue.finish(id, 1, {"values": {"sum": half}}, [event]).result()
+            queue.finish(each, 1, {"values": {"sum": half}}, [event]).result()
     # As it was written by earlier versions.
     with closing(sqlite3.connect(own_server.services.home / "queue.sqlite")) as file:
         file.execute("UPDATE jobs SET error = ? WHERE id = ?", (json.dumps(error), old))
@@ -359,19 +360,19 @@ def test_half_a_character_in_what_came_of_a_job_hides_no_job(own_server: Hosted)
     assert [entry["id"] for entry in listed] == [job, done, old]
     assert listed[0]["fault"]["message"] == told
     assert "\ufffd" in listed[2]["fault"]["message"]
-    for id in (job, old):
-        found = client.get(f"/jobs/{id}", headers=root).json()["error"]
+    for each in (job, old):
+        found = client.get(f"/jobs/{each}", headers=root).json()["error"]
         assert (found["message"], found["problems"]) == (told, [{"given": told}])
     found = client.get(f"/jobs/{done}", headers=root).json()["outputs"]
     assert found["values"] == {"sum": told}
     assert "ud800" not in ascii(queue.events_after(0).events)
-    for id in (job, done, old):
-        assert client.get(f"/jobs/{id}", headers=ann).status_code == 404
-    for id in (job, old):
-        assert client.post(f"/jobs/{id}/retry", headers=root).json()["state"] == "queued"
-        assert client.post(f"/jobs/{id}/cancel", headers=root).json()["state"] == "cancelled"
-    for id in (job, done, old):
-        assert client.delete(f"/jobs/{id}", headers=root).status_code == 204
+    for each in (job, done, old):
+        assert client.get(f"/jobs/{each}", headers=ann).status_code == 404
+    for each in (job, old):
+        assert client.post(f"/jobs/{each}/retry", headers=root).json()["state"] == "queued"
+        assert client.post(f"/jobs/{each}/cancel", headers=root).json()["state"] == "cancelled"
+    for each in (job, done, old):
+        assert client.delete(f"/jobs/{each}", headers=root).status_code == 204
 
 
 def test_a_workflow_comes_with_the_values_of_its_parameters_if_asked_for(server: Hosted) -> None:

@@ -9,7 +9,7 @@ from nodegraph.jobs.queue.connection import Connection
 from nodegraph.jobs.queue.errors import StaleAttempt, WrongState
 from nodegraph.jobs.queue.job import summary
 from nodegraph.jobs.queue.states import ENDED, TRANSITIONS, Action, described
-from nodegraph.store.packing import pack
+from nodegraph.store.packing import pack_well_formed
 
 _TELL = """
 INSERT INTO events (job, attempt, kind, at, body)
@@ -94,7 +94,7 @@ def refusal(connection: Connection, action: Action, id: str, attempt: int | None
 
 def tell(connection: Connection, id: str, kind: str, now: float, **data: Any) -> None:
     """Append an event of the queue's own."""
-    connection.execute(_TELL, (kind, now, pack({"data": data}), id))
+    connection.execute(_TELL, (kind, now, pack_well_formed({"data": data}), id))
 
 
 def setting(connection: Connection, name: str) -> Any:

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from nodegraph.core.words import to_well_formed
 from nodegraph.jobs.queue.changes import number_at
 from nodegraph.jobs.queue.connection import Connection
 from nodegraph.jobs.queue.job import summary
 from nodegraph.jobs.queue.states import Action
-from nodegraph.store.packing import pack, unpack
+from nodegraph.store.packing import pack_well_formed, unpack
 
 NOT_KEPT = frozenset(
     {"node.progress", "node.preview", "job.finished", "job.failed", "job.cancelled"}
@@ -118,7 +119,7 @@ def append(
 
 
 def _body(event: RunEvent) -> bytes:
-    return pack({"node": event.node, "seconds": event.seconds, "data": event.data})
+    return pack_well_formed({"node": event.node, "seconds": event.seconds, "data": event.data})
 
 
 def after(
@@ -154,7 +155,7 @@ def newest(connection: Connection) -> int:
 
 
 def _event(row: tuple[Any, ...]) -> JobEvent:
-    body = unpack(row[7])
+    body = to_well_formed(unpack(row[7]))  # earlier versions kept halves of surrogate pairs
     about = {"node": body.get("node"), "seconds": body.get("seconds"), "data": body["data"]}
     return _as_told_now(JobEvent(*row[:7], **about))
 

@@ -14,6 +14,10 @@ from nodegraph.jobs.queue.schema import queue_format
 from nodegraph.store.database import PATIENCE, Database
 
 
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "replace")
+
+
 class QueueFile(Database):
     """See `QueueEngine`.
 
@@ -36,6 +40,12 @@ class QueueFile(Database):
         """Tells it from another file that took its place."""
         status = self.path.stat()
         return f"{status.st_dev}-{status.st_ino}"
+
+    def _connected(self, address: str) -> sqlite3.Connection:
+        connection = super()._connected(address)
+        # json_extract gives half a surrogate pair as bytes that are no UTF-8, and sqlite3 raises.
+        connection.text_factory = _text
+        return connection
 
     def is_for_all(self, error: Exception) -> bool:
         """Whether others would only fail, or wait, for the same reason."""

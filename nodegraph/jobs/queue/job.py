@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nodegraph.core.words import to_well_formed
 from nodegraph.jobs.queue.connection import Connection, marks
 from nodegraph.jobs.queue.errors import JobNotFound
 from nodegraph.jobs.queue.ids import is_id
@@ -163,12 +164,21 @@ def whole(connection: Connection, id: str) -> Job:
         targets=request.get("targets"),
         options=request.get("options", {}),
         plan=request.get("plan"),
-        outputs=None if outputs is None else json.loads(outputs),
-        error=None if error is None else json.loads(error),
+        outputs=None if outputs is None else read_kept(outputs),
+        error=None if error is None else read_kept(error),
         gpu=bool(gpu),
         models=() if models is None else tuple(json.loads(models)),
         sampling=request.get("sampling", ""),
     )
+
+
+def read_kept(text: str) -> Any:
+    """The value of JSON that tells what came of a job.
+
+    Earlier versions kept halves of surrogate pairs in it, escaped.
+    """
+    found = json.loads(text)
+    return to_well_formed(found) if "\\ud" in text else found
 
 
 def not_found(id: str) -> JobNotFound:

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from nodegraph.core.words import to_well_formed
 from nodegraph.jobs.queue.changes import refusal
 from nodegraph.jobs.queue.connection import Connection
 from nodegraph.jobs.queue.events import newest
-from nodegraph.jobs.queue.job import summary
+from nodegraph.jobs.queue.job import read_kept, summary
 from nodegraph.jobs.queue.states import ENDED
 from nodegraph.store.packing import unpack
 
@@ -68,9 +69,9 @@ def given_after(connection: Connection, seq: int, limit: int) -> GivenPage:
 
 def _outputs(kind: str, body: bytes, outputs: str) -> Mapping[str, Any]:
     if kind == "job.finished":
-        found: Mapping[str, Any] = json.loads(outputs)
+        found: Mapping[str, Any] = read_kept(outputs)
         return found
-    event = unpack(body)
+    event = to_well_formed(unpack(body))
     data = event["data"]
     if "digest" not in data:  # it is told at the job's end
         return {}

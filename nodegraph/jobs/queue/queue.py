@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from threading import Lock
 from typing import Any, TypeVar
 
+from nodegraph.core.words import to_well_formed
 from nodegraph.errors import NodegraphError
 from nodegraph.jobs.queue import (
     events,
@@ -316,7 +317,7 @@ class JobQueue(QueueView):
             InvalidValue: JSON can't hold the outputs; raised at once.
             JobNotFound, WrongState, StaleAttempt: It isn't the worker's.
         """
-        text = json_text(outputs, "outputs")
+        text = json_text(to_well_formed(outputs), "outputs")
         return self._put(
             lambda connection: working.finish(connection, id, attempt, text, told, self._clock())
         )

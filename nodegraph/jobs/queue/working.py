@@ -8,6 +8,7 @@ from itertools import chain, groupby
 from operator import attrgetter
 from typing import Any
 
+from nodegraph.core.words import to_well_formed
 from nodegraph.errors import Problem
 from nodegraph.jobs.queue.changes import change, refusal, setting, tell
 from nodegraph.jobs.queue.choosing import ANY_JOB, ClientShare, WorkerWish, choose, is_any_for
@@ -152,10 +153,14 @@ def fail(
     now: float,
 ) -> None:
     """A worker could not do its job."""
-    columns = {"wanted": None, "finished": now, "error": json_text(error, "error")}
+    columns = {"wanted": None, "finished": now, "error": _error_text(error)}
     append(connection, id, attempt, events, now, "fail")
     change(connection, "fail", id, columns, attempt=attempt)
     tell(connection, id, "job.failed", now, error=error)
+
+
+def _error_text(error: Mapping[str, Any]) -> str:
+    return json_text(to_well_formed(error), "error")
 
 
 def stop(
@@ -183,7 +188,7 @@ def died(
     deaths = job.deaths + 1
     if deaths >= most_deaths and job.wanted != "cancel":
         error = _parked(death, deaths, _former_deaths(connection, job.number, deaths - 1))
-        text = json_text(error, "error")
+        text = _error_text(error)
         columns = {"wanted": None, "finished": now, "deaths": deaths, "error": text}
         change(connection, "fail", id, columns, attempt=attempt)
         tell(connection, id, "job.failed", now, error=error)

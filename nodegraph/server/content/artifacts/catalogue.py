@@ -10,6 +10,7 @@ from pathlib import PurePath
 from typing import Any
 
 from nodegraph.core.digests import Digest
+from nodegraph.core.words import to_well_formed
 from nodegraph.jobs.queue.connection import Connection, Tables
 from nodegraph.jobs.queue.outputs import GivenOutputs
 from nodegraph.server.content.artifacts.words import folded
@@ -313,9 +314,8 @@ def _files(job: GivenOutputs) -> Iterator[dict[str, Any]]:
 
 def _text(value: Any) -> str:
     """Text that can be kept: half a character can't, nor a NUL in every database."""
-    text = str(value).replace("\0", "\ufffd")
-    text.encode()
-    return text
+    text: str = to_well_formed(str(value))
+    return text.replace("\0", "\ufffd")
 
 
 def _pixels(value: Any) -> int | None:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from nodegraph.core.words import to_well_formed
 from nodegraph.jobs.queue import Job
 
 _MOST = 20_000
@@ -17,8 +18,8 @@ _MOST_WORDS = 32
 def folded(parts: Iterable[str]) -> str:
     """Texts in one, as they are compared: whatever the case of their letters."""
     text = "\n".join(parts)[:_MOST].replace("\0", " ").casefold()
-    # Half a character can't be kept.
-    return text.encode(errors="replace").decode()
+    found: str = to_well_formed(text)
+    return found
 
 
 def wanted_words(text: str) -> list[str]:

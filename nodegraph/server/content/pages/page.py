@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from fastapi.responses import HTMLResponse
 
+from nodegraph.core.words import to_well_formed
 from nodegraph.server.access.head import ICON
 
 _VOID = frozenset({"br", "hr", "img", "input", "link", "meta"})
@@ -83,7 +84,7 @@ def _attribute(item: tuple[str, PageValue]) -> str:
 
 def _visible(text: str) -> str:
     """The text without what no page may hold: half characters and zero bytes."""
-    return text.encode(errors="replace").decode().replace("\0", "\ufffd")
+    return str(to_well_formed(text)).replace("\0", "\ufffd")
 
 
 def _hash(text: str) -> str:

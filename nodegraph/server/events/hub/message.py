@@ -11,6 +11,7 @@ from typing import Any
 
 import msgpack
 
+from nodegraph.core.words import to_well_formed
 from nodegraph.jobs.queue import JobEvent
 from nodegraph.jobs.supervisor.live import LiveEvent
 from nodegraph.server.content.artifacts.links import artifact_links
@@ -22,9 +23,13 @@ _OVERHEAD = 300
 def to_msgpack(value: Any) -> bytes:
     """Pack a value; whole numbers beyond 64 bits become text, and so do paths.
 
-    Half a surrogate pair, which has no UTF-8, becomes a question mark.
+    Half a surrogate pair, which has no UTF-8, becomes U+FFFD.
     """
-    packed: bytes = msgpack.packb(value, default=_packable, unicode_errors="replace")
+    packed: bytes
+    try:
+        packed = msgpack.packb(value, default=_packable)
+    except UnicodeEncodeError:
+        packed = msgpack.packb(to_well_formed(value), default=_packable)
     return packed
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Response
-from fastapi.responses import JSONResponse
 
 from nodegraph.client import shapes
 from nodegraph.server.http.dependencies import MayRead, TheServices
 from nodegraph.server.http.json_route import JsonRoute
 from nodegraph.server.http.problems import responses
+from nodegraph.server.http.sending import json_response
 from nodegraph.server.workflows.planning import checked, planned
 from nodegraph.server.workflows.wishes import WorkflowWish
 
@@ -39,4 +39,4 @@ async def validate_workflow(
 )
 async def plan_workflow(services: TheServices, caller: MayRead, wish: WorkflowWish) -> Response:
     """What a run would do, node by node, and what it is expected to take."""
-    return JSONResponse(await planned(services, caller, wish))
+    return json_response(await planned(services, caller, wish))

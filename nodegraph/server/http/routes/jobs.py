@@ -6,7 +6,6 @@ import json
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
-from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from nodegraph.client import shapes
@@ -19,6 +18,7 @@ from nodegraph.server.http.dependencies import MayRead, MayRun, TheServices, may
 from nodegraph.server.http.dependencies import services as services_of
 from nodegraph.server.http.json_route import JsonRoute, straight
 from nodegraph.server.http.problems import responses
+from nodegraph.server.http.sending import json_response
 from nodegraph.server.services import Services
 from nodegraph.server.workflows.job_entries import (
     JobList,
@@ -141,7 +141,7 @@ async def submit_job(
     packs; what only that would find makes the job fail.
     """
     submitted = await submit(services, caller, wish, idempotency_key)
-    return JSONResponse(
+    return json_response(
         job_entry(submitted.job),
         202 if submitted.is_new else 200,
         {"Location": job_path(submitted.job.id)},
@@ -165,7 +165,7 @@ async def list_jobs(
     """The jobs that the caller may see and that match everything that is given."""
     chosen = own(caller, which)
     if chosen is None:
-        return JSONResponse(job_list((), None))
+        return json_response(job_list((), None))
     seen = chosen
 
     def listed() -> bytes:
@@ -181,7 +181,7 @@ async def list_jobs(
 async def get_job(services: TheServices, caller: MayRead, id: JobId) -> Response:
     """A job with what was asked for and what came of it."""
     job = await visible(services, caller, id)
-    return JSONResponse(job_detail(job, services.uploads.shown))
+    return json_response(job_detail(job, services.uploads.shown))
 
 
 @router.get(
@@ -223,7 +223,7 @@ def _workflow_text(services: Services, job: Job, is_filled: bool) -> str:
 )
 async def cancel_job(services: TheServices, caller: MayRun, id: JobId) -> Response:
     """A job that waits is cancelled at once, one that runs at its next step: see `wanted`."""
-    return JSONResponse(job_entry(await done(services, caller, id, services.queue.cancel)))
+    return json_response(job_entry(await done(services, caller, id, services.queue.cancel)))
 
 
 @router.post(
@@ -234,7 +234,7 @@ async def cancel_job(services: TheServices, caller: MayRun, id: JobId) -> Respon
 )
 async def retry_job(services: TheServices, caller: MayRun, id: JobId) -> Response:
     """A job that failed or was cancelled waits again, and goes on from its last checkpoint."""
-    return JSONResponse(job_entry(await done(services, caller, id, services.queue.retry)))
+    return json_response(job_entry(await done(services, caller, id, services.queue.retry)))
 
 
 @router.post(
@@ -242,7 +242,7 @@ async def retry_job(services: TheServices, caller: MayRun, id: JobId) -> Respons
 )
 async def hold_job(services: TheServices, caller: MayRun, id: JobId) -> Response:
     """It waits until it is let go; one that runs is put back at its next step."""
-    return JSONResponse(job_entry(await done(services, caller, id, services.queue.hold)))
+    return json_response(job_entry(await done(services, caller, id, services.queue.hold)))
 
 
 @router.post(
@@ -250,7 +250,7 @@ async def hold_job(services: TheServices, caller: MayRun, id: JobId) -> Response
 )
 async def unhold_job(services: TheServices, caller: MayRun, id: JobId) -> Response:
     """It was paused, or is to be."""
-    return JSONResponse(job_entry(await done(services, caller, id, services.queue.unhold)))
+    return json_response(job_entry(await done(services, caller, id, services.queue.unhold)))
 
 
 @router.patch(
@@ -263,7 +263,7 @@ async def change_job(services: TheServices, caller: MayRun, id: JobId, change: C
     """Only of one that waits."""
     queue = services.queue
     job = await done(services, caller, id, lambda job: queue.prioritize(job, change.priority))
-    return JSONResponse(job_entry(job))
+    return json_response(job_entry(job))
 
 
 @router.post(
@@ -283,7 +283,7 @@ async def move_job(
     else:
         other = (await visible(services, caller, to.before)).id
         await done(services, caller, id, lambda job: queue.move_before(job, other))
-    return JSONResponse(job_entry(await visible(services, caller, id)))
+    return json_response(job_entry(await visible(services, caller, id)))
 
 
 @router.delete("/{id}", summary="Delete a job", status_code=204, responses=_STEERING)

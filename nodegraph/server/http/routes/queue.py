@@ -6,7 +6,6 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
-from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from nodegraph.client import shapes
@@ -14,6 +13,7 @@ from nodegraph.jobs.queue import Filter
 from nodegraph.server.access.caller import Caller
 from nodegraph.server.http.dependencies import MayAdmin, MayRead, MayRun, TheServices
 from nodegraph.server.http.problems import responses
+from nodegraph.server.http.sending import json_response
 from nodegraph.server.services import Services
 from nodegraph.server.workflows.job_entries import job_entry
 
@@ -39,7 +39,7 @@ async def get_queue(
     services: TheServices, caller: MayRead, limit: Annotated[int, Query(ge=0, le=1_000)] = 50
 ) -> Response:
     """How many jobs there are, and which come next as far as that is known now."""
-    return JSONResponse(await services.from_queue(_entry, services, caller, limit))
+    return json_response(await services.from_queue(_entry, services, caller, limit))
 
 
 def _entry(services: Services, caller: Caller, limit: int) -> dict[str, Any]:
@@ -63,7 +63,7 @@ async def pause_queue(services: TheServices, caller: MayAdmin) -> Response:
     """Begin no more jobs, also after a restart. What runs goes on."""
     await services.looks.changed(services.queue.pause())
     services.hub.tell("queue.changed", paused=True)
-    return JSONResponse(await services.from_queue(_entry, services, caller, 0))
+    return json_response(await services.from_queue(_entry, services, caller, 0))
 
 
 @router.post(
@@ -76,7 +76,7 @@ async def resume_queue(services: TheServices, caller: MayAdmin) -> Response:
     """Begin jobs again."""
     await services.looks.changed(services.queue.resume())
     services.hub.tell("queue.changed", paused=False)
-    return JSONResponse(await services.from_queue(_entry, services, caller, 0))
+    return json_response(await services.from_queue(_entry, services, caller, 0))
 
 
 @router.post("/clear", summary="Cancel what waits", responses=responses(401, 403, 422, 503))

@@ -10,6 +10,7 @@ import sys
 from datetime import datetime, timezone
 from typing import Any, Literal
 
+from nodegraph.core.words import to_well_formed
 from nodegraph.server.operations.logs.context import fields_of
 from nodegraph.server.operations.logs.writer import LineWriter, redacted, redacted_field
 
@@ -70,7 +71,7 @@ class JsonLines(logging.Formatter):
             found[f"{name}_" if name in _RESERVED else name] = redacted_field(name, value)
         if record.exc_info:
             found["trace"] = redacted(self.formatException(record.exc_info))
-        return json.dumps(found)
+        return json.dumps(to_well_formed(found))
 
 
 LogForm = Literal["text", "json"]
