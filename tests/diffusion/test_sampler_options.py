@@ -91,7 +91,7 @@ def test_an_option_that_is_heeded_changes_the_result(name: str, kind: str, optio
 @pytest.mark.parametrize("name", SAMPLER_NAMES)
 def test_an_option_that_is_not_heeded_is_refused(name: str) -> None:
     for option in OTHER.keys() - SAMPLER_OPTIONS.get(name, {}).keys():
-        with pytest.raises(InvalidValue, match=f"sampler {name} doesn't heed {option}") as caught:
+        with raises(InvalidValue) as caught:
             resolved(name, SamplerOptions(**{option: OTHER[option]}))
         assert caught.value.problem.port == option
         assert "Samplers that heed" in (caught.value.problem.hint or "")
@@ -110,7 +110,7 @@ def test_an_option_that_is_not_heeded_is_refused(name: str) -> None:
     ],
 )
 def test_an_option_out_of_range_is_refused(name: str, option: str, value: float) -> None:
-    with pytest.raises(InvalidValue, match=f"{option} is out of range") as caught:
+    with raises(InvalidValue) as caught:
         resolved(name, SamplerOptions(**{option: value}))  # type: ignore[arg-type]
     assert caught.value.problem.port == option
 

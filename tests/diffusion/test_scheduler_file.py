@@ -146,7 +146,7 @@ def test_what_somebody_knows_better_than_the_file_holds(folder: Path, sd1_folder
     assert opened(folder, prediction_type="epsilon")["prediction_type"] == "epsilon"
     for known in ({"prediction_type": "flow"}, {"zero_terminal_snr": "maybe"}):
         [port] = known
-        with pytest.raises(InvalidValue, match=f"there is no {port}") as error:
+        with raises(InvalidValue) as error:
             opened(sd1_folder, **known)
         assert error.value.problem.port == port
     with raises(InvalidValue, port="zero_terminal_snr", given="on"):

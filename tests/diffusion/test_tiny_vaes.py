@@ -115,7 +115,7 @@ def test_a_half_without_the_other_is_told(half: str, tmp_path: Path) -> None:
     write_halves(tmp_path, tiny())
     other = "decoder" if half == "encoder" else "encoder"
     (tmp_path / f"taesd_{other}.safetensors").unlink()
-    with pytest.raises(InvalidFile, match=f"the {half} of a tiny VAE alone") as error:
+    with raises(InvalidFile) as error:
         open_vae(f"taesd_{half}", [tmp_path], latents="sd")
     assert error.value.problem.expected == f"taesd_{other}.safetensors beside it"
 

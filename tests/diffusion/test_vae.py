@@ -103,7 +103,7 @@ def test_a_shifted_vae_is_shifted_both_ways(autoencoder: Autoencoder) -> None:
 def test_sizes_that_do_not_fit_are_refused_with_the_nearest(
     autoencoder: Autoencoder, width: int, height: int, nearest: str
 ) -> None:
-    with pytest.raises(InvalidValue, match=rf"{width} x {height} pixels.*such as {nearest}"):
+    with raises(InvalidValue, port="image"):
         encode_image(autoencoder, torch.zeros(1, height, width, 3))
 
 

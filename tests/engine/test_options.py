@@ -36,7 +36,7 @@ def test_one_name_is_no_list_of_targets() -> None:
 
 @pytest.mark.parametrize("name", ["check_mutation", "values", "previews"])
 def test_what_is_on_or_off_takes_no_number(name: Any) -> None:
-    with pytest.raises(InvalidValue, match=f"`{name}` is a yes or a no"):
+    with raises(InvalidValue, given="1"):
         RunOptions(**{name: 1})
 
 
@@ -44,5 +44,5 @@ def test_what_is_on_or_off_takes_no_number(name: Any) -> None:
     "name", ["parameters", "targets", "listener", "cancel", "share", "granted"]
 )
 def test_what_is_of_another_kind_is_told_before_the_run(name: Any) -> None:
-    with pytest.raises(InvalidValue, match=rf"`{name}` is of another kind .given: 3; expected: "):
+    with raises(InvalidValue, given="3"):
         RunOptions(**{name: 3})

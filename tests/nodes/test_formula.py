@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from contextlib import suppress
 from typing import Any
 
@@ -127,5 +126,5 @@ def test_values_become_numbers() -> None:
 
 def test_a_name_that_is_none_is_told() -> None:
     for expression, name in {"factorial(a)": "factorial()", "a + x": "x"}.items():
-        with pytest.raises(InvalidValue, match=f"`{re.escape(name)}`"):
+        with raises(InvalidValue, port="expression"):
             Formula(expression, a=1)

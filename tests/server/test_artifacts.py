@@ -22,6 +22,7 @@ from nodegraph.server.content.artifacts.words import wanted_words
 from nodegraph.server.http.errors import FileGone, NotFound
 from nodegraph.store.database import Database
 from tests.jobs.queue.support import claim, open_queue, submit
+from tests.messages import raises
 from tests.server.resources import digest_of, finished, picture, written
 
 PICTURE = picture()
@@ -146,7 +147,7 @@ def test_a_file_that_vanished_is_gone(artifacts: Artifacts, queue: JobQueue, out
     finished(queue, [written(outputs / "apple.png", PICTURE)])
     assert content(artifacts) == PICTURE
     (outputs / "apple.png").unlink()
-    with pytest.raises(FileGone, match="moved or deleted"):
+    with raises(FileGone):
         content(artifacts)
 
 
@@ -156,7 +157,7 @@ def test_a_file_that_was_changed_is_gone(
     finished(queue, [written(outputs / "apple.png", PICTURE)])
     assert content(artifacts) == PICTURE
     (outputs / "apple.png").write_bytes(PICTURE[:-1] + b"x")
-    with pytest.raises(FileGone, match="changed"):
+    with raises(FileGone):
         content(artifacts)
 
 
@@ -169,7 +170,7 @@ def test_a_change_is_seen_also_of_a_file_that_was_remembered(
     assert content(artifacts) == content(artifacts) == PICTURE
     path.write_bytes(PICTURE[:-1] + b"x")
     os.utime(path, (1e9 + 1, 1e9 + 1))
-    with pytest.raises(FileGone, match="changed"):
+    with raises(FileGone):
         content(artifacts)
 
 
@@ -198,7 +199,7 @@ def test_files_elsewhere_are_not_handed_out(
     artifacts: Artifacts, queue: JobQueue, tmp_path: Path
 ) -> None:
     finished(queue, [written(tmp_path / "elsewhere" / "apple.png", PICTURE)])
-    with pytest.raises(FileGone, match="outside of the folders"):
+    with raises(FileGone):
         content(artifacts)
 
 

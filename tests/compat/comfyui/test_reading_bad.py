@@ -152,7 +152,7 @@ def test_too_many_nodes_are_refused(kind: str) -> None:
         if kind == "ui"
         else {str(at): {"class_type": "A", "inputs": {}} for at in range(count)}
     )
-    with pytest.raises(InvalidFile, match=f"{count:,} nodes; up to {MAX_NODES:,} are read"):
+    with raises(InvalidFile):
         read_workflow(document, {})
 
 

@@ -139,7 +139,7 @@ def test_a_changed_guider_is_another_recipe(model_of: ModelOf, tmp_path: Path) -
     "wrong", [{"_class_name": "PerturbedAttentionGuidance"}, {"start": 0.1}, {"stop": 0.5}]
 )
 def test_other_guiders_are_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(InvalidFile, match=next(iter(wrong))):
+    with raises(InvalidFile, port="model"):
         ProjectedGuidance.from_config(wrong, 4.0)
 
 

@@ -41,7 +41,7 @@ def test_a_part_that_the_index_names_is_not_done_without(
 ) -> None:
     folder = copy_of(model_of, build, tmp_path)
     shutil.rmtree(folder / role)
-    with pytest.raises(InvalidFile, match=f"it has no {role}/.*null"):
+    with raises(InvalidFile):
         open_model(str(folder), [])
 
 
@@ -78,7 +78,7 @@ def test_numbers_that_give_no_noise_levels(
 ) -> None:
     folder = copy_of(model_of, flux, tmp_path)
     rewrite(folder / "scheduler" / "scheduler_config.json", **{key: value})
-    with pytest.raises(InvalidFile, match=f"sets {key} to"):
+    with raises(InvalidFile, port="model"):
         open_model(str(folder), [])
 
 
@@ -120,5 +120,5 @@ def test_a_missing_tokenizer_is_told_by_the_files_that_it_needs(
 ) -> None:
     folder = copy_of(model_of, flux, tmp_path)
     shutil.rmtree(folder / role)
-    with pytest.raises(InvalidFile, match=f"it has no {role}/{needed}[.]"):
+    with raises(InvalidFile):
         open_model(str(folder), [])

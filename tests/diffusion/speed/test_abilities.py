@@ -79,7 +79,7 @@ def test_a_network_can_what_is_said_of_it(model_of: ModelOf, family: str) -> Non
     [(SD1, "first_block"), (SD1, "mag"), (SD1, "lite"), (FLUX, "channels_last")],
 )
 def test_what_does_not_fit_says_what_does(family: Any, ability: str) -> None:
-    with pytest.raises(InvalidValue, match=f"{family.title} can't be sped up by") as caught:
+    with raises(InvalidValue) as caught:
         check_able(family, ability)
     assert "attention broadcast" in str(caught.value.problem.expected)
 

@@ -212,7 +212,7 @@ def test_the_eight_bit_optimiser_is_asked_for_by_name(desk: Desk) -> None:
 
 @pytest.mark.parametrize("wrong", [{"clip": -1.0}, {"average": 1.0}, {"accumulate": 0}])
 def test_options_out_of_range_are_told(wrong: dict[str, Any]) -> None:
-    with pytest.raises(InvalidValue, match=f"{next(iter(wrong))} is out of range"):
+    with raises(InvalidValue):
         TrainingOptions(**wrong)
 
 

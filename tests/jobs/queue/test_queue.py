@@ -334,9 +334,9 @@ def test_a_pause_is_taken_back(queue: JobQueue) -> None:
     assert queue.hold(job.id).result().wanted == "pause"
     assert queue.unhold(job.id).result().wanted is None
     queue.cancel(job.id).result()
-    with pytest.raises(WrongState, match="running, to be cancelled"):
+    with raises(WrongState, given="running, to be cancelled"):
         queue.hold(job.id).result()
-    with pytest.raises(WrongState, match="running, to be cancelled"):
+    with raises(WrongState, given="running, to be cancelled"):
         queue.unhold(job.id).result()
 
 
@@ -389,7 +389,7 @@ def test_nothing_happens_to_an_ended_job(queue: JobQueue, what: str) -> None:
     job = submit(queue)
     claimed(queue)
     before = told(queue)
-    with pytest.raises(WrongState, match=f"{job.id} can't be .*given: finished"):
+    with raises(WrongState, given="finished"):
         (WORKERS | ENDED)[what](queue, job.id).result()
     assert told(queue) == before
 
@@ -401,7 +401,7 @@ def test_a_zombie_changes_nothing(queue: JobQueue, what: str) -> None:
     queue.died(job.id, 1, DEATH).result()
     assert claim(queue).attempt == 2
     before = told(queue)
-    with pytest.raises(StaleAttempt, match="given: attempt 1; expected: attempt 2, which is runn"):
+    with raises(StaleAttempt, given="attempt 1"):
         WORKERS[what](queue, job.id).result()
     assert told(queue) == before
     assert queue.get(job.id).state == "running"
@@ -417,11 +417,11 @@ def test_no_such_job(queue: JobQueue, what: str) -> None:
 
 def test_deleting_needs_an_end(queue: JobQueue) -> None:
     job = submit(queue)
-    with pytest.raises(WrongState, match="Cancel it first"):
+    with raises(WrongState, given="queued"):
         queue.delete(job.id).result()
     queue.cancel(job.id).result()
     queue.delete(job.id).result()
-    with pytest.raises(JobNotFound, match="may have been deleted"):
+    with raises(JobNotFound):
         queue.get(job.id)
     assert told(queue) == []
 

@@ -248,28 +248,40 @@ def _holds(name: str, text: str) -> Any:
 
 
 @pytest.mark.parametrize(
-    "damage",
+    ("damage", "words"),
     [
-        _lacks("model_index.json"),
-        _lacks("unet", "tokenizer"),
-        _lacks("unet/diffusion_pytorch_model.safetensors"),
-        _lacks("scheduler/scheduler_config.json"),
-        _lacks("tokenizer/tokenizer.json"),
-        _holds("unet/config.json", "{"),
-        _holds("model_index.json", "[]"),
-        _holds("vae/diffusion_pytorch_model.safetensors", "<html>"),
-        lambda folder: index_of(folder, _class_name="StableDifusionPipeline"),
-        lambda folder: index_of(folder, _class_name="Of2031", _diffusers_version="0.99.0"),
-        lambda folder: index_of(folder, _class_name=["own", "Own"]),
-        lambda folder: index_of(folder, _class_name="FluxModularPipeline"),
-        lambda folder: index_of(folder, unet=["evil", "Net"]),
-        lambda folder: index_of(folder, unet=["diffusers", "UNet2DConditionalModel"]),
+        (_lacks("model_index.json"), "it has no model_index.json"),
+        (_lacks("unet", "tokenizer"), "it has no tokenizer/, no unet/"),
+        (_lacks("unet/diffusion_pytorch_model.safetensors"), "has no weights"),
+        (_lacks("scheduler/scheduler_config.json"), "no scheduler/"),
+        (_lacks("tokenizer/tokenizer.json"), "it has no tokenizer/tokenizer.json"),
+        (_holds("unet/config.json", "{"), "is no valid JSON"),
+        (_holds("model_index.json", "[]"), "instead of a JSON object"),
+        (_holds("vae/diffusion_pytorch_model.safetensors", "<html>"), "a web page"),
+        (
+            lambda folder: index_of(folder, _class_name="StableDifusionPipeline"),
+            "Did you mean `StableDiffusionPipeline`?",
+        ),
+        (
+            lambda folder: index_of(folder, _class_name="Of2031", _diffusers_version="0.99.0"),
+            "diffusers 0.99.0 wrote it",
+        ),
+        (lambda folder: index_of(folder, _class_name=["own", "Own"]), "brings code of its own"),
+        (lambda folder: index_of(folder, _class_name="FluxModularPipeline"), "made of blocks"),
+        (lambda folder: index_of(folder, unet=["evil", "Net"]), "nothing is imported from there"),
+        (
+            lambda folder: index_of(folder, unet=["diffusers", "UNet2DConditionalModel"]),
+            "Did you mean `UNet2DConditionModel`?",
+        ),
     ],
 )
-def test_folders_that_can_not_be_loaded_are_refused_by_name(folder: Path, damage: Any) -> None:
+def test_folders_that_can_not_be_loaded_are_refused_by_name(
+    folder: Path, damage: Any, words: str
+) -> None:
     damage(folder)
-    with raises(InvalidFile):
+    with pytest.raises(InvalidFile) as caught:
         open_pipeline(str(folder), [])
+    assert words in str(caught.value)
 
 
 def test_names_of_nothing_and_wrong_choices_are_told(shelf: Shelf) -> None:
