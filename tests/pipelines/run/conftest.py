@@ -73,22 +73,26 @@ class Shelf:
         self.calls: dict[str, dict[str, Any]] = {}
         self.events: list[Any] = []
         given: dict[str, Any] = {"home": folder / "home", "models": (self.models,), "device": "cpu"}
-        # Not as a pack, of which every class would be read; these are once one is called.
-        self._names = frozenset(names)
-        self._types: list[Any] = [Given, LoadPipeline, LoadPipelineLora]
-        self._settings = Settings(**given | settings)
+        # Not as a pack, of which every class would be read.
+        types = [pipeline_node(class_named(name), __name__) for name in names]
+        self._opening = (
+            Settings(**given | settings),
+            [Given, LoadPipeline, LoadPipelineLora, *types],
+        )
         self.session = self.another_session()
 
     def another_session(self) -> Session:
         """As another process would open it on the same folders."""
-        return Session(self._settings, nodes=tuple(self._types))
+        settings, types = self._opening
+        return Session(settings, nodes=types)
+
+    def add(self, name: str) -> None:
+        """The node type of one more class, which takes some tenths of a second to read."""
+        self.session.registry.add(pipeline_node(class_named(name), __name__))
 
     def call(self, name: str) -> dict[str, Any]:
         """What to call a tiny pipeline with; it is there from then on."""
         if name not in self.calls:
-            if name in self._names:
-                self._types.append(pipeline_node(class_named(name), __name__))
-                self.session.registry.add(self._types[-1])
             self.calls[name] = saved(name, self.models)
             GIVEN[name] = {port: as_on_links(value) for port, value in self.calls[name].items()}
         return self.calls[name]
