@@ -12,7 +12,7 @@ from nodegraph.core.uploads import reference
 from nodegraph.errors import Problem
 
 _END = r"(?![\w.-])"
-_UPLOADED = r"[/\\]+([0-9a-f]{64})\.[a-z]+"
+_UPLOADED = r"[/\\]+([0-9a-f]{64})\.[a-z0-9]+"
 
 
 class Places:

@@ -15,7 +15,7 @@ from typing import Any
 from nodegraph.core.digests import Digest
 
 _REFERENCE = re.compile(r"upload:([0-9a-f]{64})(?:/.*)?", re.DOTALL)
-_FILE = re.compile(r"([0-9a-f]{64})\.[a-z]+")
+_FILE = re.compile(r"([0-9a-f]{64})\.[a-z0-9]+")
 
 
 def reference(digest: Digest, name: str = "") -> str:

@@ -7,11 +7,13 @@ import pickle
 import socket
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, get_args
 
 import httpx
 import pytest
 
+from nodegraph.core.uploads import paths_in
+from nodegraph.server.settings import UploadType
 from tests.results.making import MAKERS
 from tests.server.hosting import PATIENCE, Hosted, sent, status, workflow
 from tests.server.resources import digest_of, finished, opened, picture, written
@@ -268,6 +270,46 @@ def test_a_job_reads_it_by_its_value(server: Hosted) -> None:
     # Where files lie on the server is nobody's business, and of no use elsewhere.
     shown = server.client.get(f"/jobs/{job.id}/workflow").json()
     assert shown["nodes"]["look"]["inputs"]["path"] == value
+
+
+def test_every_type_that_is_taken_in_is_read_by_a_job(hosting: Callable[..., Any]) -> None:
+    types = get_args(UploadType)
+    loaders = {
+        "LoadImage": ("png", "jpeg", "webp", "gif"),
+        "LoadVideo": ("mp4", "webm", "mkv"),
+        "LoadAudio": ("wav", "flac", "ogg", "mp3"),
+        "LoadMesh": ("glb", "ply", "obj"),
+        "LoadMolecule": ("sdf", "pdb"),
+        "LoadText": ("workflow",),
+        "LoadLatent": ("safetensors",),
+    }
+    loader_of = {each: loader for loader, group in loaders.items() for each in group}
+    assert set(loader_of) == set(types)
+    made = {
+        "jpeg": MAKERS["made.jpg"],
+        "gif": MAKERS["moving.gif"],
+        # Silence: two frames of MPEG 1, layer 3, 128 kbit/s, 44.1 kHz.
+        "mp3": lambda texts: (b"\xff\xfb\x90\x00" + bytes(413)) * 2,
+        "workflow": lambda texts: json.dumps(workflow()).encode(),
+    }
+    with hosting(uploads={"types": types}) as server:
+        for each, loader in loader_of.items():
+            data = made.get(each, MAKERS.get(f"made.{each}", bytes))({})
+            value = post(server, data).json()["value"]
+            wanted = {"load": {"type": loader, "inputs": {"path": value}}}
+            body = {"workflow": {"format": "nodegraph/1", "nodes": wanted}, "targets": ["load"]}
+            answer = server.client.post("/jobs", json=body)
+            assert answer.status_code == 202, (each, answer.text)
+            job = answer.json()["id"]
+            shown = server.client.get(f"/jobs/{job}/workflow").json()
+            assert shown["nodes"]["load"]["inputs"]["path"] == value, each
+            # What the worker may read, and what errors about it say.
+            text = server.services.queue.workflow(server.services.queue.get(job).workflow)
+            (path,) = paths_in(text, {}, server.services.uploads.files)
+            assert path.read_bytes() == data
+            assert server.services.places.told(f"{path} is damaged") == (
+                f"upload:{digest_of(data)} is damaged"
+            )
 
 
 def test_a_job_with_an_upload_that_there_is_not_is_refused_with_its_place(server: Hosted) -> None:
