@@ -107,6 +107,16 @@ test("a batch with a counting seed ends at the seed of its last run", async () =
   expect(seedNow()).toBe(9);
 });
 
+test("a batch counts down, or draws a seed for each of its runs", async () => {
+  setMode("decrement");
+  expect(await seedsOf({ count: 3 })).toEqual([7, 6, 5]);
+  expect(seedNow()).toBe(5);
+  setMode("random");
+  const drawn = await seedsOf({ count: 3 });
+  expect(new Set(drawn).size).toBe(3);
+  expect(seedNow()).toBe(drawn[2]);
+});
+
 test("a sweep runs once for each value and leaves the document alone", async () => {
   const sweep = { id: "abc", axes: [{ target: "sample.seed", values: [1, 5] }] };
   expect(await seedsOf({ sweep })).toEqual([1, 5]);

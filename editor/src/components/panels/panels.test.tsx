@@ -86,6 +86,16 @@ describe("PalettePanel", () => {
     await user.keyboard("{ArrowRight}{ArrowRight}{ArrowRight}{Enter}");
     expect(names()).toHaveLength(2);
   });
+
+  it("has favourites first, until their star is taken away", async () => {
+    toggleFavourite("Sample");
+    render(<PalettePanel />);
+    const first = () => screen.getAllByRole("treeitem")[0];
+    expect(first()).toHaveTextContent(/^Favourites/);
+    const star = screen.getAllByRole("button", { name: "Sample is a favourite no more" })[0];
+    await userEvent.click(star as HTMLElement);
+    expect(first()).not.toHaveTextContent(/^Favourites/);
+  });
 });
 
 describe("HistoryPanel", () => {

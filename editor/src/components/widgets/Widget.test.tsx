@@ -159,6 +159,12 @@ describe("a number", () => {
     expect(last()).toBe("6.61");
   });
 
+  it("steps no further than its range goes", async () => {
+    const { last } = show(STEPS, 11);
+    await userEvent.type(screen.getByLabelText("Field"), "{PageDown}{PageDown}");
+    expect(last()).toBe("1");
+  });
+
   it("has a slider that keys move by one step", async () => {
     const { last } = show(STEPS, 30);
     screen.getByRole("slider").focus();
@@ -346,6 +352,7 @@ describe("other values", () => {
     const field = screen.getByLabelText("Field");
     await userEvent.type(field, "F80");
     expect(last()).toBe('"#f80"');
+    expect(screen.getByLabelText("Pick input")).toHaveValue("#ff8800");
     await userEvent.type(field, "z");
     expect(field).toHaveAccessibleDescription(/#rrggbb/);
     fireEvent.input(screen.getByLabelText("Pick input"), { target: { value: "#010203" } });

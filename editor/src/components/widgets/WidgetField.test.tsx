@@ -25,8 +25,15 @@ function port(name: string, more: Partial<InputSpec> = {}): InputSpec {
   return input(name, "int", { required: false, default: 5, json_schema, ...more });
 }
 
+const TEXT = { type: "str", widget: "multiline", default: "", json_schema: { type: "string" } };
+
 const SAMPLER = spec("Sampler", {
-  inputs: [port("steps"), port("cfg"), port("seed", { widget: "seed", default: 0 })],
+  inputs: [
+    port("steps"),
+    port("cfg"),
+    port("seed", { widget: "seed", default: 0 }),
+    port("text", TEXT),
+  ],
 });
 
 function field(name: string) {
@@ -59,6 +66,18 @@ describe("a field of a node", () => {
     useDocuments.getState().undo();
     expect(writeWorkflow(workflow())).toBe(FILE);
     expect(await screen.findByDisplayValue("20")).toBeVisible();
+  });
+
+  it("makes one step of a word that is weighed twice", async () => {
+    field("text");
+    await userEvent.type(screen.getByLabelText("Text"), "an apple");
+    await userEvent.tab();
+    const text = () => workflow().nodes.get("sample")?.inputs.get("text");
+    await userEvent.type(screen.getByLabelText("Text"), "{Control>}{ArrowUp}{ArrowUp}{/Control}");
+    expect(text()).toBe("an (apple:1.2)");
+    await userEvent.tab();
+    useDocuments.getState().undo();
+    expect(text()).toBe("an apple");
   });
 
   it("makes two steps of two goes", async () => {
