@@ -50,6 +50,7 @@ def test_neither_head_nor_workers_do_more_than_they_can(
     assert found.workers <= 1 + 1e-9
 
 
+@pytest.mark.slow
 @few
 @given(costs)
 def test_a_head_with_workers_enough_does_what_its_processor_can(costs: Costs) -> None:

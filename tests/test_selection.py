@@ -90,7 +90,7 @@ def run(project: Path, *arguments: str, fails: bool = False) -> tuple[list[str],
     return passed, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("processes", ["0", "2"])
+@pytest.mark.parametrize("processes", ["0", pytest.param("2", marks=pytest.mark.slow)])
 def test_a_plain_run_says_what_it_left_out(project: Path, processes: str) -> None:
     passed, printed = run(project, "-n", processes)
     assert sorted(passed) == [*PLAIN]
@@ -111,7 +111,12 @@ def test_the_long_part_runs_alone_or_with_the_rest_and_prints_its_seed(project: 
 
 
 @pytest.mark.parametrize(
-    ("name", "count"), [("tests/core", 4), ("tests/editor", 1), ("tests/core/test_core.py", 2)]
+    ("name", "count"),
+    [
+        ("tests/core", 4),
+        pytest.param("tests/editor", 1, marks=pytest.mark.slow),
+        pytest.param("tests/core/test_core.py", 2, marks=pytest.mark.slow),
+    ],
 )
 def test_whoever_names_something_gets_all_of_it(project: Path, name: str, count: int) -> None:
     passed, printed = run(project, "-n", "0", name)
@@ -119,6 +124,7 @@ def test_whoever_names_something_gets_all_of_it(project: Path, name: str, count:
     assert "left out" not in printed
 
 
+@pytest.mark.slow
 def test_shards_together_are_the_long_part(project: Path) -> None:
     passed = [name for turn in "12" for name in run(project, "-n", "0", f"--shard={turn}/2")[0]]
     assert sorted(passed) == [*LONG]
@@ -141,13 +147,19 @@ def test_files_that_take_long_come_first_and_browsers_last(project: Path) -> Non
 
 def test_a_run_is_shuffled_by_its_seed_and_writes_its_times(project: Path) -> None:
     orders = []
-    for seed in "112":
-        _, printed = run(project, "-n", "2", "-v", f"--shuffle={seed}", "--timings=run.json")
-        orders.append(re.findall(r"^\[gw\d\].*tests/(\S+)::", printed, re.MULTILINE))
+    for processes, seed in ("01", "11", "02"):
+        options = ("-v", f"--shuffle={seed}", f"--timings=run{processes}.json")
+        _, printed = run(project, "-n", processes, *options)
+        lines = printed.partition("= PASSES")[0]
+        found = re.findall(r"PASSED tests/(\S+)|^tests/(\S+) PASSED", lines, re.MULTILINE)
+        orders.append(["".join(names) for names in found])
+    assert sorted(orders[0]) == [*PLAIN]
+    assert orders[0] == orders[1] != orders[2]
     assert sorted(orders[0]) == sorted(orders[2])
-    found = Durations.load(project / "run.json")
-    assert {*found.plain} == {f"tests/{name.partition('::')[0]}" for name in PLAIN}
-    assert not found.long
+    for processes in "01":
+        times = Durations.load(project / f"run{processes}.json")
+        assert {*times.plain} == {f"tests/{name.partition('::')[0]}" for name in PLAIN}
+        assert not times.long
 
 
 @given(

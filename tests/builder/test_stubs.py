@@ -106,6 +106,7 @@ def test_the_shipped_stubs_are_current() -> None:
         assert file.read_text(encoding="utf-8") == text, "run python docs/generate_stubs.py"
 
 
+@pytest.mark.slow
 def test_a_script_is_checked_where_it_is_written(tmp_path: Path, mypy_cache: Path) -> None:
     lines = GOOD.splitlines()
     found = checked(tmp_path, "\n".join([*lines, *WRONG]), mypy_cache)

@@ -115,6 +115,7 @@ def test_files_given_as_options_are_uploaded(cli: Cli, server: Asked, tmp_path: 
     assert uploaded(server, job.parameters["path"]) == other.read_bytes()
 
 
+@pytest.mark.slow
 def test_files_within_subgraphs_are_uploaded_once(cli: Cli, server: Asked) -> None:
     Path(PICTURE).write_bytes(picture())
     plain = with_picture(PICTURE)
@@ -188,6 +189,7 @@ def _run(server: Asked, files: dict[str, bytes] | None) -> None:
     server.run(files)
 
 
+@pytest.mark.slow
 def test_a_saved_workflow_is_submitted(cli: Cli, server: Asked) -> None:
     server.client.workflows.save("sum", workflow())
     assert "--b INT" in cli("submit", "sum", "--saved", "--help").out
@@ -196,6 +198,7 @@ def test_a_saved_workflow_is_submitted(cli: Cli, server: Asked) -> None:
     assert "no such" in cli("submit", "none", "--saved").err
 
 
+@pytest.mark.slow
 def test_a_workflow_from_standard_input(
     cli: Cli, server: Asked, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -97,7 +97,14 @@ def test_the_help_imports_no_library_but_typer() -> None:
     assert not modules & (NEVER | {"importlib.metadata"})
 
 
-@pytest.mark.parametrize("arguments", [["nodes"], ["nodes", "toys:Join"], ["validate", "wf.json"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nodes"],
+        pytest.param(["nodes", "toys:Join"], marks=pytest.mark.slow),
+        ["validate", "wf.json"],
+    ],
+)
 def test_a_warm_listing_imports_no_pack(arguments: list[str], pack: Path) -> None:
     saved(WORKFLOW)
     arguments = [*arguments, "--pack", str(pack)]
@@ -141,6 +148,7 @@ def test_checking_files_of_all_kinds_imports_no_torch_and_reads_none_as_a_whole(
     assert not modules & {"torch", "diffusers", "trimesh", "rdkit"}
 
 
+@pytest.mark.slow
 def test_looking_after_what_is_kept_imports_no_library(pack: Path) -> None:
     saved(WORKFLOW)
     imported(["run", "wf.json", "--pack", pack, "--device", "cpu"])

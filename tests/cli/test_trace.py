@@ -131,6 +131,7 @@ def test_the_standard_variables_have_spans_exported(
     assert '"service.name": "painter"' in shown.err
 
 
+@pytest.mark.slow
 def test_spans_nobody_asks_for_cost_nothing(pack: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from tests.cli.test_startup import imported
 

@@ -14,7 +14,7 @@ import pytest
 import uvicorn
 
 from nodegraph.client import NotReachable
-from tests.client.support import ONCE, either_client, in_both_kinds
+from tests.client.support import ONCE, either_client
 from tests.messages import raises
 from tests.server.hosting import workflow
 
@@ -35,7 +35,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-@in_both_kinds
+@pytest.mark.parametrize("kind", [pytest.param("sync", marks=pytest.mark.slow), "async"])
 def test_requests_and_websockets_are_encrypted_and_the_server_is_checked(
     kind: str,
     certificate: Path,

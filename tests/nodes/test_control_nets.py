@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
@@ -87,6 +88,7 @@ def test_a_plan_counts_the_network_where_its_picture_leads(bench: Bench) -> None
     assert not led["lead"].weights
 
 
+@pytest.mark.slow
 def test_batches_are_led_as_single_pictures(bench: Bench) -> None:
     nodes = graph(batch=3)
     batch = samples(bench, nodes)
@@ -204,6 +206,7 @@ def test_a_sampling_that_is_led_goes_on_to_the_same_bits(bench: Bench, tmp_path:
     assert torch.equal(whole["sample.latent"].samples, gone_on)
 
 
+@pytest.mark.slow
 def test_a_lora_and_a_picture_lead_together(bench: Bench) -> None:
     nodes = graph()
     led = samples(bench, nodes)

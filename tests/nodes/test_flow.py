@@ -448,17 +448,18 @@ def test_equal_states_later_on_cut_off(bench: Loops) -> None:
     assert ran == [("Mix", 0, 6, 0)]
 
 
-def test_a_thousand_turns_and_more(bench: Loops) -> None:
+@pytest.mark.parametrize("turns", [300, pytest.param(1200, marks=pytest.mark.slow)])
+def test_hundreds_of_turns_and_more(bench: Loops, turns: int) -> None:
     body = {
         "inputs": {"state": {"to": ["next.a"]}, "index": {"to": ["below.a"]}},
         "outputs": {"state": "next", "continue": "below"},
         "nodes": {
             "next": {"type": "Mix", "inputs": {"b": 1}},
-            "below": {"type": "Below", "inputs": {"limit": 1199}},
+            "below": {"type": "Below", "inputs": {"limit": turns - 1}},
         },
     }
-    graph = {"loop": use("While", state=0, body="Step", max_iterations=1200)}
-    assert bench.loop(graph, {"Step": body})["loop.iterations"] == 1200
+    graph = {"loop": use("While", state=0, body="Step", max_iterations=turns)}
+    assert bench.loop(graph, {"Step": body})["loop.iterations"] == turns
 
 
 def test_turns_run_again_where_what_they_gave_is_gone(tmp_path: Path) -> None:
@@ -479,7 +480,7 @@ def test_turns_run_again_where_what_they_gave_is_gone(tmp_path: Path) -> None:
         "outputs": {"state": "grow"},
         "nodes": {"grow": {"type": "Grow"}},
     }
-    for times in (300, 301, 302):
+    for times in (100, 101, 102):
         with closing(Store(tmp_path / "store")) as store:
             bench = Loops(tmp_path)
             bench.engine.close()

@@ -38,6 +38,7 @@ def test_pictures_get_twice_as_large_tile_by_tile(bench: Bench) -> None:
     assert bench.value(graph(factor=1.5), "larger.image").shape == (2, 36, 60, 3)
 
 
+@pytest.mark.slow
 def test_where_memory_runs_out_tiles_are_smaller(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

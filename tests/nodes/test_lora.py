@@ -86,7 +86,7 @@ def test_without_a_text_encoder_there_is_none_to_go_on_with(bench: Bench, models
     assert "text" in {event.node for event in bench.told("node.skipped")}
 
 
-@pytest.mark.parametrize("fused", [False, True])
+@pytest.mark.parametrize("fused", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_it_changes_what_is_sampled(bench: Bench, models: Path, fused: bool) -> None:
     text = {"type": "EncodePrompt", "inputs": {"encoder": link("load.text_encoder"), "text": "x"}}
     size = {"type": "EmptyLatent", "inputs": {"width": 64, "height": 64}}
@@ -181,6 +181,7 @@ def test_what_it_takes_in_memory_is_planned(planner: Bench) -> None:
     assert two > one
 
 
+@pytest.mark.slow
 def test_two_loras_on_one_model_share_its_weights_in_plans(planner: Bench) -> None:
     """Before anything ran, when no recipe is known, and after the loaders did."""
     text = {"type": "EncodePrompt", "inputs": {"encoder": link("load.text_encoder"), "text": "x"}}

@@ -179,6 +179,7 @@ def test_a_model_of_another_family_is_refused_with_what_it_is(bench: Bench, appl
     assert "a KandinskyPipeline" in str(problem)
 
 
+@pytest.mark.slow
 def test_checking_a_workflow_imports_no_torch(apples: Path, bench: Bench) -> None:
     code = f"""if True:
         import sys

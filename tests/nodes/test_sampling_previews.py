@@ -53,7 +53,9 @@ def test_each_node_that_samples_shows_pictures(bench: Bench, kind: str) -> None:
     assert bench.told("log") == []
 
 
-@pytest.mark.parametrize("kind", ["KSampler", "DenoisingSteps"])
+@pytest.mark.parametrize(
+    "kind", ["KSampler", pytest.param("DenoisingSteps", marks=pytest.mark.slow)]
+)
 @pytest.mark.usefixtures("at_each_step")
 def test_results_are_the_same_with_and_without(tmp_path: Path, kind: str) -> None:
     workflow = Workflow.from_dict({"format": "nodegraph/1", "nodes": graph(kind)})

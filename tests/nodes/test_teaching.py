@@ -62,6 +62,7 @@ def sampled(model: str) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 def test_what_was_taught_is_sampled_saved_and_there_after_a_restart(desk: Bench) -> None:
     nodes = training() | sampled("train.model")
     nodes["save"] = {"type": "SaveWeights", "inputs": {"weights": link("train.weights")}}

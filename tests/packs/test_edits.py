@@ -373,7 +373,7 @@ def test_a_function_imports_what_was_there_with_it_though_another_session_took_u
     assert place.get() == 1
 
 
-@pytest.mark.parametrize("start", ["", None])
+@pytest.mark.parametrize("start", ["", pytest.param(None, marks=pytest.mark.slow)])
 def test_functions_of_two_versions_import_each_their_own_at_once(
     place: Workplace, start: str | None
 ) -> None:
@@ -413,6 +413,7 @@ def test_built_in_names_that_are_made_later_are_there(place: Workplace) -> None:
         vars(builtins).pop("_", None)
 
 
+@pytest.mark.slow
 def test_two_packs_that_import_each_other_are_edited_in_two_threads(place: Workplace) -> None:
     packs = place.pack.parent
 

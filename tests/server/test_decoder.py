@@ -77,6 +77,7 @@ def test_a_picture_that_takes_too_much_memory_is_refused() -> None:
     decoder.close()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc").exists(), reason="needs /proc")
 def test_what_large_pictures_took_is_given_back(decoder: FileDecoder) -> None:
     data = large(4000)

@@ -17,7 +17,7 @@ from nodegraph.errors import InvalidValue, InvalidWorkflow
 from nodegraph.session.settings import Settings
 from tests.messages import raises
 
-JOBS = [("a red apple", 1, 8, 4.0), ("a green leaf", 2, 6, 7.5), ("a blue ball", 3, 7, 2.5)]
+JOBS = [("a red apple", 1, 5, 4.0), ("a green leaf", 2, 3, 7.5), ("a blue ball", 3, 4, 2.5)]
 
 
 def sampling(text: str, seed: int, steps: int, cfg: float) -> Workflow:
@@ -71,6 +71,7 @@ def test_runs_at_once_give_what_each_gives_alone(
         assert merged.merged_steps > 0
 
 
+@pytest.mark.slow
 def test_a_cancelled_run_leaves_the_others_as_they_are(
     tmp_path: Path, alone: list[Mapping[str, str]]
 ) -> None:
@@ -89,6 +90,7 @@ def test_a_cancelled_run_leaves_the_others_as_they_are(
         assert outputs([merged.run(WORKFLOWS[1], TARGETS)]) == [alone[1]]
 
 
+@pytest.mark.slow
 def test_where_the_curve_does_not_pay_steps_stay_apart(
     tmp_path: Path, alone: list[Mapping[str, str]]
 ) -> None:

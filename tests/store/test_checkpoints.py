@@ -227,6 +227,7 @@ print(kills)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_killed_at_any_line_there_is_the_old_one_or_the_new_one(tmp_path: Path) -> None:
     folder = tmp_path / "store"

@@ -253,6 +253,7 @@ thread.join()
 """
 
 
+@pytest.mark.slow
 def test_what_is_nested_so_deeply_that_reading_it_would_take_all_of_a_stack_is_refused() -> None:
     value: Any = ()
     for _ in range(40):

@@ -136,6 +136,7 @@ def test_several_boxes_mask_a_thing_each(bench: Bench, models: Models) -> None:
     assert "one box at most" in str(error)
 
 
+@pytest.mark.slow
 @torch.inference_mode()
 def test_sam_3_masks_the_things_that_a_text_says_as_by_a_plain_call(
     bench: Bench, models: Models

@@ -74,6 +74,7 @@ asyncio.run(use())
 """
 
 
+@pytest.mark.slow
 def test_a_cluster_that_is_started_here_is_joined_by_others_and_stays_until_it_is_left() -> None:
     if find_spec("ray") is None:
         pytest.skip("Ray isn't installed")
@@ -223,6 +224,7 @@ def test_a_cluster_of_another_version_is_not_joined_by_auto(
         assert started.other() is None
 
 
+@pytest.mark.slow
 def test_a_token_of_ray_that_isnt_there_is_told_with_where_it_is_looked_for(
     tmp_path: Path,
 ) -> None:
@@ -260,7 +262,11 @@ def test_a_token_is_found_where_ray_looks_for_it(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code"), [(["run", "wf.json"], 130), (["serve", "--port", "0"], 0)]
+    ("arguments", "code"),
+    [
+        (["run", "wf.json"], 130),
+        pytest.param(["serve", "--port", "0"], 0, marks=pytest.mark.slow),
+    ],
 )
 def test_whoever_joins_a_cluster_is_stopped_meanwhile(
     tmp_path: Path, known_specs: Path, arguments: list[str], code: int

@@ -22,7 +22,7 @@ from tests.jobs.supervisor.crew import alone, crew, is_alive, sums
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals are those of POSIX")
 
 
-@pytest.mark.parametrize("is_direct", [True, False])
+@pytest.mark.parametrize("is_direct", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_jobs_run_and_a_killed_worker_tells_its_node_and_last_words(
     tmp_path: Path, is_direct: bool
 ) -> None:
@@ -124,6 +124,7 @@ def Late(here: str) -> None:
 """
 
 
+@pytest.mark.slow
 def test_an_edited_pack_is_sent_to_workers_elsewhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

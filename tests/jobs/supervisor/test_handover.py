@@ -42,6 +42,7 @@ def test_a_job_that_its_worker_never_began_is_given_back(tmp_path: Path) -> None
     assert ends == [("before", "finished"), ("handed", "released"), ("handed", "finished")]
 
 
+@pytest.mark.slow
 def test_it_is_never_failed_for_that(tmp_path: Path) -> None:
     async def use() -> None:
         with open_queue(tmp_path, most_deaths=1) as queue:

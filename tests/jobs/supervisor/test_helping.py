@@ -101,6 +101,7 @@ def test_a_job_that_waits_takes_the_helper_away(tmp_path: Path) -> None:
     run(tmp_path, test)
 
 
+@pytest.mark.slow
 def test_a_helper_that_heeds_nothing_is_ended_for_a_job_that_waits(tmp_path: Path) -> None:
     async def test(party: Party) -> None:
         job = await party.helped(heeds=False)
@@ -113,6 +114,7 @@ def test_a_helper_that_heeds_nothing_is_ended_for_a_job_that_waits(tmp_path: Pat
     run(tmp_path, test, cancel_seconds=0.0)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="signals are those of POSIX")
 def test_a_helper_that_is_killed_does_no_harm(tmp_path: Path) -> None:
     async def test(party: Party) -> None:
@@ -126,6 +128,7 @@ def test_a_helper_that_is_killed_does_no_harm(tmp_path: Path) -> None:
     run(tmp_path, test)
 
 
+@pytest.mark.slow
 def test_help_ends_with_the_job(tmp_path: Path) -> None:
     async def test(party: Party) -> None:
         job = await party.helped()

@@ -51,6 +51,7 @@ def test_a_result_in_the_memory_of_the_worker_alone_need_not_run(tmp_path: Path)
     asyncio.run(use())
 
 
+@pytest.mark.slow
 def test_a_worker_that_died_holds_nothing(tmp_path: Path) -> None:
     async def use() -> None:
         async with crew(tmp_path, planner=True) as team:
@@ -63,6 +64,7 @@ def test_a_worker_that_died_holds_nothing(tmp_path: Path) -> None:
     asyncio.run(use())
 
 
+@pytest.mark.slow
 def test_it_is_the_memory_of_the_worker_that_comes_next(tmp_path: Path) -> None:
     async def use() -> None:
         async with crew(tmp_path, workers=2, planner=True) as team:

@@ -38,6 +38,7 @@ def test_a_job_is_run_and_tells_what_it_gave(tmp_path: Path) -> None:
     assert ended.outputs["run"]
 
 
+@pytest.mark.slow
 def test_two_hundred_quick_jobs_tell_each_event_once_and_in_order(tmp_path: Path) -> None:
     count = 200
 
@@ -140,6 +141,7 @@ def test_a_job_that_cannot_run_fails_with_all_its_problems(tmp_path: Path) -> No
         assert [problem["code"] for problem in ended.error["problems"]] == [code]
 
 
+@pytest.mark.slow
 def test_a_hook_that_exits_like_a_script_ends_neither_worker_nor_planner(tmp_path: Path) -> None:
     async def use() -> None:
         async with crew(tmp_path, planner=True) as team:
@@ -308,6 +310,7 @@ def test_the_planner_answers_while_workers_are_busy(tmp_path: Path) -> None:
     asyncio.run(use())
 
 
+@pytest.mark.slow
 def test_the_planner_finds_a_pack_that_came_later(tmp_path: Path) -> None:
     async def use() -> None:
         async with crew(tmp_path, planner=True) as team:
@@ -391,6 +394,7 @@ def test_workers_need_names_of_their_own_and_one_planner_is_enough() -> None:
         asyncio.run(made(WorkerSpec("a", "planner"), WorkerSpec("b", "planner")))
 
 
+@pytest.mark.slow
 def test_an_edited_pack_is_taken_up_by_the_next_job_of_worker_and_planner(tmp_path: Path) -> None:
     pack = tmp_path / "home" / "packs" / "edited.py"
     pack.parent.mkdir(parents=True, exist_ok=True)

@@ -60,6 +60,7 @@ def test_an_idle_worker_imports_what_jobs_will_need(modules: list[str], begin: B
     until(lambda: all(name in sys.modules for name in (modules[0], modules[2])))
 
 
+@pytest.mark.slow
 def test_jobs_have_no_garbage_collected_among_what_was_imported(
     modules: list[str], begin: Begin
 ) -> None:

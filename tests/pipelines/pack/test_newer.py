@@ -53,6 +53,7 @@ def test_a_file_that_is_no_python_hurts_no_other(home: Path, tmp_path: Path) -> 
     assert any("torn" in problem for problem in found["problems"])
 
 
+@pytest.mark.slow
 def test_a_class_that_is_taken_away_is_none_any_more(home: Path, tmp_path: Path) -> None:
     site = tmp_path / "site"
     install(site, paint=PAINT)
