@@ -14,20 +14,26 @@ from nodegraph.builder.builtin_functions import BuiltinFunctions
 from nodegraph.builder.catalogs import INSTALLED
 from nodegraph.builder.makers import callable_names, called
 from nodegraph.builder.outputs import BuiltNode, Out, UnknownName
-from nodegraph.core.digests import is_tensor
 from nodegraph.core.facts import finding_problem
 from nodegraph.core.hooks import Finding
 from nodegraph.core.links import plain_number, read_literal, write_literal
 from nodegraph.core.literals import check_literal
 from nodegraph.core.node import node
 from nodegraph.core.ports import PORT_ATTRIBUTE, Expand, Value
-from nodegraph.core.spec import InputSpec, NodeSpec
+from nodegraph.core.spec import NodeSpec
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.summary import summarize
 from nodegraph.core.types import ANY, TypeExpr
 from nodegraph.core.value_types import described, is_of_type
 from nodegraph.errors import InvalidValue, InvalidWorkflow, NodeFailed, NodegraphError, Problem
-from nodegraph.images.returned import PICTURE_TYPES, is_array, is_picture, taken_as
+from nodegraph.images.returned import (
+    PICTURE_TYPES,
+    PictureType,
+    advice,
+    is_array,
+    is_picture,
+    taken_as,
+)
 from nodegraph.session.scripts import run
 
 
@@ -74,7 +80,7 @@ def _call(node_type: str, name: Any = None, /, **inputs: Any) -> Any:
         raise UnknownName(f"there is no node type `{node_type}` any more")
     known = spec.inputs_by_name
     inputs = {
-        port: _taken(known[port], value) if port in known else value
+        port: _taken(value, known[port].expr) if port in known else value
         for port, value in inputs.items()
     }
     _check(spec, name, inputs)
@@ -155,37 +161,49 @@ def _findings(spec: NodeSpec, name: str, value: Any) -> list[Finding]:
         ]
     if _is_literal(value):
         return check_literal(read_literal(_given(value)), port)
-    return _unfit(port, value)
+    return _unfit(name, port.expr, value)
 
 
-def _taken(port: InputSpec, value: Any) -> Any:
+def _taken(value: Any, expr: TypeExpr) -> Any:
     """A value as the node takes it: a picture of Pillow or an array of bytes as what it can only
     mean, as where a function returns one."""
-    kinds = [kind for kind in PICTURE_TYPES if kind in port.expr.named()]
-    if len(kinds) != 1 or port.expr.is_list:
+    if expr.is_list and isinstance(value, (list, tuple)):
+        return [_taken(item, expr.item) for item in value]
+    kinds = _picture_types(expr)
+    if len(kinds) != 1 or expr.is_list:
         return value
     found = taken_as(value, kinds[0])
     return value if found is None else found
 
 
-def _unfit(port: InputSpec, value: Any) -> list[Finding]:
+def _picture_types(expr: TypeExpr) -> list[PictureType]:
+    return [kind for kind in PICTURE_TYPES if kind in expr.named()]
+
+
+def _unfit(port: str, expr: TypeExpr, value: Any) -> list[Finding]:
     """What a value is told of that no node could make sense of."""
     hint: str | None
-    if isinstance(value, (list, tuple)) and port.expr.kind == "name" and port.type != ANY:
+    kinds = _picture_types(expr)
+    if expr.is_list and isinstance(value, (list, tuple)):
+        findings = (_unfit(port, expr.item, item) for item in value)
+        return next(filter(None, findings), [])
+    if isinstance(value, (list, tuple)) and expr.kind == "name" and expr.name != ANY:
         hint = "Call it for each of them."
-    elif {*PICTURE_TYPES} & set(port.expr.named()) and (is_array(value) or is_picture(value)):
+    elif kinds and (is_array(value) or is_picture(value)):
         hint = "Write `torch.from_numpy(array)`, of float32 in 0..1."
-    elif _may_fit(value, port.expr):
+    elif _may_fit(value, expr):
         return []
     else:
-        hint = None
+        hint = advice(value, kinds[0], "Write") if len(kinds) == 1 else None
     given = summarize(value)
-    return [Finding(port.name, "is given what doesn't fit", given, described(port.expr), hint)]
+    return [Finding(port, "is given what doesn't fit", given, described(expr), hint or None)]
 
 
 def _may_fit(value: Any, expr: TypeExpr) -> bool:
     """Whether a value is of a type, may be made so, or is to be judged by the node alone."""
-    if expr.kind != "name" or isinstance(value, _FORMS) or is_tensor(value):
+    if expr.kind == "union":
+        return any(_may_fit(value, member) for member in expr.members)
+    if expr.kind != "name" or isinstance(value, _FORMS):
         return True
     is_number = getattr(value, "ndim", None) == 0
     return is_number or hasattr(type(value), PORT_ATTRIBUTE) or is_of_type(value, expr)

@@ -86,8 +86,12 @@ def _array(value: Any, kind: PictureType) -> Tensor | None:
     return found if len(shape) == (3 if kind == "Mask" else 4) else found[None]
 
 
-def advice(value: Any, kind: PictureType) -> str:
-    """What to write so that a value becomes what is declared; empty where nobody knows."""
+def advice(value: Any, kind: PictureType, verb: str = "Return") -> str:
+    """What to write so that a value becomes what is declared; empty where nobody knows.
+
+    Args:
+        verb: What is done with the value.
+    """
     if isinstance(value, (list, tuple)) and value:
         inner = advice(value[0], kind) if taken_as(value[0], kind) is None else ""
         is_one = is_picture(value[0]) or is_array(value[0]) or is_tensor(value[0])
@@ -104,7 +108,7 @@ def advice(value: Any, kind: PictureType) -> str:
     start = "value" if is_tensor(value) else "torch.from_numpy(value)"
     scale, doubt = _scale(value)
     written = f"{start}{layout}{scale}"
-    return f"Return `{written}`{doubt}." if written != "value" else ""
+    return f"{verb} `{written}`{doubt}." if written != "value" else ""
 
 
 def _layout(shape: Sequence[int], kind: PictureType) -> str | None:

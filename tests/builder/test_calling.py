@@ -81,6 +81,26 @@ def test_pictures_of_other_libraries_are_taken_where_they_mean_one_thing(home: P
         nodes.InvertImage(image=red.convert("F"))
 
 
+def test_a_tensor_that_is_no_picture_is_refused_with_what_to_write(home: Path) -> None:
+    levels = torch.full((1, 8, 6, 3), 100, dtype=torch.uint8)
+    mask = levels[..., 0]
+    with raises(InvalidWorkflow, node="InvertImage", given="uint8 [1, 8, 6, 3]"):
+        nodes.InvertImage(image=levels)
+    with raises(InvalidWorkflow, node="SaveImage", given="int64 [1, 8, 6, 3]"):
+        nodes.SaveImage(image=levels.long())
+    with raises(InvalidWorkflow, node="InvertMask", given="uint8 [1, 8, 6]"):
+        nodes.InvertMask(mask=mask)
+    with raises(InvalidWorkflow, node="InvertMask", given="bool [1, 8, 6]"):
+        nodes.InvertMask(mask=mask > 50)
+    with raises(InvalidWorkflow, node="VAEDecode", port="latent", given="uint8 [1, 8, 6, 3]"):
+        nodes.VAEDecode(latent=levels)
+    with raises(InvalidWorkflow, node="ImageGrid", given="uint8 [1, 8, 6, 3]"):
+        nodes.ImageGrid(images=[levels / 255, levels])
+    picture = Image.new("RGB", (6, 8), (100, 100, 100))
+    grid = nodes.ImageGrid(images=[levels / 255, picture, np.asarray(picture)], columns=3)
+    assert grid[grid < 1].tolist() == pytest.approx([100 / 255] * 3 * 8 * 6 * 3)
+
+
 @pytest.mark.parametrize("value", [object(), {1}, len, 1j, int, date(2026, 1, 1), np.ones(1)])
 def test_what_is_of_no_type_of_an_input_is_told_before_the_node_meets_it(
     home: Path, value: Any
@@ -125,7 +145,7 @@ def test_what_is_wrong_is_told_by_the_call(home: Path) -> None:
         InvalidWorkflow, node="InvertImage", port="image", given="float32 array [1, 8, 8, 3]"
     ):
         nodes.InvertImage(image=image.numpy())
-    with raises(nodegraph.NodegraphError, node="InvertImage", port="image", given="shape (8, 8)"):
+    with raises(InvalidWorkflow, node="InvertImage", port="image", given="float32 [8, 8]"):
         nodes.InvertImage(image=torch.zeros(8, 8))
 
 
