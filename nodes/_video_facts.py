@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
 
@@ -23,7 +24,7 @@ def loaded_video(inputs: HookInputs) -> dict[str, Facts]:
     if path is None:
         return {}
     try:
-        found = _facts_of(path)
+        found = _facts_of(path, _rate(inputs))
     except NodegraphError:
         # `check_video` tells.
         return {}
@@ -31,17 +32,22 @@ def loaded_video(inputs: HookInputs) -> dict[str, Facts]:
     return _part(inputs, {"width": found.width, "height": found.height}, found.frames, rate)
 
 
-def _facts_of(path: Path, *, names: bool = True) -> VideoFacts:
+def _rate(inputs: HookInputs) -> Fraction | None:
+    rate = inputs.literals.get("rate")
+    return exact_rate(rate) if rate else None
+
+
+def _facts_of(path: Path, rate: Fraction | None, *, names: bool = True) -> VideoFacts:
     try:
         stamp = file_stamp(path)
     except InvalidFile:
         return video_facts(path, names=names)  # tells more of what is wrong
-    return _known(path, stamp)
+    return _known(path, stamp, rate)
 
 
 @lru_cache(maxsize=64)
-def _known(path: Path, stamp: str) -> VideoFacts:
-    return video_facts(path)
+def _known(path: Path, stamp: str, rate: Fraction | None) -> VideoFacts:
+    return video_facts(path, rate=rate)
 
 
 def check_video(inputs: HookInputs) -> Iterator[Finding]:
@@ -51,7 +57,7 @@ def check_video(inputs: HookInputs) -> Iterator[Finding]:
         return
     try:
         # Whom a server serves is told nothing of files that somebody else put there.
-        found = _facts_of(path, names=inputs.environment.readable is None)
+        found = _facts_of(path, _rate(inputs), names=inputs.environment.readable is None)
     except NodegraphError as error:
         yield finding_of("path", error)
         return

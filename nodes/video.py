@@ -31,6 +31,7 @@ class VideoParts(NamedTuple):
 
 
 @node(
+    version=2,
     category="video",
     lane="io",
     infer=loaded_video,
@@ -44,15 +45,22 @@ def LoadVideo(
     first: Annotated[int, Range(0, 1_000_000_000)] = 0,
     count: Annotated[int, Range(0, 1_000_000_000)] = 0,
     every: Annotated[int, Range(1, 10_000), Advanced()] = 1,
+    rate: Annotated[float, Range(0, 1000), Advanced()] = 0.0,
 ) -> Video:
     """Read a video from a file, with its audio.
+
+    Where frames don't come evenly, as those of phones and screen recordings, what is shown longer
+    comes several times: all happens when it does in the file.
 
     Args:
         path: MP4, WebM, MOV, MKV, GIF and others; relative paths start from the inputs folder.
         first: Frames to leave out at the beginning.
         count: How many frames to read at most; 0 for all.
         every: Read one of so many; the rate is divided by it.
+        rate: Frames a second to read it at, before `first`, `count` and `every` count them; 0 for
+            the file's own.
     """
+    from nodegraph.videos.rates import exact_rate
     from nodegraph.videos.reading import read_video
 
     environment = ctx.environment
@@ -61,6 +69,7 @@ def LoadVideo(
         first=first,
         count=count,
         every=every,
+        rate=exact_rate(rate) if rate else None,
         names=environment.readable is None,
         told=lambda _: ctx.check_cancelled(),
         warn=lambda said: ctx.log(said, "warning"),

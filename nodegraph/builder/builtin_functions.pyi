@@ -3961,13 +3961,18 @@ class BuiltinFunctions:
         first: int = 0,
         count: int = 0,
         every: int = 1,
+        rate: float = 0.0,
     ) -> Video:
         """Read a video from a file, with its audio.
+
+        Where frames don't come evenly, as those of phones and screen recordings, what is shown longer
+        comes several times: all happens when it does in the file.
 
         path: MP4, WebM, MOV, MKV, GIF and others; relative paths start from the inputs folder.
         first: Frames to leave out at the beginning.
         count: How many frames to read at most; 0 for all.
         every: Read one of so many; the rate is divided by it.
+        rate: Frames a second to read it at, before `first`, `count` and `every` count them; 0 for the file's own.
         """
 
     def LoadVisionModel(

@@ -36,16 +36,17 @@ def part_of_video(video: Video, *, first: int = 0, count: int = 0, every: int = 
     if not kept:
         raise no_such_frame(first, total)
     frames = video.frames[first : first + kept * every : every]
-    audio = (
-        None
-        if video.audio is None
-        else _part_of_audio(video.audio, first / video.rate, kept * every / video.rate)
-    )
+    audio = video.audio
+    if audio is not None:
+        # What sounds on behind the last frame goes with it.
+        seconds = None if first + kept * every >= total else kept * every / video.rate
+        audio = _part_of_audio(audio, first / video.rate, seconds)
     return Video(frames, video.rate / every, audio)
 
 
-def _part_of_audio(audio: Audio, start: Fraction, seconds: Fraction) -> Audio:
-    begin, end = round(start * audio.rate), round((start + seconds) * audio.rate)
+def _part_of_audio(audio: Audio, start: Fraction, seconds: Fraction | None) -> Audio:
+    begin = round(start * audio.rate)
+    end = None if seconds is None else round((start + seconds) * audio.rate)
     return Audio(audio.waveform[:, begin:end], audio.rate)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -33,6 +34,7 @@ def read_video(
     first: int = 0,
     count: int = 0,
     every: int = 1,
+    rate: Fraction | None = None,
     names: bool = True,
     told: Told | None = None,
     warn: Callable[[str], None] | None = None,
@@ -40,12 +42,14 @@ def read_video(
     """A video, or a part of it, with the part of the audio that belongs to it.
 
     Frames are upright; pixels are taken to be square, and colours of high dynamic range aren't
-    mapped. Where frames don't come evenly, each is shown as long as the others.
+    mapped. Where frames don't come evenly, those that are shown longer come several times, so that
+    all happens when it does in the file.
 
     Args:
         first: Frames that are left out at the beginning.
         count: How many are read at most; 0 for all.
         every: Of how many one is read; the rate is divided by it.
+        rate: Frames a second that are counted; None for the file's own.
         names: Whether an error may name files like one that is missing.
         told: May raise, to stop.
         warn: Told what is missing in the video.
@@ -56,8 +60,8 @@ def read_video(
     import torch
 
     with opened_video(path, names=names) as file:
-        rate = file.rate
-        pictures = _pictures(file, first, count, every, told)
+        rate = rate or file.rate
+        pictures, is_end = _pictures(file, rate, first, count, every, told)
         has_audio = file.audio is not None or not file.container.streams.audio
     if not has_audio and warn is not None:
         warn(f"The audio of {path.name} can't be read, and is left out.")
@@ -68,18 +72,19 @@ def read_video(
         frames[at] = torch.from_numpy(pictures[at].rgb())
         pictures[at] = _GONE
     with opened_video(path) as file:
-        audio = _audio(file, first / rate, len(frames) * every / rate)
+        audio = _audio(file, first / rate, len(frames) * every / rate, is_end=is_end)
     return Video(frames, rate / every, audio)
 
 
 def _pictures(
-    file: OpenVideo, first: int, count: int, every: int, told: Told | None
-) -> list[CodedPicture]:
+    file: OpenVideo, rate: Fraction, first: int, count: int, every: int, told: Told | None
+) -> tuple[list[CodedPicture], bool]:
+    """The pictures, and whether the video ends with them."""
     from nodegraph.videos.colors import coded_picture
 
     pictures: list[CodedPicture] = []
-    index = -1
-    for index, frame in enumerate(file.frames()):
+    index, is_end = -1, True
+    for index, frame in enumerate(file.frames_at(rate)):
         if index < first or (index - first) % every:
             if told is not None:
                 told(len(pictures))
@@ -91,12 +96,13 @@ def _pictures(
         if told is not None:
             told(number)
         if number == count:
+            is_end = False
             break
     if index < 0:
         raise InvalidFile(f"{file.name} is damaged: there is no picture in it.")
     if not pictures:
         raise no_such_frame(first, index + 1)
-    return pictures
+    return pictures, is_end
 
 
 def no_such_frame(first: int, frames: int) -> InvalidValue:
@@ -109,8 +115,12 @@ def no_such_frame(first: int, frames: int) -> InvalidValue:
     )
 
 
-def _audio(file: OpenVideo, start: Fraction, seconds: Fraction) -> Audio | None:
-    """The part of the audio from `start`, as long as there is some and `seconds` at most."""
+def _audio(file: OpenVideo, start: Fraction, seconds: Fraction, *, is_end: bool) -> Audio | None:
+    """The part of the audio from `start`, as long as there is some and `seconds` at most.
+
+    Args:
+        is_end: Take what sounds on behind the last picture, too.
+    """
     import numpy as np
     import torch
 
@@ -118,6 +128,10 @@ def _audio(file: OpenVideo, start: Fraction, seconds: Fraction) -> Audio | None:
         return None
     rate = file.audio.codec_context.sample_rate
     begin, end = round(start * rate), round((start + seconds) * rate)
+    if is_end:
+        # Where the file tells how long it sounds, more is what fills its codec's last block.
+        sounds = file.audio.duration and (file.audio.duration * (file.audio.time_base or 1))
+        end = max(end, round(sounds * rate)) if sounds else sys.maxsize
     parts, at = [], None
     for frame in file.audio_frames():
         samples = samples_of(frame)

@@ -44,6 +44,8 @@ _OPTIONS = {
 }
 _SHORTFALL = Fraction(1, 100)
 """Part of a video's length that may be missing before it is taken to be cut short."""
+_UNEVEN, _MOST = Fraction(1001, 1000), 3
+"""How many times the mean rate is that of frames that come unevenly, and at most is taken."""
 _COUNTED = 256 << 20
 """Bytes of a file whose frames are counted where it doesn't say how many there are."""
 
@@ -60,8 +62,9 @@ class VideoFacts:
 
     Attributes:
         width, height: Of its frames as they are shown, in pixels.
-        frames: How many; None where it takes too long to find out.
-        rate: Frames a second; their mean, where they don't come evenly.
+        frames: How many, at this rate; None where it takes too long to find out.
+        rate: Frames a second. Where they don't come evenly, the rate at which all can be shown, if
+            that isn't many times their mean.
         has_audio: Whether there is audio that can be read.
     """
 
@@ -72,10 +75,13 @@ class VideoFacts:
     has_audio: bool
 
 
-def video_facts(path: Path, *, max_pixels: int = MAX_PIXELS, names: bool = True) -> VideoFacts:
+def video_facts(
+    path: Path, *, rate: Fraction | None = None, max_pixels: int = MAX_PIXELS, names: bool = True
+) -> VideoFacts:
     """What is in a video file; its first frame is decoded.
 
     Args:
+        rate: At which it is read; None for its own.
         names: Whether an error may name files like one that is missing.
     Raises:
         InvalidFile: It is missing, damaged, holds no video, or larger frames.
@@ -86,7 +92,8 @@ def video_facts(path: Path, *, max_pixels: int = MAX_PIXELS, names: bool = True)
         size = (first.height, first.width) if is_turned else (first.width, first.height)
         has_audio = video.audio is not None
     with opened_video(path, max_pixels=max_pixels) as video:
-        return VideoFacts(*size, video.count(path), video.rate, has_audio)
+        rate = rate or video.rate
+        return VideoFacts(*size, video.count(path, rate), rate, has_audio)
 
 
 def video_texts(path: Path) -> dict[str, str]:
@@ -106,7 +113,7 @@ class OpenVideo:
     Attributes:
         pictures: Its stream of pictures.
         audio: That of audio; None if there is none, or none that can be read.
-        rate: Frames a second; their mean, where they don't come evenly.
+        rate: As `VideoFacts.rate`.
     """
 
     def __init__(self, container: InputContainer, name: str, max_pixels: int, threads: int) -> None:
@@ -124,12 +131,10 @@ class OpenVideo:
         Raises:
             InvalidFile: It is damaged or cut short.
         """
-        until, size = Fraction(0), None
-        stream = self.pictures
-        for packet in self._packets(stream):
-            if packet.pts is not None:
-                length = packet.duration or 0
-                until = max(until, (packet.pts + length - (stream.start_time or 0)) * _base(stream))
+        size = None
+        self._until = Fraction(0)
+        for packet in self._packets(self.pictures):
+            self._until = max(self._until, self._end_of(packet))
             with damage_told(self.name):
                 decoded = packet.decode()
             for frame in decoded:
@@ -137,7 +142,37 @@ class OpenVideo:
                 if (frame.width, frame.height) != size:
                     raise InvalidFile(f"{self.name} is refused: its pictures change their size.")
                 yield frame
-        self._check_length(until)
+        self._check_length(self._until)
+
+    def frames_at(self, rate: Fraction) -> Iterator[VideoFrame]:
+        """Frames at an even rate: those that are shown longer come several times.
+
+        As FFmpeg's constant frame rate does it: each begins at the tick nearest to its time, and of
+        several at one tick the last is shown.
+
+        Raises:
+            InvalidFile: It is damaged or cut short.
+        """
+        shown, done = None, 0
+        for at, frame in enumerate(self.frames()):
+            tick = at if frame.pts is None else round(self._time_of(frame.pts) * rate)
+            while shown is not None and done < tick:
+                yield shown
+                done += 1
+            shown = frame
+        total = max(done + 1, _ticks(self._until, rate))
+        while shown is not None and done < total:
+            yield shown
+            done += 1
+
+    def _time_of(self, pts: int) -> Fraction:
+        """Seconds since the first picture."""
+        return (pts - (self.pictures.start_time or 0)) * _base(self.pictures)
+
+    def _end_of(self, packet: Any) -> Fraction:
+        if packet.pts is None:
+            return Fraction(0)
+        return self._time_of(packet.pts + (packet.duration or 0))
 
     def first_frame(self) -> VideoFrame:
         """Raises: InvalidFile: There is none."""
@@ -146,16 +181,23 @@ class OpenVideo:
             raise damaged(self.name, "there is no picture in it")
         return found
 
-    def count(self, path: Path) -> int | None:
-        """How many frames there are, without decoding them."""
+    def count(self, path: Path, rate: Fraction) -> int | None:
+        """How many frames `frames_at` gives, without decoding them."""
         stream, length = self.pictures, self._claimed_length()
         # Where a file was trimmed without being written anew, it still counts what isn't shown.
-        if stream.frames and length and abs(stream.frames - length * self.rate) < 1:
-            return stream.frames
+        claimed = stream.frames if rate == self.rate and length is not None else 0
+        if claimed and abs(claimed - (length or 0) * rate) < 1:
+            return claimed
         if path.stat().st_size > _COUNTED:
             return None
-        packets = (each for each in self._packets(stream) if each.size)
-        return sum(not each.is_discard for each in packets)
+        shown = [each for each in self._packets(stream) if each.size and not each.is_discard]
+        times = [self._time_of(each.pts) for each in shown if each.pts is not None]
+        if len(times) < len(shown):
+            return len(shown)
+        return max(
+            max((round(time * rate) for time in times), default=-1) + 1,
+            _ticks(max(map(self._end_of, shown), default=Fraction(0)), rate),
+        )
 
     def _packets(self, stream: VideoStream | AudioStream) -> Iterator[Any]:
         packets = self.container.demux(stream)
@@ -279,8 +321,18 @@ def _container(
         yield container
 
 
+def _ticks(seconds: Fraction, rate: Fraction) -> int:
+    """How many frames fill a time: one that is less than half there isn't."""
+    return round(seconds * rate)
+
+
 def _rate_of(stream: VideoStream) -> Fraction:
-    found = stream.average_rate or stream.guessed_rate or stream.base_rate or Fraction(25)
+    mean, least = stream.average_rate, stream.guessed_rate
+    found = mean or least or stream.base_rate or Fraction(25)
+    # The least at which each frame has a tick of its own, if frames come unevenly; they are even
+    # where it is about the mean, which is exact.
+    if mean and least and _UNEVEN * mean < least <= _MOST * mean:
+        found = least
     return settled_rate(found, stream.metadata.get(RATE, ""))
 
 

@@ -52,6 +52,18 @@ def test_a_video_is_loaded_with_its_audio(bench: Bench) -> None:
     assert found.audio.waveform.shape[0] == 2
 
 
+def test_a_video_is_read_at_another_rate(bench: Bench) -> None:
+    written(bench.folder / "inputs", video(6, rate=Fraction(12)))
+    nodes = load("video.mkv", rate=24, count=8) | {
+        "part": {"type": "TrimVideo", "inputs": {"video": link("load"), "first": 8}}
+    }
+    [late] = bench.problems(nodes, "part")
+    assert "8 frames" in str(late.expected)
+    found = bench.value(load("video.mkv", rate=24, count=8), "load.video")
+    assert (len(found.frames), found.rate) == (8, 24)
+    assert torch.equal(found.frames[::2], found.frames[1::2])
+
+
 def test_a_video_comes_from_the_cache_until_its_file_changes(bench: Bench) -> None:
     written(bench.folder / "inputs", video(2))
     bench.run(load("video.mkv"), "load")

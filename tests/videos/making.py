@@ -6,6 +6,8 @@ import math
 from fractions import Fraction
 from pathlib import Path
 
+import av
+import numpy as np
 import torch
 
 from nodegraph import Audio, Video
@@ -13,6 +15,8 @@ from nodegraph.videos.encoding import VIDEO_SUFFIXES, VideoFormat, encode_video
 
 FORMATS: list[VideoFormat] = ["mp4", "webm", "mkv"]
 NTSC = Fraction(24000, 1001)
+SHADE = 50
+"""How much brighter, of 255, a frame of `uneven` is for each second."""
 
 
 def moving(frames: int = 5, width: int = 48, height: int = 32) -> torch.Tensor:
@@ -45,3 +49,31 @@ def written(folder: Path, made: Video, format: VideoFormat = "mkv", **options: i
     path = folder / f"video{VIDEO_SUFFIXES[format]}"
     path.write_bytes(encode_video(made, format, **options))
     return path
+
+
+def uneven(path: Path, times: list[Fraction], sound: Fraction = Fraction(0)) -> Path:
+    """A video whose frames come at their times, each as bright as it is late; with a tone."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=30, options={"crf": "0"})
+        stream.width, stream.height, stream.pix_fmt = 32, 16, "yuv444p"
+        stream.codec_context.time_base = stream.time_base = Fraction(1, 1000)
+        heard = container.add_stream("flac", rate=8000, layout="mono") if sound else None
+        for time in times:
+            pixels = np.full((16, 32, 3), round(time * SHADE), np.uint8)
+            frame = av.VideoFrame.from_ndarray(pixels)
+            frame.pts, frame.time_base = round(time * 1000), Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+        if heard is not None:
+            samples = np.zeros((1, round(sound * 8000)), np.int16)
+            audio = av.AudioFrame.from_ndarray(samples, "s16", "mono")
+            audio.rate, audio.pts, audio.time_base = 8000, 0, Fraction(1, 8000)
+            container.mux(heard.encode(audio))
+            container.mux(heard.encode(None))
+    return path
+
+
+def shown_at(made: Video, seconds: float) -> float:
+    """The time that the frame shown then had in a file of `uneven`."""
+    frame = made.frames[min(len(made.frames) - 1, int(seconds * made.rate))]
+    return float(frame.mean()) * 255 / SHADE

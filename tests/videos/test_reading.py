@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from contextlib import suppress
+from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from nodegraph.videos.reading import read_video
 from nodegraph.videos.video_files import opened_video, video_facts, video_texts
 from tests.messages import raises
 from tests.properties import examples
-from tests.videos.making import FORMATS, NTSC, video, written
+from tests.videos.making import FORMATS, NTSC, shown_at, uneven, video, written
 
 
 @pytest.mark.parametrize(
@@ -101,6 +102,28 @@ def test_an_animation_is_a_video(tmp_path: Path) -> None:
 
     assert found.frames[:, 3, 4].tolist() == [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
     assert (found.rate, found.audio) == (10, None)
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+def test_frames_that_come_unevenly_are_shown_at_their_times(tmp_path: Path, suffix: str) -> None:
+    times = [Fraction(at, 10) for at in range(20)] + [Fraction(at, 2) for at in range(4, 9)]
+    path = uneven(tmp_path / f"phone.{suffix}", times, sound=Fraction(5))
+
+    for rate in (None, Fraction(10), Fraction(25)):
+        found, facts = read_video(path, rate=rate), video_facts(path, rate=rate)
+        assert (len(found.frames), found.rate) == (facts.frames, facts.rate)
+        assert rate in (None, found.rate)
+        assert abs(len(found.frames) / found.rate - 4) < Fraction(3, 20)
+        for seconds in (0.55, 1.75, 2.25, 3.05, 3.75):
+            expected = max(time for time in times if time <= seconds)
+            assert shown_at(found, seconds) == pytest.approx(float(expected), abs=0.06)
+        assert found.audio is not None
+        assert found.audio.waveform.shape[1] == 5 * 8000
+
+    part = read_video(path, first=20, count=10, rate=Fraction(10))
+    assert shown_at(part, 0.25) == pytest.approx(2.0, abs=0.03)
+    assert part.audio is not None
+    assert part.audio.waveform.shape[1] == 8000
 
 
 @pytest.mark.parametrize(("bits", "form"), [(10, "yuv420p10le"), (8, "gray"), (8, "nv12")])

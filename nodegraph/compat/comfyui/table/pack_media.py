@@ -32,14 +32,17 @@ def _combine(node: Passage) -> None:
 
 def _load(node: Passage) -> None:
     file = node.inputs["video"]
-    taken = {"first": "skip_first_frames", "count": "frame_load_cap", "every": "select_every_nth"}
+    taken = {
+        "first": "skip_first_frames",
+        "count": "frame_load_cap",
+        "every": "select_every_nth",
+        "rate": "force_rate",
+    }
     name = node.add(
         "LoadVideo",
         path=file if file.is_link else FILES.ours(file.given),
         **{our: node.inputs[their] for our, their in taken.items()},
     )
-    if node.inputs["force_rate"].given:
-        node.tell("the video keeps its own rate here")
     parts = node.add("ImagesFromVideo", video=MadeOutput(name, "video"))
     image = MadeOutput(parts, "image")
     size = {side: node.inputs[f"custom_{side}"] for side in ("width", "height")}
