@@ -67,7 +67,7 @@ def _check_fields(error: BaseException, wanted: dict[str, str]) -> None:
 
 def _current_test() -> str:
     """The test function that runs, without its parameters."""
-    return re.sub(r"\[.*$", "", os.environ["PYTEST_CURRENT_TEST"].rpartition(" (")[0], flags=re.S)
+    return _function(os.environ["PYTEST_CURRENT_TEST"].rpartition(" (")[0])
 
 
 def stable(error: BaseException) -> str:
@@ -158,15 +158,14 @@ def write(seen: dict[str, set[str]], whole: Iterable[str]) -> None:
 
     Args:
         seen: The sentences of each test function.
-        whole: The files of which each test ran and passed: what they don't read anymore goes. To
-            those of others, sentences are only added.
+        whole: The test functions that ran with all their parameters and passed: what they don't
+            read anymore goes. To others, sentences are only added.
     """
     whole = set(whole)
     found: dict[str, set[str]] = defaultdict(set)
     for sentence, tests in read().items():
         for test in tests:
-            file = test.partition("::")[0]
-            if file not in whole and (HERE.parent / file).exists():
+            if test not in whole and _is_there(test):
                 found[sentence].add(test)
     for test, sentences in seen.items():
         for sentence in sentences:
@@ -177,24 +176,34 @@ def write(seen: dict[str, set[str]], whole: Iterable[str]) -> None:
     FILE.write_bytes(text.encode("utf-8", "backslashreplace"))
 
 
+def _is_there(test: str) -> bool:
+    file, _, name = test.partition("::")
+    return f"def {name.rpartition('::')[2]}(" in _source(HERE.parent / file)
+
+
+@functools.cache
+def _source(file: Path) -> str:
+    return file.read_text("utf-8") if file.exists() else ""
+
+
 class Writer:
     """Gathers over all processes of a run, and writes at its end."""
 
     def __init__(self) -> None:
         self.seen: dict[str, set[str]] = defaultdict(set)
-        self.files: set[str] = set()
+        self.ran: set[str] = set()
         self.in_part: set[str] = set()
 
     def pytest_deselected(self, items: list[pytest.Item]) -> None:
-        self.in_part.update(_file(item.nodeid) for item in items)
+        self.in_part.update(_function(item.nodeid) for item in items)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        self.files.update(_file(item.nodeid) for item in session.items)
-        self.in_part.update(_file(name) for name in session.config.args if "::" in name)
+        self.ran.update(_function(item.nodeid) for item in session.items)
+        self.in_part.update(_function(name) for name in session.config.args if "[" in name)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if not report.passed:
-            self.in_part.add(_file(report.nodeid))
+            self.in_part.add(_function(report.nodeid))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
@@ -202,25 +211,26 @@ class Writer:
         if output is not None:
             self.take(*map(json.loads, output))
 
-    def take(self, seen: dict[str, list[str]], files: list[str], in_part: list[str]) -> None:
+    def take(self, seen: dict[str, list[str]], ran: list[str], in_part: list[str]) -> None:
         for test, sentences in seen.items():
             self.seen[test].update(sentences)
-        self.files.update(files)
+        self.ran.update(ran)
         self.in_part.update(in_part)
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         seen = {test: sorted(sentences) for test, sentences in _messages.seen.items()}
         output = getattr(session.config, "workeroutput", None)
         if output is not None:
-            parts = (seen, sorted(self.files), sorted(self.in_part))
+            parts = (seen, sorted(self.ran), sorted(self.in_part))
             output["messages"] = [json.dumps(part) for part in parts]
             return
         self.take(seen, [], [])
-        write(self.seen, self.files - self.in_part)
+        write(self.seen, self.ran - self.in_part)
 
 
-def _file(nodeid: str) -> str:
-    return nodeid.partition("::")[0]
+def _function(nodeid: str) -> str:
+    """Of a test's id: without its parameters, which may hold anything."""
+    return nodeid.partition("[")[0]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

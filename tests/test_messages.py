@@ -69,14 +69,17 @@ def test_what_changes_from_run_to_run_has_a_name(tmp_path: Path) -> None:
 
 
 def test_a_run_takes_over_what_its_tests_read(kept: Messages) -> None:
-    a, b = f"{HERE}::a", "tests/test_project.py::b"
-    messages.write({a: {"one", "two"}, b: {"two"}}, [HERE])
-    assert messages.read() == {"one": [a], "two": [a, b]}
-    messages.write({a: {"three"}, b: {"three"}}, [HERE])  # only part of the other file ran
-    assert messages.read() == {"three": [a, b], "two": [b]}
-    messages.write({"tests/gone.py::c": {"four"}}, [])
+    a, b = (f"{HERE}::{name}" for name in ("kept", "test_the_file_is_as_the_command_writes_it"))
+    messages.write({a: {"one", "two"}, b: {"two"}}, [a])
+    found = messages.read()
+    assert (found["one"], found["two"]) == ([a], [a, b])
+    messages.write({a: {"three"}, b: {"three"}}, [a])  # of the other, only some parameters ran
+    found = messages.read()
+    assert (found["three"], found["two"], "one" in found) == ([a, b], [b], False)
+    messages.write({"tests/gone.py::c": {"four"}, f"{HERE}::gone": {"four"}}, [])
+    assert "four" in messages.read()
     messages.write({}, [])
-    assert messages.read() == {"three": [a, b], "two": [b]}
+    assert "four" not in messages.read()
 
 
 @pytest.mark.slow
@@ -116,7 +119,10 @@ def test_processes_gather_what_they_read(tmp_path: Path) -> None:
     assert "+ c 1" in run().stdout
     run("--write-messages", "tests/test_a.py::test_it[1]")
     kept = json.loads((folder / "messages.json").read_text())
-    assert kept == {**expected, "c 1": [a]}
+    assert kept == {**expected, "c 1": [a]}  # the other parameter may read what is there still
+    run("--write-messages", "tests/test_a.py::test_it")
+    kept = json.loads((folder / "messages.json").read_text())
+    assert kept == {"b 1": [b], "b 2": [b], "c 1": [a], "c 2": [a]}
 
 
 def test_the_file_is_as_the_command_writes_it() -> None:
