@@ -42,9 +42,11 @@ def test_combined_videos_are_written_in_their_format(form: str, native: str, wri
 
 def test_parts_of_a_video_are_read() -> None:
     given = {"video": "a.mp4", "skip_first_frames": 3, "frame_load_cap": 8, "custom_width": 64}
+    given["force_rate"] = 12.5
     found = _read(("VHS_LoadVideo", given), ("PreviewImage", {"images": ["1", 0]}))
     loaded = _made(found, "LoadVideo")
     assert (loaded["path"], loaded["first"], loaded["count"]) == ("a.mp4", 3, 8)
+    assert loaded["rate"] == 12.5
     assert _made(found, "ResizeImage")["width"] == 64
 
 
