@@ -144,7 +144,10 @@ def test_weights_are_cast_to_the_recipes_dtype(models: Path) -> None:
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("part", ["model", "vae", "text_encoder"])
+@pytest.mark.parametrize(
+    "part",
+    ["vae", *(pytest.param(name, marks=pytest.mark.slow) for name in ("model", "text_encoder"))],
+)
 def test_weights_of_a_file_come_to_an_accelerator_as_they_are(
     recipes: ModelRecipes, part: str, cuda: Card
 ) -> None:

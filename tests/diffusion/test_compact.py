@@ -46,7 +46,9 @@ def stored(folder: Path, source: Path, dtype: torch.dtype) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module", params=["float16", "bfloat16"])
+@pytest.fixture(
+    scope="module", params=[pytest.param("float16", marks=pytest.mark.slow), "bfloat16"]
+)
 def halves(
     request: pytest.FixtureRequest, sd1_folder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> ModelRecipes:
@@ -92,6 +94,7 @@ def test_results_are_those_of_widened_weights(halves: ModelRecipes) -> None:
     assert_equal(picture(*(load_compact(recipe) for recipe in order(halves))), expected)
 
 
+@pytest.mark.slow
 def test_the_embedded_model_gives_the_same() -> None:
     recipes = recipes_of("tiny")
     expected = picture(*(load_component(recipe, "cpu") for recipe in order(recipes)))

@@ -96,7 +96,12 @@ def test_inputs_are_left_as_they_were(model: Denoiser, positive: Conditioning) -
     assert torch.equal(latent.samples, before)
 
 
-@pytest.mark.parametrize("sampler", ONE_OF_EACH)
+QUICK = ("euler_ancestral", "dpm_2_ancestral", "res_multistep_ancestral", "er_sde", "pndm")
+"""For a plain run; those of all samplers are tested on a cheaper model in `test_samplers`."""
+EACH = [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in ONE_OF_EACH]
+
+
+@pytest.mark.parametrize("sampler", EACH)
 def test_an_item_is_what_its_batch_index_gives_alone(
     model: Denoiser, positive: Conditioning, sampler: str
 ) -> None:
@@ -144,7 +149,7 @@ def test_sample_steps_ends_in_the_result(model: Denoiser, positive: Conditioning
     torch.testing.assert_close(steps[-1].samples, final.samples)
 
 
-@pytest.mark.parametrize("sampler", ONE_OF_EACH)
+@pytest.mark.parametrize("sampler", EACH)
 def test_an_interrupted_sampling_goes_on_to_the_same_bits(
     model: Denoiser, positive: Conditioning, sampler: str
 ) -> None:

@@ -305,6 +305,7 @@ class TestCuda:
         assert "cpu" in places.values()
         assert sum(x.bytes for x in manager.resident() if x.device == "cuda:0") <= 2**24
 
+    @pytest.mark.slow
     def test_relieving_frees_the_device(self, recipes: ModelRecipes) -> None:
         manager = self.manager()
         gc.collect()  # else what earlier tests left goes meanwhile, and it is less than before

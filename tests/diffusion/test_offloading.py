@@ -78,8 +78,15 @@ NETS: list[tuple[Callable[[], nn.Module], Compute, str]] = [
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize(("build", "compute", "way"), NETS)
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(
+    ("build", "compute", "way", "dtype"),
+    [
+        (*NETS[0], torch.float32),
+        (*NETS[1], torch.bfloat16),
+        pytest.param(*NETS[0], torch.bfloat16, marks=pytest.mark.slow),
+        pytest.param(*NETS[1], torch.float32, marks=pytest.mark.slow),
+    ],
+)
 def test_a_denoiser_in_parts_is_the_same_and_takes_what_it_says(
     build: Callable[[], Any],
     compute: Compute,

@@ -243,7 +243,10 @@ def test_deis_is_the_counterpart_s_up_to_the_last_step(prediction: str, steps: i
 @pytest.mark.parametrize("name", ["dpm_2", "dpm_2_ancestral"])
 @pytest.mark.parametrize(
     ("prediction", "schedule", "steps"),
-    [("epsilon", "exponential", 2), ("v_prediction", "normal", 7)],
+    [
+        ("epsilon", "exponential", 2),
+        pytest.param("v_prediction", "normal", 7, marks=pytest.mark.slow),
+    ],
 )
 def test_dpm_2_is_the_counterpart_s_but_for_rounding(
     name: str, prediction: str, schedule: str, steps: int

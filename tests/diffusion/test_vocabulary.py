@@ -46,7 +46,9 @@ def tokenizer(name: str) -> Any:
         ("qwen2.5-vl", "Hello world", [9707, 1879]),
         ("qwen2.5-vl", "<|im_start|>user\n", [151644, 872, 198]),
         ("qwen2.5-vl", "<|image_pad|><|endoftext|>", [151655, 151643]),
-        ("qwen3", "<think>\n\n</think>\n\n", [151667, 271, 151668, 271]),
+        pytest.param(
+            "qwen3", "<think>\n\n</think>\n\n", [151667, 271, 151668, 271], marks=pytest.mark.slow
+        ),
         pytest.param(
             "mistral3", "[INST]Hello world[/INST]", [1, 3, 22177, 4304, 4], marks=pytest.mark.slow
         ),

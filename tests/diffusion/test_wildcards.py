@@ -145,7 +145,9 @@ def test_files_are_read_without_comments(tmp_path: Path) -> None:
     assert caught.value.problem.hint is None
 
 
-@pytest.mark.parametrize("line", ["__next__" * 50, "{}__next__" * 50])
+@pytest.mark.parametrize(
+    "line", [pytest.param("__next__" * 50, marks=pytest.mark.slow), "{}__next__" * 50]
+)
 def test_files_that_name_each_other_many_times_come_to_no_billions(line: str) -> None:
     lines = {"one": [line.replace("next", "two")], "two": [line.replace("next", "three")]}
     lines |= {"three": [line.replace("next", "four")], "four": ["{}"]}

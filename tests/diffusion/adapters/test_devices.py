@@ -46,6 +46,7 @@ def _changed(unet: nn.Module, path: Path) -> nn.Module:
     return adapted({"unet": unet}, [files.adapter(path, 0.5)], dtype="float32")["unet"]
 
 
+@pytest.mark.slow
 def test_they_lie_where_the_weights_do(unet: nn.Module, path: Path, cuda: Card) -> None:
     expected = _run(_changed(unet, path), "cpu")
     there = _changed(deepcopy(unet).to("cuda:0"), path)

@@ -71,6 +71,7 @@ def _sdxl_file(pipeline: Any) -> dict[str, Tensor]:
     }
 
 
+@pytest.mark.slow
 def test_stable_diffusion_xl_by_kohya(model_of: ModelOf, tmp_path: Path) -> None:  # noqa: F811
     pipeline, model = model_of(sdxl)
     torch.manual_seed(1)

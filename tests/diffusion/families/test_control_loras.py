@@ -104,7 +104,7 @@ def _published() -> Any:
     return pipeline
 
 
-@pytest.mark.parametrize("build", [flux, _published])
+@pytest.mark.parametrize("build", [pytest.param(flux, marks=pytest.mark.slow), _published])
 def test_a_control_lora_is_put_on_as_in_diffusers(
     model_of: ModelOf, tmp_path: Path, build: Callable[[], Any]
 ) -> None:

@@ -171,8 +171,8 @@ def sdxl_union() -> Any:
     [
         (1, 7.5, {}),
         (2, 7.5, {"strength": 0.5, "start": 0.25, "end": 0.75}),
-        (1, 1.0, {"strength": 1.5}),
-        (1, 7.5, {"faint": True}),
+        pytest.param(1, 1.0, {"strength": 1.5}, marks=pytest.mark.slow),
+        pytest.param(1, 7.5, {"faint": True}, marks=pytest.mark.slow),
     ],
 )
 def test_stable_diffusion_is_led_as_by_diffusers(
@@ -442,7 +442,11 @@ def test_sd3_is_led_as_by_diffusers(model_of: ModelOf, net_of: NetOf) -> None:
 @pytest.mark.usefixtures("likeliest")
 @pytest.mark.parametrize(
     ("build", "mode", "negative"),
-    [(flux_control, "none", None), (flux_union, "depth", None), (flux_control, "none", NEGATIVE)],
+    [
+        (flux_control, "none", NEGATIVE),
+        (flux_union, "depth", None),
+        pytest.param(flux_control, "none", None, marks=pytest.mark.slow),
+    ],
 )
 def test_flux_is_led_as_by_diffusers(
     model_of: ModelOf, net_of: NetOf, build: Callable[[], Any], mode: str, negative: str | None

@@ -69,7 +69,14 @@ def test_every_tensor_comes_back(written: WrittenOf, build: Callable[[], Any]) -
     assert component_bytes(component) == pytest.approx(size, rel=0.01)
 
 
-@pytest.mark.parametrize("build", [flux, flux_schnell, chroma, sd3, sd35])
+@pytest.mark.parametrize(
+    "build",
+    [
+        flux,
+        *(pytest.param(each, marks=pytest.mark.slow) for each in (flux_schnell, chroma, sd35)),
+        sd3,
+    ],
+)
 def test_pictures_are_those_of_the_folder(written: WrittenOf, build: Callable[[], Any]) -> None:
     made = written(build)
     whole = Model(made.folder)
@@ -206,8 +213,15 @@ UNETS: dict[str, Callable[[], Any]] = {
 }
 
 
-@pytest.mark.parametrize("family", UNETS)
-@pytest.mark.parametrize("naming", ["original", "diffusers"])
+@pytest.mark.parametrize(
+    ("family", "naming"),
+    [
+        ("sd1", "original"),
+        ("sd2", "diffusers"),
+        ("sdxl", "original"),
+        ("sdxl-refiner", "diffusers"),
+    ],
+)
 def test_a_unet_by_itself(tmp_path: Path, family: str, naming: str) -> None:
     torch.manual_seed(0)
     expected = UNETS[family]().eval().requires_grad_(False)

@@ -106,7 +106,7 @@ def unpack(width: int, height: int) -> Callable[[Tensor], Tensor]:
     return lambda tokens: unpacked(tokens, height // 8, width // 8)
 
 
-@pytest.mark.parametrize("build", [flux, flux_schnell])
+@pytest.mark.parametrize("build", [flux, pytest.param(flux_schnell, marks=pytest.mark.slow)])
 def test_flux_is_diffusers(model_of: ModelOf, build: Callable[[], Any]) -> None:
     pipeline, model = model_of(build)
     for width, height, batch in ((64, 64, 1), (96, 64, 2)):
@@ -122,7 +122,7 @@ def test_flux_with_a_negative_prompt_is_diffusers(model_of: ModelOf) -> None:
     assert_same(found, stock(pipeline, width=96, height=64, **options), unpack(96, 64))
 
 
-@pytest.mark.parametrize("negative", [None, NEGATIVE])
+@pytest.mark.parametrize("negative", [pytest.param(None, marks=pytest.mark.slow), NEGATIVE])
 def test_kontext_sees_a_picture_as_diffusers(model_of: ModelOf, negative: str | None) -> None:
     pipeline, model = model_of(flux_kontext)
     given = picture(96, 64)
@@ -192,7 +192,7 @@ def test_chroma_is_diffusers(model_of: ModelOf) -> None:
         assert_same(found, expected, unpack(width, height), pixels=cfg == 5.0)
 
 
-@pytest.mark.parametrize("build", [sd3, sd35])
+@pytest.mark.parametrize("build", [sd3, pytest.param(sd35, marks=pytest.mark.slow)])
 def test_sd3_is_diffusers(model_of: ModelOf, build: Callable[[], Any]) -> None:
     pipeline, model = model_of(build)
     for width, height, batch, negative, cfg in (

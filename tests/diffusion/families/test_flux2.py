@@ -167,6 +167,7 @@ def test_previews_have_the_colours_of_patches() -> None:
     assert preview.shape == (1, 3, 64, 96)
 
 
+@pytest.mark.slow
 def test_bfloat16_is_diffusers(model_of: ModelOf) -> None:
     found, expected = in_bfloat16(model_of(flux2), cfg=None, guidance_scale=4.0)
     assert torch.equal(tokens(found.latents), expected.latents.float())

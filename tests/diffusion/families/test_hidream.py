@@ -87,6 +87,7 @@ def test_hidream_is_diffusers(model_of: ModelOf) -> None:
     assert_like_stock(model_of(hidream), cases)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("build", "sampler"), [(hidream_by_uni_pc, "uni_pc"), (hidream_dynamic, "euler")]
 )
@@ -111,6 +112,7 @@ def test_encoding_gives_no_advice_that_nobody_can_follow(
     assert caplog.messages == []
 
 
+@pytest.mark.slow
 def test_bfloat16_is_diffusers(model_of: ModelOf) -> None:
     found, expected = in_bfloat16(model_of(hidream), side=128)
     assert torch.equal(found.latents, expected.latents.float())

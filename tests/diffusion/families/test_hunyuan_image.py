@@ -158,6 +158,7 @@ def test_pictures_become_the_autoencoders_latents(model_of: ModelOf) -> None:
     assert torch.equal(latent.samples, mode * pipeline.vae.config.scaling_factor)
 
 
+@pytest.mark.slow
 def test_bfloat16_is_diffusers(model_of: ModelOf) -> None:
     found, expected = in_bfloat16(model_of(hunyuan_distilled), cfg=None)
     assert torch.equal(found.latents, expected.latents.float())

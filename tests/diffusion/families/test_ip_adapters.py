@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +165,7 @@ def led(
 def led_stock(pipeline: Any, files: list[Path], pictures: list[Any], **options: Any) -> Made:
     scales = options.pop("weights", [1.0] * len(files))
     folder = files[0].parent
+    pipeline = deepcopy(pipeline)
     pipeline.load_ip_adapter(
         str(folder),
         subfolder="",
@@ -173,14 +175,18 @@ def led_stock(pipeline: Any, files: list[Path], pictures: list[Any], **options: 
     pipeline.unet.requires_grad_(False)
     pipeline.image_encoder.requires_grad_(False)
     pipeline.set_ip_adapter_scale(scales)
-    try:
-        return stock(pipeline, ip_adapter_image=pictures, width=WIDTH, height=HEIGHT, **options)
-    finally:
-        pipeline.unload_ip_adapter()
+    return stock(pipeline, ip_adapter_image=pictures, width=WIDTH, height=HEIGHT, **options)
 
 
-@pytest.mark.parametrize("build", [sd1, sdxl])
-@pytest.mark.parametrize("projection", [plain, plus])
+@pytest.mark.parametrize(
+    ("build", "projection"),
+    [
+        (sd1, plain),
+        (sdxl, plus),
+        pytest.param(sd1, plus, marks=pytest.mark.slow),
+        pytest.param(sdxl, plain, marks=pytest.mark.slow),
+    ],
+)
 def test_a_picture_leads_as_in_diffusers(
     model_of: ModelOf,
     adapters: Path,

@@ -148,6 +148,7 @@ def test_sizes_are_told_as_in_diffusers(model_of: ModelOf) -> None:
     assert not torch.equal(plain.latents, expected.latents)
 
 
+@pytest.mark.slow
 def test_the_refiner_is_told_a_score(model_of: ModelOf) -> None:
     _, model = model_of(refiner)
     usual, same, other = (

@@ -60,7 +60,13 @@ PUBLISHED: dict[str, tuple[str, str, Write, dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name.startswith("sd3.5") else ())
+        for name in PUBLISHED
+    ],
+)
 def test_published_models_would_fit(name: str) -> None:
     """At their true widths, some of which diffusers' converters have written in, as far as names
     and shapes go."""

@@ -103,7 +103,7 @@ def test_an_edited_picture_is_diffusers(model_of: ModelOf, monkeypatch: pytest.M
     assert_same(found, stock_edit(pipeline, drawn), unpack, pixels=True)
 
 
-@pytest.mark.parametrize("batch", [1, 2])
+@pytest.mark.parametrize("batch", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_picture_of_two_is_diffusers(
     model_of: ModelOf, monkeypatch: pytest.MonkeyPatch, batch: int
 ) -> None:
@@ -115,6 +115,7 @@ def test_a_picture_of_two_is_diffusers(
     assert_same(found, stock_edit(pipeline, two, batch=batch), unpack)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("build", [edit, edit_plus])
 def test_bfloat16_is_diffusers(
     model_of: ModelOf, monkeypatch: pytest.MonkeyPatch, build: Callable[[], Any]

@@ -59,7 +59,9 @@ def samples(latent: Latent) -> Tensor:
     return latent.samples
 
 
-@pytest.mark.parametrize("build", [flux, sd3, sdxl, wan])
+@pytest.mark.parametrize(
+    "build", [flux, sdxl, *(pytest.param(each, marks=pytest.mark.slow) for each in (sd3, wan))]
+)
 def test_two_parts_of_a_schedule_are_the_whole(model_of: ModelOf, build: Any) -> None:
     _, model = model_of(build)
     start = Latent(None, 64, 64, frames=5 if build is wan else 1)

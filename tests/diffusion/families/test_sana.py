@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import diffusers as d
+import pytest
 import torch
 
 from nodegraph.diffusion import decode_latent, encode_image
@@ -98,6 +99,7 @@ def test_large_pictures_are_decoded_in_tiles(model_of: ModelOf) -> None:
     assert tiled.shape == (1, 64, 640, 3)
 
 
+@pytest.mark.slow
 def test_bfloat16_is_diffusers(model_of: ModelOf) -> None:
     found, expected = in_bfloat16(model_of(sana), sampler="dpmpp_2m", **AS_ASKED)
     assert torch.equal(found.latents, expected.latents.float())

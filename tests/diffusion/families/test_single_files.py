@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -111,28 +112,34 @@ def refiner() -> tuple[Parts, dict[str, Tensor]]:
 
 
 BUILDS = {"sd2": sd2, "sdxl": sdxl, "sdxl-refiner": refiner}
+Files = Callable[[str], tuple[Path, Parts]]
+each = pytest.mark.parametrize(
+    "name", [pytest.param("sd2", marks=pytest.mark.slow), "sdxl", "sdxl-refiner"]
+)
 
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Parts]]:
+def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
     folder = tmp_path_factory.mktemp("models")
-    found = {}
-    for name, build in BUILDS.items():
+
+    @cache
+    def made(name: str) -> tuple[Path, Parts]:
         torch.manual_seed(0)
-        parts, encoders = build()
+        parts, encoders = BUILDS[name]()
         tensors = ldm.pictures(parts["unet"], parts["vae"]) | encoders
         path = folder / f"{name}.safetensors"
         save_file({key: item.detach().clone().contiguous() for key, item in tensors.items()}, path)
-        found[name] = path, parts
-    return found
+        return path, parts
+
+    return made
 
 
 OPTIONS = {"sd2": {"prediction_type": "v_prediction"}}
 
 
-@pytest.mark.parametrize("name", BUILDS)
-def test_every_tensor_comes_back(files: dict[str, tuple[Path, Parts]], name: str) -> None:
-    path, parts = files[name]
+@each
+def test_every_tensor_comes_back(files: Files, name: str) -> None:
+    path, parts = files(name)
     recipes = open_model(str(path), [], **OPTIONS.get(name, {}))
     assert recipes.model.family == name
     modules = {}
@@ -153,10 +160,10 @@ def test_every_tensor_comes_back(files: dict[str, tuple[Path, Parts]], name: str
         assert size == pytest.approx(expected_bytes[port], rel=0.2)
 
 
-@pytest.mark.parametrize("name", BUILDS)
-def test_its_unet_computes_the_same(files: dict[str, tuple[Path, Parts]], name: str) -> None:
+@each
+def test_its_unet_computes_the_same(files: Files, name: str) -> None:
     """What no tensor shows, such as the heads, is as it was."""
-    path, parts = files[name]
+    path, parts = files(name)
     recipes = open_model(str(path), [], **OPTIONS.get(name, {}))
     module = load_component(recipes.model, "cpu").module
     width = module.config.cross_attention_dim
@@ -172,9 +179,9 @@ def test_its_unet_computes_the_same(files: dict[str, tuple[Path, Parts]], name: 
         assert torch.equal(module(x, step, **given).sample, expected)
 
 
-@pytest.mark.parametrize("name", BUILDS)
-def test_its_words_come_along(files: dict[str, tuple[Path, Parts]], name: str) -> None:
-    recipes = open_model(str(files[name][0]), [], **OPTIONS.get(name, {}))
+@each
+def test_its_words_come_along(files: Files, name: str) -> None:
+    recipes = open_model(str(files(name)[0]), [], **OPTIONS.get(name, {}))
     tokenizers = load_component(recipes.text_encoder, "cpu").tokenizers
     for role, words in tokenizers.items():
         found = words("a photo of an astronaut", padding="max_length", max_length=77).input_ids
@@ -183,20 +190,22 @@ def test_its_words_come_along(files: dict[str, tuple[Path, Parts]], name: str) -
         assert found[-1] == (49407 if role == "tokenizer" and name == "sdxl" else 0)
 
 
-def test_what_an_sd2_predicts_has_to_be_said(files: dict[str, tuple[Path, Parts]]) -> None:
+def test_what_an_sd2_predicts_has_to_be_said(files: Files) -> None:
     with raises(InvalidValue, port="prediction_type", given="auto"):
-        open_model(str(files["sd2"][0]), [])
+        open_model(str(files("sd2")[0]), [])
 
 
-def test_what_is_known_without_loading(files: dict[str, tuple[Path, Parts]]) -> None:
-    facts = model_facts(locate_model(str(files["sdxl"][0]), []))
+def test_what_is_known_without_loading(files: Files) -> None:
+    facts = model_facts(locate_model(str(files("sdxl")[0]), []))
     assert (facts["family"], facts["format"], facts["latent_channels"]) == ("sdxl", "sdxl", 4)
     assert (facts["width"], facts["context_width"]) == (1024, 64 + 128)
 
 
-@pytest.mark.parametrize("prefix", ["", "first_stage_model.", "vae."])
-@pytest.mark.parametrize("naming", ["original", "diffusers"])
-def test_a_vae_by_itself(tmp_path: Path, prefix: str, naming: str) -> None:
+@pytest.mark.parametrize(
+    ("naming", "prefix"),
+    [("original", "first_stage_model."), ("diffusers", ""), ("diffusers", "vae.")],
+)
+def test_a_vae_by_itself(tmp_path: Path, naming: str, prefix: str) -> None:
     torch.manual_seed(0)
     expected = autoencoder(0.13025).eval()
     tensors = expected.state_dict() if naming == "diffusers" else ldm._vae_tensors(expected)
@@ -223,9 +232,9 @@ def test_a_vae_in_a_folder_of_its_own(tmp_path: Path) -> None:
         open_vae("vae", [tmp_path], latents="sd")
 
 
-def test_the_vae_of_a_whole_model(files: dict[str, tuple[Path, Parts]]) -> None:
+def test_the_vae_of_a_whole_model(files: Files) -> None:
     """Two models that share a VAE share it in memory: its recipe is the model's own."""
-    path, _ = files["sdxl"]
+    path, _ = files("sdxl")
     assert open_vae(str(path), []) == open_model(str(path), []).vae
 
 
@@ -235,14 +244,12 @@ def test_what_holds_no_vae_is_refused(tmp_path: Path) -> None:
         open_vae("none", [tmp_path])
 
 
-def test_a_file_without_an_encoder_is_refused(
-    files: dict[str, tuple[Path, Parts]], tmp_path: Path
-) -> None:
+def test_a_file_without_an_encoder_is_refused(files: Files, tmp_path: Path) -> None:
     from safetensors.torch import load_file
 
     kept = {
         name: item
-        for name, item in load_file(files["sdxl"][0]).items()
+        for name, item in load_file(files("sdxl")[0]).items()
         if not name.startswith("conditioner.embedders.1.")
     }
     save_file(kept, tmp_path / "half.safetensors")

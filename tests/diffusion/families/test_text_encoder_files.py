@@ -202,6 +202,7 @@ def test_damaged_files_are_told_by_tensor(
         loaded("flux", file, files / "t5xxl.safetensors")
 
 
+@pytest.mark.slow
 def test_float8_is_kept_or_widened(tmp_path: Path, files: Path) -> None:
     tensors = {
         name: tensor.to(torch.float8_e4m3fn) if tensor.ndim == 2 else tensor.to(torch.bfloat16)

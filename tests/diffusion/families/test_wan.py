@@ -73,6 +73,7 @@ def test_sizes_and_lengths_that_do_not_fit_are_refused(model_of: ModelOf) -> Non
         model.make(72, 64, frames=5, **options)
 
 
+@pytest.mark.slow
 def test_in_bfloat16_as_diffusers(model_of: ModelOf) -> None:
     # Some layers are float32 then, in both, and so are latents between the steps.
     _, model = model_of(wan22)

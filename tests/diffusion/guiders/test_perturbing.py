@@ -69,7 +69,9 @@ def walked(
     return found
 
 
-@pytest.mark.parametrize(("cfg", "rescale"), [(3.0, 0.0), (3.0, 0.7), (1.0, 0.0)])
+@pytest.mark.parametrize(
+    ("cfg", "rescale"), [pytest.param(3.0, 0.0, marks=pytest.mark.slow), (3.0, 0.7), (1.0, 0.0)]
+)
 def test_perturbed_attention_is_the_pipelines(
     model_of: ModelOf,  # noqa: F811
     cfg: float,
@@ -146,7 +148,7 @@ def test_every_family_is_led_or_refused(model_of: ModelOf, family: str) -> None:
     assert torch.equal(walked(model, **options), exact)
 
 
-@pytest.mark.parametrize("cfg", [1.0, 3.0])
+@pytest.mark.parametrize("cfg", [pytest.param(1.0, marks=pytest.mark.slow), 3.0])
 def test_self_attention_guidance_is_the_pipelines(
     model_of: ModelOf,  # noqa: F811
     cfg: float,
@@ -168,7 +170,9 @@ def test_self_attention_guidance_is_the_pipelines(
     assert not torch.allclose(found, walked(model, cfg=cfg, **size), atol=1e-3)
 
 
-@pytest.mark.parametrize("make", [SmoothedEnergy, SelfAttention])
+@pytest.mark.parametrize(
+    "make", [SmoothedEnergy, pytest.param(SelfAttention, marks=pytest.mark.slow)]
+)
 def test_some_guidance_is_for_unets(model_of: ModelOf, make: Any) -> None:  # noqa: F811
     with raises(InvalidValue, port="guider", given="Flux.1"):
         make(1.0, 0.0, 1.0).check(replace(RECIPE, family="flux"))
@@ -207,7 +211,9 @@ def test_layers_that_there_are_not_are_told(
         make(model.part("model"), (wrong,))
 
 
-@pytest.mark.parametrize("make", [PerturbedAttention, SkippedLayers])
+@pytest.mark.parametrize(
+    "make", [PerturbedAttention, pytest.param(SkippedLayers, marks=pytest.mark.slow)]
+)
 def test_a_network_of_ones_own_is_worse_only_while_it_is_asked_so(
     model_of: ModelOf,  # noqa: F811
     make: Any,
@@ -222,7 +228,9 @@ def test_a_network_of_ones_own_is_worse_only_while_it_is_asked_so(
     assert torch.equal(walked(own), exact)
 
 
-@pytest.mark.parametrize("cache", ["first_block", "taylorseer"])
+@pytest.mark.parametrize(
+    "cache", ["first_block", pytest.param("taylorseer", marks=pytest.mark.slow)]
+)
 def test_a_step_cache_goes_with_worse_networks(model_of: ModelOf, cache: str) -> None:  # noqa: F811
     _, model = model_of(flux)
     added = PerturbedAttention(3.0, 0.0, 1.0)

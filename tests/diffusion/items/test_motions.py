@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -106,6 +107,7 @@ def test_conditionings_without_a_picture_are_refused_with_the_node_that_brings_o
     assert "picture of 16 x 32" in str(error.value.problem.expected)
 
 
+@pytest.mark.slow
 def test_a_video_of_the_picture_moves_as_it_was_asked_to() -> None:
     places: dict[Motion, tuple[float, float]] = {}
     for motion in ("left", "right", "up", "down"):

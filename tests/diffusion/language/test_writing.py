@@ -79,6 +79,7 @@ def test_answers_are_those_of_transformers(
     assert len(found) > 1 or kind == "mistral"
 
 
+@pytest.mark.slow
 def test_a_head_is_read_from_the_file_or_is_the_words(tmp_path: Path) -> None:
     stock = qwen3(tf.Qwen3ForCausalLM)
     whole = text_file(stock)
@@ -95,6 +96,7 @@ def test_a_head_is_read_from_the_file_or_is_the_words(tmp_path: Path) -> None:
         assert not hasattr(module, "lm_head")
 
 
+@pytest.mark.slow
 def test_an_encoder_without_eyes_writes(tmp_path: Path) -> None:
     stock = qwen25_vl()
     blind = {name: item for name, item in text_file(stock).items() if "visual" not in name}

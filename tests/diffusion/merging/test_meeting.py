@@ -114,7 +114,9 @@ def test_two_samplings_share_their_batches_to_the_same_bits() -> None:
     assert meeting.counts.merged == (0 if meeting.is_refused else 6)
 
 
-@pytest.mark.parametrize("round_", range(3))
+@pytest.mark.parametrize(
+    "round_", [*(pytest.param(at, marks=pytest.mark.slow) for at in range(2)), 2]
+)
 def test_any_mix_of_samplings_gives_what_each_gives_alone(round_: int) -> None:
     drawn = random.Random(round_)
     samplers = ("ddim", "euler_ancestral", "dpmpp_2m", "heun")
@@ -145,6 +147,7 @@ def test_who_ends_or_fails_leaves_the_others_going_on() -> None:
     assert meeting.counts.merged > 0
 
 
+@pytest.mark.slow
 def test_a_curve_that_does_not_pay_refuses() -> None:
     jobs, meeting = [Job(1), Job(2)], meeting_of(margin=NEVER)
     assert equal(together(meeting, jobs), jobs) == [True, True]

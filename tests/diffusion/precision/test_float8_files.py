@@ -40,7 +40,7 @@ def results(recipes: ModelRecipes) -> list[torch.Tensor]:
 
 
 @WRITERS
-@pytest.mark.parametrize("storage", ["auto", "full"])
+@pytest.mark.parametrize("storage", ["auto", pytest.param("full", marks=pytest.mark.slow)])
 def test_results_are_those_of_weights_widened_by_hand(
     write: Change, storage: str, sd1_folder: Path, rewritten: Rewritten
 ) -> None:

@@ -77,8 +77,23 @@ def assert_same_weights(found: Any, expected: Any) -> None:
             assert torch.equal(attrgetter(name)(found), item), name
 
 
-@pytest.mark.parametrize("form", ["gguf", "float8"])
-@pytest.mark.parametrize("name", ["flux", *SMALL])
+QUICK = ("wan", "sana", "qwen-image")
+
+
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [
+        ("flux", "gguf"),
+        ("flux", "float8"),
+        *((name, "gguf") for name in QUICK),
+        *(
+            pytest.param(name, form, marks=pytest.mark.slow)
+            for name in SMALL
+            for form in ("gguf", "float8")
+            if form == "float8" or name not in QUICK
+        ),
+    ],
+)
 def test_denoisers_of_every_family_are_kept_as_their_files_have_them(
     name: str, form: str, tmp_path: Path
 ) -> None:
@@ -105,7 +120,14 @@ def test_denoisers_of_every_family_are_kept_as_their_files_have_them(
     assert layers == usual
 
 
-@pytest.mark.parametrize("kind", ["Q8_0", "Q4_0", "Q5_1", "F16", "BF16", "F32"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "Q8_0",
+        "BF16",
+        *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("Q4_0", "Q5_1", "F16", "F32")),
+    ],
+)
 def test_flux_computes_with_what_its_file_stands_for(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "flux.gguf"
     save_file(write_gguf(path, flux(), everywhere(kind)), tmp_path / "flux.safetensors")
@@ -180,7 +202,13 @@ FACTORS = {
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("kind", BLOCKS)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(kind, marks=() if kind in ("Q8_0", "Q4_K") else pytest.mark.slow)
+        for kind in BLOCKS
+    ],
+)
 def test_an_accelerator_reads_the_same_blocks(kind: str, card: Card) -> None:
     block, size = BLOCKS[kind]
     stored = torch.randint(0, 256, (6, 4 * size), dtype=torch.uint8)

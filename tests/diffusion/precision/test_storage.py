@@ -64,7 +64,10 @@ def denoised(recipes: ModelRecipes) -> list[Tensor]:
     return [prompt.entries[0].embeddings, latent.samples]
 
 
-@pytest.mark.parametrize(("storage", "tolerance"), CHOICES)
+@pytest.mark.parametrize(
+    ("storage", "tolerance"),
+    [*(pytest.param(*choice, marks=pytest.mark.slow) for choice in CHOICES[:2]), CHOICES[2]],
+)
 def test_results_are_close_and_repeat_themselves(
     storage: str, tolerance: float, sd1_folder: Path
 ) -> None:
@@ -300,7 +303,10 @@ def test_copies_share_what_is_stored(storage: str) -> None:
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("storage", ["", "float8", "int8", "int4"])
+@pytest.mark.parametrize(
+    "storage",
+    ["", "float8", *(pytest.param(name, marks=pytest.mark.slow) for name in ("int8", "int4"))],
+)
 def test_weights_are_brought_to_an_accelerator_as_they_are_stored(storage: str, card: Card) -> None:
     module, inputs = flux(blocks=6)
     settle(module.eval().requires_grad_(False), storage, torch.float32)
@@ -320,7 +326,10 @@ def test_weights_are_brought_to_an_accelerator_as_they_are_stored(storage: str, 
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("storage", ["float8", "int8", "int4"])
+@pytest.mark.parametrize(
+    "storage",
+    ["int4", *(pytest.param(name, marks=pytest.mark.slow) for name in ("float8", "int8"))],
+)
 def test_an_accelerator_computes_with_the_same_numbers(storage: str, card: Card) -> None:
     recipes = open_model("tiny", [], storage=storage)
     found, expected = (

@@ -48,6 +48,7 @@ def held_bytes(model: Any) -> int:
     return sum(item.nbytes for part in model.modules.values() for item in part.parameters())
 
 
+@pytest.mark.slow
 def test_language_models_say_what_they_compute_in(tmp_path: Path) -> None:
     files = {"qwen": scaled(text_file(qwen25_vl()))}
     recipe = opened("qwen-image", written(tmp_path / "files", files))

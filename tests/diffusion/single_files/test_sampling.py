@@ -44,7 +44,10 @@ CASES: dict[str, tuple[Callable[[], Any], str, dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow if name == "flux2" else ()) for name in CASES],
+)
 def test_a_latent_is_the_folders(tmp_path: Path, name: str) -> None:
     build, prefix, options = CASES[name]
     pipeline = random_pipeline(build)

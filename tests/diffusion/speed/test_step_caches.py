@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
@@ -73,12 +74,10 @@ def test_they_are_those_of_diffusers_pipelines(
     pipeline, model = model_of(flux)
     found = walked(sampling(model, sped_up(model, caching)))
     options = {"negative": NEGATIVE, "true_cfg_scale": 3.0, "guidance_scale": 3.5, "steps": 6}
+    pipeline = deepcopy(pipeline)
     pipeline.transformer.enable_cache(config)
-    try:
-        # Its two turns would go on from each other's steps.
-        expected = stock(_fresh(pipeline), width=64, height=64, **options)
-    finally:
-        pipeline.transformer.disable_cache()
+    # Its two turns would go on from each other's steps.
+    expected = stock(_fresh(pipeline), width=64, height=64, **options)
     assert torch.equal(found, unpacked(expected.latents, 8, 8))
     exact = walked(sampling(model, model.part("model")))
     assert not torch.equal(found, exact)
@@ -102,27 +101,21 @@ def test_attention_broadcast_is_that_of_diffusers(model_of: ModelOf) -> None:  #
         return tensors
 
     config = PyramidAttentionBroadcastConfig(2, None, 3, current_timestep_callback=lambda: now[0])
-    unet = pipeline.unet
-    apply_pyramid_attention_broadcast(unet, config)
-    try:
-        pipeline.scheduler.set_timesteps(6)
-        now[0] = int(pipeline.scheduler.timesteps[0])
-        options = {"num_inference_steps": 6, "guidance_scale": 3.0, "output_type": "latent"}
-        generator = torch.Generator().manual_seed(7)
-        expected = pipeline(
-            "a red cat",
-            negative_prompt=NEGATIVE,
-            width=64,
-            height=64,
-            generator=generator,
-            callback_on_step_end=noted,
-            **options,
-        ).images
-    finally:
-        unet._diffusers_hook = None
-        for layer in unet.modules():
-            if getattr(layer, "_diffusers_hook", None) is not None:
-                layer._diffusers_hook.remove_hook("pyramid_attention_broadcast", recurse=False)
+    pipeline = deepcopy(pipeline)
+    apply_pyramid_attention_broadcast(pipeline.unet, config)
+    pipeline.scheduler.set_timesteps(6)
+    now[0] = int(pipeline.scheduler.timesteps[0])
+    options = {"num_inference_steps": 6, "guidance_scale": 3.0, "output_type": "latent"}
+    generator = torch.Generator().manual_seed(7)
+    expected = pipeline(
+        "a red cat",
+        negative_prompt=NEGATIVE,
+        width=64,
+        height=64,
+        generator=generator,
+        callback_on_step_end=noted,
+        **options,
+    ).images
     assert torch.equal(found, expected)
 
 

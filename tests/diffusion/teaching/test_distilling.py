@@ -194,6 +194,7 @@ def test_a_step_of_a_flow_is_that_of_a_plain_loop(desk_of: Any) -> None:  # noqa
     assert_file_holds(distilled_lora(desk.room(given), SHAPE, how), expected, "transformer")
 
 
+@pytest.mark.slow
 def test_a_distillation_by_prompts_goes_on_to_the_same_bits_and_is_watched(desk: Desk) -> None:
     samples = TrainingSamples(("a fox",), every=2, steps=2, cfg=1.0, width=64, height=64)
     how = DistillationPlan(teacher_steps=2, negative="blue")

@@ -38,7 +38,7 @@ Parts = tuple[Any, Desk]
 @pytest.fixture
 def parts(model_of: ModelOf, tmp_path: Path) -> Parts:  # noqa: F811
     pipeline, model = model_of(TINY["sd1"].build)
-    return pipeline, Desk(tmp_path, model.folder)
+    return deepcopy(pipeline), Desk(tmp_path, model.folder)
 
 
 def plain_steps(
@@ -86,6 +86,7 @@ def test_a_whole_model_learns_as_by_a_plain_loop(parts: Parts) -> None:
     assert applied(weights, *desk.recipes[:2])[0] == model
 
 
+@pytest.mark.slow
 def test_kept_pictures_weigh_as_in_dreambooth(parts: Parts) -> None:
     pipeline, desk = parts
     given, kept = dataset(), dataset(2, said="a plain one")
