@@ -9,7 +9,7 @@ from math import isfinite
 from struct import pack, unpack
 from typing import Any
 
-from nodegraph import Dataset
+from nodegraph import Dataset, InvalidValue
 from nodegraph.datasets.describing import described
 
 _LARGEST = 1e30
@@ -22,7 +22,9 @@ _DEEPEST = 50
 
 
 def shown(value: Any) -> str:
-    """A value in one or more lines: texts and numbers as they are, of tensors their statistics."""
+    """A value in one or more lines, for people: texts and numbers as they are, of tensors their
+    statistics; cut, with an ellipsis, where nobody reads on.
+    """
     lines: list[str] = []
     for line in _lines(value):
         if len(lines) == _MOST_LINES:
@@ -33,26 +35,37 @@ def shown(value: Any) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
-def _lines(value: Any, depth: int = 0) -> Iterator[str]:
+def as_text(value: Any) -> str:
+    """As `shown`, for other nodes to go on with: whole, however long.
+
+    Raises:
+        InvalidValue: It holds values in values too deep to be written.
+    """
+    return "\n".join(_lines(value, is_whole=True))
+
+
+def _lines(value: Any, depth: int = 0, *, is_whole: bool = False) -> Iterator[str]:
     if isinstance(value, Dataset):
         yield from described(value)
     elif depth == _DEEPEST and (isinstance(value, (list, tuple, Mapping)) or is_dataclass(value)):
+        if is_whole:
+            raise InvalidValue("holds values in values too deep", expected=f"{_DEEPEST} levels")
         yield "…"
     elif isinstance(value, (list, tuple)):
         if not value:
             yield "nothing: an empty list"
         for at, item in enumerate(value):
-            for inner, line in enumerate(_lines(item, depth + 1)):
+            for inner, line in enumerate(_lines(item, depth + 1, is_whole=is_whole)):
                 yield f"{f'{at}:' if inner == 0 else '  '} {line}"
     elif isinstance(value, Mapping):
         for key, item in value.items():
-            yield f"{key}: {' '.join(_lines(item, depth + 1))}"
+            yield f"{key}: {' '.join(_lines(item, depth + 1, is_whole=is_whole))}"
     elif is_dataclass(value) and not isinstance(value, type):
         yield type(value).__name__
         for part in fields(value):
             found = getattr(value, part.name)
             if found is not None and part.repr:
-                yield f"  {part.name}: {'; '.join(_lines(found, depth + 1))}"
+                yield f"  {part.name}: {'; '.join(_lines(found, depth + 1, is_whole=is_whole))}"
     else:
         yield _single(value)
 

@@ -13,7 +13,7 @@ from nodegraph import Finding, HookInputs, InvalidFile, InvalidValue
 from nodegraph.core.patterns import compiled
 
 from ._facts import finding_of
-from ._shown import shown
+from ._shown import as_text, shown
 
 LARGEST = 4 << 20
 """Bytes of a text file, and letters of a text that is made."""
@@ -52,7 +52,7 @@ def filled(template: str, values: Mapping[str, Any]) -> str:
             )
         value = values[name]
         if not form:
-            return ", ".join(map(shown, value)) if isinstance(value, list) else shown(value)
+            return value_text(value, ", ")
         try:
             number = round(value) if form[-1] == "d" else value
             return format(number, form)
@@ -62,6 +62,19 @@ def filled(template: str, values: Mapping[str, Any]) -> str:
             ) from None
 
     return bounded(_PLACE.sub(written, template))
+
+
+def value_text(value: Any, separator: str) -> str:
+    """Any value as a text; items of a list with a separator between. See `check_length`."""
+    if not isinstance(value, list):
+        return bounded(as_text(value))
+    parts: list[str] = []
+    size = 0
+    for item in value:
+        parts.append(as_text(item))
+        size += len(parts[-1]) + len(separator)
+        check_length(size - len(separator))
+    return separator.join(parts)
 
 
 def joined(texts: Sequence[str], separator: str) -> str:

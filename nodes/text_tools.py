@@ -10,7 +10,6 @@ from nodegraph import Advanced, Context, File, InvalidValue, Multiline, Range, n
 from nodegraph.core.patterns import compiled, in_time
 
 from ._facts import image_state
-from ._shown import shown
 from ._texts import (
     check_pattern,
     check_template,
@@ -24,6 +23,7 @@ from ._texts import (
     separator_of,
     some,
     substituted,
+    value_text,
 )
 
 
@@ -42,6 +42,7 @@ def ConstantText(text: Annotated[str, Multiline()] = "") -> str:
 
 
 @node(
+    version=2,
     category="text",
     validate=check_template,
     tags=(
@@ -275,7 +276,7 @@ def LoadText(ctx: Context, path: Annotated[str, File("text")]) -> str:
     return read_text(file_of(environment.inputs, path), names=environment.readable is None)
 
 
-@node(category="text", tags=("convert", "string", "cast", "number"))
+@node(version=2, category="text", tags=("convert", "string", "cast", "number"))
 def ToText(value: Any, digits: Annotated[int, Range(-1, 15)] = -1) -> str:
     """Any value as a text: of pictures and latents their size and statistics.
 
@@ -285,4 +286,4 @@ def ToText(value: Any, digits: Annotated[int, Range(-1, 15)] = -1) -> str:
     """
     if digits >= 0 and isinstance(value, (int, float)) and not isinstance(value, bool):
         return f"{value:.{digits}f}"
-    return "\n".join(map(shown, value)) if isinstance(value, list) else shown(value)
+    return value_text(value, "\n")

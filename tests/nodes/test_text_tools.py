@@ -165,6 +165,21 @@ def test_values_as_texts() -> None:
     assert ToText(2 / 3, digits=2) == "0.67"
 
 
+def test_values_become_texts_whole_or_not_at_all() -> None:
+    long = "a" * 100_001
+    assert FormatText("{a}!", long) == f"{long}!"
+    assert ToText(long) == long
+    assert ToText([long, 1]) == f"{long}\n1"
+    assert ToText({"list": list(range(2000))}).endswith(" 1999: 1999")
+    deep: Any = 1
+    for _ in range(60):
+        deep = {"a": deep}
+    with raises(InvalidValue):
+        ToText(deep)
+    with raises(InvalidValue):
+        ToText(["b" * 1_000_000] * 5)
+
+
 def test_a_file_is_read_anew_when_it_changes(bench: Bench) -> None:
     file = bench.folder / "inputs" / "prompts.txt"
     file.write_bytes("\ufeffä fox\r\n".encode())
@@ -194,7 +209,7 @@ def test_texts_that_get_too_long_are_refused_before_they_are_made() -> None:
     for regex in (False, True):
         with raises(InvalidValue):
             ReplaceText(many, "a", long, regex=regex)
-    with raises(InvalidValue, given="4200012"):
+    with raises(InvalidValue, given="5000000"):
         FormatText("{a}" * 1_000_000, long)
     with raises(InvalidValue, given="1000000000000"):
         JoinTexts(["a"] * 1_000_000, long)
