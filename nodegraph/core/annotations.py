@@ -124,11 +124,51 @@ def _annotated(inner: Any, *metadata: Any) -> Annotation:
     declared = next((item for item in metadata if isinstance(item, PortType)), None)
     base = _port(declared) if declared else read_annotation(inner)
     hints = tuple(item for item in metadata if isinstance(item, Hint))
+    for item in metadata:
+        if isinstance(item, type) and issubclass(item, Hint):
+            raise TypeError(f"the hint `{item.__name__}` lacks its parentheses")
+    for hint in hints:
+        _check_fits(hint, base.expr)
     schema = base.json_schema
     for hint in hints:
         if isinstance(hint, (Range, MultipleOf, Choices, Seed)) and schema is not None:
             schema = {**schema, **hint.schema()}
     return replace(base, hints=base.hints + hints, json_schema=schema)
+
+
+_KINDS: Mapping[type, tuple[str, frozenset[str]]] = {
+    Range: ("a number", frozenset({"int", "float"})),
+    MultipleOf: ("a number", frozenset({"int", "float"})),
+    Seed: ("a whole number", frozenset({"int"})),
+    Multiline: ("a text", frozenset({"str"})),
+    File: ("a text or a path", frozenset({"str", "Path"})),
+    Choices: ("a text or a number", frozenset({"str", "int", "float"})),
+}
+"""What each hint is for: in words, and names of types."""
+_CHOICES: Mapping[str, type | tuple[type, ...]] = {"str": str, "int": int, "float": (int, float)}
+
+
+def _check_fits(hint: Hint, expr: TypeExpr) -> None:
+    """Refuse a hint that would say nothing of values of a type.
+
+    Raises:
+        TypeError: It is such.
+    """
+    name = type(hint).__name__
+    words, kinds = _KINDS.get(type(hint), ("", frozenset[str]()))
+    members = expr.members if expr.kind == "union" else (expr,)
+    if kinds and not any(member.name in {*kinds, "Any"} for member in members):
+        inner = expr.item if expr.is_list else expr
+        more = f"; write it of the items, `list[Annotated[{inner}, {name}(…)]]`"
+        raise TypeError(
+            f"the hint `{name}` is for {words}, but the type is {expr}"
+            + (more if expr.is_list and inner.name in kinds else "")
+        )
+    of = _CHOICES.get(expr.name) if isinstance(hint, Choices) else None
+    if of is not None:
+        for value in hint.values:  # type: ignore[union-attr]
+            if not isinstance(value, of):
+                raise TypeError(f"its `Choices` have {value!r}, but the type is {expr}")
 
 
 def _union(members: tuple[Any, ...]) -> Annotation:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import sys
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from enum import Enum
@@ -22,6 +23,7 @@ from nodegraph.core.pack_faults import is_lenient, leave_out
 from nodegraph.core.ports import BLOCKED, PORT_ATTRIBUTE, PortType
 from nodegraph.core.spec import HookName, HookRef, InputSpec, LaneName, NodeSpec, OutputSpec
 from nodegraph.core.spelling import snake_case
+from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import PackError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -136,7 +138,7 @@ def node(function: Any = None, /, **options: Any) -> Any:
         experimental: May still change.
         tags: Words for the palette's search.
     Raises:
-        PackError: The signature can't be a node's.
+        PackError: The signature can't be a node's, or an option isn't known.
     """
     scope = dict(sys._getframe(1).f_locals)
 
@@ -197,6 +199,7 @@ def _define(
     function: Callable[..., Any], scope: dict[str, Any], options: dict[str, Any]
 ) -> NodeDefinition:
     name = options.get("id") or function.__name__
+    _check_options(name, options)
     hints = _type_hints(function, name, scope)
     summary, help_text, about = _docstring(function)
     context, inputs, read = _inputs(function, name, hints, about)
@@ -215,6 +218,8 @@ def _define(
         )
     _check_body(name, inputs, outputs)
     _check_continues(name, inputs, options.get("continues", ()))
+    _check_facts(name, inputs, outputs, options.get("facts") or {})
+    _check_help(function, name, about)
     hooks = _hooks(options)
     given = {key: options[key] for key in _SPEC_OPTIONS if key in options}
     if given.get("output") == "files":
@@ -276,6 +281,54 @@ def _check_continues(name: str, inputs: list[InputSpec], ports: tuple[str, ...])
             )
 
 
+def _check_options(name: str, options: Mapping[str, Any]) -> None:
+    for option in options:
+        if option not in _OPTIONS:
+            raise PackError(
+                f"node {name}: `@node` has no such option",
+                given=option,
+                hint=did_you_mean(option, _OPTIONS, listed=len(_OPTIONS)),
+            )
+
+
+def _check_facts(
+    name: str,
+    inputs: list[InputSpec],
+    outputs: list[OutputSpec],
+    facts: Mapping[str, Mapping[str, str]],
+) -> None:
+    own, made = [port.name for port in inputs], [port.name for port in outputs]
+    for port, sources in facts.items():
+        if port not in made:
+            raise PackError(
+                f"node {name}: `facts` are of an output that it doesn't have",
+                given=port,
+                hint=did_you_mean(port, made) or None,
+            )
+        for source in sources.values():
+            if source.partition(".")[0] not in own:
+                raise PackError(
+                    f"node {name}: `facts` of `{port}` copy from an input that it doesn't have",
+                    given=source,
+                    hint=did_you_mean(source.partition(".")[0], own) or None,
+                )
+
+
+def _check_help(function: Callable[..., Any], name: str, about: Mapping[str, str]) -> None:
+    """Warn of help for what is no parameter: nobody would see it."""
+    parameters = inspect.signature(function).parameters
+    for given in about:
+        if given not in parameters:
+            hint = did_you_mean(given, parameters)
+            warnings.warn_explicit(
+                f"node {name}: `Args:` of its docstring have `{given}`, which is no parameter. "
+                f"{hint}".rstrip(),
+                UserWarning,
+                function.__code__.co_filename,
+                function.__code__.co_firstlineno,
+            )
+
+
 _MISSING = object()
 _SPEC_OPTIONS = (
     "version",
@@ -290,6 +343,7 @@ _SPEC_OPTIONS = (
     "tags",
 )
 _HOOKS: tuple[HookName, ...] = ("infer", "validate", "fingerprint", "estimate")
+_OPTIONS = ("id", "label", "facts", "migrations", *_SPEC_OPTIONS, *_HOOKS)
 
 
 def _hooks(options: dict[str, Any]) -> dict[HookName, Callable[..., Any]]:

@@ -5,11 +5,28 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import pytest
 
-from nodegraph.api import Context, Image, Latent, Lazy, Mask, Multiline, Range, node, port_type
+from nodegraph.api import (
+    Body,
+    Choices,
+    Context,
+    File,
+    Image,
+    Latent,
+    Lazy,
+    Mask,
+    Multiline,
+    MultipleOf,
+    Range,
+    Seed,
+    Subgraph,
+    node,
+    port_type,
+)
 from nodegraph.core.node import definition_of
 from nodegraph.core.spec import NodeSpec, said
 from nodegraph.errors import PackError
@@ -204,6 +221,91 @@ def test_an_option_of_another_type_is_told(option: dict[str, Any]) -> None:
     def Other() -> int: ...
 
     assert (spec_of(Other).tags, spec_of(Other).experimental) == (("a",), True)
+
+
+@pytest.mark.parametrize(
+    "option", ["determinstic", "ouput", "lanes", "Version", "is_random", "summary"]
+)
+def test_an_unknown_option_is_refused_with_the_nearest(option: str) -> None:
+    with raises(PackError, given=option):
+
+        @node(**{option: False})
+        def Work() -> int: ...
+
+
+def test_facts_are_of_ports_that_there_are() -> None:
+    with raises(PackError, given="imge"):
+
+        @node(facts={"imge": {"width": "image.width"}})
+        def Work(image: Image) -> Image: ...
+
+    with raises(PackError, given="imag.width"):
+
+        @node(facts={"image": {"width": "imag.width"}})
+        def Other(image: Image) -> Image: ...
+
+
+@pytest.mark.parametrize(
+    ("kind", "hint"),
+    [
+        (str, Range(0, 1)),
+        (Image, Range(0, 1)),
+        (list[float], Range(0, 1)),
+        (list[str], Choices(["a"])),
+        (str, MultipleOf(8)),
+        (bool, Range(0, 1)),
+        (float, Seed()),
+        (int, Multiline()),
+        (float, File("image")),
+        (Image, Choices(["a"])),
+        (str, Choices([1, 2])),
+        (int, Choices(["1", "2"])),
+    ],
+)
+def test_a_hint_is_of_a_type_that_it_means_something_for(kind: Any, hint: Any) -> None:
+    with raises(PackError):
+
+        @node
+        def Work(a: Annotated[kind, hint]) -> int: ...  # type: ignore[valid-type]
+
+
+def test_a_hint_without_parentheses_is_refused() -> None:
+    with raises(PackError):
+
+        @node
+        def Work(a: Annotated[str, Multiline]) -> int: ...
+
+
+def test_hints_fit_types_that_may_be_what_they_are_for() -> None:
+    @node
+    def Work(
+        a: Annotated[int | None, Range(0, 9)] = None,
+        b: Annotated[float | str, Range(0, 1)] = 0.5,
+        c: Annotated[Any, Range(0, 1), Choices([0, 1])] = 0,
+        d: list[Annotated[str, Choices(["a"])]] = ["a"],  # noqa: B006
+        e: Annotated[Path, File("folder"), "another tool's"] = Path("x"),
+        f: Annotated[float, Choices([1, 0.5])] = 1.0,
+    ) -> int: ...
+
+    assert len(spec_of(Work).inputs) == 6
+
+
+def test_help_for_a_parameter_that_there_is_not_is_told() -> None:
+    with pytest.warns(UserWarning, match=r"Work.*`imgae`.*Did you mean `image`\?") as told:
+
+        @node
+        def Work(
+            ctx: Context, each: Annotated[Subgraph, Body({}, {})], image: Image, **more: Any
+        ) -> Image:
+            """Work.
+
+            Args:
+                ctx, each, image: What it works on.
+                more: Further ones.
+                imgae: A misspelt one.
+            """
+
+    assert Path(told[0].filename).name == "test_node.py"
 
 
 def test_a_range_without_end_has_no_bound_there() -> None:
