@@ -151,10 +151,15 @@ def test_half_precision_is_not_held_compactly_below_a_step_cache(sd1_folder: Pat
     ("build", "footprint", "names"),
     [
         (flux, "offloaded", ("first_block",)),
-        pytest.param(flux, "offloaded", ("taylorseer",), marks=pytest.mark.slow),
-        pytest.param(flux, "full", ("first_block", "mag"), marks=pytest.mark.slow),
-        pytest.param(sd1, "full", ("taylorseer",), marks=pytest.mark.slow),
-        pytest.param(sd1, "offloaded", ("broadcast",), marks=pytest.mark.slow),
+        *(
+            pytest.param(build, footprint, names, marks=pytest.mark.slow)
+            for build, footprint, names in (
+                (flux, "offloaded", ("taylorseer", "mag")),
+                (flux, "full", ("first_block", "taylorseer", "mag")),
+                (sd1, "offloaded", ("taylorseer", "broadcast")),
+                (sd1, "full", ("taylorseer", "broadcast")),
+            )
+        ),
     ],
 )
 def test_an_accelerator_gives_the_cpu_s_bits(
