@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 _BITS = 258
 """TIFF's tag of the bits of each channel."""
+_SAME = 2
+"""Levels of 255 by which profiles of sRGB differ: their primaries and curves are rounded."""
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -135,10 +138,30 @@ def _has_deep_colors(opened: Image.Image, path: Path) -> bool:
 
 
 def _is_srgb(image: Image.Image) -> bool:
-    """Whether it has no profile, or the usual one."""
+    """Whether it has no profile that can be used, or one that means what sRGB does."""
     profile = image.info.get("icc_profile")
-    # Its name stands in there as text, in two bytes a letter in newer ones.
-    return not profile or b"sRGB" in profile or "sRGB".encode("utf-16-be") in profile
+    if not profile:
+        return True
+    is_gray = image.mode in ("1", "L", "LA", "La", "I;16")
+    return image.mode != "CMYK" and _leaves_colors(bytes(profile), is_gray=is_gray)
+
+
+@lru_cache(maxsize=4)
+def _leaves_colors(profile: bytes, *, is_gray: bool) -> bool:
+    """Whether colours of a profile are the same in sRGB; True of one that can't be used.
+
+    Its name doesn't count: "Display P3 Gamut with sRGB Transfer" has sRGB's in it.
+    """
+    levels = np.arange(0, 256, 15, dtype=np.uint8)
+    grid = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(1, -1, 3)
+    probe = Image.fromarray(levels[None] if is_gray else grid)
+    given = np.asarray(probe.convert("RGB"), dtype=np.int16)
+    probe.info["icc_profile"] = profile
+    try:
+        found = np.asarray(_converted(probe), dtype=np.int16)
+    except (*DAMAGED, ImportError):
+        return True
+    return bool(np.abs(found - given).max() <= _SAME)
 
 
 def in_srgb(image: Image.Image) -> Image.Image:

@@ -145,6 +145,59 @@ def test_pictures_in_srgb_keep_their_bits(tmp_path: Path) -> None:
     assert torch.equal(read_image(put(tmp_path, content.getvalue()))[0], STEPS[:1])
 
 
+_P3 = {
+    "rXYZ": (0.51512, 0.24120, -0.00105),
+    "gXYZ": (0.29198, 0.69225, 0.04189),
+    "bXYZ": (0.15710, 0.06657, 0.78407),
+}
+"""Primaries of Display P3, adapted to D50."""
+
+
+def profile_like_srgb(gamma: float = 2.4, name: str = "sRGB", **primaries: Any) -> bytes:
+    """The profile of sRGB with another curve, other primaries or another word in its texts."""
+    data = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    (count,) = struct.unpack_from(">I", data, 128)
+    for at in range(132, 132 + 12 * count, 12):
+        tag, start, size = struct.unpack_from(">4sII", data, at)
+        if tag.decode() in primaries:
+            values = [round(value * 65536) for value in primaries[tag.decode()]]
+            struct.pack_into(">3i", data, start + 8, *values)
+        elif tag == b"rTRC":  # which green and blue share
+            struct.pack_into(">i", data, start + 12, round(gamma * 65536))
+        elif tag == b"desc":
+            text = data[start : start + size]
+            own = text.replace("sRGB".encode("utf-16-be"), name.encode("utf-16-be"))
+            data[start : start + size] = own
+    return bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("profile", "levels"),
+    [
+        (profile_like_srgb(**_P3), (217, 42, 52)),
+        (profile_like_srgb(gamma=1.8), (212.6, 88.1, 88.1)),
+        (profile_like_srgb(name="none"), (200, 60, 60)),
+    ],
+)
+def test_a_profile_counts_by_its_primaries_and_curve_not_by_its_name(
+    profile: bytes, levels: tuple[float, float, float], tmp_path: Path
+) -> None:
+    content = BytesIO()
+    Image.new("RGB", (4, 4), (200, 60, 60)).save(content, "PNG", icc_profile=profile)
+    image, _ = read_image(put(tmp_path, content.getvalue()))
+    found = (image[0, 0, 0] * 255).tolist()
+    assert found == pytest.approx(levels, abs=1)
+
+
+def test_16_bits_are_kept_whatever_a_profile_of_srgb_is_called(tmp_path: Path) -> None:
+    content = encode_image_file(DEEP[0, ..., :3], "png", bits=16)
+    profile = zlib.compress(profile_like_srgb(name="none"))
+    chunk = b"iCCPx\0\0" + profile
+    head = struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    image, _ = read_image(put(tmp_path, content[:33] + head + content[33:]))
+    assert torch.equal(image, (DEEP[..., :3] * 65535).round() / 65535)
+
+
 def test_print_colours_without_a_profile_become_red_green_blue(tmp_path: Path) -> None:
     content = BytesIO()
     Image.new("CMYK", (4, 4), (0, 255, 255, 0)).save(content, "JPEG", quality=100)
