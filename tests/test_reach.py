@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.reach import chosen, distances, module_of, reached_files, reached_workflows
 
 
@@ -27,6 +29,7 @@ def test_files_that_nobody_imports_reach_the_tests_of_their_folder() -> None:
     assert reached_files(["LICENSE"], long) == {}
 
 
+@pytest.mark.slow
 def test_workflows_are_reached_where_the_code_of_a_node_changed() -> None:
     example = "tests/nodes/test_examples.py::test_an_example_runs"
     found = set(reached_workflows(["nodes/number.py"]))

@@ -44,7 +44,9 @@ def start(pack: Path) -> Iterator[Start]:
         process.communicate()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_one_signal_stops_at_the_next_step(start: Start, number: int) -> None:
     saved(changed(WORKFLOW, "wait", steps=3000))
     process = start("wait")
@@ -77,6 +79,7 @@ def test_a_second_signal_ends_at_once(start: Start) -> None:
     assert process.wait(PATIENCE) == 130
 
 
+@pytest.mark.slow
 def test_a_cancelled_series_starts_no_other_run(start: Start) -> None:
     saved(changed(WORKFLOW, "wait", steps=3000))
     process = start("wait", "--repeat", "5")

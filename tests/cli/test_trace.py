@@ -115,6 +115,7 @@ def test_a_run_may_be_watched_in_several_ways_at_once(run: Cli) -> None:
 # Spans
 
 
+@pytest.mark.slow
 def test_the_standard_variables_have_spans_exported(
     command: Callable[..., Result], pack: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -58,6 +58,7 @@ def sampling(folder: Path, **empty: Any) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 def test_molecules_are_sampled_by_the_usual_nodes(bench: Bench, tmp_path: Path) -> None:
     graph = sampling(molecule_folder(tmp_path / "models" / "random"), batch_size=3)
     given = {"model": link("load"), "latent": link("empty")}

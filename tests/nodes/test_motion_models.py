@@ -88,6 +88,7 @@ def test_an_amount_that_is_linked_is_refused_too(bench: Bench) -> None:
     assert "0.4" in str(error)
 
 
+@pytest.mark.slow
 def test_all_batches_become_one_list_of_videos(bench: Bench) -> None:
     videos = bench.value(decoding(1, 2), "decode.videos")
     assert [each.frames.shape for each in videos] == [(16, 64, 64, 3)] * 3

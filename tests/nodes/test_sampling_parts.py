@@ -51,7 +51,13 @@ def named(name: str) -> dict[str, Any]:
     return {"type": "SelectSampler", "inputs": {"sampler": name}}
 
 
-@pytest.mark.parametrize("name", ONE_OF_EACH)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow if turn % 5 else ())
+        for turn, name in enumerate(ONE_OF_EACH)
+    ],
+)
 def test_the_usual_parts_give_what_ksampler_gives(name: str) -> None:
     basic = {"type": "BasicSchedule", "inputs": {"schedule": "normal", "steps": 5}}
     expected = value(
@@ -125,7 +131,10 @@ WAYS = ((two_custom, "masked", 3), (two_advanced, "size", 1))
 
 @pytest.mark.parametrize(
     ("name", "build", "start", "step"),
-    [(name, *way) for name, way in zip(REMEMBERS_NOTHING, cycle(WAYS))],
+    [
+        pytest.param(name, *way, marks=() if turn < 2 * len(WAYS) else pytest.mark.slow)
+        for turn, (name, way) in enumerate(zip(REMEMBERS_NOTHING, cycle(WAYS)))
+    ],
 )
 def test_two_in_a_row_are_one(name: str, build: Any, start: str, step: int) -> None:
     options = SETTINGS | {"sampler": name, "schedule": "normal"}

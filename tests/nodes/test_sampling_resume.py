@@ -52,6 +52,9 @@ PROMPT = Conditioning(
     ConditioningEntry({"embeddings": draw_noise((7, 32), 0, [0])}),
 )
 KEY = "ab" * 32
+QUICK = ("euler_ancestral", "dpm_2_ancestral", "dpmpp_3m_sde", "uni_pc_bh1", "pndm", "ddim")
+"""Of samplers that each module has, those of a plain run. That all of them come back as they were
+is tested without a model."""
 MODEL = DiffusionModel(
     "sd1", (RecipeFile("", "memory", "0" * 64),), options=(scheduler_option(SD1_SCHEDULER),)
 )
@@ -169,7 +172,14 @@ def test_where_it_stops_is_no_part_of_the_work() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "interval"), [*((name, 0.0) for name in ONE_OF_EACH), ("euler_ancestral", 1000.0)]
+    ("name", "interval"),
+    [
+        *(
+            pytest.param(name, 0.0, marks=() if name in QUICK else pytest.mark.slow)
+            for name in ONE_OF_EACH
+        ),
+        ("euler_ancestral", 1000.0),
+    ],
 )
 def test_what_was_interrupted_goes_on_from_there_to_the_same_bits(
     name: str, interval: float
@@ -217,9 +227,17 @@ def test_a_sampling_that_stops_early_is_gone_on_with(attempts: Attempts) -> None
     ("node", "usual"),
     [
         (KSamplerAdvanced, {**USUAL, "steps": 8, "start_step": 1, "end_step": 7}),
-        (KSamplerAdvanced, {**USUAL, "leave_noise": True, "steps": 9, "end_step": 6}),
+        pytest.param(
+            KSamplerAdvanced,
+            {**USUAL, "leave_noise": True, "steps": 9, "end_step": 6},
+            marks=pytest.mark.slow,
+        ),
         (SampleCustom, PARTS),
-        (SampleCustom, {**PARTS, "guider": GuiderChoice(PROMPT, cfg=3.0, **MANY_WAYS)}),
+        pytest.param(
+            SampleCustom,
+            {**PARTS, "guider": GuiderChoice(PROMPT, cfg=3.0, **MANY_WAYS)},
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_parts_of_a_sampling_go_on_from_each_step_to_the_same_bits(
@@ -306,7 +324,14 @@ def attempts_in(folder: Path) -> Iterator[Attempts]:
         store.close()
 
 
-@pytest.mark.parametrize("name", ["dpmpp_sde", "uni_pc", "ddpm", "lms"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "dpmpp_sde",
+        "uni_pc",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("ddpm", "lms")),
+    ],
+)
 def test_another_process_goes_on_from_the_store_to_the_same_bits(name: str, tmp_path: Path) -> None:
     options = {"sampler": name, "schedule": "normal"}
     with attempts_in(tmp_path) as first:

@@ -103,6 +103,7 @@ def test_one_loading_serves_all_ways(cold_bench: Bench) -> None:
     assert kinds.count("DiffusionModel") == 1
 
 
+@pytest.mark.slow
 def test_a_sampling_with_a_step_cache_goes_on_from_where_it_stopped(bench: Bench) -> None:
     nodes = {**LOAD, "fast": fast("TaylorSeerCache", warm_up=2)}
     options = {"steps": 6, "sampler": "euler"}

@@ -167,6 +167,7 @@ def test_sizes_beyond_the_memory_are_told_before_running(
     assert told == {("too-large", "encode", "image"), ("too-large", "early", "latent")}
 
 
+@pytest.mark.slow
 def test_a_picture_that_only_fits_in_tiles_is_decoded_in_tiles(
     cold_bench: Bench, sd1_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -98,6 +98,7 @@ def test_other_files_have_no_picture(tmp_path: Path, name: str) -> None:
         drawn(tmp_path, name, data)
 
 
+@pytest.mark.slow
 def test_torch_is_not_needed(tmp_path: Path) -> None:
     for name in ("made.flac", "made.glb", "points.ply", "made.sdf", "made.json"):
         (tmp_path / name).write_bytes(MAKERS[name]({"workflow": "{}"}))

@@ -51,6 +51,14 @@ def thumbnails(tmp_path: Path) -> Iterator[Thumbnails]:
     found.close()
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Thumbnails]:
+    """For tests that ask for one once: its process starts once."""
+    found = Thumbnails(tmp_path_factory.mktemp("shared") / "thumbnails", pixels=PIXELS)
+    yield found
+    found.close()
+
+
 def run(made: Coroutine[Any, Any, Any]) -> Any:
     return asyncio.run(made)
 
@@ -61,8 +69,8 @@ def thumbnail(thumbnails: Thumbnails, source: Source, size: int = 128) -> bytes:
 
 
 @pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "GIF"])
-def test_a_thumbnail_is_a_small_webp_of_the_same_shape(thumbnails: Thumbnails, format: str) -> None:
-    made = opened(thumbnail(thumbnails, Source(picture(600, 300, format))))
+def test_a_thumbnail_is_a_small_webp_of_the_same_shape(shared: Thumbnails, format: str) -> None:
+    made = opened(thumbnail(shared, Source(picture(600, 300, format))))
     assert made.format == "WEBP"
     assert made.size == (128, 64)
     red, green, blue = made.convert("RGB").getpixel((60, 30))  # type: ignore[misc]
@@ -71,35 +79,35 @@ def test_a_thumbnail_is_a_small_webp_of_the_same_shape(thumbnails: Thumbnails, f
     assert abs(blue - 40) < 12
 
 
-def test_a_small_picture_is_not_made_larger(thumbnails: Thumbnails) -> None:
-    assert opened(thumbnail(thumbnails, Source(picture(20, 10)))).size == (20, 10)
+def test_a_small_picture_is_not_made_larger(shared: Thumbnails) -> None:
+    assert opened(thumbnail(shared, Source(picture(20, 10)))).size == (20, 10)
 
 
-def test_transparency_stays(thumbnails: Thumbnails) -> None:
-    made = opened(thumbnail(thumbnails, Source(picture(color=(10, 20, 30, 0)))))
+def test_transparency_stays(shared: Thumbnails) -> None:
+    made = opened(thumbnail(shared, Source(picture(color=(10, 20, 30, 0)))))
     assert made.mode == "RGBA"
     assert made.getpixel((3, 3))[3] == 0  # type: ignore[index]
 
 
-def test_a_photograph_is_turned_upright(thumbnails: Thumbnails) -> None:
+def test_a_photograph_is_turned_upright(shared: Thumbnails) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     data = picture(200, 100, "JPEG", exif=exif)
-    assert opened(thumbnail(thumbnails, Source(data))).size == (64, 128)
+    assert opened(thumbnail(shared, Source(data))).size == (64, 128)
     assert read_picture(BytesIO(data), pixels=PIXELS).width == 100
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "I;16", "CMYK", "RGBA"])
-def test_pictures_of_all_kinds_have_one(thumbnails: Thumbnails, mode: str) -> None:
+def test_pictures_of_all_kinds_have_one(shared: Thumbnails, mode: str) -> None:
     made = BytesIO()
     Image.new(mode, (90, 30)).save(made, "JPEG" if mode == "CMYK" else "PNG")
-    assert opened(thumbnail(thumbnails, Source(made.getvalue()))).size == (90, 30)
+    assert opened(thumbnail(shared, Source(made.getvalue()))).size == (90, 30)
 
 
-def test_dark_sixteen_bit_grey_does_not_become_white(thumbnails: Thumbnails) -> None:
+def test_dark_sixteen_bit_grey_does_not_become_white(shared: Thumbnails) -> None:
     made = BytesIO()
     Image.new("I;16", (30, 30), 20 * 256).save(made, "PNG")
-    shown = opened(thumbnail(thumbnails, Source(made.getvalue()))).convert("L")
+    shown = opened(thumbnail(shared, Source(made.getvalue()))).convert("L")
     assert abs(shown.getpixel((5, 5)) - 20) < 8  # type: ignore[operator]
 
 
@@ -195,9 +203,9 @@ def test_a_picture_that_claims_too_many_pixels_is_not_read(side: int) -> None:
         picture(format="TIFF"),
     ],
 )
-def test_of_what_is_no_intact_picture_there_is_none(thumbnails: Thumbnails, data: bytes) -> None:
+def test_of_what_is_no_intact_picture_there_is_none(shared: Thumbnails, data: bytes) -> None:
     with raises(NotFound):
-        thumbnail(thumbnails, Source(data))
+        thumbnail(shared, Source(data))
 
 
 PICTURES = [picture(40, 30, kind) for kind in ("PNG", "JPEG", "WEBP", "GIF")]
@@ -222,11 +230,11 @@ def test_a_damaged_picture_is_read_or_refused_and_nothing_else(data: st.DataObje
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_a_video_shows_its_first_frame(thumbnails: Thumbnails, format: VideoFormat) -> None:
+def test_a_video_shows_its_first_frame(shared: Thumbnails, format: VideoFormat) -> None:
     frames = torch.tensor([[1.0, 0, 0], [0, 1.0, 0]])[:, None, None].expand(2, 100, 200, 3)
     source = Source(encode_video(Video(frames, Fraction(8)), format))
 
-    made = opened(thumbnail(thumbnails, source))
+    made = opened(thumbnail(shared, source))
 
     assert (made.format, made.size) == ("WEBP", (128, 64))
     red, green, blue = made.convert("RGB").getpixel((64, 32))
@@ -235,10 +243,10 @@ def test_a_video_shows_its_first_frame(thumbnails: Thumbnails, format: VideoForm
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_a_damaged_or_huge_video_has_none(thumbnails: Thumbnails, format: VideoFormat) -> None:
+def test_a_damaged_or_huge_video_has_none(shared: Thumbnails, format: VideoFormat) -> None:
     whole = encode_video(video(2, 64, 64), format)
     with pytest.raises(NotFound):
-        thumbnail(thumbnails, Source(whole[:60] + bytes(500)))
+        thumbnail(shared, Source(whole[:60] + bytes(500)))
     with raises(InvalidFile):
         make_thumbnail(BytesIO(whole), 64, pixels=64 * 64 - 1)
 

@@ -118,6 +118,7 @@ def test_a_name_leads_nowhere(decoder: FileDecoder) -> None:
     assert decoder.texts(opened(b"words"), ".txt") == {}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes can't be waited for there")
 def test_a_process_that_ended_for_want_of_work_is_replaced(
     decoder: FileDecoder, monkeypatch: pytest.MonkeyPatch

@@ -181,6 +181,7 @@ def test_one_puts_while_the_other_is_killed(two: list[Other], folder: Path) -> N
         assert verify(store).unknown == []
 
 
+@pytest.mark.slow
 def test_one_evicts_what_the_other_reads(folder: Path) -> None:
     with other_processes(_script(folder, budget=200_000), 2) as two:
         for begin in (0, 150):
@@ -194,6 +195,7 @@ def test_one_evicts_what_the_other_reads(folder: Path) -> None:
             assert verify(store).is_sound
 
 
+@pytest.mark.slow
 def test_a_check_and_an_export_beside_work(two: list[Other], folder: Path, tmp_path: Path) -> None:
     two[0].ask("put(range(0, 100))")
     path = str(tmp_path / "results.zip")

@@ -102,6 +102,7 @@ def test_birefnet_masks_each_picture_alone_at_its_size(bench: Bench) -> None:
     torch.testing.assert_close(bench.value(first, "mask.mask"), mask[1:2], atol=1e-6, rtol=0)
 
 
+@pytest.mark.slow
 def test_a_folder_with_a_configuration_is_the_same_model(bench: Bench) -> None:
     tensors = weights_of(TINY_SHAPES)
     models = bench.folder / "models"
@@ -127,6 +128,7 @@ def test_u2net_masks_at_any_size(bench: Bench, stem: int | None) -> None:
     assert mask.max() == pytest.approx(1, abs=0.1)
 
 
+@pytest.mark.slow
 def test_half_precision_is_near(bench: Bench) -> None:
     save(bench.folder / "models" / "half.safetensors", weights_of(TINY_SHAPES))
     nodes = masked("half")

@@ -51,6 +51,7 @@ def test_jobs_run_and_a_killed_worker_tells_its_node_and_last_words(
     asyncio.run(use())
 
 
+@pytest.mark.slow
 def test_a_worker_whose_node_went_away_gives_its_job_back_unblamed(tmp_path: Path) -> None:
     async def use() -> None:
         threads = Threads()

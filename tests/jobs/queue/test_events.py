@@ -112,6 +112,9 @@ def test_after_a_bad_end_numbers_leap(tmp_path: Path) -> None:
         assert job.number == 2
 
 
+TURNS = 8
+
+
 def test_readers_see_no_gap_that_is_filled_later(queue: JobQueue) -> None:
     """Each reader, whenever it looks, has seen all events up to the last it has seen."""
     done = Flag()
@@ -140,13 +143,13 @@ def test_readers_see_no_gap_that_is_filled_later(queue: JobQueue) -> None:
     for thread in readers:
         thread.join()
     whole = list(range(1, queue.newest_event() + 1))
-    assert len(whole) == 4 * 25 * 3
+    assert len(whole) == 4 * TURNS * 3
     assert seen == [whole] * 3
     assert queue.page(Filter(states=["running"])).jobs == ()
 
 
 def _write(queue: JobQueue, client: str) -> None:
-    for _ in range(25):
+    for _ in range(TURNS):
         submit(queue, client)
         job = claim(queue)
         with pytest.raises(StaleAttempt):  # refused ones take no number

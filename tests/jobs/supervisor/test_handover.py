@@ -81,6 +81,7 @@ def test_it_is_never_failed_for_that(tmp_path: Path) -> None:
     asyncio.run(use())
 
 
+@pytest.mark.slow
 def test_what_waits_behind_a_job_that_never_stops_is_given_back(tmp_path: Path) -> None:
     async def use() -> Watch:
         async with crew(tmp_path, cancel_seconds=0.0, short_seconds=1000.0) as team:

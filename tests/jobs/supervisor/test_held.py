@@ -135,6 +135,7 @@ def test_they_are_run_in_order_and_never_more_than_there_are_places(
         assert all(held.has(job, 1) and not held.has(job, 2) for job in expected)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="signals are those of POSIX")
 def test_jobs_that_wait_in_a_worker_that_dies_are_given_back(tmp_path: Path) -> None:
     async def use() -> None:

@@ -116,6 +116,7 @@ def test_whatever_comes_and_goes_the_planner_knows_what_was_told(
             assert known == told
 
 
+@pytest.mark.slow
 def test_the_planner_knows_the_room_that_the_worker_has(tmp_path: Path) -> None:
     """Told of the worker's own: here of its budget, as the planner would see the same memory."""
     given = {"model": "@load.model", "positive": "@text", "latent": "@size"}

@@ -327,6 +327,7 @@ def test_the_planner_finds_a_pack_that_came_later(tmp_path: Path) -> None:
     asyncio.run(use())
 
 
+@pytest.mark.slow
 def test_workers_are_renewed_once_they_have_no_job(tmp_path: Path) -> None:
     async def use() -> None:
         async with crew(tmp_path, backoff_first=1000) as team:
@@ -346,6 +347,7 @@ def test_workers_are_renewed_once_they_have_no_job(tmp_path: Path) -> None:
     asyncio.run(use())
 
 
+@pytest.mark.slow
 def test_a_worker_that_has_had_a_job_is_started_anew_where_a_new_one_is_wanted(
     tmp_path: Path,
 ) -> None:

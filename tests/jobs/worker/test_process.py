@@ -130,6 +130,7 @@ def test_a_server_that_hangs_up_gets_its_job_back(server: Server, tmp_path: Path
     assert server.end()[0] == 0
 
 
+@pytest.mark.slow
 def test_a_server_that_is_not_understood_gets_its_job_back(server: Server, tmp_path: Path) -> None:
     server.hear(Ready)
     server.say(waiting(tmp_path))
@@ -141,6 +142,7 @@ def test_a_server_that_is_not_understood_gets_its_job_back(server: Server, tmp_p
     assert "unknown kind (given: 'dance'" in text
 
 
+@pytest.mark.slow
 def test_more_jobs_at_a_time_than_can_be_are_a_fault_of_the_server(
     server: Server, tmp_path: Path
 ) -> None:
@@ -229,6 +231,7 @@ def test_a_process_that_is_asked_to_end_gives_its_job_back(server: Server, tmp_p
     assert server.end()[0] == 0
 
 
+@pytest.mark.slow
 def test_a_process_that_is_asked_twice_ends_at_once(server: Server, tmp_path: Path) -> None:
     server.hear(Ready)
     server.say(waiting(tmp_path, heeds=False))
@@ -242,6 +245,7 @@ def test_a_process_that_is_asked_twice_ends_at_once(server: Server, tmp_path: Pa
     assert server.process.wait(PATIENCE) == 128 + signal.SIGTERM
 
 
+@pytest.mark.slow
 def test_who_is_cancelled_after_being_released_does_not_go_on(
     server: Server, tmp_path: Path
 ) -> None:

@@ -51,6 +51,7 @@ def test_every_file_and_every_class_can_be_read(everything: Everything) -> None:
     assert len(classes) > 250
 
 
+@pytest.mark.slow
 def test_no_parameter_is_lost(classes: Classes) -> None:
     home = diffusers_folder()
     for name, found in classes.items():
