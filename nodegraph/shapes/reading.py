@@ -31,16 +31,14 @@ class _Part:
     Attributes:
         shape: As trimesh has it; it may be shown several times.
         vertices: Where its vertices lie.
+        faces: Its triangles, counter-clockwise as seen from outside; of points, none.
         is_linear: Whether its colours, but a texture's, are amounts of light.
     """
 
     shape: Any
     vertices: NDArray[Any]
+    faces: Any
     is_linear: bool
-
-    @property
-    def faces(self) -> Any:
-        return getattr(self.shape, "faces", ())
 
 
 def read_mesh(path: Path, *, names: bool = True) -> Mesh:
@@ -155,9 +153,13 @@ def _placed(scene: Any, node: str, is_linear: bool) -> _Part:
     place, name = scene.graph[node]
     shape = scene.geometry[name]
     vertices = shape.vertices
+    faces: Any = getattr(shape, "faces", ())
     if not np.array_equal(place, np.eye(4)):
         vertices = vertices @ place[:3, :3].T + place[:3, 3]
-    return _Part(shape, vertices, is_linear)
+        if len(faces) and np.linalg.det(place[:3, :3]) < 0:
+            # Mirrored: the order of the corners would be that seen from inside.
+            faces = faces[:, ::-1]
+    return _Part(shape, vertices, faces, is_linear)
 
 
 def _check_counts(data: bytes, format: ShapeFormat) -> None:

@@ -16,6 +16,7 @@ import torch
 import trimesh
 from trimesh.resolvers import FilePathResolver
 
+from nodegraph import Mesh
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.shapes import glb_checks, shape_files
 from nodegraph.shapes.glb_writing import glb_bytes
@@ -56,6 +57,36 @@ def test_parts_come_where_they_lie_as_one(tmp_path: Path) -> None:
     assert found.vertices[:, 0].max() == 10.5
     assert found.colors is not None
     assert (found.colors[found.vertices[:, 0] > 5] == torch.tensor([1.0, 0, 0])).all()
+
+
+@pytest.mark.parametrize(
+    ("nodes", "volume"),
+    [
+        ([{"mesh": 0, "scale": [-1, 1, 1]}], 1),
+        ([{"mesh": 0, "scale": [-2, -1, -3]}], 6),
+        ([{"mesh": 0, "scale": [-2, -1, 3]}], 6),
+        ([{"mesh": 0, "matrix": [0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1]}], 1),
+        ([{"children": [1], "scale": [1, 1, -1]}, {"mesh": 0, "scale": [1, -1, 1]}], 1),
+        ([{"children": [1], "scale": [1, 1, -1]}, {"mesh": 0, "scale": [1, 2, 3]}], 6),
+    ],
+)
+def test_a_mirrored_part_keeps_its_outside(
+    tmp_path: Path, nodes: list[dict[str, Any]], volume: float
+) -> None:
+    """What glTF 2.0 says of negative determinants (3.7.4)."""
+    plain = box()
+    path = edited(written(tmp_path, plain), lambda told: told.update(nodes=nodes))
+
+    found = read_mesh(path)
+
+    assert enclosed(found) == pytest.approx(volume * enclosed(plain), rel=1e-5)
+    assert enclosed(found) > 0
+
+
+def enclosed(mesh: Mesh) -> float:
+    """The volume within; negative where the triangles show their backs."""
+    first, second, third = mesh.vertices[mesh.faces].unbind(1)
+    return float((first * second.cross(third, dim=1)).sum() / 6)
 
 
 COLORED = [
