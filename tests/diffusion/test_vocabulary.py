@@ -62,17 +62,24 @@ def test_ids_are_those_of_published_tokenizers(name: str, text: str, ids: list[i
         assert found == ids
 
 
-def test_they_pad_and_end_as_published_ones() -> None:
-    def told(name: str) -> tuple[object, ...]:
-        found = tokenizer(name)
-        return len(found), found.pad_token_id, found.eos_token_id, found.padding_side
-
-    assert told("t5") == (32100, 0, 1, "right")
-    assert told("umt5") == (256300, 0, 1, "right")
-    assert told("qwen2.5-vl") == (151665, 151643, 151645, "right")
-    assert told("qwen3") == (151669, 151643, 151645, "right")
-    assert told("mistral3") == (131072, 11, 2, "left")
-    assert tokenizer("mistral3").bos_token_id == 1
+@pytest.mark.parametrize(
+    ("name", "words", "pad", "end", "side"),
+    [
+        ("t5", 32100, 0, 1, "right"),
+        pytest.param("umt5", 256300, 0, 1, "right", marks=pytest.mark.slow),
+        ("qwen2.5-vl", 151665, 151643, 151645, "right"),
+        pytest.param("qwen3", 151669, 151643, 151645, "right", marks=pytest.mark.slow),
+        pytest.param("mistral3", 131072, 11, 2, "left", marks=pytest.mark.slow),
+    ],
+)
+def test_they_pad_and_end_as_published_ones(
+    name: str, words: int, pad: int, end: int, side: str
+) -> None:
+    found = tokenizer(name)
+    assert (len(found), found.pad_token_id, found.eos_token_id) == (words, pad, end)
+    assert found.padding_side == side
+    if name == "mistral3":
+        assert found.bos_token_id == 1
 
 
 def test_templates_are_as_long_as_the_models_were_trained_with() -> None:
@@ -80,6 +87,7 @@ def test_templates_are_as_long_as_the_models_were_trained_with() -> None:
     assert len(tokenizer("qwen2.5-vl")(before)["input_ids"]) == _TEMPLATE_TOKENS
 
 
+@pytest.mark.slow
 def test_chats_are_written_as_published_templates_write_them() -> None:
     said = [{"role": "user", "content": "a cat"}]
     chat = "<|im_start|>user\na cat<|im_end|>\n<|im_start|>assistant\n"
