@@ -1,6 +1,7 @@
 """How many changed statements the tests notice: one seeded sample before and after they change.
 
-    python .ci/mutants.py sample SAMPLE --count 200 --seed 39   # of nodegraph/ and nodes/
+    # of what nodegraph/ and nodes/ have in both commits:
+    python .ci/mutants.py sample SAMPLE --count 200 --seed 39 --before COMMIT
     python .ci/mutants.py mark SAMPLE CLONE    # let a clone note which test runs which of them
     (cd CLONE; MUTANT_HITS=FOLDER pytest -q --junitxml=RUN.xml)
     python .ci/mutants.py run SAMPLE CLONE RESULTS --hits FOLDER --times RUN.xml
@@ -176,6 +177,13 @@ def candidates(root: Path) -> list[Mutant]:
     return found
 
 
+def _changed(tree: Path, commit: str) -> list[str]:
+    done = subprocess.run(
+        ["git", "diff", "--name-only", commit], cwd=tree, check=True, capture_output=True, text=True
+    )
+    return done.stdout.splitlines()
+
+
 def _original(tree: Path, path: str) -> bytes:
     """A file's committed text, also where it was marked or changed."""
     return subprocess.run(
@@ -302,12 +310,17 @@ def main() -> None:
     parser.add_argument("out", type=Path, nargs="?")
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--seed", type=int, default=39)
+    parser.add_argument("--before", help="a commit; files that differ from its are left out")
     parser.add_argument("--hits", type=Path)
     parser.add_argument("--times", type=Path)
     parser.add_argument("--part", default="0/1", help="the mutants of one of several processes")
     given = parser.parse_args()
     if given.what == "sample":
-        chosen = random.Random(given.seed).sample(candidates(given.tree), given.count)
+        found = candidates(given.tree)
+        if given.before:
+            changed = {*_changed(given.tree, given.before)}
+            found = [mutant for mutant in found if mutant.path not in changed]
+        chosen = random.Random(given.seed).sample(found, given.count)
         given.sample.write_text(json.dumps([asdict(one) for one in chosen], indent=1))
         return
     sample = [Mutant(**item) for item in json.loads(given.sample.read_text())]
