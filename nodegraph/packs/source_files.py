@@ -58,6 +58,7 @@ class ModuleText:
 
 _Key = tuple[str, str]
 """Path, and the package that relative imports start from."""
+_Known = tuple[Stamp, ModuleText]
 
 
 class SourceFiles:
@@ -70,7 +71,9 @@ class SourceFiles:
 
     def __init__(self, folder: Path | None) -> None:
         self._path = folder / NAME if folder is not None else None
-        self._known: dict[_Key, tuple[Stamp, ModuleText]] | None = None
+        self._rows: dict[_Key, list[Any]] | None = None
+        self._known: dict[_Key, _Known] = {}
+        """New, or made of a row: a session asks for few of those that are remembered."""
         self._has_news = False
 
     def parsed(
@@ -79,9 +82,7 @@ class SourceFiles:
         """What the bytes of a file say that have this digest; other arguments as for `source`."""
         if self._path is None:
             return read()
-        if self._known is None:
-            self._known = _read(self._path)
-        known = self._known.get((str(path), package))
+        known = self._remembered((str(path), package), self._path)
         if known is not None and known[1].digest == digest:
             return known[1]
         found = read()
@@ -98,11 +99,9 @@ class SourceFiles:
         """
         if self._path is None:
             return read()
-        if self._known is None:
-            self._known = _read(self._path)
         stamp = stamp_of(path)
         key = str(path), package
-        known = self._known.get(key)
+        known = self._remembered(key, self._path)
         if known is not None and known[0] == stamp:
             return known[1]
         # The stamp is older than what is read: a change in between makes it worthless, not wrong.
@@ -112,15 +111,26 @@ class SourceFiles:
             self._has_news = True
         return found
 
+    def _remembered(self, key: _Key, file: Path) -> _Known | None:
+        known = self._known.get(key)
+        if known is not None:
+            return known
+        if self._rows is None:
+            self._rows = _read(file)
+        row = self._rows.get(key)
+        if row is not None:
+            known = self._known[key] = _of_row(row)
+        return known
+
     def save(self) -> None:
         """Write down what is new."""
         if not self._has_news or self._path is None:
             return
-        assert self._known is not None
         self._has_news = False
+        rows = (self._rows or {}).items()
         # Others may read more meanwhile.
-        known = self._known.copy().items()
-        there = {key: item for key, item in known if Path(key[0]).exists()}
+        known = {key: _of_row(row) for key, row in rows} | self._known.copy()
+        there = {key: item for key, item in known.items() if Path(key[0]).exists()}
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             write_file(self._path, _packed(there), durable=False)
@@ -133,7 +143,7 @@ def _heading() -> list[int]:
     return [FORMAT, *sys.version_info[:2]]
 
 
-def _packed(known: dict[_Key, tuple[Stamp, ModuleText]]) -> bytes:
+def _packed(known: dict[_Key, _Known]) -> bytes:
     rows = [
         (
             key,
@@ -152,7 +162,7 @@ def _row(item: Import) -> tuple[str, str, str]:
     return item.module, item.name, item.bound
 
 
-def _read(file: Path) -> dict[_Key, tuple[Stamp, ModuleText]]:
+def _read(file: Path) -> dict[_Key, list[Any]]:
     try:
         data = file.read_bytes()
     except OSError:
@@ -161,10 +171,10 @@ def _read(file: Path) -> dict[_Key, tuple[Stamp, ModuleText]]:
     if digest_bytes(payload).encode() != data[:_CHECKSUM]:
         return {}
     heading, rows = msgpack.unpackb(payload, unicode_errors="surrogateescape")
-    return dict(map(_remembered, rows)) if heading == _heading() else {}
+    return {(row[0][0], row[0][1]): row for row in rows} if heading == _heading() else {}
 
 
-def _remembered(row: list[Any]) -> tuple[_Key, tuple[Stamp, ModuleText]]:
-    (path, package), stamp, digest, imports, *names = row
+def _of_row(row: list[Any]) -> _Known:
+    _, stamp, digest, imports, *names = row
     source = ModuleText(digest, tuple(Import(*item) for item in imports), *map(frozenset, names))
-    return (path, package), (Stamp(*stamp), source)
+    return Stamp(*stamp), source
