@@ -16,6 +16,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Error, Page, expect, sync_playwright
 
 from tests.editor.editing import Editor
+from tests.editor.gates import text_to_image
 from tests.editor.serving import Server
 from tests.editor.visits import Visit, Visits
 
@@ -35,6 +36,7 @@ ARGUMENTS = [
     "--no-first-run",
 ]
 CONTEXTS = pytest.StashKey[list[BrowserContext]]()
+FAILED = pytest.StashKey[bool]()
 _DRAWS = """() => new Promise((done) => {
     requestAnimationFrame(() => done(true));
     setTimeout(() => done(false), 10_000);
@@ -51,6 +53,7 @@ def pytest_runtest_makereport(
     """Keep pictures of what there was to be seen when a test failed, and say who stood still."""
     report = yield
     if report.when == "call" and report.failed:
+        item.stash[FAILED] = True
         for path in _pictures(item):
             report.sections.append(("page", str(path)))
         for page in _pages(item):
@@ -116,21 +119,17 @@ def knowing_home(folder: Path, specs: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def server(
-    browser: Browser,
-    tmp_path_factory: pytest.TempPathFactory,
-    known_specs: Path,
-    request: pytest.FixtureRequest,
+    shared_server: Server, visits: Visits, request: pytest.FixtureRequest
 ) -> Iterator[Server]:
-    """`nodegraph serve` with a worker; one for all tests of a module.
+    """`nodegraph serve` with a worker; the same for all modules, which leave it as they found it.
 
     A test that kills it starts it again. Modules that run and save nothing say so by
-    `pytestmark = pytest.mark.only_edits`; they share one.
+    `pytestmark = pytest.mark.only_edits`; what others leave is deleted.
     """
-    if request.node.get_closest_marker("only_edits"):
-        yield request.getfixturevalue("shared_server")
-        return
-    with Server(knowing_home(tmp_path_factory.mktemp("server"), known_specs)) as server:
-        yield server
+    yield shared_server
+    visits.forget_all()
+    if not request.node.get_closest_marker("only_edits"):
+        shared_server.forget_all()
 
 
 NewBrowser = Callable[..., Editor]
@@ -139,28 +138,27 @@ NewBrowser = Callable[..., Editor]
 
 @pytest.fixture(scope="package")
 def visits(browser: Browser) -> Visits:
-    """Makes what `new_browser` needs of the browser."""
+    """Makes what stands for browsers of one's own."""
     return Visits(browser)
 
 
 @pytest.fixture
-def new_browser(visits: Visits, request: pytest.FixtureRequest) -> Iterator[NewBrowser]:
-    """Makes editors, each as in a browser of its own, for a server.
+def begin_visit(visits: Visits, request: pytest.FixtureRequest) -> Iterator[Callable[..., Visit]]:
+    """Begins visits to a server; what is given by name are options of the browser's context.
 
-    What is given by name are options of the browser's context, such as `color_scheme`; without
-    any, it may have the page's files from before, as by a visit that was forgotten otherwise.
+    Without `reused` the browser doesn't even have the page's files.
     """
     made: list[Visit] = []
     contexts = request.node.stash[CONTEXTS] = []
 
-    def make(server: Server, **options: Any) -> Editor:
-        visit = visits.begin(server, options)
+    def begin(server: Server, *, reused: bool = True, **options: Any) -> Visit:
+        visit = (visits.begin if reused else visits.begin_new)(server, options)
         visit.context.set_default_timeout(PATIENCE)
         made.append(visit)
         contexts.append(visit.context)
-        return Editor(visit.context.new_page(), server, visit.watch)
+        return visit
 
-    yield make
+    yield begin
     for visit in made:
         visit.end()
     for visit in made:
@@ -168,7 +166,54 @@ def new_browser(visits: Visits, request: pytest.FixtureRequest) -> Iterator[NewB
 
 
 @pytest.fixture
-def editor(new_browser: NewBrowser, server: Server) -> Iterator[Editor]:
-    """The editor as it is found at first, with the tour skipped and the starter graph planned."""
-    yield new_browser(server).open()
+def new_browser(begin_visit: Callable[..., Visit]) -> NewBrowser:
+    """Makes editors, each as in a browser of its own, for a server.
+
+    What is given by name are options of the browser's context, such as `color_scheme`. With
+    `reused`, it may have the page's files from before, as by a visit that was forgotten otherwise.
+    """
+
+    def make(server: Server, *, reused: bool = True, **options: Any) -> Editor:
+        visit = begin_visit(server, reused=reused, **options)
+        if visit.is_open:
+            visit.forget()
+        return Editor(visit.context.new_page(), server, visit.watch)
+
+    return make
+
+
+@pytest.fixture
+def begin_tab(
+    begin_visit: Callable[..., Visit], server: Server, request: pytest.FixtureRequest
+) -> Iterator[Callable[..., Editor]]:
+    """Gives tabs that tests have one after the other, one for each set of the context's options.
+
+    The page is loaded once for all: `open_link` closes what the test before has left open, and
+    sets everything as it was at first, in the way that people do.
+
+    They are for tests that leave the tab itself as it is: its size, its clock, what listens to it.
+    """
+    begun: list[Visit] = []
+
+    def begin(**options: Any) -> Editor:
+        visit = begin_visit(server, **options)
+        begun.append(visit)
+        return Editor(visit.tab(), server, visit.watch, visit)
+
+    yield begin
+    if request.node.stash.get(FAILED, False):
+        for visit in begun:
+            visit.forget()
     server.cancel_all()
+
+
+@pytest.fixture
+def tab(begin_tab: Callable[..., Editor]) -> Editor:
+    """A tab in which nothing is open yet."""
+    return begin_tab()
+
+
+@pytest.fixture
+def editor(tab: Editor) -> Editor:
+    """The editor with the starter graph, which is planned."""
+    return tab.open_link(text_to_image())

@@ -5,17 +5,21 @@ from __future__ import annotations
 import base64
 import json
 import re
+import zlib
 from typing import Any
 
 from playwright.sync_api import FloatRect, Locator, Page, expect
 
 from tests.editor.serving import Server
+from tests.editor.visits import Visit
 from tests.editor.watching import Watch
 from tests.server.hosting import eventually
 
 PLANNED = re.compile(r"will run|all of it is cached|Can't run yet|% done")
 
 _DROP = """(target, [name, type, data]) => {
+    // What a script has made lies nowhere; to be told so may take a busy browser for ever.
+    delete DataTransferItem.prototype.getAsFileSystemHandle;
     const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
     const carried = new DataTransfer();
     carried.items.add(new File([bytes], name, { type }));
@@ -71,6 +75,122 @@ _KEPT = """() => new Promise((resolve, reject) => {
 })"""
 
 
+_WRITTEN = """async () => {
+    // What follows from what was done last comes with the next frames.
+    for (let still = 0; still < 2; still += 1) {
+        await new Promise((done) => requestIdleCallback(done, {timeout: 300}));
+        await new Promise((done) => { requestAnimationFrame(done); setTimeout(done, 300); });
+    }
+    document.dispatchEvent(new Event("visibilitychange"));
+    const id = document.querySelector("[role=tab][aria-selected=true][data-tab]").dataset.tab;
+    const database = await new Promise((done, fail) => {
+        const opening = indexedDB.open("nodegraph");
+        opening.onerror = () => fail(opening.error);
+        opening.onsuccess = () => done(opening.result);
+    });
+    const read = () => new Promise((done, fail) => {
+        const reading = database.transaction("documents").objectStore("documents")
+            .get(`document/${id}`);
+        reading.onerror = () => fail(reading.error);
+        reading.onsuccess = () => done(reading.result);
+    });
+    // Each waits for what was to be written when it was asked for, and that is several records,
+    // one after the other.
+    const rounds = 4 + 2 * document.querySelectorAll("[role=tab][data-tab]").length;
+    for (let round = 1; round < rounds; round += 1) await read();
+    const record = await read();
+    database.close();
+    return record?.text ?? "";
+}"""
+
+
+_BEGIN_ANEW = """async (link) => {
+    // What Escape doesn't close asks something.
+    if (document.querySelector("dialog[open], [role=dialog], [role=menu]")) return false;
+    if (document.documentElement.lang !== "en") return false;
+    const panels = JSON.parse(localStorage.getItem("nodegraph.panels") ?? "{}");
+    if (Object.entries(panels).some(([key, value]) => key in SIZES && SIZES[key] !== value))
+        return false;
+    const all = (selector) => [...document.querySelectorAll(selector)];
+    const until = async (is) => {
+        for (let round = 0; !is(); round += 1) {
+            if (round > 2000) return false;
+            await new Promise((done) => setTimeout(done, 5));
+        }
+        return true;
+    };
+    // As if another tab of the browser had changed what is kept.
+    const keep = (settings) => {
+        localStorage.clear();
+        localStorage.setItem("nodegraph.seen", "1");
+        localStorage.setItem("nodegraph.settings", JSON.stringify(settings));
+        for (const key of ["nodegraph.settings", "nodegraph.favourite-types"])
+            dispatchEvent(new StorageEvent("storage", { key }));
+    };
+    keep({ confirmations: { closeUnsaved: false } });
+    document.activeElement.blur();
+    // With the graph come the panels beside it.
+    document.querySelector("header [aria-label=Graph][aria-pressed=false]")?.click();
+    await new Promise((done) => setTimeout(done));
+    const isClosed = () => {
+        const buttons = all("[aria-label='Close panel'], [aria-label=Dismiss]");
+        for (const button of buttons) button.click();
+        return buttons.length === 0;
+    };
+    if (!await until(isClosed)) return false;
+    const others = all("[role=tab][data-tab]").map(({ dataset }) => dataset.tab);
+    location.hash = link;
+    const shown = "[role=tab][data-tab][aria-selected=true]";
+    const isNew = () => !others.includes(document.querySelector(shown)?.dataset.tab);
+    if (!await until(isNew)) return false;
+    for (const id of others)
+        document.querySelector(`[data-tab="${CSS.escape(id)}"] + button`)?.click();
+    if (!await until(() => all("[role=tab][data-tab]").length === 1)) return false;
+    keep({});
+    return true;
+}""".replace(
+    "SIZES",
+    "({ leftSize: 264, rightSize: 356, bottomSize: 248, resultSide: 'right',"
+    " rightResultSize: 440, bottomResultSize: 400 })",
+)
+"""Opens a link in a page in which all else is closed, and set as at first; false if it can't."""
+
+
+_TYPES = """() => {
+    const { activeElement: place } = document;
+    return place.matches("input, textarea, select, [contenteditable], iframe");
+}"""
+
+
+SHORTCUTS = {
+    "Undo": "ControlOrMeta+z",
+    "Settings": "ControlOrMeta+,",
+    "Save": "ControlOrMeta+s",
+    "New workflow": "Alt+n",
+    "Close tab": "Alt+w",
+    "Show everything": "Shift+1",
+    "Zoom in": "=",
+    "Zoom out": "-",
+    "Add a note": "n",
+    "History": "Alt+h",
+    "Inspector": "Alt+i",
+    "Nodes": "Alt+a",
+    "Problems": "Alt+p",
+    "Queue": "Alt+q",
+    "Results": "Alt+g",
+    "Arrange automatically": "Shift+A",
+    "Keyboard shortcuts": "?",
+}
+"""Keys of commands and panels; that they are these is tested with the keyboard."""
+
+
+def packed(workflow: dict[str, Any]) -> str:
+    """A workflow as links hold it."""
+    packing = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    data = packing.compress(json.dumps(workflow).encode()) + packing.flush()
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
 class Editor:
     """One tab of a browser with the editor in it.
 
@@ -78,12 +198,18 @@ class Editor:
         page: The tab.
         server: What it speaks to.
         watch: What may not happen in the browser.
+
+    Args:
+        visit: Whose tab it is, if tests have it one after the other.
     """
 
-    def __init__(self, page: Page, server: Server, watch: Watch) -> None:
+    def __init__(
+        self, page: Page, server: Server, watch: Watch, visit: Visit | None = None
+    ) -> None:
         self.page = page
         self.server = server
         self.watch = watch
+        self._visit = visit
 
     def open(self, path: str = "/") -> Editor:
         """Go to the page, skip the tour, and wait until all is there."""
@@ -92,6 +218,39 @@ class Editor:
         dialog.get_by_role("button", name="Skip").click()
         expect(dialog).to_have_count(0)
         return self.ready()
+
+    def open_link(
+        self, workflow: dict[str, Any], *, anew: bool = False, whole: bool = True
+    ) -> Editor:
+        """Go to the page by a link that holds a workflow, and wait for its plan; there is no tour.
+
+        All of it is shown: at the zoom at which it opens, it may go beyond the window, and what
+        isn't seen isn't on the page.
+
+        Args:
+            anew: Load the page, even if that of the test before can be used again.
+            whole: Show all of it, if need be; else what is seen is what people see.
+        """
+        link = f"#w={packed(workflow)}"
+        if anew or self._visit is None or not self._begin_anew(link):
+            if self._visit is not None:
+                self._visit.forget()
+            self.page.goto(f"/{link}")
+        self._opened(workflow, whole=whole)
+        if self._visit is not None:
+            self._visit.is_open = True
+        return self
+
+    def _begin_anew(self, link: str) -> bool:
+        """Make the page that the test before left what it would be if it were loaded."""
+        if self._visit is None or not self._visit.is_open:
+            return False
+        self._visit.is_open = False
+        self.page.mouse.move(0, 0)
+        for _ in range(3):
+            self.page.keyboard.press("Escape")
+        done: bool = self.page.evaluate(_BEGIN_ANEW, link)
+        return done
 
     def reload(self) -> Editor:
         """Load the page again."""
@@ -127,7 +286,7 @@ class Editor:
 
     def drawn(self) -> None:
         """Wait until the graph is on the canvas, and takes mouse and keys."""
-        expect(self.page.locator("main[data-ready]")).to_be_visible()
+        expect(self.page.locator("main[data-ready]:not([data-moving])")).to_be_visible()
 
     # -- parts of the page
 
@@ -211,8 +370,21 @@ class Editor:
             position={"x": 90, "y": 12}, modifiers=list(modifiers)
         )
 
+    def written(self) -> str:
+        """The text of the workflow's file, as the browser keeps it from now on.
+
+        What is downloaded is the same, and takes twenty times the work. It is empty for a workflow
+        in which nothing was ever done.
+        """
+        text: str = self.page.evaluate(_WRITTEN)
+        return text
+
     def command(self, name: str) -> None:
-        """Choose a command by searching for it."""
+        """Choose a command by searching for it, or by its key where one knows that by heart."""
+        if name in SHORTCUTS and not self.page.evaluate(_TYPES):
+            self.page.keyboard.press(SHORTCUTS[name])
+            self.page.evaluate(_TIMERS)
+            return
         field = self.search()
         field.fill(name)
         expect(self.found().first).to_contain_text(name)
@@ -269,11 +441,21 @@ class Editor:
         self.drop(name, json.dumps(workflow).encode(), "application/json")
         # Its name and its number of nodes may be those of what was shown before.
         expect(self.tab).not_to_have_attribute("data-tab", before)
+        self._opened(workflow)
+
+    def _opened(self, workflow: dict[str, Any], *, whole: bool = True) -> Editor:
+        """Wait until a workflow that was opened is there, and show all of it."""
+        if not whole:
+            # On small screens not everything has a place.
+            expect(self.status.get_by_text(PLANNED)).to_be_visible()
+            self.drawn()
+            return self
         expect(self.tab).to_have_text(workflow["title"])
         self.ready()
         if self.cards.count() < len(workflow["nodes"]):
-            self.command("Show everything")
+            self.zoom_to_fit()
         expect(self.cards).to_have_count(len(workflow["nodes"]))
+        return self
 
     def run(self) -> None:
         """Press the button that runs."""

@@ -27,7 +27,7 @@ def prompted(prompt: str, *, name: str, seed: int = 7, side: int = 64) -> dict[s
     Args:
         name: Of the picture's file.
     """
-    found = _text_to_image()
+    found = text_to_image()
     found["title"] = "Prompted"
     found["nodes"]["positive"]["inputs"]["text"] = prompt
     found["nodes"]["size"]["inputs"] = {"width": side, "height": side}
@@ -46,7 +46,7 @@ def refusing(least: int) -> dict[str, Any]:
 
 def _with(name: str, node: dict[str, Any], file: str) -> dict[str, Any]:
     """Text to image with a node before the last."""
-    found = _text_to_image()
+    found = text_to_image()
     nodes = found["nodes"]
     nodes[name] = {**node, "inputs": {"image": {"from": "decode"}, **node["inputs"]}}
     nodes["save"]["inputs"] = {"image": {"from": name}, "name": file}
@@ -55,6 +55,7 @@ def _with(name: str, node: dict[str, Any], file: str) -> dict[str, Any]:
     return found
 
 
-def _text_to_image() -> dict[str, Any]:
+def text_to_image() -> dict[str, Any]:
+    """The workflow that newcomers find."""
     found: dict[str, Any] = json.loads((TEMPLATES / "text_to_image.json").read_text())
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -61,7 +62,7 @@ def downloaded(editor: Editor) -> str:
 
 def written(editor: Editor) -> dict[str, Any]:
     """The workflow as a file has it."""
-    found: dict[str, Any] = json.loads(downloaded(editor))
+    found: dict[str, Any] = json.loads(editor.written())
     return found
 
 
@@ -78,8 +79,12 @@ def made(server: Server) -> bytes:
     return data
 
 
-def ran(text: str, folder: Path) -> bytes:
-    """The picture that the command line makes of a workflow file, with nothing known before."""
+def ran(text: str, folder: Path, specs: Path) -> bytes:
+    """The picture that the command line makes of a workflow file.
+
+    Nothing is known before but what the built-in pack declares.
+    """
+    shutil.copytree(specs, folder / "home" / "cache" / "specs")
     file = folder / "workflow.json"
     file.write_text(text, encoding="utf-8")
     command = [sys.executable, "-m", "nodegraph", "run", str(file), "--out", "out", "-q"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
@@ -13,13 +14,21 @@ import httpx
 
 from tests.server.hosting import ONCE, PATIENCE, Process, eventually
 
-PACK = '''
+DOT = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk"
+    "YPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
+)
+"""A picture of one pixel, in base 64."""
+
+PACK = f'''
 from __future__ import annotations
 
+import base64
 import time
 from pathlib import Path
 
-from nodegraph import Context, Image, InvalidValue, node
+from nodegraph import Context, Image, InvalidValue, Plot, Series, node
+from nodegraph.core import Preview
 
 
 @node
@@ -36,7 +45,7 @@ def Wait(ctx: Context, image: Image, until: str = "") -> Image:
 def Refuse(ctx: Context, image: Image, least: int = 0) -> Image:
     """Fails on pictures that are too small."""
     if least > 0:
-        message = f"the picture is smaller than {least}"
+        message = "the picture is smaller than " + str(least)
         raise InvalidValue(message, port="least", hint="Ask for less.")
     return image
 
@@ -45,6 +54,41 @@ def Refuse(ctx: Context, image: Image, least: int = 0) -> Image:
 def Tint(color: str = "#ff8800") -> str:
     """Hands on a colour."""
     return color
+
+
+@node
+def Show(ctx: Context, image: Image, until: str = "") -> Image:
+    """Does as `Wait` does, and shows a dot meanwhile."""
+    path = Path(__file__).parents[1] / until
+    shown = 0.0
+    while not path.exists():
+        if time.monotonic() > shown + 1:
+            ctx.preview(Preview(base64.b64decode("{DOT}")))
+            shown = time.monotonic()
+        ctx.check_cancelled()
+        time.sleep(0.02)
+    return image
+
+
+@node(output="files")
+def KeepPlot(ctx: Context, plot: str = "") -> None:
+    """Writes a plot."""
+    path = ctx.environment.outputs / "loss_00001.json"
+    path.write_text(plot)
+    ctx.wrote(path, kind="plot")
+
+
+@node(output=True)
+def Learn(ctx: Context, until: str = "") -> None:
+    """Shows a plot that grows until a file of that name lies in the server's home folder."""
+    steps = 0
+    while not (Path(__file__).parents[1] / until).exists():
+        ctx.check_cancelled()
+        steps += 10
+        xs = range(1, steps + 1)
+        series = Series("Loss", xs, [1 / x for x in xs])
+        ctx.preview(Plot("Learning", "Step", "Loss", (series,)))
+        time.sleep(0.05)
 '''
 
 
@@ -150,6 +194,19 @@ class Server:
             if job["state"] in ("queued", "running", "held"):
                 self.client.post(f"jobs/{job['id']}/cancel")
         eventually(lambda: all(job["state"] not in ("queued", "running") for job in self.jobs()))
+
+    def forget_all(self) -> None:
+        """Have no jobs, results, uploads, saved workflows, models and inputs any more."""
+        self.client.post("queue/resume").raise_for_status()
+        self.cancel_all()
+        self.client.delete("jobs").raise_for_status()
+        for kind, name in (("workflows", "name"), ("uploads", "digest")):
+            while items := self.get(kind)["items"]:
+                # The same picture may have been brought under several names.
+                for key in {item[name] for item in items}:
+                    self.client.delete(f"{kind}/{key}").raise_for_status()
+        for folder in ("models", "inputs"):
+            shutil.rmtree(self.home / folder, ignore_errors=True)
 
     def let(self, name: str) -> None:
         """Let a node `Wait` that waits for this go on."""

@@ -14,14 +14,14 @@ from tests.editor.gates import prompted
 
 
 @pytest.fixture
-def app(editor: Editor) -> Editor:
+def app(tab: Editor) -> Editor:
     """The form of a workflow with two parameters."""
     workflow: dict[str, Any] = deepcopy(prompted("a tin robot", name="app"))
     workflow["parameters"] = {
         "wish": {"input": "positive.text", "label": "What to draw", "help": "In a few words."},
         "steps": "sample.steps",
     }
-    editor.open_workflow(workflow)
+    editor = tab.open_link(workflow)
     editor.top.get_by_role("button", name="Form of the parameters").click()
     expect(form(editor)).to_be_visible()
     return editor
@@ -35,51 +35,48 @@ def results(editor: Editor) -> Locator:
     return editor.page.get_by_role("region", name="Results")
 
 
-def test_it_has_the_named_parameters_and_nothing_else(app: Editor) -> None:
+def test_it_has_the_named_parameters_and_refuses_what_is_not_allowed(app: Editor) -> None:
     expect(form(app).get_by_role("heading", name="Prompted")).to_be_visible()
     expect(form(app).get_by_label("What to draw")).to_have_value("a tin robot")
     expect(form(app).get_by_text("In a few words.")).to_be_visible()
     expect(form(app).get_by_role("spinbutton", name="Steps")).to_have_value("1")
     expect(form(app).get_by_label("Seed")).to_have_count(0)
     expect(app.canvas).to_have_count(0)
+    expect_refused(app)
+
+    # A workflow without parameters leads to where they are named.
+    workflow = prompted("nothing to change", name="bare")
+    del workflow["parameters"]
+    workflow["title"] = "Bare"
+    app.top.get_by_role("button", name="Graph").click()
+    app.open_workflow(workflow)
+    app.top.get_by_role("button", name="Form of the parameters").click()
+    expect(form(app)).to_contain_text("This workflow has no parameters yet")
+    form(app).get_by_role("button", name="Choose parameters").click()
+    expect(app.canvas).to_be_visible()
+    expect(app.page.get_by_role("region", name="Parameters")).to_be_visible()
 
 
-def test_it_runs_and_shows_its_picture(app: Editor) -> None:
-    form(app).get_by_label("What to draw").fill("a tin robot in the rain")
+def test_it_runs_and_shows_the_picture_of_its_values(app: Editor) -> None:
+    form(app).get_by_label("What to draw").fill("a tin robot on a hill")
     form(app).get_by_role("button", name="Run").click()
     picture = results(app).get_by_role("button", name=re.compile("^Open app"))
     expect_picture(picture.locator("img"))
     # What was asked for is in the graph, and in what was run.
     [job] = app.server.jobs()[:1]
     ran = app.server.get(f"jobs/{job['id']}/workflow")["nodes"]
-    assert ran["positive"]["inputs"]["text"] == "a tin robot in the rain"
+    assert ran["positive"]["inputs"]["text"] == "a tin robot on a hill"
     picture.click()
-    expect(app.dialog(re.compile("^app"))).to_contain_text("a tin robot in the rain")
+    expect(app.dialog(re.compile("^app"))).to_contain_text("a tin robot on a hill")
     app.page.keyboard.press("Escape")
+    expect_of_the_values(app)
     app.top.get_by_role("button", name="Graph").click()
-    expect(app.field("positive", "Text")).to_have_value("a tin robot in the rain")
+    expect(app.field("positive", "Text")).to_have_value("a tin robot on a hill")
     expect_picture(app.results("save"))
 
 
-def test_its_picture_is_of_the_values_in_the_form_or_says_that_it_isnt(app: Editor) -> None:
-    wish = form(app).get_by_label("What to draw")
-    wish.fill("a tin robot on a hill")
-    form(app).get_by_role("button", name="Run").click()
-    outputs = results(app).get_by_role("region", name="Outputs")
-    expect_picture(outputs.locator("img"))
-    own = outputs.locator("img").get_attribute("src") or ""
-    earlier = outputs.get_by_text("From an earlier run")
-    expect(earlier).to_have_count(0)
-    wish.fill("a tin robot under water")
-    wish.blur()
-    expect(earlier).to_be_visible()
-    wish.fill("a tin robot on a hill")
-    wish.blur()
-    expect(earlier).to_have_count(0)
-    expect(outputs.locator("img")).to_have_attribute("src", own)
-
-
-def test_a_value_that_is_not_allowed_is_refused_at_its_field(app: Editor) -> None:
+def expect_refused(app: Editor) -> None:
+    """A value that is not allowed is refused at its field."""
     steps = form(app).get_by_role("spinbutton", name="Steps")
     steps.fill("0")
     steps.blur()
@@ -96,14 +93,18 @@ def test_a_value_that_is_not_allowed_is_refused_at_its_field(app: Editor) -> Non
     expect_picture(results(app).get_by_role("button", name=re.compile("^Open app")).locator("img"))
 
 
-def test_a_workflow_without_parameters_leads_to_where_they_are_named(app: Editor) -> None:
-    workflow = prompted("nothing to change", name="bare")
-    del workflow["parameters"]
-    workflow["title"] = "Bare"
-    app.top.get_by_role("button", name="Graph").click()
-    app.open_workflow(workflow)
-    app.top.get_by_role("button", name="Form of the parameters").click()
-    expect(form(app)).to_contain_text("This workflow has no parameters yet")
-    form(app).get_by_role("button", name="Choose parameters").click()
-    expect(app.canvas).to_be_visible()
-    expect(app.page.get_by_role("region", name="Parameters")).to_be_visible()
+def expect_of_the_values(app: Editor) -> None:
+    """Its picture is of the values in the form, or says that it isn't."""
+    wish = form(app).get_by_label("What to draw")
+    outputs = results(app).get_by_role("region", name="Outputs")
+    expect_picture(outputs.locator("img"))
+    own = outputs.locator("img").get_attribute("src") or ""
+    earlier = outputs.get_by_text("From an earlier run")
+    expect(earlier).to_have_count(0)
+    wish.fill("a tin robot under water")
+    wish.blur()
+    expect(earlier).to_be_visible()
+    wish.fill("a tin robot on a hill")
+    wish.blur()
+    expect(earlier).to_have_count(0)
+    expect(outputs.locator("img")).to_have_attribute("src", own)

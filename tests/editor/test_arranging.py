@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from itertools import pairwise
@@ -21,9 +20,8 @@ Places = dict[str, list[float]]
 
 
 @pytest.fixture
-def chain(editor: Editor) -> Editor:
-    editor.open_workflow(json.loads(json.dumps(CHAIN)))
-    return editor
+def chain(tab: Editor) -> Editor:
+    return tab.open_link({**CHAIN})
 
 
 def layout(editor: Editor) -> dict[str, Any]:
@@ -86,85 +84,130 @@ IN_ORDER: dict[str, Callable[[Places], bool]] = {
 """Commands for what is selected, and what is so afterwards."""
 
 
-class TestPlaces:
-    def test_of_several_are_put_in_order(self, chain: Editor) -> None:
-        before = layout(chain)["positions"]
-        widths = {name: box_of(chain.card(name))["width"] / zoom(chain) for name in before}
-        chain.click_card("size")
-        chain.page.keyboard.press("ControlOrMeta+a")
-        for command, is_so in IN_ORDER.items():
-            assert not is_so(edges(before, widths))
-            chain.command(command)
-            assert is_so(edges(layout(chain)["positions"], widths)), command
-            chain.page.keyboard.press("ControlOrMeta+z")
-            assert layout(chain)["positions"] == before, command
-
-    def test_arranging_is_one_step(self, chain: Editor) -> None:
-        before = layout(chain)["positions"]
-        chain.page.keyboard.press("Shift+A")
-        after = layout(chain)["positions"]
-        assert after != before
-        assert after["decode"][0] < after["wait"][0] < after["save"][0]
+def test_places_are_put_in_order_each_time_in_one_step(chain: Editor) -> None:
+    before = layout(chain)["positions"]
+    widths = {name: box_of(chain.card(name))["width"] / zoom(chain) for name in before}
+    chain.click_card("size")
+    chain.page.keyboard.press("ControlOrMeta+a")
+    for command, is_so in IN_ORDER.items():
+        assert not is_so(edges(before, widths))
+        chain.command(command)
+        assert is_so(edges(layout(chain)["positions"], widths)), command
         chain.page.keyboard.press("ControlOrMeta+z")
-        assert layout(chain)["positions"] == before
+        assert layout(chain)["positions"] == before, command
+    chain.page.keyboard.press("Shift+A")
+    # What arranges is fetched when it is first asked for.
+    eventually(lambda: layout(chain)["positions"] != before)
+    after = layout(chain)["positions"]
+    assert after["decode"][0] < after["wait"][0] < after["save"][0]
+    chain.page.keyboard.press("ControlOrMeta+z")
+    assert layout(chain)["positions"] == before
+    chain.click_card("save")
+    for key in ("ArrowRight", "ArrowRight", "Shift+ArrowDown"):
+        chain.page.keyboard.press(key)
+    place = layout(chain)["positions"]["save"]
+    assert place[0] - before["save"][0] == 20
+    assert place[1] - before["save"][1] == 50
 
-    def test_arrows_move_what_is_selected(self, chain: Editor) -> None:
-        before = layout(chain)["positions"]["save"]
-        chain.click_card("save")
-        for key in ("ArrowRight", "ArrowRight", "Shift+ArrowDown"):
-            chain.page.keyboard.press(key)
-        after = layout(chain)["positions"]["save"]
-        assert after[0] - before[0] == 20
-        assert after[1] - before[1] == 50
+
+def test_a_node_gets_a_label_a_colour_and_a_width(chain: Editor) -> None:
+    title = chain.card("decode").get_by_text("VAE decode")
+    title.dblclick()
+    expect(chain.card("decode").locator("header input")).to_be_focused()
+    chain.page.keyboard.type("Nothing")
+    chain.page.keyboard.press("Escape")
+    expect(title).to_be_visible()
+    assert "label" not in written(chain)["nodes"]["decode"]
+    title.dblclick()
+    expect(chain.card("decode").locator("header input")).to_be_focused()
+    chain.page.keyboard.type("The picture")
+    chain.page.keyboard.press("Enter")
+    expect(chain.card("VAE decode").get_by_text("The picture")).to_be_visible()
+    assert written(chain)["nodes"]["decode"]["label"] == "The picture"
+    chain.page.keyboard.press("ControlOrMeta+z")
+    expect(title).to_be_visible()
+
+    chain.card("decode").locator("header").click(button="right")
+    choose(chain, "Colour", "Green")
+    assert layout(chain)["colors"] == {"decode": "green"}
+    chain.page.keyboard.press("ControlOrMeta+z")
+    assert "colors" not in layout(chain)
+
+    card = chain.card("decode").get_by_role("article")
+    box = box_of(card)
+    pull(chain, corner(card), (60, 0))
+    width = layout(chain)["sizes"]["decode"][0]
+    assert width == pytest.approx(box["width"] / zoom(chain) + 60 / zoom(chain), abs=8)
+    chain.canvas.press("ControlOrMeta+z")
+    assert "sizes" not in layout(chain)
+    chain.click_card("decode")
+    expect_sized_by_keys(chain, chain.card("decode"))
 
 
-class TestSizes:
-    def test_of_a_node(self, chain: Editor) -> None:
-        card = chain.card("decode").get_by_role("article")
-        box = box_of(card)
-        pull(chain, corner(card), (60, 0))
-        width = layout(chain)["sizes"]["decode"][0]
-        assert width == pytest.approx(box["width"] / zoom(chain) + 60 / zoom(chain), abs=8)
-        chain.canvas.press("ControlOrMeta+z")
-        assert "sizes" not in layout(chain)
+def test_a_group_gets_a_colour_and_a_size_and_takes_along_what_is_in_it(chain: Editor) -> None:
+    group = grouped(chain)
+    group.get_by_role("button").first.click(button="right")
+    choose(chain, "Colour", "Red")
+    assert layout(chain)["groups"][0]["color"] == "red"
+    chain.page.keyboard.press("ControlOrMeta+z")
+    assert layout(chain)["groups"][0].get("color") != "red"
 
-    def test_of_a_group(self, chain: Editor) -> None:
-        group = grouped(chain)
-        before = layout(chain)["groups"][0]["box"]
-        pull(chain, corner(group), (50, 40))
-        after = layout(chain)["groups"][0]["box"]
-        assert after[2] > before[2]
-        assert after[3] > before[3]
-        assert after[:2] == before[:2]
-        chain.canvas.press("ControlOrMeta+z")
-        assert layout(chain)["groups"][0]["box"] == before
+    expect_sized_by_mouse(chain, group, "groups")
+    expect_sized_by_keys(chain, group)
 
-    def test_of_a_note(self, chain: Editor) -> None:
-        note = noted(chain, "Mind the gap")
-        before = layout(chain)["notes"][0]["box"]
-        pull(chain, corner(note), (50, 40))
-        after = layout(chain)["notes"][0]["box"]
-        assert after[2] > before[2]
-        assert after[3] > before[3]
-        chain.canvas.press("ControlOrMeta+z")
-        assert layout(chain)["notes"][0]["box"] == before
+    group.get_by_role("button", name="Title of the group: Group").dblclick()
+    expect(group.get_by_role("textbox")).to_be_focused()
+    chain.page.keyboard.type("The end")
+    chain.page.keyboard.press("Enter")
+    expect(chain.canvas.get_by_role("region", name="Group The end")).to_be_visible()
+    before = layout(chain)
+    pull(chain, middle(chain.canvas.get_by_role("button", name="Title of the group")), (0, 60))
+    after = layout(chain)
+    assert after["groups"][0]["title"] == "The end"
+    moved = after["groups"][0]["box"][1] - before["groups"][0]["box"][1]
+    assert moved > 0
+    assert after["positions"]["save"][1] - before["positions"]["save"][1] == moved
 
-    @pytest.mark.parametrize("kind", ["node", "group", "note"])
-    def test_by_keys(self, chain: Editor, kind: str) -> None:
-        if kind == "node":
-            chain.click_card("decode")
-            item = chain.card("decode")
-        elif kind == "group":
-            item = grouped(chain)
-        else:
-            item = noted(chain, "Mind the gap")
-        box_of(item)
-        before = size(item)
-        for side, key in enumerate(("ArrowRight", "ArrowDown")):
-            chain.page.keyboard.press(f"ControlOrMeta+Shift+{key}")
-            eventually(lambda side=side: size(item)[side] > before[side])
-            chain.page.keyboard.press("ControlOrMeta+z")
-            eventually(lambda: size(item) == before)
+
+def test_a_note_shows_marked_up_text_runs_nothing_in_it_and_gets_a_size(chain: Editor) -> None:
+    text = "# Steps\n\n- **first** a seed\n- see [the docs](https://example.org)"
+    text += "\n\n<img src=x onerror=alert(1)> [click](javascript:alert(1))"
+    note = noted(chain, text)
+    assert [note["text"] for note in layout(chain)["notes"]] == [text]
+    expect(note.get_by_role("heading", name="Steps")).to_be_visible()
+    expect(note.get_by_role("listitem")).to_have_count(2)
+    expect(note.locator("strong")).to_have_text("first")
+    expect(note).to_contain_text("<img src=x")
+    link = note.get_by_role("link")
+    expect(link).to_have_count(1)
+    expect(link).to_have_text("the docs")
+    expect(link).to_have_attribute("href", "https://example.org")
+
+    expect_sized_by_mouse(chain, note, "notes")
+    expect_sized_by_keys(chain, note)
+
+
+def expect_sized_by_mouse(chain: Editor, item: Locator, kind: str) -> None:
+    """Its corner is dragged, in one step."""
+    before = layout(chain)[kind][0]["box"]
+    pull(chain, corner(item), (50, 40))
+    after = layout(chain)[kind][0]["box"]
+    assert after[2] > before[2]
+    assert after[3] > before[3]
+    assert after[:2] == before[:2]
+    chain.canvas.press("ControlOrMeta+z")
+    assert layout(chain)[kind][0]["box"] == before
+
+
+def expect_sized_by_keys(chain: Editor, item: Locator) -> None:
+    """Keys make what is selected wider and taller, each in one step."""
+    box_of(item)
+    before = size(item)
+    for side, key in enumerate(("ArrowRight", "ArrowDown")):
+        chain.page.keyboard.press(f"ControlOrMeta+Shift+{key}")
+        eventually(lambda side=side: size(item)[side] > before[side])
+        chain.page.keyboard.press("ControlOrMeta+z")
+        eventually(lambda: size(item) == before)
 
 
 def size(item: Locator) -> Point:
@@ -173,80 +216,23 @@ def size(item: Locator) -> Point:
     return box["width"], box["height"]
 
 
-class TestNames:
-    def test_a_double_click_on_the_title_gives_a_label(self, chain: Editor) -> None:
-        chain.card("decode").get_by_text("VAE decode").dblclick()
-        expect(chain.card("decode").locator("header input")).to_be_focused()
-        chain.page.keyboard.type("The picture")
-        chain.page.keyboard.press("Enter")
-        expect(chain.card("VAE decode").get_by_text("The picture")).to_be_visible()
-        assert written(chain)["nodes"]["decode"]["label"] == "The picture"
-        chain.page.keyboard.press("ControlOrMeta+z")
-        expect(chain.card("decode").get_by_text("VAE decode")).to_be_visible()
-
-    def test_escape_leaves_it(self, chain: Editor) -> None:
-        chain.card("decode").get_by_text("VAE decode").dblclick()
-        expect(chain.card("decode").locator("header input")).to_be_focused()
-        chain.page.keyboard.type("Nothing")
-        chain.page.keyboard.press("Escape")
-        expect(chain.card("decode").get_by_text("VAE decode")).to_be_visible()
-        assert "label" not in written(chain)["nodes"]["decode"]
-
-
-class TestColours:
-    def test_of_a_node_and_back(self, chain: Editor) -> None:
-        chain.card("decode").locator("header").click(button="right")
-        choose(chain, "Colour", "Green")
-        assert layout(chain)["colors"] == {"decode": "green"}
-        chain.page.keyboard.press("ControlOrMeta+z")
-        assert "colors" not in layout(chain)
-
-    def test_of_a_group(self, chain: Editor) -> None:
-        group = grouped(chain)
-        group.get_by_role("button").first.click(button="right")
-        choose(chain, "Colour", "Red")
-        assert layout(chain)["groups"][0]["color"] == "red"
-        chain.page.keyboard.press("ControlOrMeta+z")
-        assert layout(chain)["groups"][0].get("color") != "red"
-
-
-class TestNotes:
-    def test_show_marked_up_text(self, chain: Editor) -> None:
-        note = noted(chain, "# Steps\n\n- **first** a seed\n- see [the docs](https://example.org)")
-        expect(note.get_by_role("heading", name="Steps")).to_be_visible()
-        expect(note.get_by_role("listitem")).to_have_count(2)
-        expect(note.locator("strong")).to_have_text("first")
-        link = note.get_by_role("link", name="the docs")
-        expect(link).to_have_attribute("href", "https://example.org")
-
-    def test_run_nothing_that_stands_in_them(self, chain: Editor) -> None:
-        text = "<img src=x onerror=alert(1)> [click](javascript:alert(1))"
-        note = noted(chain, text)
-        expect(note).to_contain_text("<img src=x")
-        expect(note.get_by_role("link")).to_have_count(0)
-
-
-class TestViews:
-    def test_of_what_is_selected(self, chain: Editor) -> None:
-        before = zoom(chain)
-        chain.click_card("save")
-        chain.page.keyboard.press(".")
-        expect(chain.page.get_by_role("button", name=f"Zoom: {before:.0%}")).to_have_count(0)
-        assert zoom(chain) > before
-        # The cards may be drawn there a frame after the percentage is said.
-        canvas = pytest.approx(middle(chain.canvas), abs=4)
-        eventually(lambda: middle(chain.card("save")) == canvas)
-
-    def test_a_click_on_the_minimap_goes_there(self, chain: Editor) -> None:
-        for _ in range(3):
-            chain.page.get_by_role("button", name="Zoom in").click()
-        small = chain.page.get_by_role("application", name=re.compile("^Minimap"))
-        expect(small).to_have_count(0)
-        chain.page.get_by_role("button", name="Minimap").click()
-        box = box_of(small)
-        chain.page.mouse.click(box["x"] + box["width"] - 12, box["y"] + box["height"] / 2)
-        expect(chain.card("save")).to_be_in_viewport()
-        expect(chain.card("size")).not_to_be_in_viewport()
+def test_a_view_is_of_what_is_selected_or_where_the_minimap_is_clicked(chain: Editor) -> None:
+    before = zoom(chain)
+    chain.click_card("save")
+    chain.page.keyboard.press(".")
+    expect(chain.page.get_by_role("button", name=f"Zoom: {before:.0%}")).to_have_count(0)
+    assert zoom(chain) > before
+    # The cards may be drawn there a frame after the percentage is said.
+    canvas = pytest.approx(middle(chain.canvas), abs=4)
+    eventually(lambda: middle(chain.card("save")) == canvas)
+    chain.page.get_by_role("button", name="Zoom in").click()
+    small = chain.page.get_by_role("application", name=re.compile("^Minimap"))
+    expect(small).to_have_count(0)
+    chain.page.get_by_role("button", name="Minimap").click()
+    box = box_of(small)
+    chain.page.mouse.click(box["x"] + box["width"] - 12, box["y"] + box["height"] / 2)
+    expect(chain.card("save")).to_be_in_viewport()
+    expect(chain.card("size")).not_to_be_in_viewport()
 
 
 def grouped(chain: Editor) -> Locator:

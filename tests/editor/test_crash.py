@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Error, expect
 
+from tests.editor.conftest import NewBrowser
 from tests.editor.editing import Editor
+from tests.editor.gates import text_to_image
 from tests.editor.graphs import CHAIN
 from tests.editor.serving import Server
 
@@ -18,30 +20,23 @@ def crash(editor: Editor) -> None:
         editor.page.close()
 
 
-@pytest.fixture
-def again(editor: Editor, server: Server) -> Editor:
-    """A new window after one with two changed workflows has crashed."""
+def test_a_new_window_has_all_that_was_there_and_nothing_twice(
+    new_browser: NewBrowser, server: Server
+) -> None:
+    editor = new_browser(server).open_link(text_to_image())
     editor.fill("sample", "Steps", "7")
     editor.fill("positive", "Text", "a duck on a pond")
     editor.open_workflow({**CHAIN})
     editor.fill("save", "Name", "unsaved")
     editor.wait_until_kept("a duck on a pond", '"unsaved"')
     crash(editor)
-    other = editor.another_tab().ready()
-    # A page whose browser is slow to read is drawn before.
-    expect(other.tabs).to_have_text(["Text to image", "Chain"])
-    return other
-
-
-def test_all_tabs_are_there_with_what_was_typed(again: Editor) -> None:
+    again = editor.another_tab().ready()
+    # A page whose browser is slow to read is drawn before. What was typed is there.
     expect(again.tabs).to_have_text(["Text to image", "Chain"])
     expect(again.field("save", "Name")).to_have_value("unsaved")
     again.tabs.first.click()
     expect(again.field("positive", "Text")).to_have_value("a duck on a pond")
-
-
-def test_what_was_done_can_still_be_undone(again: Editor) -> None:
-    again.tabs.first.click()
+    # What was done can still be undone.
     expect(again.show("History").get_by_role("option")).to_have_count(3)
     again.command("Undo")
     expect(again.field("positive", "Text")).to_have_value("a red apple on a white background")
@@ -51,9 +46,7 @@ def test_what_was_done_can_still_be_undone(again: Editor) -> None:
     again.zoom_to_fit()
     again.command("Undo")
     expect(again.field("save", "Name")).to_have_value("grey")
-
-
-def test_nothing_of_it_comes_twice(again: Editor) -> None:
+    # Nothing of it comes twice.
     third = again.another_tab()
     expect(third.tabs).to_have_count(1)
     expect(third.page.get_by_text("Nothing here yet")).to_be_visible()

@@ -54,7 +54,9 @@ def shown(editor: Editor, name: str) -> Locator:
     return found
 
 
-def test_pictures_are_found_by_words_of_their_prompts(editor: Editor, results: Locator) -> None:
+def test_one_is_found_seen_downloaded_and_opened_with_its_seed(
+    editor: Editor, results: Locator, pictures: list[dict[str, Any]]
+) -> None:
     search = results.get_by_role("searchbox", name="Search by prompt, name or job")
     search.fill("HERRING silver")
     expect(cell(results, "kettle")).to_have_count(0)
@@ -65,10 +67,6 @@ def test_pictures_are_found_by_words_of_their_prompts(editor: Editor, results: L
     expect(cell(results, "kettle")).to_be_visible()
     expect(cell(results, "herring")).to_be_visible()
 
-
-def test_one_is_seen_in_full_and_its_neighbours_by_arrow_keys(
-    editor: Editor, results: Locator
-) -> None:
     dialog = view(editor, "lantern")
     about = dialog.get_by_role("complementary", name="About it")
     for words in ("a paper lantern", str(SEED), "64 × 64", "image/png"):
@@ -80,9 +78,7 @@ def test_one_is_seen_in_full_and_its_neighbours_by_arrow_keys(
     expect(shown(editor, "herring")).to_contain_text("a silver herring")
     editor.page.keyboard.press("Escape")
     expect(editor.page.get_by_role("dialog")).to_have_count(0)
-
-
-def test_one_is_found_and_opened_by_keys_alone(editor: Editor, results: Locator) -> None:
+    # Found and opened by keys alone.
     results.get_by_role("searchbox").press("Tab")
     cell(results, "herring").focus()
     editor.page.keyboard.press("ArrowRight")
@@ -91,6 +87,21 @@ def test_one_is_found_and_opened_by_keys_alone(editor: Editor, results: Locator)
     shown(editor, "lantern")
     editor.page.keyboard.press("Escape")
     expect(cell(results, "lantern")).to_be_focused()
+
+    dialog = view(editor, "kettle")
+    with editor.page.expect_download() as download:
+        dialog.get_by_role("button", name="Download").click()
+    assert download.value.suggested_filename == pictures[0]["name"]
+    held = editor.server.client.get(f"artifacts/{pictures[0]['digest']}").content
+    assert download.value.path().read_bytes() == held
+    editor.page.keyboard.press("Escape")
+    expect(editor.page.get_by_role("dialog")).to_have_count(0)
+    view(editor, "lantern").get_by_role("button", name="Open its workflow").click()
+    expect(editor.tabs).to_have_text(["Text to image", "Prompted"])
+    expect(editor.field("positive", "Text")).to_have_value("a paper lantern")
+    expect(editor.field("sample", "Seed")).to_have_value(str(SEED))
+    # It is the same, so nothing has to be computed.
+    expect(editor.status).to_contain_text("all of it is cached")
 
 
 def test_two_are_compared_with_a_slider_and_side_by_side(editor: Editor, results: Locator) -> None:
@@ -124,29 +135,7 @@ def test_two_are_compared_with_a_slider_and_side_by_side(editor: Editor, results
     shown(editor, "kettle")
 
 
-def test_its_workflow_opens_with_the_seed_it_was_made_with(
-    editor: Editor, results: Locator
-) -> None:
-    view(editor, "lantern").get_by_role("button", name="Open its workflow").click()
-    expect(editor.tabs).to_have_text(["Text to image", "Prompted"])
-    expect(editor.field("positive", "Text")).to_have_value("a paper lantern")
-    expect(editor.field("sample", "Seed")).to_have_value(str(SEED))
-    # It is the same, so nothing has to be computed.
-    expect(editor.status).to_contain_text("all of it is cached")
-
-
-def test_one_is_downloaded_as_it_is(
-    editor: Editor, results: Locator, pictures: list[dict[str, Any]]
-) -> None:
-    dialog = view(editor, "kettle")
-    with editor.page.expect_download() as download:
-        dialog.get_by_role("button", name="Download").click()
-    assert download.value.suggested_filename == pictures[0]["name"]
-    held = editor.server.client.get(f"artifacts/{pictures[0]['digest']}").content
-    assert download.value.path().read_bytes() == held
-
-
-def test_a_deleted_one_is_gone_and_its_job_keeps_the_rest(editor: Editor) -> None:
+def test_a_deleted_one_is_gone_and_its_job_keeps_the_rest_until_it_goes(editor: Editor) -> None:
     workflow = prompted("two at once", name="keep", seed=1)
     small = {"image": {"from": "decode"}, "width": 32, "height": 32}
     workflow["nodes"]["small"] = {"type": "ResizeImage", "inputs": small}
@@ -174,6 +163,11 @@ def test_a_deleted_one_is_gone_and_its_job_keeps_the_rest(editor: Editor) -> Non
     editor.reload()
     expect(cell(panel, "keep")).to_be_visible()
     expect(cell(panel, "throw")).to_have_count(0)
+
+    # A job takes its pictures with it.
+    expect_picture(cell(panel, "keep").locator("img"))
+    server.client.delete(f"jobs/{job}").raise_for_status()
+    expect(cell(panel, "keep")).to_have_count(0)
 
 
 def test_the_same_picture_of_several_jobs_is_shown_once(editor: Editor) -> None:
@@ -203,48 +197,5 @@ def test_the_same_picture_of_several_jobs_is_shown_once(editor: Editor) -> None:
     assert all(server.outputs(job) == [] for job in jobs)
 
 
-def test_a_deleted_job_takes_its_pictures_out_of_the_list(editor: Editor) -> None:
-    server = editor.server
-    panel = editor.show("Results")
-    job = server.submit(prompted("soon forgotten", name="forgotten", seed=3))
-    server.outputs(job)
-    # A page that has just heard of its end asks for the job, and may do so too late.
-    editor.reload()
-    expect_picture(cell(panel, "forgotten").locator("img"))
-    server.client.delete(f"jobs/{job}").raise_for_status()
-    expect(cell(panel, "forgotten")).to_have_count(0)
-
-
 def is_gone(server: Server, digest: str) -> bool:
     return server.client.get(f"artifacts/{digest}").status_code == httpx.codes.NOT_FOUND
-
-
-def test_a_video_shows_its_first_frame_and_plays_in_full(editor: Editor, server: Server) -> None:
-    workflow = prompted("a red kite", name="walk")
-    nodes = workflow["nodes"]
-    nodes["size"]["inputs"]["batch_size"] = 3
-    nodes["video"] = {
-        "type": "VideoFromImages",
-        "inputs": {"images": {"from": "decode"}, "rate": 8},
-    }
-    nodes["save"] = {
-        "type": "SaveVideo",
-        "inputs": {"video": {"from": "video"}, "name": "walk", "format": "webm"},
-    }
-    workflow.pop("parameters", None)
-    [file] = server.outputs(server.submit(workflow))
-    assert (file["media_type"], file["width"], file["height"]) == ("video/webm", 64, 64)
-    panel = editor.show("Results")
-    expect_picture(cell(panel, "walk").locator("img"))
-
-    cell(panel, "walk").click()
-
-    dialog = editor.dialog(re.compile("^walk"))
-    player = dialog.locator("video")
-    # All of it can be played.
-    expect(player).to_have_js_property("readyState", 4)
-    expect(player).to_have_js_property("videoWidth", 64)
-    assert player.evaluate("video => video.duration") == pytest.approx(3 / 8, abs=0.01)
-    expect(dialog.get_by_role("complementary", name="About it")).to_contain_text("64 × 64")
-    editor.page.keyboard.press("Escape")
-    expect(editor.page.get_by_role("dialog")).to_have_count(0)

@@ -29,9 +29,9 @@ def kettle() -> dict[str, Any]:
 
 
 @pytest.fixture
-def made(editor: Editor, picture: dict[str, Any]) -> Editor:
+def made(tab: Editor, picture: dict[str, Any]) -> Editor:
     """With the workflow and the picture that it gave, in its card."""
-    editor.open_workflow(kettle())
+    editor = tab.open_link(kettle())
     expect_picture(editor.results("save"))
     return editor
 
@@ -71,7 +71,7 @@ def test_a_result_is_loaded_varied_and_made_larger_each_in_one_step(
     expect_picture(made.results("save_image"))
 
 
-def test_what_is_painted_over_is_sampled_anew(made: Editor) -> None:
+def test_what_is_painted_over_is_sampled_anew(made: Editor, picture: dict[str, Any]) -> None:
     go_on(made, "Inpaint this")
     dialog = made.dialog("Paint a mask")
     made.page.mouse.click(*middle(dialog.get_by_label(re.compile("^Mask of kettle"))))
@@ -79,7 +79,7 @@ def test_what_is_painted_over_is_sampled_anew(made: Editor) -> None:
     expect(dialog).to_have_count(0)
     expect(made.card("composite_masked")).to_be_visible()
     found = nodes(made)
-    assert "kettle_00001_masked" in found["load_image"]["inputs"]["path"]
+    assert f"{picture['name'].removesuffix('.png')}_masked" in found["load_image"]["inputs"]["path"]
     assert found["set_noise_mask"]["inputs"]["mask"] == {"from": "load_image.mask"}
     made.run()
     expect_picture(made.results("save_image"))
@@ -101,6 +101,14 @@ def test_the_gallery_and_the_viewer_go_on_with_a_result(made: Editor) -> None:
     made.page.get_by_role("menuitem", name="Use as input").click()
     expect(made.card("load_image_3")).to_be_visible()
 
+    # They are among the files to choose from.
+    card = made.card("load_image")
+    card.get_by_role("textbox", name="Path").fill("")
+    card.get_by_role("button", name="Choose a file").click()
+    found = made.page.get_by_label("Files").get_by_role("region", name="Results")
+    found.get_by_role("button", name=re.compile("^kettle")).first.click()
+    expect_picture(card.get_by_role("img", name="Picture kettle"))
+
 
 def test_a_result_is_dragged_onto_the_canvas_and_onto_a_port(made: Editor) -> None:
     thumbnail = made.card("save").get_by_role("button", name=re.compile("^Show kettle"))
@@ -113,17 +121,9 @@ def test_a_result_is_dragged_onto_the_canvas_and_onto_a_port(made: Editor) -> No
     assert nodes(made)["save"]["inputs"]["image"] == {"from": "load_image_2.image"}
 
 
-def test_results_are_among_the_files_to_choose_from(made: Editor, picture: dict[str, Any]) -> None:
-    go_on(made, "Use as input")
-    card = made.card("load_image")
-    card.get_by_role("textbox", name="Path").fill("")
-    card.get_by_role("button", name="Choose a file").click()
-    found = made.page.get_by_label("Files").get_by_role("region", name="Results")
-    found.get_by_role("button", name=re.compile("^kettle")).first.click()
-    expect_picture(card.get_by_role("img", name="Picture kettle"))
-
-
-def test_it_is_sent_to_a_saved_workflow(made: Editor, server: Server) -> None:
+def test_it_is_sent_to_a_saved_workflow_and_to_one_of_another_tab(
+    made: Editor, server: Server
+) -> None:
     workflow = {
         "format": "nodegraph/1",
         "title": "Smaller",
@@ -134,6 +134,7 @@ def test_it_is_sent_to_a_saved_workflow(made: Editor, server: Server) -> None:
         },
     }
     server.client.put("workflows/smaller", json=workflow).raise_for_status()
+    own = made.tab.get_attribute("data-tab")
     go_on(made, "Send to workflow…")
     dialog = made.dialog("Send to a workflow")
     expect(dialog.get_by_label("Picture that it becomes")).to_have_text("picture")
@@ -141,11 +142,9 @@ def test_it_is_sent_to_a_saved_workflow(made: Editor, server: Server) -> None:
     expect(made.tab).to_have_text(re.compile("Smaller"))
     expect_picture(made.card("load").get_by_role("img", name="Picture kettle"))
 
-
-def test_it_is_sent_to_a_workflow_of_another_tab(made: Editor) -> None:
-    own = made.tab.get_attribute("data-tab")
-    nodes = {"load": {"type": "LoadImage", "inputs": {"path": "apple.png"}}}
-    made.open_workflow({"format": "nodegraph/1", "title": "Elsewhere", "nodes": nodes})
+    # Or to one of another tab.
+    given = {"load": {"type": "LoadImage", "inputs": {"path": "apple.png"}}}
+    made.open_workflow({"format": "nodegraph/1", "title": "Elsewhere", "nodes": given})
     made.page.locator(f"[data-tab='{own}']").click()
     go_on(made, "Send to workflow…")
     dialog = made.dialog("Send to a workflow")

@@ -84,39 +84,7 @@ def test_a_drawing_opens_with_placeholders_and_says_what_lacks(editor: Editor) -
     # Its placeholders aren't taken for nodes of a pack that could be installed.
     expect(editor.page.get_by_role("dialog")).to_have_count(0)
 
-
-@pytest.mark.parametrize("name", ["comfyui.webp", "comfyui.mp4"])
-def test_so_does_what_a_picture_or_video_carries(editor: Editor, name: str) -> None:
-    kind = "image/webp" if name.endswith("webp") else "video/mp4"
-    editor.drop(name, (PICTURES / name).read_bytes(), kind)
-    expect(editor.tab).to_have_text("comfyui")
-    expect(editor.cards).to_have_count(1)
-
-
-def test_the_dialog_opens_them_too(editor: Editor, tmp_path: Path) -> None:
-    drawing = tmp_path / "glitter.json"
-    drawing.write_text(json.dumps(DRAWN), "utf-8")
-    # Without it the page asks for the file in a way that a browser without a window shows nobody.
-    editor.page.evaluate("delete window.showOpenFilePicker")
-    with editor.page.expect_file_chooser() as asked:
-        editor.menu("File", "Open file or picture…")
-    assert asked.value.is_multiple()
-    asked.value.set_files([PICTURES / "comfyui.webp", drawing])
-    dialog = editor.dialog("Translated from ComfyUI")
-    report = dialog.get_by_role("region", name="glitter.json")
-    expect(report).to_contain_text("3 of 4 nodes were translated")
-    row = report.get_by_role("listitem").filter(has_text="SparkleFilter")
-    expect(row).to_contain_text("glitter-pack")
-    other = dialog.get_by_role("region", name="comfyui.webp")
-    expect(other).to_contain_text("Its one node was translated")
-    dialog.get_by_role("button", name="Go to the workflows").click()
-    # Each has a tab of its own, and the last one is shown.
-    expect(editor.tab).to_have_text("glitter")
-    expect(editor.cards).to_have_count(4)
-    expect(editor.page.get_by_role("tab", name="comfyui")).to_have_count(1)
-
-
-def test_what_cannot_be_read_says_why_and_opens_nothing(editor: Editor) -> None:
+    # What cannot be read says why, and opens nothing.
     document = {**DRAWN, "version": 7}
     before = editor.tab.inner_text()
     with editor.watch.allowing("status of 4"):
@@ -124,3 +92,33 @@ def test_what_cannot_be_read_says_why_and_opens_nothing(editor: Editor) -> None:
         expect(editor.page.get_by_text("“odd.json” couldn’t be opened")).to_be_visible()
     expect(editor.page.get_by_text("`version` is not known")).to_be_visible()
     expect(editor.tab).to_have_text(before)
+
+
+def test_the_dialog_opens_files_pictures_and_videos(editor: Editor, tmp_path: Path) -> None:
+    drawing = tmp_path / "glitter.json"
+    drawing.write_text(json.dumps(DRAWN), "utf-8")
+    # Without it the page asks for the file in a way that a browser without a window shows nobody.
+    editor.page.evaluate("delete window.showOpenFilePicker")
+    with editor.page.expect_file_chooser() as asked:
+        editor.menu("File", "Open file or picture…")
+    assert asked.value.is_multiple()
+    asked.value.set_files([PICTURES / "comfyui.webp", PICTURES / "comfyui.mp4", drawing])
+    dialog = editor.dialog("Translated from ComfyUI")
+    report = dialog.get_by_role("region", name="glitter.json")
+    expect(report).to_contain_text("3 of 4 nodes were translated")
+    row = report.get_by_role("listitem").filter(has_text="SparkleFilter")
+    expect(row).to_contain_text("glitter-pack")
+    for name in ("comfyui.webp", "comfyui.mp4"):
+        other = dialog.get_by_role("region", name=name)
+        expect(other).to_contain_text("Its one node was translated")
+    dialog.get_by_role("button", name="Go to the workflows").click()
+    # Each has a tab of its own, and the last one is shown.
+    expect(editor.tab).to_have_text("glitter")
+    expect(editor.cards).to_have_count(4)
+    expect(editor.page.get_by_role("tab", name="comfyui")).to_have_count(2)
+    # What lacks nothing opens without a word.
+    count = editor.tabs.count()
+    editor.drop("comfyui.webp", (PICTURES / "comfyui.webp").read_bytes(), "image/webp")
+    expect(editor.tabs).to_have_count(count + 1)
+    expect(editor.tab).to_have_text("comfyui")
+    expect(editor.cards).to_have_count(1)

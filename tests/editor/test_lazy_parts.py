@@ -5,11 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
 from playwright.sync_api import expect
 
+from tests.editor.conftest import NewBrowser
 from tests.editor.editing import Editor
+from tests.editor.gates import text_to_image
 from tests.editor.serving import Server
 from tests.editor.watching import UNREACHED
+
+
+@pytest.fixture
+def editor(new_browser: NewBrowser, server: Server) -> Editor:
+    """In a browser that knows none of these parts yet."""
+    return new_browser(server, reused=False).open_link(text_to_image())
+
 
 AWAY = "This part couldn’t be loaded"
 
@@ -25,26 +35,22 @@ def away(editor: Editor, server: Server) -> Iterator[None]:
         editor.ready()
 
 
-def test_a_panel_comes_with_the_server_and_no_work_is_lost(editor: Editor, server: Server) -> None:
+def test_parts_come_with_the_server_and_no_work_is_lost(editor: Editor, server: Server) -> None:
     editor.fill("positive", "Text", "a medlar")
-    panel = editor.panel("History")
+    panel, fault = editor.panel("History"), editor.dialog("Sorry")
     with away(editor, server):
         editor.page.get_by_role("button", name="History").first.click()
         expect(panel.get_by_role("alert")).to_contain_text(AWAY)
         panel.get_by_role("button", name="Try again").click()
         expect(panel.get_by_role("alert")).to_contain_text(AWAY)
         editor.fill("positive", "Text", "a quince")
-    expect(panel.get_by_role("option").first).to_be_visible()
-    expect(panel.get_by_role("alert")).to_have_count(0)
-    expect(editor.field("positive", "Text")).to_have_value("a quince")
-
-
-def test_a_dialog_can_be_opened_again(editor: Editor, server: Server) -> None:
-    fault = editor.dialog("Sorry")
-    with away(editor, server):
+        # A dialog can be opened again.
         editor.page.keyboard.press("ControlOrMeta+,")
         expect(fault).to_contain_text(AWAY)
         editor.page.keyboard.press("Escape")
         expect(fault).to_have_count(0)
+    expect(panel.get_by_role("option").first).to_be_visible()
+    expect(panel.get_by_role("alert")).to_have_count(0)
+    expect(editor.field("positive", "Text")).to_have_value("a quince")
     editor.page.keyboard.press("ControlOrMeta+,")
     expect(editor.dialog("Settings")).to_be_visible()

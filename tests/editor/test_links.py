@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, expect
 
+from tests.editor.conftest import NewBrowser
 from tests.editor.editing import Editor, box_of
 from tests.editor.graphs import CHAIN, Point, drag, middle, written
+from tests.editor.serving import Server
 from tests.server.hosting import eventually
 
 pytestmark = pytest.mark.only_edits
@@ -54,9 +56,8 @@ INSIDE: dict[str, Any] = {
 
 
 @pytest.fixture
-def pair(editor: Editor) -> Editor:
-    editor.open_workflow(PAIR)
-    return editor
+def pair(tab: Editor) -> Editor:
+    return tab.open_link(PAIR)
 
 
 def taken_by(editor: Editor, node: str) -> dict[str, Any]:
@@ -101,93 +102,82 @@ def way(editor: Editor, start: str, end: str, share: float = 0.5) -> Point:
     return x, y
 
 
-class TestTakenAlong:
-    """A drag from the dot of an input that has a link moves the link."""
+def test_one_dragged_from_its_input_is_taken_along(pair: Editor) -> None:
+    start = middle(pair.port("first", "takes", "image"))
+    drag(pair, start, middle(pair.port("second", "takes", "image")))
+    expect(pair.link("picture", "second")).to_have_count(1)
+    expect(pair.link("picture", "first")).to_have_count(0)
+    assert taken_by(pair, "second")["image"] == {"from": "picture.image"}
+    undo(pair)
+    expect(pair.link("picture", "first")).to_have_count(1)
+    expect(pair.link("picture", "second")).to_have_count(0)
 
-    def test_to_another_input(self, pair: Editor) -> None:
-        start = middle(pair.port("first", "takes", "image"))
-        drag(pair, start, middle(pair.port("second", "takes", "image")))
-        expect(pair.link("picture", "second")).to_have_count(1)
-        expect(pair.link("picture", "first")).to_have_count(0)
-        assert taken_by(pair, "second")["image"] == {"from": "picture.image"}
-        undo(pair)
-        expect(pair.link("picture", "first")).to_have_count(1)
-        expect(pair.link("picture", "second")).to_have_count(0)
+    x, y = middle(pair.port("first", "takes", "image"))
+    drag(pair, (x, y), (x - 120, y + 250))
+    expect(pair.link("picture", "first")).to_have_count(0)
+    expect(pair.page.get_by_role("combobox", name="Search nodes")).to_have_count(0)
+    assert "image" not in taken_by(pair, "first")
+    undo(pair)
+    expect(pair.link("picture", "first")).to_have_count(1)
 
-    def test_into_the_empty_where_it_ends(self, pair: Editor) -> None:
-        x, y = middle(pair.port("first", "takes", "image"))
-        drag(pair, (x, y), (x - 120, y + 250))
-        expect(pair.link("picture", "first")).to_have_count(0)
-        expect(pair.page.get_by_role("combobox", name="Search nodes")).to_have_count(0)
-        assert "image" not in taken_by(pair, "first")
-        undo(pair)
-        expect(pair.link("picture", "first")).to_have_count(1)
+    # Onto a card whose port fits.
+    start = middle(pair.port("first", "takes", "image"))
+    drag(pair, start, head(pair, "second"))
+    expect(pair.link("picture", "second")).to_have_count(1)
+    expect(pair.link("picture", "first")).to_have_count(0)
+    undo(pair)
+    expect(pair.link("picture", "first")).to_have_count(1)
 
-    def test_onto_a_card_whose_port_fits(self, pair: Editor) -> None:
-        start = middle(pair.port("first", "takes", "image"))
-        drag(pair, start, head(pair, "second"))
-        expect(pair.link("picture", "second")).to_have_count(1)
-        expect(pair.link("picture", "first")).to_have_count(0)
+    # And back without a trace.
+    before = written(pair)
+    x, y = middle(pair.port("first", "takes", "image"))
+    pair.page.mouse.move(x, y)
+    pair.page.mouse.down()
+    pair.page.mouse.move(x - 80, y + 80, steps=4)
+    pair.page.mouse.move(x, y, steps=4)
+    pair.page.mouse.up()
+    assert written(pair) == before
 
-    def test_and_back_without_a_trace(self, pair: Editor) -> None:
-        before = written(pair)
-        x, y = middle(pair.port("first", "takes", "image"))
-        pair.page.mouse.move(x, y)
-        pair.page.mouse.down()
-        pair.page.mouse.move(x - 80, y + 80, steps=4)
-        pair.page.mouse.move(x, y, steps=4)
-        pair.page.mouse.up()
-        assert written(pair) == before
-
-    def test_where_it_fits_no_port_it_stays(self, editor: Editor) -> None:
-        editor.open_workflow({**CHAIN})
-        start = middle(editor.port("save", "takes", "image"))
-        drag(editor, start, middle(editor.port("decode", "takes", "latent")))
-        expect(editor.notice(re.compile("The link stays as it was"))).to_be_visible()
-        expect(editor.link("wait", "save")).to_have_count(1)
-
-    def test_an_input_without_a_link_begins_one(self, pair: Editor) -> None:
-        start = middle(pair.port("second", "takes", "image"))
-        drag(pair, start, middle(pair.port("picture", "gives", "image")))
-        expect(pair.link("picture", "second")).to_have_count(1)
-        expect(pair.link("picture", "first")).to_have_count(1)
+    # An input without a link begins one.
+    start = middle(pair.port("second", "takes", "image"))
+    drag(pair, start, middle(pair.port("picture", "gives", "image")))
+    expect(pair.link("picture", "second")).to_have_count(1)
+    expect(pair.link("picture", "first")).to_have_count(1)
 
 
-class TestCopied:
-    def test_a_node_dragged_with_alt_leaves_the_original(self, editor: Editor) -> None:
-        editor.open_workflow({**CHAIN})
-        before = written(editor)
-        start = head(editor, "decode")
-        editor.page.keyboard.down("Alt")
-        drag(editor, start, (start[0] + 30, start[1] + 260))
-        editor.page.keyboard.up("Alt")
-        expect(editor.cards).to_have_count(6)
-        for source in ("size", "load"):
-            expect(editor.link(source, "decode_2")).to_have_count(1)
-        expect(editor.link("decode", "wait")).to_have_count(1)
-        after = written(editor)
-        assert after["nodes"]["decode_2"] == before["nodes"]["decode"]
-        places = after["ui"]["positions"]
-        assert places["decode"] == before["ui"]["positions"]["decode"]
-        assert places["decode_2"][1] > places["decode"][1] + 200
-        undo(editor)
-        expect(editor.cards).to_have_count(5)
-        assert written(editor) == before
+def test_nodes_dragged_with_alt_leave_the_originals(tab: Editor) -> None:
+    editor = tab.open_link({**CHAIN})
+    before = written(editor)
+    start = head(editor, "decode")
+    editor.page.keyboard.down("Alt")
+    drag(editor, start, (start[0] + 30, start[1] + 260))
+    editor.page.keyboard.up("Alt")
+    expect(editor.cards).to_have_count(6)
+    for source in ("size", "load"):
+        expect(editor.link(source, "decode_2")).to_have_count(1)
+    expect(editor.link("decode", "wait")).to_have_count(1)
+    after = written(editor)
+    assert after["nodes"]["decode_2"] == before["nodes"]["decode"]
+    places = after["ui"]["positions"]
+    assert places["decode"] == before["ui"]["positions"]["decode"]
+    assert places["decode_2"][1] > places["decode"][1] + 200
+    undo(editor)
+    expect(editor.cards).to_have_count(5)
+    assert written(editor) == before
 
-    def test_several_with_the_links_among_them(self, editor: Editor) -> None:
-        editor.open_workflow({**CHAIN})
-        editor.click_card("wait")
-        editor.click_card("save", "ControlOrMeta")
-        start = head(editor, "save")
-        editor.page.keyboard.down("Alt")
-        drag(editor, start, (start[0], start[1] + 300))
-        editor.page.keyboard.up("Alt")
-        expect(editor.cards).to_have_count(7)
-        expect(editor.link("wait_2", "save_2")).to_have_count(1)
-        expect(editor.link("decode", "wait_2")).to_have_count(1)
-        editor.page.keyboard.press("Delete")
-        expect(editor.cards).to_have_count(5)
-        expect(editor.link("wait", "save")).to_have_count(1)
+    # Several, with the links among them.
+    editor.click_card("wait")
+    editor.click_card("save", "ControlOrMeta")
+    start = head(editor, "save")
+    editor.page.keyboard.down("Alt")
+    drag(editor, start, (start[0], start[1] + 300))
+    editor.page.keyboard.up("Alt")
+    expect(editor.cards).to_have_count(7)
+    expect(editor.link("wait_2", "save_2")).to_have_count(1)
+    expect(editor.link("decode", "wait_2")).to_have_count(1)
+    editor.page.keyboard.press("Delete")
+    expect(editor.cards).to_have_count(5)
+    expect(editor.link("wait", "save")).to_have_count(1)
 
 
 def taking(editor: Editor, start: str, end: str) -> Locator:
@@ -208,51 +198,52 @@ def put_in(pair: Editor, across: float = 0.5, down: float = 0.5) -> None:
     pair.page.mouse.up()
 
 
-class TestPutIn:
-    """A node that is dropped on a link comes to stand in between."""
+def test_a_node_that_is_dropped_on_a_link_comes_to_stand_in_between(pair: Editor) -> None:
+    put_in(pair)
+    expect(pair.link("picture", "scale")).to_have_count(1)
+    expect(pair.link("scale", "first")).to_have_count(1)
+    expect(pair.link("picture", "first")).to_have_count(0)
+    undo(pair)
+    expect(pair.link("picture", "first")).to_have_count(1)
+    assert written(pair)["ui"]["positions"]["scale"] == PAIR["ui"]["positions"]["scale"]
 
-    def test_a_card_that_has_no_links(self, pair: Editor) -> None:
-        put_in(pair)
-        expect(pair.link("picture", "scale")).to_have_count(1)
-        expect(pair.link("scale", "first")).to_have_count(1)
-        expect(pair.link("picture", "first")).to_have_count(0)
-        undo(pair)
-        expect(pair.link("picture", "first")).to_have_count(1)
-        assert written(pair)["ui"]["positions"]["scale"] == PAIR["ui"]["positions"]["scale"]
+    # One that only touches the link.
+    put_in(pair, 0.95, 0.95)
+    expect(pair.link("picture", "scale")).to_have_count(1)
+    expect(pair.link("scale", "first")).to_have_count(1)
+    undo(pair)
 
-    def test_a_card_that_only_touches_the_link(self, pair: Editor) -> None:
-        put_in(pair, 0.95, 0.95)
-        expect(pair.link("picture", "scale")).to_have_count(1)
-        expect(pair.link("scale", "first")).to_have_count(1)
+    # One from the palette.
+    hold_over_link(pair, "Resize image")
+    expect(taking(pair, "picture", "first")).to_have_count(1)
+    pair.page.mouse.up()
+    expect(pair.link("picture", "resize_image")).to_have_count(1)
+    expect(pair.link("resize_image", "first")).to_have_count(1)
+    undo(pair)
+    expect(pair.card("resize_image")).to_have_count(0)
+    expect(pair.link("picture", "first")).to_have_count(1)
 
-    def test_what_makes_room_for_it_stays_seen(self, editor: Editor) -> None:
-        positions = {**PAIR["ui"]["positions"], "first": [480, 0], "last": [840, 0]}
-        nodes = {**PAIR["nodes"], "last": {"type": "EmptyLatent"}}
-        del nodes["second"], positions["second"]
-        editor.page.set_viewport_size({"width": 1100, "height": 900})
-        editor.open_workflow({**PAIR, "nodes": nodes, "ui": {"positions": positions}})
-        last = editor.card("last")
-        expect(last).to_be_in_viewport(ratio=0.99)
-        put_in(editor)
-        expect(editor.link("scale", "first")).to_have_count(1)
-        expect(last).to_be_in_viewport(ratio=0.99)
+    # One that doesn't fit lies beside.
+    hold_over_link(pair, "Load model")
+    expect(taking(pair, "picture", "first")).to_have_count(0)
+    pair.page.mouse.up()
+    expect(pair.card("load_model")).to_be_visible()
+    expect(pair.link("picture", "first")).to_have_count(1)
 
-    def test_one_from_the_palette(self, pair: Editor) -> None:
-        hold_over_link(pair, "Resize image")
-        expect(taking(pair, "picture", "first")).to_have_count(1)
-        pair.page.mouse.up()
-        expect(pair.link("picture", "resize_image")).to_have_count(1)
-        expect(pair.link("resize_image", "first")).to_have_count(1)
-        undo(pair)
-        expect(pair.card("resize_image")).to_have_count(0)
-        expect(pair.link("picture", "first")).to_have_count(1)
 
-    def test_one_that_does_not_fit_lies_beside(self, pair: Editor) -> None:
-        hold_over_link(pair, "Load model")
-        expect(taking(pair, "picture", "first")).to_have_count(0)
-        pair.page.mouse.up()
-        expect(pair.card("load_model")).to_be_visible()
-        expect(pair.link("picture", "first")).to_have_count(1)
+def test_what_makes_room_for_one_in_between_stays_seen(
+    new_browser: NewBrowser, server: Server
+) -> None:
+    positions = {**PAIR["ui"]["positions"], "first": [480, 0], "last": [840, 0]}
+    nodes = {**PAIR["nodes"], "last": {"type": "EmptyLatent"}}
+    del nodes["second"], positions["second"]
+    editor = new_browser(server, viewport={"width": 1100, "height": 900})
+    editor.open_link({**PAIR, "nodes": nodes, "ui": {"positions": positions}})
+    last = editor.card("last")
+    expect(last).to_be_in_viewport(ratio=0.99)
+    put_in(editor)
+    expect(editor.link("scale", "first")).to_have_count(1)
+    expect(last).to_be_in_viewport(ratio=0.99)
 
 
 def hold_over_link(pair: Editor, label: str) -> None:
@@ -263,6 +254,57 @@ def hold_over_link(pair: Editor, label: str) -> None:
     pair.page.mouse.down()
     pair.page.mouse.move(*way(pair, "picture", "first", 0.3), steps=4)
     pair.page.mouse.move(*way(pair, "picture", "first"), steps=4)
+
+
+def test_a_line_drawn_with_ctrl_takes_away_the_links_that_it_crosses(tab: Editor) -> None:
+    editor = tab.open_link({**CHAIN})
+    before = written(editor)
+    box = box_of(editor.card("decode"))
+    x, top, bottom = box["x"] - 14, box["y"] - 30, box["y"] + box["height"] + 30
+    mouse = editor.page.mouse
+    editor.page.keyboard.down("Control")
+    mouse.move(x, top)
+    mouse.down()
+    mouse.move(x, bottom, steps=8)
+    expect(editor.canvas.locator("[data-cut-line]")).to_have_count(1)
+    expect(editor.canvas.locator("path[data-cut]")).to_have_count(2)
+    mouse.up()
+    editor.page.keyboard.up("Control")
+    expect(editor.canvas.locator("[data-cut-line]")).to_have_count(0)
+    for source in ("size", "load"):
+        expect(editor.link(source, "decode")).to_have_count(0)
+    expect(editor.link("decode", "wait")).to_have_count(1)
+    undo(editor)
+    assert written(editor) == before
+
+    # It is called off by Escape.
+    x, y = way(editor, "wait", "save")
+    editor.page.keyboard.down("Control")
+    editor.page.mouse.move(x, y - 60)
+    editor.page.mouse.down()
+    editor.page.mouse.move(x, y + 60, steps=4)
+    expect(editor.canvas.locator("path[data-cut]")).to_have_count(1)
+    editor.page.keyboard.press("Escape")
+    editor.page.mouse.up()
+    editor.page.keyboard.up("Control")
+    expect(editor.link("wait", "save")).to_have_count(1)
+
+
+def test_a_link_stays_where_it_fits_no_port_and_is_bridged_with_its_node(tab: Editor) -> None:
+    editor = tab.open_link({**CHAIN})
+    start = middle(editor.port("save", "takes", "image"))
+    drag(editor, start, middle(editor.port("decode", "takes", "latent")))
+    expect(editor.notice(re.compile("The link stays as it was"))).to_be_visible()
+    expect(editor.link("wait", "save")).to_have_count(1)
+
+    editor.click_card("wait")
+    x, y = way(editor, "wait", "save")
+    editor.page.keyboard.down("ControlOrMeta")
+    editor.page.mouse.click(x, y)
+    editor.page.keyboard.up("ControlOrMeta")
+    editor.page.keyboard.press("Shift+Delete")
+    expect(editor.card("wait")).to_have_count(0)
+    expect(editor.link("decode", "save")).to_have_count(1)
 
 
 WIDTH = 248
@@ -288,78 +330,32 @@ def between(editor: Editor) -> Point:
     return (start["x"] + start["width"] + end["x"]) / 2, y
 
 
-class TestCut:
-    """A line drawn with Ctrl over the empty canvas."""
-
-    def test_takes_away_the_links_that_it_crosses(self, editor: Editor) -> None:
-        editor.open_workflow({**CHAIN})
-        before = written(editor)
-        box = box_of(editor.card("decode"))
-        x, top, bottom = box["x"] - 14, box["y"] - 30, box["y"] + box["height"] + 30
-        mouse = editor.page.mouse
-        editor.page.keyboard.down("Control")
-        mouse.move(x, top)
-        mouse.down()
-        mouse.move(x, bottom, steps=8)
-        expect(editor.canvas.locator("[data-cut-line]")).to_have_count(1)
-        expect(editor.canvas.locator("path[data-cut]")).to_have_count(2)
-        mouse.up()
-        editor.page.keyboard.up("Control")
-        expect(editor.canvas.locator("[data-cut-line]")).to_have_count(0)
-        for source in ("size", "load"):
-            expect(editor.link(source, "decode")).to_have_count(0)
-        expect(editor.link("decode", "wait")).to_have_count(1)
-        undo(editor)
-        assert written(editor) == before
-
-    def test_is_called_off_by_escape(self, editor: Editor) -> None:
-        editor.open_workflow({**CHAIN})
-        x, y = way(editor, "wait", "save")
-        editor.page.keyboard.down("Control")
-        editor.page.mouse.move(x, y - 60)
-        editor.page.mouse.down()
-        editor.page.mouse.move(x, y + 60, steps=4)
-        expect(editor.canvas.locator("path[data-cut]")).to_have_count(1)
-        editor.page.keyboard.press("Escape")
-        editor.page.mouse.up()
-        editor.page.keyboard.up("Control")
-        expect(editor.link("wait", "save")).to_have_count(1)
+def test_from_far_a_click_selects_one_and_its_menu_is_there(pair: Editor) -> None:
+    far(pair)
+    pair.page.mouse.click(*between(pair))
+    inspector = pair.show("Inspector")
+    expect(inspector.get_by_role("heading", name="Link")).to_be_visible()
+    pair.page.keyboard.press("Delete")
+    expect(inspector.get_by_role("heading", name="Link")).to_have_count(0)
+    assert "image" not in taken_by(pair, "first")
+    undo(pair)
+    pair.command("Inspector")
+    expect(inspector).to_have_count(0)
+    pair.page.mouse.click(*between(pair), button="right")
+    pair.page.get_by_role("menuitem", name="Add a point").click()
+    [[x, _]] = written(pair)["ui"]["reroutes"]["first.image"]
+    assert WIDTH < x < 680
 
 
-class TestFromFar:
-    def test_a_click_selects_a_link(self, pair: Editor) -> None:
-        far(pair)
-        pair.page.mouse.click(*between(pair))
-        inspector = pair.show("Inspector")
-        expect(inspector.get_by_role("heading", name="Link")).to_be_visible()
-        pair.page.keyboard.press("Delete")
-        expect(inspector.get_by_role("heading", name="Link")).to_have_count(0)
-        assert "image" not in taken_by(pair, "first")
-
-    def test_its_menu_is_there(self, pair: Editor) -> None:
-        far(pair)
-        pair.page.mouse.click(*between(pair), button="right")
-        pair.page.get_by_role("menuitem", name="Add a point").click()
-        [[x, _]] = written(pair)["ui"]["reroutes"]["first.image"]
-        assert WIDTH < x < 680
-
-
-class TestOfABlock:
-    """Links inside a block that end at its own ports."""
-
-    @pytest.fixture
-    def inside(self, editor: Editor) -> Editor:
-        editor.open_workflow(INSIDE)
-        editor.click_card("grey")
-        editor.page.keyboard.press("Shift+Enter")
-        expect(editor.card("decode")).to_be_visible()
-        editor.drawn()
-        editor.zoom_to_fit()
-        return editor
-
-    @pytest.mark.parametrize("key", ["Delete", "Backspace"])
-    def test_one_from_an_input_is_deleted(self, inside: Editor, key: str) -> None:
-        line = inside.link("end/inputs", "decode")
+def test_ones_at_the_ports_of_a_block_are_deleted(tab: Editor) -> None:
+    inside = tab.open_link(INSIDE)
+    inside.click_card("grey")
+    inside.page.keyboard.press("Shift+Enter")
+    expect(inside.card("decode")).to_be_visible()
+    inside.drawn()
+    inside.zoom_to_fit()
+    line = inside.link("end/inputs", "decode")
+    for key in ("Delete", "Backspace"):
         # Its middle lies behind a card.
         inside.page.mouse.click(*way(inside, "end/inputs", "decode", 0.15))
         inside.page.keyboard.press(key)
@@ -368,42 +364,28 @@ class TestOfABlock:
         undo(inside)
         expect(line).to_have_count(1)
 
-    def test_one_to_an_output_is_deleted(self, inside: Editor) -> None:
-        inside.page.mouse.click(*way(inside, "decode", "end/outputs"))
-        inside.page.keyboard.press("Delete")
-        expect(inside.link("decode", "end/outputs")).to_have_count(0)
-        assert not written(inside)["subgraphs"]["Grey"].get("outputs")
-        undo(inside)
-        expect(inside.link("decode", "end/outputs")).to_have_count(1)
+    inside.page.mouse.click(*way(inside, "decode", "end/outputs"))
+    inside.page.keyboard.press("Delete")
+    expect(inside.link("decode", "end/outputs")).to_have_count(0)
+    assert not written(inside)["subgraphs"]["Grey"].get("outputs")
+    undo(inside)
+    expect(inside.link("decode", "end/outputs")).to_have_count(1)
 
 
-class TestByKeyboard:
-    def test_one_is_selected_bent_and_deleted(self, pair: Editor) -> None:
-        pair.click_card("first")
-        pair.page.keyboard.press("l")
-        ports = pair.dialog("Link from which port?")
-        expect(ports.get_by_role("searchbox")).to_be_focused()
-        pair.page.keyboard.type("image")
-        pair.page.keyboard.press("Enter")
-        targets = pair.dialog(re.compile("^Link .+ to …$"))
-        expect(targets.get_by_role("searchbox")).to_be_focused()
-        pair.page.keyboard.type("select the link")
-        pair.page.keyboard.press("Enter")
-        expect(targets).to_have_count(0)
-        expect(pair.show("Inspector").get_by_role("heading", name="Link")).to_be_visible()
-        pair.command("Add a point to a link")
-        expect(pair.canvas.locator("[data-id^='reroute/']")).to_have_count(1)
-        pair.page.keyboard.press("Delete")
-        expect(pair.link("picture", "first")).to_have_count(0)
-
-
-def test_nodes_deleted_with_their_links_selected_are_bridged(editor: Editor) -> None:
-    editor.open_workflow({**CHAIN})
-    editor.click_card("wait")
-    x, y = way(editor, "wait", "save")
-    editor.page.keyboard.down("ControlOrMeta")
-    editor.page.mouse.click(x, y)
-    editor.page.keyboard.up("ControlOrMeta")
-    editor.page.keyboard.press("Shift+Delete")
-    expect(editor.card("wait")).to_have_count(0)
-    expect(editor.link("decode", "save")).to_have_count(1)
+def test_one_is_selected_bent_and_deleted_by_keyboard(pair: Editor) -> None:
+    pair.click_card("first")
+    pair.page.keyboard.press("l")
+    ports = pair.dialog("Link from which port?")
+    expect(ports.get_by_role("searchbox")).to_be_focused()
+    pair.page.keyboard.type("image")
+    pair.page.keyboard.press("Enter")
+    targets = pair.dialog(re.compile("^Link .+ to …$"))
+    expect(targets.get_by_role("searchbox")).to_be_focused()
+    pair.page.keyboard.type("select the link")
+    pair.page.keyboard.press("Enter")
+    expect(targets).to_have_count(0)
+    expect(pair.show("Inspector").get_by_role("heading", name="Link")).to_be_visible()
+    pair.command("Add a point to a link")
+    expect(pair.canvas.locator("[data-id^='reroute/']")).to_have_count(1)
+    pair.page.keyboard.press("Delete")
+    expect(pair.link("picture", "first")).to_have_count(0)

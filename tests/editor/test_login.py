@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 
@@ -12,7 +13,7 @@ from nodegraph.server.access.caller import Scope
 from nodegraph.server.access.token_file import TokenFile
 from tests.editor.conftest import NewBrowser
 from tests.editor.editing import Editor
-from tests.editor.graphs import written
+from tests.editor.graphs import downloaded
 from tests.editor.serving import Server
 
 REFUSED = "status of 401"
@@ -78,12 +79,6 @@ def known(stranger: Editor, server: Guarded) -> Editor:
     return stranger
 
 
-def test_the_page_leads_to_the_login_and_back(known: Editor, server: Guarded) -> None:
-    expect(known.page).to_have_url(f"{server.url}/")
-    expect(known.field("positive", "Text")).to_have_value(APPLE)
-    known.reload()
-
-
 def test_a_link_survives_the_login(known: Editor, server: Guarded, new_browser: NewBrowser) -> None:
     known.fill("positive", "Text", "zwölf Boxkämpfer 🦆")
     link = shared_link(known)
@@ -98,7 +93,12 @@ def test_a_link_survives_the_login(known: Editor, server: Guarded, new_browser: 
     expect(other.page).to_have_url(f"{server.url}/")
 
 
-def test_work_survives_a_session_that_ends(known: Editor, server: Guarded) -> None:
+def test_the_page_leads_to_the_login_and_back_and_work_survives_its_end(
+    known: Editor, server: Guarded
+) -> None:
+    expect(known.page).to_have_url(f"{server.url}/")
+    expect(known.field("positive", "Text")).to_have_value(APPLE)
+    known.reload()
     known.fill("positive", "Text", "a pear")
     known.wait_until_kept("a pear")
     with known.watch.allowing(REFUSED, "WebSocket connection"):
@@ -113,37 +113,32 @@ def test_work_survives_a_session_that_ends(known: Editor, server: Guarded) -> No
     expect(known.field("positive", "Text")).to_have_value("a pear")
 
 
-class TestWhoMayOnlyRead:
-    @pytest.fixture
-    def reader(self, stranger: Editor, server: Guarded) -> Editor:
-        stranger.page.goto("/")
-        log_in(stranger.page, server.token("read"))
-        skip_tour(stranger)
-        return stranger
-
-    def test_sees_everything(self, reader: Editor) -> None:
-        expect(reader.status.get_by_role("button", name="View only")).to_be_visible()
-        for panel in ("Queue", "Results"):
-            reader.show(panel)
-        reader.menu("File", "Templates")
-        dialog = reader.dialog("Open a workflow")
-        dialog.get_by_role("button", name=re.compile("^Seed grid")).click()
-        expect(reader.tabs.last).to_have_text("Seed grid")
-        reader.ready()
-
-    def test_is_told_that_it_cannot_be_run(self, reader: Editor, server: Guarded) -> None:
-        reader.page.keyboard.press("ControlOrMeta+Enter")
-        expect(reader.notice("You may look, but not run")).to_be_visible()
-        assert server.jobs() == []
-
-    def test_is_told_that_it_cannot_be_saved_but_in_a_file(
-        self, reader: Editor, server: Guarded
-    ) -> None:
-        reader.fill("positive", "Text", "a plum")
-        reader.page.keyboard.press("ControlOrMeta+s")
-        dialog = reader.dialog("Save workflow")
-        expect(dialog.get_by_role("button", name="Save", exact=True)).to_be_disabled()
-        expect(dialog.get_by_text(re.compile("^Your token may read, but not save"))).to_be_visible()
-        assert server.get("workflows")["items"] == []
-        reader.page.keyboard.press("Escape")
-        assert written(reader)["nodes"]["positive"]["inputs"]["text"] == "a plum"
+def test_who_may_only_read_sees_everything_and_is_told_what_is_not_allowed(
+    stranger: Editor, server: Guarded
+) -> None:
+    reader = stranger
+    reader.page.goto("/")
+    log_in(reader.page, server.token("read"))
+    skip_tour(reader)
+    expect(reader.status.get_by_role("button", name="View only")).to_be_visible()
+    # It cannot be run.
+    reader.page.keyboard.press("ControlOrMeta+Enter")
+    expect(reader.notice("You may look, but not run")).to_be_visible()
+    assert server.jobs() == []
+    # It cannot be saved but in a file.
+    reader.fill("positive", "Text", "a plum")
+    reader.page.keyboard.press("ControlOrMeta+s")
+    dialog = reader.dialog("Save workflow")
+    expect(dialog.get_by_role("button", name="Save", exact=True)).to_be_disabled()
+    expect(dialog.get_by_text(re.compile("^Your token may read, but not save"))).to_be_visible()
+    assert server.get("workflows")["items"] == []
+    reader.page.keyboard.press("Escape")
+    file = json.loads(downloaded(reader))
+    assert file["nodes"]["positive"]["inputs"]["text"] == "a plum"
+    for panel in ("Queue", "Results"):
+        reader.show(panel)
+    reader.menu("File", "Templates")
+    dialog = reader.dialog("Open a workflow")
+    dialog.get_by_role("button", name=re.compile("^Seed grid")).click()
+    expect(reader.tabs.last).to_have_text("Seed grid")
+    reader.ready()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import pytest
 from playwright.sync_api import Locator, expect
 
 from tests.editor.editing import Editor
@@ -49,72 +48,53 @@ def close(editor: Editor, dialog: Locator) -> None:
     expect(dialog).to_have_count(0)
 
 
-class TestAPack:
-    @pytest.fixture
-    def dialog(self, editor: Editor) -> Locator:
-        return opened(editor, GLOWING)
+def test_a_pack_is_named_its_node_marked_and_found_once_it_is_there(
+    editor: Editor, server: Server
+) -> None:
+    dialog = opened(editor, GLOWING)
+    row = dialog.get_by_role("listitem").filter(has_text="shiny:Glow")
+    expect(row).to_contain_text("shiny")
+    expect(row).to_contain_text(">=2")
+    expect(dialog).to_contain_text("Put its file or folder into the server’s “packs” folder")
+    row.get_by_role("button", name="Show “wait”").click()
+    expect(dialog).to_have_count(0)
+    expect(editor.card("wait")).to_be_focused()
+    mark = re.compile("there is no node type `shiny:Glow`", re.IGNORECASE)
+    expect(editor.card("wait").get_by_role("button", name=mark)).to_be_visible()
+    editor.fill("save", "Name", "still-typed")
+    editor.page.keyboard.press("ControlOrMeta+z")
+    expect(editor.field("save", "Name")).to_have_value("grey")
+    assert written(editor)["nodes"] == GLOWING["nodes"]
+    editor.reload()
+    expect(dialog).to_have_count(0)
 
-    def test_is_named_with_its_nodes_and_where_to_get_it(
-        self, editor: Editor, dialog: Locator
-    ) -> None:
-        row = dialog.get_by_role("listitem").filter(has_text="shiny:Glow")
-        expect(row).to_contain_text("shiny")
-        expect(row).to_contain_text(">=2")
-        expect(dialog).to_contain_text("Put its file or folder into the server’s “packs” folder")
-        row.get_by_role("button", name="Show “wait”").click()
-        expect(dialog).to_have_count(0)
-        expect(editor.card("wait")).to_be_focused()
-
-    def test_leaves_its_node_marked_and_the_graph_usable(
-        self, editor: Editor, dialog: Locator
-    ) -> None:
+    editor.command("Missing packs and models")
+    expect(dialog).to_be_visible()
+    file = server.home / "packs" / "shiny.py"
+    file.write_text(PACK)
+    try:
+        dialog.get_by_role("button", name="Look again").click()
+        expect(dialog.get_by_text("Everything that this workflow needs is there")).to_be_visible()
         close(editor, dialog)
-        mark = re.compile("there is no node type `shiny:Glow`", re.IGNORECASE)
-        expect(editor.card("wait").get_by_role("button", name=mark)).to_be_visible()
-        editor.fill("save", "Name", "still-typed")
-        editor.page.keyboard.press("ControlOrMeta+z")
-        expect(editor.field("save", "Name")).to_have_value("grey")
-        assert written(editor)["nodes"] == GLOWING["nodes"]
-        editor.reload()
-        expect(dialog).to_have_count(0)
-
-    def test_is_found_once_it_is_there(
-        self, editor: Editor, dialog: Locator, server: Server
-    ) -> None:
-        file = server.home / "packs" / "shiny.py"
-        file.write_text(PACK)
-        try:
-            dialog.get_by_role("button", name="Look again").click()
-            expect(
-                dialog.get_by_text("Everything that this workflow needs is there")
-            ).to_be_visible()
-            close(editor, dialog)
-            expect(editor.field("wait", "Amount")).to_be_visible()
-        finally:
-            file.unlink()
-            server.client.post("system/refresh").raise_for_status()
+        expect(editor.field("wait", "Amount")).to_be_visible()
+    finally:
+        file.unlink()
+        server.client.post("system/refresh").raise_for_status()
 
 
-class TestAModel:
-    @pytest.fixture
-    def dialog(self, editor: Editor) -> Locator:
-        return opened(editor, LARGE)
+def test_a_model_is_named_and_can_be_replaced_by_one_that_is_there(editor: Editor) -> None:
+    dialog = opened(editor, LARGE)
+    row = dialog.get_by_role("listitem").filter(has_text="portraits-xl.safetensors")
+    link = row.get_by_role("link", name="Search on Hugging Face")
+    expect(link).to_have_attribute("href", re.compile("search=portraits-xl$"))
+    expect(dialog).to_contain_text(str(editor.server.home / "models"))
+    close(editor, dialog)
+    expect(editor.card("load").get_by_text("There is no model")).to_be_visible()
+    editor.field("load", "Model").click()
+    editor.page.get_by_role("option", name=re.compile("^tiny sd1")).click()
+    expect(editor.status.get_by_text("5 nodes will run")).to_be_visible()
 
-    def test_is_named_with_where_to_get_it(self, editor: Editor, dialog: Locator) -> None:
-        row = dialog.get_by_role("listitem").filter(has_text="portraits-xl.safetensors")
-        link = row.get_by_role("link", name="Search on Hugging Face")
-        expect(link).to_have_attribute("href", re.compile("search=portraits-xl$"))
-        expect(dialog).to_contain_text(str(editor.server.home / "models"))
-
-    def test_can_be_replaced_by_one_that_is_there(self, editor: Editor, dialog: Locator) -> None:
-        close(editor, dialog)
-        expect(editor.card("load").get_by_text("There is no model")).to_be_visible()
-        editor.field("load", "Model").click()
-        editor.page.get_by_role("option", name=re.compile("^tiny sd1")).click()
-        expect(editor.status.get_by_text("5 nodes will run")).to_be_visible()
-
-
-def test_nothing_is_said_of_a_workflow_that_has_all(editor: Editor) -> None:
+    # Nothing is said of a workflow that has all.
     editor.open_workflow({**CHAIN})
     expect(editor.dialog("What is missing")).to_have_count(0)
     editor.command("Missing packs and models")

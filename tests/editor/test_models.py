@@ -20,7 +20,8 @@ def models(editor: Editor) -> Locator:
 def test_models_come_and_go_in_an_open_page(editor: Editor) -> None:
     folder = editor.server.home / "models" / "portraits"
     found = models(editor)
-    expect(found.get_by_role("option", name=re.compile("^tiny sd1"))).to_be_visible()
+    own = found.get_by_role("option", name=re.compile("^tiny sd1"))
+    expect(own).to_contain_text("built in")
     expect(found.get_by_role("option", name="portraits")).to_have_count(0)
     shutil.copytree(embedded_folder(), folder)
     expect(found.get_by_role("option", name="portraits")).to_be_visible()

@@ -73,8 +73,8 @@ def curve(editor: Editor) -> Any:
     return written(editor)["nodes"]["tones"]["inputs"].get("curve")
 
 
-def test_a_curve_is_drawn_and_the_run_gives_another_picture(editor: Editor) -> None:
-    editor.open_workflow(GRAPH)
+def test_a_curve_is_drawn_and_the_run_gives_another_picture(tab: Editor) -> None:
+    editor = tab.open_link(GRAPH)
     expect(frame(editor).get_by_role("slider")).to_have_count(2)
     editor.run()
     expect(editor.results("show")).to_have_count(1)
@@ -116,11 +116,7 @@ def test_a_curve_is_drawn_and_the_run_gives_another_picture(editor: Editor) -> N
     expect(frame(editor).get_by_role("slider")).to_have_count(2)
     assert curve(editor) is None
 
-
-def test_a_panel_looks_at_the_newest_picture(editor: Editor) -> None:
-    editor.open_workflow(GRAPH)
-    editor.run()
-    expect(editor.results("show")).to_have_count(1)
+    # A panel looks at the newest picture.
     panel = editor.show("From packs")
     inner = panel.frame_locator("iframe")
     expect(inner.get_by_role("img", name="Tones of the picture of show")).to_be_visible()
@@ -146,18 +142,19 @@ def test_a_widget_that_fails_or_lacks_gives_way_to_the_plain_field(editor: Edito
         assert written(editor)["nodes"]["bend"]["inputs"] == {"thrown": [0.25]}
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_looks_as_the_editor_does_and_can_be_used_by_all(
-    new_browser: NewBrowser, server: Server, scheme: str, tmp_path: Path
+    new_browser: NewBrowser, server: Server
 ) -> None:
-    editor = new_browser(server, color_scheme=scheme, bypass_csp=True).open()
-    editor.open_workflow(GRAPH)
-    expect(point(editor, 1)).to_be_visible()
-    editor.page.screenshot(path=tmp_path / f"{scheme}.png")
-    inner = next(each for each in editor.page.frames if "/packs/" in each.url)
-    assert inner.evaluate("document.documentElement.dataset.theme") == scheme
     if not AXE.exists():
         pytest.skip("the editor's packages aren't installed")
-    inner.evaluate(AXE.read_text(encoding="utf-8"))
-    found = inner.evaluate("async () => (await axe.run(document)).violations")
-    assert [fault["id"] for fault in found if fault["impact"] in ("serious", "critical")] == []
+    editor = new_browser(server, bypass_csp=True).open_link(GRAPH)
+    for scheme in ("light", "dark"):
+        editor.page.emulate_media(color_scheme=scheme)
+        editor.reload()
+        expect(point(editor, 1)).to_be_visible()
+        inner = next(each for each in editor.page.frames if "/packs/" in each.url)
+        assert inner.evaluate("document.documentElement.dataset.theme") == scheme
+        inner.evaluate(AXE.read_text(encoding="utf-8"))
+        found = inner.evaluate("async () => (await axe.run(document)).violations")
+        faults = [fault["id"] for fault in found if fault["impact"] in ("serious", "critical")]
+        assert faults == [], scheme

@@ -32,8 +32,21 @@ def test_the_starter_fills_the_window_and_can_be_read(editor: Editor) -> None:
     assert right <= canvas["x"] + canvas["width"]
     assert editor.page.evaluate(_SMALLEST) >= 10
 
+    # From afar cards are coloured blocks with titles.
+    editor.page.mouse.move(*middle(editor.canvas))
+    for _ in range(6):
+        editor.page.keyboard.press("-")
+    sampler = editor.card("sample").get_by_role("article")
+    expect(editor.page.locator("article[data-detail=true]")).to_have_count(0)
+    expect(sampler).to_contain_text("KSampler")
+    expect(sampler.locator("input, textarea, button")).to_have_count(0)
+    eventually(lambda: editor.page.evaluate(_SMALLEST) >= 10)
+    color = "(card) => getComputedStyle(card).backgroundColor"
+    assert sampler.evaluate(color) != editor.card("load").get_by_role("article").evaluate(color)
+
 
 def test_a_picture_fills_its_card_and_grows_with_it(editor: Editor) -> None:
+    editor.fill("sample", "Steps", "2")
     editor.run()
     picture = editor.results("save")
     expect_picture(picture)
@@ -60,11 +73,11 @@ def test_a_picture_fills_its_card_and_grows_with_it(editor: Editor) -> None:
     assert len(written(editor)["ui"]["sizes"]["save"]) == 1
 
 
-def test_several_wide_pictures_are_as_wide_as_their_card(editor: Editor) -> None:
+def test_several_wide_pictures_are_as_wide_as_their_card(tab: Editor) -> None:
     wide = {"type": "NoiseImage", "inputs": {"width": 192, "height": 64, "batch": 3}}
     shown = {"type": "PreviewImage", "inputs": {"image": {"from": "wide.image"}}}
     nodes = {"wide": wide, "shown": shown}
-    editor.open_workflow({"format": "nodegraph/1", "title": "Wide", "nodes": nodes})
+    editor = tab.open_link({"format": "nodegraph/1", "title": "Wide", "nodes": nodes})
     editor.run()
     pictures = editor.results("shown")
     expect(pictures).to_have_count(3)
@@ -133,16 +146,3 @@ def test_a_key_shows_what_comes_out_of_a_node_or_runs_through_a_link(editor: Edi
     page.mouse.move(0, 0)
     page.keyboard.press("v")
     expect(viewer.locator("pre")).to_contain_text(re.compile("[0-9]"))
-
-
-def test_from_afar_cards_are_coloured_blocks_with_titles(editor: Editor) -> None:
-    editor.page.mouse.move(*middle(editor.canvas))
-    for _ in range(6):
-        editor.page.keyboard.press("-")
-    sampler = editor.card("sample").get_by_role("article")
-    expect(editor.page.locator("article[data-detail=true]")).to_have_count(0)
-    expect(sampler).to_contain_text("KSampler")
-    expect(sampler.locator("input, textarea, button")).to_have_count(0)
-    eventually(lambda: editor.page.evaluate(_SMALLEST) >= 10)
-    color = "(card) => getComputedStyle(card).backgroundColor"
-    assert sampler.evaluate(color) != editor.card("load").get_by_role("article").evaluate(color)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import json
 import re
 from collections.abc import Callable
 from functools import partial
@@ -105,7 +104,7 @@ def test_the_first_download_is_small(server: Server, new_browser: NewBrowser) ->
     def note(response: Response) -> None:
         responses.append(response)
 
-    other = new_browser(server, locale="ja-JP")
+    other = new_browser(server, reused=False, locale="ja-JP")
     other.page.on("response", note)
     other.page.goto("/")
     expect(other.page.get_by_role("dialog", name="nodegraph")).to_be_visible()
@@ -128,30 +127,26 @@ def test_pages_are_sent_compressed(server: Server) -> None:
         assert "immutable" in answer.headers["cache-control"]
 
 
-class TestManyNodes:
-    def test_open_and_move(self, editor: Editor) -> None:
-        """How fast it is, is shown by `benchmarks/editor.py`."""
-        opened(editor.page, large_graph(MANY))
-        expect(editor.tabs.last).to_have_text("Large")
-        editor.drawn()
-        counts = editor.show("Inspector")
-        expect(counts.get_by_role("definition").first).to_have_text(str(MANY))
-        viewport = editor.page.locator(".react-flow__viewport")
-        before = viewport.get_attribute("style") or ""
-        panned(editor.page, moves=5)
-        editor.page.keyboard.press("Shift+0")
-        expect(editor.page.get_by_role("button", name="Zoom: 100 %")).to_be_visible()
-        expect(viewport).not_to_have_attribute("style", before)
-        expect(editor.cards.first).to_be_visible()
-        editor.page.keyboard.press("ControlOrMeta+a")
-        expect(counts).to_contain_text(str(MANY))
+def test_many_nodes_open_move_and_are_found(editor: Editor) -> None:
+    """How fast it is, is shown by `benchmarks/editor.py`."""
+    opened(editor.page, large_graph(MANY))
+    expect(editor.tabs.last).to_have_text("Large")
+    editor.drawn()
+    counts = editor.show("Inspector")
+    expect(counts.get_by_role("definition").first).to_have_text(str(MANY))
+    viewport = editor.page.locator(".react-flow__viewport")
+    before = viewport.get_attribute("style") or ""
+    panned(editor.page, moves=5)
+    editor.page.keyboard.press("Shift+0")
+    expect(editor.page.get_by_role("button", name="Zoom: 100 %")).to_be_visible()
+    expect(viewport).not_to_have_attribute("style", before)
+    expect(editor.cards.first).to_be_visible()
+    editor.page.keyboard.press("ControlOrMeta+a")
+    expect(counts).to_contain_text(str(MANY))
 
-    def test_keys_reach_the_last_of_them(self, editor: Editor) -> None:
-        editor.drop("large.json", json.dumps(large_graph(MANY)).encode(), "application/json")
-        expect(editor.tab).to_have_text("Large")
-        editor.drawn()
-        field = editor.search("ControlOrMeta+f")
-        field.fill(f"save_{MANY // 10 - 1}")
-        expect(editor.found().first).to_contain_text(f"save_{MANY // 10 - 1}")
-        field.press("Enter")
-        expect(editor.card(f"save_{MANY // 10 - 1}")).to_be_focused()
+    # Keys reach the last of them.
+    field = editor.search("ControlOrMeta+f")
+    field.fill(f"save_{MANY // 10 - 1}")
+    expect(editor.found().first).to_contain_text(f"save_{MANY // 10 - 1}")
+    field.press("Enter")
+    expect(editor.card(f"save_{MANY // 10 - 1}")).to_be_focused()

@@ -10,11 +10,17 @@ from playwright.sync_api import Locator, expect
 
 from tests.editor.editing import Editor
 from tests.editor.faults import bring_axe, check
-from tests.editor.gates import gated
+from tests.editor.gates import gated, text_to_image
 from tests.editor.serving import Server
 from tests.server.hosting import eventually
 
 NAMES = ("runner", "apple", "berry", "cherry")
+
+
+@pytest.fixture
+def editor(tab: Editor) -> Editor:
+    """In a page that knows nothing of jobs that were deleted since."""
+    return tab.open_link(text_to_image(), anew=True)
 
 
 @pytest.fixture
@@ -25,7 +31,8 @@ def jobs(editor: Editor, request: pytest.FixtureRequest) -> Iterator[dict[str, s
     """
     server = editor.server
     found = {name: server.submit(gated(gate(request, name)), name=name) for name in NAMES}
-    eventually(lambda: state(server, found["runner"]) == "running")
+    # One that is cancelled while a model is being loaded costs the worker.
+    eventually(lambda: server.worker["node"] == "wait")
     yield found
     server.client.post("queue/resume").raise_for_status()
     server.cancel_all()
@@ -66,8 +73,8 @@ def choose(editor: Editor, name: str, item: str) -> None:
     editor.page.get_by_role("menuitem", name=item).click()
 
 
-def test_what_runs_is_seen_with_its_progress_and_what_waits_with_its_place(
-    editor: Editor, queue: Locator
+def test_jobs_are_seen_moved_found_and_opened(
+    editor: Editor, queue: Locator, request: pytest.FixtureRequest
 ) -> None:
     expect(queue.get_by_role("status")).to_have_text("1 running, 3 waiting")
     progress = row(queue, "runner").get_by_role("progressbar", name="Progress of runner")
@@ -76,28 +83,52 @@ def test_what_runs_is_seen_with_its_progress_and_what_waits_with_its_place(
         expect(row(queue, name)).to_contain_text(f"{place}.")
     expect(editor.top.get_by_role("button", name="Queue: 4 jobs")).to_be_visible()
 
-
-def test_jobs_are_moved_by_mouse(editor: Editor, queue: Locator) -> None:
+    # By mouse.
     choose(editor, "cherry", "Move up")
     expect_order(queue, "runner", "apple", "cherry", "berry")
     choose(editor, "berry", "Move to the front")
     expect_order(queue, "runner", "berry", "apple", "cherry")
     choose(editor, "berry", "Move to the end")
     expect_order(queue, "runner", "apple", "cherry", "berry")
-
-
-def test_jobs_are_moved_by_keys_and_keep_the_focus(editor: Editor, queue: Locator) -> None:
-    row(queue, "cherry").focus()
+    # By keys, which keep the focus.
+    row(queue, "berry").focus()
     editor.page.keyboard.press("Alt+ArrowUp")
-    expect_order(queue, "runner", "apple", "cherry", "berry")
-    expect(row(queue, "cherry")).to_be_focused()
-    editor.page.keyboard.press("Alt+ArrowUp")
-    expect_order(queue, "runner", "cherry", "apple", "berry")
-    editor.page.keyboard.press("Alt+ArrowDown")
-    expect_order(queue, "runner", "apple", "cherry", "berry")
-    expect(row(queue, "cherry")).to_be_focused()
-    editor.page.keyboard.press("Alt+End")
     expect_order(queue, "runner", "apple", "berry", "cherry")
+    expect(row(queue, "berry")).to_be_focused()
+    editor.page.keyboard.press("Alt+ArrowUp")
+    expect_order(queue, "runner", "berry", "apple", "cherry")
+    editor.page.keyboard.press("Alt+ArrowDown")
+    expect_order(queue, "runner", "apple", "berry", "cherry")
+    expect(row(queue, "berry")).to_be_focused()
+    editor.page.keyboard.press("Alt+End")
+    expect_order(queue, "runner", "apple", "cherry", "berry")
+
+    queue.get_by_label("State").select_option("Running")
+    expect_order(queue, "runner")
+    queue.get_by_label("State").select_option("all")
+    queue.get_by_role("searchbox", name="Search jobs").fill("err")
+    expect_order(queue, "cherry", "berry")
+
+    # Workers tell what they run and lead to it, whatever is searched for.
+    bring_axe(editor)
+    fold = queue.get_by_role("button", name=re.compile("^1 worker"))
+    expect(fold).to_have_attribute("aria-expanded", "false")
+    fold.focus()
+    editor.page.keyboard.press("Enter")
+    workers = queue.get_by_role("region", name="Workers")
+    for told in ("worker-1", "cpu", "job", "MB"):
+        expect(workers).to_contain_text(told)
+    check(editor, "the queue with its workers")
+    workers.get_by_role("button", name="runner").click()
+    expect_order(queue, "runner", "apple", "cherry", "berry")
+    expect(queue.get_by_role("heading", name="runner")).to_be_visible()
+    row(queue, "runner").get_by_role("button", name="Cancel").click()
+    expect(workers.get_by_role("button", name="apple")).to_be_visible()
+
+    row(queue, "berry").focus()
+    editor.page.keyboard.press("o")
+    expect(editor.tabs).to_have_text(["Text to image", "Gated"])
+    expect(editor.field("wait", "Until")).to_have_value(gate(request, "berry"))
 
 
 def test_one_is_held_and_let_go(
@@ -118,75 +149,52 @@ def test_one_is_held_and_let_go(
     eventually(lambda: state(server, jobs["apple"]) == "running")
 
 
-def test_one_that_waits_and_one_that_runs_are_cancelled(
+def test_the_queue_is_paused_and_jobs_are_cancelled_run_again_and_deleted(
     editor: Editor, queue: Locator, jobs: dict[str, str]
 ) -> None:
-    row(queue, "apple").focus()
-    editor.page.keyboard.press("Delete")
-    expect(row(queue, "apple")).to_contain_text("Cancelled")
-    # The keys go on where they were.
-    expect(queue.locator(":focus")).to_have_count(1)
-    row(queue, "runner").get_by_role("button", name="Cancel").click()
-    expect(row(queue, "runner")).to_contain_text("Cancelled")
-    eventually(lambda: state(editor.server, jobs["berry"]) == "running")
-    expect(row(queue, "berry").get_by_role("progressbar")).to_be_visible()
-
-
-def test_the_queue_is_paused_and_goes_on(
-    editor: Editor, queue: Locator, jobs: dict[str, str]
-) -> None:
+    server, keys = editor.server, editor.page.keyboard
     queue.get_by_role("button", name="Pause the queue: begin no more jobs").click()
     expect(queue.get_by_text("Paused", exact=True)).to_be_visible()
     row(queue, "runner").get_by_role("button", name="Cancel").click()
     expect(queue.get_by_role("status")).to_have_text("0 running, 3 waiting")
-    assert state(editor.server, jobs["apple"]) == "queued"
+    assert state(server, jobs["apple"]) == "queued"
     queue.get_by_role("button", name="Let the queue go on").click()
     expect(queue.get_by_role("status")).to_have_text("1 running, 2 waiting")
     expect(queue.get_by_text("Paused", exact=True)).to_have_count(0)
 
-
-def test_all_that_wait_are_cancelled_at_once(
-    editor: Editor, queue: Locator, jobs: dict[str, str]
-) -> None:
-    queue.get_by_role("button", name="More", exact=True).click()
-    editor.page.get_by_role("menuitem", name="Cancel all that wait…").click()
-    question = editor.dialog("Cancel all waiting jobs?")
-    expect(question).to_contain_text("3 jobs will not be run")
-    question.get_by_role("button", name="Cancel them").click()
-    for name in ("apple", "berry", "cherry"):
-        expect(row(queue, name)).to_contain_text("Cancelled")
-    assert state(editor.server, jobs["runner"]) == "running"
-
-
-def test_one_that_was_cancelled_runs_again(
-    editor: Editor, queue: Locator, jobs: dict[str, str]
-) -> None:
-    server = editor.server
+    # One that waits, and one that runs.
+    row(queue, "berry").focus()
+    keys.press("Delete")
+    expect(row(queue, "berry")).to_contain_text("Cancelled")
+    # The keys go on where they were.
+    expect(queue.locator(":focus")).to_have_count(1)
     row(queue, "apple").get_by_role("button", name="Cancel").click()
     expect(row(queue, "apple")).to_contain_text("Cancelled")
+    eventually(lambda: state(server, jobs["cherry"]) == "running")
+    expect(row(queue, "cherry").get_by_role("progressbar")).to_be_visible()
+
     row(queue, "apple").get_by_role("button", name="Run again").click()
     expect(row(queue, "apple")).to_contain_text("Waiting")
     row(queue, "berry").focus()
-    editor.page.keyboard.press("Delete")
-    expect(row(queue, "berry")).to_contain_text("Cancelled")
-    row(queue, "berry").focus()
-    editor.page.keyboard.press("r")
+    keys.press("r")
     expect(row(queue, "berry")).to_contain_text("Waiting")
     assert state(server, jobs["berry"]) == "queued"
 
+    queue.get_by_role("button", name="More", exact=True).click()
+    editor.page.get_by_role("menuitem", name="Cancel all that wait…").click()
+    question = editor.dialog("Cancel all waiting jobs?")
+    expect(question).to_contain_text("2 jobs will not be run")
+    question.get_by_role("button", name="Cancel them").click()
+    for name in ("apple", "berry"):
+        expect(row(queue, name)).to_contain_text("Cancelled")
+    assert state(server, jobs["cherry"]) == "running"
 
-def test_one_that_has_ended_is_deleted_after_a_question(
-    editor: Editor, queue: Locator, jobs: dict[str, str]
-) -> None:
-    row(queue, "apple").focus()
-    editor.page.keyboard.press("Delete")
-    expect(row(queue, "apple")).to_contain_text("Cancelled")
-    row(queue, "apple").focus()
-    editor.page.keyboard.press("Delete")
+    row(queue, "berry").focus()
+    keys.press("Delete")
     question = editor.dialog("Delete this job?")
     question.get_by_role("button", name="Delete").click()
-    expect(row(queue, "apple")).to_have_count(0)
-    assert editor.server.client.get(f"jobs/{jobs['apple']}").status_code == 404
+    expect(row(queue, "berry")).to_have_count(0)
+    assert server.client.get(f"jobs/{jobs['berry']}").status_code == 404
 
 
 def test_two_pages_of_a_browser_show_the_same(
@@ -205,38 +213,3 @@ def test_two_pages_of_a_browser_show_the_same(
     expect(row(theirs, "runner")).to_contain_text("Cancelled")
     for panel in (queue, theirs):
         expect(panel.get_by_role("status")).to_have_text("0 running, 3 waiting")
-
-
-def test_jobs_are_found_by_name_and_state(editor: Editor, queue: Locator) -> None:
-    queue.get_by_role("searchbox", name="Search jobs").fill("err")
-    expect_order(queue, "berry", "cherry")
-    queue.get_by_role("searchbox", name="Search jobs").fill("")
-    queue.get_by_label("State").select_option("Running")
-    expect_order(queue, "runner")
-
-
-def test_workers_tell_what_they_run_and_lead_to_it(editor: Editor, queue: Locator) -> None:
-    bring_axe(editor)
-    fold = queue.get_by_role("button", name=re.compile("^1 worker"))
-    expect(fold).to_have_attribute("aria-expanded", "false")
-    fold.focus()
-    editor.page.keyboard.press("Enter")
-    workers = queue.get_by_role("region", name="Workers")
-    for told in ("worker-1", "cpu", "job", "MB"):
-        expect(workers).to_contain_text(told)
-    check(editor, "the queue with its workers")
-    queue.get_by_role("searchbox", name="Search jobs").fill("cherry")
-    workers.get_by_role("button", name="runner").click()
-    expect_order(queue, "runner", "apple", "berry", "cherry")
-    expect(queue.get_by_role("heading", name="runner")).to_be_visible()
-    row(queue, "runner").get_by_role("button", name="Cancel").click()
-    expect(workers.get_by_role("button", name="apple")).to_be_visible()
-
-
-def test_a_waiting_job_s_workflow_opens(
-    editor: Editor, queue: Locator, request: pytest.FixtureRequest
-) -> None:
-    row(queue, "berry").focus()
-    editor.page.keyboard.press("o")
-    expect(editor.tabs).to_have_text(["Text to image", "Gated"])
-    expect(editor.field("wait", "Until")).to_have_value(gate(request, "berry"))

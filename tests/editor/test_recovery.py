@@ -3,49 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
 from tests.editor.editing import Editor, expect_picture
 from tests.editor.gates import gated
-from tests.editor.serving import PACK, Server
+from tests.editor.serving import Server
 from tests.editor.watching import UNREACHED
 from tests.server.hosting import eventually
-
-DOT = (
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk"
-    "YPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
-)
-"""A picture of one pixel, in base 64."""
-SHOWING = f'''
-
-import base64
-
-from nodegraph.core import Preview
-
-
-@node
-def Show(ctx: Context, image: Image, until: str = "") -> Image:
-    """Does as `Wait` does, and shows a dot meanwhile."""
-    path = Path(__file__).parents[1] / until
-    shown = 0.0
-    while not path.exists():
-        if time.monotonic() > shown + 1:
-            ctx.preview(Preview(base64.b64decode("{DOT}")))
-            shown = time.monotonic()
-        ctx.check_cancelled()
-        time.sleep(0.02)
-    return image
-'''
-
-
-@pytest.fixture(scope="module")
-def server(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with Server(tmp_path_factory.mktemp("server") / "home", PACK + SHOWING) as server:
-        yield server
 
 
 def showing(gate: str, *, name: str = "gated") -> dict[str, Any]:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import re
 
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import expect
 
-from tests.editor.conftest import NewBrowser
 from tests.editor.editing import Editor, expect_picture
 from tests.editor.gates import prompted
-from tests.editor.graphs import search
 from tests.editor.serving import Server
 
 
@@ -40,26 +38,3 @@ def test_everything_is_found_in_one_box(editor: Editor, server: Server) -> None:
     row.click()
     viewer = editor.dialog(re.compile("^kettle"))
     expect_picture(viewer.get_by_role("img", name=re.compile("^kettle")))
-
-
-def test_favourites_come_first(server: Server, new_browser: NewBrowser) -> None:
-    editor = new_browser(server).open()
-    editor.page.keyboard.press("Space")
-    search(editor).fill("image grid")
-    expect(types(editor).first).to_contain_text("Image grid")
-    editor.page.keyboard.press("ControlOrMeta+d")
-    editor.page.keyboard.press("Escape")
-    expect(search(editor)).to_have_count(0)
-    editor.page.keyboard.press("Space")
-    expect(types(editor).first).to_contain_text(re.compile("^Favourites.*Image grid"))
-    editor.page.keyboard.press("Escape")
-    expect(search(editor)).to_have_count(0)
-    palette = editor.show("Nodes")
-    rows = palette.get_by_role("treeitem")
-    expect(rows.first).to_have_text(re.compile("^Favourites"))
-    rows.nth(1).get_by_role("button", name=re.compile("is a favourite no more")).click()
-    expect(rows.first).not_to_have_text(re.compile("^Favourites"))
-
-
-def types(editor: Editor) -> Locator:
-    return editor.page.get_by_role("listbox", name="Node types").get_by_role("option")

@@ -9,10 +9,10 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.editor.editing import Editor, expect_picture
-from tests.editor.gates import TEMPLATES, gated, prompted, refusing
+from tests.editor.gates import TEMPLATES, gated, refusing
 
 
-def test_one_that_is_done_in_another_tab_is_shown_by_a_click(
+def test_ones_that_end_in_other_tabs_are_shown_by_a_click(
     editor: Editor, request: pytest.FixtureRequest
 ) -> None:
     gate = request.node.name
@@ -31,12 +31,10 @@ def test_one_that_is_done_in_another_tab_is_shown_by_a_click(
     # It has been seen.
     expect(told.get_by_text("Gated is done")).to_have_count(0)
 
-
-def test_one_that_failed_in_another_tab_leads_to_its_node_and_port(editor: Editor) -> None:
+    # One that failed leads to its node and port.
     editor.open_workflow(refusing(least=9001))
     editor.run()
     editor.tabs.filter(has_text="Text to image").click()
-    told = editor.page.get_by_role("region", name="Notices")
     expect(told.get_by_text("Refused failed")).to_be_visible()
     expect(told).to_contain_text("the picture is smaller than 9001")
     expect(told).to_contain_text("Ask for less.")
@@ -44,37 +42,12 @@ def test_one_that_failed_in_another_tab_leads_to_its_node_and_port(editor: Edito
     expect(editor.field("check", "Least")).to_be_focused()
 
 
-def test_all_is_told_again_before_a_run_after_an_edit(editor: Editor) -> None:
-    """With the time that it will take, as it took before."""
-    workflow = refusing(least=0)
-    workflow["title"] = "Timed"
-    editor.open_workflow(workflow)
-    editor.run()
-    expect_picture(editor.results("save"))
-    expect(editor.status).to_contain_text("Nothing to compute: all of it is cached")
-    editor.fill("sample", "Seed", "77")
-    expect(editor.status).to_contain_text(re.compile("4 nodes will run · 3 cached · about"))
-    expect(editor.state("sample", re.compile("Changed: will run again.*in about"))).to_be_visible()
-    editor.page.keyboard.press("ControlOrMeta+z")
-    expect(editor.status).to_contain_text("Nothing to compute: all of it is cached")
-
-
-def test_a_mark_is_gone_once_an_edit_keeps_its_node_from_running(editor: Editor) -> None:
-    editor.open_workflow(prompted("a mark", name="marked"))
-    editor.run()
-    expect(editor.state("sample", "Done")).to_be_visible()
-    editor.click_card("positive")
-    editor.command("Mute")
-    expect(editor.status).to_contain_text("Can't run yet")
-    expect(editor.card("sample").get_by_role("article")).to_have_attribute("data-state", "none")
-
-
 def test_a_fault_in_the_body_of_a_loop_is_told_on_its_card_and_covers_no_buttons(
-    editor: Editor,
+    tab: Editor,
 ) -> None:
     workflow = json.loads((TEMPLATES / "prompt_walk.json").read_text(encoding="utf-8"))
     del workflow["subgraphs"]["repaint"]["nodes"]["sample"]["inputs"]["positive"]
-    editor.open_workflow(workflow)
+    editor = tab.open_link(workflow)
     expect(editor.card("walk")).to_contain_text("Inside, at sample: positive is missing")
     editor.run()
     expect(editor.notice("The workflow can't run")).to_be_visible()

@@ -3,50 +3,38 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import expect
 
 from tests.editor.conftest import NewBrowser
-from tests.editor.editing import Editor
 from tests.editor.serving import Server
 
 pytestmark = pytest.mark.only_edits
 
-
-def theme(editor: Editor) -> Locator:
-    return editor.page.locator("html")
-
-
-class TestSystem:
-    """The page looks as the system does, unless somebody chose."""
-
-    def test_is_followed_while_the_page_is_open(
-        self, new_browser: NewBrowser, server: Server
-    ) -> None:
-        editor = new_browser(server, color_scheme="dark").open()
-        expect(theme(editor)).to_have_attribute("data-theme", "dark")
-        editor.page.emulate_media(color_scheme="light")
-        expect(theme(editor)).to_have_attribute("data-theme", "light")
-        editor.page.emulate_media(contrast="more")
-        expect(theme(editor)).to_have_attribute("data-theme", "contrast")
-
-    def test_is_overruled_and_that_is_kept(self, editor: Editor) -> None:
-        editor.command("Dark")
-        expect(theme(editor)).to_have_attribute("data-theme", "dark")
-        editor.page.emulate_media(color_scheme="light")
-        editor.reload()
-        expect(theme(editor)).to_have_attribute("data-theme", "dark")
+_LONGEST = """() => Math.max(...[...document.querySelectorAll("*")].flatMap((each) => {
+    const { transitionDuration, animationName, animationDuration } = getComputedStyle(each);
+    const times = [transitionDuration, animationName === "none" ? "0" : animationDuration];
+    return times.flatMap((all) => all.split(",").map(parseFloat));
+}))"""
+"""Seconds that the longest movement of the page takes."""
 
 
-@pytest.mark.parametrize(("motion", "seconds"), [("reduce", 0.0001), ("no-preference", 0.12)])
-def test_nothing_moves_for_those_who_want_no_motion(
-    new_browser: NewBrowser, server: Server, motion: str, seconds: float
+def test_the_page_looks_as_the_system_does_unless_somebody_chose(
+    new_browser: NewBrowser, server: Server
 ) -> None:
-    editor = new_browser(server, reduced_motion=motion).open()
-    longest = editor.page.evaluate(
-        """() => Math.max(...[...document.querySelectorAll("*")].flatMap((each) => {
-            const { transitionDuration, animationName, animationDuration } = getComputedStyle(each);
-            const times = [transitionDuration, animationName === "none" ? "0" : animationDuration];
-            return times.flatMap((all) => all.split(",").map(parseFloat));
-        }))"""
-    )
-    assert longest <= seconds if motion == "reduce" else longest >= seconds
+    editor = new_browser(server, color_scheme="dark").open()
+    page, theme = editor.page, editor.page.locator("html")
+    expect(theme).to_have_attribute("data-theme", "dark")
+    page.emulate_media(color_scheme="light")
+    expect(theme).to_have_attribute("data-theme", "light")
+    page.emulate_media(contrast="more")
+    expect(theme).to_have_attribute("data-theme", "contrast")
+    editor.command("Dark")
+    expect(theme).to_have_attribute("data-theme", "dark")
+    page.emulate_media(contrast="no-preference", color_scheme="light")
+    editor.reload()
+    expect(theme).to_have_attribute("data-theme", "dark")
+
+    # Nothing moves for those who want no motion.
+    assert page.evaluate(_LONGEST) <= 0.0001
+    page.emulate_media(reduced_motion="no-preference")
+    assert page.evaluate(_LONGEST) >= 0.12

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,7 +13,7 @@ from playwright.sync_api import CDPSession, Locator, expect
 
 from tests.editor.conftest import NewBrowser
 from tests.editor.editing import PLANNED, Editor, box_of, expect_picture
-from tests.editor.gates import prompted
+from tests.editor.gates import prompted, text_to_image
 from tests.editor.graphs import CHAIN, Point, middle, search
 from tests.editor.serving import Server
 from tests.server.hosting import eventually
@@ -93,24 +93,20 @@ def zoom(editor: Editor) -> int:
     return int(text.removesuffix(" %"))
 
 
-def opened(new_browser: NewBrowser, server: Server, screen: dict[str, int]) -> Editor:
-    """The editor as it is found at first on a screen without a mouse."""
-    editor = new_browser(server, viewport=screen, has_touch=True, is_mobile=True)
-    editor.page.goto("/")
-    editor.dialog(re.compile("")).get_by_role("button", name="Skip").tap()
-    expect(editor.status.get_by_text(PLANNED)).to_be_visible()
-    editor.drawn()
-    return editor
+def opened(begin_tab: Callable[..., Editor], screen: dict[str, int]) -> Editor:
+    """The editor with the starter graph on a screen without a mouse."""
+    editor = begin_tab(viewport=screen, has_touch=True, is_mobile=True)
+    return editor.open_link(text_to_image(), whole=False)
 
 
 @pytest.fixture
-def tablet(new_browser: NewBrowser, server: Server) -> Editor:
-    return opened(new_browser, server, TABLET)
+def tablet(begin_tab: Callable[..., Editor]) -> Editor:
+    return opened(begin_tab, TABLET)
 
 
 @pytest.fixture
-def phone(new_browser: NewBrowser, server: Server) -> Editor:
-    return opened(new_browser, server, PHONE)
+def phone(begin_tab: Callable[..., Editor]) -> Editor:
+    return opened(begin_tab, PHONE)
 
 
 @pytest.fixture
@@ -118,112 +114,111 @@ def fingers(tablet: Editor) -> Fingers:
     return Fingers(tablet)
 
 
-class TestFingers:
-    def test_one_moves_the_view(self, tablet: Editor, fingers: Fingers) -> None:
-        x, y = head(tablet, "load")
-        start = empty(tablet)
-        fingers.drag((start, (start[0] + 60, start[1] + 110)))
-        expect_at(tablet, "load", (x + 60, y + 110))
+def test_fingers_move_the_view_zoom_select_and_drag(tablet: Editor, fingers: Fingers) -> None:
+    x, y = head(tablet, "load")
+    start = empty(tablet)
+    fingers.drag((start, (start[0] + 60, start[1] + 110)))
+    expect_at(tablet, "load", (x + 60, y + 110))
+    before = zoom(tablet)
+    x, y = empty(tablet)
+    fingers.drag(((x - 60, y), (x - 20, y)), ((x + 60, y), (x + 20, y)))
+    eventually(lambda: zoom(tablet) < before / 2)
+    fingers.drag(((x - 20, y), (x - 60, y)), ((x + 20, y), (x + 60, y)))
+    eventually(lambda: zoom(tablet) == pytest.approx(before, abs=3))
 
-    def test_two_zoom_between_them(self, tablet: Editor, fingers: Fingers) -> None:
-        before = zoom(tablet)
-        x, y = empty(tablet)
-        fingers.drag(((x - 60, y), (x - 20, y)), ((x + 60, y), (x + 20, y)))
-        eventually(lambda: zoom(tablet) < before / 2)
-        fingers.drag(((x - 20, y), (x - 60, y)), ((x + 20, y), (x + 60, y)))
-        eventually(lambda: zoom(tablet) == pytest.approx(before, abs=3))
+    x, y = head(tablet, "load")
+    fingers.drag(((x, y), (x + 40, y - 120)), steps=40)
+    # how far a finger goes before it counts as moving is the browser's affair
+    expect_at(tablet, "load", (x + 40, y - 120), off=30)
+    tablet.page.keyboard.press("ControlOrMeta+z")
+    expect_at(tablet, "load", (x, y))
 
-    def test_a_tap_selects(self, tablet: Editor, fingers: Fingers) -> None:
-        fingers.tap(head(tablet, "load"))
-        tablet.page.get_by_role("button", name="Show the inspector").tap()
-        label = tablet.panel("Inspector").get_by_role("textbox", name="Label")
-        expect(label).to_be_visible()
-        fingers.tap(empty(tablet))
-        expect(label).to_have_count(0)
+    fingers.tap(head(tablet, "load"))
+    tablet.page.get_by_role("button", name="Show the inspector").tap()
+    label = tablet.panel("Inspector").get_by_role("textbox", name="Label")
+    expect(label).to_be_visible()
+    fingers.tap(empty(tablet))
+    expect(label).to_have_count(0)
 
-    def test_a_double_tap_looks_for_a_node(self, tablet: Editor, fingers: Fingers) -> None:
-        fingers.double_tap(empty(tablet))
-        search(tablet).fill("save image")
-        options = tablet.page.get_by_role("listbox", name="Node types").get_by_role("option")
-        options.filter(has_text="Save image").first.tap()
-        expect(tablet.card("save_image")).to_be_visible()
 
-    def test_a_long_touch_opens_the_menu(self, tablet: Editor, fingers: Fingers) -> None:
-        item = tablet.page.get_by_role("menuitemcheckbox", name=re.compile("^Bypass"))
-        with fingers.down(head(tablet, "load")):
-            expect(item).to_be_visible()
+def test_fingers_open_menus_look_for_nodes_and_draw_links(tablet: Editor, fingers: Fingers) -> None:
+    item = tablet.page.get_by_role("menuitemcheckbox", name=re.compile("^Bypass"))
+    with fingers.down(head(tablet, "load")):
         expect(item).to_be_visible()
-        item.tap()
-        expect(tablet.state("load", "Bypassed")).to_be_visible()
-        with fingers.down(empty(tablet)):
-            expect(
-                tablet.page.get_by_role("menuitem", name=re.compile("^Add a node"))
-            ).to_be_visible()
+    expect(item).to_be_visible()
+    item.tap()
+    expect(tablet.state("load", "Bypassed")).to_be_visible()
+    with fingers.down(empty(tablet)):
+        expect(tablet.page.get_by_role("menuitem", name=re.compile("^Add a node"))).to_be_visible()
+    tablet.page.keyboard.press("Escape")
+    # It presses no button.
+    fold = tablet.card("load").get_by_role("button", name="Fold")
+    with fingers.down(middle(fold)):
+        expect(tablet.page.get_by_role("menu")).to_be_visible()
+    expect(tablet.field("load", "Model")).to_be_visible()
+    tablet.page.keyboard.press("Escape")
 
-    def test_a_long_touch_presses_no_button(self, tablet: Editor, fingers: Fingers) -> None:
-        fold = tablet.card("load").get_by_role("button", name="Fold")
-        with fingers.down(middle(fold)):
-            expect(tablet.page.get_by_role("menu")).to_be_visible()
-        expect(tablet.field("load", "Model")).to_be_visible()
+    fingers.double_tap(empty(tablet))
+    search(tablet).fill("save image")
+    options = tablet.page.get_by_role("listbox", name="Node types").get_by_role("option")
+    options.filter(has_text="Save image").first.tap()
+    expect(tablet.card("save_image")).to_be_visible()
 
-    def test_a_node_is_dragged(self, tablet: Editor, fingers: Fingers) -> None:
-        x, y = head(tablet, "load")
-        fingers.drag(((x, y), (x + 40, y - 120)), steps=40)
-        # how far a finger goes before it counts as moving is the browser's affair
-        expect_at(tablet, "load", (x + 40, y - 120), off=30)
-        tablet.page.keyboard.press("ControlOrMeta+z")
-        expect_at(tablet, "load", (x, y))
-
-    def test_a_link_is_drawn(self, tablet: Editor, fingers: Fingers) -> None:
-        given = {
-            **CHAIN,
-            "ui": {"positions": {"size": [0, 0], "load": [0, 240], "decode": [320, 120]}},
-        }
-        given["nodes"] = {name: CHAIN["nodes"][name] for name in ("size", "load", "decode")}
-        given["nodes"]["decode"] = {"type": "VAEDecode"}
-        tablet.open_workflow(given)
-        ends = [
-            middle(tablet.port("load", "gives", "vae")),
-            middle(tablet.port("decode", "takes", "vae")),
-        ]
-        # a finger is not as exact as a mouse
-        (x, y), (to_x, to_y) = ends
-        fingers.drag(((x + 12, y + 2), (to_x - 10, to_y + 4)))
-        expect(tablet.link("load", "decode")).to_have_count(1)
+    given = {
+        **CHAIN,
+        "ui": {"positions": {"size": [0, 0], "load": [0, 240], "decode": [320, 120]}},
+    }
+    given["nodes"] = {name: CHAIN["nodes"][name] for name in ("size", "load", "decode")}
+    given["nodes"]["decode"] = {"type": "VAEDecode"}
+    tablet.open_workflow(given)
+    ends = [
+        middle(tablet.port("load", "gives", "vae")),
+        middle(tablet.port("decode", "takes", "vae")),
+    ]
+    # a finger is not as exact as a mouse
+    (x, y), (to_x, to_y) = ends
+    fingers.drag(((x + 12, y + 2), (to_x - 10, to_y + 4)))
+    expect(tablet.link("load", "decode")).to_have_count(1)
 
 
-class TestPhone:
-    def test_runs_and_shows_the_picture(self, phone: Editor) -> None:
-        phone.top.get_by_role("button", name="Form of the parameters").tap()
-        form = phone.page.get_by_role("region", name="Parameters")
-        form.get_by_label("Steps").last.fill("2")
-        phone.page.get_by_role("button", name="Run", exact=True).last.tap()
-        expect_picture(phone.page.get_by_role("region", name="Outputs").locator("img"))
+def test_a_newcomer_with_a_phone_skips_the_tour(new_browser: NewBrowser, server: Server) -> None:
+    phone = new_browser(server, viewport=PHONE, has_touch=True, is_mobile=True)
+    phone.page.goto("/")
+    phone.dialog(re.compile("")).get_by_role("button", name="Skip").tap()
+    expect(phone.status.get_by_text(PLANNED)).to_be_visible()
+    phone.drawn()
 
-    def test_opens_one_panel_at_a_time(self, phone: Editor) -> None:
-        phone.page.get_by_role("button", name="Show the inspector").tap()
-        expect(phone.panel("Inspector")).to_be_visible()
-        phone.panel("Inspector").get_by_role("button", name="Close panel").tap()
-        rail = phone.page.get_by_role("navigation", name="Panels")
-        rail.get_by_role("button", name="Nodes").tap()
-        expect(phone.panel("Nodes")).to_be_visible()
-        expect(phone.panel("Inspector")).to_have_count(0)
-        phone.page.touchscreen.tap(200, 70)
-        expect(phone.panel("Nodes")).to_have_count(0)
 
-    def test_reads_the_graph_from_its_beginning(self, phone: Editor) -> None:
-        assert zoom(phone) == 100
-        box = box_of(phone.card("load"))
-        assert box["x"] >= 0
-        assert box["x"] + box["width"] <= PHONE["width"]
+def test_a_phone_shows_the_beginning_one_panel_at_a_time_and_a_form_that_runs(
+    phone: Editor,
+) -> None:
+    assert zoom(phone) == 100
+    box = box_of(phone.card("load"))
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= PHONE["width"]
+    phone.page.get_by_role("button", name="Show the inspector").tap()
+    expect(phone.panel("Inspector")).to_be_visible()
+    phone.panel("Inspector").get_by_role("button", name="Close panel").tap()
+    rail = phone.page.get_by_role("navigation", name="Panels")
+    rail.get_by_role("button", name="Nodes").tap()
+    expect(phone.panel("Nodes")).to_be_visible()
+    expect(phone.panel("Inspector")).to_have_count(0)
+    phone.page.touchscreen.tap(200, 70)
+    expect(phone.panel("Nodes")).to_have_count(0)
+
+    phone.top.get_by_role("button", name="Form of the parameters").tap()
+    form = phone.page.get_by_role("region", name="Parameters")
+    form.get_by_label("Steps").last.fill("2")
+    phone.page.get_by_role("button", name="Run", exact=True).last.tap()
+    expect_picture(phone.page.get_by_role("region", name="Outputs").locator("img"))
 
 
 @pytest.mark.parametrize("screen", [PHONE, TABLET], ids=["phone", "tablet"])
 def test_everything_can_be_hit_and_nothing_sticks_out(
-    new_browser: NewBrowser, server: Server, screen: dict[str, int]
+    begin_tab: Callable[..., Editor], server: Server, screen: dict[str, int]
 ) -> None:
     server.outputs(server.submit(prompted("a brass kettle", name="kettle")))
-    editor = opened(new_browser, server, screen)
+    editor = opened(begin_tab, screen)
     found: dict[str, Any] = {"the graph": editor.page.evaluate(_SMALL, LEAST)}
     for panel in ("Nodes panel", "History panel", "Inspector", "Parameters", "Results", "Queue"):
         editor.command(panel)
@@ -234,44 +229,41 @@ def test_everything_can_be_hit_and_nothing_sticks_out(
     assert editor.page.evaluate("document.documentElement.scrollWidth") == screen["width"]
 
 
-class TestTrackpad:
-    def test_two_fingers_move_the_view(self, editor: Editor) -> None:
-        editor.command("Settings")
-        dialog = editor.dialog("Settings")
-        dialog.get_by_role("tab", name="Canvas").click()
-        dialog.get_by_label("Wheel or two fingers").select_option(label="Pan")
-        editor.page.keyboard.press("Escape")
-        x, y = head(editor, "load")
-        editor.page.mouse.move(*empty(editor))
-        editor.page.mouse.wheel(-40, 70)
-        expect_at(editor, "load", (x + 40, y - 70))
-        before = zoom(editor)
-        editor.page.keyboard.down("Control")
-        editor.page.mouse.wheel(0, -60)
-        editor.page.keyboard.up("Control")
-        expect(editor.page.get_by_role("button", name=f"Zoom: {before} %")).to_have_count(0)
-        assert zoom(editor) > before
+def test_a_trackpad_pinches_scrolls_long_texts_and_moves_the_view(editor: Editor) -> None:
+    place = head(editor, "sample")
+    before = zoom(editor)
+    editor.page.mouse.move(*place)
+    editor.page.keyboard.down("Control")
+    editor.page.mouse.wheel(0, 60)
+    editor.page.keyboard.up("Control")
+    expect(editor.page.get_by_role("button", name=f"Zoom: {before} %")).to_have_count(0)
+    share = zoom(editor) / before
+    # The cards may be drawn there a frame after the percentage is said.
+    expect_at(editor, "sample", place, down=12 * share)
 
-    def test_a_pinch_zooms_at_the_pointer(self, editor: Editor) -> None:
-        place = head(editor, "sample")
-        before = zoom(editor)
-        editor.page.mouse.move(*place)
-        editor.page.keyboard.down("Control")
-        editor.page.mouse.wheel(0, 60)
-        editor.page.keyboard.up("Control")
-        expect(editor.page.get_by_role("button", name=f"Zoom: {before} %")).to_have_count(0)
-        share = zoom(editor) / before
-        # The cards may be drawn there a frame after the percentage is said.
-        expect_at(editor, "sample", place, down=12 * share)
+    editor.fill("positive", "Text", "\n".join(map(str, range(40))))
+    field = editor.field("positive", "Text")
+    before = zoom(editor)
+    editor.page.mouse.move(*middle(field))
+    editor.page.mouse.wheel(0, 120)
+    expect_scrolled(field)
+    assert zoom(editor) == before
 
-    def test_a_long_text_is_scrolled_and_not_the_canvas(self, editor: Editor) -> None:
-        editor.fill("positive", "Text", "\n".join(map(str, range(40))))
-        field = editor.field("positive", "Text")
-        before = zoom(editor)
-        editor.page.mouse.move(*middle(field))
-        editor.page.mouse.wheel(0, 120)
-        expect_scrolled(field)
-        assert zoom(editor) == before
+    editor.command("Settings")
+    dialog = editor.dialog("Settings")
+    dialog.get_by_role("tab", name="Canvas").click()
+    dialog.get_by_label("Wheel or two fingers").select_option(label="Pan")
+    editor.page.keyboard.press("Escape")
+    x, y = head(editor, "load")
+    editor.page.mouse.move(*empty(editor))
+    editor.page.mouse.wheel(-40, 70)
+    expect_at(editor, "load", (x + 40, y - 70))
+    before = zoom(editor)
+    editor.page.keyboard.down("Control")
+    editor.page.mouse.wheel(0, -60)
+    editor.page.keyboard.up("Control")
+    expect(editor.page.get_by_role("button", name=f"Zoom: {before} %")).to_have_count(0)
+    assert zoom(editor) > before
 
 
 def expect_at(editor: Editor, node: str, place: Point, off: float = 2, down: float = 12) -> None:

@@ -13,8 +13,6 @@ from tests.editor.editing import Editor
 from tests.editor.graphs import downloaded, saved
 from tests.editor.serving import Server
 
-pytestmark = pytest.mark.only_edits
-
 UNKNOWN: dict[str, Any] = {"whole": 4.0, "large": 18446744073709551616, "tiny": 1e-7, "10": None}
 """What another program may write: numbers that JavaScript would write otherwise among it."""
 ODD: dict[str, Any] = {
@@ -83,11 +81,24 @@ def changed(before: str, after: str) -> list[str]:
     return [line for line in list(lines)[2:] if not line.startswith("@@")]
 
 
-def test_opened_and_downloaded_it_is_the_same(odd: Editor) -> None:
+def test_a_file_is_changed_only_where_somebody_changed_it(odd: Editor, server: Server) -> None:
     assert downloaded(odd) == TEXT
 
+    # A number changed and changed back leaves no trace.
+    odd.fill("sample", "Cfg", "5")
+    went, came = changed(TEXT, downloaded(odd))
+    assert went.replace("4.0", "5.0")[1:] == came[1:]
+    odd.fill("sample", "Cfg", "4")
+    assert downloaded(odd) == TEXT
 
-def test_one_changed_field_is_one_changed_line(odd: Editor, server: Server) -> None:
+    # A moved node changes its place alone.
+    odd.click_card("load")
+    odd.page.keyboard.press("ArrowRight")
+    went, came = changed(TEXT, downloaded(odd))
+    assert went.partition(":")[0][1:] == came.partition(":")[0][1:] == '      "load"'
+    odd.page.keyboard.press("ControlOrMeta+z")
+
+    # One changed field is one changed line, also as it is saved.
     odd.save_as("odd")
     odd.fill("positive", "Text", "a bird")
     found = changed(TEXT, downloaded(odd))
@@ -98,18 +109,3 @@ def test_one_changed_field_is_one_changed_line(odd: Editor, server: Server) -> N
     assert saved(server, "odd") == downloaded(odd)
     assert saved(server, "odd/versions/1") == TEXT
     assert saved(server, "odd/versions/2") == saved(server, "odd")
-
-
-def test_a_number_changed_and_changed_back_leaves_no_trace(odd: Editor) -> None:
-    odd.fill("sample", "Cfg", "5")
-    went, came = changed(TEXT, downloaded(odd))
-    assert went.replace("4.0", "5.0")[1:] == came[1:]
-    odd.fill("sample", "Cfg", "4")
-    assert downloaded(odd) == TEXT
-
-
-def test_a_moved_node_changes_its_place_alone(odd: Editor) -> None:
-    odd.click_card("load")
-    odd.page.keyboard.press("ArrowRight")
-    went, came = changed(TEXT, downloaded(odd))
-    assert went.partition(":")[0][1:] == came.partition(":")[0][1:] == '      "load"'

@@ -46,14 +46,21 @@ def slow_network(page: Page) -> Iterator[None]:
     known = {"offline": False, "latency": 0, "downloadThroughput": -1}
     session.send("Network.enable")
     session.send("Network.emulateNetworkConditions", {**known, "uploadThroughput": SLOW})
-    yield
-    session.send("Network.emulateNetworkConditions", {**known, "uploadThroughput": -1})
+    try:
+        yield
+    finally:
+        session.send("Network.emulateNetworkConditions", {**known, "uploadThroughput": -1})
+        session.detach()
+
+
+@pytest.fixture
+def editor(tab: Editor) -> Editor:
+    return tab.open_link(LOADING)
 
 
 @pytest.fixture
 def card(editor: Editor) -> Locator:
     """A node that takes a picture."""
-    editor.open_workflow(LOADING)
     return editor.card("picture")
 
 
@@ -75,7 +82,7 @@ def test_a_large_picture_shows_how_far_it_is(editor: Editor, card: Locator) -> N
     expect(progress).to_have_count(0)
 
 
-def test_what_is_no_picture_is_refused(editor: Editor, card: Locator) -> None:
+def test_what_is_no_picture_or_too_large_a_one_is_refused(editor: Editor, card: Locator) -> None:
     with editor.watch.allowing("status of 4"):
         choose(card, "words.png", b"these are only words")
         refusal = card.get_by_text(re.compile("^words.png couldn't be uploaded.*Allowed: .*png"))
@@ -84,8 +91,6 @@ def test_what_is_no_picture_is_refused(editor: Editor, card: Locator) -> None:
     expect_picture(card.get_by_role("img", name="Picture dot.png"))
     expect(refusal).to_have_count(0)
 
-
-def test_one_with_too_many_pixels_is_refused(editor: Editor, card: Locator) -> None:
     with editor.watch.allowing("status of 4"):
         choose(card, "huge.png", png(Image.new("1", (9000, 9000))))
         expect(card.get_by_text(re.compile("too many pixels. Allowed: at most "))).to_be_visible()

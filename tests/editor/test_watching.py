@@ -12,30 +12,30 @@ from tests.server.hosting import eventually
 pytestmark = pytest.mark.only_edits
 
 
-@pytest.mark.parametrize(
-    ("script", "words"),
-    [
-        ("console.error('it broke'); null", "it broke"),
-        ("setTimeout(() => { throw new Error('it threw') }); null", "it threw"),
-        ("Promise.reject(new Error('nobody waited')); null", "nobody waited"),
-        ("fetch('http://example.invalid/').catch(() => {}); null", "example.invalid"),
-        ("new Image().src = 'https://example.invalid/a.png'; null", "example.invalid"),
-        ("new WebSocket('ws://example.invalid/'); null", "example.invalid"),
-        (
-            "document.head.append(Object.assign(document.createElement('style'),"
-            " { textContent: 'body { color: red }' })); null",
-            "Content Security Policy",
-        ),
-    ],
+FAULTS = (
+    ("console.error('it broke'); null", "it broke"),
+    ("setTimeout(() => { throw new Error('it threw') }); null", "it threw"),
+    ("Promise.reject(new Error('nobody waited')); null", "nobody waited"),
+    ("fetch('http://fetched.invalid/').catch(() => {}); null", "fetched.invalid"),
+    ("new Image().src = 'https://seen.invalid/a.png'; null", "seen.invalid"),
+    ("new WebSocket('ws://spoken.invalid/'); null", "spoken.invalid"),
+    (
+        "document.head.append(Object.assign(document.createElement('style'),"
+        " { textContent: 'body { color: red }' })); null",
+        "Content Security Policy",
+    ),
 )
-def test_faults_in_the_browser_are_seen(
-    new_browser: NewBrowser, server: Server, script: str, words: str
-) -> None:
+"""What brings a fault about, and what is told of it."""
+
+
+def test_faults_in_the_browser_are_seen(new_browser: NewBrowser, server: Server) -> None:
     editor = new_browser(server)
     editor.page.goto("/login")
-    editor.page.evaluate(script)
-    # Asking the page for something lets what has happened in it be heard of.
-    eventually(lambda: editor.page.evaluate("1") and found(editor, words))
+    for script, words in FAULTS:
+        editor.watch.faults = []
+        editor.page.evaluate(script)
+        # Asking the page for something lets what has happened in it be heard of.
+        eventually(lambda words=words: editor.page.evaluate("1") and found(editor, words))
     # What is told in two ways may be heard of once more, but not after its end.
     editor.page.context.close()
     editor.watch.faults = []

@@ -92,9 +92,9 @@ def test_no_link_of_the_gallery_runs_behind_a_card(editor: Editor) -> None:
         expect_none(editor, _BEHIND)
 
 
-def test_no_link_in_the_body_of_a_loop_runs_behind_a_card(editor: Editor) -> None:
+def test_no_link_in_the_body_of_a_loop_runs_behind_a_card(tab: Editor) -> None:
     workflow = json.loads((WORKFLOWS / "prompt_walk.json").read_text(encoding="utf-8"))
-    editor.open_workflow(workflow)
+    editor = tab.open_link(workflow)
     editor.card("walk").get_by_role("article").dblclick(position={"x": 150, "y": 60})
     expect(editor.link("end/inputs", "decode")).to_have_count(1)
     expect(editor.page.locator("article[data-detail=true]").first).to_be_visible()
@@ -104,10 +104,10 @@ def test_no_link_in_the_body_of_a_loop_runs_behind_a_card(editor: Editor) -> Non
     expect_none(editor, _BEHIND)
 
 
-def test_links_run_around_a_new_card_in_one_of_them(editor: Editor) -> None:
+def test_links_run_around_a_new_card_in_one_of_them(tab: Editor) -> None:
     workflow = json.loads((WORKFLOWS / "text_to_image.json").read_text(encoding="utf-8"))
     del workflow["ui"]
-    editor.open_workflow(workflow)
+    editor = tab.open_link(workflow)
     before = written(editor)
     palette = editor.show("Nodes")
     editor.zoom_to_fit()
@@ -124,8 +124,8 @@ def test_links_run_around_a_new_card_in_one_of_them(editor: Editor) -> None:
     assert written(editor) == before
 
 
-def test_links_run_around_cards_that_somebody_placed(editor: Editor) -> None:
-    editor.open_workflow(HIDDEN)
+def test_links_run_around_cards_that_somebody_placed(tab: Editor) -> None:
+    editor = tab.open_link(HIDDEN)
     line = editor.link("picture", "save").locator("path[data-edge]")
     expect_none(editor, _BEHIND)
     eventually(lambda: line.evaluate(_CURVES) > 1)
@@ -139,10 +139,10 @@ def test_links_run_around_cards_that_somebody_placed(editor: Editor) -> None:
     assert written(editor)["ui"] == HIDDEN["ui"]
 
 
-def test_a_card_put_into_a_link_covers_no_other(editor: Editor) -> None:
+def test_a_card_put_into_a_link_covers_no_other(tab: Editor) -> None:
     nodes = {**CHAIN["nodes"], "more": {"type": "ResizeImage"}}
     places = {**CHAIN["ui"]["positions"], "more": [600, 420]}
-    editor.open_workflow({**CHAIN, "nodes": nodes, "ui": {"positions": places}})
+    editor = tab.open_link({**CHAIN, "nodes": nodes, "ui": {"positions": places}})
     box = box_of(editor.card("more"))
     end = middle(editor.link("decode", "wait").locator("path[data-edge]"))
     grip = (box["x"] + 90, box["y"] + 12)
