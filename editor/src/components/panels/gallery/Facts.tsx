@@ -7,6 +7,7 @@ import { bytes, duration, fullMoment } from "@/i18n/format";
 import { valueText } from "../inspector/values";
 import { differences, literalsOf } from "./differences";
 import styles from "./Facts.module.css";
+import { madeWith } from "./madeWith";
 import { type ArtifactInfo, useArtifactInfo } from "./useArtifactInfo";
 import type { Size } from "./zoom";
 
@@ -19,7 +20,7 @@ export function ArtifactFacts({ artifact, size }: Props) {
   const info = useArtifactInfo(artifact);
   return (
     <>
-      {info && <Parameters info={info} />}
+      {info && <Parameters info={info} node={artifact.node} />}
       <section className={styles.section}>
         <h3>{t("panels.facts.file")}</h3>
         <dl>
@@ -50,15 +51,9 @@ export function ArtifactFacts({ artifact, size }: Props) {
   );
 }
 
-/** The values that people vary; the first text, mostly the prompt, in full. */
-function Parameters({ info }: { readonly info: ArtifactInfo }) {
-  const literals = useMemo(() => {
-    const values = new Map(literalsOf(info.workflow).map(({ place, value }) => [place, value]));
-    return [...info.workflow.parameters].flatMap(([name, parameter]) => {
-      const value = values.get(parameter.input);
-      return value === undefined ? [] : [{ name: parameter.label || name, value }];
-    });
-  }, [info]);
+/** What led to the file; texts, mostly prompts, in full. */
+function Parameters({ info, node }: { readonly info: ArtifactInfo; readonly node: string }) {
+  const literals = useMemo(() => madeWith(info.workflow, node), [info, node]);
   if (literals.length === 0) return null;
   return (
     <section className={styles.section}>

@@ -1,1 +1,0 @@
-import"./WidgetField-BGZJ-kyH.js";import"./FileWidget-Bg2Wn8rA.js";

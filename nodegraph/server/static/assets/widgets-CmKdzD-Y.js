@@ -1,0 +1,1 @@
+import"./WidgetField-CJ6MfZJF.js";import"./FileWidget-up7uaPV4.js";
