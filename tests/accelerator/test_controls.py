@@ -88,7 +88,8 @@ def adapter_for_tiny(folder: Path) -> Path:
     return folder / "ip.safetensors"
 
 
-@pytest.mark.parametrize("room", [64, pytest.param(12, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("room", [64, 12])
 def test_what_a_picture_shows_leads_to_the_pixels_of_the_cpu(
     painter_in: PainterIn, card: Card, on_cpu: OnCpu, tmp_path: Path, room: int
 ) -> None:

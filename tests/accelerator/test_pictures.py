@@ -41,6 +41,7 @@ def test_a_picture_has_the_pixels_of_the_cpu(
     assert card.used() == 0
 
 
+@pytest.mark.slow
 @pytest.mark.gpu
 def test_a_picture_that_is_encoded_goes_the_same_way(
     painter: Painter, card: Card, on_cpu: OnCpu
@@ -61,9 +62,8 @@ def test_a_picture_that_is_encoded_goes_the_same_way(
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize(
-    "sampler", ["euler_ancestral", pytest.param("dpmpp_2m", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("sampler", ["dpmpp_2m", "euler_ancestral"])
 def test_what_was_interrupted_goes_on_to_the_same_pixels(
     card: Card,
     painter_on: Callable[..., Painter],

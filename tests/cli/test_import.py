@@ -119,6 +119,7 @@ def test_of_two_workflows_in_a_picture_our_own_is_opened(cli: Cli, order: tuple[
     assert (shown.code, "mine (GradientImage)" in shown.out) == (0, True)
 
 
+@pytest.mark.slow
 def test_a_report_counts_what_lacks(cli: Cli, loud: Path) -> None:
     Path("files").mkdir()
     saved(LOUD, "files/a.json")
@@ -173,6 +174,7 @@ def test_what_is_no_workflow_is_told_and_nothing_is_written(cli: Cli, text: str)
     assert not Path("ours.json").exists()
 
 
+@pytest.mark.slow
 def test_a_file_in_a_folders_place_is_told(cli: Cli, loud: Path) -> None:
     saved(LOUD, "theirs.json")
     Path("taken").write_text("no folder")

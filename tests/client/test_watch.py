@@ -257,7 +257,9 @@ def test_whoever_stops_watching_leaves_nothing_open(
     until(lambda: server.services.hub.subscribers == 0)
 
 
-@pytest.mark.parametrize("end", ["", "raise ValueError('of the script')"])
+@pytest.mark.parametrize(
+    "end", ["", pytest.param("raise ValueError('of the script')", marks=pytest.mark.slow)]
+)
 def test_a_script_ends_though_it_still_watches(client: Client, server: Hosted, end: str) -> None:
     job = client.submit(workflow())
     script = f"""

@@ -192,6 +192,7 @@ def test_missing_tensors_are_told_by_name(bench: Bench) -> None:
     assert "controlnet_mid_block.weight" in str(bench.failure(nodes, "sample"))
 
 
+@pytest.mark.slow
 def test_a_sampling_that_is_led_goes_on_to_the_same_bits(bench: Bench, tmp_path: Path) -> None:
     nodes = graph(steps=4)
     nodes["sample"]["inputs"]["end_step"] = 2
@@ -230,6 +231,7 @@ def test_a_picture_that_is_applied_twice_leads_twice(bench: Bench) -> None:
     torch.testing.assert_close(samples(bench, nodes), whole, rtol=0, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_negative_prompt_that_is_left_out_is_handed_on_as_the_empty_one(bench: Bench) -> None:
     for apply in ({}, {"guess": True}, {"strength": 0.0}):
         nodes = graph(**apply)

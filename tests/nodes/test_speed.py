@@ -75,6 +75,7 @@ def test_a_lora_beside_fused_projections_fails_before_the_weights_load(cold_benc
     assert "DiffusionModel" not in kinds
 
 
+@pytest.mark.slow
 def test_a_sampling_says_how_it_was_sped_up(bench: Bench) -> None:
     nodes = {
         **LOAD,

@@ -82,6 +82,7 @@ def sampled(model: Path, text: str, steps: int) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 def test_each_step_is_led_by_its_words(bench: Bench, sd1_folder: Path) -> None:
     def latent(text: str, steps: int = 3) -> Any:
         return bench.value(sampled(sd1_folder, text, steps), "sample.latent").samples
@@ -185,6 +186,7 @@ def test_prompts_of_one_that_does_not_edit_lead_one_that_does(
     assert torch.isfinite(bench.value(graph, "sample.latent").samples).all()
 
 
+@pytest.mark.slow
 def test_without_a_picture_nothing_is_shown_but_it_may_be_said_how(
     bench: Bench, edit_folder: Path
 ) -> None:

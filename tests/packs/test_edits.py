@@ -118,6 +118,7 @@ def test_quick_edits_of_one_length_are_run_and_kept_rightly(place: Workplace) ->
         assert place.get() == number
 
 
+@pytest.mark.slow
 def test_byte_code_is_neither_read_nor_written(place: Workplace) -> None:
     for number in (11, 22):
         place.write("helper.py", f"NUMBER = {number}\n")

@@ -22,6 +22,8 @@ from nodegraph.errors import Cancelled, InvalidFile, InvalidValue, NodegraphErro
 from nodegraph.residency import ResidencyManager, resident_name
 from tests.messages import raises
 
+pytestmark = pytest.mark.usefixtures("little_to_search")
+
 LIMIT = 60.0
 """Seconds until something that should happen counts as never happening."""
 

@@ -99,7 +99,15 @@ def resident(pid: int | str) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096
 
 
-@pytest.mark.parametrize("name", ["made.flac", "made.glb", "made.sdf", "made.json"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "made.flac",
+        pytest.param("made.glb", marks=pytest.mark.slow),
+        pytest.param("made.sdf", marks=pytest.mark.slow),
+        "made.json",
+    ],
+)
 def test_what_is_no_picture_is_drawn_and_gives_its_texts(decoder: FileDecoder, name: str) -> None:
     data = MAKERS[name]({"workflow": '{"title": "T"}'})
     assert max(thumbnail(decoder, data)) == 64

@@ -201,6 +201,7 @@ def test_what_is_damaged_or_gone_is_shared_anew(two: Two) -> None:
     assert (other.services.outputs / "apple.png").exists()
 
 
+@pytest.mark.slow
 def test_an_upload_that_is_lost_is_shared_anew_and_a_deleted_one_goes_later(
     two: Two, tmp_path: Path
 ) -> None:
@@ -284,6 +285,7 @@ def test_a_place_that_is_away_is_told(two: Two, tmp_path: Path) -> None:
     assert not (one.services.outputs / "pear.png").exists()
 
 
+@pytest.mark.slow
 def test_what_a_server_that_is_gone_was_to_delete_is_given_up(two: Two, tmp_path: Path) -> None:
     one, other = two.servers
     listed = written(tmp_path / "elsewhere" / "apple.png", PICTURE)
@@ -365,6 +367,7 @@ def test_files_are_shared_by_servers_of_one_queue(home: Path) -> None:
         load_server_settings(Settings(home=home), {"shared_files": "file:///mnt/files"})
 
 
+@pytest.mark.slow
 def test_uploads_of_before_stay_where_they_were(
     home: Path, tmp_path: Path, postgres: PostgresServer
 ) -> None:

@@ -146,6 +146,7 @@ def test_both_put_and_both_see_all(two: list[Other], folder: Path) -> None:
         assert files(folder, "temporary") == []
 
 
+@pytest.mark.slow
 def test_all_that_a_session_writes_at_once(two: list[Other], folder: Path) -> None:
     problems = _both(two, "everything(range(0, 60), 'one')", "everything(range(30, 90), 'two')")
     assert problems == ["None", "None"]

@@ -143,6 +143,7 @@ def test_cancelling_reaches_a_worker(tmp_path: Path) -> None:
     asyncio.run(test())
 
 
+@pytest.mark.slow
 def test_a_cancelled_job_that_never_stops_ends_with_its_worker(tmp_path: Path) -> None:
     async def test() -> None:
         async with serving(tmp_path, 1, cancel_seconds=0.0) as (queue, _, _):

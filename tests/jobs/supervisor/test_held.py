@@ -155,6 +155,7 @@ def test_jobs_that_wait_in_a_worker_that_dies_are_given_back(tmp_path: Path) -> 
     asyncio.run(use())
 
 
+@pytest.mark.slow
 def test_a_worker_gives_back_what_waits_for_a_long_job(tmp_path: Path) -> None:
     async def use() -> list[tuple[str, str]]:
         async with crew(tmp_path, ahead=2, short_seconds=1.0) as team:

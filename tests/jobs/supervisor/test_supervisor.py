@@ -175,6 +175,7 @@ def test_a_running_job_is_cancelled_and_another_one_is_not(tmp_path: Path) -> No
     assert asyncio.run(use()).status == "cancelled"
 
 
+@pytest.mark.slow
 def test_a_job_is_cancelled_while_a_node_holds_up_the_event_loop(tmp_path: Path) -> None:
     async def use() -> Ended:
         async with crew(tmp_path) as team:

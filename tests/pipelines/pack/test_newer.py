@@ -45,6 +45,7 @@ def test_a_new_class_is_a_node_type(home: Path, tmp_path: Path) -> None:
     assert listed(home, site) == found
 
 
+@pytest.mark.slow
 def test_a_file_that_is_no_python_hurts_no_other(home: Path, tmp_path: Path) -> None:
     site = tmp_path / "site"
     install(site, paint=PAINT, torn="def __call__(self, prompt DiffusionPipeline(")

@@ -196,7 +196,7 @@ def test_a_lora_changes_a_pipeline_as_diffusers_does(shelf: Shelf, tmp_path: Pat
     assert not torch.allclose(result["run.image"], shelf.run(SD)["run.image"], atol=1e-3)
 
 
-@pytest.mark.parametrize("name", [SD, "KandinskyV22Pipeline"])
+@pytest.mark.parametrize("name", [SD, pytest.param("KandinskyV22Pipeline", marks=pytest.mark.slow)])
 def test_weights_may_be_held_in_few_bits(shelf: Shelf, name: str) -> None:
     nodes = shelf.nodes(name)
     nodes["load"]["inputs"]["storage"] = "int8"

@@ -170,7 +170,7 @@ def begun(folder: Path) -> Counter[tuple[str, int]]:
     return Counter((line.split()[0], int(line.split()[1])) for line in lines)
 
 
-@BOTH
+@pytest.mark.parametrize("url", ["file", pytest.param("s3", marks=pytest.mark.slow)], indirect=True)
 def test_two_machines_compute_each_key_once(url: str, tmp_path: Path) -> None:
     with two_machines(tmp_path, url, 60.0) as two:
         two[0].tell(f"run({NUMBERS})")
