@@ -88,7 +88,14 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
 }
 """The commands that have commands of their own, which are modules of a package of that name."""
 
-ALONE: Mapping[str, str] = {"jobs": "list", "queue": "show", "cluster": "status"}
+ALONE: Mapping[str, str] = {
+    "cache": "info",
+    "token": "list",
+    "jobs": "list",
+    "queue": "show",
+    "cluster": "status",
+    "runs": "list",
+}
 """What those do that are asked for most, where none of their commands is named."""
 
 _TAKEN = ("list", "import")

@@ -20,9 +20,7 @@ _MOST = 5_000
 
 JobArgument = Annotated[
     str,
-    typer.Argument(
-        metavar="JOB", help="A job's id, its start or its end, or last  [default: last]"
-    ),
+    typer.Argument(metavar="JOB", help="A job's id, its start or its end, or last"),
 ]
 
 

@@ -27,7 +27,7 @@ def new(
         ),
     ] = None,
     template: Annotated[
-        str, typer.Option(metavar="NAME", help="Workflow of the gallery  [default: text_to_image]")
+        str, typer.Option(metavar="NAME", help="Workflow of the gallery")
     ] = DEFAULT,
     example: Annotated[
         str | None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -39,6 +40,7 @@ def test_every_command_has_help(cli: Cli, name: str) -> None:
     assert shown.code == 0
     assert shown.out.startswith(f"Usage: nodegraph {name} ")
     assert "Options of every command:" in shown.out
+    assert not re.search(r"\[default: [^]]*\]\s+\[default: ", shown.out)
 
 
 @pytest.mark.parametrize("group", GROUPS)
@@ -54,6 +56,14 @@ def test_without_a_command_of_its_own_a_groups_help_is_an_error(cli: Cli, group:
     shown = cli(group)
     assert (shown.code, shown.out) == (2, "")
     assert f"Usage: nodegraph {group} " in shown.err
+
+
+@pytest.mark.parametrize("group", ["cache", "runs", "token"])
+def test_alone_a_group_does_what_is_asked_for_most(cli: Cli, group: str) -> None:
+    shown = cli(group)
+    assert shown.code == 0
+    # The store's files have changed a bit by then.
+    assert shown.out.split()[:1] == cli(group, ALONE[group]).out.split()[:1]
 
 
 @pytest.mark.parametrize(

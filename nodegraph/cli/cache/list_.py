@@ -30,9 +30,7 @@ def list_(
         str | None,
         typer.Option(metavar="TYPE", help="Only of this node type; * stands for anything."),
     ] = None,
-    limit: Annotated[
-        int, typer.Option(metavar="N", help="List so many at most  [default: 20]", min=1)
-    ] = 20,
+    limit: Annotated[int, typer.Option(metavar="N", help="List so many at most", min=1)] = 20,
     sort: Annotated[
         Literal["bytes", "seconds", "age"] | None,
         typer.Option(

@@ -25,9 +25,7 @@ def list_(
     tag: TagOption = None,
     text: TextOption = None,
     older_than: OlderOption = None,
-    limit: Annotated[
-        int, typer.Option(metavar="N", help="List so many at most  [default: 20]", min=1)
-    ] = 20,
+    limit: Annotated[int, typer.Option(metavar="N", help="List so many at most", min=1)] = 20,
     server: ServerOption = None,
     json: JsonOption = False,
 ) -> int:

@@ -23,7 +23,7 @@ def new(
     ] = None,
     license_: Annotated[
         str,
-        typer.Option("--license", metavar="NAME", help="MIT, BSD-3-Clause or none  [default: MIT]"),
+        typer.Option("--license", metavar="NAME", help="MIT, BSD-3-Clause or none"),
     ] = "MIT",
     author: Annotated[
         str, typer.Option(metavar="TEXT", help="Whom the licence names  [default: its authors]")

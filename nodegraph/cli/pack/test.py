@@ -31,6 +31,7 @@ def test(
         typer.Argument(
             metavar="PACK",
             help="An installed pack, a project, a folder or a .py file  [default: this folder]",
+            show_default=False,
         ),
     ] = ".",
     node: Annotated[

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def show(
     common: Common,
     limit: Annotated[
-        int, typer.Option(metavar="N", help="List so many at most  [default: 20]", min=0, max=1_000)
+        int, typer.Option(metavar="N", help="List so many at most", min=0, max=1_000)
     ] = 20,
     server: ServerOption = None,
     json: JsonOption = False,

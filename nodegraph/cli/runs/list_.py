@@ -22,9 +22,7 @@ _LONGEST_TITLE = 60
 
 def list_(
     common: Common,
-    limit: Annotated[
-        int, typer.Option(metavar="N", help="List so many at most  [default: 20]", min=1)
-    ] = 20,
+    limit: Annotated[int, typer.Option(metavar="N", help="List so many at most", min=1)] = 20,
     json: JsonOption = False,
 ) -> int:
     """List earlier runs, the last one first."""

@@ -32,7 +32,7 @@ def show(
     common: Common,
     id: Annotated[
         str,
-        typer.Argument(metavar="ID", help="A run's id, the start of it, or last  [default: last]"),
+        typer.Argument(metavar="ID", help="A run's id, the start of it, or last"),
     ] = "last",
     workflow: Annotated[
         bool, typer.Option("--workflow", help="Print its workflow, to be run again.")
