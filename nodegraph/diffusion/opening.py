@@ -38,7 +38,7 @@ from nodegraph.diffusion.model_files import (
 from nodegraph.diffusion.models import ModelSource, locate_model
 from nodegraph.diffusion.precision.choices import check_storage
 from nodegraph.diffusion.precision.scaled import joined_scales
-from nodegraph.diffusion.safetensors_header import read_header
+from nodegraph.diffusion.safetensors_header import check_forms, read_header
 from nodegraph.diffusion.scheduler_file import overridden, scheduler_option
 from nodegraph.errors import InvalidFile, InvalidValue
 
@@ -187,8 +187,14 @@ def storage_told(name: str, folders: Sequence[Path], *, allow_pickle: bool = Fal
 
 
 def scales_told(paths: Iterable[Path]) -> list[str]:
-    """The same of some files."""
+    """The same of some files.
+
+    Raises:
+        InvalidFile: One can't be read, or holds weights in a form that isn't read here.
+    """
     several = dict.fromkeys(path for path in paths if ending(path) == SAFETENSORS)
+    for path in several:
+        check_forms(path)
     return joined_scales(read_header(path).scales for path in several).told()
 
 

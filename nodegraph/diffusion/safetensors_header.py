@@ -16,7 +16,15 @@ from time import time_ns
 from typing import Any, BinaryIO
 
 from nodegraph.diffusion.attached_models import whole_size
-from nodegraph.diffusion.precision.scaled import Scales, scales_among
+from nodegraph.diffusion.precision.scaled import (
+    UNDERSTOOD,
+    Scales,
+    scales_among,
+    settings_tensors,
+    unread_form,
+    unread_setting,
+    weight_of,
+)
 from nodegraph.errors import InvalidFile
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -24,6 +32,8 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 MAX_HEADER_BYTES = 100_000_000
 """As in the reference implementation: a header is never larger."""
+_LONGEST_SETTINGS = 1 << 16
+"""Bytes of what a file says of one layer."""
 _SETTLED = 2 * 10**9
 """Nanoseconds after which a file's times tell of any later change, on every file system."""
 _MOST_REMEMBERED = 16
@@ -145,6 +155,67 @@ def _apart(header: Header) -> Header:
     for name in header.scales.names:
         header.of_scales[name] = (header.shapes.pop(name), header.dtypes.pop(name))
     return header
+
+
+def check_forms(path: Path) -> None:
+    """Refuse a file with weights in a form that can't be read here.
+
+    Of a remote file of which only the header is here, what that tells.
+
+    Raises:
+        InvalidFile: As `read_header`, or it has such weights.
+    """
+    header = read_header(path)
+    try:
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            begin = 8 + int.from_bytes(file.read(8), "little")
+            is_whole = whole_size(path, size) == size
+            check_form(file if is_whole else None, begin, header, path)
+    except OSError as error:
+        raise InvalidFile(f"can't read {path}: {error.strerror or error}") from error
+
+
+def check_form(
+    file: BinaryIO | None, begin: int, header: Header, path: Path, prefix: str = ""
+) -> None:
+    """Refuse weights in a form that can't be read here: they would be read as noise.
+
+    Args:
+        file: It, open; None where only its header is here.
+        begin: Where the bytes of its tensors do.
+        prefix: Only of tensors whose names begin so.
+    Raises:
+        InvalidFile: It has such weights.
+    """
+    found = None if file is None else _unread_settings(file, begin, header, prefix)
+    if found is None:
+        found = unread_form(header.shapes, header.dtypes, header.scales, header.metadata, prefix)
+    if found is not None:
+        tensor, mark = found
+        raise InvalidFile(
+            f"{path} holds weights in a form that can't be read here, such as {tensor}.",
+            given=mark,
+            expected=UNDERSTOOD,
+            hint="Take the same model in one of these forms, such as its file in bf16, in "
+            "fp8_scaled or as GGUF.",
+        )
+
+
+def _unread_settings(
+    file: BinaryIO, begin: int, header: Header, prefix: str
+) -> tuple[str, str] | None:
+    """A layer whose own settings aren't understood, and what of them."""
+    for name in settings_tensors((*header.of_scales, *header.shapes)):
+        if name.startswith(prefix):
+            start, end = header.offsets[name]
+            file.seek(begin + start)
+            text = file.read(min(end - start, _LONGEST_SETTINGS))
+            weight = weight_of(name)
+            mark = unread_setting(text, header.dtypes.get(weight))
+            if mark is not None:
+                return weight, mark
+    return None
 
 
 def _shape(entry: Mapping[str, Any]) -> tuple[int, ...]:

@@ -21,8 +21,12 @@ from nodegraph.diffusion.pickle_files import pickle_tensors
 from nodegraph.diffusion.precision.carried import CarriedTensor
 from nodegraph.diffusion.precision.forms import FLOAT8, GgufBlocks, Narrow, Packed
 from nodegraph.diffusion.precision.gguf_types import BLOCKS, check_gguf_installed
-from nodegraph.diffusion.precision.scaled import foreign_form
-from nodegraph.diffusion.safetensors_header import Header, damaged, read_open_header
+from nodegraph.diffusion.safetensors_header import (
+    Header,
+    check_form,
+    damaged,
+    read_open_header,
+)
 from nodegraph.diffusion.tensor_bytes import TensorBytes, side_by_side
 from nodegraph.errors import InvalidFile
 
@@ -100,6 +104,7 @@ def _safetensors(
             else:
                 header = read_open_header(file, os.fstat(file.fileno()).st_size, path)
                 begin = file.tell()
+                check_form(file, begin, header, path, prefix)
             data = TensorBytes(file)
             return _Reader(data, begin, path, header, precision, as_stored=as_stored).read(prefix)
     except OSError as error:
@@ -125,12 +130,6 @@ class _Reader:
 
     def read(self, prefix: str) -> dict[str, Tensor]:
         check_gguf_installed(self._header.dtypes.values())
-        foreign = foreign_form(self._header.shapes)
-        if foreign is not None:
-            raise InvalidFile(
-                f"{self._path} holds weights in a form that isn't known here: {foreign}.",
-                expected="weights as such, or of 8 bits with one factor for each layer or row",
-            )
         names = (name for name in self._header.shapes if name.startswith(prefix))
         return side_by_side(self._tensor, names)
 
@@ -169,9 +168,10 @@ class _Reader:
         """What a weight is multiplied by, so that it can be: float32, one or for each row."""
         own, kind = self._header.of_scales[name]
         count = math.prod(own)
-        if count not in (1, shape[0]):
+        if count != 1 and (own[0] != shape[0] or count != shape[0]):
             raise InvalidFile(
-                f"{self._path} has {count} factors for {weight}, which has {shape[0]} rows.",
+                f"{self._path} has {' x '.join(map(str, own))} factors for {weight}, which has "
+                f"{shape[0]} rows.",
                 expected="one factor, or one for each row",
             )
         found = self._read(name, self._stored_type(name, kind), own).float()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -117,19 +118,103 @@ def test_what_the_further_tensors_are_is_told(sd1_folder: Path, rewritten: Rewri
     assert storage_told(str(sd1_folder), []) == []
 
 
-def test_forms_that_are_not_known_are_refused_by_name(tmp_path: Path) -> None:
-    packed = torch.zeros(4, 2, dtype=torch.uint8)
-    path = tmp_path / "fp4.safetensors"
-    save_file({"a.weight": packed, "a.weight_scale_2": torch.ones(1)}, path)
+I8 = torch.zeros(4, 2, dtype=torch.int8)
+U8 = I8.to(torch.uint8)
+F8 = I8.to(torch.float8_e4m3fn)
+ROWS = {"b.weight_scale": torch.ones(4, 1)}
+ONE = {"b.weight_scale": torch.ones(())}
+
+
+def quant(**config: Any) -> dict[str, torch.Tensor]:
+    """What ComfyUI's files say of a layer."""
+    return {"b.comfy_quant": torch.tensor(list(json.dumps(config).encode()), dtype=torch.uint8)}
+
+
+def layer_settings(**config: Any) -> dict[str, str]:
+    """The same in the file's metadata."""
+    found = {"format_version": "1.0", "layers": {"b": config}}
+    return {"_quantization_metadata": json.dumps(found)}
+
+
+READ = [
+    ({"b.weight": I8, **ROWS, **quant(format="int8_tensorwise")}, {}),
+    ({"b.weight": I8, **ONE, **quant(format="int8_tensorwise", convrot=False)}, {}),
+    ({"b.weight": F8, **ONE, **quant(format="float8_e4m3fn", full_precision_matrix_mult=True)}, {}),
+    ({"b.weight": F8, **ONE}, layer_settings(format="float8_e4m3fn")),
+    ({"b.weight": F8, "b.running_mean": torch.zeros(4)}, {}),
+    ({"b.weight": I8, **ROWS, "b.bias": torch.zeros(4), "b.input_scale": torch.ones(1)}, {}),
+    ({"b.position": U8, "c.weight": torch.zeros(4, dtype=torch.uint8)}, {}),
+]
+
+
+@pytest.mark.parametrize(("tensors", "metadata"), READ)
+def test_forms_that_are_understood_are_read(
+    tensors: dict[str, torch.Tensor], metadata: dict[str, str], tmp_path: Path
+) -> None:
+    path = tmp_path / "known.safetensors"
+    save_file({"a.weight": torch.zeros(2, 2), **tensors}, path, metadata)
+
+    assert "a.weight" in read_tensors([path], "float32")
+
+
+ROTATED = {"format": "int8_tensorwise", "convrot": True, "convrot_groupsize": 256}
+NOT_READ = {
+    "rotated": ({"b.weight": I8, **ROWS, **quant(**ROTATED)}, {}),
+    "rotated, as the metadata say": ({"b.weight": I8, **ROWS}, layer_settings(**ROTATED)),
+    "rotated 4 bits": ({"b.weight": U8, **ROWS, **quant(format="convrot_w4a4")}, {}),
+    "nvfp4": ({"b.weight": U8, **ROWS, **quant(format="nvfp4")}, {}),
+    "fp4 of two factors": ({"b.weight": U8, "b.weight_scale_2": torch.ones(1)}, {}),
+    "a setting of later": ({"b.weight": I8, **ROWS, **quant(format="int8_tensorwise", x=1)}, {}),
+    "of another type": ({"b.weight": U8, **ONE, **quant(format="float8_e4m3fn")}, {}),
+    "no settings": ({"b.weight": I8, **ROWS, "b.comfy_quant": U8}, {}),
+    "settings of what is whole": ({"b.weight": torch.ones(4, 2), **quant(format="nvfp4")}, {}),
+    "metadata of later": ({"b.weight": I8, **ROWS}, {"_quantization_metadata": '{"all": 1}'}),
+    "smoothed": ({"b.weight": F8, **ONE, "b.pre_quant_scale": torch.ones(2)}, {}),
+    "a zero point": ({"b.weight": I8, **ROWS, "b.weight_zero_point": torch.ones(4)}, {}),
+    "what nobody knows": ({"b.weight": I8, **ROWS, "b.svd_up": torch.ones(4, 1)}, {}),
+    "whole numbers": ({"b.weight": I8}, {}),
+    "packed": ({"b.weight": U8}, {}),
+    "bitsandbytes": ({"b.weight": U8, "b.weight.quant_map": torch.ones(16)}, {}),
+    "gptq": ({"b.qweight": U8, "b.qzeros": U8 + 1, "b.scales": torch.ones(4)}, {}),
+    "svdquant": ({"b.qweight": I8, "b.wscales": torch.ones(4), "b.smooth": torch.ones(2)}, {}),
+    "compressed": ({"b.weight_packed": U8, "b.weight_global_scale": torch.ones(1)}, {}),
+    "quanto": ({"b.weight._data": I8, "b.weight._scale": torch.ones(4)}, {}),
+}
+
+
+@pytest.mark.parametrize("form", NOT_READ)
+def test_forms_that_are_not_known_are_refused_by_name(form: str, tmp_path: Path) -> None:
+    path = tmp_path / "odd.safetensors"
+    tensors, metadata = NOT_READ[form]
+    save_file({"a.weight": torch.zeros(2, 2), **tensors}, path, metadata)
 
     with raises(InvalidFile):
         read_tensors([path], "float32")
 
+    assert set(read_tensors([path], "float32", prefix="a.")) == {"a.weight"}
 
-def test_factors_that_fit_nothing_are_refused(tmp_path: Path) -> None:
+
+def test_a_model_in_a_form_that_is_not_known_is_refused_as_it_is_opened(
+    sd1_folder: Path, rewritten: Rewritten
+) -> None:
+    def rotated(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        found = scaled_by_row(tensors)
+        factors = [name for name in found if name.endswith(".weight_scale")]
+        config = json.dumps({"format": "float8_e5m2", "convrot": True}).encode()
+        for name in factors:
+            mark = name.replace("weight_scale", "comfy_quant")
+            found[mark] = torch.tensor(list(config), dtype=torch.uint8)
+        return found
+
+    with raises(InvalidFile, given='"convrot": true'):
+        storage_told(str(rewritten(sd1_folder, rotated)), [])
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 2), (1, 4)])
+def test_factors_that_fit_nothing_are_refused(shape: tuple[int, ...], tmp_path: Path) -> None:
     path = tmp_path / "odd.safetensors"
     weight = torch.zeros(4, 2, dtype=torch.float8_e4m3fn)
-    save_file({"a.weight": weight, "a.weight_scale": torch.ones(3)}, path)
+    save_file({"a.weight": weight, "a.weight_scale": torch.ones(shape)}, path)
 
     with raises(InvalidFile):
         read_tensors([path], "float32")
