@@ -15,6 +15,12 @@ FOREIGN = frozenset(
 """Of weights that other frameworks read, which lie beside in many a downloaded folder."""
 
 
+_ALIASES = {".sft": SAFETENSORS}
+
+
 def ending(path: PurePath) -> str:
-    """The ending of a file's name in lower case: some systems write it in capitals."""
-    return path.suffix.lower()
+    """The ending of a file's name: in lower case, as some systems write it in capitals, and the
+    long form of those that have a short one.
+    """
+    found = path.suffix.lower()
+    return _ALIASES.get(found, found)

@@ -18,7 +18,8 @@ _SAYINGS = (
 """Parts of what torch raises as a plain RuntimeError: for the CPU, for MPS, and by libraries."""
 
 _AMOUNT = re.compile(r"allocate ([\d.]+) ?(bytes|B|[KMGTPE]i?B)", re.IGNORECASE)
-_UNITS = {"b": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40, "p": 2**50, "e": 2**60}
+_UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB")
+_FACTORS = {"b": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40, "p": 2**50, "e": 2**60}
 
 
 class OutOfMemory(NodegraphError):
@@ -80,9 +81,10 @@ def division(device: str, held: int) -> str:
 
 def size_text(size: int) -> str:
     """Bytes as people read them, such as ``1.5 MiB`` or ``20.0 KiB``."""
-    if size >= 2**20:
-        return f"{size / 2**20:.1f} MiB"
-    return f"{size / 2**10:.1f} KiB" if size >= 2**10 else f"{size} bytes"
+    if size < 2**10:
+        return f"{size} bytes"
+    step = min((size.bit_length() - 1) // 10, len(_UNITS))
+    return f"{size / 2 ** (10 * step):,.1f} {_UNITS[step - 1]}"
 
 
 def _says_so(error: BaseException) -> bool:
@@ -97,6 +99,6 @@ def missing_bytes(error: BaseException | None) -> int:
     while error is not None:
         found = _AMOUNT.search(str(error))
         if found:
-            return int(float(found[1]) * _UNITS[found[2][0].lower()])
+            return int(float(found[1]) * _FACTORS[found[2][0].lower()])
         error = error.__cause__
     return 0

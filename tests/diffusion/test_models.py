@@ -69,14 +69,16 @@ def test_what_comes_along_is_listed_with_the_node_that_takes_it() -> None:
     }
 
 
-def test_endings_in_capitals_are_endings(tmp_path: Path) -> None:
-    write_safetensors(tmp_path / "PEARS.SAFETENSORS", SD1_SHAPES)
+def test_endings_in_capitals_and_short_ones_are_endings(tmp_path: Path) -> None:
+    for name in ("PEARS.SAFETENSORS", "plums.sft"):
+        write_safetensors(tmp_path / name, SD1_SHAPES)
     (tmp_path / "OLD.CKPT").write_bytes(b"\x80\x04")
 
     families = {model.name: model.family for model in list_models([tmp_path])}
 
-    assert families["PEARS.SAFETENSORS"] == "sd1"
-    assert locate_model("PEARS.SAFETENSORS", [tmp_path]).family == "sd1"
+    for name in ("PEARS.SAFETENSORS", "plums.sft"):
+        assert families[name] == "sd1"
+        assert locate_model(name, [tmp_path]).family == "sd1"
     with pytest.raises(UnsafeFile):
         locate_model("OLD.CKPT", [tmp_path])
 

@@ -15,7 +15,7 @@ from torch.nn.functional import cosine_similarity
 from nodegraph.core.values import VisionNetwork
 from nodegraph.diffusion.building import reading, transformers_module
 from nodegraph.diffusion.components import Component
-from nodegraph.diffusion.file_kinds import SAFETENSORS
+from nodegraph.diffusion.file_kinds import SAFETENSORS, ending
 from nodegraph.diffusion.fitting import refuse_misfits
 from nodegraph.diffusion.foreground.architectures import (
     BiRefNetShape,
@@ -88,7 +88,7 @@ def foreground_bytes(recipe: VisionNetwork) -> int:
     """
     each = 4 if recipe.dtype == "float32" else 2
     paths = weight_paths(recipe)
-    if any(path.suffix != SAFETENSORS for path in paths):
+    if any(ending(path) != SAFETENSORS for path in paths):
         return sum(path.stat().st_size for path in paths)
     return each * sum(prod(shape) for path in paths for shape in header_of(path).shapes.values())
 
