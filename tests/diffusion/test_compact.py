@@ -163,6 +163,7 @@ def test_a_file_that_became_another_is_refused(tmp_path: Path, sd1_folder: Path)
         load_compact(recipe)
 
 
+@pytest.mark.slow
 def test_two_models_by_turns_stay_where_only_one_fits_in_full(
     tmp_path: Path, sd1_folder: Path, sd1_v_folder: Path
 ) -> None:

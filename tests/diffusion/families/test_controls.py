@@ -418,6 +418,7 @@ def as_pixels(image: Tensor) -> Tensor:
     return 2 * shown(image) - 1
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("likeliest")
 def test_sd3_is_led_as_by_diffusers(model_of: ModelOf, net_of: NetOf) -> None:
     pipeline, model = model_of(sd3)

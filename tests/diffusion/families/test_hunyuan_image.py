@@ -89,11 +89,10 @@ def test_hunyuan_without_guidance_is_diffusers(model_of: ModelOf) -> None:
 
 def test_mean_flow_is_diffusers(model_of: ModelOf) -> None:
     pipeline, model = model_of(hunyuan_distilled)
-    for batch in (1, 2):
-        options = {"prompt": SIGN, "batch": batch, "steps": 3}
-        # the scale is told, so that cfg and negative prompts count for nothing
-        found = model.make(96, 64, cfg=4.0, negative=NEGATIVE, **options)
-        assert_same(found, stock(pipeline, width=96, height=64, **options))
+    options = {"prompt": SIGN, "batch": 2, "steps": 3}
+    # the scale is told, so that cfg and negative prompts count for nothing
+    found = model.make(96, 64, cfg=4.0, negative=NEGATIVE, **options)
+    assert_same(found, stock(pipeline, width=96, height=64, **options))
 
 
 def test_sampling_goes_on_with_what_its_guider_kept(model_of: ModelOf) -> None:

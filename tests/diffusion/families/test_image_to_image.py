@@ -117,7 +117,8 @@ def test_the_last_steps_from_a_picture_are_diffusers(model_of: ModelOf, case: Ca
     assert_same(replace(found, latents=case.pack(found.latents)), expected)
 
 
-@pytest.mark.parametrize("build", [pytest.param(flux2, marks=pytest.mark.slow), flux2_klein])
+@pytest.mark.slow
+@pytest.mark.parametrize("build", [flux2, flux2_klein])
 def test_the_last_steps_of_flux2_are_diffusers(model_of: ModelOf, build: Callable[[], Any]) -> None:
     pipeline, model = model_of(build)
     case = Case(build, negative=None)

@@ -114,16 +114,10 @@ def same_on(there: Model, model: Model, *, eye: bool) -> None:
     torch.testing.assert_close(found.pixels, expected.pixels, rtol=0, atol=1e-2)
 
 
+@pytest.mark.slow
 @pytest.mark.gpu
 @pytest.mark.usefixtures("cuda")
-@pytest.mark.parametrize(
-    "build",
-    [
-        pytest.param(wan_i2v, marks=pytest.mark.slow),
-        wan22_5b_i2v,
-        pytest.param(ltx_i2v, marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.parametrize("build", [wan_i2v, wan22_5b_i2v, ltx_i2v])
 def test_an_accelerator_makes_the_same(model_of: ModelOf, build: Callable[[], Any]) -> None:
     _, model = model_of(build)
     recipes = open_model(str(model.folder), [], dtype="float32")

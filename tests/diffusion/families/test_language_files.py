@@ -187,6 +187,7 @@ def hidream_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_hidream_is_diffusers(hidream_files: Path) -> None:
     names = ("llama", "t5xxl", "clip_g", "clip_l")
     model = loaded("hidream", *names, models=hidream_files)

@@ -45,7 +45,7 @@ def lumina2_dynamic() -> Any:
     return lumina2(dynamic_flow)
 
 
-@pytest.mark.parametrize("build", [lumina2, lumina2_dynamic])
+@pytest.mark.parametrize("build", [pytest.param(lumina2, marks=pytest.mark.slow), lumina2_dynamic])
 def test_lumina2_is_diffusers(model_of: ModelOf, build: Callable[[], Any]) -> None:
     assert_like_stock(model_of(build))
 

@@ -100,6 +100,7 @@ CASES = [
     ),
     Case(sd3, d.StableDiffusion3InpaintPipeline, options=scaled(4.0)),
 ]
+QUICK = (sd1, flux, qwen_image)
 
 
 EDITS = [
@@ -147,7 +148,11 @@ def inpainting(pipeline: Any, case: Case, start: Latent) -> Any:
     return other
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(case, marks=() if case.build in QUICK else pytest.mark.slow) for case in CASES],
+    ids=str,
+)
 def test_the_rest_stays_as_with_diffusers(model_of: ModelOf, case: Case) -> None:
     pipeline, model = model_of(case.build)
     start = start_of(model)

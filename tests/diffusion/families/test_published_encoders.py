@@ -182,6 +182,7 @@ _NOT_OF_SHAPES = {
 """Figures that are published, which the other tests look at."""
 
 
+@pytest.mark.slow
 def test_each_converts_to_what_its_class_wants() -> None:
     for name, (_, write, expected) in PUBLISHED.items():
         module, shapes = shapes_of(name)

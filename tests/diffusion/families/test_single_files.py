@@ -114,7 +114,8 @@ def refiner() -> tuple[Parts, dict[str, Tensor]]:
 BUILDS = {"sd2": sd2, "sdxl": sdxl, "sdxl-refiner": refiner}
 Files = Callable[[str], tuple[Path, Parts]]
 each = pytest.mark.parametrize(
-    "name", [pytest.param("sd2", marks=pytest.mark.slow), "sdxl", "sdxl-refiner"]
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow if name != "sdxl" else ()) for name in BUILDS],
 )
 
 

@@ -23,7 +23,9 @@ from .video_models import wan, wan22, wan22_5b
 ModelOf = Callable[[Callable[[], Any]], Pair]
 
 
-@pytest.mark.parametrize(("build", "side"), [(wan, 16), (wan22, 16), (wan22_5b, 32)])
+@pytest.mark.parametrize(
+    ("build", "side"), [pytest.param(wan, 16, marks=pytest.mark.slow), (wan22, 16), (wan22_5b, 32)]
+)
 def test_videos_are_those_of_diffusers(
     model_of: ModelOf, build: Callable[[], Any], side: int
 ) -> None:

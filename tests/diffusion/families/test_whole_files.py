@@ -154,7 +154,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> WholeOf:
     return made
 
 
-@pytest.mark.parametrize("family", ["flux", pytest.param("sd3", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("family", BUILDS)
 def test_a_picture_is_the_one_of_the_parts(whole: WholeOf, family: str) -> None:
     made = whole(family)
     found = []

@@ -42,7 +42,7 @@ def z_image_dynamic() -> Any:
     return z_image(dynamic_flow)
 
 
-@pytest.mark.parametrize("build", [z_image, z_image_dynamic])
+@pytest.mark.parametrize("build", [pytest.param(z_image, marks=pytest.mark.slow), z_image_dynamic])
 def test_z_image_is_diffusers(model_of: ModelOf, build: Callable[[], Any]) -> None:
     pipeline, model = model_of(build)
     for width, height, batch, negative, guidance in (

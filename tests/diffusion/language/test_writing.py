@@ -141,8 +141,8 @@ def test_pictures_are_looked_at_and_leave_no_trace(tmp_path: Path) -> None:
     model = load_component(recipe, "cpu")
     before = encode_prompt(model, "a red cat").entries[0].embeddings  # type: ignore[arg-type]
 
-    def answer(*seen: torch.Tensor) -> str:
-        question = Question("what is it?", images=seen)
+    def answer(*seen: torch.Tensor, asked: str = "what is it?") -> str:
+        question = Question(asked, images=seen)
         return write_text(
             model,  # type: ignore[arg-type]
             recipe,
@@ -158,7 +158,7 @@ def test_pictures_are_looked_at_and_leave_no_trace(tmp_path: Path) -> None:
     after = encode_prompt(model, "a red cat").entries[0].embeddings  # type: ignore[arg-type]
     assert torch.equal(before, after)
     with raises(InvalidValue, port="prompt", given="<|image_pad|>"):
-        written(recipe, Question("<|image_pad|>", images=pictures))
+        answer(*pictures, asked="<|image_pad|>")
 
 
 def test_it_is_told_of_each_word_and_can_be_stopped(model_of: ModelOf) -> None:  # noqa: F811

@@ -39,6 +39,7 @@ def test_a_compiled_network_gives_the_same_but_for_rounding(model_of: ModelOf) -
     assert torch.equal(walked(sampling(model, model.part("model"), **options)), exact)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("build", [flux, sd3], ids=["named", "unnamed"])
 def test_only_repeated_blocks_are_compiled(model_of: ModelOf, build: Callable[[], Any]) -> None:  # noqa: F811
     """Of classes that don't name theirs, those that lie in lists."""

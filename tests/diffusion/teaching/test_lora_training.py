@@ -142,7 +142,7 @@ def assert_file_holds(weights: TrainedWeights, expected: dict[str, Tensor], role
         assert torch.equal(found[f"{role}.{name.replace('.default', '')}"], tensor), name
 
 
-QUICK = ("flux", "wan")
+QUICK = ("flux",)
 """Of variances and of flows, of pictures and of videos; one whose model is asked apart."""
 
 

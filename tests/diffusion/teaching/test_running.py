@@ -99,6 +99,7 @@ def test_it_is_stopped_within_a_step(desk: Desk, monkeypatch: pytest.MonkeyPatch
     assert told(desk, "node.progress") == []
 
 
+@pytest.mark.slow
 def test_pictures_to_look_at_change_nothing_of_what_is_learned(desk: Desk) -> None:
     alone = taught_lora(desk.room(dataset(), average=0.9), SHAPE)
     desk.forget()
