@@ -15,6 +15,7 @@ from typing import Any, Literal
 from nodegraph.core.events import Event, Listener
 from nodegraph.core.file_digests import hash_file
 from nodegraph.core.uploads import paths_in
+from nodegraph.core.words import is_well_formed
 from nodegraph.core.workflow import Workflow
 from nodegraph.engine.cancel import CancelToken
 from nodegraph.engine.lanes import Share
@@ -228,12 +229,16 @@ class JobFiles:
     def described(self, path: Path, *, most: int | None = None) -> Mapping[str, Any] | None:
         """Where a file lies, its digest, size, media type and, of a picture, its pixels.
 
-        None if it is gone, or larger than wanted.
+        None if it is gone, larger than wanted, or has a name that is no text: the queue couldn't
+        hold that, nor anybody ask for it.
 
         Args:
             most: Bytes.
         """
         place = path.absolute()
+        if not is_well_formed(str(place)):
+            _LOG.warning("%s was written and isn't listed: its name is no UTF-8", ascii(str(place)))
+            return None
         try:
             status = place.stat()
             if most is not None and status.st_size > most:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
+import os
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,15 @@ def test_what_is_no_picture_has_no_pixels(tmp_path: Path) -> None:
         found = JobFiles().described(tmp_path / name)
         assert found is not None
         assert "width" not in found
+
+
+def test_a_file_whose_name_is_no_text_is_not_listed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / os.fsdecode(b"a\xff.png")
+    path.write_bytes(picture(30, 20))
+    assert JobFiles().described(path) is None
+    assert "its name is no UTF-8" in caplog.text
 
 
 def test_a_file_that_was_changed_is_read_again_and_one_that_is_gone_is_none(
