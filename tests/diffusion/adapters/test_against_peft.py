@@ -83,8 +83,24 @@ def test_the_model_stays_as_it_is_and_shares_its_weights(unet: nn.Module, two: l
     assert {name for name, _ in ours.named_parameters()} == dict(unet.named_parameters()).keys()
 
 
-@pytest.mark.parametrize("layer", ["down_blocks.0.resnets.0.conv1", "time_embedding.linear_1"])
-@pytest.mark.parametrize("kind", ["loha", "lokr", "lokr whole", "dora", "cores"])
+CONVOLUTION, LINEAR = "down_blocks.0.resnets.0.conv1", "time_embedding.linear_1"
+
+
+@pytest.mark.parametrize(
+    ("kind", "layer"),
+    [
+        ("loha", CONVOLUTION),
+        ("lokr", LINEAR),
+        ("lokr whole", CONVOLUTION),
+        ("dora", LINEAR),
+        ("cores", CONVOLUTION),
+        pytest.param("loha", LINEAR, marks=pytest.mark.slow),
+        pytest.param("lokr", CONVOLUTION, marks=pytest.mark.slow),
+        pytest.param("lokr whole", LINEAR, marks=pytest.mark.slow),
+        pytest.param("dora", CONVOLUTION, marks=pytest.mark.slow),
+        pytest.param("cores", LINEAR, marks=pytest.mark.slow),
+    ],
+)
 def test_a_layer_is_changed_as_peft_does_it(
     unet: nn.Module, kind: str, layer: str, tmp_path: Path
 ) -> None:

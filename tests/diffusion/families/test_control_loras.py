@@ -165,6 +165,7 @@ def test_weights_in_few_bits_take_one(model_of: ModelOf, tmp_path: Path) -> None
     assert (found - expected).abs().max() < 0.1 * expected.std()
 
 
+@pytest.mark.slow
 def test_a_lora_of_no_picture_goes_on_a_model_that_follows_one(
     model_of: ModelOf, tmp_path: Path
 ) -> None:

@@ -217,8 +217,8 @@ UNETS: dict[str, Callable[[], Any]] = {
     ("family", "naming"),
     [
         ("sd1", "original"),
-        ("sd2", "diffusers"),
-        ("sdxl", "original"),
+        pytest.param("sd2", "diffusers", marks=pytest.mark.slow),
+        pytest.param("sdxl", "original", marks=pytest.mark.slow),
         ("sdxl-refiner", "diffusers"),
     ],
 )

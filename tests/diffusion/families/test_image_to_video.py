@@ -50,7 +50,7 @@ def shown(
     [
         (wan_i2v, 16, 1),
         pytest.param(wan22_i2v, 16, 2, marks=pytest.mark.slow),
-        (wan22_5b_i2v, 32, 2),
+        pytest.param(wan22_5b_i2v, 32, 2, marks=pytest.mark.slow),
     ],
 )
 def test_videos_of_wan(model_of: ModelOf, build: Callable[[], Any], side: int, batch: int) -> None:

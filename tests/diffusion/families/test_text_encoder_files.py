@@ -189,8 +189,10 @@ def test_missing_names_and_families_are_told(files: Path) -> None:
     "change",
     [
         {"text_model.final_layer_norm.bias": None},
-        {"stray": torch.zeros(2)},
-        {"text_model.encoder.layers.0.mlp.fc2.bias": torch.zeros(7)},
+        pytest.param({"stray": torch.zeros(2)}, marks=pytest.mark.slow),
+        pytest.param(
+            {"text_model.encoder.layers.0.mlp.fc2.bias": torch.zeros(7)}, marks=pytest.mark.slow
+        ),
     ],
 )
 def test_damaged_files_are_told_by_tensor(

@@ -67,6 +67,7 @@ def noised(pipeline: Any, latents: Tensor, step: int) -> tuple[Tensor, Tensor, T
     return noise, timesteps, scheduler.add_noise(latents, noise, timesteps)
 
 
+@pytest.mark.slow
 def test_a_whole_model_learns_as_by_a_plain_loop(parts: Parts) -> None:
     pipeline, desk = parts
     given, unet = dataset(), deepcopy(pipeline.unet).requires_grad_(True)
