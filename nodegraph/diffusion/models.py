@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from nodegraph.core.suggest import did_you_mean
-from nodegraph.core.words import is_well_formed
+from nodegraph.core.words import is_well_formed, to_well_formed
 from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.attached_models import (
     ListedModel,
@@ -326,12 +326,14 @@ def describe_model(name: str, path: Path, kind: ModelKind) -> FoundModel:
     try:
         identified = _identify(path, allow_pickle=False)
     except NodegraphError as error:
-        return FoundModel(name, path, kind, None, size, str(error))
+        # Headers are JSON, whose texts may hold halves of surrogate pairs.
+        return FoundModel(name, path, kind, None, size, to_well_formed(str(error)))
     if identified.family is not None:
         return FoundModel(name, path, kind, identified.family.name, size, node=LOAD_MODEL)
     parts = identified.parts
     if not parts:
-        problem = None if identified.node else f"It is {identified.refusal}"
+        refusal = to_well_formed(f"It is {identified.refusal}")
+        problem = None if identified.node else refusal
         what, node = identified.title if identified.node else None, identified.node
         said = _trigger_words(path) if node == LOAD_LORA else None
         return FoundModel(name, path, kind, None, size, problem, what, node, trigger_words=said)
@@ -348,7 +350,7 @@ def _trigger_words(path: Path) -> str | None:
 
     Source: the Stability AI Model Metadata Standard, https://github.com/Stability-AI/ModelSpec.
     """
-    said = header_of(path).metadata.get("modelspec.trigger_phrase", "")
+    said = to_well_formed(header_of(path).metadata.get("modelspec.trigger_phrase", ""))
     return " ".join(said.split())[:_LONGEST_WORDS] or None
 
 

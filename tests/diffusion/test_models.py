@@ -132,6 +132,24 @@ def test_a_name_that_is_no_utf8_is_not_listed(tmp_path: Path) -> None:
     json.dumps([each.name for each in list_models([tmp_path])], ensure_ascii=False).encode()
 
 
+def test_half_a_character_in_a_header_is_replaced_in_what_is_listed(tmp_path: Path) -> None:
+    half = {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}
+    headers = {
+        "a": {
+            "__metadata__": {"modelspec.trigger_phrase": "red\ud800"},
+            "lora_unet_a.lora_down.weight": half,
+        },
+        "b": {"__metadata__": {"\ud800": "\ud800"}, "\ud800": half},
+    }
+    for name, header in headers.items():
+        text = json.dumps(header).encode()
+        data = struct.pack("<Q", len(text)) + text + bytes(4)
+        (tmp_path / f"{name}.safetensors").write_bytes(data)
+    found = {model.name: model for model in list_models([tmp_path])}
+    assert found["a.safetensors"].trigger_words == "red\ufffd"
+    assert "ud800" not in ascii([found["a.safetensors"], found["b.safetensors"]])
+
+
 def test_of_equal_names_the_first_folder_wins(tmp_path: Path) -> None:
     for place in ("one", "two"):
         write_safetensors(tmp_path / place / "same.safetensors", SD1_SHAPES)
