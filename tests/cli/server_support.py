@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from tests.client.support import finished as finish
 from tests.server.hosting import PATIENCE, Hosted, hosted, prepared_home, workflow
 from tests.server.talking import Worker
 
-__all__ = ["known_packs", "server"]
+__all__ = ["known_packs", "own_server", "server", "shared_server"]
 
 PICTURE = "apple.png"
 
@@ -27,15 +28,41 @@ def known_packs(tmp_path_factory: pytest.TempPathFactory, known_specs: Path) -> 
     return prepared_home(tmp_path_factory.mktemp("known"), known_specs.parents[1])
 
 
+@pytest.fixture(scope="module")
+def shared_server(tmp_path_factory: pytest.TempPathFactory, known_packs: Path) -> Iterator[Hosted]:
+    """One server for the tests of a module, with what the last one left."""
+    with hosted(prepared_home(tmp_path_factory.mktemp("server"), known_packs)) as found:
+        found.is_shared = True
+        yield found
+
+
 @pytest.fixture
-def server(
+def server(shared_server: Hosted, monkeypatch: pytest.MonkeyPatch) -> Iterator[Asked]:
+    """The server that commands ask, as good as new; it has no workers.
+
+    It goes on afterwards: tests that make tokens take `own_server`.
+    """
+    shared_server.empty()
+    with asked(shared_server, monkeypatch) as found:
+        yield found
+
+
+@pytest.fixture
+def own_server(
     tmp_path_factory: pytest.TempPathFactory, known_packs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Asked]:
-    """The server that commands ask; it has no workers."""
+    """One that no other test has."""
     home = prepared_home(tmp_path_factory.mktemp("server"), known_packs)
-    with hosted(home) as found, Client(found.url, "", retries=SOON) as client:
-        monkeypatch.setenv("NODEGRAPH_SERVER", found.url)
-        yield Asked(found, client)
+    with hosted(home) as server, asked(server, monkeypatch) as found:
+        yield found
+
+
+@contextmanager
+def asked(server: Hosted, monkeypatch: pytest.MonkeyPatch) -> Iterator[Asked]:
+    """It is the one that commands ask."""
+    monkeypatch.setenv("NODEGRAPH_SERVER", server.url)
+    with Client(server.url, "", retries=SOON) as client:
+        yield Asked(server, client)
 
 
 class Asked:

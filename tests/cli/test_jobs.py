@@ -6,11 +6,11 @@ import pytest
 
 from nodegraph.client import Client
 from tests.cli.conftest import Cli
-from tests.cli.server_support import Asked, known_packs, server
+from tests.cli.server_support import Asked, known_packs, own_server, server, shared_server
 from tests.client.support import until
 from tests.server.hosting import workflow
 
-__all__ = ["known_packs", "server"]
+__all__ = ["known_packs", "own_server", "server", "shared_server"]
 
 
 def test_alone_the_groups_do_what_is_asked_for_most(cli: Cli, server: Asked) -> None:
@@ -174,17 +174,17 @@ def test_the_queue_is_cleared(cli: Cli, server: Asked) -> None:
 
 
 def test_who_may_not_administer_is_told(
-    cli: Cli, server: Asked, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, own_server: Asked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    headers = server.server.token("ann", "run")
+    headers = own_server.server.token("ann", "run")
     token = headers["Authorization"].removeprefix("Bearer ")
     monkeypatch.setenv("NODEGRAPH_TOKEN", token)
-    until(lambda: server.server.client.get("/system").status_code == 401)
+    until(lambda: own_server.server.client.get("/system").status_code == 401)
     for action in ("pause", "resume"):
         refused = cli("queue", action)
         assert (refused.code, refused.out) == (2, "")
         assert "admin" in refused.err
         assert token not in refused.err
-    with Client(server.url, token) as ann:
+    with Client(own_server.url, token) as ann:
         ann.submit(workflow())
     assert cli("queue", "clear").out == "Cancelled 1 job.\n"

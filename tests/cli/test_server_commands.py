@@ -14,10 +14,10 @@ import pytest
 
 from nodegraph.cli.commands import command_names
 from tests.cli.conftest import PATIENCE, Cli, Result, process_arguments
-from tests.cli.server_support import Asked, known_packs, server
+from tests.cli.server_support import Asked, known_packs, own_server, server, shared_server
 from tests.client.support import Background, until
 
-__all__ = ["known_packs", "server"]
+__all__ = ["known_packs", "own_server", "server", "shared_server"]
 
 
 def test_jobs_are_listed_the_newest_first(cli: Cli, server: Asked) -> None:
@@ -201,11 +201,11 @@ def test_where_nobody_answers(
 
 @pytest.mark.slow
 def test_a_wrong_token_is_told_and_not_shown(
-    cli: Cli, server: Asked, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, own_server: Asked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    headers = server.server.token("ann", "run")
+    headers = own_server.server.token("ann", "run")
     token = headers["Authorization"].removeprefix("Bearer ")
-    until(lambda: server.server.client.get("/system").status_code == 401)
+    until(lambda: own_server.server.client.get("/system").status_code == 401)
     refused = cli("jobs")
     assert (refused.code, "this needs a token" in refused.err) == (2, True)
     assert "NODEGRAPH_TOKEN" in refused.err
@@ -218,7 +218,7 @@ def test_a_wrong_token_is_told_and_not_shown(
         assert refused.code == 2
         assert wrong[-12:] not in refused.out + refused.err
     assert "this token isn't good" in cli("jobs").err
-    reader = server.server.token("bob", "read")["Authorization"].removeprefix("Bearer ")
+    reader = own_server.server.token("bob", "read")["Authorization"].removeprefix("Bearer ")
     monkeypatch.setenv("NODEGRAPH_TOKEN", reader)
     until(lambda: "there are no jobs yet" in cli("cancel", "last").err)
 

@@ -15,13 +15,14 @@ from tests.cli.server_support import (
     known_packs,
     saved,
     server,
+    shared_server,
 )
 from tests.client.real import with_picture
 from tests.client.support import Background, until
 from tests.server.hosting import workflow
 from tests.server.resources import picture
 
-__all__ = ["known_packs", "server"]
+__all__ = ["known_packs", "server", "shared_server"]
 
 
 def path_of(server: Asked, node: str = "load") -> str:
