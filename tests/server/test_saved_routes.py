@@ -114,9 +114,19 @@ def test_half_a_character_in_a_file_breaks_no_answer(server: Hosted) -> None:
     folder.mkdir()
     document = {"format": "nodegraph/1", "title": "\ud800", "description": "\udfff", "nodes": {}}
     (folder / "x.json").write_text(json.dumps(document))
-    assert server.client.get("/workflows").json()["items"][0]["title"] == "\ud800"
+    odd = {**document, "nodes": {"a": {"type": "no\ud800"}}}
+    (folder / "odd.json").write_text(json.dumps(odd))
+    fine = {**workflow(), "title": "A sum\ud800\0"}
+    (folder / "fine.json").write_text(json.dumps(fine))
+    checked = server.client.post("/validate", json={"workflow": {"saved": "odd"}})
+    assert checked.json()["problems"][0]["message"] == "there is no node type `no\ud800`"
+    taken = server.client.post("/jobs", json={"workflow": {"saved": "fine"}})
+    assert taken.json()["name"] == "A sum\ufffd\ufffd"
+    listed = {item["name"]: item for item in server.client.get("/workflows").json()["items"]}
+    assert listed["x"]["title"] == "\ud800"
     assert server.client.get("/workflows/x").json()["title"] == "\ud800"
-    assert server.client.get("/apps").json()["items"][0]["title"] == "\ud800"
+    listed = {item["name"]: item for item in server.client.get("/apps").json()["items"]}
+    assert listed["x"]["title"] == "\ud800"
     for kind in ("application/json", "text/html"):
         assert server.client.get("/apps/x", headers={"Accept": kind}).status_code == 200
     assert (

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp
 from nodegraph.server.access.gate import Gate
 from nodegraph.server.http import openapi
 from nodegraph.server.http.problems import add_handlers
+from nodegraph.server.http.sending import AsciiJsonResponse
 from nodegraph.server.operations.observing import Observed
 from nodegraph.server.operations.readiness import Readiness
 from nodegraph.server.operations.upkeep import Upkeep
@@ -98,7 +99,10 @@ def create_app(services: Services) -> FastAPI:
 @cache
 def _routes() -> tuple[BaseRoute, ...]:
     """The same for every application: what they take and give is worked out once in a process."""
-    made = APIRouter(generate_unique_id_function=openapi.operation_name)
+    made = APIRouter(
+        generate_unique_id_function=openapi.operation_name,
+        default_response_class=AsciiJsonResponse,
+    )
     for name in ROUTES:
         made.include_router(_router(name), prefix=API)
     for name in OPEN_ROUTES:

@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 
 from anyio.to_thread import run_sync
 from fastapi import Request, Response
+from fastapi.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
 from nodegraph.server.access.caller import HEAD_ONLY
@@ -24,16 +25,21 @@ FOREVER = "private, max-age=31536000, immutable"
 """Of what is named by its digest, for who may see it."""
 
 
+class AsciiJsonResponse(JSONResponse):
+    """A JSON answer in plain ASCII.
+
+    Half a character, which JSON can hold and a workflow's title may have, has no UTF-8.
+    """
+
+    def render(self, content: Any) -> bytes:
+        return json.dumps(content, separators=(",", ":")).encode()
+
+
 def json_response(
     value: Any, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """A JSON answer.
-
-    It is plain ASCII: half a character, which JSON can hold and a workflow's title may have, has no
-    UTF-8.
-    """
-    text = json.dumps(value, separators=(",", ":"))
-    return Response(text.encode(), status, headers, media_type="application/json")
+    """A JSON answer in plain ASCII, see `AsciiJsonResponse`."""
+    return AsciiJsonResponse(value, status, headers)
 
 
 def takes_gzip(header: str | None) -> bool:

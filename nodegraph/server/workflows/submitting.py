@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from nodegraph.core.context import Environment
 from nodegraph.core.uploads import paths_in
+from nodegraph.core.words import to_well_formed
 from nodegraph.errors import InvalidWorkflow
 from nodegraph.jobs.queue import Submission, Submitted
 from nodegraph.jobs.supervisor.held import Given
@@ -109,7 +110,7 @@ async def submit(
     submission = Submission(
         caller.name,
         text,
-        wish.name or str(found.document.get("title", ""))[:256],
+        wish.name or _name(found.document),
         parameters,
         wish.targets,
         wish.options.model_dump(exclude_none=True),
@@ -155,6 +156,12 @@ async def ask(
     arguments = _question(found, wish)
     answer: Mapping[str, Any] = await services.supervisor.ask(question, arguments, PLAN_SECONDS)
     return answer
+
+
+def _name(document: Mapping[str, Any]) -> str:
+    """The workflow's title, as far as the queue can hold it."""
+    title: str = to_well_formed(str(document.get("title", "")))
+    return title.replace("\0", "\N{REPLACEMENT CHARACTER}")[:256]
 
 
 def _question(found: ResolvedWorkflow, wish: WorkflowWish) -> dict[str, Any]:
