@@ -122,6 +122,7 @@ def test_the_newest_result_stands_beside_the_graph(editor: Editor) -> None:
 
 def test_a_key_shows_what_comes_out_of_a_node_or_runs_through_a_link(editor: Editor) -> None:
     page = editor.page
+    editor.fill("sample", "Seed", "33")
     editor.fill("sample", "Steps", "3")
     editor.card("decode").hover()
     page.keyboard.press("v")

@@ -25,7 +25,7 @@ def showing(gate: str, *, name: str = "gated") -> dict[str, Any]:
 
 
 def test_a_worker_that_dies_delays_the_picture(editor: Editor, server: Server) -> None:
-    editor.open_workflow(showing("worker"))
+    editor.open_workflow(showing("worker", name="outlived"))
     editor.run()
     editor.see_preview("wait")
     server.kill_worker()
