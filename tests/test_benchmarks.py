@@ -119,6 +119,7 @@ class Clock:
         return self.now
 
 
+@pytest.mark.slow
 def test_what_was_measured_stays_whatever_comes_after(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

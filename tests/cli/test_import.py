@@ -66,6 +66,7 @@ def test_a_file_is_translated_with_entries_of_a_pack(cli: Cli, loud: Path) -> No
     assert cli("run", "ours/theirs.json", "--pack", loud).code == 0
 
 
+@pytest.mark.slow
 def test_nothing_is_replaced_unless_it_is_said(cli: Cli, loud: Path) -> None:
     saved(LOUD, "theirs.json")
     assert cli("import", "theirs.json", "--pack", loud).code == 0

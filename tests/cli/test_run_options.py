@@ -131,6 +131,7 @@ def test_a_node_that_leaves_its_inputs_alone_passes_the_check(cli: Cli, pack: Pa
     assert cli("run", saved(document), *packs, "--check-mutation").code == 0
 
 
+@pytest.mark.slow
 def test_the_summary_tells_what_came_from_disk(command: Callable[..., Result], pack: Path) -> None:
     saved(changed(WORKFLOW, "wait", steps=11, pause=0.1))
     arguments = ("run", "wf.json", "--pack", pack, "--out")

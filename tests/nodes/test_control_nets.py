@@ -116,6 +116,7 @@ def test_a_picture_of_another_size_covers_the_latent(bench: Bench) -> None:
     assert found.shape[-2:] == samples(bench, graph()).shape[-2:]
 
 
+@pytest.mark.slow
 def test_a_picture_leads_for_a_part_of_the_sampling(bench: Bench) -> None:
     whole, none = samples(bench, graph(end=1.0)), samples(bench, graph(start=0.6, end=0.9))
     unled = samples(bench, graph(strength=0.0))
@@ -123,6 +124,7 @@ def test_a_picture_leads_for_a_part_of_the_sampling(bench: Bench) -> None:
     assert not torch.equal(samples(bench, graph(end=0.5)), whole)
 
 
+@pytest.mark.slow
 def test_two_pictures_lead_together(bench: Bench) -> None:
     nodes = graph()
     nodes["other"] = {"type": "Picture", "inputs": {"width": 64, "height": 64, "seed": 1}}

@@ -83,7 +83,9 @@ def test_that_the_package_is_missing_is_told_before_running(
     assert problem.hint == "pip install 'nodegraph[shapes]'"
 
 
-@pytest.mark.parametrize("format", ["glb", "ply", "obj"])
+@pytest.mark.parametrize(
+    "format", ["glb", *(pytest.param(name, marks=pytest.mark.slow) for name in ("ply", "obj"))]
+)
 @pytest.mark.usefixtures("inputs")
 def test_results_are_numbered_carry_their_workflow_and_lie_beside_their_picture(
     bench: Bench, format: str

@@ -91,6 +91,7 @@ def test_a_sampling_says_how_it_was_sped_up(bench: Bench) -> None:
     )
 
 
+@pytest.mark.slow
 def test_one_loading_serves_all_ways(cold_bench: Bench) -> None:
     ways = {"one": fast("TaylorSeerCache", warm_up=2), "other": fast("AttentionBroadcast")}
     found = [

@@ -69,6 +69,7 @@ def test_a_prompt_becomes_a_video_and_a_latent_again(bench: Bench, model: Path) 
     assert torch.isfinite(latent.samples).all()
 
 
+@pytest.mark.slow
 def test_videos_are_coded_in_tiles(bench: Bench, model: Path) -> None:
     nodes = graph(model)
     whole = bench.run(nodes, "decode", "encode")

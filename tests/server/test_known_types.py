@@ -241,7 +241,7 @@ def test_a_pack_that_hangs_where_it_is_imported_holds_up_nobody_for_long(
         assert found.spec("sums:Sum") is not None
 
 
-@pytest.mark.parametrize("is_given_up", [True, False])
+@pytest.mark.parametrize("is_given_up", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_what_other_processes_say_of_a_pack_that_hangs_is_among_the_problems(
     home: Path, is_given_up: bool
 ) -> None:

@@ -381,6 +381,7 @@ def test_they_are_told_though_queue_and_home_are_gone(server: Hosted) -> None:
     assert value(scraped(server), "jobs_submitted_total") == value(before, "jobs_submitted_total")
 
 
+@pytest.mark.slow
 def test_many_may_read_them_at_a_time(server: Hosted) -> None:
     statuses: list[int] = []
 

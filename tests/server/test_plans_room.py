@@ -76,6 +76,7 @@ def test_a_plan_says_what_has_room_on_the_worker_s_device(
     assert found["totals"]["room"]["cuda:0"] == total * MIB
 
 
+@pytest.mark.slow
 def test_of_several_devices_the_largest_counts(planned: Callable[[str], Plan]) -> None:
     workers = worker("cuda:0", 1), worker("cuda:1", 64), worker("cuda:1", 64, 2)
     found = planned("cuda:0")(*workers)

@@ -347,6 +347,7 @@ with JobQueue(home / "queue.sqlite") as queue:
 """
 
 
+@pytest.mark.slow
 def test_a_disk_without_space_is_told_and_half_a_file_is_not_kept(tmp_path: Path) -> None:
     code = [sys.executable, "-c", _FULL, str(tmp_path)]
     root = Path(__file__).parents[2]

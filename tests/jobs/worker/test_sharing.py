@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from nodegraph import Workflow
 from nodegraph.jobs.worker.sharing import (
     bodies_act,
@@ -58,6 +60,7 @@ def test_they_compute_nothing_that_comes_out_otherwise_each_time_or_is_made_of_i
     assert targets_of(tmp_path, nodes) == ["slow"]
 
 
+@pytest.mark.slow
 def test_they_leave_alone_what_saves_a_file_for_each_item(tmp_path: Path) -> None:
     inner = {"slow": node("Slow"), "save": node("Save", values="@slow")}
     block = {
@@ -124,6 +127,7 @@ def test_items_are_worth_help_where_they_are_computed_on_the_device(tmp_path: Pa
         assert spared(tmp_path, nodes, ["heavy"], subgraphs={"block": block}) == hours
 
 
+@pytest.mark.slow
 def test_what_is_known_already_is_not_worth_help(tmp_path: Path) -> None:
     nodes = {"one": node("Heavy", value=1), "two": node("Heavy", value=2)}
     assert spared(tmp_path, nodes, ["one", "two"]) == 1
