@@ -25,6 +25,7 @@ from nodegraph.engine.lanes import BESIDE_ANY
 from nodegraph.engine.mutation import Handing
 from nodegraph.engine.node_context import Load, NodeContext
 from nodegraph.engine.outside import after
+from nodegraph.engine.product import as_pictures
 from nodegraph.engine.result import WrittenFile
 from nodegraph.engine.scheduling import Scheduling
 from nodegraph.engine.sinks import names_others, remember_written
@@ -47,11 +48,11 @@ def arguments(
         lazy: Linked inputs that the function may ask for.
         context: None if the function takes none.
     Raises:
-        InvalidValue: What is linked is beyond its input's range, or none of its choices.
+        InvalidValue: What is linked is beyond its input's range, none of its choices, or no picture
+            where one is taken.
     """
     ports = spec.inputs_by_name
-    for port, value in linked.items():
-        check_linked(value, ports[port])
+    linked = {port: input_value(value, ports[port]) for port, value in linked.items()}
     given = {port: _paths(ports[port].expr, lent_copy(value)) for port, value in literals.items()}
     given.update(linked)
     for port, enum in definition.enums.items():
@@ -68,13 +69,21 @@ def arguments(
     return given
 
 
+def input_value(value: Any, port: InputSpec) -> Any:
+    """A linked value as an input takes it.
+
+    Raises:
+        InvalidValue: It is beyond its range, none of its choices, or no picture where one is taken.
+    """
+    check_linked(value, port)
+    return value if value is None else as_pictures(value, port.expr, port.name)
+
+
 def _checked(lazy: Lazy[Any], port: InputSpec) -> Lazy[Any]:
     """A lazy input whose value is checked once it is there, as an eager one's is."""
 
     async def evaluate() -> Any:
-        value = await lazy()
-        check_linked(value, port)
-        return value
+        return input_value(await lazy(), port)
 
     return Lazy(evaluate)
 

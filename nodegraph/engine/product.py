@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import is_
@@ -322,6 +323,9 @@ def product_of(value: Any, expr: TypeExpr, digesters: Digesters, unnamed: Digest
     return found
 
 
+_PICTURES = ("Image", "Mask")
+
+
 class WrongOutput(InvalidValue):
     """A node returned something else than it declares."""
 
@@ -333,7 +337,7 @@ def _as_declared(value: Any, expr: TypeExpr) -> Any:
         WrongOutput: There is no doing without doubt; says what to write, if that is known.
     """
     message = f"returned {summarize(value)}, but declares {described(expr)}"
-    if expr.name not in ("Image", "Mask"):
+    if expr.name not in _PICTURES:
         raise WrongOutput(message)
     from nodegraph.images.returned import advice, taken_as  # of use only here
 
@@ -342,6 +346,36 @@ def _as_declared(value: Any, expr: TypeExpr) -> Any:
     if found is not None:
         return found
     raise WrongOutput(message, hint=advice(value, kind) or None)
+
+
+def as_pictures(value: Any, expr: TypeExpr, port: str) -> Any:
+    """A value for an input, which may come from an output of any type.
+
+    Where that takes pictures, one of another library as in `product_of`; else the value itself.
+
+    Args:
+        port: The input.
+    Raises:
+        InvalidValue: It takes pictures, and this is none for certain.
+    """
+    if expr.is_list and isinstance(value, (list, tuple)) and expr.item.name in _PICTURES:
+        found = [as_pictures(item, expr.item, port) for item in value]
+        return value if all(map(operator.is_, found, value)) else found
+    if expr.name not in _PICTURES or is_of_type(value, expr):
+        return value
+    from nodegraph.images.returned import advice, taken_as
+
+    kind: PictureType = "Image" if expr.name == "Image" else "Mask"
+    picture = taken_as(value, kind)
+    if picture is None:
+        raise InvalidValue(
+            "is given what doesn't fit",
+            port=port,
+            given=summarize(value),
+            expected=described(expr),
+            hint=advice(value, kind, "Give it") or None,
+        )
+    return picture
 
 
 def is_still(value: Any, digest: Digest, digesters: Digesters) -> bool:

@@ -13,7 +13,7 @@ import PIL.Image
 import pytest
 import torch
 
-from nodegraph.api import Context, Image, Lazy, Mask, Range, node
+from nodegraph.api import Context, Expand, Image, Lazy, Mask, Range, Value, node
 from nodegraph.core.building import build_graph
 from nodegraph.core.events import Event
 from nodegraph.core.workflow import Workflow
@@ -556,6 +556,56 @@ def test_pictures_of_pil_and_arrays_of_bytes_are_taken_for_images(bench: Bench) 
     assert first.shape == (1, 8, 6, 3)
     assert first[0, 0, 0].tolist() == pytest.approx([1.0, 0.0, 0.2])
     assert torch.equal(first, second)
+
+
+@pytest.mark.parametrize("is_lazy", [False, True])
+def test_what_comes_as_any_type_is_a_picture_where_one_is_taken(
+    bench: Bench, is_lazy: bool
+) -> None:
+    levels = np.full((8, 6, 3), 51, np.uint8)
+    values = {"array": levels, "bytes": torch.from_numpy(levels)[None], "text": "a.png"}
+
+    @node
+    def Anything(name: str) -> Any:
+        """Give a value of some type."""
+        return values[name]
+
+    @node
+    def Handing(name: str) -> Image:
+        """Hand a value to another node."""
+        inputs = {"image": Value(values[name])}
+        return Expand({"same": {"type": "Same", "inputs": inputs}}, {"image": "same"})
+
+    if is_lazy:
+
+        @node
+        async def Same(image: Lazy[Image]) -> Image:
+            """The picture."""
+            return await image()
+
+    else:
+
+        @node
+        def Same(image: Image) -> Image:
+            """The picture."""
+            return image
+
+    bench.add(Anything, Handing, Same)
+
+    def run(name: str, kind: str) -> Any:
+        source = {"type": kind, "inputs": {"name": name}}
+        if kind == "Handing":
+            return bench.run({"same": source})
+        return bench.run(
+            {"a": source, "same": {"type": "Same", "inputs": {"image": {"from": "a"}}}}
+        )
+
+    for kind in ("Anything", "Handing"):
+        found = run("array", kind)["same.image"]
+        assert torch.equal(found, torch.full((1, 8, 6, 3), 0.2))
+        for name, told in (("bytes", "uint8 [1, 8, 6, 3]"), ("text", "'a.png'")):
+            (error,) = run(name, kind).errors
+            assert (error.problem.port, error.problem.given) == ("image", told)
 
 
 @pytest.mark.parametrize(
