@@ -40,6 +40,8 @@ def pytest_collection_finish() -> None:
     """
     gc.collect()
     gc.freeze()
+    # What is looked through seldom costs a tenth less time, and some memory.
+    gc.set_threshold(2000, 10, 100)
 
 
 @pytest.fixture(scope="session", autouse=True)
