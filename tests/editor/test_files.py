@@ -95,13 +95,13 @@ def test_pictures_of_each_kind_open_the_workflow_that_made_them(
 ) -> None:
     steps = editor.field("sample", "Steps")
     for kind in ("png", "webp", "jpeg"):
-        given = SMALL.replace('"name": "apple"', f'"name": "apple", "format": "{kind}"')
+        given = SMALL.replace('"name": "apple"', f'"name": "kinds", "format": "{kind}"')
         open_text(editor, given)
         editor.run()
         expect_picture(editor.results("save"))
         picture = made(server)
         count = editor.tabs.count()
-        editor.drop(f"apple.{kind}", picture, f"image/{kind}")
+        editor.drop(f"kinds.{kind}", picture, f"image/{kind}")
         expect(editor.tabs).to_have_count(count + 1)
         expect(editor.cards).to_have_count(6)
         expect(steps).to_have_value("3")

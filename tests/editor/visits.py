@@ -43,7 +43,7 @@ class Visit:
     _session: CDPSession | None = field(default=None, init=False)
 
     def tab(self) -> Page:
-        """The tab that tests have one after the other; it shows nothing.
+        """The tab that tests have one after the other; unless it is open, it shows nothing.
 
         To load the page in it takes half the work that it takes in a new one. Whoever changes the
         tab itself, such as its size or its clock, makes another one.
