@@ -206,7 +206,7 @@ def _unread_settings(
     file: BinaryIO, begin: int, header: Header, prefix: str
 ) -> tuple[str, str] | None:
     """A layer whose own settings aren't understood, and what of them."""
-    for name in settings_tensors((*header.of_scales, *header.shapes)):
+    for name in sorted(settings_tensors((*header.of_scales, *header.shapes))):
         if name.startswith(prefix):
             start, end = header.offsets[name]
             file.seek(begin + start)

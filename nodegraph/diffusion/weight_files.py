@@ -48,6 +48,7 @@ _STORED = {
     "BOOL": torch.bool,
 }
 """As the safetensors format names them."""
+_NAMED = {dtype: name for name, dtype in _STORED.items()}
 
 
 Precision = Callable[[str], torch.dtype]
@@ -207,6 +208,10 @@ class _Reader:
 
 def _pickled(path: Path, precision: Precision, prefix: str) -> dict[str, Tensor]:
     unpickled = pickle_tensors(path, prefix)
+    shapes = {name: tuple(tensor.shape) for name, tensor in unpickled.items()}
+    dtypes = {name: _NAMED.get(tensor.dtype, "") for name, tensor in unpickled.items()}
+    # Factors aren't looked for there: what needs one is refused.
+    check_form(None, 0, Header(shapes, dtypes, {}), path)
     # Copies, as several may share one memory; one by one, so that they are never all there twice.
     return {name: _copied(unpickled.pop(name), precision(name)) for name in list(unpickled)}
 

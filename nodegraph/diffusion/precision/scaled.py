@@ -164,6 +164,9 @@ def unread_form(
         prefix: Only of tensors whose names begin so.
     """
     own = [name for name in shapes if name.startswith(prefix)]
+    lone = next((name for name in own if name.rpartition(".")[2] in _SCALES), None)
+    if lone is not None:
+        return lone, lone.rpartition(".")[2]
     packed = {
         name
         for name in own

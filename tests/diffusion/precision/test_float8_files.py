@@ -194,6 +194,26 @@ def test_forms_that_are_not_known_are_refused_by_name(form: str, tmp_path: Path)
     assert set(read_tensors([path], "float32", prefix="a.")) == {"a.weight"}
 
 
+@pytest.mark.parametrize(
+    "tensors",
+    [
+        {"b.weight": I8},
+        {"b.weight": F8, "b.scale_weight": torch.ones(())},
+        {"b.weight": U8, "b.weight.absmax": torch.ones(1)},
+    ],
+)
+def test_forms_of_few_bits_are_not_read_from_pickles(
+    tensors: dict[str, torch.Tensor], tmp_path: Path
+) -> None:
+    path = tmp_path / "odd.ckpt"
+    torch.save({"a.weight": F8, "a.running_mean": torch.zeros(4), **tensors}, path)
+
+    with raises(InvalidFile):
+        read_tensors([path], "float32")
+
+    assert set(read_tensors([path], "float32", prefix="a.")) == {"a.weight", "a.running_mean"}
+
+
 def test_a_model_in_a_form_that_is_not_known_is_refused_as_it_is_opened(
     sd1_folder: Path, rewritten: Rewritten
 ) -> None:
