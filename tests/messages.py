@@ -120,8 +120,8 @@ class Messages:
         temporary = re.escape(tempfile.gettempdir())
         return [
             (re.compile(rf"(?:{bases})(?:/popen-gw\d+)?(?:/[^/\s`'\"]*)?"), "<tmp>"),
-            (re.compile(rf"{temporary}/[^/\s`'\"]*"), "<tmp>"),
             (re.compile(re.escape(str(HERE.parent))), "<repository>"),
+            (re.compile(rf"{temporary}/[^/\s`'\"]*"), "<tmp>"),
             (re.compile(r"\b0x[0-9a-f]{6,}\b"), "<address>"),
             (re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"), "<id>"),
             (re.compile(r"\b(?=[a-f]*\d)[0-9a-f]{16,}\b"), "<digest>"),
