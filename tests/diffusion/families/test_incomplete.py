@@ -85,7 +85,8 @@ def test_numbers_that_give_no_noise_levels(
 def test_weights_of_whole_numbers(model_of: ModelOf, tmp_path: Path) -> None:
     folder = copy_of(model_of, flux, tmp_path)
     file = folder / "text_encoder_2" / "model.safetensors"
-    whole = {name: item.to(torch.int8) for name, item in load_file(file).items()}
+    # Those of 8 bits are refused as they are read.
+    whole = {name: item.to(torch.int16) for name, item in load_file(file).items()}
     save_file(whole, file, metadata={"format": "pt"})
     with raises(InvalidFile):
         load_component(open_model(str(folder), []).text_encoder, "cpu")
