@@ -7,12 +7,19 @@ from pathlib import Path, PurePath
 from typing import Any
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def cleaned(text: str) -> str:
-    """Text without control characters: files must not steer the terminal."""
-    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+    """Text without control characters: files must not steer the terminal.
+
+    Halves of surrogate pairs, which none can print, are escaped, too.
+    """
+    return _CONTROL.sub(lambda found: _escaped(ord(found[0])), text)
+
+
+def _escaped(number: int) -> str:
+    return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}"
 
 
 def is_well_formed(text: str) -> bool:

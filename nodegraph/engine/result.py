@@ -15,7 +15,7 @@ from nodegraph.core.keys import Key
 from nodegraph.core.links import Handle
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.summary import summarize, summarized_list
-from nodegraph.core.words import counted, shown_seconds
+from nodegraph.core.words import cleaned, counted, shown_seconds
 from nodegraph.engine.product import Product
 from nodegraph.errors import InvalidValue, NodeFailed
 from nodegraph.store.entries import Gone
@@ -362,7 +362,7 @@ class RunResult(Mapping[str, Any]):
         )
         lines = [f"<RunResult {self.status}: {self.told}>", *islice(parts, _MOST_LINES - 1)]
         more = 1 + len(self.outputs) + len(self.files) + len(self.errors) - len(lines)
-        return "\n".join([*lines, *([f"  … and {more} more"] if more > 0 else [])])
+        return cleaned("\n".join([*lines, *([f"  … and {more} more"] if more > 0 else [])]))
 
     def _summary(self, output: str) -> str:
         values = self.outputs

@@ -12,6 +12,7 @@ from threading import Lock
 from typing import Any
 
 from nodegraph.core.suggest import did_you_mean
+from nodegraph.core.words import to_well_formed
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.store.claims import Claims
 from nodegraph.store.index import Index
@@ -85,12 +86,15 @@ class Runs:
     def begin(self, title: str) -> str:
         """Note that a run begins, and forget the oldest.
 
+        Half a surrogate pair in the title becomes U+FFFD.
+
         Returns:
             The run's id; hand it to `finish`, whatever happens.
         """
         own = "" if self._owner else secrets.token_hex(32)
         if own:
             self._claims.try_claim(own)
+        title = to_well_formed(title)
         started = time.time()
         try:
             with self._index.writing() as connection:

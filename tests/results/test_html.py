@@ -23,7 +23,7 @@ from nodegraph.results.html import MOST, value_html
 from tests.shapes.making import box
 
 RED = torch.tensor([1.0, 0.0, 0.0]).expand(1, 40, 60, 3)
-NASTY = "<script>alert('x')</script>\x1b[2J"
+NASTY = "<script>alert('x')</script>\x1b[2J\ud800"
 
 
 def sources(page: str) -> list[tuple[str, bytes]]:
@@ -112,6 +112,7 @@ def test_texts_are_escaped(value: Any) -> None:
     page = value_html(value)
     assert "script" not in Tags(page).found
     assert "\x1b" not in page
+    assert page.encode()
 
 
 @node
@@ -164,6 +165,8 @@ def test_a_result_tells_what_failed(tmp_path: Path) -> None:
     page = result._repr_html_() or ""
     assert "wrong failed" in page
     assert "script" not in Tags(page).found
+    assert page.encode()
+    assert repr(result).encode()
 
 
 def test_workflows_are_drawn_and_plans_are_tables(tmp_path: Path) -> None:
