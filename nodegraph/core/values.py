@@ -10,6 +10,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from nodegraph.core.digests import digest_value
@@ -18,6 +19,8 @@ from nodegraph.core.recipe_options import SPEED
 if TYPE_CHECKING:
     from torch import Tensor
 
+_NEAR = 3
+"""Folders above a model's first file that may be the model's own."""
 NOT_CONTENT: dict[str, Any] = {"content": False}
 """Field metadata: the field does not enter the value's digest."""
 
@@ -310,9 +313,13 @@ class Recipe:
 
     @property
     def source(self) -> str:
-        """Where its files lie: the only one, or the folder that they share."""
-        paths = [file.path for file in self.files]
-        return paths[0] if len(paths) == 1 else os.path.commonpath(paths)
+        """Where its files lie: the folder that they share; the first one, if that is the only one
+        or others lie far from it, as a tokenizer that comes with nodegraph does.
+        """
+        first = self.files[0].path
+        shared = Path(os.path.commonpath([file.path for file in self.files]))
+        is_own = shared.name != "" and shared in list(Path(first).parents)[:_NEAR]
+        return str(shared) if is_own else first
 
     @property
     def digest(self) -> str:

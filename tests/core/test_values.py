@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from nodegraph.api import DiffusionModel, HookInputs, Latent, RecipeFile
 from nodegraph.core.spec import InputSpec, NodeSpec, said
+from nodegraph.core.values import Recipe
 from tests.core.support import ENVIRONMENT
 from tests.messages import raises
 
@@ -34,3 +37,20 @@ def test_a_spec_survives_json_and_refuses_what_it_does_not_know() -> None:
     assert NodeSpec.from_dict(json.loads(json.dumps(said(spec)))) == spec
     with raises(TypeError):
         NodeSpec.from_dict({"type": "A", "colour": "red"})
+
+
+@pytest.mark.parametrize(
+    ("paths", "source"),
+    [
+        (["/m/a/x.safetensors"], "/m/a/x.safetensors"),
+        (["/m/a/unet/x.safetensors", "/m/a/vae/x.safetensors"], "/m/a"),
+        (
+            ["/home/me/a.safetensors", "/opt/nodegraph/qwen/tokenizer.json"],
+            "/home/me/a.safetensors",
+        ),
+        (["hf://a/x.safetensors"], "hf://a/x.safetensors"),
+    ],
+)
+def test_a_recipe_comes_from_a_file_or_the_folder_of_a_model(paths: list[str], source: str) -> None:
+    files = tuple(RecipeFile("model", path, "0" * 64) for path in paths)
+    assert Recipe("sd1", files).source == source
