@@ -42,7 +42,17 @@ export function PackFrame(props: PackFrameProps) {
     return { ...page, colors: { ...page.colors, surface } };
   }, [page, surface]);
   // biome-ignore lint/correctness/useExhaustiveDependencies: another theme has another ground
-  useEffect(() => setSurface(surfaceOf(frame.current)), [page]);
+  useEffect(() => {
+    const look = () => setSurface(surfaceOf(frame.current));
+    // A ground that fades into the theme's colour has it only then.
+    const faded = ({ propertyName, target }: TransitionEvent) => {
+      const isGround = propertyName === "background-color" && target instanceof Node;
+      if (isGround && target.contains(frame.current)) look();
+    };
+    look();
+    document.addEventListener("transitionend", faded);
+    return () => document.removeEventListener("transitionend", faded);
+  }, [page]);
   useEffect(shieldFrames, []);
   useEffect(() => () => session.current?.close(), []);
 

@@ -1,0 +1,1 @@
+import"./WidgetField-D2lJOY9t.js";import"./FileWidget-H9EvlDvR.js";

@@ -1,1 +1,0 @@
-import"./WidgetField-CJ6MfZJF.js";import"./FileWidget-up7uaPV4.js";
