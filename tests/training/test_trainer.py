@@ -1,3 +1,4 @@
+import multiprocessing
 from dataclasses import replace
 from threading import BrokenBarrierError
 
@@ -41,6 +42,17 @@ def trained(folder, fit, interrupt_at=None, same=False):
     trainer = Trainer(model, loss, fit, seed=5, folder=folder)
     trainer.run()
     return torch.cat([p.detach().flatten() for p in model.parameters()])
+
+
+def trained_apart(folder, fit, same=False):
+    """As `trained`, where nothing has run autograd yet: its threads, which a test on several
+    devices may have begun here, forbid forks.
+    """
+    context = multiprocessing.get_context("spawn")
+    process = context.Process(target=trained, args=(folder, fit), kwargs={"same": same})
+    process.start()
+    process.join()
+    assert process.exitcode == 0
 
 
 def test_training_lowers_the_loss(tmp_path):
@@ -126,7 +138,7 @@ def test_orthogonalised_updates_train_too(tmp_path):
 
 def test_workers_share_the_orthogonalising(tmp_path):
     for size in (1, 2):
-        trained(tmp_path / str(size), replace(FIT, muon=True, workers=size), same=True)
+        trained_apart(tmp_path / str(size), replace(FIT, muon=True, workers=size), same=True)
     one, two = line(), line()
     load_average(one, tmp_path / "1")
     load_average(two, tmp_path / "2")
