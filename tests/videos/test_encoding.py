@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from nodegraph import Audio, Video
@@ -57,6 +57,7 @@ def test_colors_are_those_of_high_definition_however_small(tmp_path: Path) -> No
     st.fractions(min_value=Fraction(1, 4), max_value=240, max_denominator=1001),
     st.none() | st.tuples(st.sampled_from([1, 2, 6, 8]), st.sampled_from([8000, 44100, 48000])),
 )
+@example(3, 16, 16, Fraction(249, 100), None)  # the container guesses 5/2
 def test_a_lossless_video_comes_back_exactly(
     tmp_path_factory: pytest.TempPathFactory,
     frames: int,
