@@ -66,15 +66,9 @@ def filled(template: str, values: Mapping[str, Any]) -> str:
 
 def value_text(value: Any, separator: str) -> str:
     """Any value as a text; items of a list with a separator between. See `check_length`."""
-    if not isinstance(value, list):
-        return bounded(as_text(value))
-    parts: list[str] = []
-    size = 0
-    for item in value:
-        parts.append(as_text(item))
-        size += len(parts[-1]) + len(separator)
-        check_length(size - len(separator))
-    return separator.join(parts)
+    if isinstance(value, list):
+        return joined([as_text(item) for item in value], separator)
+    return bounded(as_text(value))
 
 
 def joined(texts: Sequence[str], separator: str) -> str:

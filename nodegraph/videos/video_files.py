@@ -329,12 +329,12 @@ def _ticks(seconds: Fraction, rate: Fraction) -> int:
 def _rate_of(stream: VideoStream) -> Fraction:
     mean, least = stream.average_rate, stream.guessed_rate
     found = mean or least or stream.base_rate or Fraction(25)
-    told = stream.metadata.get(RATE, "")
+    written = stream.metadata.get(RATE, "")
     # The least at which each frame has a tick of its own, if frames come unevenly; they are even
     # where it is about the mean, which is exact, and where nodegraph wrote them.
-    if mean and least and not told and _UNEVEN * mean < least <= _MOST * mean:
+    if mean and least and not written and _UNEVEN * mean < least <= _MOST * mean:
         found = least
-    return settled_rate(found, told)
+    return settled_rate(found, written)
 
 
 def _base(stream: VideoStream) -> Fraction:
