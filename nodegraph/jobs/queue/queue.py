@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
-from threading import Lock
+from threading import RLock
 from typing import Any, TypeVar
 
 from nodegraph.core.words import to_well_formed
@@ -85,7 +85,7 @@ class JobQueue(QueueView):
         self._clock = clock
         self._server = secrets.token_hex(8)
         self._listeners: list[Callable[[], None]] = []
-        self._listening = Lock()
+        self._listening = RLock()  # a listener may end itself
         with ExitStack() as opened:
             database = opened.enter_context(changing(place, self._server, patience))
             super().__init__(place, database, limits, default_limits)
@@ -117,7 +117,7 @@ class JobQueue(QueueView):
         """Have a function called after each commit, from another thread; it must be quick.
 
         Returns:
-            What ends it.
+            What ends it: once that has returned, no call begins or is under way.
         """
         with self._listening:
             self._listeners = [*self._listeners, listener]
@@ -140,11 +140,13 @@ class JobQueue(QueueView):
         return self._database.relay(take, is_heard)
 
     def _committed(self) -> None:
-        for listener in self._listeners:
-            try:
-                listener()
-            except Exception:  # noqa: BLE001 - the others are told all the same
-                _LOG.exception("a listener of the job queue failed")
+        # Of two threads: the writer's, and the one that hears of other servers.
+        with self._listening:
+            for listener in self._listeners:
+                try:
+                    listener()
+                except Exception:  # noqa: BLE001 - the others are told all the same
+                    _LOG.exception("a listener of the job queue failed")
 
     # What clients do.
 

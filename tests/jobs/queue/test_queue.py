@@ -7,6 +7,7 @@ from asyncio import wrap_future
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -453,6 +454,30 @@ def test_listeners_are_told_of_commits(queue: JobQueue) -> None:
     submit(queue)
     queue.resume().result()
     assert len(calls) == known
+
+
+def test_a_listener_that_has_ended_is_not_under_way(queue: JobQueue) -> None:
+    order: list[str] = []
+    entered, leave = Event(), Event()
+
+    def listener() -> None:
+        entered.set()
+        leave.wait()
+        order.append("called")
+
+    end = queue.listen(listener)
+    submitted = queue.submit(wanted())
+    entered.wait()
+    ending = Thread(target=lambda: (end(), order.append("ended")))
+    ending.start()
+    ending.join(0.1)  # the time in which it would end too early
+    leave.set()
+    ending.join()
+    submitted.result()
+    assert order[-1] == "ended"
+    submit(queue)
+    queue.resume().result()
+    assert order[-1] == "ended"
 
 
 def test_a_closed_queue_takes_nothing(tmp_path: Path) -> None:
