@@ -1,13 +1,13 @@
-"""Masked pictures for models that fill them."""
+"""Masked pictures, of which the masked part is made anew."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import Annotated, NamedTuple
 
-from nodegraph import Advanced, Conditioning, Context, Image, Latent, Mask, Vae, node
+from nodegraph import Advanced, Conditioning, Context, Image, Latent, Mask, Range, Vae, node
 
-from ._encoded_facts import check_croppable, masked_outputs
+from ._encoded_facts import check_croppable, encoded_outputs, masked_outputs
 from ._memory import encoding
 
 
@@ -25,7 +25,7 @@ class Inpainted(NamedTuple):
     infer=masked_outputs,
     validate=check_croppable,
     estimate=encoding,
-    tags=("inpaint", "fill", "outpaint", "InpaintModelConditioning", "VAEEncodeForInpaint"),
+    tags=("inpaint", "fill", "outpaint", "InpaintModelConditioning"),
 )
 def InpaintConditioning(
     ctx: Context,
@@ -60,3 +60,47 @@ def InpaintConditioning(
         latent = encode_image(autoencoder, image)
     assert seen is not None
     return Inpainted(with_hole(conditioning, seen, hole), replace(latent, noise_mask=mask))
+
+
+@node(
+    category="latent",
+    label="VAE encode for inpainting",
+    lane="gpu",
+    numerics=True,
+    infer=encoded_outputs,
+    validate=check_croppable,
+    estimate=encoding,
+    tags=("inpaint", "fill", "outpaint", "grow mask", "VAEEncodeForInpaint"),
+)
+def VAEEncodeInpaint(
+    ctx: Context,
+    vae: Vae,
+    image: Image,
+    mask: Mask,
+    grow: Annotated[int, Range(0, 64)] = 6,
+    crop: Annotated[bool, Advanced()] = False,
+) -> Latent:
+    """Turn pictures into latents whose masked part is grey and is made anew.
+
+    Sample the whole schedule (denoise 1), as the grey has nothing to start from. To change what is
+    there, encode the picture as it is and use SetNoiseMask.
+
+    Args:
+        vae: Of the model that is to work on them.
+        image: With sides that are multiples of the VAE's cell, mostly 8 pixels; opaque.
+        mask: Scaled to the pictures. Above a half it is 1, which is filled; else 0, which is kept.
+        grow: Side, in pixels, of a square by which the part that is sampled reaches beyond the
+            grey, so that no seam shows: 6 adds 2 pixels to the left and above, and 3 to the right
+            and below.
+        crop: Cut off of both what doesn't fill a cell of the VAE, as much on either side; else such
+            sizes are refused.
+    """
+    from nodegraph.diffusion.inpainting import greyed, grown_by_square, hard_mask
+    from nodegraph.diffusion.vae import cropped, encode_image
+
+    hard = hard_mask(mask, image)
+    with ctx.weights(vae, calls_only=True) as autoencoder:
+        if crop:
+            image, hard = cropped(autoencoder, image), cropped(autoencoder, hard)
+        latent = encode_image(autoencoder, greyed(image, hard))
+    return replace(latent, noise_mask=grown_by_square(hard, grow))

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from nodegraph.core.values import Conditioning, ConditioningEntry, Latent
 from nodegraph.diffusion.families import Family, family_named
@@ -40,6 +41,56 @@ def masked_picture(image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     return hole[:, None], torch.where(hole[..., None] == 1, _GREY, image)
 
 
+def hard_mask(mask: Tensor, image: Tensor) -> Tensor:
+    """A mask of 0 and 1, as large as pictures: scaled on lines, and 1 above a half.
+
+    Args:
+        mask: In 0..1, shape (1 or batch, height, width).
+        image: Shape (batch, height, width, channels).
+    Raises:
+        InvalidValue: They are of different numbers.
+    """
+    if mask.ndim != 3 or mask.shape[0] not in (1, image.shape[0]):
+        raise InvalidValue(
+            "there are not as many masks as pictures",
+            port="mask",
+            given=f"shape {tuple(mask.shape)}",
+            expected=f"shape (1 or {image.shape[0]}, height, width)",
+        )
+    size = image.shape[1:3]
+    if mask.shape[1:] != size:
+        mask = functional.interpolate(mask[:, None], size=size, mode="bilinear")[:, 0]
+    return (mask > 0.5).to(torch.float32)
+
+
+def greyed(image: Tensor, mask: Tensor) -> Tensor:
+    """Pictures with grey where a mask is 1.
+
+    Args:
+        mask: As `hard_mask` gives it.
+    """
+    return torch.where(mask[..., None] == 1, _GREY, image)
+
+
+def grown_by_square(mask: Tensor, side: int) -> Tensor:
+    """A mask that is 1 wherever a square around the pixel meets it.
+
+    A square of an even side reaches a pixel further to the left and upwards, so that a mask grows
+    a pixel further to the right and downwards.
+
+    Args:
+        mask: Of 0 and 1, shape (batch, height, width).
+        side: In pixels; 0 and 1 leave the mask as it is.
+    Source: ComfyUI `VAEEncodeForInpaint` (``nodes.py``), whose `grow_mask_by` is a kernel's side.
+    """
+    if side <= 1:
+        return mask
+    before = side // 2
+    after = side - 1 - before
+    padded = functional.pad(mask[:, None], (before, after, before, after))
+    return functional.max_pool2d(padded, side, stride=1)[:, 0]
+
+
 def with_hole(conditioning: Conditioning, rest: Tensor, mask: Tensor) -> Conditioning:
     """Prompts that bring a masked picture.
 
@@ -62,7 +113,7 @@ def own_hole(family: Family, latent: Latent, picture: Tensor) -> dict[str, Tenso
     if latent.noise_mask is None or latent.samples is None or picture.ndim != 4:
         return {}
     mask = (latent.noise_mask[:, None] >= 0.5).to(torch.float32)
-    mask = torch.nn.functional.interpolate(mask, size=(latent.height, latent.width))
+    mask = functional.interpolate(mask, size=(latent.height, latent.width))
     return {HOLE: picture, HOLE_MASK: family.hole_mask(mask)}
 
 

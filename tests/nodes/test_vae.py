@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torch.nn import functional
 
 from nodegraph.images import room
 from tests.nodes.conftest import Bench, link
@@ -82,7 +84,53 @@ def test_a_size_known_beforehand_is_told_beforehand(bench: Bench, sd1_folder: Pa
     assert "its width is no multiple" in str(problems[0])
 
 
-@pytest.mark.parametrize("node", ["VAEEncode", "InpaintConditioning", "ImageConditioning"])
+def masked(model: Path, width: int, height: int, **filled: Any) -> dict[str, Any]:
+    """A picture that is filled in places: where one of twenty random pixels is bright."""
+    taken = {"vae": link("load.vae"), "image": link("picture"), "mask": link("mask"), **filled}
+    return graph(model, width=32, height=16) | {
+        "other": {"type": "Picture", "inputs": {"width": width, "height": height, "seed": 1}},
+        "red": {"type": "MaskFromChannel", "inputs": {"image": link("other"), "channel": "red"}},
+        "mask": {"type": "ThresholdMask", "inputs": {"mask": link("red"), "low": 0.95}},
+        "encode": {"type": "VAEEncodeInpaint", "inputs": taken},
+    }
+
+
+@pytest.mark.parametrize("grow", [0, 1, 2, 5, 6])
+@pytest.mark.parametrize("size", [(32, 16), (20, 40)])
+def test_what_is_filled_grows_as_in_comfyui(
+    bench: Bench, sd1_folder: Path, grow: int, size: tuple[int, int]
+) -> None:
+    result = bench.run(masked(sd1_folder, *size, grow=grow), "encode", "mask")
+
+    # As its formula says: sums over a kernel whose side is `grow`, cut to the picture's size.
+    given = result["mask.mask"][:, None]
+    hard = functional.interpolate(given, size=(16, 32), mode="bilinear").round()
+    kernel = torch.ones(1, 1, max(grow, 1), max(grow, 1))
+    sums = functional.conv2d(hard, kernel, padding=math.ceil((max(grow, 1) - 1) / 2))
+    expected = sums.clamp(0, 1)[:, 0, :16, :32]
+    assert 0 < expected.mean() < 1
+    assert torch.equal(result["encode.latent"].noise_mask, expected)
+
+
+def test_what_is_filled_is_grey_where_the_mask_is_before_it_grows(
+    bench: Bench, sd1_folder: Path
+) -> None:
+    half = {"width": 32, "height": 16, "value": 0.5}
+    parts = {"base": link("picture"), "overlay": link("grey"), "mask": link("mask")}
+    grey = {"vae": link("load.vae"), "image": link("covered")}
+    nodes = masked(sd1_folder, 32, 16) | {
+        "half": {"type": "SolidMask", "inputs": half},
+        "grey": {"type": "MaskToImage", "inputs": {"mask": link("half")}},
+        "covered": {"type": "CompositeMasked", "inputs": parts},
+        "expected": {"type": "VAEEncode", "inputs": grey},
+    }
+    result = bench.run(nodes, "encode", "expected")
+    assert torch.equal(result["encode.latent"].samples, result["expected.latent"].samples)
+
+
+@pytest.mark.parametrize(
+    "node", ["VAEEncode", "VAEEncodeInpaint", "InpaintConditioning", "ImageConditioning"]
+)
 def test_what_fills_no_cell_is_cropped_if_asked(bench: Bench, sd1_folder: Path, node: str) -> None:
     prompt = {"encoder": link("load.text_encoder"), "text": "a fox"}
     middle = {"anchor": "top left", "x": 2, "y": 3, "width": 40, "height": 24}
@@ -92,9 +140,9 @@ def test_what_fills_no_cell_is_cropped_if_asked(bench: Bench, sd1_folder: Path, 
         "middle": {"type": "CropImage", "inputs": {"image": link("picture"), **middle}},
     }
     shown = {"vae": link("load.vae"), "image": link("picture"), "crop": True}
-    if node != "VAEEncode":
+    if node in ("InpaintConditioning", "ImageConditioning"):
         shown["conditioning"] = link("prompt.conditioning")
-    if node == "InpaintConditioning":
+    if node in ("InpaintConditioning", "VAEEncodeInpaint"):
         shown["mask"] = link("mask")
     nodes["encode"] = {"type": node, "inputs": shown}
     given = {"vae": link("load.vae"), "image": link("middle")}
@@ -106,9 +154,9 @@ def test_what_fills_no_cell_is_cropped_if_asked(bench: Bench, sd1_folder: Path, 
     if node == "ImageConditioning":
         [entry] = result["encode.conditioning"].entries
         assert entry.tensors["beside"].shape == expected.samples.shape
-    else:
+    elif node != "VAEEncodeInpaint":
         assert torch.equal(latent.samples, expected.samples)
-    if node == "InpaintConditioning":
+    if "mask" in shown:
         assert latent.noise_mask.shape == (1, 24, 40)
 
 

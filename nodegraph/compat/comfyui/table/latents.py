@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from nodegraph.compat.comfyui.entries import Choice, TableEntry, entry, same
 from nodegraph.compat.comfyui.table.image_edit import degrees
 from nodegraph.compat.comfyui.table.images import name_of, prefix_of
@@ -90,18 +88,6 @@ def _layered(node: Passage) -> None:
     frames = worked_out(node, "a * 4 + 1", lambda a: a * 4 + 1, a=node.inputs["layers"])
     sizes = {name: node.inputs[name] for name in ("width", "height", "batch_size")}
     name = node.add("EmptyVideoLatent", frames=frames, **sizes)
-    node.give("LATENT", MadeOutput(name, "latent"))
-
-
-def _inpaint(node: Passage) -> None:
-    mask: Any = node.inputs["mask"]
-    if node.inputs["grow_mask_by"].given != 0:
-        pixels = node.inputs["grow_mask_by"]
-        mask = MadeOutput(node.add("GrowMask", mask=mask, pixels=pixels, corners="square"), "mask")
-    image = node.inputs["pixels"]
-    gray = node.add("MaskOverlay", image=image, mask=mask, color="#808080", opacity=1.0)
-    latent = node.add("VAEEncode", vae=node.inputs["vae"], image=MadeOutput(gray, "image"), **CROP)
-    name = node.add("SetNoiseMask", latent=MadeOutput(latent, "latent"), mask=mask)
     node.give("LATENT", MadeOutput(name, "latent"))
 
 
@@ -274,9 +260,11 @@ ENTRIES: tuple[TableEntry, ...] = (
         usual=CROP,
         kept=_TEMPORAL,
     ),
-    entry(
+    same(
         "VAEEncodeForInpaint(pixels: IMAGE, vae: VAE, mask: MASK, grow_mask_by: INT = 6) -> LATENT",
-        _inpaint,
+        "VAEEncodeInpaint",
+        {"pixels": "image", "grow_mask_by": "grow"},
+        usual=CROP,
     ),
     same(
         "SetLatentNoiseMask(samples: LATENT, mask: MASK) -> LATENT",
