@@ -208,15 +208,14 @@ class Flat:
         if isinstance(name, Finding):
             return name
         wanted = node.spec.outputs_by_name[name].expr
-        linked = [
-            (port.expr, given)
+        linked = {
+            port.name: port.expr
             for port in node.spec.inputs
             if (given := node.inputs.get(port.name)) and (given.link or given.is_broken)
-        ]
-        for rank in (_is_same, self._is_narrower, _may_be_any):
-            for expr, given in linked:
-                if rank(expr, wanted):
-                    return given.link
+        }
+        passing = passing_input(wanted, linked, self._types)
+        if passing is not None:
+            return node.inputs[passing].link
         shown = node.name.rpartition("/")[2]
         return Finding(
             "",
@@ -226,9 +225,6 @@ class Flat:
             hint=f"Link such an input of `{shown}`, or take its `mode` away.",
             code=NO_STAND_IN,
         )
-
-    def _is_narrower(self, expr: TypeExpr, wanted: TypeExpr) -> bool:
-        return expr != named(ANY) and is_assignable(expr, wanted, self._types)
 
     def outputs_of(self, name: str) -> list[str]:
         """Names of the outputs of a node or block."""
@@ -259,6 +255,24 @@ class Flat:
 
 OUTERMOST = (NO_STAND_IN, "cycle")
 """Codes of findings that are told where the link is written, however far in the reason lies."""
+
+
+def passing_input(wanted: TypeExpr, linked: Mapping[str, TypeExpr], types: TypeTable) -> str | None:
+    """The input of a bypassed node that stands for an output: the first linked one that fits.
+
+    Args:
+        wanted: The output's type.
+        linked: Types of the inputs that are linked, in order.
+    """
+
+    def is_narrower(expr: TypeExpr, wanted: TypeExpr) -> bool:
+        return expr != named(ANY) and is_assignable(expr, wanted, types)
+
+    for rank in (_is_same, is_narrower, _may_be_any):
+        for name, expr in linked.items():
+            if rank(expr, wanted):
+                return name
+    return None
 
 
 def _is_same(expr: TypeExpr, wanted: TypeExpr) -> bool:

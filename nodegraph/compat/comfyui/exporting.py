@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,7 +20,8 @@ from nodegraph.compat.comfyui.inlining import inlined
 from nodegraph.compat.comfyui.leaving import GraphLeaving, InPlaceOnly, points
 from nodegraph.compat.comfyui.originals import changed_original
 from nodegraph.compat.comfyui.reading import read_workflow
-from nodegraph.compat.comfyui.writing.api_file import write_api
+from nodegraph.compat.comfyui.signatures import Signature
+from nodegraph.compat.comfyui.writing.api_file import missing_inputs, write_api
 from nodegraph.compat.comfyui.writing.ui_file import write_ui
 from nodegraph.core.catalog import Catalog
 from nodegraph.core.spec import NodeSpec
@@ -52,7 +53,7 @@ def export(
 
     Args:
         catalog: Native node types.
-        flat: Without sub-graphs, as the API format has none.
+        flat: Without sub-graphs and bypassed nodes, as the API format has none.
     """
     entries = tuple(table)
     if not flat:
@@ -61,7 +62,7 @@ def export(
         except InPlaceOnly:
             # What goes along unsaid crosses a border, such as a guider that has no model yet.
             pass
-    return _checked(inlined(workflow), entries, catalog)
+    return _checked(inlined(workflow, catalog, splices=flat), entries, catalog)
 
 
 def _checked(
@@ -143,10 +144,12 @@ def documents(
     entries = by_type(table)
     signatures = {name: entry.signature for name, entry in entries.items()}
     drawn = export(workflow, entries.values(), catalog)
-    # Without sub-graphs both formats say the same.
-    has_blocks = bool(drawn.foreign.blocks)
-    flat = export(workflow, entries.values(), catalog, flat=True) if has_blocks else drawn
-    written = {"ui": write_ui(drawn.foreign, signatures), "api": write_api(flat.foreign)}
+    # Without sub-graphs and bypassed nodes both formats say the same.
+    is_flat = not drawn.foreign.blocks and not _bypasses(workflow)
+    flat = drawn if is_flat else export(workflow, entries.values(), catalog, flat=True)
+    api = write_api(flat.foreign, signatures)
+    written = {"ui": write_ui(drawn.foreign, signatures), "api": api}
+    drawn = replace(drawn, told=(*drawn.told, *_lacking(api, signatures)))
 
     def retranslate(document: Any) -> tuple[Workflow, tuple[Fate, ...]]:
         found = translate(read_workflow(document, signatures), entries)
@@ -161,6 +164,21 @@ def documents(
     known = extra if isinstance(extra, dict) else {}
     noted = {**known, **drawn.foreign.kept["extra"]}
     return replace(drawn, told=(), unknown=()), written | {"ui": {**original, "extra": noted}}
+
+
+def _lacking(api: Mapping[str, Any], signatures: Mapping[str, Signature]) -> Iterator[str]:
+    """What ComfyUI's server would refuse of a document, for people."""
+    for name, inputs in missing_inputs(api, signatures).items():
+        meta = api[name]["_meta"]
+        native = meta.get("nodegraph", {}).get("name") or meta["title"]
+        named = ", ".join(f"`{one}`" for one in inputs)
+        node_type = api[name]["class_type"]
+        yield f"{native}: {named} of {node_type} has to be given there, and isn't here"
+
+
+def _bypasses(workflow: Workflow) -> bool:
+    graphs = [workflow.nodes, *(block.nodes for block in workflow.subgraphs.values())]
+    return any(node.mode == "bypass" for nodes in graphs for node in nodes.values())
 
 
 class _Leaving:

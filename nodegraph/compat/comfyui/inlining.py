@@ -7,24 +7,35 @@ from dataclasses import replace
 from typing import Any
 
 from nodegraph.compat.comfyui.naming import Names
+from nodegraph.core.catalog import Catalog
+from nodegraph.core.flat import passing_input
 from nodegraph.core.links import Link, is_link, parse_link, parse_target, read_link, write_input
-from nodegraph.core.subgraphs import expandable
+from nodegraph.core.subgraphs import expandable, node_spec
 from nodegraph.core.workflow import NodeEntry, Subgraph, Workflow
 
 
-def inlined(workflow: Workflow) -> Workflow:
+def inlined(workflow: Workflow, catalog: Catalog, *, splices: bool = False) -> Workflow:
     """The same workflow without uses of sub-graphs that can be inlined.
 
-    Definitions stay, for nodes that name one in an input.
+    Definitions stay, for nodes that name one in an input. A use that is bypassed is left out: what
+    it would pass on stands for its outputs, as its inner nodes would pass on other things.
+
+    Args:
+        catalog: Types of inputs and outputs.
+        splices: Leave out all bypassed nodes likewise.
     """
-    return replace(workflow, nodes=_Inlining(workflow).nodes)
+    return replace(workflow, nodes=_Inlining(workflow, catalog, splices=splices).nodes)
 
 
 class _Inlining:
-    def __init__(self, workflow: Workflow) -> None:
+    def __init__(self, workflow: Workflow, catalog: Catalog, *, splices: bool) -> None:
+        self._workflow = workflow
+        self._catalog = catalog
+        self._splices = splices
         self._blocks = {name: workflow.subgraphs[name] for name in expandable(workflow)}
         self._names = Names(set(workflow.nodes))
         self._outputs: dict[tuple[str, str], Link] = {}
+        self._bypassed: dict[str, NodeEntry] = {}
         self._found: dict[str, NodeEntry] = {}
         self._put(workflow.nodes, {name: name for name in workflow.nodes}, {}, None)
         self.nodes = {name: self._linked(entry) for name, entry in self._found.items()}
@@ -49,7 +60,9 @@ class _Inlining:
             always = entry.always or bool(around and around.always)
             placed = replace(entry, inputs=inputs, mode=mode, always=always)
             block = self._blocks.get(entry.type)
-            if block is None:
+            if mode == "bypass" and (block is not None or self._splices):
+                self._bypassed[names[name]] = placed
+            elif block is None:
                 self._found[names[name]] = placed
             else:
                 self._use(names[name], placed, block)
@@ -75,13 +88,35 @@ class _Inlining:
         if not is_link(written):
             return written
         link = read_link(written)
-        while (link.node, link.port) in self._outputs or link.node not in self._found:
-            only = [key for key in self._outputs if key[0] == link.node]
-            key = (link.node, link.port) if link.port else next(iter(only), ("", ""))
-            if key not in self._outputs:
+        passed: set[Link] = set()
+        while link.node not in self._found and link not in passed:
+            passed.add(link)
+            before = self._before(link)
+            if before is None:
                 return written  # to nothing, which is told where it is checked
-            link = self._outputs[key]
+            link = before
         return write_input(link)
+
+    def _before(self, link: Link) -> Link | None:
+        """What stands for an output of a use, or of a bypassed node; None if nothing does."""
+        if link.node in self._bypassed:
+            return self._past(self._bypassed[link.node], link.port)
+        only = [key for key in self._outputs if key[0] == link.node]
+        key = (link.node, link.port) if link.port else next(iter(only), ("", ""))
+        return self._outputs.get(key)
+
+    def _past(self, entry: NodeEntry, port: str) -> Link | None:
+        """What a bypassed node passes on in place of an output."""
+        spec = node_spec(entry, self._workflow, self._catalog)
+        outputs = list(spec.outputs) if spec else []
+        wanted = next((each.expr for each in outputs if each.name == port or not port), None)
+        if spec is None or wanted is None:
+            return None
+        linked = {
+            each.name: each.expr for each in spec.inputs if is_link(entry.inputs.get(each.name))
+        }
+        passing = passing_input(wanted, linked, self._catalog.types)
+        return None if passing is None else read_link(entry.inputs[passing])
 
 
 def _renamed(written: Any, names: Mapping[str, str]) -> Any:

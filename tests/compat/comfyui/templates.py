@@ -99,7 +99,7 @@ def shrunk(nodes: Mapping[str, NodeEntry], picture: str) -> None:
 
 def outcome(workflow: Workflow, session: Session, tinies: Tinies, picture: str) -> tuple[str, str]:
     """What becomes of a workflow, in a word and in detail."""
-    workflow = inlined(workflow)
+    workflow = inlined(workflow, session.registry)
     known = families(workflow.nodes)
     strange = known - TINY.keys()
     if strange:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nodegraph.compat.comfyui.exporting import export
+from nodegraph.compat.comfyui.exporting import documents, export
 from nodegraph.compat.comfyui.importing import by_type, translate
 from nodegraph.compat.comfyui.inlining import inlined
 from nodegraph.compat.comfyui.reading import read_workflow
@@ -37,7 +38,9 @@ def catalog() -> Registry:
 
 def there_and_back(workflow: Workflow, *, api: bool = False) -> Workflow:
     exported = export(workflow, TABLE, catalog(), flat=api)
-    document = write_api(exported.foreign) if api else write_ui(exported.foreign, SIGNATURES)
+    document = (
+        write_api(exported.foreign, SIGNATURES) if api else write_ui(exported.foreign, SIGNATURES)
+    )
     foreign = read_workflow(json.loads(json.dumps(document)), SIGNATURES)
     return translate(foreign, TABLE).workflow
 
@@ -99,7 +102,7 @@ def test_the_gallery_comes_back_as_it_was(path: Path) -> None:
 
 @pytest.mark.parametrize("path", GALLERY, ids=lambda path: path.stem)
 def test_the_gallery_comes_back_from_what_a_server_is_sent(path: Path) -> None:
-    workflow = inlined(Workflow.load(path))
+    workflow = inlined(Workflow.load(path), catalog())
     back = there_and_back(workflow, api=True)
     assert meaning(back, inner=False) == meaning(workflow, inner=False)
 
@@ -224,7 +227,7 @@ def test_a_link_may_name_an_only_output(link: str) -> None:
         "save": NodeEntry(type="SaveImage", inputs={"image": {"from": link}}),
     }
     workflow = Workflow(nodes=nodes)
-    document = write_api(export(workflow, TABLE, catalog(), flat=True).foreign)
+    document = write_api(export(workflow, TABLE, catalog(), flat=True).foreign, SIGNATURES)
     saved = next(entry for entry in document.values() if entry["class_type"] == "SaveImage")
     assert document[saved["inputs"]["images"][0]]["class_type"] == "ImageInvert"
 
@@ -313,7 +316,78 @@ def test_what_does_not_run_is_left_out_of_what_a_server_is_sent() -> None:
         "save": NodeEntry(type="SaveImage", inputs={"image": {"from": "two"}}),
     }
     muted = Workflow(nodes=nodes).with_modes({"one": "mute"})
-    document = write_api(export(muted, TABLE, catalog(), flat=True).foreign)
+    document = write_api(export(muted, TABLE, catalog(), flat=True).foreign, SIGNATURES)
     names = {entry["_meta"]["nodegraph"]["name"]: entry for entry in document.values()}
     assert list(names) == ["load", "two", "save"]
     assert names["two"]["inputs"] == {}
+
+
+def _styled(mode: str | None, **loads: Any) -> Workflow:
+    """A sampling in a sub-graph, of a model that comes through another one."""
+    style = {
+        "inputs": {
+            "text_encoder": {"to": ["lora.text_encoder"]},
+            "model": {"to": ["lora.model"]},
+        },
+        "outputs": {"encoder": "lora.text_encoder", "model": "lora.model"},
+        "nodes": {
+            "lora": {"type": "LoadLora", "inputs": {"lora": "c", **loads}},
+        },
+    }
+    links = {"positive": {"from": "prompt"}, "negative": {"from": "prompt"}}
+    sampling = {
+        "inputs": {
+            "model": {"to": ["style.model"]},
+            "encoder": {"to": ["style.text_encoder"]},
+            "vae": {"to": ["decode.vae"]},
+        },
+        "outputs": {"image": "decode.image"},
+        "nodes": {
+            "style": {"type": "Style", "inputs": {}, **({"mode": mode} if mode else {})},
+            "prompt": {"type": "EncodePrompt", "inputs": {"encoder": {"from": "style.encoder"}}},
+            "empty": {"type": "EmptyLatent", "inputs": {}},
+            "sample": {
+                "type": "KSampler",
+                "inputs": {"model": {"from": "style.model"}, "latent": {"from": "empty"}, **links},
+            },
+            "decode": {"type": "VAEDecode", "inputs": {"latent": {"from": "sample"}}},
+        },
+    }
+    load = {port: {"from": f"load.{port}"} for port in ("model", "vae")}
+    nodes = {
+        "load": {"type": "LoadModel", "inputs": {"model": "a"}},
+        "sampling": {
+            "type": "Sampling",
+            "inputs": {**load, "encoder": {"from": "load.text_encoder"}},
+        },
+        "save": {"type": "SaveImage", "inputs": {"image": {"from": "sampling"}}},
+    }
+    blocks = {"Style": style, "Sampling": sampling}
+    document = {"format": "nodegraph/1", "nodes": nodes, "subgraphs": blocks}
+    return Workflow.from_dict(document)
+
+
+def test_what_a_server_is_sent_leads_past_bypassed_sub_graphs_within_others() -> None:
+    _, written = documents(_styled("bypass"), TABLE, catalog())
+    api = {entry["class_type"]: entry["inputs"] for entry in written["api"].values()}
+    loaders = [
+        name for name, entry in written["api"].items()
+        if entry["class_type"] == "CheckpointLoaderSimple"
+    ]  # fmt: skip
+    (loader,) = loaders
+    assert "LoraLoader" not in api
+    assert api["KSampler"]["model"] == [loader, 0]
+    assert api["CLIPTextEncode"]["clip"] == [loader, 1]
+    assert api["VAEDecode"]["vae"] == [loader, 2]
+
+
+def test_what_a_server_is_sent_leads_past_bypassed_nodes() -> None:
+    workflow = _styled(None).with_modes({})
+    block = workflow.subgraphs["Style"]
+    block.nodes["lora"] = replace(block.nodes["lora"], mode="bypass")
+    _, written = documents(workflow, TABLE, catalog())
+    api = {entry["class_type"]: entry["inputs"] for entry in written["api"].values()}
+    loader = api["KSampler"]["model"]
+    assert "LoraLoader" not in api
+    assert written["api"][loader[0]]["inputs"] == {"ckpt_name": "a"}
+    assert api["CLIPTextEncode"]["clip"] == [loader[0], 1]

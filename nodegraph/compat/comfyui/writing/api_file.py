@@ -6,21 +6,49 @@ from collections.abc import Mapping
 from typing import Any
 
 from nodegraph.compat.comfyui.foreign import ForeignNode, ForeignWorkflow, Source
+from nodegraph.compat.comfyui.signatures import Signature
 
 
-def write_api(workflow: ForeignWorkflow) -> dict[str, Any]:
+def write_api(workflow: ForeignWorkflow, signatures: Mapping[str, Signature]) -> dict[str, Any]:
     """The document of a workflow without blocks.
+
+    Widgets that nodes leave at their defaults are written: the server refuses a node that lacks an
+    input which has to be there, and fills in none.
 
     Nodes that are muted or bypassed have no place in this format: what led to the former is left
     open, and what led to the latter to what they pass on.
+
+    Args:
+        signatures: Of ComfyUI's node types, as far as they are known.
     """
     live = _Live(workflow.graph.nodes)
     return {
-        name: _entry(node, live) for name, node in workflow.graph.nodes.items() if node.mode is None
+        name: _entry(node, live, signatures.get(node.type))
+        for name, node in workflow.graph.nodes.items()
+        if node.mode is None
     }
 
 
-def _entry(node: ForeignNode, live: _Live) -> dict[str, Any]:
+def missing_inputs(
+    document: Mapping[str, Any], signatures: Mapping[str, Signature]
+) -> dict[str, list[str]]:
+    """Inputs that a document's nodes lack and the server asks for, by node."""
+    found: dict[str, list[str]] = {}
+    for name, entry in document.items():
+        signature, given = signatures.get(entry["class_type"]), entry["inputs"]
+        shown = {taken.name for taken in signature.shown(given)} if signature else set()
+        lacking = [
+            taken.name
+            for taken in (signature.inputs if signature else ())
+            if not (taken.is_optional or taken.grows or taken.name in given)
+            and (taken.name in shown or not taken.is_widget)
+        ]
+        if lacking:
+            found[name] = lacking
+    return found
+
+
+def _entry(node: ForeignNode, live: _Live, signature: Signature | None) -> dict[str, Any]:
     inputs: dict[str, Any] = {}
     for name, value in node.inputs.items():
         if isinstance(value, Source):
@@ -30,6 +58,10 @@ def _entry(node: ForeignNode, live: _Live) -> dict[str, Any]:
         else:
             # A list would be taken for a link.
             inputs[name] = {"__value__": value} if isinstance(value, list) else value
+    for taken in signature.shown(inputs) if signature else ():
+        is_left = taken.name not in node.inputs and not (taken.grows or taken.is_optional)
+        if is_left and taken.default is not None:
+            inputs[taken.name] = taken.default
     noted = {key: value for key, value in node.kept.items() if key != "verbatim"}
     meta = {"title": node.title or node.type} | noted
     return {"class_type": node.type, "inputs": inputs, "_meta": meta}
