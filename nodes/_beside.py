@@ -16,14 +16,33 @@ _TURNS, _SIDE, _RATE = 16, 192, 8.0
 """Frames, pixels of a side, and frames a second of a moving picture."""
 
 
-def save_result(ctx: Context, name: str, suffix: str, content: bytes, *, kind: str) -> None:
+def result_name(ctx: Context, pattern: str, size: tuple[int, int] = (0, 0)) -> str:
+    """The name that a pattern gives a result, see `nodegraph.images.name_patterns`.
+
+    Args:
+        size: Width and height, of what has them.
+    """
+    from nodegraph.images.name_patterns import filled_name
+
+    return filled_name(
+        pattern,
+        now=datetime.now(),
+        workflow=ctx.workflow,
+        size=size,
+        warn=lambda said: ctx.log(said, "warning"),
+    )
+
+
+def save_result(ctx: Context, pattern: str, suffix: str, content: bytes, *, kind: str) -> None:
     """Write a file under the next number in the output folder, and tell of it.
 
     Args:
+        pattern: As for `result_name`; of one that is filled already nothing is left to fill.
         kind: What it is to people.
     """
     from nodegraph.images.output_files import save_numbered
 
+    name = result_name(ctx, pattern)
     folders = ctx.environment
     index = folders.temporary / "outputs.sqlite"
     [saved] = save_numbered(folders.outputs, name, suffix, [content], index=index)
@@ -56,20 +75,8 @@ def save_turntable(ctx: Context, name: str, shape: Mesh | PointCloud) -> None:
 
 
 def save_text(ctx: Context, pattern: str, suffix: str, text: str) -> None:
-    """Write a text under the name that a pattern gives it, numbered, and tell of it.
-
-    Args:
-        pattern: See `nodegraph.images.name_patterns`.
-    """
-    from nodegraph.images.name_patterns import filled_name
-
-    name = filled_name(
-        pattern,
-        now=datetime.now(),
-        workflow=ctx.workflow,
-        warn=lambda said: ctx.log(said, "warning"),
-    )
-    save_result(ctx, name, suffix, text.encode("utf-8", "replace"), kind="text")
+    """Write a text under the name that a pattern gives it, numbered, and tell of it."""
+    save_result(ctx, pattern, suffix, text.encode("utf-8", "replace"), kind="text")
 
 
 def save_pictures(

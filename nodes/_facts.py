@@ -19,7 +19,8 @@ from nodegraph.diffusion.model_stamps import computed_dtype, model_stamp
 from nodegraph.diffusion.models import locate_model
 from nodegraph.diffusion.numerics import cpu_has_bfloat16
 from nodegraph.diffusion.precision.choices import AUTO, ITEM_BYTES
-from nodegraph.images.output_names import check_folder, check_name
+from nodegraph.images.name_patterns import check_pattern
+from nodegraph.images.output_names import check_folder
 from nodegraph.images.room import check_room, coding_bytes
 
 
@@ -176,7 +177,7 @@ def check_result_name(inputs: HookInputs) -> Iterator[Finding]:
     name = inputs.literals.get("name")
     try:
         if name is not None:
-            check_name(name)
+            check_pattern(name)
         check_folder(inputs.environment.outputs)
     except NodegraphError as error:
         yield finding_of("name", error)

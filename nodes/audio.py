@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from nodegraph import Advanced, Audio, Context, File, Image, Range, node
 
 from ._audio_facts import check_audio, check_mixed, loaded_audio, resampled_audio
-from ._beside import save_picture, save_result
+from ._beside import result_name, save_picture, save_result
 from ._facts import check_result_name, image_state
 
 _SAME = {"rate": "audio.rate", "channels": "audio.channels"}
@@ -69,7 +69,8 @@ def SaveAudio(
 
     Args:
         audio: Up to eight channels.
-        name: What the file names begin with; songs/song makes a sub-folder.
+        name: What the file names begin with; songs/song makes a sub-folder. Words such as %date%
+            are filled in as in SaveImage.
         format: FLAC is lossless in 24 bits, WAV in every bit and larger, OGG (Opus) small.
         quality: Of OGG.
         picture: Also write a picture of its waveform.
@@ -85,6 +86,7 @@ def SaveAudio(
     )
     if format != "wav" and audio.waveform.abs().max() > 1:
         ctx.log(f"{format} cuts off what is louder than 1: put an AmplifyAudio before.", "warning")
+    name = result_name(ctx, name)
     save_result(ctx, name, AUDIO_SUFFIXES[format], content, kind="audio")
     if picture:
         save_picture(ctx, name, waveform_picture(audio))

@@ -26,7 +26,8 @@ def SaveLatent(ctx: Context, latent: Latent, name: str = "latent") -> None:
 
     Args:
         latent: All of its batch, with its noise mask, seeds and the noise that is left in it.
-        name: What the file names begin with; fruit/apple makes a sub-folder.
+        name: What the file names begin with; fruit/apple makes a sub-folder. Words such as %date%
+            are filled in as in SaveImage.
     """
     from nodegraph.diffusion.latents.files import SUFFIX, encode_latent
     from nodegraph.images.provenance import workflow_texts

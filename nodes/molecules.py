@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from nodegraph import Advanced, Context, File, Image, Molecule, Range, Seed, node
 
-from ._beside import save_picture, save_result
+from ._beside import result_name, save_picture, save_result
 from ._facts import image_state
 from ._molecule_facts import (
     check_chemistry,
@@ -113,6 +113,7 @@ def SaveMolecule(
         # For readers that know no chemistry.
         texts["SMILES"] = smiles_of(molecule)
     content = encode_molecule(molecule, format, texts)
+    name = result_name(ctx, name)
     save_result(ctx, name, MOLECULE_SUFFIXES[format], content, kind="molecule")
     if picture:
         save_picture(ctx, name, _drawn(molecule, 512, 512))

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from nodegraph import Advanced, Context, File, Image, Plot, Range, node
 
-from ._beside import save_picture, save_result
+from ._beside import result_name, save_picture, save_result
 from ._facts import check_result_name, image_state
 from ._plot_facts import check_plot_file
 
@@ -162,6 +162,7 @@ def SavePlot(
     texts = workflow_texts(ctx.workflow)
     content = encode_plot(plot, format, texts, width=width, height=height)
     kind = {"json": "plot", "csv": "text", "svg": "image"}[format]
+    name = result_name(ctx, name)
     save_result(ctx, name, f".{format}", content, kind=kind)
     if picture:
         save_picture(ctx, name, plot_image([plot], width, height))

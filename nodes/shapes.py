@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from nodegraph import Advanced, Context, File, Image, Mesh, PointCloud, Range, Video, node
 
-from ._beside import save_result, save_turntable
+from ._beside import result_name, save_result, save_turntable
 from ._facts import check_result_name, image_state
 from ._shape_facts import check_shape
 
@@ -85,6 +85,7 @@ def SaveMesh(
     from nodegraph.shapes.encoding import SHAPE_SUFFIXES, encode_mesh
 
     content = encode_mesh(mesh, format, workflow_texts(ctx.workflow))
+    name = result_name(ctx, name)
     save_result(ctx, name, SHAPE_SUFFIXES[format], content, kind="mesh")
     if picture:
         save_turntable(ctx, name, mesh)
@@ -116,6 +117,7 @@ def SavePointCloud(
     from nodegraph.shapes.encoding import encode_points
 
     content = encode_points(point_cloud, workflow_texts(ctx.workflow))
+    name = result_name(ctx, name)
     save_result(ctx, name, ".ply", content, kind="points")
     if picture:
         save_turntable(ctx, name, point_cloud)

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from nodegraph import Advanced, Audio, Context, File, Image, Range, Video, node
 
-from ._beside import save_result
+from ._beside import result_name, save_result
 from ._facts import check_result_name, image_state
 from ._video_facts import (
     check_part,
@@ -96,7 +96,8 @@ def SaveVideo(
 
     Args:
         video: With its audio, if it has some.
-        name: What the file names begin with; clips/walk makes a sub-folder.
+        name: What the file names begin with; clips/walk makes a sub-folder. Words such as %date%
+            are filled in as in SaveImage.
         format: MP4 (H.264) plays anywhere, WebM (VP9) in browsers; both get even sides. MKV (FFV1)
             is lossless.
         quality: Of MP4 and WebM.
@@ -112,6 +113,7 @@ def SaveVideo(
     content = encode_video(
         video, format, quality, texts, told=lambda done: ctx.progress(done, total)
     )
+    name = result_name(ctx, name, (width, height))
     save_result(ctx, name, VIDEO_SUFFIXES[format], content, kind="video")
 
 

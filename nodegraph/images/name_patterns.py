@@ -21,10 +21,10 @@ _MOMENTS = {
     "date": "%Y-%m-%d", "time": "%H-%M-%S", "year": "%Y", "month": "%m", "day": "%d",
     "hour": "%H", "minute": "%M", "second": "%S",
 }  # fmt: skip
-_LETTERS = {
-    "yyyy": "%Y", "yy": "%y", "MM": "%m", "dd": "%d", "HH": "%H", "hh": "%H", "mm": "%M",
-    "ss": "%S",
+_PARTS = {
+    "M": "month", "d": "day", "H": "hour", "h": "hour", "m": "minute", "s": "second",
 }  # fmt: skip
+_TOKEN = re.compile(r"yyyy|yy|" + "|".join(f"{letter}{letter}?" for letter in _PARTS))
 _SIZES = ("width", "height", "index")
 _UNSAFE = re.compile(r"[^\w .,+-]+")
 _LONGEST = 60
@@ -89,8 +89,16 @@ def filled_name(
 
 
 def _moment(form: str, now: datetime) -> str:
-    tokens = re.compile("|".join(_LETTERS))
-    return tokens.sub(lambda found: now.strftime(_LETTERS[found[0]]), form)
+    """A moment in a form such as ``yyyy-MM-dd`` or ``d.M.yy``: a letter alone has no zero before
+    it, as in ComfyUI."""
+
+    def part(found: re.Match[str]) -> str:
+        token = found[0]
+        if token[0] == "y":
+            return str(now.year)[-len(token) :]
+        return str(getattr(now, _PARTS[token[0]])).zfill(len(token))
+
+    return _TOKEN.sub(part, form)
 
 
 def _input(workflow: Mapping[str, Any], word: str) -> object:

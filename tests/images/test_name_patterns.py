@@ -26,6 +26,7 @@ WORKFLOW: dict[str, Any] = {
         ("%date%/apple_%time%", "2026-11-02/apple_09-05-07"),
         ("%year%%month%%day%_%hour%%minute%%second%", "20261102_090507"),
         ("%date:yy.MM.dd-HHmmss%", "26.11.02-090507"),
+        ("%date:d.M.yyyy h-m-s%", "2.11.2026 9-5-7"),
         ("%width%x%height%_%index%", "64x32_3"),
         ("s%sample.seed%_c%sample.cfg%", "s7_c4.5"),
         ("100%", "100%"),

@@ -39,6 +39,17 @@ def test_a_latent_comes_back_as_it_was(name: str, tmp_path: Path) -> None:
     assert digest_value(read_latent(file)) == digest_value(LATENTS[name])
 
 
+def test_the_name_of_a_latent_says_values(bench: Bench) -> None:
+    nodes: dict[str, Any] = {
+        "size": {"type": "EmptyLatent", "inputs": {"width": 64, "height": 96}},
+        "save": {"type": "SaveLatent", "inputs": {"latent": link("size"), "name": "%size.width%"}},
+    }
+    [written] = bench.run(nodes, "save").files
+    assert written.path.name == "64_00001.safetensors"
+    nodes["save"]["inputs"]["name"] = "%nothing%"
+    assert [problem.port for problem in bench.problems(nodes, "save")] == ["name"]
+
+
 def test_a_saved_latent_carries_its_workflow_and_is_loaded(bench: Bench) -> None:
     nodes: dict[str, Any] = {
         "size": {"type": "EmptyLatent", "inputs": {"width": 64, "height": 96}},

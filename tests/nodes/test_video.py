@@ -148,6 +148,11 @@ def test_results_are_numbered_and_carry_their_workflow(bench: Bench, format: str
         assert torch.equal(found.frames, bench.value(nodes, "picture.image"))
 
 
+def test_the_name_of_a_video_says_its_size_and_values(bench: Bench) -> None:
+    [file] = bench.run(moving(name="%width%x%height%_%video.rate%")).files
+    assert file.path.name == "16x8_8_00001.mp4"
+
+
 def test_equal_results_are_written_once_and_others_get_the_next_number(bench: Bench) -> None:
     bench.run(moving())
     [again] = bench.run(moving()).files
