@@ -53,14 +53,20 @@ Share = Annotated[float, Range(0, 1, step=0.01)]
 
 
 @node(category="sampling/guider", infer=passed_on, tags=("RescaleCFG", "overexposure"))
-def RescaleGuidance(guider: GuiderChoice, rescale: Share = 0.7) -> GuiderChoice:
+def RescaleGuidance(
+    guider: GuiderChoice,
+    rescale: Share = 0.7,
+    of: Annotated[Literal["output", "velocity"], Advanced()] = "output",
+) -> GuiderChoice:
     """Bring a guider's answer to the spread of the positive prompt's, against glaring pictures.
 
     Args:
         guider: What leads.
         rescale: How far; 0.7 for models trained to zero SNR.
+        of: What has that spread: what the network gives, or its velocity, as in ComfyUI. Of models
+            that predict velocities both are one.
     """
-    return replace(guider, rescale=rescale)
+    return replace(guider, rescale=rescale, rescales_velocity=of == "velocity")
 
 
 @node(

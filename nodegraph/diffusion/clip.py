@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -24,6 +25,8 @@ MAX_WINDOWS = 100
 """Longer prompts are refused: their embeddings would fill the memory for no use."""
 
 _WORD_END = "</w>"
+_INVERSION = re.compile(r"(?<![^ \n])(embedding:[^\s,]+)")
+"""Begins a word of its own in ComfyUI's prompts."""
 
 WeightedToken = tuple[int, float]
 """Id and weight."""
@@ -48,15 +51,15 @@ class Clip:
         layer: That embeddings are taken from, counted from the last, 1.
         normalised: Whether they are by the norm that comes after the last one; else they are as
             they are.
-        by_blanks: Whether what stands between blanks is never split between two windows; else
-            CLIP's own words aren't.
+        by_spans: Whether windows are filled as ComfyUI 0.3.64 does, see `_words`; else CLIP's own
+            words are never split between two.
     """
 
     model: Any
     tokenizer: Any
     layer: int
     normalised: bool = False
-    by_blanks: bool = False
+    by_spans: bool = False
 
     @property
     def length(self) -> int:
@@ -184,7 +187,7 @@ def _windows(clip: Clip, text: str) -> list[Window]:
     room = clip.length - 2
     windows: list[Window] = []
     for chunk in parse_chunks(text):
-        words = _words(clip.tokenizer, chunk, by_blanks=clip.by_blanks)
+        words = _words(clip.tokenizer, chunk, by_spans=clip.by_spans)
         cut = _cut(words, room, MAX_WINDOWS - len(windows))
         windows += [window for window in cut if window]
     return windows or [[]]
@@ -210,16 +213,18 @@ def _cut(words: Iterator[Window], room: int, most: int) -> list[Window]:
 
 
 def _words(
-    tokenizer: Any, spans: Sequence[WeightedText], *, by_blanks: bool = False
+    tokenizer: Any, spans: Sequence[WeightedText], *, by_spans: bool = False
 ) -> Iterator[Window]:
     """A prompt's tokens, word by word; a word's last token is marked in CLIP's vocabulary.
 
     Args:
-        by_blanks: Words are what stands between blanks: with the commas after them.
+        by_spans: What has one weight counts as one word, up to a textual inversion: of fewer than
+            `WHOLE_WORD` tokens it begins the next window whole, and a longer one is split at any
+            token. Source: ComfyUI 0.3.64 ``comfy/sd1_clip.py``, `tokenize_with_weights`.
     """
     for span in spans:
-        if by_blanks:
-            for piece in span.text.split():
+        if by_spans:
+            for piece in filter(None, _INVERSION.split(span.text)):
                 ids = tokenizer(piece, add_special_tokens=False, verbose=False).input_ids
                 yield [(token, span.weight) for token in ids]
             continue

@@ -16,6 +16,7 @@ from nodegraph.diffusion.families.base import Moment
 from nodegraph.diffusion.families.first_picture import FIRST_FRAME
 from nodegraph.diffusion.guidable import check_guidable, check_told
 from nodegraph.diffusion.guiders.base import GuidedModel, Side
+from nodegraph.diffusion.guiders.classifier_free import Rescaling
 from nodegraph.diffusion.guiders.composed import ComposedGuider
 from nodegraph.diffusion.guiders.outputs import clean_arithmetic
 from nodegraph.diffusion.guiders.shortening import Shortening
@@ -138,12 +139,19 @@ class Guidance:
         return ComposedGuider(
             guider,
             added,
-            choice.rescale,
+            self._rescaling(model, choice),
             choice.start,
             choice.end,
             self._shortening(model, choice),
             self._resting(given, choice),
         )
+
+    def _rescaling(self, model: Denoiser, choice: GuiderChoice) -> Rescaling | None:
+        if not choice.rescale:
+            return None
+        if not choice.rescales_velocity:
+            return Rescaling(choice.rescale)
+        return Rescaling(choice.rescale, clean_arithmetic(model.scheduler_config, self._family))
 
     def _shortening(self, model: Denoiser, choice: GuiderChoice) -> Shortening | None:
         if choice.norm is None:

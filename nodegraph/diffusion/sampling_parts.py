@@ -69,6 +69,7 @@ class GuiderChoice:
             in the rest. Source: Kynkäänniemi et al. 2024, arXiv:2404.07724.
         rescale: How far the guided answer is brought to the spread of the positive one's, 0 to 1.
             Source: Lin et al. 2023, arXiv:2305.08891, equations 15 and 16.
+        rescales_velocity: Whether the spread is that of velocities, whatever the model predicts.
         norm: What the clean latent is multiplied by, once it is nowhere longer than the positive
             prompt alone has it; None: it may be longer.
         method: How the answers to its prompts are put together.
@@ -89,6 +90,7 @@ class GuiderChoice:
     changing: ChangingScale | None = None
     added: tuple[AddedGuidance, ...] = ()
     embedded: float | None = None
+    rescales_velocity: bool = False
 
     def __post_init__(self) -> None:
         check_from_zero("cfg", self.cfg)

@@ -113,17 +113,33 @@ def test_weighted_words_lie_on_a_line_from_the_empty_prompt(
     torch.testing.assert_close(encoded("[a] fox"), encoded(r"\[a\] fox", "auto"))
 
 
-@pytest.mark.parametrize(("syntax", "first"), [("comfyui", 74), ("auto", 75)])
-def test_what_stands_between_blanks_is_not_split_between_two_windows(
+@pytest.mark.parametrize(
+    ("syntax", "windows"),
+    [
+        ("comfyui", ("{a}", "(apple core:1.2)")),
+        ("auto", ("{a}(apple:1.2)", "(core:1.2)")),
+    ],
+)
+def test_few_words_of_one_weight_are_not_split_between_two_windows_there(
     text_model: TextModel,  # noqa: F811
     syntax: str,
-    first: int,
+    windows: tuple[str, str],
 ) -> None:
     def encoded(text: str) -> torch.Tensor:
-        return encode_prompt(text_model, text, syntax=syntax).entries[0].embeddings
+        said = text.format(a="a " * 74)
+        return encode_prompt(text_model, said, syntax=syntax).entries[0].embeddings
 
-    # 74 tokens, and then a word with a comma: the last place of the window is for it alone
-    long = "a " * 74 + "apple, a"
-    words = long.split() if first == 74 else long.replace(",", " ,").split()
-    alone = torch.cat([encoded(" ".join(words[:first])), encoded(" ".join(words[first:]))], dim=1)
-    torch.testing.assert_close(encoded(long), alone)
+    # 74 tokens, and two words in brackets: the window has one more place
+    alone = torch.cat([encoded(text) for text in windows], dim=1)
+    torch.testing.assert_close(encoded("{a}(apple core:1.2)"), alone)
+
+
+def test_many_words_of_one_weight_are_split_at_any_token_there(
+    text_model: TextModel,  # noqa: F811
+) -> None:
+    def encoded(text: str) -> torch.Tensor:
+        return encode_prompt(text_model, text, syntax="comfyui").entries[0].embeddings
+
+    # the 75th place is a name's, and what stands behind it without a blank begins the next window
+    alone = torch.cat([encoded("a " * 74 + "apple"), encoded(", a")], dim=1)
+    torch.testing.assert_close(encoded("a " * 74 + "apple, a"), alone)

@@ -36,6 +36,7 @@ def led(*chain: tuple[str, dict[str, Any]]) -> Tensor:
     ("kind", "inputs"),
     [
         ("RescaleGuidance", {"rescale": 0.5}),
+        ("RescaleGuidance", {"rescale": 0.5, "of": "velocity"}),
         ("LimitGuidance", {"start": 0.0, "end": 0.5}),
         ("ChangingGuidance", {"cfg": 1.0, "law": "cosine"}),
         ("PerturbedAttentionGuidance", {"layers": "down.0"}),

@@ -86,7 +86,7 @@ class StableDiffusionXL(UNetFamily):
                 model.modules[encoder.role],
                 model.tokenizers[tokenizer.role],
                 layer,
-                by_blanks=model.as_comfyui,
+                by_spans=model.as_comfyui,
             )
             for encoder, tokenizer in zip(self.encoders, self.tokenizers, strict=True)
         ]

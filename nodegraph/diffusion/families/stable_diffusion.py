@@ -64,7 +64,7 @@ class StableDiffusion(UNetFamily):
             tokenizers["tokenizer"],
             layer,
             normalised=True,
-            by_blanks=model.as_comfyui,
+            by_spans=model.as_comfyui,
         )
         embeddings, _ = encode_windows([clip], [text], warn)
         return encoded({"embeddings": embeddings})

@@ -11,6 +11,7 @@ from torch import Tensor
 from nodegraph.diffusion.families import Family
 from nodegraph.diffusion.families.base import Moment
 from nodegraph.diffusion.guiders.base import Forgetful, Side
+from nodegraph.diffusion.guiders.outputs import CleanArithmetic
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,37 @@ class ClassifierFree(Forgetful):
     def combine(self, outputs: Mapping[Side, Tensor], moment: Moment) -> Tensor:
         """What the family makes of the two."""
         return self.family.guided(outputs["positive"], outputs["negative"], self.scale(moment))
+
+
+@dataclass(frozen=True, slots=True)
+class Rescaling:
+    """Brings a guided answer to the spread of the positive prompt's, see `rescaled`.
+
+    Attributes:
+        share: How far, 0 to 1.
+        arithmetic: Of the model, where the spread is that of velocities; None: of what the network
+            gives. For models that predict velocities both are one. Source of the former: ComfyUI's
+            RescaleCFG (``comfy_extras/nodes_model_advanced.py``).
+    """
+
+    share: float
+    arithmetic: CleanArithmetic | None = None
+
+    def applied(self, x: Tensor, guided: Tensor, towards: Tensor, moment: Moment) -> Tensor:
+        """The guided output, rescaled.
+
+        Args:
+            x: The latent as the model takes it.
+        """
+        if self.arithmetic is None:
+            return rescaled(guided, towards, self.share)
+        x32, (of_x, of_velocity) = x.float(), self.arithmetic.velocity_scales(moment)
+        own, wanted = (
+            (of_x * x32 - self.arithmetic.clean_in(x32, output.float(), moment)) / of_velocity
+            for output in (guided, towards)
+        )
+        clean = of_x * x32 - of_velocity * rescaled(own, wanted, self.share)
+        return self.arithmetic.of_clean(x32, clean, moment).to(guided.dtype)
 
 
 def rescaled(guided: Tensor, towards: Tensor, share: float) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 from nodegraph.diffusion.asking import Asking
 from nodegraph.diffusion.families.base import Moment
 from nodegraph.diffusion.guiders.base import AddedTerm, Guider, Side
-from nodegraph.diffusion.guiders.classifier_free import rescaled
+from nodegraph.diffusion.guiders.classifier_free import Rescaling
 from nodegraph.diffusion.guiders.shortening import Shortening
 
 
@@ -21,14 +21,15 @@ class ComposedGuider:
     Attributes:
         guider: What leads by several sides; None where the positive prompt leads alone.
         added: In the order in which it is added.
-        rescale, start, end: As of `GuiderChoice`.
+        rescaling: What is done to the sum.
+        start, end: As of `GuiderChoice`.
         shortening: What is done last.
         rests: Whether the positive prompt leads alone at a step within its part.
     """
 
     guider: Guider | None
     added: Sequence[AddedTerm] = ()
-    rescale: float = 0.0
+    rescaling: Rescaling | None = None
     start: float = 0.0
     end: float = 1.0
     shortening: Shortening | None = None
@@ -66,8 +67,8 @@ class ComposedGuider:
             guided = guided + term.term(x, {**outputs, "guided": guided}, moment)
         if guider is None and not adding:
             return guided
-        if self.rescale:
-            guided = rescaled(guided, towards, self.rescale)
+        if self.rescaling is not None:
+            guided = self.rescaling.applied(x, guided, towards, moment)
         if self.shortening is not None:
             guided = self.shortening.shortened(x, guided, towards, moment)
         return guided

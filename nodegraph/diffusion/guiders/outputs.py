@@ -24,6 +24,11 @@ class CleanArithmetic(Protocol):
         """The output that says so."""
         ...
 
+    def velocity_scales(self, moment: Moment) -> tuple[float, float]:
+        """What x and the velocity are multiplied by, of which the clean latent is the difference:
+        ``clean = of_x · x - of_velocity · velocity``."""
+        ...
+
 
 def clean_arithmetic(config: Mapping[str, Any], family: Family) -> CleanArithmetic:
     """For a model with a scheduler file."""
@@ -44,6 +49,11 @@ class FlowArithmetic:
     def of_clean(self, x: Tensor, clean: Tensor, moment: Moment) -> Tensor:
         """The output that says so."""
         return (x - clean) * (moment.training_timesteps / moment.at)
+
+    def velocity_scales(self, moment: Moment) -> tuple[float, float]:
+        """As ComfyUI takes it of all models: as if x were clean + sigma · noise."""
+        sigma = moment.at / moment.training_timesteps
+        return 1 / (sigma**2 + 1), sigma * (sigma**2 + 1) ** -0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +76,10 @@ class OutputArithmetic:
         sigma = float(self.noise.timestep_to_sigma(moment.at))
         alpha = (1 + sigma**2) ** -0.5
         return alpha, sigma * alpha
+
+    def velocity_scales(self, moment: Moment) -> tuple[float, float]:
+        """Those of the definition, which are `scales`."""
+        return self.scales(moment)
 
     def noise_in(self, x: Tensor, output: Tensor, moment: Moment) -> Tensor:
         """The noise that an output says is in x."""

@@ -204,9 +204,15 @@ def _skipping(node: Passage, made: MadeOutput, one: Patch) -> MadeOutput:
     return made
 
 
+def _rescaling(node: Passage, made: MadeOutput, one: Patch) -> MadeOutput:
+    rescale = one.inputs["multiplier"]
+    name = one.home.add("RescaleGuidance", guider=made, rescale=rescale, of="velocity")
+    return MadeOutput(name, "guider")
+
+
 _WRAPS: Mapping[str, Wrap] = {
     "CFGNorm": _norm,
-    "RescaleCFG": _wrap("RescaleGuidance", rescale="multiplier"),
+    "RescaleCFG": _rescaling,
     "CFGOverride": _within,
     "SkipLayerGuidanceDiT": _skipping,
     "SkipLayerGuidanceDiTSimple": _skipping,

@@ -33,6 +33,14 @@ def _wrap_back(there: str, **names: str) -> Translate:
     return backward
 
 
+def _rescale_back(node: Passage) -> None:
+    only(node, "guider", "rescale", "of")
+    if node.literal("of") != "velocity":
+        node.tell("ComfyUI takes the spread of velocities: models that predict noise differ")
+    guide = guide_of(node).patched(node, "RescaleCFG", multiplier=node.inputs["rescale"])
+    node.give("guider", Signal(None, {GUIDE: guide}))
+
+
 def _changing_back(node: Passage) -> None:
     if node.literal("law") != "within":
         raise Untranslatable("a scale that changes from step to step can't be said there")
@@ -266,7 +274,7 @@ _GUIDING = (
         f"RescaleCFG({_MODEL}, multiplier: FLOAT = 0.7) -> MODEL",
         patch(),
         "RescaleGuidance",
-        _wrap_back("RescaleCFG", multiplier="rescale"),
+        _rescale_back,
     ),
     entry(f"CFGZeroStar({_MODEL}) -> patched_model: MODEL", patch("patched_model")),
     entry(f"TCFG({_MODEL}) -> patched_model: MODEL", patch("patched_model")),
