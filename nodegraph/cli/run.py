@@ -133,7 +133,8 @@ def run(
     with common.session(inputs=opened.folder, use_cache=not no_cache, **flags) as session:
         print_warnings(session.registry.problems)
         texts = given_texts(opened.workflow, more.values)
-        wish = Wish(options.targets, set_ or (), texts, modes_of(mute, bypass))
+        modes = modes_of(mute, bypass)
+        wish = Wish(options.targets, set_ or (), texts, modes, opened.problems)
         ready = prepared(session, opened.workflow, wish)
         variations = _variations(session, ready, repeat, seeds)
         if dry_run:

@@ -15,10 +15,15 @@ _MOST = 20
 
 
 def say_translated(imported: ImportedWorkflow, name: str) -> None:
-    """Say in one line that a workflow was translated on the way."""
+    """Say that a workflow was translated on the way, and what differs, a line each."""
     lost = len(imported.placeholders)
     rest = f", {counted(lost, 'node')} of it couldn't be" if lost else ""
     tell(f"{name} is ComfyUI's and was translated{rest}. `nodegraph import` keeps the result.")
+    told = [_told(*each) for each in imported.differences]
+    for line in told[:_MOST]:
+        tell(f"  differs: {line}")
+    if len(told) > _MOST:
+        tell(f"  differs: and {len(told) - _MOST} more; `nodegraph import --json` lists all")
 
 
 def print_report(report: ImportReport, written: str) -> None:

@@ -79,7 +79,8 @@ def _check(common: Common, session: Session, name: str, targets: Sequence[str] |
     # `Session.environment` would look for accelerators, for which it may import torch.
     environment = session.settings.environment(inputs=opened.folder)
     found = analyse(opened.workflow, session.registry, environment, targets=targets)
-    return _Report(name, len(opened.workflow.nodes), found.problems, found.warnings)
+    problems = (*opened.problems, *found.problems)
+    return _Report(name, len(opened.workflow.nodes), problems, found.warnings)
 
 
 def _print(report: _Report) -> None:

@@ -60,7 +60,8 @@ def why(
         if not json:
             print_warnings(session.registry.problems)
         targets = [node] if node is not None else None
-        wish = Wish(targets, set_ or (), given_texts(opened.workflow, more.values))
+        texts = given_texts(opened.workflow, more.values)
+        wish = Wish(targets, set_ or (), texts, unread=opened.problems)
         ready = prepared(session, opened.workflow, wish)
         found = session.why(ready, node=node)
         print_warnings(session.problems)

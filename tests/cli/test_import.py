@@ -109,6 +109,29 @@ def test_a_workflow_in_a_picture_runs_and_that_it_was_translated_is_said(
     assert shown.err.count("made.png is ComfyUI's and was translated") == 1
 
 
+def test_what_differs_is_printed_where_a_workflow_is_opened(cli: Cli, loud: Path) -> None:
+    saved(api(a=("NobodysNode", {}), d=("LoudText", {"words": ["c", 0]})), "theirs.json")
+    for command in ("run", "validate"):
+        shown = cli(command, "theirs.json", "--pack", loud)
+        assert "differs: node `d` (LoudText): `words` was connected" in shown.err
+
+
+def test_values_that_do_not_fit_are_a_problem(cli: Cli) -> None:
+    seeded = {"id": 1, "type": "SeedNode", "pos": [0, 0], "inputs": [], "outputs": [], "mode": 0}
+    shown = {"id": 2, "type": "PreviewAny", "pos": [0, 0], "outputs": [], "mode": 0}
+    link = {"name": "source", "type": "*", "link": 1}
+    nodes = [{**seeded, "widgets_values": ["soon"]}, {**shown, "inputs": [link]}]
+    saved({"version": 0.4, "links": [[1, 1, 0, 2, 0, "INT"]], "nodes": nodes}, "theirs.json")
+    for command in ("run", "validate", "plan"):
+        told = cli(command, "theirs.json")
+        assert (told.code, "from ComfyUI's `seed` on don't fit" in told.out + told.err) == (2, True)
+    imported = cli("import", "theirs.json", "--json").json["files"][0]
+    assert [each["code"] for each in imported["problems"]] == ["values-not-read"]
+    assert not imported["valid"]
+    # What was imported says the values that it has, and runs.
+    assert cli("run", "theirs.nodegraph.json").code == 0
+
+
 @pytest.mark.parametrize("order", [("format", "nodes"), ("nodes", "format")])
 def test_of_two_workflows_in_a_picture_our_own_is_opened(cli: Cli, order: tuple[str, str]) -> None:
     own = {"format": "nodegraph/1", "nodes": {"mine": {"type": "GradientImage", "inputs": {}}}}
@@ -213,6 +236,8 @@ def test_models_that_lack_are_told_with_the_folder_where_they_would_go(cli: Cli)
         e=("LoadImage", {"image": "quince.png"}),
         g=("SaveImage", {"images": ["c", 0], "filename_prefix": "x"}),
         f=("LoraLoader", {"lora_name": "figs.safetensors", "model": ["a", 0], "clip": ["a", 1]}),
+        h=("PreviewAny", {"source": ["f", 0]}),
+        i=("PreviewImage", {"images": ["e", 0]}),
     )
     saved(loaders, "theirs.json")
     found = cli("import", "theirs.json", "--json").json["files"][0]

@@ -9,6 +9,9 @@ from typing import Any
 from nodegraph.compat.comfyui.signatures import Signature, parse_signature
 from nodegraph.compat.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
 
+_ENDS = ("Save", "Preview", "MaskPreview", "ShowText", "Display")
+"""What types begin with that hand on what they save or show."""
+
 Translate = Callable[[Passage], None]
 
 
@@ -22,16 +25,24 @@ class TableEntry:
             back. Where several entries name one, the first whose `backward` doesn't refuse stands
             for it, unless the node is known to have been another's.
         backward: Makes nodes of ComfyUI of a native one.
+        is_built_in: Whether the entry isn't a pack's.
     """
 
     signature: Signature
     forward: Translate
     native: str = ""
     backward: Translate | None = None
+    is_built_in: bool = False
 
     @property
     def type(self) -> str:
         return self.signature.type
+
+    @property
+    def is_end(self) -> bool:
+        """Whether ComfyUI runs such nodes for themselves, as far as is known here."""
+        is_known = self.is_built_in and bool(self.signature.outputs)
+        return not is_known or self.type.startswith(_ENDS)
 
 
 @dataclass(frozen=True)

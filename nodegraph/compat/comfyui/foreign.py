@@ -92,6 +92,8 @@ class ForeignNode:
         control: What happens to its seed after a run (``fixed``, ``increment``, ``decrement``,
             ``randomize``), by input.
         kept: The node's entry as it was written, for the way back.
+        misfit: The input from which on the file's values are of another kind than is known of the
+            type, so that they are left out; empty if all fit.
     """
 
     id: str
@@ -107,6 +109,7 @@ class ForeignNode:
     color: str = ""
     is_collapsed: bool = False
     kept: Mapping[str, Any] = field(default_factory=dict)
+    misfit: str = ""
 
 
 @dataclass(frozen=True, slots=True)

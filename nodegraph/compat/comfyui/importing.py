@@ -13,10 +13,11 @@ from nodegraph.compat.comfyui.foreign import ForeignWorkflow
 from nodegraph.compat.comfyui.made import MadeGraph
 from nodegraph.compat.comfyui.originals import packed
 from nodegraph.compat.comfyui.packs import NodeTable
-from nodegraph.compat.comfyui.reading import read_workflow
+from nodegraph.compat.comfyui.reading import drawing_of, read_workflow
 from nodegraph.compat.comfyui.returning import returned
 from nodegraph.compat.comfyui.walking import Walk
 from nodegraph.core.workflow import Workflow
+from nodegraph.errors import Problem
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,18 @@ class ImportedWorkflow:
     def placeholders(self) -> tuple[Fate, ...]:
         """Nodes that couldn't be translated."""
         return tuple(fate for fate in self.fates if fate.is_placeholder)
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What of the file couldn't be read, so that the workflow wouldn't make the same."""
+        return tuple(problem for fate in self.fates if (problem := fate.problem) is not None)
+
+    @property
+    def differences(self) -> tuple[tuple[str, str], ...]:
+        """What is otherwise here than in ComfyUI: the native node, or nothing, and what."""
+        told = [("", message) for message in self.told]
+        told += [(fate.name, message) for fate in self.fates for message in fate.told]
+        return tuple(dict.fromkeys(told))
 
 
 def translate(
@@ -83,7 +96,8 @@ def import_document(document: object, table: NodeTable, *, name: str = "") -> Im
     """
     foreign = read_workflow(document, table.signatures, name=name)
     found = translate(foreign, table.entries)
-    comfyui = {**found.workflow.ui["comfyui"], "original": packed(document)}
+    original = packed(drawing_of(document))
+    comfyui = {**found.workflow.ui["comfyui"], "original": original}
     ui = {**found.workflow.ui, "comfyui": comfyui}
     return replace(found, workflow=replace(found.workflow, ui=ui))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from nodegraph.compat.comfyui.foreign import ForeignNode
+from nodegraph.compat.comfyui.known_packs import pack_of
 from nodegraph.compat.comfyui.made import MadeGraph, MadeNode
 from nodegraph.compat.comfyui.naming import Names, snake
 from nodegraph.compat.comfyui.translating import Signal
@@ -27,7 +28,7 @@ def add_placeholder(
         {ports[name]: signal.given for name, signal in inputs.items()},
     )
     made.label = node.title
-    made.pack = node.pack
+    made.pack = node.pack or pack_of(node.type)
     # Links lead past a bypassed one, as nobody knows which input would stand for an output.
     made.mode = "mute" if mode == "bypass" else mode
     made.origin = {"type": node.type, "entry": dict(node.kept)}

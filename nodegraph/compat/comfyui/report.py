@@ -9,6 +9,7 @@ from typing import Any
 
 from nodegraph.compat.comfyui.fates import CORE_PACK, Fate
 from nodegraph.compat.comfyui.importing import ImportedWorkflow
+from nodegraph.compat.comfyui.known_packs import pack_of
 from nodegraph.compat.comfyui.lacking import (
     IsThere,
     LackingModel,
@@ -127,8 +128,6 @@ def import_report(
     types = tuple(_lacking(fate, stand_ins) for fate in imported.placeholders)
     found = analyse(imported.workflow, catalog, environment).problems
     problems = tuple(problem for problem in found if not _is_told_elsewhere(problem))
-    told = [("", message) for message in imported.told]
-    told += [(fate.name, message) for fate in imported.fates for message in fate.told]
     return ImportReport(
         file,
         imported.format,
@@ -137,8 +136,8 @@ def import_report(
         lacking_models(imported, found, is_there),
         lacking_files(found),
         unknown_families(found),
-        tuple(dict.fromkeys(told)),
-        problems,
+        imported.differences,
+        (*imported.problems, *problems),
     )
 
 
@@ -148,7 +147,7 @@ def _is_told_elsewhere(problem: Problem) -> bool:
 
 
 def _lacking(fate: Fate, stand_ins: StandIns) -> LackingType:
-    pack = "" if fate.pack == CORE_PACK else fate.pack
+    pack = "" if fate.pack == CORE_PACK else fate.pack or pack_of(fate.type)
     return LackingType(fate.name, fate.type, pack, stand_ins.of(fate.type), fate.missing)
 
 

@@ -4,7 +4,8 @@
 
 An input is ``name: TYPE``; ``= value`` (JSON) is its default, ``?`` says that it may be missing.
 ``@control`` stands behind a widget that is followed by one more, which says what happens to a seed
-after a run; ``@upload`` behind one that is followed by a button, which is written as a value, too.
+after a run; ``@upload`` behind one that is followed by a button, which is written as a value, too;
+``@prompt`` behind a text of which the page takes out comments and draws from ``{a|b}``.
 ``resize.width: INT = 512 @when(scale dimensions|scale width)`` is there only while ``resize`` has
 one of these values. The inputs of a node that grows, ``images.image0``, ``images.image1`` and so
 on, stand as ``images.*: IMAGE?``.
@@ -27,7 +28,7 @@ WIDGETS = frozenset(("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO", "COLOR"))
 _LINE = re.compile(r"(?P<type>[^(]+)\((?P<inputs>.*)\)\s*(?:->\s*(?P<outputs>.*))?", re.DOTALL)
 _INPUT = re.compile(
     r"(?P<name>[^:]+):\s*(?P<type>[A-Z0-9_*|]+)(?P<optional>\?)?"
-    r"(?:\s*=\s*(?P<default>.*?))?(?:\s*@(?P<extra>control|upload))?"
+    r"(?:\s*=\s*(?P<default>.*?))?(?:\s*@(?P<extra>control|upload|prompt))?"
     r"(?:\s*@when\((?P<when>[^)]*)\))?",
     re.DOTALL,
 )
@@ -39,7 +40,8 @@ class TakenInput:
 
     Attributes:
         default: Of a widget; None where there is none.
-        extra: ``control`` or ``upload`` if one more value follows in lists of widgets' values.
+        extra: ``control`` or ``upload`` if one more value follows in lists of widgets' values;
+            ``prompt`` of a text that ComfyUI's page reads for comments and choices.
         when: Values of what stands before the last dot of its name, of which one lets it be there;
             empty for an input that is always there.
     """

@@ -15,7 +15,7 @@ from nodegraph.compat.comfyui.made import MadeGraph
 from nodegraph.compat.comfyui.passages import Arrival, AskBlock, CarriedAlong
 from nodegraph.compat.comfyui.passing import pass_through
 from nodegraph.compat.comfyui.placeholders import add_placeholder, output_ports
-from nodegraph.compat.comfyui.returning import native_entry
+from nodegraph.compat.comfyui.returning import native_entry, native_facts
 from nodegraph.compat.comfyui.settling import (
     settle_families,
     settle_file_names,
@@ -29,6 +29,9 @@ from nodegraph.core.workflow import Mode
 from nodegraph.errors import InvalidWorkflow, Problem
 
 _CONTROLS = {"randomize": "random", "increment": "increment", "decrement": "decrement"}
+_IDLE = (
+    "it leads to nothing that is saved or shown, so that ComfyUI doesn't run it; it is muted here"
+)
 _SAID = frozenset(
     ("id", "type", "class_type", "pos", "size", "mode", "order", "inputs", "outputs", "title")
 ) | {"widgets_values", "color", "bgcolor", "flags", "_meta"}
@@ -106,6 +109,7 @@ class Walk:
             for word, port in said_in_names(node.inputs)
         }
         self._at = {name: at for at, name in enumerate(graph.nodes)}
+        self._leftover: set[str] = set()
         self._arrivals: list[tuple[ForeignNode, Arrival, int]] = []
 
     def run(self, *ends: Source | None) -> None:
@@ -120,6 +124,7 @@ class Walk:
             if end is not None:
                 self._used[end.node].add(end.slot)
         before = len(self.into.nodes)
+        self._leftover = self._without_end([end.node for end in ends if end is not None])
         for name in self._order():
             node = self.graph.nodes[name]
             self.into.place = (*self.around.place, self._at[name])
@@ -172,7 +177,41 @@ class Walk:
         return self.around.prefix + node.id
 
     def mode(self, node: ForeignNode) -> Mode | None:
-        return node.mode or self.around.mode
+        return node.mode or self.around.mode or ("mute" if node.id in self._leftover else None)
+
+    def _without_end(self, ends: Sequence[str]) -> set[str]:
+        """Nodes that lead to no end, which ComfyUI neither checks nor runs; none if nothing does.
+
+        Args:
+            ends: Nodes that the graph's outputs lead to.
+        """
+        nodes = self.graph.nodes
+        waiting = [*ends, *(name for name, node in nodes.items() if self._is_end(node))]
+        certain = [name for name in waiting if self._is_known_end(name)]
+        if not ends and not certain:
+            return set()  # somebody is still drawing it
+        leading: set[str] = set()
+        while waiting:
+            name = waiting.pop()
+            if name in leading or name not in nodes:
+                continue
+            leading.add(name)
+            values = nodes[name].inputs.values()
+            waiting += [value.node for value in values if isinstance(value, Source)]
+        return set(nodes) - leading
+
+    def _is_known_end(self, name: str) -> bool:
+        node = self.graph.nodes.get(name)
+        entry = self._table.get(node.type) if node is not None else None
+        return entry is not None and entry.is_built_in
+
+    def _is_end(self, node: ForeignNode) -> bool:
+        """Whether a node is run for itself, as far as can be told."""
+        entry = self._table.get(node.type)
+        is_known = entry is not None and node.type not in self._blocks
+        if entry is None or not is_known or native_facts(node).name:
+            return True
+        return entry.is_end
 
     def _order(self) -> list[str]:
         needs = {
@@ -357,7 +396,10 @@ class Walk:
         self, node: ForeignNode, name: str, *, missing: str = "", told: tuple[str, ...] = ()
     ) -> None:
         """Note what became of a node, for people."""
-        fate = Fate(self.id(node), node.type, name, node.pack, missing, told, node.models)
+        of_file = (node.models, node.misfit)
+        if node.id in self._leftover and node.mode is None:
+            told = (*told, _IDLE)
+        fate = Fate(self.id(node), node.type, name, node.pack, missing, told, *of_file)
         self.fates.append(fate)
 
     def _placeholder(self, node: ForeignNode, inputs: Mapping[str, Signal], why: str) -> None:

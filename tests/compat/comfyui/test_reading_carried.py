@@ -18,15 +18,18 @@ from tests.compat.comfyui.drawing import drawn, node
 UI = drawn([node(1, "VAELoader", "a.safetensors")])
 PROMPT = {"1": {"class_type": "VAELoader", "inputs": {}}}
 BOTH = {"workflow": json.dumps(UI), "prompt": json.dumps(PROMPT)}
+WHOLE = {"workflow": UI, "prompt": PROMPT}
 
 
 @pytest.mark.parametrize(
     ("texts", "found"),
     [
-        (BOTH, UI),
+        (BOTH, WHOLE),
+        ({"workflow": BOTH["workflow"]}, UI),
+        ({"workflow": BOTH["workflow"], "prompt": "{}"}, UI),
         ({"prompt": BOTH["prompt"]}, PROMPT),
         ({"prompt": BOTH["prompt"], "workflow": "{cut off"}, PROMPT),
-        ({"comment": json.dumps(BOTH)}, UI),
+        ({"comment": json.dumps(BOTH)}, WHOLE),
         ({"comment": json.dumps({"workflow": UI})}, UI),
         ({"comment": "a holiday", "workflow": '{"format": "nodegraph/1", "nodes": {}}'}, None),
         ({"prompt": "a cat", "parameters": "steps: 20"}, None),
@@ -34,7 +37,7 @@ BOTH = {"workflow": json.dumps(UI), "prompt": json.dumps(PROMPT)}
         ({}, None),
     ],
 )
-def test_the_drawing_is_taken_before_what_was_run(texts: Mapping[str, str], found: object) -> None:
+def test_the_drawing_is_taken_with_what_was_run(texts: Mapping[str, str], found: object) -> None:
     assert carried_workflow(texts) == found
 
 
@@ -64,7 +67,7 @@ def test_pictures_carry_it_as_their_formats_can(
     write: Callable[[Path], None], tmp_path: Path
 ) -> None:
     write(tmp_path / "picture")
-    assert carried_workflow(read_metadata(tmp_path / "picture")) == UI
+    assert carried_workflow(read_metadata(tmp_path / "picture")) == WHOLE
 
 
 def test_videos_carry_it(tmp_path: Path) -> None:
@@ -75,4 +78,4 @@ def test_videos_carry_it(tmp_path: Path) -> None:
         stream.width = stream.height = 32
         frame = av.VideoFrame.from_image(Image.new("RGB", (32, 32)))
         container.mux([*stream.encode(frame), *stream.encode()])
-    assert carried_workflow(video_texts(path)) == UI
+    assert carried_workflow(video_texts(path)) == WHOLE

@@ -93,3 +93,40 @@ def test_groups_that_grow_without_end_are_refused() -> None:
     groups = {f"g{at}": {"nodes": [{"type": f"workflow>g{at + 1}"}] * 10} for at in range(9)}
     with raises(InvalidFile):
         read(kind="workflow>g0", **groups)
+
+
+def test_links_from_outside_lead_through_a_reroute_at_the_border() -> None:
+    wire = {"type": "Reroute", "outputs": [{"name": "", "type": "*"}]}
+    inner = {
+        "nodes": [
+            {**wire, "inputs": [linked("", None)]},
+            {"type": "Sample", "widgets_values": [1, "fixed"], "outputs": [LATENT],
+             "inputs": [linked("model", None, "MODEL"), linked("p", None, "CONDITIONING")]},
+            {**wire, "inputs": [linked("", None)]},
+        ],
+        "links": [[0, 0, 1, 0, 0, "MODEL"], [1, 0, 2, 0, 0, "LATENT"]],
+        "external": [[1, 0, "LATENT"], [2, 0, "LATENT"]],
+    }  # fmt: skip
+    used = node(
+        9, "workflow>Wired", 5, "fixed",
+        inputs=[linked("MODEL", 1, "MODEL"), linked("p", 2, "CONDITIONING")],
+        outputs=[LATENT, {"name": "Reroute LATENT", "type": "LATENT"}],
+    )  # fmt: skip
+    nodes = [
+        used,
+        node(8, "Load", "a", outputs=OUTPUTS),
+        node(6, "Encode", "cat", outputs=[{"name": "c", "type": "CONDITIONING"}]),
+        node(7, "Save", inputs=[linked("samples", 3, "LATENT")]),
+    ]
+    links = ([1, 8, 0, 9, 0], [2, 6, 0, 9, 1], [3, 9, 1, 7, 0])
+    extra = {"groupNodes": {"Wired": inner}}
+    found = read_workflow(drawn(nodes, *links, extra=extra), KNOWN)
+    (block,) = found.blocks.values()
+    assert found.graph.nodes["9"].inputs == {"MODEL": Source("8", 0), "p": Source("6", 0)}
+    assert block.graph.nodes["1"].inputs == {
+        "seed": 5,
+        "model": Source(BLOCK, 0),
+        "p": Source(BLOCK, 1),
+    }
+    assert [source for _, source in block.outputs] == [Source("1", 0), Source("1", 0)]
+    assert found.told == ()

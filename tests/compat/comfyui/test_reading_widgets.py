@@ -16,6 +16,8 @@ CHOOSING = parse_signature(
     "T(how: COMBO, how.width: INT @when(by size), how.part: FLOAT @when(by part), "
     "last: STRING) -> X"
 )
+SWITCHED = parse_signature("T(seed: INT @control, on: BOOLEAN, amount: FLOAT) -> X")
+LAST = parse_signature("T(amount: FLOAT, seed: INT @control) -> X")
 JOINING = parse_signature("T(text: STRING, prefix: STRING, parts.*: STRING?) -> X")
 
 
@@ -39,6 +41,10 @@ def values(entry: dict[str, Any], signature: Any = None) -> dict[str, Any]:
         (CHOOSING, ["by part", 0.5, "x"], {"how": "by part", "how.part": 0.5, "last": "x"}),
         (CHOOSING, ["by size", 64, "x"], {"how": "by size", "how.width": 64, "last": "x"}),
         (JOINING, ["a", "b"], {"text": "a", "prefix": "b"}),
+        (SEEDED, [5, True, "a", 0.5], {"seed": 5, "mode": "a", "amount": 0.5}),
+        (SEEDED, ["5", "fixed", "a", "0.5"], {"seed": 5, "mode": "a", "amount": 0.5}),
+        (SWITCHED, [5, True, 0.5], {"seed": 5, "on": True, "amount": 0.5}),
+        (LAST, [0.5, 5, False], {"amount": 0.5, "seed": 5}),
     ],
 )
 def test_values_by_position_follow_the_signature(
@@ -48,9 +54,35 @@ def test_values_by_position_follow_the_signature(
 
 
 def test_values_of_another_kind_end_what_is_taken_and_are_told() -> None:
-    found = read(node(1, "T", 5, "fixed", "a", "b"), SEEDED)
-    assert found.graph.nodes["1"].inputs == {"seed": 5, "mode": "a"}
-    assert "from `amount` on don't fit" in found.told[0]
+    found = read(node(1, "T", 5, "fixed", "a", "b"), SEEDED).graph.nodes["1"]
+    assert found.inputs == {"seed": 5, "mode": "a"}
+    assert found.misfit == "amount"
+
+
+def test_values_beyond_those_that_are_known_are_told() -> None:
+    found = read(node(1, "T", 5, "fixed", "a", 0.5, "more", 3), SEEDED)
+    assert found.graph.nodes["1"].inputs == {"seed": 5, "mode": "a", "amount": 0.5}
+    assert "2 more values" in found.told[0]
+
+
+@pytest.mark.parametrize(("written", "control"), [(True, "randomize"), (False, "fixed")])
+@pytest.mark.parametrize("signature", [SEEDED, None])
+def test_files_of_spring_2023_say_by_a_truth_whether_a_seed_is_drawn_anew(
+    written: bool, control: str, signature: Any
+) -> None:
+    listed = [] if signature else [widget("seed"), widget("mode", None, "COMBO")]
+    values = (5, written, "a", 0.5) if signature else (5, written, "a")
+    found = read(node(1, "T", *values, inputs=listed), signature).graph.nodes["1"]
+    assert found.control == {"seed": control}
+    assert found.inputs["mode"] == "a"
+
+
+@pytest.mark.parametrize(("written", "control"), [(True, "randomize"), ("increment",) * 2])
+def test_a_primitive_says_so_of_the_seed_that_it_feeds(written: Any, control: str) -> None:
+    seeded = node(1, "T", 5, "fixed", "a", 0.5, inputs=[widget("seed", 9)])
+    document = drawn([seeded, node(2, "PrimitiveNode", "7", written)], [9, 2, 0, 1, 0])
+    found = read_workflow(document, {"T": SEEDED}).graph.nodes["1"]
+    assert (found.inputs["seed"], found.control) == (7, {"seed": control})
 
 
 def test_an_input_that_is_no_widget_takes_no_value() -> None:
@@ -64,6 +96,16 @@ def test_names_in_the_file_are_taken_with_the_values_of_the_list(signature: Any)
     entry = node(1, "T", 5, "fixed", "new", 2, widgets_values_named=named)
     assert values(entry, signature) == {"seed": 5, "mode": "new", "amount": 2}
     assert read(entry, signature).graph.nodes["1"].control == {"seed": "fixed"}
+
+
+@pytest.mark.parametrize("written", [[5, "fixed", "a", 2], [9, "fixed", "b", 2]])
+def test_names_in_another_order_than_the_values_are_not_taken_by_position(
+    written: list[Any],
+) -> None:
+    named = {"amount": 2, "control_after_generate": "fixed", "mode": "a", "seed": 5}
+    entry = node(1, "T", *written, widgets_values_named=named)
+    seed, _, mode, amount = written
+    assert values(entry, SEEDED) == {"seed": seed, "mode": mode, "amount": amount}
 
 
 def test_doubled_names_and_buttons_are_no_inputs() -> None:

@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from nodegraph.compat.comfyui.reading.carried import carried_workflow
 from nodegraph.compat.comfyui.reading.checked import MAX_LINKS, MAX_NODES
-from nodegraph.compat.comfyui.reading.documents import is_foreign, read_workflow
+from nodegraph.compat.comfyui.reading.documents import drawing_of, is_foreign, read_workflow
 
-__all__ = ["MAX_LINKS", "MAX_NODES", "carried_workflow", "is_foreign", "read_workflow"]
+__all__ = [
+    "MAX_LINKS",
+    "MAX_NODES",
+    "carried_workflow",
+    "drawing_of",
+    "is_foreign",
+    "read_workflow",
+]

@@ -8,11 +8,17 @@ from typing import Any
 from nodegraph.compat.comfyui.foreign import ForeignGraph, ForeignNode, ForeignWorkflow, Source
 from nodegraph.compat.comfyui.reading.checked import DocumentCheck, shown, text_of
 from nodegraph.compat.comfyui.reading.titles import own_title
+from nodegraph.compat.comfyui.reading.widgets import typed_values
+from nodegraph.compat.comfyui.signatures import Signature
 
 
-def read_api(document: Mapping[str, Any], check: DocumentCheck) -> ForeignWorkflow:
+def read_api(
+    document: Mapping[str, Any], signatures: Mapping[str, Signature], check: DocumentCheck
+) -> ForeignWorkflow:
     """A workflow of the API format, by node.
 
+    Args:
+        signatures: Of the node types that are known, by type.
     Raises:
         InvalidFile: It holds no node, or too many.
     """
@@ -23,7 +29,10 @@ def read_api(document: Mapping[str, Any], check: DocumentCheck) -> ForeignWorkfl
     if not entries:
         raise check.refusal("it holds no node")
     check.count(entries)
-    nodes = {name: _node(name, entry, entries, check) for name, entry in entries.items()}
+    nodes = {
+        name: _node(name, entry, entries, signatures.get(entry["class_type"]), check)
+        for name, entry in entries.items()
+    }
     return ForeignWorkflow(ForeignGraph(nodes), "api", told=check.told)
 
 
@@ -32,8 +41,19 @@ def is_api_node(entry: Any) -> bool:
     return isinstance(entry, dict) and isinstance(entry.get("class_type"), str)
 
 
+def literal_of(written: Any) -> Any:
+    """The value that an input is written with; None of one that may be a link."""
+    if isinstance(written, dict) and "__value__" in written:
+        return written["__value__"]
+    return None if isinstance(written, list) else written
+
+
 def _node(
-    name: str, entry: Mapping[str, Any], entries: Mapping[str, Any], check: DocumentCheck
+    name: str,
+    entry: Mapping[str, Any],
+    entries: Mapping[str, Any],
+    signature: Signature | None,
+    check: DocumentCheck,
 ) -> ForeignNode:
     written = check.fields(entry.get("inputs"), f"`inputs` of node `{shown(name)}`")
     inputs: dict[str, Any] = {}
@@ -51,7 +71,7 @@ def _node(
     return ForeignNode(
         name,
         entry["class_type"],
-        inputs,
+        typed_values(inputs, signature),
         title=own_title(known.get("title"), entry["class_type"]),
         pack=text_of(known.get("cnr_id")) or text_of(known.get("aux_id")),
         kept=entry,
@@ -60,10 +80,8 @@ def _node(
 
 def _value(written: Any, entries: Mapping[str, Any]) -> Any:
     """A literal, or a source: a list of a node's id and a slot."""
-    if isinstance(written, dict) and "__value__" in written:
-        return written["__value__"]
     if not isinstance(written, list) or len(written) != 2:
-        return written
+        return literal_of(written) if isinstance(written, dict) else written
     node, slot = written
     is_slot = isinstance(slot, int) and not isinstance(slot, bool) and slot >= 0
     if is_slot and isinstance(node, str):

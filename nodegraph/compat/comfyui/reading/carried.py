@@ -7,10 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from nodegraph.compat.comfyui.reading.documents import is_foreign
-
-_KEYS = ("workflow", "prompt")
-"""The drawing tells more than what was run: places, titles, and what is muted."""
+from nodegraph.compat.comfyui.reading.documents import is_foreign, prompt_of
 
 
 def carried_workflow(texts: Mapping[str, str]) -> Any:
@@ -21,13 +18,21 @@ def carried_workflow(texts: Mapping[str, str]) -> Any:
             them. ComfyUI writes ``workflow`` and ``prompt``, packs both within ``comment``.
     Returns:
         A JSON document for `read_workflow`: the UI format, if there is one, else the API format.
+        The drawing tells more than what was run: places, titles, and what is muted. What was run
+        says its values by name. Of a file that has both, both are in one document.
     """
-    held = [texts, _parsed(texts.get("comment"))]
-    for key in _KEYS:
-        for holder in held:
-            found = _parsed(holder.get(key)) if isinstance(holder, Mapping) else None
-            if is_foreign(found):
-                return found
+    drawing, prompt = _found(texts, "workflow"), _found(texts, "prompt")
+    is_drawn = isinstance(drawing, dict) and isinstance(drawing.get("nodes"), list)
+    if is_drawn and prompt is not None and prompt_of({"prompt": prompt}):
+        return {"workflow": drawing, "prompt": prompt}
+    return prompt if drawing is None else drawing
+
+
+def _found(texts: Mapping[str, str], key: str) -> Any:
+    for holder in (texts, _parsed(texts.get("comment"))):
+        found = _parsed(holder.get(key)) if isinstance(holder, Mapping) else None
+        if is_foreign(found):
+            return found
     return None
 
 

@@ -51,9 +51,9 @@ def read_workflow(
     with NoCollecting():
         check.depth(ui if ui is not None else prompt or {})
         if ui is not None:
-            return _read_ui(ui, signatures, check)
+            return _read_ui(ui, prompt_of(document), signatures, check)
         if prompt is not None:
-            return read_api(prompt, check)
+            return read_api(prompt, signatures, check)
     raise check.refusal(
         "this is no workflow of ComfyUI",
         document,
@@ -76,6 +76,18 @@ def _of_ui(document: object) -> Mapping[str, Any] | None:
     return None
 
 
+def prompt_of(document: object) -> Mapping[str, Any]:
+    """What was run of a drawing, where the document holds both; empty if it doesn't."""
+    held = document.get("prompt") if isinstance(document, dict) else None
+    is_prompt = isinstance(held, dict) and any(map(is_api_node, held.values()))
+    return held if isinstance(held, dict) and is_prompt else {}
+
+
+def drawing_of(document: object) -> object:
+    """A document without what holds it, if that is more than the drawing: a request, a picture."""
+    return _of_ui(document) or document
+
+
 def _of_api(document: object) -> Mapping[str, Any] | None:
     """A document of the API format, also wrapped as it is sent to a server."""
     if not isinstance(document, dict) or "nodes" in document or "format" in document:
@@ -87,7 +99,10 @@ def _of_api(document: object) -> Mapping[str, Any] | None:
 
 
 def _read_ui(
-    document: Mapping[str, Any], signatures: Mapping[str, Signature], check: DocumentCheck
+    document: Mapping[str, Any],
+    prompt: Mapping[str, Any],
+    signatures: Mapping[str, Signature],
+    check: DocumentCheck,
 ) -> ForeignWorkflow:
     version = _version(document, check)
     document = with_groups_as_blocks(document, check)
@@ -96,7 +111,7 @@ def _read_ui(
     _tell_missing((top, *levels.values()), levels, check)
     blocks = BlockReader(levels, signatures, check)
     blocks.read(exposed_widgets(levels, top))
-    read = GraphReader(top, signatures, blocks.facts, check).read()
+    read = GraphReader(top, signatures, blocks.facts, check, prompt).read()
     return ForeignWorkflow(
         read.graph,
         version,

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from nodegraph.compat.comfyui.foreign import BLOCK, ForeignGraph, ForeignNode, Source
+from nodegraph.compat.comfyui.foreign import (
+    BLOCK,
+    ForeignGraph,
+    ForeignNode,
+    ForeignPort,
+    Source,
+)
+from nodegraph.compat.comfyui.reading.api import is_api_node, literal_of
 from nodegraph.compat.comfyui.reading.checked import DocumentCheck, shown
+from nodegraph.compat.comfyui.reading.dynamic_prompts import (
+    has_choices,
+    plain_prompt,
+    random_prompt,
+    without_comments,
+)
 from nodegraph.compat.comfyui.reading.instances import BlockFacts, instance_values
 from nodegraph.compat.comfyui.reading.levels import Level, Socket, sockets
 from nodegraph.compat.comfyui.reading.nodes import groups_of, node_of, note_of
@@ -18,7 +31,15 @@ from nodegraph.compat.comfyui.reading.tracing import (
     Tracer,
     is_drawn_through,
 )
-from nodegraph.compat.comfyui.reading.widgets import CONTROL, WidgetValues, widget_values
+from nodegraph.compat.comfyui.reading.widgets import (
+    CONTROL,
+    WidgetValues,
+    control_word,
+    fits,
+    typed_values,
+    widget_values,
+)
+from nodegraph.compat.comfyui.returning import PREFIX
 from nodegraph.compat.comfyui.signatures import Signature
 
 Wired = Sequence[tuple[Socket, Source]]
@@ -41,7 +62,11 @@ class ReadGraph:
 
 
 class GraphReader:
-    """Reads one graph, once the blocks within it are read."""
+    """Reads one graph, once the blocks within it are read.
+
+    Args:
+        prompt: What was run of it, in the API format: its values have names.
+    """
 
     def __init__(
         self,
@@ -49,13 +74,16 @@ class GraphReader:
         signatures: Mapping[str, Signature],
         blocks: Mapping[str, BlockFacts],
         check: DocumentCheck,
+        prompt: Mapping[str, Any] | None = None,
     ) -> None:
         self._level = level
+        self._prompt = prompt or {}
         self._signatures = signatures
         self._blocks = blocks
         self._check = check
         self._widgets: dict[int, Any] = {}
         self._inlined: dict[str, tuple[str, str]] = {}
+        self._drawing: dict[str, ForeignNode] = {}
 
     def read(self) -> ReadGraph:
         """The graph.
@@ -79,7 +107,7 @@ class GraphReader:
         feeding |= {source.node for source in ends.values() if source is not None}
         for name in feeding & primitives.keys() - self._inlined.keys():
             nodes[name] = self._primitive(name, primitives[name])
-        order = {name: nodes[name] for name in names if name in nodes}
+        order = {name: nodes[name] for name in names if name in nodes} | self._drawing
         notes = (note_of(entry) for entry in entries.values() if entry["type"] in NOTES)
         graph = ForeignGraph(
             order,
@@ -118,10 +146,13 @@ class GraphReader:
         listed = list(sockets(entry, self._check))
         signature = None if block else self._signatures.get(entry["type"])
         found = instance_values(entry, block) if block else widget_values(entry, listed, signature)
-        if found.misfit:
+        run: set[str] = set()
+        if signature is not None:
+            run = _take_run(found, self._prompt.get(name), signature)
+        if found.surplus:
             self._check.tell(
-                f"node `{shown(name)}` ({shown(entry['type'])}): the values from "
-                f"`{shown(found.misfit)}` on don't fit what is known of the type; left out"
+                f"node `{shown(name)}` ({shown(entry['type'])}): it has {found.surplus} more "
+                "values than are known of the type; left out"
             )
         for socket, source in wired:
             if source.node == BLOCK:
@@ -132,7 +163,41 @@ class GraphReader:
                 found.values[socket.name] = source
                 found.control.pop(socket.name, None)
         title = block.name if block else ""
-        return node_of(name, entry, found.values, found.control, self._check, title)
+        inputs = typed_values(found.values, signature)
+        node = node_of(name, entry, inputs, found.control, self._check, title)
+        if signature is not None:
+            node = replace(node, inputs=self._with_prompts(node, signature, run))
+        return replace(node, misfit=found.misfit) if found.misfit else node
+
+    def _with_prompts(
+        self, node: ForeignNode, signature: Signature, run: Collection[str]
+    ) -> Mapping[str, Any]:
+        """A node's inputs with prompts as the page sends them; choices become nodes that draw.
+
+        Args:
+            run: Inputs whose values were sent already.
+        """
+        found = dict(node.inputs)
+        for taken in signature.inputs:
+            value = found.get(taken.name)
+            if taken.extra != "prompt" or not isinstance(value, str) or taken.name in run:
+                continue
+            text = without_comments(value)
+            if not has_choices(text):
+                found[taken.name] = plain_prompt(text)
+                continue
+            name = f"{node.id}#{taken.name}"
+            self._drawing[name] = ForeignNode(
+                name,
+                f"{PREFIX}RandomPrompt",
+                {"text": random_prompt(text), "seed": 0},
+                (ForeignPort("text", "STRING"),),
+                control={"seed": "randomize"},
+                place=replace(node.place, x=node.place.x - 320) if node.place else None,
+                kept={"nodegraph": {"outputs": ["text"]}},
+            )
+            found[taken.name] = Source(name, 0)
+        return found
 
     def _note_widget(
         self,
@@ -147,6 +212,22 @@ class GraphReader:
         is_widget = is_widget or bool(block and socket.name in block.widgets)
         if is_widget and self._widgets.get(slot) is None:
             self._widgets[slot] = found.values.get(socket.name)
+
+
+def _take_run(found: WidgetValues, run: Any, signature: Signature) -> set[str]:
+    """Take the values that a node was run with, which have names; returns those that were taken."""
+    inputs = run.get("inputs") if is_api_node(run) else None
+    if not isinstance(inputs, dict) or run["class_type"] != signature.type:
+        return set()
+    taken: set[str] = set()
+    for name, written in inputs.items():
+        value, known = literal_of(written), signature.taken(name)
+        if value is not None and known is not None and fits(known, value):
+            found.take(name, value)
+            taken.add(name)
+    if all(each.name in inputs for each in signature.shown(found.values) if not each.grows):
+        found.misfit, found.surplus = "", 0
+    return taken
 
 
 def _put(found: WidgetValues, name: str, given: WidgetValues) -> None:
@@ -165,8 +246,8 @@ def _primitive_values(entry: Mapping[str, Any]) -> WidgetValues:
     found = WidgetValues()
     if values:
         found.take("value", values[0])
-    if len(values) > 1 and isinstance(values[1], str):
-        found.control["value"] = values[1]
+    if len(values) > 1 and isinstance(values[1], (str, bool)):
+        found.control["value"] = control_word(values[1])
     return found
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from nodegraph.compat.comfyui.reading.checked import MAX_NODES, DocumentCheck, shown, text_of
 from nodegraph.compat.comfyui.reading.levels import INPUTS, OUTPUTS, type_of
+from nodegraph.compat.comfyui.reading.tracing import REROUTE
 
 _PREFIXES = ("workflow>", "workflow/")
 _DEEPEST = 100
@@ -99,6 +100,9 @@ class _Group:
         self._links = [link[:4] for link in _list(data.get("links")) if self._is_link(link)]
         external = [out for out in _list(data.get("external")) if isinstance(out, list)]
         self._external = {(out[0], out[1]) for out in external if _are_whole(out[:2])}
+        self._shown = {
+            out[0]: type_of(out[2]) for out in external if _are_whole(out[:2]) and len(out) > 2
+        }
         self.values = self._shared_out()
 
     def _is_link(self, link: Any) -> bool:
@@ -168,10 +172,42 @@ class _Group:
         for at, inner in enumerate(self.nodes):
             title = text_of(inner.get("title")) or text_of(inner.get("type"))
             for slot, entry in enumerate(_list(inner.get(key))):
-                if isinstance(entry, dict):
-                    name, label = text_of(entry.get("name")), text_of(entry.get("label"))
-                    names = (name, label or name, f"{title} {name}")
-                    yield _Open(at, slot, names, type_of(entry.get("type")))
+                if not isinstance(entry, dict):
+                    continue
+                name, label = text_of(entry.get("name")), text_of(entry.get("label"))
+                kind = type_of(entry.get("type"))
+                if inner.get("type") == REROUTE:
+                    # Shown outside, its ports are called after the type of what it hands on.
+                    name, label = self._type_through(at), ""
+                    kind = name
+                names = (name, label or name, f"{title} {name}")
+                yield _Open(at, slot, names, kind)
+
+    def _type_through(self, reroute: int) -> str:
+        """The type of what a reroute hands on; ``*`` if neither links nor ports tell it."""
+        seen: set[int] = set()
+        waiting = [reroute]
+        while waiting:
+            at = waiting.pop()
+            if at in seen:
+                continue
+            seen.add(at)
+            after = [link for link in self._links if link[0] == at]
+            before = [link for link in self._links if link[2] == at]
+            kinds = [self._port_type(link[2], "inputs", link[3]) for link in after]
+            kinds += [self._port_type(link[0], "outputs", link[1]) for link in before]
+            kinds += [self._shown.get(at, "*"), self._port_type(at, "outputs", 0)]
+            known = next((kind for kind in kinds if kind not in ("", "*")), None)
+            if known is not None:
+                return known
+            beside = [*(link[2] for link in after), *(link[0] for link in before)]
+            waiting += [each for each in beside if self.nodes[each].get("type") == REROUTE]
+        return "*"
+
+    def _port_type(self, node: int, key: str, slot: int) -> str:
+        ports = _list(self.nodes[node].get(key))
+        entry = ports[slot] if slot < len(ports) and isinstance(ports[slot], dict) else {}
+        return type_of(entry.get("type"))
 
 
 def _matched(

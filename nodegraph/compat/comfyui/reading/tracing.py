@@ -12,7 +12,8 @@ from nodegraph.compat.comfyui.reading.levels import Level, Socket, sockets
 
 NOTES = frozenset(("Note", "MarkdownNote", "Label (rgthree)", "Note Plus (mtb)"))
 PRIMITIVE = "PrimitiveNode"
-_REROUTES = frozenset(("Reroute", "Reroute (rgthree)"))
+REROUTE = "Reroute"
+_REROUTES = frozenset((REROUTE, "Reroute (rgthree)"))
 _SETTERS = frozenset(("SetNode", "easy setNode"))
 _GETTERS = frozenset(("GetNode", "easy getNode"))
 _SENDERS = frozenset(

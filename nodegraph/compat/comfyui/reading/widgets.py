@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,12 +32,14 @@ class WidgetValues:
         control: What happens to seeds after a run, by input.
         fits: Whether all values found their input.
         misfit: The input whose value is of another kind: it and those behind it are not taken.
+        surplus: How many values stand behind those of the inputs that are known.
     """
 
     values: dict[str, Any] = field(default_factory=dict)
     control: dict[str, str] = field(default_factory=dict)
     fits: bool = True
     misfit: str = ""
+    surplus: int = 0
 
     def take(self, name: str, value: Any) -> None:
         if value is not None:
@@ -59,9 +62,13 @@ def widget_values(
         return _by_name(written.items(), signature)
     if not isinstance(written, list) or not written:
         return _by_name(named.items(), signature)
+    if _have_same_values(named, written):
+        return _by_name(named.items(), signature)
     pairs = _paired(named, written)
     if pairs and signature and all(_is_known(name, signature) for name, _ in pairs):
-        return _by_name(pairs, signature)
+        if _is_in_order(pairs, signature) and _are_of_kind(pairs, signature):
+            return _by_name(pairs, signature)
+        pairs = list(named.items())
     listed = [one for one in inputs if one.is_widget and one.type not in _BUTTONS]
     sockets = frozenset(one.name for one in inputs if not one.is_widget)
     # Newer files list every widget, older ones only those that were made inputs, by turns in any
@@ -96,6 +103,26 @@ def _paired(named: Mapping[str, Any], written: Sequence[Any]) -> list[tuple[str,
     return list(zip(named, written, strict=False))
 
 
+def _have_same_values(named: Mapping[str, Any], written: Sequence[Any]) -> bool:
+    """Whether a file's names have the values of its list, be it in another order."""
+    values = sorted(map(repr, named.values()))
+    same = bool(named) and values == sorted(map(repr, written[: len(named)]))
+    return same and all(map(_is_surplus, written[len(named) :]))
+
+
+def _is_in_order(pairs: Iterable[tuple[str, Any]], signature: Signature) -> bool:
+    """Whether a file's names stand in the signature's order, as values by position do."""
+    order = {taken.name: at for at, taken in enumerate(signature.inputs)}
+    places = [order[name] for name, _ in pairs if name in order]
+    return places == sorted(places)
+
+
+def _are_of_kind(pairs: Iterable[tuple[str, Any]], signature: Signature) -> bool:
+    return all(
+        fits(signature.by_name[name], value) for name, value in pairs if name in signature.by_name
+    )
+
+
 def _is_known(name: str, signature: Signature) -> bool:
     return name in signature.by_name or _is_control_name(name) or name == "upload"
 
@@ -110,8 +137,8 @@ def _by_name(named: Iterable[tuple[str, Any]], signature: Signature | None) -> W
     last = ""
     for name, value in named:
         if _is_control_name(name) and (name.startswith(CONTROL) or _is_control(value)):
-            if last and isinstance(value, str):
-                found.control.setdefault(last, value)
+            if last and isinstance(value, (str, bool)):
+                found.control.setdefault(last, control_word(value))
         elif "#" not in name and not _is_button(name, value, signature):
             found.take(name, value)
             last = name
@@ -133,10 +160,15 @@ def _by_signature(
         sockets: Inputs that the node lists as no widgets.
     """
     found, at = WidgetValues(), 0
+    seed: TakenInput | None = None
     for taken in signature.shown(found.values):
         if taken.grows or taken.name in sockets:
             continue
-        if at >= len(written) or not _fits(taken, written[at]):
+        if seed is not None and at < len(written) and _is_old_control(written[at], taken):
+            found.control[seed.name] = control_word(written[at])
+            at += 1
+        seed = None
+        if at >= len(written) or not fits(taken, written[at]):
             found.fits, found.misfit = False, taken.name if at < len(written) else ""
             return found
         found.take(taken.name, written[at])
@@ -144,9 +176,15 @@ def _by_signature(
         if taken.extra == "control" and at < len(written) and _is_control(written[at]):
             found.control[taken.name] = written[at]
             at += 1
+        elif taken.extra == "control":
+            seed = taken
         elif taken.extra == "upload" and at < len(written):
             at += 1
+    if seed is not None and at < len(written) and isinstance(written[at], bool):
+        found.control[seed.name] = control_word(written[at])
+        at += 1
     found.fits = all(map(_is_surplus, written[at:]))
+    found.surplus = 0 if found.fits else len(written) - at
     return found
 
 
@@ -155,11 +193,42 @@ def _is_surplus(value: Any) -> bool:
     return value is None or value == "" or _is_control(value)
 
 
-def _fits(taken: TakenInput, value: Any) -> bool:
+def fits(taken: TakenInput, value: Any) -> bool:
+    """Whether an input's widget may have a value, as far as its type tells."""
+    value = as_typed(taken.type, value)
     kinds = _KINDS.get(taken.type)
     if value is None or kinds is None:
         return True
     return isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool))
+
+
+def as_typed(kind: str, value: Any) -> Any:
+    """A value as ComfyUI's server would take it for an input of a type.
+
+    Some programs write numbers as texts; the server makes numbers of them. What can't be one stays
+    as it is.
+    """
+    if not isinstance(value, str) or kind not in ("INT", "FLOAT"):
+        return value
+    try:
+        return int(value)
+    except ValueError:
+        pass
+    try:
+        number = float(value)
+    except ValueError:
+        return value
+    return number if math.isfinite(number) else value
+
+
+def typed_values(values: Mapping[str, Any], signature: Signature | None) -> dict[str, Any]:
+    """All values of a node, each as its input takes it; links stay."""
+    found = dict(values)
+    for name, value in values.items():
+        taken = signature.taken(name) if signature and isinstance(value, str) else None
+        if taken is not None:
+            found[name] = as_typed(taken.type, value)
+    return found
 
 
 def _says_upload(value: Any) -> bool:
@@ -168,6 +237,27 @@ def _says_upload(value: Any) -> bool:
 
 def _is_control(value: Any) -> bool:
     return isinstance(value, str) and value in _CONTROLS
+
+
+def _is_any_control(value: Any, before: Socket) -> bool:
+    is_control = _is_control(value) and before.type in ("INT", "COMBO")
+    return is_control or (isinstance(value, bool) and before.type == "INT")
+
+
+def _is_old_control(value: Any, following: TakenInput) -> bool:
+    """Whether a value tells what happens to a seed, as files of spring 2023 do: true or false.
+
+    Args:
+        following: The input behind the seed, which such a value may be of, too.
+    """
+    return isinstance(value, bool) and following.type != "BOOLEAN"
+
+
+def control_word(value: str | bool) -> str:
+    """What happens to a seed after a run; of files of spring 2023, whether it is drawn anew."""
+    if isinstance(value, bool):
+        return "randomize" if value else "fixed"
+    return value
 
 
 def _by_listed(written: Sequence[Any], listed: Sequence[Socket]) -> WidgetValues | None:
@@ -182,8 +272,8 @@ def _by_listed(written: Sequence[Any], listed: Sequence[Socket]) -> WidgetValues
         value, at = written[at], at + 1
         found.take(one.name, value)
         after = written[at] if at < len(written) else None
-        if surplus and one.type in ("INT", "COMBO") and _is_control(after):
-            found.control[one.name] = str(after)
+        if surplus and after is not None and _is_any_control(after, one):
+            found.control[one.name] = control_word(after)
             at, surplus = at + 1, surplus - 1
         elif surplus and one.name in _UPLOADED and _says_upload(after):
             at, surplus = at + 1, surplus - 1

@@ -5,6 +5,8 @@ A module for each kind of node; each has its own `ENTRIES`.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from nodegraph.compat.comfyui.entries import TableEntry
 from nodegraph.compat.comfyui.table import (
     audio,
@@ -65,4 +67,5 @@ MODULES = (
 
 def built_in() -> tuple[TableEntry, ...]:
     """All entries, those of loaders first."""
-    return tuple(entry for module in MODULES for entry in module.ENTRIES)
+    entries = (entry for module in MODULES for entry in module.ENTRIES)
+    return tuple(replace(entry, is_built_in=True) for entry in entries)

@@ -324,7 +324,7 @@ _LED = "positive: CONDITIONING, negative: CONDITIONING, latent: LATENT"
 
 _PROMPTS = (
     entry(
-        'CLIPTextEncode(text: STRING = "", clip: CLIP) -> CONDITIONING',
+        'CLIPTextEncode(text: STRING = "" @prompt, clip: CLIP) -> CONDITIONING',
         _prompt,
         "EncodePrompt",
         _prompt_back,
@@ -332,29 +332,29 @@ _PROMPTS = (
     entry(
         "CLIPTextEncodeSDXL(clip: CLIP, width: INT = 1024, height: INT = 1024, crop_w: INT = 0, "
         "crop_h: INT = 0, target_width: INT = 1024, target_height: INT = 1024, "
-        'text_g: STRING = "", text_l: STRING = "") -> CONDITIONING',
+        'text_g: STRING = "" @prompt, text_l: STRING = "" @prompt) -> CONDITIONING',
         _sdxl,
     ),
     entry(
         "CLIPTextEncodeSDXLRefiner(ascore: FLOAT = 6.0, width: INT = 1024, height: INT = 1024, "
-        'text: STRING = "", clip: CLIP) -> CONDITIONING',
+        'text: STRING = "" @prompt, clip: CLIP) -> CONDITIONING',
         _refiner,
     ),
     entry(
-        'CLIPTextEncodeFlux(clip: CLIP, clip_l: STRING = "", t5xxl: STRING = "", '
+        'CLIPTextEncodeFlux(clip: CLIP, clip_l: STRING = "" @prompt, t5xxl: STRING = "" @prompt, '
         "guidance: FLOAT = 3.5) -> CONDITIONING",
         _flux,
         "EncodePromptApart",
         _apart_back,
     ),
     entry(
-        'CLIPTextEncodeSD3(clip: CLIP, clip_l: STRING = "", clip_g: STRING = "", '
-        't5xxl: STRING = "", empty_padding: COMBO = "none") -> CONDITIONING',
+        'CLIPTextEncodeSD3(clip: CLIP, clip_l: STRING = "" @prompt, clip_g: STRING = "" @prompt, '
+        't5xxl: STRING = "" @prompt, empty_padding: COMBO = "none") -> CONDITIONING',
         _sd3,
     ),
     entry(
-        'CLIPTextEncodeLumina2(system_prompt: COMBO = "superior", user_prompt: STRING = "", '
-        "clip: CLIP) -> CONDITIONING",
+        'CLIPTextEncodeLumina2(system_prompt: COMBO = "superior", '
+        'user_prompt: STRING = "" @prompt, clip: CLIP) -> CONDITIONING',
         _system_prompt,
     ),
     entry(

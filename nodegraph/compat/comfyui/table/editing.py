@@ -236,8 +236,8 @@ def _hidream_references(node: Passage) -> None:
     raise Untranslatable("HiDream-O1, which sees pictures as pixels, isn't one of the models here")
 
 
-_PROMPT = 'prompt: STRING = ""'
-_NEGATIVE = 'negative_prompt: STRING = ""'
+_PROMPT = 'prompt: STRING = "" @prompt'
+_NEGATIVE = 'negative_prompt: STRING = "" @prompt'
 _SIZE = "width: INT = 0, height: INT = 0, batch_size: INT = 1"
 _BOTH = "positive: CONDITIONING, negative: CONDITIONING"
 

@@ -13,7 +13,6 @@ SAMPLERS = Choice(
     {
         "ddim": "euler",
         "ddpm": "euler_ancestral",
-        "ipndm_v": "lms",
         "uni_pc": "uni_pc_bh1",
         "uni_pc_bh2": "uni_pc",
         "dpmpp_sde_gpu": "dpmpp_sde",
@@ -47,20 +46,28 @@ def method(node: Passage, name: str = "sampler_name") -> Any:
         Untranslatable: There is none.
     """
     signal = node.inputs[name]
-    told = known(node, name)
+    told = sampler_named(node, name)
     if told in _NONE:
         raise Untranslatable(f"there is no sampler {told}")
     ours = SAMPLERS.ours(told)
-    if told == "ipndm_v":
-        node.tell(f"{told} becomes {ours}, which is near to it")
-    return signal if ours == told else ours
+    return signal if ours == known(node, name) else ours
+
+
+def sampler_named(node: Passage, name: str = "sampler_name") -> Any:
+    """The sampler that an input names, as it is called there today; None if that isn't known.
+
+    Files of the first weeks of 2023 say ``sample_euler`` for ``euler``.
+    """
+    told = known(node, name)
+    return told.removeprefix("sample_") if isinstance(told, str) else told
 
 
 def keep_name(node: Passage) -> None:
     """Names that several samplers there share one of ours with are kept."""
     given = node.inputs["sampler_name"].given
-    if isinstance(given, str) and SAMPLERS.ours(given) != given:
-        node.keep(sampler_name=given)
+    named = given.removeprefix("sample_") if isinstance(given, str) else ""
+    if SAMPLERS.ours(named) != named:
+        node.keep(sampler_name=named)
 
 
 def method_there(node: Passage) -> Any:

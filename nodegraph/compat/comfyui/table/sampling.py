@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from nodegraph.compat.comfyui.entries import TableEntry, entry
-from nodegraph.compat.comfyui.table.files import known
 from nodegraph.compat.comfyui.table.guiding import guided
 from nodegraph.compat.comfyui.table.leading import LED, LedModel, begun, guider, masked
-from nodegraph.compat.comfyui.table.methods import keep_name, method
+from nodegraph.compat.comfyui.table.methods import keep_name, method, sampler_named
 from nodegraph.compat.comfyui.table.sampling_back import (
     advanced_back,
     custom_back,
@@ -35,7 +34,7 @@ def _ksampler(node: Passage) -> None:
     settings: dict[str, Any] = {"steps": node.inputs["steps"], "denoise": node.inputs["denoise"]}
     settings |= {"schedule": node.inputs["scheduler"], "denoise_steps": "all"}
     if leads.patches:
-        drops = {"drop_last": True} if known(node, "sampler_name") in _DROPPING else {}
+        drops = {"drop_last": True} if sampler_named(node) in _DROPPING else {}
         schedule = MadeOutput(node.add("BasicSchedule", **settings, **drops), "schedule")
         noise = node.add("RandomNoise", seed=node.inputs["seed"], **DRAW)
         select = node.add("SelectSampler", sampler=sampler)

@@ -127,7 +127,7 @@ ENTRIES: tuple[TableEntry, ...] = (
         outputs={"BOOLEAN": "value"},
     ),
     same(
-        'PrimitiveStringMultiline(value: STRING = "") -> STRING',
+        'PrimitiveStringMultiline(value: STRING = "" @prompt) -> STRING',
         "Text",
         {"value": "text"},
         {"STRING": "text"},

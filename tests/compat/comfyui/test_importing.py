@@ -1,0 +1,140 @@
+"""Documents of ComfyUI become native workflows, with the values that they were run with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nodegraph import Session
+from nodegraph.compat.comfyui.importing import ImportedWorkflow, import_document
+from nodegraph.compat.comfyui.packs import NodeTable, node_table
+from tests.compat.comfyui.drawing import drawn, node
+from tests.compat.comfyui.supplied import problems
+
+SAMPLED = {"steps": 9, "cfg": 4.5, "sampler": "dpmpp_2m", "schedule": "karras", "denoise": 0.75}
+
+
+@pytest.fixture(scope="module")
+def table() -> NodeTable:
+    return node_table()
+
+
+@pytest.fixture(scope="module")
+def session() -> Session:
+    return Session()
+
+
+def sampler(*values: Any, **more: Any) -> dict[str, Any]:
+    return drawn([node(3, "KSampler", *values, **more)])
+
+
+def run_with(**inputs: Any) -> dict[str, Any]:
+    return {"3": {"class_type": "KSampler", "inputs": inputs}}
+
+
+def settings(found: ImportedWorkflow) -> dict[str, Any]:
+    (made,) = (each for each in found.workflow.nodes.values() if each.type == "KSampler")
+    return {name: made.inputs.get(name) for name in ("seed", *SAMPLED)}
+
+
+@pytest.mark.parametrize("prefix", ["", "sample_"])
+@pytest.mark.parametrize("control", [True, False])
+def test_a_file_of_spring_2023_keeps_all_of_its_settings(
+    table: NodeTable, prefix: str, control: bool
+) -> None:
+    document = sampler(7, control, 9, 4.5, f"{prefix}dpmpp_2m", "karras", 0.75)
+    found = import_document(document, table)
+    assert settings(found) == {"seed": 7, **SAMPLED}
+    assert found.workflow.ui.get("seeds") == ({"ksampler.seed": "random"} if control else None)
+    assert not found.problems
+
+
+def test_numbers_that_a_server_was_sent_as_texts_are_numbers(table: NodeTable) -> None:
+    texts = {"seed": "7", "steps": "9", "cfg": "4.5", "denoise": "0.75"}
+    names = {"sampler_name": "dpmpp_2m", "scheduler": "karras"}
+    assert settings(import_document(run_with(**texts, **names), table)) == {"seed": 7, **SAMPLED}
+
+
+def test_what_was_run_tells_the_values_of_a_drawing_by_name(table: NodeTable) -> None:
+    names = {"sampler_name": "dpmpp_2m", "scheduler": "karras"}
+    run = run_with(seed=7, steps=9, cfg=4.5, denoise=0.75, model=["4", 0], **names)
+    drawing = sampler(1, "fixed", "of another version", 20, 8.0, "euler", "normal", 1.0)
+    alone = import_document(drawing, table)
+    (problem,) = alone.problems
+    assert (problem.node, "`steps`" in problem.message) == ("ksampler", True)
+    both = import_document({"workflow": drawing, "prompt": run}, table)
+    assert settings(both) == {"seed": 7, **SAMPLED}
+    assert not both.problems
+
+
+def test_what_was_run_of_another_type_tells_nothing(table: NodeTable) -> None:
+    run = {"3": {"class_type": "KSamplerAdvanced", "inputs": {"steps": 5}}}
+    drawing = sampler(7, "fixed", 9, 4.5, "dpmpp_2m", "karras", 0.75)
+    both = import_document({"workflow": drawing, "prompt": run}, table)
+    assert settings(both) == {"seed": 7, **SAMPLED}
+
+
+def ended(*more: dict[str, Any]) -> dict[str, Any]:
+    picture = {"name": "images", "type": "IMAGE", "link": 1}
+    nodes = [node(1, "EmptyImage", 64, 64, 1, 0), node(2, "SaveImage", "a", inputs=[picture])]
+    return drawn([*nodes, *more], [1, 1, 0, 2, 0])
+
+
+def test_a_node_that_leads_to_no_end_keeps_nothing_from_running(
+    table: NodeTable, session: Session, tmp_path: Path
+) -> None:
+    left = node(3, "VAEDecode", inputs=[{"name": "samples", "type": "LATENT", "link": None}])
+    found = import_document(ended(left), table)
+    modes = {entry.type: entry.mode for entry in found.workflow.nodes.values()}
+    assert modes == {"EmptyImage": None, "SaveImage": None, "VAEDecode": "mute"}
+    assert not problems(session, found.workflow, tmp_path)
+    assert [(name, "it is muted" in told) for name, told in found.differences] == [
+        ("vae_decode", True)
+    ]
+
+
+def test_where_nothing_leads_to_an_end_nothing_is_muted(table: NodeTable) -> None:
+    found = import_document(drawn([node(1, "EmptyImage", 64, 64, 1, 0)]), table)
+    assert [entry.mode for entry in found.workflow.nodes.values()] == [None]
+
+
+def prompts(found: ImportedWorkflow) -> list[tuple[str, Any]]:
+    kinds = ("EncodePrompt", "RandomPrompt")
+    return [
+        (entry.type, entry.inputs["text"])
+        for entry in found.workflow.nodes.values()
+        if entry.type in kinds
+    ]
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("a cat // or a dog\nasleep", "a cat \nasleep"),
+        ("a cat /* or\na dog */ asleep", "a cat  asleep"),
+        (r"a \{cat\|dog\} \(asleep\)", r"a {cat|dog} \(asleep\)"),
+    ],
+)
+def test_comments_and_escapes_of_the_page_are_read(
+    table: NodeTable, written: str, said: str
+) -> None:
+    found = import_document(drawn([node(1, "CLIPTextEncode", written)]), table)
+    assert prompts(found) == [("EncodePrompt", said)]
+
+
+def test_choices_of_the_page_are_drawn_by_a_node(table: NodeTable) -> None:
+    found = import_document(drawn([node(1, "CLIPTextEncode", "a {red|__b__} cat // old")]), table)
+    drawing, encoding = sorted(prompts(found), reverse=True)
+    assert drawing == ("RandomPrompt", r"a {red|\_\_b\_\_} cat ")
+    assert encoding == ("EncodePrompt", {"from": "random_prompt.text"})
+    assert found.workflow.ui["seeds"] == {"random_prompt.seed": "random"}
+
+
+def test_what_a_server_was_sent_is_taken_as_it_is(table: NodeTable) -> None:
+    written = "a {red|blue} cat // old"
+    sent = {"1": {"class_type": "CLIPTextEncode", "inputs": {"text": written}}}
+    assert prompts(import_document(sent, table)) == [("EncodePrompt", written)]
+    both = {"workflow": drawn([node(1, "CLIPTextEncode", "x")]), "prompt": sent}
+    assert prompts(import_document(both, table)) == [("EncodePrompt", written)]
