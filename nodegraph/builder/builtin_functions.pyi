@@ -32,7 +32,7 @@ _mode_: TypeAlias = Literal['normal', 'multiply', 'screen', 'overlay', 'darken',
 
 _how: TypeAlias = Literal['union', 'intersect', 'subtract', 'xor', 'multiply', 'add']
 
-_reference_sampler: TypeAlias = Literal['euler', 'euler_ancestral', 'heun', 'heunpp2', 'restart', 'dpm_2', 'dpm_2_ancestral', 'dpmpp_2s', 'dpmpp_2s_ancestral', 'dpmpp_sde', 'dpmpp_2m', 'dpmpp_2m_sde', 'dpmpp_2m_sde_heun', 'dpmpp_3m', 'dpmpp_3m_sde', 'res_multistep', 'res_multistep_ancestral', 'exp_heun_2_x0', 'exp_heun_2_x0_sde', 'seeds_2', 'seeds_3', 'er_sde', 'sa_solver', 'sa_solver_pece', 'gradient_estimation', 'euler_cfg_pp', 'euler_ancestral_cfg_pp', 'dpmpp_2s_ancestral_cfg_pp', 'dpmpp_2m_cfg_pp', 'gradient_estimation_cfg_pp', 'uni_pc', 'uni_pc_bh1', 'deis', 'lms', 'ipndm', 'ddim', 'ddpm', 'pndm', 'lcm', 'tcd']
+_reference_sampler: TypeAlias = Literal['euler', 'euler_ancestral', 'heun', 'heunpp2', 'restart', 'dpm_2', 'dpm_2_ancestral', 'dpmpp_2s', 'dpmpp_2s_ancestral', 'dpmpp_sde', 'dpmpp_2m', 'dpmpp_2m_sde', 'dpmpp_2m_sde_heun', 'dpmpp_3m', 'dpmpp_3m_sde', 'res_multistep', 'res_multistep_ancestral', 'exp_heun_2_x0', 'exp_heun_2_x0_sde', 'seeds_2', 'seeds_3', 'er_sde', 'sa_solver', 'sa_solver_pece', 'gradient_estimation', 'euler_cfg_pp', 'euler_ancestral_cfg_pp', 'dpmpp_2s_ancestral_cfg_pp', 'dpmpp_2m_cfg_pp', 'gradient_estimation_cfg_pp', 'uni_pc', 'uni_pc_bh1', 'deis', 'lms', 'ipndm', 'ipndm_v', 'ddim', 'ddpm', 'pndm', 'lcm', 'tcd']
 
 _how_: TypeAlias = Literal['is', 'contains', 'starts with', 'ends with', 'matches']
 
@@ -1244,6 +1244,8 @@ class BuiltinFunctions:
         first: list[str] | Sequence[str],
         second: list[str] | Sequence[str],
         categories: list[str] | Sequence[str] | None = None,
+        first_groups: list[str] | Sequence[str] | None = None,
+        second_groups: list[str] | Sequence[str] | None = None,
         first_name: str = 'first',
         second_name: str = 'second',
         title: str = '',
@@ -1252,14 +1254,19 @@ class BuiltinFunctions:
     ) -> _CompareDistributions:
         """Compare which labels two models or prompts give: differences with intervals, and a test.
 
+        Pictures of one prompt are alike. Where there are several of each, link their prompts as groups:
+        without, the test finds differences where there are none.
+
         first: Labels of the pictures of one model or prompt.
         second: Of the other; as many or not.
         categories: All labels there are.
+        first_groups: What each picture of the first was made of, such as its prompt: the test then permutes groups whole, and intervals are of drawing groups anew. Not linked: pictures are taken for independent.
+        second_groups: The same of the second; prompts that both have are compared with each other.
         first_name: What the first is called.
         second_name: What the second is called.
         title: Above the plots and the card.
         level: How sure intervals are: 0.95 misses one time in twenty.
-        seed: Of the permutations that are drawn.
+        seed: Of the permutations that are drawn, and of the bootstrap.
         """
 
     def CompareImages(
@@ -5035,11 +5042,13 @@ class BuiltinFunctions:
         *,
         guider: Any,
         rescale: float = 0.7,
+        of: Literal['output', 'velocity'] = 'output',
     ) -> Any:
         """Bring a guider's answer to the spread of the positive prompt's, against glaring pictures.
 
         guider: What leads.
         rescale: How far; 0.7 for models trained to zero SNR.
+        of: What has that spread: what the network gives, or its velocity, as in ComfyUI. Of models that predict velocities both are one.
         """
 
     def ResizeDataset(
@@ -5304,7 +5313,7 @@ class BuiltinFunctions:
         Files are numbered: song_00001.flac. One with the same content is not written again.
 
         audio: Up to eight channels.
-        name: What the file names begin with; songs/song makes a sub-folder.
+        name: What the file names begin with; songs/song makes a sub-folder. Words such as %date% are filled in as in SaveImage.
         format: FLAC is lossless in 24 bits, WAV in every bit and larger, OGG (Opus) small.
         quality: Of OGG.
         picture: Also write a picture of its waveform.
@@ -5367,7 +5376,7 @@ class BuiltinFunctions:
         Files are numbered: apple_00001.safetensors. One with the same content is not written again.
 
         latent: All of its batch, with its noise mask, seeds and the noise that is left in it.
-        name: What the file names begin with; fruit/apple makes a sub-folder.
+        name: What the file names begin with; fruit/apple makes a sub-folder. Words such as %date% are filled in as in SaveImage.
         """
 
     def SaveMask(
@@ -5483,7 +5492,7 @@ class BuiltinFunctions:
         Files are numbered: walk_00001.mp4. One with the same content is not written again.
 
         video: With its audio, if it has some.
-        name: What the file names begin with; clips/walk makes a sub-folder.
+        name: What the file names begin with; clips/walk makes a sub-folder. Words such as %date% are filled in as in SaveImage.
         format: MP4 (H.264) plays anywhere, WebM (VP9) in browsers; both get even sides. MKV (FFV1) is lossless.
         quality: Of MP4 and WebM.
         """
@@ -6901,6 +6910,27 @@ class BuiltinFunctions:
         tile: Side of tiles to work in, in pixels, which takes less memory and gives slightly other pictures; 0 works on the whole, and in tiles only if memory runs out.
         overlap: Pixels that neighbouring tiles share and fade over, half of a tile at most.
         crop: Cut off what doesn't fill a cell of the VAE, as much on either side; else such sizes are refused.
+        """
+
+    def VAEEncodeInpaint(
+        self,
+        *,
+        vae: Vae,
+        image: Tensor,
+        mask: Tensor,
+        grow: int = 6,
+        crop: bool = False,
+    ) -> Latent:
+        """Turn pictures into latents whose masked part is grey and is made anew.
+
+        Sample the whole schedule (denoise 1), as the grey has nothing to start from. To change what is
+        there, encode the picture as it is and use SetNoiseMask.
+
+        vae: Of the model that is to work on them.
+        image: With sides that are multiples of the VAE's cell, mostly 8 pixels; opaque.
+        mask: Scaled to the pictures. Above a half it is 1, which is filled; else 0, which is kept.
+        grow: Side, in pixels, of a square by which the part that is sampled reaches beyond the grey, so that no seam shows: 6 adds 2 pixels to the left and above, and 3 to the right and below.
+        crop: Cut off of both what doesn't fill a cell of the VAE, as much on either side; else such sizes are refused.
         """
 
     def VAEEncodeVideo(
