@@ -169,7 +169,8 @@ def _restore(denoising: Denoising, ctx: Context, *, up_to: int) -> None:
     try:
         denoising.restore(found.state)
     except ValueError as error:
-        ctx.log(f"{error}: it starts at step 1, not at {found.step + 1}", "warning")
+        text = f"{error}: it starts at step 1, not at {found.step + 1}"
+        ctx.log(text, "warning", about="run")
 
 
 _NEAR = 0.05

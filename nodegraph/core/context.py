@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     Shown: TypeAlias = "Preview | Plot | Tensor"
     """What can be shown of unfinished work: a picture that is encoded, a plot, or an Image."""
 
+LogSubject = Literal["result", "run"]
+"""What is said is about: the result, wherever it is used, or this one run."""
+
 Footprint = Literal["full", "offloaded", "small"]
 """How much memory a node may take, where the usual way found too little: ``offloaded`` with the
 weights at the host, to the same results; ``small`` with as little as can be."""
@@ -165,8 +168,15 @@ class Context(Protocol):
             InvalidValue: It is something else.
         """
 
-    def log(self, message: str, level: str = "info") -> None:
-        """Say something to whoever watches; level is ``info``, ``warning`` or ``error``."""
+    def log(self, message: str, level: str = "info", *, about: LogSubject = "result") -> None:
+        """Say something to whoever watches; level is ``info``, ``warning`` or ``error``.
+
+        A warning or an error is kept with the result and said again when that comes from the cache.
+
+        Args:
+            about: ``run`` for what says nothing of the result, such as that a preview couldn't be
+                made: it isn't kept.
+        """
 
     def wrote(self, path: Path, *, kind: str = "image", existed: bool = False) -> None:
         """Tell that a file of this run's results lies at `path`."""

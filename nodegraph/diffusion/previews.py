@@ -118,7 +118,8 @@ class Previews:
             except (NodegraphError, RuntimeError, MemoryError, TypeError, ValueError) as error:
                 said = str(error).strip().splitlines() or [type(error).__name__]
                 whose = self._decoder.file or "the model's own decoder"
-                self._ctx.log(f"previews do without {whose}: {said[0]}", "warning")
+                text = f"previews do without {whose}: {said[0]}"
+                self._ctx.log(text, "warning", about="run")
             self._decoder = self._users(latents) if self._decoder.file is None else None
         return None
 

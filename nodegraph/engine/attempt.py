@@ -342,7 +342,8 @@ class Attempt:
         if written is None or not node.spec.output_files or not is_named:
             return
         if not names_others([*node.literals.values(), *self._handing().given.values()]):
-            remember_written(written, self._call.key, self._shared.environment, self.files)
+            environment, warnings = self._shared.environment, self._call.kept_warnings
+            remember_written(written, self._call.key, environment, self.files, warnings)
 
     def ended(self, *, is_expansion: bool) -> None:
         """The function has ended, whatever way.
@@ -372,6 +373,7 @@ class Attempt:
             work=self._expected_memory,
             readings=self._call.readings,
             seated=self._seated,
+            call=self._call,
         )
 
     @property

@@ -169,7 +169,8 @@ class Cache:
             return AskedPort(stored.asked or "")
         prepare = partial(self._prepare, stored.node_type) if self._prepare else None
         load = partial(_FromStore, store, key, prepare, self.gone)
-        return CallOutputs(tuple(_product(load, out) for out in stored.outputs), stored.seconds)
+        products = tuple(_product(load, out) for out in stored.outputs)
+        return CallOutputs(products, stored.seconds, stored.warnings)
 
 
 class NoCache(Cache):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -26,11 +26,11 @@ from nodegraph.engine.outside import Readings, looked_up
 from nodegraph.engine.product import BLOCKED_DIGEST, Product, blocked
 from nodegraph.engine.result import CacheSource
 from nodegraph.engine.scheduling import Returned, Scheduling
-from nodegraph.engine.sinks import written_before
+from nodegraph.engine.sinks import warnings_of_written, written_before
 from nodegraph.engine.states import Call, NodeState, usable
 from nodegraph.engine.work import estimate_of
 from nodegraph.errors import Cancelled
-from nodegraph.store.entries import Gone
+from nodegraph.store.entries import CallWarning, Gone
 
 
 class Calls:
@@ -81,6 +81,7 @@ class Calls:
         assert state.base is not None
         if call.key:  # it is begun anew
             call.readings = Readings()
+            call.warnings.clear()
         call.key = call_key(state.base, digests, call.fingerprint)
         if state.lazy_ports:
             # Not joined to an equal one: that one may be what this one will ask for.
@@ -132,7 +133,15 @@ class Calls:
             self._run.pin(entry.products)
         source: CacheSource = "disk" if is_on_disk else "memory"
         source = "shared" if is_shared else source
+        self._warn_again(call, entry.warnings)
         self.complete(call, entry.products, source=source, saved=entry.seconds)
+
+    def _warn_again(self, call: Call, warnings: Iterable[CallWarning]) -> None:
+        """Tell what was said of a result when it was computed, once for each node of the run."""
+        for warning in warnings:
+            if call.warn_again(warning):
+                name = f"{call.name}{warning.inner}"
+                self._run.events.emit("log", name, message=warning.message, level=warning.level)
 
     def _is_written(self, call: Call) -> bool:
         """Whether a sink's files lie there already; then it has ended."""
@@ -147,6 +156,7 @@ class Calls:
             self._run.events.emit(
                 "node.wrote", call.name, path=str(file.path), file=file.kind, existed=True
             )
+        self._warn_again(call, warnings_of_written(written, call.key, self._shared.environment))
         self.complete(call, (), source="files")
         return True
 
@@ -161,6 +171,7 @@ class Calls:
             else:
                 assert leader.outputs is not None
                 call.was_open = not leader.is_closed
+                self._warn_again(call, leader.kept_warnings)
                 self.complete(call, leader.outputs, source="shared")
 
     def _is_common(self, leader: Call, error: BaseException | None) -> bool:
@@ -360,7 +371,8 @@ class Calls:
         spec = call.state.node.spec
         if spec.deterministic and not spec.output and call.is_sound:
             self._keeping.note_readings(call, seconds)
-            self._shared.cache.keep(call.result_key, CallOutputs(products, seconds))
+            found = CallOutputs(products, seconds, call.kept_warnings)
+            self._shared.cache.keep(call.result_key, found)
             if not call.is_stored:
                 self._keeping.store(call, products, seconds)
 

@@ -146,6 +146,7 @@ class _Expansion:
             self._let_go(None)
             self._run.calls.leave(self._call)
             return
+        self._note_warnings(step)
         nodes = step.fragment.graph.nodes.values()
         self._is_repeatable = self._is_repeatable and all(map(self._may_be_kept, nodes))
         if step.expansion.then is not None:
@@ -158,6 +159,13 @@ class _Expansion:
             self._again(step, ends.values(), partial(self._ended, step))
             return
         self._complete(tuple(products))
+
+    def _note_warnings(self, step: _Step) -> None:
+        """What the fragment's nodes said is of the call's result, too."""
+        for name in step.fragment.graph.nodes:
+            for warning in self._run.states[name].warnings:
+                inner = name[len(self._call.name) :] + warning.inner
+                self._call.warnings[warning._replace(inner=inner)] = None
 
     def _has_failed(self, state: NodeState) -> bool:
         """Whether a node has no outputs for another reason than that something is blocked."""

@@ -59,6 +59,7 @@ class Keeping:
             parts=partial(self._parts, call, links),
             sources=() if handing is None else handing.sources(digesters),
             worth=seconds if call.is_shared else None,
+            warnings=call.kept_warnings,
         )
         if not call.is_claimed:
             store.put(call.result_key, entry)

@@ -10,6 +10,7 @@ from threading import Lock
 
 from nodegraph.core.keys import Key
 from nodegraph.engine.product import Product
+from nodegraph.store.entries import CallWarning
 
 _OVERHEAD = 1_024
 """Bytes of an entry itself, with its key and digests."""
@@ -22,10 +23,12 @@ class CallOutputs:
     Attributes:
         products: One for each output port.
         seconds: That computing it took.
+        warnings: What its node said of it.
     """
 
     products: tuple[Product, ...]
     seconds: float = 0.0
+    warnings: tuple[CallWarning, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

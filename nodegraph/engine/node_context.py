@@ -19,10 +19,16 @@ from nodegraph.engine.outside import Readings
 from nodegraph.engine.result import WrittenFile
 from nodegraph.engine.showing import preview_parts
 from nodegraph.errors import InvalidValue
+from nodegraph.store.entries import CallWarning
 
 if TYPE_CHECKING:
-    from nodegraph.core.context import Context, Shown
+    from nodegraph.core.context import Context, LogSubject, Shown
+    from nodegraph.engine.states import Call
 
+_KEPT = frozenset({"warning", "error"})
+"""Levels of what is kept with a result."""
+_WARNINGS = "nodegraph.warnings"
+"""In a checkpoint's state, beside what the node has there."""
 SHARE = 0.03
 """Of a call's time, what its previews may take."""
 LEAST = 0.2
@@ -91,6 +97,7 @@ class NodeContext:
         pace: Of the previews; by this machine's clock if not given.
         readings: Notes what the node reads outside.
         seated: Gives its place among those that run beside it; None if nothing may.
+        call: Notes what the node says of its result.
     """
 
     def __init__(
@@ -111,6 +118,7 @@ class NodeContext:
         pace: PreviewPace | None = None,
         readings: Readings | None = None,
         seated: Callable[[], AbstractContextManager[Any]] | None = None,
+        call: Call | None = None,
     ) -> None:
         self.node = node
         self.device = device
@@ -127,6 +135,7 @@ class NodeContext:
         self._pace = pace or PreviewPace()
         self._readings = readings or Readings()
         self._seated = seated
+        self._call = call
         if checkpoints is not None:
             checkpoints.begin(footprint)
         self._offer: _Offer | None = None
@@ -177,7 +186,12 @@ class NodeContext:
         if self._checkpoints is None:
             return
         self._offer = None
-        self._checkpoints.save(offer.step, offer.total, offer.state(), keep=offer.keep)
+        state = offer.state()
+        if self._call is not None and self._call.warnings:
+            # Who goes on from here doesn't come by what was said on the way here.
+            said = [list(warning) for warning in self._call.warnings]
+            state = {**state, _WARNINGS: said}
+        self._checkpoints.save(offer.step, offer.total, state, keep=offer.keep)
         self._tell_trouble(self._checkpoints)
 
     def restored(self, *, up_to: int | None = None) -> Checkpoint | None:
@@ -188,11 +202,17 @@ class NodeContext:
         if found is None or (up_to is not None and found.step > up_to):
             return None
         self._events.emit("node.restored", self.node, step=found.step, total=found.total)
-        return found
+        if _WARNINGS not in found.state:
+            return found
+        for message, level, _ in found.state[_WARNINGS]:
+            if self._call is not None and self._call.warn_again(CallWarning(message, level)):
+                self._tell(message, level)
+        state = {name: item for name, item in found.state.items() if name != _WARNINGS}
+        return Checkpoint(found.step, found.total, state)
 
     def _tell_trouble(self, checkpoints: CallCheckpoints) -> None:
         if checkpoints.trouble:
-            self.log(checkpoints.trouble, "warning")
+            self.log(checkpoints.trouble, "warning", about="run")
             checkpoints.trouble = ""
 
     def preview(self, *shown: Shown) -> None:
@@ -201,7 +221,12 @@ class NodeContext:
                 self._shown |= preview_parts(each)
             self._events.emit("node.preview", self.node, **self._shown)
 
-    def log(self, message: str, level: str = "info") -> None:
+    def log(self, message: str, level: str = "info", *, about: LogSubject = "result") -> None:
+        is_kept = about == "result" and level in _KEPT and self._call is not None
+        if not is_kept or self._call is None or self._call.warn(message, level):
+            self._tell(message, level)
+
+    def _tell(self, message: str, level: str) -> None:
         self._events.emit("log", self.node, message=message, level=level)
 
     def wrote(self, path: Path, *, kind: str = "image", existed: bool = False) -> None:

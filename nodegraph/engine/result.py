@@ -69,6 +69,8 @@ class NodeReport:
         memory: Highest peak of its calls in bytes, where it was measured.
         key: Of its call; empty where it had several or none.
         outputs: Digests of its outputs, by port.
+        warnings: What it said of its results, by ``ctx.log``: now, or when what came from the cache
+            was computed.
     """
 
     status: NodeStatus
@@ -82,6 +84,7 @@ class NodeReport:
     key: Key = ""
     outputs: Mapping[str, Digest] = field(default_factory=dict)
     type: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 class Reporting(Protocol):

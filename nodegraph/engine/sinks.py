@@ -12,6 +12,7 @@ from nodegraph.core.digests import digest_bytes
 from nodegraph.core.keys import Key
 from nodegraph.engine.result import WrittenFile
 from nodegraph.store import written as stored
+from nodegraph.store.entries import CallWarning
 from nodegraph.store.written import Written
 
 _LOG = logging.getLogger(__name__)
@@ -48,16 +49,35 @@ def lying_there(
         return None  # then it writes them again
 
 
+def warnings_of_written(
+    written: Written, key: Key, environment: Environment
+) -> tuple[CallWarning, ...]:
+    """What an equal call of a sink said of the files that it wrote."""
+    try:
+        return written.warnings(_files_key(key, environment))
+    except sqlite3.Error as error:
+        _LOG.warning("can't look up what was said of files: %s", error)
+        return ()
+
+
 def remember_written(
-    written: Written, key: Key, environment: Environment, files: Sequence[WrittenFile]
+    written: Written,
+    key: Key,
+    environment: Environment,
+    files: Sequence[WrittenFile],
+    warnings: Sequence[CallWarning] = (),
 ) -> None:
-    """Note the files that a call of a sink has written, as they are now."""
+    """Note the files that a call of a sink has written, as they are now.
+
+    Args:
+        warnings: What it said of them.
+    """
     try:
         stamped = [stored.LeftFile.at(file.path, file.kind, file.node) for file in files]
     except OSError:
         return  # somebody has moved one already, so next time there is something to do
     try:
-        written.remember(_files_key(key, environment), stamped)
+        written.remember(_files_key(key, environment), stamped, warnings)
     except sqlite3.Error as error:
         # The files are there all the same: the node has done its work.
         _LOG.warning("can't note the files that were written: %s", error)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from nodegraph.core.digests import Digest
 from nodegraph.core.graph import GraphNode
 from nodegraph.core.keys import Key
+from nodegraph.core.words import to_well_formed
 from nodegraph.engine.cache import place_of
 from nodegraph.engine.mapping import Nested
 from nodegraph.engine.memory_cache import CallOutputs, Entry
@@ -17,6 +18,7 @@ from nodegraph.engine.outside import Readings, after
 from nodegraph.engine.product import Product
 from nodegraph.engine.result import CacheSource, NodeReport, NodeStatus
 from nodegraph.errors import NodeFailed
+from nodegraph.store.entries import CallWarning
 
 
 @dataclass(eq=False, slots=True)
@@ -40,6 +42,8 @@ class NodeState:
         relinked: Its calls by place, with the inputs that computing sources once more gave, and
             the sources' outputs that these were made of.
         frees: Bytes that its end lets leave memory, once they are known.
+        told: Warnings that were told in this run, and whether that was of a result in the cache.
+        warnings: What its calls said of their results.
         queue: Calls that begin once the one before has ended.
         sources: Names of all nodes that it is linked from.
         lazy_ports: Linked inputs that are evaluated on demand; one that is mapped over never is.
@@ -75,6 +79,8 @@ class NodeState:
     needs_values: bool = False
     is_let_go: bool = False
     is_fickle: bool = False
+    told: dict[CallWarning, bool] = field(default_factory=dict)
+    warnings: tuple[CallWarning, ...] = ()
     queue: deque[Call] | None = None
     followers: list[NodeState] = field(default_factory=list)
     watchers: list[Callable[[], None]] = field(default_factory=list)
@@ -149,6 +155,13 @@ class NodeState:
         self.call_count = len(calls)
         self.cached_count, self.source, self.saved = 0, "", 0.0
         self.calls = self.relinked = self.frees = None
+        self.warnings = tuple(
+            [
+                warning._replace(inner=call.name[len(self.node.name) :] + warning.inner)
+                for call in calls
+                for warning in call.kept_warnings
+            ]
+        )
         for call in calls:
             if call.cached_from:
                 self.cached_count += 1
@@ -173,7 +186,14 @@ class NodeState:
             self.key,
             {port.name: out.digest for port, out in zip(ports, self.products or (), strict=False)},
             self.node.spec.type,
+            tuple(dict.fromkeys(warning.message for warning in self.warnings)),
         )
+
+
+MOST_WARNINGS = 50
+"""That are kept with a result."""
+_LONGEST_WARNING = 4000
+"""Letters."""
 
 
 @dataclass(eq=False, slots=True)
@@ -201,6 +221,7 @@ class Call:
         followers: Calls, maybe of other runs, that wait for the same key.
         handing: What its function was handed, once it runs.
         beside: See `LanePlace`.
+        warnings: What was said of its result, in that order.
     """
 
     state: NodeState
@@ -226,6 +247,42 @@ class Call:
     followers: dict[Call, Follower] = field(default_factory=dict)
     handing: Handing | None = None
     beside: str = ""
+    warnings: dict[CallWarning, None] = field(default_factory=dict)
+
+    def warn(self, message: object, level: str) -> bool:
+        """Note what its function says of its result; from any thread.
+
+        Returns:
+            Whether it is news: in this run it may have been told of the result in the cache, whose
+            value is gone, so that it is computed once more.
+        """
+        text = to_well_formed(str(message))
+        if len(text) > _LONGEST_WARNING:
+            text = f"{text[: _LONGEST_WARNING - 1]}…"
+        warning = CallWarning(text, level)
+        self.warnings[warning] = None
+        return not self.state.told.setdefault(warning, False)
+
+    def warn_again(self, warning: CallWarning) -> bool:
+        """Note what was said of its result when that was computed.
+
+        Returns:
+            Whether it is news: items of a list may all have it to say.
+        """
+        self.warnings[warning] = None
+        if warning in self.state.told:
+            return False
+        self.state.told[warning] = True
+        return True
+
+    @property
+    def kept_warnings(self) -> tuple[CallWarning, ...]:
+        """What is said again wherever the result is used."""
+        found = tuple(self.warnings) if self.warnings else ()
+        if len(found) <= MOST_WARNINGS:
+            return found
+        more = f"{len(found) - MOST_WARNINGS + 1} more warnings, told when it was computed"
+        return (*found[: MOST_WARNINGS - 1], CallWarning(more))
 
     @property
     def result_key(self) -> Key:

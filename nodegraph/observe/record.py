@@ -40,6 +40,8 @@ class NodeOutcome(Protocol):
     def outputs(self) -> Mapping[str, Any]: ...
     @property
     def type(self) -> str: ...
+    @property
+    def warnings(self) -> Sequence[str]: ...
 
 
 class FileOutcome(Protocol):
@@ -112,6 +114,7 @@ def _node(report: NodeOutcome) -> dict[str, Any]:
         "lane": report.lane,
         "memory": report.memory,
         "outputs": dict(report.outputs),
+        **({"warnings": list(report.warnings)} if report.warnings else {}),
     }
 
 

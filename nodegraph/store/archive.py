@@ -27,6 +27,7 @@ from nodegraph.store.archive_reader import (
     ABOUT,
     ARTIFACTS,
     ENTRIES,
+    FIRST_VERSION,
     FORMAT,
     STEP,
     VERSION,
@@ -35,7 +36,7 @@ from nodegraph.store.archive_reader import (
 )
 from nodegraph.store.blobs import Staged
 from nodegraph.store.entries import leaves
-from nodegraph.store.rows import pack_outputs, unpack_outputs
+from nodegraph.store.rows import CallResult, pack_outputs, unpack_result
 from nodegraph.store.store import Store
 from nodegraph.store.taking_in import file_of, has_file, take_entries, take_file
 from nodegraph.store.zip_reader import opened_zip
@@ -138,20 +139,26 @@ class _Export:
         self._archive = archive
         self._progress = progress
         self._done = Exported()
+        # Without warnings it is what older versions read, too.
+        self._version = FIRST_VERSION
 
     def run(self, keys: Iterable[Key] | None) -> Exported:
         wanted: dict[Digest, None] = {}
         with self._member(ENTRIES) as file:
             for row in self._rows(keys):
                 try:
-                    outputs = () if row[1] is None else unpack_outputs(row[1])
+                    found = CallResult(()) if row[1] is None else unpack_result(row[1])
                 except ValueError:
                     self._done.left_out += 1
                     continue
-                packed = None if row[1] is None else pack_outputs(outputs)
+                if found.warnings:
+                    self._version = VERSION
+                packed = None
+                if row[1] is not None:
+                    packed = pack_outputs(found.outputs, None, found.warnings)
                 file.write(msgpack.packb((row[0], packed, *row[2:])))
                 self._done.entries += 1
-                wanted.update((leaf.digest, None) for leaf in leaves(outputs))
+                wanted.update((leaf.digest, None) for leaf in leaves(found.outputs))
         artifacts = self._copied([*self._artifacts(wanted)])
         with self._member(ARTIFACTS) as file:
             for each in artifacts:
@@ -160,7 +167,7 @@ class _Export:
         self._done.artifacts = len(artifacts)
         about = {
             "format": FORMAT,
-            "version": VERSION,
+            "version": self._version,
             "entries": self._done.entries,
             "artifacts": self._done.artifacts,
         }

@@ -20,15 +20,15 @@ import msgpack
 
 from nodegraph.core.digests import Digest
 from nodegraph.errors import InvalidFile
-from nodegraph.store.entries import Stored
+from nodegraph.store.entries import CallWarning, Stored
 from nodegraph.store.packing import unpack
-from nodegraph.store.rows import pack_outputs, unpack_outputs
+from nodegraph.store.rows import pack_outputs, unpack_result
 from nodegraph.store.taking_in import ValueFile
 from nodegraph.store.zip_reader import STORED, ZipReader
 
 FORMAT = "nodegraph store"
-VERSION = 1
-"""Of the archive's layout."""
+FIRST_VERSION, VERSION = 1, 2
+"""Of the archive's layout; the second has what nodes warned of."""
 
 ABOUT = "about.json"
 ENTRIES = "entries.msgpack"
@@ -43,6 +43,7 @@ _LONGEST_PARTS = 4 << 20
 _LONGEST_CALL = 1e8
 """Seconds; an archive can't claim more for a result, which would then never be evicted."""
 _DIGEST_BYTES = 32
+_MOST_WARNINGS = 1000
 _NONE = type(None)
 _ENTRY = (bytes, (bytes, _NONE), (str, _NONE), str, float, float, str, (bytes, _NONE))
 _ARTIFACT = (bytes, bytes, str, int, float)
@@ -92,7 +93,7 @@ class ArchiveReader:
         if not isinstance(about, dict) or about.get("format") != FORMAT:
             raise self._refused("it isn't an archive of a store")
         version = about.get("version")
-        if version != VERSION:
+        if version not in (FIRST_VERSION, VERSION):
             raise InvalidFile(
                 f"the archive {self._path} is of another version",
                 given=str(version)[:20],
@@ -169,14 +170,14 @@ class ArchiveReader:
 
     def _checked_outputs(self, packed: bytes) -> bytes:
         try:
-            outputs = unpack_outputs(packed)
-            makes_sense = all(_is_output(output) for output in outputs)
+            found = unpack_result(packed)
+            makes_sense = all(map(_is_output, found.outputs)) and _are_short(found.warnings)
         except (ValueError, TypeError, AttributeError, RecursionError):
             makes_sense = False
         if not makes_sense:
             raise self._refused("it has an entry whose outputs make no sense")
         # Packed anew, so that nothing else is in it.
-        return pack_outputs(outputs, self._files)
+        return pack_outputs(found.outputs, self._files, found.warnings)
 
     def chunks(self, artifact: ArchivedArtifact) -> Iterator[bytes]:
         """The bytes of a file, no more than were told.
@@ -204,6 +205,11 @@ def _is_output(output: Stored) -> bool:
         and inline_is_one
         and all(_is_output(item) for item in output.items or ())
     )
+
+
+def _are_short(warnings: Sequence[CallWarning]) -> bool:
+    texts = [text for warning in warnings for text in warning]
+    return len(warnings) <= _MOST_WARNINGS and all(len(text) <= _LONGEST_TEXT for text in texts)
 
 
 def _seconds(value: float) -> float:

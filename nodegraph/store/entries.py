@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from nodegraph.core.digests import Digest
 from nodegraph.store.packing import unpack
@@ -23,6 +23,20 @@ class _Unloaded:
 
 UNLOADED = _Unloaded()
 """As an `Unsaved.value`: it was loaded from a store and let go, so only its digest is noted."""
+
+
+class CallWarning(NamedTuple):
+    """What a node said of its result, to be said again wherever the result is used.
+
+    Attributes:
+        level: ``warning`` or ``error``.
+        inner: What follows the call's name in that of the node which said it: ``/load`` of a node
+            that the call expanded into.
+    """
+
+    message: str
+    level: str = "warning"
+    inner: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +70,7 @@ class Entry:
         created: Unix time at which it was computed.
         run: Id of the run that computed it.
         packed_parts: See `parts`.
+        warnings: What the node said of it.
     """
 
     outputs: tuple[Stored, ...] | None
@@ -65,6 +80,7 @@ class Entry:
     created: float
     run: str
     packed_parts: bytes | None = None
+    warnings: tuple[CallWarning, ...] = ()
 
     @property
     def parts(self) -> Mapping[str, Any] | None:
@@ -116,6 +132,7 @@ class NewEntry:
         outputs, asked: As in `Entry`.
         parts: Called in the writer's thread; what it returns is plain values.
         worth: Seconds that other machines save by it; None where it is of no use to them.
+        warnings: What the node said of it.
     """
 
     outputs: tuple[Unsaved, ...] | None
@@ -126,6 +143,7 @@ class NewEntry:
     parts: Callable[[], Mapping[str, Any]] | None = None
     sources: tuple[SharedValue, ...] = ()
     worth: float | None = None
+    warnings: tuple[CallWarning, ...] = ()
 
 
 def leaves(outputs: Sequence[Stored]) -> Iterator[Stored]:

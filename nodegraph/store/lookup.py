@@ -24,7 +24,7 @@ from nodegraph.store.entries import UNLOADED, Entry, Gone, Stored, Unsaved
 from nodegraph.store.index import Index
 from nodegraph.store.plain import NotLoaded
 from nodegraph.store.preparing import LONGEST_INLINE
-from nodegraph.store.rows import unpack_outputs
+from nodegraph.store.rows import CallResult, unpack_result
 from nodegraph.store.speeds import Speeds
 
 _FRESH = 3600.0
@@ -97,18 +97,21 @@ class Lookup:
         if now - used > _FRESH:
             self._used("entries", key, now)
         try:
-            outputs = None if packed is None else unpack_outputs(packed)
+            found = CallResult(()) if packed is None else unpack_result(packed)
         except ValueError as error:
             self._failed(InvalidFile(f"{error}, so it is computed again"))
             return None
-        return Entry(outputs, asked, node_type, seconds, created, run, parts)
+        outputs = None if packed is None else found.outputs
+        about = (node_type, seconds, created, run, parts)
+        return Entry(outputs, asked, *about, found.warnings)
 
     def _waiting(self, put: Put) -> Entry:
         entry = put.entry
         outputs = None
         if entry.outputs is not None:
             outputs = tuple(self._unwritten(output) for output in entry.outputs)
-        return Entry(outputs, entry.asked, entry.node_type, entry.seconds, put.created, entry.run)
+        about = (entry.node_type, entry.seconds, put.created, entry.run)
+        return Entry(outputs, entry.asked, *about, warnings=entry.warnings)
 
     def _unwritten(self, output: Unsaved) -> Stored:
         if output.items is not None:

@@ -1,4 +1,4 @@
-"""Outputs of an entry as a column of the index.
+"""Outputs of an entry as a column of the index, with what their node said of them.
 
 Small values stand in the column itself, and SQLite compares no checksums. So the column begins with
 one: what a fault of the disk or of memory has changed is told from what was written.
@@ -7,13 +7,13 @@ one: what a fault of the disk or of memory has changed is told from what was wri
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from zlib import crc32
 
 import msgpack
 
 from nodegraph.core.digests import Digest
-from nodegraph.store.entries import Stored
+from nodegraph.store.entries import CallWarning, Stored
 
 _CHECK = 4
 """Bytes of the checksum."""
@@ -23,15 +23,61 @@ Files = Mapping[Digest, tuple[Digest, str]]
 """Digest and suffix of values' files, by the values' digests."""
 
 
-def pack_outputs(outputs: Sequence[Stored], files: Files | None = None) -> bytes:
+class CallResult(NamedTuple):
+    """What a column holds."""
+
+    outputs: tuple[Stored, ...]
+    warnings: tuple[CallWarning, ...] = ()
+
+
+def pack_outputs(
+    outputs: Sequence[Stored],
+    files: Files | None = None,
+    warnings: Sequence[CallWarning] = (),
+) -> bytes:
     """Some outputs as bytes.
 
     Args:
         files: What is noted as the outputs' `file`: what they have noted says nothing of a row
             that goes into another store.
+        warnings: What their node said of them.
     """
-    packed: bytes = msgpack.packb([_packed(output, files or {}) for output in outputs])
+    forms: Any = [_packed(output, files or {}) for output in outputs]
+    if warnings:
+        # Rows without any, nearly all, stay in the form that older versions wrote.
+        forms = {"outputs": forms, "warnings": pack_warnings(warnings)}
+    packed: bytes = msgpack.packb(forms)
     return crc32(packed).to_bytes(_CHECK, "big") + packed
+
+
+def repack_outputs(data: bytes, files: Files | None = None) -> bytes:
+    """The same, as it goes into another store; see `pack_outputs`.
+
+    Raises:
+        ValueError: See `unpack_outputs`.
+    """
+    found = unpack_result(data)
+    return pack_outputs(found.outputs, files, found.warnings)
+
+
+def pack_warnings(warnings: Sequence[CallWarning]) -> list[list[str]]:
+    """Warnings as plain values."""
+    return [list(each) for each in warnings]
+
+
+def unpack_warnings(forms: Any) -> tuple[CallWarning, ...]:
+    """The warnings again.
+
+    Raises:
+        ValueError: They are none.
+    """
+    try:
+        found = tuple([CallWarning(*form) for form in forms])
+    except TypeError as error:
+        raise ValueError(f"no warnings: {error}") from error
+    if not all(isinstance(text, str) for warning in found for text in warning):
+        raise ValueError("no warnings: something else than text")
+    return found
 
 
 def _packed(output: Stored, files: Files) -> list[Any]:
@@ -52,10 +98,23 @@ def unpack_outputs(data: bytes) -> tuple[Stored, ...]:
     Raises:
         ValueError: The bytes are no such list, or aren't what was packed.
     """
+    return unpack_result(data).outputs
+
+
+def unpack_result(data: bytes) -> CallResult:
+    """The outputs again, and what their node said of them.
+
+    Raises:
+        ValueError: See `unpack_outputs`.
+    """
     packed = data[_CHECK:]
     if crc32(packed).to_bytes(_CHECK, "big") != data[:_CHECK]:
         raise ValueError("an entry of the store's index is damaged")
-    return tuple([_unpacked(*form) for form in msgpack.unpackb(packed)])
+    forms: Any = msgpack.unpackb(packed)
+    if not isinstance(forms, dict):
+        return CallResult(tuple([_unpacked(*form) for form in forms]))
+    outputs = tuple([_unpacked(*form) for form in forms.get("outputs", ())])
+    return CallResult(outputs, unpack_warnings(forms.get("warnings", ())))
 
 
 def _unpacked(

@@ -122,7 +122,12 @@ _FILES = """
 -- Outputs say which files they were written to: nothing changes for those that don't.
 """
 
-MIGRATIONS: Sequence[str] = (_FIRST, _TIMES_OF_CHANGE, _WORK, _FILES)
+_WARNINGS = """
+-- Outputs, and files that were written, say what their node warned of: nothing changes for those
+-- that have nothing to say.
+"""
+
+MIGRATIONS: Sequence[str] = (_FIRST, _TIMES_OF_CHANGE, _WORK, _FILES, _WARNINGS)
 """Step `n` leads an index of version `n` to version `n + 1`; an empty file is version 0."""
 
 APPLICATION = 0x6E677278

@@ -169,7 +169,9 @@ class StoreWriter:
 
 def _values(row: Row, files: Files) -> tuple[Any, ...]:
     put, entry = row.put, row.put.entry
-    outputs = None if row.outputs is None else pack_outputs(row.outputs, files)
+    outputs = None
+    if row.outputs is not None:
+        outputs = pack_outputs(row.outputs, files, entry.warnings)
     return (
         bytes.fromhex(put.key),
         outputs,

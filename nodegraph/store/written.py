@@ -8,12 +8,15 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from nodegraph.core.digests import Digest
 from nodegraph.core.file_digests import FileStamp, hash_file
 from nodegraph.core.keys import Key
+from nodegraph.store.entries import CallWarning
 from nodegraph.store.index import Index
 from nodegraph.store.packing import pack, unpack
+from nodegraph.store.rows import pack_warnings, unpack_warnings
 
 _LOG = logging.getLogger(__name__)
 
@@ -78,13 +81,17 @@ class Written:
     def __init__(self, index: Index) -> None:
         self._index = index
 
-    def remember(self, key: Key, files: Iterable[LeftFile]) -> None:
+    def remember(
+        self, key: Key, files: Iterable[LeftFile], warnings: Sequence[CallWarning] = ()
+    ) -> None:
         """Note what a sink wrote, in place of what it wrote before.
 
+        Args:
+            warnings: What it said of them.
         Raises:
             sqlite3.Error: The index can't be written.
         """
-        rows = [
+        rows: Any = [
             [
                 str(file.path),
                 file.kind,
@@ -96,6 +103,8 @@ class Written:
             ]
             for file in files
         ]
+        if warnings:
+            rows = {"files": rows, "warnings": pack_warnings(warnings)}
         with self._index.writing() as connection:
             connection.execute(
                 "INSERT OR REPLACE INTO written (key, files, used) VALUES (?, ?, ?)",
@@ -120,7 +129,8 @@ class Written:
             ).fetchone()
         if row is None:
             return None
-        before = [LeftFile(Path(path), *rest) for path, *rest in unpack(row[0])]
+        rows, warnings = _parted(row[0])
+        before = [LeftFile(Path(path), *rest) for path, *rest in rows]
         files = []
         for file in before:
             now = file.now()
@@ -128,14 +138,22 @@ class Written:
                 return None
             files.append(now)
         if files != before or time.time() - row[1] > _FRESH:
-            self._refresh(key, files)
+            self._refresh(key, files, warnings)
         return tuple(files)
 
-    def _refresh(self, key: Key, files: Sequence[LeftFile]) -> None:
+    def warnings(self, key: Key) -> tuple[CallWarning, ...]:
+        """What a sink said of the files that it wrote."""
+        query = "SELECT files FROM written WHERE key = ?"
+        row = self._index.one(query, (bytes.fromhex(key),))
+        return () if row is None else _parted(row[0])[1]
+
+    def _refresh(
+        self, key: Key, files: Sequence[LeftFile], warnings: Sequence[CallWarning]
+    ) -> None:
         if self._index.read_only:
             return
         try:
-            self.remember(key, files)
+            self.remember(key, files, warnings)
         except sqlite3.Error as error:
             _LOG.warning("can't note that what a sink wrote is unchanged: %s", error)
 
@@ -143,6 +161,14 @@ class Written:
         """Let a sink run again."""
         with self._index.writing() as connection:
             connection.execute("DELETE FROM written WHERE key = ?", (bytes.fromhex(key),))
+
+
+def _parted(packed: bytes) -> tuple[list[Any], tuple[CallWarning, ...]]:
+    """A row's files, and what was said of them."""
+    found = unpack(packed)
+    if not isinstance(found, dict):
+        return found, ()
+    return found["files"], unpack_warnings(found["warnings"])
 
 
 def _lasting(stamp: FileStamp) -> tuple[int, int]:

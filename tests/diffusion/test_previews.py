@@ -47,7 +47,7 @@ class Asking:
     def weights(self, recipe: Recipe, *, calls_only: bool = False) -> AbstractContextManager[Any]:
         return self._weights.use(recipe, "cpu")
 
-    def log(self, message: str, level: str = "info") -> None:
+    def log(self, message: str, level: str = "info", *, about: str = "result") -> None:
         self.logged.append(f"{level}: {message}")
 
     def _load(self, recipe: Recipe, device: str) -> Any:

@@ -205,3 +205,30 @@ def test_a_mapped_node_goes_on_call_by_call(bench: Bench, at: int) -> None:
     bench.run(graph, cancel=token)
     assert list(bench.run(graph)["count.number"]) == [110, 210]
     assert sorted(counter.steps) == sorted([*range(1, 11), *range(1, 11)])
+
+
+def test_what_was_warned_of_before_a_run_was_cancelled_is_told_by_the_next(bench: Bench) -> None:
+    token = CancelToken()
+
+    @node
+    def Sum(ctx: Context, total: int) -> int:
+        """Add numbers up, and leave one out."""
+        found = ctx.restored()
+        step = found.step if found else 0
+        while step < total:
+            step += 1
+            if step == 2:
+                ctx.log("2 is left out", "warning")
+            if step == 4:
+                token.cancel()
+            ctx.checkpoint(step, total, dict)
+            ctx.progress(step, total)
+        return total
+
+    bench.add(Sum)
+    graph = {"sum": {"type": "Sum", "inputs": {"total": 6}}}
+    assert bench.run(graph, cancel=token).status == "cancelled"
+    for _ in range(2):
+        assert bench.run(graph).nodes["sum"].warnings == ("2 is left out",)
+        (logged,) = [event for event in bench.events if event.kind == "log"]
+        assert (logged.node, logged.data["message"]) == ("sum", "2 is left out")

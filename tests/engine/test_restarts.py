@@ -109,7 +109,43 @@ def Save(ctx: Context, text: str) -> None:
     ctx.wrote(path, kind="text")
 
 
+@node
+def Cut(ctx: Context, text: str) -> str:
+    """Say what it left out, besides what is of this run alone."""
+    ran.append("Cut")
+    ctx.log("64 of 65 layers", "warning")
+    ctx.log("sampled in 3 s")
+    ctx.log("no previews", "warning", about="run")
+    return text.lower()
+
+
+@node
+async def CutEither(ctx: Context, first: bool, a: Lazy[str], b: Lazy[str]) -> str:
+    """Take one of two, and say so."""
+    ctx.log("took one", "warning")
+    return await a() if first else await b()
+
+
+@node
+def Within(ctx: Context, text: str) -> str:
+    """Answer with more graph, of which something is said, too."""
+    ran.append("Within")
+    ctx.log("from outside", "error")
+    return Expand({"inner": {"type": "Cut", "inputs": {"text": Value(text)}}}, {"text": "inner"})  # type: ignore[return-value]
+
+
+@node(output="files")
+def SaveCut(ctx: Context, text: str) -> None:
+    """Write a file, and say what isn't in it."""
+    ran.append("SaveCut")
+    path = ctx.environment.outputs / "text.txt"
+    path.write_text(text)
+    ctx.log("cut off", "warning")
+    ctx.wrote(path, kind="text")
+
+
 NODES = (Text, Slow, Length, Texts, Either, Doubled, Chance, Save)
+NODES = (*NODES, Cut, CutEither, Within, SaveCut)
 DEAR = ("Slow", "Grey")
 
 
@@ -607,3 +643,66 @@ def test_values_are_taken_from_whichever_store_has_them(folder: Path, tmp_path: 
         process.close()
         team.close()
     assert ran == []
+
+
+WARNED: dict[str, dict[str, Any]] = {
+    "alone": {"x": of("Cut", "t")},
+    "lazy": {
+        "x": {"type": "CutEither", "inputs": {"first": True, "a": {"from": "t"}, "b": "no"}},
+    },
+    "expanded": {"x": of("Within", "t")},
+    "written": {"x": of("SaveCut", "t")},
+}
+TOLD = {
+    "alone": [("x", "warning", "64 of 65 layers")],
+    "lazy": [("x", "warning", "took one")],
+    "expanded": [("x", "error", "from outside"), ("x/inner", "warning", "64 of 65 layers")],
+    "written": [("x", "warning", "cut off")],
+}
+
+
+def told(process: Process) -> list[tuple[str | None, str, str]]:
+    """What nodes said."""
+    return [
+        (event.node, event.data["level"], event.data["message"])
+        for event in process.events
+        if event.kind == "log"
+    ]
+
+
+@pytest.mark.parametrize("how", list(WARNED))
+@pytest.mark.parametrize("memory", [1 << 30, 0])
+def test_what_a_node_warned_of_is_told_again_with_its_result(
+    folder: Path, how: str, memory: int
+) -> None:
+    nodes = {"t": text("A", 10), **WARNED[how]}
+    for process_number in range(2):
+        process = Process(folder, memory=memory)
+        for run_number in range(2):
+            result = asyncio.run(process.run_async(nodes, values=False))
+            is_first = process_number == run_number == 0
+            assert result.nodes["x"].status == ("ran" if is_first else "cached")
+            assert result.nodes["x"].warnings == tuple(message for *_, message in TOLD[how])
+            if not is_first:  # neither what is no warning, nor what was said of that run alone
+                assert told(process) == TOLD[how]
+        process.close()
+
+
+def test_all_items_of_a_list_warn_together_where_they_come_from_the_cache(folder: Path) -> None:
+    nodes = {"t": {"type": "Texts", "inputs": {"count": 3}}, "x": of("Cut", "t")}
+    for _ in range(2):
+        process = Process(folder)
+        result = asyncio.run(process.run_async(nodes, values=False))
+        assert result.nodes["x"].warnings == ("64 of 65 layers",)
+        process.close()
+    assert told(process) == [("x[0]", "warning", "64 of 65 layers")]
+
+
+def test_an_equal_call_that_waited_warns_as_well(folder: Path) -> None:
+    process = Process(folder)
+    nodes = {"t": text("A"), "x": of("Cut", "t"), "y": of("Cut", "t")}
+    asyncio.run(process.run_async(nodes, "x", "y", values=False))
+    process.close()
+    assert ran.count("Cut") == 1
+    warned = {node for node, _, message in told(process) if message == "64 of 65 layers"}
+    assert warned == {"x", "y"}

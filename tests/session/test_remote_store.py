@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from nodegraph import Context, Session, Settings, Workflow, node
+from nodegraph.core.events import Event
 
 RAN: list[str] = []
 
@@ -32,6 +33,14 @@ def Count(text: str) -> int:
     """Its length."""
     RAN.append("Count")
     return len(text)
+
+
+@node
+def Crop(text: str, ctx: Context) -> str:
+    """Half of it."""
+    RAN.append("Crop")
+    ctx.log("half of it is cut off", "warning")
+    return text[::2]
 
 
 @node
@@ -60,7 +69,7 @@ def machine(home: Path, shared: Path, **options: Any) -> Session:
         device="cpu",
         leave_out=("diffusers",),
     )
-    return Session(settings, nodes=[Draw, Shade, Count, Read], **options)
+    return Session(settings, nodes=[Draw, Shade, Count, Crop, Read], **options)
 
 
 def run(
@@ -91,6 +100,20 @@ def test_no_machine_computes_what_another_has(tmp_path: Path, shared: Path) -> N
     assert run(tmp_path / "two", shared) == []
     # The long texts in between weren't needed, so they stayed where they are.
     assert not list((tmp_path / "two" / "cache" / "store" / "artifacts").rglob("*.msgpack"))
+
+
+def test_what_a_node_warned_of_on_one_machine_is_told_on_others(
+    tmp_path: Path, shared: Path
+) -> None:
+    nodes = {"crop": {"type": "Crop", "inputs": {"text": "abc" * 10_000}}}
+    workflow = Workflow.from_dict({"format": "nodegraph/1", "nodes": nodes})
+    for name in ("one", "two", "two"):
+        events: list[Event] = []
+        with machine(tmp_path / name, shared) as session:
+            session.run(workflow, targets=("crop",), listener=events.append)
+        logged = [event.data["message"] for event in events if event.kind == "log"]
+        assert logged == ["half of it is cut off"]
+    assert RAN.count("Crop") == 1
 
 
 def test_what_is_gone_there_is_computed_again_and_shared(tmp_path: Path, shared: Path) -> None:

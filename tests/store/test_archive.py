@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from nodegraph.errors import InvalidFile, OutputError
 from nodegraph.store.archive import Exported, Imported, export, import_
-from nodegraph.store.entries import NewEntry, Unsaved
+from nodegraph.store.entries import CallWarning, NewEntry, Unsaved
 from nodegraph.store.rows import pack_outputs
 from nodegraph.store.store import Store
 from nodegraph.store.verify import verify
@@ -75,6 +75,27 @@ def test_results_come_to_another_store(source: Store, target: Store, path: Path)
         before, after = source.entry(key_of(name)), target.entry(key_of(name))
         assert before == after
     assert verify(target).is_sound
+
+
+def test_what_nodes_warned_of_comes_along(source: Store, target: Store, path: Path) -> None:
+    export(source, path)
+    assert about(path)["version"] == 1  # which older versions read, too
+    warnings = (CallWarning("64 of 65 layers"), CallWarning("dark", "error", "/inner"))
+    source.put(key_of("warned"), replace(new_entry(1), warnings=warnings))
+    source.flush()
+    export(source, path)
+    assert about(path)["version"] == 2
+    import_(target, path)
+    found = target.entry(key_of("warned"))
+    assert found is not None
+    assert found.warnings == warnings
+
+
+def about(path: Path) -> dict[str, Any]:
+    """What an archive says of itself."""
+    with zipfile.ZipFile(path) as archive:
+        found: dict[str, Any] = json.loads(archive.read("about.json"))
+        return found
 
 
 def test_a_second_time_nothing_happens(source: Store, target: Store, path: Path) -> None:
@@ -255,7 +276,7 @@ _REFUSED: dict[str, dict[str, Any]] = {
         "members": {"entries.msgpack": bytes(9999)},
     },
     "another format": {"about": {"format": "something else"}},
-    "another version": {"about": {"version": 2}},
+    "another version": {"about": {"version": 3}},
     "fewer entries": {"about": {"entries": 2}},
     "no number of artifacts": {"about": {"artifacts": None}},
     "no object": {"members": {"about.json": b"[]"}},

@@ -209,7 +209,8 @@ def _restore(ctx: Context, training: Training) -> None:
     try:
         training.restore(found.state)
     except (ValueError, KeyError) as error:
-        ctx.log(f"{error}: it starts at step 1, not at {found.step + 1}", "warning")
+        text = f"{error}: it starts at step 1, not at {found.step + 1}"
+        ctx.log(text, "warning", about="run")
 
 
 class Saving:

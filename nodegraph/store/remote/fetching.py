@@ -16,7 +16,7 @@ from nodegraph.store.remote.ledger import Ledger
 from nodegraph.store.remote.objects import RemoteEntry, RemoteFile, entry_name, unpack_entry
 from nodegraph.store.remote.place import ObjectPlace, Unreachable
 from nodegraph.store.remote.reach import Reach
-from nodegraph.store.rows import pack_outputs, unpack_outputs
+from nodegraph.store.rows import repack_outputs
 from nodegraph.store.speeds import Speeds
 from nodegraph.store.taking_in import file_of, take_entries, take_file
 
@@ -86,7 +86,7 @@ class RemoteFetching:
         packed = None
         if entry.outputs is not None:
             files = {each.digest: (each.file, each.suffix) for each in entry.files}
-            packed = pack_outputs(unpack_outputs(entry.outputs), files)
+            packed = repack_outputs(entry.outputs, files)
         about = (entry.node_type, entry.seconds, entry.created, entry.run, entry.parts)
         self._ledger.remember([each for each in entry.files if each.name not in self.unusable])
         with self._index.writing() as connection:

@@ -24,7 +24,7 @@ from nodegraph.store.remote.objects import (
 )
 from nodegraph.store.remote.place import NotAllowed, ObjectPlace, Unreachable
 from nodegraph.store.remote.reach import Reach
-from nodegraph.store.rows import pack_outputs, unpack_outputs
+from nodegraph.store.rows import repack_outputs, unpack_outputs
 from nodegraph.store.speeds import Speeds
 
 _LOG = logging.getLogger(__name__)
@@ -244,7 +244,7 @@ class Sending:
         outputs = () if packed is None else unpack_outputs(packed)
         digests = [leaf.digest for leaf in leaves(outputs) if leaf.inline is None]
         files = files_of(self._index, digests)
-        clean = None if packed is None else pack_outputs(outputs)
+        clean = None if packed is None else repack_outputs(packed)
         return RemoteEntry(key, clean, asked, node_type, seconds, created, run, parts, files)
 
     def _upload(self, files: Collection[RemoteFile]) -> tuple[RemoteFile, ...]:
