@@ -96,6 +96,28 @@ test("a random seed is drawn before each run, and shown in the document", async 
   expect(seedNow()).toBe(seed);
 });
 
+test("a random seed of a ComfyUI file is run as the file has it first: there it is drawn after a run", async () => {
+  const text = TEXT.replace('"nodes"', '"ui": {"comfyui": {"format": "0.4"}}, "nodes"');
+  document = useDocuments.getState().open(readWorkflow(text), { replaceEmpty: false });
+  setMode("random");
+  const [first, second] = await seedsOf({ count: 2 });
+  expect(first).toBe(7);
+  expect(second).not.toBe(7);
+  expect(seedNow()).toBe(second);
+  expect(await seedsOf()).not.toEqual([second]);
+});
+
+test("so is a number of a ComfyUI file that is no seed of a sampler", async () => {
+  const more = { required: false, default: 0, json_schema: { type: "integer" } };
+  const plain = spec("Draw", { inputs: [input("seed", "int", more)], output: true });
+  useCatalogue.setState({ types: nodeTypesOf({ items: [plain], port_types: [] }) });
+  const text = TEXT.replace('"nodes"', '"ui": {"comfyui": {"format": "0.4"}}, "nodes"');
+  document = useDocuments.getState().open(readWorkflow(text), { replaceEmpty: false });
+  setMode("random");
+  expect(await seedsOf()).toEqual([7]);
+  expect(await seedsOf()).not.toEqual([7]);
+});
+
 test("with all seeds fixed, a batch counts up and leaves the document alone", async () => {
   expect(await seedsOf({ count: 3 })).toEqual([7, 8, 9]);
   expect(seedNow()).toBe(7);

@@ -15,6 +15,7 @@ import type { Finding, JobEntry, MoveBefore, MoveToEnd } from "@/api/schema";
 import { t } from "@/i18n";
 import { problemWords } from "@/i18n/format";
 import { type Json, writeJson } from "@/model/json";
+import { layoutOf } from "@/model/layout";
 import { isLink, literalJson, literalOf, targetOf } from "@/model/links";
 import { type Scope, scopesOf, withNode } from "@/model/scope";
 import { nextSeed, seedModeOf, withNextSeeds } from "@/model/seeds";
@@ -205,16 +206,18 @@ function withSeeds(id: string, asTheyAre = false): Workflow {
 
 type Seeds = Readonly<Record<string, string>>;
 
-/** What `seeds` are drawn; those that count do so only once they were run. */
+/** What `seeds` are drawn; those that count do so only once they were run. In a workflow of ComfyUI
+ * all change only then: there a seed is drawn after a run, so that its file has that of its picture. */
 function nextSeeds(workflow: Workflow, used: Seeds): Workflow {
   const next = withNextSeeds(workflow, useCatalogue.getState().types, Math.random);
   let found = next;
   for (const { scope, target, value } of movingSeeds(workflow)) {
-    const isCounting = seedModeOf(workflow, scope, target) !== "random";
+    const staysAtFirst =
+      workflow.ui.has("comfyui") || seedModeOf(workflow, scope, target) !== "random";
     const wasRun = used[seedKey(scope, target)] === written(value);
-    if (isCounting && !wasRun) found = withInput(found, scope, target, value);
+    if (staysAtFirst && !wasRun) found = withInput(found, scope, target, value);
   }
-  return isSameSeeds(found, workflow) ? workflow : found;
+  return areSame(movingSeeds(workflow), movingSeeds(found)) ? workflow : found;
 }
 
 interface SeedInput {
@@ -223,10 +226,16 @@ interface SeedInput {
   readonly value: Json | undefined;
 }
 
-/** The seeds that change from run to run. */
+/** The inputs that change from run to run, be they seeds or other numbers. */
 function movingSeeds(workflow: Workflow): readonly SeedInput[] {
-  return seedInputs(workflow).filter(
-    ({ scope, target }) => seedModeOf(workflow, scope, target) !== "fixed",
+  return scopesOf(workflow).flatMap((scope) =>
+    [...layoutOf(workflow, scope).seeds.keys()].flatMap((target) => {
+      const place = targetOf(target);
+      const nodes = scope === null ? workflow.nodes : workflow.subgraphs.get(scope)?.nodes;
+      const given = place && nodes?.get(place.node)?.inputs.get(place.port);
+      if (!place || isLink(given) || seedModeOf(workflow, scope, target) === "fixed") return [];
+      return [{ scope, target, value: literalOf(given ?? undefined) }];
+    }),
   );
 }
 
@@ -250,10 +259,11 @@ function seedInputs(workflow: Workflow): readonly SeedInput[] {
 
 function isSameSeeds(a: Workflow, b: Workflow): boolean {
   if (a === b) return true;
-  const others = seedInputs(b);
-  return seedInputs(a).every(
-    (seed, index) => written(seed.value) === written(others[index]?.value),
-  );
+  return areSame(seedInputs(a), seedInputs(b)) && areSame(movingSeeds(a), movingSeeds(b));
+}
+
+function areSame(a: readonly SeedInput[], b: readonly SeedInput[]): boolean {
+  return a.every((seed, index) => written(seed.value) === written(b[index]?.value));
 }
 
 /** With the first seed counted up: one of the file's own graph, if there is one. */
