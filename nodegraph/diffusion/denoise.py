@@ -124,6 +124,7 @@ class Denoising:
         self._family = family_named(model.family)
         schedule, guider, sampler = parts.schedule, parts.guider, parts.sampler
         self._asks_unguided = sampler.name in ASKS_UNGUIDED
+        self._is_strong = guider.strongest > 1
         shape = self._checked_shape(model, latent, parts)
         noise = model_noise(model.scheduler_config, self._family)
         grid = SAMPLERS[sampler.name].laying(parts.convention)
@@ -381,16 +382,16 @@ class Denoising:
         self._looked_at = self.step
 
     def _not_finite(self, step: int) -> NumericalError:
-        dtype = self._sampler.x.dtype
+        dtype, hint = self._sampler.x.dtype, "The model's weights or its scheduler file are faulty."
+        if dtype == torch.float16:
+            hint = "float16 overflows above 65504: load the model with dtype float32 or bfloat16."
+        elif self._is_strong:
+            hint = "Lower cfg; if it stays, the model's weights or its scheduler file are faulty."
         return NumericalError(
             f"step {step} of {self.total} gave NaN or infinity",
             port="model",
             given=f"a model in {str(dtype).removeprefix('torch.')}",
-            hint=(
-                "float16 overflows above 65504: load the model with dtype float32 or bfloat16."
-                if dtype == torch.float16
-                else "Lower cfg; if it stays, the model's weights or its scheduler file are faulty."
-            ),
+            hint=hint,
         )
 
 

@@ -63,6 +63,7 @@ _ANY_LEVEL = (
     "deis",
     "lms",
     "ipndm",
+    "ipndm_v",
 )
 _TABLE_LEVELS = ("ddim", "ddpm", "pndm", "lcm", "tcd")
 

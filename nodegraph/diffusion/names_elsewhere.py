@@ -16,7 +16,6 @@ ELSEWHERE: Mapping[str, Mapping[str, str]] = MappingProxyType(
                 "dpmpp_2m_sde_gpu": "dpmpp_2m_sde",
                 "dpmpp_2m_sde_heun_gpu": "dpmpp_2m_sde_heun",
                 "dpmpp_3m_sde_gpu": "dpmpp_3m_sde",
-                "ipndm_v": "lms",
                 "uni_pc_bh2": "uni_pc",
             }
         ),

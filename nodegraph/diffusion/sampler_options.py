@@ -111,6 +111,7 @@ SAMPLER_OPTIONS: Mapping[str, Mapping[str, float | int]] = MappingProxyType(
         "deis": {"order": 3},
         "lms": {"order": 4},
         "ipndm": {"order": 4},
+        "ipndm_v": {"order": 4},
         "ddim": {"eta": 0.0},
         "lcm": {"s_noise": 1.0, "s_noise_end": 1.0, "noise_clip": 0.0},
         "tcd": {"eta": 0.3},
@@ -119,7 +120,7 @@ SAMPLER_OPTIONS: Mapping[str, Mapping[str, float | int]] = MappingProxyType(
 """By sampler: the options that it heeds and what they are of themselves. Others heed none."""
 
 COMFYUI_OPTIONS: Mapping[str, Mapping[str, float | int]] = MappingProxyType(
-    {"uni_pc": {"order": 3}}
+    {"uni_pc": {"order": 3}, "sa_solver": {"order": 3}, "sa_solver_pece": {"order": 3}}
 )
 """By sampler: what options are of themselves by ComfyUI's convention, where that is another."""
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 from diffusers import UNet2DConditionModel
+from torch import Tensor
 
 from nodegraph.core.values import Conditioning, ConditioningEntry, Latent
 from nodegraph.diffusion.components import Denoiser
@@ -19,6 +22,7 @@ from nodegraph.diffusion.schedules import sigmas_for
 from nodegraph.errors import InvalidValue
 from tests.diffusion.conftest import SD1_SCHEDULER, tiny_unet
 from tests.diffusion.stand_in import SHAPE, model
+from tests.diffusion.test_comfyui_numbers import FLOW, TABLE, ancestral_levels, begun
 from tests.messages import raises
 
 NOISES: dict[str, ModelNoise] = {
@@ -67,6 +71,116 @@ def test_where_both_sides_agree_it_is_the_plain_sampler(name: str, kind: str) ->
         for sampler in (found, plain):
             sampler.feed(model(sampler.model_input(), sampler.timestep))
     torch.testing.assert_close(found.x, plain.x, rtol=1e-4, atol=1e-4)
+
+
+Both = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+Formula = Callable[[Both, Tensor, Tensor, Callable[[], Tensor]], Tensor]
+
+
+def other_model(x: Tensor, timestep: Tensor) -> Tensor:
+    """What the stand-in's model says without guidance."""
+    return torch.cos(x.roll(1, -2) * 0.5 + float(timestep) / 1000)
+
+
+def ancestral(*, eta: float, flow: bool) -> Formula:
+    """Euler's, with the scales of the picture in flows."""
+
+    def walk(denoise: Both, x: Tensor, sigmas: Tensor, draw: Callable[[], Tensor]) -> Tensor:
+        for here, to in itertools.pairwise(sigmas):
+            found, away = denoise(x, here)
+            if to == 0:
+                return found
+            alpha, alpha_to = (1 - here, 1 - to) if flow else (1.0, 1.0)
+            level, level_to = here / alpha, to / alpha_to
+            up = eta * level_to * (1 - level_to**2 / level**2).sqrt()
+            down = (level_to**2 - up**2).sqrt()
+            x = alpha_to * (found + down * (x - alpha * away) / here)
+            if eta:
+                x = x + alpha_to * up * draw()
+        return x
+
+    return walk
+
+
+def dpmpp_2m(denoise: Both, x: Tensor, sigmas: Tensor, draw: Callable[[], Tensor]) -> Tensor:
+    before, last = None, torch.tensor(0.0)
+    for here, to in itertools.pairwise(sigmas):
+        found, away = denoise(x, here)
+        ratio = to / here
+        led = found + ratio * (x - away)
+        if before is not None and to > 0:
+            way, gone = (here / to).log(), (last / here).log()
+            led = led + (1 - ratio) * way / gone / 2 * (found - before)
+        x, before, last = led, away, here
+    return x
+
+
+def gradients(denoise: Both, x: Tensor, sigmas: Tensor, draw: Callable[[], Tensor]) -> Tensor:
+    before: Tensor | None = None
+    for here, to in itertools.pairwise(sigmas):
+        found, away = denoise(x, here)
+        slope = (x - away) / here
+        x = found + to * slope
+        if before is not None and to > 0:
+            x = x + (to - here) * (slope - before)
+        before = slope
+    return x
+
+
+def dpmpp_2s(denoise: Both, x: Tensor, sigmas: Tensor, draw: Callable[[], Tensor]) -> Tensor:
+    for here, to in itertools.pairwise(sigmas):
+        found, away = denoise(x, here)
+        if to == 0:
+            return found
+        up, down = ancestral_levels(here, to)
+        if down == 0:
+            x = found + up * draw()
+            continue
+        middle = (here * down).sqrt()
+        trial = middle / here * (x + found - away) + (1 - middle / here) * found
+        second, away = denoise(trial, middle)
+        # the unguided prediction is the second one by now
+        x = down / here * (x + found - away) + (1 - down / here) * second + up * draw()
+    return x
+
+
+@pytest.mark.parametrize("noise", [TABLE, FLOW], ids=["table", "flow"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "euler_cfg_pp",
+        "euler_ancestral_cfg_pp",
+        "dpmpp_2m_cfg_pp",
+        "gradient_estimation_cfg_pp",
+        "dpmpp_2s_ancestral_cfg_pp",
+    ],
+)
+def test_by_comfyui_s_convention_steps_are_those_of_its_formulas(
+    name: str, noise: ModelNoise
+) -> None:
+    flow = noise is FLOW
+    method = {
+        "euler_cfg_pp": ancestral(eta=0.0, flow=flow),
+        "euler_ancestral_cfg_pp": ancestral(eta=1.0, flow=flow),
+        "dpmpp_2m_cfg_pp": dpmpp_2m,
+        "gradient_estimation_cfg_pp": gradients,
+        "dpmpp_2s_ancestral_cfg_pp": dpmpp_2s,
+    }[name]
+    sampler, x, sigmas = begun("simple", name, noise)
+    drawing = torch.Generator().manual_seed(4)
+
+    def denoise(x: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
+        scaled = x if flow else x / (sigma**2 + 1).sqrt()
+        nearest = (TABLE.sigmas.log() - sigma.log()).abs().argmin()
+        timestep = sigma * 1000 if flow else nearest
+        return x - sigma * model(scaled, timestep), x - sigma * other_model(scaled, timestep)
+
+    while not sampler.done:
+        asked = sampler.model_input(), sampler.timestep
+        sampler.unguided = other_model(*asked)
+        sampler.feed(model(*asked))
+    expected = method(denoise, x, sigmas, lambda: torch.randn(x.shape, generator=drawing))
+    assert float((sampler.x - expected).abs().max() / expected.abs().max()) < 1e-5
 
 
 def test_the_next_latent_has_the_guided_picture_and_the_unguided_noise() -> None:

@@ -202,14 +202,19 @@ def euler_ancestral(
     return x
 
 
+def ancestral_levels(here: Tensor, to: Tensor) -> tuple[Tensor, Tensor]:
+    """The noise that is drawn, and the level to step to: 0 where float32 rounds the rest away."""
+    up = torch.minimum(to, (to**2 * (here**2 - to**2) / here**2).sqrt())
+    return up, (to**2 - up**2).sqrt()
+
+
 def dpm_2_ancestral(
     denoise: Denoiser, x: Tensor, sigmas: Tensor, draw: Callable[[], Tensor]
 ) -> Tensor:
     for here, to in itertools.pairwise(sigmas):
         slope = (x - denoise(x, here)) / here
-        up = to * (1 - to**2 / here**2).sqrt()
-        down = (to**2 - up**2).sqrt()
-        if to > 0:
+        up, down = ancestral_levels(here, to)
+        if down > 0:
             middle = (here * down).sqrt()
             trial = x + slope * (middle - here)
             slope = (trial - denoise(trial, middle)) / middle
@@ -221,10 +226,9 @@ def dpmpp_2s_ancestral(
     denoise: Denoiser, x: Tensor, sigmas: Tensor, draw: Callable[[], Tensor]
 ) -> Tensor:
     for here, to in itertools.pairwise(sigmas):
-        up = to * (1 - to**2 / here**2).sqrt()
-        down = (to**2 - up**2).sqrt()
+        up, down = ancestral_levels(here, to)
         found = denoise(x, here)
-        if to > 0:
+        if down > 0:
             middle = (here * down).sqrt()
             trial = middle / here * x + (1 - middle / here) * found
             found = denoise(trial, middle)

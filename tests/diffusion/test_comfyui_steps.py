@@ -17,7 +17,15 @@ from torch import Tensor
 from nodegraph.diffusion.brownian import BrownianTree
 from nodegraph.diffusion.flow_noise import ModelNoise
 from tests.diffusion.stand_in import run
-from tests.diffusion.test_comfyui_numbers import FLOW, TABLE, begun, flow_denoiser, table_denoiser
+from tests.diffusion.test_comfyui_numbers import (
+    FLOW,
+    TABLE,
+    begun,
+    flow_denoiser,
+    shifted,
+    table_denoiser,
+    table_sigma,
+)
 
 Denoiser = Callable[[Tensor, Tensor], Tensor]
 Moved = Callable[[Tensor, Tensor], Tensor]
@@ -171,6 +179,97 @@ def ipndm(denoise: Denoiser, x: Tensor, sigmas: Tensor, moved: Moved) -> Tensor:
     return x
 
 
+def ipndm_v(denoise: Denoiser, x: Tensor, sigmas: Tensor, moved: Moved) -> Tensor:
+    """Weights of steps of any length, as ComfyUI has them."""
+    slopes: list[Tensor] = []
+    for rung, (here, to) in enumerate(itertools.pairwise(sigmas)):
+        found = denoise(x, here)
+        if to == 0:
+            return found
+        slopes = [(x - found) / here, *slopes[:3]]
+        h = [float(sigmas[rung + 1 - back] - sigmas[rung - back]) for back in range(len(slopes))]
+        led = [1.0]
+        if len(h) > 1:
+            led = [1 + h[0] / h[1] / 2, -h[0] / h[1] / 2]
+        if len(h) > 2:
+            inner = h[0] / (3 * (h[0] + h[1])) * (h[0] * (h[0] + h[1])) / (h[1] * (h[1] + h[2]))
+            bend, ratio = (1 - inner) / 2, h[1] / h[2]
+            led = [led[0] + bend, led[1] - (1 + ratio) * bend, ratio * bend]
+        if len(h) > 3:
+            whole = h[0] * (h[0] + h[1]) * (h[0] + h[1] + h[2])
+            whole /= h[1] * (h[1] + h[2]) * (h[1] + h[2] + h[3])
+            turn = (1 - h[0] / (3 * (h[0] + h[1]))) / 2
+            turn += (1 - h[0] / (2 * (h[0] + h[1]))) * h[0] / (6 * (h[0] + h[1] + h[2]))
+            turn *= whole
+            wide = h[1] * (h[1] + h[2]) / (h[2] * (h[2] + h[3]))
+            led = [
+                led[0] + turn,
+                led[1] - (1 + ratio + wide) * turn,
+                led[2] + (ratio + wide * (1 + h[2] / h[3])) * turn,
+                -turn * wide * h[1] / h[2],
+            ]
+        x = x + h[0] * sum(weight * slope for weight, slope in zip(led, slopes, strict=True))
+    return x
+
+
+def sa_solver(*, pece: bool = False, flow: bool = False) -> Method:
+    """Predictor of order 3 and corrector of order 4; integrals are sums of 20,000 parts."""
+
+    def level(gone: float) -> float:
+        return shifted(1 - gone) if flow else table_sigma(999 * (1 - gone))
+
+    def weights(known: Tensor, start: Tensor, end: Tensor, tau: float) -> Tensor:
+        points = torch.linspace(float(start), float(end), 20_001).double()
+        rate = 1 + tau**2
+        kernel = rate * (rate * (points - end)).exp()
+        found = []
+        for place, one in enumerate(known):
+            others = torch.cat([known[:place], known[place + 1 :]])
+            line = ((points[:, None] - others) / (one - others)).prod(1)
+            found.append(torch.trapezoid(kernel * line, points))
+        return torch.stack(found)
+
+    def walk(denoise: Denoiser, x: Tensor, sigmas: Tensor, moved: Moved) -> Tensor:
+        levels = sigmas.double()
+        alphas = 1 - levels if flow else torch.ones_like(levels)
+        lambdas, steps = (alphas / levels).log(), len(sigmas) - 1
+        known: list[Tensor] = []
+        trial, noise, tau = x, torch.zeros_like(x), 0.0
+
+        def stepped(start: Tensor, rung: int, places: range) -> Tensor:
+            way = lambdas[rung] - lambdas[rung - 1]
+            led = weights(lambdas[list(places)], lambdas[rung - 1], lambdas[rung], tau)
+            predictions = torch.stack(known[len(known) - len(places) :]).double()
+            kept = levels[rung] / levels[rung - 1] * (-(tau**2) * way).exp() * start
+            made: Tensor = kept + alphas[rung] * torch.tensordot(led, predictions, 1) + noise
+            return made.float()
+
+        for rung, to in enumerate(sigmas[1:]):
+            found = denoise(trial, sigmas[rung])
+            known = [*known, found][-4:]
+            corrects = rung > 0 and (pece or bool(to > 0))
+            if corrects:
+                order = min(4, len(known), steps - rung)
+                x = stepped(x, rung, range(rung - order + 1, rung + 1))
+            else:
+                x = trial
+            if corrects and pece:
+                found = denoise(x, sigmas[rung])
+                known[-1] = found
+            if to == 0:
+                return found
+            tau = 1.0 if level(0.2) >= to > level(0.8) else 0.0
+            noise = torch.zeros_like(x)
+            if tau:
+                way = lambdas[rung + 1] - lambdas[rung]
+                noise = moved(sigmas[rung], to) * float(to * (-(-2 * way).expm1()).sqrt())
+            order = min(3, len(known), steps - 1 - rung)
+            trial = stepped(x, rung + 1, range(rung - order + 1, rung + 1))
+        return trial
+
+    return walk
+
+
 def er_sde(denoise: Denoiser, x: Tensor, sigmas: Tensor, moved: Moved) -> Tensor:
     """Of third order, with integrals as sums of 200 parts."""
 
@@ -238,6 +337,12 @@ def seeds(*parts: float) -> Method:
         ("lms", lms, FLOW, 1e-5),
         ("ipndm", ipndm, TABLE, 1e-5),
         ("ipndm", ipndm, FLOW, 1e-5),
+        ("ipndm_v", ipndm_v, TABLE, 1e-5),
+        ("ipndm_v", ipndm_v, FLOW, 1e-5),
+        ("sa_solver", sa_solver(), TABLE, 1e-5),
+        ("sa_solver", sa_solver(flow=True), FLOW, 1e-5),
+        ("sa_solver_pece", sa_solver(pece=True), TABLE, 1e-5),
+        ("sa_solver_pece", sa_solver(pece=True, flow=True), FLOW, 1e-5),
         # sums in place of integrals
         ("deis", deis, TABLE, 5e-4),
         ("deis", deis, FLOW, 5e-4),

@@ -251,10 +251,15 @@ def test_a_cell_is_kept_only_if_all_its_pixels_are(model: Denoiser, positive: Co
     assert changed.tolist() == [[0, 2, 2]]
 
 
-def test_infinities_are_told_with_the_step(model: Denoiser, positive: Conditioning) -> None:
+@pytest.mark.parametrize("cfg", [7.0, 1.0])
+def test_infinities_are_told_with_the_step(
+    model: Denoiser, positive: Conditioning, cfg: float
+) -> None:
+    """Guidance is blamed only where there is some."""
     broken = ConditioningEntry({"embeddings": torch.full((1, 7, 32), float("inf"))})
-    with raises(NumericalError, port="model", given="a model in float32"):
-        sample(model, replace(positive, entries=(broken,)), None, EMPTY, **OPTIONS)
+    with raises(NumericalError, port="model", given="a model in float32") as caught:
+        sample(model, replace(positive, entries=(broken,)), None, EMPTY, **{**OPTIONS, "cfg": cfg})
+    assert ("cfg" in (caught.value.problem.hint or "")) == (cfg > 1)
 
 
 def test_float16_overflow_is_told_with_the_way_out(model: Denoiser, positive: Conditioning) -> None:

@@ -219,6 +219,27 @@ def test_zero_terminal_snr_equals_the_counterpart(name: str) -> None:
     assert torch.equal(run(make(name, "normal", config)), reference(name, config, 6))
 
 
+@pytest.mark.parametrize("steps", [1, 2, 3, 6])
+def test_pndm_begins_at_nothing_but_noise(steps: int) -> None:
+    """diffusers' divides by the alpha bar of 0: one that is all but 0, in float64, is its limit."""
+    config = SD1 | {
+        "prediction_type": "v_prediction",
+        "rescale_betas_zero_snr": True,
+        "timestep_spacing": "trailing",
+    }
+    found = run(make("pndm", "normal", config, steps))
+    scheduler = PNDMScheduler.from_config(config, skip_prk_steps=True)
+    table = NoiseSchedule.from_config(config).alphas_cumprod.double()
+    assert table[-1] == 0
+    table[-1] = 1e-12
+    scheduler.alphas_cumprod, scheduler.final_alpha_cumprod = table, table[0]
+    scheduler.set_timesteps(steps)
+    x = draw_from(item_generators(3, [0, 1]), SHAPE).double()
+    for timestep in scheduler.timesteps:
+        x = scheduler.step(model(x, timestep), timestep, x).prev_sample
+    torch.testing.assert_close(found.double(), x, rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.filterwarnings("ignore:__array_wrap__ must accept:DeprecationWarning")
 @pytest.mark.parametrize(
     ("prediction", "steps"),

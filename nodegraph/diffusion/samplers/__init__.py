@@ -48,7 +48,7 @@ from nodegraph.diffusion.samplers.pndm import PNDM
 from nodegraph.diffusion.samplers.res import ResMultistep, ResMultistepAncestral
 from nodegraph.diffusion.samplers.restart import Restart
 from nodegraph.diffusion.samplers.sa_solver import SASolver, SASolverPECE
-from nodegraph.diffusion.samplers.slopes import DEIS, IPNDM, LMS
+from nodegraph.diffusion.samplers.slopes import DEIS, IPNDM, IPNDMV, LMS
 from nodegraph.diffusion.samplers.tcd import TCD
 from nodegraph.diffusion.samplers.uni_pc import UniPC, UniPCB1
 from nodegraph.diffusion.schedules import Ladder
@@ -92,6 +92,7 @@ SAMPLERS: Mapping[str, type[Sampler]] = MappingProxyType(
         "deis": DEIS,
         "lms": LMS,
         "ipndm": IPNDM,
+        "ipndm_v": IPNDMV,
         "ddim": DDIM,
         "ddpm": DDPM,
         "pndm": PNDM,

@@ -233,6 +233,11 @@ class Sampler(ABC):
         return ()
 
     @property
+    def _is_common(self) -> bool:
+        """Whether it is walked by ComfyUI's convention."""
+        return self.ladder.gone is not None
+
+    @property
     def _asked(self) -> tuple[int, int]:
         """Where the model is asked: the place in `_spaces`, 0 for its own, and the rung there."""
         return 0, self.rung

@@ -3,8 +3,9 @@
 So the guided prediction isn't left for the next noise level by a noise that was guided, too, and
 the scale is one between two predictions: 0 to 1, where others want 5 or more.
 
-Source: Chung et al. 2024, arXiv:2406.08070, algorithm 1; methods of several steps as ComfyUI's of
-these names (``comfy/k_diffusion/sampling.py``).
+Source: Chung et al. 2024, arXiv:2406.08070, algorithm 1, and for methods of several steps
+equations 14 and 15. By ComfyUI's convention those walk flow models as table models, as its
+samplers of these names do (``comfy/k_diffusion/sampling.py``).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor
 
 from nodegraph.diffusion.samplers.base import Sampler, Spaces
-from nodegraph.diffusion.samplers.spaces import ExplodingSpace, FlowSpace
+from nodegraph.diffusion.samplers.spaces import ExplodingSpace, FlowSpace, UnmixedFlowSpace
 from nodegraph.diffusion.schedules import CONTINUOUS
 
 
@@ -70,6 +71,8 @@ class DPMpp2MCFGpp(EulerCFGpp):
     `history` holds that prediction.
     """
 
+    common: ClassVar[Spaces] = {"flow": UnmixedFlowSpace}
+
     def _stepped(self, denoised: Tensor, away: Tensor, noise: Tensor) -> Tensor:
         earlier = self.history.get("away")
         self.history = {"away": away}
@@ -90,6 +93,8 @@ class GradientEstimationCFGpp(EulerCFGpp):
 
     `history` holds the slope before, along sigma.
     """
+
+    common: ClassVar[Spaces] = {"flow": UnmixedFlowSpace}
 
     def _stepped(self, denoised: Tensor, away: Tensor, noise: Tensor) -> Tensor:
         slope = (self.x.to(torch.float32) - away) / self.sigma

@@ -17,8 +17,8 @@ from nodegraph.diffusion.schedules import CONTINUOUS
 class DPM2(Churned):
     """Second order: a trial step to the middle, whose slope then carries the whole step.
 
-    The model is evaluated twice a step, once in the last. In between, `history` holds the step's
-    start and x is the trial point.
+    The model is evaluated twice a step, once where that leads to no noise, as the last does. In
+    between, `history` holds the step's start and x is the trial point.
 
     Source: Karras et al. 2022, arXiv:2206.00364, algorithm 2, as k-diffusion's sample_dpm_2; after
     Lu et al. 2022, arXiv:2206.00927 (DPM-Solver-2).
@@ -32,7 +32,7 @@ class DPM2(Churned):
         denoised = space.predicted(output, x, self.rung)
         slope = space.slope(output, x, denoised, self.rung)
         self.denoised = denoised.to(output.dtype)
-        if self.stage == 0 and self.next_sigma > 0:
+        if self.stage == 0 and self._target(self.rung) > 0:
             self.history = {"start": x}
             middle = self._spaces[-1].ladder.sigmas[self.rung]
             self.x = (x + slope * (middle - self._start_sigma)).to(output.dtype)

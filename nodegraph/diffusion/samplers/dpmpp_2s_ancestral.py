@@ -9,15 +9,20 @@ import torch
 from torch import Tensor
 
 from nodegraph.diffusion.samplers.base import Sampler, Spaces
-from nodegraph.diffusion.samplers.spaces import ExplodingSpace, FlowSpace, StraightSpace
+from nodegraph.diffusion.samplers.spaces import (
+    ExplodingSpace,
+    FlowSpace,
+    StraightSpace,
+    UnmixedFlowSpace,
+)
 from nodegraph.diffusion.schedules import CONTINUOUS_FINITE
 
 
 class DPMpp2SAncestral(Sampler):
     """Second order to below the next noise level, by the prediction in the middle; then noise up.
 
-    The model is evaluated twice a step, once in the last. In between, `history` holds the step's
-    start and x is the point halfway in log-SNR.
+    The model is evaluated twice a step, once where that leads to no noise, as the last does. In
+    between, `history` holds the step's start and x is the point halfway in log-SNR.
 
     Source: k-diffusion, sample_dpmpp_2s_ancestral; for flow models ComfyUI's
     sample_dpmpp_2s_ancestral_RF (``comfy/k_diffusion/sampling.py``); after Lu et al. 2022,
@@ -34,16 +39,15 @@ class DPMpp2SAncestral(Sampler):
         denoised = space.predicted(output, x, self.rung).to(torch.float32)
         self.denoised = denoised.to(output.dtype)
         denoised = self._followed(denoised, x, space)
-        if self.stage == 0 and self.next_sigma > 0:
+        down, scale, up = self.space.ancestral(self.rung, self.options.eta)
+        if self.stage == 0 and down > 0:
             self.history["start"] = x
             middle = self._spaces[1].ladder.sigmas[self.rung]
-            self.x = self._led(x, denoised, middle).to(output.dtype)
+            self.x = self._led(denoised, middle).to(output.dtype)
             self.stage = 1
             return
-        stepped = denoised
-        if self.stage:
-            down, scale, up = self.space.ancestral(self.rung, self.options.eta)
-            stepped = scale * self._led(self.history["start"], denoised, down)
+        stepped = scale * self._led(denoised, down) if self.stage else denoised
+        if self.next_sigma > 0:
             stepped = stepped + up * self._fresh_noise(self.x)
         self.x = self._led_on(stepped).to(output.dtype)
         self.history = {}
@@ -62,10 +66,14 @@ class DPMpp2SAncestral(Sampler):
         """x at the next rung, of where the step led."""
         return stepped
 
-    def _led(self, x: Tensor, denoised: Tensor, level: Tensor) -> Tensor:
-        """x of the rung on the straight way to the prediction, at a lower noise level."""
+    def _led(self, denoised: Tensor, level: Tensor) -> Tensor:
+        """On the straight way from the step's start to a prediction, at a lower noise level."""
         kept = level / self.sigma
-        return kept * x + (1 - kept) * denoised
+        return kept * self._start() + (1 - kept) * denoised
+
+    def _start(self) -> Tensor:
+        """Where the straight ways of the step begin: x of the rung."""
+        return self.history["start"]
 
     def _other_spaces(self) -> Sequence[StraightSpace]:
         """At the middle of each step but the last, where there is none."""
@@ -80,16 +88,33 @@ class DPMpp2SAncestralCFGpp(DPMpp2SAncestral):
     """The same by unguided predictions, and then on by what guidance changed at the step's start.
 
     In between, `history` holds that change, too. Source: as the samplers of `cfg_pp`.
+
+    By ComfyUI's convention guided predictions lead, both times from a start that is moved by what
+    guidance changes: by the first guided prediction less the unguided one of the latest call. Flow
+    models are walked as table models. Source: ComfyUI's sample_dpmpp_2s_ancestral_cfg_pp
+    (``comfy/k_diffusion/sampling.py``); `history` then holds the first guided prediction, too.
     """
+
+    common: ClassVar[Spaces] = {"flow": UnmixedFlowSpace}
 
     def _followed(self, denoised: Tensor, x: Tensor, space: StraightSpace) -> Tensor:
         away = denoised
         if self.unguided is not None:
             away = space.predicted(self.unguided, x, self.rung).to(torch.float32)
+        if self._is_common:
+            guided = self.history.setdefault("guided", denoised)
+            self.history["change"] = guided - away
+            return denoised
         if self.stage == 0:
             self.history["change"] = denoised - away
         return away
 
+    def _start(self) -> Tensor:
+        start = super()._start()
+        return start + self.history["change"] if self._is_common else start
+
     def _led_on(self, stepped: Tensor) -> Tensor:
+        if self._is_common:
+            return stepped
         alpha, _ = self.space.alpha_deviation(self.rung + 1)
         return stepped + alpha * self.history["change"]

@@ -72,11 +72,6 @@ class DPMpp3MSDE(DPMpp3M, DPMpp2MSDE):
     def _ends_lower(self) -> bool:
         return not self._is_common and super()._ends_lower
 
-    @property
-    def _is_common(self) -> bool:
-        """Whether it is walked as ComfyUI does."""
-        return self.ladder.gone is not None
-
     def _bend(self, weight: Tensor, alpha: Tensor, longer: Tensor) -> Tensor:
         if self._is_common:
             return line_bend(alpha, longer)

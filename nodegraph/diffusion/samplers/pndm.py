@@ -76,9 +76,15 @@ class PNDM(Sampler):
 
     def _moved(self, x: Tensor, output: Tensor, here: Tensor, following: Tensor) -> Tensor:
         """Equation 9: x at another alpha bar, if the noise in it is the predicted."""
-        if self.space.noise.prediction_type == "v_prediction":
+        prediction = self.space.noise.prediction_type
+        if here == 0 and prediction != "epsilon":
+            # The equation divides by alpha bar. Where it is 0 (zero terminal SNR), x is the noise,
+            # and the output alone tells the latent.
+            denoised = -output if prediction == "v_prediction" else output
+            return following**0.5 * denoised + (1 - following) ** 0.5 * x
+        if prediction == "v_prediction":
             output = (here**0.5) * output + ((1 - here) ** 0.5) * x
-        elif self.space.noise.prediction_type == "sample":
+        elif prediction == "sample":
             output = (x - here**0.5 * output) / (1 - here) ** 0.5
         divisor = here * (1 - following) ** 0.5 + (here * (1 - here) * following) ** 0.5
         scaled = (following / here) ** 0.5 * x

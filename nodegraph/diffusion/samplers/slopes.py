@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
@@ -57,11 +58,6 @@ class SlopeMultistep(Sampler):
         return 1 if self._ends_on_prediction else self.options.order
 
     @property
-    def _is_common(self) -> bool:
-        """Whether it is walked as ComfyUI does."""
-        return self.ladder.gone is not None
-
-    @property
     def _ends_on_prediction(self) -> bool:
         """Whether the coming step is ComfyUI's last, which takes what the model predicts."""
         return self._is_common and not self.next_sigma > 0
@@ -95,6 +91,54 @@ class IPNDM(SlopeMultistep):
     def _weights(self, order: int) -> Sequence[float]:
         fall = float(self.next_sigma - self.sigma)
         return [fall * weight for weight in ADAMS_BASHFORTH[order - 1]]
+
+
+class IPNDMV(LMS):
+    """`LMS`; by ComfyUI's convention with the weights of its sampler ``ipndm_v``.
+
+    Those of third and fourth order integrate the polynomial where steps are equally long alone.
+    Source: ComfyUI's sample_ipndm_v (``comfy/k_diffusion/sampling.py``), after Zhang & Chen 2022,
+    arXiv:2204.13902 (iPNDM of steps of any length).
+    """
+
+    def _weights(self, order: int) -> Sequence[float]:
+        if not self._is_common:
+            return super()._weights(order)
+        levels = [float(self.next_sigma), *self._levels(order)]
+        steps = [level - before for level, before in itertools.pairwise(levels)]
+        return [steps[0] * float(weight) for weight in _comfyui_weights(steps)]
+
+
+def _comfyui_weights(steps: Sequence[float]) -> Sequence[float]:
+    """ComfyUI's weights of the latest slope, the one before and so on, as many as there are steps.
+
+    Each order adds a multiple of the next difference of slopes, as Newton's form does.
+
+    Args:
+        steps: Lengths of the coming step, the one before and so on; one to four.
+    """
+    if len(steps) == 1:
+        return [1.0]
+    now, last, *earlier = steps
+    weights = np.zeros(len(steps))
+    weights[:2] = 1 + now / last / 2, -now / last / 2
+    if not earlier:
+        return list(weights)
+    before, *first = earlier
+    ratio = last / before
+    # Newton's form has 1 - now / (3 (now + last)), halved and times all of
+    # now (now + last) / (last (last + before)).
+    bend = (1 - now**2 / (3 * last * (last + before))) / 2
+    weights[:3] += bend * np.array([1, -1 - ratio, ratio])
+    if not first:
+        return list(weights)
+    part, whole = now / (now + last), now + last + before
+    turn = (1 - part / 3) / 2 + (1 - part / 2) * now / (6 * whole)
+    turn *= now * (now + last) * whole / (last * (last + before) * (last + before + first[0]))
+    spread = ratio * (last + before) / (before + first[0])
+    # Newton's form has before / first in place of the last ratio.
+    difference = [1, -1 - ratio - spread, ratio + spread * (1 + before / first[0]), -spread * ratio]
+    return list(weights + turn * np.array(difference))
 
 
 class DEIS(SlopeMultistep):

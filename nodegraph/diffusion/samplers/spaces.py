@@ -131,7 +131,33 @@ class StraightSpace(NoiseSpace):
         """
 
 
-class ExplodingSpace(StraightSpace):
+class UnscaledSpace(StraightSpace):
+    """Steps as if x = latent + sigma · noise: the latent's own scale is 1 at every rung."""
+
+    def alpha_deviation(
+        self, rung: int, dtype: torch.dtype = torch.float32
+    ) -> tuple[Tensor, Tensor]:
+        sigma = self.ladder.sigmas[rung].to(dtype)
+        return torch.ones_like(sigma), sigma
+
+    def ancestral(self, rung: int, eta: float = 1.0) -> tuple[Tensor, Tensor | float, Tensor]:
+        """Source: Song et al. 2021, arXiv:2010.02502, equation 16."""
+        sigma, following = self.ladder.sigmas[rung], self.ladder.sigmas[rung + 1]
+        up = eta * (following**2 * (sigma**2 - following**2) / sigma**2) ** 0.5
+        # After a long way float32 doesn't tell the two apart: the level is 0, or rounds below it.
+        return (following**2 - up**2).clamp(min=0) ** 0.5, 1.0, up
+
+    def level(self, log_snr: Tensor) -> Tensor:
+        return torch.exp(-log_snr)
+
+    def raised(self, rung: int, part: float) -> tuple[Tensor, Tensor | float, Tensor]:
+        """Source: Karras et al. 2022, arXiv:2206.00364, algorithm 2."""
+        sigma = self.ladder.sigmas[rung]
+        above = sigma * (1 + part)
+        return above, 1.0, (above**2 - sigma**2) ** 0.5
+
+
+class ExplodingSpace(UnscaledSpace):
     """Keeps x = latent + sigma · noise, whose variance explodes with sigma (k-diffusion)."""
 
     noise: NoiseSchedule
@@ -162,29 +188,8 @@ class ExplodingSpace(StraightSpace):
             return output * (-sigma / (sigma**2 + 1) ** 0.5) + x / (sigma**2 + 1)
         return output
 
-    def alpha_deviation(
-        self, rung: int, dtype: torch.dtype = torch.float32
-    ) -> tuple[Tensor, Tensor]:
-        sigma = self.ladder.sigmas[rung].to(dtype)
-        return torch.ones_like(sigma), sigma
-
     def slope(self, output: Tensor, x: Tensor, denoised: Tensor, rung: int) -> Tensor:
         return (x - denoised) / self.ladder.sigmas[rung]
-
-    def ancestral(self, rung: int, eta: float = 1.0) -> tuple[Tensor, Tensor | float, Tensor]:
-        """Source: Song et al. 2021, arXiv:2010.02502, equation 16."""
-        sigma, following = self.ladder.sigmas[rung], self.ladder.sigmas[rung + 1]
-        up = eta * (following**2 * (sigma**2 - following**2) / sigma**2) ** 0.5
-        return (following**2 - up**2) ** 0.5, 1.0, up
-
-    def level(self, log_snr: Tensor) -> Tensor:
-        return torch.exp(-log_snr)
-
-    def raised(self, rung: int, part: float) -> tuple[Tensor, Tensor | float, Tensor]:
-        """Source: Karras et al. 2022, arXiv:2206.00364, algorithm 2."""
-        sigma = self.ladder.sigmas[rung]
-        above = sigma * (1 + part)
-        return above, 1.0, (above**2 - sigma**2) ** 0.5
 
     def clipped(self, denoised: Tensor, *, by_default: bool) -> Tensor:
         return _clipped(denoised, self.noise, by_default=by_default)
@@ -251,23 +256,17 @@ class FlowSpace(MixingSpace, StraightSpace):
         return sigma * (1 + part) * scale, scale, sigma * scale * ((1 + part) ** 2 - 1) ** 0.5
 
 
-class UnmixedFlowSpace(FlowSpace):
+class UnmixedFlowSpace(UnscaledSpace, FlowSpace):
     """The same, of which methods take sigma for the noise over the picture, as of table models.
 
     Their first-order steps are the same; what they extrapolate from earlier predictions is weighed
     by log sigma in place of log-SNR, and is finite where there is nothing but noise. So ComfyUI's
-    multistep methods walk flow models (``comfy/k_diffusion/sampling.py``).
+    multistep methods and some of its CFG++ walk flow models (``comfy/k_diffusion/sampling.py``).
     """
 
     def noised(self, latent: Tensor, noise: Tensor, rung: int) -> Tensor:
         sigma = self.ladder.sigmas[rung].to(latent.dtype)
         return (1.0 - sigma) * latent + sigma * noise
-
-    def alpha_deviation(
-        self, rung: int, dtype: torch.dtype = torch.float32
-    ) -> tuple[Tensor, Tensor]:
-        sigma = self.ladder.sigmas[rung].to(dtype)
-        return torch.ones_like(sigma), sigma
 
 
 class PreservingSpace(MixingSpace):
