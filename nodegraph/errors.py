@@ -9,7 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from typing import ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from traceback import TracebackException
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +112,39 @@ class NodegraphError(Exception):
         """Every finding behind this error, at least one."""
         return (self.problem,)
 
+    def _render_traceback_(self) -> list[str]:
+        """What notebooks show of it: the lines of whoever called and of packs, none of nodegraph's.
+
+        IPython asks for it by this name.
+        """
+        from traceback import TracebackException
+
+        return "".join(_outer(TracebackException.from_exception(self)).format()).splitlines()
+
     def __reduce__(self) -> tuple[Callable[..., NodegraphError], tuple[object, ...]]:
         # Python would make it anew of its text alone, and another process hang for want of it.
         return _as_it_was, (type(self), self.args, self.__dict__)
+
+
+def _outer(told: TracebackException) -> TracebackException:
+    """A traceback without frames of nodegraph's own, and without causes that have no others."""
+    import os
+    from traceback import StackSummary
+
+    here, library = Path(__file__).parent, Path(os.__file__).parent
+    folders = (here, here.parent / "nodes", here.parent / "nodegraph_nodes")
+    waits = (library / "asyncio", library / "concurrent")
+    own = tuple(f"{folder}{os.sep}" for folder in (*folders, *waits))
+    files = {str(library / name) for name in ("contextlib.py", "threading.py")}
+    told.stack = StackSummary.from_list(
+        [f for f in told.stack if not f.filename.startswith(own) and f.filename not in files]
+    )
+    cause = told.__cause__
+    if cause is None and not told.__suppress_context__:
+        cause = told.__context__
+    is_told = cause is not None and bool(_outer(cause).stack)
+    told.__cause__, told.__context__ = cause if is_told else None, None
+    return told
 
 
 def _as_it_was(

@@ -35,7 +35,7 @@ def _size(inputs: HookInputs) -> dict[str, int]:
     if path is None:
         return {}
     try:
-        width, height = picture_size(path)
+        width, height = picture_size(path, max_pixels=inputs.environment.max_image_pixels)
     except NodegraphError:
         # `check_image` tells.
         return {}
@@ -50,7 +50,8 @@ def check_image(inputs: HookInputs) -> Iterator[Finding]:
     if path is not None:
         try:
             # Whom a server serves is told nothing of files that somebody else put there.
-            picture_size(path, names=inputs.environment.readable is None)
+            world = inputs.environment
+            picture_size(path, max_pixels=world.max_image_pixels, names=world.readable is None)
         except NodegraphError as error:
             yield finding_of("path", error)
 

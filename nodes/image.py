@@ -53,8 +53,9 @@ def LoadImage(
 
     environment = ctx.environment
     file = environment.inputs / Path(path).expanduser()
+    most, names = environment.max_image_pixels, environment.readable is None
     with at_port("path"):
-        return LoadedImage(*read_image(file, frame=frame, names=environment.readable is None))
+        return LoadedImage(*read_image(file, frame=frame, max_pixels=most, names=names))
 
 
 class LoadedFrames(NamedTuple):
@@ -92,9 +93,11 @@ def LoadImageFrames(
 
     environment = ctx.environment
     file = environment.inputs / Path(path).expanduser()
-    names = environment.readable is None
+    most, names = environment.max_image_pixels, environment.readable is None
     with at_port("path"):
-        return LoadedFrames(*read_frames(file, start, count, every=every, names=names))
+        return LoadedFrames(
+            *read_frames(file, start, count, every=every, max_pixels=most, names=names)
+        )
 
 
 class LoadedImages(NamedTuple):
@@ -142,15 +145,15 @@ def LoadImages(
     from nodegraph.images.picture_folders import check_folder_room, find_pictures
 
     environment = ctx.environment
-    names = environment.readable is None
+    most, names = environment.max_image_pixels, environment.readable is None
     found = find_pictures(path, environment, order)[start:]
     files = found[:count] if count else found
     loaded = []
     with at_port("path"):
         if files:
-            check_folder_room(files, names=names)
+            check_folder_room(files, max_pixels=most, names=names)
         for at, file in enumerate(files):
-            loaded.append(read_image(file, names=names))
+            loaded.append(read_image(file, max_pixels=most, names=names))
             ctx.progress(at + 1, len(files))
     images, masks = [image for image, _ in loaded], [mask for _, mask in loaded]
     return LoadedImages(images, masks, [file.stem for file in files])

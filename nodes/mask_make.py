@@ -48,7 +48,8 @@ def LoadMask(
 
     environment = ctx.environment
     file = environment.inputs / Path(path).expanduser()
-    return mask_from_file(*read_image(file, names=environment.readable is None), channel)
+    most, names = environment.max_image_pixels, environment.readable is None
+    return mask_from_file(*read_image(file, max_pixels=most, names=names), channel)
 
 
 @node(

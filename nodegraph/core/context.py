@@ -48,6 +48,10 @@ class Checkpoint:
     state: Mapping[str, Any]
 
 
+MAX_IMAGE_PIXELS = 2**30 // 12
+"""89 million, if nothing else is set: a small file can claim any size. Pillow's own."""
+
+
 @dataclass(frozen=True, slots=True)
 class Environment:
     """The world around a run: folders, and what is allowed.
@@ -66,6 +70,7 @@ class Environment:
         granted: Files among the uploads that belong to whom the run is for.
         taught: Folder of the files of what trainings made, by their digests; one of those that
             need not outlive the run if None.
+        max_image_pixels: Of a picture's file; larger ones are refused.
     """
 
     models: tuple[Path, ...]
@@ -78,6 +83,7 @@ class Environment:
     uploads: Path | None = None
     granted: frozenset[Path] = frozenset()
     taught: Path | None = None
+    max_image_pixels: int = MAX_IMAGE_PIXELS
 
     def granting(self, files: Collection[Path]) -> Environment:
         """The same for a run that may read some of the uploads."""

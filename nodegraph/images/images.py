@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from PIL import Image, PngImagePlugin, UnidentifiedImageError, features
 
+from nodegraph.core.context import MAX_IMAGE_PIXELS
 from nodegraph.core.files import write_file
 from nodegraph.errors import InvalidFile, InvalidValue, NumericalError, OutputError
 from nodegraph.images.deep_png import encode_deep_png
@@ -32,16 +33,15 @@ IMAGE_SUFFIXES: Mapping[ImageFormat, str] = {
 }  # fmt: skip
 READABLE = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM", "QOI", "TGA")
 """Formats that are opened. Pillow knows more, but some of those start other programs."""
-MAX_PIXELS = 2**30 // 12
-"""89 million: larger pictures are refused, as a small file can claim any size. Pillow's own."""
 
+_LARGER = "Make it smaller, or raise the setting `max_image_pixels`."
 _USER_COMMENT, _DESCRIPTION, _EXIF_IFD = 0x9286, 0x010E, 0x8769
 _ASCII = b"ASCII\0\0\0"
 _TAGGED = frozenset(("prompt", "workflow"))
 
 
 def read_image(
-    path: Path, *, frame: int = 0, max_pixels: int = MAX_PIXELS, names: bool = True
+    path: Path, *, frame: int = 0, max_pixels: int = MAX_IMAGE_PIXELS, names: bool = True
 ) -> tuple[Tensor, Tensor]:
     """The picture in a file, upright, in sRGB, and its transparency.
 
@@ -54,12 +54,15 @@ def read_image(
         (1, height, width): 1 where the picture is transparent, 0 where it is opaque.
     Raises:
         InvalidFile: It is missing, damaged, no picture, or has more than `max_pixels`.
-        InvalidValue: It has no such frame, or its numbers are no brightness.
+        InvalidValue: It has no such frame, its numbers are no brightness, or it takes more memory
+            than there is.
     """
     if frame:
         images, masks, _ = read_frames(path, frame, 1, max_pixels=max_pixels, names=names)
         return images, masks
     with _open(path, max_pixels, names) as opened:
+        width, height = opened.size
+        check_room(width, height, 1, 16 * width * height, port="path")
         try:
             colors, alpha = picture_pixels(opened, path)
         except DAMAGED as error:
@@ -75,7 +78,7 @@ def read_frames(
     count: int = 0,
     *,
     every: int = 1,
-    max_pixels: int = MAX_PIXELS,
+    max_pixels: int = MAX_IMAGE_PIXELS,
     names: bool = True,
 ) -> tuple[Tensor, Tensor, float]:
     """The pictures of an animation or of a file of several pages.
@@ -140,7 +143,7 @@ class NoSuchFrame(InvalidValue):
 
 
 def picture_size(
-    path: Path, *, max_pixels: int = MAX_PIXELS, names: bool = True
+    path: Path, *, max_pixels: int = MAX_IMAGE_PIXELS, names: bool = True
 ) -> tuple[int, int]:
     """Width and height in pixels of the upright picture in a file; no pixel is read.
 
@@ -166,7 +169,7 @@ def read_metadata(path: Path) -> dict[str, str]:
     Raises:
         InvalidFile: It is missing or no picture.
     """
-    with _open(path, MAX_PIXELS) as opened:
+    with _open(path, MAX_IMAGE_PIXELS) as opened:
         try:
             opened.load()  # PNG texts may stand after the pixels.
             if isinstance(opened, PngImagePlugin.PngImageFile):
@@ -350,6 +353,8 @@ def _open(path: Path, max_pixels: int, names: bool = True) -> Image.Image:
     if _is_special(path):
         raise InvalidFile(f"can't read {path}: it is no file but a device or a pipe")
     Image.init()
+    # Pillow's own limit, which is the whole process's, must not be below what is allowed here.
+    Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS or 0, max_pixels)
     try:
         image = Image.open(path, formats=[name for name in READABLE if name in Image.OPEN])
     except FileNotFoundError as error:
@@ -360,7 +365,7 @@ def _open(path: Path, max_pixels: int, names: bool = True) -> Image.Image:
             expected=", ".join(READABLE),
         ) from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise InvalidFile(f"{path} is refused: {error}") from error
+        raise InvalidFile(f"{path} is refused: {error}", hint=_LARGER) from error
     except DAMAGED as error:
         reason = getattr(error, "strerror", None) or error
         raise InvalidFile(f"can't read {path}: {reason}") from error
@@ -371,6 +376,7 @@ def _open(path: Path, max_pixels: int, names: bool = True) -> Image.Image:
             f"{path} is refused: the picture is too large.",
             given=f"{width} x {height} pixels",
             expected=f"at most {max_pixels:,} pixels",
+            hint=_LARGER,
         )
     return image
 

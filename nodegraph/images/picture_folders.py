@@ -72,10 +72,11 @@ def find_pictures(
     return by_time if order == "oldest first" else by_time[::-1]
 
 
-def check_folder_room(files: Sequence[Path], *, names: bool = True) -> None:
+def check_folder_room(files: Sequence[Path], *, max_pixels: int, names: bool = True) -> None:
     """Refuse pictures that take more memory together than there is, before one is decoded.
 
     Args:
+        max_pixels: Of each.
         names: Whether an error may name files like one that is missing.
     Raises:
         InvalidFile: One is damaged, or no picture.
@@ -83,7 +84,7 @@ def check_folder_room(files: Sequence[Path], *, names: bool = True) -> None:
     """
     from nodegraph.images.images import picture_size
 
-    sizes = [picture_size(file, names=names) for file in files]
+    sizes = [picture_size(file, max_pixels=max_pixels, names=names) for file in files]
     pixels = sum(width * height for width, height in sizes)
     width, height = max(sizes, key=lambda size: size[0] * size[1])
     # Three channels and the mask, as float32.

@@ -14,7 +14,7 @@ from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from nodegraph.core.context import Environment
+from nodegraph.core.context import MAX_IMAGE_PIXELS, Environment
 from nodegraph.core.places import Places
 from nodegraph.errors import InvalidFile, InvalidValue
 
@@ -112,6 +112,7 @@ class Settings:
             leaves the pack out.
         cpu_threads: Threads for CPU work beside the compute device; the number of cores if not set,
             but at least 8.
+        max_image_pixels: Width times height of pictures that are read; larger files are refused.
         merge_steps: Whether samplings by the same weights, at one size, share the steps' batches:
             ``off``; ``exact``, where that was measured to pay and to give every bit as alone; or
             ``tolerance``, where it pays and differs by rounding alone. See docs/speed.md.
@@ -146,6 +147,7 @@ class Settings:
     weights_budget: Bytes | None = None
     host_weights_budget: Bytes | None = None
     cpu_threads: Count | None = None
+    max_image_pixels: Count = MAX_IMAGE_PIXELS
     merge_steps: MergeSteps = "off"
     merge_margin: Margin = 0.05
     merge_most: Count = 8
@@ -236,6 +238,7 @@ class Settings:
             readable=self.readable,
             uploads=None if self.uploads is None else self.uploads.parent,
             taught=self.data_folder / "taught",
+            max_image_pixels=self.max_image_pixels,
         )
 
 

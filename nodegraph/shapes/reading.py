@@ -17,6 +17,7 @@ from nodegraph.shapes.shape_files import (
     check_shapes_installed,
     glb_json,
     open_shape,
+    whole_lines,
 )
 
 if TYPE_CHECKING:
@@ -133,6 +134,8 @@ def _parts(path: Path, names: bool) -> list[_Part]:
     try:
         if name_materials(told):
             data = glb_bytes(told, binary)
+        if kind == "obj":
+            data = whole_lines(data)
         _check_counts(data, kind)
         # Without a resolver, nothing that it names elsewhere is opened.
         scene = trimesh.load_scene(

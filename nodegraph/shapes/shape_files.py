@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -52,7 +53,7 @@ def shape_format(start: bytes) -> ShapeFormat | None:
         return "glb"
     if start[:4] in (b"ply\n", b"ply\r"):
         return "ply"
-    lines = [line.strip() for line in start.splitlines()]
+    lines = [line.strip() for line in whole_lines(start).splitlines()]
     if len(start) >= _HEAD:
         lines = lines[:-1]  # it may be cut
     told = [line for line in lines if line and not line.startswith(b"#")]
@@ -60,6 +61,21 @@ def shape_format(start: bytes) -> ShapeFormat | None:
     # A comment alone may fill the beginning.
     is_ours = start.startswith(b"# " + MARK.encode())
     return "obj" if begins_so or is_ours else None
+
+
+def whole_lines(text: bytes) -> bytes:
+    """The text of an OBJ with lines that go on after a backslash as one; comments end anyway."""
+    if b"\\" not in text:
+        return text
+    found = [b""]
+    for line in text.splitlines():
+        kept = line.rstrip().removesuffix(b"\\")
+        is_comment = not found[-1] and line.lstrip().startswith(b"#")
+        goes_on = kept != line.rstrip() and not is_comment
+        found[-1] += kept + b" " if goes_on else kept
+        if not goes_on:
+            found.append(b"")
+    return b"\n".join(found)
 
 
 def open_shape(path: Path, *, names: bool = True) -> tuple[BinaryIO, ShapeFormat]:
@@ -84,6 +100,75 @@ def open_shape(path: Path, *, names: bool = True) -> tuple[BinaryIO, ShapeFormat
             expected=READABLE,
         )
     return file, found
+
+
+@dataclass(frozen=True, slots=True)
+class ShapeCounts:
+    """How much a file of a shape claims to hold; 0 of what isn't known.
+
+    Attributes:
+        parts: Pieces that are read one by one: primitives of a GLB wherever they stand, groups and
+            materials of an OBJ.
+    """
+
+    parts: int = 0
+    triangles: int = 0
+    points: int = 0
+
+
+def shape_counts(path: Path) -> ShapeCounts:
+    """What a file claims to hold, by its own words; of what is no shape, nothing.
+
+    What it says wrongly is told by whoever reads it.
+
+    Raises:
+        InvalidFile: It can't be read, or is damaged.
+    """
+    with path.open("rb") as file:
+        kind = shape_format(file.read(_HEAD))
+        file.seek(0)
+        if kind == "glb":
+            return _glb_counts(glb_json(file, path.name))
+        if kind == "ply":
+            head = file.read(_HEAD).partition(b"end_header")[0]
+            return ShapeCounts(1, *(_elements(head, name) for name in (b"face", b"vertex")))
+        if kind == "obj":
+            lines = b"\n" + file.read()
+            parts = sum(lines.count(b"\n" + word + b" ") for word in (b"o", b"g", b"usemtl"))
+            return ShapeCounts(parts, lines.count(b"\nf "), lines.count(b"\nv "))
+    return ShapeCounts()
+
+
+def _glb_counts(found: Mapping[str, Any]) -> ShapeCounts:
+    parts = triangles = points = 0
+    try:
+        accessors, meshes = found.get("accessors", ()), found.get("meshes", ())
+        sizes = []
+        for mesh in meshes:
+            primitives = mesh["primitives"]
+            corners = [accessors[each["attributes"]["POSITION"]]["count"] for each in primitives]
+            indexed = [
+                accessors[each["indices"]]["count"] if "indices" in each else count
+                for each, count in zip(primitives, corners, strict=True)
+            ]
+            sizes.append((len(primitives), sum(indexed) // 3, sum(corners)))
+        for node in found.get("nodes", ()):
+            if "mesh" in node:
+                more = sizes[node["mesh"]]
+                parts, triangles, points = (
+                    parts + more[0],
+                    triangles + more[1],
+                    points + more[2],
+                )
+    except (TypeError, KeyError, IndexError, AttributeError, ValueError):
+        return ShapeCounts()  # `check_glb` tells what is wrong with it
+    return ShapeCounts(parts, triangles, points)
+
+
+def _elements(head: bytes, name: bytes) -> int:
+    """How many of an element a PLY's head claims."""
+    found = re.search(rb"^element[ \t]+" + name + rb"[ \t]+(\d{1,18})\s*$", head, re.MULTILINE)
+    return 0 if found is None else int(found[1])
 
 
 def shape_texts(path: Path) -> dict[str, str]:

@@ -60,6 +60,20 @@ def test_what_is_no_token_is_refused_without_being_shown(cli: Cli, tmp_path: Pat
     assert not (home / "tokens.json").exists() or not TokenFile(home / "tokens.json").read()
 
 
+def test_a_first_token_that_locks_administrators_out_is_told(cli: Cli, tmp_path: Path) -> None:
+    def said(name: str, *more: object) -> str:
+        done = cli("--home", home, "token", "add", name, *more)
+        assert done.code == 0
+        return done.err
+
+    for number, more in enumerate([(), ("--from", secret(ONE))]):
+        home = tmp_path / str(number)
+        assert "--scope admin" in said("app", *more)
+        assert "--scope admin" not in said("another")
+    home = tmp_path / "home"
+    assert "--scope admin" not in said("boss", "--scope", "admin")
+
+
 def test_a_token_stands_for_one_name(cli: Cli, tmp_path: Path) -> None:
     home = tmp_path / "home"
     assert cli("--home", home, "token", "add", "studio", "--from", secret(ONE)).code == 0

@@ -24,6 +24,7 @@ from nodegraph.images.images import (
     ImageFormat,
     encode_image_file,
     encode_pil,
+    picture_size,
     read_image,
     read_metadata,
     to_pil,
@@ -215,6 +216,15 @@ def test_the_pixel_limit_can_be_lower(tmp_path: Path) -> None:
 
     with raises(InvalidFile, given="2 x 1 pixels"):
         read_image(tmp_path / "two.png", max_pixels=1)
+
+
+def test_the_pixel_limit_can_be_higher(tmp_path: Path) -> None:
+    path = tmp_path / "large.ppm"
+    path.write_bytes(b"P6 60000 60000 255\n")
+
+    with raises(InvalidFile):
+        picture_size(path)
+    assert picture_size(path, max_pixels=60_000**2) == (60_000, 60_000)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # Of damaged EXIF that it skips.

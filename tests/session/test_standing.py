@@ -18,7 +18,7 @@ import pytest
 
 import nodegraph
 from nodegraph import Context, Settings, node
-from nodegraph.errors import Cancelled, InvalidValue, NodeFailed, PackError
+from nodegraph.errors import Cancelled, InvalidValue, NodeFailed, NodegraphError, PackError
 from tests.messages import raises
 
 
@@ -76,6 +76,33 @@ def test_results_stay_from_call_to_call(settings: Settings) -> None:
     assert [run().nodes["twice"].status for _ in range(3)] == ["ran", "cached", "cached"]
     nodegraph.close()
     assert run().nodes["twice"].status == "ran"
+
+
+@node
+def Fail(a: int) -> int:
+    """Never a number."""
+    return a // 0
+
+
+@pytest.mark.parametrize(
+    ("node_type", "frames", "says"),
+    [
+        ("Fail", ["a // 0", "nodegraph.run("], "division"),
+        ("Twise", ["nodegraph.run("], "Twise"),
+    ],
+)
+def test_a_notebook_shows_the_lines_of_the_cell_and_of_packs_alone(
+    settings: Settings, node_type: str, frames: list[str], says: str
+) -> None:
+    workflow = {"format": "nodegraph/1", "nodes": {"it": {"type": node_type, "inputs": {"a": 1}}}}
+    with pytest.raises(NodegraphError) as caught:
+        nodegraph.run(workflow, targets=["it"], nodes=[Fail], settings=settings)
+    lines = caught.value._render_traceback_()  # IPython's name for it
+    places = [line for line in lines if line.lstrip().startswith('File "')]
+    assert all(f'"{__file__}"' in line for line in places)
+    assert len(places) == len(frames)
+    assert all(any(frame in line for line in lines) for frame in frames)
+    assert says in lines[-1]
 
 
 def test_other_settings_begin_anew(settings: Settings, other: Settings) -> None:
@@ -174,6 +201,13 @@ def test_runs_of_one_event_loop_go_on_beside_each_other(settings: Settings) -> N
 LONG = {"format": "nodegraph/1", "nodes": {"n": {"type": "Count", "inputs": {"steps": 10**9}}}}
 
 
+async def first_of(begun: asyncio.Event, run: asyncio.Task[Any]) -> None:
+    """Wait until a run has begun, or has failed before."""
+    waiting = asyncio.create_task(begun.wait())
+    await asyncio.wait([waiting, run], return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+
+
 @pytest.mark.parametrize("is_asleep", [False, True])
 def test_cancelling_the_task_ends_the_run(settings: Settings, is_asleep: bool) -> None:
     """Also by what doesn't wake the event loop, as the interrupt of a notebook's kernel."""
@@ -190,7 +224,7 @@ def test_cancelling_the_task_ends_the_run(settings: Settings, is_asleep: bool) -
                 listener=lambda _: begun.is_set() or loop.call_soon_threadsafe(begun.set),
             )
         )
-        await begun.wait()
+        await first_of(begun, run)
         if is_asleep:
             Timer(0.1, run.cancel).start()
         else:
@@ -214,7 +248,7 @@ def test_closing_is_told_in_words_where_an_event_loop_waits(settings: Settings) 
         begun = asyncio.Event()
         loop = asyncio.get_running_loop()
         run = asyncio.create_task(waits(lambda: loop.call_soon_threadsafe(begun.set)))
-        await begun.wait()
+        await first_of(begun, run)
         await asyncio.to_thread(nodegraph.close)
         with raises(Cancelled):
             await run

@@ -147,6 +147,17 @@ def test_squares_and_negative_numbers_of_an_obj_are_read(tmp_path: Path) -> None
     assert sorted(read_mesh(path).faces.unique().tolist()) == [0, 1, 2, 3]
 
 
+def test_lines_of_an_obj_go_on_after_a_backslash(tmp_path: Path) -> None:
+    path = tmp_path / "a.obj"
+    path.write_bytes(
+        b"# of C:\\scans\\\nv 0 0\\\n0\nv 1 0 0\nv \\\r\n 1 1 0\nv 0 1 0\nf 1 2 \\ \n3\\\n4\n"
+    )
+    mesh = read_mesh(path)
+    assert mesh.vertices.tolist() == [[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]]
+    assert sorted({*mesh.faces.flatten().tolist()}) == [0, 1, 2, 3]
+    assert len(mesh.faces) == 2
+
+
 def refused(*_: Any) -> None:
     raise KeyboardInterrupt("another file was opened")
 

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nodegraph.cli.options import Common, JsonOption
-from nodegraph.cli.output import print_json, say, shown_path
+from nodegraph.cli.output import print_json, say, shown_path, tell
 from nodegraph.cli.token.kept import DAY, described, print_new, token_file
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import InvalidFile, InvalidValue
 
 if TYPE_CHECKING:
     from nodegraph.server.access.caller import Scope
+    from nodegraph.server.access.token_file import TokenFile
 
 _LARGEST = 1_000
 """Bytes of a file with a token."""
@@ -63,8 +64,21 @@ def add(
     if source is not None:
         return _put(common, name, scopes, source, days, json)
     lasting = None if days is None else days * DAY
-    print_new(token_file(common).add(name, scopes, lasting=lasting), json)
+    tokens = token_file(common)
+    print_new(tokens.add(name, scopes, lasting=lasting), json)
+    _warn_of_no_admin(tokens)
     return 0
+
+
+def _warn_of_no_admin(tokens: TokenFile) -> None:
+    """Tell that the first token ends what whoever sat at the machine could do without one."""
+    made = tokens.read()
+    if len(made) == 1 and "admin" not in made[0].scopes:
+        tell(
+            "From now on the server asks everybody for a token, and none has the scope admin yet: "
+            "nobody sees everybody's jobs, steers them or clears the queue. "
+            "Add one: nodegraph token add NAME --scope admin"
+        )
 
 
 def _put(
@@ -83,9 +97,11 @@ def _put(
             text = file.read(_LARGEST).decode("utf-8", "replace").strip()
     except OSError as error:
         raise InvalidFile(f"can't read {path}: {error.strerror or error}") from error
-    token = token_file(common).put(name, scopes, text)
+    tokens = token_file(common)
+    token = tokens.put(name, scopes, text)
     if json:
         print_json(described(token))
     else:
         say(f"The token in {shown_path(path)} is that of {token.name}.")
+    _warn_of_no_admin(tokens)
     return 0
