@@ -119,6 +119,8 @@ def CompareDistributions(
     first: list[str],
     second: list[str],
     categories: list[str] | None = None,
+    first_groups: list[str] | None = None,
+    second_groups: list[str] | None = None,
     first_name: str = "first",
     second_name: str = "second",
     title: str = "",
@@ -127,19 +129,34 @@ def CompareDistributions(
 ) -> ComparedLabels:
     """Compare which labels two models or prompts give: differences with intervals, and a test.
 
+    Pictures of one prompt are alike. Where there are several of each, link their prompts as groups:
+    without, the test finds differences where there are none.
+
     Args:
         first: Labels of the pictures of one model or prompt.
         second: Of the other; as many or not.
         categories: All labels there are.
+        first_groups: What each picture of the first was made of, such as its prompt: the test then
+            permutes groups whole, and intervals are of drawing groups anew. Not linked: pictures
+            are taken for independent.
+        second_groups: The same of the second; prompts that both have are compared with each other.
         first_name: What the first is called.
         second_name: What the second is called.
         title: Above the plots and the card.
         level: How sure intervals are: 0.95 misses one time in twenty.
-        seed: Of the permutations that are drawn.
+        seed: Of the permutations that are drawn, and of the bootstrap.
     """
     from nodegraph.plots import distributions as counted
 
-    found = counted.compared(first, second, categories or (), level, seed)
+    found = counted.compared(
+        first,
+        second,
+        categories or (),
+        level,
+        seed,
+        first_groups=first_groups or (),
+        second_groups=second_groups or (),
+    )
     names = (first_name, second_name)
     return ComparedLabels(
         counted.comparison_plot(found, names, title),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 
 import numpy as np
@@ -102,14 +102,8 @@ def distribution(
     counts = [Counter(labels)[name] for name in names]
     total = len(labels)
     if groups:
-        if len(groups) != total:
-            raise InvalidValue(
-                "each label has one group",
-                port="groups",
-                given=str(len(groups)),
-                expected=str(total),
-            )
-        intervals = _by_groups(labels, names, groups, level, seed)
+        table = np.stack(list(grouped(labels, names, groups).values()))
+        intervals = _by_groups(table, level, seed)
     else:
         intervals = [wilson(count, total, level) for count in counts]
     shares = tuple(count / total for count in counts)
@@ -132,20 +126,66 @@ def _names(labels: Sequence[str], categories: Sequence[str]) -> tuple[str, ...]:
     return names or tuple(sorted(found, key=lambda name: (-found[name], name)))
 
 
-def _by_groups(
-    labels: Sequence[str], names: Sequence[str], groups: Sequence[str], level: float, seed: int
-) -> list[Interval]:
-    called = list(dict.fromkeys(groups))
-    if len(called) < 2:
-        raise InvalidValue("groups are two at least", port="groups", given=str(len(called)))
-    table = np.zeros((len(called), len(names)))
+Counts = npt.NDArray[np.int64]
+"""Of labels, in their order: of one group, (labels,), or of several, (groups, labels)."""
+
+
+def grouped(
+    labels: Sequence[str], names: Sequence[str], groups: Sequence[str], port: str = "groups"
+) -> dict[str, Counts]:
+    """Counts of labels, by group.
+
+    Raises:
+        InvalidValue: Groups are fewer or more than labels, or there is only one.
+    """
+    if len(groups) != len(labels):
+        raise InvalidValue(
+            "each label has one group", port=port, given=str(len(groups)), expected=str(len(labels))
+        )
+    found = {group: np.zeros(len(names), np.int64) for group in groups}
+    if len(found) < 2:
+        raise InvalidValue("groups are two at least", port=port, given=str(len(found)))
     for label, group in zip(labels, groups, strict=True):
-        table[called.index(group), names.index(label)] += 1
-    rng = np.random.default_rng(seed)
-    drawn = table[rng.integers(len(called), size=(_ROUNDS, len(called)))].sum(1)
-    shares = drawn / drawn.sum(1, keepdims=True)
-    ends = np.quantile(shares, [(1 - level) / 2, (1 + level) / 2], axis=0)
+        found[group][names.index(label)] += 1
+    return found
+
+
+def _drawn(rng: np.random.Generator, groups: int) -> Counts:
+    """How often each of some groups is drawn, in each round of a bootstrap; (rounds, groups)."""
+    return rng.multinomial(groups, np.full(groups, 1 / groups), size=_ROUNDS)
+
+
+def _drawn_shares(table: Counts, drawn: Counts) -> npt.NDArray[np.float64]:
+    """Shares of the labels when groups are drawn so often; (rounds, labels)."""
+    counts = drawn @ table
+    shares: npt.NDArray[np.float64] = counts / counts.sum(1, keepdims=True)
+    return shares
+
+
+def _ends(values: npt.NDArray[np.float64], level: float) -> list[Interval]:
+    """Of a bootstrap's values, (rounds, labels), the quantiles that a level leaves in between."""
+    ends = np.quantile(values, [(1 - level) / 2, (1 + level) / 2], axis=0)
     return [(float(low), float(high)) for low, high in ends.T]
+
+
+def _by_groups(table: Counts, level: float, seed: int) -> list[Interval]:
+    drawn = _drawn(np.random.default_rng(seed), len(table))
+    return _ends(_drawn_shares(table, drawn), level)
+
+
+def _differences_by_groups(
+    first: Mapping[str, Counts], second: Mapping[str, Counts], level: float, seed: int
+) -> list[Interval]:
+    """Of the second shares less the first, when groups are drawn anew: the same ones of both where
+    both have the same."""
+    rng = np.random.default_rng(seed)
+    one, two = np.stack(list(first.values())), np.stack(list(second.values()))
+    drawn = _drawn(rng, len(one))
+    if first.keys() == second.keys():
+        again, two = drawn, np.stack([second[group] for group in first])
+    else:
+        again = _drawn(rng, len(two))
+    return _ends(_drawn_shares(two, again) - _drawn_shares(one, drawn), level)
 
 
 def homogeneity(first: Sequence[int], second: Sequence[int], seed: int = 0) -> float:
@@ -159,22 +199,56 @@ def homogeneity(first: Sequence[int], second: Sequence[int], seed: int = 0) -> f
     one, two = np.asarray(first), np.asarray(second)
     both = one + two
     rng = np.random.default_rng(seed)
-    drawn = rng.multivariate_hypergeometric(both, one.sum(), size=_ROUNDS)
+    return _chance(one, both, rng.multivariate_hypergeometric(both, one.sum(), size=_ROUNDS))
+
+
+def homogeneity_of_groups(
+    first: Mapping[str, Counts], second: Mapping[str, Counts], seed: int = 0
+) -> float:
+    """The same of two samples whose pictures come in groups, such as of one prompt.
+
+    Pictures of a group are alike, so groups are permuted whole: one that both samples have changes
+    its two parts, and the others are dealt out to the samples anew.
+
+    Args:
+        first, second: Counts of the same labels, in the same order, by group.
+    """
+    one, two = (np.stack(list(each.values())).sum(0) for each in (first, second))
+    rng = np.random.default_rng(seed)
+    drawn = np.zeros((_ROUNDS, len(one)), np.int64)
+    if shared := [group for group in first if group in second]:
+        ours, theirs = (np.stack([each[group] for group in shared]) for each in (first, second))
+        changed = rng.integers(2, size=(_ROUNDS, len(shared)))
+        drawn += ours.sum(0) + changed @ (theirs - ours)
+    alone = [first[group] for group in first if group not in second]
+    others = [second[group] for group in second if group not in first]
+    if alone or others:
+        dealt = np.repeat([1, 0], [len(alone), len(others)])
+        places = rng.permuted(np.tile(dealt, (_ROUNDS, 1)), axis=1)
+        drawn += places @ np.stack([*alone, *others])
+    return _chance(one, one + two, drawn)
+
+
+def _chance(one: Counts, both: Counts, drawn: Counts) -> float:
+    """The share of permutations that are as far from homogeneous as a sample, or further.
+
+    Args:
+        one: Counts of the sample; `both`: of all.
+        drawn: Of its permutations, (rounds, labels).
+    """
     found = _chi_squared(one[None], both)[0]
     # What is equal counts as further: sums of floats differ in their last bits.
     further = (_chi_squared(drawn, both) >= found - 1e-9 * max(1.0, found)).sum()
-    return float((further + 1) / (_ROUNDS + 1))
+    return float((further + 1) / (len(drawn) + 1))
 
 
-def _chi_squared(
-    counts: npt.NDArray[np.int64], both: npt.NDArray[np.int64]
-) -> npt.NDArray[np.float64]:
+def _chi_squared(counts: Counts, both: Counts) -> npt.NDArray[np.float64]:
     """Of samples, (n, labels), of all, (labels,); the other sample is the rest."""
     seen = both > 0
-    size, total = counts[0].sum(), both.sum()
-    expected = both[seen] * size / total
+    sizes, total = counts.sum(1, keepdims=True), both.sum()
+    expected = both[seen] * sizes / total
     apart = (counts[:, seen] - expected) ** 2
-    sums: npt.NDArray[np.float64] = (apart / expected).sum(1) * (total / (total - size))
+    sums: npt.NDArray[np.float64] = (apart / expected).sum(1) * (total / (total - sizes[:, 0]))
     return sums
 
 
@@ -188,6 +262,7 @@ class ComparedDistributions:
         intervals: Of these.
         chance: Of samples as far apart if there were no difference; see `homogeneity`.
         distance: Half the sum of what shares differ by, 0 to 1 (total variation).
+        groups: How many the two have, if pictures come in groups; else None.
     """
 
     first: Distribution
@@ -196,6 +271,7 @@ class ComparedDistributions:
     intervals: tuple[Interval, ...]
     chance: float
     distance: float
+    groups: tuple[int, int] | None = None
 
 
 def compared(
@@ -204,24 +280,45 @@ def compared(
     categories: Sequence[str] = (),
     level: float = 0.95,
     seed: int = 0,
+    *,
+    first_groups: Sequence[str] = (),
+    second_groups: Sequence[str] = (),
 ) -> ComparedDistributions:
     """Compare the labels of two sets of pictures.
 
+    Args:
+        first_groups, second_groups: What each picture was made of, such as its prompt; see
+            `distribution` and `homogeneity_of_groups`. Of both sets, or of none: pictures are then
+            taken for independent.
     Raises:
-        InvalidValue: A set is empty, or a label is no category.
+        InvalidValue: A set is empty, a label is no category, or groups don't fit.
     """
     for port, labels in (("first", first), ("second", second)):
         if not labels:
             raise InvalidValue("there are no labels to count", port=port)
     names = _names([*first, *second], categories)
+    if first_groups or second_groups:
+        tables = (
+            grouped(first, names, first_groups, "first_groups"),
+            grouped(second, names, second_groups, "second_groups"),
+        )
+        one = distribution(first, names, first_groups, level, seed)
+        two = distribution(second, names, second_groups, level, seed)
+        intervals = _differences_by_groups(*tables, level, seed)
+        found = _comparison(one, two, intervals, homogeneity_of_groups(*tables, seed))
+        return replace(found, groups=(len(tables[0]), len(tables[1])))
     one, two = (distribution(labels, names, level=level) for labels in (first, second))
-    pairs = list(zip(one.counts, two.counts, strict=True))
-    shares = list(zip(one.shares, two.shares, strict=True))
-    differences = tuple(b - a for a, b in shares)
-    intervals = tuple(difference(a, one.total, b, two.total, level) for a, b in pairs)
-    chance = homogeneity(one.counts, two.counts, seed)
+    pairs = zip(one.counts, two.counts, strict=True)
+    intervals = [difference(a, one.total, b, two.total, level) for a, b in pairs]
+    return _comparison(one, two, intervals, homogeneity(one.counts, two.counts, seed))
+
+
+def _comparison(
+    one: Distribution, two: Distribution, intervals: Sequence[Interval], chance: float
+) -> ComparedDistributions:
+    differences = tuple(b - a for a, b in zip(one.shares, two.shares, strict=True))
     distance = sum(abs(each) for each in differences) / 2
-    return ComparedDistributions(one, two, differences, intervals, chance, distance)
+    return ComparedDistributions(one, two, differences, tuple(intervals), chance, distance)
 
 
 def distribution_plot(found: Distribution, name: str = "", title: str = "") -> Plot:
@@ -275,7 +372,7 @@ def comparison_card(found: ComparedDistributions, names: tuple[str, str], about:
         f"Distance of the distributions: {found.distance:.1%} of the pictures would have to change "
         "their labels.",
         f"As far apart by chance alone, were there no difference: p = {found.chance:.4f} "
-        "(permutation test)",
+        f"(permutation test{_of_groups(found)})",
     ]
     rows: Mapping[str, tuple[float, Interval]] = dict(
         zip(found.first.labels, zip(found.differences, found.intervals, strict=True), strict=True)
@@ -285,8 +382,22 @@ def comparison_card(found: ComparedDistributions, names: tuple[str, str], about:
         f"{name}: {a:.1%} → {b:.1%}, {change:+.1%} ({low:+.1%} to {high:+.1%})"
         for (name, (change, (low, high))), a, b in shares
     ]
-    apart = "Both sets are taken for independent: of equal seeds, intervals are somewhat too wide."
-    return "\n".join([*lines, "", _several(len(rows), found.first.level), apart, _CARD])
+    apart = [_INDEPENDENT] if found.groups is None else []
+    return "\n".join([*lines, "", _several(len(rows), found.first.level), *apart, _CARD])
+
+
+_INDEPENDENT = (
+    "All pictures are taken for independent. Where several are of one prompt, give the prompts as "
+    "groups: without, differences are found where there are none. Of equal seeds, intervals are "
+    "somewhat too wide."
+)
+
+
+def _of_groups(found: ComparedDistributions) -> str:
+    if found.groups is None:
+        return ""
+    one, two = found.groups
+    return f" of whole groups, {one} and {two}; intervals draw groups anew (bootstrap)"
 
 
 def _several(count: int, level: float) -> str:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from nodegraph.errors import InvalidValue
 from nodegraph.plots.distributions import (
@@ -13,7 +17,9 @@ from nodegraph.plots.distributions import (
     distribution,
     distribution_card,
     distribution_plot,
+    grouped,
     homogeneity,
+    homogeneity_of_groups,
     wilson,
 )
 from tests.messages import raises
@@ -75,6 +81,60 @@ def test_equal_sets_differ_by_nothing() -> None:
     assert (found.chance, found.distance) == (1.0, 0.0)
 
 
+def of_prompts(
+    rng: np.random.Generator, names: Sequence[str], shares: Mapping[str, NDArray[np.float64]]
+) -> tuple[list[str], list[str]]:
+    """Labels of twelve pictures of each prompt, and their prompts."""
+    labels = [label for name in names for label in rng.choice(["a", "b", "c"], 12, p=shares[name])]
+    return labels, [name for name in names for _ in range(12)]
+
+
+@pytest.mark.parametrize("alike", [True, False], ids=["same prompts", "other prompts"])
+def test_differences_are_found_as_seldom_as_the_level_says_where_there_are_none(
+    alike: bool,
+) -> None:
+    """Each prompt has shares of its own, and both sets have prompts of one kind."""
+    runs, found, plain, names = 100, 0, 0, ["a", "b", "c"]
+    for run in range(runs):
+        rng = np.random.default_rng(run)
+        prompts = [f"prompt {place}" for place in range(20)]
+        shares = {name: rng.dirichlet([1, 1, 1]) for name in prompts}
+        first, of_first = of_prompts(rng, prompts if alike else prompts[:10], shares)
+        second, of_second = of_prompts(rng, prompts if alike else prompts[10:], shares)
+        by_prompt = grouped(first, names, of_first), grouped(second, names, of_second)
+        found += homogeneity_of_groups(*by_prompt) < 0.05
+        plain += homogeneity(*(sum(each.values()) for each in by_prompt)) < 0.05
+    # 5 are expected of 100 runs at 1 in 20; 11 or more come in 1 of 100 such tests
+    assert 1 <= found <= 10
+    if not alike:
+        assert plain > runs / 4
+
+
+def test_a_difference_that_all_prompts_have_is_found_by_groups_too() -> None:
+    prompts = [f"prompt {place}" for place in range(8) for _ in range(5)]
+    first, second = ["red"] * 40, (["red"] * 2 + ["blue"] * 3) * 8
+    other = [f"other {prompt}" for prompt in prompts]
+    for of_second in (prompts, other):
+        found = compared(first, second, first_groups=prompts, second_groups=of_second)
+        assert found.chance < 0.02
+        low, high = dict(zip(found.first.labels, found.intervals, strict=True))["blue"]
+        assert low <= 0.6 <= high
+        assert low > 0
+        assert found.groups == (8, 8)
+        assert "8 and 8" in comparison_card(found, ("a", "b"))
+    assert "taken for independent" in comparison_card(compared(first, second), ("a", "b"))
+
+
+def test_two_prompts_of_each_are_too_few_to_find_anything() -> None:
+    first, second = ["red"] * 40, ["blue"] * 40
+    groups = ["one"] * 20 + ["two"] * 20
+    others = ["three"] * 20 + ["four"] * 20
+    found = compared(first, second, first_groups=groups, second_groups=others)
+    # 2 of the 6 ways to deal them out are as far apart
+    assert found.chance == pytest.approx(1 / 3, abs=0.03)
+    assert compared(first, second).chance < 0.001
+
+
 def test_what_cant_be_counted_is_named() -> None:
     with raises(InvalidValue, port="labels"):
         distribution([])
@@ -84,3 +144,7 @@ def test_what_cant_be_counted_is_named() -> None:
         distribution(["red"], groups=["a", "b"])
     with raises(InvalidValue, port="second"):
         compared(["red"], [])
+    with raises(InvalidValue, port="second_groups", given="0"):
+        compared(["red", "blue"], ["red"], first_groups=["a", "b"])
+    with raises(InvalidValue, port="first_groups", given="1"):
+        compared(["red", "blue"], ["red"], first_groups=["a", "a"], second_groups=["b"])
