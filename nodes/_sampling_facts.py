@@ -117,6 +117,7 @@ def _check_latent(inputs: HookInputs, *, is_guided: bool) -> Iterator[Finding]:
     multiple = inputs.fact("model", "multiple")
     yield from check_sides(inputs, "latent", "model", multiple, "Choose such a size.")
     yield from _check_only_size(inputs)
+    yield from _check_trained_size(inputs)
     frames = inputs.fact("latent", "frames")
     yield from check_frames("latent", frames, inputs.fact("model", "temporal"))
 
@@ -127,6 +128,34 @@ def _check_only_size(inputs: HookInputs) -> Iterator[Finding]:
     size = inputs.fact("latent", "width"), inputs.fact("latent", "height")
     if family is not None and None not in size:
         yield from told(family.latent.check_size, "latent", size, family.title)
+
+
+_FAR = 4
+"""Times the pixels that a model was trained with from which on it repeats or crops what it draws. A
+second pass at twice the size stays below it by its `denoise`."""
+
+
+def _check_trained_size(inputs: HookInputs) -> Iterator[Finding]:
+    """Warn of pictures from noise of a size far from what the model was trained with."""
+    size = inputs.fact("latent", "width"), inputs.fact("latent", "height")
+    trained = inputs.fact("model", "width"), inputs.fact("model", "height")
+    if not all(size) or not all(trained) or (inputs.literals.get("denoise") or 1.0) < 1:
+        return
+    share = size[0] * size[1] / (trained[0] * trained[1])
+    if 1 / _FAR < share < _FAR:
+        return
+    many = "repeats things" if share > 1 else "shows only parts of things"
+    yield Finding(
+        "latent",
+        f"is of a size far from what the model was trained with: it often {many} there",
+        f"{size[0]} x {size[1]}",
+        f"about {trained[0]} x {trained[1]}",
+        hint="Make the latent of that size, and enlarge what comes of it."
+        if share > 1
+        else "Make the latent of that size, and scale down what comes of it.",
+        code="untrained-size",
+        is_warning=True,
+    )
 
 
 def _check_aligned(inputs: HookInputs, kind: str) -> Iterator[Finding]:

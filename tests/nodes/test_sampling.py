@@ -13,6 +13,7 @@ from nodegraph.diffusion.denoise import sample
 from nodegraph.diffusion.noise import draw_noise
 from nodegraph.images import room
 from tests.nodes import sampling_graphs
+from tests.nodes.conftest import Bench
 from tests.nodes.sampling_graphs import Prompt, denoiser, link, problems, sampler, value
 
 
@@ -185,3 +186,29 @@ def test_a_size_that_comes_through_a_link_is_refused_before_weights_load(
     monkeypatch.setattr(sampling_graphs, "denoiser", None)
     with pytest.raises(AssertionError, match=r"`sample\[0\]`.*latent.*64 x 64 pixels"):
         value(nodes, "sample.latent")
+
+
+@pytest.mark.parametrize(
+    ("side", "denoise", "expected"),
+    [(512, 1.0, "about 128 x 128"), (64, 1.0, "about 128 x 128"), (128, 1.0, ""), (256, 0.5, "")],
+)
+def test_a_size_far_from_what_the_model_was_trained_with_is_warned_of(
+    bench: Bench, side: int, denoise: float, expected: str
+) -> None:
+    nodes = {
+        "load": {"type": "LoadModel", "inputs": {"model": "tiny"}},
+        "prompt": {"type": "EncodePrompt", "inputs": {"encoder": link("load.text_encoder")}},
+        "size": {"type": "EmptyLatent", "inputs": {"width": side, "height": side}},
+        "sample": {
+            "type": "KSampler",
+            "inputs": {
+                "model": link("load.model"),
+                "positive": link("prompt"),
+                "latent": link("size"),
+                "denoise": denoise,
+            },
+        },
+    }
+    warnings = bench.warnings(nodes)
+    assert [warning.expected for warning in warnings] == ([expected] if expected else [])
+    assert all((each.node, each.port) == ("sample", "latent") for each in warnings)
