@@ -14,7 +14,7 @@ from nodegraph.core.facts import finding_problem
 from nodegraph.core.hooks import Finding
 from nodegraph.core.links import Link, read_literal, write_literal
 from nodegraph.core.literals import check_literal, describe
-from nodegraph.core.mends import TypeMends
+from nodegraph.core.mends import OpenInput, TypeMends
 from nodegraph.core.spec import InputSpec, NodeSpec
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.types import TypeExpr, fit
@@ -108,14 +108,16 @@ class _Call:
 
     def _missing(self, port: InputSpec) -> None:
         schema = port.json_schema
-        hint = None
-        if schema is None:
-            types = self._mends.givers(port.expr)
-            hint = f"Such outputs have {types}." if types else None
+        hint = self._givers(port, "Such outputs have {}.") if schema is None else None
         wanted = port.type if schema is None else describe(schema)
         self._report(
             Finding(port.name, "is missing", expected=wanted, hint=hint, code="missing-input")
         )
+
+    def _givers(self, port: InputSpec, sentence: str) -> str | None:
+        """Node types that give what an input takes, in a sentence; None if there are none."""
+        types = self._mends.givers(OpenInput(port.expr, f"{self._spec.type}.{port.name}"))
+        return sentence.format(types) if types else None
 
     @property
     def _mends(self) -> TypeMends:
@@ -136,11 +138,10 @@ class _Call:
     def _output_needed(self, finding: Finding, port: InputSpec) -> Finding:
         if finding.code != "link-needed":
             return finding
-        types = self._mends.givers(port.expr)
         return replace(
             finding,
             message=f"takes no literal, only an output that carries {port.type}",
-            hint=f"Add a node that gives one, such as {types}." if types else None,
+            hint=self._givers(port, "Add a node that gives one, such as {}."),
         )
 
     def _subgraphs(self, port: InputSpec, literal: Any) -> None:
@@ -239,7 +240,11 @@ class _Call:
         source = self._scope.type_of(value)
         found = fit(source, port.expr, self._scope.catalog.types)
         if found is None:
-            hint = self._fitting(port, value) or self._mends.putting_between(source, port.expr)
+            hint = (
+                self._fitting(port, value)
+                or self._mends.putting_between(source, port.expr)
+                or self._givers(port, "Such outputs have {}.")
+            )
             self._report(
                 Finding(
                     port.name,

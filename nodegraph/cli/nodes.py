@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from itertools import groupby
 from typing import TYPE_CHECKING, Annotated, Any
@@ -186,8 +186,19 @@ def _selected(registry: Registry, category: str | None, search: str | None) -> l
         found = [row for row in rows if _matches(row, search.casefold().split())]
         # Other tools name their nodes as one word of several: StringConcatenate.
         apart = _WORD_END.sub(" ", search).casefold().split()
-        return found or [row for row in rows if _matches(row, apart)]
+        found = found or [row for row in rows if _matches(row, apart)]
+        return _most_used_first(found, registry.usage.types)
     return rows
+
+
+def _most_used_first(rows: Sequence[ListedType], uses: Mapping[str, int]) -> list[ListedType]:
+    """Node types of a category together, the category with the most used one first."""
+    most: dict[str, int] = {}
+    for row in rows:
+        most[row.category] = max(most.get(row.category, 0), uses.get(row.type, 0))
+    return sorted(
+        rows, key=lambda row: (-most[row.category], row.category, -uses.get(row.type, 0), row.type)
+    )
 
 
 def _matches(row: ListedType, words: Sequence[str]) -> bool:

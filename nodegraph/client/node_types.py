@@ -11,6 +11,7 @@ from nodegraph.client.reading import converted, mapping
 from nodegraph.client.requests import Reply
 from nodegraph.core.spec import HookName, InputSpec, NodeSpec, OutputSpec
 from nodegraph.core.types import TypeInfo, TypeTable
+from nodegraph.core.usage import NO_USAGE, Usage
 
 
 @dataclass(frozen=True)
@@ -24,12 +25,14 @@ class NodeTypes:
         types: Port types.
         packs: Versions of node packs by name.
         problems: What is wrong with packs.
+        usage: What advice on a workflow is ranked by; nothing of a server of an earlier version.
     """
 
     specs: Mapping[str, NodeSpec]
     types: TypeTable
     packs: Mapping[str, str]
     problems: tuple[str, ...]
+    usage: Usage = NO_USAGE
 
     def spec(self, node_type: str) -> NodeSpec | None:
         """What a node type declares; None if there is no such type."""
@@ -62,6 +65,7 @@ def read_node_types(answer: Reply) -> NodeTypes:
             TypeTable(_type(each) for each in found["port_types"]),
             {str(name): str(version) for name, version in found["packs"].items()},
             tuple(map(str, found["problems"])),
+            _usage(found["usage"]) if "usage" in found else NO_USAGE,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise not_ours(answer) from error
@@ -91,6 +95,10 @@ def _known(model: type[Any], found: Mapping[str, Any]) -> dict[str, Any]:
     # A server of a later version may tell more.
     names = {item.name for item in fields(model)}
     return {name: value for name, value in found.items() if name in names}
+
+
+def _usage(found: Mapping[str, Any]) -> Usage:
+    return Usage(dict(found["types"]), dict(found["links"]))
 
 
 def _type(found: Mapping[str, Any]) -> TypeInfo:

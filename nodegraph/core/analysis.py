@@ -108,8 +108,9 @@ def _look(
 ) -> _Looked:
     flat = flatten(workflow, catalog, bodies)
     order, cycles = topological_order(_needs(flat))
-    checker = InputChecker(flat, catalog, bodies)
-    nodes = _Pass(flat, catalog, environment, checker).run(order)
+    facts: dict[str, OutputFacts] = {}
+    checker = InputChecker(flat, catalog, bodies, facts)
+    nodes = _Pass(flat, catalog, environment, checker, facts).run(order)
     return _Looked(flat, nodes, tuple(_cycle(flat, cycle) for cycle in cycles), checker)
 
 
@@ -211,13 +212,18 @@ class _Pass:
     """One pass over the nodes, each after those that it needs; problems are left at the nodes."""
 
     def __init__(
-        self, flat: Flat, catalog: Catalog, environment: Environment, checker: InputChecker
+        self,
+        flat: Flat,
+        catalog: Catalog,
+        environment: Environment,
+        checker: InputChecker,
+        facts: dict[str, OutputFacts],
     ) -> None:
         self._flat = flat
         self._catalog = catalog
         self._environment = environment
         self._checker = checker
-        self._facts: dict[str, OutputFacts] = {}
+        self._facts = facts
 
     def run(self, order: Sequence[str]) -> dict[str, GraphNode]:
         """The nodes that nothing is wrong with."""

@@ -7,6 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from nodegraph.core.spec import HookName, NodeSpec
 from nodegraph.core.types import TypeTable
+from nodegraph.core.usage import NO_USAGE, Usage
 
 
 class Catalog(Protocol):
@@ -53,6 +54,20 @@ class ReadsLater(Protocol):
         """Names of the node types that are known by now."""
 
 
+@runtime_checkable
+class KnowsUsage(Protocol):
+    """A catalog that can tell how often its node types are used, and how."""
+
+    @property
+    def usage(self) -> Usage:
+        """Counts of the workflows that come with nodegraph."""
+
+
+def usage_of(catalog: Catalog) -> Usage:
+    """How often node types are used; nothing of a catalog that doesn't know."""
+    return catalog.usage if isinstance(catalog, KnowsUsage) else NO_USAGE
+
+
 def types_at_hand(catalog: Catalog) -> Sequence[str]:
     """Names of node types for a hint, for which no pack is read: that may take seconds."""
     if isinstance(catalog, ReadsLater):
@@ -79,6 +94,10 @@ class CatalogWith:
 
     def types_at_hand(self) -> Sequence[str]:
         return types_at_hand(self._catalog)
+
+    @property
+    def usage(self) -> Usage:
+        return usage_of(self._catalog)
 
     def hook(self, node_type: str, name: HookName) -> Callable[..., Any] | None:
         return None if node_type in self._specs else self._catalog.hook(node_type, name)

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nodegraph.core.bodies import TYPE as SUBGRAPH
 from nodegraph.core.bodies import Bodies
 from nodegraph.core.catalog import Catalog
-from nodegraph.core.facts import finding_problem
-from nodegraph.core.flat import Flat, FlatNode, InputPlace, InputValue
+from nodegraph.core.facts import OutputFacts, finding_problem
+from nodegraph.core.flat import Flat, FlatNode, InputPlace, InputValue, Output
 from nodegraph.core.graph import LinkSource
 from nodegraph.core.hooks import Finding
 from nodegraph.core.links import Link
 from nodegraph.core.literals import check_literal, convert_literal, describe, literal_schema
-from nodegraph.core.mends import Mends
+from nodegraph.core.mends import Mends, OpenInput
 from nodegraph.core.spec import InputSpec, NodeSpec, OutputSpec
 from nodegraph.core.suggest import did_you_mean, nearest
 from nodegraph.core.types import Fit, TypeExpr, fit, list_of
@@ -46,10 +46,17 @@ class Inputs:
 
 
 class InputChecker:
-    """Checks nodes one after the other, each after those that it is linked to."""
+    """Checks nodes one after the other, each after those that it is linked to.
 
-    def __init__(self, flat: Flat, catalog: Catalog, bodies: Bodies) -> None:
+    Args:
+        facts: What is known of outputs by node, as far as nodes have been checked.
+    """
+
+    def __init__(
+        self, flat: Flat, catalog: Catalog, bodies: Bodies, facts: Mapping[str, OutputFacts]
+    ) -> None:
         self.flat = flat
+        self.facts = facts
         self.bodies = bodies
         self.mends = Mends(flat, catalog)
         self._types = catalog.types
@@ -151,13 +158,27 @@ class _NodeCheck:
             self._report(finding, place)
 
     def _link_hint(self, port: InputSpec, place: InputPlace | None, verb: str) -> str:
+        return self._source_hint(port.name, port.expr, place, verb)
+
+    def _source_hint(self, port: str, target: TypeExpr, place: InputPlace | None, verb: str) -> str:
+        """Which output to link to an input: one of the workflow, or of which node types."""
         mends = self._checker.mends
         at = place.node if place else self._node.name
-        sources = mends.sources_for(self._node.name, at, port.expr)
+        sources = mends.sources_for(self._node.name, at, target)
         if sources:
             return f"{verb} {sources}."
-        types = mends.givers(port.expr)
-        return f"Add a node that gives {port.type}" + (f", such as {types}." if types else ".")
+        types = mends.givers(OpenInput(target, f"{self._spec.type}.{port}", self._family()))
+        return f"Add a node that gives {target}" + (f", such as {types}." if types else ".")
+
+    def _family(self) -> str | None:
+        """The model family of what is linked to the node; None if none is known."""
+        for given in self._node.inputs.values():
+            output = self._checker.flat.output(given.link) if given.link else None
+            if isinstance(output, Output) and output.port is not None:
+                facts = self._checker.facts.get(output.node, {}).get(output.port.name, {})
+                if family := facts.get("family"):
+                    return str(family)
+        return None
 
     def _literal(self, port: InputSpec, given: InputValue) -> None:
         findings, place = self._literal_findings(port, given)
@@ -278,7 +299,8 @@ class _NodeCheck:
             f"is linked to `{name}.{link.port or output.name}`, which doesn't fit",
             given=str(self._checker.type_of(node, output)),
             expected=str(target),
-            hint=self._checker.mends.wrong_type(link, output.expr, target) or None,
+            hint=self._checker.mends.wrong_type(link, output.expr, target)
+            or self._source_hint(port, target, place, "Link it:"),
             code="wrong-type",
         )
         self._report(finding, place)

@@ -2,22 +2,45 @@
 
 from __future__ import annotations
 
-from nodegraph.core.catalog import Catalog, types_at_hand
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from nodegraph.core.catalog import Catalog, types_at_hand, usage_of
 from nodegraph.core.flat import Flat, Output
 from nodegraph.core.links import Link
 from nodegraph.core.spec import NodeSpec
 from nodegraph.core.types import ANY, TypeExpr, fit, named
+from nodegraph.core.usage import Usage
 
 _SHOWN = 3
 _MOST_VISITED = 1000
 
 
+@dataclass(frozen=True, slots=True)
+class OpenInput:
+    """An input that a node type is looked for.
+
+    Attributes:
+        expr: What it takes.
+        port: With its node type, such as ``KSampler.latent``.
+        family: The model family of what the node's other inputs carry; None if it isn't known.
+    """
+
+    expr: TypeExpr
+    port: str
+    family: str | None = None
+
+
 class TypeMends:
-    """Looks among node types; what is found once is remembered."""
+    """Looks among node types, those first that are used most there; remembers what it found."""
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
         self._between: dict[tuple[TypeExpr, TypeExpr], str | None] = {}
+
+    @property
+    def _usage(self) -> Usage:
+        return usage_of(self._catalog)
 
     def putting_between(self, source: TypeExpr, target: TypeExpr) -> str:
         """Which node type to put between an output and an input, as a sentence; empty if none."""
@@ -28,42 +51,80 @@ class TypeMends:
         return f"Put {article} {between} between."
 
     def converter(self, source: TypeExpr, target: TypeExpr) -> str | None:
-        """A node type that takes the one and gives the other; the one that needs least besides.
+        """A node type that takes the one and gives the other; the one that is used most.
 
-        Of two that need as little it is the one with fewer settings: the plainer way.
+        Of two that are used as much it is the one that needs less besides, then the one with fewer
+        settings: the plainer way.
         """
         key = (source, target)
         if key not in self._between:
-            specs = [self._catalog.spec(name) for name in types_at_hand(self._catalog)]
-            found = [spec for spec in specs if spec and self._converts(spec, source, target)]
-            found.sort(key=_simplest)
-            self._between[key] = found[0].type if found else None
+            found = [
+                (-used, _simplest(spec))
+                for spec in self._specs()
+                if (used := self._converts(spec, source, target)) is not None
+            ]
+            self._between[key] = min(found)[1][-1] if found else None
         return self._between[key]
 
-    def _converts(self, spec: NodeSpec, source: TypeExpr, target: TypeExpr) -> bool:
-        if spec.deprecated:
-            return False
-        takes = any(port.required and self._plainly(source, port.expr) for port in spec.inputs)
-        return takes and any(self._plainly(port.expr, target) for port in spec.outputs)
+    def _specs(self) -> Iterator[NodeSpec]:
+        for name in types_at_hand(self._catalog):
+            spec = self._catalog.spec(name)
+            if spec and not spec.deprecated:
+                yield spec
+
+    def _converts(self, spec: NodeSpec, source: TypeExpr, target: TypeExpr) -> int | None:
+        """How often a node type is linked by the ports that would convert; None if it has none."""
+        takes = [
+            self._usage.into(f"{spec.type}.{port.name}")
+            for port in spec.inputs
+            if port.required and self._plainly(source, port.expr)
+        ]
+        gives = [
+            self._usage.out_of(f"{spec.type}.{port.name}")
+            for port in spec.outputs
+            if self._plainly(port.expr, target)
+        ]
+        return min(max(takes), max(gives)) if takes and gives else None
 
     def _plainly(self, source: TypeExpr, target: TypeExpr) -> bool:
         """Whether one fits the other for what it is, not because one of them takes anything."""
-        if named(ANY) in (source, target):
+        if ANY in {*source.named(), *target.named()}:
             return False
         found = fit(source, target, self._catalog.types)
         return found is not None and not found.conversions and not found.map_depth
 
-    def givers(self, target: TypeExpr) -> str:
-        """Node types that give a type and don't need it, for a sentence."""
-        specs = [self._catalog.spec(name) for name in types_at_hand(self._catalog)]
-        found = [spec for spec in specs if spec and self._gives(spec, target)]
-        found.sort(key=_simplest)
-        return " or ".join(spec.type for spec in found[:_SHOWN])
+    def givers(self, wanted: OpenInput) -> str:
+        """Node types that give what an input takes and don't need it, for a sentence."""
+        found = [rank for spec in self._specs() if (rank := self._giver(spec, wanted)) is not None]
+        found.sort()
+        # What is linked there in practice says more than what else could be.
+        used = [rank for rank in found if rank[0] < 0] or [rank for rank in found if rank[1] < 0]
+        return " or ".join(simplest[-1] for *_, simplest in (used or found)[:_SHOWN])
 
-    def _gives(self, spec: NodeSpec, target: TypeExpr) -> bool:
-        if spec.deprecated or any(self._plainly(target, port.expr) for port in spec.inputs):
-            return False
-        return any(self._plainly(port.expr, target) for port in spec.outputs)
+    def _giver(self, spec: NodeSpec, wanted: OpenInput) -> _Rank | None:
+        """The rank of a node type that gives what an input takes, the best one least."""
+        if any(self._takes(port.expr, wanted.expr) for port in spec.inputs):
+            return None
+        outputs = [
+            f"{spec.type}.{port.name}"
+            for port in spec.outputs
+            if self._plainly(port.expr, wanted.expr)
+        ]
+        if not outputs:
+            return None
+        in_family, in_all = max(
+            self._usage.rank(each, wanted.port, wanted.family) for each in outputs
+        )
+        anywhere = max(map(self._usage.out_of, outputs))
+        return -in_family, -in_all, -anywhere, _simplest(spec)
+
+    def _takes(self, expr: TypeExpr, source: TypeExpr) -> bool:
+        """Whether an input takes values of a type, or lists of them."""
+        return self._plainly(source, expr) or (expr.is_list and self._plainly(source, expr.item))
+
+
+_Simplicity = tuple[int, bool, bool, int, str]
+_Rank = tuple[int, int, int, _Simplicity]
 
 
 class Mends(TypeMends):
@@ -75,7 +136,7 @@ class Mends(TypeMends):
         self._givers: dict[TypeExpr, list[Link]] = {}
 
     def wrong_type(self, link: Link, source: TypeExpr, target: TypeExpr) -> str:
-        """The next step after linking a `source` output to a `target` input."""
+        """The next step after linking a `source` output to a `target` input; empty if unknown."""
         other = self.port_of(link, target)
         if other:
             return f"Link {other} instead."
@@ -142,6 +203,6 @@ class Mends(TypeMends):
         return other in seen
 
 
-def _simplest(spec: NodeSpec) -> tuple[int, bool, int, str]:
+def _simplest(spec: NodeSpec) -> _Simplicity:
     needs = sum(port.required for port in spec.inputs)
-    return needs, spec.experimental, len(spec.inputs), spec.type
+    return needs, spec.experimental, bool(spec.pack), len(spec.inputs), spec.type

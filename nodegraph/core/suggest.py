@@ -2,22 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 _MOST_COMPARED = 2000
+_LEAST_SHARE = 0.35
+"""Of a name's letters that an abbreviation has at least: `vae` is as far from `VAEDecode` as from
+`VAEEncode`."""
+_LEAST_START = 3
+"""Letters of an abbreviation that is just the start of a name of one word."""
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+[a-z]*")
+"""A word in a name: `dpmpp` and `2m` in dpmpp_2m, `VAE` and `Decode` in VAEDecode."""
 
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
     """The valid name most like `name`, compared without case; None if nothing is near.
 
-    Among very many names, only one that differs in nothing but case is found.
+    Abbreviations come before names with a similar spelling: `dpm2m` is dpmpp_2m, not dpm_2. Among
+    very many names, only one that differs in nothing but case is found.
     """
     by_folded = {candidate.casefold(): candidate for candidate in names}
-    if len(by_folded) > _MOST_COMPARED:
-        return by_folded.get(name.casefold())
-    found = get_close_matches(name.casefold(), by_folded, n=1, cutoff=0.6)
+    folded = name.casefold()
+    if folded in by_folded or len(by_folded) > _MOST_COMPARED:
+        return by_folded.get(folded)
+    short = _abbreviated(folded, by_folded.values())
+    if short is not None:
+        return short
+    found = get_close_matches(folded, by_folded, n=1, cutoff=0.6)
     return by_folded[found[0]] if found else None
+
+
+def _abbreviated(name: str, candidates: Iterable[str]) -> str | None:
+    """The name that `name` shortens by leaving out ends of its words; the shortest of several."""
+    letters = "".join(sign for sign in name if sign.isalnum())
+    best, most = None, 0.0
+    for candidate in sorted(candidates):
+        words = [word.casefold() for word in _WORD.findall(candidate)]
+        length = sum(map(len, words))
+        share = len(letters) / length if length else 0.0
+        is_enough = share >= _LEAST_SHARE or (len(words) == 1 and len(letters) >= _LEAST_START)
+        if most < share <= 1 and is_enough and _shortens(letters, words):
+            best, most = candidate, share
+    return best
+
+
+def _shortens(letters: str, words: Sequence[str]) -> bool:
+    """Whether the letters are the starts of all words, one after the other."""
+    if not words:
+        return not letters
+    first, rest = words[0], words[1:]
+    return any(
+        letters[:end] == first[:end] and _shortens(letters[end:], rest)
+        for end in range(min(len(first), len(letters)), 0, -1)
+    )
 
 
 def did_you_mean(name: str, names: Iterable[str], *, listed: int = 8) -> str:

@@ -18,6 +18,7 @@ from nodegraph.core.digests import Digest, Digesters, digest_bytes
 from nodegraph.core.patience import PATIENCE
 from nodegraph.core.spec import HookName, InputSpec, NodeSpec
 from nodegraph.core.types import TypeTable
+from nodegraph.core.usage import FILE, NO_USAGE, Usage
 from nodegraph.errors import PackError
 from nodegraph.packs.functions import FunctionDigests
 from nodegraph.packs.listing import ListedType, SpecLines, listed_type
@@ -209,6 +210,12 @@ class Registry:
         names = self.node_types()
         stored = {row.type: row for specs in self._stored.values() for row in specs.rows}
         return [stored.get(name) or listed_type(self._known(name)) for name in names]
+
+    @cached_property
+    def usage(self) -> Usage:
+        """How often node types occur and are linked in the workflows that come with nodegraph."""
+        own = next((pack for pack in self.packs if not pack.name), None)
+        return NO_USAGE if own is None else Usage.load(own.root / FILE)
 
     def hook(self, node_type: str, name: HookName) -> Callable[..., Any] | None:
         spec = self._known(node_type)

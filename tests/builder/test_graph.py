@@ -65,7 +65,7 @@ WRONG: list[tuple[Callable[[Graph], Any], str]] = [
         "`vae`: is given `load.model`.*given: DiffusionModel; expected: Vae.*Write `load.vae`",
     ),
     (lambda g: g.InvertImage(image=g["k_sampler"]), "given: Latent; expected: Image.*Put a"),
-    (lambda g: g.InvertImage(image="a.png"), "takes no literal, only an output.*EmptyImage"),
+    (lambda g: g.InvertImage(image="a.png"), "takes no literal, only an output.*LoadImage"),
     (lambda g: g.InvertImage(g["vae_decode"]), "expected: inputs by their names"),
     (lambda g: g.VAEDecode(vae=g["load"].vae), "`latent`: is missing .expected: Latent"),
     (lambda g: g.EmptyLatent(width=63), "is no multiple of 8.*56 and 64"),

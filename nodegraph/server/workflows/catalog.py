@@ -12,6 +12,7 @@ from typing import Any
 from nodegraph.core.digests import digest_bytes
 from nodegraph.core.spec import HookName, NodeSpec, said
 from nodegraph.core.types import TypeInfo, TypeTable
+from nodegraph.core.usage import NO_USAGE, Usage
 from nodegraph.errors import PackError, Problem
 from nodegraph.packs.manifest import Manifest, ManifestCache, is_worth
 from nodegraph.packs.pack import Pack
@@ -38,6 +39,7 @@ class DeclaredTypes:
             were then; cheap.
         examples: Workflows that show what a node type does, by node type.
         frames: Pages with what packs bring into the editor.
+        usage: How often node types occur and are linked in the workflows that come with nodegraph.
         kept: What was made of them for an answer, by a name of it: hundreds take their time.
     """
 
@@ -51,6 +53,7 @@ class DeclaredTypes:
     looks_same: Callable[[], bool] = lambda: True
     examples: Mapping[str, NodeExample] = field(default_factory=dict)
     frames: FrameDocuments = NONE
+    usage: Usage = NO_USAGE
     kept: dict[str, bytes] = field(default_factory=dict, compare=False, repr=False)
 
     def spec(self, node_type: str) -> NodeSpec | None:
@@ -102,7 +105,7 @@ class DeclaredTypes:
             (name, found.needs, found.folders, bool(found.picture))
             for name, found in self.examples.items()
         ]
-        told = (self.type_infos(), self.problems, sorted(self.unread), shown)
+        told = (self.type_infos(), self.problems, sorted(self.unread), shown, self.usage)
         text = "\n".join(
             [
                 *sorted(parts),
@@ -163,4 +166,5 @@ def last_known(
         lambda: are_all() and registry.is_current() and frames.look_same(),
         {name: found for name, found in examples(packs).items() if name in specs},
         frames,
+        registry.usage,
     )

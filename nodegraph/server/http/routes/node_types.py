@@ -87,6 +87,17 @@ class PackFrame(BaseModel):
     )
 
 
+class NodeTypeUsage(BaseModel):
+    """In how many of the workflows that come with nodegraph something occurs."""
+
+    types: dict[str, int] = Field(description="By node type.", examples=[{"KSampler": 120}])
+    links: dict[str, dict[str, dict[str, int]]] = Field(
+        description="By output, then by input, then by the model family of what the link carries; "
+        "an empty name where that isn't known.",
+        examples=[{"KSampler.latent": {"VAEDecode.latent": {"sd1": 90}}}],
+    )
+
+
 class NodeTypeList(BaseModel):
     """All node types there are."""
 
@@ -96,6 +107,7 @@ class NodeTypeList(BaseModel):
     frames: list[PackFrame] = Field(description="What packs bring into the editor.")
     packs: dict[str, str] = Field(description="Versions of the packs by name.")
     problems: list[str] = Field(description="What is wrong with packs; the others still count.")
+    usage: NodeTypeUsage = Field(description="What is used most, to be offered first.")
     unread: list[str] = Field(
         description="Packs that have yet to be read, or read anew: their node types may still "
         "come. An empty name stands for the built-in nodes."
@@ -261,6 +273,7 @@ def _listed(types: DeclaredTypes) -> bytes:
             "frames": [_frame(page) for page in types.frames.found.values()],
             "packs": dict(types.pack_versions()),
             "problems": list(types.problems),
+            "usage": asdict(types.usage),
             "unread": sorted(types.unread),
         },
     )

@@ -1,0 +1,79 @@
+"""How often node types occur and are linked in shipped workflows, to rank what fits by use.
+
+The counts come with the built-in pack and are made by ``python docs/generate_usage.py``. A count is
+a number of workflows, so that one workflow with many samplers doesn't outweigh the others.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+FILE = "usage.json"
+"""Its name in the folder of the built-in pack."""
+ANY_FAMILY = ""
+"""Stands for links of which no model family is known."""
+
+Counts = Mapping[str, int]
+"""Numbers of workflows, by model family."""
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Counts of workflows.
+
+    Attributes:
+        types: By node type.
+        links: By output, then by input, then by the model family of what the link carries. A port
+            is written ``KSampler.latent``.
+    """
+
+    types: Mapping[str, int] = field(default_factory=dict)
+    links: Mapping[str, Mapping[str, Counts]] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, path: Path) -> Usage:
+        """Read the counts of a file.
+
+        Raises:
+            OSError: It can't be read.
+        """
+        found: Any = json.loads(path.read_bytes())
+        return cls(found["types"], found["links"])
+
+    def link(self, source: str, target: str, family: str | None = None) -> int:
+        """How many workflows link an output to an input.
+
+        Args:
+            family: Count only links that carry what belongs to this model family.
+        """
+        counts = self.links.get(source, {}).get(target, {})
+        return sum(counts.values()) if family is None else counts.get(family, 0)
+
+    def out_of(self, source: str) -> int:
+        """How often an output is linked."""
+        return sum(sum(counts.values()) for counts in self.links.get(source, {}).values())
+
+    def into(self, target: str) -> int:
+        """How often an input is linked."""
+        return self._into.get(target, 0)
+
+    @cached_property
+    def _into(self) -> Mapping[str, int]:
+        found: defaultdict[str, int] = defaultdict(int)
+        for targets in self.links.values():
+            for target, counts in targets.items():
+                found[target] += sum(counts.values())
+        return found
+
+    def rank(self, source: str, target: str, family: str | None = None) -> tuple[int, int]:
+        """A link's place among others, the best one largest: in its family, then in all."""
+        return self.link(source, target, family) if family else 0, self.link(source, target)
+
+
+NO_USAGE = Usage()

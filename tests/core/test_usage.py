@@ -1,0 +1,85 @@
+"""Counts of use, and that those that come with nodegraph are of what comes with it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from nodegraph.core.catalog import usage_of
+from nodegraph.core.mends import OpenInput, TypeMends
+from nodegraph.core.types import named
+from nodegraph.core.usage import Usage
+from nodegraph.packs.pack import installed_packs
+from nodegraph.packs.registry import Registry
+
+DOCS = Path(__file__).parents[2] / "docs"
+FILE = Path(__file__).parents[2] / "nodes" / "usage.json"
+
+
+@pytest.fixture(scope="module")
+def registry() -> Registry:
+    return Registry([pack for pack in installed_packs() if not pack.name])
+
+
+def test_links_are_counted_by_family_and_by_their_ends() -> None:
+    usage = Usage({}, {"A.x": {"B.y": {"sd1": 2, "": 1}, "C.y": {"sd1": 1}}})
+    assert (usage.link("A.x", "B.y"), usage.link("A.x", "B.y", "sd1")) == (3, 2)
+    assert (usage.out_of("A.x"), usage.into("B.y"), usage.into("A.x")) == (4, 3, 0)
+    assert usage.rank("A.x", "B.y", "sd1") > usage.rank("A.x", "C.y", "sd1")
+
+
+def test_what_is_counted_are_ports_that_there_are(registry: Registry) -> None:
+    usage = usage_of(registry)
+    assert usage.types["KSampler"] > usage.types["AddGrain"]
+    for source, targets in usage.links.items():
+        node_type, _, port = source.partition(".")
+        spec = registry.spec(node_type)
+        assert spec is not None, source
+        assert port in spec.outputs_by_name, source
+        for target in targets:
+            node_type, _, port = target.partition(".")
+            spec = registry.spec(node_type)
+            assert spec is not None, target
+            assert port in spec.inputs_by_name, target
+
+
+@pytest.mark.parametrize(
+    ("port", "carries", "family", "first"),
+    [
+        ("KSampler.positive", "Conditioning", None, "EncodePrompt"),
+        ("KSampler.positive", "Conditioning", "molecules", "MoleculeConditioning"),
+        ("KSampler.latent", "Latent", None, "EmptyLatent"),
+        ("KSampler.latent", "Latent", "molecules", "EmptyItems"),
+        ("KSampler.model", "DiffusionModel", None, "LoadModel"),
+        ("VAEDecode.vae", "Vae", None, "LoadModel"),
+        ("SaveImage.image", "Image", None, "VAEDecode"),
+    ],
+)
+def test_the_first_advice_is_what_people_link(
+    registry: Registry, port: str, carries: str, family: str | None, first: str
+) -> None:
+    givers = TypeMends(registry).givers(OpenInput(named(carries), port, family))
+    assert givers.split(" or ")[0] == first
+
+
+def test_nothing_is_put_between_that_only_happens_to_take_the_one(registry: Registry) -> None:
+    mends = TypeMends(registry)
+    assert mends.converter(named("TextEncoder"), named("Latent")) is None
+    assert mends.converter(named("TextEncoder"), named("Conditioning")) == "EncodePrompt"
+    assert mends.converter(named("Latent"), named("Image")) == "VAEDecode"
+    assert mends.converter(named("Image"), named("Latent")) == "VAEEncode"
+
+
+@pytest.mark.slow
+def test_the_counts_are_current() -> None:
+    sys.path.insert(0, str(DOCS))
+    try:
+        from generate_usage import text, usage
+    finally:
+        sys.path.remove(str(DOCS))
+    assert json.loads(FILE.read_text(encoding="utf-8")) == json.loads(text(usage())), (
+        "run python docs/generate_usage.py"
+    )
