@@ -114,7 +114,7 @@ def read_annotation(annotation: Any) -> Annotation:
     if origin is Literal:
         return _choices(list(get_args(annotation)))
     if origin in (list, tuple, Sequence):
-        return _list(get_args(annotation))
+        return _list(_item_types(annotation))
     if origin in (dict, Mapping):
         return _plain("dict")
     return _class(annotation)
@@ -197,6 +197,21 @@ def _choices(values: list[Any]) -> Annotation:
     return Annotation(
         named(name), nullable=len(choices) < len(values), json_schema={"enum": choices}
     )
+
+
+def _item_types(annotation: Any) -> tuple[Any, ...]:
+    """The type of a list's items; of a tuple that says each one's, what they have in common.
+
+    Raises:
+        TypeError: They are of several types, of which a list's items would lose all but one.
+    """
+    items = get_args(annotation)
+    if get_origin(annotation) is tuple and len({*map(str, items)} - {"Ellipsis"}) > 1:
+        raise TypeError(
+            f"{annotation} has items of several types; take each by an input of its own, or "
+            "declare a class with @port_type()"
+        )
+    return items
 
 
 def _list(arguments: tuple[Any, ...]) -> Annotation:

@@ -12,7 +12,7 @@ from enum import Enum
 from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Literal, TypeVar, get_type_hints, overload
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints, overload
 
 from nodegraph.core.annotations import Annotation, read_annotation, widget
 from nodegraph.core.context import Context
@@ -473,7 +473,7 @@ def _outputs(name: str, annotation: Any) -> tuple[list[OutputSpec], tuple[PortTy
         )
     if annotation is type(None):
         return [], ()
-    several = _named_outputs(annotation)
+    several = _named_outputs(name, annotation)
     if several is None:
         read = _read(name, "return", annotation)
         name = _output_name(str(read.expr))
@@ -487,8 +487,13 @@ def _outputs(name: str, annotation: Any) -> tuple[list[OutputSpec], tuple[PortTy
     return outputs, tuple(ports)
 
 
-def _named_outputs(annotation: Any) -> dict[str, Any] | None:
-    """Fields of a NamedTuple or a dataclass that is not itself a port type; else None."""
+def _named_outputs(node_name: str, annotation: Any) -> dict[str, Any] | None:
+    """Fields of a NamedTuple or a dataclass that is not itself a port type; else None.
+
+    Those of a plain tuple are named by their types.
+    """
+    if get_origin(annotation) is tuple:  # in Python 3.10 a type, too
+        return _outputs_of_tuple(node_name, annotation)
     if not isinstance(annotation, type):
         return None
     if issubclass(annotation, tuple) and hasattr(annotation, "_fields"):
@@ -500,6 +505,18 @@ def _named_outputs(annotation: Any) -> dict[str, Any] | None:
             hints = get_type_hints(annotation, include_extras=True)
             return {item.name: hints[item.name] for item in fields(annotation)}
     return None
+
+
+def _outputs_of_tuple(node_name: str, annotation: Any) -> dict[str, Any] | None:
+    items = get_args(annotation)
+    if Ellipsis in items or len(items) < 2:
+        return None
+    found: dict[str, Any] = {}
+    for item in items:
+        name = _output_name(str(_read(node_name, "return", item).expr))
+        known = [other for other in found if re.fullmatch(rf"{name}(_\d+)?", other)]
+        found[f"{name}_{len(known) + 1}" if known else name] = item
+    return found
 
 
 def _output_name(type_text: str) -> str:

@@ -111,6 +111,41 @@ def test_a_named_tuple_or_dataclass_gives_several_outputs() -> None:
     assert definition_of(B).outputs_of(Both("i", "m")) == ("i", "m")
 
 
+def test_a_tuple_gives_several_outputs_named_by_their_types() -> None:
+    @node
+    def A() -> tuple[Image, Mask, Image, list[Image], int]: ...
+
+    @node
+    def B() -> tuple[Image, ...]: ...
+
+    ports = [(port.name, port.type) for port in spec_of(A).outputs]
+    assert ports == [
+        ("image", "Image"),
+        ("mask", "Mask"),
+        ("image_2", "Image"),
+        ("images", "list[Image]"),
+        ("number", "int"),
+    ]
+    assert definition_of(A).outputs_of(("a", "b", "c", ["d"], 5)) == ("a", "b", "c", ["d"], 5)
+    assert [(port.name, port.type) for port in spec_of(B).outputs] == [("images", "list[Image]")]
+
+
+def test_an_input_is_no_tuple_of_several_types() -> None:
+    @node
+    def A(size: tuple[int, int]) -> int: ...
+
+    assert spec_of(A).inputs[0].type == "list[int]"
+    with raises(PackError):
+
+        @node
+        def B(pair: tuple[Image, Mask]) -> Image: ...
+
+    with raises(PackError):
+
+        @node
+        def C() -> tuple[Image, Mask] | None: ...
+
+
 def test_a_port_type_that_is_a_dataclass_is_one_output() -> None:
     @port_type()
     @dataclass(frozen=True)
