@@ -100,7 +100,19 @@ def same(
     ports = {name: "" if is_only else name.lower() for name, _ in signature.outputs}
     ports.update(outputs or {})
     renames = _Renames(
-        signature.type, native, names, ports, choices or {}, fixed or {}, usual or {}, kept
+        signature.type,
+        native,
+        names,
+        ports,
+        choices or {},
+        fixed or {},
+        usual or {},
+        kept,
+        frozenset(
+            taken.name
+            for taken in signature.inputs
+            if not (taken.is_widget or taken.is_optional or taken.grows)
+        ),
     )
     return TableEntry(signature, renames.forward, native, renames.backward)
 
@@ -115,6 +127,7 @@ class _Renames:
     fixed: Mapping[str, Any]
     usual: Mapping[str, Any]
     kept: tuple[str, ...]
+    asked: frozenset[str]
 
     def forward(self, node: Passage) -> None:
         taken = {
@@ -138,6 +151,10 @@ class _Renames:
             for their, our in self.inputs.items()
             if our in node.inputs
         }
+        for their, our in self.inputs.items():
+            # What may be left open here and not there; what may not be here either is unfinished.
+            if their in self.asked and our not in node.inputs and our in node.defaults:
+                raise Untranslatable(f"`{our}` has to be given there")
         back = {key: node.kept[key] for key in self.kept if key in node.kept}
         name = node.add(self.there, **taken, **back)
         for their, our in self.outputs.items():

@@ -27,8 +27,18 @@ def _switch_back(node: Passage) -> None:
     for side, signal in sides.items():
         if not signal.is_link:
             sides[side] = _written(node, side, signal)
+    if len(sides) < len(_SIDES):
+        sides = _both(node, sides)
     name = node.add("ComfySwitchNode", switch=node.inputs["condition"], **sides)
     node.give("output", MadeOutput(name, "output"))
+
+
+def _both(node: Passage, sides: dict[str, Any]) -> dict[str, Any]:
+    """Both sides of a switch that is given one here: that one, which is the chosen one."""
+    chosen = _SIDES[0] if node.literal("condition") else _SIDES[1]
+    if chosen not in sides:
+        raise Untranslatable(f"`{chosen}` has to be given there")
+    return dict.fromkeys(_SIDES, sides[chosen])
 
 
 _THERE: tuple[tuple[type, str, str], ...] = (
@@ -92,7 +102,7 @@ def _no_loop(node: Passage) -> None:
 
 ENTRIES: tuple[TableEntry, ...] = (
     entry(
-        "ComfySwitchNode(on_false: *?, on_true: *?, switch: BOOLEAN = false) -> output: *",
+        "ComfySwitchNode(on_false: *, on_true: *, switch: BOOLEAN = false) -> output: *",
         _switch,
         "Switch",
         _switch_back,
