@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import diffusers as d
@@ -31,7 +32,7 @@ from .qwen_parts import qwen_flow, qwen_net, qwen_vae
 from .words import qwen_words
 
 ModelOf = Callable[[Callable[[], Any]], Pair]
-SMALL = 64 * 64
+SMALL, AREA = 64 * 64, 96 * 64
 
 
 class PictureProcessor(Qwen2VLProcessor):
@@ -91,15 +92,29 @@ def stock_edit(pipeline: Any, image: Any, **options: Any) -> Made:
     return stock(pipeline, image=image, **called, **options)
 
 
-def test_an_edited_picture_is_diffusers(model_of: ModelOf, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def small_area(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both sides' own rules bring pictures to few pixels; to a megapixel else, which takes long."""
+    for kind in (d.QwenImageEditPipeline, d.QwenImageEditPlusPipeline):
+        home = sys.modules[kind.__module__]
+        wanted = partial(home.calculate_dimensions, AREA)
+        monkeypatch.setattr(home, "calculate_dimensions", lambda _, ratio, of=wanted: of(ratio))
+    seen = partial(qwen_image_edit.seen_size, area=AREA)
+    monkeypatch.setattr(qwen_image_edit, "seen_size", lambda width, height, _: seen(width, height))
+
+
+@pytest.mark.usefixtures("small_area")
+@pytest.mark.parametrize(
+    ("size", "brought"),
+    [((100, 80), (96, 64)), pytest.param((80, 150), (64, 96), marks=pytest.mark.slow)],
+)
+def test_an_edited_picture_is_diffusers(
+    model_of: ModelOf, size: tuple[int, int], brought: tuple[int, int]
+) -> None:
     pipeline, model = model_of(edit)
-    # a megapixel else, which takes long
-    home = sys.modules[type(pipeline).__module__]
-    monkeypatch.setattr(home, "calculate_dimensions", lambda area, ratio: (96, 64, None))
-    monkeypatch.setattr(qwen_image_edit, "seen_size", lambda width, height, area: (96, 64))
-    drawn = picture(100, 80)
-    brought = drawn.resize((96, 64), resample=Image.Resampling.LANCZOS)
-    found = edited(model, [drawn], [brought], NEGATIVE)
+    drawn = picture(*size)
+    seen = drawn.resize(brought, resample=Image.Resampling.LANCZOS)
+    found = edited(model, [drawn], [seen], NEGATIVE)
     assert_same(found, stock_edit(pipeline, drawn), unpack, pixels=True)
 
 
@@ -116,15 +131,10 @@ def test_a_picture_of_two_is_diffusers(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("small_area")
 @pytest.mark.parametrize("build", [edit, edit_plus])
-def test_bfloat16_is_diffusers(
-    model_of: ModelOf, monkeypatch: pytest.MonkeyPatch, build: Callable[[], Any]
-) -> None:
+def test_bfloat16_is_diffusers(model_of: ModelOf, build: Callable[[], Any]) -> None:
     pipeline, model = model_of(build)
-    home = sys.modules[type(pipeline).__module__]
-    size = (64, 64, None) if build is edit else (64, 64)
-    monkeypatch.setattr(home, "calculate_dimensions", lambda area, ratio: size)
-    monkeypatch.setattr(qwen_image_edit, "seen_size", lambda width, height, area: size[:2])
     parts = d.QwenImagePipeline.from_pretrained(model.folder, dtype=torch.bfloat16).components
     loaded = type(pipeline)(**parts, processor=pipeline.processor)
     loaded.set_progress_bar_config(disable=True)

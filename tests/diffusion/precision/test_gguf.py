@@ -180,17 +180,29 @@ def test_it_is_listed_and_told_which_node_takes_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", BLOCKS)
 def test_blocks_are_read_as_the_library_reads_them(kind: str) -> None:
     block, size = BLOCKS[kind]
-    stored = torch.randint(0, 256, (6, 4 * size), dtype=torch.uint8)
-    blocks = stored.view(-1, size)
-    # Factors of no more than 2: the upper bytes of float16 numbers.
-    for at in FACTORS[kind]:
-        blocks[:, at] &= 0xBF
+    stored = drawn_blocks(kind, 64)
     expected = gguf.dequantize(stored.numpy(), gguf.GGMLQuantizationType[kind])
 
-    found = GgufBlocks(kind).wide({"stored": stored}, (6, 4 * block), torch.float32)
+    found = GgufBlocks(kind).wide({"stored": stored}, (64, 4 * block), torch.float32)
 
     assert gguf.GGML_QUANT_SIZES[gguf.GGMLQuantizationType[kind]] == (block, size)
-    torch.testing.assert_close(found, torch.from_numpy(expected.copy()), rtol=1e-6, atol=1e-6)
+    wanted = torch.from_numpy(expected.copy())
+    assert wanted.isfinite().all()
+    # beyond what float16 holds
+    assert wanted.abs().max() > 1e5
+    torch.testing.assert_close(found, wanted, rtol=1e-6, atol=1e-6)
+
+
+def drawn_blocks(kind: str, rows: int) -> Tensor:
+    """Blocks of random bytes, (rows, 4 blocks), whose factors are any float16 number: of any size
+    and sign, but neither infinite nor NaN."""
+    _, size = BLOCKS[kind]
+    drawing = torch.Generator().manual_seed(0)
+    stored = torch.randint(0, 256, (rows, 4 * size), dtype=torch.uint8, generator=drawing)
+    for at in FACTORS[kind]:
+        # the upper byte of a factor; its exponent isn't all ones
+        stored.view(-1, size)[:, at] &= 0xFB
+    return stored
 
 
 FACTORS = {
@@ -210,11 +222,9 @@ FACTORS = {
     ],
 )
 def test_an_accelerator_reads_the_same_blocks(kind: str, card: Card) -> None:
-    block, size = BLOCKS[kind]
-    stored = torch.randint(0, 256, (6, 4 * size), dtype=torch.uint8)
-    for at in FACTORS[kind]:
-        stored.view(-1, size)[:, at] &= 0xBF
-    form, shape = GgufBlocks(kind), (6, 4 * block)
+    block, _ = BLOCKS[kind]
+    stored = drawn_blocks(kind, 64)
+    form, shape = GgufBlocks(kind), (64, 4 * block)
 
     found = form.wide({"stored": stored.to("cuda:0")}, shape, torch.bfloat16)
 
