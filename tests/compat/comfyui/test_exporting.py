@@ -322,16 +322,21 @@ def test_what_does_not_run_is_left_out_of_what_a_server_is_sent() -> None:
     assert names["two"]["inputs"] == {}
 
 
-def _styled(mode: str | None, **loads: Any) -> Workflow:
-    """A sampling in a sub-graph, of a model that comes through another one."""
+def _styled(mode: str | None, model: str) -> Workflow:
+    """A sampling in a sub-graph, of a model that comes through another one.
+
+    Args:
+        model: What that one gives.
+    """
     style = {
         "inputs": {
             "text_encoder": {"to": ["lora.text_encoder"]},
             "model": {"to": ["lora.model"]},
         },
-        "outputs": {"encoder": "lora.text_encoder", "model": "lora.model"},
+        "outputs": {"encoder": "lora.text_encoder", "model": model},
         "nodes": {
-            "lora": {"type": "LoadLora", "inputs": {"lora": "c", **loads}},
+            "other": {"type": "LoadModel", "inputs": {"model": "b"}},
+            "lora": {"type": "LoadLora", "inputs": {"lora": "c"}},
         },
     }
     links = {"positive": {"from": "prompt"}, "negative": {"from": "prompt"}}
@@ -367,8 +372,9 @@ def _styled(mode: str | None, **loads: Any) -> Workflow:
     return Workflow.from_dict(document)
 
 
-def test_what_a_server_is_sent_leads_past_bypassed_sub_graphs_within_others() -> None:
-    _, written = documents(_styled("bypass"), TABLE, catalog())
+@pytest.mark.parametrize("model", ["lora.model", "other.model"])
+def test_what_a_server_is_sent_leads_past_bypassed_sub_graphs_within_others(model: str) -> None:
+    _, written = documents(_styled("bypass", model), TABLE, catalog())
     api = {entry["class_type"]: entry["inputs"] for entry in written["api"].values()}
     loaders = [
         name for name, entry in written["api"].items()
@@ -382,7 +388,7 @@ def test_what_a_server_is_sent_leads_past_bypassed_sub_graphs_within_others() ->
 
 
 def test_what_a_server_is_sent_leads_past_bypassed_nodes() -> None:
-    workflow = _styled(None).with_modes({})
+    workflow = _styled(None, "lora.model")
     block = workflow.subgraphs["Style"]
     block.nodes["lora"] = replace(block.nodes["lora"], mode="bypass")
     _, written = documents(workflow, TABLE, catalog())
