@@ -16,6 +16,11 @@ _GET = """
 SELECT digest FROM files
 WHERE path = ? AND size = ? AND mtime_ns = ? AND ctime_ns = ? AND inode = ?
 """
+# The folder that a file is in may have been moved: what was never written since has these still.
+_MOVED = """
+SELECT digest FROM files
+WHERE size = ? AND mtime_ns = ? AND ctime_ns = ? AND inode = ? LIMIT 1
+"""
 _PUT = """
 INSERT OR REPLACE INTO files (path, size, mtime_ns, ctime_ns, inode, digest)
 VALUES (?, ?, ?, ?, ?, ?)
@@ -37,6 +42,8 @@ class StoredFileDigests:
         try:
             with self._index.reading() as connection:
                 row = connection.execute(_GET, _columns(stamp)).fetchone()
+                if row is None:
+                    row = connection.execute(_MOVED, _columns(stamp)[1:]).fetchone()
         except sqlite3.Error as error:
             _LOG.warning("can't look up the digest of %s: %s", stamp.path, error)
             return None

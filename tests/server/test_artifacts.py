@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -203,6 +205,70 @@ def test_files_elsewhere_are_not_handed_out(
         content(artifacts)
 
 
+def moved_home(tmp_path: Path, files: dict[str, bytes], *, is_known: bool = True) -> Path:
+    """A home whose job gave some files, moved once they were in the catalogue; where it is now.
+
+    Args:
+        is_known: False for one whose former place was never noted, as earlier versions didn't.
+    """
+    home = tmp_path / "home"
+    home.mkdir()
+    with open_queue(home) as queue:
+        submit(queue)
+        job = claim(queue)
+        listed = [written(home / "outputs" / name, data) for name, data in files.items()]
+        queue.append_events(job.id, job.attempt, [told(file) for file in listed]).result()
+        queue.fail(job.id, job.attempt, {"code": "x", "message": "y"}).result()
+        finished(queue, listed)
+        before = made(home, queue, home / "outputs")
+        assert len(before.page(ArtifactFilter()).artifacts) == 2 * len(files)
+        before.close()
+    if not is_known:
+        with closing(sqlite3.connect(home / "queue.sqlite")) as connection:
+            connection.execute("DELETE FROM meta WHERE name = 'home'")
+            connection.commit()
+        (home / "artifacts.sqlite").unlink()
+    return home.rename(tmp_path / "elsewhere")
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_home_that_was_moved_keeps_what_its_jobs_gave(tmp_path: Path, is_known: bool) -> None:
+    files = {"apple.png": PICTURE, "fruit/outputs/pear.png": b"pear"}
+    home = moved_home(tmp_path, files, is_known=is_known)
+    with open_queue(home) as queue:
+        artifacts = made(home, queue, home / "outputs")
+        assert content(artifacts) == PICTURE
+        assert content(artifacts, digest_of(b"pear")) == b"pear"
+        # Deleted, a file is gone, too.
+        found = artifacts.of_jobs(DIGEST, None, None)
+        assert len(found) == 2
+        artifacts.delete(found)
+        assert not (home / "outputs" / "apple.png").exists()
+        artifacts.close()
+
+
+def test_in_a_home_that_was_moved_each_file_is_listed_where_it_lies(tmp_path: Path) -> None:
+    home = moved_home(tmp_path, {"apple.png": PICTURE})
+    with open_queue(home) as queue:
+        artifacts = made(home, queue, home / "outputs")
+        again = written(home / "outputs" / "apple.png", PICTURE, existed=True)
+        finished(queue, [again])
+        found = artifacts.page(ArtifactFilter()).artifacts
+        assert {each.path for each in found} == {str(home / "outputs" / "apple.png")}
+        assert len(found) == 3
+        artifacts.close()
+
+
+def test_another_file_at_a_place_like_it_is_not_handed_out(tmp_path: Path) -> None:
+    home = moved_home(tmp_path, {"apple.png": PICTURE}, is_known=False)
+    (home / "outputs" / "apple.png").write_bytes(b"another")
+    with open_queue(home) as queue:
+        artifacts = made(home, queue, home / "outputs")
+        with raises(FileGone):
+            content(artifacts)
+        artifacts.close()
+
+
 @pytest.mark.parametrize(
     "path",
     [
@@ -380,6 +446,54 @@ def told(file: dict[str, Any]) -> Event:
     """What a job tells of a file that it has just written."""
     data = {name: value for name, value in file.items() if name not in ("node", "kind")}
     return Event(1, "node.wrote", file["node"], 0.5, {**data, "file": file["kind"]})
+
+
+def test_who_found_a_file_names_the_job_that_made_it(
+    artifacts: Artifacts, queue: JobQueue, outputs: Path
+) -> None:
+    file = written(outputs / "apple.png", PICTURE)
+    first = finished(queue, [file])
+    finished(queue, [{**file, "existed": True}], "ben")
+    submit(queue)
+    last = claim(queue)
+    queue.append_events(last.id, last.attempt, [told({**file, "existed": True})]).result()
+    queue.finish(last.id, last.attempt, {"files": [{**file, "existed": True}]}).result()
+
+    def makers(client: str | None, **which: Any) -> list[tuple[str, str | None, bool]]:
+        page = artifacts.page(ArtifactFilter(client, **which))
+        return [(each.job, each.made_by, each.existed) for each in page.artifacts]
+
+    assert makers("ann") == [(last.id, first.id, True), (first.id, first.id, False)]
+    assert makers("ann", distinct=True) == [(last.id, first.id, True)]
+    # Of others' jobs nobody is told, and of those that are gone no other is named.
+    assert [maker for _, maker, _ in makers("ben")] == [None]
+    queue.delete(first.id).result()
+    assert makers("ann") == [(last.id, None, True)]
+
+
+def test_what_was_made_once_more_is_of_the_later_job(
+    artifacts: Artifacts, queue: JobQueue, outputs: Path
+) -> None:
+    file = written(outputs / "apple.png", PICTURE)
+    first, second = finished(queue, [file]), finished(queue, [file])
+    found = artifacts.page(ArtifactFilter()).artifacts
+    assert [each.made_by for each in found] == [second.id, first.id]
+
+
+def test_an_older_catalogue_takes_a_file_that_was_known_for_one_that_was_there(
+    tmp_path: Path, queue: JobQueue, outputs: Path
+) -> None:
+    jobs = [finished(queue, [written(outputs / "apple.png", PICTURE)]) for _ in range(2)]
+    older = made(tmp_path, queue, outputs)
+    assert len(older.page(ArtifactFilter()).artifacts) == 2
+    older.close()
+    with closing(sqlite3.connect(tmp_path / "artifacts.sqlite")) as connection:
+        connection.execute("ALTER TABLE uses DROP COLUMN existed")
+        connection.execute("PRAGMA user_version = 2")
+    artifacts = made(tmp_path, queue, outputs)
+    found = artifacts.page(ArtifactFilter()).artifacts
+    assert [each.made_by for each in found] == [jobs[0].id] * 2
+    artifacts.close()
 
 
 def test_what_a_job_wrote_before_it_failed_stays_listed(

@@ -247,6 +247,7 @@ def test_outputs_are_told_without_paths_of_the_machine(server: Hosted) -> None:
     assert found["state"] == "finished"
     assert found["outputs"]["files"] == [
         {
+            "existed": False,
             "name": "apple_00001.png",
             "width": None,
             "height": None,

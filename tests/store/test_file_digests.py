@@ -55,6 +55,19 @@ def test_it_is_read_once_for_all_processes(index: Index, model: Path) -> None:
     assert _digests(index).digest(model) == _WRONG
 
 
+def test_a_folder_that_was_moved_costs_no_reading(index: Index, tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    model = tmp_path / "home" / "model.safetensors"
+    model.write_bytes(b"weights")
+    _digests(index).digest(model)
+    StoredFileDigests(index).put(FileStamp.of(model), _WRONG)  # told apart from what is read
+    (tmp_path / "home").rename(tmp_path / "elsewhere")
+    moved = tmp_path / "elsewhere" / "model.safetensors"
+    assert _digests(index).digest(moved) == _WRONG
+    moved.write_bytes(b"another")
+    assert _digests(index).digest(moved) == digest_bytes(b"another")
+
+
 @pytest.mark.parametrize("change", ["bytes", "size", "time", "inode"])
 def test_a_changed_file_is_read_again(index: Index, model: Path, change: str) -> None:
     _digests(index).digest(model)

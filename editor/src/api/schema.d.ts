@@ -81,9 +81,16 @@ export interface ArtifactEntry {
   href: string;
   /** Where it has a small picture of it; None if it shows none. */
   thumbnail: string | null;
+  /** Whether it was there already: an earlier job made it, and this one found it. */
+  existed: boolean;
   job_name: string;
   /** How many jobs gave the same bytes. */
   jobs: number;
+  /**
+   * The job that made it; another one than `job` where that found it. None if it isn't in the
+   * history any more, or isn't the caller's.
+   */
+  made_by: string | null;
 }
 
 /** Some artifacts, the newest first. */
@@ -636,6 +643,8 @@ export interface OutputFile {
   href: string;
   /** Where it has a small picture of it; None if it shows none. */
   thumbnail: string | null;
+  /** Whether it was there already: an earlier job made it, and this one found it. */
+  existed: boolean;
 }
 
 /**

@@ -87,6 +87,8 @@ export function outputOf(event: JobEvent, job_name: string): ArtifactEntry | nul
     job: event.job,
     job_name,
     jobs: 1,
+    existed: data.existed === true,
+    made_by: data.existed === true ? null : event.job,
     created: event.at ?? 0,
     thumbnail: textIn(data, "thumbnail"),
   };

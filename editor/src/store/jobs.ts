@@ -229,10 +229,11 @@ export function mergedDetail(known: JobView | undefined, detail: JobDetail): Job
   };
 }
 
-/** A file as the gallery has it. */
+/** A file as the gallery has it; of one that was there already, a job doesn't say who made it. */
 function madeBy(job: JobEntry, file: OutputFile): ArtifactEntry {
   const created = job.finished ?? job.created;
-  return { ...file, job: job.id, job_name: job.name, jobs: 1, created };
+  const made_by = file.existed ? null : job.id;
+  return { ...file, job: job.id, job_name: job.name, jobs: 1, created, made_by };
 }
 
 /** With a file that it has just written; the same job if that is known. */

@@ -111,6 +111,7 @@ const FILE = {
   height: 8,
   href: "/api/v1/artifacts/d",
   thumbnail: "/api/v1/artifacts/d/thumbnail",
+  existed: false,
 };
 const OUTPUTS = { files: [FILE], outputs: {}, nodes: {}, seconds: 1, run: "r" };
 
@@ -199,7 +200,8 @@ test("what another window deleted is shown no more", async () => {
   jobs = [entry("job_1", { state: "finished", attempt: 1 })];
   details.set("job_1", { outputs: { ...OUTPUTS, files: [FILE, gone] } });
   await open();
-  files = [{ ...FILE, job: "job_1", job_name: "Apple", jobs: 1, created: 100 }];
+  const listed = { job: "job_1", job_name: "Apple", jobs: 1, made_by: "job_1" };
+  files = [{ ...FILE, ...listed, created: 100 }];
   tell({ kind: "artifacts.deleted" });
   await vi.advanceTimersByTimeAsync(500);
   expect(job().outputs.map(({ digest }) => digest)).toEqual(["d"]);
@@ -209,7 +211,8 @@ test("of what is deleted, older jobs keep what may stand on another page", async
   jobs = [entry("job_1", { state: "finished", attempt: 1, created: 50 })];
   details.set("job_1", { outputs: OUTPUTS });
   await open();
-  const newer = { ...FILE, digest: "f", job: "job_2", job_name: "", jobs: 1, created: 100 };
+  const listed = { job: "job_2", job_name: "", jobs: 1, made_by: "job_2" };
+  const newer = { ...FILE, ...listed, digest: "f", created: 100 };
   vi.spyOn(api, "listArtifacts").mockResolvedValueOnce({ items: [newer], next: "more" });
   tell({ kind: "artifacts.deleted" });
   await vi.advanceTimersByTimeAsync(500);

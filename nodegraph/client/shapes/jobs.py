@@ -32,6 +32,7 @@ class OutputFile:
         width, height: Pixels, of a picture or video; None where that isn't known.
         href: Where the server has it.
         thumbnail: Where it has a small picture of it; None if it shows none.
+        existed: Whether it was there already: an earlier job made it, and this one found it.
     """
 
     __pydantic_config__ = described("OutputFile", is_open=False)
@@ -46,6 +47,7 @@ class OutputFile:
     height: Pixels = field(default=None, kw_only=True)
     href: Annotated[str, example(f"/api/v1/artifacts/{DIGEST}")] = field(default="", kw_only=True)
     thumbnail: str | None = field(default=None, kw_only=True)
+    existed: bool = field(default=False, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,8 @@ class Artifact(OutputFile):
     Attributes:
         created: Unix time at which it was written.
         jobs: How many jobs gave the same bytes.
+        made_by: The job that made it; another one than `job` where that found it. None if it isn't
+            in the history any more, or isn't the caller's.
     """
 
     __pydantic_config__ = described("ArtifactEntry", is_open=False)
@@ -77,6 +81,7 @@ class Artifact(OutputFile):
     created: Annotated[float, example(1.76e9)]
     job_name: Annotated[str, example("An apple")] = field(default="", kw_only=True)
     jobs: Annotated[int, example(1)] = field(default=1, kw_only=True)
+    made_by: Annotated[str | None, example(JOB_ID)] = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)

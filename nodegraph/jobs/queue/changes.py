@@ -103,6 +103,6 @@ def setting(connection: Connection, name: str) -> Any:
     return None if row is None else row[0]
 
 
-def set_setting(connection: Connection, name: str, value: int | None) -> None:
+def set_setting(connection: Connection, name: str, value: int | str | None) -> None:
     """Keep a value that belongs to the whole queue."""
     connection.execute(_SET, (name, value))

@@ -10,6 +10,7 @@ from nodegraph.errors import OutputError
 from nodegraph.jobs.queue import ownership
 from nodegraph.jobs.queue.connection import Connection
 from nodegraph.jobs.queue.engine import Bury
+from nodegraph.jobs.queue.moving import follow_folder
 from nodegraph.jobs.queue.schema import queue_format
 from nodegraph.store.database import PATIENCE, Database
 
@@ -63,6 +64,7 @@ class QueueFile(Database):
     def opened(self, connection: Connection, server: str) -> None:
         """Note who changes the queue from now on."""
         ownership.mark_opened(connection, server)
+        follow_folder(connection, str(self.path.parent.absolute()))
 
     def still_open(self, connection: Connection, server: str) -> None:
         """Note it once more."""

@@ -1,4 +1,4 @@
-"""A copy of a queue that takes the place of another, in a folder that may lie elsewhere."""
+"""A queue whose folder lies elsewhere than before: moved, or put back from a backup."""
 
 from __future__ import annotations
 
@@ -8,12 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from nodegraph.core.digests import digest_bytes
+from nodegraph.jobs.queue.changes import set_setting, setting
 from nodegraph.jobs.queue.connection import Connection
 from nodegraph.jobs.queue.ownership import mark_open
 from nodegraph.jobs.queue.schema import queue_format
 from nodegraph.jobs.queue.submission import json_text
 from nodegraph.store.database import Database
+from nodegraph.store.packing import pack_well_formed, unpack
 
+_HOME = "home"
+"""Setting: the folder that the queue was in when it was opened last."""
+_WROTE = "SELECT seq, body FROM events WHERE kind = 'node.wrote' ORDER BY seq"
 _PLACES = (
     ("workflows", "number", "content"),
     ("requests", "job", "content"),
@@ -25,9 +30,8 @@ _PLACES = (
 def take_over(path: Path, before: str, after: str) -> None:
     """Make a copy of a queue ready to be opened as a server's own.
 
-    Jobs that name files of the folder name them where they will lie. What the history tells of
-    runs stays as it was. Numbers of events that were given since the copy was made are never given
-    again.
+    Jobs that name files of the folder name them where they will lie. Numbers of events that were
+    given since the copy was made are never given again.
 
     Args:
         path: Of the copy, which nobody has open.
@@ -41,11 +45,37 @@ def take_over(path: Path, before: str, after: str) -> None:
         closing(Database(path, queue_format())) as database,
         database.writing(synced=True) as connection,
     ):
-        if before != after:
-            for place in _PLACES:
-                _move(connection, *place, before, after)
+        _move_all(connection, before, after)
+        set_setting(connection, _HOME, after)
         # As if its process had been killed; whoever opens it is careful then.
         mark_open(connection)
+
+
+def follow_folder(connection: Connection, folder: str) -> None:
+    """Have jobs name files of the queue's folder where they lie, if it was moved since.
+
+    Args:
+        folder: That the queue is in now.
+    """
+    before = setting(connection, _HOME)
+    if before == folder:
+        return
+    if isinstance(before, str):
+        _move_all(connection, before, folder)
+    set_setting(connection, _HOME, folder)
+
+
+def _move_all(connection: Connection, before: str, after: str) -> None:
+    if before == after:
+        return
+    for place in _PLACES:
+        _move(connection, *place, before, after)
+    for seq, body in connection.execute(_WROTE).fetchall():
+        event = unpack(body)
+        moved = _moved(event, before, after)
+        if moved != event:
+            change = "UPDATE events SET body = ? WHERE seq = ?"
+            connection.execute(change, (pack_well_formed(moved), seq))
 
 
 def _move(

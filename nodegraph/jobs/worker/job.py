@@ -78,7 +78,9 @@ def outputs_of(result: RunResult, files: JobFiles) -> dict[str, Any]:
 
 def _entry(file: WrittenFile, files: JobFiles) -> dict[str, Any] | None:
     found = files.described(file.path)
-    return None if found is None else {"node": file.node, "kind": file.kind, **found}
+    if found is None:
+        return None
+    return {"node": file.node, "kind": file.kind, "existed": file.existed, **found}
 
 
 class Assignment:

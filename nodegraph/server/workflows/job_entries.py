@@ -85,7 +85,7 @@ def _file(found: Mapping[str, Any]) -> dict[str, Any]:
     shown = {name: value for name, value in found.items() if name != "path"}
     name = PurePath(str(found.get("path", ""))).name
     links = artifact_links(found.get("digest", ""), found.get("media_type", ""), found.get("kind"))
-    return {"name": name, "width": None, "height": None, **shown, **links}
+    return {"name": name, "width": None, "height": None, "existed": False, **shown, **links}
 
 
 def artifact_entry(artifact: Artifact) -> shapes.Artifact:

@@ -96,6 +96,8 @@ export function artifact(index: number): ArtifactEntry {
     job: `job_${index}`,
     job_name: "Apple",
     jobs: 1,
+    existed: false,
+    made_by: `job_${index}`,
     created: 1_700_000_000 - index,
     href: `/api/v1/artifacts/${digest}`,
     thumbnail: `/api/v1/artifacts/${digest}/thumbnail`,

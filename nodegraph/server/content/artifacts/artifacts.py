@@ -71,6 +71,8 @@ class Artifacts:
         tables: Tables | None = self._own if shared is None else shared.tables
         assert tables is not None
         self._catalogue = Catalogue(tables)
+        if self._own is not None:
+            self._catalogue.follow_home(str(path.parent.absolute()))
         self._shared = shared
         self._not_here: set[int] = set()
         self._not_removed: set[tuple[Digest, str]] = set()
@@ -244,7 +246,8 @@ class Artifacts:
         while len(found) <= limit:
             wanted = limit + 1 - len(found)
             more = self._catalogue.before(before, which, wanted)
-            found += map(self._counted, self._alive(more), repeat(which.client))
+            alive = map(self._with_maker, self._alive(more), repeat(which.client))
+            found += map(self._counted, alive, repeat(which.client))
             if len(more) < wanted:
                 break
             before = more[-1].number
@@ -311,6 +314,14 @@ class Artifacts:
         for digest in digests:
             if not self._catalogue.places(digest):
                 self._shared.remove(digest)
+
+    def _with_maker(self, item: Artifact, client: str | None) -> Artifact:
+        """With the job that made it, if that is still there."""
+        while item.made_by is not None and not self._is_there(item.made_by):
+            self._forget([item.made_by])
+            again = self._catalogue.of_job(item.digest, client, item.job)
+            item = next((each for each in again if each.number == item.number), item)
+        return item
 
     def _counted(self, item: Artifact, client: str | None) -> Artifact:
         """With the number of jobs that are still there."""

@@ -19,9 +19,17 @@ _LOG = logging.getLogger(__name__)
 _ANY_TYPE = "application/octet-stream"
 _USES = """
 SELECT uses.number, digest, path, size, media_type, width, height, kind, node, uses.job, client,
-    at, jobs.name, {jobs}
+    at, jobs.name, existed, {maker}, {jobs}
 FROM uses JOIN files ON files.number = uses.file JOIN jobs ON jobs.job = uses.job
 WHERE {which} ORDER BY uses.number DESC LIMIT {limit}
+"""
+# The last one that made these bytes before the job found them.
+_MAKER = """
+(SELECT other.job
+    FROM uses AS other JOIN files AS same ON same.number = other.file
+    WHERE same.digest = files.digest AND other.existed = 0 AND other.number <= uses.number
+        AND (CAST(:client AS TEXT) IS NULL OR other.client = :client)
+    ORDER BY other.number DESC LIMIT 1)
 """
 _JOBS = """
 (SELECT count(DISTINCT other.job)
@@ -42,13 +50,24 @@ ON CONFLICT (digest, path) DO UPDATE SET media_type = excluded.media_type
 RETURNING number
 """
 _ADD_USE = """
-INSERT INTO uses (file, job, client, node, kind, at, words) VALUES (?, ?, ?, ?, ?, ?, ?)
+INSERT INTO uses (file, job, client, node, kind, at, words, existed)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT DO NOTHING
 """
 _SEEN = """
 INSERT INTO meta (name, value) VALUES ('last', ?)
 ON CONFLICT (name) DO UPDATE SET value = excluded.value
 """
+_HOME = """
+INSERT INTO meta (name, value) VALUES ('home', ?)
+ON CONFLICT (name) DO UPDATE SET value = excluded.value
+"""
+_MOVE = """
+UPDATE OR IGNORE files SET path = :after || substr(path, :length)
+WHERE substr(path, 1, :length) IN (:before || '/', :before || '\\')
+"""
+_EXISTED = 13
+"""Place in a row of `_USES`."""
 _ALL = 1 << 62
 """Rows."""
 
@@ -69,6 +88,8 @@ class Artifact:
         client: The job's.
         at: Unix time at which the job told of it.
         job_name: For display.
+        existed: Whether the file was there already, as an earlier job had made it.
+        made_by: The job that made it; None if that isn't there any more, or is another client's.
         jobs: How many of the client's jobs gave the same bytes, in lists that tell.
     """
 
@@ -85,6 +106,8 @@ class Artifact:
     client: str
     at: float
     job_name: str
+    existed: bool = False
+    made_by: str | None = None
     jobs: int = 1
 
 
@@ -164,6 +187,21 @@ class Catalogue:
         """Close what keeps it."""
         self._database.close()
 
+    def follow_home(self, folder: str) -> None:
+        """Have files of a file's folder named where they lie, if it was moved since.
+
+        Args:
+            folder: That the file is in now.
+        """
+        with self._database.explaining(), self._database.writing() as connection:
+            row = connection.execute("SELECT value FROM meta WHERE name = 'home'").fetchone()
+            before = None if row is None else row[0]
+            if before is not None and before != folder:
+                values = {"before": before, "after": folder, "length": len(before) + 1}
+                connection.execute(_MOVE, values)
+            if before != folder:
+                connection.execute(_HOME, (folder,))
+
     def last(self, queue: str) -> int:
         """The number of the queue's last event whose job was entered; 0 for none.
 
@@ -239,9 +277,11 @@ class Catalogue:
             return [p for p in paths if connection.execute(query, (p,)).fetchone() is None]
 
     def _artifacts(self, which: str, limit: int, jobs: str = "1", **values: Any) -> list[Artifact]:
-        query = _USES.format(which=which, limit=limit, jobs=jobs)
+        query = _USES.format(which=which, limit=limit, jobs=jobs, maker=_MAKER)
+        values = {"client": None, **values}
         with self._database.explaining(), self._database.reading() as connection:
-            return [Artifact(*row) for row in connection.execute(query, values)]
+            rows = connection.execute(query, values).fetchall()
+        return [Artifact(*_with_truth(row)) for row in rows]
 
     def places(self, digest: Digest) -> list[FilePlace]:
         """Where the bytes lie, or lay; the latest first."""
@@ -270,6 +310,11 @@ class Catalogue:
         """Forget the files of jobs; the files themselves stay."""
         with self._database.explaining(), self._database.writing() as connection:
             connection.executemany("DELETE FROM uses WHERE job = ?", [(job,) for job in jobs])
+
+
+def _with_truth(row: Sequence[Any]) -> Sequence[Any]:
+    """A row of `_USES`, with what is a yes or a no as one."""
+    return (*row[:_EXISTED], bool(row[_EXISTED]), *row[_EXISTED + 1 :])
 
 
 def _matching(uses: str, jobs: str, words: Iterable[str]) -> str:
@@ -307,6 +352,7 @@ def _files(job: GivenOutputs) -> Iterator[dict[str, Any]]:
                 "kind": _text(file.get("kind") or "file"),
                 "width": _pixels(file.get("width")),
                 "height": _pixels(file.get("height")),
+                "existed": int(file.get("existed") is True),
             }
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             _LOG.warning("%s lists a file that can't be read: %r", job.id, error)
@@ -331,4 +377,4 @@ def _enter(
     (number,) = connection.execute(_ADD_FILE, file).fetchone()
     words = folded([PurePath(file["path"]).name, file["node"]])
     use = (number, given.id, given.client, file["node"], file["kind"], given.at, words)
-    connection.execute(_ADD_USE, use)
+    connection.execute(_ADD_USE, (*use, file["existed"]))

@@ -6,7 +6,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePath
 from typing import BinaryIO
 
@@ -45,19 +45,20 @@ def open_artifact(
     """
     reasons = []
     for place in places:
-        try:
-            file = _opened(Path(place.path), roots)
-        except _Missing as missing:
-            reasons.append(str(missing))
-            continue
-        try:
-            if _holds(file, digest, place, mark):
-                return OpenFile(file, os.fstat(file.fileno()).st_size, digest)
-            reasons.append("it was changed since")
-        except BaseException:
+        for path in (Path(place.path), *_moved(Path(place.path), roots)):
+            try:
+                file = _opened(path, roots)
+            except _Missing as missing:
+                reasons.append(str(missing))
+                continue
+            try:
+                if _holds(file, digest, place, mark):
+                    return OpenFile(file, os.fstat(file.fileno()).st_size, digest)
+                reasons.append("it was changed since")
+            except BaseException:
+                file.close()
+                raise
             file.close()
-            raise
-        file.close()
     raise FileGone(
         f"the file of this artifact can't be had any more: {reasons[0]}",
         given=digest,
@@ -77,6 +78,19 @@ def remove_artifact(
     """
     path = Path(place.path)
     try:
+        return any(
+            _removed(digest, place, each, roots, written_before)
+            for each in (path, *_moved(path, roots))
+        )
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise OutputError(f"the file can't be deleted: {reason}", given=path.name) from error
+
+
+def _removed(
+    digest: str, place: FilePlace, path: Path, roots: Sequence[Path], written_before: float
+) -> bool:
+    try:
         base = _base(path, roots)
         with _opened(path, roots) as file:
             is_ours = os.fstat(file.fileno()).st_mtime < written_before and _holds(
@@ -87,9 +101,16 @@ def remove_artifact(
         return is_ours
     except _Missing:
         return False  # nothing to delete, or not ours to delete
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise OutputError(f"the file can't be deleted: {reason}", given=path.name) from error
+
+
+def _moved(path: Path, roots: Sequence[Path]) -> Iterator[Path]:
+    """Where a file may lie by now: below a folder of the same name, as the home was moved."""
+    for root in roots:
+        if path.is_relative_to(root.absolute()) or path.is_relative_to(root.resolve()):
+            continue
+        for at in range(len(path.parts) - 2, 0, -1):
+            if path.parts[at] == root.name:
+                yield root.absolute().joinpath(*path.parts[at + 1 :])
 
 
 def _opened(path: Path, roots: Sequence[Path]) -> BinaryIO:

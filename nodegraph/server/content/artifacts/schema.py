@@ -58,7 +58,15 @@ CREATE TRIGGER job_unused AFTER DELETE ON uses BEGIN
 END;
 """
 
-MIGRATIONS: Sequence[str] = (_FIRST, _SECOND)
+MADE = """
+-- 1: the file was there already, as an earlier job had made it.
+ALTER TABLE uses ADD COLUMN existed INTEGER NOT NULL DEFAULT 0;
+UPDATE uses SET existed = 1
+    WHERE EXISTS (SELECT 1 FROM uses AS first
+        WHERE first.file = uses.file AND first.number < uses.number);
+"""
+
+MIGRATIONS: Sequence[str] = (_FIRST, _SECOND, MADE)
 
 APPLICATION = 0x6E676163
 """Marks the file, so that no other program's database is taken for one."""

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from nodegraph.server.content.artifacts.schema import MADE
+
 SCHEMA = "nodegraph_files"
 """In which they lie, beside the queue's."""
 LOCK = 0x6E676675
@@ -89,5 +91,9 @@ ALTER TABLE removals ADD COLUMN asked DOUBLE PRECISION NOT NULL
 """
 
 # Texts are compared and put in order as in a file: by their characters' numbers.
-MIGRATIONS: Sequence[str] = (_TABLES.replace(" TEXT", ' TEXT COLLATE "C"') + _CODE, _ASKED)
+MIGRATIONS: Sequence[str] = (
+    _TABLES.replace(" TEXT", ' TEXT COLLATE "C"') + _CODE,
+    _ASKED,
+    MADE,
+)
 """Step `n` leads the tables of version `n` to version `n + 1`; no tables are version 0."""

@@ -8,7 +8,7 @@ import { valueText } from "../inspector/values";
 import { differences, literalsOf } from "./differences";
 import styles from "./Facts.module.css";
 import { madeWith } from "./madeWith";
-import { type ArtifactInfo, useArtifactInfo } from "./useArtifactInfo";
+import { type ArtifactInfo, useArtifactInfo, useMaking } from "./useArtifactInfo";
 import type { Size } from "./zoom";
 
 interface Props {
@@ -18,6 +18,8 @@ interface Props {
 
 export function ArtifactFacts({ artifact, size }: Props) {
   const info = useArtifactInfo(artifact);
+  const making = useMaking(artifact);
+  const made = artifact.existed ? making?.job.finished : artifact.created;
   return (
     <>
       {info && <Parameters info={info} node={artifact.node} />}
@@ -28,7 +30,7 @@ export function ArtifactFacts({ artifact, size }: Props) {
           {size && <Fact name={t("panels.facts.size")} value={`${size.width} × ${size.height}`} />}
           <Fact name={t("panels.facts.bytes")} value={bytes(artifact.size)} />
           <Fact name={t("panels.facts.type")} value={artifact.media_type} />
-          <Fact name={t("panels.facts.created")} value={fullMoment(artifact.created)} />
+          {made != null && <Fact name={t("panels.facts.created")} value={fullMoment(made)} />}
           <Fact name={t("panels.facts.node")} value={artifact.node} />
           {artifact.jobs > 1 && (
             <Fact
@@ -43,7 +45,7 @@ export function ArtifactFacts({ artifact, size }: Props) {
       {info === null && <p className={styles.none}>{t("panels.facts.gone")}</p>}
       {info && (
         <>
-          <Run info={info} />
+          {making !== undefined && <Run making={making} />}
           <Values info={info} />
         </>
       )}
@@ -67,13 +69,23 @@ function Parameters({ info, node }: { readonly info: ArtifactInfo; readonly node
   );
 }
 
-function Run({ info: { job } }: { readonly info: ArtifactInfo }) {
+/** The run that made the file, whatever later ones found it there. */
+function Run({ making }: { readonly making: ArtifactInfo | null }) {
+  if (making === null) {
+    return (
+      <section className={styles.section}>
+        <h3>{t("panels.facts.run")}</h3>
+        <p className={styles.none}>{t("panels.facts.makerGone")}</p>
+      </section>
+    );
+  }
+  const { job } = making;
   const { outputs } = job;
   return (
     <section className={styles.section}>
       <h3>{t("panels.facts.run")}</h3>
       <dl>
-        <Fact name={t("panels.facts.job")} value={job.name || job.id} />
+        <Fact name={t("panels.facts.job")} value={job.name ? `${job.name}, ${job.id}` : job.id} />
         {outputs && outputs.seconds > 0 && (
           <Fact name={t("panels.facts.took")} value={duration(outputs.seconds)} />
         )}

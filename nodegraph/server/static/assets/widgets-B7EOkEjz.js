@@ -1,1 +1,0 @@
-import"./WidgetField-D2lJOY9t.js";import"./FileWidget-H9EvlDvR.js";

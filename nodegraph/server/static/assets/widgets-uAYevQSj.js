@@ -1,0 +1,1 @@
+import"./WidgetField-CbnYupoL.js";import"./FileWidget-q62UZOMg.js";
