@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -19,6 +19,9 @@ from nodegraph.packs.loading import owner, roots
 from nodegraph.packs.pack import Pack
 from nodegraph.packs.snapshot import Snapshot
 from nodegraph.packs.source_files import SourceFiles
+
+_MAPPINGS = "NODE_CLASS_MAPPINGS"
+"""Where a module lists what ComfyUI takes for nodes."""
 
 
 class Declarations(NamedTuple):
@@ -40,6 +43,7 @@ def read_pack(pack: Pack, snapshot: Snapshot) -> Declarations:
     twice: set[str] = set()
     panels: dict[str, Panel] = {}
     problems = []
+    has_mappings = False
     for name in pack.modules():
         try:
             module = pack.import_module(name, snapshot)
@@ -47,6 +51,7 @@ def read_pack(pack: Pack, snapshot: Snapshot) -> Declarations:
             problems.append(str(error))
             continue
         panels.update((panel.name, panel) for panel in _panels_in(module))
+        has_mappings = has_mappings or isinstance(vars(module).get(_MAPPINGS), Mapping)
         made, faults = _made_in(module)
         for fault in (*faults_in(module), *faults):
             problems.append(f"pack `{pack.name or pack.package}`: {fault}")
@@ -58,6 +63,8 @@ def read_pack(pack: Pack, snapshot: Snapshot) -> Declarations:
                 twice.add(node_type)
                 problems.append(_told_twice(pack, found[node_type], definition))
             found[node_type] = definition
+    if has_mappings or not (found or panels or problems):
+        problems.append(_nothing_taken(pack, has_mappings))
     # Which of them a workflow means can't be told.
     for node_type in twice:
         del found[node_type]
@@ -66,6 +73,16 @@ def read_pack(pack: Pack, snapshot: Snapshot) -> Declarations:
         for node_type, definition in found.items()
     )
     return Declarations(specs, _types(found), tuple(panels.values()), tuple(problems))
+
+
+def _nothing_taken(pack: Pack, has_mappings: bool) -> str:
+    said = f"pack `{pack.name or pack.package}`"
+    if has_mappings:
+        said += f": its {_MAPPINGS} are nodes of ComfyUI, which nodegraph doesn't run"
+        return str(PackError(said, hint="Write each as a function with `@node`: docs/nodes.md."))
+    return str(
+        PackError(f"{said} declares no nodes", hint="Put `@node` before a function: docs/nodes.md.")
+    )
 
 
 def _told_twice(pack: Pack, first: NodeDefinition, second: NodeDefinition) -> str:

@@ -76,7 +76,7 @@ class _Checking:
             self._trial.workflow, targets=self._trial.nodes, cancel=token, listener=token.hear
         )
         if alone.errors:
-            self._has_ended(alone.errors[0].problem, _check_of(alone.errors[0]))
+            self._has_failed(alone.errors[0])
             return
         self._judge_types(alone)
         self._judge_determinism(whole, alone)
@@ -95,20 +95,23 @@ class _Checking:
     def _has_run(self, result: RunResult) -> bool:
         """Judge a run of the whole; whether there is more to judge."""
         for error in result.errors:
-            self._has_ended(error.problem, _check_of(error))
+            self._has_failed(error)
             return False
         self._pass("runs")
         has_links = any(port.json_schema is None for port in self._spec.inputs)
         self._pass("mutation", "" if has_links else "all that it is given is its own")
         return True
 
-    def _has_ended(self, problem: Problem, check: CheckName) -> None:
+    def _has_failed(self, error: NodeFailed) -> None:
+        self._has_ended(error.problem, _check_of(error), error.trace)
+
+    def _has_ended(self, problem: Problem, check: CheckName, trace: str = "") -> None:
         """Judge what ended a run."""
         if self._is_of_a_model(problem):
             for name in CHECKS:
                 self._leave(name, f"it needs a model that isn't here: {problem}")
             return
-        self._fail(check, problem)
+        self._found[check] = Verdict(check, "failed", problem=problem, trace=trace)
         if check != "runs":
             self._pass("runs")
 

@@ -28,12 +28,14 @@ class Verdict:
     Attributes:
         reason: Why it isn't judged, or what was seen where it passed; may be empty.
         problem: The fault, where it failed.
+        trace: Traceback through the pack's own code, where that raised.
     """
 
     check: CheckName
     state: CheckState
     reason: str = ""
     problem: Problem | None = None
+    trace: str = ""
 
     def __str__(self) -> str:
         told = str(self.problem) if self.problem else self.reason
@@ -44,6 +46,8 @@ class Verdict:
         found: dict[str, Any] = {"check": self.check, "state": self.state}
         if self.reason:
             found["reason"] = self.reason
+        if self.trace:
+            found["trace"] = self.trace
         return found | ({"problem": self.problem.as_dict()} if self.problem else {})
 
 

@@ -68,6 +68,22 @@ def test_a_module_that_fails_to_import_hurts_no_other(folder: Path) -> None:
     assert "no_such_library_anywhere" in registry.problems[0]
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("def blur(image): return image\n", "declares no nodes. Put `@node`"),
+        ("NODE_CLASS_MAPPINGS = {'Invert': object}\n", "NODE_CLASS_MAPPINGS are nodes of ComfyUI"),
+    ],
+)
+def test_a_pack_of_which_nothing_is_taken_is_told(tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / "plain_pack.py"
+    file.write_text(text)
+    registry = Registry([pack_at(file)])
+    assert registry.node_types() == []
+    (problem,) = registry.problems
+    assert said in problem
+
+
 def test_a_module_that_is_no_python_hurts_no_other_that_may_import_it(folder: Path) -> None:
     """Nobody can tell what a name that is computed imports: it may be any module of the pack."""
     finder = "import importlib\nfind = lambda name: importlib.import_module(name)\n"

@@ -190,6 +190,12 @@ def test_a_fault_is_found_by_its_check_alone(
     assert function.__name__ in found.faults[0]
 
 
+def test_the_lines_of_a_node_that_raises_are_told(workbench: Workbench) -> None:
+    found = workbench.check_node(Broken).verdicts["runs"]
+    assert 'raise RuntimeError("it broke")' in found.trace
+    assert found.as_dict()["trace"] == found.trace
+
+
 def test_what_can_not_be_judged_says_why(workbench: Workbench) -> None:
     handle = workbench.check_node(Handle)
     assert handle.faults == []

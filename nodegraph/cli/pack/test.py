@@ -102,6 +102,8 @@ def _print_reasons(nodes: Sequence[NodeVerdicts]) -> None:
         for verdict in node.verdicts.values():
             if verdict.problem is not None:
                 say((f"{node.node_type}, {verdict.check}: ", "bold"), str(verdict.problem))
+                for line in verdict.trace.splitlines():
+                    say((f"  {line}", "dim"))
     left = _left(nodes)
     if left:
         say()
