@@ -18,7 +18,8 @@ def RandomNoise(seed: Annotated[int, Seed()] = 0, draw: Draw = "per item") -> Sa
     Args:
         seed: Of the noise of the first item; the next ones count up from it.
         draw: Noise for each item from a seed of its own; or for the batch in one draw from seed,
-            and what is drawn on the way from seed + 1, as in ComfyUI.
+            and what is drawn on the way from seed + 1, as in ComfyUI, or with one seed from that
+            itself, as in older versions of it.
     """
     return SamplingNoise(seed, draw=draw)
 

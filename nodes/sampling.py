@@ -95,7 +95,8 @@ def KSampler(
         denoise_steps: Where denoise is below 1, that share of the steps is walked; with all, all
             are, the last of int(steps / denoise), as in ComfyUI.
         draw: Noise for each item from a seed of its own; or for the batch in one draw from seed,
-            and what is drawn on the way from seed + 1, as in ComfyUI.
+            and what is drawn on the way from seed + 1, as in ComfyUI, or with one seed from that
+            itself, as in older versions of it.
         convention: How levels are laid, begun at and asked for, what a mask keeps, and parts of the
             sampling are told; docs/comfyui.md has what ComfyUI does.
     """
@@ -170,7 +171,8 @@ def KSamplerAdvanced(
         leave_noise: Whether noise is left in the latent where it ends before the schedule does;
             otherwise the last step takes all of it away.
         draw: Noise for each item from a seed of its own; or for the batch in one draw from seed,
-            and what is drawn on the way from seed + 1, as in ComfyUI.
+            and what is drawn on the way from seed + 1, as in ComfyUI, or with one seed from that
+            itself, as in older versions of it.
         convention: How levels are laid, begun at and asked for, what a mask keeps, and parts of the
             sampling are told; docs/comfyui.md has what ComfyUI does.
     """
@@ -271,7 +273,8 @@ def DenoisingSteps(
         denoise_steps: Where denoise is below 1, that share of the steps is walked; with all, all
             are, the last of int(steps / denoise), as in ComfyUI.
         draw: Noise for each item from a seed of its own; or for the batch in one draw from seed,
-            and what is drawn on the way from seed + 1, as in ComfyUI.
+            and what is drawn on the way from seed + 1, as in ComfyUI, or with one seed from that
+            itself, as in older versions of it.
         convention: How levels are laid, begun at and asked for, what a mask keeps, and parts of the
             sampling are told; docs/comfyui.md has what ComfyUI does.
     """

@@ -1700,7 +1700,7 @@ class BuiltinFunctions:
         schedule: _schedule = 'karras',
         denoise: float = 1.0,
         denoise_steps: Literal['share', 'all'] = 'share',
-        draw: Literal['per item', 'per batch'] = 'per item',
+        draw: Literal['per item', 'per batch', 'per batch, one seed'] = 'per item',
         convention: Literal['diffusers', 'comfyui'] = 'diffusers',
     ) -> list[Latent]:
         """What the model takes the finished latent to be, after each step of a sampling.
@@ -1718,7 +1718,7 @@ class BuiltinFunctions:
         schedule: The noise levels it walks down. simple, sgm_uniform and beta are ComfyUI's, the others diffusers'; normal is what the model's scheduler file says.
         denoise: Below 1 a part of the latent is kept: int(steps × denoise) steps are walked.
         denoise_steps: Where denoise is below 1, that share of the steps is walked; with all, all are, the last of int(steps / denoise), as in ComfyUI.
-        draw: Noise for each item from a seed of its own; or for the batch in one draw from seed, and what is drawn on the way from seed + 1, as in ComfyUI.
+        draw: Noise for each item from a seed of its own; or for the batch in one draw from seed, and what is drawn on the way from seed + 1, as in ComfyUI, or with one seed from that itself, as in older versions of it.
         convention: How levels are laid, begun at and asked for, what a mask keeps, and parts of the sampling are told; docs/comfyui.md has what ComfyUI does.
         """
 
@@ -3286,7 +3286,7 @@ class BuiltinFunctions:
         denoise: float = 1.0,
         end_step: int | None = None,
         denoise_steps: Literal['share', 'all'] = 'share',
-        draw: Literal['per item', 'per batch'] = 'per item',
+        draw: Literal['per item', 'per batch', 'per batch, one seed'] = 'per item',
         convention: Literal['diffusers', 'comfyui'] = 'diffusers',
     ) -> Latent:
         """Turn noise into a latent, step by step, led by prompts.
@@ -3303,7 +3303,7 @@ class BuiltinFunctions:
         denoise: Below 1 a part of the latent is kept: int(steps × denoise) steps are walked.
         end_step: Stop after this one of the steps that are walked; the latent keeps the noise that is left. Asked for more steps later, the same sampling goes on from there.
         denoise_steps: Where denoise is below 1, that share of the steps is walked; with all, all are, the last of int(steps / denoise), as in ComfyUI.
-        draw: Noise for each item from a seed of its own; or for the batch in one draw from seed, and what is drawn on the way from seed + 1, as in ComfyUI.
+        draw: Noise for each item from a seed of its own; or for the batch in one draw from seed, and what is drawn on the way from seed + 1, as in ComfyUI, or with one seed from that itself, as in older versions of it.
         convention: How levels are laid, begun at and asked for, what a mask keeps, and parts of the sampling are told; docs/comfyui.md has what ComfyUI does.
         """
 
@@ -3323,7 +3323,7 @@ class BuiltinFunctions:
         end_step: int | None = None,
         add_noise: bool = True,
         leave_noise: bool = False,
-        draw: Literal['per item', 'per batch'] = 'per item',
+        draw: Literal['per item', 'per batch', 'per batch, one seed'] = 'per item',
         convention: Literal['diffusers', 'comfyui'] = 'diffusers',
     ) -> Latent:
         """Some steps of a sampling: two of them in a row may use two models, such as a refiner.
@@ -3346,7 +3346,7 @@ class BuiltinFunctions:
         end_step: The last step that is walked; the schedule's last if left out.
         add_noise: Whether noise is added to the latent, to the level of the first step. Leave it off for a latent with noise left in it.
         leave_noise: Whether noise is left in the latent where it ends before the schedule does; otherwise the last step takes all of it away.
-        draw: Noise for each item from a seed of its own; or for the batch in one draw from seed, and what is drawn on the way from seed + 1, as in ComfyUI.
+        draw: Noise for each item from a seed of its own; or for the batch in one draw from seed, and what is drawn on the way from seed + 1, as in ComfyUI, or with one seed from that itself, as in older versions of it.
         convention: How levels are laid, begun at and asked for, what a mask keeps, and parts of the sampling are told; docs/comfyui.md has what ComfyUI does.
         """
 
@@ -3474,7 +3474,7 @@ class BuiltinFunctions:
         latent: Latent,
         seed: int = 0,
         standardize: bool = True,
-        draw: Literal['per item', 'per batch'] = 'per item',
+        draw: Literal['per item', 'per batch', 'per batch, one seed'] = 'per item',
     ) -> Any:
         """Noise of one's own, made of a latent: of a picture, by VAEEncode.
 
@@ -4346,7 +4346,7 @@ class BuiltinFunctions:
         self,
         *,
         seed: int = 0,
-        draw: Literal['per item', 'per batch'] = 'per item',
+        draw: Literal['per item', 'per batch', 'per batch, one seed'] = 'per item',
     ) -> Any:
         """No noise: sampling goes on from the latent as it is, such as one with noise left in it.
 
@@ -4797,12 +4797,12 @@ class BuiltinFunctions:
         self,
         *,
         seed: int = 0,
-        draw: Literal['per item', 'per batch'] = 'per item',
+        draw: Literal['per item', 'per batch', 'per batch, one seed'] = 'per item',
     ) -> Any:
         """Noise by a seed, as KSampler draws it.
 
         seed: Of the noise of the first item; the next ones count up from it.
-        draw: Noise for each item from a seed of its own; or for the batch in one draw from seed, and what is drawn on the way from seed + 1, as in ComfyUI.
+        draw: Noise for each item from a seed of its own; or for the batch in one draw from seed, and what is drawn on the way from seed + 1, as in ComfyUI, or with one seed from that itself, as in older versions of it.
         """
 
     def RandomNumber(

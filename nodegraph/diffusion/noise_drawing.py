@@ -7,6 +7,8 @@
   ComfyUI draws on a CPU (``comfy/sample.py``, `prepare_noise`; ``comfy/k_diffusion/sampling.py``,
   `default_noise_sampler` and `BrownianTreeNoiseSampler`): of a batch, the first item alone is what
   it is without the others.
+- ``per batch, one seed``: the same, but on the way from the seed itself, as ComfyUI did before it
+  took the next one on a CPU. On a GPU it still does, from another generator.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from nodegraph.errors import InvalidValue
 if TYPE_CHECKING:
     from nodegraph.diffusion.sampling_parts import SamplingNoise
 
+ONE_SEED = "per batch, one seed"
 MOST_DRAWN = 4096
 """Batch index up to which items are drawn one after the other from one generator."""
 
@@ -60,9 +63,11 @@ def drawn_noise(noise: SamplingNoise, latent: Latent, shape: Sequence[int]) -> D
     """
     indices = latent.noise_indices
     generators: tuple[torch.Generator, ...]
-    if noise.draw == "per batch":
+    at_once = noise.draw != "per item"
+    if at_once:
         first = _drawn_at_once(noise.seed, latent, shape)
-        generators = (torch.Generator("cpu").manual_seed((noise.seed + 1) % 2**64),)
+        on_the_way = noise.seed if noise.draw == ONE_SEED else (noise.seed + 1) % 2**64
+        generators = (torch.Generator("cpu").manual_seed(on_the_way),)
     else:
         # Used for the first noise whatever is given in its place, so that what is drawn on the way
         # is the same.
@@ -71,7 +76,7 @@ def drawn_noise(noise: SamplingNoise, latent: Latent, shape: Sequence[int]) -> D
     if noise.given is not None:
         first = _given(noise.given, shape)
     if noise.share:
-        if noise.draw == "per batch":
+        if at_once:
             other = _drawn_at_once(noise.other_seed, latent, shape)
         else:
             other = draw_noise(shape[1:], noise.other_seed, indices)
@@ -79,7 +84,6 @@ def drawn_noise(noise: SamplingNoise, latent: Latent, shape: Sequence[int]) -> D
         scale = math.hypot(1 - noise.share, noise.share)
         first = ((1 - noise.share) * first + noise.share * other) / scale
     first = first if noise.strength == 1 else first * noise.strength
-    at_once = noise.draw == "per batch"
     return DrawnNoise(first, generators, not at_once, noise.seed if at_once else None)
 
 

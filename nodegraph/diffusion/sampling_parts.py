@@ -27,7 +27,7 @@ CONVENTIONS = ("diffusers", "comfyui")
 mask keeps, and tell parts of a sampling; see docs/comfyui.md."""
 DROPS_A_LEVEL = frozenset({"dpm_2", "dpm_2_ancestral", "uni_pc", "uni_pc_bh1"})
 """Samplers for which ComfyUI's KSampler lays one level more and leaves the last above 0 out."""
-DRAWS = ("per item", "per batch")
+DRAWS = ("per item", "per batch", "per batch, one seed")
 """How noise is drawn; see `nodegraph.diffusion.noise_drawing`."""
 
 

@@ -57,6 +57,16 @@ def test_on_the_way_the_next_seed_is_drawn_from() -> None:
     assert last.initial_seed() == 0
 
 
+def test_on_the_way_the_same_seed_may_be_drawn_from() -> None:
+    noise = SamplingNoise(7, draw="per batch, one seed")
+    found = drawn_noise(noise, LATENT, SHAPE)
+    [generator] = found.generators
+    assert torch.equal(
+        found.first, drawn_noise(replace(noise, draw="per batch"), LATENT, SHAPE).first
+    )
+    assert torch.equal(torch.randn(5, generator=generator), torch.randn(5, generator=seeded(7)))
+
+
 def test_mixed_noise_is_drawn_at_once_too() -> None:
     mixed = replace(AT_ONCE, other_seed=3, share=0.5)
     other = torch.randn(SHAPE, generator=seeded(3))

@@ -229,3 +229,22 @@ def test_a_primitive_is_of_its_values_type(value: Any, native: str) -> None:
 def test_a_primitive_text_is_what_each_input_is_given() -> None:
     found = made(node("PrimitiveNode", value="abc"), node("StringLength", string=IMAGE))
     assert found == {"text_length": ("TextLength", {"text": "abc"})}
+
+
+def test_an_area_is_of_whole_cells_and_fades_in_and_what_differs_is_told() -> None:
+    area = {"x": 68, "y": 0, "width": 256, "height": 128, "strength": 1.0}
+    prompt = node("CLIPTextEncode", text="a cat", clip=Source("load", 1))
+    nodes = graph(**{
+        "load": node("CheckpointLoaderSimple", ckpt_name="a"),
+        "0": prompt,
+        "1": node("ConditioningSetArea", conditioning=Source("0", 0), **area),
+    })  # fmt: skip
+    found = translate(ForeignWorkflow(nodes), TABLE)
+    inputs = found.workflow.nodes["area_conditioning"].inputs
+    assert {name: inputs[name] for name in ("x", "width", "unit", "feather")} == {
+        "x": 64,
+        "width": 256,
+        "unit": "pixels",
+        "feather": 64.0,
+    }
+    assert [name for name, _ in found.differences] == ["area_conditioning"]

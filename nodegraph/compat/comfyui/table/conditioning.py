@@ -171,15 +171,34 @@ def _combine_back(node: Passage) -> None:
     node.give("conditioning", made)
 
 
-def _area(unit: str) -> Translate:
-    def forward(node: Passage) -> None:
-        names = ("x", "y", "width", "height")
-        taken = {name: node.inputs[name] for name in names}
-        conditioning = node.inputs["conditioning"]
-        name = node.add("AreaConditioning", conditioning=conditioning, unit=unit, **taken)
-        node.give("CONDITIONING", _strong(node, MadeOutput(name, "conditioning")))
+_CELL = 8
+"""Pixels of a cell, of which areas are made up there."""
+_FADE = 8.0 * _CELL
+"""Pixels over which an area fades in from its edges there."""
 
-    return forward
+
+def _area(node: Passage) -> None:
+    """A rectangle in pixels, which there is one of whole cells that fades in."""
+    names = ("x", "y", "width", "height")
+    taken = {
+        name: signal
+        if signal.is_link or signal.given % _CELL == 0
+        else int(signal.given) // _CELL * _CELL
+        for name, signal in ((name, node.inputs[name]) for name in names)
+    }
+    _placed(node, **taken, unit="pixels", feather=_FADE)
+
+
+def _area_of_shares(node: Passage) -> None:
+    names = ("x", "y", "width", "height")
+    _placed(node, **{name: node.inputs[name] for name in names}, unit="shares")
+    node.tell("ComfyUI fades an area in over 8 cells of the latent, which `feather` can say here")
+
+
+def _placed(node: Passage, **taken: Any) -> None:
+    node.tell("ComfyUI shows the model an area alone; here it sees the whole picture")
+    name = node.add("AreaConditioning", conditioning=node.inputs["conditioning"], **taken)
+    node.give("CONDITIONING", _strong(node, MadeOutput(name, "conditioning")))
 
 
 def _strong(node: Passage, made: MadeOutput) -> MadeOutput:
@@ -192,10 +211,13 @@ def _strong(node: Passage, made: MadeOutput) -> MadeOutput:
 
 
 def _area_back(node: Passage) -> None:
-    only(node, "conditioning", "x", "y", "width", "height", "unit")
+    pixels = node.literal("unit") == "pixels"
+    fades = pixels and node.inputs["feather"].given == _FADE
+    only(node, "conditioning", "x", "y", "width", "height", "unit", *(["feather"] if fades else ()))
+    if not fades:
+        node.tell("ComfyUI fades an area in over 8 cells of the latent")
     names = ("conditioning", "x", "y", "width", "height")
     taken: dict[str, Any] = {name: node.inputs[name] for name in names}
-    pixels = node.literal("unit") == "pixels"
     if pixels:
         taken |= {name: int(node.literal(name)) for name in names[1:]}
     there = "ConditioningSetArea" if pixels else "ConditioningSetAreaPercentage"
@@ -399,14 +421,14 @@ _CHANGED = (
     entry(
         f"ConditioningSetArea({_ONE}, width: INT = 64, height: INT = 64, x: INT = 0, y: INT = 0, "
         "strength: FLOAT = 1.0) -> CONDITIONING",
-        _area("pixels"),
+        _area,
         "AreaConditioning",
         _area_back,
     ),
     entry(
         f"ConditioningSetAreaPercentage({_ONE}, width: FLOAT = 1.0, height: FLOAT = 1.0, "
         "x: FLOAT = 0.0, y: FLOAT = 0.0, strength: FLOAT = 1.0) -> CONDITIONING",
-        _area("shares"),
+        _area_of_shares,
     ),
     same(
         f"ConditioningSetAreaStrength({_ONE}, strength: FLOAT = 1.0) -> CONDITIONING",

@@ -59,9 +59,11 @@ def only(node: Passage, *said: str) -> None:
 
 def tell_conventions(node: Passage) -> None:
     """Tell people where numbers there are others than here."""
-    conventions = {"convention": "comfyui", "draw": "per batch", "denoise_steps": "all"}
+    # By its version, ComfyUI draws on the way from the seed or from the next one.
+    draws = ("per batch", "per batch, one seed")
+    conventions = {"convention": ("comfyui",), "draw": draws, "denoise_steps": ("all",)}
     said = {name: node.inputs[name].given for name in conventions if name in node.inputs}
-    differing = [name for name, value in said.items() if value != conventions[name]]
+    differing = [name for name, value in said.items() if value not in conventions[name]]
     # Without them it samples as it always did here.
     missing = [name for name in conventions if name in node.defaults and name not in said]
     if differing or missing:
