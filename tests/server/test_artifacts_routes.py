@@ -357,6 +357,20 @@ def test_a_thumbnail_of_another_size_is_refused(ranged: Hosted, size: str) -> No
     assert get(ranged, rest=f"/thumbnail?size={size}").status_code == 422
 
 
+def test_of_what_is_too_large_to_be_shown_there_is_a_plain_tile_that_says_so(
+    server: Hosted,
+) -> None:
+    data = b"ply\nformat ascii 1.0\nelement vertex 3\nelement face 1000001\nend_header\n"
+    digest = give(server, data, "large.ply", media_type="model/ply")
+    answer = server.client.get(f"/artifacts/{digest}/thumbnail?size=64")
+    assert answer.status_code == 200
+    assert opened(answer.content).size == (64, 64)
+    assert answer.headers["x-thumbnail-instead"] == "too many triangles to show: 1,000,001"
+    # What else it says isn't for good.
+    assert "immutable" not in answer.headers["cache-control"]
+    assert "etag" not in answer.headers
+
+
 def test_of_what_is_no_picture_there_is_no_thumbnail(server: Hosted) -> None:
     digest = give(server, b"text", "note.png", media_type="image/png")
     answer = get(server, digest, "/thumbnail")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
+import threading
 import zlib
 from collections.abc import Coroutine, Iterator
 from fractions import Fraction
@@ -19,10 +20,11 @@ from PIL import Image
 
 from nodegraph import Video
 from nodegraph.errors import InvalidFile
-from nodegraph.server.content.artifacts.thumbnails import Thumbnails
+from nodegraph.server.content.artifacts.thumbnails import Thumbnail, Thumbnails
 from nodegraph.server.content.files.pictures import make_thumbnail, read_picture
 from nodegraph.server.http.errors import NotFound, TooLarge
 from nodegraph.server.http.sending import OpenFile
+from nodegraph.shapes.glb_writing import glb_bytes
 from nodegraph.videos.encoding import VideoFormat, encode_video
 from tests.messages import raises
 from tests.properties import examples
@@ -30,6 +32,7 @@ from tests.server.resources import digest_of, opened, picture
 from tests.videos.making import FORMATS, video
 
 PIXELS = 1_000_000
+PATIENCE = 30.0
 
 
 class Source:
@@ -64,8 +67,9 @@ def run(made: Coroutine[Any, Any, Any]) -> Any:
 
 
 def thumbnail(thumbnails: Thumbnails, source: Source, size: int = 128) -> bytes:
-    found: bytes = run(thumbnails.get(digest_of(source.data), size, source))
-    return found
+    found: Thumbnail = run(thumbnails.get(digest_of(source.data), size, source))
+    assert found.problem is None
+    return found.data
 
 
 @pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "GIF"])
@@ -122,7 +126,7 @@ def test_it_is_made_once(thumbnails: Thumbnails) -> None:
 def test_many_who_ask_at_once_wait_for_one(thumbnails: Thumbnails) -> None:
     source = Source(picture(900, 900))
 
-    async def ask() -> list[bytes]:
+    async def ask() -> list[Thumbnail]:
         digest = digest_of(source.data)
         return await asyncio.gather(*(thumbnails.get(digest, 128, source) for _ in range(20)))
 
@@ -264,3 +268,107 @@ def test_what_shows_nothing_is_not_tried_again(
         with raises(NotFound):
             thumbnail(thumbnails, source, 256)
     assert [source.times for source in sources] == [2, 2, 2]
+
+
+class Held(Source):
+    """A file that takes long to be opened: until it is let go."""
+
+    def __init__(self, data: bytes, go: threading.Event) -> None:
+        super().__init__(data)
+        self._go = go
+
+    def __call__(self) -> OpenFile:
+        assert self._go.wait(PATIENCE)
+        return super().__call__()
+
+
+def test_one_client_s_slow_files_delay_no_other(thumbnails: Thumbnails) -> None:
+    go = threading.Event()
+    slow = [Held(picture(color=(at, 0, 0)), go) for at in range(6)]
+    quick = Source(picture(40, 20))
+
+    async def ask() -> Thumbnail:
+        held = [
+            asyncio.ensure_future(thumbnails.get(digest_of(each.data), 64, each, "ann"))
+            for each in slow
+        ]
+        await asyncio.sleep(0)
+        found = await asyncio.wait_for(
+            thumbnails.get(digest_of(quick.data), 64, quick, "ben"), PATIENCE
+        )
+        assert not any(each.done() for each in held)
+        go.set()
+        await asyncio.gather(*held)
+        return found
+
+    assert opened(run(ask()).data).size == (40, 20)
+    assert [each.times for each in slow] == [1] * 6
+
+
+def test_what_takes_too_long_is_a_plain_tile_that_says_so(tmp_path: Path) -> None:
+    thumbnails, source = Thumbnails(tmp_path / "thumbnails", seconds=0.0), Source(picture(3000, 9))
+    for _ in range(2):
+        found = run(thumbnails.get(digest_of(source.data), 128, source))
+        assert opened(found.data).size == (128, 128)
+        assert found.problem is not None
+        assert "too long" in found.problem.message
+    # It isn't tried again, nor kept for later.
+    assert source.times == 1
+    assert list(tmp_path.rglob("*.webp")) == []
+    thumbnails.close()
+
+
+@pytest.mark.parametrize(("parts", "is_shown"), [(3, True), (501, False)])
+def test_a_mesh_of_too_many_parts_is_not_read(
+    shared: Thumbnails, parts: int, is_shown: bool
+) -> None:
+    found = run(shared.get(f"{parts:064}", 64, Source(triangles(parts))))
+    assert (found.problem is None) is is_shown
+    if found.problem is not None:
+        assert found.problem.message == "too many parts to show: 501"
+
+
+PLY = b"ply\nformat ascii 1.0\nelement vertex %d\nelement face %d\nend_header\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (PLY % (3, 1_000_001), "triangles to show: 1,000,001"),
+        (PLY % (4_000_001, 0), "points to show: 4,000,001"),
+        (b"v 0 0 0\n" * 3 + b"f 1 2 3\n" * 1_000_001, "triangles to show: 1,000,001"),
+        (b"v 0 0 0\n" * 3 + b"g a\nf 1 2 3\n" * 501, "parts to show: 501"),
+    ],
+    ids=["faces", "points", "lines", "groups"],
+)
+def test_what_a_shape_claims_is_enough_to_leave_it_unread(
+    shared: Thumbnails, data: bytes, words: str
+) -> None:
+    found = run(shared.get(digest_of(data), 64, Source(data)))
+    assert found.problem is not None
+    assert words in found.problem.message
+
+
+def triangles(parts: int) -> bytes:
+    """A GLB that shows one triangle several times."""
+    corners = struct.pack("<9f", 0, 0, 0, 1, 0, 0, 0, 1, 0)
+    told = {
+        "asset": {"version": "2.0"},
+        "scenes": [{"nodes": list(range(parts))}],
+        "scene": 0,
+        "nodes": [{"mesh": 0, "translation": [at, 0, 0]} for at in range(parts)],
+        "meshes": [{"primitives": [{"attributes": {"POSITION": 0}}]}],
+        "accessors": [
+            {
+                "bufferView": 0,
+                "componentType": 5126,
+                "count": 3,
+                "type": "VEC3",
+                "min": [0, 0, 0],
+                "max": [1, 1, 0],
+            }
+        ],
+        "bufferViews": [{"buffer": 0, "byteLength": len(corners)}],
+        "buffers": [{"byteLength": len(corners)}],
+    }
+    return glb_bytes(told, corners)

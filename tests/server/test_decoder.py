@@ -63,7 +63,7 @@ def test_a_process_that_died_is_replaced(decoder: FileDecoder) -> None:
 
 def test_a_picture_that_takes_too_long_ends_the_process_and_nothing_else() -> None:
     decoder = FileDecoder(seconds=0.0)
-    with raises(InvalidFile):
+    with raises(TooLarge, given="more than 0 s"):
         thumbnail(decoder, large(4000))
     assert process(decoder) is None
 

@@ -12,6 +12,7 @@ from fastapi import Query, Request, Response
 
 from nodegraph.client import shapes
 from nodegraph.core.digests import Digest
+from nodegraph.server.access.caller import Caller
 from nodegraph.server.content.artifacts.sharing import FileComing
 from nodegraph.server.content.artifacts.thumbnails import LARGEST, MEDIA_TYPE, SMALLEST, Thumbnails
 from nodegraph.server.http.etags import etag, is_known
@@ -19,6 +20,10 @@ from nodegraph.server.http.sending import FOREVER, OpenFile
 from nodegraph.server.http.types import content_headers
 
 T = TypeVar("T")
+INSTEAD = "X-Thumbnail-Instead"
+"""Of the answer with a plain tile: why it is none of the file."""
+_INSTEAD = "private, max-age=60"
+"""It may be shown when it is asked for the next time, where there is less to do."""
 _PATIENCE = 15.0
 """Seconds for a file to come that another server's worker has just written."""
 BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
@@ -28,7 +33,11 @@ FILE_ANSWERS: dict[int | str, dict[str, Any]] = {
     304: {"description": "The client has it already, as `If-None-Match` says."},
 }
 THUMBNAIL_ANSWERS: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The picture.", "content": {MEDIA_TYPE: BINARY}},
+    200: {
+        "description": "The picture; of what is too large to be shown a plain one, with a header "
+        f"`{INSTEAD}` that says why.",
+        "content": {MEDIA_TYPE: BINARY},
+    },
     304: {"description": "The client has it already."},
 }
 ThumbnailSize = Annotated[
@@ -54,18 +63,20 @@ async def once_here(ask: Callable[[], Awaitable[T]]) -> T:
 
 
 async def texts_response(
-    thumbnails: Thumbnails, name: str, opened: Callable[[], OpenFile]
+    caller: Caller, thumbnails: Thumbnails, name: str, opened: Callable[[], OpenFile]
 ) -> shapes.CarriedTexts:
     """The answer to a request for what a file carries; see `Thumbnails.texts`.
 
     Args:
         name: The file's, as whoever wrote it says.
     """
-    return shapes.CarriedTexts(await thumbnails.texts(PurePath(name).suffix, opened))
+    suffix = PurePath(name).suffix
+    return shapes.CarriedTexts(await thumbnails.texts(suffix, opened, caller.name))
 
 
 async def thumbnail_response(
     request: Request,
+    caller: Caller,
     thumbnails: Thumbnails,
     digest: Digest,
     size: int,
@@ -82,5 +93,8 @@ async def thumbnail_response(
     headers = {"ETag": etag(tag), "Cache-Control": cached}
     if is_known(request.headers.get("if-none-match"), tag):
         return Response(status_code=304, headers=headers)
-    made = await thumbnails.get(digest, size, opened)
-    return Response(made, headers={**headers, **content_headers(MEDIA_TYPE, f"{digest}.webp")})
+    made = await thumbnails.get(digest, size, opened, caller.name)
+    if made.problem is not None:
+        headers = {"Cache-Control": _INSTEAD, INSTEAD: ascii(made.problem.message)[1:-1]}
+    about = content_headers(MEDIA_TYPE, f"{digest}.webp")
+    return Response(made.data, headers={**headers, **about})

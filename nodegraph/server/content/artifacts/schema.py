@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from nodegraph.server.content.files.shared_schema import MADE
 from nodegraph.store.database import Format
 
 _FIRST = """
@@ -56,14 +57,6 @@ CREATE TRIGGER job_unused AFTER DELETE ON uses BEGIN
     DELETE FROM jobs WHERE job = OLD.job
         AND NOT EXISTS (SELECT 1 FROM uses WHERE job = OLD.job);
 END;
-"""
-
-MADE = """
--- 1: the file was there already, as an earlier job had made it.
-ALTER TABLE uses ADD COLUMN existed INTEGER NOT NULL DEFAULT 0;
-UPDATE uses SET existed = 1
-    WHERE EXISTS (SELECT 1 FROM uses AS first
-        WHERE first.file = uses.file AND first.number < uses.number);
 """
 
 MIGRATIONS: Sequence[str] = (_FIRST, _SECOND, MADE)

@@ -6,15 +6,18 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from threading import Lock
 
 from nodegraph.core.digests import Digest
 from nodegraph.errors import InvalidFile, OutputError, Problem
+from nodegraph.server.content.files.client_turns import ClientTurns, Turn
 from nodegraph.server.content.files.confined import Confined
-from nodegraph.server.content.files.decoder import FileDecoder
+from nodegraph.server.content.files.decoder import SECONDS, FileDecoder
+from nodegraph.server.content.files.pictures import plain_tile
 from nodegraph.server.http.errors import NotFound, TooLarge
 from nodegraph.server.http.sending import OpenFile
 
@@ -24,76 +27,123 @@ MEDIA_TYPE = "image/webp"
 _STEP = 64
 """Sides are multiples of it, so that nobody fills the folder with sizes that hardly differ."""
 _LARGEST_FILE = 4 << 20
-_AT_A_TIME = 2
+_AT_A_TIME = 3
 """Files that are opened, each in a process, as each may take hundreds of MB for a while."""
+_OF_A_CLIENT = 2
+"""Of these: one is left for others, so that nobody waits for another's large file."""
 _MOST_WITHOUT = 1_000
 """Files that are known to show nothing, till the server starts anew."""
 _LOG = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Thumbnail:
+    """A small picture.
+
+    Attributes:
+        data: As WebP.
+        problem: Why it is a plain tile instead, if it is: the file is too large to be shown.
+    """
+
+    data: bytes
+    problem: Problem | None = None
+
+
 class Thumbnails:
     """Thumbnails by the digest of the file.
+
+    Files are opened in turns among clients.
 
     Args:
         folder: Where they lie; made if it isn't there. All in it may be deleted at any time.
         held: Bytes that they may take; those that nobody asked for the longest go first.
         pixels: Of the largest picture that is opened.
+        seconds: That opening a file may take.
     """
 
-    def __init__(self, folder: Path, *, held: int = 256 << 20, pixels: int = 64_000_000) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        held: int = 256 << 20,
+        pixels: int = 64_000_000,
+        seconds: float = SECONDS,
+    ) -> None:
         self._folder = Confined(folder)
         self._most = held
         self._pixels = pixels
-        self._pool = ThreadPoolExecutor(_AT_A_TIME, thread_name_prefix="nodegraph-thumbnails")
-        self._decoders = [FileDecoder() for _ in range(_AT_A_TIME)]
+        self._turns = ClientTurns(_AT_A_TIME, _OF_A_CLIENT, "nodegraph-thumbnails")
+        self._decoders = [FileDecoder(seconds=seconds) for _ in range(_AT_A_TIME)]
         self._free = list(self._decoders)
-        self._making: dict[str, Future[bytes]] = {}
+        self._making: dict[str, Turn[bytes]] = {}
         self._lock = Lock()
         self._held: int | None = None
         self._without: dict[Digest, Problem] = {}
 
     def close(self) -> None:
         """Let go of threads and processes; what isn't begun isn't made."""
-        self._pool.shutdown(cancel_futures=True)
+        self._turns.close()
         for decoder in self._decoders:
             decoder.close()
 
-    async def get(self, digest: Digest, size: int, opened: Callable[[], OpenFile]) -> bytes:
+    async def get(
+        self, digest: Digest, size: int, opened: Callable[[], OpenFile], client: str = ""
+    ) -> Thumbnail:
         """A file's thumbnail, as WebP: a picture of it, where it is none itself.
 
         Args:
             size: Pixels of the square that it fits into, made a multiple of 64.
             opened: Opens the file.
+            client: Who asks, whose turns these are.
         Raises:
             NotFound: It is nothing that can be shown.
             FileGone: See `Artifacts.open`.
         """
-        name = f"{digest}-{-(-size // _STEP) * _STEP}.webp"
+        side = -(-size // _STEP) * _STEP
+        name = f"{digest}-{side}.webp"
         kept = await asyncio.to_thread(self._kept, name)
         if kept is not None:
-            return kept
+            return Thumbnail(kept)
         if digest in self._without:
-            raise _nothing(digest, self._without[digest])
+            return await self._instead(digest, side, self._without[digest])
         with self._lock:
             making = self._making.get(name)
             if making is None:
-                making = self._pool.submit(self._make, digest, name, size, opened)
+                making = Turn(partial(self._make, digest, name, side, opened))
                 self._making[name] = making
-                making.add_done_callback(lambda _: self._making.pop(name, None))
-        # Others may wait for the same one.
-        return await asyncio.shield(asyncio.wrap_future(making))
+                making.future.add_done_callback(lambda _: self._making.pop(name, None))
+        self._turns.join(client, making)
+        try:
+            # Others may wait for the same one.
+            return Thumbnail(await asyncio.shield(asyncio.wrap_future(making.future)))
+        except (InvalidFile, TooLarge) as error:
+            return await self._instead(digest, side, error.problem)
 
-    async def texts(self, suffix: str, opened: Callable[[], OpenFile]) -> dict[str, str]:
+    async def _instead(self, digest: Digest, side: int, problem: Problem) -> Thumbnail:
+        """A plain tile for what is too large to be shown; what shows nothing is refused."""
+        if problem.code != TooLarge.code:
+            raise NotFound(
+                f"there is no thumbnail of this: {problem.message}",
+                given=digest,
+                expected=problem.expected,
+            )
+        return Thumbnail(await asyncio.to_thread(plain_tile, side, problem.message), problem)
+
+    async def texts(
+        self, suffix: str, opened: Callable[[], OpenFile], client: str = ""
+    ) -> dict[str, str]:
         """The texts that a file carries, by name; see `nodegraph.results.texts`.
 
         Args:
             suffix: Of its name.
             opened: Opens it.
+            client: See `get`.
         Raises:
             InvalidFile, TooLarge: It is damaged, or claims more than there is room for.
             FileGone: See `Artifacts.open`.
         """
-        return await asyncio.wrap_future(self._pool.submit(self._texts, suffix, opened))
+        turn = self._turns.submit(client, partial(self._texts, suffix, opened))
+        return await asyncio.wrap_future(turn.future)
 
     def _texts(self, suffix: str, opened: Callable[[], OpenFile]) -> dict[str, str]:
         source = opened()
@@ -120,15 +170,14 @@ class Thumbnails:
             return None
         return found
 
-    def _make(self, digest: Digest, name: str, size: int, opened: Callable[[], OpenFile]) -> bytes:
-        side = -(-size // _STEP) * _STEP
+    def _make(self, digest: Digest, name: str, side: int, opened: Callable[[], OpenFile]) -> bytes:
         source = opened()
         decoder = self._free.pop()
         try:
             made = decoder.thumbnail(source, side, pixels=self._pixels)
         except (InvalidFile, TooLarge) as error:
             self._remember(digest, error.problem)
-            raise _nothing(digest, error.problem) from error
+            raise
         finally:
             self._free.append(decoder)
             source.file.close()
@@ -136,7 +185,7 @@ class Thumbnails:
         return made
 
     def _remember(self, digest: Digest, problem: Problem) -> None:
-        """Have a file not be tried again and again: to find out may take a minute each time."""
+        """Have a file not be tried again and again: to find out may take seconds each time."""
         with self._lock:
             self._without[digest] = problem
             while len(self._without) > _MOST_WITHOUT:
@@ -178,11 +227,3 @@ class Thumbnails:
             if status is not None:
                 found.append((status.st_mtime_ns, status.st_size, name))
         return found
-
-
-def _nothing(digest: Digest, problem: Problem) -> NotFound:
-    return NotFound(
-        f"there is no thumbnail of this: {problem.message}",
-        given=digest,
-        expected=problem.expected,
-    )

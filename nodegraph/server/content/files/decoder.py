@@ -12,9 +12,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
-from contextlib import suppress
-from threading import Timer
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from threading import Event, Timer
 from typing import IO, Any
 
 from nodegraph.errors import InvalidFile, Problem
@@ -23,8 +23,10 @@ from nodegraph.server.http.sending import OpenFile
 
 MEMORY = 2 << 30
 """Bytes of address space: three copies of the largest picture, and what Python takes."""
-SECONDS = 60.0
-"""For a file."""
+SECONDS = 10.0
+"""For a file: what is seen small needs no more, and others wait."""
+_START_SECONDS = 60.0
+"""Until a process is there, on a machine that is busy."""
 _STEP = 1 << 20
 _MOST = 256 << 20
 """Bytes of a file that are looked at."""
@@ -53,7 +55,7 @@ class FileDecoder:
         Raises:
             InvalidFile: There is nothing to show, it is damaged, or its decoding ended with the
                 process.
-            TooLarge: It has more pixels, or takes more memory.
+            TooLarge: It has more pixels, or takes more memory or time.
         """
         return self._asked(picture, {"asks": "thumbnail", "side": side, "pixels": pixels})
 
@@ -85,20 +87,24 @@ class FileDecoder:
     def _asked(self, file: OpenFile, question: Mapping[str, Any], *, again: bool = True) -> bytes:
         process = self._started()
         # Whatever holds it up, a write included, ends with the process.
-        timer = Timer(self._seconds, process.kill)
-        timer.start()
+        is_late = Event()
         try:
-            head, made = _answer(process, file, question)
+            with _ending(process, self._seconds, is_late):
+                head, made = _answer(process, file, question)
         except (OSError, ValueError) as error:
             was_idle = _ended_well(process)
             self.close()
+            if is_late.is_set():
+                raise TooLarge(
+                    "it takes too long to show",
+                    given=f"more than {self._seconds:g} s",
+                    hint="Download it, and open it where there is time for it.",
+                ) from error
             if was_idle and again:
                 return self._asked(file, question, again=False)
             raise InvalidFile(
-                "this is no intact picture", hint="Decoding it took too long, or too much."
+                "this is no intact picture", hint="Decoding it took too much memory."
             ) from error
-        finally:
-            timer.cancel()
         if head["ends"]:
             self.close()
         if "problem" in head:
@@ -116,7 +122,26 @@ class FileDecoder:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
             )
+            # What it takes to be there counts for no file.
+            with _ending(self._process, _START_SECONDS, Event()), suppress(OSError):
+                _there(self._process.stdout).readline()
         return self._process
+
+
+@contextmanager
+def _ending(process: subprocess.Popen[bytes], seconds: float, is_late: Event) -> Iterator[None]:
+    """End a process if the `with` takes longer, and note that."""
+
+    def end() -> None:
+        is_late.set()
+        process.kill()
+
+    timer = Timer(seconds, end)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _answer(

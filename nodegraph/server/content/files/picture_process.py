@@ -19,11 +19,14 @@ from typing import Any
 from nodegraph.errors import NodegraphError
 from nodegraph.images.picture_files import DAMAGED
 from nodegraph.server.content.files.pictures import begins_like_picture, make_thumbnail, small
+from nodegraph.server.http.errors import TooLarge
 
 _LARGE = 128 << 20
 """Bytes of memory that it still has after a picture, above which it ends to give them back."""
 _LIBRARIES = 256 << 20
 """What those packages take besides that read what is no picture."""
+_MOST_PARTS, _MOST_TRIANGLES, _MOST_POINTS = 500, 1_000_000, 4_000_000
+"""Of a mesh that is drawn: reading a part takes some milliseconds, a million triangles seconds."""
 _IDLE_SECONDS = 60.0
 """After which it ends, once it has such packages in memory."""
 
@@ -33,6 +36,8 @@ def main() -> None:
     _bound(int(sys.argv[1]))
     folder, most = Path(sys.argv[2]), _LARGE
     asked, told = sys.stdin.buffer, sys.stdout.buffer
+    told.write(b"ready\n")
+    told.flush()
     while (most == _LARGE or _is_asked()) and (line := asked.readline()):
         question = json.loads(line)
         data = asked.read(question["bytes"])
@@ -80,8 +85,21 @@ def _texts(data: bytes, path: Path) -> bytes:
 
 def _drawn(data: bytes, side: int, path: Path) -> bytes:
     from nodegraph.results.drawing import draw_result
+    from nodegraph.shapes.shape_files import shape_counts
 
     with _written(data, path):
+        found = shape_counts(path)
+        for count, most, what in (
+            (found.parts, _MOST_PARTS, "parts"),
+            (found.triangles, _MOST_TRIANGLES, "triangles"),
+            (found.points, _MOST_POINTS, "points"),
+        ):
+            if count > most:
+                raise TooLarge(
+                    f"too many {what} to show: {count:,}",
+                    given=f"{count:,}",
+                    expected=f"at most {most:,}",
+                )
         return small(draw_result(path, side), side)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from typing import BinaryIO
 
-from PIL import Image, ImageOps
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from nodegraph.errors import InvalidFile
 from nodegraph.images.picture_files import DAMAGED, is_turned
@@ -23,6 +24,9 @@ FORMATS: Mapping[str, str] = {
 }
 """Pillow's names of what is opened. It knows more formats, some of which start other programs."""
 _BEGINNINGS = (b"\x89PNG", b"\xff\xd8", b"GIF8")
+_TILE, _TILE_WORDS = (46, 49, 56), (200, 204, 212)
+_LETTERS = 22
+"""In a line of a tile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,18 @@ def small(picture: Image.Image, size: int) -> bytes:
     made = BytesIO()
     picture.save(made, "WEBP", quality=80, method=2)
     return made.getvalue()
+
+
+def plain_tile(size: int, words: str) -> bytes:
+    """A square in place of what is too large to be shown, with some words in it, as WebP."""
+    tile = Image.new("RGB", (size, size), _TILE)
+    font = ImageFont.load_default(size / 14)
+    lines = textwrap.wrap(words, _LETTERS)
+    middle = (size / 2, size / 2)
+    ImageDraw.Draw(tile).multiline_text(
+        middle, "\n".join(lines), _TILE_WORDS, font, anchor="mm", align="center"
+    )
+    return small(tile, size)
 
 
 def _first_frame(file: BinaryIO, pixels: int) -> Image.Image:

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nodegraph.server.content.artifacts.schema import MADE
-
 SCHEMA = "nodegraph_files"
 """In which they lie, beside the queue's."""
 LOCK = 0x6E676675
@@ -88,6 +86,14 @@ _ASKED = """
 -- When it was asked for: what lies there since is another file.
 ALTER TABLE removals ADD COLUMN asked DOUBLE PRECISION NOT NULL
     DEFAULT extract(epoch FROM clock_timestamp());
+"""
+
+MADE = """
+-- 1: the file was there already, as an earlier job had made it.
+ALTER TABLE uses ADD COLUMN existed INTEGER NOT NULL DEFAULT 0;
+UPDATE uses SET existed = 1
+    WHERE EXISTS (SELECT 1 FROM uses AS first
+        WHERE first.file = uses.file AND first.number < uses.number);
 """
 
 # Texts are compared and put in order as in a file: by their characters' numbers.

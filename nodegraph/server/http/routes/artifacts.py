@@ -128,7 +128,9 @@ async def get_artifact_thumbnail(
     artifact = await services.from_queue(services.artifacts.find, digest, caller.only_client)
     opened = partial(services.artifacts.open, artifact)
     return await once_here(
-        lambda: thumbnail_response(request, services.artifacts.thumbnails, digest, size, opened)
+        lambda: thumbnail_response(
+            request, caller, services.artifacts.thumbnails, digest, size, opened
+        )
     )
 
 
@@ -145,7 +147,7 @@ async def get_artifact_texts(
     artifact = await services.from_queue(services.artifacts.find, digest, caller.only_client)
     opened = partial(services.artifacts.open, artifact)
     return await once_here(
-        lambda: texts_response(services.artifacts.thumbnails, artifact.path, opened)
+        lambda: texts_response(caller, services.artifacts.thumbnails, artifact.path, opened)
     )
 
 

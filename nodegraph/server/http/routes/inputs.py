@@ -81,6 +81,7 @@ async def get_input_thumbnail(
     opened.file.close()
     return await thumbnail_response(
         request,
+        caller,
         services.artifacts.thumbnails,
         opened.digest,
         size,

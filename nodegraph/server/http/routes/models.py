@@ -72,6 +72,7 @@ async def get_model_thumbnail(
     digest, data = await services.off_loop(_picture, services, name)
     return await thumbnail_response(
         request,
+        caller,
         services.artifacts.thumbnails,
         digest,
         size,

@@ -165,8 +165,9 @@ async def get_upload_thumbnail(
 ) -> Response:
     """The picture, upright, as WebP; of other files as for artifacts."""
     found = await services.with_files(services.uploads.find, digest, caller.only_client)
+    thumbnails = services.artifacts.thumbnails
     return await thumbnail_response(
-        request, services.artifacts.thumbnails, digest, size, lambda: services.uploads.open(found)
+        request, caller, thumbnails, digest, size, lambda: services.uploads.open(found)
     )
 
 
@@ -181,6 +182,7 @@ async def get_upload_texts(
     """Such as the workflow that made it: so it can be opened, whatever kind of file it is in."""
     found = await services.with_files(services.uploads.find, digest, caller.only_client)
     return await texts_response(
+        caller,
         services.artifacts.thumbnails,
         f"file{SUFFIXES.get(found.media_type, PurePath(found.name).suffix)}",
         lambda: services.uploads.open(found),
