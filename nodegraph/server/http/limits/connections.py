@@ -55,6 +55,10 @@ class _TooLong(Exception):
     """A head beyond what may be."""
 
 
+def _is_chunked(coding: bytes) -> bool:
+    return coding.strip().lower() == b"chunked"
+
+
 class PatientProtocol(HttpToolsProtocol):
     """An HTTP connection that is closed when its client stalls, or sends a head without end."""
 
@@ -134,6 +138,17 @@ class PatientProtocol(HttpToolsProtocol):
         self.limit_concurrency = None if is_health else self.config.limit_concurrency
         if self._is_spare and not is_health:
             self._refuse(503, "busy", "Busy", "there are too many connections")
+            raise _Piped
+        if any(
+            name == b"transfer-encoding" and not _is_chunked(value) for name, value in self.headers
+        ):
+            # Taken as chunked alone, a compressed body would be read as what it isn't.
+            self._refuse(
+                501,
+                "unknown-transfer-coding",
+                "Not implemented",
+                "bodies come as they are, or chunked: not in another transfer coding",
+            )
             raise _Piped
         super().on_headers_complete()
 
