@@ -81,10 +81,29 @@ def test_the_help_needs_no_workflow_that_can_be_read(cli: Cli) -> None:
     assert "Usage: nodegraph run [OPTIONS] WORKFLOW" in shown.out
 
 
-def test_a_parameter_named_like_an_option_is_reached_by_set(run: Cli) -> None:
-    shown = run("--out", "there", "--set", "out=renamed", "-q")
+@pytest.mark.parametrize("way", [["--set", "out=renamed"], ["--parameter-out", "renamed"]])
+def test_a_parameter_named_like_an_option_is_set_otherwise(run: Cli, way: list[str]) -> None:
+    shown = run("--out", "there", *way, "-q")
     assert shown.code == 0
     assert "there/renamed.txt\n" in shown.out
+
+
+def test_spaces_of_a_parameter_are_hyphens_and_no_two_options_are_alike(
+    cli: Cli, pack: Path
+) -> None:
+    parameters = {
+        "who it is": "join.first",
+        "who-it-is": "join.second",
+        "größe": "draw.seed",
+        "color": "write.name",
+    }
+    saved(WORKFLOW | {"parameters": parameters})
+    text = cli("run", "wf.json", "--pack", pack, "--help").out
+    assert "--who-it-is TEXT" in text
+    assert "--parameter-who-it-is TEXT" in text
+    assert "größe" not in text
+    assert "`--parameter-color`" in cli("run", "wf.json", "--pack", pack, "--color", "red").err
+    assert '--set "größe=…"' in cli("validate", "wf.json", "--pack", pack).out
 
 
 def test_a_misspelt_parameter_is_answered_with_the_nearest(run: Cli) -> None:
