@@ -44,8 +44,9 @@ $ nodegraph run output/apple_00001.png --seed 4
 text stands for itself, numbers are numbers, lists and objects are JSON, and
 `{"from": "node.port"}` links.
 
-The workflow's named parameters are options, too: `--seed 4`, and `--redrawn-as` for `redrawn as`. One that is called like an option of
-`run` itself, such as `color` because of `--no-color`, is `--parameter-color`; `nodegraph validate` warns of these.
+The workflow's named parameters are options, too: `--seed 4`, and `--redrawn-as` for `redrawn as`.
+One that is called like an option of `run` itself, such as `color` because of `--no-color`, is
+`--parameter-color`; `nodegraph validate` warns of these.
 
 `--repeat` and `--seeds` change the seeds that stand as plain numbers in the workflow. A failure
 ends the series.
