@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 import shutil
 import subprocess
 import sys
@@ -65,6 +66,10 @@ def test_the_editor_s_node_types_are_the_built_in_ones(tmp_path: Path) -> None:
         del item["inputs_schema"]  # of its inputs once more, which the editor doesn't look at
         item["example"] = None  # tests of the editor bring their own
     assert known["port_types"] == made["port_types"], "make it anew: python scripts/node_types.py"
+    types = {item["type"] for item in known["items"]}
+    scripts = runpy.run_path(str(EDITOR / "scripts" / "node_types.py"))
+    used = scripts["usage_among"](made["usage"], types)
+    assert known["usage"] == used, "make it anew: python scripts/node_types.py"
     # One that is new needn't be there: the editor learns of it from the server.
     made_of = {item["type"]: item for item in made["items"]}
     other = [item["type"] for item in known["items"] if item != made_of.get(item["type"])]

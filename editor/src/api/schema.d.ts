@@ -616,11 +616,24 @@ export interface NodeTypeList {
   packs: Record<string, string>;
   /** What is wrong with packs; the others still count. */
   problems: string[];
+  /** What is used most, to be offered first. */
+  usage: NodeTypeUsage;
   /**
    * Packs that have yet to be read, or read anew: their node types may still come. An empty name
    * stands for the built-in nodes.
    */
   unread: string[];
+}
+
+/** In how many of the workflows that come with nodegraph something occurs. */
+export interface NodeTypeUsage {
+  /** By node type. */
+  types: Record<string, number>;
+  /**
+   * By output, then by input, then by the model family of what the link carries; an empty name
+   * where that isn't known.
+   */
+  links: Record<string, Record<string, Record<string, number>>>;
 }
 
 /** A file that a job gave. */

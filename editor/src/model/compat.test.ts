@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { colorOf, fit, wayBetween } from "./compat";
+import { colorOf, converterBetween, fit, wayBetween } from "./compat";
 import { builtInTypes, fixtureText } from "./fixtures";
+import { input, output, spec } from "./fixtures/specs";
 import type { NodeTypes } from "./spec";
 
 const types = builtInTypes();
@@ -65,6 +66,27 @@ describe("a fit", () => {
     const more: NodeTypes = { ...types, byName: new Map([...types.byName, ["Develop", plain]]) };
     const found = fit(more, { type: "Latent" }, { type: "Image" });
     expect(!found.fits && found.hint).toContain("Develop");
+  });
+
+  test("isn't mended by a node that only may take the one", () => {
+    const film = spec("BeginFilm", {
+      label: "Image to video",
+      inputs: [input("image", "Image"), input("encoder", "TextEncoder", { required: false })],
+      outputs: [output("latent", "Latent")],
+    });
+    const more: NodeTypes = { ...types, byName: new Map([...types.byName, ["BeginFilm", film]]) };
+    expect(converterBetween(more, "TextEncoder", "Latent")).toBeNull();
+    const found = fit(more, { type: "TextEncoder" }, { type: "Latent", port: "KSampler.latent" });
+    expect(!found.fits && found.hint).toContain("Empty latent");
+  });
+
+  test("is mended by what is used for it, not by what comes first", () => {
+    const early = spec("ADecoder", {
+      inputs: [input("latent", "Latent")],
+      outputs: [output("image", "Image")],
+    });
+    const more: NodeTypes = { ...types, byName: new Map([...types.byName, ["ADecoder", early]]) };
+    expect(converterBetween(more, "Latent", "Image")?.type).toBe("VAEDecode");
   });
 
   test("hints at another output of the same node", () => {

@@ -6,8 +6,9 @@
  */
 import { t } from "@/i18n";
 import { keptIn } from "./kept";
-import type { NodeSpec, NodeTypes } from "./spec";
+import { labelOf, type NodeSpec, type NodeTypes } from "./spec";
 import { ANY, isAny, namesIn, type PortTypes, parseType, type TypeExpr, typeText } from "./types";
+import { inputUses, linkUses, outputUses } from "./usage";
 
 /** Whether a link is possible, and what happens to the value on its way. */
 export type Fit =
@@ -27,11 +28,17 @@ export type Fit =
 /** Levels of lists that a node may be run over. */
 const MOST_LEVELS = 8;
 
+interface FittedInput {
+  readonly type: string;
+  /** With its node type, such as "KSampler.latent": advice on it is by use. */
+  readonly port?: string;
+}
+
 /** Whether an output may be linked to an input. With the `node` whose output it is, hints say more. */
 export function fit(
   types: NodeTypes,
   output: { readonly type: string; readonly node?: NodeSpec | undefined },
-  input: { readonly type: string },
+  input: FittedInput,
 ): Fit {
   const way = wayBetween(output.type, input.type, types.portTypes);
   if (way === null) return refusal(types, output, input);
@@ -62,7 +69,7 @@ const PLAIN = "#9aa0a6";
 function refusal(
   types: NodeTypes,
   output: { readonly type: string; readonly node?: NodeSpec | undefined },
-  input: { readonly type: string },
+  input: FittedInput,
 ): Fit {
   const reason = t("fit.wrongType", { given: output.type, expected: input.type });
   const hint = hintFor(types, output, input);
@@ -72,7 +79,7 @@ function refusal(
 function hintFor(
   types: NodeTypes,
   output: { readonly type: string; readonly node?: NodeSpec | undefined },
-  input: { readonly type: string },
+  input: FittedInput,
 ): string {
   const others = (output.node?.outputs ?? []).filter((port) =>
     reaches(port.type, input.type, types),
@@ -81,23 +88,80 @@ function hintFor(
     return t("fit.linkInstead", { ports: others.map((port) => port.name).join(", ") });
   }
   const between = converterBetween(types, output.type, input.type);
-  return between === null ? "" : t("fit.putBetween", { node: between.label || between.type });
+  if (between !== null) return t("fit.putBetween", { node: labelOf(between) });
+  const giver = giverOf(types, input);
+  return giver === null ? "" : t("fit.givenBy", { node: labelOf(giver) });
+}
+
+/** The node type that gives what an input takes and doesn't need it; the one that is used most. */
+function giverOf(types: NodeTypes, { type, port = "" }: FittedInput): NodeSpec | null {
+  const { usage } = types;
+  const found = [...types.byName.values()].flatMap((spec) => {
+    const isTaken = spec.inputs.some((input) => takes(input.type, type, types));
+    if (spec.deprecated !== "" || isTaken) return [];
+    const outputs = spec.outputs
+      .filter((output) => plainly(output.type, type, types))
+      .map((output) => `${spec.type}.${output.name}`);
+    if (outputs.length === 0) return [];
+    const linked = Math.max(...outputs.map((output) => linkUses(usage, output, port)));
+    const used = Math.max(...outputs.map((output) => outputUses(usage, output)));
+    return [{ spec, linked, used }];
+  });
+  found.sort((a, b) => b.linked - a.linked || b.used - a.used || simpler(a.spec, b.spec));
+  return found[0]?.spec ?? null;
+}
+
+/** Whether a value gets from one type to another as what it is, not because one takes anything. */
+function plainly(from: string, to: string, types: NodeTypes): boolean {
+  const way = [from, to].some(isLoose) ? null : wayBetween(from, to, types.portTypes);
+  return way !== null && way.depth === 0 && way.conversions.length === 0;
+}
+
+function isLoose(type: string): boolean {
+  const expr = parseType(type);
+  return expr === null || [...namesIn(expr)].includes(ANY);
+}
+
+/** Whether an input takes values of a type, or lists of them. */
+function takes(input: string, type: string, types: NodeTypes): boolean {
+  return plainly(type, input, types) || plainly(`list[${type}]`, input, types);
 }
 
 function reaches(from: string, to: string, types: NodeTypes): boolean {
   return from !== ANY && wayBetween(from, to, types.portTypes)?.depth === 0;
 }
 
-/** A node type that takes the one type and gives the other, the one with the fewest further needs; of such, settings. */
+/**
+ * A node type that needs the one type and gives the other: the one that is used most, then the one
+ * with the fewest further needs; of such, settings. The rules are those of nodegraph/core/mends.py.
+ */
 export function converterBetween(types: NodeTypes, from: string, to: string): NodeSpec | null {
-  const fitting = [...types.byName.values()].filter((spec) => {
-    const takes = spec.inputs.some((port) => port.type !== ANY && reaches(from, port.type, types));
-    return takes && spec.outputs.some((port) => reaches(port.type, to, types));
+  const { usage } = types;
+  const most = (counts: readonly number[]) => Math.max(-1, ...counts);
+  const found = [...types.byName.values()].flatMap((spec) => {
+    if (spec.deprecated !== "") return [];
+    const takes = spec.inputs
+      .filter((port) => port.required && plainly(from, port.type, types))
+      .map((port) => inputUses(usage, `${spec.type}.${port.name}`));
+    const gives = spec.outputs
+      .filter((port) => plainly(port.type, to, types))
+      .map((port) => outputUses(usage, `${spec.type}.${port.name}`));
+    const used = Math.min(most(takes), most(gives));
+    return used < 0 ? [] : [{ spec, used }];
   });
+  found.sort((a, b) => b.used - a.used || simpler(a.spec, b.spec));
+  return found[0]?.spec ?? null;
+}
+
+function simpler(a: NodeSpec, b: NodeSpec): number {
   const needs = (spec: NodeSpec) => spec.inputs.filter((port) => port.required).length;
-  const plainer = (a: NodeSpec, b: NodeSpec) =>
-    needs(a) - needs(b) || a.inputs.length - b.inputs.length;
-  return fitting.sort(plainer)[0] ?? null;
+  return (
+    needs(a) - needs(b) ||
+    Number(a.experimental) - Number(b.experimental) ||
+    Number(a.pack !== "") - Number(b.pack !== "") ||
+    a.inputs.length - b.inputs.length ||
+    (a.type < b.type ? -1 : 1)
+  );
 }
 
 function noteOf(way: Way): string {

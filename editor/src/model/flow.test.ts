@@ -55,6 +55,11 @@ describe("a link", () => {
   const link = (node: string, port: string, to: string, input: string) =>
     linkFit(types, found, null, { node, port }, { node: to, port: input });
 
+  test("that no node could convert is advised with what gives such a value", () => {
+    const refused = link("load", "text_encoder", "sample", "latent");
+    expect(refused).toMatchObject({ fits: false, hint: "“Empty latent” gives such a value." });
+  });
+
   test("that fits is allowed", () => {
     expect(link("load", "vae", "decode", "vae")).toMatchObject({ fits: true, conversion: null });
   });

@@ -57,7 +57,8 @@ export function linkFit(
     return { fits: false, reason: t("fit.cycle") };
   }
   const type = outputType(types, workflow, scope, from) ?? output.type;
-  return fit(types, { type, node: source }, input);
+  const port = `${target.type}.${input.name}`;
+  return fit(types, { type, node: source }, { type: input.type, port });
 }
 
 /** Each input of a node that a link is in, with how its value gets there. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { builtInTypes, galleryWorkflow } from "./fixtures";
-import { searchTypes } from "./search";
+import { searchTypes, usedPort } from "./search";
 import { emptyWorkflow } from "./workflow";
 
 const types = builtInTypes();
@@ -64,6 +64,44 @@ describe("a loose link", () => {
   test("from an input leads to what gives it", () => {
     const found = searchTypes(types, nothing, "", { gives: "Vae" });
     expect(found[0]).toMatchObject({ spec: { type: "LoadModel" }, port: "vae" });
+  });
+
+  const from = (port: string, side: "input" | "output", family: string | null = null) => ({
+    from: { port, side, family },
+  });
+
+  test("leads to what is linked there most often", () => {
+    const model = { accepts: "DiffusionModel", ...from("LoadModel.model", "output") };
+    expect(names("", model)[0]).toBe("KSampler");
+    const latent = { accepts: "Latent", ...from("KSampler.latent", "output") };
+    expect(names("", latent)[0]).toBe("VAEDecode");
+    const image = { accepts: "Image", ...from("VAEDecode.image", "output") };
+    expect(names("", image)[0]).toBe("SaveImage");
+    const positive = { gives: "Conditioning", ...from("KSampler.positive", "input") };
+    expect(names("", positive)[0]).toBe("EncodePrompt");
+  });
+
+  test("takes words before use", () => {
+    const model = { accepts: "DiffusionModel", ...from("LoadModel.model", "output") };
+    expect(names("load lora", model)[0]).toBe("LoadLora");
+  });
+
+  test("goes to the port that is used most for it", () => {
+    const [decode] = searchTypes(types, nothing, "ksampler", {
+      accepts: "Conditioning",
+      ...from("EncodePrompt.conditioning", "output"),
+    });
+    expect(decode?.port).toBe("positive");
+  });
+
+  test("knows the family of the model that its node is led by", () => {
+    const workflow = galleryWorkflow("text_to_image");
+    const [node = ""] = [...workflow.nodes].flatMap(([name, { type }]) =>
+      type === "KSampler" ? [name] : [],
+    );
+    const end = { side: "input", from: { node, port: "positive" } } as const;
+    const found = usedPort(types, workflow, null, end, new Map([["tiny", "sd1"]]));
+    expect(found).toEqual({ side: "input", port: "KSampler.positive", family: "sd1" });
   });
 
   test("may be converted on its way", () => {

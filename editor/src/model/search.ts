@@ -1,7 +1,11 @@
 /** Finding node types by what is typed, and by what fits a link. */
 import { type Fit, fit } from "./compat";
-import { labelOf, type NodeSpec, type NodeTypes, subgraphType } from "./spec";
+import { upstream } from "./graph";
+import { literalOf } from "./links";
+import { nodeOf, nodesOf, type Scope } from "./scope";
+import { labelOf, type NodeSpec, type NodeTypes, outputOf, subgraphType, typeOf } from "./spec";
 import { ANY } from "./types";
+import { pointsOfLink, pointsOfType, type UsedPort } from "./usage";
 import type { Workflow } from "./workflow";
 
 export interface SearchOptions {
@@ -9,6 +13,8 @@ export interface SearchOptions {
   readonly accepts?: string;
   /** A type of input that one of its outputs must fit: for a link that comes from an input. */
   readonly gives?: string;
+  /** The port that the link comes from: what follows it most often comes first. */
+  readonly from?: UsedPort;
   /** Types that come before others that match as well. */
   readonly favourites?: ReadonlySet<string>;
   readonly limit?: number;
@@ -61,7 +67,12 @@ function findType(
   if (!hits.every((hit) => hit !== null)) return [];
   const typed = hits.reduce((sum, hit) => sum + hit.score, 0);
   const liked = options.favourites?.has(spec.type) ? FAVOURITE : 0;
-  const score = typed / Math.max(1, words.length) + port.score + lifeScore(spec) + liked;
+  // Words say what is wanted; where there are none, use does.
+  const isTyped = words.length > 0;
+  const used = isTyped && options.from === undefined ? pointsOfType(types.usage, spec.type) : 0;
+  const linked = isTyped ? Math.min(FAVOURITE, port.used) : port.used;
+  const score =
+    typed / Math.max(1, words.length) + port.score + linked + used + lifeScore(spec) + liked;
   const matches = merged(hits.flatMap((hit) => hit.matches));
   return [{ spec, matches, score, port: port.name, fit: port.fit }];
 }
@@ -84,37 +95,64 @@ function compareLabels(a: NodeSpec, b: NodeSpec): number {
 
 interface FittingPort {
   readonly name: string | null;
+  /** How well its type fits. */
   readonly score: number;
+  /** How much it is linked so. */
+  readonly used: number;
   readonly fit: Fit | null;
 }
 
-const NO_PORT_ASKED: FittingPort = { name: null, score: 0, fit: null };
+const NO_PORT_ASKED: FittingPort = { name: null, score: 0, used: 0, fit: null };
 
 function fittingPort(types: NodeTypes, spec: NodeSpec, options: SearchOptions): FittingPort | null {
-  const { accepts, gives } = options;
+  const { accepts, gives, from } = options;
   if (accepts !== undefined) {
     const ports = spec.inputs.filter((port) => port.body === null);
-    return bestPort(types, ports, (port) => [accepts, port.type], spec);
+    return fittingPorts(types, ports, (port) => [accepts, port.type], { spec, from })[0] ?? null;
   }
-  if (gives !== undefined) return bestPort(types, spec.outputs, (port) => [port.type, gives], spec);
-  return NO_PORT_ASKED;
+  if (gives === undefined) return NO_PORT_ASKED;
+  const link = (port: Port) => [port.type, gives] as const;
+  return fittingPorts(types, spec.outputs, link, { spec, from })[0] ?? null;
 }
 
-function bestPort(
+interface Port {
+  readonly name: string;
+  readonly type: string;
+  readonly required?: boolean;
+}
+
+/** Ports that a link may have, the one that is used most for it first. */
+function fittingPorts(
   types: NodeTypes,
-  ports: readonly { readonly name: string; readonly type: string; readonly required?: boolean }[],
-  link: (port: { readonly type: string }) => readonly [from: string, to: string],
-  spec: NodeSpec,
-): FittingPort | null {
-  let best: FittingPort | null = null;
+  ports: readonly Port[],
+  link: (port: Port) => readonly [from: string, to: string],
+  { spec, from: start }: { readonly spec: NodeSpec; readonly from: UsedPort | undefined },
+): readonly FittingPort[] {
+  const found: FittingPort[] = [];
   for (const port of ports) {
     const [from, to] = link(port);
-    const found = fit(types, { type: from, node: spec }, { type: to });
-    if (!found.fits) continue;
-    const score = closeness(found, from, to) + (port.required === false ? -1 : 0);
-    if (!best || score > best.score) best = { name: port.name, score, fit: found };
+    const way = fit(types, { type: from, node: spec }, { type: to });
+    if (!way.fits) continue;
+    const score = closeness(way, from, to) + (port.required === false ? -1 : 0);
+    const used = start ? pointsOfLink(types.usage, start, `${spec.type}.${port.name}`) : 0;
+    found.push({ name: port.name, score, used, fit: way });
   }
-  return best;
+  return found.sort((a, b) => b.score + b.used - (a.score + a.used));
+}
+
+/** The ports of a node type that a loose link fits, the one that is used most for it first. */
+export function portsFor(
+  types: NodeTypes,
+  spec: NodeSpec,
+  end: { readonly type: string; readonly side: "input" | "output" },
+  from?: UsedPort,
+): readonly string[] {
+  const isOutput = end.side === "output";
+  const link = (port: Port): readonly [string, string] =>
+    isOutput ? [end.type, port.type] : [port.type, end.type];
+  const ports = isOutput ? spec.inputs.filter((port) => port.body === null) : spec.outputs;
+  const found = fittingPorts(types, ports, link, { spec, from });
+  return found.flatMap(({ name }) => name ?? []);
 }
 
 /** What fits as it is comes before what is converted, and that before what takes anything. */
@@ -123,6 +161,44 @@ function closeness(found: Fit, from: string, to: string): number {
   if (from === to) return 20;
   if (from === ANY || to === ANY || to === `list[${ANY}]`) return 2;
   return found.maps ? 6 : found.conversion === null ? 16 : 8;
+}
+
+/** A port of a graph as counts of use know it. */
+export function usedPort(
+  types: NodeTypes,
+  workflow: Workflow,
+  scope: Scope,
+  end: {
+    readonly side: "input" | "output";
+    readonly from: { readonly node: string; readonly port: string };
+  },
+  families: ReadonlyMap<string, string>,
+): UsedPort {
+  const { side, from } = end;
+  const entry = nodeOf(workflow, scope, from.node);
+  const spec = entry && typeOf(types, workflow, entry);
+  if (!spec) return { side, port: "", family: null };
+  const name = side === "output" ? (outputOf(spec, from.port)?.name ?? from.port) : from.port;
+  const family = familyAt(workflow, scope, from.node, families);
+  return { side, port: `${spec.type}.${name}`, family };
+}
+
+/** The family of the nearest model that a node is led by; `families` are those of models by name. */
+function familyAt(
+  workflow: Workflow,
+  scope: Scope,
+  name: string,
+  families: ReadonlyMap<string, string>,
+): string | null {
+  const nodes = nodesOf(workflow, scope);
+  for (const source of upstream(nodes, [name])) {
+    for (const value of nodes.get(source)?.inputs.values() ?? []) {
+      const literal = literalOf(value);
+      const family = typeof literal === "string" ? families.get(literal) : undefined;
+      if (family !== undefined) return family;
+    }
+  }
+  return null;
 }
 
 // Words

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { builtInTypes, galleryWorkflow } from "./fixtures";
-import { defaultOf, inputOf, outputOf, subgraphType, typeOf } from "./spec";
+import { defaultOf, inputOf, outputOf, subgraphType, typeOf, withLabels } from "./spec";
 import { type NodeEntry, readWorkflow, type Workflow } from "./workflow";
 
 const types = builtInTypes();
@@ -92,4 +92,14 @@ test("an output without a name is the only one", () => {
   const loader = types.byName.get("LoadModel");
   expect(sampler && outputOf(sampler, "")?.name).toBe("latent");
   expect(loader && outputOf(loader, "")).toBeNull();
+});
+
+test.each([
+  ["Add a node that gives Conditioning, such as EncodePrompt.", "Encode prompt"],
+  ["Put a VAEDecode between.", "Put a VAE decode between."],
+  ["Add a node that gives bool, such as Compare or Gate.", "such as Compare or Gate."],
+  ["Select one of them.", "Select one of them."],
+  ["Did you mean `KSampler`?", "Did you mean `KSampler`?"],
+])("advice calls node types as searches do: %s", (told, said) => {
+  expect(withLabels(told, builtInTypes())).toContain(said);
 });

@@ -18,6 +18,7 @@ import {
   type PortTypes,
   schemaOfType,
 } from "./types";
+import { NO_USAGE, type Usage } from "./usage";
 import type { NodeEntry, Subgraph, SubgraphInput, Workflow } from "./workflow";
 
 /** How a node uses the subgraph that one of its inputs names. */
@@ -96,6 +97,8 @@ export interface NodeSpec {
 export interface NodeTypes {
   readonly byName: ReadonlyMap<string, NodeSpec>;
   readonly portTypes: PortTypes;
+  /** How often they are used, and how. */
+  readonly usage: Usage;
   /** Packs that have yet to be read; "" for the built-in nodes. */
   readonly unread: ReadonlySet<string>;
   readonly digest: string;
@@ -108,12 +111,14 @@ export function nodeTypesOf(
     readonly port_types: readonly PortType[];
     readonly frames?: readonly PackFrame[];
     readonly unread?: readonly string[];
+    readonly usage?: Usage;
   },
   digest = "",
 ): NodeTypes {
   return {
     byName: new Map(list.items.map((spec) => [spec.type, framed(spec, list.frames ?? [])])),
     portTypes: new Map(list.port_types.map((type) => [type.name, type])),
+    usage: list.usage ?? NO_USAGE,
     unread: new Set(list.unread),
     digest,
   };
@@ -176,6 +181,20 @@ export function bodyNameOf(spec: NodeSpec, inputs: ReadonlyMap<string, Json>): s
 /** What a type is called on the screen. */
 export function labelOf(spec: NodeSpec): string {
   return spec.label || spec.type;
+}
+
+/** Words of advice that lead on to a node type. */
+const LEADING = /\b(?:such as|put an?|or) $/i;
+const TYPE = /(?<![`\w.:/])[A-Za-z_]\w*(?::\w+)?(?![`\w(])/g;
+
+/** Advice of the server's with node types called as searches and cards call them. */
+export function withLabels(text: string, types: NodeTypes | null): string {
+  return text.replace(TYPE, (word, at: number) => {
+    const spec = types?.byName.get(word);
+    // Some are called like other words: Select, Repeat.
+    const isMeant = /.[A-Z]/.test(word) || LEADING.test(text.slice(0, at));
+    return spec && isMeant ? labelOf(spec) : word;
+  });
 }
 
 const DEEPEST = 32;

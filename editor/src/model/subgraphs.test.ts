@@ -120,10 +120,13 @@ describe("makeSubgraph", () => {
         expect(sameJson(meaning(back), meaning(workflow))).toBe(true);
         expect(back.parameters).toEqual(workflow.parameters);
         expect(back.subgraphs.size).toBe(0);
+        // Room is made for what comes out; among themselves, its nodes stand as they did.
         const [before, after] = [layoutOf(workflow, null), layoutOf(back, null)];
-        for (const [name, at] of before.positions) {
-          expect(after.positions.get(name)).toEqual(at);
-        }
+        const moves = names.map((name) => {
+          const [was, now] = [before.positions.get(name), after.positions.get(name)];
+          return { x: (now?.x ?? 0) - (was?.x ?? 0), y: (now?.y ?? 0) - (was?.y ?? 0) };
+        });
+        for (const move of moves) expect(move).toEqual(moves[0]);
       }),
       { numRuns: 300 },
     );

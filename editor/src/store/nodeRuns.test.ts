@@ -226,3 +226,25 @@ test("how long a list takes of which nobody knows the length isn't told by its f
   expect(found.progress()).toBeGreaterThanOrEqual(before);
   expect(found.progress()).toBeLessThan(1);
 });
+
+test("the whole goes on through a node that takes far longer than all before it", () => {
+  const found = runs([
+    ["job.started", null, 0, { nodes: 4 }],
+    ...["load", "words", "size"].flatMap((name): readonly Told[] => [
+      ["node.started", name, 0],
+      ["node.finished", name, 1, { seconds: 1 }],
+    ]),
+    ["node.started", "train", 1],
+  ]);
+  const told = [found.progress()];
+  for (let step = 1; step <= 100; step += 1) {
+    const data = { step, total: 100 };
+    found.apply(event("node.progress", { node: "train", seconds: 1 + 6 * step, data }));
+    told.push(found.progress());
+  }
+  const steps = told.slice(1).map((now, index) => now - (told[index] ?? 0));
+  // All but the first steps, by whose time the rest is told.
+  expect(Math.min(...steps.slice(2))).toBeGreaterThan(0);
+  expect(told[50]).toBeLessThan(0.95);
+  expect(told.at(-1)).toBeLessThanOrEqual(1);
+});

@@ -82,6 +82,13 @@ export function failures(state: Jobs, document: string, workflow: Workflow): rea
   return found;
 }
 
+/** The job that told of a failure, of those that are looked at; null if none did. */
+export function jobOfFailure(state: Jobs, document: string, failure: Finding): JobView | null {
+  const isTold = (job: JobView) =>
+    toldBy(job.nodes).failed.includes(failure) || job.problems.includes(failure);
+  return jobsLookedAt(state, document).find(isTold) ?? null;
+}
+
 interface Told {
   /** Names of the nodes that it began. */
   readonly begun: readonly string[];

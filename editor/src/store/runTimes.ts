@@ -9,6 +9,8 @@ export class RunTimes {
   /** Nodes of the run, those included of which nothing was told yet. */
   count = 0;
   private reached = 0;
+  /** Seconds' worth of work that were done when `reached` was told. */
+  private done = 0;
   private readonly expected = new Map<string, Expected>();
 
   constructor(private readonly leaves: RunLeaves) {}
@@ -17,6 +19,7 @@ export class RunTimes {
     this.now = 0;
     this.count = 0;
     this.reached = 0;
+    this.done = 0;
   }
 
   expect(name: string, expected: Expected): void {
@@ -31,7 +34,12 @@ export class RunTimes {
     return this.expected.get(name)?.calls ?? null;
   }
 
-  /** How much of the run is done, 0 to 1; it never goes back within an attempt. */
+  /**
+   * How much of the run is done, 0 to 1; it never goes back within an attempt.
+   *
+   * Where a node turns out to take far longer than was thought, less is done than was told before:
+   * it goes on from there, by what is done of what is left.
+   */
   progress(): number {
     let done = 0;
     let all = 0;
@@ -42,7 +50,12 @@ export class RunTimes {
       done += weight * this.part(name, leaf);
     }
     all += usual * Math.max(0, this.count - this.leaves.size);
-    if (all > 0) this.reached = Math.max(this.reached, done / all);
+    if (all <= 0) return this.reached;
+    const more = Math.max(0, done - this.done);
+    const left = all - done;
+    const part = more > 0 ? more / (more + left) : 0;
+    this.done = done;
+    this.reached = Math.max(this.reached + (1 - this.reached) * part, done / all);
     return this.reached;
   }
 

@@ -2,6 +2,8 @@
 import { memo } from "react";
 import type { Finding } from "@/api/schema";
 import { inWords } from "@/i18n/format";
+import { withLabels } from "@/model/spec";
+import { useCatalogue } from "@/store/catalogue";
 import type { CardModel, PortView } from "./card";
 import { portY } from "./geometry";
 import type { CardLinking } from "./linking";
@@ -59,5 +61,6 @@ export function matchOf(linking: CardLinking, side: "input" | "output", port: st
 export function problemOf(findings: readonly Finding[], port: string): string | null {
   const found = findings.find((finding) => finding.port === port);
   if (!found) return null;
-  return inWords(found.hint ? `${found.message}\n${found.hint}` : found.message);
+  const hint = withLabels(found.hint ?? "", useCatalogue.getState().types);
+  return inWords(hint === "" ? found.message : `${found.message}\n${hint}`);
 }

@@ -4,6 +4,8 @@ import type { Finding } from "@/api/schema";
 import { t } from "@/i18n";
 import { inWords, problemWords, sentences } from "@/i18n/format";
 import { placeholderType } from "@/model/comfyui";
+import { withLabels } from "@/model/spec";
+import { useCatalogue } from "@/store/catalogue";
 import type { NodeRun } from "@/store/nodeRuns";
 import { useUi } from "@/store/ui";
 import styles from "./CardProblem.module.css";
@@ -32,8 +34,9 @@ export function CardProblem({ card, run, state, findings: all, inner, quiet }: P
     placeholderWords(card.entry.type) ??
     (words && sentences(isUnfinished ? t("canvas.card.unfinished") : "", words)) ??
     unknownWords(card);
+  const types = useCatalogue((catalogue) => catalogue.types);
   if (message === "") return null;
-  const hint = inWords(problem?.hint ?? "");
+  const hint = inWords(withLabels(problem?.hint ?? "", types));
   const Icon = isUnfinished ? CircleDashed : CircleAlert;
   const open = () => useUi.getState().showPanel("bottom", "problems");
   return (

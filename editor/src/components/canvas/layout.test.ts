@@ -1,6 +1,7 @@
 import { describe, expect, it, vi } from "vitest";
 import type { ShownRun } from "@/hooks/useNodeRun";
 import { layoutOf } from "@/model/layout";
+import { readWorkflow } from "@/model/workflow";
 import type { NodeRun, NodeState } from "@/store/nodeRuns";
 import { firstViewport, viewportFor } from "./controller";
 import { TYPES, workflow } from "./fixture";
@@ -103,6 +104,41 @@ describe("going from card to card", () => {
     expect(nearest(boxes, "a", 1, 0)).toBe("c");
     expect(nearest(boxes, "a", 0, 1)).toBe("b");
     expect(nearest(boxes, "a", -1, 0)).toBeNull();
+  });
+});
+
+describe("places for very many nodes", () => {
+  const chain = (count: number, length: number, shared: boolean) =>
+    readWorkflow(
+      JSON.stringify({
+        format: "nodegraph/1",
+        nodes: Object.fromEntries(
+          Array.from({ length: count }, (_, index) => {
+            const before = index % length === 0 ? (shared ? "n0" : null) : `n${index - 1}`;
+            const inputs = before === null || index === 0 ? {} : { latent: { from: before } };
+            return [`n${index}`, { type: "Scale", inputs }];
+          }),
+        ),
+      }),
+    );
+
+  it.each([
+    ["500 that nothing joins", 500, 1, false],
+    ["2,000 that nothing joins", 2000, 1, false],
+    ["500 that take from one", 500, 1, true],
+    ["500 one after the other", 500, 500, false],
+    ["2,000 in fives", 2000, 5, false],
+    ["2,000 in fives that take from one", 2000, 5, true],
+  ])("are about as wide and high as a window: %s", (_, count, length, shared) => {
+    const placed = placeAll(chain(count, length, shared), null, TYPES, () => SIZE);
+    const { positions } = layoutOf(placed, null);
+    const boxes = [...positions.values()].map(({ x, y }) => box(x, y));
+    const bounds = boundsOf(boxes) ?? box(0, 0);
+    expect(bounds.width / bounds.height).toBeGreaterThan(0.5);
+    expect(bounds.width / bounds.height).toBeLessThan(5);
+    const area = count * SIZE.width * SIZE.height;
+    expect(area / (bounds.width * bounds.height)).toBeGreaterThan(0.15);
+    expect(new Set(boxes.map(({ x, y }) => `${x},${y}`)).size).toBe(count);
   });
 });
 

@@ -1,7 +1,19 @@
-/** Places for nodes that the file gives none: columns by depth, in the order of what feeds them. */
+/**
+ * Places for nodes that the file gives none: columns by depth, in the order of what feeds them.
+ *
+ * Parts of a graph that no link joins stand by themselves, in rows. What would be far higher or wider
+ * than a window is folded: a column into several, a long row of columns into lines.
+ */
 import { autoLayout } from "@/model/arrange";
 import { edgesOf } from "@/model/graph";
-import { changeLayout, type Layout, layoutOf, type Point, type Size } from "@/model/layout";
+import {
+  type Box,
+  changeLayout,
+  type Layout,
+  layoutOf,
+  type Point,
+  type Size,
+} from "@/model/layout";
 import { nodesOf, type Scope } from "@/model/scope";
 import type { NodeTypes } from "@/model/spec";
 import type { Nodes, Workflow } from "@/model/workflow";
@@ -54,7 +66,7 @@ function placesFor(
     }),
   );
   const placed = boundsOf(boxes.values());
-  if (placed === null) return columnPlaces(columnsOf(names, nodes), sizeOf, { x: 0, y: 0 });
+  if (placed === null) return foldedPlaces(names, nodes, sizeOf);
   const wanted = new Set(names);
   const feeding = edgesOf(nodes).flatMap(({ from, to }) =>
     wanted.has(to.node) ? (boxes.get(from.node) ?? []) : [],
@@ -142,6 +154,134 @@ function ordered(
     found = found.map((column) => column.toSorted((a, b) => wish(a) - wish(b)));
   }
   return found;
+}
+
+/** How much wider than high a graph is best looked at. */
+const ASPECT = 1.6;
+
+/** Places for a whole graph, about as wide and high as a window. */
+function foldedPlaces(
+  names: readonly string[],
+  nodes: Nodes,
+  sizeOf: SizeOf,
+): ReadonlyMap<string, Point> {
+  const parts = partsOf(names, nodes).map((part) => {
+    const places = folded(columnsOf(part, nodes), sizeOf);
+    return boxesAt(places, sizeOf);
+  });
+  return shelved(parts);
+}
+
+/** Names of nodes that links join, directly or by others, in the order of the file. */
+function partsOf(names: readonly string[], nodes: Nodes): readonly (readonly string[])[] {
+  const neighbours = new Map<string, string[]>(names.map((name) => [name, []]));
+  for (const { from, to } of edgesOf(nodes)) {
+    neighbours.get(from.node)?.push(to.node);
+    neighbours.get(to.node)?.push(from.node);
+  }
+  const seen = new Set<string>();
+  const parts: string[][] = [];
+  for (const name of names) {
+    if (seen.has(name)) continue;
+    const part = new Set([name]);
+    // A set hands out what is added while it is walked.
+    for (const each of part) for (const other of neighbours.get(each) ?? []) part.add(other);
+    for (const each of part) seen.add(each);
+    parts.push(names.filter((each) => part.has(each)));
+  }
+  return parts;
+}
+
+/** Columns that are too high become several, and a row of them that is too wide several lines. */
+function folded(
+  columns: readonly (readonly string[])[],
+  sizeOf: SizeOf,
+): ReadonlyMap<string, Point> {
+  const sizes = columns.flat().map(sizeOf);
+  const area = sizes.reduce(
+    (sum, { width, height }) => sum + (width + COLUMN_GAP) * (height + ROW_GAP),
+    0,
+  );
+  const highest = Math.max(LEAST_HEIGHT, Math.sqrt(area / ASPECT));
+  const widest = highest * ASPECT;
+  const split = columns.flatMap((column) => splitColumn(column, sizeOf, highest));
+  const lines: (readonly string[])[][] = [];
+  let width = Number.POSITIVE_INFINITY;
+  for (const column of split) {
+    const own = Math.max(0, ...column.map((name) => sizeOf(name).width)) + COLUMN_GAP;
+    if (width + own > FOLDED_AT * widest) {
+      lines.push([]);
+      width = 0;
+    }
+    lines.at(-1)?.push(column);
+    width += own;
+  }
+  const places = new Map<string, Point>();
+  let y = 0;
+  for (const line of lines) {
+    const placed = columnPlaces(line, sizeOf, { x: 0, y });
+    for (const [name, at] of placed) places.set(name, at);
+    const bounds = boundsOf(boxesAt(placed, sizeOf).values());
+    y += (bounds?.height ?? 0) + COLUMN_GAP;
+  }
+  return places;
+}
+
+/** What is lower than this, and narrower in proportion, is never folded. */
+const LEAST_HEIGHT = 1500;
+/** Wider or higher by so much than it should be, a graph is still better left as it flows. */
+const FOLDED_AT = 2;
+
+function splitColumn(
+  column: readonly string[],
+  sizeOf: SizeOf,
+  highest: number,
+): readonly (readonly string[])[] {
+  const heights = column.map((name) => sizeOf(name).height + ROW_GAP);
+  const height = heights.reduce((sum, each) => sum + each, 0);
+  if (height <= FOLDED_AT * highest) return [column];
+  // As many as fit, each about as high as the others.
+  const most = height / Math.ceil(height / highest);
+  const parts: string[][] = [[]];
+  let used = 0;
+  for (const [index, name] of column.entries()) {
+    const own = heights[index] ?? 0;
+    if (used > 0 && used + own / 2 > most) {
+      parts.push([]);
+      used = 0;
+    }
+    parts.at(-1)?.push(name);
+    used += own;
+  }
+  return parts;
+}
+
+function boxesAt(places: ReadonlyMap<string, Point>, sizeOf: SizeOf): ReadonlyMap<string, Box> {
+  return new Map([...places].map(([name, at]) => [name, { ...at, ...sizeOf(name) }]));
+}
+
+/** Parts one beside the other in rows, about as wide as a window by its height. */
+function shelved(parts: readonly ReadonlyMap<string, Box>[]): ReadonlyMap<string, Point> {
+  const framed = parts.map((boxes) => ({ boxes, bounds: boundsOf(boxes.values()) }));
+  const area = framed.reduce(
+    (sum, { bounds }) =>
+      sum + ((bounds?.width ?? 0) + COLUMN_GAP) * ((bounds?.height ?? 0) + COLUMN_GAP),
+    0,
+  );
+  const widest = Math.sqrt(area * ASPECT);
+  const places = new Map<string, Point>();
+  let [x, y, height] = [0, 0, 0];
+  for (const { boxes, bounds } of framed) {
+    if (bounds === null) continue;
+    if (x > 0 && x + bounds.width > widest) [x, y, height] = [0, y + height + COLUMN_GAP, 0];
+    for (const [name, box] of boxes) {
+      const at = { x: box.x - bounds.x + x, y: box.y - bounds.y + y };
+      places.set(name, { x: Math.round(at.x), y: Math.round(at.y) });
+    }
+    x += bounds.width + COLUMN_GAP;
+    height = Math.max(height, bounds.height);
+  }
+  return places;
 }
 
 function columnPlaces(

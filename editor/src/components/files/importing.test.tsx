@@ -1,6 +1,7 @@
 import { render, screen, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { beforeEach, expect, test, vi } from "vitest";
+import { layoutOf } from "@/model/layout";
 import { activeDocument, currentWorkflow, useDocuments } from "@/store/documents";
 import { useNotices } from "@/store/notices";
 import { useUi } from "@/store/ui";
@@ -27,9 +28,9 @@ const WORKFLOW = `{"format": "nodegraph/1", "nodes": {
 }}`;
 const NOTHING = { untranslated: [], models: [], files: [], differences: [] };
 
-function answered(report: object): void {
+function answered(report: object, workflow = WORKFLOW): void {
   const rest = JSON.stringify(report).slice(1);
-  vi.stubGlobal("fetch", async () => new Response(`{"workflow": ${WORKFLOW}, ${rest}`));
+  vi.stubGlobal("fetch", async () => new Response(`{"workflow": ${workflow}, ${rest}`));
 }
 
 async function drop(names = ["apple pie.json"]): Promise<void> {
@@ -121,4 +122,18 @@ test("an address that is none of the web is no link", () => {
   const told = [{ ...TOLD, report: { ...REPORT, models } }];
   render(<TranslatedDialog told={told} onClose={vi.fn()} />);
   expect(screen.queryByRole("link")).toBeNull();
+});
+
+test("cards that would lie on each other at ComfyUI's places are moved apart", async () => {
+  const workflow = {
+    format: "nodegraph/1",
+    nodes: { first: { type: "comfyui:A" }, second: { type: "comfyui:B" } },
+    ui: { positions: { first: [0, 0], second: [10, 20] } },
+  };
+  answered({ ...REPORT, ...NOTHING }, JSON.stringify(workflow));
+  await drop();
+  const { positions } = layoutOf(currentWorkflow(activeDocument()), null);
+  expect(positions.get("first")).toEqual({ x: 0, y: 0 });
+  expect(positions.get("second")?.x).toBe(10);
+  expect(positions.get("second")?.y).toBeGreaterThan(60);
 });

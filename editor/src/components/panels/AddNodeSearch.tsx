@@ -5,6 +5,7 @@ import { focusNew } from "@/components/canvas/focus";
 import { Kbd, Popover } from "@/components/ui";
 import { t } from "@/i18n";
 import { colorOf } from "@/model/compat";
+import { portsFor } from "@/model/search";
 import type { NodeSpec, NodeTypes } from "@/model/spec";
 import { useCatalogue } from "@/store/catalogue";
 import { useActive } from "@/store/documents";
@@ -14,7 +15,7 @@ import styles from "./AddNodeSearch.module.css";
 import { type Hit, resultsOf } from "./addnode/results";
 import { NodeSummary } from "./help/NodeSummary";
 import { Highlight } from "./lib/Highlight";
-import { fittingPorts, insertNode } from "./lib/insert";
+import { insertNode, usedEnd } from "./lib/insert";
 import { Dot, NodePreview } from "./lib/NodePreview";
 import { movedBy, RowList, rowId } from "./lib/RowList";
 import { recentTypes } from "./lib/recents";
@@ -47,19 +48,20 @@ function AddNode({ request, types }: AddNodeProps) {
   const [recent] = useState(recentTypes);
   const favourites = useFavourites((state) => state.types);
   const id = useId();
+  const from = useMemo(() => (loose ? usedEnd(types, loose) : undefined), [types, loose]);
   const hits = useMemo(
-    () => resultsOf(types, workflow, query, { loose, favourites, recent }),
-    [types, workflow, query, loose, favourites, recent],
+    () => resultsOf(types, workflow, query, { loose, from, favourites, recent }),
+    [types, workflow, query, loose, from, favourites, recent],
   );
   const hit = hits[Math.min(active, hits.length - 1)] ?? null;
-  const ports = hit === null || loose === null ? [] : fittingPorts(types, hit.spec, loose);
+  const ports = hit === null || loose === null ? [] : portsFor(types, hit.spec, loose, from);
   const chosen = ports[Math.min(port, ports.length - 1)] ?? null;
   const activate = (index: number) => {
     setActive(index);
     setPort(0);
   };
   const add = (spec: NodeSpec) => {
-    const fitting = loose === null ? [] : fittingPorts(types, spec, loose);
+    const fitting = loose === null ? [] : portsFor(types, spec, loose, from);
     const target = spec === hit?.spec ? chosen : (fitting[0] ?? null);
     const name = insertNode(spec, request.at, loose && target ? { loose, port: target } : null);
     close();
@@ -70,6 +72,7 @@ function AddNode({ request, types }: AddNodeProps) {
     // The row that the keys mean stays that one, wherever it goes.
     const next = resultsOf(types, workflow, query, {
       loose,
+      from,
       favourites: favouriteTypes(),
       recent,
     });

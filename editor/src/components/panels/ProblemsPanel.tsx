@@ -1,19 +1,20 @@
 /** What is wrong with the workflow and its last run, each with its place and its mend. */
-import { CircleAlert, CircleCheck, PackageX, TriangleAlert, Wrench } from "lucide-react";
+import { CircleAlert, CircleCheck, FileText, PackageX, TriangleAlert, Wrench } from "lucide-react";
 import { useId, useMemo, useState } from "react";
 import type { Finding } from "@/api/schema";
 import { Button, EmptyState } from "@/components/ui";
 import { useProblems } from "@/hooks/useProblems";
 import { t } from "@/i18n";
 import { inWords } from "@/i18n/format";
-import type { NodeTypes } from "@/model/spec";
+import { type NodeTypes, withLabels } from "@/model/spec";
 import type { Workflow } from "@/model/workflow";
 import { useCatalogue } from "@/store/catalogue";
-import { useActive } from "@/store/documents";
+import { activeDocument, useActive } from "@/store/documents";
 import { focusNode } from "@/store/focus";
+import { useJobs } from "@/store/jobs";
 import { placeOf } from "@/store/places";
 import { usePlan } from "@/store/plan";
-import type { Problem } from "@/store/problems";
+import { jobOfFailure, type Problem } from "@/store/problems";
 import { useUi } from "@/store/ui";
 import { edit } from "./inspector/change";
 import { GridCell } from "./lib/grid";
@@ -106,9 +107,23 @@ function ProblemRow({ problem, active, types, workflow }: RowProps) {
           <span>{inWords(finding.message)}</span>
           {origin === "run" && <small>{t("panels.problems.lastRun")}</small>}
         </p>
-        <p className={styles.detail}>{detailOf(finding)}</p>
+        <p className={styles.detail}>{detailOf(finding, types)}</p>
       </div>
       <div className={styles.mends}>
+        {origin === "run" && (
+          <Button
+            size="s"
+            variant="ghost"
+            icon={FileText}
+            tabIndex={active ? 0 : -1}
+            onClick={(event) => {
+              event.stopPropagation();
+              tellFailure(finding);
+            }}
+          >
+            {t("panels.failure.details")}
+          </Button>
+        )}
         {mends.slice(0, 2).map((mend, index) => (
           <Button
             key={mend.label + Object.values(mend.values).join()}
@@ -129,18 +144,24 @@ function ProblemRow({ problem, active, types, workflow }: RowProps) {
   );
 }
 
+/** Show what the run told of it, besides the message. */
+function tellFailure(finding: Finding): void {
+  const job = jobOfFailure(useJobs.getState(), activeDocument().id, finding);
+  if (job !== null) useUi.getState().openDialog("failure", { job: job.id });
+}
+
 function mendsHere(finding: Finding, types: NodeTypes | null, workflow: Workflow): readonly Mend[] {
   const place = finding.node ? placeOf(workflow, types, finding.node) : null;
   if (types === null || place === null) return [];
   return mendsOf(finding, { workflow, types, scope: place.path.at(-1) ?? null, node: place.node });
 }
 
-function detailOf({ given, expected, hint }: Finding): string {
+function detailOf({ given, expected, hint }: Finding, types: NodeTypes | null): string {
   const parts = [
     given && expected && t("panels.problems.givenExpected", { given, expected }),
     given && !expected && t("panels.problems.given", { given }),
     !given && expected && t("panels.problems.expected", { expected }),
-    hint,
+    hint && withLabels(hint, types),
   ];
   const said = parts.filter((part) => typeof part === "string" && part !== "");
   return inWords(said.join(" · "));

@@ -23,6 +23,8 @@ interface ViewerProps {
   readonly onClose: () => void;
 }
 
+type Keys = Readonly<Record<string, () => void>>;
+
 const PAN = 60;
 
 export default function Viewer({ artifact, list, compare = false, onClose }: ViewerProps) {
@@ -48,15 +50,18 @@ export default function Viewer({ artifact, list, compare = false, onClose }: Vie
   const openIts = async () => {
     if (await openWorkflow(shown)) onClose();
   };
-  const keys: Readonly<Record<string, () => void>> = {
-    ArrowLeft: () => go(-1),
-    ArrowRight: () => go(1),
+  const turns: Keys = { ArrowLeft: () => go(-1), ArrowRight: () => go(1) };
+  const zooms: Keys = {
     "+": () => zoom.step(1),
     "=": () => zoom.step(1),
     "-": () => zoom.step(-1),
     "0": zoom.fit,
     "1": zoom.actual,
     f: zoom.fit,
+  };
+  const keys: Keys = {
+    ...(items.length > 1 ? turns : {}),
+    ...(canZoom ? zooms : {}),
     i: () => setFacts(!hasFacts),
     c: toggleCompare,
     x: swap,
@@ -64,7 +69,7 @@ export default function Viewer({ artifact, list, compare = false, onClose }: Vie
     o: () => void openIts(),
     Delete: () => void remove(),
   };
-  const pans: Readonly<Record<string, () => void>> = {
+  const pans: Keys = {
     ArrowLeft: () => zoom.pan(PAN, 0),
     ArrowRight: () => zoom.pan(-PAN, 0),
     ArrowUp: () => zoom.pan(0, PAN),
@@ -74,8 +79,8 @@ export default function Viewer({ artifact, list, compare = false, onClose }: Vie
     // What a viewer has taken is its own.
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
     if (isTyping(event.target)) return;
-    const act = event.shiftKey && pans[event.key] ? pans[event.key] : keys[event.key];
-    if (act === undefined) return;
+    const act = (event.shiftKey && canZoom && pans[event.key]) || keys[event.key];
+    if (act === undefined) return passOn(event, body.current);
     act();
     event.preventDefault();
     event.stopPropagation();
@@ -86,6 +91,7 @@ export default function Viewer({ artifact, list, compare = false, onClose }: Vie
       size="full"
       padded={false}
       onClose={onClose}
+      onKeyDown={onKeyDown}
       actions={
         <ViewerBar
           artifact={shown}
@@ -104,8 +110,7 @@ export default function Viewer({ artifact, list, compare = false, onClose }: Vie
         />
       }
     >
-      {/* biome-ignore lint/a11y/noStaticElementInteractions: keys for the whole of it; each has a button */}
-      <div ref={body} className={styles.body} onKeyDown={onKeyDown} tabIndex={-1}>
+      <div ref={body} className={styles.body} tabIndex={-1}>
         <div className={styles.main}>
           <Stage
             zoom={zoom}
@@ -134,6 +139,18 @@ export default function Viewer({ artifact, list, compare = false, onClose }: Vie
       </div>
     </Dialog>
   );
+}
+
+/** A key that means nothing to the viewer itself goes to the player, such as Space, from anywhere. */
+function passOn(event: KeyboardEvent, body: HTMLElement | null): void {
+  const player = body?.querySelector<HTMLElement>("[data-player]");
+  const { target } = event;
+  if (!player || !(target instanceof HTMLElement) || player.contains(target)) return;
+  // Space presses the button that has the focus.
+  if (event.key === " " && target.closest("button, a, [role=slider]") !== null) return;
+  const { key, shiftKey } = event;
+  const passed = new KeyboardEvent("keydown", { key, shiftKey, bubbles: true, cancelable: true });
+  if (!player.dispatchEvent(passed)) event.preventDefault();
 }
 
 function isTyping(target: EventTarget): boolean {

@@ -50,6 +50,23 @@ describe("GalleryPanel", () => {
   });
 });
 
+describe("keys with Ctrl in the GalleryPanel", () => {
+  it("are left to the commands of the whole page, such as running", async () => {
+    useGallery.setState({ items: [artifact(0)], next: null, state: "ready" });
+    useUi.setState({ dialog: null });
+    const pressed: string[] = [];
+    const listen = (event: KeyboardEvent) => event.ctrlKey && pressed.push(event.key);
+    addEventListener("keydown", listen);
+    render(<GalleryPanel />);
+    screen.getByRole("gridcell", { name: /apple_0/ }).focus();
+    await userEvent.setup().keyboard("{Control>}{Enter}{Delete}{/Control}");
+    removeEventListener("keydown", listen);
+    expect(useUi.getState().dialog).toBeNull();
+    expect(useUi.getState().question).toBeNull();
+    expect(pressed).toEqual(["Control", "Enter", "Delete"]);
+  });
+});
+
 describe("deleting in the GalleryPanel", () => {
   const items = [artifact(0), artifact(1), artifact(2)];
   const cell = (index: number) =>
@@ -108,6 +125,38 @@ describe("Viewer", () => {
     divider.focus();
     await user.keyboard("{ArrowRight}{Shift>}{ArrowRight}{/Shift}");
     expect(divider).toHaveAttribute("aria-valuenow", "61");
+  });
+});
+
+describe("keys of the Viewer", () => {
+  const list = [artifact(0), artifact(1)];
+  const [first = artifact(0)] = list;
+
+  it("work from its bar as well", async () => {
+    render(<Viewer artifact={first} list={list} onClose={() => undefined} />);
+    screen.getByRole("button", { name: "Close" }).focus();
+    await userEvent.setup().keyboard("{ArrowRight}");
+    expect(screen.getByRole("heading", { name: "apple_1.png" })).toBeInTheDocument();
+  });
+
+  it("go to the player of a film from wherever the focus is", async () => {
+    const film = { ...artifact(0), name: "walk.mp4", media_type: "video/mp4", kind: "video" };
+    const play = vi.spyOn(HTMLMediaElement.prototype, "play").mockResolvedValue();
+    render(<Viewer artifact={film} onClose={() => undefined} />);
+    await screen.findByLabelText("walk.mp4", { selector: "video" });
+    const user = userEvent.setup();
+    await user.keyboard(" ");
+    expect(play).toHaveBeenCalledOnce();
+    expect(screen.getByRole("button", { name: "Play again and again" })).toHaveAttribute(
+      "aria-pressed",
+      "true",
+    );
+    await user.keyboard("l");
+    expect(screen.getByRole("button", { name: "Play again and again" })).toHaveAttribute(
+      "aria-pressed",
+      "false",
+    );
+    play.mockRestore();
   });
 });
 

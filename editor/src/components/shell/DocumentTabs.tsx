@@ -1,5 +1,13 @@
 import { Plus, X } from "lucide-react";
-import { type DragEvent, type KeyboardEvent, memo, useEffect, useRef, useState } from "react";
+import {
+  type DragEvent,
+  type KeyboardEvent,
+  memo,
+  type RefObject,
+  useEffect,
+  useRef,
+  useState,
+} from "react";
 import { useShallow } from "zustand/react/shallow";
 import { run } from "@/commands";
 import { ContextMenu, commandItems, cx, IconButton, tip } from "@/components/ui";
@@ -19,10 +27,7 @@ export function DocumentTabs() {
   const active = useDocuments((state) => state.active);
   const list = useRef<HTMLDivElement>(null);
   const [menu, setMenu] = useState<{ id: string; x: number; y: number } | null>(null);
-  useEffect(() => {
-    const tab = list.current?.querySelector(`[data-tab="${CSS.escape(active)}"]`);
-    tab?.scrollIntoView?.({ block: "nearest", inline: "nearest" });
-  }, [active]);
+  useActiveSeen(list, active, ids.length);
   const onKeyDown = (event: KeyboardEvent) => {
     const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     const next = by === undefined ? undefined : ids[ids.indexOf(active) + by];
@@ -59,6 +64,29 @@ export function DocumentTabs() {
       />
     </div>
   );
+}
+
+/** Keeps the active tab in view, its cross included, as tabs come and go and the bar changes size. */
+function useActiveSeen(
+  list: RefObject<HTMLDivElement | null>,
+  active: string,
+  count: number,
+): void {
+  // biome-ignore lint/correctness/useExhaustiveDependencies: others beside it move it, too
+  useEffect(() => {
+    const bar = list.current;
+    if (bar === null) return;
+    const see = () => {
+      const name = bar.querySelector(`[data-tab="${CSS.escape(active)}"]`);
+      name?.parentElement?.scrollIntoView?.({ block: "nearest", inline: "nearest" });
+    };
+    see();
+    if (typeof ResizeObserver === "undefined") return;
+    const observer = new ResizeObserver(see);
+    observer.observe(bar);
+    for (const tab of bar.children) observer.observe(tab);
+    return () => observer.disconnect();
+  }, [list, active, count]);
 }
 
 interface TabProps {

@@ -81,6 +81,7 @@ export const DIALOGS: Readonly<Record<string, DialogComponent>> = {
   tour: dialog(() => import("@/components/files/Tour")),
   mask: dialog(() => import("@/components/mask/MaskDialog")),
   viewer: dialog(() => import("@/components/panels/Viewer")),
+  failure: dialog(() => import("@/components/panels/FailureDialog")),
   livePlot: dialog(() => import("@/components/viewers/LivePlotDialog")),
   settings: dialog(() => import("./SettingsDialog")),
   shortcuts: dialog(() => import("./ShortcutsDialog")),

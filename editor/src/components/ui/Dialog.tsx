@@ -1,5 +1,13 @@
 import { X } from "lucide-react";
-import { type MouseEvent, type ReactNode, useEffect, useId, useRef, useState } from "react";
+import {
+  type KeyboardEvent,
+  type MouseEvent,
+  type ReactNode,
+  useEffect,
+  useId,
+  useRef,
+  useState,
+} from "react";
 import { t } from "@/i18n";
 import { IconButton } from "./Button";
 import { cx } from "./cx";
@@ -20,6 +28,8 @@ export interface DialogProps {
   readonly padded?: boolean;
   /** False: only its buttons close it, not a click beside it. */
   readonly dismissable?: boolean;
+  /** Keys pressed anywhere in it. */
+  readonly onKeyDown?: (event: KeyboardEvent) => void;
   /** The title is said, not shown. */
   readonly bare?: boolean;
   readonly className?: string | undefined;
@@ -44,6 +54,7 @@ export function Dialog(props: DialogProps) {
         onClose();
       }}
       onKeyDown={(event) => {
+        props.onKeyDown?.(event);
         if (event.key !== "Escape" || event.defaultPrevented) return;
         event.preventDefault();
         event.stopPropagation();
@@ -81,6 +92,9 @@ function useModal(dialog: { readonly current: HTMLDialogElement | null }): void 
     return () => {
       if (typeof element.close === "function") element.close();
       else element.removeAttribute("open");
+      // What opened as the dialog closed may have the focus already, such as a search.
+      const isTaken = document.activeElement !== document.body && document.activeElement !== null;
+      if (isTaken && !element.contains(document.activeElement)) return;
       if (before instanceof HTMLElement && before.isConnected)
         before.focus({ preventScroll: true });
     };

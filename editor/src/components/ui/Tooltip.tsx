@@ -61,7 +61,8 @@ function followTargets(show: (target: HTMLElement | null) => void): () => void {
     }, delay);
   };
   const over = (event: PointerEvent) => {
-    if (event.pointerType !== "touch") plan(tipped(event.target));
+    // While something is drawn or dragged it says itself where it may end.
+    if (event.pointerType !== "touch" && event.buttons === 0) plan(tipped(event.target));
   };
   const focused = (event: FocusEvent) => {
     const target = tipped(event.target);

@@ -1,11 +1,13 @@
-import { fireEvent, render, screen } from "@testing-library/react";
+import { act, fireEvent, render, screen } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { useState } from "react";
 import { describe, expect, it, vi } from "vitest";
 import { Dialog } from "./Dialog";
 import { leaveForDialog } from "./left";
+import { Popover } from "./Popover";
 import { Tabs } from "./Tabs";
 import { Toasts } from "./Toasts";
+import { TooltipLayer } from "./Tooltip";
 import { VirtualList } from "./VirtualList";
 
 describe("a dialog", () => {
@@ -54,6 +56,29 @@ describe("a dialog", () => {
     expect(screen.getByRole("button", { name })).toHaveFocus();
   });
 
+  it("leaves the focus to what opens as it closes", async () => {
+    function Chooser() {
+      const [shown, setShown] = useState<"dialog" | "search">("dialog");
+      return shown === "dialog" ? (
+        <Dialog title="Link" onClose={() => undefined}>
+          <button type="button" onClick={() => setShown("search")}>
+            Add a node
+          </button>
+        </Dialog>
+      ) : (
+        <Popover anchor={{ x: 0, y: 0 }} label="Search" onClose={() => undefined}>
+          <input data-autofocus aria-label="Query" />
+        </Popover>
+      );
+    }
+    const user = userEvent.setup();
+    render(<button type="button">Card</button>);
+    screen.getByRole("button", { name: "Card" }).focus();
+    render(<Chooser />);
+    await user.click(screen.getByRole("button", { name: "Add a node" }));
+    expect(screen.getByLabelText("Query")).toHaveFocus();
+  });
+
   it("closes by its cross", async () => {
     const user = userEvent.setup();
     render(<Page />);
@@ -61,6 +86,27 @@ describe("a dialog", () => {
     await user.click(screen.getByRole("button", { name: "Close" }));
     expect(screen.queryByRole("dialog")).toBeNull();
   });
+});
+
+it("a tooltip stays away while something is dragged", () => {
+  vi.useFakeTimers();
+  try {
+    render(
+      <>
+        <TooltipLayer />
+        <span data-tip="latent: takes Latent">port</span>
+      </>,
+    );
+    const port = screen.getByText("port");
+    fireEvent.pointerOver(port, { buttons: 1 });
+    act(() => vi.advanceTimersByTime(2000));
+    expect(screen.queryByRole("tooltip")).toBeNull();
+    fireEvent.pointerOver(port, { buttons: 0 });
+    act(() => vi.advanceTimersByTime(2000));
+    expect(screen.getByRole("tooltip")).toHaveTextContent("latent: takes Latent");
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 it("tabs go round with the arrows", async () => {

@@ -19,6 +19,8 @@ const ICONS: Readonly<Record<SeedMode, LucideIcon>> = {
   decrement: ArrowDown,
 };
 const MODES = Object.keys(ICONS) as readonly SeedMode[];
+/** More digits are shown smaller, so that all are seen. */
+const LONG = 15;
 const WHOLE = { integer: true, minimum: 0, maximum: 2 ** 64, step: 1 };
 
 /** A seed of up to 64 bits, and what happens to it from run to run. */
@@ -58,6 +60,7 @@ export function SeedWidget(props: WidgetProps) {
           spellCheck={false}
           {...marks.field}
           className={cx(styles.field, styles.seed)}
+          data-long={draft.text.length > LONG || undefined}
           disabled={disabled}
           placeholder={showNumber(usual)}
           value={draft.text}

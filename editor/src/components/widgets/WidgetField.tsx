@@ -63,6 +63,7 @@ export const WidgetField = memo(function WidgetField(props: WidgetFieldProps) {
         className={cx(
           styles.field,
           place === "panel" && styles.panel,
+          link === null && kind?.kind === "seed" && styles.seed,
           isLone && styles.wide,
           isHigh && styles.high,
         )}

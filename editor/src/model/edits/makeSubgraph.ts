@@ -15,6 +15,7 @@ import {
 } from "../links";
 import { freeName, nameForType } from "../names";
 import { nodesOf, type Scope, withNodes, withSubgraph } from "../scope";
+import { separated } from "../separate";
 import { type NodeTypes, typeOf } from "../spec";
 import {
   emptyNode,
@@ -46,7 +47,8 @@ export function makeSubgraph(
   );
   const node = freeName(nameForType(subgraph), left);
   const making = new Making(workflow, scope, fragment, types);
-  return { workflow: making.run(node, subgraph, new Set(picked)), node, subgraph };
+  const made = making.run(node, subgraph, new Set(picked));
+  return { workflow: separated(made, scope, types, [node]), node, subgraph };
 }
 
 /** What leaves the selection and comes back would run in a circle. */

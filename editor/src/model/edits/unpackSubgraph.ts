@@ -5,6 +5,8 @@ import { changeLayout, layoutOf, type Point } from "../layout";
 import { type Link, linkOf, parseLink, targetOf, targetText } from "../links";
 import { freeName } from "../names";
 import { nodeOf, nodesOf, type Scope, withNodes, withSubgraph } from "../scope";
+import { withRoomFor } from "../separate";
+import { boxAt, sizesOf } from "../sizes";
 import type { NodeTypes } from "../spec";
 import type { NodeEntry, Parameter, Subgraph, SubgraphInput, Workflow } from "../workflow";
 import { type Fragment, insert } from "./fragment";
@@ -37,7 +39,12 @@ export function unpackSubgraph(
   const ordered = inPlace(workflow, added, scope, node, items);
   const found = relinked(ordered, scope, node, block, (name) => names.get(name) ?? name);
   const isLeft = usesOf(found, entry.type, types).some((use) => use.scope !== entry.type);
-  return { workflow: isLeft ? found : removeSubgraph(found, entry.type, types), items };
+  const unpacked = isLeft ? found : removeSubgraph(found, entry.type, types);
+  const at = layoutOf(workflow, scope).positions.get(node);
+  const size = sizesOf(workflow, scope, layoutOf(workflow, scope), types).get(node);
+  if (!at || !size) return { workflow: unpacked, items };
+  const place = { card: boxAt(at, size), names: names.values() };
+  return { workflow: withRoomFor(unpacked, scope, types, place), items };
 }
 
 /** The block's nodes with what this use gives them. */

@@ -1,6 +1,7 @@
 /** What the search for nodes shows: hits by rank, or favourites and what was used last while nothing is typed. */
 import { searchTypes } from "@/model/search";
 import type { NodeSpec, NodeTypes } from "@/model/spec";
+import type { UsedPort } from "@/model/usage";
 import type { Workflow } from "@/model/workflow";
 import type { LooseEnd } from "@/store/ui";
 
@@ -19,6 +20,8 @@ export function resultsOf(
   query: string,
   options: {
     readonly loose: LooseEnd | null;
+    /** The port of the loose end, as counts of use know it. */
+    readonly from?: UsedPort | undefined;
     readonly favourites: readonly string[];
     readonly recent: readonly string[];
   },
@@ -27,7 +30,8 @@ export function resultsOf(
   const favourites = new Set(options.favourites);
   const wanted =
     loose === null ? {} : loose.side === "output" ? { accepts: loose.type } : { gives: loose.type };
-  const found = searchTypes(types, workflow, query, { ...wanted, favourites });
+  const from = options.from === undefined ? {} : { from: options.from };
+  const found = searchTypes(types, workflow, query, { ...wanted, ...from, favourites });
   if (query.trim() !== "") return found.map((hit) => ({ ...hit, heading: null }));
   const those = (types: readonly string[]) =>
     types.flatMap((type) => found.find((hit) => hit.spec.type === type) ?? []);

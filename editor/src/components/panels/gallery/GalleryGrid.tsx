@@ -129,13 +129,14 @@ export function GalleryGrid({ items, size, marked, onMark, onEnd }: Props) {
       if (event.shiftKey) onMark(new Set([...marked, ...range(anchor.current, to)]));
       else anchor.current = to;
       if (items[to]) goTo(items[to]);
-    } else if (event.key === "Enter") open(active);
+    } else if (event.key === "a" && (event.ctrlKey || event.metaKey))
+      onMark(new Set(items.map(keyOf)));
+    // Ctrl+Enter runs the workflow here, too.
+    else if (event.ctrlKey || event.metaKey || event.altKey) return;
+    else if (event.key === "Enter") open(active);
     else if (event.key === " ") toggle(active);
     else if (event.key === "Delete" || event.key === "Backspace") void removeMeant();
     else if (event.key === "Escape" && marked.size > 0) onMark(new Set());
-    else if (event.key === "a" && (event.ctrlKey || event.metaKey))
-      onMark(new Set(items.map(keyOf)));
-    else if (event.ctrlKey || event.metaKey || event.altKey) return;
     else if (event.key === "c" && marked.size > 1) open(active, true);
     else if (event.key === "d") download(meant());
     else if (event.key === "o" && items[active]) void openWorkflow(items[active]);

@@ -107,6 +107,7 @@ function Single({
         <div
           className={viewers.controls}
           role="group"
+          data-player=""
           aria-label={t("viewers.moving.label", { name: artifact.name })}
           onKeyDown={(event) => takeKey(event, stepKeys(moving))}
         >

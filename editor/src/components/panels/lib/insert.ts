@@ -1,25 +1,26 @@
 /** Adding a node, linked to the loose end of a link where there is one. */
 import { t } from "@/i18n";
-import { fit } from "@/model/compat";
 import { addNode, connect } from "@/model/edits";
 import type { Point } from "@/model/layout";
 import type { Link } from "@/model/links";
 import { nodesOf, type Scope } from "@/model/scope";
+import { usedPort } from "@/model/search";
 import { type NodeSpec, type NodeTypes, typeOf } from "@/model/spec";
+import type { UsedPort } from "@/model/usage";
 import type { Workflow } from "@/model/workflow";
 import { useCatalogue } from "@/store/catalogue";
 import { activeDocument, currentScope, currentWorkflow, useDocuments } from "@/store/documents";
 import type { LooseEnd } from "@/store/ui";
 import { rememberType } from "./recents";
 
-/** Ports of a node type that the loose end can be linked to. */
-export function fittingPorts(types: NodeTypes, spec: NodeSpec, loose: LooseEnd): readonly string[] {
-  if (loose.side === "output") {
-    const output = { type: loose.type };
-    return spec.inputs.filter((input) => fit(types, output, input).fits).map((port) => port.name);
-  }
-  const input = { type: loose.type };
-  return spec.outputs.filter((output) => fit(types, output, input).fits).map((port) => port.name);
+/** The port that a loose end comes from, as counts of use know it. */
+export function usedEnd(types: NodeTypes, loose: LooseEnd): UsedPort {
+  const document = activeDocument();
+  const models = useCatalogue.getState().models ?? [];
+  const families = new Map(
+    models.flatMap(({ name, family }) => (family === null ? [] : [[name, family] as const])),
+  );
+  return usedPort(types, currentWorkflow(document), currentScope(document), loose, families);
 }
 
 /** A link as files write it: without the port of a node that has just one. */

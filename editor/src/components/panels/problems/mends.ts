@@ -32,7 +32,10 @@ const MENDERS: Readonly<Record<string, Mender>> = {
   "unknown-input": otherInput,
   "unknown-output": otherOutput,
   "missing-input": giveLink,
-  "wrong-type": between,
+  "wrong-type": (finding, situation) => [
+    ...giveLink(finding, situation),
+    ...between(finding, situation),
+  ],
   "not-a-choice": choose,
   "model-not-found": choose,
   "out-of-range": intoRange,

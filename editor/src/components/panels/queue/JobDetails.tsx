@@ -1,5 +1,5 @@
 /** One job in full: its nodes, its files, and why it failed. */
-import { CircleAlert, Crosshair } from "lucide-react";
+import { CircleAlert, Crosshair, FileText } from "lucide-react";
 import { useEffect } from "react";
 import { Badge, Button, Progress } from "@/components/ui";
 import { t } from "@/i18n";
@@ -67,6 +67,15 @@ export function JobDetails({ job }: { readonly job: JobView }) {
           </span>
         </button>
       ))}
+      {job.problems.some(({ node }) => node) && (
+        <Button
+          size="s"
+          icon={FileText}
+          onClick={() => useUi.getState().openDialog("failure", { job: job.id })}
+        >
+          {t("panels.failure.details")}
+        </Button>
+      )}
       {nodes.length > 0 && (
         <ul className={styles.nodes}>
           {nodes.map(([name, run]) => (

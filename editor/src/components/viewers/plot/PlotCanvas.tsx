@@ -145,6 +145,7 @@ export function PlotCanvas({ plot, look, label, isSmall = false }: Props) {
       onPointerUp={onPointerUp}
       onPointerLeave={() => drag === null && setPlace(null)}
       onDoubleClick={() => look.setPart(null)}
+      data-player={isSmall ? undefined : ""}
       onKeyDown={isSmall ? undefined : onKeyDown}
       onBlur={() => setPlace(null)}
     >

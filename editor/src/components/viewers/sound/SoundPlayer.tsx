@@ -75,6 +75,7 @@ export default function SoundPlayer({ artifact }: ViewProps) {
     <div
       className={base.viewer}
       role="group"
+      data-player=""
       aria-label={t("viewers.sound.label", { name: artifact.name })}
       onKeyDown={onKeyDown}
     >

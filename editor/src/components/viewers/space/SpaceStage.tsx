@@ -89,6 +89,7 @@ export function SpaceStage({ name, model }: Props) {
     <div
       className={base.viewer}
       role="group"
+      data-player=""
       aria-label={t("viewers.space.label", { name })}
       onKeyDown={onKeyDown}
     >

@@ -65,6 +65,7 @@ export default function VideoPlayer({ artifact, onSize }: ViewProps) {
       ref={box}
       className={base.viewer}
       role="group"
+      data-player=""
       aria-label={t("viewers.video.label", { name: artifact.name })}
       // biome-ignore lint/a11y/noNoninteractiveTabindex: it takes the keys of the player
       tabIndex={0}

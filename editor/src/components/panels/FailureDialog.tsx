@@ -1,0 +1,117 @@
+/** All that a job tells of a node that failed: what it was given, and where in its code it failed. */
+import { useEffect, useState } from "react";
+import { getJob } from "@/api/client";
+import type { JobDetail } from "@/api/schema";
+import { copyText } from "@/components/shell/copyText";
+import { Button, Dialog, Spinner } from "@/components/ui";
+import { t } from "@/i18n";
+import { sentences } from "@/i18n/format";
+import styles from "./FailureDialog.module.css";
+
+interface Props {
+  readonly job: string;
+  readonly onClose: () => void;
+}
+
+export default function FailureDialog({ job, onClose }: Props) {
+  const [failure, setFailure] = useState<Failure | string | null>(null);
+  const [isCopied, setCopied] = useState(false);
+  useEffect(() => {
+    let isOver = false;
+    const tell = (found: Failure | string) => isOver || setFailure(found);
+    getJob(job).then(
+      (detail) => tell(failureOf(detail)),
+      (fault: unknown) => tell(fault instanceof Error ? fault.message : String(fault)),
+    );
+    return () => {
+      isOver = true;
+    };
+  }, [job]);
+  const isKnown = failure !== null && typeof failure !== "string";
+  return (
+    <Dialog
+      title={t("panels.failure.title")}
+      size="l"
+      onClose={onClose}
+      footer={
+        isKnown && (
+          <Button onClick={async () => setCopied(await copyText(textOf(failure)))}>
+            {t(isCopied ? "shell.fault.copied" : "panels.failure.copy")}
+          </Button>
+        )
+      }
+    >
+      {failure === null && <Spinner label={t("panels.failure.loading")} />}
+      {typeof failure === "string" && <p role="alert">{failure}</p>}
+      {isKnown && <Told failure={failure} />}
+    </Dialog>
+  );
+}
+
+function Told({ failure }: { readonly failure: Failure }) {
+  const { node, message, hint, inputs, trace } = failure;
+  return (
+    <div className={styles.failure}>
+      <p>
+        {node !== "" && <code>{node}</code>} {sentences(message, hint)}
+      </p>
+      {inputs.length > 0 && (
+        <section>
+          <h3>{t("panels.failure.inputs")}</h3>
+          <dl className={styles.inputs}>
+            {inputs.map(([port, value]) => (
+              <div key={port}>
+                <dt>{port}</dt>
+                <dd>{value}</dd>
+              </div>
+            ))}
+          </dl>
+        </section>
+      )}
+      <section>
+        <h3>{t("panels.failure.trace")}</h3>
+        {trace === "" ? (
+          <p className={styles.none}>{t("panels.failure.noTrace")}</p>
+        ) : (
+          // biome-ignore lint/a11y/noNoninteractiveTabindex: so that it can be scrolled by keyboard
+          <pre className={styles.trace} tabIndex={0}>
+            {trace}
+          </pre>
+        )}
+      </section>
+    </div>
+  );
+}
+
+interface Failure {
+  readonly node: string;
+  readonly message: string;
+  readonly hint: string;
+  readonly inputs: readonly (readonly [port: string, value: string])[];
+  readonly trace: string;
+}
+
+/** What the first node that failed tells; a job has no more of the others than their messages. */
+function failureOf({ error }: JobDetail): Failure {
+  const found = error ?? {};
+  const text = (name: string) => {
+    const value = found[name];
+    return typeof value === "string" ? value : "";
+  };
+  const { inputs } = found;
+  const given = typeof inputs === "object" && inputs !== null ? Object.entries(inputs) : [];
+  return {
+    node: text("node"),
+    message: text("message"),
+    hint: text("hint"),
+    inputs: given.map(([port, value]) => [port, String(value)] as const),
+    trace: text("trace").trimEnd(),
+  };
+}
+
+/** All of it, to be handed on. */
+function textOf({ node, message, hint, inputs, trace }: Failure): string {
+  const head = [node, message].filter(Boolean).join(": ");
+  const given = inputs.map(([port, value]) => `${port} = ${value}`).join("\n");
+  return [head, hint, given, trace].filter(Boolean).join("\n\n");
+}

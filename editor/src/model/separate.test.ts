@@ -1,0 +1,76 @@
+import { describe, expect, test } from "vitest";
+import { arrange } from "./arrange";
+import { builtInTypes, galleryWorkflow } from "./fixtures";
+import { changeLayout, layoutOf } from "./layout";
+import { separated } from "./separate";
+import { boxAt, sizesOf } from "./sizes";
+import { makeSubgraph, unpackSubgraph } from "./subgraphs";
+import type { Workflow } from "./workflow";
+
+const types = builtInTypes();
+
+function overlaps(workflow: Workflow): readonly string[] {
+  const layout = layoutOf(workflow, null);
+  const boxes = [...sizesOf(workflow, null, layout, types)].flatMap(([name, size]) => {
+    const at = layout.positions.get(name);
+    return at ? [{ name, ...boxAt(at, size) }] : [];
+  });
+  return boxes.flatMap((a, index) =>
+    boxes.slice(index + 1).flatMap((b) => {
+      const isApart =
+        a.x >= b.x + b.width ||
+        b.x >= a.x + a.width ||
+        a.y >= b.y + b.height ||
+        b.y >= a.y + a.height;
+      return isApart ? [] : [`${a.name} and ${b.name}`];
+    }),
+  );
+}
+
+/** Places as of a program whose cards are smaller. */
+function squeezed(workflow: Workflow): Workflow {
+  return changeLayout(workflow, null, (layout) => ({
+    ...layout,
+    positions: new Map(
+      [...layout.positions].map(([name, { x, y }]) => [
+        name,
+        { x: Math.round(x / 3), y: Math.round(y / 3) },
+      ]),
+    ),
+  }));
+}
+
+describe("cards", () => {
+  const placed = arrange(galleryWorkflow("text_to_image"), null, types);
+
+  test("that lie on each other are moved apart, the upper ones stay", () => {
+    const close = squeezed(placed);
+    expect(overlaps(close)).not.toEqual([]);
+    const apart = separated(close, null, types);
+    expect(overlaps(apart)).toEqual([]);
+    const [before, after] = [layoutOf(close, null), layoutOf(apart, null)];
+    const top = [...before.positions].toSorted(([, a], [, b]) => a.y - b.y || a.x - b.x)[0];
+    expect(after.positions.get(top?.[0] ?? "")).toEqual(top?.[1]);
+  });
+
+  test("that are clear of each other stay", () => {
+    expect(separated(placed, null, types)).toBe(placed);
+  });
+
+  const sampled = [...placed.nodes].flatMap(([name, { type }]) =>
+    ["EncodePrompt", "EmptyLatent", "KSampler"].includes(type) ? [name] : [],
+  );
+
+  test("a block takes the place of what it holds, clear of the others", () => {
+    const made = makeSubgraph(placed, null, sampled, "Sampling", types);
+    expect(overlaps(made.workflow)).toEqual([]);
+  });
+
+  test("what comes out of a block gets room between what stood beside it", () => {
+    const made = makeSubgraph(placed, null, sampled, "Sampling", types);
+    // As somebody has put the others close around it.
+    const close = arrange(made.workflow, null, types);
+    const back = unpackSubgraph(close, null, made.node, types).workflow;
+    expect(overlaps(back)).toEqual([]);
+  });
+});

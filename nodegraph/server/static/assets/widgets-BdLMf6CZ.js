@@ -1,0 +1,1 @@
+import"./WidgetField-_yo47ZXr.js";import"./FileWidget-BRy7jdUo.js";

@@ -1,1 +1,0 @@
-import"./WidgetField-CbnYupoL.js";import"./FileWidget-q62UZOMg.js";
