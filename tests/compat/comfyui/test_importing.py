@@ -10,7 +10,7 @@ import pytest
 from nodegraph import Session
 from nodegraph.compat.comfyui.importing import ImportedWorkflow, import_document
 from nodegraph.compat.comfyui.packs import NodeTable, node_table
-from tests.compat.comfyui.drawing import drawn, node
+from tests.compat.comfyui.drawing import block, drawn, node
 from tests.compat.comfyui.supplied import problems
 
 SAMPLED = {"steps": 9, "cfg": 4.5, "sampler": "dpmpp_2m", "schedule": "karras", "denoise": 0.75}
@@ -115,6 +115,7 @@ def prompts(found: ImportedWorkflow) -> list[tuple[str, Any]]:
         ("a cat // or a dog\nasleep", "a cat \nasleep"),
         ("a cat /* or\na dog */ asleep", "a cat  asleep"),
         (r"a \{cat\|dog\} \(asleep\)", r"a {cat|dog} \(asleep\)"),
+        ("a {cat {asleep}} here}", "a cat asleep here}"),
     ],
 )
 def test_comments_and_escapes_of_the_page_are_read(
@@ -138,3 +139,18 @@ def test_what_a_server_was_sent_is_taken_as_it_is(table: NodeTable) -> None:
     assert prompts(import_document(sent, table)) == [("EncodePrompt", written)]
     both = {"workflow": drawn([node(1, "CLIPTextEncode", "x")]), "prompt": sent}
     assert prompts(import_document(both, table)) == [("EncodePrompt", written)]
+
+
+@pytest.mark.parametrize("uses", [1, 2])
+def test_what_was_run_tells_the_values_within_a_block_that_is_used_once(
+    table: NodeTable, uses: int
+) -> None:
+    inside = [node(4, "KSampler", 1, "fixed", 20, 8.0, "euler", "normal", 1.0)]
+    document = drawn([node(9 + at, "B") for at in range(uses)])
+    document["definitions"] = {"subgraphs": [block("B", inside)]}
+    names = {"sampler_name": "dpmpp_2m", "scheduler": "karras"}
+    run = run_with(seed=7, steps=9, cfg=4.5, denoise=0.75, **names)["3"]
+    found = import_document({"workflow": document, "prompt": {"9:4": run}}, table)
+    (sub,) = found.workflow.subgraphs.values()
+    (made,) = sub.nodes.values()
+    assert made.inputs["steps"] == (9 if uses == 1 else 20)

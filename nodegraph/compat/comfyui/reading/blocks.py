@@ -38,19 +38,26 @@ def _definitions(holder: Mapping[str, Any], check: DocumentCheck) -> Iterator[Ma
 class BlockReader:
     """Reads blocks and remembers what their nodes have to know of them.
 
+    Args:
+        prompts: What was run of them, by block, see `prompts_of`.
     Attributes:
         facts: By id, of the blocks that were read.
         blocks: Likewise.
     """
 
     def __init__(
-        self, levels: Mapping[str, Level], signatures: Mapping[str, Signature], check: DocumentCheck
+        self,
+        levels: Mapping[str, Level],
+        signatures: Mapping[str, Signature],
+        check: DocumentCheck,
+        prompts: Mapping[str, Mapping[str, Any]],
     ) -> None:
         self.facts: dict[str, BlockFacts] = {}
         self.blocks: dict[str, ForeignBlock] = {}
         self._levels = levels
         self._signatures = signatures
         self._check = check
+        self._prompts = prompts
 
     def read(self, exposed: Mapping[str, Iterable[Place]]) -> None:
         """Read all blocks.
@@ -64,7 +71,8 @@ class BlockReader:
             self._read_one(self._levels[name], exposed.get(name, ()))
 
     def _read_one(self, level: Level, exposed: Iterable[Place]) -> None:
-        read = GraphReader(level, self._signatures, self.facts, self._check).read()
+        run = self._prompts.get(level.block)
+        read = GraphReader(level, self._signatures, self.facts, self._check, run).read()
         inputs = tuple(self._ports(level, "inputs"))
         facts = _facts(level, inputs, read, exposed)
         self.facts[level.block] = facts
@@ -84,6 +92,30 @@ class BlockReader:
     def _ports(self, level: Level, key: str) -> Iterator[ForeignPort]:
         what = f"`{key}` of block `{shown(level.block)}`"
         return ports_of(level.entry.get(key), what, self._check)
+
+
+def prompts_of(
+    prompt: Mapping[str, Any], levels: Mapping[str, Level], top: Level
+) -> dict[str, dict[str, Any]]:
+    """What was run of each block that a file uses once, by its nodes' ids.
+
+    What was run names nodes in blocks after the block's node: ``9:3``, ``9:3:1``.
+    """
+    uses: dict[str, list[str]] = {}
+    waiting = [("", top)]
+    while waiting and len(uses) <= len(levels):
+        prefix, level = waiting.pop()
+        for name, entry in level.nodes.items():
+            if entry["type"] in levels and prompt:
+                known = uses.setdefault(entry["type"], [])
+                known.append(f"{prefix}{name}:")
+                if len(known) == 1:
+                    waiting.append((known[0], levels[entry["type"]]))
+    return {
+        block: {name: prompt.get(f"{prefixes[0]}{name}") for name in levels[block].nodes}
+        for block, prefixes in uses.items()
+        if len(prefixes) == 1
+    }
 
 
 def _facts(

@@ -8,7 +8,12 @@ from typing import Any
 
 from nodegraph.compat.comfyui.foreign import ForeignWorkflow
 from nodegraph.compat.comfyui.reading.api import is_api_node, read_api
-from nodegraph.compat.comfyui.reading.blocks import BlockReader, block_levels, exposed_widgets
+from nodegraph.compat.comfyui.reading.blocks import (
+    BlockReader,
+    block_levels,
+    exposed_widgets,
+    prompts_of,
+)
 from nodegraph.compat.comfyui.reading.checked import (
     DocumentCheck,
     shown,
@@ -109,7 +114,7 @@ def _read_ui(
     top = level_of(document, check)
     levels = block_levels(document, check)
     _tell_missing((top, *levels.values()), levels, check)
-    blocks = BlockReader(levels, signatures, check)
+    blocks = BlockReader(levels, signatures, check, prompts_of(prompt, levels, top))
     blocks.read(exposed_widgets(levels, top))
     read = GraphReader(top, signatures, blocks.facts, check, prompt).read()
     return ForeignWorkflow(

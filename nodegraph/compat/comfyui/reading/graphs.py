@@ -149,7 +149,8 @@ class GraphReader:
         run: set[str] = set()
         if signature is not None:
             run = _take_run(found, self._prompt.get(name), signature)
-        if found.surplus:
+        # Nodes without widgets may keep what they showed.
+        if found.surplus and signature and signature.widgets:
             self._check.tell(
                 f"node `{shown(name)}` ({shown(entry['type'])}): it has {found.surplus} more "
                 "values than are known of the type; left out"

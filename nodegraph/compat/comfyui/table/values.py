@@ -127,7 +127,7 @@ ENTRIES: tuple[TableEntry, ...] = (
         outputs={"BOOLEAN": "value"},
     ),
     same(
-        'PrimitiveStringMultiline(value: STRING = "" @prompt) -> STRING',
+        'PrimitiveStringMultiline(value: STRING = "") -> STRING',
         "Text",
         {"value": "text"},
         {"STRING": "text"},

@@ -101,7 +101,7 @@ ENTRIES: tuple[TableEntry, ...] = (
     ),
     entry(
         'SaveVideo(video: VIDEO, filename_prefix: STRING = "video/ComfyUI", '
-        'format: COMBO = "auto", format.codec: COMBO = "auto" @when(mp4|mkv|webm), '
+        'format: COMBO = "auto", format.codec: COMBO = "auto" @when(auto|mp4|mkv|webm), '
         'codec: COMBO = "auto") -> video: VIDEO',
         _save,
         "SaveVideo",
