@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Iterator
 
 from nodegraph.diffusion.families import Family, family_named
 from nodegraph.diffusion.prompt_parts import joint_parts, prompt_parts, texts_of
@@ -33,6 +34,30 @@ def check_text(text: str, family: Family, syntax: str, *, apart: bool = False) -
         for part in parts:
             for own in texts_of(part.text):
                 parse_prompt(own)
+
+
+_TAG = re.compile(r"<(?:lora|lyco|hypernet):[^<>]+>", re.IGNORECASE)
+_EMBEDDING = re.compile(r"(?<!\S)embedding:[^\s,()]+", re.IGNORECASE)
+
+
+def unread_tags(text: str, words: Collection[str] = ()) -> Iterator[str]:
+    """What other tools act upon in a prompt and nothing here does, in a sentence each.
+
+    Args:
+        words: Those of textual inversions, which are read.
+    """
+    known = {word.lower() for word in words}
+    for found in _TAG.findall(text):
+        yield (
+            f"{found} is read as words and puts nothing on the model: link a LoadLora for it, "
+            "and leave it out of the prompt."
+        )
+    for found in _EMBEDDING.findall(text):
+        if found.lower() not in known:
+            yield (
+                f"{found} is read as words: link a LoadTextualInversion with this word as its "
+                "token."
+            )
 
 
 def check_readers(family: Family, given: Collection[str]) -> None:

@@ -19,7 +19,7 @@ from nodegraph.diffusion.families.base import (
     STILL,
     TARGET_SIZE,
 )
-from nodegraph.diffusion.prompt_checks import check_told_sizes
+from nodegraph.diffusion.prompt_checks import check_told_sizes, unread_tags
 from nodegraph.diffusion.prompt_parts import PromptPart, joint_parts, prompt_parts, texts_of
 from nodegraph.diffusion.prompt_translation import read_as
 from nodegraph.errors import InvalidValue, NumericalError
@@ -49,6 +49,7 @@ def encode_prompt(
         NumericalError: An encoder gives NaN or infinity.
     """
     family = family_named(text_model.family)
+    _tell_unread(text_model, [text], warn)
     text_model = replace(text_model, as_comfyui=syntax == "comfyui")
     said, reading = read_as(text, syntax, family)
     parts = prompt_parts(said, weighs_words=family.weighs_words, syntax=reading)
@@ -71,6 +72,7 @@ def encode_prompt_apart(
         As of `encode_prompt`.
     """
     family = family_named(text_model.family)
+    _tell_unread(text_model, texts, warn)
     text_model = replace(text_model, as_comfyui=syntax == "comfyui")
     read = [read_as(text, syntax, family) for text in texts]
     joint = joint_parts(
@@ -79,6 +81,17 @@ def encode_prompt_apart(
     return _parts_encoded(
         text_model, joint, lambda said: family.encode_apart(text_model, texts_of(said), warn)
     )
+
+
+def _tell_unread(
+    text_model: TextModel, texts: Sequence[str], warn: Callable[[str], None] | None
+) -> None:
+    """Warn of tags of other tools that do nothing, each once."""
+    if warn is None:
+        return
+    words = {word for item in text_model.tokenizers.values() for word in getattr(item, "words", ())}
+    for message in dict.fromkeys(said for text in texts for said in unread_tags(text, words)):
+        warn(message)
 
 
 def _parts_encoded(
@@ -123,6 +136,7 @@ def encode_edit(
         NumericalError: As of `encode_prompt`.
     """
     family = family_named(text_model.family)
+    _tell_unread(text_model, [text], warn)
     pictures = [picture for image in images for picture in image]
     return _conditioning(text_model, lambda: [family.encode_edit(text_model, text, pictures, warn)])
 

@@ -57,6 +57,15 @@ def test_without_weights_the_bits_are_those_of_the_pipeline(
     assert not found.requires_grad
 
 
+@pytest.mark.parametrize("tag", ["<lora:ink:0.8>", "<lyco:ink>", "embedding:ink"])
+def test_a_tag_that_does_nothing_here_is_told(text_model: TextModel, tag: str) -> None:
+    said: list[str] = []
+    encode_prompt(text_model, f"a red apple, {tag}", warn=said.append)
+    [found] = said
+    assert tag in found
+    assert ("LoadTextualInversion" if tag.startswith("embedding") else "LoadLora") in found
+
+
 def test_a_shorter_window_is_taken_from_the_tokenizer(tmp_path: Path) -> None:
     folder = write_sd1(tmp_path / "short", SD1_SCHEDULER)
     write_tokenizer(folder / "tokenizer", max_length=24)

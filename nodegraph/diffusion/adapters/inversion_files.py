@@ -21,8 +21,9 @@ from nodegraph.errors import InvalidFile
 INVERSION = "textual inversion"
 """Kind of an adapter that is a word in prompts."""
 
-_MAX_TOKENS = 75
-"""A word of more tokens wouldn't fit between CLIP's begin and end tokens."""
+_MAX_TOKENS = 750
+"""Ten windows of CLIP's: a word of more than one goes on in the next. What is longer is something
+else."""
 _NAMED = {"clip_l": ("text_encoder",), "clip_g": ("text_encoder_2",)}
 """Encoders that a tensor is for, by its name; any other is for the first of its width."""
 _UNNAMED = "emb_params"

@@ -109,9 +109,12 @@ class WordTokenizer:
         return self._tokenizer(replaced, *args, **options)
 
     def _replaced(self, text: str) -> str:
-        for word, tokens in self.words.items():
-            # A word of its own, not a part of one; it may begin and end with any sign.
-            text = re.sub(rf"(?<!\w){re.escape(word)}(?!\w)", lambda _: tokens, text)  # noqa: B023
+        # CLIP doesn't tell cases apart; of words that only these do, the one that is written goes.
+        for flags in (0, re.IGNORECASE):
+            for word, tokens in self.words.items():
+                # A word of its own, not a part of one; it may begin and end with any sign.
+                whole = rf"(?<!\w){re.escape(word)}(?!\w)"
+                text = re.sub(whole, lambda _: tokens, text, flags=flags)  # noqa: B023
         return text
 
 

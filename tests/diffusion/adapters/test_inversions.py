@@ -68,6 +68,33 @@ def test_the_word_is_the_file_s_own_or_its_name(recipe: TextEncoder, path: Path)
     assert taught.adapters[0].token in ("cat", "<cat>")
 
 
+@pytest.mark.parametrize("written", ["Cat", "CAT"])
+def test_the_word_is_known_in_any_case(recipe: TextEncoder, path: Path, written: str) -> None:
+    """As CLIP reads all other words."""
+    taught = with_inversion(recipe, read_inversion(path), "cat")
+    assert torch.equal(_encoded(taught, f"red {written}"), _encoded(taught, "red cat"))
+
+
+def test_words_that_differ_in_case_alone_are_told_apart(recipe: TextEncoder, path: Path) -> None:
+    lower = with_inversion(recipe, read_inversion(path), "cat")
+    other = files.saved({"emb_params": torch.randn(32)}, path.with_name("other.safetensors"))
+    both = with_inversion(lower, read_inversion(other), "Cat")
+    assert torch.equal(_encoded(both, "cat"), _encoded(lower, "cat"))
+    assert not torch.equal(_encoded(both, "Cat"), _encoded(both, "cat"))
+
+
+def test_a_word_longer_than_a_window_goes_on_in_the_next(
+    recipe: TextEncoder, tmp_path: Path
+) -> None:
+    rows = torch.randn(100, 32)
+    path = files.saved({"emb_params": rows}, tmp_path / "long.safetensors")
+    begun = files.saved({"emb_params": rows[:75]}, tmp_path / "begun.safetensors")
+    found = _encoded(with_inversion(recipe, read_inversion(path)), "long")
+    assert found.shape[1] == 2 * 77
+    first = _encoded(with_inversion(recipe, read_inversion(begun)), "begun")
+    assert torch.equal(found[:, :77], first)
+
+
 def test_it_can_be_weighted(recipe: TextEncoder, path: Path) -> None:
     taught = with_inversion(recipe, read_inversion(path), "cat")
     assert not torch.equal(_encoded(taught, "(cat:1.5)"), _encoded(taught, "cat"))
@@ -142,7 +169,7 @@ def test_a_word_stands_for_one_thing(recipe: TextEncoder, path: Path) -> None:
     "tensors",
     [
         {"a.lora_A.weight": torch.zeros(2, 8), "a.lora_B.weight": torch.zeros(8, 2)},
-        {"weight": torch.zeros(400, 8)},
+        {"weight": torch.zeros(800, 8)},
         {"weight": torch.zeros(4, 8, 3, 3)},
     ],
 )
