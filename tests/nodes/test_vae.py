@@ -12,7 +12,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch.nn import functional
 
+from nodegraph.diffusion.inpainting import hard_mask
+from nodegraph.errors import InvalidValue
 from nodegraph.images import room
+from tests.messages import raises
 from tests.nodes.conftest import Bench, link
 
 
@@ -126,6 +129,13 @@ def test_what_is_filled_is_grey_where_the_mask_is_before_it_grows(
     }
     result = bench.run(nodes, "encode", "expected")
     assert torch.equal(result["encode.latent"].samples, result["expected.latent"].samples)
+
+
+def test_masks_of_another_number_than_pictures_are_refused() -> None:
+    with raises(
+        InvalidValue, port="mask", given="shape (3, 8, 8)", expected="shape (1 or 2, height, width)"
+    ):
+        hard_mask(torch.zeros(3, 8, 8), torch.zeros(2, 8, 8, 3))
 
 
 @pytest.mark.parametrize(

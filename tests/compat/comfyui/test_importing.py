@@ -154,3 +154,22 @@ def test_what_was_run_tells_the_values_within_a_block_that_is_used_once(
     (sub,) = found.workflow.subgraphs.values()
     (made,) = sub.nodes.values()
     assert made.inputs["steps"] == (9 if uses == 1 else 20)
+
+
+@pytest.mark.parametrize(
+    ("node_type", "said", "pack"),
+    [
+        ("FaceDetailer", "", "comfyui-impact-pack"),
+        ("VHS_BatchManager", "", "comfyui-videohelpersuite"),
+        ("Fast Anything (rgthree)", "", "rgthree-comfy"),
+        ("ImageSomething+", "", "comfyui_essentials"),
+        ("FaceDetailer", "of-another-name", "of-another-name"),
+        ("NobodysNode", "", ""),
+    ],
+)
+def test_a_placeholder_names_its_pack_where_the_file_does_not(
+    table: NodeTable, node_type: str, said: str, pack: str
+) -> None:
+    entry = node(1, node_type, properties={"cnr_id": said} if said else {})
+    (made,) = import_document(drawn([entry]), table).workflow.nodes.values()
+    assert (made.type, made.pack) == (f"comfyui:{node_type}", pack)
