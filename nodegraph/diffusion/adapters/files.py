@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
@@ -123,6 +124,7 @@ def read_adapter(path: Path) -> AdapterFile:
     header = read_header(path)
     parts, others = layer_parts(header.shapes)
     if not parts:
+        _refuse_unread_kinds(path, header.shapes)
         example = next(iter(sorted(header.shapes)), "nothing")
         raise InvalidFile(
             f"{path} holds no LoRA, LoHa, LoKr or DoRA.",
@@ -131,6 +133,41 @@ def read_adapter(path: Path) -> AdapterFile:
             hint=_taken_by(identify_tensors(header.shapes)),
         )
     return AdapterFile(path, parts, tuple(others), header.metadata)
+
+
+_UNREAD = {
+    kind: re.compile(rf"\.(?:{parts})(?:\.|$)")
+    for kind, parts in {
+        "BOFT": r"boft_[A-Za-z]\w*",
+        "OFT": r"oft_(?:blocks|diag|[Rr])",
+        "GLoRA": r"[ab][12]\.weight",
+        "IA3": r"on_input|ia3_l",
+        "VeRA": r"vera_\w+",
+    }.items()
+}
+"""By kind of adapter that isn't read here: what peft and LyCORIS call its tensors, behind the
+layer's name."""
+_OF_BUTTERFLIES = 4
+"""Axes of LyCORIS' ``oft_blocks`` where it is BOFT; OFT has one less."""
+
+
+def _refuse_unread_kinds(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Name the kind of an adapter that isn't read here.
+
+    Raises:
+        InvalidFile: It is one.
+    """
+    for kind, pattern in _UNREAD.items():
+        found = next(filter(pattern.search, shapes), None)
+        if found is None:
+            continue
+        is_boft = found.endswith(".oft_blocks") and len(shapes[found]) == _OF_BUTTERFLIES
+        raise InvalidFile(
+            f"{path} is an adapter of a kind that isn't read here.",
+            given=f"{'BOFT' if is_boft else kind}, with tensors such as {found}",
+            expected="a LoRA, LoHa, LoKr or DoRA",
+            hint="Merge it with its model in the tool that made it, and open the whole model.",
+        )
 
 
 def _taken_by(found: Identified) -> str:
@@ -143,15 +180,19 @@ def _taken_by(found: Identified) -> str:
 def nothing_applies(file: AdapterFile, matched: Matched) -> InvalidFile:
     """The refusal of a file of which nothing is for a model."""
     first = next(iter(matched.misfits or matched.unknown or matched.elsewhere), "")
+    hint = "Use it with the kind of model that it was made for."
     if matched.misfits:
         reason = f"its {len(matched.misfits)} layers are of another size, such as {first}"
     elif matched.unknown:
         reason = f"the model has none of its {len(matched.unknown)} layers, such as {first}"
+    elif take_apart(first).is_of_encoder:
+        reason = f"its {len(matched.elsewhere)} layers are of the text encoder, such as {first}"
+        hint = "Link the model's text encoder as well."
     else:
-        reason = f"its {len(matched.elsewhere)} layers are of other parts, such as {first}"
+        reason = f"its {len(matched.elsewhere)} layers are of the denoiser, such as {first}"
     title = file.title
     return InvalidFile(
         f"nothing in {file.path} is for this model: {reason}.",
         given=None if title is None else f"what seems to be for {title}",
-        hint="Use it with the kind of model that it was made for.",
+        hint=hint,
     )

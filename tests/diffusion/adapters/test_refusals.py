@@ -51,8 +51,9 @@ def test_a_file_for_text_encoders_alone_is_none_for_the_denoiser(tmp_path: Path)
     name = "lora_te1_text_model_encoder_layers_0_mlp_fc1"
     pair = {name: (torch.randn(2, 8), torch.randn(8, 2))}
     path = files.saved(files.dotted_file(pair, ""), tmp_path / "lora.safetensors")
-    with raises(InvalidFile):
+    with raises(InvalidFile) as caught:
         adapted({"unet": on_meta("sd1")}, [files.adapter(path)], dtype="float32")
+    assert "text encoder" in (caught.value.problem.hint or "")
 
 
 def test_a_file_that_was_replaced_since_is_not_mixed_in(tmp_path: Path) -> None:
@@ -73,6 +74,29 @@ def test_what_is_no_adapter_is_no_adapter(content: str, tmp_path: Path) -> None:
     else:
         path.write_text("no tensors")
     with pytest.raises(InvalidFile):
+        read_adapter(path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "ending", "shape"),
+    [
+        ("OFT", "oft_blocks", (4, 8, 8)),
+        ("OFT", "oft_diag", (4, 8, 8)),
+        ("OFT", "oft_R.default.weight", (4, 28)),
+        ("BOFT", "oft_blocks", (2, 4, 8, 8)),
+        ("BOFT", "boft_R.weight", (2, 4, 8, 8)),
+        ("GLoRA", "a1.weight", (4, 8)),
+        ("IA3", "on_input", ()),
+        ("IA3", "ia3_l.default", (8, 1)),
+        ("VeRA", "vera_lambda_b", (8,)),
+    ],
+)
+def test_an_adapter_of_a_kind_that_is_not_read_is_named(
+    kind: str, ending: str, shape: tuple[int, ...], tmp_path: Path
+) -> None:
+    name = f"lora_unet_mid_block_attentions_0_proj_in.{ending}"
+    path = files.saved({name: torch.zeros(shape)}, tmp_path / "other.safetensors")
+    with raises(InvalidFile, given=f"{kind}, with tensors such as {name}"):
         read_adapter(path)
 
 
