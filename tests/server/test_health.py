@@ -83,6 +83,7 @@ def parts(folder: Path, *states: WorkerState, **settings: Any) -> Iterator[Parts
             has_workers=True,
             stopping=asyncio.Event(),
             states=list(states),
+            node_types=SimpleNamespace(is_ready=True),
         )
 
 
@@ -104,6 +105,14 @@ def codes(readiness: Readiness) -> set[str]:
 def test_one_worker_is_enough(tmp_path: Path, states: list[WorkerState], is_ready: bool) -> None:
     with parts(tmp_path, *states) as found:
         assert codes(Readiness(found)) == (set() if is_ready else {"no-worker-ready"})
+
+
+def test_it_isnt_ready_before_it_knows_what_jobs_may_hold(tmp_path: Path) -> None:
+    with parts(tmp_path, "idle") as found:
+        found.node_types.is_ready = False
+        assert codes(Readiness(found)) == {"node-packs-unread"}
+        found.has_workers = False  # nobody would read them
+        assert codes(Readiness(found)) == set()
 
 
 def test_a_server_that_is_to_have_no_workers_needs_none(tmp_path: Path) -> None:

@@ -90,6 +90,31 @@ def test_a_pack_that_changed_is_waited_for_and_told_of(home: Path) -> None:
     assert (len(told), told[-1]) == (2, found.digest)
 
 
+def test_it_is_ready_once_packs_were_read(home: Path) -> None:
+    (home / "packs" / "later.py").write_text(MORE)
+    answers = iter([NoAnswerYet("no answer in time"), None])
+
+    async def read() -> None:
+        fault = next(answers, None)
+        if fault is not None:
+            raise fault
+        await reader(home)()
+
+    async def look() -> list[bool]:
+        known = KnownTypes(Settings(home=home), (), read)
+        await known.load()
+        found = [known.is_ready]
+        for _ in range(2):
+            await known.has_refreshed()
+            found.append(known.is_ready)
+        # One that is edited keeps nobody out.
+        (home / "packs" / "later.py").write_text(MORE.replace("value: int", "other: int"))
+        await known.load()
+        return [*found, known.is_ready]
+
+    assert asyncio.run(look()) == [False, False, True, True]
+
+
 def test_a_pack_that_is_edited_later_is_read_when_somebody_asks(home: Path) -> None:
     async def look() -> tuple[DeclaredTypes, DeclaredTypes, int]:
         known = KnownTypes(Settings(home=home), (), reader(home))

@@ -57,7 +57,8 @@ class Readiness:
         return self._found
 
     async def _look(self) -> list[Problem]:
-        checks = [await self._queue(), self._workers(), await asyncio.to_thread(self._disk)]
+        disk = await asyncio.to_thread(self._disk)
+        checks = [await self._queue(), self._node_types(), self._workers(), disk]
         return [found for found in checks if found is not None]
 
     async def _queue(self) -> Problem | None:
@@ -67,6 +68,12 @@ class Readiness:
         except (NodegraphError, asyncio.TimeoutError):
             return Problem("queue-not-writable", "the job queue can't be written now")
         return None
+
+    def _node_types(self) -> Problem | None:
+        services = self._services
+        if not services.has_workers or services.node_types.is_ready:
+            return None  # without workers nobody reads more than is known
+        return Problem("node-packs-unread", "the node packs are still being read")
 
     def _workers(self) -> Problem | None:
         services = self._services

@@ -21,6 +21,8 @@ AskPlanner = Callable[[], Awaitable[Any]]
 """Has a process that may import packs read those that have changed."""
 
 _LOG = logging.getLogger(__name__)
+_BUILT_IN = ""
+"""Name of the built-in pack."""
 _SECONDS = 3.0
 """Between looks at the packs' files while somebody may want to know."""
 _PATIENCE = 60.0
@@ -52,6 +54,18 @@ class KnownTypes:
         self._reading: asyncio.Task[bool] | None = None
         self._waited_until = 0.0
         self._is_due = False
+        self._was_ready = False
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether what is asked for is answered at once: packs were read since the start.
+
+        Those that change later are waited for by whoever asks, and change nothing of it.
+        """
+        if not self._was_ready:
+            is_read = self._is_read.is_set() and not self._is_due
+            self._was_ready = is_read and _BUILT_IN not in self.now.unread
+        return self._was_ready
 
     def listen(self, listener: TypesListener) -> Callable[[], None]:
         """Have a function called, on the event loop, when they have changed.

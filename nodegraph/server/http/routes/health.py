@@ -27,7 +27,8 @@ async def healthz() -> Alive:
 
 @router.get("/readyz", summary="Ask whether the server takes jobs", responses=responses(503))
 async def readyz(request: Request) -> Alive:
-    """Whether jobs can be kept and run: the queue is writable, a worker ready, the disk not full.
+    """Whether jobs can be taken in and run: the queue is writable, node packs are read, a worker is
+    ready, the disk isn't full.
 
     One worker is enough, and all may be busy. What is wrong is listed by its kind only, as anybody
     may ask.
