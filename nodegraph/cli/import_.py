@@ -224,4 +224,5 @@ def _print_totals(reports: Sequence[ImportReport]) -> None:
         f"{found.unreadable} not imported."
     )
     for name, count in list(found.types.items())[:20]:
-        say(f"  {count:4d}  {name}")
+        pack = found.packs.get(name)
+        say(f"  {count:4d}  {name}" + (f", of the pack `{pack}`" if pack else ""))

@@ -147,15 +147,18 @@ def test_of_two_workflows_in_a_picture_our_own_is_opened(cli: Cli, order: tuple[
 def test_a_report_counts_what_lacks(cli: Cli, loud: Path) -> None:
     Path("files").mkdir()
     saved(LOUD, "files/a.json")
-    saved(LOST, "files/b.json")
+    saved(LOST | api(d=("FaceDetailer", {"image": ["c", 0]})), "files/b.json")
     Path("files/c.json").write_text('{"nodes": [')
     shown = cli("import", "files", "--pack", loud, "--report", "report", "--json")
     assert shown.code == 2
     totals = json.loads(Path("report/import.json").read_text())["totals"]
     assert totals["files"] == 3
     assert (totals["unreadable"], totals["without_placeholder"], totals["valid"]) == (1, 1, 1)
-    assert totals["missing_types"] == {"NobodysNode": 1}
-    assert "| NobodysNode | 1 |" in Path("report/import.md").read_text()
+    assert totals["missing_types"] == {"FaceDetailer": 1, "NobodysNode": 1}
+    told = Path("report/import.md").read_text()
+    assert "| NobodysNode |  | 1 |" in told
+    assert "| FaceDetailer | comfyui-impact-pack | 1 |" in told
+    assert totals["packs_of_types"] == {"FaceDetailer": "comfyui-impact-pack"}
     assert not list(Path("files").glob("*.nodegraph.json"))
     assert cli("import", "--report", "files", "--pack", loud, "--json").json["totals"] == totals
     assert Path("files/import.md").exists()

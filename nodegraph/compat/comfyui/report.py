@@ -160,6 +160,7 @@ class ImportTotals:
         valid: Those of them that only files of models or pictures keep from running.
         complete: Those of them that nothing keeps from running.
         types: Node types that lack, with how many files each keeps from being whole.
+        packs: What brings these types, of those of which it is known.
         families: Kinds of models that aren't known, likewise.
         models: Models that lack, likewise.
         problems: Codes of problems, with the files that have such.
@@ -171,6 +172,7 @@ class ImportTotals:
     valid: int
     complete: int
     types: Mapping[str, int]
+    packs: Mapping[str, str]
     models: Mapping[str, int]
     families: Mapping[str, int]
     problems: Mapping[str, int]
@@ -183,6 +185,7 @@ class ImportTotals:
             "valid": self.valid,
             "complete": self.complete,
             "missing_types": dict(self.types),
+            "packs_of_types": dict(self.packs),
             "missing_models": dict(self.models),
             "unknown_families": dict(self.families),
             "problems": dict(self.problems),
@@ -198,6 +201,12 @@ def totals(reports: Sequence[ImportReport]) -> ImportTotals:
         sum(report.is_valid for report in reports),
         sum(report.is_valid and not report.models and not report.files for report in reports),
         _counted({lacking.type for lacking in report.types} for report in reports),
+        {
+            lacking.type: lacking.pack
+            for report in reports
+            for lacking in report.types
+            if lacking.pack
+        },
         _counted({model.name for model in report.models} for report in reports),
         _counted(set(report.families) for report in reports),
         _counted({problem.code for problem in report.problems} for report in reports),
@@ -223,8 +232,13 @@ def as_markdown(reports: Sequence[ImportReport]) -> str:
         "|---|---|---|---|---|---|---|",
         *(_row(report) for report in reports),
     ]
+    if found.types:
+        lines += ["", "## Node types that lack", "", "| | pack | files |", "|---|---|---|"]
+        lines += [
+            f"| {_cell(name)} | {_cell(found.packs.get(name, ''))} | {count} |"
+            for name, count in found.types.items()
+        ]
     for title, counts in (
-        ("Node types that lack", found.types),
         ("Models that lack", found.models),
         ("Families that aren't known", found.families),
         ("Other problems", found.problems),
