@@ -16,7 +16,7 @@ from blake3 import blake3
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nodegraph.api import BLOCKED, Context, Estimate, HookInputs, Lazy, node
+from nodegraph.api import BLOCKED, Context, Estimate, Finding, HookInputs, Lazy, node
 from nodegraph.core.building import build_graph
 from nodegraph.core.context import Environment
 from nodegraph.core.graph import CheckedGraph
@@ -796,3 +796,28 @@ def test_who_is_told_of_its_memory_foresees_what_it_does_itself(
 def test_a_plan_is_plain_json(works: Works) -> None:
     found = works.plan(CHAIN).as_dict()
     assert json.loads(json.dumps(found))["nodes"]["mix"]["status"] == "run"
+
+
+def _doubts(inputs: HookInputs) -> Iterator[Finding]:
+    if (inputs.literals["number"] or 0) > 5:
+        yield Finding("number", "is large", code="large", is_warning=True)
+
+
+@node(validate=_doubts)
+def Doubted(number: int) -> int:
+    """Warns of large numbers."""
+    return number
+
+
+def test_what_nodes_warn_of_is_told_with_the_plan(works: Works) -> None:
+    works.engine.shared.registry.add(Doubted)
+    numbers = {"small": 3, "large": 9}
+    nodes = {
+        name: {"type": "Doubted", "inputs": {"number": number}} for name, number in numbers.items()
+    }
+    found = plan_workflow(written_as(nodes), works.engine.shared, targets=["small", "large"]).plan
+    assert not found.problems
+    assert [(each.node, each.port, each.code) for each in found.warnings] == [
+        ("large", "number", "large")
+    ]
+    assert [each["node"] for each in found.as_dict()["warnings"]] == ["large"]

@@ -706,6 +706,8 @@ export interface PlanEntry {
    * leaves alone: what a job may name as its `targets`.
    */
   targets: string[];
+  /** What doesn't keep it from running, but is worth knowing. */
+  warnings: Finding[];
   [more: string]: unknown;
 }
 

@@ -5,7 +5,7 @@ import { useCatalogue } from "@/store/catalogue";
 import { useActive, useDocuments } from "@/store/documents";
 import { useJobs } from "@/store/jobs";
 import { isQuiet, usePlan } from "@/store/plan";
-import { failures, findingsOf, type Problem, problemsOf } from "@/store/problems";
+import { failures, findingsOf, type Problem, problemsOf, warningsOf } from "@/store/problems";
 import { useRunning } from "@/store/running";
 
 /** What the check finds, or as a run was refused; what failed in runs; broken packs. */
@@ -16,7 +16,11 @@ export function useProblems(): readonly Problem[] {
   const check = usePlan((plan) => findingsOf(plan, running, document));
   const failed = useJobs(useShallow((jobs) => failures(jobs, document, workflow)));
   const packs = useCatalogue((catalogue) => catalogue.packProblems);
-  return useMemo(() => problemsOf(check, failed, packs), [check, failed, packs]);
+  const warnings = usePlan((plan) => warningsOf(plan, document));
+  return useMemo(
+    () => problemsOf(check, failed, packs, warnings),
+    [check, failed, packs, warnings],
+  );
 }
 
 /** How many problems there are, and whether they keep nothing from running that was finished. */

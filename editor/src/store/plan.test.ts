@@ -20,6 +20,7 @@ const ANSWER = {
   targets: ["size"],
   missing: { models: [], packs: [] },
   problems: [],
+  warnings: [],
 };
 /** One of which nobody knows yet how long it takes. */
 const TIMELESS = { ...ANSWER, totals: { ...ANSWER.totals, seconds: 0, unknown_seconds: 1 } };

@@ -74,6 +74,8 @@ export interface Plan {
   readonly unknownSeconds: number;
   readonly counts: Readonly<Record<PlanStatus, number>>;
   readonly problems: readonly Finding[];
+  /** What keeps nothing from running, but is worth knowing. */
+  readonly warnings: readonly Finding[];
   readonly missing: { readonly models: readonly string[]; readonly packs: readonly string[] };
   /** What it is the plan of; null if there is none. */
   readonly workflow: Workflow | null;
@@ -95,6 +97,7 @@ export const NO_PLAN: Plan = {
   unknownSeconds: 0,
   counts: { run: 0, hit: 0, lazy: 0, skip: 0 },
   problems: [],
+  warnings: [],
   missing: { models: [], packs: [] },
   workflow: null,
 };
@@ -314,6 +317,8 @@ export function planFrom(entry: PlanEntry, workflow: Workflow): Plan {
     unknownSeconds: numberOr(totals.unknown_seconds, 0),
     counts: { ...NO_PLAN.counts, ...(totals.counts as object | undefined) },
     problems: entry.problems,
+    // What nothing needs yet is being made: a graph is full of it while it grows.
+    warnings: (entry.warnings ?? []).filter(({ code }) => code !== "unused"),
     missing: { models: textsOf(missing.models), packs: textsOf(missing.packs) },
     workflow,
   };

@@ -4,7 +4,7 @@ import { job } from "@/components/panels/testing";
 import { setInput } from "@/model/edits";
 import { readWorkflow } from "@/model/workflow";
 import { type JobView, NO_JOBS, type NodeRun, type NodeState } from "./jobs";
-import { failures } from "./problems";
+import { failures, problemsOf } from "./problems";
 
 const DOCUMENT = "doc";
 const NODES = {
@@ -89,4 +89,14 @@ test("what a run failed for besides its nodes is told until there is a newer run
   const killed = ran("first", {}, { problems: [{ code: "worker-died", message: "was killed" }] });
   expect(told([killed])).toEqual(["undefined: was killed"]);
   expect(told([ran("second", {}, { state: "finished" }), killed])).toEqual([]);
+});
+
+test("what is only warned of is told as such, behind what keeps it from running", () => {
+  const missing = { code: "missing-input", message: "is missing", node: "check", port: "size" };
+  const large = { code: "untrained-size", message: "is of a size far from it", node: "size" };
+  const found = problemsOf([missing], [], [], [large]);
+  expect(found.map(({ finding, isWarning }) => [finding.code, isWarning])).toEqual([
+    ["missing-input", false],
+    ["untrained-size", true],
+  ]);
 });

@@ -8,6 +8,8 @@ import { type Jobs, type JobView, jobsLookedAt, type NodeState, shownJob, useJob
 import { type PlanState, usePlan } from "./plan";
 import { type Running, useRunning } from "./running";
 
+const NONE: readonly Finding[] = [];
+
 export type Origin = "check" | "run" | "pack";
 
 export interface Problem {
@@ -25,16 +27,18 @@ export function problemsOf(
   check: readonly Finding[],
   run: readonly Finding[],
   packs: readonly string[],
+  warnings: readonly Finding[] = NONE,
 ): readonly Problem[] {
   const found = new Map<string, Problem>();
-  const add = (origin: Origin, finding: Finding) => {
+  const add = (origin: Origin, finding: Finding, isHarmless = false) => {
     const key = [finding.code, finding.node, finding.port, finding.message].join("\n");
     if (found.has(key)) return;
-    const isWarning = origin === "pack" || WARNINGS.has(finding.code);
+    const isWarning = isHarmless || origin === "pack" || WARNINGS.has(finding.code);
     found.set(key, { key, origin, finding, isWarning });
   };
   for (const finding of check) add("check", finding);
   for (const finding of run) add("run", finding);
+  for (const finding of warnings) add("check", finding, true);
   for (const message of packs) add("pack", { code: "pack", message });
   return [...found.values()];
 }
@@ -45,7 +49,10 @@ export function findingsOf(plan: PlanState, running: Running, document: string) 
   return planned.length > 0 ? planned : (running.refused.get(document) ?? NONE);
 }
 
-const NONE: readonly Finding[] = [];
+/** What the check warns of in the active document. */
+export function warningsOf(plan: PlanState, document: string): readonly Finding[] {
+  return plan.document === document ? plan.warnings : NONE;
+}
 
 /** Of the active document, as they are just now. */
 export function activeProblems(): readonly Problem[] {
@@ -54,6 +61,7 @@ export function activeProblems(): readonly Problem[] {
     findingsOf(usePlan.getState(), useRunning.getState(), document.id),
     failures(useJobs.getState(), document.id, currentWorkflow(document)),
     useCatalogue.getState().packProblems,
+    warningsOf(usePlan.getState(), document.id),
   );
 }
 

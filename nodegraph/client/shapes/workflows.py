@@ -40,6 +40,7 @@ class Plan:
         missing: Nodes and models that there aren't.
         targets: Nodes that a run would compute; of a workflow that something is wrong with, those
             that it leaves alone: what a job may name as its ``targets``.
+        warnings: What doesn't keep it from running, but is worth knowing.
     """
 
     __pydantic_config__ = described("PlanEntry", is_open=True)
@@ -50,6 +51,7 @@ class Plan:
     missing: Mapping[str, Any]
     problems: tuple[Finding, ...]
     targets: tuple[str, ...] = ()
+    warnings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,6 +140,7 @@ class Plan:
             that it leaves alone; the nodes are then what they need. Without any, the nodes are
             those that can be told.
         problems: What keeps the workflow, or the rest of it, from running.
+        warnings: What doesn't, but is worth knowing.
         predicted: What the plan was made from, for `why`; a copy or a pickle of the plan has none
             of it, as it leads to values and to the store.
     """
@@ -150,6 +151,7 @@ class Plan:
     problems: Sequence[Problem] = ()
     missing: Missing = Missing()
     predicted: Mapping[str, PlannedNode] = field(default_factory=dict, compare=False)
+    warnings: Sequence[Problem] = ()
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "predicted": {}}
@@ -180,6 +182,7 @@ class Plan:
             "targets": list(self.targets),
             "missing": asdict(self.missing),
             "problems": [problem.as_dict() for problem in self.problems],
+            "warnings": [warning.as_dict() for warning in self.warnings],
         }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from nodegraph.core.analysis import Analysis, analyse
@@ -62,7 +62,7 @@ def plan_workflow(
         missing=_missing(workflow, shared, found.problems),
         room_of=room_of,
     )
-    return PlannedWorkflow(made, graph)
+    return PlannedWorkflow(replace(made, warnings=found.warnings), graph)
 
 
 def why_workflow(

@@ -98,8 +98,8 @@ class Answers:
             stock=self._stock,
         )
         found = plan.as_dict()
-        told = self._places.plain(found["problems"])
-        return {"valid": not plan.problems, **found, "problems": told}
+        told = {name: self._places.plain(found[name]) for name in ("problems", "warnings")}
+        return {"valid": not plan.problems, **found, **told}
 
     def _script(self, arguments: Mapping[str, Any]) -> str:
         """The Python script that builds `workflow`."""

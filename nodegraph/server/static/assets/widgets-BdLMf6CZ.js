@@ -1,1 +1,0 @@
-import"./WidgetField-_yo47ZXr.js";import"./FileWidget-BRy7jdUo.js";

@@ -1,0 +1,1 @@
+import"./WidgetField-CKZu49V-.js";import"./FileWidget-C-DMawqj.js";
