@@ -25,6 +25,7 @@ from nodegraph.diffusion.opening import DTYPES, ModelRecipes, open_model, storag
 from nodegraph.diffusion.precision.choices import STORAGES
 from nodegraph.diffusion.scheduler_file import PREDICTION_TYPES
 from nodegraph.diffusion.vae_files import open_vae
+from nodegraph.errors import at_port
 
 from ._facts import check_model, model_outputs, model_state, model_weights
 from ._lora import (
@@ -175,7 +176,11 @@ def LoadLora(
         expert: Of a model with two, such as Wan 2.2, the one that it is for: the first denoises
             what is mostly noise, the second the rest.
     """
+    from nodegraph.diffusion.adapters.reading import check_finite
+
     opened = OpenedAdapter(locate_adapter(lora, ctx.environment.models), fused=fused)
+    with at_port("lora"):
+        check_finite(opened.file.path)
     put_on = opened.put_on(model, strength_model, expert)
     found = [put_on.matched]
     encoder: Any = BLOCKED
@@ -217,7 +222,11 @@ def LoadTextualInversion(
         embedding: Name under a models folder or path of a .safetensors file.
         token: The word. If empty, the file's own, or else its name.
     """
+    from nodegraph.diffusion.adapters.reading import check_finite
+
     file = read_inversion(located_inversion(embedding, ctx.environment))
+    with at_port("embedding"):
+        check_finite(file.path)
     taught = with_inversion(text_encoder, file, token)
     ctx.log(f"{embedding}: `{taught.adapters[-1].token}` in prompts")
     return taught

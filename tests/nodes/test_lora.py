@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from nodegraph import Workflow
 from nodegraph.core.confinement import path_problems
@@ -101,6 +102,30 @@ def test_it_changes_what_is_sampled(bench: Bench, models: Path, fused: bool) -> 
     none, half, full = latent(0.0), latent(0.5), latent(1.0)
     assert (half - none).abs().max() > 1e-3
     assert (full - half).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_a_file_with_numbers_that_are_none_is_named_at_its_own_node(
+    bench: Bench, models: Path, number: float
+) -> None:
+    """Not at the sampler, which would blame the model."""
+    tensors = load_file(models / "unet.safetensors")
+    broken = sorted(tensors)[1]
+    tensors[broken].view(-1)[0] = number
+    files.saved(tensors, models / "broken.safetensors")
+    words = {"emb_params": torch.full((2, 32), number)}
+    files.saved(words, models / "words.safetensors")
+    word = {"text_encoder": link("load.text_encoder"), "embedding": "words"}
+    nodes = {
+        **LOAD,
+        "lora": lora("broken"),
+        "word": {"type": "LoadTextualInversion", "inputs": word},
+    }
+    for node, port, tensor in (("lora", "lora", broken), ("word", "embedding", "emb_params")):
+        [failed] = bench.run(nodes, node).errors
+        [problem] = failed.problems
+        assert (problem.node, problem.port, problem.code) == (node, port, "invalid-file")
+        assert tensor in problem.message
 
 
 def test_a_lora_for_another_family_is_found_before_running(bench: Bench, models: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from torch import Tensor
 
 from nodegraph.diffusion.adapters.changes import (
@@ -22,7 +23,9 @@ from nodegraph.diffusion.adapters.changes import (
 )
 from nodegraph.diffusion.adapters.originals import Spans
 from nodegraph.diffusion.adapters.parts import LayerParts
+from nodegraph.diffusion.attached_models import whole_size
 from nodegraph.diffusion.weight_files import read_tensors
+from nodegraph.errors import InvalidFile
 
 _METADATA = "lora_adapter_metadata"
 """Where diffusers writes peft's settings into a file."""
@@ -106,6 +109,28 @@ class AdapterTensors:
         if alpha is None:
             return 1.0
         return float(alpha) / (math.sqrt(rank) if settings.get("use_rslora") else rank)
+
+
+def check_finite(path: Path) -> None:
+    """Refuse an adapter file with NaN or infinity in it, which would show in a sampling alone.
+
+    Of a remote file of which only the header is here, nothing is read.
+
+    Raises:
+        InvalidFile: It has such numbers.
+    """
+    size = path.stat().st_size
+    if whole_size(path, size) != size:
+        return
+    with safe_open(path, "pt") as file:
+        for name in file.keys():  # noqa: SIM118 - it can't be iterated over
+            tensor = file.get_tensor(name)
+            if tensor.is_floating_point() and not tensor.float().isfinite().all():
+                raise InvalidFile(
+                    f"{path} holds NaN or infinity, in {name}.",
+                    expected="numbers",
+                    hint="Its training went astray: take one that was saved earlier.",
+                )
 
 
 def _peft_settings(metadata: Mapping[str, str]) -> dict[str, dict[str, Any]]:
