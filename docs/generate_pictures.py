@@ -21,11 +21,17 @@ SIDE = 384
 QUALITY = 82
 
 
-def picture(result: RunResult) -> Image.Image:
-    """What stands for a run: its last picture; a long strip of them becomes a square."""
+def picture(workflow: Workflow, result: RunResult) -> Image.Image:
+    """What stands for a run: the picture of the last node of its file that wrote one.
+
+    A long strip of them becomes a square.
+    """
     assert not result.errors, result.errors
-    pictures = [file.path for file in result.files if file.kind == "image"]
-    found = Image.open(pictures[-1]).convert("RGB")
+    places = list(workflow.nodes)
+    # Not that which was written last: which one that is depends on the machine.
+    pictures = [file for file in result.files if file.kind == "image"]
+    last = max(pictures, key=lambda file: places.index(file.node))
+    found = Image.open(last.path).convert("RGB")
     return squared(found) if found.width > 3 * found.height else found
 
 
@@ -60,7 +66,8 @@ def main(names: list[str]) -> None:
             for file in sorted(GALLERY.glob("*.json")):
                 if names and file.stem not in names:
                     continue
-                made = fitted(picture(session.run(Workflow.load(file))))
+                workflow = Workflow.load(file)
+                made = fitted(picture(workflow, session.run(workflow)))
                 target = file.with_suffix(".webp")
                 made.save(target, "WEBP", quality=QUALITY, method=6)
                 sys.stdout.write(f"{target.name}: {target.stat().st_size} bytes\n")
