@@ -45,13 +45,14 @@ def InpaintConditioning(
             its own.
         vae: Of the model.
         image: One picture.
-        mask: As large as the picture: 1 is filled, 0 is kept; from a half up it counts as 1.
+        mask: Scaled to the picture: 1 is filled, 0 is kept; from a half up it counts as 1.
         crop: Cut off of both what doesn't fill a cell of the VAE, as much on either side; else such
             sizes are refused.
     """
-    from nodegraph.diffusion.inpainting import masked_picture, with_hole
+    from nodegraph.diffusion.inpainting import fitted_mask, masked_picture, with_hole
     from nodegraph.diffusion.vae import cropped, encode_image
 
+    mask = fitted_mask(mask, image)
     with ctx.weights(vae, calls_only=True) as autoencoder:
         if crop:
             image, mask = cropped(autoencoder, image), cropped(autoencoder, mask)

@@ -3094,7 +3094,7 @@ class BuiltinFunctions:
         conditioning: What the picture is to show. A negative prompt needs no masked picture of its own.
         vae: Of the model.
         image: One picture.
-        mask: As large as the picture: 1 is filled, 0 is kept; from a half up it counts as 1.
+        mask: Scaled to the picture: 1 is filled, 0 is kept; from a half up it counts as 1.
         crop: Cut off of both what doesn't fill a cell of the VAE, as much on either side; else such sizes are refused.
         """
 

@@ -41,8 +41,8 @@ def masked_picture(image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     return hole[:, None], torch.where(hole[..., None] == 1, _GREY, image)
 
 
-def hard_mask(mask: Tensor, image: Tensor) -> Tensor:
-    """A mask of 0 and 1, as large as pictures: scaled on lines, and 1 above a half.
+def fitted_mask(mask: Tensor, image: Tensor) -> Tensor:
+    """A mask as large as pictures: scaled on lines.
 
     Args:
         mask: In 0..1, shape (1 or batch, height, width).
@@ -58,9 +58,18 @@ def hard_mask(mask: Tensor, image: Tensor) -> Tensor:
             expected=f"shape (1 or {image.shape[0]}, height, width)",
         )
     size = image.shape[1:3]
-    if mask.shape[1:] != size:
-        mask = functional.interpolate(mask[:, None], size=size, mode="bilinear")[:, 0]
-    return (mask > 0.5).to(torch.float32)
+    if mask.shape[1:] == size:
+        return mask
+    return functional.interpolate(mask[:, None], size=size, mode="bilinear")[:, 0]
+
+
+def hard_mask(mask: Tensor, image: Tensor) -> Tensor:
+    """A mask of 0 and 1, as large as pictures: 1 above a half.
+
+    Args, Raises:
+        As of `fitted_mask`.
+    """
+    return (fitted_mask(mask, image) > 0.5).to(torch.float32)
 
 
 def greyed(image: Tensor, mask: Tensor) -> Tensor:

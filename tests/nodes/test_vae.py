@@ -131,6 +131,19 @@ def test_what_is_filled_is_grey_where_the_mask_is_before_it_grows(
     assert torch.equal(result["encode.latent"].samples, result["expected.latent"].samples)
 
 
+@pytest.mark.parametrize("node", ["VAEEncodeInpaint", "InpaintConditioning"])
+def test_a_mask_of_another_size_is_scaled(bench: Bench, sd1_folder: Path, node: str) -> None:
+    nodes = masked(sd1_folder, 8, 4) | {
+        "prompt": {
+            "type": "EncodePrompt",
+            "inputs": {"encoder": link("load.text_encoder"), "text": "a fox"},
+        }
+    }
+    taken = {"conditioning": link("prompt.conditioning")} if node == "InpaintConditioning" else {}
+    nodes["encode"] = {"type": node, "inputs": {**nodes["encode"]["inputs"], **taken}}
+    assert bench.value(nodes, "encode.latent").noise_mask.shape == (1, 16, 32)
+
+
 def test_masks_of_another_number_than_pictures_are_refused() -> None:
     with raises(
         InvalidValue, port="mask", given="shape (3, 8, 8)", expected="shape (1 or 2, height, width)"

@@ -248,3 +248,23 @@ def test_an_area_is_of_whole_cells_and_fades_in_and_what_differs_is_told() -> No
         "feather": 64.0,
     }
     assert [name for name, _ in found.differences] == ["area_conditioning"]
+
+
+@pytest.mark.parametrize("masks", [True, False])
+def test_an_inpainting_latent_has_a_mask_where_that_is_said(masks: bool) -> None:
+    loaded, image = node("CheckpointLoaderSimple", ckpt_name="a"), Source("picture", 0)
+    prompt = node("CLIPTextEncode", text="a cat", clip=Source("load", 1))
+    given = {"positive": Source("prompt", 0), "negative": Source("prompt", 0), "pixels": image}
+    shown = node(
+        "InpaintModelConditioning",
+        **given,
+        vae=Source("load", 2),
+        mask=Source("picture", 1),
+        noise_mask=masks,
+    )
+    decoded = node("VAEDecode", samples=Source("shown", 2), vae=Source("load", 2))
+    nodes = graph(load=loaded, prompt=prompt, picture=LOADED, shown=shown, decoded=decoded)
+    found = translate(ForeignWorkflow(nodes), TABLE).workflow.nodes
+    source = found["vae_decode"].inputs["latent"]["from"]
+    made = found[source.partition(".")[0]].type
+    assert made == ("InpaintConditioning" if masks else "ClearNoiseMask")

@@ -251,9 +251,8 @@ def _inpaint(node: Passage) -> None:
     taken = {our: node.inputs[their] for our, their in names.items()}
     name = node.add("InpaintConditioning", conditioning=node.inputs["positive"], **taken, **CROP)
     latent = MadeOutput(name, "latent")
-    if node.literal("noise_mask"):
-        masked = node.add("SetNoiseMask", latent=latent, mask=node.inputs["mask"])
-        latent = MadeOutput(masked, "latent")
+    if not node.literal("noise_mask"):
+        latent = MadeOutput(node.add("ClearNoiseMask", latent=latent), "latent")
     _both(node, name, latent)
 
 
@@ -283,7 +282,7 @@ def _beside_back(there: str, *names: str) -> Translate:
         taken: dict[str, Any] = {name: node.inputs[name] for name in names}
         taken["pixels"] = taken.pop("image")
         if there == "InpaintModelConditioning":
-            taken["noise_mask"] = False
+            taken["noise_mask"] = True
         node.tell(f"{there} has to be put between the negative prompt and its sampler, too")
         name = node.add(there, positive=positive, negative=positive, **taken)
         node.give("conditioning", MadeOutput(name, "positive"))
