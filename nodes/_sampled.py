@@ -44,12 +44,16 @@ def begun(ctx: Context, model: DiffusionModel, latent: Latent, parts: SamplingPa
     Returns:
         The noise levels that will be walked.
     """
+    from nodegraph.diffusion.controls.applying import unapplied_told
     from nodegraph.diffusion.foreseeing import foreseen
 
     size, is_guided = (latent.width, latent.height), parts.guider.is_guided
     # sizes that weren't known when the workflow was checked
     check_sampling_room(size, latent.batch_size, ctx.device, is_guided=is_guided, port="latent")
-    return foreseen(model, latent, parts)
+    ladder = foreseen(model, latent, parts)
+    for line in unapplied_told(parts.guider.prompts.values(), ladder):
+        ctx.log(line, "warning")
+    return ladder
 
 
 @contextmanager

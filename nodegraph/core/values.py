@@ -149,6 +149,14 @@ class Control:
     faint: bool = False
     mask: Tensor | None = None
 
+    def applies(self, begin: float, end: float) -> bool:
+        """Whether a step lies within its part of the sampling.
+
+        Args:
+            begin, end: Of the step, as parts of the sampling that lie behind them.
+        """
+        return self.start <= begin and end <= self.end
+
 
 @dataclass(frozen=True, slots=True)
 class StepSpan:

@@ -73,6 +73,32 @@ def test_a_picture_leads(bench: Bench) -> None:
     assert torch.equal(samples(bench, graph(strength=0.0)), samples(bench, unled))
 
 
+@pytest.mark.parametrize(
+    ("part", "is_told"),
+    [((0.3, 0.4), True), ((0.1, 0.6), True), ((0.0, 0.5), False), ((0.5, 1.0), False)],
+)
+def test_a_part_of_the_sampling_without_a_step_is_told(
+    bench: Bench, part: tuple[float, float], is_told: bool
+) -> None:
+    """Of two steps, each is half of it."""
+    start, end = part
+    samples(bench, graph(start=start, end=end))
+    said = [event.data["message"] for event in bench.told("log")]
+    warned = [line for line in said if "changes nothing" in line]
+    assert bool(warned) == is_told
+    assert all(f"{start:g} and its end {end:g}" in line for line in warned)
+
+
+def test_a_part_of_another_part_of_the_sampling_is_not_told(bench: Bench) -> None:
+    """The first half is sampled alone, and the picture leads the second."""
+    nodes = graph(start=0.5, steps=4)
+    given = {name: nodes["sample"]["inputs"][name] for name in ("model", "positive", "latent")}
+    more = {"steps": 4, "end_step": 2, "sampler": "ddim", "schedule": "normal"}
+    nodes["sample"] = {"type": "KSamplerAdvanced", "inputs": {**given, **more}}
+    samples(bench, nodes)
+    assert not any("changes nothing" in event.data["message"] for event in bench.told("log"))
+
+
 def test_a_plan_counts_the_network_where_its_picture_leads(bench: Bench) -> None:
     nodes = graph()
     nodes["span"] = {"type": "SpanConditioning", "inputs": {"conditioning": link("lead.positive")}}

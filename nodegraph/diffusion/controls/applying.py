@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from copy import copy
 from dataclasses import replace
@@ -23,6 +23,7 @@ from nodegraph.core.values import (
 from nodegraph.diffusion.components import Autoencoder
 from nodegraph.diffusion.controls.files import recipe_kind
 from nodegraph.diffusion.controls.kinds import NO_MODE, ControlKind, mode_number
+from nodegraph.diffusion.schedules import Ladder
 from nodegraph.diffusion.vae import encode_image
 from nodegraph.errors import InvalidValue
 from nodegraph.images.editing.pictures import check_finite
@@ -163,4 +164,28 @@ def scaled_told(conditioning: Conditioning, size: tuple[int, int]) -> list[str]:
         f"{size[0]} x {size[1]}, and cut off evenly"
         for width, height in dict.fromkeys(given)
         if (width, height) != size
+    ]
+
+
+def unapplied_told(prompts: Iterable[Conditioning | None], ladder: Ladder) -> list[str]:
+    """What is to be told of control pictures whose part of a sampling has none of its steps.
+
+    Args:
+        prompts: Of all sides; None where there is none.
+        ladder: The noise levels; of a part of a sampling, all of its steps count.
+    """
+    first, end = ladder.whole or (ladder.first, ladder.rungs)
+    reached = [ladder.progress(rung) for rung in range(first, end + 1)]
+    controls = {
+        id(control): control
+        for prompt in prompts
+        if prompt is not None
+        for entry in prompt.entries
+        for control in entry.controls
+    }
+    return [
+        f"a control picture changes nothing: none of the {end - first} steps lies whole between "
+        f"its start {control.start:g} and its end {control.end:g}"
+        for control in controls.values()
+        if control.strength and not any(map(control.applies, reached, reached[1:]))
     ]

@@ -45,7 +45,7 @@ class _Live:
 
     def applies(self, moment: Moment) -> bool:
         """Whether a step lies within the part of the sampling that it leads."""
-        return self.control.start <= moment.progress and moment.reached <= self.control.end
+        return self.control.applies(moment.progress, moment.reached)
 
     @property
     def shares(self) -> bool:
