@@ -6,7 +6,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import RLock
 from time import monotonic, sleep
@@ -38,6 +38,8 @@ class Format:
         absent: What isn't there if it isn't, as in "no store".
         loss: What starting afresh without a damaged file means, as a sentence's end.
         is_private: Whether nobody but the file's owner may read it.
+        is_irreplaceable: Whether what it holds can't be made again. An empty file isn't taken for a
+            new one then, as it is what a fault of the disk may have left of it.
     """
 
     application: int
@@ -48,6 +50,7 @@ class Format:
     absent: str
     loss: str
     is_private: bool = False
+    is_irreplaceable: bool = False
 
     @property
     def version(self) -> int:
@@ -107,12 +110,39 @@ class Database:
             raise OutputError(
                 f"can't make the folder {self.path.parent}: {error.strerror or error}"
             ) from error
+        if self._format.is_irreplaceable:
+            self._make_whole()
         if self._format.is_private:
             self._make_private()
         connection = _ready(self._connected(self._address), self._migrate)
         # Another thread's connection must not make an empty file where somebody took this one away.
         self._address = f"{self.path.absolute().as_uri()}?mode=rw"
         return connection
+
+    def _make_whole(self) -> None:
+        """Make the file in one step, if it isn't there: killed meanwhile, none that is empty."""
+        if self.path.exists():
+            if not _size(self.path):
+                raise sqlite3.DatabaseError("it is empty")
+            return
+        made = self.path.with_name(f".{self.path.name}.{os.urandom(4).hex()}.tmp")
+        try:
+            kind = replace(self._format, is_irreplaceable=False)
+            Database(made, kind, patience=self._patience).close()
+            # Those of a file that was removed would be worked into this one.
+            _remove_journals(self.path)
+            made.replace(self.path)
+        except OutputError as error:
+            if isinstance(error.__cause__, sqlite3.Error):
+                raise error.__cause__ from None  # to be told of this file
+            raise
+        except OSError as error:
+            raise OutputError(
+                f"can't make {self._format.name} {self.path}: {error.strerror or error}"
+            ) from error
+        finally:
+            _remove_journals(made)
+            made.unlink(missing_ok=True)
 
     def _make_private(self) -> None:
         """Make the file before SQLite does, which gives its journals the same rights."""
@@ -363,6 +393,11 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except FileNotFoundError:
         return 0
+
+
+def _remove_journals(path: Path) -> None:
+    for end in ("-wal", "-shm"):
+        path.with_name(f"{path.name}{end}").unlink(missing_ok=True)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -121,6 +121,29 @@ def test_opening_waits_as_long_as_it_is_told(database: Database) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="rights of files are those of POSIX")
+def test_what_cant_be_made_again_is_not_begun_anew_in_an_empty_file(tmp_path: Path) -> None:
+    path, kind = tmp_path / "notes.sqlite", replace(KIND, is_irreplaceable=True)
+    with closing(Database(path, kind)) as database:
+        note(database)
+    assert [each.name for each in tmp_path.iterdir()] == ["notes.sqlite"]
+    with closing(Database(path, kind)) as database, database.reading() as connection:
+        assert count(connection) == 1
+    path.write_bytes(b"")
+    with raises(InvalidFile):
+        Database(path, kind)
+    assert path.read_bytes() == b""
+    # What can be made again is.
+    with closing(Database(path, KIND)) as database, database.reading() as connection:
+        assert count(connection) == 0
+
+
+def test_one_that_cannot_be_made_leaves_nothing_behind(tmp_path: Path) -> None:
+    wrong = replace(KIND, migrations=("CREATE TABLE notes (", "no SQL;"), is_irreplaceable=True)
+    with raises(OutputError):
+        Database(tmp_path / "notes.sqlite", wrong)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_is_private_is_so_from_its_first_byte_on_and_becomes_it_when_opened(
     tmp_path: Path,
 ) -> None:

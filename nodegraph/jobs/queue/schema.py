@@ -174,4 +174,5 @@ def queue_format() -> Format:
         absent="no job queue",
         loss="its jobs are lost, so restore a backup if there is one.",
         is_private=True,
+        is_irreplaceable=True,
     )

@@ -87,6 +87,15 @@ def test_a_damaged_queue(tmp_path: Path) -> None:
             kind(path)
 
 
+def test_an_emptied_queue_is_no_new_one(tmp_path: Path) -> None:
+    with open_queue(tmp_path) as queue:
+        submit(queue)
+    (tmp_path / "queue.sqlite").write_bytes(b"")
+    for _ in range(2):
+        with raises(InvalidFile):
+            open_queue(tmp_path)
+
+
 def test_another_programs_file(tmp_path: Path) -> None:
     path = tmp_path / "queue.sqlite"
     with closing(sqlite3.connect(path)) as other:

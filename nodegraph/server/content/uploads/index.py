@@ -60,6 +60,7 @@ def uploads_format() -> Format:
         absent="no index of uploads",
         loss="what was uploaded has to be uploaded again.",
         is_private=True,
+        is_irreplaceable=True,
     )
 
 
