@@ -15,15 +15,21 @@ Color = tuple[float, float, float, float]
 """Red, green, blue and alpha, in 0..1."""
 
 EXPECTED = "#rrggbb, rgb(255, 128, 0), hsl(30, 100%, 50%) or a name such as orange"
+_SHARES = re.compile(r"rgb\(\s*" + r"\s*,\s*".join([r"(\d{1,3}(?:\.\d{1,9})?)%"] * 3) + r"\s*\)")
 _SEPARATORS = re.compile(r"[;\s|]+(?![^(]*\))|,(?![^(]*\))")
 
 
 def parse_color(text: str, port: str = "color") -> Color:
     """A colour as CSS writes them: ``#f80``, ``#ff8800``, ``#ff880080``, ``orange``, ``hsl(…)``.
 
+    Of ``rgb(50%, 12.5%, 0%)`` the shares are taken as they are, others in steps of 1 / 255.
+
     Raises:
         InvalidValue: It is none.
     """
+    if shares := _SHARES.fullmatch(text.strip()):
+        first, second, third = (min(float(share) / 100, 1.0) for share in shares.groups())
+        return first, second, third, 1.0
     from PIL import ImageColor
 
     from nodegraph.core.suggest import did_you_mean

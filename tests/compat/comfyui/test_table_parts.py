@@ -10,6 +10,7 @@ from nodegraph.compat.comfyui.foreign import ForeignWorkflow, Source
 from nodegraph.compat.comfyui.importing import by_type, translate
 from nodegraph.compat.comfyui.table import built_in
 from nodegraph.core.workflow import Workflow
+from nodegraph.images.colors import parse_color
 from tests.compat.comfyui.making import graph, node
 
 TABLE = by_type(built_in())
@@ -268,3 +269,8 @@ def test_an_inpainting_latent_has_a_mask_where_that_is_said(masks: bool) -> None
     source = found["vae_decode"].inputs["latent"]["from"]
     made = found[source.partition(".")[0]].type
     assert made == ("InpaintConditioning" if masks else "ClearNoiseMask")
+
+
+def test_what_is_new_around_a_picture_is_half_grey() -> None:
+    found = made(LOADED, node("ImagePadForOutpaint", image=IMAGE, left=8))
+    assert parse_color(found["pad_for_outpaint"][1]["color"])[:3] == (0.5, 0.5, 0.5)

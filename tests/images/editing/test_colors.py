@@ -228,6 +228,12 @@ def test_dominant_colors_come_with_their_shares() -> None:
     assert (most, rest) == (0.75, 0.25)
 
 
+def test_shares_of_a_colour_are_taken_as_they_are() -> None:
+    assert parse_color("rgb(50%, 12.5%,0%)") == (0.5, 0.125, 0.0, 1.0)
+    assert parse_color(" rgb( 200% , 100%,1% ) ") == (1.0, 1.0, 0.01, 1.0)
+    assert parse_color("rgb(51, 0, 0)")[0] == 0.2
+
+
 def test_colors_are_read_as_css_writes_them() -> None:
     assert parse_color("#f00") == (1, 0, 0, 1)
     assert parse_color(" rgb(0, 255, 0) ")[:3] == (0, 1, 0)

@@ -91,7 +91,7 @@ def _outpaint(node: Passage) -> None:
         **{edge: node.inputs[edge] for edge in _EDGES},
         feather=node.inputs["feathering"],
         fill="color",
-        color="#808080",
+        color="rgb(50%, 50%, 50%)",
         fade="quadratic",
     )
     node.give("IMAGE", MadeOutput(name, "image"))
