@@ -8,6 +8,12 @@ from typing import Any, Literal, TypeAlias, TypeVar
 from nodegraph.builder.makers import PackNodes
 from nodegraph.builder.outputs import BuiltNode, OneOutput, Out
 from nodegraph.builder.subgraph import BuiltSubgraph
+from nodegraph.core import dataset_values as _dataset_values
+from nodegraph.core import plots as _plots
+from nodegraph.core import spatial_values as _spatial_values
+from nodegraph.core import taught_values as _taught_values
+from nodegraph.core import values as _values
+from nodegraph.images.returned import Picture as _Picture
 
 _T = TypeVar("_T")
 Link: TypeAlias = Out[_T] | Out[Sequence[_T]]
@@ -1981,8 +1987,8 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        positive: Link[Conditioning],
-        negative: Link[Conditioning] | None = None,
+        positive: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning],
+        negative: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning] | None = None,
         cfg: float | Link[float] = 7.0,
         threshold: float | Link[float] = 0.99,
     ) -> _AdaptiveGuider:
@@ -1999,7 +2005,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         strength: float | Link[float] = 0.08,
         size: float | Link[float] = 1.0,
         seed: int | Link[int] = 0,
@@ -2019,8 +2025,8 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        first: Link[Latent],
-        second: Link[Latent],
+        first: Link[Latent] | _values.Latent | Sequence[_values.Latent],
+        second: Link[Latent] | _values.Latent | Sequence[_values.Latent],
         scale: float | Link[float] = 1.0,
     ) -> _AddLatents:
         """Add a latent to another, times a number.
@@ -2036,7 +2042,7 @@ class BuiltinNodes:
         /,
         *,
         guider: Link[Guider],
-        negative: Link[Conditioning],
+        negative: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning],
         scale: float | Link[float] = 1.0,
         perpendicular: bool | Link[bool] = False,
         start: float | Link[float] = 0.0,
@@ -2057,8 +2063,8 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        model: Link[DiffusionModel],
-        latent: Link[Latent],
+        model: Link[DiffusionModel] | _values.DiffusionModel | Sequence[_values.DiffusionModel],
+        latent: Link[Latent] | _values.Latent | Sequence[_values.Latent],
         timestep: int | Link[int] = 500,
         seed: int | Link[int] = 0,
     ) -> _AddNoise:
@@ -2075,7 +2081,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         points: str | Link[str] = '0,0 0.25,0.18 0.75,0.82 1,1',
         channel: Literal['all', 'red', 'green', 'blue'] | Link[str] = 'all',
     ) -> _AdjustCurves:
@@ -2091,7 +2097,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         stops: float | Link[float] = 0.0,
         gamma: float | Link[float] = 1.0,
     ) -> _AdjustExposure:
@@ -2107,7 +2113,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         black: float | Link[float] = 0.0,
         white: float | Link[float] = 1.0,
         gamma: float | Link[float] = 1.0,
@@ -2145,7 +2151,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        audio: Link[Audio],
+        audio: Link[Audio] | _values.Audio | Sequence[_values.Audio],
         decibels: float | Link[float] = 0.0,
         normalize: bool | Link[bool] = False,
     ) -> _AmplifyAudio:
@@ -2161,12 +2167,12 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        positive: Link[Conditioning],
-        negative: Link[Conditioning] | None = None,
-        control_net: Link[ControlNet],
-        image: Link[Image],
-        vae: Link[Vae] | None = None,
-        mask: Link[Mask] | None = None,
+        positive: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning],
+        negative: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning] | None = None,
+        control_net: Link[ControlNet] | _values.ControlNet | Sequence[_values.ControlNet],
+        image: Link[Image] | _Picture | Sequence[_Picture],
+        vae: Link[Vae] | _values.Vae | Sequence[_values.Vae] | None = None,
+        mask: Link[Mask] | _Picture | Sequence[_Picture] | None = None,
         strength: float | Link[float] = 1.0,
         start: float | Link[float] = 0.0,
         end: float | Link[float] = 1.0,
@@ -2195,12 +2201,12 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        model: Link[DiffusionModel],
-        positive: Link[Conditioning],
-        negative: Link[Conditioning] | None = None,
+        model: Link[DiffusionModel] | _values.DiffusionModel | Sequence[_values.DiffusionModel],
+        positive: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning],
+        negative: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning] | None = None,
         ip_adapter: Link[IPAdapter],
-        image: Link[Image],
-        mask: Link[Mask] | None = None,
+        image: Link[Image] | _Picture | Sequence[_Picture],
+        mask: Link[Mask] | _Picture | Sequence[_Picture] | None = None,
         weight: float | Link[float] = 1.0,
     ) -> _ApplyIPAdapter:
         """Let what pictures show lead beside the prompts, as if it were said.
@@ -2222,7 +2228,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         path: str | Link[str],
         amount: float | Link[float] = 1.0,
     ) -> _ApplyLut:
@@ -2238,9 +2244,9 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        conditioning: Link[Conditioning],
-        redux: Link[ImageEncoder],
-        image: Link[Image],
+        conditioning: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning],
+        redux: Link[ImageEncoder] | _values.ImageEncoder | Sequence[_values.ImageEncoder],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         strength: float | Link[float] = 1.0,
     ) -> _ApplyRedux:
         """Let prompts of Flux.1 go on with what Redux says of pictures.
@@ -2256,9 +2262,9 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        model: Link[DiffusionModel],
-        text_encoder: Link[TextEncoder],
-        weights: Link[TrainedWeights],
+        model: Link[DiffusionModel] | _values.DiffusionModel | Sequence[_values.DiffusionModel],
+        text_encoder: Link[TextEncoder] | _values.TextEncoder | Sequence[_values.TextEncoder],
+        weights: Link[TrainedWeights] | _taught_values.TrainedWeights | Sequence[_taught_values.TrainedWeights],
         strength: float | Link[float] = 1.0,
     ) -> _ApplyWeights:
         """Put what was taught on a model, at any strength.
@@ -2274,7 +2280,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        conditioning: Link[Conditioning],
+        conditioning: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning],
         x: float | Link[float] = 0.0,
         y: float | Link[float] = 0.0,
         width: float | Link[float] = 0.5,
@@ -2301,7 +2307,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        model: Link[DiffusionModel],
+        model: Link[DiffusionModel] | _values.DiffusionModel | Sequence[_values.DiffusionModel],
         own: int | Link[int] = 2,
         cross: int | Link[int] = 3,
         noisiest: float | Link[float] = 0.8,
@@ -2323,9 +2329,9 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        model: Link[DiffusionModel],
-        encoder: Link[TextEncoder],
-        latent: Link[Latent],
+        model: Link[DiffusionModel] | _values.DiffusionModel | Sequence[_values.DiffusionModel],
+        encoder: Link[TextEncoder] | _values.TextEncoder | Sequence[_values.TextEncoder],
+        latent: Link[Latent] | _values.Latent | Sequence[_values.Latent],
         text: str | Link[str] = '',
         levels: int | Link[int] = 4,
         scale: Literal['each word', 'all words'] | Link[str] = 'each word',
@@ -2350,7 +2356,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        audio: Link[Audio],
+        audio: Link[Audio] | _values.Audio | Sequence[_values.Audio],
     ) -> _AudioStatistics:
         """Tell how long, loud and high audio is: peak, LUFS, pitch and note, brightness.
 
@@ -2365,7 +2371,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        dataset: Link[Dataset],
+        dataset: Link[Dataset] | _dataset_values.Dataset | Sequence[_dataset_values.Dataset],
         flip: float | Link[float] = 0.5,
         crop: float | Link[float] = 1.0,
         rotate: float | Link[float] = 0.0,
@@ -2399,7 +2405,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         method: Literal['stretch', 'stretch channels', 'equalize', 'local'] | Link[str] = 'stretch',
         cutoff: float | Link[float] = 0.005,
         limit: float | Link[float] = 3.0,
@@ -2420,7 +2426,7 @@ class BuiltinNodes:
         /,
         *,
         guider: Link[Guider],
-        weaker: Link[DiffusionModel],
+        weaker: Link[DiffusionModel] | _values.DiffusionModel | Sequence[_values.DiffusionModel],
         scale: float | Link[float] = 1.0,
         start: float | Link[float] = 0.0,
         end: float | Link[float] = 1.0,
@@ -2441,8 +2447,8 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        first: Link[Conditioning],
-        second: Link[Conditioning],
+        first: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning],
+        second: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning],
         share: float | Link[float] = 0.5,
         method: Literal['linear', 'spherical'] | Link[str] = 'linear',
     ) -> _AverageConditioning:
@@ -2462,7 +2468,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        conditioning: Link[Conditioning],
+        conditioning: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning],
     ) -> _BasicGuider:
         """One prompt alone, without guidance: for models that were distilled from it.
 
@@ -2510,11 +2516,11 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
-        other: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
+        other: Link[Image] | _Picture | Sequence[_Picture],
         mode: _mode_ | Link[str] = 'normal',
         opacity: float | Link[float] = 0.5,
-        mask: Link[Mask] | None = None,
+        mask: Link[Mask] | _Picture | Sequence[_Picture] | None = None,
     ) -> _BlendImages:
         """Lay a picture over another one by a blend mode.
 
@@ -2530,8 +2536,8 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        first: Link[Latent],
-        second: Link[Latent],
+        first: Link[Latent] | _values.Latent | Sequence[_values.Latent],
+        second: Link[Latent] | _values.Latent | Sequence[_values.Latent],
         share: float | Link[float] = 0.5,
         method: Literal['spherical', 'linear'] | Link[str] = 'spherical',
     ) -> _BlendLatents:
@@ -2548,7 +2554,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         radius: float | Link[float] = 4.0,
         kind: Literal['gaussian', 'box', 'motion', 'median', 'surface'] | Link[str] = 'gaussian',
         angle: float | Link[float] = 0.0,
@@ -2580,7 +2586,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         brightness: float | Link[float] = 1.0,
         contrast: float | Link[float] = 1.0,
     ) -> _BrightnessContrast:
@@ -2596,8 +2602,8 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        positive: Link[Conditioning],
-        negative: Link[Conditioning] | None = None,
+        positive: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning],
+        negative: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning] | None = None,
         cfg: float | Link[float] = 7.0,
         rescale: float | Link[float] = 0.0,
         start: float | Link[float] = 0.0,
@@ -2634,7 +2640,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         low: float | Link[float] = 0.045,
         high: float | Link[float] = 0.105,
     ) -> _CannyEdges:
@@ -2704,7 +2710,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         amount: float | Link[float] = 3.0,
     ) -> _ChromaticAberration:
         """Give pictures the coloured fringes of a simple lens.
@@ -2758,8 +2764,8 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
-        classifier: Link[TrainedWeights],
+        image: Link[Image] | _Picture | Sequence[_Picture],
+        classifier: Link[TrainedWeights] | _taught_values.TrainedWeights | Sequence[_taught_values.TrainedWeights],
     ) -> _ClassifyImages:
         """Say which class each picture of a batch is of, by a classifier that was taught.
 
@@ -2772,7 +2778,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        latent: Link[Latent] | Sequence[Out[Latent]],
+        latent: Link[Latent] | Sequence[Out[Latent] | _values.Latent],
         classifier: Link[Classifier],
     ) -> _ClassifyLatents:
         """Say what latents show, and on what background, without decoding them.
@@ -2786,7 +2792,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        latent: Link[Latent],
+        latent: Link[Latent] | _values.Latent | Sequence[_values.Latent],
     ) -> _ClearNoiseMask:
         """Let sampling change all of a latent again.
 
@@ -2798,7 +2804,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        encoder: Link[TextEncoder],
+        encoder: Link[TextEncoder] | _values.TextEncoder | Sequence[_values.TextEncoder],
         skip: int | Link[int] = 2,
     ) -> _ClipSkip:
         """Let prompts be taken from an earlier layer of CLIP, as some models were trained with.
@@ -2815,7 +2821,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         size: int | Link[int] = 32,
     ) -> _ColorBlocks:
         """Reduce a picture to squares of one colour each.
@@ -2829,10 +2835,10 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        first: Link[Conditioning],
-        second: Link[Conditioning],
-        third: Link[Conditioning] | None = None,
-        fourth: Link[Conditioning] | None = None,
+        first: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning],
+        second: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning],
+        third: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning] | None = None,
+        fourth: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning] | None = None,
     ) -> _CombineConditioning:
         """Let several prompts lead: the model is asked for each, and its answers are averaged.
 
@@ -2850,8 +2856,8 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        first: Link[Mask],
-        second: Link[Mask],
+        first: Link[Mask] | _Picture | Sequence[_Picture],
+        second: Link[Mask] | _Picture | Sequence[_Picture],
         how: _how | Link[str] = 'union',
         fit: Literal['stretch', 'place'] | Link[str] = 'stretch',
         x: int | Link[int] = 0,
@@ -2888,8 +2894,8 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        audio: Link[Audio],
-        other: Link[Audio],
+        audio: Link[Audio] | _values.Audio | Sequence[_values.Audio],
+        other: Link[Audio] | _values.Audio | Sequence[_values.Audio],
     ) -> _CompareAudio:
         """Measure how far two pieces of audio are apart: spectrum, timbre, pitch, loudness.
 
@@ -2938,8 +2944,8 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
-        other: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
+        other: Link[Image] | _Picture | Sequence[_Picture],
     ) -> _CompareImages:
         """Measure how alike two pictures are: PSNR, SSIM, MS-SSIM, GMSD.
 
@@ -2955,13 +2961,13 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        reference: Link[DiffusionModel],
-        model: Link[DiffusionModel],
-        text_encoder: Link[TextEncoder],
-        vae: Link[Vae],
-        second: Link[DiffusionModel] | None = None,
-        third: Link[DiffusionModel] | None = None,
-        classifier: Link[TrainedWeights] | None = None,
+        reference: Link[DiffusionModel] | _values.DiffusionModel | Sequence[_values.DiffusionModel],
+        model: Link[DiffusionModel] | _values.DiffusionModel | Sequence[_values.DiffusionModel],
+        text_encoder: Link[TextEncoder] | _values.TextEncoder | Sequence[_values.TextEncoder],
+        vae: Link[Vae] | _values.Vae | Sequence[_values.Vae],
+        second: Link[DiffusionModel] | _values.DiffusionModel | Sequence[_values.DiffusionModel] | None = None,
+        third: Link[DiffusionModel] | _values.DiffusionModel | Sequence[_values.DiffusionModel] | None = None,
+        classifier: Link[TrainedWeights] | _taught_values.TrainedWeights | Sequence[_taught_values.TrainedWeights] | None = None,
         prompts: str | Link[str] = 'a fox face\na red apple',
         names: str | Link[str] = '',
         pictures: int | Link[int] = 1,
@@ -3009,11 +3015,11 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        reference: Link[Image] | Sequence[Out[Image]],
-        made: Link[Image] | Sequence[Out[Image]],
+        reference: Link[Image] | Sequence[Out[Image] | _Picture],
+        made: Link[Image] | Sequence[Out[Image] | _Picture],
         classifier: Link[Classifier] | None = None,
-        vae: Link[Vae] | None = None,
-        encoder: Link[ImageEncoder] | None = None,
+        vae: Link[Vae] | _values.Vae | Sequence[_values.Vae] | None = None,
+        encoder: Link[ImageEncoder] | _values.ImageEncoder | Sequence[_values.ImageEncoder] | None = None,
         name: str | Link[str] = '',
         neighbours: int | Link[int] = 3,
         side: int | Link[int] = 128,
@@ -3056,9 +3062,9 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
-        layer: Link[Image],
-        mask: Link[Mask] | None = None,
+        image: Link[Image] | _Picture | Sequence[_Picture],
+        layer: Link[Image] | _Picture | Sequence[_Picture],
+        mask: Link[Mask] | _Picture | Sequence[_Picture] | None = None,
         anchor: _anchor | Link[str] = 'top left',
         x: int | Link[int] = 0,
         y: int | Link[int] = 0,
@@ -3082,12 +3088,12 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        destination: Link[Latent],
-        source: Link[Latent],
+        destination: Link[Latent] | _values.Latent | Sequence[_values.Latent],
+        source: Link[Latent] | _values.Latent | Sequence[_values.Latent],
         x: int | Link[int] = 0,
         y: int | Link[int] = 0,
         feather: int | Link[int] = 0,
-        mask: Link[Mask] | None = None,
+        mask: Link[Mask] | _Picture | Sequence[_Picture] | None = None,
     ) -> _CompositeLatent:
         """Paste a latent into another. Where it isn't pasted, nothing changes.
 
@@ -3104,9 +3110,9 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        base: Link[Image],
-        overlay: Link[Image],
-        mask: Link[Mask],
+        base: Link[Image] | _Picture | Sequence[_Picture],
+        overlay: Link[Image] | _Picture | Sequence[_Picture],
+        mask: Link[Mask] | _Picture | Sequence[_Picture],
     ) -> _CompositeMasked:
         """Put one picture over another where a mask says; all else stays bit for bit.
 
@@ -3120,8 +3126,8 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        first: Link[Conditioning],
-        second: Link[Conditioning],
+        first: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning],
+        second: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning],
     ) -> _ConcatenateConditioning:
         """Put the tokens of a prompt after those of another: words of one colour the other's less.
 
@@ -3136,7 +3142,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         width: int | Link[int] = 512,
         height: int | Link[int] = 512,
         anchor: _anchor | Link[str] = 'center',
@@ -3158,7 +3164,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        latent: Link[Latent],
+        latent: Link[Latent] | _values.Latent | Sequence[_values.Latent],
         x: int | Link[int] = 0,
         y: int | Link[int] = 0,
         width: int | Link[int] = 512,
@@ -3178,8 +3184,8 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
-        mask: Link[Mask],
+        image: Link[Image] | _Picture | Sequence[_Picture],
+        mask: Link[Mask] | _Picture | Sequence[_Picture],
         margin: int | Link[int] = 32,
         width: int | Link[int] = 0,
         height: int | Link[int] = 0,
@@ -3221,7 +3227,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        latent: Link[Latent],
+        latent: Link[Latent] | _values.Latent | Sequence[_values.Latent],
         start: int | Link[int] = 0,
         count: int | Link[int] = 0,
     ) -> _CutLatentFrames:
@@ -3255,10 +3261,10 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        images: Link[Image] | Sequence[Out[Image]],
+        images: Link[Image] | Sequence[Out[Image] | _Picture],
         captions: list[str] | Link[str] | Sequence[str | Out[str]] | None = None,
         labels: list[str] | Link[str] | Sequence[str | Out[str]] | None = None,
-        masks: Link[Mask] | Sequence[Out[Mask]] | None = None,
+        masks: Link[Mask] | Sequence[Out[Mask] | _Picture] | None = None,
         boxes: bool | Link[bool] = False,
         name: str | Link[str] = '',
     ) -> _DatasetFromImages:
@@ -3277,7 +3283,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        dataset: Link[Dataset],
+        dataset: Link[Dataset] | _dataset_values.Dataset | Sequence[_dataset_values.Dataset],
         resized: bool | Link[bool] = False,
         epoch: int | Link[int] = -1,
     ) -> _DatasetImages:
@@ -3293,7 +3299,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        dataset: Link[Dataset],
+        dataset: Link[Dataset] | _dataset_values.Dataset | Sequence[_dataset_values.Dataset],
         by: Literal['label', 'tag', 'split', 'size', 'box label'] | Link[str] = 'label',
     ) -> _DatasetReport:
         """Count a dataset's examples, and tell how evenly they are spread.
@@ -3307,7 +3313,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        dataset: Link[Dataset],
+        dataset: Link[Dataset] | _dataset_values.Dataset | Sequence[_dataset_values.Dataset],
         count: int | Link[int] = 16,
         columns: int | Link[int] = 0,
         size: int | Link[int] = 128,
@@ -3331,7 +3337,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        latent: Link[Latent] | Sequence[Out[Latent]],
+        latent: Link[Latent] | Sequence[Out[Latent] | _values.Latent],
         invalid: Literal['leave out', 'refuse'] | Link[str] = 'leave out',
         distinct: bool | Link[bool] = False,
         conformers: int | Link[int] = 0,
@@ -3351,8 +3357,8 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        latent: Link[Latent] | Sequence[Out[Latent]],
-        vae: Link[Vae],
+        latent: Link[Latent] | Sequence[Out[Latent] | _values.Latent],
+        vae: Link[Vae] | _values.Vae | Sequence[_values.Vae],
     ) -> _DecodeMotion:
         """Make videos of latents that a model of pictures in motion has sampled: one of each.
 
@@ -3367,7 +3373,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        latent: Link[Latent] | Sequence[Out[Latent]],
+        latent: Link[Latent] | Sequence[Out[Latent] | _values.Latent],
         smooth: float | Link[float] = 0.7,
         largest: bool | Link[bool] = True,
     ) -> _DecodeShapes:
@@ -3383,7 +3389,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        latent: Link[Latent] | Sequence[Out[Latent]],
+        latent: Link[Latent] | Sequence[Out[Latent] | _values.Latent],
         rounds: int | Link[int] = 32,
         seed: int | Link[int] = 0,
     ) -> _DecodeSound:
@@ -3399,10 +3405,10 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        model: Link[DiffusionModel],
-        positive: Link[Conditioning],
-        negative: Link[Conditioning] | None = None,
-        latent: Link[Latent],
+        model: Link[DiffusionModel] | _values.DiffusionModel | Sequence[_values.DiffusionModel],
+        positive: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning],
+        negative: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning] | None = None,
+        latent: Link[Latent] | _values.Latent | Sequence[_values.Latent],
         seed: int | Link[int] = 0,
         steps: int | Link[int] = 20,
         cfg: float | Link[float] = 7.0,
@@ -3438,7 +3444,7 @@ class BuiltinNodes:
         /,
         *,
         model: Link[VisionModel],
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         labels: str | Link[str] = '',
         threshold: float | Link[float] = 0.5,
         most: int | Link[int] = 100,
@@ -3461,10 +3467,10 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        model: Link[DiffusionModel],
-        text_encoder: Link[TextEncoder],
-        vae: Link[Vae],
-        dataset: Link[Dataset] | None = None,
+        model: Link[DiffusionModel] | _values.DiffusionModel | Sequence[_values.DiffusionModel],
+        text_encoder: Link[TextEncoder] | _values.TextEncoder | Sequence[_values.TextEncoder],
+        vae: Link[Vae] | _values.Vae | Sequence[_values.Vae],
+        dataset: Link[Dataset] | _dataset_values.Dataset | Sequence[_dataset_values.Dataset] | None = None,
         prompts: str | Link[str] = '',
         pictures: int | Link[int] = 4,
         kind: Literal['trajectory', 'consistency'] | Link[str] = 'trajectory',
@@ -3511,8 +3517,8 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        positive: Link[Conditioning],
-        negative: Link[Conditioning] | None = None,
+        positive: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning],
+        negative: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning] | None = None,
         guidance: float | Link[float] = 3.5,
         cfg: float | Link[float] = 1.0,
     ) -> _DistilledGuider:
@@ -3529,7 +3535,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         count: int | Link[int] = 5,
         width: int | Link[int] = 256,
         height: int | Link[int] = 64,
@@ -3547,7 +3553,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        audio: Link[Audio],
+        audio: Link[Audio] | _values.Audio | Sequence[_values.Audio],
         width: int | Link[int] = 1024,
         height: int | Link[int] = 256,
     ) -> _DrawAudio:
@@ -3563,7 +3569,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         boxes: str | Link[str] = '[[0.25, 0.25, 0.5, 0.5]]',
         labels: str | Link[str] = '',
         unit: Literal['shares', 'pixels'] | Link[str] = 'shares',
@@ -3587,8 +3593,8 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
-        mask: Link[Mask],
+        image: Link[Image] | _Picture | Sequence[_Picture],
+        mask: Link[Mask] | _Picture | Sequence[_Picture],
         opacity: float | Link[float] = 0.65,
     ) -> _DrawHeat:
         """Draw a mask over a grey picture as heat: dark where it is 0, bright yellow where it is 1.
@@ -3603,7 +3609,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        latent: Link[Latent],
+        latent: Link[Latent] | _values.Latent | Sequence[_values.Latent],
         shown: Literal['colors', 'channels'] | Link[str] = 'colors',
     ) -> _DrawLatent:
         """Show the cells of a latent as they are, without decoding it.
@@ -3617,7 +3623,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        mesh: Link[Mesh] | Link[PointCloud],
+        mesh: Link[Mesh] | _spatial_values.Mesh | Sequence[_spatial_values.Mesh] | Link[PointCloud] | _spatial_values.PointCloud | Sequence[_spatial_values.PointCloud],
         size: int | Link[int] = 512,
         angle: float | Link[float] = 30.0,
         elevation: float | Link[float] = 20.0,
@@ -3635,7 +3641,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        molecule: Link[Molecule],
+        molecule: Link[Molecule] | _spatial_values.Molecule | Sequence[_spatial_values.Molecule],
         width: int | Link[int] = 512,
         height: int | Link[int] = 512,
     ) -> _DrawMolecule:
@@ -3651,7 +3657,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        plot: Link[Plot],
+        plot: Link[Plot] | _plots.Plot | Sequence[_plots.Plot],
         width: int | Link[int] = 640,
         height: int | Link[int] = 400,
     ) -> _DrawPlot:
@@ -3667,7 +3673,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         shape: Literal['rectangle', 'ellipse', 'line'] | Link[str] = 'rectangle',
         x: float | Link[float] = 16.0,
         y: float | Link[float] = 16.0,
@@ -3695,7 +3701,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        audio: Link[Audio],
+        audio: Link[Audio] | _values.Audio | Sequence[_values.Audio],
         width: int | Link[int] = 1024,
         height: int | Link[int] = 256,
         decibels: float | Link[float] = 60.0,
@@ -3713,7 +3719,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         text: str | Link[str] = 'nodegraph',
         size: float | Link[float] = 32.0,
         color: str | Link[str] = 'white',
@@ -3753,10 +3759,10 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        model: Link[DiffusionModel],
-        text_encoder: Link[TextEncoder],
-        vae: Link[Vae],
-        dataset: Link[Dataset],
+        model: Link[DiffusionModel] | _values.DiffusionModel | Sequence[_values.DiffusionModel],
+        text_encoder: Link[TextEncoder] | _values.TextEncoder | Sequence[_values.TextEncoder],
+        vae: Link[Vae] | _values.Vae | Sequence[_values.Vae],
+        dataset: Link[Dataset] | _dataset_values.Dataset | Sequence[_dataset_values.Dataset],
         prompt: str | Link[str] = 'a photo of sks dog',
         class_prompt: str | Link[str] = 'a photo of a dog',
         class_pictures: int | Link[int] = 50,
@@ -3796,9 +3802,9 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        positive: Link[Conditioning],
-        second: Link[Conditioning],
-        negative: Link[Conditioning] | None = None,
+        positive: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning],
+        second: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning],
+        negative: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning] | None = None,
         cfg: float | Link[float] = 7.0,
         second_cfg: float | Link[float] = 1.5,
     ) -> _DualCFGGuider:
@@ -3816,7 +3822,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        dataset: Link[Dataset],
+        dataset: Link[Dataset] | _dataset_values.Dataset | Sequence[_dataset_values.Dataset],
         template: str | Link[str] = '{caption}',
         find: str | Link[str] = '',
         replacement: str | Link[str] = '',
@@ -3838,7 +3844,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         strength: float | Link[float] = 1.0,
         angle: float | Link[float] = 135.0,
     ) -> _EmbossImage:
@@ -3872,7 +3878,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        model: Link[DiffusionModel],
+        model: Link[DiffusionModel] | _values.DiffusionModel | Sequence[_values.DiffusionModel],
         batch_size: int | Link[int] = 16,
     ) -> _EmptyItems:
         """So many things that are no pictures, to be made of noise: molecules, sounds, shapes, clips.
@@ -3926,8 +3932,8 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        encoder: Link[TextEncoder],
-        images: Link[Image] | Sequence[Out[Image]],
+        encoder: Link[TextEncoder] | _values.TextEncoder | Sequence[_values.TextEncoder],
+        images: Link[Image] | Sequence[Out[Image] | _Picture],
         text: str | Link[str] = '',
     ) -> _EncodeEditPrompt:
         """Turn what is to be made of pictures into what leads a model that edits.
@@ -3945,7 +3951,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        encoder: Link[TextEncoder],
+        encoder: Link[TextEncoder] | _values.TextEncoder | Sequence[_values.TextEncoder],
         text: str | Link[str] = '',
         syntax: Literal['auto', 'on', 'off', 'comfyui'] | Link[str] = 'auto',
     ) -> _EncodePrompt:
@@ -3967,7 +3973,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        encoder: Link[TextEncoder],
+        encoder: Link[TextEncoder] | _values.TextEncoder | Sequence[_values.TextEncoder],
         text: str | Link[str] = '',
         clip_l: str | Link[str] | None = None,
         clip_g: str | Link[str] | None = None,
@@ -3995,7 +4001,7 @@ class BuiltinNodes:
         /,
         *,
         model: Link[VisionModel],
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
     ) -> _EstimateDepth:
         """Tell how near things are: the nearest white, the furthest black.
 
@@ -4009,7 +4015,7 @@ class BuiltinNodes:
         /,
         *,
         model: Link[VisionModel],
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         boxes: str | Link[str] = '',
         unit: Literal['shares', 'pixels'] | Link[str] = 'shares',
         threshold: float | Link[float] = 0.3,
@@ -4046,7 +4052,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        mask: Link[Mask],
+        mask: Link[Mask] | _Picture | Sequence[_Picture],
         left: int | Link[int] = 0,
         top: int | Link[int] = 0,
         right: int | Link[int] = 0,
@@ -4066,7 +4072,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        mask: Link[Mask],
+        mask: Link[Mask] | _Picture | Sequence[_Picture],
         radius: float | Link[float] = 8.0,
         method: Literal['gaussian', 'linear'] | Link[str] = 'gaussian',
         side: Literal['both', 'inward', 'outward'] | Link[str] = 'both',
@@ -4084,7 +4090,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        mask: Link[Mask],
+        mask: Link[Mask] | _Picture | Sequence[_Picture],
         most: int | Link[int] = 0,
     ) -> _FillMaskHoles:
         """Mask what is enclosed by a mask.
@@ -4098,7 +4104,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        dataset: Link[Dataset],
+        dataset: Link[Dataset] | _dataset_values.Dataset | Sequence[_dataset_values.Dataset],
         split: Literal['any', 'train', 'validation', 'test'] | Link[str] = 'any',
         labels: str | Link[str] = '',
         tags: str | Link[str] = '',
@@ -4124,7 +4130,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        molecules: Link[Molecule] | Sequence[Out[Molecule]],
+        molecules: Link[Molecule] | Sequence[Out[Molecule] | _spatial_values.Molecule],
         contains: str | Link[str] = '',
         without: str | Link[str] = '',
         property: Literal['logp', 'qed', 'rings', 'atoms', 'mass'] | Link[str] = 'logp',
@@ -4146,7 +4152,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         strength: float | Link[float] = 1.0,
     ) -> _FindEdges:
         """Show where pictures change: bright edges on black.
@@ -4180,11 +4186,11 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        model: Link[DiffusionModel],
-        text_encoder: Link[TextEncoder],
-        vae: Link[Vae],
-        dataset: Link[Dataset],
-        kept: Link[Dataset] | None = None,
+        model: Link[DiffusionModel] | _values.DiffusionModel | Sequence[_values.DiffusionModel],
+        text_encoder: Link[TextEncoder] | _values.TextEncoder | Sequence[_values.TextEncoder],
+        vae: Link[Vae] | _values.Vae | Sequence[_values.Vae],
+        dataset: Link[Dataset] | _dataset_values.Dataset | Sequence[_dataset_values.Dataset],
+        kept: Link[Dataset] | _dataset_values.Dataset | Sequence[_dataset_values.Dataset] | None = None,
         steps: int | Link[int] = 500,
         batch: int | Link[int] = 4,
         learning_rate: float | Link[float] = 1e-05,
@@ -4212,7 +4218,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        model: Link[DiffusionModel],
+        model: Link[DiffusionModel] | _values.DiffusionModel | Sequence[_values.DiffusionModel],
         threshold: float | Link[float] = 0.1,
     ) -> _FirstBlockCache:
         """Leave out a step's blocks where the first one does nearly what it did at the step before.
@@ -4229,7 +4235,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         color: str | Link[str] = 'white',
     ) -> _FlattenImage:
         """Put transparent pictures onto a colour.
@@ -4243,7 +4249,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         axis: Literal['horizontal', 'vertical', 'both'] | Link[str] = 'horizontal',
     ) -> _FlipImage:
         """Mirror pictures.
@@ -4257,7 +4263,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        latent: Link[Latent],
+        latent: Link[Latent] | _values.Latent | Sequence[_values.Latent],
         axis: Literal['horizontal', 'vertical'] | Link[str] = 'horizontal',
     ) -> _FlipLatent:
         """Mirror a latent.
@@ -4341,7 +4347,7 @@ class BuiltinNodes:
         /,
         *,
         model: Link[VisionModel],
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         resolution: int | Link[int] = 0,
     ) -> _ForegroundMask:
         """Mask what stands before the background, by BiRefNet, RMBG and others; removes any background.
@@ -4407,7 +4413,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        conditioning: Link[Conditioning],
+        conditioning: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning],
         rate: float | Link[float] = 25.0,
     ) -> _FrameRateConditioning:
         """Tell LTX-Video how many frames a second a video is to have.
@@ -4423,7 +4429,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        model: Link[DiffusionModel],
+        model: Link[DiffusionModel] | _values.DiffusionModel | Sequence[_values.DiffusionModel],
         b1: float | Link[float] = 1.3,
         b2: float | Link[float] = 1.4,
         s1: float | Link[float] = 0.9,
@@ -4445,8 +4451,8 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        positive: Link[Conditioning],
-        negative: Link[Conditioning] | None = None,
+        positive: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning],
+        negative: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning] | None = None,
         low_cfg: float | Link[float] = 5.0,
         high_cfg: float | Link[float] = 10.0,
         levels: int | Link[int] = 2,
@@ -4479,9 +4485,9 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        encoder: Link[TextEncoder] | Link[LanguageModel],
+        encoder: Link[TextEncoder] | _values.TextEncoder | Sequence[_values.TextEncoder] | Link[LanguageModel],
         prompt: str | Link[str] = '',
-        images: Link[Image] | Sequence[Out[Image]] | None = None,
+        images: Link[Image] | Sequence[Out[Image] | _Picture] | None = None,
         system: str | Link[str] = '',
         max_tokens: int | Link[int] = 512,
         sampling: bool | Link[bool] = True,
@@ -4522,7 +4528,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         strength: float | Link[float] = 0.6,
         radius: float | Link[float] = 12.0,
         threshold: float | Link[float] = 0.6,
@@ -4560,7 +4566,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         colors: str | Link[str] = '#1a1108 #8a6136 #fff4de',
         amount: float | Link[float] = 1.0,
     ) -> _GradientMap:
@@ -4576,7 +4582,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image] | None = None,
+        image: Link[Image] | _Picture | Sequence[_Picture] | None = None,
         width: int | Link[int] = 512,
         height: int | Link[int] = 512,
         kind: Literal['linear', 'radial'] | Link[str] = 'linear',
@@ -4600,7 +4606,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        latent: Link[Latent],
+        latent: Link[Latent] | _values.Latent | Sequence[_values.Latent],
         strength: float | Link[float] = 1.0,
     ) -> _GradualMask:
         """Let a mask say how much is changed: gray parts begin to change in later steps.
@@ -4617,7 +4623,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         method: _method | Link[str] = 'luma',
     ) -> _Grayscale:
         """Take the colours out of pictures.
@@ -4657,7 +4663,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        mask: Link[Mask],
+        mask: Link[Mask] | _Picture | Sequence[_Picture],
         pixels: int | Link[int] = 8,
         corners: Literal['round', 'square', 'diamond'] | Link[str] = 'round',
     ) -> _GrowMask:
@@ -4675,7 +4681,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        conditioning: Link[Conditioning],
+        conditioning: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning],
         guidance: float | Link[float] = 3.5,
     ) -> _GuidanceConditioning:
         """Tell a model that was distilled from guidance how strongly the prompt is to lead.
@@ -4692,7 +4698,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         radius: float | Link[float] = 5.0,
     ) -> _HighPass:
         """Keep details alone, about middle grey: what a blur would take away.
@@ -4706,7 +4712,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         hue: float | Link[float] = 0.0,
         saturation: float | Link[float] = 1.0,
         lightness: float | Link[float] = 0.0,
@@ -4726,9 +4732,9 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        conditioning: Link[Conditioning],
-        vae: Link[Vae],
-        image: Link[Image],
+        conditioning: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning],
+        vae: Link[Vae] | _values.Vae | Sequence[_values.Vae],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         shown: bool | Link[bool] = True,
         crop: bool | Link[bool] = False,
     ) -> _ImageConditioning:
@@ -4749,8 +4755,8 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
-        other: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
+        other: Link[Image] | _Picture | Sequence[_Picture],
         gain: float | Link[float] = 4.0,
     ) -> _ImageDifference:
         """Show where two pictures differ: black where they don't.
@@ -4767,7 +4773,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         index: int | Link[int] = 0,
         length: int | Link[int] = 1,
         every: int | Link[int] = 1,
@@ -4787,7 +4793,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        images: Link[Image] | Sequence[Out[Image]],
+        images: Link[Image] | Sequence[Out[Image] | _Picture],
         columns: int | Link[int] = 0,
         gap: int | Link[int] = 4,
         captions: list[str] | Link[str] | Sequence[str | Out[str]] | None = None,
@@ -4817,7 +4823,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         height: int | Link[int] = 128,
         logarithmic: bool | Link[bool] = False,
     ) -> _ImageHistogram:
@@ -4833,7 +4839,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
     ) -> _ImageList:
         """Take a batch apart into a list, so that what follows runs for each picture by itself.
 
@@ -4845,7 +4851,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
     ) -> _ImageSize:
         """Tell the width, height and number of pictures.
 
@@ -4857,7 +4863,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
     ) -> _ImageStatistics:
         """Tell how bright pictures are, and each channel's smallest, largest and mean value.
 
@@ -4869,7 +4875,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        images: Link[Image] | Sequence[Out[Image]],
+        images: Link[Image] | Sequence[Out[Image] | _Picture],
         direction: Literal['horizontal', 'vertical'] | Link[str] = 'horizontal',
         gap: int | Link[int] = 4,
         captions: list[str] | Link[str] | Sequence[str | Out[str]] | None = None,
@@ -4887,11 +4893,11 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        conditioning: Link[Conditioning],
-        vae: Link[Vae],
-        image: Link[Image],
+        conditioning: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning],
+        vae: Link[Vae] | _values.Vae | Sequence[_values.Vae],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         frames: int | Link[int] = 81,
-        encoder: Link[TextEncoder] | None = None,
+        encoder: Link[TextEncoder] | _values.TextEncoder | Sequence[_values.TextEncoder] | None = None,
     ) -> _ImageToVideoConditioning:
         """Begin a video with a picture, by a model that was made for it.
 
@@ -4910,7 +4916,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        video: Link[Video],
+        video: Link[Video] | _values.Video | Sequence[_values.Video],
     ) -> _ImagesFromVideo:
         """Take a video apart into its frames and its audio.
 
@@ -4922,10 +4928,10 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        latent: Link[Latent],
+        latent: Link[Latent] | _values.Latent | Sequence[_values.Latent],
         strength: float | Link[float] = 0.1,
         seed: int | Link[int] = 0,
-        mask: Link[Mask] | None = None,
+        mask: Link[Mask] | _Picture | Sequence[_Picture] | None = None,
     ) -> _InjectNoise:
         """Put some noise into a latent before it is sampled again, so that details come of it.
 
@@ -4942,10 +4948,10 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        conditioning: Link[Conditioning],
-        vae: Link[Vae],
-        image: Link[Image],
-        mask: Link[Mask],
+        conditioning: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning],
+        vae: Link[Vae] | _values.Vae | Sequence[_values.Vae],
+        image: Link[Image] | _Picture | Sequence[_Picture],
+        mask: Link[Mask] | _Picture | Sequence[_Picture],
         crop: bool | Link[bool] = False,
     ) -> _InpaintConditioning:
         """Show a masked picture to a model that was made to fill such.
@@ -4977,7 +4983,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
     ) -> _InvertImage:
         """Turn pictures into their negatives.
 
@@ -4989,7 +4995,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        mask: Link[Mask],
+        mask: Link[Mask] | _Picture | Sequence[_Picture],
     ) -> _InvertMask:
         """Mask what isn't masked, and the other way round.
 
@@ -5015,8 +5021,8 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        audios: Link[Audio] | Sequence[Out[Audio]],
-        last: Link[Audio] | None = None,
+        audios: Link[Audio] | Sequence[Out[Audio] | _values.Audio],
+        last: Link[Audio] | _values.Audio | Sequence[_values.Audio] | None = None,
         gap: float | Link[float] = 0.0,
     ) -> _JoinAudio:
         """Put audio one after the other.
@@ -5031,9 +5037,9 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        first: Link[Image],
-        second: Link[Image],
-        third: Link[Image],
+        first: Link[Image] | _Picture | Sequence[_Picture],
+        second: Link[Image] | _Picture | Sequence[_Picture],
+        third: Link[Image] | _Picture | Sequence[_Picture],
         space: Literal['rgb', 'hsv', 'lab'] | Link[str] = 'rgb',
     ) -> _JoinChannels:
         """Put a picture together of its channels.
@@ -5049,10 +5055,10 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        first: Link[Dataset],
-        second: Link[Dataset],
-        third: Link[Dataset] | None = None,
-        fourth: Link[Dataset] | None = None,
+        first: Link[Dataset] | _dataset_values.Dataset | Sequence[_dataset_values.Dataset],
+        second: Link[Dataset] | _dataset_values.Dataset | Sequence[_dataset_values.Dataset],
+        third: Link[Dataset] | _dataset_values.Dataset | Sequence[_dataset_values.Dataset] | None = None,
+        fourth: Link[Dataset] | _dataset_values.Dataset | Sequence[_dataset_values.Dataset] | None = None,
         name: str | Link[str] = '',
     ) -> _JoinDatasets:
         """Make one dataset of several, one after the other.
@@ -5069,8 +5075,8 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        images: Link[Image] | Sequence[Out[Image]],
-        more: Link[Image] | Sequence[Out[Image]] | None = None,
+        images: Link[Image] | Sequence[Out[Image] | _Picture],
+        more: Link[Image] | Sequence[Out[Image] | _Picture] | None = None,
         fit: Literal['stretch', 'crop', 'pad'] | Link[str] = 'crop',
     ) -> _JoinImages:
         """Put pictures into one batch.
@@ -5085,8 +5091,8 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        first: Link[Latent] | Sequence[Out[Latent]],
-        second: Link[Latent] | Sequence[Out[Latent]] | None = None,
+        first: Link[Latent] | Sequence[Out[Latent] | _values.Latent],
+        second: Link[Latent] | Sequence[Out[Latent] | _values.Latent] | None = None,
     ) -> _JoinLatents:
         """Put latents into one batch.
 
@@ -5102,8 +5108,8 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        plots: Link[Plot] | Sequence[Out[Plot]],
-        last: Link[Plot] | None = None,
+        plots: Link[Plot] | Sequence[Out[Plot] | _plots.Plot],
+        last: Link[Plot] | _plots.Plot | Sequence[_plots.Plot] | None = None,
         title: str | Link[str] = '',
         names: list[str] | Link[str] | Sequence[str | Out[str]] | None = None,
     ) -> _JoinPlots:
@@ -5148,7 +5154,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        tiles: Link[Image] | Sequence[Out[Image]],
+        tiles: Link[Image] | Sequence[Out[Image] | _Picture],
         tiling: Link[Tiling],
     ) -> _JoinTiles:
         """Put tiles together to a picture; where they overlap, one fades into the other.
@@ -5164,10 +5170,10 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        model: Link[DiffusionModel],
-        positive: Link[Conditioning],
-        negative: Link[Conditioning] | None = None,
-        latent: Link[Latent],
+        model: Link[DiffusionModel] | _values.DiffusionModel | Sequence[_values.DiffusionModel],
+        positive: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning],
+        negative: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning] | None = None,
+        latent: Link[Latent] | _values.Latent | Sequence[_values.Latent],
         seed: int | Link[int] = 0,
         steps: int | Link[int] = 20,
         cfg: float | Link[float] = 7.0,
@@ -5202,10 +5208,10 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        model: Link[DiffusionModel],
-        positive: Link[Conditioning],
-        negative: Link[Conditioning] | None = None,
-        latent: Link[Latent],
+        model: Link[DiffusionModel] | _values.DiffusionModel | Sequence[_values.DiffusionModel],
+        positive: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning],
+        negative: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning] | None = None,
+        latent: Link[Latent] | _values.Latent | Sequence[_values.Latent],
         seed: int | Link[int] = 0,
         steps: int | Link[int] = 20,
         cfg: float | Link[float] = 7.0,
@@ -5265,7 +5271,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        mask: Link[Mask],
+        mask: Link[Mask] | _Picture | Sequence[_Picture],
         least: int | Link[int] = 64,
         most: int | Link[int] = 0,
     ) -> _KeepMaskParts:
@@ -5282,7 +5288,7 @@ class BuiltinNodes:
         /,
         *,
         steps: int | Link[int] = 20,
-        latent: Link[Latent] | None = None,
+        latent: Link[Latent] | _values.Latent | Sequence[_values.Latent] | None = None,
         max_shift: float | Link[float] = 2.05,
         base_shift: float | Link[float] = 0.95,
         stretch: bool | Link[bool] = True,
@@ -5347,7 +5353,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        latent: Link[Latent],
+        latent: Link[Latent] | _values.Latent | Sequence[_values.Latent],
         size: int | Link[int] = 1,
     ) -> _LatentFramesToBatch:
         """Take the latent of a video apart along time, into a batch.
@@ -5363,7 +5369,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        latent: Link[Latent],
+        latent: Link[Latent] | _values.Latent | Sequence[_values.Latent],
         index: int | Link[int] = 0,
         length: int | Link[int] = 1,
     ) -> _LatentFromBatch:
@@ -5379,7 +5385,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        latent: Link[Latent],
+        latent: Link[Latent] | _values.Latent | Sequence[_values.Latent],
         seed: int | Link[int] = 0,
         standardize: bool | Link[bool] = True,
         draw: Literal['per item', 'per batch', 'per batch, one seed'] | Link[str] = 'per item',
@@ -5397,7 +5403,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        latent: Link[Latent],
+        latent: Link[Latent] | _values.Latent | Sequence[_values.Latent],
     ) -> _LatentStatistics:
         """Tell mean, deviation and range of a latent's values, such as to see what noise is in it.
 
@@ -5439,7 +5445,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         width: float | Link[float] = 0.8,
         threshold: float | Link[float] = 0.02,
     ) -> _LineArt:
@@ -5717,8 +5723,8 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        model: Link[DiffusionModel],
-        text_encoder: Link[TextEncoder] | None = None,
+        model: Link[DiffusionModel] | _values.DiffusionModel | Sequence[_values.DiffusionModel],
+        text_encoder: Link[TextEncoder] | _values.TextEncoder | Sequence[_values.TextEncoder] | None = None,
         lora: str | Link[str] = 'tiny/lcm_lora',
         strength_model: float | Link[float] = 1.0,
         strength_encoder: float | Link[float] = 1.0,
@@ -5888,7 +5894,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        text_encoder: Link[TextEncoder],
+        text_encoder: Link[TextEncoder] | _values.TextEncoder | Sequence[_values.TextEncoder],
         embedding: str | Link[str],
         token: str | Link[str] = '',
     ) -> _LoadTextualInversion:
@@ -6016,7 +6022,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        model: Link[DiffusionModel],
+        model: Link[DiffusionModel] | _values.DiffusionModel | Sequence[_values.DiffusionModel],
         threshold: float | Link[float] = 0.06,
         most: int | Link[int] = 3,
         retained: float | Link[float] = 0.2,
@@ -6039,7 +6045,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         points: str | Link[str] = '0.5, 0.5',
         unit: Literal['shares', 'pixels'] | Link[str] = 'shares',
         tolerance: float | Link[float] = 0.1,
@@ -6059,8 +6065,8 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        positive: Link[Conditioning],
-        negative: Link[Conditioning] | None = None,
+        positive: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning],
+        negative: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning] | None = None,
         cfg: float | Link[float] = 10.0,
         damping: float | Link[float] = 8.0,
     ) -> _MagnitudeGuider:
@@ -6077,7 +6083,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        mask: Link[Mask],
+        mask: Link[Mask] | _Picture | Sequence[_Picture],
         margin: int | Link[int] = 0,
         multiple_of: int | Link[int] = 1,
     ) -> _MaskBounds:
@@ -6095,8 +6101,8 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        conditioning: Link[Conditioning],
-        mask: Link[Mask],
+        conditioning: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning],
+        mask: Link[Mask] | _Picture | Sequence[_Picture],
     ) -> _MaskConditioning:
         """Keep a prompt to where a mask is 1. CombineConditioning brings several together.
 
@@ -6113,7 +6119,7 @@ class BuiltinNodes:
         /,
         *,
         boxes: str | Link[str] = '[[0.25, 0.25, 0.5, 0.5]]',
-        image: Link[Image] | None = None,
+        image: Link[Image] | _Picture | Sequence[_Picture] | None = None,
         width: int | Link[int] = 512,
         height: int | Link[int] = 512,
         unit: Literal['shares', 'pixels'] | Link[str] = 'shares',
@@ -6134,7 +6140,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         channel: _channel_ | Link[str] = 'luminance',
     ) -> _MaskFromChannel:
         """Take a mask from a picture's brightness, transparency or another channel.
@@ -6148,7 +6154,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         color: str | Link[str] = '#ffffff',
         tolerance: float | Link[float] = 0.1,
         softness: float | Link[float] = 0.0,
@@ -6166,8 +6172,8 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
-        mask: Link[Mask],
+        image: Link[Image] | _Picture | Sequence[_Picture],
+        mask: Link[Mask] | _Picture | Sequence[_Picture],
         color: str | Link[str] = '#ff0000',
         opacity: float | Link[float] = 0.5,
     ) -> _MaskOverlay:
@@ -6184,7 +6190,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        mask: Link[Mask],
+        mask: Link[Mask] | _Picture | Sequence[_Picture],
     ) -> _MaskToImage:
         """A mask as a picture: white where it masks.
 
@@ -6196,8 +6202,8 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
-        reference: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
+        reference: Link[Image] | _Picture | Sequence[_Picture],
         method: Literal['mean and spread', 'histogram', 'covariance'] | Link[str] = 'mean and spread',
         amount: float | Link[float] = 1.0,
     ) -> _MatchColors:
@@ -6214,7 +6220,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        mesh: Link[Mesh] | Link[PointCloud],
+        mesh: Link[Mesh] | _spatial_values.Mesh | Sequence[_spatial_values.Mesh] | Link[PointCloud] | _spatial_values.PointCloud | Sequence[_spatial_values.PointCloud],
         frames: int | Link[int] = 48,
         size: int | Link[int] = 384,
         rate: float | Link[float] = 24.0,
@@ -6234,8 +6240,8 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        audio: Link[Audio],
-        other: Link[Audio],
+        audio: Link[Audio] | _values.Audio | Sequence[_values.Audio],
+        other: Link[Audio] | _values.Audio | Sequence[_values.Audio],
         level: float | Link[float] = 1.0,
         start: float | Link[float] = 0.0,
     ) -> _MixAudio:
@@ -6302,7 +6308,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        molecule: Link[Molecule],
+        molecule: Link[Molecule] | _spatial_values.Molecule | Sequence[_spatial_values.Molecule],
     ) -> _MoleculeProperties:
         """Tell what a molecule is like: oil or water, like drugs or not, rings, atoms, mass.
 
@@ -6314,8 +6320,8 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        molecules: Link[Molecule] | Sequence[Out[Molecule]],
-        known: Link[Molecule] | Sequence[Out[Molecule]] | None = None,
+        molecules: Link[Molecule] | Sequence[Out[Molecule] | _spatial_values.Molecule],
+        known: Link[Molecule] | Sequence[Out[Molecule] | _spatial_values.Molecule] | None = None,
         plotted: Literal['logp', 'qed', 'rings', 'atoms', 'mass'] | Link[str] = 'logp',
     ) -> _MoleculeStatistics:
         """Tell of many molecules how many are distinct and new, and what they are like.
@@ -6330,8 +6336,8 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
-        vae: Link[Vae],
+        image: Link[Image] | _Picture | Sequence[_Picture],
+        vae: Link[Vae] | _values.Vae | Sequence[_values.Vae],
         motion: _motion | Link[str] | None = None,
         amount: float | Link[float] | None = None,
     ) -> _MotionConditioning:
@@ -6352,7 +6358,7 @@ class BuiltinNodes:
         /,
         *,
         guider: Link[Guider],
-        model: Link[DiffusionModel],
+        model: Link[DiffusionModel] | _values.DiffusionModel | Sequence[_values.DiffusionModel],
     ) -> _NegativeModel:
         """Let another model answer for the negative prompt, such as one without the LoRA.
 
@@ -6421,7 +6427,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         strength: float | Link[float] = 4.0,
         green: Literal['up', 'down'] | Link[str] = 'up',
     ) -> _NormalMap:
@@ -6477,7 +6483,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         left: int | Link[int] = 0,
         top: int | Link[int] = 0,
         right: int | Link[int] = 64,
@@ -6507,7 +6513,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         left: int | Link[int] = 0,
         top: int | Link[int] = 0,
         right: int | Link[int] = 0,
@@ -6603,7 +6609,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         size: int | Link[int] = 8,
     ) -> _PixelateImage:
         """Make pictures of squares.
@@ -6642,7 +6648,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        model: Link[DiffusionModel],
+        model: Link[DiffusionModel] | _values.DiffusionModel | Sequence[_values.DiffusionModel],
         steps: int | Link[int] = 20,
         sampler: _reference_sampler | Link[str] = 'dpmpp_2m',
         schedule: _schedule | Link[str] = 'karras',
@@ -6706,7 +6712,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        mesh: Link[Mesh],
+        mesh: Link[Mesh] | _spatial_values.Mesh | Sequence[_spatial_values.Mesh],
         count: int | Link[int] = 2048,
         seed: int | Link[int] = 0,
     ) -> _PointsFromMesh:
@@ -6740,7 +6746,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         levels: int | Link[int] = 4,
     ) -> _PosterizeImage:
         """Leave a few levels of each channel.
@@ -6754,10 +6760,10 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        model: Link[DiffusionModel],
-        positive: Link[Conditioning],
-        negative: Link[Conditioning] | None = None,
-        latent: Link[Latent],
+        model: Link[DiffusionModel] | _values.DiffusionModel | Sequence[_values.DiffusionModel],
+        positive: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning],
+        negative: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning] | None = None,
+        latent: Link[Latent] | _values.Latent | Sequence[_values.Latent],
         cfg: float | Link[float] = 4.0,
     ) -> _PredictOnce:
         """Ask a model once about a noisy latent, and take its answer apart: no sampling.
@@ -6776,7 +6782,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         preprocessor: Link[Preprocessor],
         resolution: int | Link[int] = 0,
     ) -> _Preprocess:
@@ -6792,7 +6798,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
     ) -> _PreviewImage:
         """Show pictures without keeping them.
 
@@ -6804,7 +6810,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        plot: Link[Plot],
+        plot: Link[Plot] | _plots.Plot | Sequence[_plots.Plot],
     ) -> _PreviewPlot:
         """Show a plot without keeping it.
 
@@ -6816,8 +6822,8 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        positive: Link[Conditioning],
-        negative: Link[Conditioning] | None = None,
+        positive: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning],
+        negative: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning] | None = None,
         cfg: float | Link[float] = 10.0,
         momentum: float | Link[float] = -0.5,
         longest: float | Link[float] = 10.0,
@@ -6838,7 +6844,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         colors: int | Link[int] = 16,
         palette: str | Link[str] = '',
         dither: Literal['none', 'floyd-steinberg', 'ordered'] | Link[str] = 'none',
@@ -6856,7 +6862,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        model: Link[DiffusionModel],
+        model: Link[DiffusionModel] | _values.DiffusionModel | Sequence[_values.DiffusionModel],
         storage: Literal['float8', 'int8', 'int4', 'full'] | Link[str] = 'int8',
     ) -> _QuantizeModel:
         """Keep a model's weights in fewer bits: less memory, results that differ a little.
@@ -6937,8 +6943,8 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        conditioning: Link[Conditioning],
-        latent: Link[Latent] | None = None,
+        conditioning: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning],
+        latent: Link[Latent] | _values.Latent | Sequence[_values.Latent] | None = None,
         places: Literal['auto', 'offset', 'index'] | Link[str] = 'auto',
         still: bool | Link[bool] = False,
     ) -> _ReferenceLatents:
@@ -6958,8 +6964,8 @@ class BuiltinNodes:
         /,
         *,
         model: Link[VisionModel],
-        image: Link[Image],
-        mask: Link[Mask],
+        image: Link[Image] | _Picture | Sequence[_Picture],
+        mask: Link[Mask] | _Picture | Sequence[_Picture],
         width: int | Link[int] = 10,
     ) -> _RefineMask:
         """Give a mask a fine edge, such as of hair, by ViTMatte. With SetAlpha it removes a background.
@@ -6975,7 +6981,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         tolerance: float | Link[float] = 0.1,
         softness: float | Link[float] = 1.0,
     ) -> _RemoveBackground:
@@ -6994,10 +7000,10 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        dataset: Link[Dataset],
+        dataset: Link[Dataset] | _dataset_values.Dataset | Sequence[_dataset_values.Dataset],
         by: Literal['pixels', 'structure', 'meaning'] | Link[str] = 'pixels',
         distance: float | Link[float] = 0.05,
-        encoder: Link[ImageEncoder] | None = None,
+        encoder: Link[ImageEncoder] | _values.ImageEncoder | Sequence[_values.ImageEncoder] | None = None,
         within_label: bool | Link[bool] = False,
     ) -> _RemoveDuplicates:
         """Remove pictures that are nearly the same as one before them.
@@ -7050,7 +7056,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        dataset: Link[Dataset],
+        dataset: Link[Dataset] | _dataset_values.Dataset | Sequence[_dataset_values.Dataset],
         repeats: int | Link[int] = 1,
         balance: bool | Link[bool] = False,
         weight: float | Link[float] = 1.0,
@@ -7068,7 +7074,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         times: int | Link[int] = 2,
     ) -> _RepeatImage:
         """Take pictures several times, in one batch.
@@ -7098,7 +7104,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        latent: Link[Latent],
+        latent: Link[Latent] | _values.Latent | Sequence[_values.Latent],
         times: int | Link[int] = 2,
     ) -> _RepeatLatent:
         """Take a latent several times, in one batch; each copy draws noise of its own.
@@ -7134,7 +7140,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        audio: Link[Audio],
+        audio: Link[Audio] | _values.Audio | Sequence[_values.Audio],
         rate: int | Link[int] = 48000,
     ) -> _ResampleAudio:
         """Bring audio to another rate: as long and as high as before.
@@ -7164,7 +7170,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        dataset: Link[Dataset],
+        dataset: Link[Dataset] | _dataset_values.Dataset | Sequence[_dataset_values.Dataset],
         mode: Literal['one size', 'buckets'] | Link[str] = 'buckets',
         width: int | Link[int] = 512,
         height: int | Link[int] = 0,
@@ -7190,12 +7196,12 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         width: int | Link[int] = 512,
         height: int | Link[int] = 512,
         method: Literal['lanczos', 'bicubic', 'bilinear', 'area', 'nearest'] | Link[str] = 'lanczos',
         fit: Literal['stretch', 'crop', 'pad', 'inside', 'outside'] | Link[str] = 'stretch',
-        like: Link[Image] | None = None,
+        like: Link[Image] | _Picture | Sequence[_Picture] | None = None,
         multiple_of: int | Link[int] = 1,
         fill: str | Link[str] = 'black',
     ) -> _ResizeImage:
@@ -7216,7 +7222,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        latent: Link[Latent],
+        latent: Link[Latent] | _values.Latent | Sequence[_values.Latent],
         factor: float | Link[float] = 1.5,
         width: int | Link[int] = 0,
         height: int | Link[int] = 0,
@@ -7236,8 +7242,8 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        mask: Link[Mask],
-        image: Link[Image] | None = None,
+        mask: Link[Mask] | _Picture | Sequence[_Picture],
+        image: Link[Image] | _Picture | Sequence[_Picture] | None = None,
         width: int | Link[int] = 512,
         height: int | Link[int] = 512,
         method: Literal['bilinear', 'bicubic', 'lanczos', 'area', 'nearest'] | Link[str] = 'bilinear',
@@ -7261,7 +7267,7 @@ class BuiltinNodes:
         portrait: bool | Link[bool] = False,
         megapixels: float | Link[float] = 0.0,
         multiple: int | Link[int] = 0,
-        like: Link[Image] | None = None,
+        like: Link[Image] | _Picture | Sequence[_Picture] | None = None,
     ) -> _Resolution:
         """Width and height that a model likes, by its family and the proportions.
 
@@ -7282,9 +7288,9 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        conditioning: Link[Conditioning],
-        image_encoder: Link[ImageEncoder],
-        image: Link[Image],
+        conditioning: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning],
+        image_encoder: Link[ImageEncoder] | _values.ImageEncoder | Sequence[_values.ImageEncoder],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         strength: float | Link[float] = 1.0,
         noise: float | Link[float] = 0.0,
         seed: int | Link[int] = 0,
@@ -7308,7 +7314,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         angle: float | Link[float] = 90.0,
         expand: bool | Link[bool] = True,
         color: str | Link[str] = 'black',
@@ -7328,7 +7334,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        latent: Link[Latent],
+        latent: Link[Latent] | _values.Latent | Sequence[_values.Latent],
         angle: Literal['90', '180', '270'] | Link[str] = '90',
     ) -> _RotateLatent:
         """Turn a latent by quarters of a circle, clockwise.
@@ -7368,12 +7374,12 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        model: Link[DiffusionModel],
+        model: Link[DiffusionModel] | _values.DiffusionModel | Sequence[_values.DiffusionModel],
         noise: Link[Noise],
         guider: Link[Guider],
         sampler: Link[Sampler],
         schedule: Link[Schedule],
-        latent: Link[Latent],
+        latent: Link[Latent] | _values.Latent | Sequence[_values.Latent],
         convention: Literal['diffusers', 'comfyui'] | Link[str] = 'diffusers',
     ) -> _SampleCustom:
         """Turn noise into a latent by parts that are put together one by one.
@@ -7416,7 +7422,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         rate: float | Link[float] = 8.0,
         name: str | Link[str] = 'animation',
         format: Literal['webp', 'gif', 'png'] | Link[str] = 'webp',
@@ -7438,7 +7444,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        audio: Link[Audio],
+        audio: Link[Audio] | _values.Audio | Sequence[_values.Audio],
         name: str | Link[str] = 'audio',
         format: Literal['flac', 'wav', 'ogg'] | Link[str] = 'flac',
         quality: int | Link[int] = 75,
@@ -7460,7 +7466,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        dataset: Link[Dataset],
+        dataset: Link[Dataset] | _dataset_values.Dataset | Sequence[_dataset_values.Dataset],
         name: str | Link[str] = 'dataset',
         format: Literal['image folder', 'coco', 'webdataset'] | Link[str] = 'image folder',
         resized: bool | Link[bool] = False,
@@ -7486,7 +7492,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         name: str | Link[str] = 'image',
         format: Literal['png', 'jpeg', 'webp', 'avif', 'tiff'] | Link[str] = 'png',
         quality: int | Link[int] = 95,
@@ -7510,7 +7516,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        latent: Link[Latent],
+        latent: Link[Latent] | _values.Latent | Sequence[_values.Latent],
         name: str | Link[str] = 'latent',
     ) -> _SaveLatent:
         """Write a latent to the output folder, with the workflow that made it.
@@ -7526,7 +7532,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        mask: Link[Mask],
+        mask: Link[Mask] | _Picture | Sequence[_Picture],
         name: str | Link[str] = 'mask',
     ) -> _SaveMask:
         """Write masks to the output folder as gray PNGs, which LoadMask reads again.
@@ -7540,7 +7546,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        mesh: Link[Mesh],
+        mesh: Link[Mesh] | _spatial_values.Mesh | Sequence[_spatial_values.Mesh],
         name: str | Link[str] = 'mesh',
         format: Literal['glb', 'ply', 'obj'] | Link[str] = 'glb',
         picture: bool | Link[bool] = True,
@@ -7560,7 +7566,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        molecule: Link[Molecule],
+        molecule: Link[Molecule] | _spatial_values.Molecule | Sequence[_spatial_values.Molecule],
         name: str | Link[str] = 'molecule',
         format: Literal['sdf', 'pdb', 'smi'] | Link[str] = 'sdf',
         picture: bool | Link[bool] = True,
@@ -7580,7 +7586,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        plot: Link[Plot],
+        plot: Link[Plot] | _plots.Plot | Sequence[_plots.Plot],
         name: str | Link[str] = 'plot',
         format: Literal['json', 'csv', 'svg'] | Link[str] = 'json',
         width: int | Link[int] = 640,
@@ -7602,7 +7608,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        point_cloud: Link[PointCloud],
+        point_cloud: Link[PointCloud] | _spatial_values.PointCloud | Sequence[_spatial_values.PointCloud],
         name: str | Link[str] = 'points',
         picture: bool | Link[bool] = True,
     ) -> _SavePointCloud:
@@ -7638,7 +7644,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        video: Link[Video],
+        video: Link[Video] | _values.Video | Sequence[_values.Video],
         name: str | Link[str] = 'video',
         format: Literal['mp4', 'webm', 'mkv'] | Link[str] = 'mp4',
         quality: int | Link[int] = 75,
@@ -7658,7 +7664,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        weights: Link[TrainedWeights],
+        weights: Link[TrainedWeights] | _taught_values.TrainedWeights | Sequence[_taught_values.TrainedWeights],
         name: str | Link[str] = 'lora',
     ) -> _SaveWeights:
         """Write what was taught as a file that diffusers and others read.
@@ -7676,7 +7682,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         by: _by | Link[str] = 'factor',
         amount: float | Link[float] = 2.0,
         method: Literal['lanczos', 'bicubic', 'bilinear', 'area', 'nearest'] | Link[str] = 'lanczos',
@@ -7739,10 +7745,10 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        model: Link[DiffusionModel],
+        model: Link[DiffusionModel] | _values.DiffusionModel | Sequence[_values.DiffusionModel],
         schedule: Link[Schedule],
         sampler: Link[Sampler] | None = None,
-        latent: Link[Latent] | None = None,
+        latent: Link[Latent] | _values.Latent | Sequence[_values.Latent] | None = None,
         convention: Literal['diffusers', 'comfyui'] | Link[str] = 'diffusers',
     ) -> _ScheduleLevels:
         """The noise levels of a schedule as numbers, from where it begins to where it ends.
@@ -7759,7 +7765,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         threshold: float | Link[float] = 0.12,
         thickness: int | Link[int] = 2,
     ) -> _Scribble:
@@ -7775,7 +7781,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        conditioning: Link[Conditioning],
+        conditioning: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning],
         cfg: float | Link[float] = 3.0,
     ) -> _SecondExpertCfg:
         """Give the second expert of Wan 2.2 a guidance scale of its own.
@@ -7837,7 +7843,7 @@ class BuiltinNodes:
         /,
         *,
         model: Link[VisionModel],
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         points: str | Link[str] = '0.5, 0.5',
         excluded: str | Link[str] = '',
         boxes: str | Link[str] = '',
@@ -7859,7 +7865,7 @@ class BuiltinNodes:
         /,
         *,
         model: Link[VisionModel],
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         text: str | Link[str],
         threshold: float | Link[float] = 0.4,
     ) -> _SegmentByText:
@@ -7877,7 +7883,7 @@ class BuiltinNodes:
         /,
         *,
         model: Link[VisionModel],
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         labels: str | Link[str],
     ) -> _SegmentClass:
         """Mask things of the classes that a model knows, such as sky, by SegFormer and others.
@@ -7920,7 +7926,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         box: str | Link[str] = '0.1, 0.1, 0.8, 0.8',
         unit: Literal['shares', 'pixels'] | Link[str] = 'shares',
     ) -> _SelectByBox:
@@ -7936,7 +7942,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         points: str | Link[str] = '0.5, 0.5',
         excluded: str | Link[str] = '',
         unit: Literal['shares', 'pixels'] | Link[str] = 'shares',
@@ -8000,7 +8006,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         points: str | Link[str] = '0.5, 0.5',
         unit: Literal['shares', 'pixels'] | Link[str] = 'shares',
         parts: int | Link[int] = 50,
@@ -8040,8 +8046,8 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
-        mask: Link[Mask],
+        image: Link[Image] | _Picture | Sequence[_Picture],
+        mask: Link[Mask] | _Picture | Sequence[_Picture],
         masked: Literal['opaque', 'transparent'] | Link[str] = 'opaque',
     ) -> _SetAlpha:
         """Make a part of a picture transparent, by a mask. Saved as PNG or WebP, it stays so.
@@ -8056,7 +8062,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        dataset: Link[Dataset],
+        dataset: Link[Dataset] | _dataset_values.Dataset | Sequence[_dataset_values.Dataset],
         captions: list[str] | Link[str] | Sequence[str | Out[str]] | None = None,
         labels: list[str] | Link[str] | Sequence[str | Out[str]] | None = None,
     ) -> _SetCaptions:
@@ -8086,7 +8092,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        model: Link[DiffusionModel],
+        model: Link[DiffusionModel] | _values.DiffusionModel | Sequence[_values.DiffusionModel],
         shift: float | Link[float] = 3.0,
     ) -> _SetFlowShift:
         """Shift a flow model's noise levels: more steps for the layout, or for details.
@@ -8103,7 +8109,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        model: Link[DiffusionModel],
+        model: Link[DiffusionModel] | _values.DiffusionModel | Sequence[_values.DiffusionModel],
         width: int | Link[int] = 1024,
         height: int | Link[int] = 1024,
         base_shift: float | Link[float] = 0.5,
@@ -8123,7 +8129,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        latent: Link[Latent],
+        latent: Link[Latent] | _values.Latent | Sequence[_values.Latent],
         seeds: list[int] | Link[int] | Sequence[int | Out[int]],
     ) -> _SetItemSeeds:
         """Give each item of a batch a seed of its own, such as to draw the best of many again.
@@ -8139,8 +8145,8 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        latent: Link[Latent],
-        mask: Link[Mask],
+        latent: Link[Latent] | _values.Latent | Sequence[_values.Latent],
+        mask: Link[Mask] | _Picture | Sequence[_Picture],
     ) -> _SetNoiseMask:
         """Say which part of a latent sampling may change.
 
@@ -8153,7 +8159,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        model: Link[DiffusionModel],
+        model: Link[DiffusionModel] | _values.DiffusionModel | Sequence[_values.DiffusionModel],
         prediction_type: Literal['auto', 'epsilon', 'v_prediction', 'sample'] | Link[str] = 'auto',
         zero_terminal_snr: Literal['auto', 'on', 'off'] | Link[str] = 'auto',
     ) -> _SetPrediction:
@@ -8169,8 +8175,8 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        video: Link[Video],
-        audio: Link[Audio] | None = None,
+        video: Link[Video] | _values.Video | Sequence[_values.Video],
+        audio: Link[Audio] | _values.Audio | Sequence[_values.Audio] | None = None,
     ) -> _SetVideoAudio:
         """Give a video other audio, or none.
 
@@ -8183,7 +8189,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         shadows: float | Link[float] = 0.0,
         highlights: float | Link[float] = 0.0,
     ) -> _ShadowsHighlights:
@@ -8215,7 +8221,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image] | None = None,
+        image: Link[Image] | _Picture | Sequence[_Picture] | None = None,
         width: int | Link[int] = 512,
         height: int | Link[int] = 512,
         shape: Literal['rectangle', 'ellipse', 'diamond'] | Link[str] = 'rectangle',
@@ -8245,7 +8251,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         amount: float | Link[float] = 0.8,
         radius: float | Link[float] = 1.0,
         threshold: float | Link[float] = 0.0,
@@ -8263,7 +8269,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         x: int | Link[int] = 0,
         y: int | Link[int] = 0,
     ) -> _ShiftImage:
@@ -8291,7 +8297,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        conditioning: Link[Conditioning],
+        conditioning: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning],
         original_width: int | Link[int] = 0,
         original_height: int | Link[int] = 0,
         crop_left: int | Link[int] = 0,
@@ -8362,7 +8368,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        molecule: Link[Molecule],
+        molecule: Link[Molecule] | _spatial_values.Molecule | Sequence[_spatial_values.Molecule],
     ) -> _SmilesFromMolecule:
         """Write a molecule as SMILES text: the same text for the same molecule.
 
@@ -8396,7 +8402,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         smoothing: float | Link[float] = 1.0,
     ) -> _SoftEdges:
         """Find edges in gray: the stronger, the whiter.
@@ -8410,7 +8416,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image] | None = None,
+        image: Link[Image] | _Picture | Sequence[_Picture] | None = None,
         width: int | Link[int] = 512,
         height: int | Link[int] = 512,
         value: float | Link[float] = 1.0,
@@ -8446,7 +8452,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        conditioning: Link[Conditioning],
+        conditioning: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning],
         start: float | Link[float] = 0.0,
         end: float | Link[float] = 1.0,
     ) -> _SpanConditioning:
@@ -8465,7 +8471,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        model: Link[DiffusionModel],
+        model: Link[DiffusionModel] | _values.DiffusionModel | Sequence[_values.DiffusionModel],
         compiled: bool | Link[bool] = False,
         fused_projections: bool | Link[bool] = False,
         channels_last: bool | Link[bool] = False,
@@ -8487,7 +8493,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         space: Literal['rgb', 'hsv', 'lab'] | Link[str] = 'rgb',
     ) -> _SplitChannels:
         """Take pictures apart into their channels, each a grey picture.
@@ -8501,7 +8507,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        dataset: Link[Dataset],
+        dataset: Link[Dataset] | _dataset_values.Dataset | Sequence[_dataset_values.Dataset],
         validation: float | Link[float] = 0.1,
         test: float | Link[float] = 0.1,
         seed: int | Link[int] = 0,
@@ -8569,7 +8575,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         tile_width: int | Link[int] = 512,
         tile_height: int | Link[int] = 512,
         overlap: int | Link[int] = 64,
@@ -8589,8 +8595,8 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
-        other: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
+        other: Link[Image] | _Picture | Sequence[_Picture],
         position: float | Link[float] = 0.5,
         direction: Literal['horizontal', 'vertical'] | Link[str] = 'horizontal',
         line: int | Link[int] = 2,
@@ -8609,8 +8615,8 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
-        part: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
+        part: Link[Image] | _Picture | Sequence[_Picture],
         region: Link[Region],
         feather: float | Link[float] = 8.0,
     ) -> _StitchCrop:
@@ -8627,8 +8633,8 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
-        other: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
+        other: Link[Image] | _Picture | Sequence[_Picture],
         side: Literal['right', 'below', 'left', 'above'] | Link[str] = 'right',
         match_size: bool | Link[bool] = True,
         gap: int | Link[int] = 0,
@@ -8649,7 +8655,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        conditioning: Link[Conditioning],
+        conditioning: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning],
         strength: float | Link[float] = 1.0,
     ) -> _StrengthConditioning:
         """Say how much a prompt counts among others that lead at the same place and step.
@@ -8665,7 +8671,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         parts: int | Link[int] = 200,
         method: Literal['slic', 'felzenszwalb', 'watershed'] | Link[str] = 'slic',
     ) -> _Superpixels:
@@ -8697,7 +8703,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        dataset: Link[Dataset],
+        dataset: Link[Dataset] | _dataset_values.Dataset | Sequence[_dataset_values.Dataset],
         count: int | Link[int] = 10,
         order: Literal['as they are', 'shuffled', 'by name'] | Link[str] = 'shuffled',
         per_label: bool | Link[bool] = False,
@@ -8719,8 +8725,8 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        positive: Link[Conditioning],
-        negative: Link[Conditioning] | None = None,
+        positive: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning],
+        negative: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning] | None = None,
         cfg: float | Link[float] = 7.0,
     ) -> _TangentialGuider:
         """Tangential guidance: without what of the negative answer only disturbs.
@@ -8735,7 +8741,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        model: Link[DiffusionModel],
+        model: Link[DiffusionModel] | _values.DiffusionModel | Sequence[_values.DiffusionModel],
         interval: int | Link[int] = 3,
         warm_up: int | Link[int] = 4,
         order: int | Link[int] = 1,
@@ -8783,10 +8789,10 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        model: Link[DiffusionModel],
-        text_encoder: Link[TextEncoder],
-        vae: Link[Vae],
-        dataset: Link[Dataset],
+        model: Link[DiffusionModel] | _values.DiffusionModel | Sequence[_values.DiffusionModel],
+        text_encoder: Link[TextEncoder] | _values.TextEncoder | Sequence[_values.TextEncoder],
+        vae: Link[Vae] | _values.Vae | Sequence[_values.Vae],
+        dataset: Link[Dataset] | _dataset_values.Dataset | Sequence[_dataset_values.Dataset],
         word: str | Link[str] = '<thing>',
         begin: str | Link[str] = '',
         template: str | Link[str] = 'a photo of {}',
@@ -8821,8 +8827,8 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        positive: Link[Conditioning],
-        negative: Link[Conditioning] | None = None,
+        positive: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning],
+        negative: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning] | None = None,
         cfg: float | Link[float] = 12.0,
         mimic_cfg: float | Link[float] = 5.0,
         percentile: float | Link[float] = 0.995,
@@ -8841,7 +8847,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         level: float | Link[float] = 0.5,
         softness: float | Link[float] = 0.0,
     ) -> _ThresholdImage:
@@ -8857,7 +8863,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        mask: Link[Mask],
+        mask: Link[Mask] | _Picture | Sequence[_Picture],
         low: float | Link[float] = 0.5,
         high: float | Link[float] = 1.0,
     ) -> _ThresholdMask:
@@ -8873,7 +8879,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         factor: float | Link[float] = 4.0,
     ) -> _TileHint:
         """Take the details out of a picture, for a tile ControlNet to put in anew.
@@ -8887,7 +8893,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         columns: int | Link[int] = 2,
         rows: int | Link[int] = 2,
         mirror: bool | Link[bool] = False,
@@ -8905,7 +8911,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        model: Link[DiffusionModel],
+        model: Link[DiffusionModel] | _values.DiffusionModel | Sequence[_values.DiffusionModel],
         steps: int | Link[int] = 5,
         schedule: _schedule | Link[str] = 'linspace',
         denoise: float | Link[float] = 1.0,
@@ -8977,7 +8983,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        dataset: Link[Dataset],
+        dataset: Link[Dataset] | _dataset_values.Dataset | Sequence[_dataset_values.Dataset],
         steps: int | Link[int] = 300,
         batch: int | Link[int] = 16,
         learning_rate: float | Link[float] = 0.001,
@@ -9005,10 +9011,10 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        model: Link[DiffusionModel],
-        text_encoder: Link[TextEncoder],
-        vae: Link[Vae],
-        dataset: Link[Dataset],
+        model: Link[DiffusionModel] | _values.DiffusionModel | Sequence[_values.DiffusionModel],
+        text_encoder: Link[TextEncoder] | _values.TextEncoder | Sequence[_values.TextEncoder],
+        vae: Link[Vae] | _values.Vae | Sequence[_values.Vae],
+        dataset: Link[Dataset] | _dataset_values.Dataset | Sequence[_dataset_values.Dataset],
         preprocessor: Link[Preprocessor],
         steps: int | Link[int] = 1000,
         batch: int | Link[int] = 4,
@@ -9038,11 +9044,11 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        model: Link[DiffusionModel],
-        text_encoder: Link[TextEncoder],
-        vae: Link[Vae],
-        dataset: Link[Dataset],
-        kept: Link[Dataset] | None = None,
+        model: Link[DiffusionModel] | _values.DiffusionModel | Sequence[_values.DiffusionModel],
+        text_encoder: Link[TextEncoder] | _values.TextEncoder | Sequence[_values.TextEncoder],
+        vae: Link[Vae] | _values.Vae | Sequence[_values.Vae],
+        dataset: Link[Dataset] | _dataset_values.Dataset | Sequence[_dataset_values.Dataset],
+        kept: Link[Dataset] | _dataset_values.Dataset | Sequence[_dataset_values.Dataset] | None = None,
         steps: int | Link[int] = 500,
         batch: int | Link[int] = 4,
         learning_rate: float | Link[float] = 0.0001,
@@ -9119,7 +9125,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        audio: Link[Audio],
+        audio: Link[Audio] | _values.Audio | Sequence[_values.Audio],
         start: float | Link[float] = 0.0,
         seconds: float | Link[float] = 0.0,
     ) -> _TrimAudio:
@@ -9135,7 +9141,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        video: Link[Video],
+        video: Link[Video] | _values.Video | Sequence[_values.Video],
         first: int | Link[int] = 0,
         count: int | Link[int] = 0,
         every: int | Link[int] = 1,
@@ -9166,7 +9172,7 @@ class BuiltinNodes:
         /,
         *,
         model: Link[UpscaleModel],
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         factor: float | Link[float] = 0.0,
         tile: int | Link[int] = 512,
         overlap: int | Link[int] = 32,
@@ -9185,8 +9191,8 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        vae: Link[Vae],
-        latent: Link[Latent],
+        vae: Link[Vae] | _values.Vae | Sequence[_values.Vae],
+        latent: Link[Latent] | _values.Latent | Sequence[_values.Latent],
         tile: int | Link[int] = 0,
         overlap: int | Link[int] = 64,
     ) -> _VAEDecode:
@@ -9203,8 +9209,8 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        vae: Link[Vae],
-        latent: Link[Latent],
+        vae: Link[Vae] | _values.Vae | Sequence[_values.Vae],
+        latent: Link[Latent] | _values.Latent | Sequence[_values.Latent],
         rate: float | Link[float] = 16.0,
         tile: int | Link[int] = 0,
         overlap: int | Link[int] = 64,
@@ -9223,8 +9229,8 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        vae: Link[Vae],
-        image: Link[Image],
+        vae: Link[Vae] | _values.Vae | Sequence[_values.Vae],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         tile: int | Link[int] = 0,
         overlap: int | Link[int] = 64,
         crop: bool | Link[bool] = False,
@@ -9243,9 +9249,9 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        vae: Link[Vae],
-        image: Link[Image],
-        mask: Link[Mask],
+        vae: Link[Vae] | _values.Vae | Sequence[_values.Vae],
+        image: Link[Image] | _Picture | Sequence[_Picture],
+        mask: Link[Mask] | _Picture | Sequence[_Picture],
         grow: int | Link[int] = 6,
         crop: bool | Link[bool] = False,
     ) -> _VAEEncodeInpaint:
@@ -9266,8 +9272,8 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        vae: Link[Vae],
-        video: Link[Video],
+        vae: Link[Vae] | _values.Vae | Sequence[_values.Vae],
+        video: Link[Video] | _values.Video | Sequence[_values.Video],
         tile: int | Link[int] = 0,
         overlap: int | Link[int] = 64,
     ) -> _VAEEncodeVideo:
@@ -9323,9 +9329,9 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        images: Link[Image] | Sequence[Out[Image]],
+        images: Link[Image] | Sequence[Out[Image] | _Picture],
         rate: float | Link[float] = 24.0,
-        audio: Link[Audio] | None = None,
+        audio: Link[Audio] | _values.Audio | Sequence[_values.Audio] | None = None,
     ) -> _VideoFromImages:
         """Make a video of pictures.
 
@@ -9339,7 +9345,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         strength: float | Link[float] = 0.6,
         radius: float | Link[float] = 0.4,
         softness: float | Link[float] = 0.6,
@@ -9359,7 +9365,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         corners: str | Link[str] = '0.1,0 0.9,0.1 1,1 0,0.9',
         color: str | Link[str] = 'black',
         method: Literal['bicubic', 'bilinear', 'nearest'] | Link[str] = 'bicubic',
@@ -9421,7 +9427,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        image: Link[Image],
+        image: Link[Image] | _Picture | Sequence[_Picture],
         temperature: float | Link[float] = 0.0,
         tint: float | Link[float] = 0.0,
         auto: Literal['none', 'grey world', 'brightest'] | Link[str] = 'none',
@@ -9439,7 +9445,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        conditioning: Link[Conditioning],
+        conditioning: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning],
     ) -> _ZeroOutConditioning:
         """Put zeros in place of a prompt's embeddings and its pooled prompt, as a negative prompt.
 
@@ -9454,8 +9460,8 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        positive: Link[Conditioning],
-        negative: Link[Conditioning] | None = None,
+        positive: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning],
+        negative: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning] | None = None,
         cfg: float | Link[float] = 4.0,
         zero_steps: int | Link[int] = 1,
     ) -> _ZeroStarGuider:

@@ -23,6 +23,7 @@ from nodegraph.core.values import (
     Vae,
     Video,
 )
+from nodegraph.images.returned import Picture
 
 _mode: TypeAlias = Literal['none', 'pose', 'depth', 'soft edges', 'scribble', 'edges', 'lines', 'normal', 'segments', 'tile', 'repaint', 'blur', 'grey', 'low quality']
 
@@ -431,7 +432,7 @@ class BuiltinFunctions:
     def AddGrain(
         self,
         *,
-        image: Tensor,
+        image: Picture,
         strength: float = 0.08,
         size: float = 1.0,
         seed: int = 0,
@@ -499,7 +500,7 @@ class BuiltinFunctions:
     def AdjustCurves(
         self,
         *,
-        image: Tensor,
+        image: Picture,
         points: str = '0,0 0.25,0.18 0.75,0.82 1,1',
         channel: Literal['all', 'red', 'green', 'blue'] = 'all',
     ) -> Tensor:
@@ -513,7 +514,7 @@ class BuiltinFunctions:
     def AdjustExposure(
         self,
         *,
-        image: Tensor,
+        image: Picture,
         stops: float = 0.0,
         gamma: float = 1.0,
     ) -> Tensor:
@@ -527,7 +528,7 @@ class BuiltinFunctions:
     def AdjustLevels(
         self,
         *,
-        image: Tensor,
+        image: Picture,
         black: float = 0.0,
         white: float = 1.0,
         gamma: float = 1.0,
@@ -578,9 +579,9 @@ class BuiltinFunctions:
         positive: Conditioning,
         negative: Conditioning | None = None,
         control_net: ControlNet,
-        image: Tensor,
+        image: Picture,
         vae: Vae | None = None,
-        mask: Tensor | None = None,
+        mask: Picture | None = None,
         strength: float = 1.0,
         start: float = 0.0,
         end: float = 1.0,
@@ -611,8 +612,8 @@ class BuiltinFunctions:
         positive: Conditioning,
         negative: Conditioning | None = None,
         ip_adapter: Any,
-        image: Tensor,
-        mask: Tensor | None = None,
+        image: Picture,
+        mask: Picture | None = None,
         weight: float = 1.0,
     ) -> _ApplyIPAdapter:
         """Let what pictures show lead beside the prompts, as if it were said.
@@ -632,7 +633,7 @@ class BuiltinFunctions:
     def ApplyLut(
         self,
         *,
-        image: Tensor,
+        image: Picture,
         path: str,
         amount: float = 1.0,
     ) -> Tensor:
@@ -648,7 +649,7 @@ class BuiltinFunctions:
         *,
         conditioning: Conditioning,
         redux: ImageEncoder,
-        image: Tensor,
+        image: Picture,
         strength: float = 1.0,
     ) -> Conditioning:
         """Let prompts of Flux.1 go on with what Redux says of pictures.
@@ -793,7 +794,7 @@ class BuiltinFunctions:
     def AutoContrast(
         self,
         *,
-        image: Tensor,
+        image: Picture,
         method: Literal['stretch', 'stretch channels', 'equalize', 'local'] = 'stretch',
         cutoff: float = 0.005,
         limit: float = 3.0,
@@ -892,11 +893,11 @@ class BuiltinFunctions:
     def BlendImages(
         self,
         *,
-        image: Tensor,
-        other: Tensor,
+        image: Picture,
+        other: Picture,
         mode: _mode_ = 'normal',
         opacity: float = 0.5,
-        mask: Tensor | None = None,
+        mask: Picture | None = None,
     ) -> Tensor:
         """Lay a picture over another one by a blend mode.
 
@@ -926,7 +927,7 @@ class BuiltinFunctions:
     def BlurImage(
         self,
         *,
-        image: Tensor,
+        image: Picture,
         radius: float = 4.0,
         kind: Literal['gaussian', 'box', 'motion', 'median', 'surface'] = 'gaussian',
         angle: float = 0.0,
@@ -954,7 +955,7 @@ class BuiltinFunctions:
     def BrightnessContrast(
         self,
         *,
-        image: Tensor,
+        image: Picture,
         brightness: float = 1.0,
         contrast: float = 1.0,
     ) -> Tensor:
@@ -1002,7 +1003,7 @@ class BuiltinFunctions:
     def CannyEdges(
         self,
         *,
-        image: Tensor,
+        image: Picture,
         low: float = 0.045,
         high: float = 0.105,
     ) -> Tensor:
@@ -1064,7 +1065,7 @@ class BuiltinFunctions:
     def ChromaticAberration(
         self,
         *,
-        image: Tensor,
+        image: Picture,
         amount: float = 3.0,
     ) -> Tensor:
         """Give pictures the coloured fringes of a simple lens.
@@ -1112,7 +1113,7 @@ class BuiltinFunctions:
     def ClassifyImages(
         self,
         *,
-        image: Tensor,
+        image: Picture,
         classifier: TrainedWeights,
     ) -> _ClassifyImages:
         """Say which class each picture of a batch is of, by a classifier that was taught.
@@ -1161,7 +1162,7 @@ class BuiltinFunctions:
     def ColorBlocks(
         self,
         *,
-        image: Tensor,
+        image: Picture,
         size: int = 32,
     ) -> Tensor:
         """Reduce a picture to squares of one colour each.
@@ -1192,8 +1193,8 @@ class BuiltinFunctions:
     def CombineMasks(
         self,
         *,
-        first: Tensor,
-        second: Tensor,
+        first: Picture,
+        second: Picture,
         how: _how = 'union',
         fit: Literal['stretch', 'place'] = 'stretch',
         x: int = 0,
@@ -1272,8 +1273,8 @@ class BuiltinFunctions:
     def CompareImages(
         self,
         *,
-        image: Tensor,
-        other: Tensor,
+        image: Picture,
+        other: Picture,
     ) -> _CompareImages:
         """Measure how alike two pictures are: PSNR, SSIM, MS-SSIM, GMSD.
 
@@ -1339,8 +1340,8 @@ class BuiltinFunctions:
     def CompareSets(
         self,
         *,
-        reference: Sequence[Tensor],
-        made: Sequence[Tensor],
+        reference: Sequence[Picture],
+        made: Sequence[Picture],
         classifier: Any = None,
         vae: Vae | None = None,
         encoder: ImageEncoder | None = None,
@@ -1382,9 +1383,9 @@ class BuiltinFunctions:
     def CompositeImage(
         self,
         *,
-        image: Tensor,
-        layer: Tensor,
-        mask: Tensor | None = None,
+        image: Picture,
+        layer: Picture,
+        mask: Picture | None = None,
         anchor: _anchor = 'top left',
         x: int = 0,
         y: int = 0,
@@ -1411,7 +1412,7 @@ class BuiltinFunctions:
         x: int = 0,
         y: int = 0,
         feather: int = 0,
-        mask: Tensor | None = None,
+        mask: Picture | None = None,
     ) -> Latent:
         """Paste a latent into another. Where it isn't pasted, nothing changes.
 
@@ -1426,9 +1427,9 @@ class BuiltinFunctions:
     def CompositeMasked(
         self,
         *,
-        base: Tensor,
-        overlay: Tensor,
-        mask: Tensor,
+        base: Picture,
+        overlay: Picture,
+        mask: Picture,
     ) -> Tensor:
         """Put one picture over another where a mask says; all else stays bit for bit.
 
@@ -1454,7 +1455,7 @@ class BuiltinFunctions:
     def CropImage(
         self,
         *,
-        image: Tensor,
+        image: Picture,
         width: int = 512,
         height: int = 512,
         anchor: _anchor = 'center',
@@ -1492,8 +1493,8 @@ class BuiltinFunctions:
     def CropToMask(
         self,
         *,
-        image: Tensor,
-        mask: Tensor,
+        image: Picture,
+        mask: Picture,
         margin: int = 32,
         width: int = 0,
         height: int = 0,
@@ -1561,10 +1562,10 @@ class BuiltinFunctions:
     def DatasetFromImages(
         self,
         *,
-        images: Sequence[Tensor],
+        images: Sequence[Picture],
         captions: list[str] | Sequence[str] | None = None,
         labels: list[str] | Sequence[str] | None = None,
-        masks: Sequence[Tensor] | None = None,
+        masks: Sequence[Picture] | None = None,
         boxes: bool = False,
         name: str = '',
     ) -> Dataset:
@@ -1726,7 +1727,7 @@ class BuiltinFunctions:
         self,
         *,
         model: Any,
-        image: Tensor,
+        image: Picture,
         labels: str = '',
         threshold: float = 0.5,
         most: int = 100,
@@ -1811,7 +1812,7 @@ class BuiltinFunctions:
     def DominantColors(
         self,
         *,
-        image: Tensor,
+        image: Picture,
         count: int = 5,
         width: int = 256,
         height: int = 64,
@@ -1841,7 +1842,7 @@ class BuiltinFunctions:
     def DrawBoxes(
         self,
         *,
-        image: Tensor,
+        image: Picture,
         boxes: str = '[[0.25, 0.25, 0.5, 0.5]]',
         labels: str = '',
         unit: Literal['shares', 'pixels'] = 'shares',
@@ -1863,8 +1864,8 @@ class BuiltinFunctions:
     def DrawHeat(
         self,
         *,
-        image: Tensor,
-        mask: Tensor,
+        image: Picture,
+        mask: Picture,
         opacity: float = 0.65,
     ) -> Tensor:
         """Draw a mask over a grey picture as heat: dark where it is 0, bright yellow where it is 1.
@@ -1933,7 +1934,7 @@ class BuiltinFunctions:
     def DrawShape(
         self,
         *,
-        image: Tensor,
+        image: Picture,
         shape: Literal['rectangle', 'ellipse', 'line'] = 'rectangle',
         x: float = 16.0,
         y: float = 16.0,
@@ -1975,7 +1976,7 @@ class BuiltinFunctions:
     def DrawText(
         self,
         *,
-        image: Tensor,
+        image: Picture,
         text: str = 'nodegraph',
         size: float = 32.0,
         color: str = 'white',
@@ -2092,7 +2093,7 @@ class BuiltinFunctions:
     def EmbossImage(
         self,
         *,
-        image: Tensor,
+        image: Picture,
         strength: float = 1.0,
         angle: float = 135.0,
     ) -> Tensor:
@@ -2171,7 +2172,7 @@ class BuiltinFunctions:
         self,
         *,
         encoder: TextEncoder,
-        images: Sequence[Tensor],
+        images: Sequence[Picture],
         text: str = '',
     ) -> Conditioning:
         """Turn what is to be made of pictures into what leads a model that edits.
@@ -2233,7 +2234,7 @@ class BuiltinFunctions:
         self,
         *,
         model: Any,
-        image: Tensor,
+        image: Picture,
     ) -> Tensor:
         """Tell how near things are: the nearest white, the furthest black.
 
@@ -2245,7 +2246,7 @@ class BuiltinFunctions:
         self,
         *,
         model: Any,
-        image: Tensor,
+        image: Picture,
         boxes: str = '',
         unit: Literal['shares', 'pixels'] = 'shares',
         threshold: float = 0.3,
@@ -2278,7 +2279,7 @@ class BuiltinFunctions:
     def FadeMaskBorders(
         self,
         *,
-        mask: Tensor,
+        mask: Picture,
         left: int = 0,
         top: int = 0,
         right: int = 0,
@@ -2296,7 +2297,7 @@ class BuiltinFunctions:
     def FeatherMask(
         self,
         *,
-        mask: Tensor,
+        mask: Picture,
         radius: float = 8.0,
         method: Literal['gaussian', 'linear'] = 'gaussian',
         side: Literal['both', 'inward', 'outward'] = 'both',
@@ -2312,7 +2313,7 @@ class BuiltinFunctions:
     def FillMaskHoles(
         self,
         *,
-        mask: Tensor,
+        mask: Picture,
         most: int = 0,
     ) -> Tensor:
         """Mask what is enclosed by a mask.
@@ -2368,7 +2369,7 @@ class BuiltinFunctions:
     def FindEdges(
         self,
         *,
-        image: Tensor,
+        image: Picture,
         strength: float = 1.0,
     ) -> Tensor:
         """Show where pictures change: bright edges on black.
@@ -2443,7 +2444,7 @@ class BuiltinFunctions:
     def FlattenImage(
         self,
         *,
-        image: Tensor,
+        image: Picture,
         color: str = 'white',
     ) -> Tensor:
         """Put transparent pictures onto a colour.
@@ -2455,7 +2456,7 @@ class BuiltinFunctions:
     def FlipImage(
         self,
         *,
-        image: Tensor,
+        image: Picture,
         axis: Literal['horizontal', 'vertical', 'both'] = 'horizontal',
     ) -> Tensor:
         """Mirror pictures.
@@ -2541,7 +2542,7 @@ class BuiltinFunctions:
         self,
         *,
         model: Any,
-        image: Tensor,
+        image: Picture,
         resolution: int = 0,
     ) -> _ForegroundMask:
         """Mask what stands before the background, by BiRefNet, RMBG and others; removes any background.
@@ -2667,7 +2668,7 @@ class BuiltinFunctions:
         *,
         encoder: Any,
         prompt: str = '',
-        images: Sequence[Tensor] | None = None,
+        images: Sequence[Picture] | None = None,
         system: str = '',
         max_tokens: int = 512,
         sampling: bool = True,
@@ -2706,7 +2707,7 @@ class BuiltinFunctions:
     def GlowImage(
         self,
         *,
-        image: Tensor,
+        image: Picture,
         strength: float = 0.6,
         radius: float = 12.0,
         threshold: float = 0.6,
@@ -2740,7 +2741,7 @@ class BuiltinFunctions:
     def GradientMap(
         self,
         *,
-        image: Tensor,
+        image: Picture,
         colors: str = '#1a1108 #8a6136 #fff4de',
         amount: float = 1.0,
     ) -> Tensor:
@@ -2754,7 +2755,7 @@ class BuiltinFunctions:
     def GradientMask(
         self,
         *,
-        image: Tensor | None = None,
+        image: Picture | None = None,
         width: int = 512,
         height: int = 512,
         kind: Literal['linear', 'radial'] = 'linear',
@@ -2791,7 +2792,7 @@ class BuiltinFunctions:
     def Grayscale(
         self,
         *,
-        image: Tensor,
+        image: Picture,
         method: _method = 'luma',
     ) -> Tensor:
         """Take the colours out of pictures.
@@ -2827,7 +2828,7 @@ class BuiltinFunctions:
     def GrowMask(
         self,
         *,
-        mask: Tensor,
+        mask: Picture,
         pixels: int = 8,
         corners: Literal['round', 'square', 'diamond'] = 'round',
     ) -> Tensor:
@@ -2858,7 +2859,7 @@ class BuiltinFunctions:
     def HighPass(
         self,
         *,
-        image: Tensor,
+        image: Picture,
         radius: float = 5.0,
     ) -> Tensor:
         """Keep details alone, about middle grey: what a blur would take away.
@@ -2870,7 +2871,7 @@ class BuiltinFunctions:
     def HueSaturation(
         self,
         *,
-        image: Tensor,
+        image: Picture,
         hue: float = 0.0,
         saturation: float = 1.0,
         lightness: float = 0.0,
@@ -2890,7 +2891,7 @@ class BuiltinFunctions:
         *,
         conditioning: Conditioning,
         vae: Vae,
-        image: Tensor,
+        image: Picture,
         shown: bool = True,
         crop: bool = False,
     ) -> _ImageConditioning:
@@ -2909,8 +2910,8 @@ class BuiltinFunctions:
     def ImageDifference(
         self,
         *,
-        image: Tensor,
-        other: Tensor,
+        image: Picture,
+        other: Picture,
         gain: float = 4.0,
     ) -> _ImageDifference:
         """Show where two pictures differ: black where they don't.
@@ -2925,7 +2926,7 @@ class BuiltinFunctions:
     def ImageFromBatch(
         self,
         *,
-        image: Tensor,
+        image: Picture,
         index: int = 0,
         length: int = 1,
         every: int = 1,
@@ -2943,7 +2944,7 @@ class BuiltinFunctions:
     def ImageGrid(
         self,
         *,
-        images: Sequence[Tensor],
+        images: Sequence[Picture],
         columns: int = 0,
         gap: int = 4,
         captions: list[str] | Sequence[str] | None = None,
@@ -2971,7 +2972,7 @@ class BuiltinFunctions:
     def ImageHistogram(
         self,
         *,
-        image: Tensor,
+        image: Picture,
         height: int = 128,
         logarithmic: bool = False,
     ) -> Tensor:
@@ -2985,7 +2986,7 @@ class BuiltinFunctions:
     def ImageList(
         self,
         *,
-        image: Tensor,
+        image: Picture,
     ) -> list[Tensor]:
         """Take a batch apart into a list, so that what follows runs for each picture by itself.
 
@@ -2995,7 +2996,7 @@ class BuiltinFunctions:
     def ImageSize(
         self,
         *,
-        image: Tensor,
+        image: Picture,
     ) -> _ImageSize:
         """Tell the width, height and number of pictures.
 
@@ -3005,7 +3006,7 @@ class BuiltinFunctions:
     def ImageStatistics(
         self,
         *,
-        image: Tensor,
+        image: Picture,
     ) -> _ImageStatistics:
         """Tell how bright pictures are, and each channel's smallest, largest and mean value.
 
@@ -3015,7 +3016,7 @@ class BuiltinFunctions:
     def ImageStrip(
         self,
         *,
-        images: Sequence[Tensor],
+        images: Sequence[Picture],
         direction: Literal['horizontal', 'vertical'] = 'horizontal',
         gap: int = 4,
         captions: list[str] | Sequence[str] | None = None,
@@ -3033,7 +3034,7 @@ class BuiltinFunctions:
         *,
         conditioning: Conditioning,
         vae: Vae,
-        image: Tensor,
+        image: Picture,
         frames: int = 81,
         encoder: TextEncoder | None = None,
     ) -> _ImageToVideoConditioning:
@@ -3065,7 +3066,7 @@ class BuiltinFunctions:
         latent: Latent,
         strength: float = 0.1,
         seed: int = 0,
-        mask: Tensor | None = None,
+        mask: Picture | None = None,
     ) -> Latent:
         """Put some noise into a latent before it is sampled again, so that details come of it.
 
@@ -3082,8 +3083,8 @@ class BuiltinFunctions:
         *,
         conditioning: Conditioning,
         vae: Vae,
-        image: Tensor,
-        mask: Tensor,
+        image: Picture,
+        mask: Picture,
         crop: bool = False,
     ) -> _InpaintConditioning:
         """Show a masked picture to a model that was made to fill such.
@@ -3111,7 +3112,7 @@ class BuiltinFunctions:
     def InvertImage(
         self,
         *,
-        image: Tensor,
+        image: Picture,
     ) -> Tensor:
         """Turn pictures into their negatives.
 
@@ -3121,7 +3122,7 @@ class BuiltinFunctions:
     def InvertMask(
         self,
         *,
-        mask: Tensor,
+        mask: Picture,
     ) -> Tensor:
         """Mask what isn't masked, and the other way round.
 
@@ -3157,9 +3158,9 @@ class BuiltinFunctions:
     def JoinChannels(
         self,
         *,
-        first: Tensor,
-        second: Tensor,
-        third: Tensor,
+        first: Picture,
+        second: Picture,
+        third: Picture,
         space: Literal['rgb', 'hsv', 'lab'] = 'rgb',
     ) -> Tensor:
         """Put a picture together of its channels.
@@ -3191,8 +3192,8 @@ class BuiltinFunctions:
     def JoinImages(
         self,
         *,
-        images: Sequence[Tensor],
-        more: Sequence[Tensor] | None = None,
+        images: Sequence[Picture],
+        more: Sequence[Picture] | None = None,
         fit: Literal['stretch', 'crop', 'pad'] = 'crop',
     ) -> Tensor:
         """Put pictures into one batch.
@@ -3260,7 +3261,7 @@ class BuiltinFunctions:
     def JoinTiles(
         self,
         *,
-        tiles: Sequence[Tensor],
+        tiles: Sequence[Picture],
         tiling: Any,
     ) -> Tensor:
         """Put tiles together to a picture; where they overlap, one fades into the other.
@@ -3369,7 +3370,7 @@ class BuiltinFunctions:
     def KeepMaskParts(
         self,
         *,
-        mask: Tensor,
+        mask: Picture,
         least: int = 64,
         most: int = 0,
     ) -> Tensor:
@@ -3523,7 +3524,7 @@ class BuiltinFunctions:
     def LineArt(
         self,
         *,
-        image: Tensor,
+        image: Picture,
         width: float = 0.8,
         threshold: float = 0.02,
     ) -> Tensor:
@@ -4055,7 +4056,7 @@ class BuiltinFunctions:
     def MagicWand(
         self,
         *,
-        image: Tensor,
+        image: Picture,
         points: str = '0.5, 0.5',
         unit: Literal['shares', 'pixels'] = 'shares',
         tolerance: float = 0.1,
@@ -4089,7 +4090,7 @@ class BuiltinFunctions:
     def MaskBounds(
         self,
         *,
-        mask: Tensor,
+        mask: Picture,
         margin: int = 0,
         multiple_of: int = 1,
     ) -> _MaskBounds:
@@ -4106,7 +4107,7 @@ class BuiltinFunctions:
         self,
         *,
         conditioning: Conditioning,
-        mask: Tensor,
+        mask: Picture,
     ) -> Conditioning:
         """Keep a prompt to where a mask is 1. CombineConditioning brings several together.
 
@@ -4121,7 +4122,7 @@ class BuiltinFunctions:
         self,
         *,
         boxes: str = '[[0.25, 0.25, 0.5, 0.5]]',
-        image: Tensor | None = None,
+        image: Picture | None = None,
         width: int = 512,
         height: int = 512,
         unit: Literal['shares', 'pixels'] = 'shares',
@@ -4140,7 +4141,7 @@ class BuiltinFunctions:
     def MaskFromChannel(
         self,
         *,
-        image: Tensor,
+        image: Picture,
         channel: _channel_ = 'luminance',
     ) -> Tensor:
         """Take a mask from a picture's brightness, transparency or another channel.
@@ -4152,7 +4153,7 @@ class BuiltinFunctions:
     def MaskFromColor(
         self,
         *,
-        image: Tensor,
+        image: Picture,
         color: str = '#ffffff',
         tolerance: float = 0.1,
         softness: float = 0.0,
@@ -4168,8 +4169,8 @@ class BuiltinFunctions:
     def MaskOverlay(
         self,
         *,
-        image: Tensor,
-        mask: Tensor,
+        image: Picture,
+        mask: Picture,
         color: str = '#ff0000',
         opacity: float = 0.5,
     ) -> Tensor:
@@ -4184,7 +4185,7 @@ class BuiltinFunctions:
     def MaskToImage(
         self,
         *,
-        mask: Tensor,
+        mask: Picture,
     ) -> Tensor:
         """A mask as a picture: white where it masks.
 
@@ -4194,8 +4195,8 @@ class BuiltinFunctions:
     def MatchColors(
         self,
         *,
-        image: Tensor,
-        reference: Tensor,
+        image: Picture,
+        reference: Picture,
         method: Literal['mean and spread', 'histogram', 'covariance'] = 'mean and spread',
         amount: float = 1.0,
     ) -> Tensor:
@@ -4312,7 +4313,7 @@ class BuiltinFunctions:
     def MotionConditioning(
         self,
         *,
-        image: Tensor,
+        image: Picture,
         vae: Vae,
         motion: _motion | None = None,
         amount: float | None = None,
@@ -4393,7 +4394,7 @@ class BuiltinFunctions:
     def NormalMap(
         self,
         *,
-        image: Tensor,
+        image: Picture,
         strength: float = 4.0,
         green: Literal['up', 'down'] = 'up',
     ) -> Tensor:
@@ -4441,7 +4442,7 @@ class BuiltinFunctions:
     def PadForOutpaint(
         self,
         *,
-        image: Tensor,
+        image: Picture,
         left: int = 0,
         top: int = 0,
         right: int = 64,
@@ -4469,7 +4470,7 @@ class BuiltinFunctions:
     def PadImage(
         self,
         *,
-        image: Tensor,
+        image: Picture,
         left: int = 0,
         top: int = 0,
         right: int = 0,
@@ -4555,7 +4556,7 @@ class BuiltinFunctions:
     def PixelateImage(
         self,
         *,
-        image: Tensor,
+        image: Picture,
         size: int = 8,
     ) -> Tensor:
         """Make pictures of squares.
@@ -4680,7 +4681,7 @@ class BuiltinFunctions:
     def PosterizeImage(
         self,
         *,
-        image: Tensor,
+        image: Picture,
         levels: int = 4,
     ) -> Tensor:
         """Leave a few levels of each channel.
@@ -4712,7 +4713,7 @@ class BuiltinFunctions:
     def Preprocess(
         self,
         *,
-        image: Tensor,
+        image: Picture,
         preprocessor: Preprocessor,
         resolution: int = 0,
     ) -> Tensor:
@@ -4726,7 +4727,7 @@ class BuiltinFunctions:
     def PreviewImage(
         self,
         *,
-        image: Tensor,
+        image: Picture,
     ) -> list[Path]:
         """Show pictures without keeping them.
 
@@ -4766,7 +4767,7 @@ class BuiltinFunctions:
     def QuantizeImage(
         self,
         *,
-        image: Tensor,
+        image: Picture,
         colors: int = 16,
         palette: str = '',
         dither: Literal['none', 'floyd-steinberg', 'ordered'] = 'none',
@@ -4872,8 +4873,8 @@ class BuiltinFunctions:
         self,
         *,
         model: Any,
-        image: Tensor,
-        mask: Tensor,
+        image: Picture,
+        mask: Picture,
         width: int = 10,
     ) -> Tensor:
         """Give a mask a fine edge, such as of hair, by ViTMatte. With SetAlpha it removes a background.
@@ -4887,7 +4888,7 @@ class BuiltinFunctions:
     def RemoveBackground(
         self,
         *,
-        image: Tensor,
+        image: Picture,
         tolerance: float = 0.1,
         softness: float = 1.0,
     ) -> _RemoveBackground:
@@ -4970,7 +4971,7 @@ class BuiltinFunctions:
     def RepeatImage(
         self,
         *,
-        image: Tensor,
+        image: Picture,
         times: int = 2,
     ) -> Tensor:
         """Take pictures several times, in one batch.
@@ -5078,12 +5079,12 @@ class BuiltinFunctions:
     def ResizeImage(
         self,
         *,
-        image: Tensor,
+        image: Picture,
         width: int = 512,
         height: int = 512,
         method: Literal['lanczos', 'bicubic', 'bilinear', 'area', 'nearest'] = 'lanczos',
         fit: Literal['stretch', 'crop', 'pad', 'inside', 'outside'] = 'stretch',
-        like: Tensor | None = None,
+        like: Picture | None = None,
         multiple_of: int = 1,
         fill: str = 'black',
     ) -> Tensor:
@@ -5120,8 +5121,8 @@ class BuiltinFunctions:
     def ResizeMask(
         self,
         *,
-        mask: Tensor,
-        image: Tensor | None = None,
+        mask: Picture,
+        image: Picture | None = None,
         width: int = 512,
         height: int = 512,
         method: Literal['bilinear', 'bicubic', 'lanczos', 'area', 'nearest'] = 'bilinear',
@@ -5143,7 +5144,7 @@ class BuiltinFunctions:
         portrait: bool = False,
         megapixels: float = 0.0,
         multiple: int = 0,
-        like: Tensor | None = None,
+        like: Picture | None = None,
     ) -> _Resolution:
         """Width and height that a model likes, by its family and the proportions.
 
@@ -5164,7 +5165,7 @@ class BuiltinFunctions:
         *,
         conditioning: Conditioning,
         image_encoder: ImageEncoder,
-        image: Tensor,
+        image: Picture,
         strength: float = 1.0,
         noise: float = 0.0,
         seed: int = 0,
@@ -5186,7 +5187,7 @@ class BuiltinFunctions:
     def RotateImage(
         self,
         *,
-        image: Tensor,
+        image: Picture,
         angle: float = 90.0,
         expand: bool = True,
         color: str = 'black',
@@ -5282,7 +5283,7 @@ class BuiltinFunctions:
     def SaveAnimation(
         self,
         *,
-        image: Tensor,
+        image: Picture,
         rate: float = 8.0,
         name: str = 'animation',
         format: Literal['webp', 'gif', 'png'] = 'webp',
@@ -5346,7 +5347,7 @@ class BuiltinFunctions:
     def SaveImage(
         self,
         *,
-        image: Tensor,
+        image: Picture,
         name: str = 'image',
         format: Literal['png', 'jpeg', 'webp', 'avif', 'tiff'] = 'png',
         quality: int = 95,
@@ -5382,7 +5383,7 @@ class BuiltinFunctions:
     def SaveMask(
         self,
         *,
-        mask: Tensor,
+        mask: Picture,
         name: str = 'mask',
     ) -> list[Path]:
         """Write masks to the output folder as gray PNGs, which LoadMask reads again.
@@ -5516,7 +5517,7 @@ class BuiltinFunctions:
     def ScaleImage(
         self,
         *,
-        image: Tensor,
+        image: Picture,
         by: _by = 'factor',
         amount: float = 2.0,
         method: Literal['lanczos', 'bicubic', 'bilinear', 'area', 'nearest'] = 'lanczos',
@@ -5589,7 +5590,7 @@ class BuiltinFunctions:
     def Scribble(
         self,
         *,
-        image: Tensor,
+        image: Picture,
         threshold: float = 0.12,
         thickness: int = 2,
     ) -> Tensor:
@@ -5657,7 +5658,7 @@ class BuiltinFunctions:
         self,
         *,
         model: Any,
-        image: Tensor,
+        image: Picture,
         points: str = '0.5, 0.5',
         excluded: str = '',
         boxes: str = '',
@@ -5677,7 +5678,7 @@ class BuiltinFunctions:
         self,
         *,
         model: Any,
-        image: Tensor,
+        image: Picture,
         text: str,
         threshold: float = 0.4,
     ) -> Tensor:
@@ -5693,7 +5694,7 @@ class BuiltinFunctions:
         self,
         *,
         model: Any,
-        image: Tensor,
+        image: Picture,
         labels: str,
     ) -> Tensor:
         """Mask things of the classes that a model knows, such as sky, by SegFormer and others.
@@ -5732,7 +5733,7 @@ class BuiltinFunctions:
     def SelectByBox(
         self,
         *,
-        image: Tensor,
+        image: Picture,
         box: str = '0.1, 0.1, 0.8, 0.8',
         unit: Literal['shares', 'pixels'] = 'shares',
     ) -> Tensor:
@@ -5746,7 +5747,7 @@ class BuiltinFunctions:
     def SelectByPoints(
         self,
         *,
-        image: Tensor,
+        image: Picture,
         points: str = '0.5, 0.5',
         excluded: str = '',
         unit: Literal['shares', 'pixels'] = 'shares',
@@ -5804,7 +5805,7 @@ class BuiltinFunctions:
     def SelectSuperpixels(
         self,
         *,
-        image: Tensor,
+        image: Picture,
         points: str = '0.5, 0.5',
         unit: Literal['shares', 'pixels'] = 'shares',
         parts: int = 50,
@@ -5840,8 +5841,8 @@ class BuiltinFunctions:
     def SetAlpha(
         self,
         *,
-        image: Tensor,
-        mask: Tensor,
+        image: Picture,
+        mask: Picture,
         masked: Literal['opaque', 'transparent'] = 'opaque',
     ) -> Tensor:
         """Make a part of a picture transparent, by a mask. Saved as PNG or WebP, it stays so.
@@ -5928,7 +5929,7 @@ class BuiltinFunctions:
         self,
         *,
         latent: Latent,
-        mask: Tensor,
+        mask: Picture,
     ) -> Latent:
         """Say which part of a latent sampling may change.
 
@@ -5965,7 +5966,7 @@ class BuiltinFunctions:
     def ShadowsHighlights(
         self,
         *,
-        image: Tensor,
+        image: Picture,
         shadows: float = 0.0,
         highlights: float = 0.0,
     ) -> Tensor:
@@ -5993,7 +5994,7 @@ class BuiltinFunctions:
     def ShapeMask(
         self,
         *,
-        image: Tensor | None = None,
+        image: Picture | None = None,
         width: int = 512,
         height: int = 512,
         shape: Literal['rectangle', 'ellipse', 'diamond'] = 'rectangle',
@@ -6021,7 +6022,7 @@ class BuiltinFunctions:
     def SharpenImage(
         self,
         *,
-        image: Tensor,
+        image: Picture,
         amount: float = 0.8,
         radius: float = 1.0,
         threshold: float = 0.0,
@@ -6037,7 +6038,7 @@ class BuiltinFunctions:
     def ShiftImage(
         self,
         *,
-        image: Tensor,
+        image: Picture,
         x: int = 0,
         y: int = 0,
     ) -> Tensor:
@@ -6156,7 +6157,7 @@ class BuiltinFunctions:
     def SoftEdges(
         self,
         *,
-        image: Tensor,
+        image: Picture,
         smoothing: float = 1.0,
     ) -> Tensor:
         """Find edges in gray: the stronger, the whiter.
@@ -6168,7 +6169,7 @@ class BuiltinFunctions:
     def SolidMask(
         self,
         *,
-        image: Tensor | None = None,
+        image: Picture | None = None,
         width: int = 512,
         height: int = 512,
         value: float = 1.0,
@@ -6237,7 +6238,7 @@ class BuiltinFunctions:
     def SplitChannels(
         self,
         *,
-        image: Tensor,
+        image: Picture,
         space: Literal['rgb', 'hsv', 'lab'] = 'rgb',
     ) -> _SplitChannels:
         """Take pictures apart into their channels, each a grey picture.
@@ -6309,7 +6310,7 @@ class BuiltinFunctions:
     def SplitTiles(
         self,
         *,
-        image: Tensor,
+        image: Picture,
         tile_width: int = 512,
         tile_height: int = 512,
         overlap: int = 64,
@@ -6327,8 +6328,8 @@ class BuiltinFunctions:
     def SplitView(
         self,
         *,
-        image: Tensor,
-        other: Tensor,
+        image: Picture,
+        other: Picture,
         position: float = 0.5,
         direction: Literal['horizontal', 'vertical'] = 'horizontal',
         line: int = 2,
@@ -6345,8 +6346,8 @@ class BuiltinFunctions:
     def StitchCrop(
         self,
         *,
-        image: Tensor,
-        part: Tensor,
+        image: Picture,
+        part: Picture,
         region: Any,
         feather: float = 8.0,
     ) -> Tensor:
@@ -6361,8 +6362,8 @@ class BuiltinFunctions:
     def StitchImages(
         self,
         *,
-        image: Tensor,
-        other: Tensor,
+        image: Picture,
+        other: Picture,
         side: Literal['right', 'below', 'left', 'above'] = 'right',
         match_size: bool = True,
         gap: int = 0,
@@ -6395,7 +6396,7 @@ class BuiltinFunctions:
     def Superpixels(
         self,
         *,
-        image: Tensor,
+        image: Picture,
         parts: int = 200,
         method: Literal['slic', 'felzenszwalb', 'watershed'] = 'slic',
     ) -> _Superpixels:
@@ -6553,7 +6554,7 @@ class BuiltinFunctions:
     def ThresholdImage(
         self,
         *,
-        image: Tensor,
+        image: Picture,
         level: float = 0.5,
         softness: float = 0.0,
     ) -> Tensor:
@@ -6567,7 +6568,7 @@ class BuiltinFunctions:
     def ThresholdMask(
         self,
         *,
-        mask: Tensor,
+        mask: Picture,
         low: float = 0.5,
         high: float = 1.0,
     ) -> Tensor:
@@ -6581,7 +6582,7 @@ class BuiltinFunctions:
     def TileHint(
         self,
         *,
-        image: Tensor,
+        image: Picture,
         factor: float = 4.0,
     ) -> Tensor:
         """Take the details out of a picture, for a tile ControlNet to put in anew.
@@ -6593,7 +6594,7 @@ class BuiltinFunctions:
     def TileImage(
         self,
         *,
-        image: Tensor,
+        image: Picture,
         columns: int = 2,
         rows: int = 2,
         mirror: bool = False,
@@ -6846,7 +6847,7 @@ class BuiltinFunctions:
         self,
         *,
         model: Any,
-        image: Tensor,
+        image: Picture,
         factor: float = 0.0,
         tile: int = 512,
         overlap: int = 32,
@@ -6898,7 +6899,7 @@ class BuiltinFunctions:
         self,
         *,
         vae: Vae,
-        image: Tensor,
+        image: Picture,
         tile: int = 0,
         overlap: int = 64,
         crop: bool = False,
@@ -6916,8 +6917,8 @@ class BuiltinFunctions:
         self,
         *,
         vae: Vae,
-        image: Tensor,
-        mask: Tensor,
+        image: Picture,
+        mask: Picture,
         grow: int = 6,
         crop: bool = False,
     ) -> Latent:
@@ -6987,7 +6988,7 @@ class BuiltinFunctions:
     def VideoFromImages(
         self,
         *,
-        images: Sequence[Tensor],
+        images: Sequence[Picture],
         rate: float = 24.0,
         audio: Audio | None = None,
     ) -> Video:
@@ -7001,7 +7002,7 @@ class BuiltinFunctions:
     def Vignette(
         self,
         *,
-        image: Tensor,
+        image: Picture,
         strength: float = 0.6,
         radius: float = 0.4,
         softness: float = 0.6,
@@ -7019,7 +7020,7 @@ class BuiltinFunctions:
     def WarpImage(
         self,
         *,
-        image: Tensor,
+        image: Picture,
         corners: str = '0.1,0 0.9,0.1 1,1 0,0.9',
         color: str = 'black',
         method: Literal['bicubic', 'bilinear', 'nearest'] = 'bicubic',
@@ -7075,7 +7076,7 @@ class BuiltinFunctions:
     def WhiteBalance(
         self,
         *,
-        image: Tensor,
+        image: Picture,
         temperature: float = 0.0,
         tint: float = 0.0,
         auto: Literal['none', 'grey world', 'brightest'] = 'none',

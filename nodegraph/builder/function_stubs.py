@@ -33,6 +33,7 @@ from nodegraph.core.values import (
     Vae,
     Video,
 )
+from nodegraph.images.returned import Picture
 '''
 _VALUES: Mapping[str, str] = {
     **{name: name for name in ("Audio", "Conditioning", "ControlNet", "Dataset", "DiffusionModel")},
@@ -81,9 +82,13 @@ class FunctionStub(Stub):
     def _others(self, members: Sequence[TypeExpr]) -> Iterable[str]:
         for member in members:
             if member.is_list:
-                yield f"Sequence[{self._type(member.item)}]"
+                yield f"Sequence[{self._given(member.item)}]"
             elif member.name not in LITERALS:
-                yield self._type(member)
+                yield self._given(member)
+
+    def _given(self, expr: TypeExpr) -> str:
+        """A type as a value of it is given, which may be a picture of another library."""
+        return "Picture" if expr.name in ("Image", "Mask") else self._type(expr)
 
     def _type(self, expr: TypeExpr) -> str:
         if expr.kind == "list":

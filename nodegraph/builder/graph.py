@@ -128,10 +128,20 @@ class Graph(Scope, Workflow):
     # What else a workflow says
 
     def parameter(
-        self, name: str, node: AnyNode, port: str, /, *, label: str = "", help: str = ""
+        self,
+        name: str,
+        node: AnyNode,
+        port: str,
+        /,
+        *,
+        label: str = "",
+        help: str = "",
+        required: bool = False,
     ) -> None:
         """Name an input that people vary: ``g.run(parameters={name: value})``.
 
+        Args:
+            required: It must be given, though the node has a default for it.
         Raises:
             InvalidValue: The node has no such input.
         """
@@ -146,7 +156,9 @@ class Graph(Scope, Workflow):
                 port=port,
                 hint=did_you_mean(str(port), spec.inputs_by_name) or None,
             )
-        self.parameters[name] = Parameter(input=f"{target}.{port}", label=label, help=help)
+        self.parameters[name] = Parameter(
+            input=f"{target}.{port}", label=label, help=help, required=required
+        )
 
     def subgraph(self, name: str, /) -> BuiltSubgraph:
         """One of its subgraphs, to add nodes to; one that isn't there yet is made."""

@@ -12,12 +12,14 @@ from nodegraph.core.bodies import TYPE as SUBGRAPH
 from nodegraph.core.checking import DEEPEST
 from nodegraph.core.facts import finding_problem
 from nodegraph.core.hooks import Finding
-from nodegraph.core.links import Link, read_literal, write_literal
+from nodegraph.core.links import Link, read_literal
 from nodegraph.core.literals import check_literal, describe
+from nodegraph.core.live_values import Value, is_live, live
 from nodegraph.core.mends import OpenInput, TypeMends
 from nodegraph.core.spec import InputSpec, NodeSpec
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.types import TypeExpr, fit
+from nodegraph.engine.live_values import fitted, taken, unfit, written_for
 from nodegraph.errors import InvalidWorkflow, Problem
 
 if TYPE_CHECKING:
@@ -127,13 +129,31 @@ class _Call:
         if has_outputs(value):
             self._report(_buried(port))
             return
-        written = write_literal(value)
+        written = written_for(value, port)
+        if isinstance(written, Value):
+            self._live(port, written)
+            return
         literal = read_literal(written)
         if SUBGRAPH in port.expr.named():
             self._subgraphs(port, literal)
         for finding in check_literal(literal, port):
             self._report(self._output_needed(finding, port))
         self._given.written[port.name] = written
+
+    def _live(self, port: InputSpec, given: Value) -> None:
+        """Give a live value, as the input takes it."""
+        found = fitted(given, port, self._scope.catalog)
+        if not isinstance(found.written, Value):
+            self._literal(port, found.written)
+        elif found.finding is not None:
+            self._report(found.finding)
+        elif not self._scope.takes_values:
+            self._report(_outside_subgraph(port, given))
+        elif found.depth > DEEPEST:
+            self._report(_too_deep(port, found.depth))
+        else:
+            self._given.depth = max(self._given.depth, found.depth)
+            self._given.written[port.name] = found.written
 
     def _output_needed(self, finding: Finding, port: InputSpec) -> Finding:
         if finding.code != "link-needed":
@@ -175,8 +195,10 @@ class _Call:
             )
         elif not isinstance(value, Out):
             self._report(self._ambiguous(port, str(value), port.expr))
-        elif not isinstance(value, Listed) or self._are_items(port, value.items):
+        elif not isinstance(value, Listed):
             self._fit(port, value)
+        elif self._are_items(port, value.items):
+            self._fit(port, value.with_values(self._item_values(port, value.items)))
 
     def _foreign(self, port: InputSpec, value: Out[Any] | BuiltNode) -> Finding:
         return Finding(
@@ -194,15 +216,27 @@ class _Call:
             self._report(finding)
         return not found
 
+    def _item_values(self, port: InputSpec, items: Sequence[Any]) -> list[Any]:
+        """The items of a list, live values as the input takes them."""
+        expr, types = _item_type(port), self._scope.catalog.types
+        found = [taken(item, expr, types) if is_live(item) else None for item in items]
+        return [
+            item if each is None else each.value for item, each in zip(items, found, strict=True)
+        ]
+
     def _item_faults(self, port: InputSpec, item: Any) -> Iterator[Finding]:
         if not isinstance(item, (Out, BuiltNode)):
+            expr, types = _item_type(port), self._scope.catalog.types
             if has_outputs(item):
                 yield _buried(port)
+            elif is_live(item) and not self._scope.takes_values:
+                yield _outside_subgraph(port, live(item))
+            elif is_live(item) and taken(item, expr, types) is None:
+                yield unfit(port.name, expr, item, self._scope.catalog)
         elif item._owner is not self._scope:
             yield self._foreign(port, item)
         elif not isinstance(item, Out):
-            expr = port.expr.item if port.expr.is_list else port.expr
-            yield self._ambiguous(port, str(item), expr)
+            yield self._ambiguous(port, str(item), _item_type(port))
 
     def _ambiguous(self, port: InputSpec, node: str, expr: TypeExpr) -> Finding:
         outputs = self._outputs(node)
@@ -256,15 +290,7 @@ class _Call:
                 )
             )
         elif found.map_depth > DEEPEST:
-            self._report(
-                Finding(
-                    port.name,
-                    "would map this node over too many levels of lists",
-                    given=f"{found.map_depth} levels",
-                    expected=f"{DEEPEST} at most",
-                    code="too-deep",
-                )
-            )
+            self._report(_too_deep(port, found.map_depth))
         else:
             self._given.depth = max(self._given.depth, found.map_depth)
             if isinstance(value, InnerInput):
@@ -273,8 +299,35 @@ class _Call:
                 self._given.written[port.name] = value
 
 
+def _item_type(port: InputSpec) -> TypeExpr:
+    """What an item of a list is taken as that is given to an input."""
+    return port.expr.item if port.expr.is_list else port.expr
+
+
 def _shown(value: Out[Any] | BuiltNode) -> str:
     return value._shown if isinstance(value, Out) else f"`{value}`"
+
+
+def _too_deep(port: InputSpec, levels: int) -> Finding:
+    return Finding(
+        port.name,
+        "would map this node over too many levels of lists",
+        given=f"{levels} levels",
+        expected=f"{DEEPEST} at most",
+        code="too-deep",
+    )
+
+
+def _outside_subgraph(port: InputSpec, given: Value) -> Finding:
+    return Finding(
+        port.name,
+        "is given a live value in a subgraph, whose definition holds none",
+        given=given.text,
+        expected="an input of the subgraph, or an output of a node in it",
+        hint=f'Write `{port.name}=block.input("{port.name}")`, and give the value where the '
+        "subgraph is used.",
+        code="value-in-subgraph",
+    )
 
 
 def _buried(port: InputSpec) -> Finding:

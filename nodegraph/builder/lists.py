@@ -26,6 +26,10 @@ class Listed(Out[Any]):
         self.items = items
         self._node: Any = None
 
+    def with_values(self, items: Sequence[Any]) -> Listed:
+        """The same list with items as an input takes them."""
+        return Listed(self._owner, items)
+
     @property
     def _place(self) -> tuple[object, ...]:
         return (id(self),)

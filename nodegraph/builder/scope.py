@@ -12,6 +12,7 @@ from nodegraph.builder.inputs import Given, InnerInput, given_inputs
 from nodegraph.builder.makers import Maker, PackNodes, callable_names, called
 from nodegraph.builder.outputs import AnyNode, BuiltNode, Out, UnknownName, built_node
 from nodegraph.core.links import Link, is_link, read_link
+from nodegraph.core.live_values import live_inputs
 from nodegraph.core.order import topological_order
 from nodegraph.core.parts import bad_name
 from nodegraph.core.spec import NodeSpec
@@ -26,6 +27,9 @@ from nodegraph.packs.registry import Registry
 
 class Scope(BuiltinNodes):
     """Node types as methods: each adds a node, and gives it back."""
+
+    takes_values = True
+    """Whether its nodes may be given live values."""
 
     _depths: dict[str, int]
     """Levels of lists that nodes are mapped over, as far as they were looked at."""
@@ -233,9 +237,11 @@ class Scope(BuiltinNodes):
             self._depths = dict.fromkeys(entries, 0)
             for name in topological_order(needs)[0]:
                 spec = self.spec_of(name)
-                for port, link in links[name] if spec else ():
+                given = [(port, self._linked_type(link)) for port, link in links[name]]
+                given += _value_types(entries[name])
+                for port, expr in given if spec else ():
                     target = spec and spec.inputs_by_name.get(port)
-                    found = target and fit(self._linked_type(link), target.expr, self.catalog.types)
+                    found = target and fit(expr, target.expr, self.catalog.types)
                     self._depths[name] = max(self._depths[name], found.map_depth if found else 0)
         return self._depths.get(node, 0)
 
@@ -261,6 +267,13 @@ def _links(entry: NodeEntry) -> Iterator[tuple[str, Link]]:
                 yield port, read_link(written)
             except ValueError:  # broken in the file, and told of where it is checked
                 continue
+
+
+def _value_types(entry: NodeEntry) -> Iterator[tuple[str, TypeExpr]]:
+    """Inputs that are given live values, and their types as far as they are known."""
+    for port, value in live_inputs(entry.inputs):
+        if value.port_type is not None:
+            yield port, value.port_type
 
 
 def check_text(what: str, value: object) -> None:

@@ -32,6 +32,7 @@ _WIDTH = 96
 _RESERVED = {"g", "Graph", "NodeEntry", "Parameter", "Path", "Session", "Subgraph", "file", "print"}
 
 
+_VALUES = "# What was in memory are parameters: give it as g.run(parameters={...})."
 _UPLOADS = "# Paths that begin with upload: are those of a server: give paths of your own instead."
 
 
@@ -39,6 +40,8 @@ def python_script(
     workflow: Workflow, session: Session, *, inputs: str = "", packs: Sequence[Path] = ()
 ) -> str:
     """The text of a script that builds a workflow and, where it is the program, runs it.
+
+    Live values are parameters in it; see `Workflow.without_values`.
 
     Args:
         session: Whose node types there are.
@@ -53,7 +56,8 @@ class _Script:
     def __init__(
         self, workflow: Workflow, session: Session, inputs: str, packs: Sequence[Path]
     ) -> None:
-        self._workflow = workflow
+        self._workflow = workflow.without_values()
+        self._has_values = self._workflow is not workflow
         self._inputs = inputs
         self._packs = packs
         self._lines: list[str] = []
@@ -81,6 +85,8 @@ class _Script:
             imports.append(f"from nodegraph.core import {', '.join(sorted(self._imports))}")
         if self._inputs and self._names_files():
             imports = ["from pathlib import Path", "", *imports]
+        if self._has_values:
+            imports = [_VALUES, "", *imports]
         if _holds_upload(self._workflow):
             imports = [_UPLOADS, "", *imports]
         end = ['if __name__ == "__main__":', "    for file in g.run().files:"]
@@ -287,7 +293,7 @@ class _Script:
 
     def _parameter(self, name: str, parameter: Parameter, variables: Mapping[str, str]) -> None:
         node, port = _link(parameter.input)
-        keys = {key: getattr(parameter, key) for key in ("label", "help")}
+        keys = {key: getattr(parameter, key) for key in ("label", "help", "required")}
         given = [f"{key}={python(value)}" for key, value in keys.items() if value]
         with suppress(NodegraphError):
             self._graph.parameter(name, node, port, **keys)

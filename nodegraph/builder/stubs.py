@@ -1,8 +1,8 @@
 """What editors and type checkers are told of node types: stubs, made of what these declare.
 
 The stub is that of `nodegraph.builder.builtin`, whose class a `Graph` inherits from. In it an input
-takes its literals and outputs of its type, and each node type gives a class whose properties are
-its outputs.
+takes its literals, outputs of its type and live values of it, and each node type gives a class
+whose properties are its outputs.
 """
 
 from __future__ import annotations
@@ -26,6 +26,12 @@ from typing import Any, Literal, TypeAlias, TypeVar
 from nodegraph.builder.makers import PackNodes
 from nodegraph.builder.outputs import BuiltNode, OneOutput, Out
 from nodegraph.builder.subgraph import BuiltSubgraph
+from nodegraph.core import dataset_values as _dataset_values
+from nodegraph.core import plots as _plots
+from nodegraph.core import spatial_values as _spatial_values
+from nodegraph.core import taught_values as _taught_values
+from nodegraph.core import values as _values
+from nodegraph.images.returned import Picture as _Picture
 
 _T = TypeVar("_T")
 Link: TypeAlias = Out[_T] | Out[Sequence[_T]]
@@ -39,6 +45,16 @@ LITERALS = {
     "str": "str",
 }
 """Port types that are Python's own."""
+_VALUES = ("Audio", "Conditioning", "ControlNet", "DiffusionModel", "ImageEncoder", "Latent")
+LIVE: Mapping[str, str] = {
+    **dict.fromkeys(("Image", "Mask"), "_Picture"),
+    **{name: f"_values.{name}" for name in (*_VALUES, "TextEncoder", "Vae", "Video")},
+    **{name: f"_spatial_values.{name}" for name in ("Mesh", "Molecule", "PointCloud")},
+    "Dataset": "_dataset_values.Dataset",
+    "Plot": "_plots.Plot",
+    "TrainedWeights": "_taught_values.TrainedWeights",
+}
+"""What a script may hold in memory for port types, besides outputs."""
 _LONGEST = 60
 """Letters of choices that are written where they are used, and of defaults."""
 _PACKAGE = Path(__file__).parents[1]
@@ -171,9 +187,13 @@ class Stub:
         """What an input of these types takes that is no literal."""
         for member in members:
             item = member.item if member.is_list else member
+            live = LIVE.get(item.name, "")
             yield f"Link[{self._type(item)}]"
+            if live and not member.is_list:
+                yield live
+                yield f"Sequence[{live}]"
             if member.is_list:
-                yield f"Sequence[{_joined(_literal(item), f'Out[{self._type(item)}]')}]"
+                yield f"Sequence[{_joined(_literal(item), f'Out[{self._type(item)}]', live)}]"
             if item.name == "Path":
                 yield "Link[str]"
 

@@ -8,8 +8,10 @@ from nodegraph.builder.inputs import Given, InnerInput
 from nodegraph.builder.outputs import BuiltNode, Out
 from nodegraph.builder.scope import Scope, check_text
 from nodegraph.core.links import write_literal
+from nodegraph.core.live_values import is_live
 from nodegraph.core.subgraphs import declared_type
 from nodegraph.core.suggest import did_you_mean
+from nodegraph.core.summary import summarize
 from nodegraph.core.types import ANY, TypeExpr, named, parse_type
 from nodegraph.core.workflow import NodeEntry, Subgraph, SubgraphInput
 from nodegraph.errors import InvalidValue
@@ -29,6 +31,8 @@ class BuiltSubgraph(Scope):
     Attributes:
         name: In the workflow.
     """
+
+    takes_values = False
 
     def __init__(self, graph: Scope, name: str) -> None:
         self._graph = graph
@@ -62,10 +66,17 @@ class BuiltSubgraph(Scope):
             default: Its value where none is given.
             help: One sentence.
         Raises:
-            InvalidValue: There is no such type.
+            InvalidValue: There is no such type, or the default is a live value.
         """
         check_text("the name of an input", name)
         check_text(f"the type of input `{name}`", port_type)
+        if default is not _NOTHING and is_live(default):
+            raise InvalidValue(
+                f"the default of input `{name}` is a live value, which a subgraph can't hold",
+                given=summarize(default),
+                expected="what a file can hold",
+                hint=f"Give it where the subgraph is used: `graph.node(block, {name}=…)`.",
+            )
         ports = self.subgraph.inputs
         if name not in ports:
             self._check_type(name, port_type)

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypedDict
+from typing import Any, Literal, Protocol, TypedDict, runtime_checkable
 
 from nodegraph.client.shapes import JobSummary, OutputFile, State, Upload
 from nodegraph.client.shapes.jobs import id_of
+from nodegraph.errors import InvalidValue
 
 
 class AsDocument(Protocol):
     """A `nodegraph.Workflow`, or whatever else can say what its file says."""
 
     def to_dict(self) -> dict[str, Any]: ...
+
+
+@runtime_checkable
+class HoldsValues(Protocol):
+    """A workflow whose inputs may be given values in memory."""
+
+    def live_inputs(self) -> Iterable[tuple[str, str, Any]]:
+        """Node, input and value of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +167,24 @@ def wish(workflow: AnyWorkflow, fields: WishFields | JobFields) -> dict[str, Any
 
 
 def document_of(workflow: Mapping[str, Any] | AsDocument) -> Mapping[str, Any]:
-    """What the file of a workflow says."""
-    return workflow if isinstance(workflow, Mapping) else workflow.to_dict()
+    """What the file of a workflow says.
+
+    Raises:
+        InvalidValue: It holds values that are in memory, which no server can be sent so.
+    """
+    if isinstance(workflow, Mapping):
+        return workflow
+    if isinstance(workflow, HoldsValues):
+        for node, port, value in workflow.live_inputs():
+            raise InvalidValue(
+                "is given a value in memory, which isn't sent to a server",
+                node=node,
+                port=port,
+                given=value.text,
+                hint="Bring a file with `client.upload`, and link a node that reads it, such as "
+                "`LoadImage`.",
+            )
+    return workflow.to_dict()
 
 
 def ids_of(jobs: SomeJobs) -> tuple[str, ...] | None:

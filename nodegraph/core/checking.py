@@ -142,7 +142,7 @@ class _NodeCheck:
         )
 
     def _absent(self, port: InputSpec, *, is_told: bool) -> None:
-        if not port.required:
+        if not port.required and port.name not in self._node.required:
             # A subgraph's own defaults stand inside it.
             if not port.passed_on:
                 self._found.literals[port.name] = convert_literal(port.default, port)
@@ -151,11 +151,19 @@ class _NodeCheck:
         else:
             place = self._node.missing.get(port.name)
             hint = self._link_hint(port, place, "Link it:") if port.json_schema is None else None
+            hint = self._parameter_hint(port, place) or hint
             wanted = port.type if port.json_schema is None else describe(port.json_schema)
             finding = Finding(
                 port.name, "is missing", expected=wanted, hint=hint, code="missing-input"
             )
             self._report(finding, place)
+
+    def _parameter_hint(self, port: InputSpec, place: InputPlace | None) -> str:
+        """How an input is given that a parameter names; empty if none does."""
+        blocks = self._checker.flat.blocks
+        node = blocks[place.node].node if place and place.node in blocks else self._node
+        name = node.parameters.get(place.port if place else port.name)
+        return f'Give it: parameters={{"{name}": …}}.' if name else ""
 
     def _link_hint(self, port: InputSpec, place: InputPlace | None, verb: str) -> str:
         return self._source_hint(port.name, port.expr, place, verb)

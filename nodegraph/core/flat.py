@@ -8,7 +8,7 @@ inlined.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -76,6 +76,8 @@ class FlatNode:
         origin: Subgraph and node there, for a node of a block.
         body: The subgraph that it runs, for a loop.
         mode: How it is kept from running, if it is.
+        parameters: Of the workflow, by the input that each is for: its name.
+        required: Inputs that must be given, as parameters say, though there is a default.
         problems: What was found so far.
         warnings: What keeps nothing from running.
     """
@@ -89,8 +91,29 @@ class FlatNode:
     origin: tuple[str, str] | None = None
     body: str | None = None
     mode: Mode | None = None
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    required: Collection[str] = ()
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
+
+    @property
+    def is_value(self) -> bool:
+        """Whether it stands for a live value: no workflow names it."""
+        return self.spec is not None and self.spec.category == VALUE
+
+
+VALUE = "(value)"
+"""Category of the types of nodes that stand for live values."""
+
+
+def value_name(node: str, port: str) -> str:
+    """The name of the node that stands for the live value of an input."""
+    return f"{{{port} of {node}}}"
+
+
+def is_value_name(name: str) -> bool:
+    """Whether a node is called so."""
+    return name.startswith("{") and name.rstrip("′").endswith("}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +249,10 @@ class Flat:
             code=NO_STAND_IN,
         )
 
+    def named_nodes(self) -> list[str]:
+        """Names of the nodes that a workflow may name."""
+        return [name for name, node in self.nodes.items() if not node.is_value]
+
     def outputs_of(self, name: str) -> list[str]:
         """Names of the outputs of a node or block."""
         if name in self.blocks:
@@ -241,7 +268,7 @@ class Flat:
             prefix = scope + slash
             names = [
                 other[len(prefix) :]
-                for other in (*self.nodes, *self.blocks, *self.bypassed)
+                for other in (*self.named_nodes(), *self.blocks, *self.bypassed)
                 if other.startswith(prefix) and "/" not in other[len(prefix) :]
             ]
             hint = did_you_mean(name, names)

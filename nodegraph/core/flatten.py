@@ -63,6 +63,10 @@ class _Flattener:
         self._nodes: list[FlatNode] = []
         self._blocks: dict[str, Block] = {}
         self._hints: dict[tuple[str, str], str] = {}
+        self._parameters: dict[str, dict[str, str]] = {}
+        for name, parameter in workflow.parameters.items():
+            node, _, port = parameter.input.partition(".")
+            self._parameters.setdefault(node, {})[port] = name
         self._stand_ins = StandIns(catalog)
 
     def flatten(self) -> Flat:
@@ -82,6 +86,8 @@ class _Flattener:
                 origin=(subgraph, name) if subgraph else None,
                 mode=entry.mode,
             )
+            if not prefix and name in self._parameters:
+                self._varied(node, self._parameters[name])
             definition = self._workflow.subgraphs.get(entry.type)
             inputs = entry.inputs if definition else self._typed(node, entry)
             node.inputs = self._read(node, prefix, inputs)
@@ -95,6 +101,12 @@ class _Flattener:
             self._nodes.append(node)
             if definition is not None and entry.mode is None and entry.type in self._expandable:
                 self._block(node, definition)
+
+    def _varied(self, node: FlatNode, parameters: Mapping[str, str]) -> None:
+        """Note the parameters of a node's inputs."""
+        declared = self._workflow.parameters
+        node.parameters = parameters
+        node.required = [port for port, name in parameters.items() if declared[name].required]
 
     def _with_body(self, node: FlatNode, fed: _Fed | None) -> None:
         """Give a node that runs a subgraph that one's types and inputs."""

@@ -71,11 +71,13 @@ class CheckedGraph:
         targets: Names of the nodes that were asked for.
         stand_ins: Outputs of theirs that stand for those of subgraphs' uses and of bypassed nodes,
             by the name of the latter: ``block.port``.
+        values: What nodes give that stand for live values and never run, by their names: products.
     """
 
     nodes: Mapping[str, GraphNode]
     targets: tuple[str, ...]
     stand_ins: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
     def dag(self) -> DiGraph[str]:

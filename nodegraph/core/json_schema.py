@@ -69,7 +69,19 @@ def _definitions(specs: list[NodeSpec]) -> dict[str, Any]:
         "parameter": {
             "anyOf": [
                 {**_TEXT, "description": "`node.input`"},
-                _object({"input": _TEXT, "label": _TEXT, "help": _TEXT}, required=["input"]),
+                _object(
+                    {
+                        "input": _TEXT,
+                        "label": _TEXT,
+                        "help": _TEXT,
+                        "required": {
+                            "type": "boolean",
+                            "description": "Its input must be given, though the node has a "
+                            "default for it.",
+                        },
+                    },
+                    required=["input"],
+                ),
             ]
         },
         "nodes": {**_map({"$ref": "#/$defs/node"}, ""), "propertyNames": {"pattern": _NAME}},

@@ -1,7 +1,8 @@
 """How a workflow file writes one input: a literal, or a link to another node's output.
 
 ``{"from": "node.port"}`` is a link, anything else a literal. A literal that is itself an object
-with the key ``from`` is written ``{"value": {...}}``; any literal may be.
+with the key ``from`` is written ``{"value": {...}}``; any literal may be. In memory an input may
+hold a `Value`, too.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from enum import Enum
 from numbers import Integral, Real
 from pathlib import PurePath
 from typing import Any
+
+from nodegraph.core.live_values import is_live, live
 
 _OWN = (bool, int, float, str, dict, type(None))
 
@@ -100,8 +103,13 @@ def write_input(value: Any) -> Any:
 
 
 def write_literal(value: Any) -> Any:
-    """A Python value that is no link, whatever it looks like, as a workflow file writes it."""
-    plain = _plain(value)
+    """A Python value that is no link, whatever it looks like, as a workflow file writes it.
+
+    What no file can hold is a `Value` with a copy of it.
+    """
+    if is_live(value):
+        return live(value)
+    plain = plain_value(value)
     if isinstance(plain, dict) and ("from" in plain or set(plain) == {"value"}):
         return {"value": plain}
     return plain
@@ -118,13 +126,14 @@ def _is_as_written(value: Any) -> bool:
         return False
 
 
-def _plain(value: Any) -> Any:
+def plain_value(value: Any) -> Any:
+    """A value with numbers, texts and lists in place of what stands for such."""
     if isinstance(value, PurePath):
         return str(value)
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [plain_value(item) for item in value]
     return value.tolist() if is_array(value) else plain_number(value)
 
 

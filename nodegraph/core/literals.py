@@ -15,6 +15,7 @@ from pathlib import PurePath
 from typing import Any, NamedTuple
 
 from nodegraph.core.hooks import Finding
+from nodegraph.core.live_values import Value
 from nodegraph.core.spec import InputSpec
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.types import JSON_TYPES, TypeExpr
@@ -136,6 +137,8 @@ def literal_schema(expr: TypeExpr) -> dict[str, Any] | None:
 
 def show(value: Any) -> str:
     """A value for a message: as JSON, cut short."""
+    if isinstance(value, Value):
+        return value.text
     try:
         text = json.dumps(value, ensure_ascii=False)
     except (TypeError, ValueError, RecursionError):

@@ -182,7 +182,7 @@ class Mends(TypeMends):
             self._givers[target] = [
                 Link(name, port.name)
                 for name, node in self._flat.nodes.items()
-                if node.spec is not None
+                if node.spec is not None and not node.is_value
                 for port in node.spec.outputs
                 if self._plainly(port.expr, target)
             ]

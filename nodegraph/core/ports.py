@@ -8,6 +8,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar, final, overload
 
 from nodegraph.core.digests import type_name
+from nodegraph.core.live_values import Value as Value
 from nodegraph.core.types import TypeInfo
 from nodegraph.core.values import NOT_CONTENT
 
@@ -187,25 +188,6 @@ class Subgraph:
     acts: bool = False
     inputs: Mapping[str, str] = field(default_factory=dict, metadata=NOT_CONTENT)
     outputs: Mapping[str, str] = field(default_factory=dict, metadata=NOT_CONTENT)
-
-
-class Value:
-    """A live value given to a node of an `Expand` fragment."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: Any) -> None:
-        self._value = value
-
-    @property
-    def value(self) -> Any:
-        """The value itself; one that a fragment gave may have to be read from disk first."""
-        return self._value
-
-    @property
-    def is_blocked(self) -> bool:
-        """Whether it stands for an output that was blocked; needs no reading."""
-        return self._value is BLOCKED
 
 
 Ending: TypeAlias = "str | Value | Sequence[Ending]"

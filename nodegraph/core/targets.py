@@ -85,7 +85,7 @@ def _target(flat: Flat, text: str) -> list[str] | Problem:
         return Problem(
             "bad-target",
             f"the target `{text}`: there is no node `{link.node}`",
-            hint=did_you_mean(link.node, [*flat.nodes, *flat.blocks]) or None,
+            hint=did_you_mean(link.node, [*flat.named_nodes(), *flat.blocks]) or None,
         )
     if link.port:
         return _output(flat, text, link)

@@ -9,7 +9,7 @@ from typing import Any
 from nodegraph.core.dataset_values import Dataset, Example
 from nodegraph.core.digests import is_tensor
 from nodegraph.core.plots import Plot
-from nodegraph.core.ports import BLOCKED, Subgraph
+from nodegraph.core.ports import BLOCKED, PORT_ATTRIBUTE, Subgraph
 from nodegraph.core.spatial_values import Mesh, Molecule, PointCloud
 from nodegraph.core.taught_values import TrainedWeights
 from nodegraph.core.types import TypeExpr
@@ -94,6 +94,12 @@ _CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "ControlNet": _instance_of(ControlNet),
     "Subgraph": _instance_of(Subgraph),
 }
+_CLASSES = tuple(
+    name
+    for name in _CHECKS
+    if name not in ("int", "float", "bool", "str", "bytes", "dict", "Path", "Image", "Mask")
+)
+"""Port types whose values are of a class that no other has."""
 _SHAPES = {
     "Image": "Image (float tensor [batch, height, width, channels])",
     "Mask": "Mask (float tensor [batch, height, width])",
@@ -116,6 +122,19 @@ def is_of_type(value: Any, expr: TypeExpr) -> bool:
         return isinstance(value, (list, tuple))
     check = _CHECKS.get(expr.name)
     return check is None or check(value)
+
+
+def type_of_value(value: Any) -> str:
+    """The port type of a value, as far as its class tells; empty if it doesn't."""
+    port = getattr(type(value), PORT_ATTRIBUTE, None)
+    if port is not None:
+        return str(port.info.name)
+    return next((name for name in _CLASSES if _CHECKS[name](value)), "")
+
+
+def is_builtin_type(name: str) -> bool:
+    """Whether values of a port type are known by `is_of_type`."""
+    return name in _CHECKS
 
 
 def described(expr: TypeExpr) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import itertools
+from collections import Counter
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
@@ -11,6 +13,7 @@ from nodegraph.core.collecting import NoCollecting
 from nodegraph.core.files import write_file
 from nodegraph.core.json_text import read_json, write_json
 from nodegraph.core.links import Link, parse_target, write_input, write_literal
+from nodegraph.core.live_values import Value, live_inputs
 from nodegraph.core.migrate import FORMAT, migrate_format
 from nodegraph.core.parts import (
     Place,
@@ -73,7 +76,7 @@ class NodeEntry(WorkflowPart):
     Attributes:
         type: Node type, or the name of one of the file's subgraphs.
         version: Version of the type that the inputs were written for; None means today's.
-        inputs: As written: literals and links, see `core.links`.
+        inputs: As written: literals and links, see `core.links`; in memory also `Value`s.
         label: Shown instead of the name.
         note: The author's remark.
         always: Run in any case, never from the cache.
@@ -93,15 +96,22 @@ class NodeEntry(WorkflowPart):
 
     def __post_init__(self) -> None:
         self.inputs = own(self.inputs)
+        if found := live_inputs(self.inputs):
+            self.inputs |= found
 
 
 @dataclass(kw_only=True)
 class Parameter(WorkflowPart):
-    """An input that people vary; in the file just ``"node.input"`` if nothing else is said."""
+    """An input that people vary; in the file just ``"node.input"`` if nothing else is said.
+
+    Attributes:
+        required: The input must be given, though the node has a default for it.
+    """
 
     input: str = field(metadata=key(text, always=True))
     label: str = field(default="", metadata=key(text))
     help: str = field(default="", metadata=key(text))
+    required: bool = field(default=False, metadata=key(truth))
 
 
 @dataclass(kw_only=True)
@@ -209,13 +219,13 @@ class Workflow(WorkflowPart):
         """The file's text, the same for the same workflow.
 
         Nodes, inputs, parameters and subgraphs keep the author's order, so that a change shows
-        as itself in a diff; ``ui`` is sorted.
+        as itself in a diff; ``ui`` is sorted. Live values are named: see `without_values`.
 
         Raises:
             InvalidValue: An input holds something that JSON can't.
         """
         blocks = [("subgraphs", name, "nodes") for name in self.subgraphs]
-        document = self.to_dict()
+        document = self.without_values().to_dict()
         if self.ui:
             document["ui"] = _sorted(self.ui)
         return write_json(document, expanded=[(), ("nodes",), ("subgraphs",), *blocks])
@@ -281,6 +291,40 @@ class Workflow(WorkflowPart):
             }
         )
 
+    def live_inputs(self) -> list[tuple[str, str, Value]]:
+        """Node, input and value of each input that is given a live value."""
+        return [
+            (name, port, value)
+            for name, entry in self.nodes.items()
+            for port, value in live_inputs(entry.inputs)
+        ]
+
+    def without_values(self) -> Self:
+        """A copy as files have it: inputs with live values are left out, and named by parameters.
+
+        A parameter that there is for such an input stays; a new one is called as the input, or as
+        node and input where that is taken. Its help says what was given.
+        """
+        values = self.live_inputs()
+        if not values:
+            return self
+        nodes, parameters = dict(self.nodes), dict(self.parameters)
+        known = {parameter.input: name for name, parameter in parameters.items()}
+        ports = Counter(port for _, port, _ in values)
+        for node, port, value in values:
+            left = {name: given for name, given in nodes[node].inputs.items() if name != port}
+            nodes[node] = replace(nodes[node], inputs=left)
+            target = f"{node}.{port}"
+            name = known.get(target) or _free_name(
+                port if ports[port] == 1 else f"{node}_{port}", f"{node}_{port}", parameters
+            )
+            parameter = parameters.get(name) or Parameter(input=target)
+            told = parameter.help or f"Was given in memory: {value.text}."
+            parameters[name] = replace(parameter, help=told, required=True)
+        found = self._with_nodes(nodes)
+        found.parameters = parameters
+        return found
+
     def with_modes(self, modes: Mapping[str, str | None]) -> Self:
         """A copy in which nodes are muted (``mute``), bypassed (``bypass``), or run (None).
 
@@ -345,6 +389,14 @@ def read_document(path: str | Path) -> Any:
             hint="A workflow is a JSON file.",
         ) from error
     return read_json(text, name=str(path))
+
+
+def _free_name(name: str, longer: str, taken: Container[str]) -> str:
+    """A name for a parameter, or a longer one if it is taken."""
+    if name not in taken:
+        return name
+    more = (f"{longer}_{count}" if count > 1 else longer for count in itertools.count(1))
+    return next(each for each in more if each not in taken)
 
 
 def _raise_all(problems: Iterable[Problem | None]) -> None:

@@ -94,13 +94,17 @@ class Run:
         self._pump_planned = False
         self._was_paused = False
         self.add(graph)
+        self._stood_in = len(graph.values)
+        for name, product in graph.values.items():
+            self._stand_in(name, product)
 
     async def execute(self) -> RunResult:
         """Run to the end; see `Engine.run`."""
         start = monotonic()
         with ExitStack() as stack:
             tell = partial(self._loop.call_soon_threadsafe, self._control_changed)
-            self.events.emit("job.started", nodes=len(self.states), targets=list(self._targets))
+            nodes = len(self.states) - self._stood_in
+            self.events.emit("job.started", nodes=nodes, targets=list(self._targets))
             stack.enter_context(self.cancel.on_change(tell))
             self.pin = stack.enter_context(self.shared.cache.pinning())
             if self._deadline is not None:
@@ -110,7 +114,7 @@ class Run:
             with NoCollecting():
                 for target in self._targets:
                     self.demand(target)
-            if self._open:
+            if self._open or self._wanted.fetch():
                 await self._end()
         with NoCollecting():
             result = self._result(monotonic() - start)
@@ -184,6 +188,13 @@ class Run:
                 upstream = self.states[source]
                 upstream.consumers += 1
                 upstream.depth = max(upstream.depth, state.depth)
+
+    def _stand_in(self, name: str, product: Product) -> None:
+        """Settle a node that stands for a live value: it has given that, and never runs."""
+        state = self.states[name]
+        state.products = (product,)
+        state.demanded = True
+        state.status = "ran"
 
     def demand(self, name: str) -> NodeState:
         """See to it that a node and what it needs are run."""

@@ -121,7 +121,8 @@ class Shared:
         Args:
             is_growing: Whether there are subgraphs of which nodes will be added as it runs.
         """
-        for spec in {id(node.spec): node.spec for node in graph.nodes.values()}.values():
+        nodes = [node for name, node in graph.nodes.items() if name not in graph.values]
+        for spec in {id(node.spec): node.spec for node in nodes}.values():
             self.identity(spec)
         self.registry.look_at_others(is_growing=is_growing)
 

@@ -11,7 +11,21 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from nodegraph.core.digests import is_tensor
 
 if TYPE_CHECKING:
+    from typing import Protocol, TypeAlias
+
+    from PIL import Image
     from torch import Tensor
+
+    class Pixels(Protocol):
+        """A tensor or an array."""
+
+        @property
+        def shape(self) -> Any: ...
+        @property
+        def dtype(self) -> Any: ...
+
+    Picture: TypeAlias = Pixels | Image.Image
+    """What may be given for an Image or a Mask."""
 
 PictureType = Literal["Image", "Mask"]
 PICTURE_TYPES: tuple[PictureType, ...] = get_args(PictureType)
@@ -98,7 +112,8 @@ def advice(value: Any, kind: PictureType, verb: str = "Return") -> str:
         return f"Declare `-> list[{kind}]` for several. {inner}".rstrip() if is_one else ""
     if is_picture(value):
         if value.mode in _NO_RANGE:
-            return f"Mode {value.mode} doesn't say what is white: return an array in 0..1 instead."
+            give = "return" if verb == "Return" else "give"
+            return f"Mode {value.mode} doesn't say what is white: {give} an array in 0..1 instead."
         return 'Say which channel is meant: `value.convert("L")` or `value.getchannel("A")`.'
     if not (is_array(value) or is_tensor(value)):
         return ""

@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 def recipe_nodes(graph: CheckedGraph) -> list[str]:
     """Names of the nodes that make recipes; that takes them little, as nothing is loaded for it."""
-    return [name for name, node in graph.nodes.items() if list(_recipe_ports(node))]
+    return [
+        name
+        for name, node in graph.nodes.items()
+        if list(_recipe_ports(node)) and name not in graph.values
+    ]
 
 
 def used_recipes(graph: CheckedGraph, made: RunResult) -> list[Recipe]:
@@ -26,10 +30,16 @@ def used_recipes(graph: CheckedGraph, made: RunResult) -> list[Recipe]:
         made: What the nodes that make them gave.
     """
     makers = set(recipe_nodes(graph))
+    given = {
+        f"{name}.{port}": graph.values[name].value
+        for name in graph.values
+        for port in _recipe_ports(graph.nodes[name])
+    }
     wanted = [name for node in graph.nodes.values() for name in _taken_by(node, graph, makers)]
     if not wanted:
         wanted = [f"{name}.{port}" for name in makers for port in _recipe_ports(graph.nodes[name])]
-    values = [made.outputs[name] for name in dict.fromkeys(wanted) if name in made.outputs]
+    outputs = {**made.outputs, **given}
+    values = [outputs[name] for name in dict.fromkeys(wanted) if name in outputs]
     return list(dict.fromkeys(value for value in values if isinstance(value, Recipe)))
 
 

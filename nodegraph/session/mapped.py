@@ -120,8 +120,8 @@ def map(  # noqa: A001 - as `nodegraph.map`, it is what `map` is elsewhere
     Args:
         workflow: A `Workflow`, the dictionary of one, or a file's path.
         over: By parameter, a list, an array or whatever else gives values one by one: the first of
-            each, then the second, as `zip` does; they are of one length. Any other value holds for
-            all runs.
+            each, then the second, as `zip` does; they are of one length. Any other value, such as
+            a picture, holds for all runs.
         product: Every combination instead, the last parameter changing fastest.
         options: Those of `run_async`.
     Returns:
@@ -235,6 +235,8 @@ def _items(name: str, given: Any) -> list[Any]:
             f"the array for `{name}` has more dimensions than a list",
             given=f"shape {tuple(given.shape)}",
             expected="an array of one dimension",
+            hint="Write `list(array)` for one after the other, or "
+            f"`parameters={{{name!r}: array}}` for the same one in all runs.",
         )
     found: list[Any] = given.tolist()
     return found

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from nodegraph.core.graphs import Graphs
     from nodegraph.diffusion.merging.merging import StepMerging
     from nodegraph.engine.engine import Engine
+    from nodegraph.engine.live_values import LiveWorkflow
     from nodegraph.engine.planning.plan import Plan
     from nodegraph.engine.planning.room import DeviceRoom
     from nodegraph.engine.planning.stock import Stock
@@ -250,7 +251,18 @@ class Session:
         """
         self.look_anew()
         environment = self.environment.granting(granted)
+        live = self._live(workflow)
+        if live is not None:
+            return list(live.analysed(environment, targets).problems)
         return check_workflow(workflow, self.registry, environment, targets=targets)
+
+    def _live(self, workflow: Workflow) -> LiveWorkflow | None:
+        """A workflow whose inputs are given live values, made ready; None for others."""
+        if not workflow.live_inputs():
+            return None
+        from nodegraph.engine.live_values import LiveWorkflow  # files have none
+
+        return LiveWorkflow.of(workflow, self.registry)
 
     def graph(
         self,
@@ -269,6 +281,9 @@ class Session:
         from nodegraph.core.building import build_graph
 
         environment = self.environment.granting(granted)
+        live = self._live(workflow)
+        if live is not None:
+            return live.graph(environment, targets)
         return build_graph(workflow, self.registry, environment, targets=targets)
 
     def _graph(self, packed: bytes | None, workflow: Workflow, options: RunOptions) -> CheckedGraph:
@@ -404,7 +419,14 @@ class Session:
             # What sinks keep is to mean the same after an upgrade of the nodes.
             document = versioned(workflow, self.registry)
             packed = _packed(document)
-        graph = self._graph(packed, workflow, options)
+            live = self._live(workflow) if packed is None else None
+            if live is not None:
+                document = versioned(live.document, self.registry)
+                packed = _packed(document)
+        if live is None:
+            graph = self._graph(packed, workflow, options)
+        else:
+            graph = live.graph(self.environment.granting(options.granted), options.targets)
         return _Checked(graph, document, self._told(document, packed))
 
     async def _run_checked(self, checked: _Checked, options: RunOptions) -> RunResult:
@@ -583,7 +605,8 @@ class Session:
         options = AS_USUAL.but(**keywords)
         ready = workflow.with_parameters(options.parameters or {})
         graph = self.graph(ready, targets=options.targets, granted=options.granted)
-        for node_type in {node.spec.type for node in graph.nodes.values()}:
+        run = [node for name, node in graph.nodes.items() if name not in graph.values]
+        for node_type in {node.spec.type for node in run}:
             self._import_types(node_type)
         makers = options.but(targets=recipe_nodes(graph), parameters=None, values=True)
         made = await self.run_async(ready, makers)

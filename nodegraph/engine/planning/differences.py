@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from nodegraph.core.digests import Digest
+from nodegraph.core.flat import is_value_name
 from nodegraph.engine.key_parts import Parts
 from nodegraph.engine.outside import shown
 
@@ -14,6 +15,7 @@ DifferenceKind = Literal["input", "link", "code", "version", "profile", "outside
 _SHOWN = 5
 """Modules named in one sentence."""
 _NOTHING = "(not given)"
+_VALUE = "a value in memory"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +37,10 @@ class Difference:
 
     def __str__(self) -> str:
         if self.kind == "link":
-            name = _node_of(self.source)
-            moved = f", which was `{_node_of(self.old)}`," if self.old else ""
-            return f"input {self.port}: the output of `{name}`{moved} differs"
+            moved = f", which was {_named_giver(self.old)}," if self.old else ""
+            giver = _named_giver(self.source)
+            output = "" if giver == _VALUE else "the output of "
+            return f"input {self.port}: {output}{giver}{moved} differs"
         if self.kind == "input":
             return f"input {self.port}: {self.old} → {self.new}"
         if self.kind == "code":
@@ -65,6 +68,12 @@ def _named(modules: tuple[str, ...]) -> str:
 
 def _node_of(source: str) -> str:
     return source.rpartition(".")[0] or source
+
+
+def _named_giver(source: str) -> str:
+    """The node that a link comes from, for a sentence."""
+    node = _node_of(source)
+    return _VALUE if is_value_name(node) else f"`{node}`"
 
 
 def differences(
@@ -117,7 +126,9 @@ def _literals(old: Parts, new: Parts, unknown: frozenset[str]) -> list[Differenc
 
 
 def _linked(link: Any) -> str:
-    return _NOTHING if link is None else f"from `{link[1]}`"
+    if link is None:
+        return _NOTHING
+    return _VALUE if is_value_name(_node_of(link[1])) else f"from `{link[1]}`"
 
 
 def _links(old: Parts, new: Parts) -> list[Difference]:

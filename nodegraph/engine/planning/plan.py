@@ -213,6 +213,8 @@ def plan(
     expectations = Expectations(graph.nodes, shared)
     nodes: dict[str, NodePlan] = {}
     for name, found in predicted.items():
+        if name in graph.values:
+            continue
         made = _node_plan(found, predicted, expectations, shared)
         nodes[name] = replace(made, reason="first") if _is_first(made, nodes, is_known) else made
     loads = Loads(graph.nodes, predicted, expectations, is_resident or _none, shared)

@@ -164,7 +164,13 @@ def predict(
     nodes: dict[str, PlannedNode] = {}
     forwards = _Forwards(shared, nodes, sink_state)
     for name, node in graph.nodes.items():
-        nodes[name] = forwards.planned(node)
+        if name in graph.values:
+            # It stands for a live value: there is nothing to call.
+            nodes[name] = PlannedNode(
+                node, calls=Nested(branches=()), outputs=(graph.values[name],)
+            )
+        else:
+            nodes[name] = forwards.planned(node)
     _doubt_races(nodes)
     _Backwards(graph, nodes).settle(needs_targets=needs_targets)
     return nodes

@@ -11,6 +11,7 @@ from nodegraph.core.declarations import KnowsPacks
 from nodegraph.core.graph import CheckedGraph
 from nodegraph.core.targets import needed_by
 from nodegraph.core.workflow import Workflow
+from nodegraph.engine.live_values import LiveWorkflow
 from nodegraph.engine.planning.loads import Residency
 from nodegraph.engine.planning.plan import Missing, Plan, plan
 from nodegraph.engine.planning.room import RoomOf
@@ -47,10 +48,17 @@ def plan_workflow(
         problems: What is known to be wrong beside what is wrong with the workflow itself.
         is_resident, needs_targets, is_known, room_of: See `nodegraph.engine.planning.plan.plan`.
     """
-    found = analyse(workflow, shared.registry, shared.environment, targets=targets)
+    live = LiveWorkflow.of(workflow, shared.registry)
+    if live is None:
+        found = analyse(workflow, shared.registry, shared.environment, targets=targets)
+    else:
+        found = live.analysed(shared.environment, targets)
     wrong = [*problems, *found.problems]
     targets = _complete(found, wrong) if wrong else found.targets
     graph = _needed(found, targets) if targets or not wrong else _sound_part(found)
+    if live is not None:
+        graph = live.with_values(graph)
+        targets = tuple(name for name in targets if name not in graph.values)
     made = plan(
         graph,
         shared,

@@ -1,0 +1,433 @@
+"""Live values of a workflow's inputs: each is linked from a node that has given it already.
+
+So keys are made of a value's digest as of one that came by a link, and links' conversions and
+mapping over lists apply.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+from nodegraph.core.analysis import Analysis, analyse
+from nodegraph.core.building import graph_of
+from nodegraph.core.catalog import Catalog, CatalogWith
+from nodegraph.core.context import Environment
+from nodegraph.core.conversions import convert
+from nodegraph.core.copies import own_copy, settled
+from nodegraph.core.digests import Digest, Undigestable, digest_value, is_tensor
+from nodegraph.core.facts import finding_problem
+from nodegraph.core.flat import VALUE, value_name
+from nodegraph.core.graph import CheckedGraph
+from nodegraph.core.hooks import Facts, Finding
+from nodegraph.core.keys import opaque_digest
+from nodegraph.core.links import Handle, is_array, plain_value, write_literal
+from nodegraph.core.live_values import Value, is_live, live
+from nodegraph.core.mends import TypeMends
+from nodegraph.core.ports import PORT_ATTRIBUTE
+from nodegraph.core.spec import HookName, HookRef, InputSpec, NodeSpec, OutputSpec
+from nodegraph.core.subgraphs import Specs
+from nodegraph.core.summary import size_in_bytes, summarize
+from nodegraph.core.targets import needed_by
+from nodegraph.core.types import ANY, TypeExpr, TypeTable, fit, list_of, named, union_of
+from nodegraph.core.value_types import described, is_builtin_type, is_of_type, type_of_value
+from nodegraph.core.values import Recipe
+from nodegraph.core.workflow import NodeEntry, Workflow
+from nodegraph.engine.product import Digesters, Product, listed
+from nodegraph.errors import Problem
+from nodegraph.packs.registry import Registry
+from nodegraph.store.entries import UNLOADED
+
+_OUTPUT = "value"
+_PICTURES = ("Image", "Mask")
+_CHANNELS = (1, 3, 4)
+
+
+class Taken(NamedTuple):
+    """A value as an input takes it: a picture as a tensor, and its type."""
+
+    value: Any
+    expr: TypeExpr
+
+
+# Whether a value fits an input
+
+
+def taken(value: Any, expr: TypeExpr, types: TypeTable) -> Taken | None:
+    """A value as an input of a type takes it; None if it takes none such, or it isn't certain how.
+
+    A picture of PIL, or an array of bytes, is taken as in `nodegraph.images.returned`. A list for
+    an input that takes one item is taken as a list, over which its node is mapped.
+    """
+    members = expr.members if expr.kind == "union" else (expr,)
+    for member in members:
+        found = _as_member(value, member, types)
+        if found is not None:
+            return found
+    if isinstance(value, (list, tuple)):
+        return _as_list(value, expr, types)
+    for member in members:
+        found = taken(value, member.item, types) if member.is_list else None
+        if found is not None:
+            return found
+    return None
+
+
+def _as_member(value: Any, member: TypeExpr, types: TypeTable) -> Taken | None:
+    if isinstance(value, Handle):
+        return None  # an output of a graph has no value yet
+    if member.is_list:
+        is_list = isinstance(value, (list, tuple))
+        return _as_list(value, member.item, types) if is_list else None
+    if member.name == ANY:
+        return Taken(value, list_of(member) if type(value) is list else member)
+    if member.name in _PICTURES:
+        return _as_picture(value, member.name)
+    own = type_of_value(value)
+    if own:
+        return _as_declared(value, own, member, types)
+    is_foreign = is_array(value) or _is_picture(value)
+    if isinstance(value, (list, tuple)) or (is_foreign and is_builtin_type(member.name)):
+        return None
+    return Taken(value, member) if value is not None and is_of_type(value, member) else None
+
+
+def _as_declared(value: Any, own: str, member: TypeExpr, types: TypeTable) -> Taken | None:
+    """A value whose class says its type; types that no node gives or takes aren't in the table."""
+    if own in types:
+        return Taken(value, named(own)) if types.is_subtype(own, member.name) else None
+    above = getattr(type(value), PORT_ATTRIBUTE).info.parents
+    is_one = any(types.is_subtype(parent, member.name) for parent in above)
+    return Taken(value, member) if is_one else None
+
+
+def _as_list(value: Sequence[Any], item: TypeExpr, types: TypeTable) -> Taken | None:
+    items = [taken(each, item, types) for each in value]
+    found = [each for each in items if each is not None]
+    if len(found) < len(items) or not found:
+        return None
+    kinds = {each.expr for each in found}
+    if kinds == {named("Image"), named("Mask")}:
+        # Each by the conversion of a link, as one list can't have two.
+        found = [each if each.expr == named("Image") else _as_image(each) for each in found]
+        kinds = {named("Image")}
+    return Taken([each.value for each in found], list_of(union_of(sorted(kinds, key=str))))
+
+
+def _as_image(mask: Taken) -> Taken:
+    return Taken(convert(mask.value, ("mask_to_image",)), named("Image"))
+
+
+def _as_picture(value: Any, kind: str) -> Taken | None:
+    from nodegraph.images.returned import taken_as
+
+    if is_of_type(value, named(kind)):
+        return Taken(value, named(kind))
+    tensor = taken_as(value, "Image" if kind == "Image" else "Mask")
+    if tensor is not None:
+        return Taken(tensor, named(kind))
+    is_mask = kind == "Image" and is_of_type(value, named("Mask"))
+    return Taken(value, named("Mask")) if is_mask and _is_surely_mask(value) else None
+
+
+def _is_surely_mask(tensor: Any) -> bool:
+    """Whether three dimensions can't be a single picture, whose channels come last or first."""
+    return tensor.shape[-1] not in _CHANNELS and tensor.shape[0] not in _CHANNELS[1:]
+
+
+def _is_picture(value: Any) -> bool:
+    from nodegraph.images.returned import is_picture
+
+    return is_picture(value)
+
+
+def unfit(port: str, expr: TypeExpr, value: Any, catalog: Catalog) -> Finding:
+    """What is told of a value that `taken` refuses."""
+    from nodegraph.images.returned import advice
+
+    if isinstance(value, (list, tuple)):
+        item = expr.item if expr.is_list else expr
+        wrong = [each for each in value if taken(each, item, catalog.types) is None]
+        if wrong:
+            return unfit(port, item, wrong[0], catalog)
+    kinds = [kind for kind in _PICTURES if kind in expr.named()]
+    hint = ""
+    if len(kinds) == 1:
+        hint = advice(value, "Image" if kinds[0] == "Image" else "Mask", "Write")
+    own = type_of_value(value)
+    if not hint and own:
+        hint = TypeMends(catalog).putting_between(named(own), expr)
+    if not hint and isinstance(value, Handle):
+        hint = "Link it in a graph that it was added to."
+    return Finding(
+        port,
+        "is given what doesn't fit",
+        summarize(value),
+        described(expr),
+        hint or None,
+        "wrong-type",
+    )
+
+
+class Fitted(NamedTuple):
+    """What an input is given that a live value was given to.
+
+    Attributes:
+        written: As a workflow holds it: a `Value` of a known type, or a literal.
+        depth: Levels of lists that the node is mapped over.
+        finding: Why it doesn't fit.
+    """
+
+    written: Any
+    depth: int = 0
+    finding: Finding | None = None
+
+
+def written_for(value: Any, port: InputSpec) -> Any:
+    """A Python value that is no link as a workflow holds it for an input; see `write_literal`."""
+    if port.json_schema is None and is_array(value):
+        return live(value)  # whatever it holds, it is no list of numbers
+    return write_literal(value)
+
+
+def fitted(given: Value, port: InputSpec, catalog: Catalog) -> Fitted:
+    """A live value as an input takes it, by the input's type."""
+    kinds = {*port.expr.named()}
+    if port.json_schema and kinds.isdisjoint(_PICTURES):
+        plain = _listed(given.value, takes_tensors=ANY not in kinds)
+        if not is_live(plain):
+            return Fitted(write_literal(plain))
+    found = taken(given.value, port.expr, catalog.types)
+    how = None if found is None else fit(found.expr, port.expr, catalog.types)
+    if found is None or how is None:
+        return Fitted(given, 0, unfit(port.name, port.expr, given.value, catalog))
+    return Fitted(Value.own(found.value, found.expr), how.map_depth)
+
+
+def _listed(value: Any, *, takes_tensors: bool) -> Any:
+    """Arrays and tensors of numbers as lists, or as numbers."""
+    if isinstance(value, (list, tuple)):
+        return [_listed(item, takes_tensors=takes_tensors) for item in value]
+    if is_array(value) or (is_tensor(value) and (takes_tensors or not value.ndim)):
+        return value.tolist()
+    return plain_value(value)
+
+
+# A workflow with live values
+
+
+class _StandIns(CatalogWith):
+    """The node types of a registry, and those that stand for values."""
+
+    def __init__(
+        self, registry: Registry, specs: Mapping[str, NodeSpec], facts: Mapping[str, Facts]
+    ) -> None:
+        super().__init__(registry, specs)
+        self._registry = registry
+        self._facts = facts
+
+    def hook(self, node_type: str, name: HookName) -> Callable[..., Any] | None:
+        facts = self._facts.get(node_type)
+        if facts is None:
+            return super().hook(node_type, name)
+        return (lambda inputs: {_OUTPUT: facts}) if name == "infer" else None
+
+    def faults(self, pack: str) -> Sequence[str]:
+        return self._registry.faults(pack)
+
+    def pack_versions(self) -> Mapping[str, str]:
+        return self._registry.pack_versions()
+
+
+@dataclass(frozen=True)
+class LiveWorkflow:
+    """A workflow with live values, ready to be checked and run.
+
+    Attributes:
+        given: As it was given, but with literals for values that are some.
+        problems: Values that don't fit.
+    """
+
+    given: Workflow
+    problems: tuple[Problem, ...]
+    _linked: Workflow
+    _catalog: _StandIns
+    _values: Mapping[str, Taken]
+    _digesters: Digesters
+
+    @classmethod
+    def of(cls, workflow: Workflow, registry: Registry) -> LiveWorkflow | None:
+        """A workflow with its values looked at; None if it has no live ones."""
+        values = workflow.live_inputs()
+        return _Parting(workflow, registry).parted(values) if values else None
+
+    @property
+    def document(self) -> Workflow:
+        """As it is kept with what it makes: without its values, which parameters name."""
+        return self.given.without_values()
+
+    def analysed(self, environment: Environment, targets: Sequence[str] | None = None) -> Analysis:
+        """It, checked; see `nodegraph.core.analysis.analyse`."""
+        found = analyse(self._linked, self._catalog, environment, targets=targets)
+        problems = self.problems
+        if targets is not None:
+            needed = needed_by(found.nodes, found.targets)
+            faulty = {problem.node for problem in found.problems}
+            names = {name.partition("/")[0] for name in needed} | faulty
+            problems = tuple(each for each in problems if each.node in names)
+        warnings = tuple(each for each in found.warnings if each.node not in self._values)
+        return replace(found, problems=(*problems, *found.problems), warnings=warnings)
+
+    def graph(self, environment: Environment, targets: Sequence[str] | None = None) -> CheckedGraph:
+        """The graph of what the targets need.
+
+        Raises:
+            InvalidWorkflow: Something is wrong with it; carries all of it.
+        """
+        return self.with_values(graph_of(self.analysed(environment, targets)))
+
+    def with_values(self, graph: CheckedGraph) -> CheckedGraph:
+        """A graph of its nodes with the values of those that stand for some."""
+        values = {
+            name: _product(*value, self._digesters)
+            for name, value in self._values.items()
+            if name in graph.nodes
+        }
+        return replace(graph, values=values)
+
+
+class _Parting:
+    """Parts the values of a workflow from it."""
+
+    def __init__(self, workflow: Workflow, registry: Registry) -> None:
+        self._workflow = workflow
+        self._registry = registry
+        self._specs = Specs(workflow, registry)
+        self._taken = {*workflow.nodes, *workflow.subgraphs}
+        self._problems: list[Problem] = []
+
+    def parted(self, values: Sequence[tuple[str, str, Value]]) -> LiveWorkflow:
+        kept, linked, found = {}, {}, {}
+        for node, port, value in values:
+            target = f"{node}.{port}"
+            written = self._written(node, port, value)
+            kept[target] = written
+            if isinstance(written, Value):
+                name = self._name(node, port)
+                expr = written.port_type or named(ANY)
+                found[name] = Taken(written.value, expr)
+                written = {"from": f"{name}.{_OUTPUT}"}
+            linked[target] = written
+        entries = {name: NodeEntry(type=name) for name in found}
+        parted = _rewritten(self._workflow, linked)
+        facts = {name: _facts(value) for name, (value, _) in found.items()}
+        specs = {name: _spec(name, each.expr, facts[name]) for name, each in found.items()}
+        return LiveWorkflow(
+            _rewritten(self._workflow, kept),
+            tuple(self._problems),
+            parted._with_nodes({**entries, **parted.nodes}),
+            _StandIns(self._registry, specs, facts),
+            found,
+            self._registry.digesters,
+        )
+
+    def _written(self, node: str, port: str, given: Value) -> Any:
+        """What an input is given: a literal, or a `Value` of the type that it was taken as."""
+        entry = self._workflow.nodes[node]
+        spec = self._specs.of(entry)
+        known = None if spec is None else spec.inputs_by_name.get(port)
+        if known is None:
+            return given  # which is told where the inputs are checked
+        found = fitted(given, known, self._registry)
+        if found.finding is not None:
+            self._problems.append(finding_problem(found.finding, node, entry.type))
+        return found.written
+
+    def _name(self, node: str, port: str) -> str:
+        """A name for the node that stands for a value."""
+        base = value_name(node, port)
+        name = next(
+            each for each in (f"{base}{'′' * at}" for at in count()) if each not in self._taken
+        )
+        self._taken.add(name)
+        return name
+
+
+def _rewritten(workflow: Workflow, written: Mapping[str, Any]) -> Workflow:
+    """A workflow in which inputs are given something else, as it is written."""
+    nodes = dict(workflow.nodes)
+    for target, value in written.items():
+        node, _, port = target.partition(".")
+        nodes[node] = replace(nodes[node], inputs=nodes[node].inputs | {port: value})
+    return workflow._with_nodes(nodes)
+
+
+def _spec(name: str, expr: TypeExpr, facts: Facts) -> NodeSpec:
+    hooks: dict[HookName, HookRef] = {"infer": HookRef(module="", name="")} if facts else {}
+    outputs = (OutputSpec(name=_OUTPUT, type=str(expr)),)
+    return NodeSpec(type=name, category=VALUE, outputs=outputs, hooks=hooks)
+
+
+def _facts(value: Any) -> Facts:
+    """What is known of a value, as the node types that give such ones tell of it.
+
+    Of a list it is what holds for each of its items.
+    """
+    if isinstance(value, (list, tuple)):
+        each = [_facts(item) for item in value]
+        first = each[0] if each else {}
+        return {
+            name: told for name, told in first.items() if all(one.get(name) == told for one in each)
+        }
+    if is_tensor(value) and value.ndim in (3, 4):
+        shape = tuple(value.shape)
+        facts: dict[str, Any] = {"width": shape[2], "height": shape[1], "batch": shape[0]}
+        return {**facts, "channels": shape[3]} if len(shape) == 4 else facts
+    kind = type_of_value(value)
+    if kind == "Latent":
+        size = {"width": value.width, "height": value.height, "batch": value.batch_size}
+        facts = {**size, "frames": value.frames, "format": value.format}
+    elif kind == "Video":
+        _, height, width, channels = value.frames.shape
+        facts = {"width": width, "height": height, "frames": len(value.frames)}
+        facts["channels"] = channels
+    elif isinstance(value, Recipe) or kind == "Conditioning":
+        facts = {"family": value.family}
+    else:
+        facts = {}
+    return {name: told for name, told in facts.items() if told is not None}
+
+
+# As products
+
+
+class _FromValue:
+    """Gives copies of a value, so that a node which changes what it is handed changes no other."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: Any) -> None:
+        self._value = value
+
+    def __call__(self) -> Any:
+        return settled(own_copy(self._value))
+
+    def is_there(self) -> bool:
+        return True
+
+
+def _product(value: Any, expr: TypeExpr, digesters: Digesters) -> Product:
+    if expr.is_list:
+        return listed([_product(item, expr.item, digesters) for item in value])
+    digest, size = _digest(value, digesters), size_in_bytes(value)
+    return Product(UNLOADED, digest, size, None, _FromValue(value))
+
+
+def _digest(value: Any, digesters: Digesters) -> Digest:
+    try:
+        return digest_value(value, digesters)
+    except (Undigestable, RecursionError):
+        return opaque_digest(uuid4().hex, _OUTPUT)  # it may differ each time

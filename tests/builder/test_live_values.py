@@ -1,0 +1,496 @@
+"""Pictures, tensors and other values in memory that enter graphs and runs."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import json
+import pickle
+from base64 import b64decode
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import copytree
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+import nodegraph
+from nodegraph import Graph, Latent, Session, Settings, Workflow, node, nodes, port_type
+from nodegraph.builder.script import python_script
+from nodegraph.client import Client
+from nodegraph.core.digests import digest_value
+from nodegraph.core.workflow import Parameter
+from nodegraph.engine.options import RunOptions
+from nodegraph.errors import InvalidValue, InvalidWorkflow
+from tests.messages import raises
+from tests.properties import examples
+
+PICTURE = Image.fromarray(
+    np.random.default_rng(7).integers(0, 256, (8, 6, 3), dtype=np.uint8), "RGB"
+)
+TENSOR = torch.from_numpy(np.asarray(PICTURE).astype(np.float32) / np.float32(255))[None]
+INVERT: dict[str, Any] = {
+    "format": "nodegraph/1",
+    "parameters": {"image": "invert.image"},
+    "nodes": {"invert": {"type": "InvertImage"}},
+}
+
+
+def same(found: torch.Tensor, expected: torch.Tensor) -> bool:
+    return torch.equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [PICTURE, np.asarray(PICTURE), TENSOR, TENSOR.numpy()[0]],
+    ids=["PIL", "bytes", "tensor", "floats"],
+)
+def test_a_picture_in_memory_is_given_to_an_input(g: Graph, given: Any) -> None:
+    if isinstance(given, np.ndarray) and given.dtype == np.float32:
+        with raises(InvalidWorkflow, node="invert_image", port="image"):
+            g.InvertImage(image=given)
+        return
+    invert = g.InvertImage(image=given)
+    assert list(g.check(invert)) == []
+    assert g.plan(invert).nodes["invert_image"].status == "run"
+    result = g.run(invert)
+    assert same(result[invert], 1 - TENSOR)
+    assert list(result.nodes) == list(g.plan(invert).nodes) == ["invert_image"]
+    assert g.plan(invert).nodes["invert_image"].status == "hit"
+
+
+def test_a_value_and_the_same_one_by_a_link_are_one_to_the_cache(
+    session: Session, tmp_path: Path
+) -> None:
+    """Whichever comes first, and in whatever form: what comes second computes nothing."""
+    file = tmp_path / "p.png"
+
+    @settings(max_examples=examples(50), deadline=None)
+    @given(st.data())
+    def check(data: st.DataObject) -> None:
+        height, width = data.draw(st.tuples(st.integers(5, 9), st.integers(5, 9)))
+        levels = data.draw(st.binary(min_size=height * width * 3, max_size=height * width * 3))
+        pixels = np.frombuffer(levels, np.uint8).reshape(height, width, 3)
+        picture = Image.fromarray(pixels, "RGB")
+        picture.save(file)
+        g = Graph(session=session)
+        load = g.LoadImage(path=str(file))
+        by_link = g.InvertImage("by_link", image=load.image)
+        tensor = g.run(load)[load.image]
+        given = data.draw(st.sampled_from([tensor, picture, pixels]))
+        in_memory = g.InvertImage("in_memory", image=given)
+        first, second = data.draw(st.permutations([by_link, in_memory]))
+        expected = g.run(first)[first]
+        again = g.run(second)
+        assert again.nodes[str(second)].status == "cached"
+        assert same(again[second], expected)
+
+    check()
+
+
+def test_another_session_finds_what_was_computed(session: Session, tmp_path: Path) -> None:
+    PICTURE.save(tmp_path / "p.png")
+    g = Graph(session=session)
+    g.run(g.InvertImage(image=g.LoadImage(path="p.png").image))
+    session.close()
+    given = Workflow.from_dict(INVERT).with_parameters({"image": PICTURE})
+    with Session(session.settings) as later:
+        plan = later.plan(given, targets=["invert"])
+        assert (plan.nodes["invert"].status, plan.nodes["invert"].place) == ("hit", "disk")
+
+
+def test_parameters_are_pictures(session: Session) -> None:
+    workflow = Workflow.from_dict(INVERT)
+    for value in (PICTURE, np.asarray(PICTURE), TENSOR):
+        result = session.run(workflow, parameters={"image": value}, targets=["invert"])
+        assert same(result["invert"], 1 - TENSOR)
+    given = workflow.with_inputs({"invert.image": TENSOR})
+    assert session.check(given, targets=["invert"]) == []
+    assert [why.plan.status for why in session.why(given, node="invert")] == ["hit"]
+    ways = [RunOptions(targets=["invert"]), RunOptions(targets=["invert"])]
+    one, two = session.run_many([given, workflow.with_parameters({"image": PICTURE})], ways)
+    assert same(one["invert"], two["invert"])
+
+
+def test_a_dictionary_of_a_workflow_holds_values(session: Session) -> None:
+    nodes = {"invert": {"type": "InvertImage", "inputs": {"image": PICTURE}}}
+    workflow = Workflow.from_dict({"format": "nodegraph/1", "nodes": nodes})
+    assert same(session.run(workflow, targets=["invert"])["invert"], 1 - TENSOR)
+
+
+def test_a_list_of_pictures_is_mapped_over_or_taken_as_a_list(g: Graph) -> None:
+    each = g.InvertImage(image=[PICTURE, TENSOR, np.asarray(PICTURE)])
+    grid = g.ImageGrid(images=each, columns=3)
+    direct = g.ImageGrid("direct", images=[PICTURE, TENSOR], columns=2)
+    result = g.run(each, grid, direct)
+    assert [same(found, 1 - TENSOR) for found in result[each]] == [True] * 3
+    assert result[grid].shape[0] == 1
+    assert same(result[direct], torch.cat((TENSOR, TENSOR), dim=2)) or result[direct].shape[0] == 1
+    calls = {name: report.calls for name, report in result.nodes.items()}
+    assert calls == {"invert_image": 3, "image_grid": 1, "direct": 1}
+
+
+def test_outputs_and_pictures_stand_in_one_list(g: Graph) -> None:
+    black = g.EmptyImage(width=6, height=8)
+    grid = g.ImageGrid(images=[black, PICTURE, TENSOR], columns=3)
+    assert g.run(grid)[grid].shape[3] == 3
+    with raises(InvalidWorkflow, node="image_grid_2", port="images", given="PIL picture F 6 x 8"):
+        g.ImageGrid(images=[black, PICTURE.convert("F")])
+
+
+def test_masks_are_taken_and_become_pictures_as_by_a_link(g: Graph) -> None:
+    gray = PICTURE.convert("L")
+    levels = torch.from_numpy(np.asarray(gray).astype(np.float32) / np.float32(255))[None]
+    mask = g.InvertMask(mask=gray)
+    found = g.run(mask)[mask]
+    assert same(found, 1 - levels)
+    wide = torch.rand(1, 8, 7)
+    picture = g.InvertImage(image=wide)
+    assert same(g.run(picture)[picture], 1 - wide[..., None].expand(-1, -1, -1, 3))
+
+
+@node
+def MakeLatent() -> Latent:
+    """A latent."""
+    return Latent(torch.full((1, 4, 2, 2), 0.5), 16, 16, format="sd")
+
+
+@node
+def Size(latent: Latent) -> int:
+    """Its width."""
+    return latent.width
+
+
+@node
+def Whole(numbers: list[list[float]]) -> float:
+    """A sum."""
+    return sum(map(sum, numbers))
+
+
+@node
+def Change(image: nodegraph.Image) -> nodegraph.Image:
+    """Change what it is handed, which no node should."""
+    image.zero_()
+    return image
+
+
+@pytest.fixture
+def own(tmp_path: Path, known_specs: Path) -> Any:
+    copytree(known_specs, tmp_path / "home" / "cache" / "specs")
+    functions: list[Callable[..., Any]] = [MakeLatent, Size, Whole, Change]
+    with Session(Settings(home=tmp_path / "home"), nodes=functions) as session:
+        yield session
+
+
+def test_what_a_run_gave_is_given_to_another(own: Session) -> None:
+    g = Graph(session=own)
+    latent = g.node(MakeLatent)
+    by_link = g.node(Size, "by_link", latent=latent)
+    found = g.run(latent, by_link)[latent]
+    given = g.node(Size, "given", latent=found)
+    assert g.run(given).nodes["given"].status == "cached"
+
+
+def test_arrays_are_lists_of_numbers_where_an_input_takes_these(own: Session) -> None:
+    numbers = np.array([[1.0, 2.0], [3.0, 4.0]])
+    g = Graph(session=own)
+    whole = g.node(Whole, numbers=numbers)
+    assert g.entry(whole).inputs == {"numbers": [[1.0, 2.0], [3.0, 4.0]]}
+    workflow = Workflow.from_dict(
+        {
+            "format": "nodegraph/1",
+            "parameters": {"numbers": "whole.numbers"},
+            "nodes": {"whole": {"type": "Whole"}},
+        }
+    )
+    for form in (numbers, torch.from_numpy(numbers)):
+        assert own.run(workflow, parameters={"numbers": form}, targets=["whole"])["whole"] == 10
+
+
+def test_what_is_changed_after_the_call_changes_nothing(session: Session) -> None:
+    tensor, picture = TENSOR.clone(), PICTURE.copy()
+    g = Graph(session=session)
+    for name, value in (("tensor", tensor), ("picture", picture)):
+        g.InvertImage(name, image=value)
+    workflow = Workflow.from_dict(INVERT).with_parameters({"image": tensor})
+    tensor.zero_()
+    picture.paste((0, 0, 0), (0, 0, 6, 8))
+    result = g.run("tensor", "picture")
+    assert same(result["tensor"], 1 - TENSOR)
+    assert same(result["picture"], 1 - TENSOR)
+    assert same(session.run(workflow, targets=["invert"])["invert"], 1 - TENSOR)
+
+
+def test_a_node_that_changes_a_value_changes_it_for_nobody_else(own: Session) -> None:
+    g = Graph(session=own)
+    changed = g.node(Change, image=TENSOR)
+    kept = g.InvertImage(image=TENSOR)
+    result = g.run(changed, kept, check=False)
+    assert result.nodes["change"].status == "failed"
+    assert same(result[kept], 1 - TENSOR)
+    assert same(g.run(kept)[kept], 1 - TENSOR)
+
+
+def test_several_calls_and_a_block_take_values(g: Graph) -> None:
+    block = g.subgraph("negative")
+    image = block.input("image", "Image")
+    block.output("image", block.InvertImage(image=image))
+    used = g.node(block, image=PICTURE)
+    assert same(g.run(used)[used], 1 - TENSOR)
+    with raises(InvalidWorkflow, node="invert_image_2", port="image"):
+        block.InvertImage(image=PICTURE)
+    with raises(InvalidValue, given="PIL picture RGB 6 x 8"):
+        block.input("other", "Image", default=PICTURE)
+
+
+WRONG: list[tuple[Any, str]] = [
+    (PICTURE.convert("F"), "PIL picture F 6 x 8"),
+    (TENSOR.byte(), "uint8 [1, 8, 6, 3]"),
+    (TENSOR[0], "float32 [8, 6, 3]"),
+    (TENSOR[0].permute(2, 0, 1), "float32 [3, 8, 6]"),
+    (object, "<class 'object'>"),
+    (Latent(None, 8, 8), "Latent(width=8, height=8, batch_size=1, frames=1, gradual=0.0)"),
+    ([PICTURE, TENSOR.byte()], "uint8 [1, 8, 6, 3]"),
+]
+
+
+@pytest.mark.parametrize(("value", "told"), WRONG, ids=[told for _, told in WRONG])
+def test_what_is_no_picture_for_certain_is_refused_by_every_door(
+    g: Graph, session: Session, value: Any, told: str
+) -> None:
+    with raises(InvalidWorkflow, node="invert_image", port="image", given=told):
+        g.InvertImage(image=value)
+    workflow = Workflow.from_dict(INVERT)
+    with raises(InvalidWorkflow, node="invert", port="image", given=told):
+        session.run(workflow, parameters={"image": value}, targets=["invert"])
+    (problem,) = session.check(workflow.with_parameters({"image": value}), targets=["invert"])
+    assert (problem.node, problem.port, problem.given) == ("invert", "image", told)
+    plan = session.plan(workflow.with_parameters({"image": value}), targets=["invert"])
+    assert [each.given for each in plan.problems] == [told]
+    assert session.check(workflow.with_parameters({"image": value}), targets=["other"])
+
+
+def test_a_saved_graph_names_what_it_was_given(g: Graph, session: Session, tmp_path: Path) -> None:
+    invert = g.InvertImage("invert", image=PICTURE)
+    g.ImageGrid("grid", images=[TENSOR, TENSOR])
+    g.CompositeImage("over", image=invert, layer=TENSOR, mask=torch.ones(1, 8, 6))
+    g.save(tmp_path / "saved.json")
+    document = json.loads((tmp_path / "saved.json").read_text())
+    assert document["nodes"]["invert"] == {"type": "InvertImage"}
+    assert list(document["parameters"]) == ["image", "images", "layer", "mask"]
+    told = document["parameters"]["image"]
+    assert told["input"] == "invert.image"
+    assert told["help"].startswith("Was given in memory: Image 6×8 #")
+    loaded = Graph.load(tmp_path / "saved.json")
+    with raises(InvalidWorkflow, node="invert", port="image"):
+        session.run(loaded, targets=["invert"])
+    problems = session.check(loaded, targets=["over"])
+    assert [(each.node, each.port) for each in problems] == [
+        ("invert", "image"), ("over", "layer"), ("over", "mask"),
+    ]  # fmt: skip
+    result = session.run(loaded, parameters={"image": PICTURE}, targets=["invert"])
+    assert same(result["invert"], 1 - TENSOR)
+
+
+def test_what_is_recorded_names_the_values(session: Session) -> None:
+    g = Graph(session=session)
+    g.SaveImage("save", image=g.InvertImage("invert", image=PICTURE), name="kept")
+    result = g.run()
+    with Image.open(result.files[0].path) as opened:
+        kept = Workflow.from_json(opened.info["workflow"])
+    told = f"Was given in memory: Image 6×8 #{digest_value(TENSOR)[:8]}."
+    assert kept.parameters["image"] == Parameter(input="invert.image", help=told, required=True)
+    assert kept.nodes["invert"].version is not None
+    again = session.run(kept, parameters={"image": PICTURE})
+    assert again.files[0].existed
+    runs = session.persistence and session.persistence.runs
+    assert runs
+    assert runs.get(result.run).record["workflow"] == kept.to_dict()
+
+
+def test_a_script_names_the_values(g: Graph, session: Session) -> None:
+    g.InvertImage("invert", image=PICTURE)
+    text = python_script(g, session)
+    made: dict[str, Any] = {}
+    exec(text, made)
+    assert made["g"] == g.without_values()
+    assert "required=True" in text
+
+
+def test_a_graph_with_values_shows_and_copies_them(g: Graph) -> None:
+    invert = g.InvertImage(image=PICTURE)
+    drawn = b64decode(g._repr_html_().partition("base64,")[2].partition('"')[0]).decode()
+    assert "Image 6×8 #" in drawn
+    assert copy.deepcopy(g) == g == pickle.loads(pickle.dumps(g))
+    g.set(invert, image=1 - TENSOR)
+    assert same(g.run(invert)[invert], 1 - (1 - TENSOR))
+
+
+def test_lists_stay_mapped_over_when_inputs_are_set(g: Graph) -> None:
+    invert = g.InvertImage(image=TENSOR)
+    grid = g.ImageGrid("grid", images=invert)
+    g.set(invert, image=[TENSOR, PICTURE])
+    assert str(g.type_of(invert)) == "list[Image]"
+    assert g.run(grid)[grid].shape[3] == 3
+
+
+def test_hooks_know_the_size_of_a_value(g: Graph, session: Session) -> None:
+    graph = session.graph(g_with_size(g), targets=["size"])
+    assert graph.nodes["invert_image"].facts["image"] == {
+        "width": 6, "height": 8, "batch": 1, "channels": 3,
+    }  # fmt: skip
+
+
+def g_with_size(g: Graph) -> Graph:
+    g.ImageSize("size", image=g.InvertImage(image=PICTURE))
+    return g
+
+
+def test_events_and_results_know_no_nodes_that_stand_for_values(session: Session) -> None:
+    heard: list[nodegraph.Event] = []
+    g = Graph(session=session)
+    invert = g.InvertImage(image=PICTURE)
+    result = g.run(invert, listener=heard.append)
+    started = next(event for event in heard if event.kind == "job.started")
+    assert started.data["nodes"] == 1
+    assert list(result) == ["invert_image.image"]
+    assert list(result.passed) == ["invert_image.image"]
+
+
+@pytest.fixture
+def shared(tmp_path: Path, known_specs: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The session that scripts share, with a home of its own."""
+    copytree(known_specs, tmp_path / "home" / "cache" / "specs")
+    monkeypatch.setenv("NODEGRAPH_HOME", str(tmp_path / "home"))
+    yield
+    nodegraph.close()
+
+
+def test_every_way_to_run_takes_values(shared: None) -> None:
+    options: dict[str, Any] = {"targets": ["invert"], "progress": False}
+    expected = 1 - TENSOR
+    assert same(nodes.InvertImage(image=PICTURE), expected)
+    result = nodegraph.run(INVERT, parameters={"image": PICTURE}, **options)
+    assert result.nodes["invert"].status == "cached"
+    assert same(result["invert"], expected)
+    later = asyncio.run(nodegraph.run_async(INVERT, parameters={"image": TENSOR}, **options))
+    assert same(later["invert"], expected)
+    *_, last = nodegraph.stream(INVERT, parameters={"image": np.asarray(PICTURE)}, **options)
+    assert isinstance(last, nodegraph.RunResult)
+    assert same(last["invert"], expected)
+    runs = nodegraph.map(INVERT, {"image": [PICTURE, 1 - TENSOR]}, **options)
+    assert same(runs[0]["invert"], expected)
+    assert same(runs[1]["invert"], 1 - (1 - TENSOR))
+    assert "PIL picture RGB 6 x 8" in runs._repr_html_()
+    g = Graph()
+    invert = g.InvertImage(image=TENSOR)
+    assert same(g.run(invert, progress=False)[invert], expected)
+    assert g.plan(invert).nodes["invert_image"].status == "hit"
+    with raises(InvalidValue, given="shape (1, 8, 6, 3)"):
+        nodegraph.map(INVERT, {"image": TENSOR}, **options)
+
+
+def test_a_model_that_a_run_gave_computes_in_another(session: Session) -> None:
+    g = Graph(session=session)
+    load = g.LoadModel(model="tiny")
+    by_link = g.EncodePrompt("by_link", encoder=load.text_encoder, text="a red apple")
+    found = g.run(load, by_link)
+    encoder = found[load.text_encoder]
+    given = g.EncodePrompt("given", encoder=encoder, text="a red apple")
+    assert g.run(given).nodes["given"].status == "cached"
+    other = g.EncodePrompt("other", encoder=encoder, text="a fox")
+    assert session.load_ahead(g, targets=[str(other)]) == session.resident()
+
+
+@port_type
+@dataclass(frozen=True)
+class Animal:
+    """A pack's own type."""
+
+    legs: int
+
+
+@port_type(parents=("Animal",))
+@dataclass(frozen=True)
+class Dog(Animal):
+    """One that is another."""
+
+
+@port_type
+@dataclass(frozen=True)
+class Chair:
+    """One that is none."""
+
+    legs: int
+
+
+@node
+def Legs(animal: Animal) -> int:
+    """How many."""
+    return animal.legs
+
+
+def test_values_of_types_of_packs_fit_as_links_of_them_do(
+    tmp_path: Path, known_specs: Path
+) -> None:
+    copytree(known_specs, tmp_path / "home" / "cache" / "specs")
+    with Session(Settings(home=tmp_path / "home"), nodes=[Legs]) as session:
+        g = Graph(session=session)
+        found = [g.node(Legs, animal=animal) for animal in (Animal(2), Dog(4), [Dog(3), Dog(4)])]
+        result = g.run(*found)
+        assert [result[each] for each in found] == [2, 4, [3, 4]]
+        with raises(InvalidWorkflow, node="legs_4", port="animal"):
+            g.node(Legs, animal=Chair(4))
+
+
+def test_a_bypassed_node_hands_a_value_on(g: Graph) -> None:
+    invert = g.InvertImage(image=PICTURE)
+    size = g.ImageSize(image=invert)
+    g.entry(invert).mode = "bypass"
+    result = g.run(invert, size, check_mutation=True)
+    assert same(result[invert], TENSOR)
+    assert result[size.width] == 6
+
+
+def test_a_parameter_stands_for_what_was_given(g: Graph) -> None:
+    invert = g.InvertImage(image=PICTURE)
+    g.parameter("photo", invert, "image", help="What is inverted.")
+    assert same(g.run(invert, parameters={"photo": 1 - TENSOR})[invert], 1 - (1 - TENSOR))
+    (photo,) = g.without_values().parameters.items()
+    assert photo[0] == "photo"
+    assert (photo[1].help, photo[1].required) == ("What is inverted.", True)
+    g.InvertImage("other", image=TENSOR)
+    g.InvertImage("third", image=TENSOR)
+    assert list(g.without_values().parameters) == ["photo", "other_image", "third_image"]
+
+
+def test_a_difference_of_values_is_told(session: Session) -> None:
+    workflow = Workflow.from_dict(INVERT)
+    session.run(workflow, parameters={"image": TENSOR}, targets=["invert"])
+    given = workflow.with_parameters({"image": 1 - TENSOR})
+    (why,) = session.why(given, node="invert")
+    assert why.reasons == ("input image: a value in memory differs",)
+
+
+def test_a_server_is_sent_no_values(g: Graph) -> None:
+    g.InvertImage(image=PICTURE)
+    with (
+        Client("http://127.0.0.1:9") as client,
+        raises(InvalidValue, node="invert_image", port="image"),
+    ):
+        client.submit(g)
+
+
+def test_what_comes_to_an_input_of_any_type_stays_as_it_is(session: Session) -> None:
+    g = Graph(session=session)
+    both = g.List(item_1=TENSOR, item_2=[PICTURE])
+    found = g.run(both)[both]
+    assert same(found[0], TENSOR)
+    grid = g.ImageGrid(images=both)
+    assert g.run(grid)[grid].shape[3] == 3
