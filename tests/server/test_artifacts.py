@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from nodegraph.core.events import Event
-from nodegraph.errors import InvalidValue
+from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.jobs.queue import JobQueue
 from nodegraph.server.content.artifacts import ArtifactFilter, Artifacts
 from nodegraph.server.content.artifacts.schema import MIGRATIONS, catalogue_format
@@ -349,6 +349,43 @@ def test_a_lost_catalogue_is_made_again_from_the_queue(
     again = made(tmp_path, queue, outputs)
     assert again.find(digest_of(b"a"), None)
     again.close()
+
+
+@pytest.mark.parametrize("is_open", [True, False])
+@pytest.mark.parametrize("begin", [0, 4096])
+def test_a_damaged_catalogue_is_made_again_from_the_queue(
+    tmp_path: Path, queue: JobQueue, outputs: Path, is_open: bool, begin: int
+) -> None:
+    for at in range(40):
+        finished(queue, [written(outputs / f"{at}", bytes([at]))])
+    artifacts = made(tmp_path, queue, outputs)
+    before = artifacts.page(ArtifactFilter(), limit=100).artifacts
+    if not is_open:
+        artifacts.close()
+    with closing(sqlite3.connect(tmp_path / "artifacts.sqlite")) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with (tmp_path / "artifacts.sqlite").open("r+b") as file:
+        size = file.seek(0, 2)
+        file.seek(begin)
+        file.write(b"\xff" * (size - begin))
+    if not is_open:
+        artifacts = made(tmp_path, queue, outputs)
+    for _ in range(2):
+        found = artifacts.page(ArtifactFilter(), limit=100).artifacts
+        assert [each.digest for each in found] == [each.digest for each in before]
+    assert content(artifacts, digest_of(b"\7")) == b"\7"
+    artifacts.close()
+
+
+def test_another_program_s_file_in_its_place_stays(
+    tmp_path: Path, queue: JobQueue, outputs: Path
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "artifacts.sqlite")) as other:
+        other.execute("CREATE TABLE mine (a)")
+    with raises(InvalidFile):
+        made(tmp_path, queue, outputs)
+    with closing(sqlite3.connect(tmp_path / "artifacts.sqlite")) as other:
+        assert other.execute("SELECT name FROM sqlite_master").fetchall() == [("mine",)]
 
 
 def test_the_catalogue_of_another_queue_begins_again(tmp_path: Path, outputs: Path) -> None:

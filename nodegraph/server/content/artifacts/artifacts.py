@@ -2,36 +2,41 @@
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import wraps
 from itertools import repeat
 from pathlib import Path
 from threading import Lock
+from typing import Concatenate, ParamSpec, TypeVar
 
 from nodegraph.core.digests import Digest
 from nodegraph.errors import OutputError
 from nodegraph.jobs.queue import JobNotFound
-from nodegraph.jobs.queue.connection import Tables
 from nodegraph.jobs.queue.reader import QueueView
 from nodegraph.server.content.artifacts.catalogue import (
     Artifact,
     ArtifactFilter,
     ArtifactPage,
     Catalogue,
+    CatalogueFile,
+    DamagedCatalogue,
     FilePlace,
     JobWords,
 )
 from nodegraph.server.content.artifacts.opening import open_artifact, remove_artifact
-from nodegraph.server.content.artifacts.schema import catalogue_format
 from nodegraph.server.content.artifacts.sharing import SHARED, Removal, SharedArtifacts
 from nodegraph.server.content.artifacts.thumbnails import Thumbnails
 from nodegraph.server.content.artifacts.words import words_of_job
 from nodegraph.server.http.cursors import check_limit, read_cursor, write_cursor
 from nodegraph.server.http.errors import FileGone, NotFound
 from nodegraph.server.http.sending import OpenFile
-from nodegraph.store.database import Database
 
+P = ParamSpec("P")
+T = TypeVar("T")
+_LOG = logging.getLogger(__name__)
 LARGEST_PAGE = 1000
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _AT_ONCE = 200
@@ -40,12 +45,29 @@ _SKIPPED = 10_000
 """Events."""
 
 
+def _mending(
+    method: Callable[Concatenate[Artifacts, P], T],
+) -> Callable[Concatenate[Artifacts, P], T]:
+    """Have a method begin again with a new catalogue where it finds the old one damaged."""
+
+    @wraps(method)
+    def call(self: Artifacts, /, *args: P.args, **options: P.kwargs) -> T:
+        catalogue = self._catalogue
+        try:
+            return method(self, *args, **options)
+        except DamagedCatalogue as damage:
+            self._make_again(catalogue, damage)
+        return method(self, *args, **options)
+
+    return call
+
+
 class Artifacts:
     """Files that jobs wrote; safe to use from several threads.
 
     The catalogue follows the queue: it is brought up to date when somebody asks for what isn't in
-    it, so that it costs jobs nothing, and a crash nothing either. What a deleted job gave is not
-    handed out any more; its files stay where they are.
+    it, so that it costs jobs nothing, and a crash nothing either. One that is found damaged is made
+    again. What a deleted job gave is not handed out any more; its files stay where they are.
 
     Args:
         path: The catalogue's file; made if it isn't there.
@@ -67,12 +89,10 @@ class Artifacts:
         thumbnails: Thumbnails,
         shared: SharedArtifacts | None = None,
     ) -> None:
-        self._own = None if shared is not None else Database(path, catalogue_format())
-        tables: Tables | None = self._own if shared is None else shared.tables
-        assert tables is not None
-        self._catalogue = Catalogue(tables)
-        if self._own is not None:
-            self._catalogue.follow_home(str(path.parent.absolute()))
+        self._path = path
+        self._own: CatalogueFile | None = None
+        self._making = Lock()
+        self._catalogue = self._opened() if shared is None else Catalogue(shared.tables)
         self._shared = shared
         self._not_here: set[int] = set()
         self._not_removed: set[tuple[Digest, str]] = set()
@@ -81,12 +101,42 @@ class Artifacts:
         self.thumbnails = thumbnails
         self._entering = Lock()
 
+    def _opened(self) -> Catalogue:
+        """The catalogue in the file, which is made again if it is damaged."""
+        try:
+            return self._opened_once()
+        except DamagedCatalogue as damage:
+            self._remove(damage)
+        return self._opened_once()
+
+    def _opened_once(self) -> Catalogue:
+        self._own = CatalogueFile(self._path)
+        catalogue = Catalogue(self._own)
+        catalogue.follow_home(str(self._path.parent.absolute()))
+        return catalogue
+
+    def _make_again(self, catalogue: Catalogue, damage: DamagedCatalogue) -> None:
+        """Make the catalogue anew, unless another thread has done so since."""
+        with self._making:
+            if catalogue is not self._catalogue or self._own is None:
+                return
+            self._remove(damage)
+            self._catalogue = self._opened()
+
+    def _remove(self, damage: DamagedCatalogue) -> None:
+        _LOG.warning("%s; it is made again from the job queue", damage.problem.message)
+        if self._own is not None:
+            self._own.close()
+        for end in ("", "-wal", "-shm"):
+            self._path.with_name(f"{self._path.name}{end}").unlink(missing_ok=True)
+
     def close(self) -> None:
         """Close the catalogue, but for one that is shared."""
         self.thumbnails.close()
         if self._own is not None:
             self._own.close()
 
+    @_mending
     def find(self, digest: Digest, client: str | None) -> Artifact:
         """The latest artifact of certain bytes.
 
@@ -108,6 +158,7 @@ class Artifacts:
             hint="Digests are 64 hexadecimal digits; jobs list theirs in their outputs.",
         )
 
+    @_mending
     def open(self, artifact: Artifact) -> OpenFile:
         """The file of an artifact, open.
 
@@ -125,6 +176,7 @@ class Artifacts:
                 raise
             return found
 
+    @_mending
     def share(self) -> None:
         """Enter what jobs gave since, and share what other servers lack and this one has.
 
@@ -193,6 +245,7 @@ class Artifacts:
             self._shared.share(digest, Path(place.path))
         return True
 
+    @_mending
     def of_jobs(self, digest: Digest, client: str | None, job: str | None) -> list[Artifact]:
         """All artifacts of certain bytes that a client may know of; see `find`.
 
@@ -212,6 +265,7 @@ class Artifacts:
             )
         return found
 
+    @_mending
     def delete(self, artifacts: Sequence[Artifact]) -> None:
         """Forget artifacts that their jobs don't list any more, and delete their files.
 
@@ -229,6 +283,7 @@ class Artifacts:
                 if self._shared is not None:
                     self._shared.remove(digest)
 
+    @_mending
     def page(
         self, which: ArtifactFilter, *, limit: int = 50, cursor: str | None = None
     ) -> ArtifactPage:
@@ -256,6 +311,7 @@ class Artifacts:
             tuple(found[:limit]), None if is_last else write_cursor(found[limit - 1].number)
         )
 
+    @_mending
     def catch_up(self) -> None:
         """Enter what jobs gave since."""
         with self._entering:
@@ -281,6 +337,7 @@ class Artifacts:
         except (JobNotFound, KeyError):
             return JobWords("", "")  # it was deleted since, and what it gave goes, too
 
+    @_mending
     def tidy(self) -> int:
         """Forget what deleted jobs gave; how many jobs that were. Takes a while."""
         last, forgotten = "", 0

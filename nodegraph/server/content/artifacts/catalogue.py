@@ -6,14 +6,17 @@ import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
 from nodegraph.core.digests import Digest
 from nodegraph.core.words import to_well_formed
+from nodegraph.errors import InvalidFile, OutputError
 from nodegraph.jobs.queue.connection import Connection, Tables
 from nodegraph.jobs.queue.outputs import GivenOutputs
+from nodegraph.server.content.artifacts.schema import catalogue_format
 from nodegraph.server.content.artifacts.words import folded
+from nodegraph.store.database import Database
 
 _LOG = logging.getLogger(__name__)
 _ANY_TYPE = "application/octet-stream"
@@ -169,6 +172,28 @@ class FilePlace:
     number: int
     path: str
     stamp: str | None
+
+
+class DamagedCatalogue(InvalidFile):
+    """A catalogue's file that can't be read; nothing is lost with it."""
+
+
+class CatalogueFile(Database):
+    """A file with a catalogue.
+
+    Raises:
+        DamagedCatalogue: It is damaged; also when it is read.
+        InvalidFile, OutputError: It is none, of a newer version, or can't be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, catalogue_format())
+
+    def explained(self, error: Exception) -> InvalidFile | OutputError:
+        found = super().explained(error)
+        if isinstance(found, OutputError):
+            return found
+        return DamagedCatalogue(found.problem.message, hint=found.problem.hint)
 
 
 class Catalogue:
