@@ -15,7 +15,12 @@ from nodegraph.diffusion.file_kinds import HEADED, ending
 from nodegraph.diffusion.models import ModelSource, header_of
 from nodegraph.diffusion.precision.choices import FEW_BITS, storage_option
 from nodegraph.diffusion.safetensors_header import Header
-from nodegraph.diffusion.scheduler_file import checkpoint_scheduler, folder_scheduler
+from nodegraph.diffusion.scheduler_file import (
+    checkpoint_scheduler,
+    config_beside,
+    folder_scheduler,
+    with_config_beside,
+)
 from nodegraph.diffusion.single_files.base import FileLayout
 from nodegraph.errors import InvalidFile
 
@@ -80,8 +85,11 @@ def weighty_folder(folder: Path, role: str, *, allow_pickle: bool) -> PartFiles:
 
 
 def scheduler_files(source: ModelSource) -> list[Path]:
-    """The files that say what noise a folder's model was trained on."""
-    return [source.path / layout.SCHEDULER / layout.SCHEDULER_FILE]
+    """The files beside its weights that say what noise a model was trained on."""
+    if source.is_folder:
+        return [source.path / layout.SCHEDULER / layout.SCHEDULER_FILE]
+    beside = config_beside(source.path)
+    return [] if beside is None else [beside]
 
 
 def model_settings(source: ModelSource, family: Family) -> Options:
@@ -175,7 +183,8 @@ def model_schedule(source: ModelSource) -> dict[str, Any]:
     from nodegraph.diffusion.whole_files import denoiser_within
 
     family, within = family_named(source.family), denoiser_within(source)
-    return published_schedule(header_of(source.path), family, within.layout, within.config)
+    header = with_config_beside(header_of(source.path), source.path)
+    return published_schedule(header, family, within.layout, within.config)
 
 
 def published_schedule(

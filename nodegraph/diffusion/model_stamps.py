@@ -41,13 +41,10 @@ def model_stamp(
     family = family_named(source.family)
     ports = port_files(source, family, folders, allow_pickle=allow_pickle)
     files = {path for port in ports for part in port for path in part.files}
+    files |= set(scheduler_files(source))
     if source.is_folder:
         index = layout.read_config(source.path / layout.INDEX)
-        files |= {
-            source.path / layout.INDEX,
-            *scheduler_files(source),
-            *further_files(source, index),
-        }
+        files |= {source.path / layout.INDEX, *further_files(source, index)}
     return files_stamp(files, device, [family_release(family)])
 
 

@@ -7,7 +7,9 @@ later doesn't look at the file again.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -187,6 +189,48 @@ def checkpoint_scheduler(header: Header, family: Family) -> dict[str, Any]:
     """The noise schedule of a single file: SD 1.x's own, with what the file declares of itself."""
     says = family.single_file is None or family.single_file.says_prediction
     return unet.scheduler_config(header.metadata, header.shapes, says_prediction=says)
+
+
+_BESIDE = (".yaml", ".yml")
+_TARGET = re.compile(r"^\s*target:\s*\S+\.(?:Latent|Improved)\w*Diffusion\s*$", re.MULTILINE)
+_PARAMETERIZATION = re.compile(r"^\s*parameterization:\s*[\"']?(\w+)", re.MULTILINE)
+_SCALING = re.compile(r"denoiser_scaling\.(V|Eps)\w*Scaling")
+"""Of Stable Diffusion XL's."""
+_MOST_CONFIG = 1_000_000
+"""Bytes of a configuration beside a checkpoint that are read."""
+
+
+def config_beside(checkpoint: Path) -> Path | None:
+    """The original configuration of a checkpoint, which A1111 and others read where it has the
+    checkpoint's name; None where there is none."""
+    places = (checkpoint.with_suffix(suffix) for suffix in _BESIDE)
+    return next((place for place in places if place.is_file()), None)
+
+
+def with_config_beside(header: Header, checkpoint: Path) -> Header:
+    """The header of a checkpoint, with what its original configuration says that it doesn't: what
+    the model predicts.
+
+    Raises:
+        InvalidFile: The configuration can't be read.
+    """
+    config = config_beside(checkpoint)
+    if (
+        config is None
+        or unet.DECLARED_PREDICTION in header.metadata
+        or unet.V_MARK in header.shapes
+    ):
+        return header
+    try:
+        with config.open("rb") as file:
+            text = file.read(_MOST_CONFIG).decode("utf-8", "replace")
+    except OSError as error:
+        raise InvalidFile(f"can't read {config}: {error.strerror or error}") from error
+    found = _PARAMETERIZATION.search(text) or _SCALING.search(text)
+    if found is None and _TARGET.search(text) is None:
+        return header  # it is about something else
+    said = "v" if found is not None and found[1].lower() == "v" else "epsilon"
+    return replace(header, metadata={**header.metadata, unet.DECLARED_PREDICTION: said})
 
 
 def overridden(

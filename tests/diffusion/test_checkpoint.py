@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from nodegraph.diffusion.loading import estimate_bytes, load_component
 from nodegraph.diffusion.model_stamps import model_stamp
 from nodegraph.diffusion.models import locate_model
 from nodegraph.diffusion.opening import ModelRecipes, open_model
+from nodegraph.diffusion.scheduler_file import scheduler_config
 from nodegraph.diffusion.vae_files import open_vae
 from nodegraph.errors import InvalidFile, UnsafeFile
 from nodegraph.residency import component_bytes
@@ -192,6 +194,42 @@ def test_a_declared_v_prediction_is_heeded(tmp_path: Path, models: Path) -> None
     assert model_facts(locate_model(opened.model.source, []))["prediction_type"] == "v_prediction"
     config = load_component(opened.model, "cpu").scheduler_config
     assert config["prediction_type"] == "v_prediction"
+
+
+V_CONFIG = """model:
+  base_learning_rate: 1.0e-4
+  target: ldm.models.diffusion.ddpm.LatentDiffusion
+  params:
+    parameterization: "v"
+    linear_start: 0.00085
+"""
+
+
+@pytest.mark.parametrize(
+    ("config", "prediction"),
+    [
+        (V_CONFIG, "v_prediction"),
+        (V_CONFIG.replace('"v"', "v"), "v_prediction"),
+        (V_CONFIG.replace('"v"', '"eps"'), "epsilon"),
+        (V_CONFIG.replace('    parameterization: "v"\n', ""), "epsilon"),
+        ("target: sgm.modules.diffusionmodules.denoiser_scaling.VScaling\n", "v_prediction"),
+        ("notes: of somebody\n", "epsilon"),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".yaml", ".yml"])
+def test_an_original_configuration_beside_it_says_what_it_predicts(
+    tmp_path: Path, models: Path, config: str, prediction: str, suffix: str
+) -> None:
+    folder = shutil.copytree(models, tmp_path / "models")
+    before = model_stamp("checkpoints/small", [folder])
+    (folder / "checkpoints" / f"small{suffix}").write_text(config)
+    assert model_stamp("checkpoints/small", [folder]) != before
+    found = open_model("checkpoints/small", [folder], digests=FileDigests()).model
+    assert scheduler_config(found)["prediction_type"] == prediction
+    facts = model_facts(locate_model("checkpoints/small", [folder]))
+    assert facts["prediction_type"] == prediction
+    told = open_model("checkpoints/small", [folder], prediction_type="epsilon").model
+    assert scheduler_config(told)["prediction_type"] == "epsilon"
 
 
 def test_without_a_vocabulary_the_encoder_says_where_to_put_it(

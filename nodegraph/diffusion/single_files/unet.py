@@ -58,6 +58,12 @@ ZERO_TERMINAL_SNR: Mapping[str, Any] = {
 """What makes a schedule begin at noise alone. Source: Lin et al. 2023, arXiv:2305.08891."""
 
 
+DECLARED_PREDICTION = "modelspec.prediction_type"
+"""Key of a file's metadata that says what its model predicts."""
+V_MARK = "v_pred"
+"""Name of a tensor that marks a file whose model predicts v."""
+
+
 def scheduler_config(
     metadata: Mapping[str, str], names: Collection[str] = (), *, says_prediction: bool = True
 ) -> dict[str, Any]:
@@ -73,10 +79,10 @@ def scheduler_config(
     Source: https://github.com/Stability-AI/ModelSpec; the two tensors are what trainers write
         and ComfyUI (``comfy/supported_models.py``) heeds.
     """
-    declared = metadata.get("modelspec.prediction_type", "").lower()
-    if not (says_prediction or declared or "v_pred" in names):
+    declared = metadata.get(DECLARED_PREDICTION, "").lower()
+    if not (says_prediction or declared or V_MARK in names):
         return {**SCHEDULER_CONFIG, "prediction_type": None}
-    is_v = declared.startswith("v") or "v_pred" in names
+    is_v = declared.startswith("v") or V_MARK in names
     config = {**SCHEDULER_CONFIG, "prediction_type": "v_prediction" if is_v else "epsilon"}
     return {**config, **ZERO_TERMINAL_SNR} if is_v and "ztsnr" in names else config
 
