@@ -9,7 +9,9 @@ from typing import Any
 from nodegraph.compat.comfyui.signatures import Signature, parse_signature
 from nodegraph.compat.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
 
-_ENDS = ("Save", "Preview", "MaskPreview", "ShowText", "Display")
+_ENDS = (
+    "Save", "Preview", "MaskPreview", "ShowText", "Display", "ImageHistogram", "VHS_VideoCombine",
+)  # fmt: skip
 """What types begin with that hand on what they save or show."""
 
 Translate = Callable[[Passage], None]

@@ -397,3 +397,20 @@ def test_what_a_server_is_sent_leads_past_bypassed_nodes() -> None:
     assert "LoraLoader" not in api
     assert written["api"][loader[0]]["inputs"] == {"ckpt_name": "a"}
     assert api["CLIPTextEncode"]["clip"] == [loader[0], 1]
+
+
+@given(workflows(), st.data())
+@settings(max_examples=examples(60), deadline=None)
+def test_links_of_what_a_server_is_sent_lead_to_nodes_that_run(
+    workflow: Workflow, data: st.DataObject
+) -> None:
+    modes = {name: data.draw(st.sampled_from(("", "bypass", "mute"))) for name in workflow.nodes}
+    changed = workflow.with_modes({name: mode for name, mode in modes.items() if mode})
+    _, written = documents(changed, TABLE, catalog())
+    linked = {
+        value[0]
+        for entry in written["api"].values()
+        for value in entry["inputs"].values()
+        if isinstance(value, list)
+    }
+    assert linked <= written["api"].keys()

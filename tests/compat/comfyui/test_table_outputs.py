@@ -26,6 +26,22 @@ def test_links_name_outputs_of_the_nodes_that_are_made(session: Session) -> None
             assert _wrong_links(one, session) == []
 
 
+def test_what_saves_or_shows_is_run_for_itself(session: Session) -> None:
+    for one in ENTRIES:
+        with case(one.type):
+            assert one.is_end or not _sinks(one, session)
+
+
+def _sinks(one: TableEntry, session: Session) -> list[str]:
+    """Native nodes that an entry makes which write or show something."""
+    found = translate(ForeignWorkflow(supplied(one)), TABLE).workflow
+    origins = found.ui["comfyui"].get("nodes", {})
+    own = next((name for name, origin in origins.items() if origin["id"] == "node"), None)
+    made = [] if own is None else [own, *origins[own].get("with", ())]
+    specs = {name: session.registry.spec(found.nodes[name].type) for name in made}
+    return [name for name, spec in specs.items() if spec is not None and spec.output]
+
+
 def _wrong_links(one: TableEntry, session: Session) -> list[tuple[str, str, list[str]]]:
     """The native node type, the port that is named, and those that there are."""
     graph = supplied(one)
