@@ -191,7 +191,10 @@ def draw_noise(shape: Sequence[int], seed: int, indices: Sequence[int]) -> Tenso
 
 
 def item_generators(seed: int, indices: Sequence[int]) -> list[torch.Generator]:
-    """One CPU generator for each item of a batch, seeded with seed + its index, modulo 2**64."""
+    """One CPU generator for each item of a batch, seeded with seed + its index, modulo 2**64.
+
+    torch takes the lower 32 bits of it alone.
+    """
     return [torch.Generator("cpu").manual_seed((seed + index) % 2**64) for index in indices]
 
 

@@ -73,6 +73,12 @@ def test_sigmas_beyond_the_table_are_held_at_its_ends() -> None:
     assert schedule.sigma_to_timestep(np.array([0.0, 1e6])).tolist() == [0.0, 999.0]
 
 
+def test_seeds_count_modulo_two_to_the_32nd() -> None:
+    """As docs/samplers.md says: torch takes no more of them."""
+    assert torch.equal(draw_noise((4, 2, 2), 5, [0]), draw_noise((4, 2, 2), 5 + 2**32, [0]))
+    assert not torch.equal(draw_noise((4, 2, 2), 5, [0]), draw_noise((4, 2, 2), 5 + 2**31, [0]))
+
+
 @given(seed=st.integers(0, 2**64 - 1), item=st.integers(0, 7))
 @example(2**64 - 3, 5)
 def test_an_item_of_a_batch_is_what_its_seed_alone_gives(seed: int, item: int) -> None:
