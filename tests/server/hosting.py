@@ -171,8 +171,9 @@ class Hosted:
             services.artifacts.tidy()
         for upload in services.uploads.page(None, limit=500).uploads:
             services.uploads.delete(upload.digest, None)
-        for path in services.home.iterdir():
-            if path.is_dir() and path.name not in ("packs", "cache", "uploads"):
+        kept = ("packs", "cache", "uploads")
+        for path in (*services.home.iterdir(), services.environment.temporary / "previews"):
+            if path.is_dir() and path.name not in kept:
                 shutil.rmtree(path)
 
 
