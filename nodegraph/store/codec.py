@@ -12,7 +12,7 @@ from typing import Any
 
 from nodegraph.core.digests import Digest
 from nodegraph.core.ports import Serializer
-from nodegraph.store.plain import Serializers, Undecodable, Unstorable, pack, unpack
+from nodegraph.store.plain import Relocated, Serializers, Undecodable, Unstorable, pack, unpack
 from nodegraph.store.tensors import TensorReader, TensorWriter
 
 __all__ = [
@@ -65,14 +65,21 @@ def encode(value: Any, serializers: Serializers) -> Encoded:
     return Encoded(SAFETENSORS, size, chunks)
 
 
-def decode(data: bytes | bytearray | memoryview, suffix: str, serializers: Serializers) -> Any:
+def decode(
+    data: bytes | bytearray | memoryview,
+    suffix: str,
+    serializers: Serializers,
+    relocated: Relocated = lambda path: None,
+) -> Any:
     """The value of a file's bytes. Its tensors share them if they are writable.
 
+    Args:
+        relocated: Finds files that it names and that aren't there any more.
     Raises:
         Undecodable: It was written by another version, or of a class that isn't known here.
     """
     if suffix == MSGPACK:
-        return unpack(data, serializers)
+        return unpack(data, serializers, None, relocated)
     if suffix != SAFETENSORS:
         raise Undecodable(f"no format is called {suffix}")
     # Tensors may be written to, which must not reach bytes that are shared or can't change.
@@ -82,14 +89,16 @@ def decode(data: bytes | bytearray | memoryview, suffix: str, serializers: Seria
         skeleton = tensors.skeleton()
     except (ValueError, KeyError, TypeError) as error:
         raise Undecodable(f"no safetensors file of this engine: {error!r}") from error
-    return unpack(skeleton, serializers, tensors)
+    return unpack(skeleton, serializers, tensors, relocated)
 
 
-def decode_inline(data: bytes, serializers: Serializers) -> Any:
+def decode_inline(
+    data: bytes, serializers: Serializers, relocated: Relocated = lambda path: None
+) -> Any:
     """The value of `Encoded.inline`.
 
     Raises:
         Undecodable: As `decode`.
     """
     suffix = SAFETENSORS if data[:1] == _TAGS[SAFETENSORS] else MSGPACK
-    return decode(memoryview(data)[1:], suffix, serializers)
+    return decode(memoryview(data)[1:], suffix, serializers, relocated)

@@ -22,7 +22,7 @@ from nodegraph.store.codec import (
 )
 from nodegraph.store.entries import UNLOADED, Entry, Gone, Stored, Unsaved
 from nodegraph.store.index import Index
-from nodegraph.store.plain import NotLoaded
+from nodegraph.store.plain import NotLoaded, Relocated
 from nodegraph.store.preparing import LONGEST_INLINE
 from nodegraph.store.rows import CallResult, unpack_result
 from nodegraph.store.speeds import Speeds
@@ -55,6 +55,7 @@ class Lookup:
         far: Where values may be had that aren't here any more, or never were.
         used: Told of uses: the table, the key or digest, the time.
         failed: Told of faults.
+        relocated: Finds files that values name and that aren't there any more.
     """
 
     def __init__(
@@ -67,8 +68,10 @@ class Lookup:
         used: Callable[[str, Digest, float], None],
         failed: Callable[[Exception], None],
         far: FarFiles | None = None,
+        relocated: Relocated = lambda path: None,
     ) -> None:
         self._far = far
+        self._relocated = relocated
         self._index = index
         self._blobs = blobs
         self._backlog = backlog
@@ -164,7 +167,7 @@ class Lookup:
             return [self.load(item) for item in output.items]
         try:
             if output.inline is not None:
-                return decode_inline(output.inline, self._serializers())
+                return decode_inline(output.inline, self._serializers(), self._relocated)
             waiting = self._backlog.value(output.digest)
             if waiting is None:
                 return self._read(output)
@@ -207,7 +210,7 @@ class Lookup:
             raise Gone(f"its file can't be read: {error.strerror or error}") from error
         self._speeds.read(len(data), perf_counter() - start)
         self._used("artifacts", digest, time())
-        return decode(data, suffix, self._serializers())
+        return decode(data, suffix, self._serializers(), self._relocated)
 
     def _drop(self, digest: Digest, file: Digest, suffix: str, damage: Damaged | None) -> None:
         """Forget a file that is missing, or set a damaged one aside."""

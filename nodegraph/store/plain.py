@@ -38,6 +38,8 @@ from nodegraph.store.loaded_classes import (
 
 Serializers = Mapping[type, Serializer]
 """How values of a class are stored, by class."""
+Relocated = Callable[[str], str | None]
+"""Where a file lies by now that isn't where a value says; None if it isn't known."""
 
 _BIG, _TUPLE, _PATH, _RECORD, _ENUM, _CUSTOM, _TENSOR, _MAPPING, _FRACTION = range(1, 10)
 _ARRAY, _SCALAR, _MOMENT, _NAMED_TUPLE = range(10, 14)
@@ -262,15 +264,17 @@ def unpack(
     data: bytes | bytearray | memoryview,
     serializers: Serializers,
     beside: FoundBeside | None = None,
+    relocated: Relocated = lambda path: None,
 ) -> Any:
     """The value that was packed.
 
     Args:
         beside: Finds its tensors and arrays; None if it has none.
+        relocated: Finds files that it names and that aren't there any more.
     Raises:
         Undecodable: Of a class that isn't known, or changed since.
     """
-    reader = _Reader(serializers, beside)
+    reader = _Reader(serializers, beside, relocated)
     try:
         return reader.value(data)
     except Undecodable:
@@ -283,9 +287,12 @@ def unpack(
 class _Reader:
     """Brings msgpack's forms back into values."""
 
-    def __init__(self, serializers: Serializers, beside: FoundBeside | None) -> None:
+    def __init__(
+        self, serializers: Serializers, beside: FoundBeside | None, relocated: Relocated
+    ) -> None:
         self._serializers = serializers
         self._beside = beside
+        self._relocated = relocated
         self._depth = 0
 
     def value(self, data: bytes | bytearray | memoryview) -> Any:
@@ -330,7 +337,7 @@ class _Reader:
         if code == _CUSTOM and serializer.loads is not None:
             return serializer.loads(content)
         if code == _RECORD and is_dataclass(kind):
-            return _record(kind, content)
+            return _record(kind, content, self._relocated)
         raise Undecodable(f"{name} is stored in another way")
 
     def _named(self, name: str) -> tuple[type, Serializer]:
@@ -367,24 +374,27 @@ def _named_tuple(kind: Any, names: list[str], items: list[Any]) -> Any:
     return tuple.__new__(kind, items)
 
 
-def _record(kind: Any, content: Mapping[str, Any]) -> Any:
+def _record(kind: Any, content: Mapping[str, Any], relocated: Relocated) -> Any:
     if _names(kind) != set(content):
         raise Undecodable(f"{kind.__name__} has other fields by now")
     record = object.__new__(kind)
     for name, item in content.items():
         object.__setattr__(record, name, item)
-    path = _path_of(record)
-    if path is not None and not Path(path).exists():
-        # Equal files may lie elsewhere: the node that makes them knows where by now.
-        raise Undecodable(f"{path} isn't there any more")
+    place = _path_field(record)
+    if place is not None and not Path(getattr(record, place)).exists():
+        found = relocated(getattr(record, place))
+        if found is None:
+            # Equal files may lie elsewhere: the node that makes them knows where by now.
+            raise Undecodable(f"{getattr(record, place)} isn't there any more")
+        object.__setattr__(record, place, found)
     return record
 
 
-def _path_of(record: Any) -> str | None:
-    """Where the file lies that a value names; None if it names none."""
+def _path_field(record: Any) -> str | None:
+    """The field that says where the file lies which a value names; None if it names none."""
     if isinstance(record, (values.RecipeFile, dataset_values.ExampleFile)):
-        return record.path
-    return record.source if isinstance(record, values.Adapter) else None
+        return "path"
+    return "source" if isinstance(record, values.Adapter) else None
 
 
 def _names(kind: Any) -> set[str]:

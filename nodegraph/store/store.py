@@ -25,6 +25,7 @@ from nodegraph.store.eviction import Eviction, Pinned, Pins, Trimmed
 from nodegraph.store.index import Index
 from nodegraph.store.lookup import Lookup
 from nodegraph.store.preparing import Preparing, Row
+from nodegraph.store.relocation import relocation_of
 from nodegraph.store.speeds import Speeds
 from nodegraph.store.writing import SLACK, StoreWriter, reported
 
@@ -123,6 +124,7 @@ class Store:
             self._note_use,
             self._failed,
             self.remote,
+            relocation_of(self.index, folder),
         )
         self._writer: StoreWriter | None = None
         self._starting = Lock()
