@@ -414,3 +414,10 @@ def test_links_of_what_a_server_is_sent_lead_to_nodes_that_run(
         if isinstance(value, list)
     }
     assert linked <= written["api"].keys()
+
+
+def test_the_upload_button_is_written_behind_all_that_a_loader_needs() -> None:
+    mask = NodeEntry(type="LoadMask", inputs={"path": "a.png", "channel": "red"})
+    _, written = documents(Workflow(nodes={"mask": mask}), TABLE, catalog())
+    (entry,) = written["ui"]["nodes"]
+    assert entry["widgets_values"] == ["a.png", "red", "image"]

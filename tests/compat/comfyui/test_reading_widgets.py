@@ -12,6 +12,7 @@ from tests.compat.comfyui.drawing import drawn, linked, node, widget
 
 SEEDED = parse_signature("T(seed: INT = 0 @control, mode: COMBO, amount: FLOAT = 1.0) -> X")
 LOADING = parse_signature("T(image: COMBO @upload, channel: COMBO) -> X")
+GROWING = parse_signature("T(image: COMBO @upload, by: INT?) -> X")
 CHOOSING = parse_signature(
     "T(how: COMBO, how.width: INT @when(by size), how.part: FLOAT @when(by part), "
     "last: STRING) -> X"
@@ -38,6 +39,9 @@ def values(entry: dict[str, Any], signature: Any = None) -> dict[str, Any]:
         (SEEDED, [5, "fixed", "a"], {"seed": 5, "mode": "a"}),
         (SEEDED, [5, "fixed", None, 2], {"seed": 5, "amount": 2}),
         (LOADING, ["a.png", "image", "red"], {"image": "a.png", "channel": "red"}),
+        (LOADING, ["a.png", "red", "image"], {"image": "a.png", "channel": "red"}),
+        (LOADING, ["a.png", "red"], {"image": "a.png", "channel": "red"}),
+        (GROWING, ["a.png", "image", 4], {"image": "a.png", "by": 4}),
         (CHOOSING, ["by part", 0.5, "x"], {"how": "by part", "how.part": 0.5, "last": "x"}),
         (CHOOSING, ["by size", 64, "x"], {"how": "by size", "how.width": 64, "last": "x"}),
         (JOINING, ["a", "b"], {"text": "a", "prefix": "b"}),
@@ -124,6 +128,14 @@ def test_a_node_that_lists_all_its_widgets_names_their_values() -> None:
     found = read(node(1, "T", 7, "increment", "fast", inputs=listed)).graph.nodes["1"]
     assert found.inputs == {"seed": 7, "how": "fast"}
     assert found.control == {"seed": "increment"}
+
+
+def test_of_a_node_that_is_not_known_the_upload_button_may_stand_last() -> None:
+    listed = [widget("image", None, "COMBO"), widget("channel", None, "COMBO")]
+    assert values(node(1, "T", "a.png", "red", "image", inputs=listed)) == {
+        "image": "a.png",
+        "channel": "red",
+    }
 
 
 def test_where_only_converted_widgets_are_listed_the_signature_knows_the_order() -> None:

@@ -161,9 +161,12 @@ def _by_signature(
     """
     found, at = WidgetValues(), 0
     seed: TakenInput | None = None
+    has_button = False
     for taken in signature.shown(found.values):
         if taken.grows or taken.name in sockets:
             continue
+        if has_button and taken.is_optional and _says_upload_at(written, at):
+            at, has_button = at + 1, False
         if seed is not None and at < len(written) and _is_old_control(written[at], taken):
             found.control[seed.name] = control_word(written[at])
             at += 1
@@ -178,8 +181,12 @@ def _by_signature(
             at += 1
         elif taken.extra == "control":
             seed = taken
-        elif taken.extra == "upload" and at < len(written):
-            at += 1
+        elif taken.extra == "upload":
+            # ComfyUI's page puts the button behind all inputs that have to be there.
+            has_button = not _says_upload_at(written, at)
+            at += 0 if has_button else 1
+    if has_button and at < len(written):
+        at += 1
     if seed is not None and at < len(written) and isinstance(written[at], bool):
         found.control[seed.name] = control_word(written[at])
         at += 1
@@ -231,6 +238,10 @@ def typed_values(values: Mapping[str, Any], signature: Signature | None) -> dict
     return found
 
 
+def _says_upload_at(written: Sequence[Any], at: int) -> bool:
+    return at < len(written) and _says_upload(written[at])
+
+
 def _says_upload(value: Any) -> bool:
     return value is None or (isinstance(value, str) and value in _UPLOADS)
 
@@ -277,7 +288,11 @@ def _by_listed(written: Sequence[Any], listed: Sequence[Socket]) -> WidgetValues
             at, surplus = at + 1, surplus - 1
         elif surplus and one.name in _UPLOADED and _says_upload(after):
             at, surplus = at + 1, surplus - 1
-    is_whole = all(value is None or _is_control(value) for value in written[at:])
+    has_button = any(one.name in _UPLOADED for one in listed)
+    is_whole = all(
+        value is None or _is_control(value) or (has_button and _says_upload(value))
+        for value in written[at:]
+    )
     return found if is_whole else None
 
 

@@ -247,13 +247,17 @@ class _Level:
         if signature is None:
             return literals
         found: list[Any] = []
+        buttons: list[Any] = []
         for taken in signature.shown(literals):
+            if taken.is_optional:
+                found, buttons = found + buttons, []
             found.append(literals.get(taken.name, taken.default))
             if taken.extra == "control":
                 found.append(node.control.get(taken.name, "fixed"))
             elif taken.extra == "upload":
-                found.append("image")
-        return found
+                # The page puts the button behind all inputs that have to be there.
+                buttons.append("image")
+        return found + buttons
 
 
 def _link(link: tuple[int, str, int, str, int, str], *, as_objects: bool) -> Any:
