@@ -204,6 +204,8 @@ def fits(taken: TakenInput, value: Any) -> bool:
     """Whether an input's widget may have a value, as far as its type tells."""
     value = as_typed(taken.type, value)
     kinds = _KINDS.get(taken.type)
+    if taken.type == "COMBO" and isinstance(taken.default, str):
+        kinds = (str, list)  # some let several be chosen
     if value is None or kinds is None:
         return True
     return isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool))
