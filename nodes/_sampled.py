@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from nodegraph import Context, DiffusionModel, Latent, NodegraphError, Recipe
+from nodegraph import Context, DiffusionModel, InvalidValue, Latent, NodegraphError, Recipe
 from nodegraph.diffusion.sampling_parts import SamplingParts
 from nodegraph.diffusion.speed.options import speed_text
 from nodegraph.images.room import check_sampling_room
@@ -74,6 +74,22 @@ def live_model(
         seat = held.enter_context(ctx.seat())
         is_usual = not networks and seat is None
         yield denoiser if is_usual else replace(denoiser, controls=networks, seat=seat)
+
+
+def untouched(latent: Latent) -> Latent:
+    """A latent of which nothing is denoised.
+
+    Raises:
+        InvalidValue: There is nothing in it.
+    """
+    if latent.samples is None:
+        raise InvalidValue(
+            "an empty latent has nothing that denoise 0 could hand on",
+            port="denoise",
+            given="0",
+            expected="above 0, to 1, or the latent of a picture",
+        )
+    return latent
 
 
 def sampled(

@@ -31,6 +31,14 @@ def check_sampling(inputs: HookInputs) -> Iterator[Finding]:
     yield from _check_asked(inputs, inputs.literals.get("sampler"))
 
 
+def check_ksampler(inputs: HookInputs) -> Iterator[Finding]:
+    """Find the same, but for the steps of a sampling that denoises nothing: it walks none."""
+    if inputs.literals.get("denoise") == 0:
+        yield from _check_named(inputs)
+    else:
+        yield from check_sampling(inputs)
+
+
 def check_walked(inputs: HookInputs) -> Iterator[Finding]:
     """Find the same where only the noise levels are looked at."""
     yield from _check_named(inputs)

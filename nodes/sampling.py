@@ -31,8 +31,22 @@ from nodegraph.diffusion.sampling_parts import (
 from nodegraph.diffusion.steps import DENOISE_STEPS, MAX_STEPS, last_step, walked_window
 
 from ._memory import sampling, sampling_parts
-from ._sampled import Sampled, begun, live_model, sampled, sampled_parts, tell_speed
-from ._sampling_facts import LATENT_FACTS, check_parts, check_sampling, check_window
+from ._sampled import (
+    Sampled,
+    begun,
+    live_model,
+    sampled,
+    sampled_parts,
+    tell_speed,
+    untouched,
+)
+from ._sampling_facts import (
+    LATENT_FACTS,
+    check_ksampler,
+    check_parts,
+    check_sampling,
+    check_window,
+)
 
 Draw = Annotated[str, Choices(DRAWS), Advanced()]
 Convention = Annotated[str, Choices(CONVENTIONS), Advanced()]
@@ -54,7 +68,7 @@ _FACTS = {
     numerics=True,
     continues=("end_step",),
     facts={"latent": _FACTS},
-    validate=check_sampling,
+    validate=check_ksampler,
     estimate=sampling,
     tags=("denoise", "generate"),
 )
@@ -89,7 +103,8 @@ def KSampler(
         sampler: The method.
         schedule: The noise levels it walks down. simple, sgm_uniform and beta are ComfyUI's, the
             others diffusers'; normal is what the model's scheduler file says.
-        denoise: Below 1 a part of the latent is kept: int(steps × denoise) steps are walked.
+        denoise: Below 1 a part of the latent is kept: int(steps × denoise) steps are walked. At 0
+            it is handed on as it is.
         end_step: Stop after this one of the steps that are walked; the latent keeps the noise that
             is left. Asked for more steps later, the same sampling goes on from there.
         denoise_steps: Where denoise is below 1, that share of the steps is walked; with all, all
@@ -100,6 +115,8 @@ def KSampler(
         convention: How levels are laid, begun at and asked for, what a mask keeps, and parts of the
             sampling are told; docs/comfyui.md has what ComfyUI does.
     """
+    if denoise == 0:
+        return untouched(latent)
     parts = usual_parts(
         positive,
         negative,

@@ -63,6 +63,19 @@ def test_denoising_steps_end_in_what_ksampler_gives() -> None:
     torch.testing.assert_close(found[-1].samples, final.samples)
 
 
+def test_denoise_zero_hands_a_picture_on() -> None:
+    """As in ComfyUI and A1111; also where it is linked, and however few the steps are."""
+    nodes = {"sample": sampler(latent=link("picture"), denoise=0, steps=1)}
+    assert problems(nodes, "sample") == []
+    found = value(nodes, "sample.latent")
+    assert torch.equal(found.samples, draw_noise((4, 8, 8), 3, [0]))
+
+
+def test_denoise_zero_of_an_empty_latent_is_refused() -> None:
+    with pytest.raises(AssertionError, match="nothing that denoise 0 could hand on"):
+        value({"sample": sampler(denoise=0)}, "sample.latent")
+
+
 def test_a_masked_part_is_kept() -> None:
     nodes = {
         "masked": {
