@@ -20,6 +20,16 @@ def parts() -> dict[str, Any]:
     return {part["kind"]: part for part in yaml.safe_load_all(MANIFEST.read_text("utf-8"))}
 
 
+@pytest.fixture
+def parts_by_name() -> dict[str, Any]:
+    """The specs, by kind; of volumes, of which there are several, by name."""
+    yaml = pytest.importorskip("yaml")
+    return {
+        part["metadata"]["name"] if "Claim" in part["kind"] else part["kind"]: part["spec"]
+        for part in yaml.safe_load_all(MANIFEST.read_text("utf-8"))
+    }
+
+
 def pods(parts: dict[str, Any]) -> list[dict[str, Any]]:
     cluster = parts["RayCluster"]["spec"]
     owners = (parts["Deployment"]["spec"], cluster["headGroupSpec"], *cluster["workerGroupSpecs"])
@@ -49,6 +59,45 @@ def test_the_server_s_variables_are_settings_that_hold(
     assert parts["Service"]["metadata"]["name"] in found.allowed_hosts
     assert found.cluster_kinds["gpu"].gpus == 1
     assert server["ports"][0]["containerPort"] == found.port
+
+
+def test_no_database_lies_on_a_volume_that_several_have(parts_by_name: dict[str, Any]) -> None:
+    """SQLite's files, which a network file system may not hold, are on disks of one pod."""
+    manifests = parts_by_name
+    for pod in (manifests["Deployment"], manifests["RayCluster"]["workerGroupSpecs"][0]):
+        spec = pod["template"]["spec"]
+        claims = {
+            volume["name"]: volume["persistentVolumeClaim"]["claimName"]
+            for volume in spec["volumes"]
+            if "persistentVolumeClaim" in volume
+        }
+        mounts = {
+            mount["mountPath"]: mount["name"] for mount in spec["containers"][0]["volumeMounts"]
+        }
+        home = Path("/data")
+        files = [home / "queue.sqlite", home / "artifacts.sqlite", home / "uploads/uploads.sqlite"]
+        files += [home / "cache/store/index.sqlite", home / "cache/temporary/outputs.sqlite"]
+        for file in files:
+            nearest = next(mounts[str(each)] for each in file.parents if str(each) in mounts)
+            modes = manifests.get(claims.get(nearest, ""), {}).get("accessModes", [])
+            assert "ReadWriteMany" not in modes, file
+
+
+def test_nodes_see_what_the_server_writes_for_them(parts_by_name: dict[str, Any]) -> None:
+    server, nodes = (
+        {
+            (mount["mountPath"], mount["subPath"])
+            for mount in pod["template"]["spec"]["containers"][0]["volumeMounts"]
+            if "subPath" in mount
+        }
+        for pod in (
+            parts_by_name["Deployment"],
+            parts_by_name["RayCluster"]["workerGroupSpecs"][0],
+        )
+    )
+    assert server == nodes
+    names = {path.removeprefix("/data/") for path, _ in server}
+    assert names >= {"inputs", "outputs", "uploads/files", "models", "taught"}
 
 
 def test_what_is_probed_answers_without_a_token(parts: dict[str, Any]) -> None:
