@@ -172,7 +172,11 @@ class Hosted:
         for upload in services.uploads.page(None, limit=500).uploads:
             services.uploads.delete(upload.digest, None)
         kept = ("packs", "cache", "uploads")
-        for path in (*services.home.iterdir(), services.environment.temporary / "previews"):
+        cached = (
+            services.settings.cache_folder / "thumbnails",
+            services.environment.temporary / "previews",
+        )
+        for path in (*services.home.iterdir(), *cached):
             if path.is_dir() and path.name not in kept:
                 shutil.rmtree(path)
 
