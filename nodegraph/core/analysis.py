@@ -68,7 +68,7 @@ def analyse(
         *check_requirements(workflow, catalog),
         *check_parameters(workflow, catalog),
         *check_subgraphs(workflow, catalog),
-        *(looked.problems if not targets else looked.problems_of(_all_needed(flat, names))),
+        *(looked.problems if not targets else looked.problems_of(all_needed(flat, names))),
         *target_problems,
     ]
     warnings = _deprecated(flat)
@@ -169,7 +169,7 @@ def _cycle(flat: Flat, cycle: Sequence[str]) -> Problem:
     )
 
 
-def _all_needed(flat: Flat, targets: Iterable[str]) -> set[str]:
+def all_needed(flat: Flat, targets: Iterable[str]) -> set[str]:
     """The targets and all that they depend on, faulty nodes and the blocks around them included."""
     needs = _needs(flat)
     needed = set(targets)

@@ -135,6 +135,14 @@ def own_copy(value: Any) -> Any:
     return _or_itself(value, _cloned, _deep)
 
 
+def snapshot(value: Any) -> Any:
+    """A value as it is now, whatever is done to the one it is a copy of.
+
+    Objects of classes that aren't known here stay the same ones: they may be connections, or large.
+    """
+    return _or_itself(value, _cloned)
+
+
 def settled(value: Any) -> Any:
     """A node's output as it is kept: apart from what its function may still hold of it.
 

@@ -1,7 +1,8 @@
 """Live values: what a script holds in memory and no file can, given to an input of a node.
 
-A `Value` holds a copy, so whoever gave it may change theirs afterwards. In a file it is left out,
-and named by a parameter (`Workflow.without_values`).
+A `Value` holds a copy, so whoever gave it may change theirs afterwards; objects of classes that
+nodegraph doesn't know are held themselves. In a file it is left out, and named by a parameter
+(`Workflow.without_values`).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from numbers import Real
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-from nodegraph.core.digests import Undigestable, digest_value, is_tensor
+from nodegraph.core.digests import Digest, Undigestable, digest_value, is_tensor
 
 if TYPE_CHECKING:
     from nodegraph.core.types import TypeExpr
@@ -31,14 +32,16 @@ class Value:
 
     Attributes:
         port_type: What it was taken as; None where that isn't known yet.
+        digest: Of its content, as the engine knows it; empty where it hasn't been made.
         is_own: Nobody else holds what it holds.
     """
 
-    __slots__ = ("_value", "is_own", "port_type")
+    __slots__ = ("_value", "digest", "is_own", "port_type")
 
     def __init__(self, value: Any) -> None:
         self._value = value
         self.port_type: TypeExpr | None = None
+        self.digest: Digest = ""
         self.is_own = False
 
     @classmethod
@@ -63,11 +66,13 @@ class Value:
     @property
     def text(self) -> str:
         """It in a few words: type, size and digest, as in ``Image 512×512 #4f3a9c21``."""
-        kind = "" if self.port_type is None else str(self.port_type)
+        words = _words(self._value, "" if self.port_type is None else str(self.port_type))
+        digest = self.digest
         try:
-            return f"{_words(self._value, kind)} #{digest_value(self._value)[:_SHOWN]}"
+            digest = digest or digest_value(self._value)
         except (Undigestable, RecursionError):
-            return _words(self._value, kind)
+            return words
+        return f"{words} #{digest[:_SHOWN]}"
 
     def __repr__(self) -> str:
         return f"<value {self.text}>"
@@ -112,11 +117,11 @@ def is_live(value: Any) -> bool:
 
 def live(value: Any) -> Value:
     """A `Value` with a copy of a value."""
-    from nodegraph.core.copies import own_copy
+    from nodegraph.core.copies import snapshot
 
     if type(value) is Value and value.is_own:
         return value
-    return Value.own(own_copy(_opened(value)))
+    return Value.own(snapshot(opened(value)))
 
 
 def live_inputs(inputs: Mapping[str, Any]) -> list[tuple[str, Value]]:
@@ -144,14 +149,14 @@ def _live_in(written: Any) -> Value | None:
     return live(written["value"] if is_wrapped else written)
 
 
-def _opened(value: Any) -> Any:
+def opened(value: Any) -> Any:
     """A value in which those that a `Value` holds stand themselves."""
     if isinstance(value, Value):
-        return _opened(value.value)
+        return opened(value.value)
     if type(value) in (list, tuple):
-        return type(value)(map(_opened, value))
+        return type(value)(map(opened, value))
     if type(value) is dict:
-        return {name: _opened(item) for name, item in value.items()}
+        return {name: opened(item) for name, item in value.items()}
     return value
 
 

@@ -202,7 +202,8 @@ class Expand(_AnyOutputs):  # type: ignore[misc] # what it stands for has any ty
 
     Attributes:
         nodes: As in a workflow file: ``{"blur": {"type": "Blur", "inputs": {...}}}``. An input is
-            a literal, ``{"from": "other.port"}`` within the fragment, or a `Value`.
+            a literal, ``{"from": "other.port"}`` within the fragment, or a live value, such as a
+            tensor, which may be in a `Value`.
         outputs: For each output of the node, ``"node.port"`` of the fragment, a `Value`, or a list
             of such.
         subgraphs: Definitions, as in a workflow file, that `nodes` may use as types.

@@ -13,7 +13,8 @@ from nodegraph.core.copies import lent_copy
 from nodegraph.core.flat import Output
 from nodegraph.core.graph import CheckedGraph, GraphNode, LinkSource
 from nodegraph.core.links import parse_link
-from nodegraph.core.ports import Ending, Expand, Value
+from nodegraph.core.live_values import Value, is_live, opened
+from nodegraph.core.ports import Ending, Expand
 from nodegraph.core.spec import NodeSpec, OutputSpec
 from nodegraph.core.targets import needed_by
 from nodegraph.core.types import ANY, TypeExpr, list_of
@@ -107,9 +108,9 @@ def build_fragment(
     for name, item in expansion.nodes.items():
         inputs = dict(item.get("inputs", {}))
         for port, given in inputs.items():
-            if isinstance(given, Value):
+            if is_live(given):
                 stand_in = names.setdefault(id(given), f"__value_{step}_{len(names)}__")
-                values[stand_in] = given
+                values[stand_in] = given if isinstance(given, Value) else Value(opened(given))
                 inputs[port] = {"from": f"{stand_in}.value"}
         nodes[name] = {**item, "inputs": inputs}
     document = {

@@ -12,12 +12,12 @@ from itertools import count
 from typing import Any, NamedTuple
 from uuid import uuid4
 
-from nodegraph.core.analysis import Analysis, analyse
+from nodegraph.core.analysis import Analysis, all_needed, analyse
 from nodegraph.core.building import graph_of
 from nodegraph.core.catalog import Catalog, CatalogWith
 from nodegraph.core.context import Environment
 from nodegraph.core.conversions import convert
-from nodegraph.core.copies import own_copy, settled
+from nodegraph.core.copies import settled, snapshot
 from nodegraph.core.digests import Digest, Undigestable, digest_value, is_tensor
 from nodegraph.core.facts import finding_problem
 from nodegraph.core.flat import VALUE, value_name
@@ -31,7 +31,6 @@ from nodegraph.core.ports import PORT_ATTRIBUTE
 from nodegraph.core.spec import HookName, HookRef, InputSpec, NodeSpec, OutputSpec
 from nodegraph.core.subgraphs import Specs
 from nodegraph.core.summary import size_in_bytes, summarize
-from nodegraph.core.targets import needed_by
 from nodegraph.core.types import ANY, TypeExpr, TypeTable, fit, list_of, named, union_of
 from nodegraph.core.value_types import described, is_builtin_type, is_of_type, type_of_value
 from nodegraph.core.values import Recipe
@@ -255,7 +254,7 @@ class LiveWorkflow:
     problems: tuple[Problem, ...]
     _linked: Workflow
     _catalog: _StandIns
-    _values: Mapping[str, Taken]
+    _values: Mapping[str, Value]
     _digesters: Digesters
 
     @classmethod
@@ -274,10 +273,8 @@ class LiveWorkflow:
         found = analyse(self._linked, self._catalog, environment, targets=targets)
         problems = self.problems
         if targets is not None:
-            needed = needed_by(found.nodes, found.targets)
-            faulty = {problem.node for problem in found.problems}
-            names = {name.partition("/")[0] for name in needed} | faulty
-            problems = tuple(each for each in problems if each.node in names)
+            needed = all_needed(found.flat, found.targets)
+            problems = tuple(each for each in problems if each.node in needed)
         warnings = tuple(each for each in found.warnings if each.node not in self._values)
         return replace(found, problems=(*problems, *found.problems), warnings=warnings)
 
@@ -292,10 +289,12 @@ class LiveWorkflow:
     def with_values(self, graph: CheckedGraph) -> CheckedGraph:
         """A graph of its nodes with the values of those that stand for some."""
         values = {
-            name: _product(*value, self._digesters)
+            name: _product(value.value, value.port_type or named(ANY), self._digesters)
             for name, value in self._values.items()
             if name in graph.nodes
         }
+        for name, product in values.items():
+            self._values[name].digest = product.digest  # for the document
         return replace(graph, values=values)
 
 
@@ -317,14 +316,16 @@ class _Parting:
             kept[target] = written
             if isinstance(written, Value):
                 name = self._name(node, port)
-                expr = written.port_type or named(ANY)
-                found[name] = Taken(written.value, expr)
+                found[name] = written
                 written = {"from": f"{name}.{_OUTPUT}"}
             linked[target] = written
         entries = {name: NodeEntry(type=name) for name in found}
         parted = _rewritten(self._workflow, linked)
-        facts = {name: _facts(value) for name, (value, _) in found.items()}
-        specs = {name: _spec(name, each.expr, facts[name]) for name, each in found.items()}
+        facts = {name: _facts(value.value) for name, value in found.items()}
+        specs = {
+            name: _spec(name, value.port_type or named(ANY), facts[name])
+            for name, value in found.items()
+        }
         return LiveWorkflow(
             _rewritten(self._workflow, kept),
             tuple(self._problems),
@@ -405,7 +406,7 @@ def _facts(value: Any) -> Facts:
 
 
 class _FromValue:
-    """Gives copies of a value, so that a node which changes what it is handed changes no other."""
+    """Gives copies of a value, so that a node which changes what it is handed changes it alone."""
 
     __slots__ = ("_value",)
 
@@ -413,7 +414,7 @@ class _FromValue:
         self._value = value
 
     def __call__(self) -> Any:
-        return settled(own_copy(self._value))
+        return settled(snapshot(self._value))
 
     def is_there(self) -> bool:
         return True

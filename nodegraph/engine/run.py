@@ -192,7 +192,7 @@ class Run:
     def _stand_in(self, name: str, product: Product) -> None:
         """Settle a node that stands for a live value: it has given that, and never runs."""
         state = self.states[name]
-        state.products = (product,)
+        state.products = (product.stub(),)  # the graph may be run again, and holds on to its own
         state.demanded = True
         state.status = "ran"
 

@@ -420,13 +420,12 @@ class Session:
             document = versioned(workflow, self.registry)
             packed = _packed(document)
             live = self._live(workflow) if packed is None else None
-            if live is not None:
-                document = versioned(live.document, self.registry)
-                packed = _packed(document)
         if live is None:
             graph = self._graph(packed, workflow, options)
         else:
             graph = live.graph(self.environment.granting(options.granted), options.targets)
+            document = versioned(live.document, self.registry)
+            packed = _packed(document)
         return _Checked(graph, document, self._told(document, packed))
 
     async def _run_checked(self, checked: _Checked, options: RunOptions) -> RunResult:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 from nodegraph.core.digests import LEAVES
 from nodegraph.core.links import write_literal
-from nodegraph.core.node import NODE_ATTRIBUTE, NodeDefinition
-from nodegraph.core.spec import InputSpec, NodeSpec, OutputSpec
-from nodegraph.core.workflow import Workflow
+from nodegraph.core.live_values import live
+from nodegraph.core.spec import InputSpec, NodeSpec
+from nodegraph.core.workflow import NodeEntry, Workflow
 from nodegraph.session.examples import NodeExample
 
 _NODE = "node"
-_NUMBERS = count(1)
-"""A registry takes each name once."""
 
 
 @dataclass(frozen=True)
@@ -28,14 +25,12 @@ class Trial:
         nodes: Names of the nodes of that type in it.
         source: ``example``, ``generated`` or ``given``.
         inputs: Folder that relative paths start from.
-        functions: Nodes that the workflow needs besides those of packs.
     """
 
     workflow: Workflow
     nodes: tuple[str, ...]
     source: str
     inputs: Path | None = None
-    functions: tuple[Callable[..., Any], ...] = ()
 
 
 def example_trial(spec: NodeSpec, example: NodeExample) -> Trial:
@@ -52,20 +47,14 @@ def example_trial(spec: NodeSpec, example: NodeExample) -> Trial:
 def trial_of(spec: NodeSpec, given: Mapping[str, Any], source: str = "given") -> Trial:
     """A node type alone, with values for inputs: those that a file could hold, and any others."""
     inputs: dict[str, Any] = {}
-    nodes: dict[str, Any] = {_NODE: {"type": spec.type, "inputs": inputs}}
-    functions = []
     for name, value in given.items():
         port = spec.inputs_by_name.get(name) or InputSpec(name=name, type="Any", json_schema={})
         literal = write_literal(value)
-        if port.json_schema is not None and _is_plain(literal):
-            inputs[name] = literal
-        else:
-            function = _giver(port, value)
-            functions.append(function)
-            nodes[f"given_{name}"] = {"type": function.__name__}
-            inputs[name] = {"from": f"given_{name}.value"}
-    workflow = Workflow.from_dict({"format": "nodegraph/1", "nodes": nodes})
-    return Trial(workflow, (_NODE,), source, functions=tuple(functions))
+        is_literal = port.json_schema is not None and _is_plain(literal)
+        inputs[name] = literal if is_literal else live(value)
+    return Trial(
+        Workflow(nodes={_NODE: NodeEntry(type=spec.type, inputs=inputs)}), (_NODE,), source
+    )
 
 
 def _is_plain(value: Any) -> bool:
@@ -74,20 +63,3 @@ def _is_plain(value: Any) -> bool:
     if type(value) is dict:
         return all(map(_is_plain, (*value, *value.values())))
     return type(value) in LEAVES - {bytes}
-
-
-def _giver(port: InputSpec, value: Any) -> Callable[..., Any]:
-    """A node that gives a value, as of a link."""
-
-    def give() -> Any:
-        return value
-
-    name = give.__name__ = f"Given_{port.name}_{next(_NUMBERS)}"
-    spec = NodeSpec(
-        type=name,
-        outputs=(OutputSpec(name="value", type=port.type, nullable=True),),
-        module=give.__module__,
-        qualname=give.__qualname__,
-    )
-    setattr(give, NODE_ATTRIBUTE, NodeDefinition(spec, give, None, {}, (), {}, {}))
-    return give

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -23,7 +22,7 @@ from nodegraph.session.session import Session
 from nodegraph.session.settings import Settings, load_settings
 from nodegraph.testing.checking import check_trial, not_judged
 from nodegraph.testing.samples import NoSample, sample_inputs
-from nodegraph.testing.trials import Trial, example_trial, trial_of
+from nodegraph.testing.trials import example_trial, trial_of
 from nodegraph.testing.verdicts import NodeVerdicts
 
 if TYPE_CHECKING:
@@ -131,8 +130,7 @@ class Workbench:
         session = self.session()
         spec = self.spec(session, node)
         trial = trial_of(spec, inputs)
-        with _given(session, trial):
-            result = self._run(session, trial.workflow, {"targets": trial.nodes})
+        result = self._run(session, trial.workflow, {"targets": trial.nodes})
         (name,) = trial.nodes
         outputs = result.outputs
         found = {port.name: outputs.get(f"{name}.{port.name}", BLOCKED) for port in spec.outputs}
@@ -148,21 +146,17 @@ class Workbench:
         session = self.session(use_cache=False)
         spec = self.spec(session, node)
         if inputs:
-            return self._checked(session, spec, trial_of(spec, inputs))
+            return check_trial(session, spec, trial_of(spec, inputs))
         example = examples(session.registry.packs).get(spec.type)
         if example is not None:
             trial = example_trial(spec, example)
-            return self._checked(self.session(trial.inputs, use_cache=False), spec, trial)
+            return check_trial(self.session(trial.inputs, use_cache=False), spec, trial)
         try:
             trial = trial_of(spec, sample_inputs(spec), "generated")
         except NoSample as error:
             name = spec.type.rpartition(":")[2]
             return not_judged(spec, f"{error}: it needs an example, examples/{name}.json")
-        return self._checked(session, spec, trial)
-
-    def _checked(self, session: Session, spec: NodeSpec, trial: Trial) -> NodeVerdicts:
-        with _given(session, trial):
-            return check_trial(session, spec, trial)
+        return check_trial(session, spec, trial)
 
     def spec(self, session: Session, node: NodeLike) -> NodeSpec:
         """What a node type declares.
@@ -190,16 +184,6 @@ class Workbench:
         if known is None or registry.definition(own.type).function is not node:
             registry.add(node)
         return own
-
-
-@contextmanager
-def _given(session: Session, trial: Trial) -> Iterator[None]:
-    """Inside, a session knows the nodes that give a trial its values."""
-    session.registry.add(*trial.functions)
-    with warnings.catch_warnings():
-        # What a test gives may be anything: that its like can't be told from others is no matter.
-        warnings.filterwarnings("ignore", "results of node `Given_")
-        yield
 
 
 def _folder() -> TemporaryDirectory[str]:

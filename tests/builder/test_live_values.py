@@ -21,7 +21,18 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import nodegraph
-from nodegraph import Graph, Latent, Session, Settings, Workflow, node, nodes, port_type
+from nodegraph import (
+    Expand,
+    Graph,
+    Latent,
+    Session,
+    Settings,
+    Value,
+    Workflow,
+    node,
+    nodes,
+    port_type,
+)
 from nodegraph.builder.script import python_script
 from nodegraph.client import Client
 from nodegraph.core.digests import digest_value
@@ -180,10 +191,24 @@ def Change(image: nodegraph.Image) -> nodegraph.Image:
     return image
 
 
+@node
+def Negative(image: nodegraph.Image) -> nodegraph.Image:
+    """By another node."""
+    inner = {"first": {"type": "InvertImage", "inputs": {"image": image}}}
+    return Expand(inner, {"image": "first.image"})
+
+
+@node
+def Sheet(image: nodegraph.Image) -> nodegraph.Image:
+    """Three pictures side by side, by another node."""
+    given = {"images": [image, Value(image), PICTURE], "columns": 3, "gap": 0}
+    return Expand({"grid": {"type": "ImageGrid", "inputs": given}}, {"image": "grid.image"})
+
+
 @pytest.fixture
 def own(tmp_path: Path, known_specs: Path) -> Any:
     copytree(known_specs, tmp_path / "home" / "cache" / "specs")
-    functions: list[Callable[..., Any]] = [MakeLatent, Size, Whole, Change]
+    functions: list[Callable[..., Any]] = [MakeLatent, Size, Whole, Change, Negative, Sheet]
     with Session(Settings(home=tmp_path / "home"), nodes=functions) as session:
         yield session
 
@@ -195,6 +220,16 @@ def test_what_a_run_gave_is_given_to_another(own: Session) -> None:
     found = g.run(latent, by_link)[latent]
     given = g.node(Size, "given", latent=found)
     assert g.run(given).nodes["given"].status == "cached"
+
+
+def test_an_expansion_holds_values_as_they_are(own: Session) -> None:
+    g = Graph(session=own)
+    negative = g.node(Negative, image=TENSOR)
+    assert same(g.run(negative)[negative], 1 - TENSOR)
+    given = g.InvertImage(image=TENSOR)
+    assert g.run(given).nodes[str(given)].status == "cached"
+    sheet = g.node(Sheet, image=TENSOR)
+    assert same(g.run(sheet)[sheet], torch.cat([TENSOR] * 3, dim=2))
 
 
 def test_arrays_are_lists_of_numbers_where_an_input_takes_these(own: Session) -> None:
@@ -274,6 +309,20 @@ def test_what_is_no_picture_for_certain_is_refused_by_every_door(
     plan = session.plan(workflow.with_parameters({"image": value}), targets=["invert"])
     assert [each.given for each in plan.problems] == [told]
     assert session.check(workflow.with_parameters({"image": value}), targets=["other"])
+
+
+def test_all_that_is_wrong_is_told_with_a_value(session: Session) -> None:
+    nodes = {
+        "invert": {"type": "InvertImage", "inputs": {"imag": PICTURE, "image": TENSOR.byte()}},
+        "blur": {"type": "BlurImage", "inputs": {"image": {"from": "invert"}, "radius": "x"}},
+        "apart": {"type": "InvertImage", "inputs": {"image": TENSOR.byte()}},
+    }
+    workflow = Workflow.from_dict({"format": "nodegraph/1", "nodes": nodes})
+    with raises(InvalidWorkflow, node="blur", port="radius", given='"x"'):
+        session.run(workflow, targets=["blur"])
+    told = [(each.node, each.port) for each in session.check(workflow, targets=["blur"])]
+    assert told == [("invert", "image"), ("invert", "imag"), ("blur", "radius")]
+    assert session.plan(workflow, targets=["blur"]).targets == ()
 
 
 def test_a_saved_graph_names_what_it_was_given(g: Graph, session: Session, tmp_path: Path) -> None:
