@@ -108,6 +108,8 @@ class Cluster:
         except BaseException:
             changes.close()
             raise
+        finally:
+            _hear_signals()
         return cls(address, head, changes, passes=passes)
 
     @property
@@ -206,6 +208,7 @@ class Cluster:
             _LOG.warning("the cluster wasn't left in order: %s", error)
         finally:
             self._changes.close()
+            _hear_signals()
 
     async def _leave(self, seconds: float = _LEAVING_SECONDS) -> None:
         leaving = self._changes.apart(_disconnect, self.head.is_lost)
@@ -358,7 +361,11 @@ def _not_joined(address: str, error: Exception) -> ClusterFault:
 
 
 def _hear_signals() -> None:
-    """Have this process's own handlers called again: Ray takes the system's away as it ends."""
+    """Have this process's own handlers called again.
+
+    Ray puts the system's in their place as it ends; and as it begins its own, which ends the
+    process with SIGABRT three seconds after a SIGTERM, whatever is done about that.
+    """
     if threading.current_thread() is not threading.main_thread():
         return
     for number in (signal.SIGINT, signal.SIGTERM):

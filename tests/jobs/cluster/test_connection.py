@@ -74,6 +74,39 @@ asyncio.run(use())
 """
 
 
+_ENDED = """
+import asyncio, os, signal
+from nodegraph.jobs.cluster.connection import Cluster
+
+async def use():
+    heard = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, heard.set)
+    cluster = await Cluster.connect("auto")
+    os.kill(os.getpid(), signal.SIGTERM)
+    await heard.wait()
+    print("an alarm in", signal.alarm(0), "s", flush=True)  # which Ray ends the process by
+    await cluster.close()
+
+asyncio.run(use())
+"""
+
+
+@pytest.mark.slow
+def test_a_signal_to_end_is_this_process_s_alone_to_act_on() -> None:
+    if find_spec("ray") is None:
+        pytest.skip("Ray isn't installed")
+    with TemporaryDirectory(prefix="ng-", ignore_cleanup_errors=True) as folder:
+        done = subprocess.run(
+            [sys.executable, "-c", _ENDED],
+            env={**os.environ, "RAY_ADDRESS": "", "RAY_TMPDIR": folder, "HOME": folder},
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+        )
+    assert done.stdout == "an alarm in 0 s\n", done.stderr
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.slow
 def test_a_cluster_that_is_started_here_is_joined_by_others_and_stays_until_it_is_left() -> None:
     if find_spec("ray") is None:
