@@ -37,6 +37,8 @@ class TypeMends:
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
         self._between: dict[tuple[TypeExpr, TypeExpr], str | None] = {}
+        self._plain: dict[tuple[TypeExpr, TypeExpr], bool] = {}
+        self._giving: dict[OpenInput, str] = {}
 
     @property
     def _usage(self) -> Usage:
@@ -88,13 +90,24 @@ class TypeMends:
 
     def _plainly(self, source: TypeExpr, target: TypeExpr) -> bool:
         """Whether one fits the other for what it is, not because one of them takes anything."""
-        if ANY in {*source.named(), *target.named()}:
-            return False
-        found = fit(source, target, self._catalog.types)
-        return found is not None and not found.conversions and not found.map_depth
+        key = (source, target)
+        if key not in self._plain:
+            found = fit(source, target, self._catalog.types)
+            self._plain[key] = (
+                found is not None
+                and not found.conversions
+                and not found.map_depth
+                and ANY not in {*source.named(), *target.named()}
+            )
+        return self._plain[key]
 
     def givers(self, wanted: OpenInput) -> str:
         """Node types that give what an input takes and don't need it, for a sentence."""
+        if wanted not in self._giving:
+            self._giving[wanted] = self._find_givers(wanted)
+        return self._giving[wanted]
+
+    def _find_givers(self, wanted: OpenInput) -> str:
         found = [rank for spec in self._specs() if (rank := self._giver(spec, wanted)) is not None]
         found.sort()
         # What is linked there in practice says more than what else could be.

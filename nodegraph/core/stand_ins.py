@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 
-from nodegraph.core.catalog import Catalog, types_at_hand
+from nodegraph.core.catalog import Catalog, types_at_hand, usage_of
 
 _SHOWN = 3
 _CLOSE = 0.8
@@ -40,7 +40,11 @@ class StandIns:
         return tuple(dict.fromkeys(each for tag in best for each in self._known[tag]))[:_SHOWN]
 
     def _read(self) -> None:
-        for node_type in types_at_hand(self._catalog):
+        uses = usage_of(self._catalog).types
+        # Of what is known by one name, first what is used most.
+        for node_type in sorted(
+            types_at_hand(self._catalog), key=lambda name: (-uses.get(name, 0), name)
+        ):
             spec = self._catalog.spec(node_type)
             if spec is None or spec.deprecated:
                 continue

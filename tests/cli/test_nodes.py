@@ -131,6 +131,13 @@ def test_a_pack_that_is_made_of_another_package_is_shown_by_categories(
     assert "--all" in shown.err
 
 
+def test_a_search_begins_with_what_is_used_most(cli: Cli) -> None:
+    shown = cli("nodes", "--search", "sampl", "--json")
+    names = [found["type"] for found in shown.json["nodes"]]
+    assert names[0] == "KSampler"
+    assert names != sorted(names)
+
+
 @pytest.mark.parametrize("option", [("--all",), ("--category", "number"), ("--search", "make o")])
 def test_each_of_its_node_types_is_listed_where_that_is_asked(
     cli: Cli, organ: Path, option: tuple[str, ...]

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from tests.editor.editing import Editor, box_of, expect_picture
-from tests.editor.gates import gated
+from tests.editor.gates import gated, text_to_image
 from tests.editor.graphs import CHAIN, search, tab_to
 from tests.server.hosting import eventually
 
@@ -770,6 +770,25 @@ def test_a_card_that_tab_comes_to_is_what_keys_mean(tab: Editor) -> None:
     expect(editor.canvas.locator(".react-flow__node:focus")).to_have_count(1)
     editor.page.keyboard.press("F2")
     shown(editor, "Rename node")
+
+
+def test_the_search_for_what_fits_a_port_has_the_focus(tab: Editor) -> None:
+    editor = tab.open_link(text_to_image())
+    keyboard = editor.page.keyboard
+    editor.click_card("sample")
+    keyboard.press("l")
+    expect(editor.dialog("Link from which port?").get_by_role("searchbox")).to_be_focused()
+    keyboard.type("negative")
+    keyboard.press("Enter")
+    expect(editor.dialog("Link negative to …").get_by_role("searchbox")).to_be_focused()
+    keyboard.type("add a node")
+    keyboard.press("Enter")
+    search = editor.page.get_by_role("combobox", name="Search nodes")
+    expect(search).to_be_focused()
+    found = editor.page.get_by_role("listbox", name="Node types").get_by_role("option")
+    expect(found.first).to_contain_text("Encode prompt")
+    keyboard.press("Enter")
+    expect(editor.cards).to_have_count(7)
 
 
 def test_keys_of_a_tab_leave_the_graph_alone(tab: Editor) -> None:

@@ -95,6 +95,10 @@ function hintFor(
 
 /** The node type that gives what an input takes and doesn't need it; the one that is used most. */
 function giverOf(types: NodeTypes, { type, port = "" }: FittedInput): NodeSpec | null {
+  return adviceOn(types, `\n${type}\n${port}`, () => findGiver(types, type, port));
+}
+
+function findGiver(types: NodeTypes, type: string, port: string): NodeSpec | null {
   const { usage } = types;
   const found = [...types.byName.values()].flatMap((spec) => {
     const isTaken = spec.inputs.some((input) => takes(input.type, type, types));
@@ -136,6 +140,22 @@ function reaches(from: string, to: string, types: NodeTypes): boolean {
  * with the fewest further needs; of such, settings. The rules are those of nodegraph/core/mends.py.
  */
 export function converterBetween(types: NodeTypes, from: string, to: string): NodeSpec | null {
+  return adviceOn(types, `${from}\n${to}`, () => findConverter(types, from, to));
+}
+
+const advice = new WeakMap<NodeTypes, Map<string, NodeSpec | null>>();
+
+/** What was found once among all node types: each port that doesn't fit a link asks for it. */
+function adviceOn(types: NodeTypes, key: string, find: () => NodeSpec | null): NodeSpec | null {
+  const known = keptIn(advice, types, () => new Map<string, NodeSpec | null>());
+  const found = known.get(key);
+  if (found !== undefined) return found;
+  const made = find();
+  known.set(key, made);
+  return made;
+}
+
+function findConverter(types: NodeTypes, from: string, to: string): NodeSpec | null {
   const { usage } = types;
   const most = (counts: readonly number[]) => Math.max(-1, ...counts);
   const found = [...types.byName.values()].flatMap((spec) => {

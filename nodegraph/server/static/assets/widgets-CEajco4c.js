@@ -1,0 +1,1 @@
+import"./WidgetField-C2GlXpdG.js";import"./FileWidget-Dl5HIjIy.js";

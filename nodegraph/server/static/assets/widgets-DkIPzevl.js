@@ -1,1 +1,0 @@
-import"./WidgetField-CKZu49V-.js";import"./FileWidget-C-DMawqj.js";
