@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from nodegraph.server.content.files.client_turns import ClientTurns, Turn
+from nodegraph.server.content.files.client_turns import ClientTurns, ClientTurn
 
 PATIENCE = 30.0
 
@@ -54,7 +54,7 @@ def test_who_waits_for_another_s_work_needs_no_turn_of_the_other() -> None:
     turns, works = ClientTurns(1, 1, "test"), Works()
     first = turns.submit("ann", works.named("first", is_held=True))
     others = [turns.submit("ann", works.named(name)) for name in ("second", "third")]
-    shared: Turn[str] = turns.submit("ann", works.named("shared"))
+    shared: ClientTurn[str] = turns.submit("ann", works.named("shared"))
     for _ in range(2):
         turns.join("ben", shared)
     works.go.set()

@@ -14,7 +14,7 @@ from threading import Lock
 
 from nodegraph.core.digests import Digest
 from nodegraph.errors import InvalidFile, OutputError, Problem
-from nodegraph.server.content.files.client_turns import ClientTurns, Turn
+from nodegraph.server.content.files.client_turns import ClientTurns, ClientTurn
 from nodegraph.server.content.files.confined import Confined
 from nodegraph.server.content.files.decoder import SECONDS, FileDecoder
 from nodegraph.server.content.files.pictures import plain_tile
@@ -75,7 +75,7 @@ class Thumbnails:
         self._turns = ClientTurns(_AT_A_TIME, _OF_A_CLIENT, "nodegraph-thumbnails")
         self._decoders = [FileDecoder(seconds=seconds) for _ in range(_AT_A_TIME)]
         self._free = list(self._decoders)
-        self._making: dict[str, Turn[bytes]] = {}
+        self._making: dict[str, ClientTurn[bytes]] = {}
         self._lock = Lock()
         self._held: int | None = None
         self._without: dict[Digest, Problem] = {}
@@ -109,7 +109,7 @@ class Thumbnails:
         with self._lock:
             making = self._making.get(name)
             if making is None:
-                making = Turn(partial(self._make, digest, name, side, opened))
+                making = ClientTurn(partial(self._make, digest, name, side, opened))
                 self._making[name] = making
                 making.future.add_done_callback(lambda _: self._making.pop(name, None))
         self._turns.join(client, making)

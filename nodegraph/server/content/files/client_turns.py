@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Turn(Generic[T]):
+class ClientTurn(Generic[T]):
     """Some work that waits for its turn, or has had it.
 
     Attributes:
@@ -54,18 +54,18 @@ class ClientTurns:
         self._pool = ThreadPoolExecutor(places, thread_name_prefix=name)
         self._free = places
         self._most = most
-        self._waiting: OrderedDict[str, deque[Turn[object]]] = OrderedDict()
+        self._waiting: OrderedDict[str, deque[ClientTurn[object]]] = OrderedDict()
         self._busy: Counter[str] = Counter()
         self._lock = Lock()
         self._is_closed = False
 
-    def submit(self, client: str, work: Callable[[], T]) -> Turn[T]:
+    def submit(self, client: str, work: Callable[[], T]) -> ClientTurn[T]:
         """Have some work done for a client."""
-        turn = Turn(work)
+        turn = ClientTurn(work)
         self.join(client, turn)
         return turn
 
-    def join(self, client: str, turn: Turn[T]) -> None:
+    def join(self, client: str, turn: ClientTurn[T]) -> None:
         """Have a client wait, too, for what may wait for another's turn: the sooner one counts."""
         with self._lock:
             if self._is_closed:
@@ -93,7 +93,7 @@ class ClientTurns:
             self._busy[client] += 1
             self._pool.submit(self._do, client, turn)
 
-    def _next(self) -> tuple[str, Turn[object]] | None:
+    def _next(self) -> tuple[str, ClientTurn[object]] | None:
         for client, turns in tuple(self._waiting.items()):
             while turns and turns[0].is_begun:
                 turns.popleft()
@@ -107,7 +107,7 @@ class ClientTurns:
                 del self._waiting[client]
         return None
 
-    def _do(self, client: str, turn: Turn[object]) -> None:
+    def _do(self, client: str, turn: ClientTurn[object]) -> None:
         try:
             turn.run()
         finally:
