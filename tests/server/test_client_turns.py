@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from nodegraph.server.content.files.client_turns import ClientTurns, ClientTurn
+from nodegraph.server.content.files.client_turns import ClientTurn, ClientTurns
 
 PATIENCE = 30.0
 

@@ -14,7 +14,7 @@ from threading import Lock
 
 from nodegraph.core.digests import Digest
 from nodegraph.errors import InvalidFile, OutputError, Problem
-from nodegraph.server.content.files.client_turns import ClientTurns, ClientTurn
+from nodegraph.server.content.files.client_turns import ClientTurn, ClientTurns
 from nodegraph.server.content.files.confined import Confined
 from nodegraph.server.content.files.decoder import SECONDS, FileDecoder
 from nodegraph.server.content.files.pictures import plain_tile
