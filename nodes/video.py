@@ -119,6 +119,7 @@ def SaveVideo(
 
 @node(category="video", infer=images_video, tags=("frames", "animate", "batch"))
 def VideoFromImages(
+    ctx: Context,
     images: list[Image],
     rate: Annotated[float, Range(0.001, 1000)] = 24.0,
     audio: Audio | None = None,
@@ -130,9 +131,12 @@ def VideoFromImages(
         rate: Frames a second; 23.976 and 29.97 mean 24000/1001 and 30000/1001.
         audio: Begins with the first frame.
     """
+    from nodegraph.images.images import OPAQUE_HINT, is_transparent
     from nodegraph.videos.cutting import video_of_images
     from nodegraph.videos.rates import exact_rate
 
+    if any(map(is_transparent, images)):
+        ctx.log(f"Videos have no transparency, so it is left out. {OPAQUE_HINT}", "warning")
     return video_of_images(images, exact_rate(rate), audio)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from io import BytesIO
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
 from nodegraph.images.images import picture_options, to_pil
@@ -41,8 +42,7 @@ def encode_animation(
     first, *others = [to_pil(frame) for frame in frames]
     buffer = BytesIO()
     options: dict[str, Any] = {"save_all": True, "append_images": others}
-    # GIF counts in hundredths of a second.
-    options["duration"] = round(1000 / rate) if format != "gif" else max(2, round(100 / rate)) * 10
+    options["duration"] = _durations(len(frames), rate, format)
     if format == "gif":
         options |= {"format": "GIF", "comment": json.dumps(dict(metadata or {})).encode()}
         # Without a number, a GIF is shown once.
@@ -54,3 +54,13 @@ def encode_animation(
         options |= {"method": 3, "lossless": quality == 100}
     first.save(buffer, **options)
     return buffer.getvalue()
+
+
+def _durations(count: int, rate: float, format: AnimationFormat) -> list[int]:
+    """Milliseconds for which each picture is shown: each begins as near to its time as it can.
+
+    Rounded alike, thirty a second would be 33.3 in a GIF, which counts in hundredths of a second.
+    """
+    step, least = (10, 20) if format == "gif" else (1, 1)
+    begins = [round(at * 1000 / rate / step) * step for at in range(count + 1)]
+    return [max(least, after - before) for before, after in pairwise(begins)]

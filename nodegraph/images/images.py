@@ -34,6 +34,7 @@ IMAGE_SUFFIXES: Mapping[ImageFormat, str] = {
 READABLE = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM", "QOI", "TGA")
 """Formats that are opened. Pillow knows more, but some of those start other programs."""
 
+OPAQUE_HINT = "FlattenImage lays pictures on a colour; PNG, WebP, AVIF and GIF keep transparency."
 _LARGER = "Make it smaller, or raise the setting `max_image_pixels`."
 _USER_COMMENT, _DESCRIPTION, _EXIF_IFD = 0x9286, 0x010E, 0x8769
 _ASCII = b"ASCII\0\0\0"
@@ -227,6 +228,15 @@ def rounded_down(image: Tensor) -> Tensor:
     # the scale first, in float32: a level that is given as level / 255 may lie a hair below it, and
     # is then cut to the one below, as there
     return (image.clamp(0, 1) * 255.0).floor() / 255.0
+
+
+def is_transparent(image: Tensor) -> bool:
+    """Whether some of a picture, or of a batch, isn't opaque once it has 8 bits.
+
+    Args:
+        image: float in 0..1, shape (..., channels).
+    """
+    return image.shape[-1] == 4 and bool((image[..., 3] < 1 - 0.5 / 255).any())
 
 
 def _values(image: Tensor) -> NDArray[np.float32]:

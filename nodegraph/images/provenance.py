@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.version import VERSION
 from nodegraph.errors import InvalidValue
-from nodegraph.images.images import ImageFormat, encode_image_file
+from nodegraph.images.images import (
+    OPAQUE_HINT,
+    ImageFormat,
+    encode_image_file,
+    is_transparent,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,10 +36,13 @@ def encode_with_workflow(
     Args:
         workflow: As it ran; left out if empty.
         bits: Of each channel.
-        warn: Told if the workflow is longer than the format can hold, and so had to be left out.
+        warn: Told what the format can't hold and so is left out: a workflow that is too long for
+            it, transparency.
     Raises:
         InvalidValue: See `encode_image_file`.
     """
+    if warn is not None and format == "jpeg" and is_transparent(image):
+        warn(f"JPEG has no transparency, so it is left out. {OPAQUE_HINT}")
     try:
         return encode_image_file(image, format, workflow_texts(workflow), quality, bits=bits)
     except InvalidValue as error:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -37,6 +37,42 @@ _TALLEST_SD = 576
 """Lines of what is taken for standard definition where a file doesn't say, as players do."""
 
 
+class Orientation(NamedTuple):
+    """How a frame is shown: rows and columns exchanged first, then each turned round."""
+
+    is_transposed: bool = False
+    is_flipped_across: bool = False
+    is_flipped_down: bool = False
+
+    def applied(self, picture: NDArray[Any]) -> NDArray[Any]:
+        """The picture as it is shown; a view."""
+        found = picture.swapaxes(0, 1) if self.is_transposed else picture
+        return found[:: -1 if self.is_flipped_down else 1, :: -1 if self.is_flipped_across else 1]
+
+
+def orientation_of(frame: VideoFrame) -> Orientation:
+    """What the display matrix of a frame says, to the nearest quarter; mirrored ones, too.
+
+    Source: ISO/IEC 14496-12, 6.2.2: a pixel at (x, y) is shown at (a x + c y, b x + d y).
+    """
+    matrix: Any = frame.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return Orientation()
+    a, b, _, c, d, *_ = np.frombuffer(matrix, "=i4").tolist()
+    if abs(b) + abs(c) > abs(a) + abs(d):
+        return Orientation(True, c < 0, b < 0)
+    return Orientation(False, a < 0, d < 0)
+
+
+def _has_alpha(frame: VideoFrame) -> bool:
+    """Whether some of a frame isn't opaque."""
+    form = frame.format
+    if not any(part.is_alpha for part in form.components):
+        return False
+    pixels = frame.to_ndarray(format="rgba")
+    return bool((pixels[..., 3] < np.uint8(255)).any())
+
+
 @dataclass(frozen=True, slots=True)
 class CodedPicture:
     """A decoded frame in as few bytes as it came.
@@ -47,20 +83,22 @@ class CodedPicture:
         bits: Of a number.
         matrix: The number of the matrix of Y, Cb and Cr; None for RGB.
         is_full: Whether numbers use the full range.
-        turns: Quarters by which it is turned to the left when it is shown.
+        orientation: How it is shown.
+        has_alpha: Whether it says how opaque it is, which is left out here.
     """
 
     planes: tuple[NDArray[Any], ...]
     bits: int
     matrix: int | None
     is_full: bool
-    turns: int
+    orientation: Orientation
+    has_alpha: bool = False
 
     @property
     def size(self) -> tuple[int, int]:
         """Width and height as it is shown, in pixels."""
         height, width = self.planes[0].shape[:2]
-        return (height, width) if self.turns % 2 else (width, height)
+        return (height, width) if self.orientation.is_transposed else (width, height)
 
     def rgb(self) -> NDArray[np.float32]:
         """float32 in 0..1, shape (height, width, 3), upright."""
@@ -68,17 +106,18 @@ class CodedPicture:
             found = self.planes[0].astype(np.float32) / np.float32(2**self.bits - 1)
         else:
             found = _rgb_of(self.planes, *_to_rgb(self.matrix, self.is_full, self.bits))
-        return np.ascontiguousarray(np.rot90(found, self.turns))
+        return np.ascontiguousarray(self.orientation.applied(found))
 
 
 def coded_picture(frame: VideoFrame) -> CodedPicture:
     """What a frame holds; of high dynamic range, values as they are."""
     form = frame.format
     bits = max(part.bits for part in form.components)
-    turns = round(frame.rotation / 90) % 4
+    orientation, has_alpha = orientation_of(frame), _has_alpha(frame)
     if form.is_rgb or form.has_palette or len(form.components) < 3:
         pixels = frame.to_ndarray(format="rgb48le" if bits > 8 else "rgb24")
-        return CodedPicture((pixels,), 16 if bits > 8 else 8, None, True, turns)
+        bits = 16 if bits > 8 else 8
+        return CodedPicture((pixels,), bits, None, True, orientation, has_alpha)
     matrix = frame.colorspace
     if matrix not in _WEIGHTS:
         matrix = BT709 if frame.height > _TALLEST_SD else BT601
@@ -91,7 +130,7 @@ def coded_picture(frame: VideoFrame) -> CodedPicture:
         bits = 16 if bits > 8 else 8
         frame = frame.reformat(format="yuv444p16le" if bits > 8 else "yuv444p", **same)
     planes = tuple(_plane(plane, bits) for plane in frame.planes[:3])
-    return CodedPicture(planes, bits, matrix, is_full, turns)
+    return CodedPicture(planes, bits, matrix, is_full, orientation, has_alpha)
 
 
 def _is_planar(form: str) -> bool:

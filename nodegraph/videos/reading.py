@@ -63,8 +63,14 @@ def read_video(
         rate = rate or file.rate
         pictures, is_end = _pictures(file, rate, first, count, every, told)
         has_audio = file.audio is not None or not file.container.streams.audio
+        is_mixed = file.has_alpha_beside
     if not has_audio and warn is not None:
         warn(f"The audio of {path.name} can't be read, and is left out.")
+    if warn is not None and (is_mixed or any(picture.has_alpha for picture in pictures)):
+        warn(
+            f"The transparency of {path.name} is left out, as videos have none here. "
+            "LoadImageFrames reads that of GIF, WebP and APNG."
+        )
     width, height = pictures[0].size
     frames = torch.empty(len(pictures), height, width, 3)
     for at in range(len(pictures)):

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from nodegraph.audio.ffmpeg import AUDIO_CODECS, damage_told, damaged
 from nodegraph.errors import InvalidFile
 from nodegraph.images.input_files import looks_like, opening
+from nodegraph.videos.colors import orientation_of
 from nodegraph.videos.rates import settled_rate
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def video_facts(
     """
     with opened_video(path, max_pixels=max_pixels, names=names) as video:
         first = video.first_frame()
-        is_turned = round(first.rotation / 90) % 2 == 1
+        is_turned = orientation_of(first).is_transposed
         size = (first.height, first.width) if is_turned else (first.width, first.height)
         has_audio = video.audio is not None
     with opened_video(path, max_pixels=max_pixels) as video:
@@ -124,6 +125,11 @@ class OpenVideo:
         self.pictures.codec_context.thread_count = threads
         self.audio = self._audio()
         self.rate = _rate_of(self.pictures)
+
+    @property
+    def has_alpha_beside(self) -> bool:
+        """Whether a WebM or Matroska has transparency beside its pictures, which isn't decoded."""
+        return self.pictures.metadata.get("alpha_mode") == "1"
 
     def frames(self) -> Iterator[VideoFrame]:
         """All frames, in the order in which they are shown.
@@ -262,7 +268,10 @@ class OpenVideo:
         if "mp4" in kind and stream.duration:
             return stream.duration * _base(stream)
         if "matroska" in kind:
-            return _seconds(stream.metadata.get("DURATION", ""))
+            until = _seconds(stream.metadata.get("DURATION", ""))
+            # FFmpeg writes when they end there, others how long they last: the less of the two.
+            begins = max(0, stream.start_time or 0) * _base(stream)
+            return None if until is None else max(Fraction(0), until - begins)
         return None
 
     def _check_length(self, until: Fraction) -> None:

@@ -226,6 +226,16 @@ def test_an_animation_comes_back_as_a_batch(
         read_image(path, frame=3)
 
 
+@pytest.mark.parametrize("format", ["webp", "png", "gif"])
+def test_an_animation_lasts_as_long_as_its_rate_says(
+    format: AnimationFormat, tmp_path: Path
+) -> None:
+    """Containers count in whole hundredths or thousandths of a second, which 30 a second are no."""
+    frames = torch.stack([torch.full((4, 4, 3), at / 31) for at in range(31)])
+    path = put(tmp_path, encode_animation(frames, 30, format=format))
+    assert read_frames(path)[2] == pytest.approx(30, rel=0.01)
+
+
 def test_pages_of_other_sizes_are_told(tmp_path: Path) -> None:
     path = tmp_path / "pages.tiff"
     Image.new("RGB", (3, 2)).save(path, save_all=True, append_images=[Image.new("RGB", (4, 4))])

@@ -49,6 +49,18 @@ def test_a_picture_is_not_lost_for_a_long_workflow(tmp_path: Path) -> None:
     assert "without its workflow" in said[0]
 
 
+@pytest.mark.parametrize(
+    ("format", "alpha", "is_told"), [("jpeg", 0.5, True), ("jpeg", 1.0, False), ("png", 0.5, False)]
+)
+def test_transparency_that_is_left_out_is_told(
+    format: ImageFormat, alpha: float, is_told: bool
+) -> None:
+    said: list[str] = []
+    picture = torch.cat((torch.zeros(4, 4, 3), torch.full((4, 4, 1), alpha)), dim=-1)
+    encode_with_workflow(picture, {}, format, warn=said.append)
+    assert ["transparency" in each for each in said] == [True] * is_told
+
+
 def test_other_faults_are_not_hidden() -> None:
     with raises(InvalidValue, given="0"):
         encode_with_workflow(torch.zeros(4, 4, 3), WORKFLOW, "jpeg", quality=0)

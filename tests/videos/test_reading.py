@@ -93,6 +93,69 @@ def test_a_video_that_lies_on_its_side_is_set_upright(tmp_path: Path) -> None:
     assert (found.frames - upright).abs().mean() < 0.02
 
 
+def test_a_mirrored_video_is_shown_mirrored(tmp_path: Path) -> None:
+    made = video(2, 32, 16)
+    content = bytearray(encode_video(made, "mp4", 100))
+    at = content.index(b"tkhd") + 44
+    frames = made.frames
+    for (a, b, c, d), shown in {
+        (-1, 0, 0, 1): frames.flip(2),
+        (1, 0, 0, -1): frames.flip(1),
+        (0, 1, 1, 0): frames.transpose(1, 2),
+        (0, -1, -1, 0): frames.transpose(1, 2).flip(1, 2),
+        (-1, 0, 0, -1): frames.flip(1, 2),
+        (0, -1, 1, 0): frames.rot90(1, dims=(1, 2)),
+    }.items():
+        matrix = [each << 16 for each in (a, b, 0, c, d, 0, 0, 0)]
+        content[at : at + 36] = struct.pack(">9i", *matrix, 1 << 30)
+        path = tmp_path / "mirror.mp4"
+        path.write_bytes(bytes(content))
+        found, facts = read_video(path).frames, video_facts(path)
+        assert (facts.height, facts.width) == found.shape[1:3] == shown.shape[1:3]
+        assert (found - shown).abs().mean() < 0.02, (a, b, c, d)
+
+
+def test_a_matroska_may_begin_late(tmp_path: Path) -> None:
+    late = [Fraction(at, 10) + 3 for at in range(20)]
+    found = read_video(uneven(tmp_path / "late.mkv", late), rate=Fraction(10))
+    assert len(found.frames) == 20
+    assert shown_at(found, 0) == pytest.approx(3.0, abs=0.03)
+
+
+def alpha_video(path: Path, codec: str, form: str, **metadata: str) -> Path:
+    """Two frames, the left half of which isn't there."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=10)
+        stream.width, stream.height, stream.pix_fmt = 32, 16, form
+        stream.metadata.update(metadata)
+        pixels = np.full((16, 32, 4), 255, np.uint8)
+        pixels[:, :16, 3] = 0
+        for _ in range(2):
+            frame = av.VideoFrame.from_ndarray(pixels, "rgba")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "form"),
+    [
+        ("a.webm", "libvpx-vp9", "yuva420p"),
+        ("a.mov", "qtrle", "argb"),
+        ("a.mkv", "ffv1", "yuva444p"),
+    ],
+)
+def test_transparency_that_is_left_out_is_told(
+    tmp_path: Path, name: str, codec: str, form: str
+) -> None:
+    said: list[str] = []
+    read_video(alpha_video(tmp_path / name, codec, form), warn=said.append)
+    assert ["transparency" in each for each in said] == [True]
+    opaque: list[str] = []
+    read_video(written(tmp_path, video(2)), warn=opaque.append)
+    assert opaque == []
+
+
 def test_an_animation_is_a_video(tmp_path: Path) -> None:
     pictures = [Image.new("RGB", (8, 6), color) for color in ("red", "lime", "blue")]
     path = tmp_path / "moving.gif"
