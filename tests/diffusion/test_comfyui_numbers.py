@@ -280,6 +280,44 @@ def flow_lcm(denoise: Denoiser, x: Tensor, sigmas: Tensor, draw: Callable[[], Te
     return x
 
 
+def flow_levels(here: Tensor, to: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Of a flow: the level to step to, the scale of what is there, and the noise that is drawn."""
+    down = to**2 / here
+    scale = (1 - to) / (1 - down)
+    return down, scale, (to**2 - down**2 * scale**2).sqrt()
+
+
+def flow_dpm_2_ancestral(
+    denoise: Denoiser, x: Tensor, sigmas: Tensor, draw: Callable[[], Tensor]
+) -> Tensor:
+    for here, to in itertools.pairwise(sigmas):
+        found = denoise(x, here)
+        if to == 0:
+            return found
+        down, scale, up = flow_levels(here, to)
+        middle = (here * down).sqrt()
+        trial = x + (x - found) / here * (middle - here)
+        slope = (trial - denoise(trial, middle)) / middle
+        x = scale * (x + slope * (down - here)) + up * draw()
+    return x
+
+
+def flow_dpmpp_2s_ancestral(
+    denoise: Denoiser, x: Tensor, sigmas: Tensor, draw: Callable[[], Tensor]
+) -> Tensor:
+    for here, to in itertools.pairwise(sigmas):
+        found = denoise(x, here)
+        if to == 0:
+            return found
+        down, scale, up = flow_levels(here, to)
+        # halfway in log-SNR
+        middle = torch.sigmoid((torch.logit(here) + torch.logit(down)) / 2)
+        trial = middle / here * x + (1 - middle / here) * found
+        x = down / here * x + (1 - down / here) * denoise(trial, middle)
+        x = scale * x + up * draw()
+    return x
+
+
 def uni_pc(*, b1: bool) -> Method:
     """Of order 3, down to sigma 0.001 in place of 0, where ComfyUI ends."""
 
@@ -363,6 +401,8 @@ def begun(name: str, sampler: str, noise: ModelNoise) -> tuple[Sampler, Tensor, 
         ("dpmpp_2m", dpmpp_2m, FLOW, 1e-6),
         ("res_multistep", res_multistep, FLOW, 1e-6),
         ("euler_ancestral", flow_ancestral, FLOW, 1e-6),
+        ("dpm_2_ancestral", flow_dpm_2_ancestral, FLOW, 1e-5),
+        ("dpmpp_2s_ancestral", flow_dpmpp_2s_ancestral, FLOW, 1e-5),
         ("lcm", flow_lcm, FLOW, 1e-6),
     ],
 )

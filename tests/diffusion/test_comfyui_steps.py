@@ -20,6 +20,7 @@ from tests.diffusion.stand_in import run
 from tests.diffusion.test_comfyui_numbers import (
     FLOW,
     TABLE,
+    ancestral_levels,
     begun,
     flow_denoiser,
     shifted,
@@ -300,7 +301,11 @@ def er_sde(denoise: Denoiser, x: Tensor, sigmas: Tensor, moved: Moved) -> Tensor
     return x
 
 
-def seeds(*parts: float) -> Method:
+def log_snr(level: Tensor, *, flow: bool) -> Tensor:
+    return ((1 - level) / level).log() if flow else -level.log()
+
+
+def seeds(*parts: float, flow: bool = False) -> Method:
     """seeds_2 and seeds_3, at eta 1."""
 
     def walk(denoise: Denoiser, x: Tensor, sigmas: Tensor, moved: Moved) -> Tensor:
@@ -308,26 +313,89 @@ def seeds(*parts: float) -> Method:
             known = [denoise(x, here)]
             if to == 0:
                 return known[0]
-            way, noise = (here / to).log(), torch.zeros_like(x)
+            start, end = log_snr(here, flow=flow), log_snr(to, flow=flow)
+            way, noise = end - start, torch.zeros_like(x)
             for at, before in zip((*parts, 1.0), (0.0, *parts), strict=True):
-                level = here * (-at * way).exp()
+                reached = start + at * way
+                level = torch.sigmoid(-reached) if flow else (-reached).exp()
+                alpha = level * reached.exp()
                 faded = ((before - at) * way).exp()
                 noise = noise * faded + (1 - faded**2).sqrt() * moved(level, to)
                 gone = -torch.expm1(-2 * at * way)
                 stepped = level / here * (-at * way).exp() * x + level * noise
                 if len(known) == 1:
-                    stepped = stepped + gone * known[0]
+                    stepped = stepped + alpha * gone * known[0]
                 elif len(parts) == 1:
-                    stepped = stepped + gone * known[1]
+                    stepped = stepped + alpha * gone * known[1]
                 else:
                     bend = (1 - gone / (2 * at * way)) * at / before
-                    stepped = stepped + (gone - bend) * known[0] + bend * known[-1]
+                    stepped = stepped + alpha * ((gone - bend) * known[0] + bend * known[-1])
                 if at < 1:
                     known.append(denoise(stepped, level))
             x = stepped
         return x
 
     return walk
+
+
+def exp_heun(*, eta: float, flow: bool = False) -> Method:
+    """exp_heun_2_x0 and exp_heun_2_x0_sde: the line through the predictions at both ends."""
+
+    def walk(denoise: Denoiser, x: Tensor, sigmas: Tensor, moved: Moved) -> Tensor:
+        for here, to in itertools.pairwise(sigmas):
+            found = denoise(x, here)
+            if to == 0:
+                return found
+            end = log_snr(to, flow=flow)
+            way = end - log_snr(here, flow=flow)
+            alpha, longer = to * end.exp(), (1 + eta) * way
+            kept, gone = to / here * (-eta * way).exp() * x, -torch.expm1(-longer)
+            noise = torch.zeros_like(x)
+            if eta:
+                noise = (-torch.expm1(-2 * eta * way)).sqrt() * to * moved(here, to)
+            second = denoise(kept + alpha * gone * found + noise, to)
+            bend = 1 - gone / longer
+            x = kept + alpha * ((gone - bend) * found + bend * second) + noise
+        return x
+
+    return walk
+
+
+def heunpp2(denoise: Denoiser, x: Tensor, sigmas: Tensor, moved: Moved) -> Tensor:
+    """Slopes at this level and the next two, the later ones weighed by their noise."""
+    last = len(sigmas) - 1
+    for rung in range(last):
+        ahead = min(3, last - rung)
+        slopes: list[Tensor] = []
+        trial = x
+        for at in range(rung, rung + ahead):
+            slopes.append((trial - denoise(trial, sigmas[at])) / sigmas[at])
+            trial = trial + (sigmas[at + 1] - sigmas[at]) * slopes[-1]
+        shares = [sigmas[at] / (ahead * sigmas[0]) for at in range(rung + 1, rung + ahead)]
+        led = (1 - sum(shares)) * slopes[0]
+        led = led + sum(share * slope for share, slope in zip(shares, slopes[1:], strict=True))
+        x = x + (sigmas[rung + 1] - sigmas[rung]) * led
+    return x
+
+
+def res_multistep_ancestral(denoise: Denoiser, x: Tensor, sigmas: Tensor, moved: Moved) -> Tensor:
+    """At eta 1, of flow models as of table models."""
+    before, reached = torch.zeros_like(x), sigmas[0]
+    for rung, (here, to) in enumerate(itertools.pairwise(sigmas)):
+        found = denoise(x, here)
+        up, down = ancestral_levels(here, to)
+        if down == 0 or rung == 0:
+            x = x + (x - found) / here * (down - here)
+        else:
+            way = (here / down).log()
+            back = (reached / sigmas[rung - 1]).log() / way
+            first = torch.expm1(-way) / -way
+            second = (first - 1) / -way
+            x = (-way).exp() * x + way * ((first - second / back) * found + second / back * before)
+        if to > 0:
+            x = x + up * moved(here, to)
+        before, reached = found, down
+    return x
 
 
 @pytest.mark.parametrize(
@@ -348,7 +416,17 @@ def seeds(*parts: float) -> Method:
         ("deis", deis, FLOW, 5e-4),
         ("er_sde", er_sde, TABLE, 5e-4),
         ("seeds_2", seeds(1 / 2), TABLE, 1e-5),
+        ("seeds_2", seeds(1 / 2, flow=True), FLOW, 1e-5),
         ("seeds_3", seeds(1 / 3, 2 / 3), TABLE, 1e-5),
+        ("seeds_3", seeds(1 / 3, 2 / 3, flow=True), FLOW, 1e-5),
+        ("exp_heun_2_x0", exp_heun(eta=0.0), TABLE, 1e-4),
+        ("exp_heun_2_x0", exp_heun(eta=0.0, flow=True), FLOW, 1e-4),
+        ("exp_heun_2_x0_sde", exp_heun(eta=1.0), TABLE, 1e-4),
+        ("exp_heun_2_x0_sde", exp_heun(eta=1.0, flow=True), FLOW, 1e-4),
+        ("heunpp2", heunpp2, TABLE, 1e-5),
+        ("heunpp2", heunpp2, FLOW, 1e-5),
+        ("res_multistep_ancestral", res_multistep_ancestral, TABLE, 1e-5),
+        ("res_multistep_ancestral", res_multistep_ancestral, FLOW, 1e-5),
     ],
 )
 def test_multistep_and_exponential_steps_are_those_of_the_formulas(

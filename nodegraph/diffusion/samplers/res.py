@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import torch
 from torch import Tensor
 
-from nodegraph.diffusion.samplers.base import Spaces
 from nodegraph.diffusion.samplers.dpmpp import DPMpp2M
 
 
@@ -33,10 +30,9 @@ class ResMultistepAncestral(ResMultistep):
     """The same to below the next noise level, then noise up to it.
 
     With eta 1 it is `dpmpp_2m_sde_heun`. Source: ComfyUI's sample_res_multistep_ancestral
-    (``comfy/k_diffusion/sampling.py``).
+    (``comfy/k_diffusion/sampling.py``), which adds noise to flow models as to table models; here
+    by its convention alone, as that leaves more noise than the level says.
     """
-
-    common: ClassVar[Spaces] = {}
 
     def _stepped(self, x: Tensor, denoised: Tensor, curvature: Tensor | None) -> Tensor:
         _, deviation = self.space.alpha_deviation(self.rung)
