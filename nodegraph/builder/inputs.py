@@ -14,12 +14,12 @@ from nodegraph.core.facts import finding_problem
 from nodegraph.core.hooks import Finding
 from nodegraph.core.links import Link, read_literal
 from nodegraph.core.literals import check_literal, describe
-from nodegraph.core.live_values import Value, is_live, live
+from nodegraph.core.live_values import Value, is_live
 from nodegraph.core.mends import OpenInput, TypeMends
 from nodegraph.core.spec import InputSpec, NodeSpec
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.types import TypeExpr, fit
-from nodegraph.engine.live_values import fitted, taken, unfit, written_for
+from nodegraph.engine.live_values import Fitted, fitted, written_for
 from nodegraph.errors import InvalidWorkflow, Problem
 
 if TYPE_CHECKING:
@@ -218,21 +218,21 @@ class _Call:
 
     def _item_values(self, port: InputSpec, items: Sequence[Any]) -> list[Any]:
         """The items of a list, live values as the input takes them."""
-        expr, types = _item_type(port), self._scope.catalog.types
-        found = [taken(item, expr, types) if is_live(item) else None for item in items]
-        return [
-            item if each is None else each.value for item, each in zip(items, found, strict=True)
-        ]
+        return [self._item(port, item).written.value if is_live(item) else item for item in items]
+
+    def _item(self, port: InputSpec, item: Any) -> Fitted:
+        """A live value as it stands in a list for an input."""
+        one = replace(port, type=str(_item_type(port)), json_schema=None)
+        return fitted(Value(item), one, self._scope.catalog)
 
     def _item_faults(self, port: InputSpec, item: Any) -> Iterator[Finding]:
         if not isinstance(item, (Out, BuiltNode)):
-            expr, types = _item_type(port), self._scope.catalog.types
             if has_outputs(item):
                 yield _buried(port)
             elif is_live(item) and not self._scope.takes_values:
-                yield _outside_subgraph(port, live(item))
-            elif is_live(item) and taken(item, expr, types) is None:
-                yield unfit(port.name, expr, item, self._scope.catalog)
+                yield _outside_subgraph(port, Value(item))
+            elif is_live(item) and (finding := self._item(port, item).finding):
+                yield finding
         elif item._owner is not self._scope:
             yield self._foreign(port, item)
         elif not isinstance(item, Out):

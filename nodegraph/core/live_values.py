@@ -67,9 +67,8 @@ class Value:
     def text(self) -> str:
         """It in a few words: type, size and digest, as in ``Image 512×512 #4f3a9c21``."""
         words = _words(self._value, "" if self.port_type is None else str(self.port_type))
-        digest = self.digest
         try:
-            digest = digest or digest_value(self._value)
+            digest = self.digest or _digest(self._value, self.port_type)
         except (Undigestable, RecursionError):
             return words
         return f"{words} #{digest[:_SHOWN]}"
@@ -147,6 +146,15 @@ def _live_in(written: Any) -> Value | None:
         return None
     is_wrapped = type(written) is dict and written.keys() == {"value"}
     return live(written["value"] if is_wrapped else written)
+
+
+def _digest(value: Any, port_type: TypeExpr | None) -> Digest:
+    """As the engine names it: a list by the digests of its items."""
+    if port_type is None or not port_type.is_list:
+        return digest_value(value)
+    from nodegraph.core.keys import list_digest
+
+    return list_digest([_digest(item, port_type.item) for item in value])
 
 
 def opened(value: Any) -> Any:

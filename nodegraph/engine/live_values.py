@@ -36,7 +36,7 @@ from nodegraph.core.value_types import described, is_builtin_type, is_of_type, t
 from nodegraph.core.values import Recipe
 from nodegraph.core.workflow import NodeEntry, Workflow
 from nodegraph.engine.product import Digesters, Product, listed
-from nodegraph.errors import Problem
+from nodegraph.errors import InvalidValue, Problem
 from nodegraph.packs.registry import Registry
 from nodegraph.store.entries import UNLOADED
 
@@ -60,6 +60,9 @@ def taken(value: Any, expr: TypeExpr, types: TypeTable) -> Taken | None:
 
     A picture of PIL, or an array of bytes, is taken as in `nodegraph.images.returned`. A list for
     an input that takes one item is taken as a list, over which its node is mapped.
+
+    Raises:
+        InvalidValue: A picture can't be read.
     """
     members = expr.members if expr.kind == "union" else (expr,)
     for member in members:
@@ -121,11 +124,15 @@ def _as_image(mask: Taken) -> Taken:
 
 
 def _as_picture(value: Any, kind: str) -> Taken | None:
+    from nodegraph.images.picture_files import DAMAGED
     from nodegraph.images.returned import taken_as
 
     if is_of_type(value, named(kind)):
         return Taken(value, named(kind))
-    tensor = taken_as(value, "Image" if kind == "Image" else "Mask")
+    try:
+        tensor = taken_as(value, "Image" if kind == "Image" else "Mask")
+    except DAMAGED as error:  # of a file that PIL has opened and not read yet
+        raise InvalidValue(f"the picture is damaged: {error}") from error
     if tensor is not None:
         return Taken(tensor, named(kind))
     is_mask = kind == "Image" and is_of_type(value, named("Mask"))
@@ -199,11 +206,25 @@ def fitted(given: Value, port: InputSpec, catalog: Catalog) -> Fitted:
         plain = _listed(given.value, takes_tensors=ANY not in kinds)
         if not is_live(plain):
             return Fitted(write_literal(plain))
-    found = taken(given.value, port.expr, catalog.types)
+    try:
+        found = taken(given.value, port.expr, catalog.types)
+    except InvalidValue as error:
+        return Fitted(given, 0, _unreadable(port, given, error.problem))
     how = None if found is None else fit(found.expr, port.expr, catalog.types)
     if found is None or how is None:
         return Fitted(given, 0, unfit(port.name, port.expr, given.value, catalog))
     return Fitted(Value.own(found.value, found.expr), how.map_depth)
+
+
+def _unreadable(port: InputSpec, given: Value, problem: Problem) -> Finding:
+    return Finding(
+        port.name,
+        f"is given what can't be read: {problem.message}",
+        summarize(given.value),
+        described(port.expr),
+        problem.hint,
+        "unreadable-picture",
+    )
 
 
 def _listed(value: Any, *, takes_tensors: bool) -> Any:
@@ -429,6 +450,13 @@ def _product(value: Any, expr: TypeExpr, digesters: Digesters) -> Product:
 
 def _digest(value: Any, digesters: Digesters) -> Digest:
     try:
-        return digest_value(value, digesters)
+        form = _picture_form(value) if _is_picture(value) else value
+        return digest_value(form, digesters)
     except (Undigestable, RecursionError):
         return opaque_digest(uuid4().hex, _OUTPUT)  # it may differ each time
+
+
+def _picture_form(picture: Any) -> tuple[Any, ...]:
+    """A picture of PIL, which an input of any type keeps, as values that have a digest."""
+    palette = picture.palette and (picture.palette.mode, picture.palette.tobytes())
+    return ("PIL", picture.mode, picture.size, picture.tobytes(), palette, dict(picture.info))

@@ -9,6 +9,7 @@ import pickle
 from base64 import b64decode
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from shutil import copytree
 from typing import Any
@@ -534,6 +535,29 @@ def test_a_server_is_sent_no_values(g: Graph) -> None:
         raises(InvalidValue, node="invert_image", port="image"),
     ):
         client.submit(g)
+
+
+def test_a_loop_goes_through_pictures_in_memory(session: Session) -> None:
+    def built() -> tuple[Graph, Any]:
+        g = Graph(session=session)
+        body = g.subgraph("body")
+        body.output("result", body.InvertImage(image=body.input("item", "Image")))
+        return g, g.ForEach(items=[PICTURE, TENSOR], body=body)
+
+    g, loop = built()
+    assert [same(found, 1 - TENSOR) for found in g.run(loop)[loop.results]] == [True, True]
+    again, loop = built()
+    assert again.run(loop).nodes["for_each"].status == "cached"
+
+
+def test_a_picture_that_is_cut_off_is_refused(g: Graph, tmp_path: Path) -> None:
+    PICTURE.resize((64, 64)).save(tmp_path / "whole.png")
+    data = (tmp_path / "whole.png").read_bytes()
+    with (
+        Image.open(BytesIO(data[: len(data) // 2])) as picture,
+        raises(InvalidWorkflow, node="invert_image", port="image"),
+    ):
+        g.InvertImage(image=picture)
 
 
 def test_what_comes_to_an_input_of_any_type_stays_as_it_is(session: Session) -> None:
