@@ -30,7 +30,7 @@ from nodegraph.diffusion.single_files.base import fault_of
 from nodegraph.diffusion.thread_dtype import in_thread
 from nodegraph.diffusion.vocabulary import clip_words
 from nodegraph.diffusion.weight_files import read_tensors
-from nodegraph.errors import InvalidFile
+from nodegraph.errors import InvalidFile, InvalidValue
 
 _DAMAGED = (
     OSError,
@@ -80,7 +80,12 @@ class _WithoutWeights(TorchFunctionMode):
 
 
 def build_module(
-    classes: Sequence[str], files: Sequence[Path], dtype: str, *, as_stored: bool = False
+    classes: Sequence[str],
+    files: Sequence[Path],
+    dtype: str,
+    *,
+    module: str = "",
+    as_stored: bool = False,
 ) -> nn.Module:
     """A module from its configuration and weights, on the CPU.
 
@@ -89,16 +94,18 @@ def build_module(
         files: config.json, and weights.
         dtype: Precision to hold the weights in, but for layers that their class of diffusers
             wants in float32; see `weight_files.PRECISIONS`.
+        module: See `library_class`.
         as_stored: See `read_tensors`.
     Raises:
         InvalidFile: They are damaged or don't fit together.
+        InvalidValue: There is no such class.
     """
     config_file = next(path for path in files if path.name == layout.CONFIG)
     weights = [path for path in files if path.suffix != ".json"]
     place = config_file.parent
     with reading(place):
         config = layout.read_config(config_file)
-        kind = _class(place, config, classes)
+        kind = _class(place, config, classes, module)
         if issubclass(kind, diffusers.ModelMixin):
             wide = kind._keep_in_fp32_modules or ()
             tensors = read_tensors(weights, dtype, wide=wide, as_stored=as_stored)
@@ -258,15 +265,44 @@ _OWN = {
 """Modules of our own classes."""
 
 
-def library_class(name: str) -> Any:
-    """A class of diffusers or transformers, or one of our own."""
-    if name in _OWN:
-        return getattr(import_module(_OWN[name]), name)
+def library_class(name: str, module: str = "") -> Any:
+    """A class of diffusers or transformers, one of our own, or of a package.
+
+    Args:
+        module: Import name of the package's module that has it.
+    Raises:
+        InvalidValue: There is none, or it is no model.
+    """
+    if module or name in _OWN:
+        return _class_of(module or _OWN[name], name)
     library = diffusers if hasattr(diffusers, name) else transformers
+    if not hasattr(library, name):
+        raise InvalidValue(
+            f"neither diffusers {diffusers.__version__} nor transformers "
+            f"{transformers.__version__} has a class {name}",
+            hint="Of a package's own class, its part says the module: "
+            f'`Part(…, ("{name}",), module="my_package.networks")`.',
+        )
     return getattr(library, name)
 
 
-def _class(place: Path, config: Mapping[str, Any], classes: Sequence[str]) -> Any:
+def _class_of(module: str, name: str) -> Any:
+    try:
+        found = getattr(import_module(module), name)
+    except Exception as error:
+        raise InvalidValue(
+            f"the class {name} of {module} can't be imported: {type(error).__name__}: {error}"
+        ) from error
+    if not issubclass(found, (diffusers.ModelMixin, transformers.PreTrainedModel)):
+        raise InvalidValue(
+            f"the class {name} of {module} is no model that is loaded from a configuration",
+            expected="a `diffusers.ModelMixin` with `ConfigMixin`, or a "
+            "`transformers.PreTrainedModel`",
+        )
+    return found
+
+
+def _class(place: Path, config: Mapping[str, Any], classes: Sequence[str], module: str) -> Any:
     """The class that a configuration names, if it may be that."""
     architectures = config.get("architectures") or [None]
     named = config.get("_class_name") or architectures[0]
@@ -275,7 +311,7 @@ def _class(place: Path, config: Mapping[str, Any], classes: Sequence[str]) -> An
             f"{place} holds a {named}, which this kind of model doesn't have.",
             expected=" or ".join(classes),
         )
-    return library_class(named if named in classes else classes[0])
+    return library_class(named if named in classes else classes[0], module)
 
 
 def _tokenizer_class(name: str, classes: Sequence[str]) -> Any:

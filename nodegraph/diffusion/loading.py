@@ -183,7 +183,10 @@ def _modules(recipe: Recipe) -> dict[str, nn.Module]:
 def _module(recipe: Recipe, part: Part) -> nn.Module:
     files = [Path(path) for path in recipe.paths(part.role)]
     if _has_config(files):
-        return build_module(part.classes, files, recipe.dtype, as_stored=bool(storage_of(recipe)))
+        as_stored = bool(storage_of(recipe))
+        return build_module(
+            part.classes, files, recipe.dtype, module=part.module, as_stored=as_stored
+        )
     return _without_config(recipe, part, _files_alone(recipe, part))
 
 
@@ -194,7 +197,7 @@ def _without_config(recipe: Recipe, part: Part, files: Sequence[Path]) -> nn.Mod
         shapes = joined_shapes(files)
         prefix = part_prefix(recipe, part, shapes)
         found = checkpoint_part(part, shapes, prefix)
-        kind = library_class(found.class_name)
+        kind = library_class(found.class_name, part.module)
         own = {name: shape for name, shape in shapes.items() if name.startswith(prefix)}
         wide = _wide(kind, found, own)
         as_stored = bool(storage_of(recipe))

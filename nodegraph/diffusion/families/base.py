@@ -149,6 +149,7 @@ class Part:
     Attributes:
         role: Name of the folder, such as ``text_encoder_2``.
         classes: Of diffusers or transformers, that may fill it; the first where files don't say.
+        module: Import name of the module that has them, where a package brings its own.
         optional: Whether models may come without it.
         apart: Whether folders may come without it, and another gives it then: nothing is encoded
             without.
@@ -167,6 +168,7 @@ class Part:
     files: tuple[FileLayout, ...] = ()
     vocabulary: str = ""
     apart: bool = False
+    module: str = ""
 
     @property
     def may_lack(self) -> bool:

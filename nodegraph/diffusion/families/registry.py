@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nodegraph.core.digests import Digest, digest_bytes
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.diffusion.families.base import Family
 from nodegraph.diffusion.families.index import INDEX
@@ -73,7 +76,8 @@ class _Families(Mapping[str, Family]):
         return self._found
 
     def release(self, family: Family) -> str:
-        """The package that brings a family, and its version; empty of those that come along."""
+        """The package that brings a family, its version, and a digest of its code; empty of those
+        that come along."""
         return "" if family.name in BUILT_IN else self._releases.get(family.name, "")
 
 
@@ -84,10 +88,10 @@ _FORMATS = {INDEX[name].latent: name for name in reversed([*INDEX])}
 
 
 def family_release(family: Family) -> tuple[tuple[str, str], ...]:
-    """An option of recipes: the package that brings their family, with its version.
+    """An option of recipes: the package that brings their family, with its version and code.
 
-    So what an older version gave isn't taken for what this one gives. Nothing of families that come
-    along: their code is part of the nodes' keys.
+    So what an older version, or one before an edit, gave isn't taken for what this one gives.
+    Nothing of families that come along: their code is part of the nodes' keys.
     """
     found = _FAMILIES.release(family)
     return (("release", found),) if found else ()
@@ -147,7 +151,23 @@ def format_named(name: str) -> LatentFormat:
 
 def _release(point: EntryPoint) -> str:
     package = point.dist
-    return "" if package is None else f"{package.name} {package.version}"
+    name = "" if package is None else f"{package.name} {package.version} "
+    return f"{name}#{_code_digest(point.module.partition('.')[0])[:12]}"
+
+
+def _code_digest(module: str) -> Digest:
+    """Of all Python files of a module, as they are now: that is when its families are imported."""
+    try:
+        found = find_spec(module)
+    except (ImportError, ValueError):
+        found = None  # importing it tells
+    if found is None:
+        return ""
+    folders = [Path(folder) for folder in found.submodule_search_locations or ()]
+    files = sorted(file for folder in folders for file in folder.rglob("*.py"))
+    if not folders and found.origin:
+        files = [Path(found.origin)]
+    return digest_bytes(b"".join(digest_bytes(file.read_bytes()).encode() for file in files))
 
 
 def _families_of(point: EntryPoint) -> list[Family]:

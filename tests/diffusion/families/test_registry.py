@@ -38,11 +38,26 @@ SMALL = replace(
     SD1, name="small", pipelines=("SmallPipeline",), latent=replace(SD1.latent, name="small")
 )
 """
+_OWN = """
+from my_family import SD1, replace
+own = lambda name, module: replace(
+    SD1,
+    name=name,
+    pipelines=(name.title() + "Pipeline",),
+    denoisers=(replace(SD1.denoisers[0], classes=("OwnUNet",), module=module),),
+)
+OWN = [own("own", "my_networks"), own("lost", "")]
+"""
+_NETWORKS = """
+from diffusers import UNet2DConditionModel
+class OwnUNet(UNet2DConditionModel): ...
+"""
 _POINTS = """[nodegraph.families]
 broken = no_such_package:FAMILY
 mine = my_family:MINE
 small = my_family:SMALL
 wrong = my_family:replace
+own = my_own:OWN
 """
 
 
@@ -59,7 +74,9 @@ def listed(site: Path, code: str, *arguments: str) -> subprocess.CompletedProces
 
 @pytest.fixture
 def site(tmp_path: Path) -> Path:
-    (tmp_path / "my_family.py").write_text(_PACKAGE)
+    texts = {"my_family": _PACKAGE, "my_own": _OWN, "my_networks": _NETWORKS}
+    for name, text in texts.items():
+        (tmp_path / f"{name}.py").write_text(text)
     metadata = tmp_path / "my_family-1.0.dist-info"
     metadata.mkdir()
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: my-family\nVersion: 1.0\n")
@@ -119,6 +136,47 @@ def test_recipes_are_of_the_release_of_the_package(site: Path, tmp_path: Path) -
 
     assert first[0] == second[0]
     assert set(first[1].split()).isdisjoint(second[1].split())
+
+
+def test_an_edit_of_the_package_is_another_release(site: Path) -> None:
+    code = (
+        "from nodegraph.diffusion.families import family_named\n"
+        "from nodegraph.diffusion.families.registry import family_release\n"
+        "print(family_release(family_named('mine')), family_release(family_named('sd1')))"
+    )
+    before = listed(site, code).stdout
+    assert listed(site, code).stdout == before
+    with (site / "my_family.py").open("a") as file:
+        file.write("# edited\n")
+    assert listed(site, code).stdout != before
+    assert "my-family 1.0 #" in before
+    assert before.rstrip().endswith("()")
+
+
+def test_a_package_brings_a_network_of_its_own(site: Path, tmp_path: Path) -> None:
+    for name in ("own", "lost"):
+        shutil.copytree(embedded_folder(), tmp_path / name)
+        for file, kind in {
+            "model_index.json": f"{name.title()}Pipeline",
+            "unet/config.json": "OwnUNet",
+        }.items():
+            place = tmp_path / name / file
+            found = json.loads(place.read_text("utf-8")) | {"_class_name": kind}
+            place.write_text(json.dumps(found), "utf-8")
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from nodegraph.diffusion import open_model\n"
+        "from nodegraph.diffusion.loading import load_component\n"
+        "from nodegraph.errors import InvalidValue\n"
+        "for name in ('own', 'lost'):\n"
+        "    model = open_model(name, [Path(sys.argv[1])])[0]\n"
+        "    try: print(type(load_component(model, 'cpu').module).__name__)\n"
+        "    except InvalidValue as error: print(error)"
+    )
+    own, lost = listed(site, code, str(tmp_path)).stdout.splitlines()
+    assert own == "OwnUNet"
+    assert "has a class OwnUNet" in lost
+    assert 'module="my_package.networks"' in lost
 
 
 def test_listing_families_imports_no_torch() -> None:
