@@ -24,6 +24,7 @@ from nodegraph.diffusion.models import ModelSource
 from nodegraph.diffusion.precision.choices import STORAGE, StoredTensor, bytes_in_memory
 from nodegraph.diffusion.safetensors_header import read_header
 from nodegraph.diffusion.scheduler_file import overridden
+from nodegraph.diffusion.single_files.base import DAMAGED, fault_of
 from nodegraph.errors import InvalidFile
 
 if TYPE_CHECKING:
@@ -102,8 +103,9 @@ def model_facts(
         found["latent_channels"] = family.latent.latent_channels(vae)
         found["held_decoding"], found["held_encoding"] = coding_memory(family.latent, vae)
         return found
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise InvalidFile(f"the configuration of {source.path} is damaged: {error!r}") from error
+    except DAMAGED as error:
+        told = f"the configuration of {source.path} is damaged: {fault_of(error)}."
+        raise InvalidFile(told, hint="Copy the model again.") from error
 
 
 class StoredWeights(NamedTuple):

@@ -172,9 +172,17 @@ def _found(path: Path, *, allow_pickle: bool) -> FoundVae:
 def _check_whole(path: Path, laid: FileLayout | None, shapes: Shapes) -> None:
     """Tell of tensors that are missing, as far as sizes are read from them."""
     assert laid is not None
+    own = part_of(shapes, laid.prefix(shapes) or "")
     try:
-        laid.config(part_of(shapes, laid.prefix(shapes) or ""))
+        laid.config(own)
     except DAMAGED as error:
+        halves = [half for half in HALVES if any(name.startswith(f"{half}.") for name in own)]
+        if len(halves) == 1:
+            raise InvalidFile(
+                f"{path} holds the {halves[0]} of {laid.title} alone.",
+                expected=f"{' and '.join(HALVES)} in one file",
+                hint="Take the whole file.",
+            ) from error
         raise InvalidFile(
             f"{path} is {laid.title}, but it is damaged: {fault_of(error)}.",
             hint="Copy the file again.",

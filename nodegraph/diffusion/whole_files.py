@@ -22,6 +22,7 @@ from nodegraph.diffusion.families.base import Config, Part
 from nodegraph.diffusion.model_files import PartFiles
 from nodegraph.diffusion.models import ModelSource, header_of
 from nodegraph.diffusion.safetensors_header import Shapes, read_header
+from nodegraph.diffusion.single_files.base import DAMAGED, fault_of
 from nodegraph.diffusion.vocabulary import find_tokenizer
 from nodegraph.errors import InvalidFile
 
@@ -58,8 +59,9 @@ def _tokenizers(
         try:
             config = part_within(family, encoder, shapes).config
             words = int((config.get("text_config") or config)["vocab_size"])
-        except (KeyError, ValueError, IndexError) as error:
-            raise InvalidFile(f"the text encoder in {source.path} is damaged: {error!r}") from error
+        except DAMAGED as error:
+            told = f"the text encoder in {source.path} is damaged: {fault_of(error)}."
+            raise InvalidFile(told, hint="Copy the file again.") from error
         files = find_tokenizer(tokenizer, words, [*folders, source.path.parent])
         found.append(PartFiles(tokenizer.role, files))
     return found
@@ -74,8 +76,9 @@ def denoiser_within(source: ModelSource) -> CheckpointPart:
     family = family_named(source.family)
     try:
         return part_within(family, family.denoisers[0], header_of(source.path).shapes)
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise InvalidFile(f"the denoiser in {source.path} is damaged: {error!r}") from error
+    except DAMAGED as error:
+        told = f"the denoiser in {source.path} is damaged: {fault_of(error)}."
+        raise InvalidFile(told, hint="Copy the file again.") from error
 
 
 def configs_within(source: ModelSource) -> tuple[Config, Config]:

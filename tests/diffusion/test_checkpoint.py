@@ -280,6 +280,16 @@ def test_a_file_that_lacks_tensors_is_refused_by_name(tmp_path: Path, models: Pa
         load_component(opened.model, "cpu")
 
 
+def test_a_checkpoint_with_half_a_vae_says_what_it_lacks(tmp_path: Path, models: Path) -> None:
+    """In words, before anything is loaded."""
+    tensors = load_file(models / "checkpoints" / "small.safetensors")
+    kept = {name: item for name, item in tensors.items() if "model.encoder" not in name}
+    save_file(kept, tmp_path / "half.safetensors")
+    with raises(InvalidFile) as caught:
+        model_facts(locate_model(str(tmp_path / "half"), [models]))
+    assert "it has no encoder.conv_in.weight." in str(caught.value)
+
+
 def test_pickle_checkpoints_are_refused_unless_allowed(
     tmp_path: Path, models: Path, parts: dict[str, nn.Module]
 ) -> None:

@@ -283,6 +283,18 @@ def test_tensors_that_do_not_fit_are_told_by_name(kind: str, tmp_path: Path) -> 
         load_component(open_vae("vae", [tmp_path]), "cpu")
 
 
+@pytest.mark.parametrize(
+    ("name", "half"), [("sd3", "decoder"), ("flux", "decoder"), ("hunyuan-image", "encoder")]
+)
+def test_half_of_a_vae_is_told(name: str, half: str, tmp_path: Path) -> None:
+    """Where that half says whose it is."""
+    latents, _, write_out = BUILDS[name]
+    tensors = {key: item for key, item in write_out(built(name)).items() if key.startswith(half)}
+    write(tmp_path / "vae.safetensors", tensors)
+    with raises(InvalidFile, expected="encoder and decoder in one file"):
+        open_vae("vae", [tmp_path], latents=latents)
+
+
 def test_what_lies_in_a_file_with_a_transformer_is_found(tmp_path: Path) -> None:
     expected = built("ltx 0.9.0")
     tensors = {f"vae.{name}": item for name, item in original.ltx(expected).items()}
