@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from difflib import get_close_matches
 from typing import Any
 
 from nodegraph.core.suggest import did_you_mean
@@ -27,6 +28,9 @@ _PARTS = {
 _TOKEN = re.compile(r"yyyy|yy|" + "|".join(f"{letter}{letter}?" for letter in _PARTS))
 _SIZES = ("width", "height", "index")
 _UNSAFE = re.compile(r"[^\w .,+-]+")
+_MISSPELT = 0.8
+"""How alike a name and a node's are, of 1, to be taken for the same: but for a letter of six.
+Workflows from elsewhere may name nodes that they came without."""
 _LONGEST = 60
 """Letters of a value that come into a name."""
 
@@ -68,6 +72,8 @@ def filled_name(
         size: Width and height.
         index: Place in the batch, counted from 0.
         warn: Told of inputs that have no value of their own; the words stand for them then.
+    Raises:
+        InvalidValue: A word names a node that there isn't, and is nearly the name of one.
     """
 
     def value(found: re.Match[str]) -> str:
@@ -80,6 +86,7 @@ def filled_name(
             return str({"width": size[0], "height": size[1], "index": index}[word])
         given = _input(workflow, word)
         if given is None:
+            _refuse_misspelt(workflow, word)
             if warn is not None:
                 warn(f"%{word}% is no input with a value of its own, so the name says the words.")
             return _safe(word)
@@ -107,6 +114,22 @@ def _input(workflow: Mapping[str, Any], word: str) -> object:
     node = workflow.get("nodes", {}).get(name, {})
     given = node.get("inputs", {}).get(port)
     return given if isinstance(given, (str, int, float, bool)) else None
+
+
+def _refuse_misspelt(workflow: Mapping[str, Any], word: str) -> None:
+    """Refuse the name of a node that is another's, misspelt: results would be called so."""
+    name, _, port = word.rpartition(".")
+    nodes = workflow.get("nodes", {})
+    if name in nodes:
+        return
+    folded = {node.casefold(): node for node in nodes}
+    for near in get_close_matches(name.casefold(), folded, n=1, cutoff=_MISSPELT):
+        raise InvalidValue(
+            f"there is no node `{name}`",
+            port="name",
+            given=f"%{word}%",
+            expected=f"%{folded[near]}.{port}%",
+        )
 
 
 def _safe(text: str) -> str:

@@ -9,6 +9,7 @@ import pytest
 
 from nodegraph.errors import InvalidValue
 from nodegraph.images.name_patterns import check_pattern, filled_name
+from tests.messages import raises
 
 NOW = datetime(2026, 11, 2, 9, 5, 7)
 WORKFLOW: dict[str, Any] = {
@@ -49,6 +50,19 @@ def test_what_has_no_value_of_its_own_is_told() -> None:
     told: list[str] = []
     found = filled_name("%sample.model%", now=NOW, workflow=WORKFLOW, warn=told.append)
     assert found == "sample.model"
+    assert len(told) == 1
+
+
+@pytest.mark.parametrize("word", ["%sampel.seed%", "%Sample.seed%"])
+def test_a_misspelt_node_is_refused_with_its_name(word: str) -> None:
+    with raises(InvalidValue, port="name", given=word, expected="%sample.seed%"):
+        filled_name(f"apple_{word}", now=NOW, workflow=WORKFLOW)
+
+
+def test_a_node_that_is_not_there_is_told() -> None:
+    """As of a workflow that came from elsewhere without it."""
+    told: list[str] = []
+    filled_name("%upscale.model%", now=NOW, workflow=WORKFLOW, warn=told.append)
     assert len(told) == 1
 
 
