@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
-from nodegraph import Context, DiffusionModel, Range, TextEncoder, TrainedWeights, node
+from nodegraph import Advanced, Context, DiffusionModel, Range, TextEncoder, TrainedWeights, node
 
 from ._beside import save_result
 from ._facts import check_result_name
@@ -57,8 +57,9 @@ def SaveWeights(
     ctx: Context,
     weights: TrainedWeights,
     name: str = "lora",
+    naming: Annotated[Literal["auto", "kohya", "diffusers"], Advanced()] = "auto",
 ) -> None:
-    """Write what was taught as a file that diffusers and others read.
+    """Write what was taught as a file that diffusers, ComfyUI, A1111 and others read.
 
     A LoRA or a word becomes a file, and files are numbered: lora_00001.safetensors. Whole models,
     control networks and classifiers become a folder with their configuration, whose name ends with
@@ -67,12 +68,21 @@ def SaveWeights(
     Args:
         weights: What a training made.
         name: What the file names begin with; style/ink makes a sub-folder.
+        naming: Of a LoRA's tensors. kohya's is read by ComfyUI, A1111, diffusers and nodegraph;
+            diffusers' of a UNet by diffusers and nodegraph. auto is kohya's for UNets (Stable
+            Diffusion 1.x, 2.x, XL), and diffusers' for transformers, which ComfyUI reads, too.
     """
-    from nodegraph.diffusion.teaching.saving import save_folder
+    from nodegraph.diffusion.teaching.saving import kohya_names, save_folder
 
     if len(weights.files) > 1:
         for saved in save_folder(weights, ctx.environment.outputs, name):
             ctx.wrote(saved.path, kind="weights", existed=saved.existed)
         return
     file = Path(weights.files[0].path)
-    save_result(ctx, name, file.suffix, file.read_bytes(), kind="weights")
+    content = file.read_bytes()
+    if weights.kind == "lora" and naming != "diffusers":
+        renamed = kohya_names(content)
+        if renamed is None and naming == "kohya":
+            ctx.log("kohya's names are for UNets; this is written in diffusers'.", "warning")
+        content = content if renamed is None else renamed
+    save_result(ctx, name, file.suffix, content, kind="weights")

@@ -5503,8 +5503,9 @@ class BuiltinFunctions:
         *,
         weights: TrainedWeights,
         name: str = 'lora',
+        naming: Literal['auto', 'kohya', 'diffusers'] = 'auto',
     ) -> list[Path]:
-        """Write what was taught as a file that diffusers and others read.
+        """Write what was taught as a file that diffusers, ComfyUI, A1111 and others read.
 
         A LoRA or a word becomes a file, and files are numbered: lora_00001.safetensors. Whole models,
         control networks and classifiers become a folder with their configuration, whose name ends with
@@ -5512,6 +5513,7 @@ class BuiltinFunctions:
 
         weights: What a training made.
         name: What the file names begin with; style/ink makes a sub-folder.
+        naming: Of a LoRA's tensors. kohya's is read by ComfyUI, A1111, diffusers and nodegraph; diffusers' of a UNet by diffusers and nodegraph. auto is kohya's for UNets (Stable Diffusion 1.x, 2.x, XL), and diffusers' for transformers, which ComfyUI reads, too.
         """
 
     def ScaleImage(

@@ -79,6 +79,10 @@ def test_what_was_taught_is_sampled_saved_and_there_after_a_restart(desk: Bench)
     taught = result["train.weights"]
     assert result["apply.model"] == result["train.model"]
     saved = load_file(desk.folder / "outputs" / "lora_00001.safetensors")
+    assert all(name.startswith("lora_unet_") for name in saved)
+    plainly = {"type": "SaveWeights", "inputs": nodes["save"]["inputs"] | {"naming": "diffusers"}}
+    desk.run(nodes | {"save": plainly}, "save")
+    saved = load_file(desk.folder / "outputs" / "lora_00002.safetensors")
     assert saved.keys() == load_file(taught.files[0].path).keys()
     plain = desk.value(training() | sampled("load.model"), "sample.latent")
     assert not torch.equal(plain.samples, result["sample.latent"].samples)

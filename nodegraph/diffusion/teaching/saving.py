@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,11 @@ from nodegraph.errors import InvalidValue, OutputError
 from nodegraph.images.output_files import SavedFile
 from nodegraph.images.output_names import check_name
 
+_KOHYA_MODULES = {
+    "unet.": "lora_unet_",
+    "text_encoder.": "lora_te_",
+    "text_encoder_2.": "lora_te2_",
+}
 _LETTERS = 8
 """Of the weights' digest, that a folder's name ends with."""
 
@@ -42,6 +48,44 @@ def save_folder(weights: TrainedWeights, outputs: Path, name: str) -> Iterator[S
         raise OutputError(f"can't write {folder}: {error.strerror or error}") from error
     for file in weights.files:
         yield SavedFile(folder / Path(file.path).name, existed=existed)
+
+
+def kohya_names(content: bytes) -> bytes | None:
+    """A LoRA of a UNet with its tensors named as kohya's sd-scripts do; None where it is of none.
+
+    That is what ComfyUI and A1111 read whole; of diffusers' names for UNets ComfyUI reads those of
+    attention alone. What says how strong it is, ``alpha``, is the rank, as the product is scaled.
+
+    Args:
+        content: A safetensors file with the names of diffusers' `save_lora_weights`.
+    """
+    import torch
+    from safetensors.torch import load, save
+
+    tensors = load(content)
+    if not any(name.startswith("unet.") for name in tensors):
+        return None
+    modules = dict(_KOHYA_MODULES)
+    if any(name.startswith("text_encoder_2.") for name in tensors):
+        modules["text_encoder."] = "lora_te1_"
+    found = {}
+    for name, tensor in tensors.items():
+        stem, end = name.rsplit(".lora_", 1)
+        prefix = next(prefix for prefix in modules if stem.startswith(prefix))
+        flat = modules[prefix] + stem.removeprefix(prefix).replace(".", "_")
+        is_down = end == "A.weight"
+        found[f"{flat}.lora_{'down' if is_down else 'up'}.weight"] = tensor
+        if is_down:
+            found[f"{flat}.alpha"] = torch.tensor(float(tensor.shape[0]))
+    named: bytes = save(found, metadata=_metadata(content))
+    return named
+
+
+def _metadata(content: bytes) -> dict[str, str]:
+    """Texts of a safetensors file."""
+    size = int.from_bytes(content[:8], "little")
+    found: dict[str, str] = json.loads(content[8 : 8 + size]).get("__metadata__", {})
+    return found
 
 
 def _copied(weights: TrainedWeights, folder: Path) -> None:

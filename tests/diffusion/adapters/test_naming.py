@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from nodegraph.diffusion.adapters.applying import FUSED, adapted
@@ -15,6 +16,7 @@ from nodegraph.diffusion.adapters.files import read_adapter
 from nodegraph.diffusion.adapters.layers import layers_of
 from nodegraph.diffusion.adapters.matching import match
 from nodegraph.diffusion.adapters.originals import originals
+from nodegraph.diffusion.teaching.saving import kohya_names
 
 from . import files
 from .denoisers import DENOISERS, build
@@ -70,6 +72,27 @@ def test_every_layer_takes_its_change(name: str, layout: str, tmp_path: Path) ->
 @pytest.mark.parametrize("layout", RARE_LAYOUTS)
 def test_so_it_does_by_rarer_names(layout: str, tmp_path: Path) -> None:
     _check(build("z_image"), RARE_LAYOUTS[layout], tmp_path / "lora.safetensors")
+
+
+def test_what_was_taught_on_a_unet_is_written_as_kohya_does() -> None:
+    pairs = files.own_pairs(denoiser("sd1"))
+    encoder = {"a.b": (torch.ones(RANK, 3), torch.ones(4, RANK))}
+    taught = files.peft_file(pairs, "unet.") | files.peft_file(encoder, "text_encoder.")
+    written = kohya_names(save(taught, metadata={"about": "a fox"}))
+    assert written is not None
+    assert b"a fox" in written
+    found = load(written)
+    expected = files.flat_file(pairs, "lora_unet_") | files.flat_file(encoder, "lora_te_")
+    assert found.keys() == expected.keys()
+    for name, tensor in found.items():
+        # The product is scaled already.
+        wanted = torch.tensor(float(RANK)) if name.endswith("alpha") else expected[name]
+        assert torch.equal(tensor, wanted), name
+
+    second = {"a.b": (torch.ones(RANK, 3), torch.ones(4, RANK))}
+    two = kohya_names(save(taught | files.peft_file(second, "text_encoder_2.")))
+    assert {"lora_te1", "lora_te2"} <= {name.partition("_a_")[0] for name in load(two or b"")}
+    assert kohya_names(save(files.peft_file(pairs, "transformer."))) is None
 
 
 def _check(denoiser: nn.Module, layout: _Layout, path: Path) -> None:
