@@ -14,9 +14,8 @@ from nodegraph.builder.makers import callable_names, called
 from nodegraph.builder.outputs import BuiltNode, Out, UnknownName
 from nodegraph.core.facts import finding_problem
 from nodegraph.core.hooks import Finding
-from nodegraph.core.links import read_literal
+from nodegraph.core.links import Value, read_literal
 from nodegraph.core.literals import check_literal
-from nodegraph.core.live_values import Value
 from nodegraph.core.spec import InputSpec, NodeSpec
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.summary import summarize

@@ -12,9 +12,8 @@ from nodegraph.core.bodies import TYPE as SUBGRAPH
 from nodegraph.core.checking import DEEPEST
 from nodegraph.core.facts import finding_problem
 from nodegraph.core.hooks import Finding
-from nodegraph.core.links import Link, read_literal
+from nodegraph.core.links import Link, Value, is_live, read_literal
 from nodegraph.core.literals import check_literal, describe
-from nodegraph.core.live_values import Value, is_live
 from nodegraph.core.mends import OpenInput, TypeMends
 from nodegraph.core.spec import InputSpec, NodeSpec
 from nodegraph.core.suggest import did_you_mean

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 from nodegraph.builder.inputs import Given, InnerInput
 from nodegraph.builder.outputs import BuiltNode, Out
 from nodegraph.builder.scope import Scope, check_text
-from nodegraph.core.links import write_literal
-from nodegraph.core.live_values import is_live
+from nodegraph.core.links import is_live, write_literal
 from nodegraph.core.subgraphs import declared_type
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.summary import summarize

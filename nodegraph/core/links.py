@@ -1,20 +1,27 @@
 """How a workflow file writes one input: a literal, or a link to another node's output.
 
 ``{"from": "node.port"}`` is a link, anything else a literal. A literal that is itself an object
-with the key ``from`` is written ``{"value": {...}}``; any literal may be. In memory an input may
-hold a `Value`, too.
+with the key ``from`` is written ``{"value": {...}}``; any literal may be.
+
+In memory an input may hold a `Value`, too: what a script has and no file can hold, such as a
+picture. It holds a copy, so whoever gave it may change theirs afterwards; objects of classes that
+nodegraph doesn't know are held themselves. In a file it is left out, and named by a parameter
+(`Workflow.without_values`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from numbers import Integral, Real
 from pathlib import PurePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from nodegraph.core.live_values import is_live, live
+from nodegraph.core.digests import Digest, Undigestable, digest_value, is_tensor
+
+if TYPE_CHECKING:
+    from nodegraph.core.types import TypeExpr
 
 _OWN = (bool, int, float, str, dict, type(None))
 
@@ -154,3 +161,197 @@ def plain_number(value: Any) -> Any:
     if isinstance(value, Integral):
         return int(value)
     return float(value) if isinstance(value, Real) else value
+
+
+# Values in memory
+
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+_FORMS = (PurePath, Enum, Real, str)
+"""What is written as something plain."""
+_COUNTED = "biuf"
+"""Kinds of numpy's types whose arrays may be pictures."""
+_SHOWN = 8
+"""Characters of a digest."""
+
+
+class Value:
+    """A live value given to an input of a node: of a graph, or of an `Expand` fragment.
+
+    Attributes:
+        port_type: What it was taken as; None where that isn't known yet.
+        digest: Of its content, as the engine knows it; empty where it hasn't been made.
+        is_own: Nobody else holds what it holds.
+    """
+
+    __slots__ = ("_value", "digest", "is_own", "port_type")
+
+    def __init__(self, value: Any) -> None:
+        self._value = value
+        self.port_type: TypeExpr | None = None
+        self.digest: Digest = ""
+        self.is_own = False
+
+    @classmethod
+    def own(cls, value: Any, port_type: TypeExpr | None = None) -> Value:
+        """One of a value that nobody else holds."""
+        found = cls(value)
+        found.port_type, found.is_own = port_type, True
+        return found
+
+    @property
+    def value(self) -> Any:
+        """The value itself; one that a fragment gave may have to be read from disk first."""
+        return self._value
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether it stands for an output that was blocked; needs no reading."""
+        from nodegraph.core.ports import BLOCKED  # which knows this class
+
+        return self._value is BLOCKED
+
+    @property
+    def text(self) -> str:
+        """It in a few words: type, size and digest, as in ``Image 512×512 #4f3a9c21``."""
+        words = _words(self._value, "" if self.port_type is None else str(self.port_type))
+        try:
+            digest = self.digest or _digest(self._value, self.port_type)
+        except (Undigestable, RecursionError):
+            return words
+        return f"{words} #{digest[:_SHOWN]}"
+
+    def __repr__(self) -> str:
+        return f"<value {self.text}>"
+
+    def __eq__(self, other: object) -> bool:
+        """Whether it has the same content."""
+        if self is other:
+            return True
+        if not type(self) is Value is type(other):
+            return False
+        if self._value is other._value:
+            return True
+        try:
+            return digest_value(self._value) == digest_value(other._value)
+        except (Undigestable, RecursionError):
+            return False
+
+    def __hash__(self) -> int:
+        return hash((Value, type(self._value)))
+
+
+def is_live(value: Any) -> bool:
+    """Whether a value is, or holds, what no file can.
+
+    An array of numpy's with several dimensions is: it may be a picture, or a list of lists.
+    """
+    kind = type(value)
+    if kind in _PLAIN:
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    if isinstance(value, (list, tuple, dict)):
+        return not _PLAIN.issuperset(map(type, inner)) and any(map(is_live, inner))
+    if isinstance(value, _FORMS):
+        return False
+    dimensions = getattr(value, "ndim", None)
+    if kind.__module__ == "numpy" and isinstance(dimensions, int):
+        return dimensions > 1 and value.dtype.kind in _COUNTED
+    return not isinstance(value, Handle)  # told where it is checked
+
+
+def live(value: Any) -> Value:
+    """A `Value` with a copy of a value."""
+    from nodegraph.core.copies import snapshot
+
+    if type(value) is Value and value.is_own:
+        return value
+    return Value.own(snapshot(opened(value)))
+
+
+def live_inputs(inputs: Mapping[str, Any]) -> list[tuple[str, Value]]:
+    """The inputs of a node that are given live values."""
+    found = []
+    for port, written in inputs.items():
+        kind = type(written)
+        # Most are plain or links: large workflows have a hundred thousand.
+        if kind in _PLAIN or (kind is dict and len(written) == 1 and "from" in written):
+            continue
+        value = _live_in(written)
+        if value is not None:
+            found.append((port, value))
+    return found
+
+
+def _live_in(written: Any) -> Value | None:
+    """The live value that an input is given; None if it is given none."""
+    try:
+        if not is_live(written):
+            return None
+    except RecursionError:  # of what holds itself, which is told where it is checked
+        return None
+    is_wrapped = type(written) is dict and written.keys() == {"value"}
+    return live(written["value"] if is_wrapped else written)
+
+
+def _digest(value: Any, port_type: TypeExpr | None) -> Digest:
+    """As the engine names it: a list by the digests of its items."""
+    if port_type is None or not port_type.is_list:
+        return digest_value(value)
+    from nodegraph.core.keys import list_digest
+
+    return list_digest([_digest(item, port_type.item) for item in value])
+
+
+def opened(value: Any) -> Any:
+    """A value in which those that a `Value` holds stand themselves."""
+    if isinstance(value, Value):
+        return opened(value.value)
+    if type(value) in (list, tuple):
+        return type(value)(map(opened, value))
+    if type(value) is dict:
+        return {name: opened(item) for name, item in value.items()}
+    return value
+
+
+def _words(value: Any, kind: str) -> str:
+    """A value's type and size."""
+    from nodegraph.core.summary import summarize
+
+    if isinstance(value, (list, tuple)) and value:
+        inner = kind.removeprefix("list[").removesuffix("]") if kind.startswith("list[") else ""
+        return f"list of {len(value)} ({_words(value[0], inner)}, …)"
+    kind = "" if kind == "Any" else kind
+    if is_tensor(value):
+        return _tensor_words(value, kind or _PICTURES.get(value.ndim, ""))
+    of = type(value).__name__
+    if of in _SIZED:
+        return f"{kind or of} {_SIZED[of](value)}"
+    if hasattr(value, "mode") and type(value).__module__.startswith("PIL."):
+        return f"Image {value.width}×{value.height}"
+    text = summarize(value)
+    return text if not kind or text.startswith(kind) else f"{kind} {text}"
+
+
+_PICTURES = {4: "Image", 3: "Mask"}
+"""What tensors are taken for of which nothing is known, by their dimensions."""
+_SIZED: Mapping[str, Callable[[Any], str]] = {
+    "Latent": lambda value: f"{value.width}×{value.height}{_batch(value.batch_size)}",
+    "Video": lambda value: (
+        f"{value.frames.shape[2]}×{value.frames.shape[1]}, {value.frames.shape[0]} frames"
+    ),
+    "Audio": lambda value: f"{float(value.seconds):.2f} s, {value.rate} Hz",
+}
+
+
+def _tensor_words(value: Any, kind: str) -> str:
+    shape = tuple(value.shape)
+    if kind == "Image" and len(shape) == 4:
+        return f"Image {shape[2]}×{shape[1]}{_batch(shape[0])}"
+    if kind == "Mask" and len(shape) == 3:
+        return f"Mask {shape[2]}×{shape[1]}{_batch(shape[0])}"
+    form = f"{str(value.dtype).removeprefix('torch.')} {list(shape)}"
+    return f"{kind} {form}" if kind not in ("", "Image", "Mask") else form
+
+
+def _batch(count: int) -> str:
+    return f", {count} of them" if count > 1 else ""

@@ -15,7 +15,7 @@ from pathlib import PurePath
 from typing import Any, NamedTuple
 
 from nodegraph.core.hooks import Finding
-from nodegraph.core.live_values import Value
+from nodegraph.core.links import Value
 from nodegraph.core.spec import InputSpec
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.types import JSON_TYPES, TypeExpr

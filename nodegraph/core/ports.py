@@ -8,7 +8,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar, final, overload
 
 from nodegraph.core.digests import type_name
-from nodegraph.core.live_values import Value as Value
+from nodegraph.core.links import Value as Value
 from nodegraph.core.types import TypeInfo
 from nodegraph.core.values import NOT_CONTENT
 

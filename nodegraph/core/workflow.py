@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 from nodegraph.core.collecting import NoCollecting
 from nodegraph.core.files import write_file
 from nodegraph.core.json_text import read_json, write_json
-from nodegraph.core.links import Link, parse_target, write_input, write_literal
-from nodegraph.core.live_values import Value, live_inputs
+from nodegraph.core.links import Link, Value, live_inputs, parse_target, write_input, write_literal
 from nodegraph.core.migrate import FORMAT, migrate_format
 from nodegraph.core.parts import (
     Place,

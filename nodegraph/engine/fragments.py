@@ -12,8 +12,7 @@ from nodegraph.core.context import Environment
 from nodegraph.core.copies import lent_copy
 from nodegraph.core.flat import Output
 from nodegraph.core.graph import CheckedGraph, GraphNode, LinkSource
-from nodegraph.core.links import parse_link
-from nodegraph.core.live_values import Value, is_live, opened
+from nodegraph.core.links import Value, is_live, opened, parse_link
 from nodegraph.core.ports import Ending, Expand
 from nodegraph.core.spec import NodeSpec, OutputSpec
 from nodegraph.core.targets import needed_by

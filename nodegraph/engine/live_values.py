@@ -24,8 +24,7 @@ from nodegraph.core.flat import VALUE, value_name
 from nodegraph.core.graph import CheckedGraph
 from nodegraph.core.hooks import Facts, Finding
 from nodegraph.core.keys import opaque_digest
-from nodegraph.core.links import Handle, is_array, plain_value, write_literal
-from nodegraph.core.live_values import Value, is_live, live
+from nodegraph.core.links import Handle, Value, is_array, is_live, live, plain_value, write_literal
 from nodegraph.core.mends import TypeMends
 from nodegraph.core.ports import PORT_ATTRIBUTE
 from nodegraph.core.spec import HookName, HookRef, InputSpec, NodeSpec, OutputSpec

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nodegraph.core.digests import LEAVES
-from nodegraph.core.links import write_literal
-from nodegraph.core.live_values import live
+from nodegraph.core.links import live, write_literal
 from nodegraph.core.spec import InputSpec, NodeSpec
 from nodegraph.core.workflow import NodeEntry, Workflow
 from nodegraph.session.examples import NodeExample
