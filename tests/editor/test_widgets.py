@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 from nodegraph.diffusion.models import embedded_folder
 from tests.editor.editing import _DROP, Editor, expect_picture
-from tests.editor.gates import TEMPLATES
+from tests.editor.gates import TEMPLATES, text_to_image
 from tests.editor.graphs import Point, middle, written
 from tests.editor.serving import Server
 from tests.server.hosting import eventually
@@ -38,6 +38,17 @@ def inputs(editor: Editor, node: str) -> dict[str, Any]:
 
 def undo(editor: Editor) -> None:
     editor.canvas.press("ControlOrMeta+z")
+
+
+def test_a_seed_is_seen_whole(tab: Editor) -> None:
+    workflow = text_to_image()
+    workflow["nodes"]["sample"]["inputs"]["seed"] = 2**64 - 1
+    workflow["nodes"]["draw"] = {"type": "RandomPrompt", "inputs": {"seed": 2**64 - 1}}
+    editor = tab.open_link(workflow)
+    for node in ("sample", "draw"):
+        field = editor.field(node, "Seed")
+        expect(field).to_have_value(str(2**64 - 1))
+        eventually(lambda field=field: field.evaluate("(it) => it.scrollWidth <= it.clientWidth"))
 
 
 class TestPrompt:

@@ -27,6 +27,25 @@ beforeEach(() => {
 const titles = () => screen.getAllByRole("tab").map((tab) => tab.textContent);
 
 describe("tabs", () => {
+  it("keep the active one in view with its cross, as others go beside it", async () => {
+    const seen: Element[] = [];
+    const before = Element.prototype.scrollIntoView;
+    Element.prototype.scrollIntoView = function (this: Element) {
+      seen.push(this);
+    };
+    try {
+      render(<DocumentTabs />);
+      act(() => void useDocuments.getState().open(emptyWorkflow("Pear"), { replaceEmpty: false }));
+      expect(seen.at(-1)).toContainElement(screen.getByRole("tab", { name: "Pear" }));
+      expect(seen.at(-1)).toContainElement(screen.getByLabelText("Close Pear"));
+      const count = seen.length;
+      await userEvent.click(screen.getByLabelText("Close Apple"));
+      expect(seen.length).toBeGreaterThan(count);
+    } finally {
+      Element.prototype.scrollIntoView = before;
+    }
+  });
+
   it("show the open workflows and move between them by keyboard", async () => {
     const user = userEvent.setup();
     render(<DocumentTabs />);
