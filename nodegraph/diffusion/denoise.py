@@ -297,24 +297,28 @@ class Denoising:
         """Evaluate the model as often as the sampler needs for one step."""
         sampler, rung = self._sampler, self._sampler.rung
         while sampler.rung == rung:
-            output = self._answer()
-            if self._asks_unguided:
-                sampler.unguided = self._guidance.unguided
-            sampler.feed(output)
+            sampler.feed(self._answer())
         if self._mask is not None and self._ladder.gone is None:
             mask = self._placed(self._changed(rung))
             sampler.x = (1 - mask) * self._noised(sampler.rung) + mask * sampler.x
 
     def _answer(self) -> Tensor:
-        """What the guided model says to what the sampler asks next."""
+        """What the guided model says to what the sampler asks next; samplers that look at what it
+        says without guidance are told of that, too."""
         sampler = self._sampler
         if self._mask is None or self._ladder.gone is None:
-            return self._guidance(sampler.model_input(), self._moment())
+            output = self._guidance(sampler.model_input(), self._moment())
+            if self._asks_unguided:
+                sampler.unguided = self._guidance.unguided
+            return output
         mask = self._placed(self._changed(sampler.rung))
         keeping = KeptPart(mask, self._placed(self._original), self._noise)
         shown = keeping.shown(sampler)
         space, rung = sampler.asked_at
         output = self._guidance(space.model_input(shown, rung), self._moment())
+        unguided = self._guidance.unguided
+        if self._asks_unguided and unguided is not None:
+            sampler.unguided = keeping.unguided(sampler, unguided, shown)
         return keeping.told(sampler, output, shown)
 
     def _moment(self) -> Moment:

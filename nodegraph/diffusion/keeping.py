@@ -42,10 +42,21 @@ class KeptPart:
         Args:
             output: The model's, about what was `shown`.
         """
-        x, (space, rung) = sampler.asked_x(), sampler.asked_at
+        space, rung = sampler.asked_at
         predicted = space.predicted(output, shown, rung)
         wanted = self.mask * predicted + (1 - self.mask) * self.original
+        return self._telling(sampler, wanted).to(output.dtype)
+
+    def unguided(self, sampler: Sampler, output: Tensor, shown: Tensor) -> Tensor:
+        """The output that tells a sampler of the prediction as it is: the kept part is put into
+        guided ones alone. Arguments are those of `told`."""
+        space, rung = sampler.asked_at
+        return self._telling(sampler, space.predicted(output, shown, rung)).to(output.dtype)
+
+    def _telling(self, sampler: Sampler, wanted: Tensor) -> Tensor:
+        """The output about what a sampler asks that stands for a prediction."""
+        x, (space, rung) = sampler.asked_x(), sampler.asked_at
         # predictions are straight in the output: of which one does this one come?
-        none = space.predicted(torch.zeros_like(output), x, rung)
+        none = space.predicted(torch.zeros_like(wanted), x, rung)
         slope = space.predicted(torch.ones(()), torch.zeros(()), rung)
-        return ((wanted - none) / slope).to(output.dtype)
+        return (wanted - none) / slope

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from nodegraph.core.values import Conditioning
+from nodegraph.core.values import Conditioning, ConditioningEntry
 from nodegraph.diffusion.components import Denoiser
 from nodegraph.diffusion.denoise import sample
 from nodegraph.diffusion.noise import NoiseSchedule
@@ -89,6 +89,48 @@ def test_a_sampling_is_what_the_formulas_give(
     )
     difference = (found - expected).abs().max() / expected.abs().max()
     assert float(difference) < 1e-4
+
+
+@torch.no_grad()
+def guided_formula(
+    model: Denoiser,  # noqa: F811
+    prompts: tuple[Tensor, Tensor],
+    sigmas: Tensor,
+    latent: Tensor,
+    mask: Tensor,
+    cfg: float,
+) -> Tensor:
+    """CFG++ by Euler's steps: the unguided prediction is of what the model was shown, too, without
+    the kept part put into it."""
+    noise = torch.randn(latent.shape, generator=torch.Generator().manual_seed(7))
+    keep = functional.interpolate(mask[:, None], size=(8, 8), mode="bilinear")
+    x = latent + noise * (1 + sigmas[0] ** 2).sqrt()
+    for here, to in pairwise(sigmas):
+        timestep = (NOISE.sigmas.log() - here.log()).abs().argmin()
+        shown = keep * x + (1 - keep) * (latent + noise * here)
+        led, away = (
+            shown - here * model.module(shown / (here**2 + 1).sqrt(), timestep, prompt).sample
+            for prompt in prompts
+        )
+        denoised = keep * (away + cfg * (led - away)) + (1 - keep) * latent
+        x = denoised + to * (x - away) / here
+    return x
+
+
+def test_unguided_predictions_are_of_what_the_model_was_shown(
+    model: Denoiser,  # noqa: F811
+    positive: Conditioning,  # noqa: F811
+) -> None:
+    latent = replace(picture(), noise_mask=soft_mask())
+    words = positive.entries[0].embeddings
+    entry = ConditioningEntry({"embeddings": words.flip(1).contiguous()})
+    negative = replace(positive, entries=(entry,))
+    options = OPTIONS | {"sampler": "euler_cfg_pp", "cfg": 0.6}
+    found = sample(model, positive, negative, latent, **options).samples
+    assert latent.samples is not None
+    prompts = words, entry.embeddings
+    expected = guided_formula(model, prompts, karras(4), latent.samples, soft_mask(), 0.6)
+    assert float((found - expected).abs().max() / expected.abs().max()) < 1e-4
 
 
 def test_noise_alone_is_begun_with_so_that_the_model_sees_unit_variance(
