@@ -197,6 +197,11 @@ _MOVED = """([list, from]) => {
 }"""
 
 
+def _row(label: str) -> re.Pattern[str]:
+    """A node's row; the first behind those used last bears the heading of all others."""
+    return re.compile(rf"^(?:All\s*)?{re.escape(label)}")
+
+
 def scroll_to(editor: Editor, label: str) -> None:
     """Scroll the open list, which only holds the rows in sight, down to a node.
 
@@ -204,7 +209,7 @@ def scroll_to(editor: Editor, label: str) -> None:
     """
     page = editor.page
     types = page.get_by_role("listbox", name="Node types")
-    row = types.get_by_role("option", name=re.compile(f"^{re.escape(label)}"))
+    row = types.get_by_role("option", name=_row(label))
     expect(types.get_by_role("option").first).to_be_visible()
     place = types.element_handle()
     page.mouse.move(*middle(types))
@@ -218,7 +223,7 @@ def scroll_to(editor: Editor, label: str) -> None:
 def pick(editor: Editor, label: str) -> None:
     """Click on a node in the open list."""
     row = editor.page.get_by_role("listbox", name="Node types").get_by_role(
-        "option", name=re.compile(f"^{re.escape(label)}")
+        "option", name=_row(label)
     )
     row.first.click()
     expect(search(editor)).to_have_count(0)
