@@ -87,41 +87,50 @@ def error(name: str, steps: int, *, right: int = 0, **options: Any) -> float:
     return float((sampler.x - END).abs().max())
 
 
-@pytest.mark.parametrize(
-    ("name", "order"),
-    [
-        ("euler", 1),
-        ("euler_ancestral", 1),
-        ("heunpp2", 1),
-        ("gradient_estimation", 1),
-        ("euler_cfg_pp", 1),
-        ("euler_ancestral_cfg_pp", 1),
-        ("gradient_estimation_cfg_pp", 1),
-        ("dpmpp_2m_cfg_pp", 2),
-        ("dpmpp_2s_ancestral_cfg_pp", 2),
-        ("heun", 2),
-        ("restart", 2),
-        ("dpm_2", 2),
-        ("dpm_2_ancestral", 2),
-        ("dpmpp_2s_ancestral", 2),
-        ("dpmpp_sde", 2),
-        ("dpmpp_2m", 2),
-        ("dpmpp_2m_sde", 2),
-        ("dpmpp_2m_sde_heun", 2),
-        ("res_multistep", 2),
-        ("res_multistep_ancestral", 2),
-        ("exp_heun_2_x0", 2),
-        ("exp_heun_2_x0_sde", 2),
-        ("seeds_2", 2),
-        ("sa_solver", 2),
-        ("sa_solver_pece", 2),
-        ("uni_pc", 2),
-        ("uni_pc_bh1", 3),
-        ("dpmpp_3m", 2),
-        ("dpmpp_3m_sde", 2),
-        ("seeds_3", 3),
-    ],
-)
+ORDERS = {
+    "euler": 1,
+    "euler_ancestral": 1,
+    "heunpp2": 1,
+    "gradient_estimation": 1,
+    "euler_cfg_pp": 1,
+    "euler_ancestral_cfg_pp": 1,
+    "gradient_estimation_cfg_pp": 1,
+    "dpmpp_2m_cfg_pp": 2,
+    "dpmpp_2s_ancestral_cfg_pp": 2,
+    "heun": 2,
+    "restart": 2,
+    "dpm_2": 2,
+    "dpm_2_ancestral": 2,
+    "dpmpp_2s_ancestral": 2,
+    "dpmpp_sde": 2,
+    "dpmpp_2m": 2,
+    "dpmpp_2m_sde": 2,
+    "dpmpp_2m_sde_heun": 2,
+    "res_multistep": 2,
+    "res_multistep_ancestral": 2,
+    "exp_heun_2_x0": 2,
+    "exp_heun_2_x0_sde": 2,
+    "seeds_2": 2,
+    "sa_solver": 2,
+    "sa_solver_pece": 2,
+    "uni_pc": 2,
+    "uni_pc_bh1": 3,
+    "dpmpp_3m": 2,
+    "dpmpp_3m_sde": 2,
+    "seeds_3": 3,
+}
+SLOPES = {"deis": 3, "lms": 4, "ipndm": 4, "ipndm_v": 4}
+"""Those that look at slopes of steps before, of which the first steps have fewer."""
+OTHERS = {"dpmpp_2s", "er_sde", "ddim", "ddpm", "pndm", "lcm", "tcd"}
+"""In pairs of steps, of no order without noise, of a model's own table or of few steps: compared
+elsewhere."""
+
+
+def test_the_order_of_every_sampler_is_tested() -> None:
+    assert {*ORDERS, *SLOPES, *OTHERS} == set(SAMPLER_NAMES)
+
+
+@pytest.mark.parametrize(("name", "order"), ORDERS.items())
 def test_twice_the_steps_leave_the_error_that_the_order_says(name: str, order: int) -> None:
     # of these it is the first step, of first order, that shows at last
     steps = 128 if name in ("dpmpp_2m", "dpmpp_2m_cfg_pp", "dpmpp_2m_sde") else 24
@@ -129,7 +138,7 @@ def test_twice_the_steps_leave_the_error_that_the_order_says(name: str, order: i
     assert math.log2(coarse / fine) > order - 0.2
 
 
-@pytest.mark.parametrize(("name", "order"), [("deis", 3), ("lms", 4), ("ipndm", 4), ("ipndm_v", 4)])
+@pytest.mark.parametrize(("name", "order"), SLOPES.items())
 def test_slopes_that_are_not_there_yet_leave_a_method_of_second_order(
     name: str, order: int
 ) -> None:
