@@ -40,7 +40,8 @@ def test_every_example_is_a_pack_that_loads(tmp_path: Path, block: str) -> None:
     file = tmp_path / f"example_{abs(hash(block))}.py"
     file.write_text(block, encoding="utf-8")
     registry = Registry([pack_at(file)])
-    assert registry.problems == []
+    # One shows a class alone, as a port type.
+    assert [said for said in registry.problems if "declares no nodes" not in said] == []
     assert ("def " in block) == bool(registry.node_types())
 
 
