@@ -127,6 +127,8 @@ class Messages:
             (re.compile(r"\b(?=[a-f]*\d)[0-9a-f]{16,}\b"), "<digest>"),
             (re.compile(r"\b127\.0\.0\.1:\d+"), "127.0.0.1:<port>"),
             (re.compile(r"\bpid \d+"), "pid <number>"),
+            # Of a list's rest: each new node type or setting is one more.
+            (re.compile(r"\band \d+ more\b"), "and <number> more"),
             (re.compile(r"\bjob_[0-9a-z]{26}\b"), "<job>"),
             (re.compile(r"\b20\d{6}-\d{6}-[0-9a-z]{4}\b"), "<run>"),
             (re.compile(r"\b[\d,.]+ GB, as there are [\d,.]+ GB"), "<size>, as there are <memory>"),
