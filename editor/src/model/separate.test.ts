@@ -53,6 +53,19 @@ describe("cards", () => {
     expect(after.positions.get(top?.[0] ?? "")).toEqual(top?.[1]);
   });
 
+  test("that moved have links that find their ways anew, but for points that somebody put", () => {
+    const [own, auto] = [[{ x: 5, y: 5 }], [{ x: 9, y: 9, auto: true as const }]];
+    const close = changeLayout(squeezed(placed), null, (layout) => ({
+      ...layout,
+      reroutes: new Map([
+        ["decode.vae", auto],
+        ["decode.latent", own],
+      ]),
+    }));
+    const { reroutes } = layoutOf(separated(close, null, types), null);
+    expect([...reroutes]).toEqual([["decode.latent", own]]);
+  });
+
   test("that are clear of each other stay", () => {
     expect(separated(placed, null, types)).toBe(placed);
   });

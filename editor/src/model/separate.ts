@@ -152,6 +152,10 @@ function movedTo(
       const box = boxOf(`note/${note.id}`, note.box);
       return box.x === note.box.x && box.y === note.box.y ? note : { ...note, box };
     }),
+    // Ways around cards are found anew where these stand now.
+    reroutes: new Map(
+      [...layout.reroutes].filter(([, points]) => !points.every(({ auto }) => auto === true)),
+    ),
     groups: layout.groups.map((group) => {
       const members = [...before].filter(([, box]) => isWithin(box, group.box));
       const now = members.map(([key, box]) => boxOf(key, box));

@@ -1,1 +1,0 @@
-import"./WidgetField-C2GlXpdG.js";import"./FileWidget-Dl5HIjIy.js";

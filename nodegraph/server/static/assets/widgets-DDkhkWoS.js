@@ -1,0 +1,1 @@
+import"./WidgetField-qE06ZBru.js";import"./FileWidget-Bto_N36i.js";
