@@ -60,10 +60,10 @@ def TrainClassifier(
     from nodegraph.diffusion.teaching.classifiers import taught_classifier
 
     plan = TrainingPlan(steps, batch, learning_rate, seed, options or TrainingOptions())
-    weights, accuracy = taught_classifier(ctx, dataset, plan, size, side)
-    ctx.log(f"{accuracy:.1%} of the pictures that it is judged by are told right")
-    assert weights.losses is not None
-    return TaughtClassifier(weights, accuracy, weights.losses)
+    found = taught_classifier(ctx, dataset, plan, size, side)
+    ctx.log(f"{found.right} of {found.judged} pictures that it is judged by are told right")
+    assert found.weights.losses is not None
+    return TaughtClassifier(found.weights, found.accuracy, found.weights.losses)
 
 
 class ToldClasses(NamedTuple):

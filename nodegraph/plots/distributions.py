@@ -357,7 +357,7 @@ def distribution_card(found: Distribution, about: str = "", *, grouped: bool = F
     lines = [f"{about or 'Labels'}: {found.total} pictures, {found.level:.0%} intervals of {kind}"]
     rows = zip(found.labels, found.counts, found.shares, found.intervals, strict=True)
     lines += [
-        f"{name}: {share:.1%} ({low:.1%} to {high:.1%}), {count} pictures"
+        f"{name}: {count} of {found.total}, {share:.1%} ({low:.1%} to {high:.1%})"
         for name, count, share, (low, high) in rows
     ]
     return "\n".join([*lines, "", _several(len(found.labels), found.level), _CARD])

@@ -51,7 +51,7 @@ def test_labels_are_counted_over_all_there_are() -> None:
     found = distribution(["red", "blue", "red"], ["blue", "green", "red"])
     assert found.counts == (1, 0, 2)
     assert found.intervals[1][0] == 0
-    assert "green: 0.0%" in distribution_card(found)
+    assert "green: 0 of 3, 0.0%" in distribution_card(found)
     [bars] = distribution_plot(found, "a").series
     assert bars.kind == "bars"
     assert bars.low == tuple(low for low, _ in found.intervals)

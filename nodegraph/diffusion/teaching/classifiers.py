@@ -44,12 +44,19 @@ class Judged(NamedTuple):
     """A classifier that was taught, and how it does.
 
     Attributes:
-        accuracy: Share of the pictures of the split validation that it tells right; of those that
-            it learned from, where there are none.
+        right: How many pictures of the split validation it tells right; of those that it learned
+            from, where there are none.
+        judged: How many these are in all.
     """
 
     weights: TrainedWeights
-    accuracy: float
+    right: int
+    judged: int
+
+    @property
+    def accuracy(self) -> float:
+        """Share of these that it tells right."""
+        return self.right / self.judged
 
 
 class ClassAnswer(NamedTuple):
@@ -126,7 +133,7 @@ def taught_classifier(
         ctx.environment, "classifier", tensors, name=TRANSFORMERS_WEIGHTS, configs=configs
     )
     weights = TrainedWeights("classifier", "convnext", files, labels, settings, learned.losses)
-    return Judged(weights, _accuracy(network, dataset, labels, side))
+    return Judged(weights, *_told_right(network, dataset, labels, side))
 
 
 def checked_labels(dataset: Dataset) -> tuple[str, ...]:
@@ -209,7 +216,10 @@ def _preparation(side: int) -> dict[str, Any]:
 
 
 @torch.no_grad()
-def _accuracy(network: Any, dataset: Dataset, labels: Sequence[str], side: int) -> float:
+def _told_right(
+    network: Any, dataset: Dataset, labels: Sequence[str], side: int
+) -> tuple[int, int]:
+    """How many pictures it tells right, and of how many."""
     judged = [at for at, item in enumerate(dataset.examples) if item.split == "validation"]
     judged = judged or [at for at, item in enumerate(dataset.examples) if item.split == "train"]
     right = 0
@@ -219,7 +229,7 @@ def _accuracy(network: Any, dataset: Dataset, labels: Sequence[str], side: int) 
         found = network(pictures.to(network.device)).logits.argmax(1).tolist()
         wanted = [dataset.examples[at].label for at in places]
         right += sum(labels[one] == other for one, other in zip(found, wanted, strict=True))
-    return right / len(judged)
+    return right, len(judged)
 
 
 @torch.no_grad()

@@ -175,7 +175,11 @@ def _told(found: Distances | None, *, judged: bool) -> list[str]:
     if found is None:
         return ["", "", ""] + [""] * judged
     told = [f"{found.mean:.4f}", f"{found.psnr:.2f} dB", f"{found.ssim:.4f}"]
-    return told + ([f"{found.agreement:.0%}"] if found.agreement is not None else [])
+    if found.agreement is None:
+        return told
+    # Of a few pictures a share would promise more than is known.
+    count = len(found.latent)
+    return [*told, f"{round(found.agreement * count)} of {count}"]
 
 
 def compared(
