@@ -272,6 +272,8 @@ class _NodeCheck:
         if finding.code == "ambiguous-output":
             fitting = self._checker.mends.port_of(link, port.expr)
             finding = replace(finding, hint=f"Write {fitting}." if fitting else None)
+        asker = given.place.node if given.place else self._node.name
+        finding = self._checker.flat.hinted(finding, link, asker)
         self._report(replace(finding, port=port.name), given.place)
 
     def _fit(

@@ -9,7 +9,7 @@ inlined.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from nodegraph.core.hooks import Finding
@@ -260,26 +260,31 @@ class Flat:
         node = self.nodes.get(name) or self._out.get(name) or self.bypassed.get(name)
         return list(node.spec.outputs_by_name) if node and node.spec else []
 
-    def _unknown(self, link: Link) -> Finding:
+    def hinted(self, finding: Finding, link: Link, asker: str) -> Finding:
+        """What is wrong with a link, with the name that one to no node may mean.
+
+        Args:
+            asker: The node or block that has the link, which can't be meant.
+        """
         scope, slash, name = link.node.rpartition("/")
-        hint = ""
-        if self._suggestions:
-            self._suggestions -= 1
-            prefix = scope + slash
-            names = [
-                other[len(prefix) :]
-                for other in (*self.named_nodes(), *self.blocks, *self.bypassed)
-                if other.startswith(prefix) and "/" not in other[len(prefix) :]
-            ]
-            hint = did_you_mean(name, names)
-        return Finding(
-            "",
-            f"is linked to `{name}`, but there is no such node",
-            hint=hint or None,
-            code="unknown-node",
-        )
+        if finding.code != UNKNOWN_NODE or not self._suggestions:
+            return finding
+        self._suggestions -= 1
+        prefix = scope + slash
+        names = [
+            other[len(prefix) :]
+            for other in (*self.named_nodes(), *self.blocks, *self.bypassed)
+            if other.startswith(prefix) and "/" not in other[len(prefix) :] and other != asker
+        ]
+        return replace(finding, hint=did_you_mean(name, names) or None)
+
+    @staticmethod
+    def _unknown(link: Link) -> Finding:
+        name = link.node.rpartition("/")[2]
+        return Finding("", f"is linked to `{name}`, but there is no such node", code=UNKNOWN_NODE)
 
 
+UNKNOWN_NODE = "unknown-node"
 OUTERMOST = (NO_STAND_IN, "cycle")
 """Codes of findings that are told where the link is written, however far in the reason lies."""
 

@@ -66,6 +66,6 @@ def _check_bypassed(flat: Flat) -> None:
     for node in flat.bypassed.values():
         for port, given in node.inputs.items():
             found = flat.output(given.link) if given.link else None
-            if isinstance(found, Finding) and found.code not in OUTERMOST:
-                finding = replace(found, port=port)
+            if given.link and isinstance(found, Finding) and found.code not in OUTERMOST:
+                finding = replace(flat.hinted(found, given.link, node.name), port=port)
                 node.problems.append(finding_problem(finding, node.name, node.type))
