@@ -10,9 +10,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from nodegraph.videos.video_files import Orientation, orientation_of
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -35,33 +37,6 @@ _WEIGHTS = {
 """Of red and blue in the brightness, by the number of the matrix."""
 _TALLEST_SD = 576
 """Lines of what is taken for standard definition where a file doesn't say, as players do."""
-
-
-class Orientation(NamedTuple):
-    """How a frame is shown: rows and columns exchanged first, then each turned round."""
-
-    is_transposed: bool = False
-    is_flipped_across: bool = False
-    is_flipped_down: bool = False
-
-    def applied(self, picture: NDArray[Any]) -> NDArray[Any]:
-        """The picture as it is shown; a view."""
-        found = picture.swapaxes(0, 1) if self.is_transposed else picture
-        return found[:: -1 if self.is_flipped_down else 1, :: -1 if self.is_flipped_across else 1]
-
-
-def orientation_of(frame: VideoFrame) -> Orientation:
-    """What the display matrix of a frame says, to the nearest quarter; mirrored ones, too.
-
-    Source: ISO/IEC 14496-12, 6.2.2: a pixel at (x, y) is shown at (a x + c y, b x + d y).
-    """
-    matrix: Any = frame.side_data.get("DISPLAYMATRIX")
-    if matrix is None:
-        return Orientation()
-    a, b, _, c, d, *_ = np.frombuffer(matrix, "=i4").tolist()
-    if abs(b) + abs(c) > abs(a) + abs(d):
-        return Orientation(True, c < 0, b < 0)
-    return Orientation(False, a < 0, d < 0)
 
 
 def _has_alpha(frame: VideoFrame) -> bool:

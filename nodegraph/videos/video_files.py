@@ -6,18 +6,18 @@ are listed here, and no picture larger than allowed.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from nodegraph.audio.ffmpeg import AUDIO_CODECS, damage_told, damaged
 from nodegraph.errors import InvalidFile
 from nodegraph.images.input_files import looks_like, opening
-from nodegraph.videos.colors import orientation_of
 from nodegraph.videos.rates import settled_rate
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from av.audio.stream import AudioStream
     from av.container import InputContainer
     from av.video.stream import VideoStream
+    from numpy.typing import NDArray
 
 RATE = "NODEGRAPH_RATE"
 """Name of a stream's text: the exact rate, where the container has none."""
@@ -74,6 +75,33 @@ class VideoFacts:
     frames: int | None
     rate: Fraction
     has_audio: bool
+
+
+class Orientation(NamedTuple):
+    """How a frame is shown: rows and columns exchanged first, then each turned round."""
+
+    is_transposed: bool = False
+    is_flipped_across: bool = False
+    is_flipped_down: bool = False
+
+    def applied(self, picture: NDArray[Any]) -> NDArray[Any]:
+        """The picture as it is shown; a view."""
+        found = picture.swapaxes(0, 1) if self.is_transposed else picture
+        return found[:: -1 if self.is_flipped_down else 1, :: -1 if self.is_flipped_across else 1]
+
+
+def orientation_of(frame: VideoFrame) -> Orientation:
+    """What the display matrix of a frame says, to the nearest quarter; mirrored ones, too.
+
+    Source: ISO/IEC 14496-12, 6.2.2: a pixel at (x, y) is shown at (a x + c y, b x + d y).
+    """
+    matrix: Any = frame.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return Orientation()
+    a, b, _, c, d, *_ = struct.unpack("=9i", bytes(matrix))
+    if abs(b) + abs(c) > abs(a) + abs(d):
+        return Orientation(True, c < 0, b < 0)
+    return Orientation(False, a < 0, d < 0)
 
 
 def video_facts(

@@ -19,6 +19,17 @@ pytestmark = pytest.mark.slow
 PLAN = {"workflow": json.dumps({"format": "nodegraph/1", "nodes": {"it": {"type": "nowhere:It"}}})}
 
 
+QUICK = '''
+from nodegraph import node
+
+
+@node
+def Quick(a: int) -> int:
+    """A number."""
+    return a
+'''
+
+
 async def answered(team: Crew) -> Any:
     """A plan, once there is one."""
     while True:
@@ -49,7 +60,7 @@ def test_a_pack_that_hangs_at_import_is_told_and_given_up(tmp_path: Path) -> Non
             found = await team.supervisor.ask("node_types")
             (told,) = found["problems"]
             assert "pack `endless`: importing it has taken 10 s" in told
-            (packs / "endless.py").write_text("")
+            (packs / "endless.py").write_text(QUICK)
             assert (await team.supervisor.ask("node_types"))["problems"] == []
 
     asyncio.run(use())
