@@ -12,6 +12,7 @@ nodegraph doesn't know are held themselves. In a file it is left out, and named 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from numbers import Integral, Real
@@ -270,16 +271,34 @@ def live(value: Any) -> Value:
 
 def live_inputs(inputs: Mapping[str, Any]) -> list[tuple[str, Value]]:
     """The inputs of a node that are given live values."""
-    found = []
-    for port, written in inputs.items():
-        kind = type(written)
-        # Most are plain or links: large workflows have a hundred thousand.
-        if kind in _PLAIN or (kind is dict and len(written) == 1 and "from" in written):
-            continue
-        value = _live_in(written)
+    found = ((port, _live_in(written)) for port, written in _special(inputs))
+    return [(port, value) for port, value in found if value is not None]
+
+
+def as_written(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """The inputs of a node that a script gave otherwise than a file would, as `write_literal`."""
+    found: dict[str, Any] = {}
+    for port, given in _special(inputs):
+        value = _live_in(given)
         if value is not None:
-            found.append((port, value))
+            found[port] = value
+        elif not isinstance(given, dict):
+            with suppress(
+                RecursionError
+            ):  # of what holds itself, which is told where it is checked
+                found[port] = plain_value(given)
     return found
+
+
+def _special(inputs: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Inputs without those that are plain or links: large workflows have a hundred thousand."""
+    return [
+        (port, written)
+        for port, written in inputs.items()
+        if (kind := type(written)) not in _PLAIN
+        and not (kind is dict and len(written) == 1 and "from" in written)
+        and not (kind is list and _PLAIN.issuperset(map(type, written)))
+    ]
 
 
 def _live_in(written: Any) -> Value | None:

@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 from nodegraph.core.collecting import NoCollecting
 from nodegraph.core.files import write_file
 from nodegraph.core.json_text import read_json, write_json
-from nodegraph.core.links import Link, Value, live_inputs, parse_target, write_input, write_literal
+from nodegraph.core.links import (
+    Link,
+    Value,
+    as_written,
+    live_inputs,
+    parse_target,
+    write_input,
+    write_literal,
+)
 from nodegraph.core.migrate import FORMAT, migrate_format
 from nodegraph.core.parts import (
     Place,
@@ -95,7 +103,7 @@ class NodeEntry(WorkflowPart):
 
     def __post_init__(self) -> None:
         self.inputs = own(self.inputs)
-        if found := live_inputs(self.inputs):
+        if found := as_written(self.inputs):
             self.inputs |= found
 
 

@@ -136,6 +136,17 @@ def test_a_dictionary_of_a_workflow_holds_values(session: Session) -> None:
     assert same(session.run(workflow, targets=["invert"])["invert"], 1 - TENSOR)
 
 
+def test_a_dictionary_of_a_workflow_holds_numbers_of_other_libraries(own: Session) -> None:
+    for numbers in (np.eye(2), [np.ones(2)], [[np.float32(1), 1]], torch.eye(2)):
+        nodes = {"whole": {"type": "Whole", "inputs": {"numbers": numbers}}}
+        workflow = Workflow.from_dict({"format": "nodegraph/1", "nodes": nodes})
+        assert own.run(workflow, targets=["whole"])["whole"] == 2
+    nodes = {"size": {"type": "EmptyImage", "inputs": {"width": np.int64(8), "height": 8}}}
+    workflow = Workflow.from_dict({"format": "nodegraph/1", "nodes": nodes})
+    assert own.check(workflow, targets=["size"]) == []
+    assert workflow.to_dict()["nodes"]["size"]["inputs"] == {"width": 8, "height": 8}
+
+
 def test_a_list_of_pictures_is_mapped_over_or_taken_as_a_list(g: Graph) -> None:
     each = g.InvertImage(image=[PICTURE, TENSOR, np.asarray(PICTURE)])
     grid = g.ImageGrid(images=each, columns=3)
