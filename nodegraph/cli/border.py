@@ -124,7 +124,7 @@ def _message(error: Any) -> str:
     from nodegraph.core.suggest import nearest
 
     options = [text for item in error.ctx.command.params for text in item.opts] if error.ctx else []
-    renamed = f"--parameter-{name.lstrip('-')}"  # see `parameters.option_spellings`
+    renamed = f"--parameter-{name.lstrip('-')}"  # see `scan.option_spellings`
     near = renamed if renamed in options else nearest(name, options)
     return f"there is no option `{name}`." + (f" Did you mean `{near}`?" if near else "")
 

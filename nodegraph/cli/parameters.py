@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from inspect import Parameter as Argument
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nodegraph.cli.scan import option_spellings
 from nodegraph.core.links import is_link, parse_target, read_literal
 from nodegraph.core.literals import show
 from nodegraph.core.overrides import input_spec
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 PANEL = "Parameters of the workflow"
 
-_WRITABLE = re.compile(r"[A-Za-z][\w-]*", re.ASCII)
 _PREFIX = "parameter_"
 _MOST_CHOICES = 4
 
@@ -40,55 +39,6 @@ def parameter_options(workflow: Workflow, catalog: Catalog, taken: Set[str]) -> 
             port = _port(workflow, parameter, catalog)
             options.append(_option(at, found[name], port, _help(workflow, parameter, port)))
     return options
-
-
-def option_spellings(workflow: Workflow, taken: Set[str]) -> dict[str, list[str]]:
-    """What the options of parameters are called, without dashes, by parameter.
-
-    One that is called like an option of `run` itself, such as `color` because of `--no-color`, is
-    ``parameter-color``. There is none for what no shell writes, which ``--set`` reaches.
-
-    Args:
-        taken: Options that `run` has itself.
-    """
-    used = set(taken)
-    found: dict[str, list[str]] = {name: [] for name in workflow.parameters}
-    ways: tuple[Callable[[str], Sequence[str]], ...] = (
-        lambda name: (name.replace("_", "-"), name),
-        lambda name: (_hyphenated(name),),
-        lambda name: (f"parameter-{_hyphenated(name)}",),
-    )
-    for spellings in ways:
-        for name in found:
-            if found[name]:
-                continue
-            found[name] = [
-                text
-                for text in dict.fromkeys(spellings(name))
-                if _WRITABLE.fullmatch(text) and not {f"--{text}", f"--no-{text}"} & used
-            ]
-            used.update(f"{start}{text}" for text in found[name] for start in ("--", "--no-"))
-    return found
-
-
-def _hyphenated(name: str) -> str:
-    return name.replace("_", "-").replace(" ", "-")
-
-
-def parameter_warnings(workflow: Workflow, taken: Set[str]) -> list[Problem]:
-    """Parameters whose options aren't called as they are, and how they are set."""
-    found = []
-    for name, spellings in option_spellings(workflow, taken).items():
-        if _hyphenated(name) in spellings:
-            continue
-        if spellings:
-            message = f"the parameter `{name}` is called like another option of `nodegraph run`"
-            hint = f"Set it by `--{spellings[0]}`, or rename it."
-        else:
-            message = f"the parameter `{name}` has a name that no option can have"
-            hint = f'Set it by `--set "{name}=…"`, or rename it.'
-        found.append(Problem("parameter-name", message, hint=hint))
-    return found
 
 
 def _option(at: int, names: Sequence[str], port: InputSpec | None, about: str) -> Argument:

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from inspect import Parameter
-from typing import Annotated, Any, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 
 import typer
+
+from nodegraph.errors import Problem
+
+if TYPE_CHECKING:
+    from nodegraph.core.workflow import Workflow
+
+
+_OPTIONS = """
+    bypass check-mutation cluster deadline device dry-run events help home json models mute no-cache
+    no-color out pack quiet repeat seeds set to trace
+"""
+OPTIONS_OF_RUN = frozenset(f"--{name}" for name in _OPTIONS.split())
+"""What `run` has itself, for those who don't import it; a test keeps them alike."""
+_WRITABLE = re.compile(r"[A-Za-z][\w-]*", re.ASCII)
 
 
 @dataclass
@@ -99,3 +114,52 @@ def declarations(name: str, option: Any) -> list[str]:
     # In `Annotated`, Typer keeps the first name where a default would stand.
     first = [option.default] if isinstance(option.default, str) else []
     return [*first, *(option.param_decls or ())] or [f"--{name.replace('_', '-')}"]
+
+
+def option_spellings(workflow: Workflow, taken: Set[str]) -> dict[str, list[str]]:
+    """What the options of parameters are called, without dashes, by parameter.
+
+    One that is called like an option of `run` itself, such as `color` because of `--no-color`, is
+    ``parameter-color``. There is none for what no shell writes, which ``--set`` reaches.
+
+    Args:
+        taken: Options that `run` has itself.
+    """
+    used = set(taken)
+    found: dict[str, list[str]] = {name: [] for name in workflow.parameters}
+    ways: tuple[Callable[[str], Sequence[str]], ...] = (
+        lambda name: (name.replace("_", "-"), name),
+        lambda name: (_hyphenated(name),),
+        lambda name: (f"parameter-{_hyphenated(name)}",),
+    )
+    for spellings in ways:
+        for name in found:
+            if found[name]:
+                continue
+            found[name] = [
+                text
+                for text in dict.fromkeys(spellings(name))
+                if _WRITABLE.fullmatch(text) and not {f"--{text}", f"--no-{text}"} & used
+            ]
+            used.update(f"{start}{text}" for text in found[name] for start in ("--", "--no-"))
+    return found
+
+
+def _hyphenated(name: str) -> str:
+    return name.replace("_", "-").replace(" ", "-")
+
+
+def parameter_warnings(workflow: Workflow) -> list[Problem]:
+    """Parameters whose options of `run` aren't called as they are, and how they are set."""
+    found = []
+    for name, spellings in option_spellings(workflow, OPTIONS_OF_RUN).items():
+        if _hyphenated(name) in spellings:
+            continue
+        if spellings:
+            message = f"the parameter `{name}` is called like another option of `nodegraph run`"
+            hint = f"Set it by `--{spellings[0]}`, or rename it."
+        else:
+            message = f"the parameter `{name}` has a name that no option can have"
+            hint = f'Set it by `--set "{name}=…"`, or rename it.'
+        found.append(Problem("parameter-name", message, hint=hint))
+    return found

@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nodegraph.cli.exits import BAD_INPUT, FINE
-from nodegraph.cli.functions import declared_options
 from nodegraph.cli.opening import open_workflow
-from nodegraph.cli.options import Common, JsonOption, common_options
+from nodegraph.cli.options import Common, JsonOption
 from nodegraph.cli.output import counted, print_json, say
-from nodegraph.cli.parameters import parameter_warnings
 from nodegraph.cli.problems import print_problems, print_warnings
-from nodegraph.cli.scan import option_names
+from nodegraph.cli.scan import parameter_warnings
 from nodegraph.errors import NodegraphError, Problem
 
 if TYPE_CHECKING:
@@ -83,14 +81,8 @@ def _check(common: Common, session: Session, name: str, targets: Sequence[str] |
     environment = session.settings.environment(inputs=opened.folder)
     found = analyse(opened.workflow, session.registry, environment, targets=targets)
     problems = (*opened.problems, *found.problems)
-    warnings = (*found.warnings, *parameter_warnings(opened.workflow, _options_of_run()))
+    warnings = (*found.warnings, *parameter_warnings(opened.workflow))
     return _Report(name, len(opened.workflow.nodes), problems, warnings)
-
-
-def _options_of_run() -> set[str]:
-    from nodegraph.cli.run import run
-
-    return option_names({**declared_options(run), **common_options()})
 
 
 def _print(report: _Report) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from nodegraph.core.spec import HookName, NodeSpec
 from nodegraph.core.types import TypeTable
-from nodegraph.core.usage import NO_USAGE, Usage
+
+if TYPE_CHECKING:
+    from nodegraph.core.usage import Usage
 
 
 class Catalog(Protocol):
@@ -65,6 +67,8 @@ class KnowsUsage(Protocol):
 
 def usage_of(catalog: Catalog) -> Usage:
     """How often node types are used; nothing of a catalog that doesn't know."""
+    from nodegraph.core.usage import NO_USAGE  # a workflow without faults has no use for it
+
     return catalog.usage if isinstance(catalog, KnowsUsage) else NO_USAGE
 
 

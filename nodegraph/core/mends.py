@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from nodegraph.core.catalog import Catalog, types_at_hand, usage_of
 from nodegraph.core.flat import Flat, Output
 from nodegraph.core.links import Link
 from nodegraph.core.spec import NodeSpec
 from nodegraph.core.types import ANY, TypeExpr, fit, named
-from nodegraph.core.usage import Usage
+
+if TYPE_CHECKING:
+    from nodegraph.core.usage import Usage
 
 _SHOWN = 3
 _MOST_VISITED = 1000

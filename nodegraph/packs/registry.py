@@ -18,7 +18,6 @@ from nodegraph.core.digests import Digest, Digesters, digest_bytes
 from nodegraph.core.patience import PATIENCE
 from nodegraph.core.spec import HookName, InputSpec, NodeSpec
 from nodegraph.core.types import TypeTable
-from nodegraph.core.usage import FILE, NO_USAGE, Usage
 from nodegraph.errors import PackError
 from nodegraph.packs.functions import FunctionDigests
 from nodegraph.packs.listing import ListedType, SpecLines, listed_type
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
     from nodegraph.core.node import NodeDefinition
     from nodegraph.core.panels import Panel
     from nodegraph.core.ports import PortType, Serializer
+    from nodegraph.core.usage import Usage
     from nodegraph.packs.class_digests import ClassDigests
     from nodegraph.packs.code import CodeDigests
     from nodegraph.packs.scripts import PackScript
@@ -214,6 +214,8 @@ class Registry:
     @cached_property
     def usage(self) -> Usage:
         """How often node types occur and are linked in the workflows that come with nodegraph."""
+        from nodegraph.core.usage import FILE, NO_USAGE, Usage  # see `usage_of`
+
         own = next((pack for pack in self.packs if not pack.name), None)
         return NO_USAGE if own is None else Usage.load(own.root / FILE)
 

@@ -11,6 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from nodegraph.cli.functions import declared_options
+from nodegraph.cli.options import common_options
+from nodegraph.cli.run import run as run_command
+from nodegraph.cli.scan import OPTIONS_OF_RUN, option_names
 from tests.cli.conftest import FAILING, WORKFLOW, Cli, Result, changed, saved
 
 
@@ -86,6 +90,11 @@ def test_a_parameter_named_like_an_option_is_set_otherwise(run: Cli, way: list[s
     shown = run("--out", "there", *way, "-q")
     assert shown.code == 0
     assert "there/renamed.txt\n" in shown.out
+
+
+def test_the_options_that_no_parameter_can_have_are_those_of_run() -> None:
+    there = option_names({**declared_options(run_command), **common_options()})
+    assert {name for name in there if name.startswith("--")} == OPTIONS_OF_RUN
 
 
 def test_spaces_of_a_parameter_are_hyphens_and_no_two_options_are_alike(
