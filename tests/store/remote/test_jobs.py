@@ -53,7 +53,7 @@ def test_jobs_go_on_without_the_bucket_and_bring_there_later_what_they_gave(
     assert 0 < meanwhile < JOBS - before
     assert faults(found, work, undisturbed.results) == []
     assert happened(found, "job.failed") == 0
-    # The servers may have ended before they tried the place again; the next process brings the rest.
+    # Servers may have ended before they tried the place again: the next process brings the rest.
     place = open_place(bucket)
     with Store(home / "cache" / "store", keep_cheap=True, place=place) as store:
         assert store.remote is not None
