@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -19,6 +18,7 @@ from nodegraph.core.literals import describe, show
 from nodegraph.core.spec import InputSpec, NodeSpec, OutputSpec
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import InvalidValue
+from nodegraph.packs.listing import is_in_category, search_types
 from nodegraph.session.examples import examples
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from nodegraph.packs.registry import Registry
 
 _LANES = {"gpu": "computes on the device", "cpu": "runs on the CPU", "io": "waits for files"}
-_WORD_END = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _INTERNAL = {"module", "qualname", "hooks"}
 """Where the code lies is no business of those who use a node."""
 
@@ -175,19 +174,14 @@ def _selected(registry: Registry, category: str | None, search: str | None) -> l
     """Node types by category and name."""
     rows = sorted(registry.listing(), key=lambda row: (row.category, row.type))
     if category is not None:
-        wanted = category.strip("/").casefold()
         known = {row.category for row in rows}
-        rows = [row for row in rows if f"{row.category.casefold()}/".startswith(f"{wanted}/")]
+        rows = [row for row in rows if is_in_category(row, category)]
         if not rows:
             raise InvalidValue(
                 f"there is no category `{category}`", hint=did_you_mean(category, known)
             )
     if search is not None:
-        found = [row for row in rows if _matches(row, search.casefold().split())]
-        # Other tools name their nodes as one word of several: StringConcatenate.
-        apart = _WORD_END.sub(" ", search).casefold().split()
-        found = found or [row for row in rows if _matches(row, apart)]
-        return _most_used_first(found, registry.usage.types)
+        return _most_used_first(search_types(rows, search), registry.usage.types)
     return rows
 
 
@@ -199,12 +193,6 @@ def _most_used_first(rows: Sequence[ListedType], uses: Mapping[str, int]) -> lis
     return sorted(
         rows, key=lambda row: (-most[row.category], row.category, -uses.get(row.type, 0), row.type)
     )
-
-
-def _matches(row: ListedType, words: Sequence[str]) -> bool:
-    """Whether each word stands somewhere in what is told of a node type."""
-    places = [row.type, row.label, row.category, row.summary, *row.tags]
-    return all(any(word in place.casefold() for place in places) for word in words)
 
 
 def _print(rows: Sequence[ListedType], folded: Collection[str]) -> None:

@@ -6,10 +6,13 @@ A pack may bring hundreds of node types, of which a workflow uses one and a list
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from nodegraph.core.spec import NodeSpec, said
+
+_WORD_END = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,25 @@ class ListedType:
     tags: tuple[str, ...] = ()
     start: int = 0
     end: int = 0
+
+
+def is_in_category(row: ListedType, category: str) -> bool:
+    """Whether a node type is in a category or in one below it."""
+    wanted = category.strip("/").casefold()
+    return f"{row.category.casefold()}/".startswith(f"{wanted}/")
+
+
+def search_types(rows: Sequence[ListedType], search: str) -> list[ListedType]:
+    """Node types of which a list shows each word of a search, in the order of `rows`."""
+    found = [row for row in rows if _has_words(row, search.casefold().split())]
+    # Other tools name their nodes as one word of several: StringConcatenate.
+    apart = _WORD_END.sub(" ", search).casefold().split()
+    return found or [row for row in rows if _has_words(row, apart)]
+
+
+def _has_words(row: ListedType, words: Sequence[str]) -> bool:
+    places = [row.type, row.label, row.category, row.summary, *row.tags]
+    return all(any(word in place.casefold() for place in places) for word in words)
 
 
 def listed_type(spec: NodeSpec) -> ListedType:

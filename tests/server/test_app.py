@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from importlib import import_module
@@ -114,6 +115,78 @@ def test_bodies_and_answers_have_examples(document: Any) -> None:
     for name in ("JobWish", "JobEntry", "ProblemDetails", "Finding", "UploadEntry", "SystemEntry"):
         properties = document["components"]["schemas"][name]["properties"]
         assert any("examples" in field for field in properties.values()), name
+
+
+def test_a_field_of_a_request_that_may_be_left_out_is_optional_to_generators(document: Any) -> None:
+    """A generator of TypeScript takes a field with a `default` for one that is always there."""
+    schemas = document["components"]["schemas"]
+    wish = schemas["JobWish"]
+    assert wish["required"] == ["workflow"]
+    assert "Default: `0`." in wish["properties"]["priority"]["description"]
+    assert "Default" not in wish["properties"]["name"]["description"]
+    bodies = [operation.get("requestBody") for _, _, operation in operations(document)]
+    for name in schemas_reached(bodies, schemas):
+        for field, schema in schemas[name].get("properties", {}).items():
+            assert "default" not in schema, (name, field)
+
+
+def test_a_field_that_an_error_may_lack_is_optional_to_generators(document: Any) -> None:
+    for name in ("Finding", "ProblemDetails"):
+        schema = document["components"]["schemas"][name]
+        for field in schema["properties"].keys() - set(schema["required"]):
+            assert "default" not in schema["properties"][field], (name, field)
+
+
+def schemas_reached(part: Any, schemas: dict[str, Any]) -> set[str]:
+    found: set[str] = set()
+    waiting = [part]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, list):
+            waiting += part
+        elif isinstance(part, dict):
+            name = str(part.get("$ref", "")).rpartition("/")[2]
+            if name and name not in found:
+                found.add(name)
+                waiting.append(schemas[name])
+            waiting += part.values()
+    return found
+
+
+def test_objects_of_any_fields_say_so_to_generators(document: Any) -> None:
+    """openapi-typescript takes an object that says nothing of its fields for an empty one."""
+    told = {"properties", "additionalProperties", "anyOf", "oneOf", "allOf"}
+    waiting: list[Any] = [document["paths"], document["components"]]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, dict):
+            assert part.get("type") != "object" or told & part.keys(), part
+        waiting += (
+            part.values() if isinstance(part, dict) else part if isinstance(part, list) else ()
+        )
+
+
+def test_a_node_type_is_described_with_the_fields_that_it_is_sent_with(
+    document: Any, server: Hosted
+) -> None:
+    known = document["components"]["schemas"]["NodeType"]["properties"]
+    assert known.keys() == server.client.get("/node-types/sums:Sum").json().keys()
+
+
+def test_headers_and_files_are_declared_as_generators_take_them(document: Any) -> None:
+    """Generators of Python leave out an operation with a header that is a list, and a body of a
+    type that they don't know."""
+    known = {"application/json", "application/octet-stream"}
+    known |= {"multipart/form-data", "application/x-www-form-urlencoded"}
+    for method, path, operation in operations(document):
+        for parameter in operation.get("parameters", ()):
+            if parameter["in"] == "header":
+                assert "array" not in json.dumps(parameter["schema"]), (method, path)
+        assert set(operation.get("requestBody", {}).get("content", {})) <= known, (method, path)
+        for status in ("200", "206"):
+            kinds = list(operation["responses"].get(status, {}).get("content", {}))
+            if "*/*" in kinds:
+                assert kinds[0] == "application/octet-stream", (method, path)
 
 
 def test_an_app_has_its_own_entry(document: Any) -> None:

@@ -78,6 +78,85 @@ def test_one_of_them_can_be_had_alone(server: Hosted) -> None:
     assert server.client.get("/node-types/sums:Sum", headers=tag).status_code == 304
 
 
+def summaries(server: Hosted, **query: Any) -> dict[str, Any]:
+    answer = server.client.get("/node-types/summaries", params=query)
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def test_summaries_come_in_pages_and_lead_to_the_whole_node_types(server: Hosted) -> None:
+    items, cursor = [], None
+    while True:
+        page = summaries(server, limit=200, **({"cursor": cursor} if cursor else {}))
+        assert len(page["items"]) <= 200
+        items += page["items"]
+        cursor = page["next"]
+        if cursor is None:
+            break
+    whole = listed(server)
+    assert [item["type"] for item in items] == sorted(whole)
+    for item in items:
+        known = whole[item["type"]]
+        assert all(known[name] == value for name, value in item.items() if name != "href")
+    (found,) = (item for item in items if item["type"] == "sums:Sum")
+    assert httpx.get(f"{server.url}{found['href']}", trust_env=False).json() == whole["sums:Sum"]
+
+
+def test_summaries_are_a_small_part_of_the_whole_list(server: Hosted) -> None:
+    page = server.client.get("/node-types/summaries", headers={"Accept-Encoding": "identity"})
+    assert len(page.json()["items"]) == 100
+    assert len(page.content) < 64 << 10
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ({"search": "LOOKS beforehand"}, ["sums:Checked"]),
+        ({"search": "looks afterwards"}, []),
+        ({"pack": "", "search": "looks beforehand"}, []),
+        ({"category": "sampling", "search": "KSampler simple"}, []),
+        ({"category": "no such"}, []),
+    ],
+)
+def test_summaries_are_searched(server: Hosted, query: dict[str, str], expected: list[str]) -> None:
+    assert [item["type"] for item in summaries(server, **query)["items"]] == expected
+
+
+def test_a_category_holds_its_sub_categories(server: Hosted) -> None:
+    whole = listed(server).values()
+    expected = {item["type"] for item in whole if f"{item['category']}/".startswith("sampling/")}
+    found = summaries(server, category="sampling", limit=1000)["items"]
+    assert {item["type"] for item in found} == expected > {"KSampler"}
+
+
+def test_built_in_node_types_are_the_pack_without_a_name(server: Hosted) -> None:
+    found = summaries(server, pack="", limit=1000)["items"]
+    assert found
+    assert {item["pack"] for item in found} == {""}
+
+
+def test_summaries_that_the_client_has_are_not_sent_again(server: Hosted) -> None:
+    path = "/node-types/summaries"
+    tag = server.client.get(path).headers["etag"]
+    again = server.client.get(path, headers={"If-None-Match": tag})
+    assert (again.status_code, again.content) == (304, b"")
+    other = server.client.get(f"{path}?limit=2", headers={"If-None-Match": tag})
+    assert other.status_code == 200
+    plain = server.client.get(path, headers={"Accept-Encoding": "identity"})
+    packed = server.client.get(path, headers={"Accept-Encoding": "gzip"})
+    assert packed.headers["content-encoding"] == "gzip"
+    assert packed.json() == plain.json()
+    assert plain.headers["etag"] != packed.headers["etag"]
+
+
+@pytest.mark.parametrize("query", [{"limit": 0}, {"limit": 1001}, {"cursor": "x" * 600}])
+def test_a_page_of_summaries_that_can_not_be_is_refused(
+    server: Hosted, query: dict[str, Any]
+) -> None:
+    assert server.client.get("/node-types/summaries", params=query).status_code == 422
+
+
 @pytest.mark.parametrize("name", ["Ksampler", "sums:Summ", "..", "x" * 400, "a:b:c", "%C3%28"])
 def test_one_that_there_is_not_is_not_found(server: Hosted, name: str) -> None:
     assert server.client.get(f"/node-types/{name}").status_code == 404

@@ -277,12 +277,6 @@ export interface Finding {
   hint?: string | null;
 }
 
-/** Where a hook function lies; importing it need not import the node's own module. */
-export interface HookRef {
-  module: string;
-  name: string;
-}
-
 /** A workflow of ComfyUI: its document, or the texts of a picture or video that carries it. */
 export interface ImportWish {
   /** What its file says: the API format, or the UI's of version 0.4 or 1.0. */
@@ -469,12 +463,12 @@ export interface JobWish {
   name?: string;
   /** To find it by. */
   tags?: string[];
-  /** The highest goes first, before all jobs of lower ones. */
+  /** The highest goes first, before all jobs of lower ones. Default: `0`. */
   priority?: number;
-  /** Let it wait until it is let go. */
+  /** Let it wait until it is let go. Default: `false`. */
   held?: boolean;
   options?: RunOptions;
-  /** Plan it first, and keep the plan with it. Takes longer. */
+  /** Plan it first, and keep the plan with it. Takes longer. Default: `false`. */
   plan?: boolean;
 }
 
@@ -584,9 +578,6 @@ export interface NodeType {
   experimental: boolean;
   tags: string[];
   facts: Record<string, Record<string, string>>;
-  hooks: Record<string, HookRef>;
-  module: string;
-  qualname: string;
   /** What it does; None if there is none. */
   example: NodeTypeExample | null;
   /** JSON Schema of the node's `inputs` in a workflow, links included. */
@@ -623,6 +614,33 @@ export interface NodeTypeList {
    * stands for the built-in nodes.
    */
   unread: string[];
+}
+
+/** What a list shows of a node type. */
+export interface NodeTypeSummary {
+  /** Name in workflows. */
+  type: string;
+  /** Its pack; empty for the built-in nodes. */
+  pack: string;
+  /** Name for people. */
+  label: string;
+  category: string;
+  /** One sentence on what it does. */
+  summary: string;
+  /** Further words to find it by. */
+  tags: string[];
+  /** What to use instead; empty if it is not deprecated. */
+  deprecated: string;
+  experimental: boolean;
+  /** Where the server has the whole node type, with its inputs and outputs. */
+  href: string;
+}
+
+/** Summaries of some node types, by name. */
+export interface NodeTypeSummaryList {
+  items: NodeTypeSummary[];
+  /** Cursor of the next page; none if this is the last. */
+  next: string | null;
 }
 
 /** In how many of the workflows that come with nodegraph something occurs. */

@@ -27,9 +27,11 @@ _INSTEAD = "private, max-age=60"
 _PATIENCE = 15.0
 """Seconds for a file to come that another server's worker has just written."""
 BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
+ANY_FILE: dict[str, Any] = {"application/octet-stream": BINARY, "*/*": BINARY}
+"""A file of any type. Generators read the first type that they know, and none of them `*/*`."""
 FILE_ANSWERS: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The file.", "content": {"*/*": BINARY}},
-    206: {"description": "The part that `Range` asks for.", "content": {"*/*": BINARY}},
+    200: {"description": "The file.", "content": ANY_FILE},
+    206: {"description": "The part that `Range` asks for.", "content": ANY_FILE},
     304: {"description": "The client has it already, as `If-None-Match` says."},
 }
 THUMBNAIL_ANSWERS: dict[int | str, dict[str, Any]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -30,6 +31,8 @@ Errors are `application/problem+json`. Lists are cut into pages: `next` is the `
 one. Times are Unix times in seconds. Whoever isn't on the server's own machine sends a token.
 """
 _SCHEMAS = "#/components/schemas/"
+_SPARSE = {"Finding", "ProblemDetails"}
+"""Schemas of errors, which leave out what is null."""
 _OF_GATE = ("400", "401", "403", "414", "421", "429")
 """Statuses of what never reaches a route."""
 _REFUSALS = {str(status): found for status, found in responses(*map(int, _OF_GATE), 422).items()}
@@ -80,8 +83,10 @@ def describe(app: FastAPI) -> dict[str, Any]:
     document = _called_by_titles(document)
     components = document["components"]
     schemas = components["schemas"]
-    for name in ("HTTPValidationError", "ValidationError"):  # not what is answered here
+    # Neither the framework's errors nor fields that are kept back are answered here.
+    for name in ("HTTPValidationError", "ValidationError", "HookRef"):
         schemas.pop(name, None)
+    _omit_defaults(schemas, _reached(_request_bodies(document), schemas) | _SPARSE)
     components["securitySchemes"] = {
         "token": {
             "type": "http",
@@ -98,6 +103,43 @@ def describe(app: FastAPI) -> dict[str, Any]:
         if path in PUBLIC:
             operation["security"] = []
     return document
+
+
+def _request_bodies(document: dict[str, Any]) -> list[Any]:
+    return [operation.get("requestBody") for _, operation in _operations(document)]
+
+
+def _reached(part: Any, schemas: dict[str, Any]) -> set[str]:
+    """Names of the schemas that a part of the description refers to, directly or not."""
+    found: set[str] = set()
+    waiting = [part]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, list):
+            waiting += part
+        elif isinstance(part, dict):
+            waiting += part.values()
+            reference = part.get("$ref")
+            if isinstance(reference, str):
+                name = reference.removeprefix(_SCHEMAS)
+                if name not in found:
+                    found.add(name)
+                    waiting.append(schemas[name])
+    return found
+
+
+def _omit_defaults(schemas: dict[str, Any], names: set[str]) -> None:
+    """State defaults in the descriptions of fields instead of as `default`.
+
+    openapi-typescript makes a field with a `default` a required one, which is right for answers
+    alone.
+    """
+    for name in names:
+        for field in schemas[name].get("properties", {}).values():
+            default = field.pop("default", None)
+            if default not in (None, "", [], {}):
+                text = f"Default: `{json.dumps(default)}`."
+                field["description"] = f"{field.get('description', '')} {text}".lstrip()
 
 
 def _called_by_titles(document: dict[str, Any]) -> dict[str, Any]:

@@ -56,16 +56,22 @@ _PICTURE_WAIT = 60.0
 """Seconds that whoever wants a picture, and nothing else, waits if they don't say."""
 _HTML: dict[str, Any] = {"text/html": {"schema": {"type": "string"}}}
 _PICTURE: dict[str, Any] = {"image/*": {"schema": {"type": "string", "format": "binary"}}}
+# That they may have any name has to be said: generators take a plain object for an empty one.
+_OBJECT: dict[str, Any] = {
+    "type": "object",
+    "description": "Values of the app's parameters.",
+    "additionalProperties": True,
+}
 _VALUES: dict[str, Any] = {
-    "schema": {"type": "object", "description": "Values of the app's parameters."},
+    "schema": _OBJECT,
     "example": {"prompt": "a green apple", "seed": 7},
 }
 _BODY: dict[str, Any] = {
     "requestBody": {
         "content": {
             "application/json": _VALUES,
-            "multipart/form-data": {"schema": {"type": "object"}},
-            "application/x-www-form-urlencoded": {"schema": {"type": "object"}},
+            "multipart/form-data": {"schema": _OBJECT},
+            "application/x-www-form-urlencoded": {"schema": _OBJECT},
         }
     }
 }
@@ -139,7 +145,7 @@ async def run_app(
     name: Name,
     accept: Annotated[str | None, Header()] = None,
     prefer: Annotated[
-        list[str] | None,
+        str | None,
         Header(description="`wait=30` waits up to so many seconds for the app to finish."),
     ] = None,
     idempotency_key: Annotated[
@@ -166,7 +172,9 @@ async def run_app(
             raise
         status = error.status if isinstance(error, Refused) else 422
         return form_page(app, texts=texts, problems=error.problems, status=status)
-    wait = wanted_wait(prefer or ())
+    # Declared as one text, since generators leave out an operation with a header that is a list;
+    # a client may send several.
+    wait = wanted_wait(request.headers.getlist("prefer"))
     if form == "html":
         await job_after(services, job, _FORM_WAIT if wait is None else wait)
         return RedirectResponse(f"{app_path(name)}/jobs/{job}", 303)

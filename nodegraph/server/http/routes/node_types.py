@@ -9,19 +9,20 @@ from pathlib import Path as FilePath
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
-from fastapi import APIRouter, Header, Path, Request, Response
-from pydantic import BaseModel, Field
+from fastapi import APIRouter, Header, Path, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
 
 from nodegraph.core.digests import digest_bytes
 from nodegraph.core.json_schema import inputs_json_schema
 from nodegraph.core.spec import NodeSpec
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.types import TypeInfo
+from nodegraph.packs.listing import is_in_category, listed_type, search_types
 from nodegraph.server.content.frames import FrameDocument
 from nodegraph.server.http.dependencies import MayRead, MayRun, TheServices
 from nodegraph.server.http.errors import NotFound
 from nodegraph.server.http.etags import etag, is_known
-from nodegraph.server.http.file_answers import BINARY
+from nodegraph.server.http.file_answers import ANY_FILE, BINARY
 from nodegraph.server.http.problems import responses
 from nodegraph.server.http.routes.workflows import DOCUMENT, JSON
 from nodegraph.server.http.sending import json_response, takes_gzip
@@ -31,6 +32,7 @@ from nodegraph.session.examples import NodeExample
 
 router = APIRouter(prefix="/node-types", tags=["node types"])
 
+LARGEST_PAGE = 1000
 _INTERNAL = {"module", "qualname", "hooks"}
 """Where the code lies is no business of those who use a node."""
 TypeName = Annotated[str, Path(max_length=500, examples=["KSampler"])]
@@ -52,9 +54,18 @@ class NodeTypeExample(BaseModel):
     )
 
 
+def _describe_sent(schema: dict[str, Any]) -> None:
+    """Describe the fields that are sent, all of them always."""
+    for name in _INTERNAL:
+        schema["properties"].pop(name)
+    schema["required"] = list(schema["properties"])
+
+
 @dataclass(frozen=True, kw_only=True)
 class NodeType(NodeSpec):
     """A node type: what editors and checks need to know of it."""
+
+    __pydantic_config__ = ConfigDict(json_schema_extra=_describe_sent)
 
     example: Annotated[
         NodeTypeExample | None, Field(description="What it does; None if there is none.")
@@ -63,6 +74,30 @@ class NodeType(NodeSpec):
         dict[str, Any],
         Field(description="JSON Schema of the node's `inputs` in a workflow, links included."),
     ]
+
+
+class NodeTypeSummary(BaseModel):
+    """What a list shows of a node type."""
+
+    type: str = Field(description="Name in workflows.", examples=["KSampler"])
+    pack: str = Field(description="Its pack; empty for the built-in nodes.")
+    label: str = Field(description="Name for people.", examples=["K Sampler"])
+    category: str = Field(examples=["sampling"])
+    summary: str = Field(description="One sentence on what it does.")
+    tags: tuple[str, ...] = Field(description="Further words to find it by.")
+    deprecated: str = Field(description="What to use instead; empty if it is not deprecated.")
+    experimental: bool
+    href: str = Field(
+        description="Where the server has the whole node type, with its inputs and outputs.",
+        examples=["/api/v1/node-types/KSampler"],
+    )
+
+
+class NodeTypeSummaryList(BaseModel):
+    """Summaries of some node types, by name."""
+
+    items: list[NodeTypeSummary]
+    next: str | None = Field(description="Cursor of the next page; none if this is the last.")
 
 
 class PortTypeEntry(BaseModel):
@@ -122,12 +157,16 @@ _PICTURE: dict[int | str, dict[str, Any]] = {
     304: {"description": "The client has it already, as `If-None-Match` says."},
 }
 _NEEDED: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The file.", "content": {"*/*": BINARY}},
+    200: {"description": "The file.", "content": ANY_FILE},
     304: {"description": "The client has it already, as `If-None-Match` says."},
 }
 _LIST: dict[int | str, dict[str, Any]] = {
     200: {"model": NodeTypeList, "description": "All of them."},
     304: {"description": "The client has them already, as `If-None-Match` says."},
+}
+_SUMMARIES: dict[int | str, dict[str, Any]] = {
+    200: {"model": NodeTypeSummaryList, "description": "A page of them."},
+    304: {"description": "The client has this page already, as `If-None-Match` says."},
 }
 _ONE: dict[int | str, dict[str, Any]] = {
     200: {"model": NodeType, "description": "The node type."},
@@ -147,20 +186,63 @@ async def list_node_types(
     caller: MayRead,
     if_none_match: IfNoneMatch = None,
 ) -> Response:
-    """All node types with their ports, by name, and the port types.
+    """All node types with their ports, by name, and the port types: several megabytes, a twentieth
+    of that with `Accept-Encoding: gzip`.
 
-    The ETag changes when any of them does.
+    The ETag changes when any of them does. `/node-types/summaries` has a line for each, in pages.
     """
     types = await services.node_types.current()
     is_packed = takes_gzip(request.headers.get("accept-encoding"))
-    tag = f"{types.digest}-gzip" if is_packed else types.digest
-    headers = {**_headers(tag), "Vary": "Accept-Encoding"}
-    if is_known(if_none_match, tag):
+    headers = _packed_headers(types.digest, is_packed)
+    if is_known(if_none_match, _tag(types.digest, is_packed)):
         return Response(status_code=304, headers=headers)
     body = await services.off_loop(_packed if is_packed else _listed, types)
-    if is_packed:
-        headers["Content-Encoding"] = "gzip"
-    return Response(body, headers=headers, media_type="application/json")
+    return _json_body(body, headers, is_packed)
+
+
+# Before `/{type}`. Node types of packs have a colon in their names, built-in ones a capital letter.
+@router.get(
+    "/summaries",
+    summary="List summaries of node types",
+    response_class=Response,
+    responses={**_SUMMARIES, **responses(401, 403, 422, 503)},
+)
+async def list_node_type_summaries(
+    request: Request,
+    services: TheServices,
+    caller: MayRead,
+    search: Annotated[
+        str | None,
+        Query(
+            max_length=200, description="Words that name, label, category, summary or tags hold."
+        ),
+    ] = None,
+    category: Annotated[
+        str | None, Query(max_length=200, description="With the categories below it.")
+    ] = None,
+    pack: Annotated[
+        str | None, Query(max_length=200, description="Empty for the built-in nodes.")
+    ] = None,
+    limit: Annotated[int, Query(ge=1, le=LARGEST_PAGE)] = 100,
+    cursor: Annotated[str | None, Query(max_length=500)] = None,
+    if_none_match: IfNoneMatch = None,
+) -> Response:
+    """A line for each node type, by name, with the path of the whole of it.
+
+    The ETag changes when the page does.
+    """
+    types = await services.node_types.current()
+
+    def page() -> bytes:
+        return _summaries(types, search, category, pack, limit=limit, after=cursor)
+
+    body = await services.off_loop(page)
+    is_packed = takes_gzip(request.headers.get("accept-encoding"))
+    digest = digest_bytes(body)
+    headers = _packed_headers(digest, is_packed)
+    if is_known(if_none_match, _tag(digest, is_packed)):
+        return Response(status_code=304, headers=headers)
+    return _json_body(gzip.compress(body, 6, mtime=0) if is_packed else body, headers, is_packed)
 
 
 @router.get(
@@ -280,6 +362,42 @@ def _listed(types: DeclaredTypes) -> bytes:
     return types.kept.setdefault("list", bytes(answer.body))
 
 
+def _summaries(
+    types: DeclaredTypes,
+    search: str | None,
+    category: str | None,
+    pack: str | None,
+    *,
+    limit: int,
+    after: str | None,
+) -> bytes:
+    """A page of summaries as JSON."""
+    rows = [listed_type(types.specs[name]) for name in types.node_types()]
+    if pack is not None:
+        rows = [row for row in rows if row.pack == pack]
+    if category is not None:
+        rows = [row for row in rows if is_in_category(row, category)]
+    if search is not None:
+        rows = search_types(rows, search)
+    rows = [row for row in rows if after is None or row.type > after]
+    items = [
+        NodeTypeSummary(
+            type=row.type,
+            pack=row.pack,
+            label=row.label,
+            category=row.category,
+            summary=row.summary,
+            tags=row.tags,
+            deprecated=row.deprecated,
+            experimental=row.experimental,
+            href=_href(row.type),
+        ).model_dump()
+        for row in rows[:limit]
+    ]
+    following = rows[limit - 1].type if len(rows) > limit else None
+    return bytes(json_response({"items": items, "next": following}).body)
+
+
 def _packed(types: DeclaredTypes) -> bytes:
     """The list, a twentieth as long."""
     known = types.kept.get("gzip")
@@ -300,9 +418,13 @@ def _shown(type: str, types: DeclaredTypes) -> NodeTypeExample | None:
     example = types.examples.get(type)
     if example is None:
         return None
-    href = f"/api/v1/node-types/{quote(type, safe='')}/example"
+    href = f"{_href(type)}/example"
     picture = f"{href}/picture" if example.picture else None
     return NodeTypeExample(href=href, picture=picture, needs=example.needs, folders=example.folders)
+
+
+def _href(type: str) -> str:
+    return f"/api/v1/node-types/{quote(type, safe='')}"
 
 
 async def _example(type: str, services: TheServices) -> NodeExample:
@@ -342,6 +464,20 @@ def _frame(page: FrameDocument) -> dict[str, Any]:
         help=script.help,
         href=page.href,
     ).model_dump()
+
+
+def _tag(digest: str, is_packed: bool) -> str:
+    return f"{digest}-gzip" if is_packed else digest
+
+
+def _packed_headers(digest: str, is_packed: bool) -> dict[str, str]:
+    return {**_headers(_tag(digest, is_packed)), "Vary": "Accept-Encoding"}
+
+
+def _json_body(body: bytes, headers: dict[str, str], is_packed: bool) -> Response:
+    if is_packed:
+        headers = {**headers, "Content-Encoding": "gzip"}
+    return Response(body, headers=headers, media_type="application/json")
 
 
 def _headers(digest: str) -> dict[str, str]:

@@ -18,7 +18,7 @@ from nodegraph.core.workflow import Workflow
 from nodegraph.server.http.dependencies import MayRead, TheServices
 from nodegraph.server.http.errors import NotFound
 from nodegraph.server.http.etags import etag, is_known
-from nodegraph.server.http.file_answers import BINARY
+from nodegraph.server.http.file_answers import ANY_FILE, BINARY
 from nodegraph.server.http.problems import responses
 from nodegraph.server.http.routes.workflows import DOCUMENT, JSON, Name
 from nodegraph.server.http.types import ANY, content_headers
@@ -31,7 +31,7 @@ _PICTURE: dict[int | str, dict[str, Any]] = {
     304: {"description": "The client has it already, as `If-None-Match` says."},
 }
 _NEEDED: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The file.", "content": {"*/*": BINARY}},
+    200: {"description": "The file.", "content": ANY_FILE},
     304: {"description": "The client has it already, as `If-None-Match` says."},
 }
 _FILE: dict[int | str, dict[str, Any]] = {

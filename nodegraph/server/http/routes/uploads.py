@@ -46,8 +46,8 @@ _BODY: dict[str, Any] = {
         "required": True,
         "content": {
             "multipart/form-data": {"schema": _FORM},
+            # Stands for any other type: generators leave out a body of a type they don't know.
             "application/octet-stream": BINARY,
-            "image/png": BINARY,
         },
     }
 }

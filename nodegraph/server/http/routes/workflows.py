@@ -39,7 +39,12 @@ _EXAMPLE = {
     },
 }
 DOCUMENT: dict[str, Any] = {
-    "schema": {"type": "object", "required": ["nodes"], "description": "A workflow file."},
+    "schema": {
+        "type": "object",
+        "required": ["nodes"],
+        "description": "A workflow file.",
+        "additionalProperties": True,
+    },
     "example": _EXAMPLE,
 }
 _TEXT: dict[int | str, dict[str, Any]] = {
