@@ -91,7 +91,7 @@ def _copied_picture(value: Any) -> Any:
     """One of PIL's, read if it wasn't yet."""
     try:
         found = value.copy()
-    except OSError:  # of a file that isn't whole: whoever uses it is told
+    except Exception:  # noqa: BLE001 - of a file that isn't whole, or closed: who uses it is told
         return value
     found.format = value.format
     return found

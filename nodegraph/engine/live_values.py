@@ -18,7 +18,7 @@ from nodegraph.core.catalog import Catalog, CatalogWith
 from nodegraph.core.context import Environment
 from nodegraph.core.conversions import convert
 from nodegraph.core.copies import settled, snapshot
-from nodegraph.core.digests import Digest, Undigestable, digest_value, is_tensor
+from nodegraph.core.digests import LEAVES, Digest, Undigestable, digest_value, is_tensor
 from nodegraph.core.facts import finding_problem
 from nodegraph.core.flat import VALUE, value_name
 from nodegraph.core.graph import CheckedGraph
@@ -72,6 +72,9 @@ def taken(value: Any, expr: TypeExpr, types: TypeTable) -> Taken | None:
         return _as_list(value, expr, types)
     for member in members:
         found = taken(value, member.item, types) if member.is_list else None
+        if found is not None and found.expr == named(ANY):
+            # By its type alone it could be such a list already.
+            return Taken([found.value], list_of(found.expr))
         if found is not None:
             return found
     return None
@@ -84,6 +87,8 @@ def _as_member(value: Any, member: TypeExpr, types: TypeTable) -> Taken | None:
         is_list = isinstance(value, (list, tuple))
         return _as_list(value, member.item, types) if is_list else None
     if member.name == ANY:
+        if _is_picture(value):
+            _check_readable(value)
         return Taken(value, list_of(member) if type(value) is list else member)
     if member.name in _PICTURES:
         return _as_picture(value, member.name)
@@ -122,16 +127,29 @@ def _as_image(mask: Taken) -> Taken:
     return Taken(convert(mask.value, ("mask_to_image",)), named("Image"))
 
 
-def _as_picture(value: Any, kind: str) -> Taken | None:
+def _check_readable(picture: Any) -> None:
+    """Read a picture of PIL that was opened and not read yet.
+
+    Raises:
+        InvalidValue: Its file is damaged, or closed by now.
+    """
     from nodegraph.images.picture_files import DAMAGED
+
+    try:
+        picture.load()
+    except (*DAMAGED, AssertionError) as error:
+        reason = str(error) or "its file is closed"
+        raise InvalidValue(f"the picture can't be read: {reason}") from error
+
+
+def _as_picture(value: Any, kind: str) -> Taken | None:
     from nodegraph.images.returned import taken_as
 
     if is_of_type(value, named(kind)):
         return Taken(value, named(kind))
-    try:
-        tensor = taken_as(value, "Image" if kind == "Image" else "Mask")
-    except DAMAGED as error:  # of a file that PIL has opened and not read yet
-        raise InvalidValue(f"the picture is damaged: {error}") from error
+    if _is_picture(value):
+        _check_readable(value)
+    tensor = taken_as(value, "Image" if kind == "Image" else "Mask")
     if tensor is not None:
         return Taken(tensor, named(kind))
     is_mask = kind == "Image" and is_of_type(value, named("Mask"))
@@ -458,4 +476,10 @@ def _digest(value: Any, digesters: Digesters) -> Digest:
 def _picture_form(picture: Any) -> tuple[Any, ...]:
     """A picture of PIL, which an input of any type keeps, as values that have a digest."""
     palette = picture.palette and (picture.palette.mode, picture.palette.tobytes())
-    return ("PIL", picture.mode, picture.size, picture.tobytes(), palette, dict(picture.info))
+    pixels = (picture.mode, picture.size, picture.tobytes(), palette)
+    # Fractions of PIL's, such as resolutions, have no digest of their own.
+    texts = {
+        str(name): value if type(value) in LEAVES else repr(value)
+        for name, value in picture.info.items()
+    }
+    return ("PIL", picture.format, *pixels, texts)

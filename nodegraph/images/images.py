@@ -363,8 +363,10 @@ def _open(path: Path, max_pixels: int, names: bool = True) -> Image.Image:
     if _is_special(path):
         raise InvalidFile(f"can't read {path}: it is no file but a device or a pipe")
     Image.init()
-    # Pillow's own limit, which is the whole process's, must not be below what is allowed here.
-    Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS or 0, max_pixels)
+    # Pillow's own limit, of the whole process, must not be below what is allowed here. Where it was
+    # taken away, it stays away.
+    if Image.MAX_IMAGE_PIXELS is not None:
+        Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, max_pixels)
     try:
         image = Image.open(path, formats=[name for name in READABLE if name in Image.OPEN])
     except FileNotFoundError as error:

@@ -561,14 +561,38 @@ def test_a_loop_goes_through_pictures_in_memory(session: Session) -> None:
     assert again.run(loop).nodes["for_each"].status == "cached"
 
 
-def test_a_picture_that_is_cut_off_is_refused(g: Graph, tmp_path: Path) -> None:
-    PICTURE.resize((64, 64)).save(tmp_path / "whole.png")
-    data = (tmp_path / "whole.png").read_bytes()
-    with (
-        Image.open(BytesIO(data[: len(data) // 2])) as picture,
-        raises(InvalidWorkflow, node="invert_image", port="image"),
-    ):
-        g.InvertImage(image=picture)
+def test_a_picture_that_is_cut_off_or_closed_is_refused(g: Graph) -> None:
+    content = BytesIO()
+    PICTURE.resize((64, 64)).save(content, "PNG")
+    data = content.getvalue()
+    with Image.open(BytesIO(data[: len(data) // 2])) as picture:
+        with raises(InvalidWorkflow, node="invert_image", port="image"):
+            g.InvertImage(image=picture)
+        with raises(InvalidWorkflow, node="item", port="items"):
+            g.Item(items=picture)
+    with Image.open(BytesIO(data)) as closed:
+        pass
+    with raises(InvalidWorkflow, node="invert_image", port="image"):
+        g.InvertImage(image=closed)
+
+
+def test_one_value_for_a_list_of_anything_is_a_list_of_one(g: Graph) -> None:
+    for one in (TENSOR, PICTURE, torch.zeros(3)):
+        count = g.Length(items=one)
+        assert g.run(count)[count] == 1
+    first = g.Item(items=TENSOR)
+    assert same(g.run(first)[first], TENSOR)
+
+
+def test_a_picture_is_another_one_by_its_format_where_anything_is_taken(g: Graph) -> None:
+    def found(picture: Image.Image) -> str | None:
+        seen = g.Item(items=picture)
+        return g.run(seen)[seen].format
+
+    content = BytesIO()
+    PICTURE.save(content, "PNG")
+    with Image.open(content) as read:
+        assert (found(read), found(PICTURE.copy())) == ("PNG", None)
 
 
 def test_what_comes_to_an_input_of_any_type_stays_as_it_is(session: Session) -> None:

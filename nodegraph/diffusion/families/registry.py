@@ -167,7 +167,14 @@ def _code_digest(module: str) -> Digest:
     files = sorted(file for folder in folders for file in folder.rglob("*.py"))
     if not folders and found.origin:
         files = [Path(found.origin)]
-    return digest_bytes(b"".join(digest_bytes(file.read_bytes()).encode() for file in files))
+    return digest_bytes("\n".join(f"{file.name} {_bytes_digest(file)}" for file in files).encode())
+
+
+def _bytes_digest(file: Path) -> Digest:
+    try:
+        return digest_bytes(file.read_bytes())
+    except OSError:
+        return ""  # such as a link to nothing, by which an editor notes that it has a file open
 
 
 def _families_of(point: EntryPoint) -> list[Family]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nodegraph.core.digests import digest_bytes
+from nodegraph.core.words import to_well_formed
 from nodegraph.jobs.queue.changes import set_setting, setting
 from nodegraph.jobs.queue.connection import Connection
 from nodegraph.jobs.queue.ownership import mark_open
@@ -58,8 +59,8 @@ def follow_folder(connection: Connection, folder: str) -> None:
         folder: That the queue is in now.
     """
     before = setting(connection, _HOME)
-    if before == folder:
-        return
+    if before == folder or to_well_formed(folder) != folder:
+        return  # a name that is no text can't be kept, nor looked for in texts
     if isinstance(before, str):
         _move_all(connection, before, folder)
     set_setting(connection, _HOME, folder)

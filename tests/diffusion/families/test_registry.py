@@ -146,9 +146,13 @@ def test_an_edit_of_the_package_is_another_release(site: Path) -> None:
     )
     before = listed(site, code).stdout
     assert listed(site, code).stdout == before
-    with (site / "my_family.py").open("a") as file:
+    (site / "my_family").mkdir()
+    (site / "my_family.py").rename(site / "my_family" / "__init__.py")
+    (site / "my_family" / ".#draft.py").symlink_to("nowhere")  # as an editor has while one writes
+    moved = listed(site, code).stdout
+    with (site / "my_family" / "__init__.py").open("a") as file:
         file.write("# edited\n")
-    assert listed(site, code).stdout != before
+    assert listed(site, code).stdout != moved
     assert "my-family 1.0 #" in before
     assert before.rstrip().endswith("()")
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from pathlib import Path
+
+import pytest
 
 from nodegraph.jobs.queue import JobQueue
 from tests.jobs.queue.support import claim, event, in_files, submit, told
@@ -39,3 +43,12 @@ def test_jobs_of_a_folder_that_was_moved_name_its_files_where_they_lie(tmp_path:
             assert outputs["files"] == [{"path": f"{after}/outputs/a.png"}, {"path": beside}]
             (written,) = [each for each in told(queue) if each.kind == "node.wrote"]
             assert written.data["path"] == f"{after}/outputs/a.png"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are bytes there alone")
+def test_a_folder_whose_name_is_no_text_can_be_used(tmp_path: Path) -> None:
+    home = Path(os.fsdecode(os.fsencode(tmp_path) + b"/h\xff"))
+    home.mkdir()
+    for _ in range(2):
+        with JobQueue(in_files(home), synced=False) as queue:
+            submit(queue)

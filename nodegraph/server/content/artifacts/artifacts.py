@@ -377,7 +377,8 @@ class Artifacts:
         while item.made_by is not None and not self._is_there(item.made_by):
             self._forget([item.made_by])
             again = self._catalogue.of_job(item.digest, client, item.job)
-            item = next((each for each in again if each.number == item.number), item)
+            makers = [each.made_by for each in again if each.number == item.number]
+            item = replace(item, made_by=makers[0] if makers else None)
         return item
 
     def _counted(self, item: Artifact, client: str | None) -> Artifact:

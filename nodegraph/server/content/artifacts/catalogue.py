@@ -218,6 +218,8 @@ class Catalogue:
         Args:
             folder: That the file is in now.
         """
+        if to_well_formed(folder) != folder:
+            return  # a name that is no text can't be kept
         with self._database.explaining(), self._database.writing() as connection:
             row = connection.execute("SELECT value FROM meta WHERE name = 'home'").fetchone()
             before = None if row is None else row[0]
