@@ -49,13 +49,16 @@ def _abbreviated(name: str, candidates: Iterable[str]) -> str | None:
 
 def _shortens(letters: str, words: Sequence[str]) -> bool:
     """Whether the letters are the starts of all words, one after the other."""
-    if not words:
-        return not letters
-    first, rest = words[0], words[1:]
-    return any(
-        letters[:end] == first[:end] and _shortens(letters[end:], rest)
-        for end in range(min(len(first), len(letters)), 0, -1)
-    )
+    # Where the letters of the words so far may end: trying all ways apart takes exponential time.
+    ends = {0}
+    for word in words:
+        ends = {
+            start + length
+            for start in ends
+            for length in range(1, len(word) + 1)
+            if letters[start : start + length] == word[:length]
+        }
+    return len(letters) in ends
 
 
 def did_you_mean(name: str, names: Iterable[str], *, listed: int = 8) -> str:

@@ -61,3 +61,10 @@ def test_samplers_and_node_types_are_found_by_their_abbreviations() -> None:
     assert nearest("dpm2m", SAMPLER_NAMES) == "dpmpp_2m"
     assert nearest("dpm2msde", SAMPLER_NAMES) == "dpmpp_2m_sde"
     assert nearest("exp", SCHEDULE_NAMES) == "exponential"
+
+
+def test_names_of_many_like_words_are_compared_without_trying_all_ways() -> None:
+    """Each word more made it three times as slow: this took longer than anybody would wait."""
+    name = "_".join(["aaa"] * 40)
+    assert nearest("a" * 60, [name]) == name
+    assert nearest("a" * 60 + "z", [name]) is None
