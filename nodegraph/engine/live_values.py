@@ -18,7 +18,7 @@ from nodegraph.core.catalog import Catalog, CatalogWith
 from nodegraph.core.context import Environment
 from nodegraph.core.conversions import convert
 from nodegraph.core.copies import settled, snapshot
-from nodegraph.core.digests import LEAVES, Digest, Undigestable, digest_value, is_tensor
+from nodegraph.core.digests import LEAVES, Undigestable, digest_value, is_tensor
 from nodegraph.core.facts import finding_problem
 from nodegraph.core.flat import VALUE, value_name
 from nodegraph.core.graph import CheckedGraph
@@ -34,7 +34,7 @@ from nodegraph.core.types import ANY, TypeExpr, TypeTable, fit, list_of, named, 
 from nodegraph.core.value_types import described, is_builtin_type, is_of_type, type_of_value
 from nodegraph.core.values import Recipe
 from nodegraph.core.workflow import NodeEntry, Workflow
-from nodegraph.engine.product import Digesters, Product, listed
+from nodegraph.engine.product import Digesters, Product, leaves, listed
 from nodegraph.errors import InvalidValue, Problem
 from nodegraph.packs.registry import Registry
 from nodegraph.store.entries import UNLOADED
@@ -279,6 +279,49 @@ class _StandIns(CatalogWith):
         return self._registry.pack_versions()
 
 
+class SharedValues:
+    """What runs that begin together make of the values that they share: each once for all."""
+
+    def __init__(self) -> None:
+        self._live: dict[int, tuple[Any, Value]] = {}
+        self._fitted: dict[tuple[int, str, str, bool], tuple[Value, Fitted]] = {}
+        self._products: dict[int, tuple[Value, Product]] = {}
+
+    def given(self, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Parameters in which live values are copied already, each object once."""
+        return {name: self._copied(value) for name, value in parameters.items()}
+
+    def _copied(self, value: Any) -> Any:
+        if id(value) not in self._live:
+            try:
+                if not is_live(value):
+                    return value
+            except RecursionError:  # of what holds itself, which is told where it is checked
+                return value
+            # Held beside its copy, so that no other object has its id meanwhile.
+            self._live[id(value)] = value, live(value)
+        return self._live[id(value)][1]
+
+    def fitted(self, given: Value, port: InputSpec, catalog: Catalog) -> Fitted:
+        """As `fitted` of the module."""
+        key = id(given), port.name, port.type, bool(port.json_schema)
+        if key not in self._fitted:
+            self._fitted[key] = given, fitted(given, port, catalog)
+        return self._fitted[key][1]
+
+    def product(self, value: Value, digesters: Digesters) -> Product:
+        """A value as a product. One whose content has no digest is another each time."""
+        if id(value) in self._products:
+            return self._products[id(value)][1]
+        found = _product(value.value, value.port_type or named(ANY), digesters)
+        if all(
+            isinstance(each.loader, _FromValue) and each.loader.has_content
+            for each in leaves((found,))
+        ):
+            self._products[id(value)] = value, found
+        return found
+
+
 @dataclass(frozen=True)
 class LiveWorkflow:
     """A workflow with live values, ready to be checked and run.
@@ -294,12 +337,21 @@ class LiveWorkflow:
     _catalog: _StandIns
     _values: Mapping[str, Value]
     _digesters: Digesters
+    _shared: SharedValues
 
     @classmethod
-    def of(cls, workflow: Workflow, registry: Registry) -> LiveWorkflow | None:
-        """A workflow with its values looked at; None if it has no live ones."""
+    def of(
+        cls, workflow: Workflow, registry: Registry, shared: SharedValues | None = None
+    ) -> LiveWorkflow | None:
+        """A workflow with its values looked at; None if it has no live ones.
+
+        Args:
+            shared: What other runs that begin with it made of their values.
+        """
         values = workflow.live_inputs()
-        return _Parting(workflow, registry).parted(values) if values else None
+        if not values:
+            return None
+        return _Parting(workflow, registry, shared or SharedValues()).parted(values)
 
     @property
     def document(self) -> Workflow:
@@ -327,7 +379,7 @@ class LiveWorkflow:
     def with_values(self, graph: CheckedGraph) -> CheckedGraph:
         """A graph of its nodes with the values of those that stand for some."""
         values = {
-            name: _product(value.value, value.port_type or named(ANY), self._digesters)
+            name: self._shared.product(value, self._digesters)
             for name, value in self._values.items()
             if name in graph.nodes
         }
@@ -339,9 +391,10 @@ class LiveWorkflow:
 class _Parting:
     """Parts the values of a workflow from it."""
 
-    def __init__(self, workflow: Workflow, registry: Registry) -> None:
+    def __init__(self, workflow: Workflow, registry: Registry, shared: SharedValues) -> None:
         self._workflow = workflow
         self._registry = registry
+        self._shared = shared
         self._specs = Specs(workflow, registry)
         self._taken = {*workflow.nodes, *workflow.subgraphs}
         self._problems: list[Problem] = []
@@ -371,6 +424,7 @@ class _Parting:
             _StandIns(self._registry, specs, facts),
             found,
             self._registry.digesters,
+            self._shared,
         )
 
     def _written(self, node: str, port: str, given: Value) -> Any:
@@ -380,7 +434,7 @@ class _Parting:
         known = None if spec is None else spec.inputs_by_name.get(port)
         if known is None:
             return given  # which is told where the inputs are checked
-        found = fitted(given, known, self._registry)
+        found = self._shared.fitted(given, known, self._registry)
         if found.finding is not None:
             self._problems.append(finding_problem(found.finding, node, entry.type))
         return found.written
@@ -444,12 +498,17 @@ def _facts(value: Any) -> Facts:
 
 
 class _FromValue:
-    """Gives copies of a value, so that a node which changes what it is handed changes it alone."""
+    """Gives copies of a value, so that a node which changes what it is handed changes it alone.
 
-    __slots__ = ("_value",)
+    Attributes:
+        has_content: The value has a digest; one without may differ each time.
+    """
 
-    def __init__(self, value: Any) -> None:
+    __slots__ = ("_value", "has_content")
+
+    def __init__(self, value: Any, *, has_content: bool) -> None:
         self._value = value
+        self.has_content = has_content
 
     def __call__(self) -> Any:
         return settled(snapshot(self._value))
@@ -461,16 +520,13 @@ class _FromValue:
 def _product(value: Any, expr: TypeExpr, digesters: Digesters) -> Product:
     if expr.is_list:
         return listed([_product(item, expr.item, digesters) for item in value])
-    digest, size = _digest(value, digesters), size_in_bytes(value)
-    return Product(UNLOADED, digest, size, None, _FromValue(value))
-
-
-def _digest(value: Any, digesters: Digesters) -> Digest:
     try:
         form = _picture_form(value) if _is_picture(value) else value
-        return digest_value(form, digesters)
+        digest, has_content = digest_value(form, digesters), True
     except (Undigestable, RecursionError):
-        return opaque_digest(uuid4().hex, _OUTPUT)  # it may differ each time
+        digest, has_content = opaque_digest(uuid4().hex, _OUTPUT), False
+    loader = _FromValue(value, has_content=has_content)
+    return Product(UNLOADED, digest, size_in_bytes(value), None, loader)
 
 
 def _picture_form(picture: Any) -> tuple[Any, ...]:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from nodegraph.core.graphs import Graphs
     from nodegraph.diffusion.merging.merging import StepMerging
     from nodegraph.engine.engine import Engine
-    from nodegraph.engine.live_values import LiveWorkflow
+    from nodegraph.engine.live_values import LiveWorkflow, SharedValues
     from nodegraph.engine.planning.plan import Plan
     from nodegraph.engine.planning.room import DeviceRoom
     from nodegraph.engine.planning.stock import Stock
@@ -256,13 +256,13 @@ class Session:
             return list(live.analysed(environment, targets).problems)
         return check_workflow(workflow, self.registry, environment, targets=targets)
 
-    def _live(self, workflow: Workflow) -> LiveWorkflow | None:
+    def _live(self, workflow: Workflow, shared: SharedValues | None = None) -> LiveWorkflow | None:
         """A workflow whose inputs are given live values, made ready; None for others."""
         if not workflow.live_inputs():
             return None
         from nodegraph.engine.live_values import LiveWorkflow  # files have none
 
-        return LiveWorkflow.of(workflow, self.registry)
+        return LiveWorkflow.of(workflow, self.registry, shared)
 
     def graph(
         self,
@@ -408,18 +408,25 @@ class Session:
         self.look_anew()
         return await self._run_checked(self._checked(workflow, options), options)
 
-    def _checked(self, workflow: Workflow, options: RunOptions) -> _Checked:
+    def _checked(
+        self, workflow: Workflow, options: RunOptions, shared: SharedValues | None = None
+    ) -> _Checked:
         """What can be run.
 
+        Args:
+            shared: Of runs that begin together.
         Raises:
             InvalidWorkflow, InvalidValue: See `run_async`.
         """
+        parameters = options.parameters or {}
+        if shared is not None:
+            parameters = shared.given(parameters)
         with NoCollecting():
-            workflow = workflow.with_parameters(options.parameters or {})
+            workflow = workflow.with_parameters(parameters)
             # What sinks keep is to mean the same after an upgrade of the nodes.
             document = versioned(workflow, self.registry)
             packed = _packed(document)
-            live = self._live(workflow) if packed is None else None
+            live = self._live(workflow, shared) if packed is None else None
         if live is None:
             graph = self._graph(packed, workflow, options)
         else:
@@ -550,9 +557,15 @@ class Session:
         """
         import asyncio  # validating needs no event loop
 
+        from nodegraph.engine.live_values import SharedValues
+
         self._refuse_own()
         self.look_anew()
-        checked = list(map(self._checked, workflows, options))
+        shared = SharedValues()
+        checked = [
+            self._checked(workflow, how, shared)
+            for workflow, how in zip(workflows, options, strict=True)
+        ]
         return [
             asyncio.create_task(self._run_checked(each, how))
             for each, how in zip(checked, options, strict=True)

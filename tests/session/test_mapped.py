@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from shutil import copytree
 from threading import Event as Signal
@@ -15,7 +17,7 @@ import pytest
 import torch
 
 import nodegraph
-from nodegraph import Context, Event, RunResult, Settings, node
+from nodegraph import Context, Event, RunResult, Settings, node, port_type
 from nodegraph.errors import Cancelled, InvalidValue, InvalidWorkflow, NodeFailed
 from nodegraph.session.mapped import combined
 from tests.messages import raises
@@ -91,6 +93,55 @@ def test_numbers_and_arrays_of_numpy_are_values(options: dict[str, Any]) -> None
     assert combined(given, product=True)[1:3] == [{"a": 0, "b": 1}, {"a": 1, "b": 0}]
     with raises(InvalidValue, given="shape (2, 2)"):
         nodegraph.map(WORKFLOW, {"a": np.zeros((2, 2))}, **options)
+
+
+DONE: Counter[str] = Counter()
+
+
+def _digest(large: Large) -> str:
+    DONE["digest"] += 1
+    return f"{large.number}"
+
+
+@port_type(digest=_digest)
+@dataclass
+class Large:
+    """A value that counts what is done to it."""
+
+    number: int
+
+    def __copy__(self) -> Large:
+        DONE["copy"] += 1
+        return Large(self.number)
+
+
+@node
+def AddTo(large: Large, a: int) -> int:
+    """A sum with what a large value holds."""
+    return large.number + a
+
+
+@pytest.mark.parametrize("door", ["fixed", "parameters", "each"])
+def test_a_value_of_many_runs_is_copied_and_digested_once(
+    options: dict[str, Any], door: str
+) -> None:
+    workflow = {
+        "format": "nodegraph/1",
+        "parameters": {"large": "add.large", "a": "add.a"},
+        "nodes": {"add": {"type": "AddTo"}},
+    }
+    options["nodes"] = [AddTo]
+    large, numbers = Large(10), list(range(30))
+    over: dict[str, Any] = {"a": numbers}
+    if door == "parameters":
+        options["parameters"] = {"large": large}
+    else:
+        over["large"] = [large] * len(numbers) if door == "each" else large
+    DONE.clear()
+    runs = nodegraph.map(workflow, over, **options)
+    assert [result["add"] for result in runs] == [10 + a for a in numbers]
+    assert DONE["digest"] == 1
+    assert DONE["copy"] - len(numbers) <= 3, "each call is handed one of its own, besides"
 
 
 def test_lists_of_other_lengths_are_told() -> None:
