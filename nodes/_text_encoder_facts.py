@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from nodegraph import Estimate, Facts, Finding, HookInputs, NodegraphError
-from nodegraph.diffusion.families.registry import BUILT_IN
 from nodegraph.diffusion.model_stamps import computed_dtype
 from nodegraph.diffusion.models import find_path
 from nodegraph.diffusion.precision.choices import AUTO
@@ -17,11 +16,6 @@ from nodegraph.diffusion.text_encoder_files import (
 )
 
 from ._facts import check_dtype, finding_of
-
-FAMILY_NAMES = tuple(
-    family.name for family in BUILT_IN.values() if any(part.files for part in family.encoders)
-)
-"""Families whose text encoders are read from files of their own."""
 
 PORTS = ("file", "file_2", "file_3", "file_4")
 _TEXT_ENCODER = "text_encoder"

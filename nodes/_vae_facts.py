@@ -12,9 +12,6 @@ from nodegraph.diffusion.vae_files import AUTO, vae_bytes, vae_format, vae_stamp
 
 from ._facts import finding_of, item_fact
 
-LATENTS = (AUTO, "sd", "sdxl", "sd3", "flux", "wan", "qwen-image")
-"""Formats that a VAE's file may leave open."""
-
 
 def vae_outputs(inputs: HookInputs) -> dict[str, Facts]:
     """Latent format of what LoadVae gives; nothing where it can't be loaded."""

@@ -7,7 +7,7 @@ from typing import Annotated, NamedTuple
 from nodegraph import Advanced, Choices, Context, DiffusionModel, File, Range, node
 from nodegraph.diffusion.denoiser_files import denoiser_told, open_denoiser
 from nodegraph.diffusion.denoiser_search import AUTO, WantedDenoiser
-from nodegraph.diffusion.families.registry import BUILT_IN
+from nodegraph.diffusion.families.registry import FAMILIES, GROUP
 from nodegraph.diffusion.model_stamps import computed_dtype
 from nodegraph.diffusion.opening import DTYPES
 from nodegraph.diffusion.precision.choices import STORAGES
@@ -36,7 +36,7 @@ def LoadDiffusionModel(
     *,
     second: Annotated[str, File("model"), Advanced()] = "",
     dtype: Annotated[str, Choices(DTYPES)] = "auto",
-    family: Annotated[str, Choices((AUTO, *BUILT_IN)), Advanced()] = AUTO,
+    family: Annotated[str, Choices((AUTO, *FAMILIES), entry_points=GROUP), Advanced()] = AUTO,
     shift: Annotated[float, Range(0, 100, step=0.01), Advanced()] = 0.0,
     prediction_type: Annotated[str, Choices((AUTO, *PREDICTION_TYPES)), Advanced()] = AUTO,
     zero_terminal_snr: Annotated[str, Choices((AUTO, "on", "off")), Advanced()] = AUTO,
@@ -55,7 +55,8 @@ def LoadDiffusionModel(
             as Wan 2.2's for low noise. Empty for models that are one.
         dtype: Precision in memory, as for LoadModel.
         family: What kind of model it is, where several look the same: those of Qwen-Image and
-            Qwen-Image-Edit do. auto is the first of them.
+            Qwen-Image-Edit do. auto is the first of them. Families that installed packages bring
+            are among them.
         shift: How far noise levels are shifted towards the noise, of models that were trained by
             flow matching: 1 not at all. 0 is as published.
         prediction_type, zero_terminal_snr: Of models that weren't, as for LoadModel.

@@ -19,6 +19,7 @@ from nodegraph import (
 from nodegraph.diffusion.adapters.files import locate_adapter
 from nodegraph.diffusion.adapters.inversion_files import read_inversion
 from nodegraph.diffusion.adapters.recipes import Expert, OpenedAdapter, with_inversion
+from nodegraph.diffusion.families.registry import BUILT_IN, FAMILIES, GROUP
 from nodegraph.diffusion.model_stamps import computed_dtype
 from nodegraph.diffusion.models import EMBEDDED
 from nodegraph.diffusion.opening import DTYPES, ModelRecipes, open_model, storage_told
@@ -40,7 +41,14 @@ from ._lora import (
     told_besides,
     word_weights,
 )
-from ._vae_facts import LATENTS, check_vae, vae_outputs, vae_state, vae_weights
+from ._vae_facts import check_vae, vae_outputs, vae_state, vae_weights
+
+_LATENTS = ("auto", "sd", "sdxl", "sd3", "flux", "wan", "qwen-image")
+"""Formats that a VAE's file may leave open, of families that come along."""
+_BROUGHT = (family.latent for name, family in FAMILIES.items() if name not in BUILT_IN)
+_LATENT_FORMATS = tuple(
+    dict.fromkeys((*_LATENTS, *(latents.name for latents in _BROUGHT if latents.autoencoders)))
+)
 
 
 @node(
@@ -108,7 +116,7 @@ def LoadModel(
 def LoadVae(
     ctx: Context,
     vae: Annotated[str, File("model")],
-    latents: Annotated[str, Choices(LATENTS)] = "auto",
+    latents: Annotated[str, Choices(_LATENT_FORMATS, entry_points=GROUP)] = "auto",
     dtype: Annotated[str, Choices(DTYPES)] = "auto",
 ) -> Vae:
     """Open a VAE by itself, such as one that was trained further than a model's own, or a tiny one

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from nodegraph import Advanced, Choices, Context, File, TextEncoder, node
+from nodegraph.diffusion.families.registry import FAMILIES, GROUP
 from nodegraph.diffusion.model_stamps import computed_dtype
 from nodegraph.diffusion.opening import DTYPES
 from nodegraph.diffusion.precision.choices import AUTO, STORAGES
@@ -15,12 +16,16 @@ from nodegraph.diffusion.text_encoder_files import (
 )
 
 from ._text_encoder_facts import (
-    FAMILY_NAMES,
     check_encoder,
     encoder_outputs,
     encoder_state,
     encoder_weights,
 )
+
+_FAMILY_NAMES = tuple(
+    family.name for family in FAMILIES.values() if any(part.files for part in family.encoders)
+)
+"""Families whose text encoders are read from files of their own."""
 
 
 @node(
@@ -34,7 +39,7 @@ from ._text_encoder_facts import (
 )
 def LoadTextEncoder(
     ctx: Context,
-    family: Annotated[str, Choices(FAMILY_NAMES)],
+    family: Annotated[str, Choices(_FAMILY_NAMES, entry_points=GROUP)],
     file: Annotated[str, File("model")],
     file_2: Annotated[str, File("model")] = "",
     file_3: Annotated[str, File("model")] = "",

@@ -2139,11 +2139,13 @@ class BuiltinNodes:
         *,
         text: str | Link[str],
         most: int | Link[int] = 1000,
+        syntax: Literal['dynamic prompts', 'comfyui'] | Link[str] = 'dynamic prompts',
     ) -> _AllPrompts:
         """List all prompts that RandomPrompt could draw; a node that is linked to it runs for each.
 
         text: What is drawn from, as of RandomPrompt; weights don't count, but for those of 0.
         most: More than so many are refused.
+        syntax: As of RandomPrompt.
         """
 
     def AmplifyAudio(
@@ -5602,7 +5604,7 @@ class BuiltinNodes:
         model: Name under a models folder, or path: a .safetensors or .gguf file in the original names or in those of diffusers, a folder in the diffusers layout, or a whole model, of which its diffusion model is taken.
         second: The same of the second of two experts, which denoises what is mostly picture, such as Wan 2.2's for low noise. Empty for models that are one.
         dtype: Precision in memory, as for LoadModel.
-        family: What kind of model it is, where several look the same: those of Qwen-Image and Qwen-Image-Edit do. auto is the first of them.
+        family: What kind of model it is, where several look the same: those of Qwen-Image and Qwen-Image-Edit do. auto is the first of them. Families that installed packages bring are among them.
         shift: How far noise levels are shifted towards the noise, of models that were trained by flow matching: 1 not at all. 0 is as published.
         prediction_type: Of models that weren't, as for LoadModel.
         zero_terminal_snr: Of models that weren't, as for LoadModel.
@@ -6910,6 +6912,7 @@ class BuiltinNodes:
         *,
         text: str | Link[str],
         seed: int | Link[int] = 0,
+        syntax: Literal['dynamic prompts', 'comfyui'] | Link[str] = 'dynamic prompts',
     ) -> _RandomPrompt:
         """Draw a prompt by a seed: {red|green|blue} is one of them, __animal__ a line of a file.
 
@@ -6920,6 +6923,7 @@ class BuiltinNodes:
 
         text: What is drawn from.
         seed: The same one draws the same, as long as the files are the same.
+        syntax: As written above, or comfyui: as ComfyUI's page reads prompts, with // and /* */ comments, and without weights, counts and files. Imports set it.
         """
 
     def Range(

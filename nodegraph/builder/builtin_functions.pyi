@@ -552,11 +552,13 @@ class BuiltinFunctions:
         *,
         text: str,
         most: int = 1000,
+        syntax: Literal['dynamic prompts', 'comfyui'] = 'dynamic prompts',
     ) -> list[str]:
         """List all prompts that RandomPrompt could draw; a node that is linked to it runs for each.
 
         text: What is drawn from, as of RandomPrompt; weights don't count, but for those of 0.
         most: More than so many are refused.
+        syntax: As of RandomPrompt.
         """
 
     def AmplifyAudio(
@@ -3665,7 +3667,7 @@ class BuiltinFunctions:
         model: Name under a models folder, or path: a .safetensors or .gguf file in the original names or in those of diffusers, a folder in the diffusers layout, or a whole model, of which its diffusion model is taken.
         second: The same of the second of two experts, which denoises what is mostly picture, such as Wan 2.2's for low noise. Empty for models that are one.
         dtype: Precision in memory, as for LoadModel.
-        family: What kind of model it is, where several look the same: those of Qwen-Image and Qwen-Image-Edit do. auto is the first of them.
+        family: What kind of model it is, where several look the same: those of Qwen-Image and Qwen-Image-Edit do. auto is the first of them. Families that installed packages bring are among them.
         shift: How far noise levels are shifted towards the noise, of models that were trained by flow matching: 1 not at all. 0 is as published.
         prediction_type: Of models that weren't, as for LoadModel.
         zero_terminal_snr: Of models that weren't, as for LoadModel.
@@ -4825,6 +4827,7 @@ class BuiltinFunctions:
         *,
         text: str,
         seed: int = 0,
+        syntax: Literal['dynamic prompts', 'comfyui'] = 'dynamic prompts',
     ) -> str:
         """Draw a prompt by a seed: {red|green|blue} is one of them, __animal__ a line of a file.
 
@@ -4835,6 +4838,7 @@ class BuiltinFunctions:
 
         text: What is drawn from.
         seed: The same one draws the same, as long as the files are the same.
+        syntax: As written above, or comfyui: as ComfyUI's page reads prompts, with // and /* */ comments, and without weights, counts and files. Imports set it.
         """
 
     def Range(

@@ -42,19 +42,29 @@ class Choices:
     Attributes:
         synonyms: What people may give instead, such as another tool's names, and the value that it
             stands for. It isn't taken, but the message says what to write.
+        entry_points: Group of the entry points by which installed packages bring values. The pack
+            is read again when these packages change.
     """
 
     values: tuple[str | int | float, ...]
     synonyms: tuple[tuple[str, str], ...] = ()
+    entry_points: str = ""
 
     def __init__(
-        self, values: Sequence[str | int | float], synonyms: Mapping[str, str] | None = None
+        self,
+        values: Sequence[str | int | float],
+        synonyms: Mapping[str, str] | None = None,
+        *,
+        entry_points: str = "",
     ) -> None:
         object.__setattr__(self, "values", tuple(values))
         object.__setattr__(self, "synonyms", tuple((synonyms or {}).items()))
+        object.__setattr__(self, "entry_points", entry_points)
 
     def schema(self) -> dict[str, Any]:
-        told = {"synonyms": dict(self.synonyms)} if self.synonyms else {}
+        told: dict[str, Any] = {"synonyms": dict(self.synonyms)} if self.synonyms else {}
+        if self.entry_points:
+            told["entryPoints"] = self.entry_points
         return {"enum": list(self.values), **told}
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nodegraph.diffusion import diffusers_folder as layout
-from nodegraph.diffusion.families.alone import PartAlone, denoisers_in
+from nodegraph.diffusion.families.alone import PartAlone, denoiser_of, denoisers_in
 from nodegraph.diffusion.families.base import Config
 from nodegraph.diffusion.families.identify import identify_tensors
 from nodegraph.diffusion.file_kinds import HEADED, PICKLES, SAFETENSORS, ending
@@ -187,6 +187,10 @@ def _chosen(path: Path, shapes: Shapes, family: str) -> PartAlone:
         return found[0]
     names = [part.family.name for part in found]
     if family not in names:
+        # A family of a package may look like one that comes along.
+        brought = denoiser_of(family, shapes)
+        if brought is not None:
+            return brought
         raise InvalidValue(
             f"{path.name} is {found[0].layout.title}",
             port="family",

@@ -1,4 +1,4 @@
-"""Which packs are installed, remembered from one start to the next.
+"""Which packs and entry points are installed, remembered from one start to the next.
 
 Looking for entry points means opening a file of every installed distribution.
 """
@@ -8,13 +8,19 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import astuple
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.digests import digest_bytes
 from nodegraph.core.files import write_file
 from nodegraph.errors import OutputError
 from nodegraph.packs.pack import Pack, installed_packs
+from nodegraph.packs.snapshot import stamp_of
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 _LAST: dict[str, list[Pack]] = {}
 """What was last found in this process, by its stamp: a new home folder begins with it."""
@@ -45,6 +51,68 @@ def remembered_packs(file: Path) -> list[Pack]:
     except (OSError, OutputError):
         pass  # an unwritable cache costs time, not results
     return packs
+
+
+@cache
+def points_stamp(group: str, file: Path | None) -> str:
+    """Changes with the entry points of a group, their packages' versions and these packages' code.
+
+    Empty if there are none. A process keeps the first answer, as it also keeps the modules that it
+    has imported of these packages.
+
+    Args:
+        file: Where the entry points are remembered; None looks for them again.
+    """
+    lines = [
+        f"{point} {_code_stamp(value.partition(':')[0])}"
+        for point, value in _remembered_points(group, file)
+    ]
+    return digest_bytes("\n".join(lines).encode("utf-8", "surrogateescape")) if lines else ""
+
+
+def _remembered_points(group: str, file: Path | None) -> list[tuple[str, str]]:
+    """The entry points of a group: all that is said of each, and what it names."""
+    stamp = _stamp()
+    groups: dict[str, list[tuple[str, str]]] = {}
+    try:
+        known: Any = json.loads(file.read_bytes()) if file is not None else {}
+        if known["stamp"] == stamp:
+            groups = dict(known["groups"])
+            return [(point, value) for point, value in groups[group]]
+    except (OSError, ValueError, TypeError, KeyError):
+        pass  # missing, of other packages, or written by another version: it is made anew
+    from importlib.metadata import entry_points
+
+    points = sorted(entry_points(group=group), key=lambda point: (point.name, point.value))
+    found = [(f"{point.name} {_release(point)}", point.value) for point in points]
+    if file is not None:
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            data = json.dumps({"stamp": stamp, "groups": {**groups, group: found}}).encode()
+            write_file(file, data, durable=False)
+        except (OSError, OutputError):
+            pass  # an unwritable cache costs time, not results
+    return found
+
+
+def _release(point: EntryPoint) -> str:
+    package = point.dist
+    return "" if package is None else f"{package.name} {package.version}"
+
+
+def _code_stamp(module: str) -> str:
+    """Changes when a Python file of the package that a module lies in does."""
+    try:
+        found = find_spec(module.partition(".")[0])
+    except (ImportError, ValueError):
+        found = None
+    if found is None:
+        return ""
+    folders = map(Path, found.submodule_search_locations or ())
+    files = [str(file) for folder in folders for file in folder.rglob("*.py")]
+    if not files and found.origin:
+        files = [found.origin]
+    return " ".join(f"{file} {tuple(stamp_of(file) or ())}" for file in sorted(files))
 
 
 def _are_there(packs: list[Pack]) -> bool:

@@ -7,7 +7,7 @@ its file has their specs a line each, below a line with all else, and only what 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
@@ -19,6 +19,7 @@ from nodegraph.core.spec import NodeSpec, record, said
 from nodegraph.core.types import TypeInfo
 from nodegraph.errors import OutputError, PackError
 from nodegraph.packs.hanging import Hanging
+from nodegraph.packs.installed import points_stamp
 from nodegraph.packs.listing import ListedType, SpecLines, written
 from nodegraph.packs.loading import is_foreign
 from nodegraph.packs.pack import Pack
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 _MANY = 100
 """Of a pack with more node types most are seldom used: their specs are read one by one."""
-FORMAT = 7
+FORMAT = 8
 """Raised when what is read from a pack, or how it is written, changes; part of the files' names."""
 _READ: dict[tuple[str, Path], Manifest] = {}
 """What was last read in this process, by package and place: a new home folder begins with it."""
@@ -49,6 +50,7 @@ class Manifest:
         also: Files elsewhere that the pack's modules import; they count too.
         data: Digests of its files that are no code, by their place in it.
         made_of: Stamp of the packages that its node types are made of.
+        points: Stamps of the entry points that bring choices of its inputs, by group.
         specs: Node types, names with the pack's prefix; see `by_type`.
         listed: The node types whose specs are lines of the file.
         types: Port types of its own.
@@ -62,6 +64,7 @@ class Manifest:
     also: tuple[str, ...] = ()
     data: dict[str, str] = field(default_factory=dict)
     made_of: str = ""
+    points: dict[str, str] = field(default_factory=dict)
     specs: tuple[NodeSpec, ...] = ()
     listed: tuple[ListedType, ...] = ()
     types: tuple[TypeInfo, ...] = ()
@@ -145,7 +148,7 @@ class ManifestCache:
         kept = self._own if is_foreign(snapshot) else None
         there = (kept and kept.get(pack)) or self.last(pack)
         known = there or self._read_before(pack)
-        if known is not None and is_worth(known, pack):
+        if known is not None and self.is_worth(known, pack):
             stamp = snapshot.listing.text(known.also)
             is_same = known.stamp == stamp and snapshot.listing.is_settled
             if is_same:
@@ -173,8 +176,24 @@ class ManifestCache:
             also=also,
             data=dict(snapshot.data),
             made_of=made_of,
+            points=self._points(_point_groups(found.specs)),
             **found._asdict(),
         )
+
+    def is_worth(self, manifest: Manifest, pack: Pack) -> bool:
+        """Whether a manifest counts as long as the pack's own files stay as they are."""
+        if manifest.points != self._points(manifest.points):
+            return False
+        # A module that failed to import may fail for reasons outside the pack: it is tried again.
+        # Of a pack that is made of packages it is known what those reasons are.
+        if not (manifest.made_of or pack.is_made):
+            return not manifest.problems
+        has_any = bool(manifest.by_type()) or not manifest.problems
+        return has_any and manifest.made_of == pack.made_of()
+
+    def _points(self, groups: Iterable[str]) -> dict[str, str]:
+        file = None if self._folder is None else self._folder / "entry-points.json"
+        return {group: points_stamp(group, file) for group in groups}
 
     def left_out(self, pack: Pack) -> Manifest | None:
         """What stands for a pack that isn't to be imported as it hangs; None for others."""
@@ -231,14 +250,11 @@ class ManifestCache:
             return  # an unwritable cache costs time, not results
 
 
-def is_worth(manifest: Manifest, pack: Pack) -> bool:
-    """Whether a manifest counts as long as the pack's own files stay as they are."""
-    # A module that failed to import may fail for reasons outside the pack: it is tried again. Of a
-    # pack that is made of packages it is known what those reasons are.
-    if not (manifest.made_of or pack.is_made):
-        return not manifest.problems
-    has_any = bool(manifest.by_type()) or not manifest.problems
-    return has_any and manifest.made_of == pack.made_of()
+def _point_groups(specs: Sequence[NodeSpec]) -> list[str]:
+    """The groups of entry points that bring choices of inputs; see `Choices`."""
+    schemas = [port.json_schema or {} for spec in specs for port in spec.inputs]
+    schemas += [schema["items"] for schema in schemas if isinstance(schema.get("items"), dict)]
+    return sorted({schema["entryPoints"] for schema in schemas if "entryPoints" in schema})
 
 
 @cache

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import sys
 from pathlib import Path
+from shutil import rmtree
 
 import pytest
 
@@ -187,6 +189,52 @@ def test_a_changed_pack_is_read_anew(tmp_path: Path, folder: Path) -> None:
         del sys.modules[name]
     (folder / "added.py").write_text(HEADER + node_text("Added"))
     assert f"{pack.name}:Added" in Registry([pack], manifests=cache).node_types()
+
+
+_COLOURED = """
+from importlib.metadata import entry_points
+from typing import Annotated
+from nodegraph import Choices, node
+COLOURS = [name for point in entry_points(group="toys.colours") for name in point.load()]
+
+@node
+def Paint(colour: Annotated[str, Choices(["grey", *COLOURS], entry_points="toys.colours")]) -> str:
+    return colour
+"""
+
+
+def colours_offered(folder: Path) -> list[str]:
+    """What Paint offers in a new process, with packages that lie in the folder `site`."""
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from nodegraph.packs.manifest import ManifestCache\n"
+        "from nodegraph.packs.pack import pack_at\n"
+        "from nodegraph.packs.registry import Registry\n"
+        "folder = Path(sys.argv[1]); sys.path.append(str(folder / 'site'))\n"
+        "cache = ManifestCache(folder / 'cache')\n"
+        "registry = Registry([pack_at(folder / 'coloured.py')], manifests=cache)\n"
+        "print(*registry.spec('coloured:Paint').inputs[0].json_schema['enum'])"
+    )
+    command = [sys.executable, "-c", code, str(folder)]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+
+
+def test_choices_follow_the_packages_that_bring_them(tmp_path: Path) -> None:
+    (tmp_path / "coloured.py").write_text(_COLOURED)
+    (tmp_path / "site" / "colourful-1.dist-info").mkdir(parents=True)
+    assert colours_offered(tmp_path) == ["grey"]
+    (tmp_path / "site" / "colourful.py").write_text("ALL = ['red']")
+    for name, text in {
+        "METADATA": "Name: colourful\nVersion: 1\n",
+        "entry_points.txt": "[toys.colours]\nall = colourful:ALL\n",
+    }.items():
+        (tmp_path / "site" / "colourful-1.dist-info" / name).write_text(text)
+    (tmp_path / "site" / "colourful-1.dist-info").rename(tmp_path / "site" / "c-1.dist-info")
+    assert colours_offered(tmp_path) == ["grey", "red"]
+    (tmp_path / "site" / "colourful.py").write_text("ALL = ['red', 'green']")
+    assert colours_offered(tmp_path) == ["grey", "red", "green"]
+    rmtree(tmp_path / "site" / "c-1.dist-info")
+    assert colours_offered(tmp_path) == ["grey"]
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,14 @@ def denoisers_in(shapes: Shapes) -> list[PartAlone]:
     return _in_families(LOAD_DENOISER, _of_denoiser, shapes)
 
 
+def denoiser_of(family: str, shapes: Shapes) -> PartAlone | None:
+    """The denoiser that a file holds if it is of a family; None if it isn't, or none is so
+    called."""
+    known = FAMILIES.get(family)
+    laid = None if known is None else _laid(_of_denoiser(known), KnownShapes.of(shapes))
+    return None if known is None or laid is None else PartAlone(known, *laid, LOAD_DENOISER)
+
+
 def parts_in(shapes: Shapes) -> list[PartAlone]:
     """The part that a file holds, for each family that has it: a denoiser before a text encoder,
     that before a VAE."""

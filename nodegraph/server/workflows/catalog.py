@@ -14,7 +14,7 @@ from nodegraph.core.spec import HookName, NodeSpec, said
 from nodegraph.core.types import TypeInfo, TypeTable
 from nodegraph.core.usage import NO_USAGE, Usage
 from nodegraph.errors import PackError, Problem
-from nodegraph.packs.manifest import Manifest, ManifestCache, is_worth
+from nodegraph.packs.manifest import Manifest, ManifestCache
 from nodegraph.packs.pack import Pack
 from nodegraph.packs.registry import Registry
 from nodegraph.server.content.frames import NONE, FrameDocuments, documents
@@ -128,7 +128,7 @@ class _Last(ManifestCache):
     def manifest(self, pack: Pack) -> Manifest:
         found = self.last(pack)
         is_unread = found is None or found.stamp != pack.stamp(found.also)
-        if found is None or is_unread or not is_worth(found, pack):
+        if found is None or is_unread or not self.is_worth(found, pack):
             # One that is made of others may take long to be read: what else there is needn't wait.
             self.are_current = self.are_current and pack.is_made
             left_out = self.left_out(pack)

@@ -113,6 +113,41 @@ def test_it_says_how_its_files_are_told(site: Path) -> None:
     ]
 
 
+def test_it_is_taken_where_it_is_asked_for_and_looks_like_one_that_comes_along(site: Path) -> None:
+    code = (
+        "from nodegraph.diffusion.denoiser_files import WantedDenoiser, open_denoiser\n"
+        "from nodegraph.diffusion.models import embedded_folder\n"
+        "unet = str(embedded_folder() / 'unet')\n"
+        "for family in ('auto', 'small'):\n"
+        "    print(open_denoiser(WantedDenoiser(unet, family=family), []).family)"
+    )
+    assert listed(site, code).stdout.split() == ["sd1", "small"]
+
+
+@pytest.mark.slow  # the built-in pack is read once for each home folder and each change
+def test_nodes_offer_it_as_long_as_its_package_is_there(site: Path, tmp_path: Path) -> None:
+    assert {"mine", "small", "own"} <= set(families_offered(site, tmp_path))
+    package = site / "my_family.py"
+    package.write_text(package.read_text().replace('name="mine"', 'name="renamed"'))
+    changed = set(families_offered(site, tmp_path))
+    assert "renamed" in changed
+    assert "mine" not in changed
+    shutil.rmtree(site / "my_family-1.0.dist-info")
+    assert families_offered(site, tmp_path) == ["auto", *INDEX]
+
+
+def families_offered(site: Path, home: Path) -> list[str]:
+    """What LoadDiffusionModel offers, by the command line."""
+    code = (
+        "import os, sys; os.environ['NODEGRAPH_HOME'] = sys.argv[1]\n"
+        "from nodegraph.cli import main\n"
+        "sys.argv = ['nodegraph', 'nodes', 'LoadDiffusionModel', '--json']; main()"
+    )
+    spec = json.loads(listed(site, code, str(home / "home")).stdout)
+    port = next(port for port in spec["inputs"] if port["name"] == "family")
+    return list(port["json_schema"]["enum"])
+
+
 def test_recipes_are_of_the_release_of_the_package(site: Path, tmp_path: Path) -> None:
     """What an older version of it gave isn't taken for what this one gives."""
     for name, pipeline in {"plain": "StableDiffusionPipeline", "small": "SmallPipeline"}.items():
