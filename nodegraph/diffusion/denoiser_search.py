@@ -10,7 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nodegraph.diffusion import diffusers_folder as layout
-from nodegraph.diffusion.families.alone import PartAlone, denoiser_of, denoisers_in
+from nodegraph.diffusion.families.alone import (
+    PartAlone,
+    denoiser_of,
+    denoisers_in,
+    denoisers_of_class,
+    has_class,
+)
 from nodegraph.diffusion.families.base import Config
 from nodegraph.diffusion.families.identify import identify_tensors
 from nodegraph.diffusion.file_kinds import HEADED, PICKLES, SAFETENSORS, ending
@@ -130,11 +136,12 @@ def _find(path: Path, family: str, allow_pickle: bool) -> FoundDenoiser:
     files, header = (
         _of_folder(path, allow_pickle) if path.is_dir() else _of_file(path, allow_pickle)
     )
-    part = _chosen(path, header.shapes, family)
     named = [file for file in files if file.name == layout.CONFIG]
+    read = layout.read_config(named[0]) if named else {}
+    part = _chosen(path, header.shapes, family, str(read.get("_class_name") or ""))
     try:
         own = part_of(header.shapes, part.prefix)
-        config = layout.read_config(named[0]) if named else part.layout.config(own)
+        config = read if named else part.layout.config(own)
     except DAMAGED as error:
         raise InvalidFile(
             f"{path} is {part.layout.title}, but it is damaged: {fault_of(error)}.",
@@ -173,9 +180,10 @@ def _of_folder(path: Path, allow_pickle: bool) -> tuple[tuple[Path, ...], Header
     return (path / layout.CONFIG, *weights.files, *index), whole
 
 
-def _chosen(path: Path, shapes: Shapes, family: str) -> PartAlone:
-    """What a file holds, of the family that is asked for."""
-    found = denoisers_in(shapes)
+def _chosen(path: Path, shapes: Shapes, family: str, class_name: str) -> PartAlone:
+    """What a file holds, of the family that is asked for and has the class that it names, if it
+    names one."""
+    found = denoisers_of_class(path, class_name, shapes) if class_name else denoisers_in(shapes)
     if not found:
         told = identify_tensors(shapes)
         raise InvalidFile(
@@ -188,11 +196,14 @@ def _chosen(path: Path, shapes: Shapes, family: str) -> PartAlone:
     names = [part.family.name for part in found]
     if family not in names:
         # A family of a package may look like one that comes along.
-        brought = denoiser_of(family, shapes)
-        if brought is not None:
-            return brought
+        other = denoiser_of(family, shapes)
+        if other is not None and (not class_name or has_class(other.family, class_name)):
+            return other
+        what = f"is {found[0].layout.title}"
+        if other is not None:
+            what = f"looks like {other.layout.title}, but its {layout.CONFIG} names {class_name}"
         raise InvalidValue(
-            f"{path.name} is {found[0].layout.title}",
+            f"{path.name} {what}",
             port="family",
             given=family,
             expected=" or ".join([AUTO, *names]),

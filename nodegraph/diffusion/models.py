@@ -31,6 +31,8 @@ from nodegraph.diffusion.families.alone import (
     LOAD_MODEL,
     LOAD_PIPELINE,
     LOAD_VISION,
+    denoisers_of_class,
+    has_class,
 )
 from nodegraph.diffusion.families.base import Config, Part
 from nodegraph.diffusion.families.identified import Identified, identify_folder, supported
@@ -417,14 +419,27 @@ def _control_in(path: Path) -> Identified | None:
 
 def _denoiser_in(path: Path, allow_pickle: bool) -> Identified | None:
     """The denoiser that a folder of its own holds; None where it is something else."""
-    from nodegraph.diffusion.families.identify import identify_tensors
+    from nodegraph.diffusion.families.identify import identify_parts, identify_tensors
 
-    class_name = layout.read_config(path / layout.CONFIG).get("_class_name")
-    parts = (part for family in FAMILIES.values() for part in family.denoisers)
-    if not any(class_name in part.classes for part in parts):
+    if (path / layout.INDEX).is_file():
+        return None  # of a whole model
+    class_name = str(layout.read_config(path / layout.CONFIG).get("_class_name") or "")
+    is_known = any(has_class(family, class_name) for family in FAMILIES.values())
+    try:
+        weights = layout.find_weights(path.parent, path.name, allow_pickle=allow_pickle)
+    except InvalidFile:
+        if is_known:
+            raise
         return None
-    weights = layout.find_weights(path.parent, path.name, allow_pickle=allow_pickle)
-    return identify_tensors(file_shapes(weights.files[0], allow_pickle))
+    shapes: dict[str, tuple[int, ...]] = {}
+    for file in weights.files:
+        shapes.update(file_shapes(file, allow_pickle))
+    found = identify_tensors(shapes)
+    if found.node != LOAD_DENOISER:
+        return found if is_known else None
+    if class_name:
+        return identify_parts(shapes, denoisers_of_class(path, class_name, shapes))
+    return found
 
 
 def _part_configs(path: Path, families: Sequence[Family]) -> dict[str, Config]:

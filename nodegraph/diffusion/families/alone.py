@@ -6,12 +6,14 @@ Told by names and shapes of tensors alone. Imports no torch.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 from nodegraph.diffusion.families.base import Family
 from nodegraph.diffusion.families.registry import BUILT_IN, FAMILIES
 from nodegraph.diffusion.safetensors_header import Shapes
 from nodegraph.diffusion.single_files.base import FileLayout, KnownShapes
+from nodegraph.errors import InvalidFile
 
 LOAD_MODEL = "LoadModel"
 LOAD_DENOISER = "LoadDiffusionModel"
@@ -50,6 +52,34 @@ def denoisers_in(shapes: Shapes) -> list[PartAlone]:
         shapes: Of all tensors in the file.
     """
     return _in_families(LOAD_DENOISER, _of_denoiser, shapes)
+
+
+def denoisers_of_class(folder: Path, class_name: str, shapes: Shapes) -> list[PartAlone]:
+    """As `denoisers_in`, of the families that have the network class that a folder's config.json
+    names.
+
+    Raises:
+        InvalidFile: The families that have such tensors have other classes.
+    """
+    found = denoisers_in(shapes)
+    own = [part for part in found if has_class(part.family, class_name)]
+    if own or not found:
+        return own
+    named = (name for name, family in FAMILIES.items() if has_class(family, class_name))
+    brought = [part for name in named if (part := denoiser_of(name, shapes)) is not None]
+    if brought:
+        return brought
+    classes = (name for part in found for name in part.family.denoisers[0].classes)
+    raise InvalidFile(
+        f"{folder} holds {found[0].layout.title}, but its config.json names {class_name}.",
+        expected=" or ".join(dict.fromkeys(classes)),
+        hint="Take the weights and config.json of one model.",
+    )
+
+
+def has_class(family: Family, class_name: str) -> bool:
+    """Whether a family has denoisers of a class."""
+    return any(class_name in part.classes for part in family.denoisers)
 
 
 def denoiser_of(family: str, shapes: Shapes) -> PartAlone | None:

@@ -41,7 +41,7 @@ def identify_tensors(shapes: Shapes) -> Identified:
             return Identified(title, node=node)
     controls = controls_in(shapes)
     if controls:
-        return _in_parts(shapes, controls)
+        return identify_parts(shapes, controls)
     if _any(*_CONTROLS)(shapes):
         return Identified("a ControlNet of a kind that isn't known here")
     for families in (BUILT_IN, FAMILIES):
@@ -50,14 +50,15 @@ def identify_tensors(shapes: Shapes) -> Identified:
                 return Identified(family.title, family)
     parts = parts_in(shapes)
     if parts:
-        return _in_parts(shapes, parts)
+        return identify_parts(shapes, parts)
     for title, matches in _OTHERS:
         if matches(shapes):
             return Identified(title)
     return Identified(unsupported(shapes) or _near(shapes))
 
 
-def _in_parts(shapes: Shapes, parts: Sequence[PartAlone]) -> Identified:
+def identify_parts(shapes: Shapes, parts: Sequence[PartAlone]) -> Identified:
+    """What a file holds that has these parts of models."""
     title = " or ".join(dict.fromkeys(part.layout.title for part in parts))
     alone = all(name.startswith(parts[0].prefix) for name in shapes)
     more = "" if alone else " beside parts that make no whole model with it"

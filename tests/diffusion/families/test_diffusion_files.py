@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import diffusers as d
@@ -20,6 +22,7 @@ from nodegraph.diffusion.denoiser_files import (
     open_denoiser,
 )
 from nodegraph.diffusion.denoiser_search import WantedDenoiser
+from nodegraph.diffusion.models import describe_model, embedded_folder
 from nodegraph.diffusion.scheduler_file import scheduler_config
 from nodegraph.errors import InvalidFile, InvalidValue, ModelNotFound
 from nodegraph.residency import component_bytes
@@ -103,6 +106,31 @@ def test_files_may_have_the_names_of_diffusers(
         assert recipe.family == made.family
         found = load_component(recipe, "cpu").module.state_dict()
         assert all(torch.equal(found[name], item) for name, item in made.expected.items())
+
+
+@pytest.mark.parametrize("class_name", ["FluxTransformer2DModel", "SomeoneElsesUNet"])
+def test_a_folder_whose_class_is_not_of_its_weights_is_refused(
+    tmp_path: Path, class_name: str
+) -> None:
+    unet = tmp_path / "unet"
+    copytree(embedded_folder() / "unet", unet)
+    config = json.loads((unet / "config.json").read_text("utf-8"))
+    (unet / "config.json").write_text(json.dumps(config | {"_class_name": class_name}), "utf-8")
+    with raises(InvalidFile, expected="UNet2DConditionModel"):
+        opened(unet)
+    problem = describe_model("unet", unet, "diffusers").problem
+    assert problem is not None
+    assert f"names {class_name}" in problem
+
+
+def test_a_folder_that_names_no_class_is_told_by_its_weights(tmp_path: Path) -> None:
+    unet = tmp_path / "unet"
+    copytree(embedded_folder() / "unet", unet)
+    config = json.loads((unet / "config.json").read_text("utf-8"))
+    del config["_class_name"]
+    (unet / "config.json").write_text(json.dumps(config), "utf-8")
+    assert opened(unet).family == "sd1"
+    assert describe_model("unet", unet, "diffusers").family == "sd1"
 
 
 def test_of_a_whole_model_its_own_is_taken(written: WrittenOf) -> None:

@@ -124,6 +124,28 @@ def test_it_is_taken_where_it_is_asked_for_and_looks_like_one_that_comes_along(s
     assert listed(site, code).stdout.split() == ["sd1", "small"]
 
 
+def test_a_folder_is_of_the_family_whose_class_it_names(site: Path, tmp_path: Path) -> None:
+    unet = tmp_path / "unet"
+    shutil.copytree(embedded_folder() / "unet", unet)
+    config = json.loads((unet / "config.json").read_text("utf-8"))
+    (unet / "config.json").write_text(json.dumps(config | {"_class_name": "OwnUNet"}), "utf-8")
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from nodegraph.diffusion.denoiser_files import WantedDenoiser, open_denoiser\n"
+        "from nodegraph.diffusion.models import describe_model\n"
+        "from nodegraph.errors import InvalidValue\n"
+        "print(open_denoiser(WantedDenoiser(sys.argv[1]), []).family)\n"
+        "print(describe_model('unet', Path(sys.argv[1]), 'diffusers').family)\n"
+        "try: open_denoiser(WantedDenoiser(sys.argv[1], family='sd1'), [])\n"
+        "except InvalidValue as error: print(error.problem.port, error)"
+    )
+    opened, described, refused = listed(site, code, str(unet)).stdout.splitlines()
+    assert (opened, described) == ("own", "own")
+    assert refused.startswith("family ")
+    assert "config.json names OwnUNet" in refused
+    assert "expected: auto or own" in refused
+
+
 @pytest.mark.slow  # the built-in pack is read once for each home folder and each change
 def test_nodes_offer_it_as_long_as_its_package_is_there(site: Path, tmp_path: Path) -> None:
     assert {"mine", "small", "own"} <= set(families_offered(site, tmp_path))
