@@ -30,12 +30,16 @@ def wildcards(
 
 def check_choices(inputs: HookInputs) -> Iterator[Finding]:
     """Find choices that are none, and wildcards without a file."""
+    from nodegraph.diffusion.comfyui_prompts import check_prompt
     from nodegraph.diffusion.wildcards import parse_choices, wildcard_names
 
-    text = inputs.literals.get("text")
-    if text is None:
+    text, syntax = inputs.literals.get("text"), inputs.literals.get("syntax")
+    if text is None or syntax is None:
         return
     try:
+        if syntax == "comfyui":
+            check_prompt(text)
+            return
         files = wildcards(inputs.environment)
         for name in wildcard_names(parse_choices(text)):
             files(name)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from nodegraph import Context, Multiline, Range, Seed, node
+from nodegraph import Advanced, Context, Multiline, Range, Seed, node
 
 from ._wildcard_facts import check_choices, wildcards
+
+Syntax = Annotated[Literal["dynamic prompts", "comfyui"], Advanced()]
 
 
 @node(
@@ -23,7 +25,10 @@ from ._wildcard_facts import check_choices, wildcards
     ),
 )
 def RandomPrompt(
-    ctx: Context, text: Annotated[str, Multiline()], seed: Annotated[int, Seed()] = 0
+    ctx: Context,
+    text: Annotated[str, Multiline()],
+    seed: Annotated[int, Seed()] = 0,
+    syntax: Syntax = "dynamic prompts",
 ) -> str:
     r"""Draw a prompt by a seed: {red|green|blue} is one of them, __animal__ a line of a file.
 
@@ -35,9 +40,14 @@ def RandomPrompt(
     Args:
         text: What is drawn from.
         seed: The same one draws the same, as long as the files are the same.
+        syntax: As written above, or comfyui: as ComfyUI's page reads prompts, with // and /* */
+            comments, and without weights, counts and files. Imports set it.
     """
+    from nodegraph.diffusion import comfyui_prompts
     from nodegraph.diffusion.wildcards import draw_prompt
 
+    if syntax == "comfyui":
+        return comfyui_prompts.draw_prompt(text, seed)
     return draw_prompt(text, seed, wildcards(ctx.environment, ctx.file))
 
 
@@ -50,13 +60,18 @@ def AllPrompts(
     ctx: Context,
     text: Annotated[str, Multiline()],
     most: Annotated[int, Range(1, 100_000)] = 1000,
+    syntax: Syntax = "dynamic prompts",
 ) -> list[str]:
     """List all prompts that RandomPrompt could draw; a node that is linked to it runs for each.
 
     Args:
         text: What is drawn from, as of RandomPrompt; weights don't count, but for those of 0.
         most: More than so many are refused.
+        syntax: As of RandomPrompt.
     """
+    from nodegraph.diffusion import comfyui_prompts
     from nodegraph.diffusion.wildcards import every_prompt
 
+    if syntax == "comfyui":
+        return comfyui_prompts.every_prompt(text, most)
     return every_prompt(text, wildcards(ctx.environment, ctx.file), most)

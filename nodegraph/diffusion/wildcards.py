@@ -13,7 +13,7 @@ sd-dynamic-prompts (its SYNTAX.md), as far as it is told here. Imports no torch.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import NoReturn
@@ -112,14 +112,30 @@ def every_prompt(text: str, lines: Lines, most: int) -> list[str]:
     Raises:
         InvalidValue: They are more; or as of `draw_prompt`.
     """
-    found: dict[str, None] = {}
+    return listed(_each_counted(text, lines), most)
+
+
+def _each_counted(text: str, lines: Lines) -> Iterator[str]:
     counted = _Counted(lines)
+    for one in _every(parse_choices(text), counted, ()):
+        counted.asked = 0
+        yield one
+
+
+def listed(prompts: Iterable[str], most: int) -> list[str]:
+    """Prompts that could be drawn, each once.
+
+    Args:
+        most: Of which there may be so many.
+    Raises:
+        InvalidValue: They are more.
+    """
+    found: dict[str, None] = {}
     letters = 0
     # Equal ones count as well, or many of them would take for ever.
-    for looked_at, one in enumerate(_every(parse_choices(text), counted, ())):
+    for looked_at, one in enumerate(prompts):
         letters += 0 if one in found else len(one)
         found[one] = None
-        counted.asked = 0
         if len(found) > most or looked_at > _EQUAL * most or letters > MOST_LETTERS:
             raise InvalidValue(
                 "the text comes to too many prompts",

@@ -44,6 +44,18 @@ def test_a_changed_file_is_drawn_from_anew(bench: Bench, colors: Path) -> None:
     assert made(bench, nodes) == "a dark blue apple"
 
 
+def test_prompts_of_comfyui_are_read_as_its_page_does(bench: Bench) -> None:
+    text = "a {2::red|__b__ // or\n"
+    assert not bench.problems(graph("RandomPrompt", text, syntax="comfyui"), "prompt")
+    assert list(made(bench, graph("AllPrompts", text, syntax="comfyui"))) == [
+        "a 2::red",
+        "a __b__ \n",
+    ]
+    nodes = graph("RandomPrompt", text, syntax="comfyui", seed=link("seeds"))
+    nodes["seeds"] = {"type": "SeedRange", "inputs": {"start": 0, "count": 20}}
+    assert set(made(bench, nodes)) == {"a 2::red", "a __b__ \n"}
+
+
 def test_all_prompts_are_a_list(bench: Bench, colors: Path) -> None:
     nodes = graph("AllPrompts", "a {__color__|green} {cat|fox}")
     found = made(bench, nodes)

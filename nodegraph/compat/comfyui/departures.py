@@ -97,6 +97,11 @@ class Departure:
         return name
 
     @property
+    def is_off(self) -> bool:
+        """Whether the native node is muted or bypassed."""
+        return self._entry.mode is not None
+
+    @property
     def outputs(self) -> Sequence[str]:
         """Names of the native node's outputs; of an unknown type, of those that are linked."""
         if self._spec is not None:

@@ -20,6 +20,7 @@ from nodegraph.compat.comfyui.inlining import inlined
 from nodegraph.compat.comfyui.leaving import GraphLeaving, InPlaceOnly, points
 from nodegraph.compat.comfyui.originals import changed_original
 from nodegraph.compat.comfyui.reading import read_workflow
+from nodegraph.compat.comfyui.reading.dynamic_prompts import as_the_page_reads
 from nodegraph.compat.comfyui.signatures import Signature
 from nodegraph.compat.comfyui.writing.api_file import missing_inputs, write_api
 from nodegraph.compat.comfyui.writing.ui_file import write_ui
@@ -58,26 +59,36 @@ def export(
     entries = tuple(table)
     if not flat:
         try:
-            return _checked(workflow, entries, catalog)
+            return _checked(workflow, entries, catalog, flat=False)
         except InPlaceOnly:
             # What goes along unsaid crosses a border, such as a guider that has no model yet.
             pass
-    return _checked(inlined(workflow, catalog, splices=flat), entries, catalog)
+    return _checked(inlined(workflow, catalog, splices=flat), entries, catalog, flat=flat)
 
 
 def _checked(
-    workflow: Workflow, table: tuple[TableEntry, ...], catalog: Catalog
+    workflow: Workflow, table: tuple[TableEntry, ...], catalog: Catalog, *, flat: bool
 ) -> ExportedWorkflow:
-    """A workflow as ComfyUI says it, read again: what would not come back stays as it is."""
+    """A workflow as ComfyUI says it, read again: what would not come back stays as it is.
+
+    Args:
+        flat: It is for its server, which takes prompts as they are; else its page reads them.
+    """
+    signatures = {name: found.signature for name, found in by_type(table).items()}
+
+    def read_again(foreign: ForeignWorkflow) -> Workflow:
+        seen = foreign if flat else as_the_page_reads(foreign, signatures)
+        return translate(seen, table).workflow
+
     native: set[str] = set()
     while True:
         exported = _Leaving(workflow, table, catalog, native).exported()
-        read = translate(exported.foreign, table).workflow
+        read = read_again(exported.foreign)
         noted, lost = _noted(workflow, exported, read, catalog)
         if not lost - native:
             # Notes change what it is read as; without any it is read already.
             is_read = noted.foreign == exported.foreign
-            again = read if is_read else translate(noted.foreign, table).workflow
+            again = read if is_read else read_again(noted.foreign)
             lost = _with_others(workflow, again)
         if not lost - native:
             return noted
@@ -144,12 +155,14 @@ def documents(
     entries = by_type(table)
     signatures = {name: entry.signature for name, entry in entries.items()}
     drawn = export(workflow, entries.values(), catalog)
-    # Without sub-graphs and bypassed nodes both formats say the same.
+    # Without sub-graphs, bypassed nodes and prompts that are drawn both formats say the same.
     is_flat = not drawn.foreign.blocks and not _bypasses(workflow)
+    is_flat = is_flat and as_the_page_reads(drawn.foreign, signatures) == drawn.foreign
     flat = drawn if is_flat else export(workflow, entries.values(), catalog, flat=True)
     api = write_api(flat.foreign, signatures)
     written = {"ui": write_ui(drawn.foreign, signatures), "api": api}
-    drawn = replace(drawn, told=(*drawn.told, *_lacking(api, signatures)))
+    lacking = tuple(_lacking(api, signatures))
+    drawn = replace(drawn, told=(*drawn.told, *lacking))
 
     def retranslate(document: Any) -> tuple[Workflow, tuple[Fate, ...]]:
         found = translate(read_workflow(document, signatures), entries)
@@ -163,7 +176,9 @@ def documents(
     extra = original.get("extra")
     known = extra if isinstance(extra, dict) else {}
     noted = {**known, **drawn.foreign.kept["extra"]}
-    return replace(drawn, told=(), unknown=()), written | {"ui": {**original, "extra": noted}}
+    # The page opens it as it was; what its server is sent is made anew.
+    drawn = replace(drawn, told=(*flat.told, *lacking), unknown=flat.unknown)
+    return drawn, written | {"ui": {**original, "extra": noted}}
 
 
 def _lacking(api: Mapping[str, Any], signatures: Mapping[str, Signature]) -> Iterator[str]:

@@ -30,6 +30,23 @@ BLOCK = "@block"
 """The node that a source inside a block names for the block's own inputs."""
 
 
+class DrawnText(str):
+    """A text that a seed draws here, and that ComfyUI's page draws from a prompt.
+
+    Attributes:
+        prompt: What the page is given; as a text, this is what the seed draws.
+    """
+
+    __slots__ = ("prompt",)
+
+    def __new__(cls, text: str, prompt: str) -> DrawnText:
+        found = super().__new__(cls, text)
+        found.prompt = prompt
+        return found
+
+    prompt: str
+
+
 @dataclass(frozen=True, slots=True)
 class ForeignPort:
     """An input or output, as the file tells it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
@@ -11,6 +12,7 @@ from nodegraph.compat.comfyui.entries import TableEntry
 from nodegraph.compat.comfyui.file_words import reworded, said_in_names, word_for
 from nodegraph.compat.comfyui.foreign import (
     BLOCK,
+    DrawnText,
     ForeignGraph,
     ForeignNode,
     Frame,
@@ -18,6 +20,7 @@ from nodegraph.compat.comfyui.foreign import (
     Spot,
 )
 from nodegraph.compat.comfyui.leaving_graph import LeavingGraph
+from nodegraph.compat.comfyui.reading.dynamic_prompts import drawing_note, prompts
 from nodegraph.compat.comfyui.returning import PREFIX
 from nodegraph.compat.comfyui.signatures import Signature
 from nodegraph.compat.comfyui.tags import Tag, plain, tag_of, tagged
@@ -26,6 +29,11 @@ from nodegraph.core.links import is_link, parse_link, parse_target, read_link, r
 from nodegraph.core.order import topological_order
 from nodegraph.core.spec import NodeSpec
 from nodegraph.core.workflow import PLACEHOLDER, NodeEntry, Subgraph
+from nodegraph.diffusion.comfyui_prompts import can_be_escaped
+
+_CONTROLS = {"random": "randomize", "increment": "increment", "decrement": "decrement"}
+_IN_PROMPTS = "ComfyUI's page draws in prompts of its own nodes alone"
+_NO_END = "ComfyUI's page takes no such prompt, so a space stands behind it in the file for it"
 
 
 class InPlaceOnly(Exception):
@@ -108,7 +116,7 @@ class GraphLeaving:
         controls = self._controls()
         nodes = {
             name: replace(node, control=controls.get(name, {}))
-            for name, node in self._into.nodes.items()
+            for name, node in self._with_drawing().items()
         }
         return ForeignGraph(
             self._reworded(nodes) if self._said else nodes,
@@ -138,17 +146,53 @@ class GraphLeaving:
             found[name] = replace(node, inputs=inputs)
         return found
 
+    def _with_drawing(self) -> dict[str, ForeignNode]:
+        """All nodes that were made, and at those with prompts notes of what draws them here."""
+        natives = {made: name for name, found in self._departures.items() for made in found.made}
+        sources: dict[int, str] = {}
+        for name, departure in self._departures.items():
+            for signal in departure.given.values():
+                if isinstance(signal.given, DrawnText):
+                    sources.setdefault(id(signal.given), name)
+        found = dict(self._into.nodes)
+        uses = Counter[str]()
+        for made, node in self._into.nodes.items():
+            native = self._prefix + natives.get(made, "")
+            read = dict(prompts(node, self._leaving.signatures.get(node.type)))
+            notes: dict[str, Any] = {}
+            for port, value in node.inputs.items():
+                if isinstance(value, DrawnText) and port in read:
+                    source = sources[id(value)]
+                    uses[source] += 1
+                    notes[port] = self._drawing_note(source, value.prompt)
+                elif isinstance(value, DrawnText):
+                    self._leaving.tell(native, f"`{port}` is what its seed draws: {_IN_PROMPTS}")
+                elif port in read and not can_be_escaped(value):
+                    self._leaving.tell(native, f"`{port}` ends in a backslash: {_NO_END}")
+            if notes:
+                noted = {**node.kept.get("nodegraph", {}), "drawing": notes}
+                found[made] = replace(node, kept={**node.kept, "nodegraph": noted})
+        for source, count in uses.items():
+            if count > 1:
+                many = f"ComfyUI's page draws for each of the {count} prompts that it leads to"
+                self._leaving.tell(self._prefix + source, many)
+        return found
+
+    def _drawing_note(self, name: str, prompt: str) -> dict[str, Any]:
+        control = _CONTROLS.get(self._ui.get("seeds", {}).get(f"{name}.seed"), "")
+        place = points(self._ui.get("positions")).get(name)
+        return drawing_note(name, self._nodes[name], prompt, control, place)
+
     def _controls(self) -> dict[str, dict[str, str]]:
         """What happens to seeds, by node made and input there."""
         found: dict[str, dict[str, str]] = {}
         seeds = self._ui.get("seeds", {})
-        names = {"random": "randomize", "increment": "increment", "decrement": "decrement"}
         for name, departure in self._departures.items():
             for made in departure.made:
                 signature = self._leaving.signatures.get(self._into.nodes[made].type)
                 for taken in signature.inputs if signature else ():
                     said = {seeds.get(f"{name}.{port}") for port in ("seed", taken.name)}
-                    control = next((names[one] for one in said if one in names), "")
+                    control = next((_CONTROLS[one] for one in said if one in _CONTROLS), "")
                     if taken.extra == "control" and control:
                         found.setdefault(made, {})[taken.name] = control
         return found
@@ -241,6 +285,9 @@ class GraphLeaving:
                 departure.take_back()
                 reasons.append(f"its entry of the table fails: {error!r}")
             else:
+                if departure.is_off and _draws(departure):
+                    departure.take_back()
+                    return "a muted or bypassed node that draws has no place in a prompt"
                 for message in departure.told:
                     self._leaving.tell(self._prefix + departure.name, message)
                 return ""
@@ -278,6 +325,10 @@ class GraphLeaving:
         signal = self._signal(node, port)
         assert signal is not None
         return signal
+
+
+def _draws(departure: Departure) -> bool:
+    return any(isinstance(signal.given, DrawnText) for signal in departure.given.values())
 
 
 def points(written: Any) -> dict[str, tuple[float, float]]:

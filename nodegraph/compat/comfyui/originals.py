@@ -19,6 +19,7 @@ from typing import Any
 from nodegraph.compat.comfyui.fates import Fate
 from nodegraph.core.links import is_link
 from nodegraph.core.workflow import NodeEntry, Subgraph, Workflow
+from nodegraph.diffusion.comfyui_prompts import escaped_prompt
 
 _LARGEST = 64 * 2**20
 _MOST_TRIALS = 400
@@ -156,10 +157,19 @@ def _candidates(document: Any, differences: _Differences, fates: tuple[Fate, ...
         near = {fate.id.rpartition(":")[2] for fate in by_name.get(node, ())}
         first = [entry for entry in entries if str(entry[0]) in near]
         for _, entry in (*first, *(each for each in entries if each not in first)):
-            for container, key in _places(entry, old):
-                container[key] = new
-                yield copy.deepcopy(document)
-                container[key] = old
+            for was, now in _written(old, new):
+                for container, key in _places(entry, was):
+                    container[key] = now
+                    yield copy.deepcopy(document)
+                    container[key] = was
+
+
+def _written(old: Any, new: Any) -> Iterator[tuple[Any, Any]]:
+    """How a document may have an old value, and how it says the new one in its place."""
+    yield old, new
+    if isinstance(old, str) and isinstance(new, str):
+        ways = (old, escaped_prompt(new)), (escaped_prompt(old), escaped_prompt(new))
+        yield from dict.fromkeys(way for way in ways if way != (old, new))
 
 
 def _entries(document: Any) -> Iterator[tuple[Any, Any]]:

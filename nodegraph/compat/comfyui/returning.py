@@ -29,6 +29,7 @@ class NativeFacts:
         rest: Fields of its entry that ComfyUI has no place for.
         corrections: See `corrections`.
         is_implied: It is there for another node only, and nothing by itself.
+        drawing: Notes of the native nodes that draw its prompts, by input.
     """
 
     name: str = ""
@@ -36,6 +37,7 @@ class NativeFacts:
     rest: Mapping[str, Any] = field(default_factory=dict)
     corrections: Any = None
     is_implied: bool = False
+    drawing: Mapping[str, Any] = field(default_factory=dict)
 
 
 def native_facts(node: ForeignNode) -> NativeFacts:
@@ -53,12 +55,14 @@ def native_facts(node: ForeignNode) -> NativeFacts:
         rest["version"] = version
     is_name = isinstance(name, str) and name and not set("./") & set(name)
     ports = outputs if isinstance(outputs, list) else []
+    drawing = noted.get("drawing")
     return NativeFacts(
         name if isinstance(name, str) and is_name else "",
         tuple(port for port in ports if isinstance(port, str)),
         rest,
         noted.get("corrections"),
         noted.get("implied") is True,
+        drawing if isinstance(drawing, dict) else {},
     )
 
 

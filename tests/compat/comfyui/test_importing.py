@@ -128,7 +128,8 @@ def test_comments_and_escapes_of_the_page_are_read(
 def test_choices_of_the_page_are_drawn_by_a_node(table: NodeTable) -> None:
     found = import_document(drawn([node(1, "CLIPTextEncode", "a {red|__b__} cat // old")]), table)
     drawing, encoding = sorted(prompts(found), reverse=True)
-    assert drawing == ("RandomPrompt", r"a {red|\_\_b\_\_} cat ")
+    assert drawing == ("RandomPrompt", "a {red|__b__} cat // old")
+    assert found.workflow.nodes["random_prompt"].inputs["syntax"] == "comfyui"
     assert encoding == ("EncodePrompt", {"from": "random_prompt.text"})
     assert found.workflow.ui["seeds"] == {"random_prompt.seed": "random"}
 

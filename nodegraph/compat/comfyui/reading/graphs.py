@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,17 +11,11 @@ from nodegraph.compat.comfyui.foreign import (
     BLOCK,
     ForeignGraph,
     ForeignNode,
-    ForeignPort,
     Source,
 )
 from nodegraph.compat.comfyui.reading.api import is_api_node, literal_of
 from nodegraph.compat.comfyui.reading.checked import DocumentCheck, shown
-from nodegraph.compat.comfyui.reading.dynamic_prompts import (
-    has_choices,
-    plain_prompt,
-    random_prompt,
-    without_comments,
-)
+from nodegraph.compat.comfyui.reading.dynamic_prompts import read_prompts
 from nodegraph.compat.comfyui.reading.instances import BlockFacts, instance_values
 from nodegraph.compat.comfyui.reading.levels import Level, Socket, sockets
 from nodegraph.compat.comfyui.reading.nodes import groups_of, node_of, note_of
@@ -39,7 +33,6 @@ from nodegraph.compat.comfyui.reading.widgets import (
     typed_values,
     widget_values,
 )
-from nodegraph.compat.comfyui.returning import PREFIX
 from nodegraph.compat.comfyui.signatures import Signature
 
 Wired = Sequence[tuple[Socket, Source]]
@@ -166,39 +159,9 @@ class GraphReader:
         title = block.name if block else ""
         inputs = typed_values(found.values, signature)
         node = node_of(name, entry, inputs, found.control, self._check, title)
-        if signature is not None:
-            node = replace(node, inputs=self._with_prompts(node, signature, run))
+        node, drawing = read_prompts(node, signature, run)
+        self._drawing |= drawing
         return replace(node, misfit=found.misfit) if found.misfit else node
-
-    def _with_prompts(
-        self, node: ForeignNode, signature: Signature, run: Collection[str]
-    ) -> Mapping[str, Any]:
-        """A node's inputs with prompts as the page sends them; choices become nodes that draw.
-
-        Args:
-            run: Inputs whose values were sent already.
-        """
-        found = dict(node.inputs)
-        for taken in signature.inputs:
-            value = found.get(taken.name)
-            if taken.extra != "prompt" or not isinstance(value, str) or taken.name in run:
-                continue
-            text = without_comments(value)
-            if not has_choices(text):
-                found[taken.name] = plain_prompt(text)
-                continue
-            name = f"{node.id}#{taken.name}"
-            self._drawing[name] = ForeignNode(
-                name,
-                f"{PREFIX}RandomPrompt",
-                {"text": random_prompt(text), "seed": 0},
-                (ForeignPort("text", "STRING"),),
-                control={"seed": "randomize"},
-                place=replace(node.place, x=node.place.x - 320) if node.place else None,
-                kept={"nodegraph": {"outputs": ["text"]}},
-            )
-            found[taken.name] = Source(name, 0)
-        return found
 
     def _note_widget(
         self,

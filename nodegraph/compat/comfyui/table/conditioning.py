@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nodegraph.compat.comfyui.entries import TableEntry, Translate, entry, same
+from nodegraph.compat.comfyui.foreign import DrawnText
 from nodegraph.compat.comfyui.table.parts import CROP
-from nodegraph.compat.comfyui.table.returning import ENCODER, only
+from nodegraph.compat.comfyui.table.returning import ENCODER, only, only_back
 from nodegraph.compat.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
+from nodegraph.diffusion import comfyui_prompts, wildcards
+from nodegraph.errors import NodegraphError
 
 SYNTAX = {"syntax": "comfyui"}
 _EMBEDDING = re.compile(r"embedding:([^\s,:()\[\]]+)")
@@ -45,6 +48,53 @@ def _prompt_back(node: Passage) -> None:
     name = node.add("CLIPTextEncode", clip=node.inputs["encoder"], text=node.inputs["text"])
     made = MadeOutput(name, "CONDITIONING")
     node.give("conditioning", Signal(made, {ENCODER: node.inputs["encoder"]}))
+
+
+def _random_prompt_back(node: Passage) -> None:
+    """ComfyUI's page draws where a prompt stands, and has no node for it."""
+    text, seed = node.inputs["text"], node.inputs["seed"]
+    if text.is_link or seed.is_link:
+        raise Untranslatable("ComfyUI's page draws from prompts as written, and by no seed")
+    try:
+        if node.inputs["syntax"].given == "comfyui":
+            prompt, drawn = str(text.given), comfyui_prompts.draw_prompt(text.given, seed.given)
+        else:
+            prompt = _prompt_of(wildcards.parse_choices(text.given))
+            drawn = wildcards.draw_prompt(text.given, seed.given, lambda name: ())
+    except NodegraphError as error:
+        raise Untranslatable(error.problem.message) from None
+    node.tell(
+        "ComfyUI's page draws anew at each run, by no seed; in the file for its server stands what "
+        f"seed {seed.given} draws"
+    )
+    node.give("text", Signal(DrawnText(drawn, prompt)))
+
+
+_MOST_REPEATED = 100
+_AT_SIGNS = re.compile(r"\\(?:[{}|]|\Z)")
+
+
+def _prompt_of(pieces: Sequence[wildcards.Drawn], *, inside: bool = False) -> str:
+    """The prompt of ComfyUI's page that draws what a native one does."""
+    found = []
+    for piece in pieces:
+        if isinstance(piece, wildcards.Wildcard):
+            raise Untranslatable(f"ComfyUI's page draws from no files, such as `{piece.name}`")
+        if isinstance(piece, str):
+            if _AT_SIGNS.search(piece):
+                raise Untranslatable("ComfyUI's page takes a backslash before a brace for its own")
+            said = comfyui_prompts.escaped_prompt(piece)
+            found.append(said.replace("|", "\\|") if inside else said)
+            continue
+        if piece.low != 1 or piece.high != 1:
+            raise Untranslatable("ComfyUI's page draws one of a choice, and never several")
+        counts = [int(weight) for weight in piece.weights]
+        if counts != list(piece.weights) or sum(counts) > _MOST_REPEATED:
+            raise Untranslatable("ComfyUI's page has no weights")
+        options = [_prompt_of(option, inside=True) for option in piece.options]
+        repeated = [one for one, count in zip(options, counts, strict=True) for _ in range(count)]
+        found.append("{" + "|".join(repeated) + "}")
+    return "".join(found)
 
 
 def _sizes(node: Passage, made: MadeOutput, **names: str) -> MadeOutput:
@@ -350,6 +400,7 @@ _PROMPTS = (
         "EncodePrompt",
         _prompt_back,
     ),
+    only_back("RandomPrompt", _random_prompt_back),
     entry(
         "CLIPTextEncodeSDXL(clip: CLIP, width: INT = 1024, height: INT = 1024, crop_w: INT = 0, "
         "crop_h: INT = 0, target_width: INT = 1024, target_height: INT = 1024, "

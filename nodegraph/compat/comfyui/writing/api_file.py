@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from nodegraph.compat.comfyui.foreign import ForeignNode, ForeignWorkflow, Source
+from nodegraph.compat.comfyui.foreign import (
+    DrawnText,
+    ForeignNode,
+    ForeignWorkflow,
+    Source,
+)
 from nodegraph.compat.comfyui.signatures import Signature
 
 
@@ -55,6 +60,8 @@ def _entry(node: ForeignNode, live: _Live, signature: Signature | None) -> dict[
             source = live.behind(value)
             if source is not None:
                 inputs[name] = [source.node, source.slot]
+        elif isinstance(value, DrawnText):
+            inputs[name] = str(value)
         else:
             # A list would be taken for a link.
             inputs[name] = {"__value__": value} if isinstance(value, list) else value

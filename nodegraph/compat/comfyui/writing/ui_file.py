@@ -18,6 +18,7 @@ from nodegraph.compat.comfyui.foreign import (
     Source,
     Spot,
 )
+from nodegraph.compat.comfyui.reading.dynamic_prompts import written_prompt
 from nodegraph.compat.comfyui.signatures import WIDGETS, Signature, TakenInput
 
 _MODES = {"mute": 2, "bypass": 4}
@@ -251,7 +252,9 @@ class _Level:
         for taken in signature.shown(literals):
             if taken.is_optional:
                 found, buttons = found + buttons, []
-            found.append(literals.get(taken.name, taken.default))
+            value = literals.get(taken.name, taken.default)
+            is_prompt = taken.extra == "prompt" and isinstance(value, str)
+            found.append(written_prompt(value) if is_prompt else value)
             if taken.extra == "control":
                 found.append(node.control.get(taken.name, "fixed"))
             elif taken.extra == "upload":
