@@ -21,7 +21,13 @@ from nodegraph.core.file_digests import FileDigests
 from nodegraph.diffusion import models, safetensors_header
 from nodegraph.diffusion.facts import model_facts
 from nodegraph.diffusion.model_stamps import model_stamp
-from nodegraph.diffusion.models import ModelSource, list_models, locate_model, model_files
+from nodegraph.diffusion.models import (
+    ModelSource,
+    describe_model,
+    list_models,
+    locate_model,
+    model_files,
+)
 from nodegraph.diffusion.opening import ModelRecipes, open_model
 from nodegraph.diffusion.safetensors_header import read_header
 from nodegraph.errors import (
@@ -319,6 +325,21 @@ def test_an_unsupported_checkpoint_is_named(
 
     with pytest.raises(InvalidFile, match=rf"some\.safetensors is {title}"):
         locate_model("some", [tmp_path])
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("anything", "no model that is known here."),
+        ("controlnet_down.x", "a ControlNet of a kind that isn't known here."),
+    ],
+)
+def test_a_file_that_holds_nothing_usable_is_told_so_once(
+    tmp_path: Path, name: str, told: str
+) -> None:
+    path = tmp_path / "some.safetensors"
+    write_safetensors(path, {name: (1,)})
+    assert describe_model("some", path, "checkpoint").problem == f"It is {told}"
 
 
 def test_another_kind_of_file_is_refused(folder: Path) -> None:

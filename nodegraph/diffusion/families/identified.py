@@ -36,8 +36,10 @@ class Identified(NamedTuple):
     @property
     def refusal(self) -> str:
         """What it is, as a sentence that says why LoadModel doesn't take it."""
-        end = f": {self.node} takes it" if self.node else ", which can't be loaded here"
-        return f"{self.title}{end}."
+        if self.node:
+            return f"{self.title}: {self.node} takes it."
+        says_so = self.title.endswith("known here")
+        return f"{self.title}." if says_so else f"{self.title}, which can't be loaded here."
 
 
 def supported() -> str:
