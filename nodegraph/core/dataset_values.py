@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
+from nodegraph.core.links import plain_number
 from nodegraph.core.values import NOT_CONTENT
 
 if TYPE_CHECKING:
@@ -53,6 +54,9 @@ class LabeledBox:
     width: float
     height: float
 
+    def __post_init__(self) -> None:
+        _plain_fields(self, "x", "y", "width", "height")
+
 
 @dataclass(frozen=True, slots=True)
 class Example:
@@ -84,6 +88,11 @@ class Example:
     bucket: tuple[int, int] | None = None
     repeats: int = 1
     weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        _plain_fields(self, "repeats", "weight")
+        if self.bucket is not None:
+            object.__setattr__(self, "bucket", _plain_pair(self.bucket))
 
     @property
     def size(self) -> tuple[int, int]:
@@ -141,6 +150,10 @@ class Dataset:
     fit: Fit = "crop"
     augmentation: Augmentation = Augmentation()
 
+    def __post_init__(self) -> None:
+        if self.size is not None:
+            object.__setattr__(self, "size", _plain_pair(self.size))
+
     @property
     def labels(self) -> tuple[str, ...]:
         """The classes of its examples, sorted; boxes' don't count."""
@@ -153,3 +166,17 @@ class Dataset:
     def with_examples(self, examples: Iterator[Example] | tuple[Example, ...]) -> Dataset:
         """The same with other examples."""
         return replace(self, examples=tuple(examples))
+
+
+def _plain_fields(record: object, *names: str) -> None:
+    """Make Python's of numbers of numpy's, which no file of a dataset could hold."""
+    for name in names:
+        value = getattr(record, name)
+        plain = plain_number(value)
+        if plain is not value:
+            object.__setattr__(record, name, plain)
+
+
+def _plain_pair(pair: tuple[int, int]) -> tuple[int, int]:
+    width, height = map(plain_number, pair)
+    return width, height

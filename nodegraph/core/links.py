@@ -115,9 +115,12 @@ def write_literal(value: Any) -> Any:
 
     What no file can hold is a `Value` with a copy of it.
     """
-    if is_live(value):
-        return live(value)
-    plain = plain_value(value)
+    try:
+        if is_live(value):
+            return live(value)
+        plain = plain_value(value)
+    except RecursionError:  # of what holds itself, which is told where it is checked
+        return value
     if isinstance(plain, dict) and ("from" in plain or set(plain) == {"value"}):
         return {"value": plain}
     return plain
@@ -135,14 +138,21 @@ def _is_as_written(value: Any) -> bool:
 
 
 def plain_value(value: Any) -> Any:
-    """A value with numbers, texts and lists in place of what stands for such."""
-    if isinstance(value, PurePath):
-        return str(value)
-    if isinstance(value, Enum):
-        return value.value
+    """A value with numbers, texts, lists and dictionaries in place of what stands for such."""
     if isinstance(value, (list, tuple)):
         return [plain_value(item) for item in value]
-    return value.tolist() if is_array(value) else plain_number(value)
+    if isinstance(value, dict):
+        return {_plain_leaf(name): plain_value(item) for name, item in value.items()}
+    if is_array(value):
+        items = value.tolist()
+        return plain_value(items) if value.dtype.kind == "O" else items
+    return _plain_leaf(value)
+
+
+def _plain_leaf(value: Any) -> Any:
+    if isinstance(value, PurePath):
+        return str(value)
+    return value.value if isinstance(value, Enum) else plain_number(value)
 
 
 def is_array(value: Any) -> bool:
@@ -282,10 +292,9 @@ def as_written(inputs: Mapping[str, Any]) -> dict[str, Any]:
         value = _live_in(given)
         if value is not None:
             found[port] = value
-        elif not isinstance(given, dict):
-            with suppress(
-                RecursionError
-            ):  # of what holds itself, which is told where it is checked
+        else:
+            # Of what holds itself, which is told where it is checked.
+            with suppress(RecursionError):
                 found[port] = plain_value(given)
     return found
 

@@ -181,7 +181,7 @@ def _faults(value: Any, schema: Schema) -> list[_Fault]:
             for index, item in enumerate(value)
             for fault in _faults(item, schema["items"])
         ]
-    if kind is None:
+    if kind in (None, "array", "object"):
         return _part_faults(value) or _number_faults(value, schema)
     return _text_faults(value) or _number_faults(value, schema)
 
@@ -318,9 +318,12 @@ def _part_faults(value: Any) -> list[_Fault]:
     while left:
         part = left.pop()
         if isinstance(part, (dict, list, tuple)):
-            if id(part) not in seen:
-                seen.add(id(part))
-                left.extend(part.values() if isinstance(part, dict) else part)
+            if id(part) in seen:
+                continue
+            seen.add(id(part))
+            if isinstance(part, dict) and (found := _key_faults(part)):
+                return found
+            left.extend(part.values() if isinstance(part, dict) else part)
         elif not isinstance(part, _PLAIN):
             return [
                 _Fault(
@@ -331,8 +334,36 @@ def _part_faults(value: Any) -> list[_Fault]:
                     "Let a node give it, and link its output.",
                 )
             ]
-        elif found := _text_faults(part) or _length_faults(part):
+        elif found := _text_faults(part) or _length_faults(part) or _finite_faults(part):
             return found
+    return _nesting_faults(value) if seen else []
+
+
+def _key_faults(mapping: Mapping[Any, Any]) -> list[_Fault]:
+    for name in mapping:
+        if not isinstance(name, str):
+            # A file would have it as text, and what a file repeats would differ.
+            hint = f"Write {json.dumps(str(name))}." if isinstance(name, (int, float)) else ""
+            return [
+                _Fault("wrong-literal", "holds a key that is no text", repr(name), "text", hint)
+            ]
+        if found := _text_faults(name):
+            return found
+    return []
+
+
+def _nesting_faults(value: Any) -> list[_Fault]:
+    try:
+        json.dumps(value, default=str)
+    except (ValueError, RecursionError):
+        return [
+            _Fault(
+                "wrong-literal",
+                "holds itself, or is nested too deeply",
+                show(value),
+                "a value that JSON can hold",
+            )
+        ]
     return []
 
 
@@ -341,6 +372,12 @@ def _length_faults(value: Any) -> list[_Fault]:
         return []
     given = f"a number of {value.bit_length():,} bits"
     return [_Fault("out-of-range", "is too long", given, "at most 4,200 digits")]
+
+
+def _finite_faults(value: Any) -> list[_Fault]:
+    if not isinstance(value, float) or math.isfinite(value):
+        return []
+    return [_Fault("wrong-literal", "is no number of JSON", repr(value), "a finite number")]
 
 
 def _text_faults(value: Any) -> list[_Fault]:

@@ -1,8 +1,8 @@
 """Parts of a workflow file as dataclasses: read strictly, and written as they were read.
 
-Values are not converted, so a file means what it says; keys that aren't known are kept, and all
-faults are told at once. There is no pydantic in it: importing that takes longer than all else of a
-check.
+A file's values are not converted, so it means what it says; keys that aren't known are kept, and
+all faults are told at once. There is no pydantic in it: importing that takes longer than all else
+of a check.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.digests import LEAVES
+from nodegraph.core.links import plain_number
 from nodegraph.errors import InvalidWorkflow, Problem
 
 if TYPE_CHECKING:
@@ -95,7 +96,10 @@ _keys: Callable[[Any], dict[str, dict[str, Any]]] = lru_cache(_told)
 
 
 def own(value: Any) -> Any:
-    """A JSON value whose lists and objects nobody else holds: a run may last, and they change."""
+    """A JSON value whose lists and objects nobody else holds: a run may last, and they change.
+
+    Numbers of other libraries, which a script's dictionary may have, become Python's.
+    """
     try:
         return _owned(value)
     except RecursionError:  # of what holds itself, which is told where it is checked
@@ -111,7 +115,7 @@ def _owned(value: Any) -> Any:
         return {
             name: item if type(item) in LEAVES else _owned(item) for name, item in value.items()
         }
-    return value
+    return plain_number(value)
 
 
 def key(

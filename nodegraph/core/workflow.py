@@ -137,6 +137,7 @@ class SubgraphInput(WorkflowPart):
 
     def __post_init__(self) -> None:
         self.extra = own(self.extra)
+        self.extra |= as_written(self.extra)
 
     # `default` is no field: as an unknown key it tells "null" and "none given" apart.
     @property

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nodegraph.core.context import Checkpoint, Environment, Footprint, Weights
 from nodegraph.core.events import EventStream
+from nodegraph.core.links import plain_number
 from nodegraph.core.values import Recipe
 from nodegraph.engine.cancel import CancelToken
 from nodegraph.engine.checkpointing import CallCheckpoints
@@ -144,6 +145,8 @@ class NodeContext:
     def progress(
         self, step: int, total: int, *, preview: Callable[[], Shown | None] | None = None
     ) -> None:
+        # Events go to other processes, where a count of numpy's would be no number.
+        step, total = _count(step), _count(total)
         self._events.emit("node.progress", self.node, step=step, total=total)
         if preview is not None and self._events.wants_previews and self._pace.is_due:
             self._show(preview)
@@ -178,6 +181,7 @@ class NodeContext:
         checkpoints = self._checkpoints
         if checkpoints is None:
             return
+        step, total = _count(step), _count(total)
         self._offer = _Offer(step, total, state, keep)
         if keep or self._cancel.is_interrupted or (step < total and checkpoints.is_due):
             self._save(self._offer)
@@ -222,6 +226,7 @@ class NodeContext:
             self._events.emit("node.preview", self.node, **self._shown)
 
     def log(self, message: str, level: str = "info", *, about: LogSubject = "result") -> None:
+        message = str(message)  # a node may say a number or an exception
         is_kept = about == "result" and level in _KEPT and self._call is not None
         if not is_kept or self._call is None or self._call.warn(message, level):
             self._tell(message, level)
@@ -268,6 +273,12 @@ class NodeContext:
         with using as live:
             self._loads.append(Load(recipe, monotonic() - start))
             yield live
+
+
+def _count(steps: int) -> int:
+    """A count of steps, which may be a number of numpy's or a tensor."""
+    plain: int = plain_number(steps)
+    return plain if isinstance(plain, (int, float)) else int(plain)
 
 
 def _stepping_out() -> AbstractContextManager[object]:

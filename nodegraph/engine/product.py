@@ -11,8 +11,9 @@ from uuid import uuid4
 
 from nodegraph.core.conversions import convert
 from nodegraph.core.copies import settled
-from nodegraph.core.digests import LEAVES, Digest, Undigestable, digest_value
+from nodegraph.core.digests import LEAVES, Digest, Undigestable, digest_value, is_tensor
 from nodegraph.core.keys import Key, converted_digest, list_digest, opaque_digest
+from nodegraph.core.links import is_array, plain_number
 from nodegraph.core.marks import Marks, marks_of
 from nodegraph.core.ports import BLOCKED
 from nodegraph.core.summary import size_in_bytes, summarize
@@ -324,6 +325,7 @@ def product_of(value: Any, expr: TypeExpr, digesters: Digesters, unnamed: Digest
 
 
 _PICTURES = ("Image", "Mask")
+_NUMBERS = frozenset({"int", "float", "bool"})
 
 
 class WrongOutput(InvalidValue):
@@ -331,11 +333,15 @@ class WrongOutput(InvalidValue):
 
 
 def _as_declared(value: Any, expr: TypeExpr) -> Any:
-    """What stands for a picture of another library where an Image or a Mask is declared.
+    """What stands for a picture or number of another library where one is declared.
 
     Raises:
         WrongOutput: There is no doing without doubt; says what to write, if that is known.
     """
+    if _NUMBERS.issuperset(expr.named()):
+        plain = _plain_numbers(value, expr)
+        if is_of_type(plain, expr):
+            return plain
     message = f"returned {summarize(value)}, but declares {described(expr)}"
     if expr.name not in _PICTURES:
         raise WrongOutput(message)
@@ -346,6 +352,16 @@ def _as_declared(value: Any, expr: TypeExpr) -> Any:
     if found is not None:
         return found
     raise WrongOutput(message, hint=advice(value, kind) or None)
+
+
+def _plain_numbers(value: Any, expr: TypeExpr) -> Any:
+    """A number or an array of numpy's or torch's as Python's; anything else as it is."""
+    if not (is_array(value) or is_tensor(value)):
+        return plain_number(value)
+    depth = 0
+    while expr.is_list:
+        depth, expr = depth + 1, expr.item
+    return value.tolist() if value.ndim == depth else value
 
 
 def as_pictures(value: Any, expr: TypeExpr, port: str) -> Any:

@@ -18,6 +18,7 @@ from nodegraph.core.collecting import NoCollecting
 from nodegraph.core.context import Environment
 from nodegraph.core.digests import digest_bytes
 from nodegraph.core.graph import CheckedGraph
+from nodegraph.core.json_text import write_json
 from nodegraph.core.uploads import may_name, with_references
 from nodegraph.core.versions import versioned
 from nodegraph.core.workflow import Workflow
@@ -416,7 +417,8 @@ class Session:
         Args:
             shared: Of runs that begin together.
         Raises:
-            InvalidWorkflow, InvalidValue: See `run_async`.
+            InvalidWorkflow: See `run_async`.
+            InvalidValue: See `run_async`; or it holds what no record of the run could.
         """
         parameters = options.parameters or {}
         if shared is not None:
@@ -433,6 +435,8 @@ class Session:
             graph = live.graph(self.environment.granting(options.granted), options.targets)
             document = versioned(live.document, self.registry)
             packed = _packed(document)
+        if packed is None:
+            write_json(document)  # what the editor or a later version keeps in it is in no graph
         return _Checked(graph, document, self._told(document, packed))
 
     async def _run_checked(self, checked: _Checked, options: RunOptions) -> RunResult:

@@ -147,6 +147,66 @@ def test_a_dictionary_of_a_workflow_holds_numbers_of_other_libraries(own: Sessio
     assert workflow.to_dict()["nodes"]["size"]["inputs"] == {"width": 8, "height": 8}
 
 
+@node
+def Told(given: dict[str, Any]) -> str:
+    """What a dictionary holds."""
+    return repr(given)
+
+
+NUMBERS = {
+    "a": np.float32(0.5), "b": [np.int64(3), {"c": np.bool_(True)}], "d": np.array(2.0),
+    "e": np.arange(2), np.str_("f"): np.str_("text"), "g": Path("x"), "h": (1, 2),
+}  # fmt: skip
+PLAIN = (
+    "{'a': 0.5, 'b': [3, {'c': True}], 'd': 2.0, 'e': [0, 1], 'f': 'text', 'g': 'x', 'h': [1, 2]}"
+)
+
+
+@pytest.mark.parametrize("door", ["parameter", "dictionary", "graph", "expansion", "block"])
+def test_dictionaries_hold_numbers_of_other_libraries(own: Session, door: str) -> None:
+    nodes: dict[str, Any] = {"told": {"type": "Told", "inputs": {"given": NUMBERS}}}
+    document: dict[str, Any] = {"format": "nodegraph/1", "nodes": nodes}
+    parameters = {}
+    if door == "graph":
+        g = Graph(session=own)
+        g.node(Told, given=NUMBERS)
+        document = g.to_dict()
+    elif door == "expansion":
+        document["nodes"] = {"told": {"type": "ExpandTold"}}
+    elif door == "block":
+        document["nodes"] = {"told": {"type": "block"}}
+        given = {"to": ["told.given"], "default": NUMBERS}
+        outputs = {"text": "told.text"}
+        block = {
+            "inputs": {"given": given},
+            "outputs": outputs,
+            "nodes": {"told": {"type": "Told"}},
+        }
+        document["subgraphs"] = {"block": block}
+    elif door == "parameter":
+        nodes["told"]["inputs"] = {}
+        document["parameters"] = {"given": "told.given"}
+        parameters = {"given": NUMBERS}
+    result = own.run(Workflow.from_dict(document), parameters=parameters, targets=["told"])
+    assert result["told"] == PLAIN
+
+
+@node
+def ExpandTold() -> str:
+    """Such a dictionary, by an expansion."""
+    nodes = {"inner": {"type": "Told", "inputs": {"given": NUMBERS}}}
+    return Expand(nodes, {"text": "inner"})  # type: ignore[return-value]
+
+
+def test_what_an_editor_keeps_may_hold_numbers_of_other_libraries_alone(own: Session) -> None:
+    nodes = {"told": {"type": "Told", "inputs": {"given": {}}}}
+    document = {"format": "nodegraph/1", "nodes": nodes, "ui": {"zoom": np.float32(2)}}
+    assert own.run(Workflow.from_dict(document), targets=["told"])["told"] == "{}"
+    document["ui"] = {"zoom": object()}
+    with raises(InvalidValue):
+        own.run(Workflow.from_dict(document), targets=["told"])
+
+
 def test_a_list_of_pictures_is_mapped_over_or_taken_as_a_list(g: Graph) -> None:
     each = g.InvertImage(image=[PICTURE, TENSOR, np.asarray(PICTURE)])
     grid = g.ImageGrid(images=each, columns=3)
@@ -221,6 +281,7 @@ def Sheet(image: nodegraph.Image) -> nodegraph.Image:
 def own(tmp_path: Path, known_specs: Path) -> Any:
     copytree(known_specs, tmp_path / "home" / "cache" / "specs")
     functions: list[Callable[..., Any]] = [MakeLatent, Size, Whole, Change, Negative, Sheet]
+    functions += [Told, ExpandTold]
     with Session(Settings(home=tmp_path / "home"), nodes=functions) as session:
         yield session
 

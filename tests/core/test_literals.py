@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -222,7 +223,6 @@ def test_every_faulty_item_of_a_list_is_told() -> None:
 def test_what_no_workflow_can_hold_is_told_however_deep_it_lies() -> None:
     anything = port("Any", json_schema={})
     plain: list[Any] = ["a", 1, 0.5, True, None, b"x", Path("a"), (1, {"a": [2]})]
-    plain.append(plain)
     assert told(plain, anything) == []
     wanted = "texts, numbers, true, false, null, and lists and mappings of them"
     hint = "Let a node give it, and link its output."
@@ -232,6 +232,22 @@ def test_what_no_workflow_can_hold_is_told_however_deep_it_lies() -> None:
             f"wrong-literal: holds what is no plain value; {{1}}; {wanted}; {hint}"
         ]
     assert "half a character" in told([["\ud800"]], anything)[0]
+
+
+@pytest.mark.parametrize("type_name", ["dict", "Any", "list[Any]"])
+def test_what_json_has_no_form_for_is_told_of_any_mapping(type_name: str) -> None:
+    itself: dict[str, Any] = {}
+    itself["a"] = itself
+    wrong = {
+        "holds what is no plain value": {"a": 1j},
+        "holds a key that is no text": {"a": {(1, 2): 3}},
+        "half a character": {"\ud800": 1},
+        "is no number of JSON": {"a": math.nan},
+        "holds itself": itself,
+    }
+    taking = port(type_name, **({"type": "object"} if type_name == "dict" else {}))
+    for words, value in wrong.items():
+        assert words in told([value] if type_name == "list[Any]" else value, taking)[0]
 
 
 def test_whole_numbers_that_are_written_nowhere_are_told() -> None:

@@ -83,6 +83,18 @@ def test_what_is_written_comes_back(tmp_path: Path, form: str, more: dict[str, A
     assert len(found.examples) == 3
 
 
+@pytest.mark.parametrize("form", ["image folder", "coco", "webdataset"])
+def test_numbers_of_numpy_are_written_as_others(tmp_path: Path, form: str) -> None:
+    box = LabeledBox("cat", np.float32(1.5), np.int64(2), np.float32(4), np.float64(3))  # type: ignore[arg-type]
+    one = Example(
+        picture(1), "tom", boxes=(box,), repeats=np.int64(2), weight=np.float32(0.5),  # type: ignore[arg-type]
+        bucket=(np.int64(24), np.int64(16)),  # type: ignore[arg-type]
+    )  # fmt: skip
+    written = saved(tmp_path, Dataset((one,), "pets", (np.int64(24), np.int64(16))), form)  # type: ignore[arg-type]
+    (back,) = loaded(tmp_path, written.folder).examples
+    assert (back.boxes, back.repeats, back.weight) == (one.boxes, 2, 0.5)
+
+
 def test_files_are_copied_as_they_are_and_written_once(tmp_path: Path) -> None:
     data = mixed(tmp_path)
     first = saved(tmp_path, data, workflow={"title": "pets"})

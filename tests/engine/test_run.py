@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from enum import Enum
 from pathlib import Path
@@ -631,3 +632,48 @@ def test_a_value_of_another_type_than_declared_is_its_nodes_fault(
     bench.add(node(id="Wrong_")(wrong))
     result = bench.run({"w": {"type": "Wrong_", "inputs": {"a": 1}}})
     assert told in str(result.errors[0])
+
+
+@pytest.mark.parametrize(
+    ("declared", "given", "plain"),
+    [
+        (float, np.float32(0.5), 0.5),
+        (float, torch.tensor(0.5), 0.5),
+        (int, np.int64(3), 3),
+        (int, np.array(3), 3),
+        (bool, np.bool_(True), True),
+        (list[float], np.array([0.5, 1.0]), [0.5, 1.0]),
+        (list[int], [np.int64(3), 4], [3, 4]),
+    ],
+)
+def test_a_number_of_another_library_is_one_of_the_type_that_is_declared(
+    bench: Bench, declared: type, given: object, plain: object
+) -> None:
+    def number() -> Any:
+        """A number."""
+        return given
+
+    number.__annotations__["return"] = declared
+    bench.add(node(id="Number_")(number))
+    found = bench.run({"n": {"type": "Number_"}}, "n")["n"]
+    assert (found, type(found)) == (plain, type(plain))
+    assert not isinstance(plain, list) or type(found[0]) is type(plain[0])
+
+
+def test_steps_and_messages_of_any_kind_are_told_as_plain_ones(bench: Bench) -> None:
+    @node
+    def Steps(ctx: Context, total: int) -> int:
+        """Report progress by numbers of other libraries."""
+        ctx.progress(np.int64(1), np.int64(2))  # type: ignore[arg-type]
+        ctx.progress(torch.tensor(2), torch.tensor(2))  # type: ignore[arg-type]
+        ctx.log(np.float32(0.5))  # type: ignore[arg-type]
+        return total
+
+    bench.add(Steps)
+    bench.run({"s": {"type": "Steps", "inputs": {"total": 3}}})
+    told = [event.data for event in bench.events if event.kind in ("node.progress", "log")]
+    assert json.loads(json.dumps(told)) == [
+        {"step": 1, "total": 2},
+        {"step": 2, "total": 2},
+        {"message": "0.5", "level": "info"},
+    ]
