@@ -54,6 +54,9 @@ FLOW_SHIFTS: Mapping[str, tuple[float, int]] = MappingProxyType(
 """By family: the shift that ComfyUI samples with where no node says another, and how many levels
 its table has. Others have what their scheduler file says, and 1000."""
 
+_OF_FLUX = 10_000
+"""Levels of the table of `ModelSamplingFlux`."""
+
 _WHATEVER_THE_FILE_SAYS = frozenset({"wan", "wan22-5b"})
 
 
@@ -85,8 +88,30 @@ class CommonFlow:
     entries: int = 1000
 
     def shifted(self, levels: FloatArray) -> FloatArray:
-        """Levels of times, 0 to 1."""
-        return np.asarray(self.shift * levels / (1 + (self.shift - 1) * levels))
+        """Levels of times, above 0 to 1, rounded as ComfyUI's tensors round them: even schedules
+        meet levels by which it tells parts of a sampling, and the last bit says on which side."""
+        times, one = np.asarray(levels).astype(np.float32), np.float32(1)
+        if self.shift == 1:
+            found = times
+        elif self._is_of_flux:
+            # `ModelSamplingFlux` says its shift as e^mu, by a formula of its own
+            shift = np.float32(self.shift)
+            found = shift * (one / (shift + (one / times - one)))
+        else:
+            shift, above = np.float32(self.shift), np.float32(self.shift - 1)
+            found = shift * times / (one + above * times)
+        return found.astype(np.float64)
+
+    @property
+    def _is_of_flux(self) -> bool:
+        return self.entries == _OF_FLUX
+
+    def level_behind(self, share: float) -> float:
+        """The level at which a share of the timesteps lies behind, above 0 to 1."""
+        time = 1.0 - share
+        if self._is_of_flux:
+            return self.shift / (self.shift + (1 / time - 1))
+        return self.shift * time / (1 + (self.shift - 1) * time)
 
     def times(self, levels: FloatArray) -> FloatArray:
         """Times of levels: what `shifted` makes them of."""
@@ -109,9 +134,23 @@ class CommonFlow:
 def table_levels(law: str, noise: NoiseSchedule, steps: int) -> FloatArray | None:
     """Falling levels of a table model, without the closing 0; None for laws that differ in nothing
     but their ends."""
-    if law != "normal":
+    if law not in ("normal", "sgm_uniform"):
         return None
-    timesteps = np.linspace(noise.timesteps - 1, 0, steps)
+    timesteps = np.linspace(noise.timesteps - 1, 0, steps + (law == "sgm_uniform"))[:steps]
+    return _between(noise, timesteps.astype(np.float32))
+
+
+def table_level_behind(noise: NoiseSchedule, share: float) -> float:
+    """A table model's level at which a share of the timesteps lies behind, in single precision as
+    its schedules have theirs."""
+    # ComfyUI takes 999 for the last timestep of any table, rounded as its tensors are.
+    timestep = np.float32((1.0 - share) * 999.0)
+    return float(_between(noise, timestep).astype(np.float32))
+
+
+def _between(noise: NoiseSchedule, timesteps: NDArray[np.float32] | np.float32) -> FloatArray:
+    """Levels at timesteps, on a line over log sigma; these are rounded as ComfyUI's tensors are,
+    so that even schedules meet `table_level_behind` where they do there."""
     table = np.log(noise.sigmas.numpy().astype(np.float64))
     return np.asarray(np.exp(np.interp(timesteps, np.arange(len(table)), table)))
 

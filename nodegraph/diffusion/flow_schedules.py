@@ -77,7 +77,7 @@ def asked_levels(
         if custom == "finite":
             single[0] = min(single[0], np.float32(FINITE))
         if custom == "common_finite" and single[0] >= 1:
-            single[0] = noise.common.shifted(np.array(1 - FIRST_FINITE))
+            single[0] = noise.common.level_behind(FIRST_FINITE)
         return np.append(single, np.float32(0)), single * np.float32(noise.timesteps)
     levels = np.array(levels, dtype=np.float64)
     if abs(levels[0] - 1) < BELOW_ONE:

@@ -8,14 +8,18 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from nodegraph.diffusion.brownian import BrownianTree
-from nodegraph.diffusion.flow_noise import ModelNoise
+from nodegraph.diffusion.comfyui_levels import CommonFlow
+from nodegraph.diffusion.flow_noise import FlowNoise, ModelNoise
+from nodegraph.diffusion.samplers import make_sampler
 from tests.diffusion.stand_in import run
 from tests.diffusion.test_comfyui_numbers import (
     FLOW,
@@ -23,14 +27,14 @@ from tests.diffusion.test_comfyui_numbers import (
     ancestral_levels,
     begun,
     flow_denoiser,
-    shifted,
+    ladder,
     table_denoiser,
-    table_sigma,
 )
 
 Denoiser = Callable[[Tensor, Tensor], Tensor]
 Moved = Callable[[Tensor, Tensor], Tensor]
 Method = Callable[[Denoiser, Tensor, Tensor, Moved], Tensor]
+Single = NDArray[np.float32]
 SEED = 2**63 + 5
 
 
@@ -213,11 +217,104 @@ def ipndm_v(denoise: Denoiser, x: Tensor, sigmas: Tensor, moved: Moved) -> Tenso
     return x
 
 
+@dataclass
+class Levels:
+    """A model's levels in ComfyUI's arithmetic, which is single where its tensors are.
+
+    Attributes:
+        table: Its levels, lowest first.
+        at: The level at a timestep; `ends` are the timesteps of the highest and the lowest level.
+        behind: The level at which a share of the timesteps lies behind (`percent_to_sigma`).
+    """
+
+    table: Single
+    at: Callable[[Single], Single]
+    ends: tuple[float, float]
+    behind: Callable[[float], float]
+
+    def laid(self, law: str, steps: int) -> list[float]:
+        if law == "simple":
+            skipped = len(self.table) / steps
+            return [float(self.table[-(1 + int(at * skipped))]) for at in range(steps)]
+        count = steps + (law == "sgm_uniform")
+        high, low = np.float32(self.ends[0]), np.float32(self.ends[1])
+        part = (low - high) / np.float32(count - 1)
+        # as torch.linspace: from both ends to the middle
+        rising = high + part * np.arange(count, dtype=np.float32)
+        falling = low - part * np.arange(count - 1, -1, -1, dtype=np.float32)
+        places = np.where(np.arange(count) < count // 2, rising, falling)[:steps]
+        return [float(level) for level in self.at(places)]
+
+
+def of_table() -> Levels:
+    betas = np.linspace(0.00085**0.5, 0.012**0.5, 1000) ** 2
+    kept = np.cumprod(1 - betas)
+    sigmas = ((1 - kept) / kept) ** 0.5
+    logs = np.log(sigmas).astype(np.float32)
+
+    def at(timesteps: Single) -> Single:
+        low = np.floor(timesteps).astype(int)
+        share = timesteps - low.astype(np.float32)
+        up = np.ceil(timesteps).astype(int)
+        return np.exp((np.float32(1) - share) * logs[low] + share * logs[up])
+
+    def behind(share: float) -> float:
+        return float(at(np.array([(1.0 - share) * 999.0], np.float32))[0])
+
+    return Levels(sigmas.astype(np.float32), at, (999, 0), behind)
+
+
+def of_flow(shift: float, multiplier: float = 1000.0) -> Levels:
+    def at(timesteps: Single) -> Single:
+        times = timesteps / np.float32(multiplier)
+        return np.float32(shift) * times / (np.float32(1) + np.float32(shift - 1) * times)
+
+    def behind(share: float) -> float:
+        return shift * (1.0 - share) / (1 + (shift - 1) * (1.0 - share))
+
+    even = np.arange(1, 1001, dtype=np.float32) / np.float32(1000) * np.float32(multiplier)
+    table = at(even)
+    ends = (float(table[-1]) * multiplier, float(table[0] * np.float32(multiplier)))
+    return Levels(table, at, ends, behind)
+
+
+def of_flux(mu: float) -> Levels:
+    def at(times: Single) -> Single:
+        one, shift = np.float32(1), np.float32(math.exp(mu))
+        return shift * (one / (shift + (one / times - one)))
+
+    def behind(share: float) -> float:
+        return math.exp(mu) / (math.exp(mu) + (1 / (1.0 - share) - 1))
+
+    table = at(np.arange(1, 10_001, dtype=np.float32) / np.float32(10_000))
+    return Levels(table, at, (float(table[-1]), float(table[0])), behind)
+
+
+@pytest.mark.parametrize(
+    ("levels", "noise"),
+    [
+        (of_table(), TABLE),
+        (of_flow(3.0), FLOW),
+        (of_flow(3.0, 1.0), FLOW),
+        (of_flow(8.0), FlowNoise(shift=1.0, common=CommonFlow(8.0))),
+        (of_flux(1.15), FlowNoise(shift=1.0, common=CommonFlow(math.exp(1.15), 10_000))),
+    ],
+    ids=["table", "flow", "times from 0 to 1", "wan", "flux"],
+)
+@pytest.mark.parametrize("law", ["simple", "normal", "sgm_uniform"])
+def test_sa_solver_draws_where_comfyui_does(levels: Levels, noise: ModelNoise, law: str) -> None:
+    for steps in range(4, 42):
+        laid_out = ladder(law, "sa_solver", steps, noise)
+        made = make_sampler("sa_solver", laid_out, noise, [torch.Generator()], convention="comfyui")
+        reached = levels.laid(law, steps)[1:]
+        noisy = [levels.behind(0.2) >= sigma >= levels.behind(0.8) for sigma in reached]
+        assert [made.draws(rung) for rung in range(steps)] == [*noisy, False], steps
+
+
 def sa_solver(*, pece: bool = False, flow: bool = False) -> Method:
     """Predictor of order 3 and corrector of order 4; integrals are sums of 20,000 parts."""
 
-    def level(gone: float) -> float:
-        return shifted(1 - gone) if flow else table_sigma(999 * (1 - gone))
+    table = of_flow(3.0) if flow else of_table()
 
     def weights(known: Tensor, start: Tensor, end: Tensor, tau: float) -> Tensor:
         points = torch.linspace(float(start), float(end), 20_001).double()
@@ -259,7 +356,7 @@ def sa_solver(*, pece: bool = False, flow: bool = False) -> Method:
                 known[-1] = found
             if to == 0:
                 return found
-            tau = 1.0 if level(0.2) >= to > level(0.8) else 0.0
+            tau = 1.0 if table.behind(0.2) >= to.item() >= table.behind(0.8) else 0.0
             noise = torch.zeros_like(x)
             if tau:
                 way = lambdas[rung + 1] - lambdas[rung]

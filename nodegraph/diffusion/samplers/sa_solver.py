@@ -11,6 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from nodegraph.diffusion.comfyui_levels import table_level_behind
+from nodegraph.diffusion.flow_noise import FlowNoise, ModelNoise
 from nodegraph.diffusion.samplers.base import Sampler, Spaces
 from nodegraph.diffusion.samplers.spaces import FlowSpace, SigmaPreservingSpace
 from nodegraph.diffusion.schedules import MULTISTEP
@@ -20,10 +22,6 @@ NOISY = (0.2, 0.8)
 
 _MOST = 4
 """Predictions that a step looks at, at most."""
-_NEAR = 1e-6
-"""Shares of the timesteps that are alike: even schedules meet the bounds of `NOISY`, and rounding
-would decide on which side."""
-
 _NODES, _SHARES = np.polynomial.legendre.leggauss(24)
 
 
@@ -145,8 +143,9 @@ class SASolver(Sampler):
     def _tau(self, rung: int) -> float:
         """The paper's tau in the step from a rung."""
         low, high = NOISY
-        if self.ladder.gone is not None:
-            is_noisy = low - _NEAR <= self.ladder.gone[rung + 1] < high - _NEAR
+        if self._is_common:
+            highest, least = (_level_behind(self.space.noise, share) for share in NOISY)
+            is_noisy = highest >= float(self.ladder.sigmas[rung + 1]) >= least
         else:
             at = float(self.ladder.timesteps[rung]) / self.space.noise.timesteps
             is_noisy = low <= at <= high
@@ -163,6 +162,13 @@ class SASolverPECE(SASolver):
     @property
     def _asks_again(self) -> bool:
         return True
+
+
+def _level_behind(noise: ModelNoise, share: float) -> float:
+    """The level at which ComfyUI says that a share of the timesteps lies behind."""
+    if isinstance(noise, FlowNoise):
+        return noise.common.level_behind(share)
+    return table_level_behind(noise, share)
 
 
 def _weights(points: Sequence[float], start: float, end: float, rate: float) -> list[float]:

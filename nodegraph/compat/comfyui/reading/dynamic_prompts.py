@@ -91,7 +91,8 @@ def drawing_note(
 ) -> dict[str, Any]:
     """What is noted of a native node that draws a prompt, at the node whose prompt it is."""
     noted: dict[str, Any] = {"name": name, "prompt": prompt, "entry": entry.to_dict()}
-    return noted | ({"control": control} if control else {}) | ({"place": list(place)} if place else {})
+    more = {"control": control, "place": list(place or ())}
+    return noted | {key: value for key, value in more.items() if value}
 
 
 def _drawing(node: ForeignNode, name: str, prompt: str) -> ForeignNode:
