@@ -181,7 +181,8 @@ def _example(
     environment: Environment,
 ) -> Example:
     file = _picture(folder, name, environment)
-    kept = example_file(file, names=environment.readable is None)
+    most, names_files = environment.max_image_pixels, environment.readable is None
+    kept = example_file(file, max_pixels=most, names=names_files)
     said = row_of({"file_name": name, **(entry.get("nodegraph") or {})})
     things = [each for each in annotations if "bbox" in each]
     boxes = tuple(labeled_box(_category(each, names), each["bbox"]) for each in things)

@@ -134,8 +134,8 @@ def _example(
     options: FolderOptions,
     environment: Environment,
 ) -> Example:
-    names = environment.readable is None
-    kept = example_file(path, names=names)
+    most, names = environment.max_image_pixels, environment.readable is None
+    kept = example_file(path, max_pixels=most, names=names)
     if min(kept.width, kept.height) < options.min_side:
         raise InvalidFile(
             "it is too small",
@@ -145,7 +145,7 @@ def _example(
     if options.decode:
         from nodegraph.images.images import read_image
 
-        read_image(path, names=names)
+        read_image(path, max_pixels=most, names=names)
     place = path.relative_to(files.base)
     split, label, repeats = _said_by_folders(place.parts[:-1], options.folders)
     row = row or TableRow("")
@@ -198,4 +198,7 @@ def _mask(
             raise InvalidFile(f"its mask {mask.name} leads out of the folder")
         if not is_readable(str(mask), environment):
             raise InvalidFile(f"its mask {mask.name} may not be read here")
-    return None if mask is None else example_file(mask, names=environment.readable is None)
+    if mask is None:
+        return None
+    most, names = environment.max_image_pixels, environment.readable is None
+    return example_file(mask, max_pixels=most, names=names)

@@ -48,7 +48,8 @@ def load_dataset(
         if kind == "coco":
             return read_coco(files[0], environment, faults, told)
         if kind == "webdataset":
-            return read_shards(files, faults, told)
+            most = environment.max_image_pixels
+            return read_shards(files, faults, told, max_pixels=most)
         return read_folder(pattern, environment, options, faults, told)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nodegraph.core.context import MAX_IMAGE_PIXELS
 from nodegraph.core.dataset_values import Example, ExampleFile
 from nodegraph.core.file_digests import FILE_DIGESTS
 from nodegraph.errors import InvalidFile
@@ -15,17 +16,20 @@ if TYPE_CHECKING:
 _WHITE = (1.0, 1.0, 1.0, 1.0)
 
 
-def example_file(path: Path, *, names: bool = True) -> ExampleFile:
+def example_file(
+    path: Path, *, max_pixels: int = MAX_IMAGE_PIXELS, names: bool = True
+) -> ExampleFile:
     """A file with a picture, with its digest and size; no pixel is read.
 
     Args:
+        max_pixels: A larger one is refused.
         names: Whether an error may name files like one that is missing.
     Raises:
         InvalidFile: It is missing, no picture, or too large.
     """
     from nodegraph.images.images import picture_size
 
-    width, height = picture_size(path, names=names)
+    width, height = picture_size(path, max_pixels=max_pixels, names=names)
     return ExampleFile(str(path.absolute()), FILE_DIGESTS.digest(path), width, height)
 
 
@@ -77,5 +81,7 @@ def _read(file: ExampleFile) -> Tensor:
             f"{path} has changed since the dataset was made.",
             hint="Run the workflow again, so that the dataset is made anew.",
         )
-    colors, hidden = read_image(path)
+    # It was let in by the limit of whoever made the dataset.
+    most = max(MAX_IMAGE_PIXELS, file.width * file.height)
+    colors, hidden = read_image(path, max_pixels=most)
     return torch.cat([colors, 1 - hidden[..., None]], -1) if hidden.any() else colors

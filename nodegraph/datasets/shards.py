@@ -15,6 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from nodegraph.core.context import MAX_IMAGE_PIXELS
 from nodegraph.core.dataset_values import Dataset, Example
 from nodegraph.datasets.faults import Faults
 from nodegraph.datasets.files import file_stems, mask_file, picture_file
@@ -81,11 +82,15 @@ def read_shards(
     paths: list[Path],
     faults: Faults,
     told: Callable[[int, int], object] = lambda done, total: None,
+    *,
+    max_pixels: int = MAX_IMAGE_PIXELS,
 ) -> Dataset:
     """The dataset of shards. Its pictures are held in memory.
 
     Nothing is unpacked to where a member's name says: names only tell what belongs together.
 
+    Args:
+        max_pixels: Of a picture.
     Raises:
         InvalidFile: One is no tar file, nothing in them can be used, or something can't and is
             to be refused.
@@ -96,7 +101,7 @@ def read_shards(
     for at, path in enumerate(paths):
         for members in _samples(path, faults):
             with faults.of(f"{path.name}: {members.key}"):
-                example = _example(members)
+                example = _example(members, max_pixels)
                 width, height = example.size
                 held += 16 * width * height
                 check_room(width, height, len(examples) + 1, held, port="path")
@@ -137,14 +142,16 @@ def _samples(path: Path, faults: Faults) -> Iterator[_Members]:
         yield found
 
 
-def _example(members: _Members) -> Example:
+def _example(members: _Members, max_pixels: int) -> Example:
     parts = members.parts
     suffix = next((each for each in parts if f".{each}" in MEDIA_TYPES), None)
     if suffix is None:
         raise InvalidFile("there is no picture", given=", ".join(sorted(parts)))
     said = _said(parts, members.key)
-    picture = _decoded(parts[suffix], suffix)
-    mask = _decoded(parts[_MASK], "png")[..., :3].mean(-1) if _MASK in parts else None
+    picture = _decoded(parts[suffix], suffix, max_pixels)
+    mask = None
+    if _MASK in parts:
+        mask = _decoded(parts[_MASK], "png", max_pixels)[..., :3].mean(-1)
     if mask is not None and mask.shape != picture.shape[:2]:
         raise InvalidFile("its mask is of another size")
     caption = said.caption
@@ -177,7 +184,7 @@ def _said(parts: Mapping[str, bytes], key: str) -> TableRow:
         raise InvalidFile(f"what is said of it can't be read: {error}") from error
 
 
-def _decoded(data: bytes, suffix: str) -> Tensor:
+def _decoded(data: bytes, suffix: str, max_pixels: int) -> Tensor:
     """A picture, shape (height, width, 3 or 4)."""
     import torch
 
@@ -187,7 +194,7 @@ def _decoded(data: bytes, suffix: str) -> Tensor:
         path = Path(folder) / f"picture.{suffix}"
         path.write_bytes(data)
         try:
-            colors, hidden = read_image(path)
+            colors, hidden = read_image(path, max_pixels=max_pixels)
         except InvalidFile as error:
             said = error.problem.message.replace(str(path), "its picture")
             raise InvalidFile(said, given=error.problem.given) from error

@@ -19,7 +19,14 @@ from nodegraph.core.files import write_file
 from nodegraph.errors import InvalidFile, InvalidValue, NumericalError, OutputError
 from nodegraph.images.deep_png import encode_deep_png
 from nodegraph.images.input_files import looks_like, missing_file
-from nodegraph.images.picture_files import DAMAGED, is_turned
+from nodegraph.images.picture_files import (
+    DAMAGED,
+    allow_pixels,
+    find_exif,
+    is_turned,
+    open_header,
+    png_notes,
+)
 from nodegraph.images.picture_pixels import frame_pixels, picture_pixels
 from nodegraph.images.room import check_room
 
@@ -144,11 +151,12 @@ class NoSuchFrame(InvalidValue):
 
 
 def picture_size(
-    path: Path, *, max_pixels: int = MAX_IMAGE_PIXELS, names: bool = True
+    path: Path, *, max_pixels: int | None = MAX_IMAGE_PIXELS, names: bool = True
 ) -> tuple[int, int]:
     """Width and height in pixels of the upright picture in a file; no pixel is read.
 
     Args:
+        max_pixels: None for one of any size.
         names: Whether an error may name files like one that is missing.
     Raises:
         InvalidFile: It is missing, no picture, or has more than `max_pixels`.
@@ -156,6 +164,7 @@ def picture_size(
     with _open(path, max_pixels, names) as opened:
         width, height = opened.size
         try:
+            find_exif(opened, path)
             lies_on_its_side = is_turned(opened)
         except DAMAGED as error:
             raise _damaged(path, error) from error
@@ -165,16 +174,17 @@ def picture_size(
 def read_metadata(path: Path) -> dict[str, str]:
     """The texts that `encode_image_file` put into a picture; empty where there are none.
 
-    Those are given, too, that ComfyUI puts into a PNG, JPEG, WebP or AVIF.
+    Pictures may be of any size, as no pixel is read. Those are given, too, that ComfyUI puts into
+    a PNG, JPEG, WebP or AVIF.
 
     Raises:
         InvalidFile: It is missing or no picture.
     """
-    with _open(path, MAX_IMAGE_PIXELS) as opened:
+    with _open(path, None) as opened:
         try:
-            opened.load()  # PNG texts may stand after the pixels.
             if isinstance(opened, PngImagePlugin.PngImageFile):
-                return {str(key): str(value) for key, value in opened.text.items()}
+                texts = png_notes(path).im_text
+                return {str(key): str(value) for key, value in texts.items()}
             tagged = _tagged(opened)
             texts = tagged or json.loads(_comment(opened))
         except DAMAGED:
@@ -358,17 +368,12 @@ def picture_options(format: ImageFormat, metadata: dict[str, str], quality: int)
     return options
 
 
-def _open(path: Path, max_pixels: int, names: bool = True) -> Image.Image:
-    """Open a file and check what it claims to be; no pixel is read yet."""
+def _open(path: Path, max_pixels: int | None, names: bool = True) -> Image.Image:
+    """Open a file and check what it claims to be; no pixel is read yet, and of None never."""
     if _is_special(path):
         raise InvalidFile(f"can't read {path}: it is no file but a device or a pipe")
-    Image.init()
-    # Pillow's own limit, of the whole process, must not be below what is allowed here. Where it was
-    # taken away, it stays away.
-    if Image.MAX_IMAGE_PIXELS is not None:
-        Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, max_pixels)
     try:
-        image = Image.open(path, formats=[name for name in READABLE if name in Image.OPEN])
+        opened = open_header(path, READABLE)
     except FileNotFoundError as error:
         raise missing_file(path, names=names) from error
     except UnidentifiedImageError as error:
@@ -376,21 +381,22 @@ def _open(path: Path, max_pixels: int, names: bool = True) -> Image.Image:
             f"{path} is no picture that can be read: it looks like {looks_like(path)}.",
             expected=", ".join(READABLE),
         ) from error
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise InvalidFile(f"{path} is refused: {error}", hint=_LARGER) from error
     except DAMAGED as error:
         reason = getattr(error, "strerror", None) or error
         raise InvalidFile(f"can't read {path}: {reason}") from error
-    width, height = image.size
+    if max_pixels is None:
+        return opened
+    allow_pixels(max_pixels)
+    width, height = opened.size
     if width * height > max_pixels:
-        image.close()
+        opened.close()
         raise InvalidFile(
             f"{path} is refused: the picture is too large.",
             given=f"{width} x {height} pixels",
             expected=f"at most {max_pixels:,} pixels",
             hint=_LARGER,
         )
-    return image
+    return opened
 
 
 def _is_special(path: Path) -> bool:

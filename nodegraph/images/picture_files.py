@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import zlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
 
-from PIL import Image
+from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 DAMAGED = (
     OSError,
@@ -25,6 +29,9 @@ _ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)
 """EXIF tag, and its values for pictures that lie on their side."""
 
 
+_NOTES = frozenset((b"tEXt", b"zTXt", b"iTXt", b"eXIf"))
+
+
 def is_turned(picture: Image.Image) -> bool:
     """Whether it lies on its side, as its EXIF data says: width and height are exchanged then."""
     return orientation(picture) in _TURNED
@@ -32,4 +39,70 @@ def is_turned(picture: Image.Image) -> bool:
 
 def orientation(picture: Image.Image) -> int:
     """How it lies, as its EXIF data says: 1 upright, to 8; see EXIF 2.32, tag 274."""
-    return int(picture.getexif().get(_ORIENTATION, 1))
+    # PNG's own `getexif` would read all pixels, in search of EXIF data behind them.
+    return int(Image.Image.getexif(picture).get(_ORIENTATION, 1))
+
+
+def allow_pixels(most: int) -> None:
+    """Have Pillow open pictures of so many pixels; whoever opens them checks that they aren't more.
+
+    Its own limit, of the whole process, must not be below. Where it was taken away, it stays away.
+    """
+    if Image.MAX_IMAGE_PIXELS is not None:
+        Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, most)
+
+
+def open_header(path: Path, formats: Iterable[str]) -> Image.Image:
+    """As `Image.open`, for a picture of any size: whoever reads its pixels looks at that first.
+
+    Args:
+        formats: Names of Pillow's.
+    Raises:
+        UnidentifiedImageError: It is no picture of these formats.
+        OSError: It can't be read.
+    """
+    with path.open("rb") as file:
+        start = file.read(16)
+    Image.init()
+    for name in formats:
+        opened: Any
+        opened, accepts = Image.OPEN.get(name, (None, None))
+        # A text says that this Pillow can't read such files.
+        if opened is None or (accepts is not None and accepts(start) is not True):
+            continue
+        try:
+            found: Image.Image = opened(str(path), str(path))
+            return found
+        except (SyntaxError, IndexError, TypeError, struct.error):
+            continue
+    raise UnidentifiedImageError(f"cannot identify image file {str(path)!r}")
+
+
+def png_notes(path: Path) -> PngImagePlugin.PngStream:
+    """The texts and the EXIF data of a PNG, also those behind its pixels, which aren't read.
+
+    Of one that is cut short what stands before its end.
+
+    Raises:
+        One of `DAMAGED`: They are damaged or too long.
+    """
+    with path.open("rb") as file:
+        file.seek(8)
+        chunks = PngImagePlugin.PngStream(file)
+        while True:
+            try:
+                kind, place, length = chunks.read()
+            except (struct.error, SyntaxError):
+                return chunks
+            if kind in _NOTES:
+                chunks.crc(kind, chunks.call(kind, place, length))
+            elif kind == b"IEND":
+                return chunks
+            else:
+                file.seek(length + 4, os.SEEK_CUR)
+
+
+def find_exif(opened: Image.Image, path: Path) -> None:
+    """Have EXIF data known that stand behind the pixels of a PNG, of which none is read."""
+    if isinstance(opened, PngImagePlugin.PngImageFile) and "exif" not in opened.info:
+        opened.info |= png_notes(path).im_info

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from nodegraph.errors import InvalidValue
-from nodegraph.images.picture_files import DAMAGED, orientation
+from nodegraph.images.picture_files import DAMAGED, find_exif, orientation
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,6 +46,7 @@ def picture_pixels(
         opened.load()
         # A copy in every case: the opened file's frame would be closed under us.
         return _pixels(in_srgb(ImageOps.exif_transpose(opened)))
+    find_exif(opened, path)
     turn = _TURNS.get(orientation(opened))
     planes = [Image.fromarray(plane) for plane in np.moveaxis(deep, -1, 0)]
     upright = [np.asarray(plane.transpose(turn) if turn is not None else plane) for plane in planes]

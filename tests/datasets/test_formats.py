@@ -294,3 +294,33 @@ def test_shards_of_others_are_read(tmp_path: Path) -> None:
     with raises(InvalidFile, port="path") as caught:
         loaded(tmp_path, path)
     assert "\n" not in caught.value.problem.message
+
+
+@pytest.mark.parametrize("form", ["image folder", "coco", "webdataset"])
+def test_every_form_heeds_the_limit_of_pixels(tmp_path: Path, form: str) -> None:
+    one = Example(picture(1, 24, 16), "tom", mask=torch.eye(16, 24))
+    folder = saved(tmp_path, Dataset((one,), "pets"), form).folder
+    for most, is_taken in ((24 * 16, True), (24 * 16 - 1, False)):
+        world = environment(tmp_path, max_image_pixels=most)
+        faults = Faults("refuse")
+        if is_taken:
+            assert len(load_dataset(str(folder), world, FolderOptions(), faults).examples) == 1
+            continue
+        with raises(InvalidFile, port="path"):
+            load_dataset(str(folder), world, FolderOptions(), faults)
+
+
+def test_a_picture_that_the_limit_let_in_is_read_to_learn_from(tmp_path: Path) -> None:
+    path = tmp_path / "large.pgm"
+    path.write_bytes(b"P5 9600 9400 255\n")
+    with raises(InvalidFile, given="9600 x 9400 pixels"):
+        example_file(path)
+    (large,) = load_dataset(
+        str(tmp_path / "*.pgm"),
+        environment(tmp_path, max_image_pixels=9600 * 9400),
+        FolderOptions(decode=False),
+        Faults("refuse"),
+    ).examples
+    with raises(InvalidFile) as caught:  # as it has no pixels at all
+        kept_picture(large)
+    assert "cut short" in caught.value.problem.message

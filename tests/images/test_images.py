@@ -218,6 +218,42 @@ def test_the_pixel_limit_can_be_lower(tmp_path: Path) -> None:
         read_image(tmp_path / "two.png", max_pixels=1)
 
 
+def late_exif_png(path: Path, *, is_deep: bool = False) -> Path:
+    """One that lies on its side, as EXIF data say that stand behind the pixels."""
+    content = encode_image_file(torch.rand(1, 2, 5, 3), bits=16 if is_deep else 8)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = b"eXIf" + exif.tobytes()[6:]
+    chunk = struct.pack(">I", len(data) - 4) + data + struct.pack(">I", zlib.crc32(data))
+    path.write_bytes(content[:-12] + chunk + content[-12:])
+    return path
+
+
+@pytest.mark.parametrize("is_deep", [False, True])
+def test_exif_behind_the_pixels_of_a_png_counts(tmp_path: Path, is_deep: bool) -> None:
+    path = late_exif_png(tmp_path / "late.png", is_deep=is_deep)
+    assert picture_size(path) == (2, 5)
+    assert read_image(path)[0].shape == (1, 5, 2, 3)
+
+
+def huge_png(path: Path, texts: dict[str, str]) -> Path:
+    """A file that claims 60000 × 60000 pixels, and has none."""
+    content = encode_image_file(torch.rand(1, 2, 5, 3), metadata=texts)
+    header = b"IHDR" + struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+    path.write_bytes(content[:12] + header + struct.pack(">I", zlib.crc32(header)) + content[33:])
+    return path
+
+
+def test_texts_of_a_picture_of_any_size_are_read(tmp_path: Path) -> None:
+    path = huge_png(tmp_path / "huge.png", {"workflow": "{}"})
+    assert read_metadata(path) == {"workflow": "{}"}
+    data = bytearray(encode_image_file(torch.rand(1, 2, 5, 3), "jpeg", {"workflow": "{}"}))
+    start = data.index(b"\xff\xc0") + 5
+    data[start : start + 4] = struct.pack(">HH", 60_000, 60_000)
+    (tmp_path / "huge.jpg").write_bytes(data)
+    assert read_metadata(tmp_path / "huge.jpg") == {"workflow": "{}"}
+
+
 def test_the_pixel_limit_can_be_higher(tmp_path: Path) -> None:
     path = tmp_path / "large.ppm"
     path.write_bytes(b"P6 60000 60000 255\n")

@@ -295,15 +295,11 @@ def _frame_pixels(path: Path) -> dict[str, int]:
 
 def _pixels(path: Path) -> dict[str, int]:
     """Width and height of a picture as it is shown; nothing if that isn't known."""
-    from PIL import Image  # whatever writes pictures has it in memory by now
-
-    from nodegraph.images.picture_files import DAMAGED, is_turned
+    # Whatever writes pictures has it in memory by now.
+    from nodegraph.images.images import picture_size
 
     try:
-        with Image.open(path) as picture:
-            width, height = picture.size
-            if "exif" in picture.info and is_turned(picture):
-                width, height = height, width
-    except (*DAMAGED, Image.DecompressionBombError):
+        width, height = picture_size(path, max_pixels=None)
+    except InvalidFile:
         return {}
     return {"width": width, "height": height}

@@ -41,6 +41,14 @@ def test_a_picture_that_lies_on_its_side_is_told_of_as_it_is_shown(tmp_path: Pat
     assert (found["width"], found["height"]) == (20, 30)
 
 
+def test_a_picture_of_any_size_is_told_of(tmp_path: Path) -> None:
+    path = tmp_path / "large.ppm"
+    path.write_bytes(b"P6 60000 60000 255\n")
+    found = JobFiles().described(path)
+    assert found is not None
+    assert (found["width"], found["height"]) == (60_000, 60_000)
+
+
 def test_what_is_no_picture_has_no_pixels(tmp_path: Path) -> None:
     for name in ("a.png", "a.txt", "a.svg", "a"):
         (tmp_path / name).write_bytes(b"text")

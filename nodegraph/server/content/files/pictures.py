@@ -12,7 +12,7 @@ from typing import BinaryIO
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from nodegraph.errors import InvalidFile
-from nodegraph.images.picture_files import DAMAGED, is_turned
+from nodegraph.images.picture_files import DAMAGED, allow_pixels, is_turned
 from nodegraph.server.http.errors import TooLarge
 from nodegraph.videos.video_files import MAX_PIXELS, begins_like_video, opened_video
 
@@ -51,8 +51,7 @@ def read_picture(file: BinaryIO, *, pixels: int) -> Picture:
     """
     with _opened(file, pixels) as picture:
         kind, (width, height) = _media_type(picture), picture.size
-        # Without this question, Pillow would read all pixels in search of an orientation.
-        if "exif" in picture.info and is_turned(picture):
+        if is_turned(picture):
             width, height = height, width
     with _opened(file, pixels) as picture:
         picture.verify()
@@ -127,6 +126,7 @@ def _colors(picture: Image.Image) -> Image.Image:
 @contextmanager
 def _opened(file: BinaryIO, pixels: int) -> Iterator[Image.Image]:
     file.seek(0)
+    allow_pixels(pixels)
     try:
         with Image.open(file, formats=tuple(FORMATS)) as picture:
             width, height = picture.size
