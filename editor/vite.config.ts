@@ -4,6 +4,8 @@ import { defineConfig } from "vitest/config";
 
 // The server forbids inline scripts and styles, so everything is built into files of its own.
 export default defineConfig({
+  // Parts of the page find each other wherever a proxy offers them.
+  base: "./",
   plugins: [react()],
   resolve: { alias: { "@": fileURLToPath(new URL("./src", import.meta.url)) } },
   build: {

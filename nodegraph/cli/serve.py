@@ -57,6 +57,14 @@ SharedFilesOption = Annotated[
         "or file:///FOLDER",
     ),
 ]
+RootPathOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PATH",
+        help="Path below which a proxy offers the server, such as /studio; the proxy may take it "
+        "away or leave it.",
+    ),
+]
 AllowHostOption = Annotated[
     list[str] | None,
     typer.Option(metavar="NAME", help="Answer under this name too; may be repeated."),
@@ -84,6 +92,7 @@ def serve(
     cluster: ClusterOption = None,
     queue: QueueOption = None,
     shared_files: SharedFilesOption = None,
+    root_path: RootPathOption = None,
     allow_host: AllowHostOption = None,
     allow_origin: AllowOriginOption = None,
     open_editor: OpenOption = False,
@@ -108,6 +117,7 @@ def serve(
         "cluster": cluster,
         "queue": None if queue is None else without_password(queue),
         "shared_files": shared_files,
+        "root_path": root_path,
         "allowed_hosts": allow_host or None,
         "allowed_origins": allow_origin or None,
         "log_format": log_format,

@@ -60,7 +60,7 @@ def serve(
     services = Services(settings, server, packs)
     check_exposure(server, services.tokens)
     with listening_socket(server.host, server.port) as listening:
-        url = url_of(listening, server.host)
+        url = url_of(listening, server.host) + server.root_path
         _run(_Serving(services, listening, lambda: ready(url)).run())
 
 

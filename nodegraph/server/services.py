@@ -70,7 +70,7 @@ from nodegraph.server.workflows.pack_checks import PackChecks
 from nodegraph.server.workflows.remote_look import RemoteLook
 from nodegraph.session.remote_models import attached_models
 from nodegraph.session.settings import Settings, places_of
-from nodegraph.store.remote.place import open_place
+from nodegraph.store.remote.address import open_place
 
 if TYPE_CHECKING:
     from nodegraph.jobs.cluster.joining import Joined
@@ -159,7 +159,7 @@ class Services:
         queue = self.server.queue
         self.places = places_of(self.worker_settings, None if queue is None else str(queue))
         self.models = KnownModels()
-        self.editor = Editor()
+        self.editor = Editor(root=self.server.root_path)
 
     @property
     def home(self) -> Path:
@@ -288,7 +288,9 @@ class Services:
         opened.callback(tail.close)
         self.metrics.follow(tail, self.queue)
         tail.listen(JobLog().happened)
-        self.hub = EventHub(self.queue, tail, held=self.server.limits.waiting)
+        self.hub = EventHub(
+            self.queue, tail, held=self.server.limits.waiting, root=self.server.root_path
+        )
         opened.callback(self.hub.close)
         self.live = RelayedLive(self.queue, self.hub)
         opened.push_async_callback(self.off_loop, self.live.close)

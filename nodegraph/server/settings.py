@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -26,6 +27,7 @@ from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import InvalidFile
 from nodegraph.jobs.queue.postgres.address import PostgresAddress
 from nodegraph.jobs.supervisor.rules import MOST_JOBS
+from nodegraph.server.root_path import check_root_path
 from nodegraph.session.settings import SERVER_PREFIX, SERVER_TABLE, Settings, config_file
 from nodegraph.session.settings_kinds import NUMBER, Bytes, Count, Seconds, faults
 from nodegraph.session.settings_sources import read_settings, setting_places
@@ -127,6 +129,7 @@ def _table(value: object) -> object:
     return json.loads(value) if isinstance(value, str) else value
 
 
+RootPath = Annotated[str, AfterValidator(check_root_path)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 UploadType = Literal[
     "png", "jpeg", "webp", "gif",
@@ -217,6 +220,8 @@ class ServerSettings(_Part):
         cluster_idle_seconds: Without a job, after which a worker there is ended.
         cluster_kinds: What workers there are to be like, by names for them. If none is given, they
             are of one kind, ``worker``, or of one for each of `devices`.
+        root_path: Path below which a proxy offers the server, such as ``/studio``, whether or not
+            it takes the path away before it hands a request on.
         allowed_hosts: Names under which it is reached, besides loopback ones: those of a reverse
             proxy, for example. With any of them, a token is needed too.
         allowed_origins: Pages elsewhere that may use it, such as ``https://studio.example``.
@@ -256,6 +261,7 @@ class ServerSettings(_Part):
     cluster_max_workers: Count | None = None
     cluster_idle_seconds: Seconds = 300.0
     cluster_kinds: Annotated[dict[str, ClusterKind], BeforeValidator(_table)] = {}
+    root_path: RootPath = ""
     allowed_hosts: Names = ()
     allowed_origins: Names = ()
     trusted_proxies: Names = ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -98,15 +98,17 @@ class Server:
     Args:
         home: Its home folder.
         pack: A node pack in it.
+        options: Others of the command.
 
     Attributes:
         url: Where it answers, also after it has been started again.
         home: Its home folder.
     """
 
-    def __init__(self, home: Path, pack: str = PACK) -> None:
+    def __init__(self, home: Path, pack: str = PACK, options: Sequence[str] = ()) -> None:
         self.home = home
         self._pack = pack
+        self._options = options
         self.url = ""
         self._stack = ExitStack()
         self._process: Process | None = None
@@ -142,7 +144,8 @@ class Server:
     def start(self) -> None:
         """Start it: at first on any port, later on the one that it had."""
         port = self.url.rpartition(":")[2] or "0"
-        process = Process(self.home, "--port", port, "--workers", "1", "--devices", "cpu")
+        options = ("--port", port, "--workers", "1", "--devices", "cpu", *self._options)
+        process = Process(self.home, *options)
         self._process = self._stack.enter_context(process)
         self.url = process.ready().url
 

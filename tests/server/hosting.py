@@ -290,7 +290,7 @@ class Process:
 
     def ready(self) -> Process:
         """Wait until it answers."""
-        pattern = r"(http://[^\s]+:\d+)[.\s]"  # the line may be there in part
+        pattern = r"(http://[^\s/]+:\d+)[^\s]*[.\s]"  # the line may be there in part
         eventually(lambda: re.search(pattern, self.printed) or self.process.poll() is not None)
         found = re.search(pattern, self.printed)
         assert found is not None, self.log

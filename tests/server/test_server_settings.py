@@ -88,6 +88,21 @@ def test_what_makes_no_sense_is_told_by_its_name(tmp_path: Path, text: str) -> N
         loaded(tmp_path, text)
 
 
+@pytest.mark.parametrize("path", ["studio", "/a b", "/a/../b", "//a", "/%61", "/api/x", "/login"])
+def test_a_root_path_is_one_that_can_be_told_from_the_servers_own(
+    tmp_path: Path, path: str
+) -> None:
+    with raises(InvalidFile):
+        loaded(tmp_path, root_path=path)
+
+
+@pytest.mark.parametrize(
+    ("path", "meant"), [("/studio/", "/studio"), ("/a/b-c.d~1", "/a/b-c.d~1"), ("/", ""), ("", "")]
+)
+def test_a_root_path_ends_without_a_slash(tmp_path: Path, path: str, meant: str) -> None:
+    assert loaded(tmp_path, root_path=path).root_path == meant
+
+
 def test_an_unknown_variable_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NODEGRAPH_SERVER_PROT", "1")
     with raises(InvalidFile):

@@ -1,4 +1,5 @@
 // Requests to the server, and the faults that may come of them.
+import { rootPath } from "./rootPath";
 import type { Finding } from "./schema";
 
 export const API = "/api/v1";
@@ -74,7 +75,7 @@ export function tellLoginNeeded(): void {
 /** Where to log in, and come back from; what is behind the # comes along without being sent. */
 export function loginPlace(): string {
   const { pathname, search, hash } = window.location;
-  return `/login?next=${encodeURIComponent(pathname + search)}${hash}`;
+  return `${rootPath()}/login?next=${encodeURIComponent(pathname + search)}${hash}`;
 }
 
 /** The answer's JSON; `undefined` where there is none. */
@@ -129,7 +130,7 @@ export function addressOf(path: string, query: Query = {}): string {
     for (const each of values) parts.append(name, String(each));
   }
   const asked = parts.toString();
-  return `${API}${path}${asked === "" ? "" : `?${asked}`}`;
+  return `${rootPath()}${API}${path}${asked === "" ? "" : `?${asked}`}`;
 }
 
 function initOf(method: string, options: RequestOptions): RequestInit {

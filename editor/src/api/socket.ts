@@ -1,7 +1,7 @@
 // The one connection by which the editor follows jobs and gives commands: see docs/websocket.md.
 import { decode } from "@msgpack/msgpack";
 import type { JobEvent } from "./events";
-import { type ApiProblem, OfflineFault, problemFrom } from "./http";
+import { type ApiProblem, addressOf, OfflineFault, problemFrom } from "./http";
 import { pack } from "./pack";
 
 export type SocketState = "connecting" | "open" | "lost";
@@ -403,5 +403,6 @@ function makeWebSocket(url: string, protocol: string): WebSocketLike {
 
 /** Where the server of this page has its events. */
 export function socketAddress(place: Location = window.location): string {
-  return `${place.protocol === "https:" ? "wss:" : "ws:"}//${place.host}/api/v1/events`;
+  const scheme = place.protocol === "https:" ? "wss:" : "ws:";
+  return `${scheme}//${place.host}${addressOf("/events")}`;
 }

@@ -6,6 +6,7 @@
  */
 import { createStore, del, entries, get, set, type UseStore, update } from "idb-keyval";
 import { create } from "zustand";
+import { ownName } from "@/api/rootPath";
 import { type Document, type DocumentsStore, isUntouched, newId, useDocuments } from "./documents";
 import {
   isSameButView,
@@ -360,7 +361,7 @@ async function begin(): Promise<void> {
   const keeper = new Keeper({
     documents: useDocuments,
     presence: browserPresence(),
-    store: createStore("nodegraph", "documents"),
+    store: createStore(ownName("nodegraph"), "documents"),
     window: readWindow(),
     now: Date.now,
     onState: (state) => useAutosave.setState({ state }),
@@ -404,7 +405,7 @@ const WINDOW = "nodegraph.window";
 
 function readWindow(): string | null {
   try {
-    return sessionStorage.getItem(WINDOW);
+    return sessionStorage.getItem(ownName(WINDOW));
   } catch {
     return null;
   }
@@ -412,7 +413,7 @@ function readWindow(): string | null {
 
 function rememberWindow(id: string): void {
   try {
-    sessionStorage.setItem(WINDOW, id);
+    sessionStorage.setItem(ownName(WINDOW), id);
   } catch {
     // Without it a reload counts as a window that was closed, whose documents are taken over.
   }
@@ -431,7 +432,7 @@ interface Told {
 /** Tell other windows what is open here, and hear what is open there. */
 function tellOthers(): () => void {
   if (typeof BroadcastChannel === "undefined") return () => undefined;
-  const channel = new BroadcastChannel("nodegraph.documents");
+  const channel = new BroadcastChannel(ownName("nodegraph.documents"));
   const self = newId();
   const others = new Map<string, readonly string[]>();
   let last = "";

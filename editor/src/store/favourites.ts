@@ -1,5 +1,6 @@
 /** Node types that somebody has starred, in this browser, in the order in which that was done. */
 import { create } from "zustand";
+import { ownName } from "@/api/rootPath";
 import { readStored, writeStored } from "./persisted";
 
 const KEY = "nodegraph.favourite-types";
@@ -17,7 +18,7 @@ export const useFavourites = create<Favourites>()(() => ({ types: stored() }));
 
 // Other tabs of the browser have the same ones.
 addEventListener("storage", ({ key }) => {
-  if (key === KEY) useFavourites.setState({ types: stored() });
+  if (key === ownName(KEY)) useFavourites.setState({ types: stored() });
 });
 
 export function favouriteTypes(): readonly string[] {

@@ -1,8 +1,9 @@
 /** Small things remembered in the browser; a browser that forbids it just forgets them. */
+import { ownName } from "@/api/rootPath";
 
 export function readStored(key: string): unknown {
   try {
-    return JSON.parse(localStorage.getItem(key) ?? "null");
+    return JSON.parse(localStorage.getItem(ownName(key)) ?? "null");
   } catch {
     return null;
   }
@@ -10,7 +11,7 @@ export function readStored(key: string): unknown {
 
 export function writeStored(key: string, value: unknown): void {
   try {
-    localStorage.setItem(key, JSON.stringify(value));
+    localStorage.setItem(ownName(key), JSON.stringify(value));
   } catch {
     // Full or forbidden storage: the setting holds until the page closes.
   }

@@ -1,4 +1,5 @@
 /** Which windows of this browser have the editor open, so that none takes another one's work. */
+import { ownName } from "@/api/rootPath";
 
 export interface Presence {
   /** Take a window's id for as long as the page lives; false if another page has it. */
@@ -54,7 +55,7 @@ interface Call {
 
 /** Without locks: the others are asked, and who doesn't answer is gone. */
 function channelPresence(): Presence {
-  const channel = new BroadcastChannel("nodegraph.presence");
+  const channel = new BroadcastChannel(ownName("nodegraph.presence"));
   let own: string | null = null;
   let heard = new Set<string>();
   channel.onmessage = ({ data }: MessageEvent<Call>) => {

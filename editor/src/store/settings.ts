@@ -1,5 +1,6 @@
 /** The person's settings, remembered in the browser and shared by its tabs. */
 import { create } from "zustand";
+import { ownName } from "@/api/rootPath";
 import { languageFor, languages } from "@/i18n";
 import { overlay, readStored, writeStored } from "./persisted";
 
@@ -135,7 +136,7 @@ export function resetSettings(): void {
 /** Follow changes made in the browser's other tabs; gives the way to stop. */
 export function followOtherTabs(): () => void {
   const follow = (event: StorageEvent) => {
-    if (event.key === KEY) useSettings.setState(settingsFrom(readStored(KEY)));
+    if (event.key === ownName(KEY)) useSettings.setState(settingsFrom(readStored(KEY)));
   };
   addEventListener("storage", follow);
   return () => removeEventListener("storage", follow);

@@ -17,10 +17,13 @@ from nodegraph.server.access.caller import Caller
 from nodegraph.server.access.head import LOGIN, Head
 from nodegraph.server.access.tokens import Tokens
 from nodegraph.server.http.limits.body import drain
+from nodegraph.server.root_path import link, root_path
 
 _NAME = "nodegraph_session"
 _SECURE = f"__Host-{_NAME}"
 """Browsers take a cookie of such a name from this very host only, and by https."""
+_SECURE_BELOW = f"__Secure-{_NAME}"
+"""The same of a part of a host, which the other kind of name can't be of."""
 _PORT = re.compile(r":([0-9]{1,5})$")
 _COOKIE = re.compile(r"[A-Za-z0-9_-]{43}")
 _MOST = 10_000
@@ -33,8 +36,7 @@ def session_in(head: Head) -> str | None:
     if not head.has(b"cookie"):
         return None
     found = dict(_cookies(head.headers[b"cookie"]))
-    port = _port(head)
-    return found.get(f"{_SECURE}{port}") or found.get(f"{_NAME}{port}")
+    return found.get(_name(head, is_secure=True)) or found.get(_name(head, is_secure=False))
 
 
 def cookie(head: Head, secret: str, seconds: float) -> str:
@@ -43,8 +45,9 @@ def cookie(head: Head, secret: str, seconds: float) -> str:
     No script sees it, and it goes along with nothing that a page elsewhere asks for.
     """
     is_secure = _is_secure(head)
-    name = f"{_SECURE if is_secure else _NAME}{_port(head)}"
-    parts = [f"{name}={secret}", "Path=/", f"Max-Age={seconds:.0f}", "HttpOnly", "SameSite=Strict"]
+    name, path = _name(head, is_secure), root_path() or "/"
+    ends = f"Max-Age={seconds:.0f}"
+    parts = [f"{name}={secret}", f"Path={path}", ends, "HttpOnly", "SameSite=Strict"]
     return "; ".join([*parts, "Secure"] if is_secure else parts)
 
 
@@ -53,10 +56,14 @@ def _is_secure(head: Head) -> bool:
     return head.scheme in ("https", "wss") or (head.one(b"origin") or "").startswith("https://")
 
 
-def _port(head: Head) -> str:
-    # Cookies are shared by all ports of a host, and so would be lost between two servers.
-    found = _PORT.search(head.one(b"host") or "")
-    return f"_{found[1]}" if found else ""
+def _name(head: Head, is_secure: bool) -> str:
+    root = root_path()
+    secure = _SECURE_BELOW if root else _SECURE
+    # Cookies are shared by all ports of a host, and so would be lost between two servers; and one
+    # of the whole host comes along below a path, too.
+    port = _PORT.search(head.one(b"host") or "")
+    numbered = f"_{port[1]}" if port else ""
+    return f"{secure if is_secure else _NAME}{numbered}{root.replace('/', '.')}"
 
 
 def _cookies(headers: Iterable[bytes]) -> Iterable[tuple[str, str]]:
@@ -144,7 +151,7 @@ async def answer_login(head: Head, send: Send, unread: Receive | None) -> None:
     Args:
         unread: Gives what is left of the request's body; None if nothing is.
     """
-    place = f"{LOGIN}?next={quote(_address(head), safe='')}"
+    place = f"{link(LOGIN)}?next={quote(link(_address(head)), safe='')}"
     headers = [(b"location", place.encode("ascii")), (b"content-length", b"0")]
     if unread is not None:
         headers.append((b"connection", b"close"))
@@ -156,7 +163,7 @@ async def answer_login(head: Head, send: Send, unread: Receive | None) -> None:
 
 def next_place(given: str) -> str:
     """Where to go after logging in: only ever a place here."""
-    return given if _LOCAL.fullmatch(given) else LOGIN
+    return given if _LOCAL.fullmatch(given) else link(LOGIN)
 
 
 def _address(head: Head) -> str:

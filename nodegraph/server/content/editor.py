@@ -18,6 +18,8 @@ BUILT = Path(__file__).parents[1] / "static"
 _PAGE = "index.html"
 _ICON = "favicon.svg"
 _ASSETS = "assets"
+_ROOT = b'<meta name="root-path" content=""'
+"""Where the page is told the path below which it is: see editor/src/api/rootPath.ts."""
 _TYPES: Mapping[str, str] = {
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
@@ -61,10 +63,13 @@ class Editor:
     Args:
         folder: Where they lie. Nothing is sent but what lay there when they were read, so no path
             leads out of it.
+        root: Path below which a proxy offers the server. The page is told of it, and asks for all
+            that it loads below it, also where its own address has no slash at its end.
     """
 
-    def __init__(self, folder: Path = BUILT) -> None:
+    def __init__(self, folder: Path = BUILT, root: str = "") -> None:
         self._folder = folder
+        self._root = root
         self._lock = Lock()
         self._stamp: _Stamp | None = None
         self._page: EditorFile | None = None
@@ -99,10 +104,18 @@ class Editor:
         stamp = self._stamped()
         if stamp == self._stamp:
             return
-        self._page = None if stamp is None else _read(self._folder / _PAGE)
+        self._page = None if stamp is None else self._read_page()
         self._icon = None if stamp is None else _read(self._folder / _ICON)
         self._assets = {} if stamp is None else _assets(self._folder / _ASSETS)
         self._stamp = stamp
+
+    def _read_page(self) -> EditorFile:
+        body = (self._folder / _PAGE).read_bytes()
+        if self._root:
+            root = self._root.encode()
+            body = body.replace(b'="./', b'="' + root + b"/")
+            body = body.replace(_ROOT, _ROOT.replace(b'""', b'"' + root + b'"'))
+        return _file(body, ".html")
 
     def _stamped(self) -> _Stamp | None:
         try:
@@ -119,11 +132,14 @@ def _assets(folder: Path) -> dict[str, EditorFile]:
 
 
 def _read(path: Path) -> EditorFile:
-    body = path.read_bytes()
+    return _file(path.read_bytes(), path.suffix)
+
+
+def _file(body: bytes, suffix: str) -> EditorFile:
     # No time stands in it, so that the same file is the same bytes on every server.
     packed = gzip.compress(body, 9, mtime=0)
     return EditorFile(
-        media_type=_TYPES.get(path.suffix, ANY),
+        media_type=_TYPES.get(suffix, ANY),
         body=body,
         packed=packed if len(packed) < len(body) * _WORTHWHILE else None,
         digest=blake3(body).hexdigest(),

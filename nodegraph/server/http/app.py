@@ -23,6 +23,7 @@ from nodegraph.server.http.sending import AsciiJsonResponse
 from nodegraph.server.operations.observing import Observed
 from nodegraph.server.operations.readiness import Readiness
 from nodegraph.server.operations.upkeep import Upkeep
+from nodegraph.server.root_path import BelowRoot
 from nodegraph.server.services import Services, ended
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -120,7 +121,7 @@ class _Application(FastAPI):
     def build_middleware_stack(self) -> ASGIApp:
         services: Services = self.state.services
         gate = Gate(super().build_middleware_stack(), services.server, services.access)
-        return Observed(gate, services.metrics.requests, API)
+        return BelowRoot(Observed(gate, services.metrics.requests, API), services.server.root_path)
 
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:

@@ -22,6 +22,7 @@ from nodegraph.server.content.saved.saved import LARGEST_PAGE
 from nodegraph.server.http.dependencies import MayRead, TheServices
 from nodegraph.server.http.problems import ProblemDetails, responses
 from nodegraph.server.http.sending import json_response
+from nodegraph.server.root_path import root_path
 from nodegraph.server.workflows.catalog import DeclaredTypes
 
 PATH = "/openapi.json"
@@ -48,7 +49,10 @@ async def get_description(request: Request, services: TheServices, caller: MayRe
     document = await services.off_loop(request.app.openapi)
     types = services.node_types.now
     apps = await services.off_loop(_app_paths, services.workflows, types)
-    return json_response({**document, "paths": {**document["paths"], **apps}})
+    found = {**document, "paths": {**document["paths"], **apps}}
+    if root_path():
+        found["servers"] = [{"url": root_path()}]
+    return json_response(found)
 
 
 def _app_paths(workflows: SavedWorkflows, types: DeclaredTypes) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from nodegraph.server.http.errors import (
     headers_of,
     status_of,
 )
+from nodegraph.server.root_path import link
 
 MEDIA_TYPE = "application/problem+json"
 _LOG = logging.getLogger(__name__)
@@ -143,7 +144,7 @@ async def _answer(connection: HTTPConnection, error: NodegraphError) -> Response
     if isinstance(connection, WebSocket):
         await connection.close(1008, places.told(error.problem.message)[:120])
         return Response()
-    return problem_response(error, instance=connection.url.path, places=places)
+    return problem_response(error, instance=link(connection.url.path), places=places)
 
 
 async def _nodegraph(request: Request, error: Exception) -> Response:
@@ -204,7 +205,7 @@ async def _http(request: Request, error: Exception) -> Response:
     refused = kind(_DETAILS.get(error.status_code, str(error.detail)))
     notes_of(request.scope).refusal = refused
     status = error.status_code if error.status_code in TITLES else 400
-    response = problem_response(refused, instance=request.url.path, status=status)
+    response = problem_response(refused, instance=link(request.url.path), status=status)
     response.headers.update(error.headers or {})
     return response
 
@@ -223,5 +224,5 @@ async def _disk(request: Request, error: Exception) -> Response:
 async def _unexpected(request: Request, error: Exception) -> Response:
     # The server logs the exception itself; none of it is a client's business.
     code, detail = "server-error", "something went wrong in the server; its log says what"
-    content = problem_content(500, code, TITLES[500], detail, (), request.url.path)
+    content = problem_content(500, code, TITLES[500], detail, (), link(request.url.path))
     return ProblemResponse(content, 500)

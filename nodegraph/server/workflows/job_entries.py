@@ -15,6 +15,7 @@ from nodegraph.client.shapes.telling import told
 from nodegraph.jobs.queue import Job, JobSummary
 from nodegraph.server.content.artifacts import Artifact
 from nodegraph.server.content.artifacts.links import artifact_links
+from nodegraph.server.root_path import link
 
 _SUMMED = {field.name for field in fields(shapes.JobSummary)}
 _DETAILS = tuple(each.name for each in fields(shapes.Job) if each.name not in _SUMMED)
@@ -31,7 +32,7 @@ class JobList(BaseModel):
 
 def job_path(id: str) -> str:
     """Where a job is."""
-    return f"{JOBS}/{id}"
+    return link(f"{JOBS}/{id}")
 
 
 def job_entry(job: JobSummary) -> dict[str, Any]:

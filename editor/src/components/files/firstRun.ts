@@ -1,4 +1,5 @@
 /** The first time that somebody opens the editor: a graph that runs at one click, and a short tour. */
+import { ownName } from "@/api/rootPath";
 import { useUi } from "@/store/ui";
 import { isFresh, openLink, openTemplate } from "./opening";
 import { whenDrawn } from "./tourSteps";
@@ -36,7 +37,7 @@ export async function openSharedLink(): Promise<boolean> {
 
 function wasHere(): boolean {
   try {
-    return localStorage.getItem(SEEN) !== null;
+    return localStorage.getItem(ownName(SEEN)) !== null;
   } catch {
     // A browser that keeps nothing would show the tour each time.
     return true;
@@ -45,7 +46,7 @@ function wasHere(): boolean {
 
 function remember(): void {
   try {
-    localStorage.setItem(SEEN, "1");
+    localStorage.setItem(ownName(SEEN), "1");
   } catch {
     // It is only about not greeting twice.
   }

@@ -1,5 +1,6 @@
 /** Parts of the page that are fetched when they are first shown, and again after that failed. */
 import { type ComponentType, lazy } from "react";
+import { rootPath } from "@/api/rootPath";
 import { useConnection } from "@/store/connection";
 
 /** A part couldn't be fetched: the server is away, or has another version by now. */
@@ -33,7 +34,7 @@ export function lazyPart<P extends object>(
  */
 async function reach(): Promise<void> {
   if (useConnection.getState().state === "lost") {
-    await fetch("/favicon.svg", { method: "HEAD", cache: "no-store" });
+    await fetch(`${rootPath()}/favicon.svg`, { method: "HEAD", cache: "no-store" });
   }
 }
 

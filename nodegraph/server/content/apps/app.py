@@ -19,6 +19,7 @@ from nodegraph.core.workflow import Parameter, Workflow
 from nodegraph.errors import InvalidWorkflow, Problem
 from nodegraph.server.content.saved import SavedWorkflow
 from nodegraph.server.http.problems import responses
+from nodegraph.server.root_path import link
 
 _JSON = "application/json"
 _ANSWER = {"schema": {"$ref": "#/components/schemas/AppAnswer"}}
@@ -153,6 +154,10 @@ def _outputs(workflow: Workflow, catalog: Catalog) -> tuple[AppOutput, ...]:
 
 def app_path(name: str) -> str:
     """Where an app is."""
+    return link(_own_path(name))
+
+
+def _own_path(name: str) -> str:
     return f"/api/v1/apps/{quote(name, safe='')}"
 
 
@@ -196,7 +201,7 @@ def _property(parameter: AppParameter, has_files: bool) -> dict[str, Any]:
 
 def app_paths(apps: Iterable[App]) -> dict[str, Any]:
     """The apps' entries in the API's description, by path."""
-    return {app_path(app.name): {"post": _operation(app)} for app in apps}
+    return {_own_path(app.name): {"post": _operation(app)} for app in apps}
 
 
 def _operation(app: App) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from nodegraph.server.events.hub.message import HubMessage, first, numbered
 from nodegraph.server.events.hub.pending import SlowConsumer
 from nodegraph.server.events.hub.subscription import BATCH_BYTES, Batch, Subscription
 from nodegraph.server.http.errors import Unavailable
+from nodegraph.server.root_path import linked_below
 
 _LOG = logging.getLogger(__name__)
 _LIVE_EVERY = 1 / 30
@@ -51,11 +52,19 @@ class EventHub:
         tail: Tells of new ones.
         remembered: How many of the last ones are kept in memory, for those who come back.
         held: Bytes that may wait for all subscribers together; whom most waits for is ended first.
+        root: Path below which events have the addresses of files.
     """
 
     def __init__(
-        self, queue: JobQueue, tail: EventTail, *, remembered: int = 10_000, held: int = 128 << 20
+        self,
+        queue: JobQueue,
+        tail: EventTail,
+        *,
+        remembered: int = 10_000,
+        held: int = 128 << 20,
+        root: str = "",
     ) -> None:
+        self._root = root
         self._queue = queue
         self._looks = QueueLooks(queue)
         self._most_held = held
@@ -179,7 +188,7 @@ class EventHub:
             return _of(which, some), last, False
         read = self._looks.give if self._queue.is_shared else asyncio.to_thread
         found = await read(page, self._queue, which, after, limit)
-        return [numbered(event) for event in found.events], found.last, False
+        return [self._message(event) for event in found.events], found.last, False
 
     def enter(self, subscription: Subscription) -> None:
         """Hand over what is recent, and then all that happens."""
@@ -216,7 +225,7 @@ class EventHub:
             for event in events:
                 self._live.before(event)
                 self.newest = event.seq
-                message = numbered(event)
+                message = self._message(event)
                 self._ring.add(event.seq, message)
                 together.append(message)
                 self._live.after(event)
@@ -224,6 +233,11 @@ class EventHub:
             self.newest = self._tail.newest
             self._together = None
             self._hand_out(together)
+
+    def _message(self, event: JobEvent) -> HubMessage:
+        # Not for one request alone, so none has said what links lie below.
+        with linked_below(self._root):
+            return numbered(event)
 
     def _publish(self, message: HubMessage) -> None:
         if self._together is not None:

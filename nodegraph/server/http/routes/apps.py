@@ -42,6 +42,7 @@ from nodegraph.server.http.file_answers import once_here
 from nodegraph.server.http.problems import responses
 from nodegraph.server.http.sending import file_response, json_response
 from nodegraph.server.http.types import content_headers
+from nodegraph.server.root_path import link
 from nodegraph.server.services import Services
 from nodegraph.server.workflows.job_entries import job_path
 from nodegraph.server.workflows.jobs_access import visible
@@ -241,7 +242,7 @@ async def _picture(
     opened = await once_here(lambda: services.with_files(services.artifacts.open, artifact))
     headers = {
         **content_headers(artifact.media_type, PurePath(artifact.path).name),
-        "Content-Location": f"/api/v1/artifacts/{digest}",
+        "Content-Location": link(f"/api/v1/artifacts/{digest}"),
         "Link": f'<{job_path(job.id)}>; rel="related"',
         "Vary": "Accept, Prefer",
     }

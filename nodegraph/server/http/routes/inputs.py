@@ -22,6 +22,7 @@ from nodegraph.server.http.file_answers import (
 from nodegraph.server.http.problems import responses
 from nodegraph.server.http.sending import file_response
 from nodegraph.server.http.types import content_headers
+from nodegraph.server.root_path import link
 
 router = APIRouter(prefix="/inputs", tags=["inputs"])
 
@@ -91,5 +92,5 @@ async def get_input_thumbnail(
 
 
 def _entry(file: InputFile) -> shapes.InputFile:
-    href = f"/api/v1/inputs/file?path={quote(file.path, safe='')}"
+    href = link(f"/api/v1/inputs/file?path={quote(file.path, safe='')}")
     return told(shapes.InputFile, file, href=href)

@@ -14,11 +14,12 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from nodegraph.server.access.caller import notes_of
-from nodegraph.server.access.head import LOGIN, Head
+from nodegraph.server.access.head import LOGIN, LOGOUT, Head
 from nodegraph.server.access.sessions import cookie, next_place
 from nodegraph.server.content.pages.login import known_page, login_page
 from nodegraph.server.http.dependencies import TheServices
 from nodegraph.server.http.errors import Refused, UnsupportedType
+from nodegraph.server.root_path import link
 
 router = APIRouter(include_in_schema=False)
 
@@ -29,7 +30,7 @@ _MOST_FIELDS = 10
 
 @router.get(LOGIN)
 async def login_form(
-    request: Request, next: Annotated[str, Query(max_length=8_000)] = LOGIN
+    request: Request, next: Annotated[str, Query(max_length=8_000)] = ""
 ) -> Response:
     """The page on which a token is entered, or that says who is logged in."""
     caller = notes_of(request.scope).caller
@@ -40,7 +41,7 @@ async def login_form(
 async def log_in(request: Request, services: TheServices) -> Response:
     """Begin a session, if the token is good."""
     fields = await _fields(request)
-    place, head = next_place(fields.get("next", LOGIN)), Head(request.scope)
+    place, head = next_place(fields.get("next", "")), Head(request.scope)
     try:
         caller = services.access.owner(fields.get("token", "").strip(), head.remote)
     except Refused as error:
@@ -55,13 +56,13 @@ async def log_in(request: Request, services: TheServices) -> Response:
     return found
 
 
-@router.post("/logout")
+@router.post(LOGOUT)
 async def log_out(request: Request, services: TheServices) -> Response:
     """End the session."""
     caller = notes_of(request.scope).caller
     if caller is not None and caller.session:
         services.access.sessions.end(caller.session)
-    found = RedirectResponse(LOGIN, 303)
+    found = RedirectResponse(link(LOGIN), 303)
     found.headers["Set-Cookie"] = cookie(Head(request.scope), "", 0)
     return found
 

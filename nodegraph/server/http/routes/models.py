@@ -20,6 +20,7 @@ from nodegraph.server.http.errors import NotFound
 from nodegraph.server.http.file_answers import THUMBNAIL_ANSWERS, ThumbnailSize, thumbnail_response
 from nodegraph.server.http.problems import responses
 from nodegraph.server.http.sending import OpenFile
+from nodegraph.server.root_path import link
 from nodegraph.server.services import Services
 
 router = APIRouter(prefix="/models", tags=["models"])
@@ -142,7 +143,7 @@ def _entry(model: FoundModel) -> shapes.Model:
 def _thumbnail(model: FoundModel) -> str | None:
     if _picture_of(model.path) is None:
         return None
-    return f"/api/v1/models/thumbnail?name={quote(model.name, safe='')}"
+    return link(f"/api/v1/models/thumbnail?name={quote(model.name, safe='')}")
 
 
 def _picture_of(model: Path) -> Path | None:

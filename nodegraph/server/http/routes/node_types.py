@@ -27,6 +27,7 @@ from nodegraph.server.http.problems import responses
 from nodegraph.server.http.routes.workflows import DOCUMENT, JSON
 from nodegraph.server.http.sending import json_response, takes_gzip
 from nodegraph.server.http.types import ANY, content_headers
+from nodegraph.server.root_path import link
 from nodegraph.server.workflows.catalog import DeclaredTypes
 from nodegraph.session.examples import NodeExample
 
@@ -424,7 +425,7 @@ def _shown(type: str, types: DeclaredTypes) -> NodeTypeExample | None:
 
 
 def _href(type: str) -> str:
-    return f"/api/v1/node-types/{quote(type, safe='')}"
+    return link(f"/api/v1/node-types/{quote(type, safe='')}")
 
 
 async def _example(type: str, services: TheServices) -> NodeExample:
@@ -462,7 +463,7 @@ def _frame(page: FrameDocument) -> dict[str, Any]:
         name=script.name,
         label=script.label,
         help=script.help,
-        href=page.href,
+        href=link(page.href),
     ).model_dump()
 
 

@@ -22,6 +22,7 @@ from nodegraph.server.http.file_answers import ANY_FILE, BINARY
 from nodegraph.server.http.problems import responses
 from nodegraph.server.http.routes.workflows import DOCUMENT, JSON, Name
 from nodegraph.server.http.types import ANY, content_headers
+from nodegraph.server.root_path import link
 from nodegraph.session.templates import template, template_picture, templates
 
 router = APIRouter(prefix="/templates", tags=["workflows"])
@@ -133,7 +134,7 @@ def _templates() -> list[shapes.Template]:
 
 
 def _template(name: str, workflow: Workflow) -> shapes.Template:
-    href = f"/api/v1/templates/{quote(name, safe='')}"
+    href = link(f"/api/v1/templates/{quote(name, safe='')}")
     return shapes.Template(
         name=name,
         title=workflow.title,

@@ -29,6 +29,7 @@ from nodegraph.server.http.multipart import BadForm, PartBegins, PartEnds, form_
 from nodegraph.server.http.problems import responses
 from nodegraph.server.http.sending import file_response
 from nodegraph.server.http.types import SUFFIXES, content_headers
+from nodegraph.server.root_path import link
 
 router = APIRouter(prefix="/uploads", tags=["uploads"])
 
@@ -239,5 +240,5 @@ async def _chunks(file: BinaryIO) -> AsyncIterator[bytes]:
 
 
 def _entry(upload: Upload) -> shapes.Upload:
-    href = f"/api/v1/uploads/{upload.digest}"
+    href = link(f"/api/v1/uploads/{upload.digest}")
     return told(shapes.Upload, upload, value=upload.reference, href=href)

@@ -21,6 +21,7 @@ from nodegraph.server.http.etags import check_match, check_none_match, etag, is_
 from nodegraph.server.http.json_route import JsonRoute
 from nodegraph.server.http.problems import responses
 from nodegraph.server.http.sending import json_response
+from nodegraph.server.root_path import link
 from nodegraph.server.workflows.checking import check_size
 
 router = APIRouter(prefix="/workflows", tags=["workflows"], route_class=JsonRoute)
@@ -219,7 +220,7 @@ def _file(found: SavedWorkflow, if_none_match: str | None) -> Response:
 
 
 def _href(name: str, version: int | None = None) -> str:
-    place = f"/api/v1/workflows/{quote(name, safe='')}"
+    place = link(f"/api/v1/workflows/{quote(name, safe='')}")
     return place if version is None else f"{place}/versions/{version}"
 
 

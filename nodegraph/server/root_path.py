@@ -1,0 +1,102 @@
+"""The path below which a proxy offers the server, in addresses that come in and that go out.
+
+A proxy may take the path away before it hands a request on, or leave it there: both are understood.
+Everything else of the server knows its own paths only, such as ``/api/v1/jobs``; what tells a
+client of one says `link` of it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+_PATH = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
+# Below one of these a request that still has the path couldn't be told from one that hasn't.
+_OWN = frozenset(
+    {
+        *("api", "assets", "packs", "login", "logout", "healthz", "readyz", "metrics"),
+        *("openapi.json", "favicon.svg", "favicon.ico"),
+    }
+)
+_CURRENT: ContextVar[str] = ContextVar("nodegraph_root_path", default="")
+"""Of the task or thread; code that is handed to a thread takes it along."""
+
+
+def check_root_path(path: str) -> str:
+    """The path without a slash at its end; empty for none.
+
+    Raises:
+        ValueError: It is no such path, or one that the server has itself.
+    """
+    path = path.rstrip("/")
+    if not path:
+        return ""
+    if not _PATH.fullmatch(path):
+        raise ValueError(
+            "a path such as `/studio` is expected: it begins with a slash and has letters, digits, "
+            "dots, dashes, underscores and tildes"
+        )
+    first = path.split("/")[1]
+    if first in _OWN:
+        raise ValueError(
+            f"the server itself has `/{first}`: choose another path, such as `/studio`"
+        )
+    return path
+
+
+def root_path() -> str:
+    """The path in force; empty for none."""
+    return _CURRENT.get()
+
+
+def link(path: str) -> str:
+    """One of the server's own paths as clients see it."""
+    return f"{_CURRENT.get()}{path}"
+
+
+@contextmanager
+def linked_below(root: str) -> Iterator[None]:
+    """Inside, links lie below a path."""
+    token = _CURRENT.set(root)
+    try:
+        yield
+    finally:
+        _CURRENT.reset(token)
+
+
+class BelowRoot:
+    """An application that is asked for its own paths alone; before everything else.
+
+    Args:
+        app: What answers.
+        root: As `check_root_path` gives it.
+    """
+
+    def __init__(self, app: ASGIApp, root: str) -> None:
+        self._app = app
+        self._root = root
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        with linked_below(self._root):
+            await self._app(self._own(scope), receive, send)
+
+    def _own(self, scope: Scope) -> Scope:
+        path = _without(self._root, scope["path"])
+        if path is None:
+            return scope
+        raw = _without(self._root, (scope.get("raw_path") or b"").decode("latin-1"))
+        return {**scope, "path": path, "raw_path": (raw or path).encode("latin-1", "replace")}
+
+
+def _without(root: str, path: str) -> str | None:
+    """A path without the root before it; None where that isn't there."""
+    if path == root:
+        return "/"
+    return path[len(root) :] if path.startswith(f"{root}/") else None

@@ -1,1 +1,0 @@
-import"./WidgetField-qE06ZBru.js";import"./FileWidget-Bto_N36i.js";

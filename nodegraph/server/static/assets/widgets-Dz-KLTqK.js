@@ -1,0 +1,1 @@
+import"./WidgetField-C0soUHdS.js";import"./FileWidget-lGiiv7pN.js";
