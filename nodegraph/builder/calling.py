@@ -16,8 +16,8 @@ from nodegraph.core.facts import finding_problem
 from nodegraph.core.hooks import Finding
 from nodegraph.core.links import Value, read_literal
 from nodegraph.core.literals import check_literal
+from nodegraph.core.port_names import port_hint
 from nodegraph.core.spec import InputSpec, NodeSpec
-from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.summary import summarize
 from nodegraph.core.value_types import described
 from nodegraph.core.workflow import NodeEntry, Workflow
@@ -123,7 +123,7 @@ def _written(spec: NodeSpec, name: str, value: Any) -> tuple[Any, list[Finding]]
     """An input as a workflow holds it, and what is wrong with it."""
     port = spec.inputs_by_name.get(name)
     if port is None:
-        hint = did_you_mean(name, spec.inputs_by_name) or "This type has no inputs."
+        hint = port_hint(name, spec.inputs_by_name) or "This type has no inputs."
         return None, [Finding(name, "has no such input", hint=hint, code="unknown-input")]
     if isinstance(value, (Out, BuiltNode)):
         finding = Finding(

@@ -13,6 +13,7 @@ from nodegraph.builder.makers import Maker, PackNodes
 from nodegraph.builder.outputs import AnyNode, UnknownName
 from nodegraph.builder.scope import Scope, check_text
 from nodegraph.builder.subgraph import BuiltSubgraph
+from nodegraph.core.port_names import port_hint
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.types import ANY, TypeExpr, named
 from nodegraph.core.workflow import NodeEntry, Parameter, Subgraph, Workflow
@@ -154,7 +155,7 @@ class Graph(Scope, Workflow):
                 node=target,
                 node_type=spec.type,
                 port=port,
-                hint=did_you_mean(str(port), spec.inputs_by_name) or None,
+                hint=port_hint(port, spec.inputs_by_name) or None,
             )
         self.parameters[name] = Parameter(
             input=f"{target}.{port}", label=label, help=help, required=required

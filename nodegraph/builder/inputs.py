@@ -15,6 +15,7 @@ from nodegraph.core.hooks import Finding
 from nodegraph.core.links import Link, Value, is_live, read_literal
 from nodegraph.core.literals import check_literal, describe
 from nodegraph.core.mends import OpenInput, TypeMends
+from nodegraph.core.port_names import port_hint
 from nodegraph.core.spec import InputSpec, NodeSpec
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.types import TypeExpr, fit
@@ -90,7 +91,7 @@ class _Call:
             value = listed(self._scope, given)
             port = known.get(name)
             if port is None:
-                hint = did_you_mean(name, known) or "This type has no inputs."
+                hint = port_hint(name, known) or "This type has no inputs."
                 self._report(Finding(name, "has no such input", hint=hint, code="unknown-input"))
             elif isinstance(value, (Out, BuiltNode)):
                 self._link(port, value)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from nodegraph.builder.outputs import UnknownName
 from nodegraph.core.spec import InputSpec, NodeSpec
+from nodegraph.core.stand_ins import StandIns
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import InvalidValue
 
@@ -79,8 +80,7 @@ def called(make: Make, catalog: Registry, name: str) -> Maker | PackNodes:
     packs = {pack.name for pack in catalog.packs if pack.name}
     if name in packs:
         return PackNodes(make, catalog, name)
-    hint = did_you_mean(name, [*catalog.types_of(""), *packs])
-    raise UnknownName(f"there is no node type `{name}`", hint=hint)
+    raise UnknownName(f"there is no node type `{name}`", hint=StandIns(catalog).hint(name, packs))
 
 
 def callable_names(catalog: Registry) -> Sequence[str]:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, Protocol, TypeAlias, TypeVar
 
 from nodegraph.core.links import Handle, Link
+from nodegraph.core.port_names import port_hint
 from nodegraph.core.spec import NodeSpec
-from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.types import TypeExpr
 from nodegraph.errors import NodegraphError
 
@@ -218,7 +218,7 @@ class BuiltNode(_Place):
         """
         spec = self._owner.spec_of(self._name)
         if spec is not None and port not in spec.outputs_by_name:
-            hint = did_you_mean(str(port), spec.outputs_by_name) or "It has no outputs."
+            hint = port_hint(port, spec.outputs_by_name) or "It has no outputs."
             raise UnknownName(
                 f"has no output `{port}`", node=self._name, node_type=spec.type, hint=hint
             )

@@ -16,6 +16,7 @@ from nodegraph.core.order import topological_order
 from nodegraph.core.parts import bad_name
 from nodegraph.core.spec import NodeSpec
 from nodegraph.core.spelling import snake_case
+from nodegraph.core.stand_ins import StandIns
 from nodegraph.core.subgraphs import Specs
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.types import ANY, TypeExpr, fit, list_of, named
@@ -194,9 +195,7 @@ class Scope(BuiltinNodes):
             raise UnknownName(
                 f"there is no node type `{entry.type}`",
                 node=name,
-                hint=did_you_mean(
-                    entry.type, [*self.workflow.subgraphs, *self.catalog.types_at_hand()]
-                ),
+                hint=StandIns(self.catalog).hint(entry.type, self.workflow.subgraphs),
             )
         return found
 

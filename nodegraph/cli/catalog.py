@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nodegraph.core.catalog import Catalog
 from nodegraph.core.spec import NodeSpec
-from nodegraph.core.suggest import did_you_mean
+from nodegraph.core.stand_ins import StandIns
 from nodegraph.errors import InvalidValue
 
 
@@ -16,9 +16,7 @@ def find_spec(catalog: Catalog, name: str) -> NodeSpec:
     """
     spec = catalog.spec(name) or _ignoring_case(catalog, name)
     if spec is None:
-        raise InvalidValue(
-            f"there is no node type `{name}`", hint=did_you_mean(name, catalog.node_types())
-        )
+        raise InvalidValue(f"there is no node type `{name}`", hint=StandIns(catalog).hint(name))
     return spec
 
 

@@ -11,6 +11,9 @@ from nodegraph.core.types import TypeTable
 if TYPE_CHECKING:
     from nodegraph.core.usage import Usage
 
+OtherNames = Mapping[str, Mapping[str, Sequence[str]]]
+"""Node types by program and its node type."""
+
 
 class Catalog(Protocol):
     """The node types there are. Asking for a spec imports no pack; asking for a hook may."""
@@ -72,6 +75,20 @@ def usage_of(catalog: Catalog) -> Usage:
     return catalog.usage if isinstance(catalog, KnowsUsage) else NO_USAGE
 
 
+@runtime_checkable
+class KnowsOtherNames(Protocol):
+    """A catalog that can tell what other programs' node types are here."""
+
+    @property
+    def other_names(self) -> OtherNames:
+        """Node types here, by program and its node type."""
+
+
+def other_names_of(catalog: Catalog) -> OtherNames:
+    """What other programs' node types are here; nothing of a catalog that doesn't know."""
+    return catalog.other_names if isinstance(catalog, KnowsOtherNames) else {}
+
+
 def types_at_hand(catalog: Catalog) -> Sequence[str]:
     """Names of node types for a hint, for which no pack is read: that may take seconds."""
     if isinstance(catalog, ReadsLater):
@@ -102,6 +119,10 @@ class CatalogWith:
     @property
     def usage(self) -> Usage:
         return usage_of(self._catalog)
+
+    @property
+    def other_names(self) -> OtherNames:
+        return other_names_of(self._catalog)
 
     def hook(self, node_type: str, name: HookName) -> Callable[..., Any] | None:
         return None if node_type in self._specs else self._catalog.hook(node_type, name)

@@ -16,8 +16,9 @@ from nodegraph.core.hooks import Finding
 from nodegraph.core.links import Link
 from nodegraph.core.literals import check_literal, convert_literal, describe, literal_schema
 from nodegraph.core.mends import Mends, OpenInput
+from nodegraph.core.port_names import port_elsewhere, port_hint
 from nodegraph.core.spec import InputSpec, NodeSpec, OutputSpec
-from nodegraph.core.suggest import did_you_mean, nearest
+from nodegraph.core.suggest import nearest
 from nodegraph.core.types import Fit, TypeExpr, fit, list_of
 from nodegraph.errors import Problem
 
@@ -122,8 +123,8 @@ class _NodeCheck:
         for name in given:
             if name not in known:
                 free = [port for port in known if port not in given]
-                meant.add(nearest(name, free) or "")
-                hint = did_you_mean(name, known) or "This type has no inputs."
+                meant.add(port_elsewhere(name, free) or nearest(name, free) or "")
+                hint = port_hint(name, known) or "This type has no inputs."
                 self._report(
                     Finding(name, "has no such input", hint=hint, code="unknown-input"), None
                 )
@@ -142,7 +143,8 @@ class _NodeCheck:
         )
 
     def _absent(self, port: InputSpec, *, is_told: bool) -> None:
-        if not port.required and port.name not in self._node.required:
+        is_unread = port.name in self._node.unread
+        if not (port.required or is_unread or port.name in self._node.required):
             # A subgraph's own defaults stand inside it.
             if not port.passed_on:
                 self._found.literals[port.name] = convert_literal(port.default, port)
@@ -153,9 +155,11 @@ class _NodeCheck:
             hint = self._link_hint(port, place, "Link it:") if port.json_schema is None else None
             hint = self._parameter_hint(port, place) or hint
             wanted = port.type if port.json_schema is None else describe(port.json_schema)
-            finding = Finding(
-                port.name, "is missing", expected=wanted, hint=hint, code="missing-input"
-            )
+            message, code = "is missing", "missing-input"
+            if is_unread:
+                message, code = "couldn't be read of the imported file", "values-not-read"
+                hint = hint or "Set it to what the other program shows."
+            finding = Finding(port.name, message, expected=wanted, hint=hint, code=code)
             self._report(finding, place)
 
     def _parameter_hint(self, port: InputSpec, place: InputPlace | None) -> str:

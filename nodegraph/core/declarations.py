@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 
 from nodegraph.core.catalog import Catalog
 from nodegraph.core.links import parse_target
+from nodegraph.core.port_names import port_hint
 from nodegraph.core.subgraphs import input_names
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.workflow import Workflow
@@ -95,5 +96,5 @@ def _parameter(name: str, target: str, workflow: Workflow, catalog: Catalog) -> 
     return Problem(
         "bad-parameter",
         f"{start}, but `{node}` ({entry.type}) has no such input",
-        hint=did_you_mean(port, names) or None,
+        hint=port_hint(port, names) or None,
     )

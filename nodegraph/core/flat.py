@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from nodegraph.core.hooks import Finding
 from nodegraph.core.links import Link, parse_link
+from nodegraph.core.port_names import port_hint
 from nodegraph.core.spec import NodeSpec, OutputSpec
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.types import ANY, TypeExpr, TypeTable, is_assignable, named
@@ -78,6 +79,8 @@ class FlatNode:
         mode: How it is kept from running, if it is.
         parameters: Of the workflow, by the input that each is for: its name.
         required: Inputs that must be given, as parameters say, though there is a default.
+        unread: Inputs that must be given, as their values in the file it was imported from
+            couldn't be read.
         problems: What was found so far.
         warnings: What keeps nothing from running.
     """
@@ -93,6 +96,7 @@ class FlatNode:
     mode: Mode | None = None
     parameters: Mapping[str, str] = field(default_factory=dict)
     required: Collection[str] = ()
+    unread: Collection[str] = ()
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
 
@@ -334,7 +338,7 @@ def _port(link: Link, names: Sequence[str]) -> str | Finding:
         return Finding(
             "",
             f"is linked to `{name}.{link.port}`, but `{name}` has no such output",
-            hint=did_you_mean(link.port, names) or f"`{name}` has no outputs at all.",
+            hint=port_hint(link.port, names) or f"`{name}` has no outputs at all.",
             code="unknown-output",
         )
     if len(names) == 1:

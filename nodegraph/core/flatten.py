@@ -14,10 +14,10 @@ from nodegraph.core.migrate import migrate_inputs
 from nodegraph.core.modes import leave_out_muted
 from nodegraph.core.pack_faults import pack_problems
 from nodegraph.core.patience import asking
+from nodegraph.core.port_names import port_hint
 from nodegraph.core.spec import NodeSpec
 from nodegraph.core.stand_ins import StandIns
 from nodegraph.core.subgraphs import declared_type, expandable
-from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.workflow import PLACEHOLDER, NodeEntry, Subgraph, Workflow
 from nodegraph.errors import Problem
 
@@ -85,6 +85,7 @@ class _Flattener:
                 entry.always,
                 origin=(subgraph, name) if subgraph else None,
                 mode=entry.mode,
+                unread=entry.unread,
             )
             if not prefix and name in self._parameters:
                 self._varied(node, self._parameters[name])
@@ -188,14 +189,10 @@ class _Flattener:
         faults = catalog.faults(pack) if colon and isinstance(catalog, KnowsFaults) else ()
         if faults:
             return f"Not all of it could be read: {'; '.join(faults[:_TOLD])}"
-        # Of one without a prefix, a misspelt name is likelier than another program's.
-        alike = self._stand_ins.of(node_type, only_same=not is_missing)
-        found = [f"No pack `{pack}` is loaded."] if is_missing and not entry.pack else []
-        if alike:
-            found.append(self._in_place_of(alike))
-        if found or is_missing:
-            return " ".join(found)
-        return did_you_mean(node_type, names)
+        if not is_missing:
+            return self._stand_ins.hint(node_type, self._workflow.subgraphs)
+        found = [] if entry.pack else [f"No pack `{pack}` is loaded."]
+        return " ".join([*found, self._in_place_of(self._stand_ins.of(node_type))]).strip()
 
     @staticmethod
     def _in_place_of(names: Sequence[str]) -> str:
@@ -229,7 +226,7 @@ class _Flattener:
         """Take in a block's nodes, with what its inputs were given."""
         for name in block.inputs:
             if name not in definition.inputs:
-                hint = did_you_mean(name, definition.inputs) or "This subgraph has no inputs."
+                hint = port_hint(name, definition.inputs) or "This subgraph has no inputs."
                 _report(block, "unknown-input", "has no such input", port=name, hint=hint)
         fed: dict[str, _Fed] = {}
         for name, port in definition.inputs.items():

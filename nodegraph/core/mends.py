@@ -134,6 +134,32 @@ class TypeMends:
         anywhere = max(map(self._usage.out_of, outputs))
         return -in_family, -in_all, -anywhere, _simplest(spec)
 
+    def sinks(self, source: str, expr: TypeExpr | None) -> str:
+        """Node types that write a result, for a sentence: those that take an output before others.
+
+        Args:
+            source: The output with its node type, such as ``VAEDecode.image``; empty for none.
+            expr: What it gives.
+        """
+        found = sorted(
+            (self._sink_rank(spec, source, expr), spec.type)
+            for spec in self._specs()
+            if spec.output
+        )
+        fitting = [each for each in found if each[0][0] == 0]
+        return " or ".join(name for _, name in (fitting or found)[:_SHOWN])
+
+    def _sink_rank(
+        self, spec: NodeSpec, source: str, expr: TypeExpr | None
+    ) -> tuple[int, int, int, bool]:
+        taking = [
+            f"{spec.type}.{port.name}"
+            for port in spec.inputs
+            if expr is not None and self._takes(port.expr, expr)
+        ]
+        linked = max((self._usage.link(source, port) for port in taking), default=0)
+        return not taking, -linked, -self._usage.types.get(spec.type, 0), bool(spec.pack)
+
     def _takes(self, expr: TypeExpr, source: TypeExpr) -> bool:
         """Whether an input takes values of a type, or lists of them."""
         return self._plainly(source, expr) or (expr.is_list and self._plainly(source, expr.item))

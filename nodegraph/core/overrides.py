@@ -10,9 +10,9 @@ from typing import Any
 from nodegraph.core.catalog import Catalog
 from nodegraph.core.links import is_link, parse_target, read_link
 from nodegraph.core.literals import parse_literal
+from nodegraph.core.port_names import port_hint
 from nodegraph.core.spec import InputSpec
 from nodegraph.core.subgraphs import node_spec
-from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidValue, InvalidWorkflow, Problem
 
@@ -33,7 +33,7 @@ def input_spec(workflow: Workflow, target: str, catalog: Catalog) -> InputSpec |
         return None
     if port in spec.inputs_by_name:
         return spec.inputs_by_name[port]
-    hint = did_you_mean(port, spec.inputs_by_name) or None
+    hint = port_hint(port, spec.inputs_by_name) or None
     raise InvalidWorkflow(
         [Problem("unknown-input", "has no such input", node, entry.type, port, hint=hint)]
     )

@@ -14,6 +14,7 @@ from nodegraph.core.catalog import Catalog
 from nodegraph.core.links import is_link, parse_link, parse_target, read_literal
 from nodegraph.core.literals import literal_schema
 from nodegraph.core.order import topological_order
+from nodegraph.core.port_names import port_hint
 from nodegraph.core.spec import InputSpec, NodeSpec, OutputSpec
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.types import ANY, MOST_LISTS, TypeExpr, TypeTable, list_of, named, parse_type
@@ -203,7 +204,7 @@ class _Scope:
                 "unknown-output",
                 port,
                 f"`{link.node}` has no output `{link.port}`",
-                did_you_mean(link.port, names),
+                port_hint(link.port, names),
             )
         ]
 

@@ -16,11 +16,19 @@ _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+[a-z]*")
 """A word in a name: `dpmpp` and `2m` in dpmpp_2m, `VAE` and `Decode` in VAEDecode."""
 
 
-def nearest(name: str, names: Iterable[str]) -> str | None:
+def words_of(name: str) -> list[str]:
+    """The words of a name, without case: ``vae`` and ``decode`` of ``VAEDecode``."""
+    return [word.casefold() for word in _WORD.findall(name)]
+
+
+def nearest(name: str, names: Iterable[str], *, cutoff: float = 0.6) -> str | None:
     """The valid name most like `name`, compared without case; None if nothing is near.
 
     Abbreviations come before names with a similar spelling: `dpm2m` is dpmpp_2m, not dpm_2. Among
     very many names, only one that differs in nothing but case is found.
+
+    Args:
+        cutoff: How alike the spelling of two names has to be, 0 to 1.
     """
     by_folded = {candidate.casefold(): candidate for candidate in names}
     folded = name.casefold()
@@ -29,7 +37,7 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
     short = _abbreviated(folded, by_folded.values())
     if short is not None:
         return short
-    found = get_close_matches(folded, by_folded, n=1, cutoff=0.6)
+    found = get_close_matches(folded, by_folded, n=1, cutoff=cutoff)
     return by_folded[found[0]] if found else None
 
 
@@ -38,7 +46,7 @@ def _abbreviated(name: str, candidates: Iterable[str]) -> str | None:
     letters = "".join(sign for sign in name if sign.isalnum())
     best, most = None, 0.0
     for candidate in sorted(candidates):
-        words = [word.casefold() for word in _WORD.findall(candidate)]
+        words = words_of(candidate)
         length = sum(map(len, words))
         share = len(letters) / length if length else 0.0
         is_enough = share >= _LEAST_SHARE or (len(words) == 1 and len(letters) >= _LEAST_START)

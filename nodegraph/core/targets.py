@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from nodegraph.core.catalog import Catalog, types_at_hand
+from nodegraph.core.catalog import Catalog
 from nodegraph.core.flat import Flat, Output
 from nodegraph.core.graph import GraphNode
 from nodegraph.core.hooks import Finding
 from nodegraph.core.links import Link, parse_link
+from nodegraph.core.mends import TypeMends
+from nodegraph.core.port_names import port_hint
 from nodegraph.core.suggest import did_you_mean
+from nodegraph.core.types import TypeExpr
 from nodegraph.errors import Problem
 
 _SHOWN = 3
@@ -56,15 +59,26 @@ def _no_sink(flat: Flat, catalog: Catalog) -> Problem:
             given=", ".join(out[:_SHOWN]) + (", …" if len(out) > _SHOWN else ""),
             hint=f"Take the `mode` of `{cause}` away.",
         )
-    specs = [catalog.spec(name) for name in types_at_hand(catalog)]
-    sinks = [spec.type for spec in specs if spec and spec.output and not spec.deprecated]
+    sinks = TypeMends(catalog).sinks(*_last_output(flat))
     return Problem(
         "no-output",
         "no node of the workflow writes a result, so there is nothing to run",
-        hint=f"Add a node such as {' or '.join(sinks[:_SHOWN])}, or say which node is to run."
+        hint=f"Add a node such as {sinks}, or say which node is to run."
         if sinks
         else "Say which node is to run.",
     )
+
+
+def _last_output(flat: Flat) -> tuple[str, TypeExpr | None]:
+    """The last output of a workflow that no node takes, with its node type, and what it gives."""
+    given = (each.link for node in flat.nodes.values() for each in node.inputs.values())
+    found = (flat.output(link) for link in given if link)
+    taken = {output.node for output in found if isinstance(output, Output)}
+    for node in reversed(flat.in_file_order):
+        if node.spec and node.spec.outputs and node.name not in taken:
+            port = node.spec.outputs[0]
+            return f"{node.spec.type}.{port.name}", port.expr
+    return "", None
 
 
 def _target(flat: Flat, text: str) -> list[str] | Problem:
@@ -96,7 +110,7 @@ def _output(flat: Flat, text: str, link: Link) -> list[str] | Problem:
     output = flat.output(link)
     if isinstance(output, Finding):
         names = flat.outputs_of(link.node)
-        hint = did_you_mean(link.port, names) or f"`{link.node}` has no outputs at all."
+        hint = port_hint(link.port, names) or f"`{link.node}` has no outputs at all."
         return Problem("bad-target", f"the target `{text}`: there is no such output", hint=hint)
     if output is not None and output.node in flat.left_out:
         return _left_out(text, flat.left_out[output.node], is_itself=False)

@@ -6,6 +6,7 @@ one of its hooks is asked.
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cached_property
@@ -37,6 +38,7 @@ from nodegraph.packs.snapshot import Snapshot
 
 if TYPE_CHECKING:
     # Reading signatures takes a while to import, and a listing from manifests needs none of it.
+    from nodegraph.core.catalog import OtherNames
     from nodegraph.core.node import NodeDefinition
     from nodegraph.core.panels import Panel
     from nodegraph.core.ports import PortType, Serializer
@@ -218,6 +220,17 @@ class Registry:
 
         own = next((pack for pack in self.packs if not pack.name), None)
         return NO_USAGE if own is None else Usage.load(own.root / FILE)
+
+    @cached_property
+    def other_names(self) -> OtherNames:
+        """What other programs' node types are here, which the built-in pack tells."""
+        from nodegraph.core.stand_ins import OTHER_NAMES  # see `usage_of`
+
+        own = next((pack for pack in self.packs if not pack.name), None)
+        if own is None:
+            return {}
+        found: OtherNames = json.loads((own.root / OTHER_NAMES).read_bytes())
+        return found
 
     def hook(self, node_type: str, name: HookName) -> Callable[..., Any] | None:
         spec = self._known(node_type)

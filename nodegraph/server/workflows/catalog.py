@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from nodegraph.core.catalog import OtherNames
 from nodegraph.core.digests import digest_bytes
 from nodegraph.core.spec import HookName, NodeSpec, said
 from nodegraph.core.types import TypeInfo, TypeTable
@@ -40,6 +41,7 @@ class DeclaredTypes:
         examples: Workflows that show what a node type does, by node type.
         frames: Pages with what packs bring into the editor.
         usage: How often node types occur and are linked in the workflows that come with nodegraph.
+        other_names: What other programs' node types are here.
         kept: What was made of them for an answer, by a name of it: hundreds take their time.
     """
 
@@ -54,6 +56,7 @@ class DeclaredTypes:
     examples: Mapping[str, NodeExample] = field(default_factory=dict)
     frames: FrameDocuments = NONE
     usage: Usage = NO_USAGE
+    other_names: OtherNames = field(default_factory=dict)
     kept: dict[str, bytes] = field(default_factory=dict, compare=False, repr=False)
 
     def spec(self, node_type: str) -> NodeSpec | None:
@@ -167,4 +170,5 @@ def last_known(
         {name: found for name, found in examples(packs).items() if name in specs},
         frames,
         registry.usage,
+        registry.other_names,
     )
