@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.json_text import read_json
 from nodegraph.core.workflow import Workflow, read_document
-from nodegraph.errors import InvalidFile, Problem
+from nodegraph.errors import InvalidFile
 
 if TYPE_CHECKING:
     from nodegraph.compat.comfyui.importing import ImportedWorkflow
@@ -34,13 +34,11 @@ class Opened:
     Attributes:
         name: As it was given.
         folder: Where its relative paths start; None for the current folder.
-        problems: Of a file of ComfyUI's, what of it couldn't be read.
     """
 
     workflow: Workflow
     name: str
     folder: Path | None
-    problems: tuple[Problem, ...] = ()
 
 
 def open_workflow(name: str, packs: Packs | None = None) -> Opened:
@@ -61,7 +59,7 @@ def open_workflow(name: str, packs: Packs | None = None) -> Opened:
 
     imported = translated(document, name, packs)
     say_translated(imported, name)
-    return Opened(imported.workflow, name, folder, imported.problems)
+    return Opened(imported.workflow, name, folder)
 
 
 def workflow_document(name: str) -> Any:

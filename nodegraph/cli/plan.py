@@ -68,7 +68,7 @@ def plan(
         if not json:
             print_warnings(session.registry.problems)
         texts = given_texts(opened.workflow, more.values)
-        wish = Wish(to or None, set_ or (), texts, modes_of(mute, bypass), opened.problems)
+        wish = Wish(to or None, set_ or (), texts, modes_of(mute, bypass))
         ready, problems = with_values(session.registry, opened.workflow, wish)
         return show_plan(session, ready, wish.targets, json=json, problems=problems)
 

@@ -32,14 +32,12 @@ class Wish:
         assignments: As given with ``--set``.
         parameters: Texts of the workflow's named parameters.
         modes: Nodes that are muted or bypassed this time; see `modes_of`.
-        unread: What couldn't be read of the workflow's file, if it is ComfyUI's.
     """
 
     targets: Sequence[str] | None
     assignments: Sequence[str]
     parameters: dict[str, str]
     modes: Mapping[str, str] = field(default_factory=dict)
-    unread: tuple[Problem, ...] = ()
 
 
 WorkflowArgument = Annotated[
@@ -136,7 +134,7 @@ def with_values(
 ) -> tuple[Workflow, tuple[Problem, ...]]:
     """The workflow with its values set as far as they can be, and what is wrong with them."""
     given = assignments(workflow, wish.assignments)
-    problems = (*wish.unread, *given.problems)
+    problems = tuple(given.problems)
     try:
         workflow = workflow.with_modes(wish.modes)
     except InvalidWorkflow as error:

@@ -83,7 +83,7 @@ def typed(remote: Remote, wish: Wish) -> tuple[Workflow, dict[str, Any]]:
     Raises:
         InvalidWorkflow: Lists all that is wrong with what was given.
     """
-    own = Wish(wish.targets, wish.assignments, {}, wish.modes, wish.unread)
+    own = Wish(wish.targets, wish.assignments, {}, wish.modes)
     workflow, found = with_values(remote.types, remote.opened.workflow, own)
     problems = list(found)
     values: dict[str, Any] = {}

@@ -134,7 +134,7 @@ def run(
         print_warnings(session.registry.problems)
         texts = given_texts(opened.workflow, more.values)
         modes = modes_of(mute, bypass)
-        wish = Wish(options.targets, set_ or (), texts, modes, opened.problems)
+        wish = Wish(options.targets, set_ or (), texts, modes)
         ready = prepared(session, opened.workflow, wish)
         variations = _variations(session, ready, repeat, seeds)
         if dry_run:

@@ -103,8 +103,7 @@ def submit(
     with connected(server) as client:
         remote = opened_for(client, workflow, more, is_saved=saved)
         texts = given_texts(remote.opened.workflow, more.values)
-        modes, unread = modes_of(mute, bypass), remote.opened.problems
-        wish = Wish(to or None, set_ or (), texts, modes, unread)
+        wish = Wish(to or None, set_ or (), texts, modes_of(mute, bypass))
         ready, values = typed(remote, wish)
         folder = common.settings().environment(inputs=remote.opened.folder).inputs
         bringer = Bringer(client, remote.types, folder, quiet=quiet or json)

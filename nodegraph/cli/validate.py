@@ -80,7 +80,7 @@ def _check(common: Common, session: Session, name: str, targets: Sequence[str] |
     # `Session.environment` would look for accelerators, for which it may import torch.
     environment = session.settings.environment(inputs=opened.folder)
     found = analyse(opened.workflow, session.registry, environment, targets=targets)
-    problems = (*opened.problems, *found.problems)
+    problems = tuple(found.problems)
     warnings = (*found.warnings, *parameter_warnings(opened.workflow))
     return _Report(name, len(opened.workflow.nodes), problems, warnings)
 

@@ -61,7 +61,7 @@ def why(
             print_warnings(session.registry.problems)
         targets = [node] if node is not None else None
         texts = given_texts(opened.workflow, more.values)
-        wish = Wish(targets, set_ or (), texts, unread=opened.problems)
+        wish = Wish(targets, set_ or (), texts)
         ready = prepared(session, opened.workflow, wish)
         found = session.why(ready, node=node)
         print_warnings(session.problems)

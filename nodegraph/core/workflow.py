@@ -90,6 +90,8 @@ class NodeEntry(WorkflowPart):
         mode: ``mute``: it isn't run, and what depends on it is left out. ``bypass``: it isn't run,
             and its inputs stand for its outputs. None for nodes that run.
         pack: What brings the type, as far as its author knows; told where there is no such type.
+        unread: Inputs whose values couldn't be read of another program's file. They have to be
+            given, though the type may have defaults.
     """
 
     type: str = field(metadata=key(text, always=True))
@@ -100,6 +102,7 @@ class NodeEntry(WorkflowPart):
     always: bool = field(default=False, metadata=key(truth))
     mode: Mode | None = field(default=None, metadata=key(_mode))
     pack: str = field(default="", metadata=key(text))
+    unread: list[str] = field(default_factory=list, metadata=key(texts))
 
     def __post_init__(self) -> None:
         self.inputs = own(self.inputs)

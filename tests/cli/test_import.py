@@ -124,12 +124,17 @@ def test_values_that_do_not_fit_are_a_problem(cli: Cli) -> None:
     saved({"version": 0.4, "links": [[1, 1, 0, 2, 0, "INT"]], "nodes": nodes}, "theirs.json")
     for command in ("run", "validate", "plan"):
         told = cli(command, "theirs.json")
-        assert (told.code, "from ComfyUI's `seed` on don't fit" in told.out + told.err) == (2, True)
+        assert (told.code, "from `seed` on don't fit" in told.out + told.err) == (2, True)
+    assert cli("run", "theirs.json", "--set", "seed.seed=3").code == 0
     imported = cli("import", "theirs.json", "--json").json["files"][0]
     assert [each["code"] for each in imported["problems"]] == ["values-not-read"]
     assert not imported["valid"]
-    # What was imported says the values that it has, and runs.
-    assert cli("run", "theirs.nodegraph.json").code == 0
+    # What was imported keeps the problem until the input has a value.
+    for command in ("run", "validate", "plan"):
+        told = cli(command, "theirs.nodegraph.json")
+        assert told.code == 2
+        assert "couldn't be read of the imported file" in told.out + told.err
+    assert cli("run", "theirs.nodegraph.json", "--set", "seed.seed=3").code == 0
 
 
 @pytest.mark.parametrize("order", [("format", "nodes"), ("nodes", "format")])

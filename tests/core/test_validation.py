@@ -53,6 +53,17 @@ def test_every_fault_is_told_in_the_order_of_the_file() -> None:
     ]
 
 
+def test_inputs_whose_values_were_not_read_have_to_be_given() -> None:
+    workflow = text_to_image()
+    sample = workflow.nodes["sample"]
+    sample.inputs.pop("steps", None)
+    sample.unread = ["steps"]
+    again = Workflow.from_json(workflow.to_json())
+    (problem,) = check(again)
+    assert (problem.node, problem.port, problem.code) == ("sample", "steps", "values-not-read")
+    assert check(again.with_inputs({"sample.steps": 20})) == []
+
+
 def test_an_unknown_type_is_told_once_and_hides_nothing_else() -> None:
     workflow = text_to_image().with_inputs({"sample.steps": 0})
     workflow.nodes["load"].type = "LoadModl"

@@ -95,6 +95,8 @@ def _meant(entry: NodeEntry, port: str, nodes: Mapping[str, NodeEntry], catalog:
         spec = catalog.spec(source.type) if source else None
         is_only = spec is not None and len(spec.outputs) == 1
         return Link(link.node) if is_only else link
+    if written is None and port in entry.unread:
+        return None  # and no default stands for it
     spec = catalog.spec(entry.type)
     taken = spec.inputs_by_name.get(port) if spec else None
     return taken.default if written is None and taken else written

@@ -161,7 +161,12 @@ class Departure:
     def _facts(self) -> dict[str, Any]:
         """What ComfyUI has no place for, for when the node comes back."""
         entry = self._entry
-        said = {"note": entry.note, "always": entry.always, "version": entry.version}
+        said = {
+            "note": entry.note,
+            "always": entry.always,
+            "version": entry.version,
+            "unread": entry.unread,
+        }
         return {"name": self.name} | {key: of for key, of in said.items() if of}
 
     def give(self, output: str, value: Signal | MadeOutput) -> None:

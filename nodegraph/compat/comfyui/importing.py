@@ -17,7 +17,6 @@ from nodegraph.compat.comfyui.reading import drawing_of, read_workflow
 from nodegraph.compat.comfyui.returning import returned
 from nodegraph.compat.comfyui.walking import Walk
 from nodegraph.core.workflow import Workflow
-from nodegraph.errors import Problem
 
 
 @dataclass(frozen=True)
@@ -39,11 +38,6 @@ class ImportedWorkflow:
     def placeholders(self) -> tuple[Fate, ...]:
         """Nodes that couldn't be translated."""
         return tuple(fate for fate in self.fates if fate.is_placeholder)
-
-    @property
-    def problems(self) -> tuple[Problem, ...]:
-        """What of the file couldn't be read, so that the workflow wouldn't make the same."""
-        return tuple(problem for fate in self.fates if (problem := fate.problem) is not None)
 
     @property
     def differences(self) -> tuple[tuple[str, str], ...]:

@@ -33,6 +33,7 @@ from nodegraph.diffusion.comfyui_prompts import can_be_escaped
 
 _CONTROLS = {"random": "randomize", "increment": "increment", "decrement": "decrement"}
 _IN_PROMPTS = "ComfyUI's page draws in prompts of its own nodes alone"
+_UNREAD = "it couldn't be read of the file that this was imported from"
 _NO_END = "ComfyUI's page takes no such prompt, so a space stands behind it in the file for it"
 
 
@@ -254,6 +255,9 @@ class GraphLeaving:
         spec = self._leaving.spec(entry)
         departure = Departure(name, spec, self._inputs(name), self._into, origin)
         self._departures[name] = departure
+        for port in entry.unread:
+            if port not in entry.inputs:
+                self._leaving.tell(self._prefix + name, f"`{port}` is missing: {_UNREAD}")
         outputs = self._leaving.block_outputs(entry.type)
         if outputs is not None:
             self._use(departure, outputs)

@@ -137,7 +137,7 @@ def import_report(
         lacking_files(found),
         unknown_families(found),
         imported.differences,
-        (*imported.problems, *problems),
+        problems,
     )
 
 

@@ -51,6 +51,9 @@ def native_facts(node: ForeignNode) -> NativeFacts:
             rest[key] = noted[key]
     if noted.get("always") is True:
         rest["always"] = True
+    unread = noted.get("unread")
+    if isinstance(unread, list) and all(isinstance(port, str) for port in unread):
+        rest["unread"] = unread
     if isinstance(version, int) and not isinstance(version, bool) and version >= 1:
         rest["version"] = version
     is_name = isinstance(name, str) and name and not set("./") & set(name)

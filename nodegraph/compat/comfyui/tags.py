@@ -19,11 +19,14 @@ class Tag:
         block_input: The block's own input that gives it; empty outside of blocks.
         control: What happens to it after a run; empty if nothing does.
         said: Node and input that it was written at, where names of files say its value.
+        unread: ComfyUI's input that it is the default of, as the file's value couldn't be read;
+            empty of all others.
     """
 
     block_input: str = ""
     control: str = ""
     said: tuple[str, str] = ("", "")
+    unread: str = ""
 
 
 class _Text(str):

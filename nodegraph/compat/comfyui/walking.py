@@ -29,6 +29,7 @@ from nodegraph.core.workflow import Mode
 from nodegraph.errors import InvalidWorkflow, Problem
 
 _CONTROLS = {"randomize": "random", "increment": "increment", "decrement": "decrement"}
+_MISFIT = "its values in the file from `{}` on don't fit what is known of its type"
 _IDLE = (
     "it leads to nothing that is saved or shown, so that ComfyUI doesn't run it; it is muted here"
 )
@@ -268,6 +269,8 @@ class Walk:
             outputs_given = self._outputs_of(node, entry.signature, arrival)
             names = [name for name, _ in entry.signature.outputs]
             arrival.leave_out_unused([names[at] for at in self._used[node.id] if at < len(names)])
+            if node.misfit and not arrival.mark_unread():
+                raise Untranslatable(_MISFIT.format(node.misfit))
         except Untranslatable as reason:
             self._take_back(arrival, before)
             self._placeholder(node, inputs, str(reason))
@@ -396,10 +399,11 @@ class Walk:
         self, node: ForeignNode, name: str, *, missing: str = "", told: tuple[str, ...] = ()
     ) -> None:
         """Note what became of a node, for people."""
-        of_file = (node.models, node.misfit)
         if node.id in self._leftover and node.mode is None:
             told = (*told, _IDLE)
-        fate = Fate(self.id(node), node.type, name, node.pack, missing, told, *of_file)
+        if node.misfit and not missing:
+            told = (*told, f"{_MISFIT.format(node.misfit)}: they have to be given here")
+        fate = Fate(self.id(node), node.type, name, node.pack, missing, told, node.models)
         self.fates.append(fate)
 
     def _placeholder(self, node: ForeignNode, inputs: Mapping[str, Signal], why: str) -> None:

@@ -247,6 +247,17 @@ def test_values_where_comfyui_takes_links_alone_are_kept(
     assert meaning(there_and_back(workflow)) == meaning(workflow)
 
 
+def test_what_was_not_read_of_a_file_is_told_and_not_forgotten() -> None:
+    loader = NodeEntry(type="LoadImage", inputs={"path": "a.png"})
+    blurred = NodeEntry(type="BlurImage", inputs={"image": {"from": "load.image"}})
+    blurred.unread = ["radius"]
+    workflow = Workflow(nodes={"load": loader, "blurred": blurred})
+    exported = export(workflow, TABLE, catalog())
+    assert any("`radius` is missing" in told for told in exported.told)
+    back = there_and_back(workflow).nodes["blurred"]
+    assert (back.unread, back.inputs.get("radius")) == (["radius"], None)
+
+
 def _unknown() -> dict[str, Any]:
     """A file in which a node of a pack that isn't known stands between two that are."""
     return {

@@ -10,6 +10,7 @@ import pytest
 from nodegraph import Session
 from nodegraph.compat.comfyui.importing import ImportedWorkflow, import_document
 from nodegraph.compat.comfyui.packs import NodeTable, node_table
+from nodegraph.core.workflow import Workflow
 from tests.compat.comfyui.drawing import block, drawn, node
 from tests.compat.comfyui.supplied import problems
 
@@ -39,6 +40,12 @@ def settings(found: ImportedWorkflow) -> dict[str, Any]:
     return {name: made.inputs.get(name) for name in ("seed", *SAMPLED)}
 
 
+def unread(found: ImportedWorkflow) -> dict[str, set[str]]:
+    """Inputs whose values couldn't be read, by node."""
+    nodes = found.workflow.nodes
+    return {name: set(entry.unread) for name, entry in nodes.items() if entry.unread}
+
+
 @pytest.mark.parametrize("prefix", ["", "sample_"])
 @pytest.mark.parametrize("control", [True, False])
 def test_a_file_of_spring_2023_keeps_all_of_its_settings(
@@ -48,7 +55,7 @@ def test_a_file_of_spring_2023_keeps_all_of_its_settings(
     found = import_document(document, table)
     assert settings(found) == {"seed": 7, **SAMPLED}
     assert found.workflow.ui.get("seeds") == ({"ksampler.seed": "random"} if control else None)
-    assert not found.problems
+    assert not unread(found)
 
 
 def test_numbers_that_a_server_was_sent_as_texts_are_numbers(table: NodeTable) -> None:
@@ -62,11 +69,57 @@ def test_what_was_run_tells_the_values_of_a_drawing_by_name(table: NodeTable) ->
     run = run_with(seed=7, steps=9, cfg=4.5, denoise=0.75, model=["4", 0], **names)
     drawing = sampler(1, "fixed", "of another version", 20, 8.0, "euler", "normal", 1.0)
     alone = import_document(drawing, table)
-    (problem,) = alone.problems
-    assert (problem.node, "`steps`" in problem.message) == ("ksampler", True)
+    assert unread(alone) == {"ksampler": {"steps", "cfg", "sampler", "schedule", "denoise"}}
+    assert alone.workflow.nodes["ksampler"].inputs["seed"] == 1
     both = import_document({"workflow": drawing, "prompt": run}, table)
     assert settings(both) == {"seed": 7, **SAMPLED}
-    assert not both.problems
+    assert not unread(both)
+
+
+def test_values_that_were_not_read_keep_the_workflow_from_running_until_they_are_given(
+    table: NodeTable, session: Session, tmp_path: Path
+) -> None:
+    found = import_document(sampler(1, "fixed", "of another version", 20), table).workflow
+    again = Workflow.from_json(found.to_json())
+    codes = {
+        problem.port
+        for problem in problems(session, again, tmp_path)
+        if problem.code == "values-not-read"
+    }
+    assert codes == {"steps", "cfg", "sampler", "schedule", "denoise"}
+    given = again.with_inputs({"ksampler.steps": 20, "ksampler.cfg": 8.0})
+    left = {
+        problem.port
+        for problem in problems(session, given, tmp_path)
+        if problem.code == "values-not-read"
+    }
+    assert left == {"sampler", "schedule", "denoise"}
+
+
+def test_flags_that_were_not_read_have_to_be_given(table: NodeTable) -> None:
+    found = import_document(drawn([node(1, "PrimitiveBoolean", "perhaps")]), table)
+    (entry,) = found.workflow.nodes.values()
+    assert (entry.type, entry.inputs, entry.unread) == ("Boolean", {}, ["value"])
+
+
+def test_a_node_stays_a_placeholder_where_no_input_shows_what_was_not_read(
+    table: NodeTable,
+) -> None:
+    found = import_document(drawn([node(1, "CLIPSetLastLayer", "the last")]), table)
+    (entry,) = found.workflow.nodes.values()
+    assert entry.type == "comfyui:CLIPSetLastLayer"
+    assert "`stop_at_clip_layer`" in found.placeholders[0].missing
+
+
+def test_of_a_group_whose_values_do_not_fit_none_is_taken(table: NodeTable) -> None:
+    inner = node(0, "KSampler", 1, "fixed", 20, 8.0, "euler", "normal", 1.0)
+    groups = {"G": {"nodes": [inner], "links": [], "external": []}}
+    document = drawn([node(9, "workflow>G", 5)], extra={"groupNodes": groups})
+    found = import_document(document, table)
+    (block,) = found.workflow.subgraphs.values()
+    (entry,) = (each for each in block.nodes.values() if each.type == "KSampler")
+    assert set(entry.unread) == {"seed", "steps", "cfg", "sampler", "schedule", "denoise"}
+    assert any("don't fit" in told for _, told in found.differences)
 
 
 def test_what_was_run_of_another_type_tells_nothing(table: NodeTable) -> None:

@@ -69,11 +69,21 @@ def test_a_group_node_becomes_a_block_with_its_own_values(kind: str) -> None:
     assert found.told == ()
 
 
-def test_values_that_do_not_fit_are_told() -> None:
+def test_values_that_do_not_fit_are_no_values_of_the_nodes_inside() -> None:
     found = read("b")
     (block,) = found.blocks.values()
-    assert block.graph.nodes["0"].inputs == {"name": "a"}
-    assert "don't fit" in found.told[0]
+    nodes = block.graph.nodes
+    assert [(nodes[name].misfit, "name" in nodes[name].inputs) for name in ("0", "1")] == [
+        ("name", False),
+        ("seed", False),
+    ]
+
+
+def test_values_that_do_not_fit_are_none_of_a_group_within_the_group() -> None:
+    outer = {"nodes": [{"type": "workflow>Both", "widgets_values": ["c", 6, "fixed"]}]}
+    found = read("d", kind="workflow>Outer", Outer=outer)
+    inner = found.blocks["workflow>Both (9:0)"]
+    assert inner.graph.nodes["0"].misfit == "name"
 
 
 def test_a_group_within_a_group_is_read() -> None:

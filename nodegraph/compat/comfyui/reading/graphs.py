@@ -16,6 +16,7 @@ from nodegraph.compat.comfyui.foreign import (
 from nodegraph.compat.comfyui.reading.api import is_api_node, literal_of
 from nodegraph.compat.comfyui.reading.checked import DocumentCheck, shown
 from nodegraph.compat.comfyui.reading.dynamic_prompts import read_prompts
+from nodegraph.compat.comfyui.reading.group_nodes import MISFIT
 from nodegraph.compat.comfyui.reading.instances import BlockFacts, instance_values
 from nodegraph.compat.comfyui.reading.levels import Level, Socket, sockets
 from nodegraph.compat.comfyui.reading.nodes import groups_of, node_of, note_of
@@ -138,7 +139,13 @@ class GraphReader:
         block = self._blocks.get(entry["type"])
         listed = list(sockets(entry, self._check))
         signature = None if block else self._signatures.get(entry["type"])
-        found = instance_values(entry, block) if block else widget_values(entry, listed, signature)
+        if block:
+            found = instance_values(entry, block)
+        elif entry.get(MISFIT) and signature is not None:
+            first = next((taken.name for taken in signature.widgets if not taken.grows), "")
+            found = WidgetValues(fits=False, misfit=first)
+        else:
+            found = widget_values(entry, listed, signature)
         run: set[str] = set()
         if signature is not None:
             run = _take_run(found, self._prompt.get(name), signature)

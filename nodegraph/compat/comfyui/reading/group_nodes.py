@@ -16,6 +16,8 @@ from nodegraph.compat.comfyui.reading.checked import MAX_NODES, DocumentCheck, s
 from nodegraph.compat.comfyui.reading.levels import INPUTS, OUTPUTS, type_of
 from nodegraph.compat.comfyui.reading.tracing import REROUTE
 
+MISFIT = "nodegraph_misfit"
+"""The key that marks nodes of a group whose own values don't fit it: nobody knows theirs."""
 _PREFIXES = ("workflow>", "workflow/")
 _DEEPEST = 100
 
@@ -67,11 +69,6 @@ class _Writer:
         if self._count > MAX_NODES or len(outer) > _DEEPEST:
             raise self._check.refusal(f"group nodes hold more than {MAX_NODES} nodes and links")
         group = _Group(data, node)
-        if group.values is None:
-            self._check.tell(
-                f"node `{shown(place)}` ({shown(kind)}): its values don't fit the nodes of the "
-                "group, which keep theirs"
-            )
         block = f"{kind} ({place})"
         nodes = [
             self.written(inner, f"{place}:{at}", (*outer, name))
@@ -111,7 +108,10 @@ class _Group:
         return bool(link[0] < len(self.nodes) > link[2])
 
     def _shared_out(self) -> Sequence[Any] | None:
-        """The group node's values by inner node; None if there are too many or too few."""
+        """The group node's values by inner node; None if there are too many or too few, or it is
+        in a group of which that is so."""
+        if self._node.get(MISFIT):
+            return None
         values = _list(self._node.get("widgets_values"))
         own = [_list(inner.get("widgets_values")) for inner in self.nodes]
         if len(values) != sum(map(len, own)):
@@ -128,9 +128,10 @@ class _Group:
                 for slot, entry in enumerate(_list(inner.get("inputs")))
             ]
             values = inner.get("widgets_values")
+            lost = {MISFIT: True} if self.values is None and values else {}
             if self.values is not None and isinstance(values, list):
                 values = self.values[at]
-            yield {**inner, "id": at, "inputs": inputs, "widgets_values": values}
+            yield {**inner, "id": at, "inputs": inputs, "widgets_values": values, **lost}
 
     def ends(self) -> dict[str, Any]:
         """The sub-graph's inputs, outputs and links."""
