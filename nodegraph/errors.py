@@ -6,6 +6,7 @@ to mend it, so that a command line can print it and an editor can mark the port.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -119,7 +120,9 @@ class NodegraphError(Exception):
         """
         from traceback import TracebackException
 
-        return "".join(_outer(TracebackException.from_exception(self)).format()).splitlines()
+        # Compact: what is a cause further down would be left out there if it were a context above.
+        told = TracebackException.from_exception(self, compact=True)
+        return "".join(_outer(told).format()).splitlines()
 
     def __reduce__(self) -> tuple[Callable[..., NodegraphError], tuple[object, ...]]:
         # Python would make it anew of its text alone, and another process hang for want of it.
@@ -127,24 +130,45 @@ class NodegraphError(Exception):
 
 
 def _outer(told: TracebackException) -> TracebackException:
-    """A traceback without frames of nodegraph's own, and without causes that have no others."""
+    """A traceback without frames of nodegraph's and of IPython's own.
+
+    Causes that have no others are left out, and theirs are told in their place.
+    """
     import os
     from traceback import StackSummary
 
     here, library = Path(__file__).parent, Path(os.__file__).parent
-    folders = (here, here.parent / "nodes", here.parent / "nodegraph_nodes")
-    waits = (library / "asyncio", library / "concurrent")
-    own = tuple(f"{folder}{os.sep}" for folder in (*folders, *waits))
+    folders = [here, here.parent / "nodes", here.parent / "nodegraph_nodes"]
+    folders += [library / "asyncio", library / "concurrent", *_notebook_folders()]
+    own = tuple(f"{folder}{os.sep}" for folder in folders)
     files = {str(library / name) for name in ("contextlib.py", "threading.py")}
     told.stack = StackSummary.from_list(
         [f for f in told.stack if not f.filename.startswith(own) and f.filename not in files]
     )
+    for each in _grouped(told):
+        _outer(each)
     cause = told.__cause__
     if cause is None and not told.__suppress_context__:
         cause = told.__context__
-    is_told = cause is not None and bool(_outer(cause).stack)
-    told.__cause__, told.__context__ = cause if is_told else None, None
+    if cause is not None:
+        cause = _outer(cause)
+        if not cause.stack and not any(each.stack for each in _grouped(cause)):
+            cause = cause.__cause__
+    told.__cause__, told.__context__ = cause, None
     return told
+
+
+def _grouped(told: TracebackException) -> Sequence[TracebackException]:
+    """What an exception group holds, which Python has since 3.11."""
+    return getattr(told, "exceptions", None) or ()
+
+
+def _notebook_folders() -> Iterator[Path]:
+    """Where IPython lies, if it is at work: it calls what a cell holds."""
+    for name in ("IPython", "ipykernel"):
+        file = getattr(sys.modules.get(name), "__file__", None)
+        if file is not None:
+            yield Path(file).parent
 
 
 def _as_it_was(

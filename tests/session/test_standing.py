@@ -11,7 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from shutil import copytree
+from textwrap import indent
 from threading import Timer
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -103,6 +105,37 @@ def test_a_notebook_shows_the_lines_of_the_cell_and_of_packs_alone(
     assert len(places) == len(frames)
     assert all(any(frame in line for line in lines) for frame in frames)
     assert says in lines[-1]
+
+
+def calling_in(file: Path, lines: str) -> Callable[[Callable[[], Any]], Any]:
+    """A function of a file that calls what it is handed, by its lines."""
+    names: dict[str, Any] = {}
+    exec(compile(f"def call(it):\n{indent(lines, '  ')}", str(file), "exec"), names)
+    found: Callable[[Callable[[], Any]], Any] = names["call"]
+    return found
+
+
+def test_a_notebook_shows_the_cause_below_an_error_of_nodegraphs(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shell = tmp_path / "IPython" / "__init__.py"
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(__file__=str(shell)))
+    inside = calling_in(
+        Path(nodegraph.__file__).with_name("inside.py"),
+        "from nodegraph.errors import InvalidValue\n"
+        "try:\n  it()\nexcept ArithmeticError as error:\n"
+        "  told = InvalidValue('no number')\n  told.__cause__ = error\n"
+        "  raise InvalidValue('no number comes out') from told",
+    )
+    run_code = calling_in(shell.with_name("interactiveshell.py"), "it()")
+    with pytest.raises(InvalidValue) as caught:
+        run_code(lambda: inside(lambda: 1 // 0))
+    caught.value.__traceback__ = caught.value.__traceback__.tb_next  # type: ignore[union-attr]
+    text = "\n".join(caught.value._render_traceback_())
+    assert "1 // 0" in text
+    assert "ZeroDivisionError" in text
+    assert "inside.py" not in text
+    assert "interactiveshell.py" not in text
 
 
 def test_other_settings_begin_anew(settings: Settings, other: Settings) -> None:
