@@ -20,7 +20,7 @@ from nodegraph.core.spec import InputSpec, NodeSpec
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.types import TypeExpr, fit
 from nodegraph.engine.live_values import Fitted, fitted, written_for
-from nodegraph.errors import InvalidWorkflow, Problem
+from nodegraph.errors import InvalidValue, InvalidWorkflow, Problem
 
 if TYPE_CHECKING:
     from nodegraph.builder.scope import Scope
@@ -129,7 +129,11 @@ class _Call:
         if has_outputs(value):
             self._report(_buried(port))
             return
-        written = written_for(value, port)
+        try:
+            written = written_for(value, port)
+        except InvalidValue as error:
+            self._report(_uncopied(port, error.problem))
+            return
         if isinstance(written, Value):
             self._live(port, written)
             return
@@ -327,6 +331,12 @@ def _outside_subgraph(port: InputSpec, given: Value) -> Finding:
         hint=f'Write `{port.name}=block.input("{port.name}")`, and give the value where the '
         "subgraph is used.",
         code="value-in-subgraph",
+    )
+
+
+def _uncopied(port: InputSpec, problem: Problem) -> Finding:
+    return Finding(
+        port.name, problem.message, problem.given, problem.expected, problem.hint, "uncopied-value"
     )
 
 

@@ -15,6 +15,8 @@ from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 from nodegraph.core.digests import LEAVES, is_named_tuple, is_tensor, tensor_kind
+from nodegraph.core.ports import PORT_ATTRIBUTE
+from nodegraph.errors import InvalidValue
 
 _LIKE_A_LIST: Mapping[type, Callable[[Any, list[Any]], Any]] = {
     list: lambda _, items: items,
@@ -138,9 +140,13 @@ def own_copy(value: Any) -> Any:
 def snapshot(value: Any) -> Any:
     """A value as it is now, whatever is done to the one it is a copy of.
 
-    Objects of classes that aren't known here stay the same ones: they may be connections, or large.
+    Objects of classes that no port type declares stay the same ones: they may be connections, or
+    large.
+
+    Raises:
+        InvalidValue: An object of a class that a pack declares as a port type can't be copied.
     """
-    return _or_itself(value, _cloned)
+    return _or_itself(value, _cloned, _declared)
 
 
 def settled(value: Any) -> Any:
@@ -177,6 +183,23 @@ def _deep(value: Any) -> Any:
         return deepcopy(value)
     except Exception:  # noqa: BLE001 - a class may raise anything when it is copied
         return value
+
+
+def _declared(value: Any) -> Any:
+    """A copy of an object whose class is a port type, as a run may take it by its digest later."""
+    if not hasattr(type(value), PORT_ATTRIBUTE):
+        return value
+    try:
+        return deepcopy(value)
+    except Exception as error:  # a class may raise anything when it is copied
+        kind = type(value).__qualname__
+        raise InvalidValue(
+            f"a {kind} can't be copied, as it has to be for a graph to keep it: "
+            f"{type(error).__name__}: {error}",
+            given=kind,
+            expected="a value that `copy.deepcopy` copies",
+            hint=f"Give {kind} a method `__deepcopy__`, or let a node make the value.",
+        ) from error
 
 
 def _cloned(tensor: Any) -> Any:

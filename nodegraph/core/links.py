@@ -5,7 +5,7 @@ with the key ``from`` is written ``{"value": {...}}``; any literal may be.
 
 In memory an input may hold a `Value`, too: what a script has and no file can hold, such as a
 picture. It holds a copy, so whoever gave it may change theirs afterwards; objects of classes that
-nodegraph doesn't know are held themselves. In a file it is left out, and named by a parameter
+no port type declares are held themselves. In a file it is left out, and named by a parameter
 (`Workflow.without_values`).
 """
 
@@ -356,12 +356,19 @@ def _words(value: Any, kind: str) -> str:
         return f"{kind or of} {_SIZED[of](value)}"
     if hasattr(value, "mode") and type(value).__module__.startswith("PIL."):
         return f"Image {value.width}×{value.height}"
-    text = summarize(value)
-    return text if not kind or text.startswith(kind) else f"{kind} {text}"
+    if isinstance(value, dict):
+        return f"dictionary of {len(value)}"
+    if isinstance(value, _FORMS) or of in _SAID:
+        text = summarize(value)
+        return text if not kind or text.startswith(kind) else f"{kind} {text}"
+    # What others hold may say where files lie on this machine; the digest tells them apart.
+    return kind or of
 
 
 _PICTURES = {4: "Image", 3: "Mask"}
 """What tensors are taken for of which nothing is known, by their dimensions."""
+_SAID = frozenset({"bool", "bytes", "NoneType", "ndarray"})
+"""Classes whose values are told besides those of `_FORMS`."""
 _SIZED: Mapping[str, Callable[[Any], str]] = {
     "Latent": lambda value: f"{value.width}×{value.height}{_batch(value.batch_size)}",
     "Video": lambda value: (

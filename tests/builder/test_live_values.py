@@ -558,6 +558,59 @@ def Legs(animal: Animal) -> int:
     return animal.legs
 
 
+class Curve:
+    """A pack's own type that is no dataclass."""
+
+    def __init__(self, points: list[float]) -> None:
+        self.points = points
+
+
+port_type(digest=lambda curve: str(curve.points))(Curve)
+
+
+class Pipe:
+    """Another, whose values can't be copied."""
+
+    def __deepcopy__(self, memo: object) -> Any:
+        raise TypeError("a pipe has two ends elsewhere")
+
+
+port_type(digest=lambda pipe: "pipe")(Pipe)
+
+
+@node
+def LastPoint(curve: Curve) -> float:
+    """Where it ends."""
+    return curve.points[-1]
+
+
+@node
+def DrainPipe(pipe: Pipe) -> int:
+    """Take it."""
+    return 1
+
+
+def test_an_object_of_a_packs_class_is_copied_when_it_is_given(
+    tmp_path: Path, known_specs: Path
+) -> None:
+    copytree(known_specs, tmp_path / "home" / "cache" / "specs")
+    settings = Settings(home=tmp_path / "home")
+    with Session(settings, nodes=[LastPoint, DrainPipe]) as session:
+        g, curve = Graph(session=session), Curve([1.0, 2.0])
+        last = g.node(LastPoint, curve=curve)
+        workflow = Workflow.from_dict(
+            {"format": "nodegraph/1", "nodes": {"last": {"type": "LastPoint"}}}
+        )
+        workflow.nodes["last"].inputs["curve"] = curve
+        assert session.run(workflow, targets=["last"])["last"] == 2.0
+        curve.points[-1] = 7.0
+        assert g.run(last)[last] == 2.0
+        assert curve.points == [1.0, 7.0]
+        assert session.run(workflow, targets=["last"])["last"] == 7.0
+        with raises(InvalidWorkflow, node="drain_pipe", port="pipe"):
+            g.node(DrainPipe, pipe=Pipe())
+
+
 def test_values_of_types_of_packs_fit_as_links_of_them_do(
     tmp_path: Path, known_specs: Path
 ) -> None:
