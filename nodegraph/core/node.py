@@ -43,6 +43,7 @@ class NodeDefinition:
         ports: Port types of packs in its signature.
         hooks: Its hook functions.
         migrations: From an older version, by that version: inputs to inputs.
+        returns_one: Its one output stands in a tuple, as it is annotated ``tuple[Image]``.
     """
 
     spec: NodeSpec
@@ -52,6 +53,7 @@ class NodeDefinition:
     ports: tuple[PortType, ...]
     hooks: Mapping[HookName, Callable[..., Any]]
     migrations: Mapping[int, MIGRATE]
+    returns_one: bool = False
 
     @cached_property
     def lazy(self) -> tuple[str, ...]:
@@ -69,6 +71,10 @@ class NodeDefinition:
             return ()
         if result is BLOCKED:
             return (BLOCKED,) * count
+        if self.returns_one:
+            if isinstance(result, tuple) and len(result) == 1:
+                return tuple(result)
+            raise TypeError(f"returned {type(result).__name__}, but declares a tuple of 1 output")
         if count == 1 and not _is_record(result, self.spec.outputs[0].name):
             return (result,)
         if is_dataclass(result) and not isinstance(result, type):
@@ -251,6 +257,7 @@ def _define(
         tuple(port for item in read.values() for port in item.ports) + output_ports,
         hooks,
         dict(options.get("migrations") or {}),
+        _is_tuple_of_one(hints.get("return", _MISSING)),
     )
 
 
@@ -509,7 +516,7 @@ def _named_outputs(node_name: str, annotation: Any) -> dict[str, Any] | None:
 
 def _outputs_of_tuple(node_name: str, annotation: Any) -> dict[str, Any] | None:
     items = get_args(annotation)
-    if Ellipsis in items or len(items) < 2:
+    if Ellipsis in items or not items:
         return None
     found: dict[str, Any] = {}
     for item in items:
@@ -517,6 +524,11 @@ def _outputs_of_tuple(node_name: str, annotation: Any) -> dict[str, Any] | None:
         known = [other for other in found if re.fullmatch(rf"{name}(_\d+)?", other)]
         found[f"{name}_{len(known) + 1}" if known else name] = item
     return found
+
+
+def _is_tuple_of_one(annotation: Any) -> bool:
+    items = get_args(annotation)
+    return get_origin(annotation) is tuple and len(items) == 1 and items[0] != ()
 
 
 def _output_name(type_text: str) -> str:

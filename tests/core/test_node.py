@@ -130,6 +130,21 @@ def test_a_tuple_gives_several_outputs_named_by_their_types() -> None:
     assert [(port.name, port.type) for port in spec_of(B).outputs] == [("images", "list[Image]")]
 
 
+def test_a_tuple_of_one_type_gives_one_output() -> None:
+    @node
+    def A() -> tuple[Image]: ...
+
+    @node
+    def B() -> tuple[list[Image]]: ...
+
+    assert [(port.name, port.type) for port in spec_of(A).outputs] == [("image", "Image")]
+    assert [(port.name, port.type) for port in spec_of(B).outputs] == [("images", "list[Image]")]
+    assert definition_of(A).outputs_of(("i",)) == ("i",)
+    for wrong in ("i", ("i", "j"), ["i"]):
+        with pytest.raises(TypeError, match=r"declares a tuple of 1 output"):
+            definition_of(A).outputs_of(wrong)
+
+
 def test_an_input_is_no_tuple_of_several_types() -> None:
     @node
     def A(size: tuple[int, int]) -> int: ...
