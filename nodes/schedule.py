@@ -24,7 +24,8 @@ from nodegraph.diffusion.steps import DENOISE_STEPS, MAX_STEPS
 from ._sampling_facts import check_steps, check_walked
 
 if TYPE_CHECKING:
-    from nodegraph.diffusion.schedules import Grid, Ladder
+    from nodegraph.diffusion.schedules import Ladder
+    from nodegraph.diffusion.table_schedules import Grid
 
 Side = Annotated[int, Range(160, 4096)]
 _PICTURE = {"image": {"width": "width", "height": "height"}}
@@ -141,7 +142,7 @@ def Timesteps(
         denoise: Part of the schedule that is taken, from its end.
         order: As a sampler walks them, or as a picture drowns in noise.
     """
-    from nodegraph.diffusion.schedules import TABLE
+    from nodegraph.diffusion.table_schedules import TABLE
 
     ladder = _ladder(model, named_schedule(schedule, steps, denoise), TABLE)
     found = [int(timestep) for timestep in ladder.timesteps[ladder.first :]]

@@ -125,7 +125,7 @@ def command_function(name: str) -> CommandFunction:
 
 def _module(name: str) -> str:
     parts = [f"{part}_" if part in _TAKEN else part for part in name.split()]
-    return ".".join(("nodegraph.cli", *parts))
+    return f"nodegraph.cli.{'.'.join(parts)}"
 
 
 def more_options(name: str, common: Common, arguments: Sequence[str]) -> More:

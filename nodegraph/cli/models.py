@@ -90,7 +90,7 @@ def _look_at(place: ModelPlace) -> None:
 def _push(settings: Settings, names: Sequence[str], *, as_json: bool) -> int:
     from nodegraph.diffusion.models import find_path
     from nodegraph.diffusion.remote.pushing import push_model
-    from nodegraph.store.remote.place import open_place
+    from nodegraph.store.remote.address import open_place
 
     if not settings.remote_models:
         raise InvalidValue(

@@ -1,9 +1,11 @@
-"""Sizes and ages as people write them: ``2GB``, ``30d``."""
+"""Sizes, ages and lists as people write them: ``2GB``, ``30d``, ``a,b``."""
 
 from __future__ import annotations
 
+import json
 import math
 import re
+from typing import Any
 
 from nodegraph.errors import InvalidValue
 
@@ -48,6 +50,15 @@ def parse_age(text: str, option: str) -> float:
             f"{option} is no age", given=text, expected="an age such as 90m, 12h, 30d or 2w"
         )
     return found
+
+
+def split_names(value: Any) -> Any:
+    """Names of a text parted by commas, or of a JSON list; what is no text stays as it is."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        return json.loads(value)
+    return [part.strip() for part in value.split(",") if part.strip()]
 
 
 def _parsed(text: str, units: dict[str, int]) -> float | None:

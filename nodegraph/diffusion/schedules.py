@@ -1,7 +1,7 @@
 """Which noise levels a sampling walks down, and at which timesteps the model is asked.
 
 A schedule is a name in `SCHEDULES`. Where diffusers has it, the levels are the same to the last
-bit; samplers differ there in how they lay their steps, which is what a `Grid` says.
+bit; samplers differ there in how they lay their steps: `Grid`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,13 @@ from nodegraph.diffusion.flow_schedules import asked_levels, flow_levels
 from nodegraph.diffusion.laws import FLOW_LAWS, LEVELS
 from nodegraph.diffusion.names import SPACINGS, check_schedule
 from nodegraph.diffusion.noise import NoiseSchedule
-from nodegraph.diffusion.table_schedules import FURTHER_SCHEDULES, SCHEDULES, asked_at
+from nodegraph.diffusion.table_schedules import (
+    FURTHER_SCHEDULES,
+    SCHEDULES,
+    TABLE,
+    Grid,
+    asked_at,
+)
 from nodegraph.errors import InvalidValue
 
 LEAST_LEVEL = 1e-4
@@ -31,52 +37,6 @@ LEAST_LEVEL = 1e-4
 
 _TOLD = 8
 """Levels that a message names at most."""
-
-
-@dataclass(frozen=True, slots=True)
-class Grid:
-    """How a sampler lays its steps over the training timesteps.
-
-    Attributes:
-        spacing: Its custom where the model's scheduler file doesn't say.
-        whole: The model is asked at whole timesteps only.
-        reads_table: The model's table of cumulative alphas decides, not the noise levels.
-        closing: One point more is laid and the last dropped: there the noise is gone.
-        full_range: Karras' and exponential levels run between the least and the greatest noise of
-            the model, not between those of the normal schedule's ends.
-        distilled: The normal schedule is the one latent consistency models are distilled on.
-        flow: With flow models, its custom, of `nodegraph.diffusion.flow_schedules.FLOW_CUSTOMS`;
-            the rest isn't asked then.
-        common: As ComfyUI lays them, alike for all samplers; see
-            `nodegraph.diffusion.comfyui_levels`.
-    """
-
-    spacing: str
-    whole: bool = False
-    reads_table: bool = False
-    closing: bool = False
-    full_range: bool = False
-    distilled: bool = False
-    flow: str = "trained"
-    common: bool = False
-
-
-TABLE = Grid("leading", whole=True, reads_table=True)
-"""As diffusers' DDIM and DDPM schedulers do."""
-CONTINUOUS = Grid("linspace")
-"""As diffusers' Euler and Heun schedulers do."""
-CONTINUOUS_FINITE = replace(CONTINUOUS, flow="finite")
-"""The same for those that need the logarithm of the picture's share: a flow's begins above none."""
-MULTISTEP = Grid("linspace", whole=True, closing=True, full_range=True, flow="below_one")
-"""As diffusers' DPM-Solver schedulers do."""
-CORRECTED = replace(MULTISTEP, flow="from_one")
-"""As diffusers' UniPC scheduler does: the same but for flow models."""
-DISTILLED = Grid("leading", whole=True, reads_table=True, distilled=True)
-"""As diffusers' LCM scheduler does."""
-COMMON = Grid("linspace", whole=True, full_range=True, flow="common", common=True)
-"""As ComfyUI does for all samplers."""
-COMMON_FINITE = replace(COMMON, flow="common_finite")
-"""The same for those that need the logarithm of the picture's share: a flow's begins above none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,13 +29,56 @@ from nodegraph.diffusion.noise import NoiseSchedule
 from nodegraph.diffusion.quantiles import BETA_SHAPE, beta_quantiles
 from nodegraph.errors import InvalidValue
 
-if TYPE_CHECKING:
-    from nodegraph.diffusion.schedules import Grid
-
 KARRAS_RHO = 7.0
 
 TableLevels = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Timesteps and their noise levels, both falling, without the closing 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """How a sampler lays its steps over the training timesteps.
+
+    Attributes:
+        spacing: Its custom where the model's scheduler file doesn't say.
+        whole: The model is asked at whole timesteps only.
+        reads_table: The model's table of cumulative alphas decides, not the noise levels.
+        closing: One point more is laid and the last dropped: there the noise is gone.
+        full_range: Karras' and exponential levels run between the least and the greatest noise of
+            the model, not between those of the normal schedule's ends.
+        distilled: The normal schedule is the one latent consistency models are distilled on.
+        flow: With flow models, its custom, of `nodegraph.diffusion.flow_schedules.FLOW_CUSTOMS`;
+            the rest isn't asked then.
+        common: As ComfyUI lays them, alike for all samplers; see
+            `nodegraph.diffusion.comfyui_levels`.
+    """
+
+    spacing: str
+    whole: bool = False
+    reads_table: bool = False
+    closing: bool = False
+    full_range: bool = False
+    distilled: bool = False
+    flow: str = "trained"
+    common: bool = False
+
+
+TABLE = Grid("leading", whole=True, reads_table=True)
+"""As diffusers' DDIM and DDPM schedulers do."""
+CONTINUOUS = Grid("linspace")
+"""As diffusers' Euler and Heun schedulers do."""
+CONTINUOUS_FINITE = replace(CONTINUOUS, flow="finite")
+"""The same for those that need the logarithm of the picture's share: a flow's begins above none."""
+MULTISTEP = Grid("linspace", whole=True, closing=True, full_range=True, flow="below_one")
+"""As diffusers' DPM-Solver schedulers do."""
+CORRECTED = replace(MULTISTEP, flow="from_one")
+"""As diffusers' UniPC scheduler does: the same but for flow models."""
+DISTILLED = Grid("leading", whole=True, reads_table=True, distilled=True)
+"""As diffusers' LCM scheduler does."""
+COMMON = Grid("linspace", whole=True, full_range=True, flow="common", common=True)
+"""As ComfyUI does for all samplers."""
+COMMON_FINITE = replace(COMMON, flow="common_finite")
+"""The same for those that need the logarithm of the picture's share: a flow's begins above none."""
 
 
 def _normal(noise: NoiseSchedule, steps: int, grid: Grid) -> TableLevels:

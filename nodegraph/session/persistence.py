@@ -111,7 +111,7 @@ def _place(url: str) -> tuple[ObjectPlace | None, list[str]]:
     """What is shared with other machines, and why it can't be, if so."""
     if not url:
         return None, []
-    from nodegraph.store.remote.place import open_place
+    from nodegraph.store.remote.address import open_place
 
     try:
         return open_place(url), []

@@ -6,7 +6,6 @@ happens only if there are any.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Collection, Iterable, Mapping
@@ -41,18 +40,14 @@ def _at_home(path: Path) -> Path:
         return path  # nobody's home that is known
 
 
-def named(value: Any) -> Any:
-    """Names of a text as variables have it: parted by commas, or a JSON list."""
-    if not isinstance(value, str):
-        return value
-    if value.lstrip().startswith("["):
-        return json.loads(value)
-    return [part.strip() for part in value.split(",") if part.strip()]
-
-
 def _left_out() -> tuple[str, ...]:
     """What the variable says, which holds for settings made by hand, too."""
-    return tuple(named(os.environ.get(LEAVE_OUT, "")))
+    names = os.environ.get(LEAVE_OUT)
+    if not names:
+        return ()
+    from nodegraph.core.quantities import split_names
+
+    return tuple(split_names(names))
 
 
 # How those that come from outside are read and checked: `settings_kinds`.

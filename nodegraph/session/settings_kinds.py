@@ -12,10 +12,9 @@ from typing import Annotated, Any, Literal, get_type_hints
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
 
-from nodegraph.core.quantities import parse_size
+from nodegraph.core.quantities import parse_size, split_names
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import InvalidValue
-from nodegraph.session.settings import named
 
 
 def _no_boolean(value: Any) -> Any:
@@ -50,7 +49,7 @@ def _listed(value: Any) -> Any:
 
 FolderPath = Path
 Folders = Annotated[tuple[Path, ...], BeforeValidator(_listed)]
-Names = Annotated[tuple[str, ...], BeforeValidator(named)]
+Names = Annotated[tuple[str, ...], BeforeValidator(split_names)]
 Bytes = Annotated[int, BeforeValidator(_bytes), Field(ge=0)]
 Count = Annotated[int, NUMBER, Field(ge=1)]
 Seconds = Annotated[float, NUMBER, Field(gt=0)]

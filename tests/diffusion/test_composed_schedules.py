@@ -25,7 +25,8 @@ from nodegraph.diffusion.laws import FLOW_LAWS, LAW_NUMBERS, LAWS, check_followe
 from nodegraph.diffusion.level_text import numbers_of
 from nodegraph.diffusion.names import SAMPLER_NAMES, SCHEDULE_NAMES
 from nodegraph.diffusion.quantiles import beta_quantiles
-from nodegraph.diffusion.schedules import CONTINUOUS, MULTISTEP, TABLE, Grid, laid, sigmas_for
+from nodegraph.diffusion.schedules import laid, sigmas_for
+from nodegraph.diffusion.table_schedules import CONTINUOUS, MULTISTEP, TABLE, Grid
 from nodegraph.errors import InvalidValue
 from tests.messages import raises
 

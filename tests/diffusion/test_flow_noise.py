@@ -26,15 +26,8 @@ from nodegraph.diffusion.flow_schedules import FLOW_SCHEDULES
 from nodegraph.diffusion.flow_shift import flux2_mu, line_mu
 from nodegraph.diffusion.names import FLOW_SCHEDULE_NAMES, check_combination
 from nodegraph.diffusion.noise import add_noise, draw_noise
-from nodegraph.diffusion.schedules import (
-    CONTINUOUS,
-    CORRECTED,
-    DISTILLED,
-    MULTISTEP,
-    Grid,
-    Ladder,
-    sigmas_for,
-)
+from nodegraph.diffusion.schedules import Ladder, sigmas_for
+from nodegraph.diffusion.table_schedules import CONTINUOUS, CORRECTED, DISTILLED, MULTISTEP, Grid
 from nodegraph.errors import InvalidFile, InvalidValue
 from tests.messages import raises
 

@@ -18,7 +18,8 @@ from nodegraph.diffusion.remote.models import RemoteModels
 from nodegraph.diffusion.remote.pushing import push_model
 from nodegraph.diffusion.text_encoder_files import open_text_encoder
 from nodegraph.errors import InvalidFile, ModelNotFound
-from nodegraph.store.remote.place import ObjectPlace, Unreachable, open_place
+from nodegraph.store.remote.address import open_place
+from nodegraph.store.remote.place import ObjectPlace, Unreachable
 from tests.diffusion.families.text_files import clip, clip_file, named, t5
 from tests.diffusion.safetensors_files import write_safetensors
 from tests.messages import raises

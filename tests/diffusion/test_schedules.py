@@ -34,17 +34,17 @@ from nodegraph.diffusion.names import (
 from nodegraph.diffusion.noise import NoiseSchedule
 from nodegraph.diffusion.quantiles import beta_quantiles
 from nodegraph.diffusion.samplers import SAMPLERS
-from nodegraph.diffusion.schedules import (
+from nodegraph.diffusion.schedules import sigmas_for
+from nodegraph.diffusion.steps import steps_walked
+from nodegraph.diffusion.table_schedules import (
     CONTINUOUS,
     CORRECTED,
     DISTILLED,
     MULTISTEP,
+    SCHEDULES,
     TABLE,
     Grid,
-    sigmas_for,
 )
-from nodegraph.diffusion.steps import steps_walked
-from nodegraph.diffusion.table_schedules import SCHEDULES
 from nodegraph.errors import InvalidValue
 from tests.messages import raises
 

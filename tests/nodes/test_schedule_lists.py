@@ -13,7 +13,8 @@ from nodegraph import Latent
 from nodegraph.diffusion.comfyui_levels import CommonFlow
 from nodegraph.diffusion.composed_schedules import Schedule, named_schedule
 from nodegraph.diffusion.flow_noise import FlowNoise, ModelNoise
-from nodegraph.diffusion.schedules import COMMON, CONTINUOUS, TABLE, laid
+from nodegraph.diffusion.schedules import laid
+from nodegraph.diffusion.table_schedules import COMMON, CONTINUOUS, TABLE
 from nodegraph.errors import InvalidValue
 from tests.diffusion.test_comfyui_numbers import TABLE as TABLE_NOISE
 from tests.messages import raises

@@ -11,7 +11,7 @@ import httpx
 
 from nodegraph.diffusion.models import embedded_folder
 from nodegraph.diffusion.remote.pushing import push_model
-from nodegraph.store.remote.place import open_place
+from nodegraph.store.remote.address import open_place
 from tests.server.hosting import PATIENCE, Hosted, eventually, hosted
 from tests.server.resources import opened, picture
 

@@ -30,7 +30,7 @@ from nodegraph.server.content.files.shared_schema import LOCK, MIGRATIONS, SCHEM
 from nodegraph.server.services import Services
 from nodegraph.server.settings import ServerSettings, load_server_settings
 from nodegraph.session.settings import Settings
-from nodegraph.store.remote.place import open_place
+from nodegraph.store.remote.address import open_place
 from tests.databases.postgres import PostgresServer
 from tests.messages import raises
 from tests.server.hosting import (

@@ -15,7 +15,7 @@ from nodegraph.diffusion.models import embedded_folder
 from nodegraph.diffusion.remote.manifest import ModelManifest
 from nodegraph.diffusion.remote.pushing import push_model
 from nodegraph.session.weights import residency_manager
-from nodegraph.store.remote.place import open_place
+from nodegraph.store.remote.address import open_place
 from tests.store.remote.conftest import bucket, server, url  # noqa: F401
 
 WORKFLOW = Workflow.from_dict(

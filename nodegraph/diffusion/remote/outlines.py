@@ -26,7 +26,8 @@ from nodegraph.diffusion.remote.manifest import (
     unpacked,
 )
 from nodegraph.errors import InvalidFile, NodegraphError, OutputError
-from nodegraph.store.remote.place import NotAllowed, ObjectPlace, Unreachable, open_place
+from nodegraph.store.remote.address import open_place
+from nodegraph.store.remote.place import NotAllowed, ObjectPlace, Unreachable
 
 MANIFEST = ".manifest.json"
 """In an outline's folder: what stands at the place of the model. Written last."""

@@ -26,7 +26,8 @@ from nodegraph.diffusion.brownian import BrownianTree
 from nodegraph.diffusion.noise import draw_batch
 from nodegraph.diffusion.sampler_options import ResolvedOptions
 from nodegraph.diffusion.samplers.spaces import FlowSpace, NoiseSpace
-from nodegraph.diffusion.schedules import COMMON, COMMON_FINITE, Grid, Ladder
+from nodegraph.diffusion.schedules import Ladder
+from nodegraph.diffusion.table_schedules import COMMON, COMMON_FINITE, Grid
 
 Spaces = Mapping[str, Callable[[Ladder, Any], NoiseSpace]]
 """By kind of noise: what makes a space of a ladder and a model's noise."""

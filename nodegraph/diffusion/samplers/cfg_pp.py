@@ -17,7 +17,7 @@ from torch import Tensor
 
 from nodegraph.diffusion.samplers.base import Sampler, Spaces
 from nodegraph.diffusion.samplers.spaces import ExplodingSpace, FlowSpace, UnmixedFlowSpace
-from nodegraph.diffusion.schedules import CONTINUOUS
+from nodegraph.diffusion.table_schedules import CONTINUOUS
 
 
 class EulerCFGpp(Sampler):

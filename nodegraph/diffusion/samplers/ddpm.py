@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nodegraph.diffusion.samplers.base import Sampler, Spaces
 from nodegraph.diffusion.samplers.spaces import TablePreservingSpace
-from nodegraph.diffusion.schedules import TABLE
+from nodegraph.diffusion.table_schedules import TABLE
 
 LARGE = ("fixed_large", "fixed_large_log")
 """Variances of scheduler files that are the larger bound."""

@@ -11,7 +11,7 @@ from torch import Tensor
 from nodegraph.diffusion.samplers.base import Spaces
 from nodegraph.diffusion.samplers.churn import Churned
 from nodegraph.diffusion.samplers.spaces import ExplodingSpace, FlowSpace, StraightSpace
-from nodegraph.diffusion.schedules import CONTINUOUS
+from nodegraph.diffusion.table_schedules import CONTINUOUS
 
 
 class DPM2(Churned):

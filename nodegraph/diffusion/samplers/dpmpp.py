@@ -10,7 +10,7 @@ from torch import Tensor
 from nodegraph.diffusion.samplers.base import Sampler, Spaces
 from nodegraph.diffusion.samplers.exponentials import faded
 from nodegraph.diffusion.samplers.spaces import FlowSpace, SigmaPreservingSpace, UnmixedFlowSpace
-from nodegraph.diffusion.schedules import MULTISTEP
+from nodegraph.diffusion.table_schedules import MULTISTEP
 
 
 class DPMpp2M(Sampler):

@@ -15,7 +15,7 @@ from nodegraph.diffusion.samplers.spaces import (
     StraightSpace,
     UnmixedFlowSpace,
 )
-from nodegraph.diffusion.schedules import CONTINUOUS_FINITE
+from nodegraph.diffusion.table_schedules import CONTINUOUS_FINITE
 
 
 class DPMpp2SAncestral(Sampler):

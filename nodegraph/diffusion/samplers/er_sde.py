@@ -11,7 +11,7 @@ from torch import Tensor
 
 from nodegraph.diffusion.samplers.base import Sampler, Spaces
 from nodegraph.diffusion.samplers.spaces import FlowSpace, SigmaPreservingSpace
-from nodegraph.diffusion.schedules import CONTINUOUS_FINITE
+from nodegraph.diffusion.table_schedules import CONTINUOUS_FINITE
 
 _NODES, _SHARES = np.polynomial.legendre.leggauss(32)
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from nodegraph.diffusion.samplers.base import Sampler, Spaces
 from nodegraph.diffusion.samplers.exponentials import faded
 from nodegraph.diffusion.samplers.spaces import ExplodingSpace, FlowSpace, StraightSpace
-from nodegraph.diffusion.schedules import CONTINUOUS_FINITE
+from nodegraph.diffusion.table_schedules import CONTINUOUS_FINITE
 
 
 class ExponentialSteps(Sampler):

@@ -10,7 +10,7 @@ from torch import Tensor
 from nodegraph.diffusion.samplers.base import Spaces
 from nodegraph.diffusion.samplers.churn import Churned
 from nodegraph.diffusion.samplers.spaces import ExplodingSpace, FlowSpace
-from nodegraph.diffusion.schedules import CONTINUOUS
+from nodegraph.diffusion.table_schedules import CONTINUOUS
 
 AHEAD = 2
 """Rungs after this one that a step looks at."""

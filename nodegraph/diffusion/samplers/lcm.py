@@ -9,7 +9,7 @@ from torch import Tensor
 from nodegraph.diffusion.noise import draw_batch
 from nodegraph.diffusion.samplers.base import Sampler, Spaces
 from nodegraph.diffusion.samplers.spaces import ExplodingSpace, FlowSpace, TablePreservingSpace
-from nodegraph.diffusion.schedules import DISTILLED
+from nodegraph.diffusion.table_schedules import DISTILLED
 
 SIGMA_DATA = 0.5
 

@@ -15,7 +15,7 @@ from nodegraph.diffusion.comfyui_levels import table_level_behind
 from nodegraph.diffusion.flow_noise import FlowNoise, ModelNoise
 from nodegraph.diffusion.samplers.base import Sampler, Spaces
 from nodegraph.diffusion.samplers.spaces import FlowSpace, SigmaPreservingSpace
-from nodegraph.diffusion.schedules import MULTISTEP
+from nodegraph.diffusion.table_schedules import MULTISTEP
 
 NOISY = (0.2, 0.8)
 """Part of the training timesteps between which noise is drawn anew, as the authors have it."""

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from nodegraph.diffusion.samplers.base import Sampler, Spaces
 from nodegraph.diffusion.samplers.spaces import ExplodingSpace, FlowSpace, StraightSpace
-from nodegraph.diffusion.schedules import CONTINUOUS, MULTISTEP
+from nodegraph.diffusion.table_schedules import CONTINUOUS, MULTISTEP
 
 ADAMS_BASHFORTH = (
     (1.0,),

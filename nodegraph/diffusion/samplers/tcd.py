@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nodegraph.diffusion.samplers.base import Sampler, Spaces
 from nodegraph.diffusion.samplers.spaces import TablePreservingSpace
-from nodegraph.diffusion.schedules import DISTILLED
+from nodegraph.diffusion.table_schedules import DISTILLED
 
 
 class TCD(Sampler):

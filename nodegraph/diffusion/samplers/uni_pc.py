@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nodegraph.diffusion.samplers.base import Sampler, Spaces
 from nodegraph.diffusion.samplers.spaces import FlowSpace, SigmaPreservingSpace, UnmixedFlowSpace
-from nodegraph.diffusion.schedules import CORRECTED
+from nodegraph.diffusion.table_schedules import CORRECTED
 
 _BEFORE = ("earlier", "earliest")
 """Names of the predictions before the latest."""

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import unquote, urlsplit
-
-from nodegraph.errors import InvalidValue
 
 
 class Unreachable(Exception):
@@ -56,36 +53,3 @@ class ObjectPlace(Protocol):
 
     def list(self, prefix: str) -> Iterator[tuple[str, int]]:
         """Names and sizes of all objects below a folder, such as ``entries``, in no order."""
-
-
-def open_place(url: str) -> ObjectPlace:
-    """The place that a URL names; nothing is asked of it yet.
-
-    Raises:
-        InvalidValue: It names none, or what speaks with it isn't installed.
-    """
-    kind, _, rest = url.partition("://")
-    if not rest or not kind:
-        raise InvalidValue(
-            "the remote store is no URL",
-            given=url,
-            expected="such as s3://bucket/folder, gs://…, az://… or file:///mnt/shared/folder",
-            hint="Folders of this machine are written file:///path, too."
-            if url.startswith(("/", "~", "."))
-            else None,
-        )
-    if kind == "file":
-        from nodegraph.store.remote.folder import FolderPlace
-
-        parts = urlsplit(url)
-        if parts.netloc not in ("", "localhost"):
-            raise InvalidValue(
-                "the remote store names a host",
-                given=url,
-                expected="file:///path with three slashes",
-                hint="Mount the share, and name the folder where it is mounted.",
-            )
-        return FolderPlace(url, Path(unquote(parts.path)))
-    from nodegraph.store.remote.bucket import BucketPlace
-
-    return BucketPlace(url)

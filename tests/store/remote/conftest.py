@@ -9,7 +9,8 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from nodegraph.store.remote.place import ObjectPlace, open_place
+from nodegraph.store.remote.address import open_place
+from nodegraph.store.remote.place import ObjectPlace
 from tests.store.remote.s3_server import S3Server, s3_server
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nodegraph.store.remote.place import open_place
+from nodegraph.store.remote.address import open_place
 from nodegraph.store.store import Store
 from tests.server.chaos import disturbed
 from tests.server.chaos_checks import faults, happened

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from nodegraph.errors import InvalidValue
-from nodegraph.store.remote.place import NotAllowed, ObjectPlace, Unreachable, open_place
+from nodegraph.store.remote.address import open_place
+from nodegraph.store.remote.place import NotAllowed, ObjectPlace, Unreachable
 from tests.messages import raises
 from tests.store.remote.conftest import BOTH
 

@@ -11,7 +11,8 @@ import pytest
 
 from nodegraph.store.entries import Gone, NewEntry
 from nodegraph.store.remote import sending
-from nodegraph.store.remote.place import ObjectPlace, open_place
+from nodegraph.store.remote.address import open_place
+from nodegraph.store.remote.place import ObjectPlace
 from nodegraph.store.store import Store
 from tests.store.remote.conftest import BOTH
 from tests.store.remote.s3_server import S3Server

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from nodegraph.errors import InvalidFile
-from nodegraph.store.remote.place import ObjectPlace, open_place
+from nodegraph.store.remote.address import open_place
+from nodegraph.store.remote.place import ObjectPlace
 from nodegraph.store.remote.verify import verify_place
 from tests.messages import raises
 from tests.store.support import open_at, put
