@@ -55,7 +55,8 @@ def _summary(value: Any) -> str:
         parts = [
             f"{item.name}={summarize(getattr(value, item.name))}"
             for item in fields(value)
-            if getattr(value, item.name) is not None
+            # What is no content may say where files lie on this machine.
+            if item.metadata.get("content", True) and getattr(value, item.name) is not None
         ]
         return f"{type(value).__name__}({', '.join(parts)})"
     return _shortened(repr(_beginning(value)), _LONGEST)

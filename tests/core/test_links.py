@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nodegraph.core.digests import digest_value
 from nodegraph.core.links import (
     Link,
+    Value,
     is_link,
     parse_link,
     parse_target,
@@ -21,6 +24,9 @@ from nodegraph.core.links import (
     write_input,
     write_literal,
 )
+from nodegraph.core.summary import summarize
+from nodegraph.core.values import DiffusionModel, RecipeFile
+from nodegraph.core.workflow import Workflow
 from tests.messages import raises
 from tests.properties import examples
 
@@ -75,3 +81,27 @@ def test_values_of_python_are_written_as_json_values() -> None:
 
     assert write_input(Path("a") / "b") == str(Path("a/b"))
     assert write_input((Mode.FAST, 1)) == ["fast", 1]
+
+
+def test_a_model_is_named_by_its_class_and_digest_and_not_by_where_it_lies() -> None:
+    file = RecipeFile("unet", "/home/ann/model.safetensors", "ab" * 32)
+    model = DiffusionModel("sd1", (file,))
+    short = digest_value(model)[:8]
+    for held, text in (
+        (model, f"DiffusionModel #{short}"),
+        ([model, model], "list of 2 (DiffusionModel, …) #"),
+        ({"model": model}, "dictionary of 1 #"),
+        (SimpleNamespace(path="/home/ann"), "SimpleNamespace"),
+    ):
+        assert Value(held).text.startswith(text)
+        assert "/home/ann" not in Value(held).text
+
+
+def test_a_parameter_that_stands_for_a_model_says_no_path() -> None:
+    file = RecipeFile("unet", "/home/ann/model.safetensors", "ab" * 32)
+    model = DiffusionModel("sd1", (file,))
+    workflow = Workflow.from_dict(
+        {"format": "nodegraph/1", "nodes": {"a": {"type": "A", "inputs": {"model": model}}}}
+    )
+    assert "/home/ann" not in workflow.to_json()
+    assert "/home/ann" not in summarize(model)
