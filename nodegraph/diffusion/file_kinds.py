@@ -13,9 +13,14 @@ FOREIGN = frozenset(
     {".msgpack", ".h5", ".onnx", ".onnx_data", ".pb", ".tflite", ".ot", ".mlmodel", ".pkl"}
 )
 """Of weights that other frameworks read, which lie beside in many a downloaded folder."""
-
-
 _ALIASES = {".sft": SAFETENSORS}
+LEFT_OUT = (SAFETENSORS, GGUF, *_ALIASES)
+"""Endings that a model's name may leave out; the first that there is counts."""
+
+
+def without_ending(name: str) -> str:
+    """A file's name without an ending of `LEFT_OUT`."""
+    return next((name.removesuffix(end) for end in LEFT_OUT if name.endswith(end)), name)
 
 
 def ending(path: PurePath) -> str:

@@ -36,7 +36,15 @@ from nodegraph.diffusion.families.alone import (
 )
 from nodegraph.diffusion.families.base import Config, Part
 from nodegraph.diffusion.families.identified import Identified, identify_folder, supported
-from nodegraph.diffusion.file_kinds import GGUF, HEADED, PICKLES, SAFETENSORS, ending
+from nodegraph.diffusion.file_kinds import (
+    GGUF,
+    HEADED,
+    LEFT_OUT,
+    PICKLES,
+    SAFETENSORS,
+    ending,
+    without_ending,
+)
 from nodegraph.diffusion.safetensors_header import Header, read_header
 from nodegraph.diffusion.scheduler_file import folder_scheduler
 from nodegraph.errors import InvalidFile, ModelNotFound, NodegraphError
@@ -246,7 +254,7 @@ def find_path(name: str, folders: Sequence[Path]) -> Path:
         places = [folder / name for folder in folders] + [Path(name).expanduser()]
         places += [folder / kind / name for folder in folders for kind in KIND_FOLDERS]
         for place in places:
-            longer = (place.with_name(place.name + suffix) for suffix in (SAFETENSORS, GGUF))
+            longer = (place.with_name(place.name + suffix) for suffix in LEFT_OUT)
             for path in (place, *longer):
                 if _exists(path):
                     return path
@@ -272,7 +280,7 @@ def _not_found(name: str, folders: Sequence[Path]) -> ModelNotFound:
     known += [model.name for place in places for model in place.listed()]
     if ending(Path(name)) not in HEADED:
         # Compared as names are mostly given: endings that all have would make all look alike.
-        known = [_plain(item) for item in known]
+        known = [without_ending(item) for item in known]
     known += [EMBEDDED] if _has_embedded() else []
     beside = (control_folder(), *_item_folders())
     known += [f"{EMBEDDED}/{folder.name}" for folder in beside if _exists(folder)]
@@ -282,10 +290,6 @@ def _not_found(name: str, folders: Sequence[Path]) -> ModelNotFound:
         given=name,
         hint=did_you_mean(name, known) if name else "Name a model.",
     )
-
-
-def _plain(name: str) -> str:
-    return name.removesuffix(SAFETENSORS).removesuffix(GGUF)
 
 
 def model_files(folder: Path) -> Iterator[Path]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from time import time_ns
 from typing import Any, BinaryIO
 
+from nodegraph.core.words import counted
 from nodegraph.diffusion.attached_models import whole_size
 from nodegraph.diffusion.precision.scaled import (
     UNDERSTOOD,
@@ -233,12 +234,15 @@ def _check_size(path: Path | str, expected: int, size: int) -> None:
     if size < expected:
         raise damaged(path, f"it is cut short after {size} of {expected} bytes")
     if size > expected:
-        raise damaged(path, f"{size - expected} bytes follow after its last tensor")
+        # The reference implementation refuses these, too: what they are nobody can tell.
+        how = f"it has {counted(size - expected, 'byte')} more than the {expected} of its header"
+        raise damaged(
+            path,
+            f"{how}, as of a download that was resumed wrongly or joined with something else",
+            "Download it again in one go; if it came in parts, join them in their order.",
+        )
 
 
-def damaged(path: Path | str, how: str) -> InvalidFile:
+def damaged(path: Path | str, how: str, hint: str = "Download or copy it again.") -> InvalidFile:
     """The refusal of a safetensors file that isn't what it should be."""
-    return InvalidFile(
-        f"{path} is no intact safetensors file: {how}.",
-        hint="Download or copy it again.",
-    )
+    return InvalidFile(f"{path} is no intact safetensors file: {how}.", hint=hint)

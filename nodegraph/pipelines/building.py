@@ -20,7 +20,7 @@ from nodegraph.core.values import PipelineComponent
 from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.building import diffusers_module, reading, transformers_module
 from nodegraph.diffusion.components import Component
-from nodegraph.diffusion.file_kinds import SAFETENSORS
+from nodegraph.diffusion.file_kinds import SAFETENSORS, ending
 from nodegraph.diffusion.loading import estimate_bytes, move_component
 from nodegraph.diffusion.opening import unchanged
 from nodegraph.diffusion.precision.choices import storage_of
@@ -144,7 +144,7 @@ def _from_copies(kind: Any, recipe: PipelineComponent) -> Any:
 
 def _weights(recipe: PipelineComponent) -> list[Path]:
     paths = [Path(file.path) for file in recipe.files]
-    return [path for path in paths if path.suffix in _WEIGHTS]
+    return [path for path in paths if ending(path) in _WEIGHTS]
 
 
 _WEIGHTS = (SAFETENSORS, ".bin")

@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.diffusion import diffusers_folder as layout
-from nodegraph.diffusion.file_kinds import SAFETENSORS
+from nodegraph.diffusion.file_kinds import SAFETENSORS, ending
 from nodegraph.diffusion.safetensors_header import read_header
 from nodegraph.errors import InvalidFile
 
@@ -206,7 +206,7 @@ def _check_parts(folder: PipelineFolder, *, allow_pickle: bool) -> None:
         if part.kind == "model":
             weights = layout.find_weights(folder.path, part.name, allow_pickle=allow_pickle)
             for file in weights.files:
-                if file.suffix == SAFETENSORS:
+                if ending(file) == SAFETENSORS:
                     read_header(file)
 
 

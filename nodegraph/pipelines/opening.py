@@ -13,7 +13,7 @@ from nodegraph.core.values import PipelineComponent, Recipe, RecipeFile
 from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.facts import StoredWeights, stored_weights
 from nodegraph.diffusion.families import Family, family_named
-from nodegraph.diffusion.file_kinds import SAFETENSORS
+from nodegraph.diffusion.file_kinds import SAFETENSORS, ending
 from nodegraph.diffusion.file_stamps import file_stamp
 from nodegraph.diffusion.model_files import (
     Options,
@@ -235,7 +235,7 @@ def _weighty(
     for part in folder.parts.values():
         if part.kind == "model":
             files = part_files(part, allow_pickle=allow_pickle)
-            if files.weights and all(path.suffix == SAFETENSORS for path in files.weights):
+            if files.weights and all(ending(path) == SAFETENSORS for path in files.weights):
                 yield part, files
 
 

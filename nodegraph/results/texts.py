@@ -48,6 +48,7 @@ def is_plot(start: bytes) -> bool:
 
 def _texts_in(path: Path, start: bytes) -> Mapping[str, str] | None:
     from nodegraph.audio.audio_files import audio_texts, begins_like_audio
+    from nodegraph.diffusion.file_kinds import SAFETENSORS, ending
     from nodegraph.molecules.molecule_files import MOLECULE_SUFFIXES, molecule_texts
     from nodegraph.shapes.shape_files import GLB, shape_texts
     from nodegraph.videos.video_files import begins_like_video, video_texts
@@ -67,7 +68,7 @@ def _texts_in(path: Path, start: bytes) -> Mapping[str, str] | None:
         return shape_texts(path)
     if suffix in MOLECULE_SUFFIXES:
         return molecule_texts(path)
-    if suffix == ".safetensors":
+    if ending(path) == SAFETENSORS:
         from nodegraph.diffusion.safetensors_header import read_header
 
         return _only_texts(read_header(path).metadata)

@@ -89,6 +89,22 @@ def test_endings_in_capitals_and_short_ones_are_endings(tmp_path: Path) -> None:
         locate_model("OLD.CKPT", [tmp_path])
 
 
+def test_short_endings_may_be_left_out_as_long_ones_may(tmp_path: Path) -> None:
+    write_safetensors(tmp_path / "checkpoints" / "plums.sft", SD1_SHAPES)
+    for name in ("plums", "checkpoints/plums", "plums.sft"):
+        assert locate_model(name, [tmp_path]).path == tmp_path / "checkpoints" / "plums.sft"
+    with raises(ModelNotFound, given="plum"):
+        locate_model("plum", [tmp_path])
+
+
+def test_bytes_behind_the_last_tensor_are_told_with_their_number(tmp_path: Path) -> None:
+    write_safetensors(tmp_path / "joined.safetensors", SD1_SHAPES)
+    with (tmp_path / "joined.safetensors").open("ab") as file:
+        file.write(bytes(1234))
+    with raises(InvalidFile):
+        locate_model("joined", [tmp_path])
+
+
 def test_importing_models_imports_no_torch() -> None:
     code = (
         "import sys, nodegraph.diffusion.models; "

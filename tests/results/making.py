@@ -78,5 +78,6 @@ MAKERS: Mapping[str, Callable[[Texts], bytes]] = {
     "made.json": lambda texts: encode_plot(_PLOT, "json", texts),
     "made.svg": lambda texts: encode_plot(_PLOT, "svg", texts),
     "made.safetensors": lambda texts: save({"samples": torch.zeros(1)}, dict(texts)),
+    "made.sft": lambda texts: save({"samples": torch.zeros(1)}, dict(texts)),
 }
 """By the name of the file: makes its bytes."""

@@ -77,7 +77,7 @@ def opened_by_others(path: Path) -> None:
         assert Chem.MolFromPDBFile(str(path)).GetNumAtoms() == 3
     elif suffix == ".svg":
         assert ElementTree.parse(path).getroot().tag.endswith("svg")
-    elif suffix not in (".json", ".safetensors"):
+    elif suffix not in (".json", ".safetensors", ".sft"):
         with Image.open(path) as picture:
             picture.load()
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from nodegraph.diffusion.file_kinds import without_ending
+
 ENCODER_FAMILIES = {
     "stable_diffusion": "sd1",
     "sdxl": "sdxl",
@@ -72,7 +74,7 @@ def encoder_family(kind: str, files: Sequence[str]) -> str:
         if kind == of_kind and re.search(pattern, named):
             return family
     if kind == "stable_diffusion" and named and not _CLIP.search(named):
-        return files[0].rpartition("/")[2].partition(".safetensors")[0]
+        return without_ending(files[0].rpartition("/")[2])
     return ENCODER_FAMILIES.get(kind, kind)
 
 

@@ -17,7 +17,7 @@ from nodegraph.diffusion.attached_models import find_remote, shown_folders
 from nodegraph.diffusion.families.alone import LOAD_MODEL
 from nodegraph.diffusion.families.identified import Identified
 from nodegraph.diffusion.families.identify import identify_tensors
-from nodegraph.diffusion.file_kinds import SAFETENSORS, ending
+from nodegraph.diffusion.file_kinds import GGUF, LEFT_OUT, SAFETENSORS, ending
 from nodegraph.diffusion.models import EMBEDDED, KIND_FOLDERS, embedded_folder
 from nodegraph.diffusion.safetensors_header import read_header
 from nodegraph.errors import InvalidFile, ModelNotFound
@@ -80,8 +80,8 @@ def locate_adapter(name: str, folders: Sequence[Path], *, title: str = "LoRA") -
     if name.startswith(_COMPANIONS):
         places.insert(0, beside / name.removeprefix(_COMPANIONS))
     for place in places if name.strip() else ():
-        files = (place, place.with_name(place.name + SAFETENSORS))
-        for path in (*files, *(place / file for file in _IN_FOLDER)):
+        longer = [place.with_name(place.name + end) for end in LEFT_OUT if end != GGUF]
+        for path in (place, *longer, *(place / file for file in _IN_FOLDER)):
             if _is_file(path):
                 return path
     remote = find_remote(name, folders)
@@ -108,7 +108,8 @@ def _is_file(path: Path) -> bool:
 
 def _known(folder: Path) -> list[str]:
     """Names of what may be adapters under a folder."""
-    found = sorted(folder.rglob(f"*{SAFETENSORS}")) if folder.is_dir() else []
+    inside = sorted(folder.rglob("*")) if folder.is_dir() else []
+    found = [path for path in inside if ending(path) == SAFETENSORS]
     places = [path.parent if path.name in _IN_FOLDER else path.with_suffix("") for path in found]
     return [place.relative_to(folder).as_posix() for place in places]
 

@@ -16,7 +16,7 @@ from time import monotonic
 from nodegraph.core.digests import Digest
 from nodegraph.core.file_digests import FileStamp
 from nodegraph.diffusion.attached_models import ListedModel
-from nodegraph.diffusion.file_kinds import GGUF, SAFETENSORS
+from nodegraph.diffusion.file_kinds import LEFT_OUT
 from nodegraph.diffusion.remote.file_cache import FileCache
 from nodegraph.diffusion.remote.manifest import FarFile, is_plain, unpacked
 from nodegraph.diffusion.remote.outlines import MANIFEST, Outlines
@@ -73,7 +73,7 @@ class RemoteModels:
     def _readings(self, name: str) -> list[str]:
         """What a name may stand for, as in folders of models."""
         places = [name, *(f"{kind}/{name}" for kind in self._kinds)]
-        return [f"{place}{suffix}" for place in places for suffix in ("", SAFETENSORS, GGUF)]
+        return [f"{place}{suffix}" for place in places for suffix in ("", *LEFT_OUT)]
 
     def get(self, stamp: FileStamp) -> Digest | None:
         file = self._file(Path(stamp.path))

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from nodegraph.client.shapes import Source, SourceLink
 from nodegraph.diffusion.families.identified import supported
+from nodegraph.diffusion.file_kinds import without_ending
 
 _HUB = "https://huggingface.co"
 _CODE = "https://github.com"
@@ -35,7 +36,7 @@ def model_source(name: str, folders: Sequence[str]) -> Source:
         folders: Where models lie, for people who may know; none for others.
     """
     home = _home(name)
-    stem = re.split(r"[/\\]", name)[-1].removesuffix(".safetensors")
+    stem = without_ending(re.split(r"[/\\]", name)[-1])
     search = SourceLink(f"Search for {stem}", f"{_HUB}/models?search={quote(stem, safe='')}", False)
     links = [search] if home is None else [SourceLink(home, f"{_HUB}/{home}", True), search]
     place = f"into {folders[0]}" if folders else "into a models folder of the server"
@@ -65,7 +66,7 @@ def pack_source(name: str) -> Source:
 
 
 def _home(name: str) -> str | None:
-    stem = re.split(r"[/\\]", name)[-1].removesuffix(".safetensors").removesuffix(".ckpt")
+    stem = without_ending(re.split(r"[/\\]", name)[-1]).removesuffix(".ckpt")
     plain = _PLAIN.sub("", stem.lower())
     for home, names in _KNOWN.items():
         if name == home or plain in (_PLAIN.sub("", known) for known in names):

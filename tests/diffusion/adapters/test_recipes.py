@@ -203,9 +203,9 @@ def test_what_comes_along_has_names_of_its_own(tmp_path: Path) -> None:
     assert (path.parent.name, path.name) == ("style_lora", "pytorch_lora_weights.safetensors")
 
 
-@pytest.mark.parametrize("name", ["styles/ink", "styles/ink.safetensors", "folder"])
+@pytest.mark.parametrize("name", ["styles/ink", "styles/ink.safetensors", "folder", "wash"])
 def test_names_are_looked_for_below_the_models_folders(name: str, tmp_path: Path) -> None:
-    for file in ("styles/ink.safetensors", "folder/adapter_model.safetensors"):
+    for file in ("styles/ink.safetensors", "folder/adapter_model.safetensors", "loras/wash.sft"):
         (tmp_path / file).parent.mkdir()
         (tmp_path / file).touch()
     assert locate_adapter(name, [tmp_path / "none", tmp_path]).is_file()
@@ -217,3 +217,6 @@ def test_a_name_that_is_nearly_right_is_told(tmp_path: Path) -> None:
         locate_adapter("inc", [tmp_path])
     with raises(ModelNotFound, given="tiny/lcm-lora"):
         locate_adapter("tiny/lcm-lora", [tmp_path])
+    (tmp_path / "wash.sft").touch()
+    with raises(ModelNotFound, given="wasch"):
+        locate_adapter("wasch", [tmp_path])
