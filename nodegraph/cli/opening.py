@@ -69,7 +69,7 @@ def workflow_document(name: str) -> Any:
         name: A JSON file, a result that carries a workflow, or ``-`` for stdin.
     """
     if name == STDIN:
-        return read_json(_standard_input(), name="standard input")
+        return _read(_standard_input(), "standard input")
     path = Path(name)
     if not path.exists():
         raise _missing(path)
@@ -122,7 +122,34 @@ def _document_in(path: Path) -> Any:
     # What most are, known without what reads the others.
     is_plain = path.suffix.lower() == ".json" and start.startswith(b"{") and _PLOT not in start
     texts = None if is_plain else _texts_in(path)
-    return read_document(path) if texts is None else _carried(path, texts)
+    if texts is not None:
+        return _carried(path, texts)
+    try:
+        return read_document(path)
+    except InvalidFile as error:
+        return _loose(path.read_bytes(), error)
+
+
+def _read(text: str, name: str) -> Any:
+    try:
+        return read_json(text, name=name)
+    except InvalidFile as error:
+        return _loose(text.encode("utf-8", "surrogatepass"), error)
+
+
+def _loose(content: bytes, error: InvalidFile) -> Any:
+    """A document of ComfyUI's that isn't strictly JSON, as what Python writes may be.
+
+    Raises:
+        InvalidFile: The error that there was: it is none, or no text.
+    """
+    from nodegraph.compat.comfyui.reading import loose_document
+
+    is_loose = b"NaN" in content or b"Infinity" in content
+    found = loose_document(content.decode("utf-8-sig", "replace")) if is_loose else None
+    if found is None:
+        raise error
+    return found
 
 
 def _texts_in(path: Path) -> Mapping[str, str] | None:

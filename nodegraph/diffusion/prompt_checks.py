@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator
 
-from nodegraph.diffusion.families import Family, family_named
+from nodegraph.diffusion.families import family_named
+from nodegraph.diffusion.families.base import Family
 from nodegraph.diffusion.prompt_parts import joint_parts, prompt_parts, texts_of
 from nodegraph.diffusion.prompt_translation import read_as
 from nodegraph.diffusion.prompts import parse_prompt
@@ -36,8 +37,11 @@ def check_text(text: str, family: Family, syntax: str, *, apart: bool = False) -
                 parse_prompt(own)
 
 
-_TAG = re.compile(r"<(?:lora|lyco|hypernet):[^<>]+>", re.IGNORECASE)
-_EMBEDDING = re.compile(r"(?<!\S)embedding:[^\s,()]+", re.IGNORECASE)
+_TAG = re.compile(r"<(lora|lyco|hypernet):[^<>]+>", re.IGNORECASE)
+_EMBEDDING = re.compile(
+    r"(?<![^\s(\[,])(?P<word>embedding:[^\s,:()\[\]]+)(?P<weight>:\d*\.?\d+)?(?P<closed>\s*\))?",
+    re.IGNORECASE,
+)
 
 
 def unread_tags(text: str, words: Collection[str] = ()) -> Iterator[str]:
@@ -47,17 +51,19 @@ def unread_tags(text: str, words: Collection[str] = ()) -> Iterator[str]:
         words: Those of textual inversions, which are read.
     """
     known = {word.lower() for word in words}
-    for found in _TAG.findall(text):
-        yield (
-            f"{found} is read as words and puts nothing on the model: link a LoadLora for it, "
-            "and leave it out of the prompt."
-        )
-    for found in _EMBEDDING.findall(text):
-        if found.lower() not in known:
+    for found in _TAG.finditer(text):
+        instead = "link a LoadLora for it, and leave it out of the prompt."
+        if found[1].lower() == "hypernet":
+            instead = "there are no hypernetworks here; leave it out of the prompt."
+        yield f"{found[0]} is read as words and puts nothing on the model: {instead}"
+    for found in _EMBEDDING.finditer(text):
+        word, weight = found["word"], found["weight"]
+        if not {word.lower(), word.lower().rstrip(".")} & known:
             yield (
-                f"{found} is read as words: link a LoadTextualInversion with this word as its "
-                "token."
+                f"{word} is read as words: link a LoadTextualInversion with this word as its token."
             )
+        elif weight and not found["closed"]:
+            yield f"{weight} behind {word} is read as words: a weight is ({word}{weight})."
 
 
 def check_readers(family: Family, given: Collection[str]) -> None:

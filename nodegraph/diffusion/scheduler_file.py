@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from nodegraph.core.recipe_options import SPEED
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.diffusion import diffusers_folder as layout
-from nodegraph.diffusion.families import Family
+from nodegraph.diffusion.families.base import Family
 from nodegraph.diffusion.safetensors_header import Header
 from nodegraph.diffusion.single_files import unet
 from nodegraph.errors import InvalidFile, InvalidValue
@@ -229,7 +229,8 @@ def with_config_beside(header: Header, checkpoint: Path) -> Header:
     found = _PARAMETERIZATION.search(text) or _SCALING.search(text)
     if found is None and _TARGET.search(text) is None:
         return header  # it is about something else
-    said = "v" if found is not None and found[1].lower() == "v" else "epsilon"
+    # some say "v_prediction", as diffusers does
+    said = "v" if found is not None and found[1].lower().startswith("v") else "epsilon"
     return replace(header, metadata={**header.metadata, unet.DECLARED_PREDICTION: said})
 
 

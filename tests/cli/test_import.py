@@ -137,6 +137,17 @@ def test_values_that_do_not_fit_are_a_problem(cli: Cli) -> None:
     assert cli("run", "theirs.nodegraph.json", "--set", "seed.seed=3").code == 0
 
 
+def test_a_number_that_is_none_is_told_of_at_its_node(cli: Cli) -> None:
+    whole = {"class_type": "PrimitiveFloat", "inputs": {"value": 1.5}, "is_changed": [float("nan")]}
+    shown = {"class_type": "PreviewAny", "inputs": {"source": ["1", 0]}}
+    Path("theirs.json").write_text(json.dumps({"1": whole, "2": shown}))
+    assert cli("validate", "theirs.json").code == 0
+    bad = whole | {"inputs": {"value": float("nan")}}
+    Path("theirs.json").write_text(json.dumps({"1": bad, "2": shown}))
+    (problem,) = cli("validate", "theirs.json", "--json").json["problems"]
+    assert (problem["port"], problem["given"]) == ("value", '"NaN"')
+
+
 @pytest.mark.parametrize("order", [("format", "nodes"), ("nodes", "format")])
 def test_of_two_workflows_in_a_picture_our_own_is_opened(cli: Cli, order: tuple[str, str]) -> None:
     own = {"format": "nodegraph/1", "nodes": {"mine": {"type": "GradientImage", "inputs": {}}}}

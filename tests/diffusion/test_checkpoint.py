@@ -210,6 +210,7 @@ V_CONFIG = """model:
     [
         (V_CONFIG, "v_prediction"),
         (V_CONFIG.replace('"v"', "v"), "v_prediction"),
+        (V_CONFIG.replace('"v"', "v_prediction"), "v_prediction"),
         (V_CONFIG.replace('"v"', '"eps"'), "epsilon"),
         (V_CONFIG.replace('    parameterization: "v"\n', ""), "epsilon"),
         ("target: sgm.modules.diffusionmodules.denoiser_scaling.VScaling\n", "v_prediction"),

@@ -18,6 +18,7 @@ from nodegraph.diffusion.components import TextModel
 from nodegraph.diffusion.families import family_named
 from nodegraph.diffusion.loading import load_component
 from nodegraph.diffusion.opening import open_model
+from nodegraph.diffusion.prompt_checks import unread_tags
 from nodegraph.diffusion.text import encode_prompt
 from nodegraph.errors import InvalidValue, NumericalError
 from tests.diffusion.conftest import SD1_SCHEDULER, write_sd1, write_tokenizer
@@ -57,13 +58,29 @@ def test_without_weights_the_bits_are_those_of_the_pipeline(
     assert not found.requires_grad
 
 
-@pytest.mark.parametrize("tag", ["<lora:ink:0.8>", "<lyco:ink>", "embedding:ink"])
-def test_a_tag_that_does_nothing_here_is_told(text_model: TextModel, tag: str) -> None:
+@pytest.mark.parametrize(
+    ("tag", "told"),
+    [
+        ("<lora:ink:0.8>", "LoadLora"),
+        ("<lyco:ink>", "LoadLora"),
+        ("<hypernet:ink:1>", "no hypernetworks"),
+        ("embedding:ink", "LoadTextualInversion"),
+        ("(embedding:ink:1.2)", "embedding:ink is read as words: link a LoadTextualInversion"),
+        ("embedding:ink:1.2", "embedding:ink is read as words: link a LoadTextualInversion"),
+    ],
+)
+def test_a_tag_that_does_nothing_here_is_told(text_model: TextModel, tag: str, told: str) -> None:
     said: list[str] = []
     encode_prompt(text_model, f"a red apple, {tag}", warn=said.append)
     [found] = said
-    assert tag in found
-    assert ("LoadTextualInversion" if tag.startswith("embedding") else "LoadLora") in found
+    assert told in found
+
+
+def test_a_weight_without_brackets_behind_a_word_that_is_read_is_told() -> None:
+    words = ["embedding:ink"]
+    assert list(unread_tags("(embedding:ink:1.2), a embedding:ink.", words)) == []
+    [found] = unread_tags("embedding:ink:1.2 and", words)
+    assert "(embedding:ink:1.2)" in found
 
 
 def test_a_shorter_window_is_taken_from_the_tokenizer(tmp_path: Path) -> None:

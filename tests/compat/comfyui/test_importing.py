@@ -11,7 +11,7 @@ from nodegraph import Session
 from nodegraph.compat.comfyui.importing import ImportedWorkflow, import_document
 from nodegraph.compat.comfyui.packs import NodeTable, node_table
 from nodegraph.core.workflow import Workflow
-from tests.compat.comfyui.drawing import block, drawn, node
+from tests.compat.comfyui.drawing import block, drawn, linked, node
 from tests.compat.comfyui.supplied import problems
 
 SAMPLED = {"steps": 9, "cfg": 4.5, "sampler": "dpmpp_2m", "schedule": "karras", "denoise": 0.75}
@@ -62,6 +62,66 @@ def test_numbers_that_a_server_was_sent_as_texts_are_numbers(table: NodeTable) -
     texts = {"seed": "7", "steps": "9", "cfg": "4.5", "denoise": "0.75"}
     names = {"sampler_name": "dpmpp_2m", "scheduler": "karras"}
     assert settings(import_document(run_with(**texts, **names), table)) == {"seed": 7, **SAMPLED}
+
+
+@pytest.mark.parametrize(
+    ("node_type", "inputs", "said"),
+    [
+        ("CLIPTextEncode", {"text": 5}, {"text": "5"}),
+        ("CLIPTextEncode", {"text": 0.5}, {"text": "0.5"}),
+        ("PrimitiveBoolean", {"value": 1}, {"value": True}),
+        ("PrimitiveBoolean", {"value": "false"}, {"value": True}),
+        ("PrimitiveInt", {"value": 7.9}, {"value": 7}),
+        ("PrimitiveInt", {"value": True}, {"value": 1}),
+        ("PrimitiveFloat", {"value": "7"}, {"value": 7}),
+        ("PrimitiveFloat", {"value": "NaN"}, {"value": "NaN"}),
+    ],
+)
+def test_values_are_of_the_kind_that_a_server_makes_of_them(
+    table: NodeTable, node_type: str, inputs: dict[str, Any], said: dict[str, Any]
+) -> None:
+    sent = {"1": {"class_type": node_type, "inputs": inputs}}
+    (entry,) = import_document(sent, table).workflow.nodes.values()
+    found = {port: entry.inputs[port] for port in said}
+    assert [(value, type(value)) for value in found.values()] == [
+        (value, type(value)) for value in said.values()
+    ]
+
+
+@pytest.mark.parametrize(
+    ("config", "types", "told"),
+    [
+        ("v1-inference.yaml", [], False),
+        ("v2-inference-v_fp32.yaml", ["SetPrediction"], False),
+        ("v1-inference_clip_skip_2_fp16.yaml", ["ClipSkip"], False),
+        ("my own.yaml", [], True),
+    ],
+)
+def test_what_a_known_configuration_says_of_a_checkpoint_is_said_by_nodes(
+    table: NodeTable, config: str, types: list[str], told: bool
+) -> None:
+    loader = node(1, "CheckpointLoader", config, "a.safetensors", outputs=[
+        {"name": name, "type": name} for name in ("MODEL", "CLIP", "VAE")
+    ])  # fmt: skip
+    reader = node(2, "CLIPTextEncode", "x", inputs=[linked("clip", 1, "CLIP")])
+    scale = node(3, "RescaleCFG", 0.7, inputs=[linked("model", 2, "MODEL")])
+    found = import_document(drawn([loader, reader, scale], [1, 1, 1, 2, 0], [2, 1, 0, 3, 0]), table)
+    made = [entry.type for entry in found.workflow.nodes.values()]
+    assert [name for name in made if name in ("SetPrediction", "ClipSkip")] == types
+    assert any(config in message for _, message in found.differences) is told
+
+
+def test_an_embedding_with_a_weight_that_is_none_there_is_told(table: NodeTable) -> None:
+    def differs(text: str) -> bool:
+        loader = node(1, "CheckpointLoaderSimple", "a.safetensors", outputs=[
+            {"name": name, "type": name} for name in ("MODEL", "CLIP", "VAE")
+        ])  # fmt: skip
+        reader = node(2, "CLIPTextEncode", text, inputs=[linked("clip", 1, "CLIP")])
+        found = import_document(drawn([loader, reader], [1, 1, 1, 2, 0]), table)
+        return any("name of a file" in message for _, message in found.differences)
+
+    assert differs("embedding:ink:1.2, a cat")
+    assert not differs("(embedding:ink:1.2), (a, embedding:ink:0.5)")
 
 
 def test_what_was_run_tells_the_values_of_a_drawing_by_name(table: NodeTable) -> None:

@@ -41,10 +41,10 @@ def test_the_drawing_is_taken_with_what_was_run(texts: Mapping[str, str], found:
     assert carried_workflow(texts) == found
 
 
-def test_numbers_that_are_none_do_no_harm() -> None:
+def test_numbers_that_are_none_are_texts_that_are_told_of() -> None:
     text = '{"1": {"class_type": "A", "inputs": {"x": 1e999}, "is_changed": [NaN]}}'
     assert carried_workflow({"prompt": text}) == {
-        "1": {"class_type": "A", "inputs": {"x": None}, "is_changed": [None]}
+        "1": {"class_type": "A", "inputs": {"x": "1e999"}, "is_changed": ["NaN"]}
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nodegraph.compat.comfyui.reading.carried import carried_workflow
+from nodegraph.compat.comfyui.reading.carried import carried_workflow, loose_document
 from nodegraph.compat.comfyui.reading.checked import MAX_LINKS, MAX_NODES
 from nodegraph.compat.comfyui.reading.documents import drawing_of, is_foreign, read_workflow
 
@@ -12,5 +12,6 @@ __all__ = [
     "carried_workflow",
     "drawing_of",
     "is_foreign",
+    "loose_document",
     "read_workflow",
 ]

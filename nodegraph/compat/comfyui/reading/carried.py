@@ -36,20 +36,27 @@ def _found(texts: Mapping[str, str], key: str) -> Any:
     return None
 
 
+def loose_document(text: str) -> Any:
+    """The workflow of ComfyUI's that a text is which only Python takes for JSON, as its `json`
+    writes NaN; None of any other text."""
+    found = _parsed(text)
+    return found if is_foreign(found) else None
+
+
 def _parsed(text: Any) -> Any:
     """What a JSON text says, or was said already; None if it says nothing.
 
-    Python's `json`, which writes these texts, writes NaN as itself: it stands where ComfyUI asked
-    nodes for changes, and means nothing to us.
+    Python's `json`, which writes these texts, writes NaN as itself. Mostly it stands where ComfyUI
+    asked nodes for changes, and means nothing to us; as a text it is told of anywhere else.
     """
     if not isinstance(text, str):
         return text
     try:
-        return json.loads(text, parse_constant=lambda _: None, parse_float=_finite)
+        return json.loads(text, parse_constant=str, parse_float=_finite)
     except (ValueError, RecursionError):
         return None
 
 
-def _finite(text: str) -> float | None:
+def _finite(text: str) -> float | str:
     number = float(text)
-    return number if math.isfinite(number) else None
+    return number if math.isfinite(number) else text

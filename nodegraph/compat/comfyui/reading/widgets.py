@@ -202,7 +202,8 @@ def _is_surplus(value: Any) -> bool:
 
 def fits(taken: TakenInput, value: Any) -> bool:
     """Whether an input's widget may have a value, as far as its type tells."""
-    value = as_typed(taken.type, value)
+    if taken.type in ("INT", "FLOAT") and isinstance(value, str):
+        value = _number(value)
     kinds = _KINDS.get(taken.type)
     if taken.type == "COMBO" and isinstance(taken.default, str):
         kinds = (str, list)  # some let several be chosen
@@ -212,12 +213,27 @@ def fits(taken: TakenInput, value: Any) -> bool:
 
 
 def as_typed(kind: str, value: Any) -> Any:
-    """A value as ComfyUI's server would take it for an input of a type.
+    """A value as ComfyUI's server takes it for an input of a type: it makes whole numbers,
+    fractions, texts and truths of what isn't. What can't become one stays as it is."""
+    if not isinstance(value, (str, int, float)):
+        return value
+    match kind:
+        case "STRING":
+            return str(value)
+        case "BOOLEAN":
+            return bool(value)  # as there, of the text "false", too
+        case "INT" | "FLOAT":
+            number = _number(value)
+            is_whole = kind == "INT" and not isinstance(number, str) and math.isfinite(number)
+            return int(number) if is_whole else number
+    return value
 
-    Some programs write numbers as texts; the server makes numbers of them. What can't be one stays
-    as it is.
-    """
-    if not isinstance(value, str) or kind not in ("INT", "FLOAT"):
+
+def _number(value: Any) -> Any:
+    """The number that some programs write as a text, or that truth is."""
+    if isinstance(value, bool):
+        return int(value)
+    if not isinstance(value, str):
         return value
     try:
         return int(value)
@@ -234,7 +250,7 @@ def typed_values(values: Mapping[str, Any], signature: Signature | None) -> dict
     """All values of a node, each as its input takes it; links stay."""
     found = dict(values)
     for name, value in values.items():
-        taken = signature.taken(name) if signature and isinstance(value, str) else None
+        taken = signature.taken(name) if signature else None
         if taken is not None:
             found[name] = as_typed(taken.type, value)
     return found

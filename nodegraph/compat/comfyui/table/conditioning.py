@@ -16,12 +16,19 @@ from nodegraph.errors import NodegraphError
 
 SYNTAX = {"syntax": "comfyui"}
 _EMBEDDING = re.compile(r"embedding:([^\s,:()\[\]]+)")
+_NO_WEIGHT = re.compile(r"embedding:[^\s,:()\[\]]+:\d*\.?\d+(?![\d.]|\s*\))")
+"""What looks like an embedding with a weight, and is without brackets."""
 
 
 def encoder_for(node: Passage, *texts: Signal) -> Signal | MadeOutput:
     """The text encoder, taught the textual inversions that texts name."""
     encoder: Signal | MadeOutput = node.inputs["clip"]
     written = " ".join(text.given for text in texts if isinstance(text.given, str))
+    for found in dict.fromkeys(_NO_WEIGHT.findall(written)):
+        node.tell(
+            f"ComfyUI takes all of `{found}` for the name of a file, and leaves it out if there is "
+            f"none; here it is read as a word and its weight: write ({found})"
+        )
     for name in dict.fromkeys(_EMBEDDING.findall(written)):
         made = node.add(
             "LoadTextualInversion",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,29 +32,25 @@ def file_loader(
     native: str,
     inputs: dict[str, str],
     outputs: dict[str, str],
-    kept: tuple[str, ...] = (),
 ) -> tuple[Translate, str, Translate]:
     """Both ways of a loader of one file.
 
     Args:
         inputs: Their names to ours; of the first, slashes are turned.
         outputs: Likewise.
-        kept: Inputs of theirs that change no result.
     """
     file = next(iter(inputs))
 
     def forward(node: Passage) -> None:
         taken = {our: node.inputs[their] for their, our in inputs.items() if their in node.inputs}
         name = node.add(native, **{**taken, inputs[file]: file_input(node, file)})
-        node.keep(**{key: node.inputs[key].given for key in kept if key in node.inputs})
         for their, our in outputs.items():
             node.give(their, MadeOutput(name, our))
 
     def backward(node: Passage) -> None:
         only(node, *inputs.values())
         taken = {their: node.inputs[our] for their, our in inputs.items() if our in node.inputs}
-        back = {key: node.kept[key] for key in kept if key in node.kept}
-        name = node.add(_THERE[native], **taken, **back)
+        name = node.add(_THERE[native], **taken)
         for their, our in outputs.items():
             node.give(our, MadeOutput(name, their))
 
@@ -194,6 +191,29 @@ def _vae_back(node: Passage) -> None:
     node.give("vae", MadeOutput(name, "VAE"))
 
 
+_CONFIG = re.compile(r"(?:v1|v2)-(?:inpainting-)?inference|anything_v3")
+_PENULTIMATE = ("clip_skip_2", "anything_v3")
+
+
+def _configured(node: Passage) -> None:
+    """A checkpoint with a configuration, which comes along there and is known by its name."""
+    name = node.add("LoadModel", model=file_input(node, "ckpt_name"))
+    config = str(node.literal("config_name"))
+    node.keep(config_name=config)
+    made = {their: MadeOutput(name, our) for their, our in _CHECKPOINT.items()}
+    stem = config.replace("\\", "/").rpartition("/")[2].partition(".")[0]
+    if not _CONFIG.match(stem):
+        node.tell(f"what `{config}` says isn't known here: the file of weights tells what it is")
+    if "inference-v" in stem:
+        said = node.add("SetPrediction", model=made["MODEL"], prediction_type="v_prediction")
+        made["MODEL"] = MadeOutput(said, "model")
+    if any(part in stem for part in _PENULTIMATE):
+        said = node.add("ClipSkip", encoder=made["CLIP"], skip=2)
+        made["CLIP"] = MadeOutput(said, "text_encoder")
+    for their, given in made.items():
+        node.give(their, given)
+
+
 def _lora(node: Passage) -> None:
     lone = "clip" not in node.inputs
     name = node.add(
@@ -243,7 +263,7 @@ ENTRIES: tuple[TableEntry, ...] = (
     ),
     entry(
         "CheckpointLoader(config_name: COMBO, ckpt_name: COMBO) -> MODEL, CLIP, VAE",
-        file_loader("LoadModel", {"ckpt_name": "model"}, _CHECKPOINT, kept=("config_name",))[0],
+        _configured,
     ),
     entry(
         "unCLIPCheckpointLoader(ckpt_name: COMBO) -> MODEL, CLIP, VAE, CLIP_VISION",
