@@ -62,6 +62,7 @@ def read_video(
     with opened_video(path, names=names) as file:
         rate = rate or file.rate
         pictures, is_end = _pictures(file, rate, first, count, every, told)
+        begins = file.begins
         has_audio = file.audio is not None or not file.container.streams.audio
         is_mixed = file.has_alpha_beside
     if not has_audio and warn is not None:
@@ -78,7 +79,8 @@ def read_video(
         frames[at] = torch.from_numpy(pictures[at].rgb())
         pictures[at] = _GONE
     with opened_video(path) as file:
-        audio = _audio(file, first / rate, len(frames) * every / rate, is_end=is_end)
+        seconds = len(frames) * every / rate
+        audio = _audio(file, begins, first / rate, seconds, is_end=is_end)
     return Video(frames, rate / every, audio)
 
 
@@ -121,10 +123,13 @@ def no_such_frame(first: int, frames: int) -> InvalidValue:
     )
 
 
-def _audio(file: OpenVideo, start: Fraction, seconds: Fraction, *, is_end: bool) -> Audio | None:
+def _audio(
+    file: OpenVideo, begins: Fraction, start: Fraction, seconds: Fraction, *, is_end: bool
+) -> Audio | None:
     """The part of the audio from `start`, as long as there is some and `seconds` at most.
 
     Args:
+        begins: When the first picture is shown, by the file's clock.
         is_end: Take what sounds on behind the last picture, too.
     """
     import numpy as np
@@ -142,7 +147,8 @@ def _audio(file: OpenVideo, start: Fraction, seconds: Fraction, *, is_end: bool)
     for frame in file.audio_frames():
         samples = samples_of(frame)
         if at is None:
-            at = round(_lead(file, frame) * rate)
+            # Audio may begin later than the pictures, or sooner.
+            at = round(((frame.pts or 0) * (frame.time_base or 1) - begins) * rate)
             parts.append(np.zeros((len(samples), max(0, at - begin)), np.float32))
         parts.append(samples[:, max(0, begin - at) : max(0, end - at)])
         at += samples.shape[1]
@@ -152,13 +158,6 @@ def _audio(file: OpenVideo, start: Fraction, seconds: Fraction, *, is_end: bool)
         return None
     together = np.concatenate(parts, axis=1)[:, : end - begin]
     return Audio(torch.from_numpy(np.ascontiguousarray(together)), rate)
-
-
-def _lead(file: OpenVideo, frame: Any) -> Fraction:
-    """Seconds by which the audio begins after the pictures."""
-    pictures = file.pictures
-    begins = (pictures.start_time or 0) * (pictures.time_base or 1)
-    return Fraction((frame.pts or 0) * (frame.time_base or 1) - begins)
 
 
 _GONE: Any = None

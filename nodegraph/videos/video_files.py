@@ -153,6 +153,8 @@ class OpenVideo:
         self.pictures.codec_context.thread_count = threads
         self.audio = self._audio()
         self.rate = _rate_of(self.pictures)
+        # FFmpeg finds none where a Matroska has a few frames of H.264: it is the first picture's.
+        self._begin = self.pictures.start_time
 
     @property
     def has_alpha_beside(self) -> bool:
@@ -165,17 +167,22 @@ class OpenVideo:
         Raises:
             InvalidFile: It is damaged or cut short.
         """
-        size = None
-        self._until = Fraction(0)
+        size, last = None, None
         for packet in self._packets(self.pictures):
-            self._until = max(self._until, self._end_of(packet))
+            if last is None:
+                self._allow_for_delay(packet)
+            if packet.pts is not None:
+                last = max(last or packet.pts, packet.pts + (packet.duration or 0))
             with damage_told(self.name):
                 decoded = packet.decode()
             for frame in decoded:
+                if self._begin is None:
+                    self._begin = frame.pts
                 size = size or (frame.width, frame.height)
                 if (frame.width, frame.height) != size:
                     raise InvalidFile(f"{self.name} is refused: its pictures change their size.")
                 yield frame
+        self._until = max(Fraction(0), Fraction(0) if last is None else self._time_of(last))
         self._check_length(self._until)
 
     def frames_at(self, rate: Fraction) -> Iterator[VideoFrame]:
@@ -199,9 +206,24 @@ class OpenVideo:
             yield shown
             done += 1
 
+    @property
+    def begins(self) -> Fraction:
+        """When the first picture is shown, in seconds of the file's clock.
+
+        Where the file doesn't tell, that is known once the picture was read.
+        """
+        told = self.pictures.start_time
+        return (self._begin or 0 if told is None else told) * _base(self.pictures)
+
+    def _allow_for_delay(self, packet: Any) -> None:
+        """An AVI has times of decoding alone, and pictures are shown later than the first one's."""
+        is_known = packet.pts is not None and packet.dts is not None
+        if self.container.format.name == "avi" and is_known:
+            self._begin = (self.pictures.start_time or 0) + packet.pts - packet.dts
+
     def _time_of(self, pts: int) -> Fraction:
         """Seconds since the first picture."""
-        return (pts - (self.pictures.start_time or 0)) * _base(self.pictures)
+        return (pts - (self._begin or 0)) * _base(self.pictures)
 
     def _end_of(self, packet: Any) -> Fraction:
         if packet.pts is None:
@@ -225,6 +247,10 @@ class OpenVideo:
         if path.stat().st_size > _COUNTED:
             return None
         shown = [each for each in self._packets(stream) if each.size and not each.is_discard]
+        if shown:
+            self._allow_for_delay(shown[0])
+        if self._begin is None:
+            self._begin = min((each.pts for each in shown if each.pts is not None), default=None)
         times = [self._time_of(each.pts) for each in shown if each.pts is not None]
         if len(times) < len(shown):
             return len(shown)
@@ -298,7 +324,7 @@ class OpenVideo:
         if "matroska" in kind:
             until = _seconds(stream.metadata.get("DURATION", ""))
             # FFmpeg writes when they end there, others how long they last: the less of the two.
-            begins = max(0, stream.start_time or 0) * _base(stream)
+            begins = max(Fraction(0), self.begins)
             return None if until is None else max(Fraction(0), until - begins)
         return None
 

@@ -122,6 +122,65 @@ def test_a_matroska_may_begin_late(tmp_path: Path) -> None:
     assert shown_at(found, 0) == pytest.approx(3.0, abs=0.03)
 
 
+def encoded(path: Path, frames: int, begin: int, codec: str, *, has_audio: bool) -> Path:
+    """A video of frames that get brighter, at 10 a second, whose times begin late."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=10)
+        stream.width, stream.height, stream.pix_fmt = 32, 16, "yuv444p"
+        if codec == "mpeg4":
+            stream.pix_fmt = "yuv420p"
+        stream.codec_context.time_base = stream.time_base = Fraction(1, 10)
+        heard = container.add_stream("pcm_s16le", rate=8000, layout="mono") if has_audio else None
+        for at in range(frames):
+            frame = av.VideoFrame.from_ndarray(np.full((16, 32, 3), 40 * (at + 1), np.uint8))
+            frame.pts, frame.time_base = 10 * begin + at, Fraction(1, 10)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+        if heard is None:
+            return path
+        pulse = np.zeros((1, 800 * frames), np.int16)
+        pulse[:, :100] = 20_000
+        audio = av.AudioFrame.from_ndarray(pulse, "s16", "mono")
+        audio.rate, audio.pts, audio.time_base = 8000, 8000 * begin, Fraction(1, 8000)
+        container.mux(heard.encode(audio))
+        container.mux(heard.encode(None))
+    return path
+
+
+@pytest.mark.parametrize("has_audio", [False, True])
+@pytest.mark.parametrize("frames", [1, 3, 5])
+@pytest.mark.parametrize(
+    ("name", "codec", "begin"),
+    [
+        ("a.mkv", "libx264", 2),
+        ("a.mkv", "libx264", 0),
+        ("a.mkv", "ffv1", 2),
+        ("a.avi", "libx264", 0),
+        ("a.avi", "mpeg4", 0),
+    ],
+)
+def test_a_few_frames_are_read_once_whenever_they_begin(
+    tmp_path: Path, frames: int, name: str, codec: str, begin: int, has_audio: bool
+) -> None:
+    path = encoded(tmp_path / name, frames, begin, codec, has_audio=has_audio)
+    found = read_video(path)
+    shades = (found.frames.mean(dim=(1, 2, 3)) * 255).tolist()
+    assert shades == pytest.approx([40 * (at + 1) for at in range(frames)], abs=4)
+    assert video_facts(path).frames == frames
+    assert (found.audio is not None) == has_audio
+    if found.audio is not None:
+        assert float(found.audio.waveform[0, :90].mean()) == pytest.approx(20_000 / 2**15, abs=0.02)
+
+
+def test_an_avi_that_begins_with_a_gap_stays_in_step_with_its_audio(tmp_path: Path) -> None:
+    found = read_video(encoded(tmp_path / "a.avi", 3, 2, "libx264", has_audio=True))
+    bright = (found.frames.mean(dim=(1, 2, 3)) * 255 > 60).nonzero()[0]
+    assert found.audio is not None
+    heard = (found.audio.waveform[0] > 0.3).nonzero()[0]
+    # The second frame is the first brighter one, a tenth of a second behind the pulse.
+    assert float(bright) / 10 - float(heard) / 8000 == pytest.approx(0.1, abs=0.02)
+
+
 def alpha_video(path: Path, codec: str, form: str, **metadata: str) -> Path:
     """Two frames, the left half of which isn't there."""
     with av.open(str(path), "w") as container:
