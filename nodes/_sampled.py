@@ -76,12 +76,17 @@ def live_model(
         yield denoiser if is_usual else replace(denoiser, controls=networks, seat=seat)
 
 
-def untouched(latent: Latent) -> Latent:
-    """A latent of which nothing is denoised.
+def untouched(ctx: Context, model: DiffusionModel, latent: Latent, convention: str) -> Latent:
+    """A latent of which nothing is denoised: by ComfyUI's convention an empty one is zeros.
 
     Raises:
         InvalidValue: There is nothing in it.
     """
+    if latent.samples is None and convention == "comfyui":
+        from nodegraph.diffusion.beginning import zeros_for
+
+        with ctx.weights(model, calls_only=True) as denoiser:
+            return zeros_for(denoiser, latent)
     if latent.samples is None:
         raise InvalidValue(
             "an empty latent has nothing that denoise 0 could hand on",

@@ -104,7 +104,7 @@ def KSampler(
         schedule: The noise levels it walks down. simple, sgm_uniform and beta are ComfyUI's, the
             others diffusers'; normal is what the model's scheduler file says.
         denoise: Below 1 a part of the latent is kept: int(steps × denoise) steps are walked. At 0
-            it is handed on as it is.
+            it is handed on as it is; an empty one only by ComfyUI's convention, as zeros.
         end_step: Stop after this one of the steps that are walked; the latent keeps the noise that
             is left. Asked for more steps later, the same sampling goes on from there.
         denoise_steps: Where denoise is below 1, that share of the steps is walked; with all, all
@@ -116,7 +116,7 @@ def KSampler(
             sampling are told; docs/comfyui.md has what ComfyUI does.
     """
     if denoise == 0:
-        return untouched(latent)
+        return untouched(ctx, model, latent, convention)
     parts = usual_parts(
         positive,
         negative,

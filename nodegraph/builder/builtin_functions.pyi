@@ -3303,7 +3303,7 @@ class BuiltinFunctions:
         cfg: How strongly prompts lead; 1 and below leaves the negative prompt out.
         sampler: The method.
         schedule: The noise levels it walks down. simple, sgm_uniform and beta are ComfyUI's, the others diffusers'; normal is what the model's scheduler file says.
-        denoise: Below 1 a part of the latent is kept: int(steps × denoise) steps are walked. At 0 it is handed on as it is.
+        denoise: Below 1 a part of the latent is kept: int(steps × denoise) steps are walked. At 0 it is handed on as it is; an empty one only by ComfyUI's convention, as zeros.
         end_step: Stop after this one of the steps that are walked; the latent keeps the noise that is left. Asked for more steps later, the same sampling goes on from there.
         denoise_steps: Where denoise is below 1, that share of the steps is walked; with all, all are, the last of int(steps / denoise), as in ComfyUI.
         draw: Noise for each item from a seed of its own; or for the batch in one draw from seed, and what is drawn on the way from seed + 1, as in ComfyUI, or with one seed from that itself, as in older versions of it.

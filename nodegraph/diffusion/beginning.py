@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from nodegraph.core.values import Form, Latent, Leftover
+from nodegraph.diffusion.components import Denoiser
+from nodegraph.diffusion.families import family_named
 from nodegraph.diffusion.noise import draw_batch
 from nodegraph.diffusion.samplers import Sampler
 from nodegraph.diffusion.samplers.spaces import ExplodingSpace
+from nodegraph.diffusion.sampling_checks import latent_shape
 from nodegraph.errors import InvalidValue
 
 
@@ -106,6 +109,17 @@ def check_beginning(latent: Latent, *, added: bool, rises: bool) -> None:
             port="latent",
             hint="Put SetNoiseMask before the sampler that leaves the noise.",
         )
+
+
+def zeros_for(model: Denoiser, latent: Latent) -> Latent:
+    """What an empty latent stands for where a picture is needed: zeros of a model's shape.
+
+    Raises:
+        InvalidValue: Its size doesn't fit the model.
+    """
+    family = family_named(model.family)
+    zeros = torch.zeros(latent_shape(model, family, latent))
+    return replace(latent, samples=zeros, format=family.latent.name)
 
 
 def original_of(latent: Latent, shape: tuple[int, ...], *, added: bool) -> Tensor:

@@ -76,6 +76,12 @@ def test_denoise_zero_of_an_empty_latent_is_refused() -> None:
         value({"sample": sampler(denoise=0)}, "sample.latent")
 
 
+def test_denoise_zero_of_an_empty_latent_is_zeros_by_comfyuis_convention() -> None:
+    found = value({"sample": sampler(denoise=0, convention="comfyui")}, "sample.latent")
+    assert torch.equal(found.samples, torch.zeros(1, 4, 8, 8))
+    assert (found.format, found.width, found.height) == ("sd", 64, 64)
+
+
 def test_a_masked_part_is_kept() -> None:
     nodes = {
         "masked": {
