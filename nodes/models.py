@@ -24,6 +24,7 @@ from nodegraph.diffusion.model_stamps import computed_dtype
 from nodegraph.diffusion.models import EMBEDDED
 from nodegraph.diffusion.opening import DTYPES, ModelRecipes, open_model, storage_told
 from nodegraph.diffusion.precision.choices import STORAGES
+from nodegraph.diffusion.prompts import escape_prompt
 from nodegraph.diffusion.scheduler_file import PREDICTION_TYPES
 from nodegraph.diffusion.vae_files import open_vae
 from nodegraph.errors import at_port
@@ -223,7 +224,8 @@ def LoadTextualInversion(
 ) -> TextEncoder:
     """Teach a text encoder a word that was learnt from pictures: a textual inversion.
 
-    The word may then stand in prompts, weighted as any other.
+    The word may then stand in prompts, weighted as any other. Brackets in it are written with a
+    backslash before each: my style \\(v2\\).
 
     Args:
         text_encoder: Of the model that the file was made for.
@@ -236,5 +238,5 @@ def LoadTextualInversion(
     with at_port("embedding"):
         check_finite(file.path)
     taught = with_inversion(text_encoder, file, token)
-    ctx.log(f"{embedding}: `{taught.adapters[-1].token}` in prompts")
+    ctx.log(f"{embedding}: `{escape_prompt(taught.adapters[-1].token)}` in prompts")
     return taught

@@ -3929,7 +3929,8 @@ class BuiltinFunctions:
     ) -> TextEncoder:
         """Teach a text encoder a word that was learnt from pictures: a textual inversion.
 
-        The word may then stand in prompts, weighted as any other.
+        The word may then stand in prompts, weighted as any other. Brackets in it are written with a
+        backslash before each: my style \\(v2\\).
 
         text_encoder: Of the model that the file was made for.
         embedding: Name under a models folder or path of a .safetensors file.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ MAX_WINDOWS = 100
 """Longer prompts are refused: their embeddings would fill the memory for no use."""
 
 _WORD_END = "</w>"
-_INVERSION = re.compile(r"(?<![^ \n])(embedding:[^\s,]+)")
+_INVERSION = r"embedding:[^\s,]+"
 """Begins a word of its own in ComfyUI's prompts."""
 
 WeightedToken = tuple[int, float]
@@ -224,7 +224,7 @@ def _words(
     """
     for span in spans:
         if by_spans:
-            for piece in filter(None, _INVERSION.split(span.text)):
+            for piece in _pieces(span.text, getattr(tokenizer, "words", ())):
                 ids = tokenizer(piece, add_special_tokens=False, verbose=False).input_ids
                 yield [(token, span.weight) for token in ids]
             continue
@@ -237,6 +237,17 @@ def _words(
                 word = []
         if word:
             yield word
+
+
+def _pieces(text: str, words: Iterable[str]) -> list[str]:
+    """A text cut before and after the words of textual inversions, which begin ``embedding:``.
+
+    Args:
+        words: Those that are known, which may hold blanks.
+    """
+    known = sorted((word for word in words if word.startswith("embedding:")), key=len)
+    begun = "|".join([*map(re.escape, reversed(known)), _INVERSION])
+    return [piece for piece in re.split(rf"(?<![^ \n])({begun})", text) if piece]
 
 
 def prompt_words(clip: Clip, text: str) -> list[tuple[str, tuple[int, ...]]]:

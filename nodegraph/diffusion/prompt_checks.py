@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from nodegraph.diffusion.families import family_named
 from nodegraph.diffusion.families.base import Family
@@ -44,12 +44,21 @@ _EMBEDDING = re.compile(
 )
 
 
-def unread_tags(text: str, words: Collection[str] = ()) -> Iterator[str]:
+def unread_tags(
+    text: str, words: Collection[str] = (), escape: Callable[[str], str] = str
+) -> Iterator[str]:
     """What other tools act upon in a prompt and nothing here does, in a sentence each.
 
     Args:
         words: Those of textual inversions, which are read.
+        escape: Makes of a text what a prompt says for it.
     """
+    for word in words:
+        if escape(word) != word and word.lower() in text.lower():
+            yield (
+                f"{word} is read with its brackets as markup: the textual inversion's word is "
+                f"written {escape(word)}."
+            )
     known = {word.lower() for word in words}
     for found in _TAG.finditer(text):
         instead = "link a LoadLora for it, and leave it out of the prompt."

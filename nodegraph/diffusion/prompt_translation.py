@@ -17,11 +17,12 @@ Imports no torch.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from math import isfinite
 
-from nodegraph.diffusion.families import Family
+from nodegraph.diffusion.families.base import Family
 from nodegraph.diffusion.prompt_parts import Syntax
 from nodegraph.diffusion.prompts import EMPHASIS, WeightedText, escape_prompt
 from nodegraph.errors import InvalidValue
@@ -71,6 +72,14 @@ def read_as(prompt: str, syntax: str, family: Family) -> tuple[str, Syntax]:
     if _reads_brackets(family):
         return "".join(span.text for span in comfyui_spans(prompt)), "off"
     return prompt.replace("\\(", "(").replace("\\)", ")"), "off"
+
+
+def escaper(syntax: str, family: Family) -> Callable[[str], str]:
+    """Makes of a text what a prompt says for it; arguments as of `read_as`."""
+    if syntax == "comfyui":
+        return lambda text: re.sub(r"[()]", r"\\\g<0>", text)
+    is_plain = syntax == "off" or (syntax == "auto" and not family.weighs_words)
+    return str if is_plain else escape_prompt
 
 
 def _reads_brackets(family: Family) -> bool:

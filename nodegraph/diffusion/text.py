@@ -21,7 +21,7 @@ from nodegraph.diffusion.families.base import (
 )
 from nodegraph.diffusion.prompt_checks import check_told_sizes, unread_tags
 from nodegraph.diffusion.prompt_parts import PromptPart, joint_parts, prompt_parts, texts_of
-from nodegraph.diffusion.prompt_translation import read_as
+from nodegraph.diffusion.prompt_translation import escaper, read_as
 from nodegraph.errors import InvalidValue, NumericalError
 
 
@@ -49,7 +49,7 @@ def encode_prompt(
         NumericalError: An encoder gives NaN or infinity.
     """
     family = family_named(text_model.family)
-    _tell_unread(text_model, [text], warn)
+    _tell_unread(text_model, [text], warn, syntax)
     text_model = replace(text_model, as_comfyui=syntax == "comfyui")
     said, reading = read_as(text, syntax, family)
     parts = prompt_parts(said, weighs_words=family.weighs_words, syntax=reading)
@@ -72,7 +72,7 @@ def encode_prompt_apart(
         As of `encode_prompt`.
     """
     family = family_named(text_model.family)
-    _tell_unread(text_model, texts, warn)
+    _tell_unread(text_model, texts, warn, syntax)
     text_model = replace(text_model, as_comfyui=syntax == "comfyui")
     read = [read_as(text, syntax, family) for text in texts]
     joint = joint_parts(
@@ -84,13 +84,18 @@ def encode_prompt_apart(
 
 
 def _tell_unread(
-    text_model: TextModel, texts: Sequence[str], warn: Callable[[str], None] | None
+    text_model: TextModel,
+    texts: Sequence[str],
+    warn: Callable[[str], None] | None,
+    syntax: str = "auto",
 ) -> None:
     """Warn of tags of other tools that do nothing, each once."""
     if warn is None:
         return
     words = {word for item in text_model.tokenizers.values() for word in getattr(item, "words", ())}
-    for message in dict.fromkeys(said for text in texts for said in unread_tags(text, words)):
+    escape = escaper(syntax, family_named(text_model.family))
+    found = (said for text in texts for said in unread_tags(text, words, escape))
+    for message in dict.fromkeys(found):
         warn(message)
 
 

@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nodegraph.core.suggest import did_you_mean
+from nodegraph.core.suggest import did_you_mean, nearest
+from nodegraph.diffusion.wildcards import can_name
 from nodegraph.errors import InvalidFile
 
 FOLDER = "wildcards"
@@ -52,7 +53,7 @@ class WildcardFiles:
                 port="text",
                 given=name,
                 expected=f"a file {FOLDER}/{name}.txt in the inputs folder",
-                hint=did_you_mean(name, self._others(folder)) if self.names else None,
+                hint=self._hint(name, folder) if self.names else None,
             )
         if path.stat().st_size > MOST_BYTES:
             raise InvalidFile(f"the wildcard `{name}` is larger than 16 MiB", port="text")
@@ -65,6 +66,14 @@ class WildcardFiles:
         if not lines:
             raise InvalidFile(f"the wildcard `{name}` has no lines", port="text")
         return lines
+
+    def _hint(self, name: str, folder: Path) -> str:
+        others = self._others(folder)
+        near = nearest(name, others)
+        if near is not None and not can_name(near):
+            signs = "letters, digits and _-().'&+"
+            return f"Rename {FOLDER}/{near}.txt: names in prompts have {signs} in them."
+        return did_you_mean(name, filter(can_name, others))
 
     def _others(self, folder: Path) -> list[str]:
         found = folder.rglob("*.txt") if folder.is_dir() else ()

@@ -36,7 +36,9 @@ MOST_PIECES = 200
 _EQUAL = 20
 """Times as many texts as may be listed are looked at, if there are equal ones among them."""
 
-_NAME = r"[^\W_](?:[\w\- ]{0,60}?[^\W_])??"
+_NAME = r"[^\W_](?:[\w\- ().'&+]{0,60}?(?:[^\W_]|[)+]))??"
+"""No commas and colons: `red__green, x__y` is text."""
+_WHOLE_NAME = re.compile(rf"{_NAME}(?:/{_NAME}){{0,8}}")
 _TOKEN = re.compile(
     rf"\\[\\{{}}|_] | [{{}}|] | __{_NAME}(?:/{_NAME}){{0,8}}__ | [^\\{{}}|_]+ | .", re.S | re.X
 )
@@ -234,6 +236,11 @@ class _Parser:
             given=self._text[offset : offset + _SHOWN],
             hint=r"Write \{ and \} for plain braces.",
         )
+
+
+def can_name(name: str) -> bool:
+    """Whether a prompt can have a wildcard's name between its underscores."""
+    return _WHOLE_NAME.fullmatch(name) is not None
 
 
 def _piece(sign: str, *, inside: bool) -> Drawn:

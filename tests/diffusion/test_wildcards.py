@@ -145,6 +145,24 @@ def test_files_are_read_without_comments(tmp_path: Path) -> None:
     assert caught.value.problem.hint is None
 
 
+@pytest.mark.parametrize("name", ["pets (small)", "cat & dog", "rock'n'roll", "v1.5", "c++ (2)"])
+def test_names_of_files_may_have_brackets_and_other_signs(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "wildcards" / "more"
+    folder.mkdir(parents=True)
+    (folder / f"{name}.txt").write_text("a cat")
+    assert draw_prompt(f"(__more/{name}__:1.2)", 0, WildcardFiles(tmp_path)) == "(a cat:1.2)"
+
+
+def test_a_name_that_no_prompt_can_have_is_not_advised(tmp_path: Path) -> None:
+    (tmp_path / "wildcards").mkdir()
+    (tmp_path / "wildcards" / "cat, dog.txt").write_text("a cat")
+    with pytest.raises(InvalidFile) as caught:
+        draw_prompt("__cat dog__", 0, WildcardFiles(tmp_path))
+    assert caught.value.problem.hint == (
+        "Rename wildcards/cat, dog.txt: names in prompts have letters, digits and _-().'&+ in them."
+    )
+
+
 @pytest.mark.parametrize(
     "line", [pytest.param("__next__" * 50, marks=pytest.mark.slow), "{}__next__" * 50]
 )

@@ -110,8 +110,10 @@ class WordTokenizer:
 
     def _replaced(self, text: str) -> str:
         # CLIP doesn't tell cases apart; of words that only these do, the one that is written goes.
+        # The longest first: `fat cat` isn't `fat` and what `cat` stands for.
+        longest = sorted(self.words.items(), key=lambda item: -len(item[0]))
         for flags in (0, re.IGNORECASE):
-            for word, tokens in self.words.items():
+            for word, tokens in longest:
                 # A word of its own, not a part of one; it may begin and end with any sign.
                 whole = rf"(?<!\w){re.escape(word)}(?!\w)"
                 text = re.sub(whole, lambda _: tokens, text, flags=flags)  # noqa: B023

@@ -17,6 +17,7 @@ from nodegraph.diffusion.adapters.recipes import OpenedAdapter, with_inversion
 from nodegraph.diffusion.components import TextModel
 from nodegraph.diffusion.loading import load_component
 from nodegraph.diffusion.opening import open_model
+from nodegraph.diffusion.prompts import escape_prompt
 from nodegraph.diffusion.text import encode_prompt
 from nodegraph.errors import InvalidFile, InvalidValue
 from tests.messages import raises
@@ -34,6 +35,11 @@ def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """A word of three tokens, as other tools write it, and as diffusers does."""
     torch.manual_seed(3)
     return files.saved({request.param: torch.randn(3, 32)}, tmp_path / "cat.safetensors")
+
+
+def escape_comfyui(text: str) -> str:
+    """The text in a prompt of ComfyUI, where brackets alone are markup."""
+    return text.replace("(", "\\(").replace(")", "\\)")
 
 
 def _live(recipe: TextEncoder) -> TextModel:
@@ -66,6 +72,55 @@ def test_other_prompts_are_as_before(recipe: TextEncoder, path: Path) -> None:
 def test_the_word_is_the_file_s_own_or_its_name(recipe: TextEncoder, path: Path) -> None:
     taught = with_inversion(recipe, read_inversion(path))
     assert taught.adapters[0].token in ("cat", "<cat>")
+
+
+@pytest.mark.parametrize("syntax", ["auto", "comfyui"])
+@pytest.mark.parametrize(
+    "word",
+    [
+        *("my style", "my style (v2)", "cat, red", "cat:2", "[cat]", "a|b", "<cat>", "a (b):1"),
+        *("embedding:my style", "cat\\dog", "(cat)", "back\\(slash"),
+    ],
+)
+def test_a_word_of_any_signs_is_written_with_backslashes(
+    recipe: TextEncoder, path: Path, word: str, syntax: str
+) -> None:
+    taught = with_inversion(recipe, read_inversion(path), word)
+    plain = with_inversion(recipe, read_inversion(path), "zebra")
+    written = escape_prompt(word) if syntax == "auto" else escape_comfyui(word)
+    found, expected = (
+        encode_prompt(_live(model), f"red {text} apple", syntax=syntax).entries[0].embeddings
+        for model, text in ((taught, written), (plain, "zebra"))
+    )
+    assert torch.equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    ("written", "syntax", "advised"),
+    [
+        ("my style (v2)", "auto", r"my style \(v2\)"),
+        ("My Style (v2)", "comfyui", r"my style \(v2\)"),
+        (r"my style \(v2\)", "auto", ""),
+        ("my style (v2)", "off", ""),
+        ("style", "auto", ""),
+    ],
+)
+def test_a_word_whose_brackets_would_be_weights_is_told_as_it_is_written(
+    recipe: TextEncoder, path: Path, written: str, syntax: str, advised: str
+) -> None:
+    taught = with_inversion(recipe, read_inversion(path), "my style (v2)")
+    said: list[str] = []
+    encode_prompt(_live(taught), f"red {written} apple", warn=said.append, syntax=syntax)
+    assert [message.endswith(f"is written {advised}.") for message in said] == [True] * bool(
+        advised
+    )
+
+
+def test_the_longest_word_counts_where_one_holds_another(recipe: TextEncoder, path: Path) -> None:
+    file = read_inversion(path)
+    whole = with_inversion(with_inversion(recipe, file, "cat"), file, "fat cat")
+    alone = with_inversion(with_inversion(recipe, file, "dog"), file, "fat cat")
+    assert torch.equal(_encoded(whole, "red fat cat"), _encoded(alone, "red fat cat"))
 
 
 @pytest.mark.parametrize("written", ["Cat", "CAT"])
