@@ -30,6 +30,8 @@ _LIKE_A_DICT: Mapping[type, Callable[[Any, dict[Any, Any]], Any]] = {
     MappingProxyType: lambda _, items: MappingProxyType(items),
 }
 _FLAT = frozenset({set, bytearray, array, BytesIO, StringIO})
+_ORIENTATION = 0x0112
+"""EXIF tag."""
 _FIXED = (PurePath, Enum)
 """What can't be changed; copies of some paths aren't equal to them, up to Python 3.11."""
 
@@ -96,7 +98,27 @@ def _copied_picture(value: Any) -> Any:
     except Exception:  # noqa: BLE001 - of a file that isn't whole, or closed: who uses it is told
         return value
     found.format = value.format
+    _keep_exif(value, found)
     return found
+
+
+def _keep_exif(picture: Any, copied: Any) -> None:
+    """Keep EXIF data that were changed in memory: Pillow copies those of the file alone.
+
+    They say how a picture lies; one that was turned upright by hand must not be turned again.
+    """
+    try:
+        changed, own = picture.getexif(), copied.getexif()
+        lies, lay = changed.get(_ORIENTATION), own.get(_ORIENTATION)
+        # A TIFF's own tags are among them, which nobody set.
+        if dict(changed) == dict(own) or (hasattr(picture, "tag_v2") and lies == lay):
+            return
+        own.load(changed.tobytes())
+        if lay is not None and lies is None:
+            own[_ORIENTATION] = 1  # XMP data beside them may say otherwise
+        copied.info["exif"] = own.tobytes()
+    except Exception:  # noqa: BLE001 - of data that no file could hold: the pixels are there
+        return
 
 
 def _items(

@@ -19,7 +19,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageOps
 
 import nodegraph
 from nodegraph import (
@@ -707,6 +707,39 @@ def test_a_picture_is_another_one_by_its_format_where_anything_is_taken(g: Graph
     PICTURE.save(content, "PNG")
     with Image.open(content) as read:
         assert (found(read), found(PICTURE.copy())) == ("PNG", None)
+
+
+def lying(orientation: int, form: str) -> Image.Image:
+    """The picture in a file that says how it lies, opened."""
+    exif, file = Image.Exif(), BytesIO()
+    exif[0x0112] = orientation
+    PICTURE.save(file, form, exif=exif)
+    return Image.open(file)
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
+def test_a_picture_is_turned_once_as_its_exif_data_says_in_a_file_or_in_memory(
+    session: Session, form: str
+) -> None:
+    told, untold, changed = lying(6, form), lying(6, form), lying(1, form)
+    untold.load()
+    del untold.getexif()[0x0112]
+    changed.getexif()[0x0112] = 6
+    made = PICTURE.copy()
+    made.getexif()[0x0112] = 6
+    for picture, size in (
+        (told, (8, 6)),
+        (ImageOps.exif_transpose(told), (8, 6)),
+        (untold, (6, 8)),
+        (changed, (8, 6)),
+        (made, (8, 6)),
+        (PICTURE, (6, 8)),
+    ):
+        result = session.run(
+            Workflow.from_dict(INVERT), parameters={"image": picture}, targets=["invert"]
+        )
+        assert result["invert"].shape == (1, size[1], size[0], 3)
+    assert 0x0112 not in untold.getexif()
 
 
 def test_what_comes_to_an_input_of_any_type_stays_as_it_is(session: Session) -> None:
