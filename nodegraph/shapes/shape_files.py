@@ -43,7 +43,7 @@ def check_shapes_installed() -> None:
     if find_spec("trimesh") is None:
         raise InvalidValue(
             "meshes and clouds of points are read with the package trimesh, which isn't installed",
-            hint="pip install 'nodegraph[shapes]'",
+            hint="Run `pip install 'nodegraph[shapes]'`.",
         )
 
 
@@ -67,15 +67,15 @@ def whole_lines(text: bytes) -> bytes:
     """The text of an OBJ with lines that go on after a backslash as one; comments end anyway."""
     if b"\\" not in text:
         return text
-    found = [b""]
+    pieces: list[bytes] = []
+    goes_on = False
     for line in text.splitlines():
-        kept = line.rstrip().removesuffix(b"\\")
-        is_comment = not found[-1] and line.lstrip().startswith(b"#")
-        goes_on = kept != line.rstrip() and not is_comment
-        found[-1] += kept + b" " if goes_on else kept
-        if not goes_on:
-            found.append(b"")
-    return b"\n".join(found)
+        whole = line.rstrip()
+        kept = whole.removesuffix(b"\\")
+        is_comment = not goes_on and line.lstrip().startswith(b"#")
+        goes_on = kept != whole and not is_comment
+        pieces += (kept, b" " if goes_on else b"\n")
+    return b"".join(pieces)
 
 
 def open_shape(path: Path, *, names: bool = True) -> tuple[BinaryIO, ShapeFormat]:
