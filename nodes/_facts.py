@@ -102,7 +102,7 @@ def check_dtype(inputs: HookInputs) -> Iterator[Finding]:
             "dtype",
             "this CPU can't compute in float16, so it is float32 that is computed in",
             dtype,
-            hint="bfloat16 takes half the memory"
+            hint="In bfloat16 it takes half the memory"
             + (" at about the same speed." if cpu_has_bfloat16() else ", and far more time."),
             code="dtype-replaced",
             is_warning=True,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -139,3 +140,14 @@ def test_the_file_is_as_the_command_writes_it() -> None:
                 if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
             }
         assert name.rpartition("::")[2] in functions[file], test
+
+
+_CODE = re.compile(r"`[^`]*`")
+_SMALL = re.compile(r"[\w)'\"][.?!]\)? [a-z]\w*")
+"""A sentence that begins with a small letter, behind one that has ended."""
+
+
+def test_sentences_begin_with_capitals() -> None:
+    """The first one goes on after the place that it is told of; code stands in backticks."""
+    wrong = [sentence for sentence in messages.read() if _SMALL.search(_CODE.sub("X", sentence))]
+    assert wrong == []

@@ -205,7 +205,7 @@ def check_combination(
             port="schedule",
             given=schedule,
             expected=", ".join(allowed),
-            hint=f"{sampler} needs noise levels from the model's own table: choose normal.",
+            hint=f"`{sampler}` needs noise levels from the model's own table: choose normal.",
         )
 
 

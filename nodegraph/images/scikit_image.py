@@ -16,5 +16,5 @@ def check_segment_installed() -> None:
     if find_spec("skimage") is None:
         raise InvalidValue(
             "this selects with the package scikit-image, which isn't installed",
-            hint="pip install 'nodegraph[segment]'",
+            hint="Run `pip install 'nodegraph[segment]'`.",
         )

@@ -29,7 +29,7 @@ def check_molecules_installed() -> None:
     if find_spec("rdkit") is None:
         raise InvalidValue(
             "molecules are read, written and drawn with the package rdkit, which isn't installed",
-            hint="pip install 'nodegraph[molecules]'",
+            hint="Run `pip install 'nodegraph[molecules]'`.",
         )
 
 

@@ -113,7 +113,7 @@ def class_faults(
     if packages:
         yield InvalidValue(
             f"{found.name} needs {' and '.join(packages)}, which isn't installed",
-            hint=f"pip install {' '.join(packages)}",
+            hint=f"Run `pip install {' '.join(packages)}`.",
         )
     if first := found.settings.get("first"):
         yield InvalidValue(

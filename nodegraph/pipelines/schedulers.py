@@ -110,7 +110,7 @@ def _check_packages(name: str, port: str) -> None:
         raise InvalidValue(
             f"{name} needs {' and '.join(missing)}, which isn't installed",
             port=port,
-            hint=f"pip install {' '.join(missing)}, or name another scheduler.",
+            hint=f"Run `pip install {' '.join(missing)}`, or name another scheduler.",
         )
 
 

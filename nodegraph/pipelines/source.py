@@ -28,7 +28,7 @@ def diffusers_folder() -> Path:
     """
     spec = importlib.util.find_spec(_PACKAGE)
     if spec is None or not spec.origin:
-        raise InvalidValue("diffusers isn't installed", hint="pip install diffusers")
+        raise InvalidValue("diffusers isn't installed", hint="Run `pip install diffusers`.")
     return Path(spec.origin).parent
 
 

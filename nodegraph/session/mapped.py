@@ -209,7 +209,7 @@ def combined(values: Mapping[str, Any], *, product: bool) -> list[Combination]:
             "the lists differ in length",
             given=told,
             expected="as many values of each",
-            hint="product=True runs every combination.",
+            hint="With `product=True` every combination runs.",
         )
     rows = itertools.product(*lists.values()) if product else zip(*lists.values(), strict=True)
     each = [{**fixed, **dict(zip(lists, row, strict=True))} for row in rows]

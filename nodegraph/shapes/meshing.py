@@ -21,7 +21,7 @@ def check_meshing_installed() -> None:
     if find_spec("skimage") is None:
         raise InvalidValue(
             "meshes of grids are made with the package scikit-image, which isn't installed",
-            hint="pip install 'nodegraph[shapes]'",
+            hint="Run `pip install 'nodegraph[shapes]'`.",
         )
 
 

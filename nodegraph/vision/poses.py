@@ -89,5 +89,5 @@ def check_scipy_installed() -> None:
     if find_spec("scipy") is None:
         raise InvalidValue(
             "poses are found with the package scipy, which isn't installed",
-            hint="pip install 'nodegraph[segment]' brings it.",
+            hint="Run `pip install 'nodegraph[segment]'`, which brings it.",
         )

@@ -78,7 +78,7 @@ def test_that_the_package_is_missing_is_told_before_running(
 ) -> None:
     monkeypatch.setattr(chemistry, "find_spec", lambda name: None)
     found = bench.problems(then("SaveMolecule"), "next")
-    assert {problem.hint for problem in found} == {"pip install 'nodegraph[molecules]'"}
+    assert {problem.hint for problem in found} == {"Run `pip install 'nodegraph[molecules]'`."}
 
 
 def test_a_text_becomes_a_molecule_in_space_and_a_text_again(bench: Bench) -> None:

@@ -37,7 +37,7 @@ def test_a_missing_package_is_told_before_anything_runs(
 ) -> None:
     monkeypatch.setattr(scikit_image, "find_spec", lambda name: None)
     [problem] = bench.problems(selecting("Superpixels"), "next")
-    assert problem.hint == "pip install 'nodegraph[segment]'"
+    assert problem.hint == "Run `pip install 'nodegraph[segment]'`."
     assert not bench.problems(selecting("MagicWand"), "next")
 
 

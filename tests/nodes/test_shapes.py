@@ -80,7 +80,7 @@ def test_that_the_package_is_missing_is_told_before_running(
 ) -> None:
     monkeypatch.setattr(shape_files, "find_spec", lambda name: None)
     [problem] = bench.problems(then("DrawMesh"), "load")
-    assert problem.hint == "pip install 'nodegraph[shapes]'"
+    assert problem.hint == "Run `pip install 'nodegraph[shapes]'`."
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,7 @@ def read_ip_adapter(name: str, folders: Sequence[Path]) -> IPAdapterFile:
         raise InvalidFile(
             f"{path} holds no IP-Adapter for Stable Diffusion 1.x or XL.",
             given=f"tensors such as {next(iter(sorted(shapes)), 'nothing')}",
-            expected=f"tensors that begin with {_PROJECTION} and {_LAYERS}",
+            expected=f"tensors that begin with `{_PROJECTION}` and `{_LAYERS}`",
         )
     reads_patches, eyes = _read(path, projection)
     size = 4 * sum(map(prod, shapes.values()))

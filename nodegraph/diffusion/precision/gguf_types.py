@@ -76,5 +76,5 @@ def check_gguf_installed(kinds: Iterable[str]) -> None:
         raise InvalidValue(
             "numbers in blocks, as GGUF files have them, are read with the package gguf, which "
             "isn't installed",
-            hint="pip install 'nodegraph[gguf]'",
+            hint="Run `pip install 'nodegraph[gguf]'`.",
         )

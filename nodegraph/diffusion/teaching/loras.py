@@ -96,7 +96,7 @@ def inject(module: Any, targets: list[str], *, rank: int, alpha: float, dropout:
     except ImportError as error:
         raise InvalidValue(
             "LoRAs are taught by peft, which isn't installed",
-            hint="pip install nodegraph[teach]",
+            hint="Run `pip install 'nodegraph[teach]'`.",
         ) from error
     config = LoraConfig(
         r=rank,

@@ -39,7 +39,7 @@ def made_optimizer(parameters: Iterable[nn.Parameter], plan: TrainingPlan) -> to
             port="options",
             given=name,
             expected="adamw, adafactor or sgd",
-            hint="pip install bitsandbytes",
+            hint="Run `pip install bitsandbytes`.",
         ) from error
     made: torch.optim.Optimizer = AdamW8bit(several, lr=rate, betas=_BETAS, weight_decay=decay)
     return made

@@ -100,7 +100,7 @@ class Cluster:
         if find_spec("ray") is None:
             raise ClusterFault(
                 "workers on a cluster need Ray",
-                hint="pip install 'nodegraph[ray]', here and on every node.",
+                hint="Run `pip install 'nodegraph[ray]'` here and on every node.",
             )
         changes = OneByOne()
         try:

@@ -69,7 +69,7 @@ def _needing_psycopg(address: PostgresAddress) -> Iterator[None]:
     except ImportError as error:
         raise OutputError(
             f"the job queue {address} needs psycopg: {error}",
-            hint='pip install "nodegraph[postgres]"',
+            hint='Run `pip install "nodegraph[postgres]"`.',
         ) from error
 
 

@@ -65,7 +65,7 @@ def test_a_package_that_fails_late_is_told_early(
     inputs = given(prompt="a fox", image=0)
     (found,) = findings(registry, "WanImageToVideoPipeline", inputs)
     assert "needs ftfy" in found.message
-    assert found.hint == "pip install ftfy"
+    assert found.hint == "Run `pip install ftfy`."
     assert findings(registry, "WanPipeline", given(prompt="a fox")) == []
 
 

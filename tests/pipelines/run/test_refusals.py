@@ -42,7 +42,7 @@ def test_a_package_that_is_missing(shelf: Shelf) -> None:
     found = replace(class_named(SD), needs=("json", "cv2_that_isnt_there"))
     error = refusal(shelf, found, shelf.pipeline(SD), prompt="a bird")
     assert "cv2_that_isnt_there" in str(error)
-    assert error.problem.hint == "pip install cv2_that_isnt_there"
+    assert error.problem.hint == "Run `pip install cv2_that_isnt_there`."
 
 
 def test_parts_that_the_folder_lacks(shelf: Shelf) -> None:
