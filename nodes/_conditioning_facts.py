@@ -27,7 +27,8 @@ def check_area(inputs: HookInputs) -> Iterator[Finding]:
             yield Finding(port, "the area is empty", given="0", expected="above 0")
     if literals.get("unit") != "shares":
         return
-    for port in ("x", "y", "width", "height", "feather"):
+    is_share = literals.get("sampled") != "area"
+    for port in ("x", "y", "width", "height", *(["feather"] if is_share else ())):
         given = literals.get(port)
         if given is not None and given > 1:
             yield Finding(

@@ -113,6 +113,7 @@ def AreaConditioning(
     height: Annotated[float, Range(0, 16384, step=0.05)] = 1.0,
     unit: Literal["shares", "pixels"] = "shares",
     feather: Annotated[float, Range(0, 16384, step=0.05)] = 0.0,
+    sampled: Annotated[Literal["picture", "area"], Advanced()] = "picture",
 ) -> Conditioning:
     """Keep a prompt to a rectangle of the picture. CombineConditioning brings several together.
 
@@ -127,11 +128,13 @@ def AreaConditioning(
         height: Of the rectangle.
         unit: What all of these are in: shares of the picture's width and height, or pixels.
         feather: How far it fades in from its edges inside of the picture: a share of the picture's
-            shorter side, or pixels.
+            shorter side, or pixels; where the area is sampled alone always pixels.
+        sampled: What the model is shown: the whole picture, or the area alone, in whole cells of
+            the latent, as in ComfyUI; beside a control picture always the whole.
     """
     from nodegraph.diffusion.conditionings import with_area
 
-    return with_area(conditioning, Area(x, y, width, height, unit, feather))
+    return with_area(conditioning, Area(x, y, width, height, unit, feather, sampled))
 
 
 @node(

@@ -2289,6 +2289,7 @@ class BuiltinNodes:
         height: float | Link[float] = 1.0,
         unit: Literal['shares', 'pixels'] | Link[str] = 'shares',
         feather: float | Link[float] = 0.0,
+        sampled: Literal['picture', 'area'] | Link[str] = 'picture',
     ) -> _AreaConditioning:
         """Keep a prompt to a rectangle of the picture. CombineConditioning brings several together.
 
@@ -2301,7 +2302,8 @@ class BuiltinNodes:
         width: Of the rectangle.
         height: Of the rectangle.
         unit: What all of these are in: shares of the picture's width and height, or pixels.
-        feather: How far it fades in from its edges inside of the picture: a share of the picture's shorter side, or pixels.
+        feather: How far it fades in from its edges inside of the picture: a share of the picture's shorter side, or pixels; where the area is sampled alone always pixels.
+        sampled: What the model is shown: the whole picture, or the area alone, in whole cells of the latent, as in ComfyUI; beside a control picture always the whole.
         """
 
     def AttentionBroadcast(

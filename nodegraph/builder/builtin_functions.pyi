@@ -688,6 +688,7 @@ class BuiltinFunctions:
         height: float = 1.0,
         unit: Literal['shares', 'pixels'] = 'shares',
         feather: float = 0.0,
+        sampled: Literal['picture', 'area'] = 'picture',
     ) -> Conditioning:
         """Keep a prompt to a rectangle of the picture. CombineConditioning brings several together.
 
@@ -700,7 +701,8 @@ class BuiltinFunctions:
         width: Of the rectangle.
         height: Of the rectangle.
         unit: What all of these are in: shares of the picture's width and height, or pixels.
-        feather: How far it fades in from its edges inside of the picture: a share of the picture's shorter side, or pixels.
+        feather: How far it fades in from its edges inside of the picture: a share of the picture's shorter side, or pixels; where the area is sampled alone always pixels.
+        sampled: What the model is shown: the whole picture, or the area alone, in whole cells of the latent, as in ComfyUI; beside a control picture always the whole.
         """
 
     def AttentionBroadcast(

@@ -189,6 +189,9 @@ class Area:
         unit: ``shares``: all of these are parts of the picture's width or height; or ``pixels``.
         feather: How far it fades in from those of its sides that aren't the picture's; a share of
             the picture's shorter side, or pixels.
+        sampled: What a model is shown for it: the whole ``picture``, or the ``area`` alone. That is
+            of whole cells of the latent, and fades in by these over the feather, which is in pixels
+            whatever the unit, where the prompt has no mask.
     """
 
     x: float
@@ -197,6 +200,7 @@ class Area:
     height: float
     unit: Literal["shares", "pixels"] = "shares"
     feather: float = 0.0
+    sampled: Literal["picture", "area"] = "picture"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,9 @@
-"""Rectangles of pictures as masks."""
+"""Rectangles of pictures: as masks, and as windows of a latent that are sampled alone."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -39,3 +42,102 @@ def _covered(start: float, length: float, feather: float, pixels: int) -> Tensor
         if is_inner and feather > 0:
             covered = covered * (distance / feather).clamp(0, 1)
     return covered.to(torch.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A rectangle of a latent, in cells."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+    def of(self, latent: Tensor) -> Tensor:
+        """What lies in it, of anything that is as high and wide as the latent."""
+        below, right = self.top + self.height, self.left + self.width
+        return latent[..., self.top : below, self.left : right]
+
+    def placed(self, inner: Tensor, latent: Tensor) -> Tensor:
+        """What it holds, with zeros around it."""
+        found = inner.new_zeros(*inner.shape[:-2], *latent.shape[-2:])
+        self.of(found).copy_(inner)
+        return found
+
+    def holds(self, other: Window) -> bool:
+        """Whether another lies in it."""
+        return self.met(other) == other
+
+    def met(self, other: Window) -> Window:
+        """What lies in both; of no height or width if nothing does."""
+        top, left = max(self.top, other.top), max(self.left, other.left)
+        below = min(self.top + self.height, other.top + other.height)
+        right = min(self.left + self.width, other.left + other.width)
+        return Window(top, left, max(below - top, 0), max(right - left, 0))
+
+    def aligned(self, step: int, cells: Sequence[int]) -> Window:
+        """The least one around it whose sides are multiples, as some models take cells in groups.
+
+        Args:
+            cells: Height and width of the latent.
+        """
+        top, left = self.top // step * step, self.left // step * step
+        below = -(-(self.top + self.height) // step) * step
+        right = -(-(self.left + self.width) // step) * step
+        return Window(top, left, min(below, cells[0]) - top, min(right, cells[1]) - left)
+
+    def weight(self, cells: Sequence[int], fades: tuple[float, float]) -> Tensor:
+        """How far it counts in each cell: 1 inside and 0 outside. From those of its sides that
+        aren't the latent's it fades in, each cell by the same more.
+
+        Args:
+            cells: Height and width of the latent.
+            fades: Over how many cells, down and across; a quarter of its side at most.
+        Returns:
+            float32, shape (height, width) of the latent.
+        """
+        found = torch.zeros(tuple(cells))
+        down = _fading(self.top, self.height, cells[0], fades[0])
+        across = _fading(self.left, self.width, cells[1], fades[1])
+        self.of(found).copy_(down[:, None] * across[None, :])
+        return found
+
+
+def area_window(area: Area, cells: Sequence[int], size: tuple[int, int]) -> Window:
+    """An area in whole cells, as ComfyUI counts them: pixels are rounded down, shares to the
+    nearest cell.
+
+    Args:
+        cells: Height and width of the latent.
+        size: Width and height of the picture in pixels.
+    """
+    places = []
+    for start, length, count, pixels in (
+        (area.y, area.height, cells[0], size[1]),
+        (area.x, area.width, cells[1], size[0]),
+    ):
+        if area.unit == "shares":
+            begin, extent = round(start * count), max(1, round(length * count))
+        else:
+            begin, extent = int(start * count // pixels), int(length * count // pixels)
+        places.append((min(begin, count), min(extent, max(count - begin, 0))))
+    (top, height), (left, width) = places
+    return Window(top, left, height, width)
+
+
+def cells_of(pixels: float, cells: Sequence[int], size: tuple[int, int]) -> tuple[float, float]:
+    """A length in pixels in cells, down and across; arguments are those of `area_window`."""
+    return pixels * cells[0] / size[1], pixels * cells[1] / size[0]
+
+
+def _fading(start: int, length: int, cells: int, fade: float) -> Tensor:
+    """How far each cell of a row of a window counts, shape (length,)."""
+    weight = torch.ones(length)
+    most = min(round(fade), length // 4)
+    if most > 0:
+        rising = torch.arange(1, most + 1) / most
+        if start > 0:
+            weight[:most] *= rising
+        if start + length < cells:
+            weight[length - most :] *= rising.flip(0)
+    return weight

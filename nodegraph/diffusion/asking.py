@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from nodegraph.diffusion.areas import Window
 from nodegraph.diffusion.attention import SlicedAttention, attention_by
 from nodegraph.diffusion.components import Denoiser
 from nodegraph.diffusion.controls.leading import Leading
 from nodegraph.diffusion.families import family_named
-from nodegraph.diffusion.families.base import Moment
+from nodegraph.diffusion.families.base import BESIDE, HOLE, HOLE_MASK, Moment
 from nodegraph.diffusion.step_prompts import Prompt, Prompts, mean_of
 
 if TYPE_CHECKING:
@@ -58,9 +59,16 @@ class Asking:
         """
         found: dict[int, Tensor] = {}
         self.controls.about(x)
-        for group in self.family.groups([prompt.tensors for prompt in prompts]):
-            output = self._evaluated(x, moment, [prompts[place] for place in group])
-            found |= zip(group, output.chunk(len(group)), strict=True)
+        for window in dict.fromkeys(prompt.window for prompt in prompts):
+            places = [at for at, prompt in enumerate(prompts) if prompt.window == window]
+            shown, here = x, [prompts[at] for at in places]
+            if window is not None:
+                shown = window.of(x).contiguous()
+                here = [_cropped(prompt, window, x) for prompt in here]
+            for group in self.family.groups([prompt.tensors for prompt in here]):
+                output = self._evaluated(shown, moment, [here[at] for at in group])
+                whole = output if window is None else window.placed(output, x)
+                found |= zip([places[at] for at in group], whole.chunk(len(group)), strict=True)
         return [found[place] for place in range(len(prompts))]
 
     @property
@@ -122,6 +130,24 @@ class Asking:
             if self.model.seat is not None:
                 return self.model.seat.ask(self.family, self.model, xs, moment, batch)
             return self.family.predict(self.model, xs, moment, batch)
+
+
+_OF_PICTURE = (HOLE, HOLE_MASK, BESIDE)
+"""Tensors of a prompt that lie beside the latent, cell by cell."""
+
+
+def _cropped(prompt: Prompt, window: Window, x: Tensor) -> Prompt:
+    """A prompt whose pictures beside the latent are cut to a window.
+
+    Args:
+        x: The whole latent.
+    """
+    cut = {
+        name: window.of(tensor)
+        for name, tensor in prompt.tensors.items()
+        if name in _OF_PICTURE and tensor.shape[-2:] == x.shape[-2:]
+    }
+    return replace(prompt, tensors={**prompt.tensors, **cut}) if cut else prompt
 
 
 def answered(asking: Asking, prompts: Prompts, x: Tensor, moment: Moment) -> Tensor:

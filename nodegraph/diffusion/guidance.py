@@ -23,7 +23,7 @@ from nodegraph.diffusion.guiders.shortening import Shortening
 from nodegraph.diffusion.names import ASKS_UNGUIDED
 from nodegraph.diffusion.prompt_fitting import PromptFitting
 from nodegraph.diffusion.sampling_parts import GuiderChoice
-from nodegraph.diffusion.step_prompts import entries_of, mean_of
+from nodegraph.diffusion.step_prompts import entries_of, mean_of, with_same_windows
 
 _CACHED = "cached."
 """Before the names of what a step cache keeps, in guidance's state."""
@@ -89,6 +89,7 @@ class Guidance:
             given |= {"negative": choice.negative} if added.several else {}
             given |= added.prompts(place)
         self._sides = {side: fitting.prompts(side, item) for side, item in given.items()}
+        with_same_windows(self._sides)
         self.first_frame: Tensor | None = first.tensors.get(FIRST_FRAME)
         self._guider = self._composed(model, choice, fitting, beside or {}, is_guided=is_guided)
         self.unguided: Tensor | None = None

@@ -16,7 +16,13 @@ from nodegraph.diffusion.families import Family
 from nodegraph.diffusion.families.base import BESIDE, GUIDANCE, SHARED, Asked, Lead
 from nodegraph.diffusion.families.patches import referenced
 from nodegraph.diffusion.guiders.base import Side
-from nodegraph.diffusion.step_prompts import Prompt, Prompts, entries_of, weight_of
+from nodegraph.diffusion.step_prompts import (
+    Prompt,
+    Prompts,
+    entries_of,
+    weight_of,
+    window_of,
+)
 from nodegraph.errors import InvalidValue
 
 
@@ -81,9 +87,10 @@ class PromptFitting:
             )
         controls = self.controls.taken(side, entry.controls)
         placed = {name: self._placed(tensor) for name, tensor in tensors.items()}
-        return Prompt(
-            placed, weight, entry.start, entry.end, f"{side} {name}", entry.steps, controls
-        )
+        sizes = (self.shape, self.width, self.height)
+        window = window_of(entry, *sizes, self.family.multiple)
+        named = f"{side} {name}"
+        return Prompt(placed, weight, entry.start, entry.end, named, entry.steps, controls, window)
 
     def _with_picture(self, entry: ConditioningEntry) -> ConditioningEntry:
         """What the first positive prompt brings of pictures goes for those that bring none."""

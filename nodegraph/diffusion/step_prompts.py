@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from nodegraph.core.values import Conditioning, ConditioningEntry, Latent, StepSpan
-from nodegraph.diffusion.areas import area_mask
+from nodegraph.diffusion.areas import Window, area_mask, area_window, cells_of
 from nodegraph.diffusion.families import Family
 from nodegraph.diffusion.guidable import check_negative
 from nodegraph.diffusion.guiders.base import Side
@@ -32,6 +32,7 @@ class Prompt:
         name: Tells it from the others of a sampling.
         steps: Steps it applies at, besides; None: any.
         controls: Places of the pictures that lead beside it; see `controls.leading.Leading`.
+        window: What the model is shown of the latent, if that isn't all of it.
     """
 
     tensors: Mapping[str, Tensor]
@@ -41,6 +42,7 @@ class Prompt:
     name: str = ""
     steps: StepSpan | None = None
     controls: tuple[int, ...] = ()
+    window: Window | None = None
 
     def applies(self, progress: float, step: int) -> bool:
         """Whether it takes part at a point of the sampling.
@@ -144,11 +146,71 @@ def weight_of(entry: ConditioningEntry, shape: Sequence[int], width: int, height
     """
     weight = torch.tensor(float(entry.strength))
     masks = [] if entry.mask is None else [entry.mask.float()]
-    masks += [area_mask(area, width, height) for area in entry.areas]
+    masks += [area_mask(area, width, height) for area in entry.areas if area.sampled == "picture"]
     for mask in masks:
         cells = mask_to_cells(mask, shape[-2], shape[-1])
         weight = weight * (cells if len(shape) == 4 else cells.unsqueeze(2))
+    size = width, height
+    for area in entry.areas:
+        if area.sampled == "area":
+            window = area_window(area, shape[-2:], size)
+            # where a mask says how far a prompt counts, ComfyUI has no area fade in
+            fade = area.feather if entry.mask is None else 0.0
+            cells = window.weight(shape[-2:], cells_of(fade, shape[-2:], size))
+            weight = weight * cells.expand(*(1,) * (len(shape) - 2), *cells.shape)
     return weight
+
+
+def window_of(
+    entry: ConditioningEntry, shape: Sequence[int], width: int, height: int, multiple: int
+) -> Window | None:
+    """What a model is shown of the latent for an entry; None for all of it.
+
+    Beside a picture that leads it is all, as that is of the whole, too.
+
+    Args:
+        shape, width, height: As of `weight_of`.
+        multiple: Of pixels that the model takes sides of.
+    """
+    cells = shape[-2:]
+    windows = [
+        area_window(area, cells, (width, height))
+        for area in entry.areas
+        if area.sampled == "area" and not entry.controls
+    ]
+    if not windows:
+        return None
+    met = functools.reduce(Window.met, windows)
+    if not (met.height and met.width):
+        return None  # it counts nowhere
+    return met.aligned(max(1, round(multiple * cells[0] / height)), cells)
+
+
+def with_same_windows(sides: Mapping[Side, Prompts]) -> None:
+    """Ask about the windows of each side's prompts on the others as well, as ComfyUI does: with
+    the prompt there of the least window around it, besides the prompts that there are."""
+    for side, prompts in sides.items():
+        for prompt in prompts.prompts:
+            if prompt.window is None:
+                continue
+            for other, there in sides.items():
+                if other != side:
+                    _share_window(prompt, prompt.window, there)
+
+
+def _cells_shown(prompt: Prompt) -> float:
+    return float("inf") if prompt.window is None else prompt.window.height * prompt.window.width
+
+
+def _share_window(prompt: Prompt, window: Window, there: Prompts) -> None:
+    known = list(there.prompts)
+    if not known and there.empty is not None:
+        known = [there.empty]
+    around = [item for item in known if item.window is None or item.window.holds(window)]
+    least = min(around, key=_cells_shown, default=None)
+    if least is not None and least.window != window:
+        same = replace(prompt, tensors=least.tensors, name=f"{least.name} in {prompt.name}")
+        there.prompts = [*known, same]
 
 
 def entries_of(side: Side, conditioning: Conditioning) -> Sequence[ConditioningEntry]:

@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 
+from nodegraph.compat.comfyui.exporting import export
 from nodegraph.compat.comfyui.foreign import ForeignWorkflow, Source
 from nodegraph.compat.comfyui.importing import by_type, translate
 from nodegraph.compat.comfyui.table import built_in
 from nodegraph.core.workflow import Workflow
 from nodegraph.images.colors import parse_color
 from tests.compat.comfyui.making import graph, node
+from tests.compat.comfyui.test_exporting import catalog
 
 TABLE = by_type(built_in())
 
@@ -232,23 +234,33 @@ def test_a_primitive_text_is_what_each_input_is_given() -> None:
     assert found == {"text_length": ("TextLength", {"text": "abc"})}
 
 
-def test_an_area_is_of_whole_cells_and_fades_in_and_what_differs_is_told() -> None:
-    area = {"x": 68, "y": 0, "width": 256, "height": 128, "strength": 1.0}
+@pytest.mark.parametrize(
+    ("kind", "x", "unit"),
+    [
+        ("ConditioningSetArea", 68, "pixels"),
+        ("ConditioningSetAreaPercentage", 0.25, "shares"),
+    ],
+)
+def test_an_area_is_sampled_alone_in_whole_cells_and_fades_in(
+    kind: str, x: float, unit: str
+) -> None:
+    area = {"x": x, "y": 0, "width": 256 if x > 1 else 0.5, "height": 128 if x > 1 else 1.0}
     prompt = node("CLIPTextEncode", text="a cat", clip=Source("load", 1))
     nodes = graph(**{
         "load": node("CheckpointLoaderSimple", ckpt_name="a"),
         "0": prompt,
-        "1": node("ConditioningSetArea", conditioning=Source("0", 0), **area),
+        "1": node(kind, conditioning=Source("0", 0), **area, strength=1.0),
     })  # fmt: skip
     found = translate(ForeignWorkflow(nodes), TABLE)
-    inputs = found.workflow.nodes["area_conditioning"].inputs
-    assert {name: inputs[name] for name in ("x", "width", "unit", "feather")} == {
-        "x": 64,
-        "width": 256,
-        "unit": "pixels",
-        "feather": 64.0,
-    }
-    assert [name for name, _ in found.differences] == ["area_conditioning"]
+    inputs = dict(found.workflow.nodes["area_conditioning"].inputs)
+    del inputs["conditioning"]
+    cells = {"x": 64} if unit == "pixels" else {}
+    alone = {"unit": unit, "feather": 64.0, "sampled": "area"}
+    assert inputs == area | cells | alone
+    assert found.differences == ()
+    back = export(found.workflow, TABLE.values(), catalog())
+    assert [each.type for each in back.foreign.graph.nodes.values()][2:] == [kind]
+    assert back.told == ()
 
 
 @pytest.mark.parametrize("masks", [True, False])

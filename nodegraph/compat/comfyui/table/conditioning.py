@@ -243,18 +243,19 @@ def _area(node: Passage) -> None:
         else int(signal.given) // _CELL * _CELL
         for name, signal in ((name, node.inputs[name]) for name in names)
     }
-    _placed(node, **taken, unit="pixels", feather=_FADE)
+    _placed(node, **taken, unit="pixels")
 
 
 def _area_of_shares(node: Passage) -> None:
     names = ("x", "y", "width", "height")
     _placed(node, **{name: node.inputs[name] for name in names}, unit="shares")
-    node.tell("ComfyUI fades an area in over 8 cells of the latent, which `feather` can say here")
 
 
 def _placed(node: Passage, **taken: Any) -> None:
-    node.tell("ComfyUI shows the model an area alone; here it sees the whole picture")
-    name = node.add("AreaConditioning", conditioning=node.inputs["conditioning"], **taken)
+    """A part of the latent that is sampled alone, and fades in."""
+    prompt = node.inputs["conditioning"]
+    alone = {"feather": _FADE, "sampled": "area"}
+    name = node.add("AreaConditioning", conditioning=prompt, **taken, **alone)
     node.give("CONDITIONING", _strong(node, MadeOutput(name, "conditioning")))
 
 
@@ -269,10 +270,14 @@ def _strong(node: Passage, made: MadeOutput) -> MadeOutput:
 
 def _area_back(node: Passage) -> None:
     pixels = node.literal("unit") == "pixels"
-    fades = pixels and node.inputs["feather"].given == _FADE
-    only(node, "conditioning", "x", "y", "width", "height", "unit", *(["feather"] if fades else ()))
+    is_alone = node.literal("sampled") == "area"
+    fades = (pixels or is_alone) and node.inputs["feather"].given == _FADE
+    said = ("conditioning", "x", "y", "width", "height", "unit", "sampled")
+    only(node, *said, *(["feather"] if fades else ()))
     if not fades:
         node.tell("ComfyUI fades an area in over 8 cells of the latent")
+    if not is_alone:
+        node.tell("ComfyUI shows the model an area alone; here it sees the whole picture")
     names = ("conditioning", "x", "y", "width", "height")
     taken: dict[str, Any] = {name: node.inputs[name] for name in names}
     if pixels:
