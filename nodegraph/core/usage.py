@@ -7,7 +7,7 @@ a number of workflows, so that one workflow with many samplers doesn't outweigh 
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -61,19 +61,31 @@ class Usage:
 
     def into(self, target: str) -> int:
         """How often an input is linked."""
-        return self._into.get(target, 0)
+        return self._into[target].total() if target in self._into else 0
 
     @cached_property
-    def _into(self) -> Mapping[str, int]:
-        found: defaultdict[str, int] = defaultdict(int)
+    def _into(self) -> Mapping[str, Counter[str]]:
+        """By input, then by family."""
+        found: defaultdict[str, Counter[str]] = defaultdict(Counter)
         for targets in self.links.values():
             for target, counts in targets.items():
-                found[target] += sum(counts.values())
+                found[target].update(counts)
         return found
 
     def rank(self, source: str, target: str, family: str | None = None) -> tuple[int, int]:
-        """A link's place among others, the best one largest: in its family, then in all."""
-        return self.link(source, target, family) if family else 0, self.link(source, target)
+        """A link's place among others into an input, the best one largest: in its family, then in
+        all."""
+        is_told = bool(family) and self._tells_families(target)
+        return self.link(source, target, family) if is_told else 0, self.link(source, target)
+
+    def _tells_families(self, target: str) -> bool:
+        """Whether families say what to link to an input.
+
+        They don't where most links are of none, as those of a VAE: few of the nodes that take one
+        take a model too, and with the family those alone would be offered.
+        """
+        counts = self._into.get(target, Counter())
+        return 2 * counts[ANY_FAMILY] <= counts.total()
 
 
 NO_USAGE = Usage()

@@ -31,6 +31,23 @@ def test_links_are_counted_by_family_and_by_their_ends() -> None:
     assert usage.rank("A.x", "B.y", "sd1") > usage.rank("A.x", "C.y", "sd1")
 
 
+def test_families_say_nothing_of_a_port_whose_links_are_mostly_of_none() -> None:
+    """As those of a VAE are: the one node knows the model's family, and the other doesn't."""
+    into = {"load.vae": {"decode.vae": {"": 9, "sd1": 2}}, "open.vae": {"decode.vae": {"": 8}}}
+    positive = {"encode.out": {"sample.positive": {"": 2, "sd1": 9}}}
+    shape = {"ask.out": {"sample.positive": {"shapes": 2}}}
+    usage = Usage({}, {**into, **positive, **shape, "own.vae": {"decode.vae": {"sd1": 3}}})
+
+    def best(target: str, family: str | None) -> list[str]:
+        sources = [source for source, targets in usage.links.items() if target in targets]
+        return sorted(sources, key=lambda each: usage.rank(each, target, family), reverse=True)
+
+    for family in (None, "sd1", "shapes"):
+        assert best("decode.vae", family) == ["load.vae", "open.vae", "own.vae"]
+    assert best("sample.positive", "shapes") == ["ask.out", "encode.out"]
+    assert best("sample.positive", "sd1") == ["encode.out", "ask.out"]
+
+
 def test_what_is_counted_are_ports_that_there_are(registry: Registry) -> None:
     usage = usage_of(registry)
     assert usage.types["KSampler"] > usage.types["AddGrain"]

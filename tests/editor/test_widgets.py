@@ -11,7 +11,7 @@ from playwright.sync_api import Locator, expect
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from nodegraph.diffusion.models import embedded_folder
+from nodegraph.diffusion.embedded_models import embedded_folder
 from tests.editor.editing import _DROP, Editor, expect_picture
 from tests.editor.gates import TEMPLATES, text_to_image
 from tests.editor.graphs import Point, middle, written
@@ -49,6 +49,22 @@ def test_a_seed_is_seen_whole(tab: Editor) -> None:
         field = editor.field(node, "Seed")
         expect(field).to_have_value(str(2**64 - 1))
         eventually(lambda field=field: field.evaluate("(it) => it.scrollWidth <= it.clientWidth"))
+
+
+@pytest.mark.parametrize("width", [176, 248, 284])
+def test_the_label_of_a_seed_is_seen_whole_beside_it_or_above(tab: Editor, width: int) -> None:
+    workflow = text_to_image()
+    workflow["ui"]["sizes"]["sample"] = [width]
+    editor = tab.open_link(workflow)
+    field = editor.field("sample", "Seed")
+    label = editor.card("sample").locator("label", has_text="Seed")
+    eventually(lambda: label.evaluate("(it) => it.scrollWidth <= it.clientWidth"))
+    above, below = label.bounding_box(), field.bounding_box()
+    assert above is not None
+    assert below is not None
+    is_beside = above["x"] + above["width"] <= below["x"]
+    assert is_beside == (width == 284)
+    assert is_beside or above["y"] + above["height"] <= below["y"]
 
 
 class TestPrompt:

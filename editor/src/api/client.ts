@@ -83,8 +83,9 @@ export function listJobs(
   return request("GET", "/jobs", { query: query as Query, signal });
 }
 
+/** Of its parameters, whole numbers beyond 2^53 are bigints. */
 export function getJob(id: string, { signal }: Abortable = {}): Promise<JobDetail> {
-  return request("GET", jobPath(id), { signal });
+  return request("GET", jobPath(id), { signal, exact: true });
 }
 
 /** The workflow that a job ran, without the values of its parameters. */

@@ -16,6 +16,15 @@ test("an answer's JSON is given, and nothing where there is none", async () => {
   expect(await request("DELETE", "/jobs/x")).toBeUndefined();
 });
 
+test("numbers that JavaScript can't hold are exact where that is asked for", async () => {
+  const text = '{"seed": 9007199254740993, "cfg": 4.0, "digest": "1234567890123456", "steps": 20}';
+  answer(200, text);
+  expect(await request("GET", "/jobs/x", { exact: true })).toEqual({
+    ...JSON.parse(text),
+    seed: 9007199254740993n,
+  });
+});
+
 test("a problem is thrown with all its findings", async () => {
   const problems = [{ code: "unknown-node-type", message: "there is no such node type" }];
   const type = "/problems/invalid-workflow";

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, test } from "vitest";
 import { input, output, spec } from "./fixtures/specs";
 import { fieldsHeight, pictureHeight, showsPictures, USUAL_WIDTH, usualWidth } from "./sizes";
 import type { NodeEntry } from "./workflow";
@@ -31,6 +31,14 @@ describe("a card's usual width", () => {
     expect(usualWidth(words)).toBe(usualWidth(sampler));
     expect(usualWidth(SAVE)).toBeGreaterThan(usualWidth(sampler));
   });
+});
+
+test("a seed has a line of its own where a narrow card has no room for it beside its label", () => {
+  const seed = input("seed", "int", { widget: "seed", json_schema: { type: "integer" } });
+  const high = (width: number) => fieldsHeight(ENTRY, [seed], 0, width);
+  expect(high(284)).toBe(high(600));
+  expect(high(USUAL_WIDTH)).toBe(high(284) + 26);
+  expect(high(176)).toBe(high(USUAL_WIDTH));
 });
 
 describe("the place for pictures", () => {

@@ -44,6 +44,10 @@ const SLIM_FIELD = 24;
 /** The line that says how many inputs are left to the inspector. */
 const MORE = 20;
 const LABEL = 22;
+/** Of the button beside a label. */
+const MENU = 20;
+/** How wide a seed is at least beside its label, with the gap between. */
+const SEED = 200;
 const LEAST_LINES = 3;
 const LINE = 17.4;
 const LETTER = 6.6;
@@ -129,9 +133,10 @@ function fieldHeight(entry: NodeEntry, input: InputSpec, width: number): number 
   const widget = widgetOf(input);
   switch (widget?.kind) {
     case "number":
-    case "seed":
     case "toggle":
       return SLIM_FIELD;
+    case "seed":
+      return seedHeight(input, width);
     case "json":
       return longFieldHeight(entry, input, width);
     case "pack":
@@ -144,6 +149,12 @@ function fieldHeight(entry: NodeEntry, input: InputSpec, width: number): number 
     default:
       return FIELD;
   }
+}
+
+/** A seed stands below its label where a card has no room for both beside each other. */
+function seedHeight(input: InputSpec, width: number): number {
+  const label = input.name.length * LETTER + MENU;
+  return label + SEED <= width - MARGIN - BORDERS ? SLIM_FIELD : 2 * SLIM_FIELD + 2;
 }
 
 /** Whether it names a picture or a film, which is shown. */

@@ -41,7 +41,7 @@ type Counts = Readonly<Record<string, number>>;
 
 function ofFamily(counts: Counts, family: string | undefined): number {
   if (family === undefined) return sum(Object.values(counts));
-  return (counts[family] ?? 0) + (counts[""] ?? 0);
+  return sum([...new Set([family, ""])].map((name) => counts[name] ?? 0));
 }
 
 function countInputs(usage: Usage): ReadonlyMap<string, Counts> {
@@ -78,12 +78,21 @@ export interface UsedPort {
 export function pointsOfLink(usage: Usage, from: UsedPort, other: string): number {
   const isOutput = from.side === "output";
   const [source, target] = isOutput ? [from.port, other] : [other, from.port];
-  const inFamily = from.family === null ? 0 : linkUses(usage, source, target, from.family);
-  const inAll = linkUses(usage, source, target);
   // What is used with other families only is for those.
-  const own = from.family ?? undefined;
+  const own = tellsFamilies(usage, from) ? (from.family ?? undefined) : undefined;
+  const inFamily = own === undefined ? 0 : linkUses(usage, source, target, own);
+  const inAll = linkUses(usage, source, target);
   const anywhere = isOutput ? inputUses(usage, other, own) : outputUses(usage, other, own);
   return 8 * bits(inFamily) + 4 * bits(inAll) + bits(anywhere);
+}
+
+/**
+ * Whether families say what to link to a port. They don't where most links are of none, as those of a
+ * VAE: few of the nodes that take one take a model too, and with the family those alone would count.
+ */
+function tellsFamilies(usage: Usage, { side, port }: UsedPort): boolean {
+  const uses = side === "output" ? outputUses : inputUses;
+  return 2 * uses(usage, port, "") <= uses(usage, port);
 }
 
 /** What a node type is worth among others, in points of a search. */

@@ -88,7 +88,8 @@ describe("a value", () => {
     ["KSampler", "steps", "true", "whole"],
     ["KSampler", "seed", "18446744073709551616", "18446744073709551615"],
     ["KSampler", "seed", "-1", "0"],
-    ["KSampler", "sampler", '"fast"', "euler"],
+    ["KSampler", "sampler", '"eular"', "eular isn't one of the choices. Nearest: euler"],
+    ["SaveImage", "format", '"gif"', "gif isn't one of the choices: png, "],
     ["KSampler", "model", '"tiny"', "link"],
     ["EmptyLatent", "width", "513", "512 or 520"],
     ["ImageGrid", "captions", '["a", 2]', "Item 2"],
@@ -100,6 +101,15 @@ describe("a value", () => {
   test("that is missing is told only where it is needed", () => {
     expect(checkValue(input("KSampler", "model"), undefined)).not.toBeNull();
     expect(checkValue(input("KSampler", "steps"), undefined)).toBeNull();
+  });
+
+  test("of many choices tells the nearest, and how many others there are", () => {
+    const options = widgetOf(input("KSampler", "schedule"));
+    const count = options?.kind === "choice" ? options.options.length : 0;
+    const fault = check("KSampler", "schedule", '"karas"');
+    expect(fault).toMatch(/^karas isn't one of the choices\. Nearest: karras, \w+, \w+, and \d+/);
+    expect(fault).toContain(`and ${count - 3} others.`);
+    expect(check("KSampler", "schedule", `"${"long ".repeat(1000)}"`)?.length).toBeLessThan(160);
   });
 
   test("with half a character is told", () => {

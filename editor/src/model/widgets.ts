@@ -1,7 +1,8 @@
 /** How an input is shown and checked, worked out from its JSON Schema and its declared widget. */
 import { t } from "@/i18n";
-import { ExactNumber, fromPlain, isObject, type Json, numberOf, sameJson } from "./json";
+import { ExactNumber, fromPlain, isObject, type Json, numberOf, sameJson, valueText } from "./json";
 import { linkOf, literalOf } from "./links";
+import { nearestFirst } from "./nearest";
 import type { InputSpec } from "./spec";
 import type { JsonSchema } from "./types";
 
@@ -154,7 +155,7 @@ function faultOf(value: Json, schema: JsonSchema): string | null {
   const options = optionsOf(schema);
   if (options) {
     if (options.some((option) => sameValue(option, value))) return null;
-    return t("values.notAChoice", { choices: options.map(shown).join(", ") });
+    return notAChoice(value, options);
   }
   if (Array.isArray(schema.anyOf)) {
     const found = schemasIn(schema.anyOf).map((option) => faultOf(value, option));
@@ -168,6 +169,23 @@ function faultOf(value: Json, schema: JsonSchema): string | null {
     return itemFault(value, schema.items as JsonSchema);
   }
   return typeof value === "string" ? textFault(value) : numberFault(value, schema);
+}
+
+/** Choices that are told where there are many. */
+const MOST_NEAR = 3;
+/** As many are told as well as a few of them. */
+const FEW = 5;
+const LONGEST = 40;
+
+function notAChoice(value: Json, options: readonly Json[]): string {
+  const given = valueText(value);
+  const names = options.map(valueText);
+  const told = names.length <= FEW ? names : nearestFirst(given, names).slice(0, MOST_NEAR);
+  return t("values.notAChoice", {
+    value: given.length > LONGEST ? `${given.slice(0, LONGEST)}…` : given,
+    choices: told.join(", "),
+    count: names.length - told.length,
+  });
 }
 
 function itemFault(value: readonly Json[], items: JsonSchema): string | null {
@@ -246,9 +264,4 @@ function wholeOf(value: Json): bigint | null {
 function sameValue(a: Json, b: Json): boolean {
   const numbers = [numberOf(a), numberOf(b)];
   return numbers[0] !== null && numbers[1] !== null ? numbers[0] === numbers[1] : sameJson(a, b);
-}
-
-function shown(value: Json): string {
-  if (value instanceof ExactNumber) return value.text;
-  return typeof value === "string" ? value : JSON.stringify(value);
 }

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { ArtifactEntry } from "@/api/schema";
 import { artifact, job } from "@/components/panels/testing";
-import { startGallery, useGallery } from "./gallery";
+import { startGallery, useGallery, workflowOf } from "./gallery";
 import { NO_JOBS, useJobs } from "./jobs";
 
 type Told = (notice: { readonly kind: string }) => void;
@@ -53,6 +53,21 @@ async function load(items: readonly ArtifactEntry[], happens: () => void): Promi
   answers.shift()?.(items);
   await loading;
 }
+
+it("gives the workflow of a result with the very seed that its job was given", async () => {
+  const workflow = {
+    format: "nodegraph/1",
+    parameters: { seed: "sample.seed" },
+    nodes: { sample: { type: "KSampler", inputs: {} } },
+  };
+  vi.stubGlobal("fetch", async (address: string) =>
+    address.endsWith("/workflow")
+      ? Response.json(workflow)
+      : new Response('{"id": "a", "tags": [], "parameters": {"seed": 18446744073709551557}}'),
+  );
+  const found = await workflowOf({ job: "a" });
+  expect(String(found.nodes.get("sample")?.inputs.get("seed"))).toBe("18446744073709551557");
+});
 
 describe("the gallery", () => {
   it("shows what is written while it is open", async () => {

@@ -330,7 +330,7 @@ describe("a choice", () => {
     const { onChange } = show(inputOf({ json_schema: { enum: ["x", "y"] } }), "gone");
     expect(screen.getByLabelText("Field")).toBeInvalid();
     expect(screen.getByLabelText("Field")).toHaveValue("gone");
-    expect(screen.getByText(/Choose one of these: x, y/)).toBeVisible();
+    expect(screen.getByText(/gone isn't one of the choices: x, y/)).toBeVisible();
     expect(onChange).not.toHaveBeenCalled();
   });
 });

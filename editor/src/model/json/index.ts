@@ -17,4 +17,4 @@ export {
   numberOf,
   sameJson,
 } from "./value";
-export { writeJson } from "./writing";
+export { valueText, writeJson } from "./writing";

@@ -61,6 +61,11 @@ function compactWithin(value: Json, room: number): string | null {
   return lengthOf(text) <= room ? text : null;
 }
 
+/** A value as people read it, in a line: a text without its quotes, a number with all its digits. */
+export function valueText(value: Json): string {
+  return typeof value === "string" ? value : compact(value);
+}
+
 /** A lower bound of the compact text's length; stops looking once it is past the limit. */
 function leastLength(value: Json, limit: number): number {
   if (typeof value === "string") return value.length / 2 + 2;

@@ -37,4 +37,14 @@ describe("literalsOf", () => {
       { place: "sample.seed", value: "7" },
     ]);
   });
+
+  it("has all digits of numbers that JavaScript can't hold, in lists too", () => {
+    const text = `{"format": "nodegraph/1", "nodes": {"sample": {"type": "KSampler", "inputs": {
+      "seed": 18446744073709551615, "more": [9007199254740993, 4.0, "a"], "map": {"a": 1}}}}}`;
+    expect(literalsOf(readWorkflow(text)).map(({ value }) => value)).toEqual([
+      "18446744073709551615",
+      '[9007199254740993, 4.0, "a"]',
+      '{"a": 1}',
+    ]);
+  });
 });

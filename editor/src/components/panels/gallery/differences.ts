@@ -1,5 +1,5 @@
 /** What was set differently in two workflows, node by node. */
-import { type Json, sameJson, toPlain } from "@/model/json";
+import { type Json, sameJson, valueText } from "@/model/json";
 import { linkOf, linkText, literalOf } from "@/model/links";
 import type { Nodes, Workflow } from "@/model/workflow";
 
@@ -49,8 +49,7 @@ function textOf(value: Json | undefined): string | undefined {
   const link = linkOf(value);
   if (link !== null) return `→ ${linkText(link)}`;
   const literal = literalOf(value);
-  if (typeof literal === "string") return literal;
-  return literal === undefined ? "" : JSON.stringify(toPlain(literal));
+  return literal === undefined ? "" : valueText(literal);
 }
 
 /** All literals of a workflow in the order of its nodes, "node.input" each. */

@@ -1,0 +1,1 @@
+import"./WidgetField-a1Z6GOeg.js";import"./FileWidget-BzDekKT6.js";

@@ -1,1 +1,0 @@
-import"./WidgetField-C0soUHdS.js";import"./FileWidget-lGiiv7pN.js";
