@@ -43,9 +43,11 @@ from nodegraph.diffusion.precision.choices import (
     storage_option,
 )
 from nodegraph.diffusion.scheduler_file import (
+    config_beside,
     overridden,
     scheduler_config,
     scheduler_option,
+    with_config_beside,
     with_shift,
 )
 from nodegraph.errors import InvalidValue
@@ -180,7 +182,9 @@ def denoiser_stamp(
         return model_stamp(wanted.name, folders, allow_pickle=allow_pickle, device=device)
     found = find_denoiser(wanted, folders, allow_pickle=allow_pickle)
     releases = [family_release(expert.part.family) for expert in found]
-    return files_stamp([path for expert in found for path in expert.files], device, releases)
+    files = [path for expert in found for path in expert.files]
+    beside = None if found[0].path.is_dir() else config_beside(found[0].path)
+    return files_stamp([*files, beside] if beside else files, device, releases)
 
 
 def _refuse_of_whole(wanted: WantedDenoiser) -> None:
@@ -195,8 +199,10 @@ def _refuse_of_whole(wanted: WantedDenoiser) -> None:
 
 
 def _schedule(wanted: WantedDenoiser, found: FoundDenoiser) -> dict[str, Any]:
-    """The published noise schedule, with what somebody knows better."""
+    """The published noise schedule, with what its original configuration says, and what somebody
+    knows better."""
     family, laid = found.part.family, found.part.layout
-    schedule = published_schedule(found.header, family, laid, found.config)
+    header = found.header if found.path.is_dir() else with_config_beside(found.header, found.path)
+    schedule = published_schedule(header, family, laid, found.config)
     told = overridden(schedule, wanted.prediction_type, wanted.zero_terminal_snr)
     return with_shift(told, wanted.shift)

@@ -22,7 +22,8 @@ from nodegraph.diffusion.denoiser_files import (
     open_denoiser,
 )
 from nodegraph.diffusion.denoiser_search import WantedDenoiser
-from nodegraph.diffusion.models import describe_model, embedded_folder
+from nodegraph.diffusion.embedded_models import embedded_folder
+from nodegraph.diffusion.models import describe_model
 from nodegraph.diffusion.scheduler_file import scheduler_config
 from nodegraph.errors import InvalidFile, InvalidValue, ModelNotFound
 from nodegraph.residency import component_bytes
@@ -121,6 +122,22 @@ def test_a_folder_whose_class_is_not_of_its_weights_is_refused(
     problem = describe_model("unet", unet, "diffusers").problem
     assert problem is not None
     assert f"names {class_name}" in problem
+
+
+def test_a_configuration_beside_a_file_says_what_it_predicts(tmp_path: Path) -> None:
+    path = tmp_path / "fruit.safetensors"
+    path.write_bytes(
+        (embedded_folder() / "unet" / "diffusion_pytorch_model.safetensors").read_bytes()
+    )
+    wanted = WantedDenoiser(str(path))
+    before = denoiser_stamp(wanted, [])
+    assert scheduler_config(opened(path))["prediction_type"] == "epsilon"
+    (tmp_path / "fruit.yaml").write_text('model:\n  params:\n    parameterization: "v"\n')
+    assert denoiser_stamp(wanted, []) != before
+    assert scheduler_config(opened(path))["prediction_type"] == "v_prediction"
+    assert denoiser_facts(wanted, [])["prediction_type"] == "v_prediction"
+    said = opened(path, prediction_type="epsilon")
+    assert scheduler_config(said)["prediction_type"] == "epsilon"
 
 
 def test_a_folder_that_names_no_class_is_told_by_its_weights(tmp_path: Path) -> None:
