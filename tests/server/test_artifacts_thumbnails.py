@@ -7,6 +7,7 @@ import struct
 import threading
 import zlib
 from collections.abc import Coroutine, Iterator
+from contextlib import closing
 from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
@@ -20,7 +21,7 @@ from PIL import Image
 
 from nodegraph import Video
 from nodegraph.errors import InvalidFile
-from nodegraph.server.content.artifacts.thumbnails import Thumbnail, Thumbnails
+from nodegraph.server.content.artifacts.thumbnails import AGAIN_SECONDS, Thumbnail, Thumbnails
 from nodegraph.server.content.files.pictures import make_thumbnail, read_picture
 from nodegraph.server.http.errors import NotFound, TooLarge
 from nodegraph.server.http.sending import OpenFile
@@ -312,10 +313,29 @@ def test_what_takes_too_long_is_a_plain_tile_that_says_so(tmp_path: Path) -> Non
         assert opened(found.data).size == (128, 128)
         assert found.problem is not None
         assert "too long" in found.problem.message
-    # It isn't tried again, nor kept for later.
+    # It isn't tried again at once, nor kept for later.
     assert source.times == 1
     assert list(tmp_path.rglob("*.webp")) == []
     thumbnails.close()
+
+
+def test_what_took_too_long_is_tried_again_after_minutes_and_what_shows_nothing_is_not(
+    tmp_path: Path,
+) -> None:
+    now = [1000.0]
+    slow, words = Source(picture(3000, 9)), Source(b"words")
+    folder = tmp_path / "thumbnails"
+    with closing(Thumbnails(folder, seconds=0.0, clock=lambda: now[0])) as thumbnails:
+        for passed, times in ((0, 1), (AGAIN_SECONDS - 1, 1), (1, 2), (AGAIN_SECONDS - 1, 2)):
+            now[0] += passed
+            run(thumbnails.get(digest_of(slow.data), 128, slow))
+            assert slow.times == times
+    with closing(Thumbnails(folder, clock=lambda: now[0])) as thumbnails:
+        for _ in range(2):
+            now[0] += 10 * AGAIN_SECONDS
+            with pytest.raises(NotFound):
+                thumbnail(thumbnails, words)
+    assert words.times == 1
 
 
 @pytest.mark.parametrize(("parts", "is_shown"), [(3, True), (501, False)])

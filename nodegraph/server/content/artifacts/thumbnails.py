@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,7 +18,7 @@ from nodegraph.core.digests import Digest
 from nodegraph.errors import InvalidFile, OutputError, Problem
 from nodegraph.server.content.files.client_turns import ClientTurn, ClientTurns
 from nodegraph.server.content.files.confined import Confined
-from nodegraph.server.content.files.decoder import SECONDS, FileDecoder
+from nodegraph.server.content.files.decoder import SECONDS, FileDecoder, TooSlow
 from nodegraph.server.content.files.pictures import plain_tile
 from nodegraph.server.http.errors import NotFound, TooLarge
 from nodegraph.server.http.sending import OpenFile
@@ -32,7 +34,9 @@ _AT_A_TIME = 3
 _OF_A_CLIENT = 2
 """Of these: one is left for others, so that nobody waits for another's large file."""
 _MOST_WITHOUT = 1_000
-"""Files that are known to show nothing, till the server starts anew."""
+"""Files that are known to show nothing: till the server starts anew, slow ones for a while."""
+AGAIN_SECONDS = 300.0
+"""After which a file that took too long is tried again: the machine may have less to do then."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -49,6 +53,14 @@ class Thumbnail:
     problem: Problem | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Without:
+    """Why a file shows nothing, and until when that counts."""
+
+    problem: Problem
+    until: float
+
+
 class Thumbnails:
     """Thumbnails by the digest of the file.
 
@@ -59,6 +71,7 @@ class Thumbnails:
         held: Bytes that they may take; those that nobody asked for the longest go first.
         pixels: Of the largest picture that is opened.
         seconds: That opening a file may take.
+        clock: Seconds from any moment on.
     """
 
     def __init__(
@@ -68,7 +81,9 @@ class Thumbnails:
         held: int = 256 << 20,
         pixels: int = 64_000_000,
         seconds: float = SECONDS,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._clock = clock
         self._folder = Confined(folder)
         self._most = held
         self._pixels = pixels
@@ -78,7 +93,7 @@ class Thumbnails:
         self._making: dict[str, ClientTurn[bytes]] = {}
         self._lock = Lock()
         self._held: int | None = None
-        self._without: dict[Digest, Problem] = {}
+        self._without: dict[Digest, _Without] = {}
 
     def close(self) -> None:
         """Let go of threads and processes; what isn't begun isn't made."""
@@ -104,8 +119,9 @@ class Thumbnails:
         kept = await asyncio.to_thread(self._kept, name)
         if kept is not None:
             return Thumbnail(kept)
-        if digest in self._without:
-            return await self._instead(digest, side, self._without[digest])
+        without = self._without.get(digest)
+        if without is not None and self._clock() < without.until:
+            return await self._instead(digest, side, without.problem)
         with self._lock:
             making = self._making.get(name)
             if making is None:
@@ -176,7 +192,7 @@ class Thumbnails:
         try:
             made = decoder.thumbnail(source, side, pixels=self._pixels)
         except (InvalidFile, TooLarge) as error:
-            self._remember(digest, error.problem)
+            self._remember(digest, error)
             raise
         finally:
             self._free.append(decoder)
@@ -184,10 +200,11 @@ class Thumbnails:
         self._keep(name, made)
         return made
 
-    def _remember(self, digest: Digest, problem: Problem) -> None:
+    def _remember(self, digest: Digest, error: InvalidFile | TooLarge) -> None:
         """Have a file not be tried again and again: to find out may take seconds each time."""
+        until = self._clock() + AGAIN_SECONDS if isinstance(error, TooSlow) else math.inf
         with self._lock:
-            self._without[digest] = problem
+            self._without[digest] = _Without(error.problem, until)
             while len(self._without) > _MOST_WITHOUT:
                 del self._without[next(iter(self._without))]
 
