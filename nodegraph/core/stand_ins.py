@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
+from functools import lru_cache
 
 from nodegraph.core.catalog import Catalog, other_names_of, types_at_hand, usage_of
 from nodegraph.core.spec import NodeSpec
@@ -129,13 +130,17 @@ def _rank(wanted: Sequence[str], folded: str, spec: NodeSpec) -> int | None:
     if not wanted:
         return None
     own = words_of(spec.type.rpartition(":")[2])
-    tags = [word for text in (spec.label, *spec.tags) for word in words_of(text)]
     is_within = len(folded) >= _LEAST_STEM and folded in _folded(spec.type)
-    if is_within or all(any(_is_like(word, mine) for mine in own) for word in wanted):
+    if is_within or _are_among(wanted, own):
         return 0
-    return (
-        1 if all(any(_is_like(word, mine) for mine in (*own, *tags)) for word in wanted) else None
-    )
+    tags = (spec.label, *spec.tags)
+    if folded in map(_folded, tags):
+        return 1
+    return 2 if _are_among(wanted, [*own, *(w for tag in tags for w in words_of(tag))]) else None
+
+
+def _are_among(wanted: Sequence[str], words: Sequence[str]) -> bool:
+    return all(any(_is_like(word, other) for other in words) for word in wanted)
 
 
 def _is_like(word: str, other: str) -> bool:
@@ -147,5 +152,6 @@ def _is_like(word: str, other: str) -> bool:
     return is_stem and long.startswith(short)
 
 
+@lru_cache(maxsize=8192)  # each unknown name is compared with all that there are
 def _folded(text: str) -> str:
     return "".join(sign for sign in text.casefold() if sign.isalnum())

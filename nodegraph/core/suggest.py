@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
+from functools import lru_cache
 
 _MOST_COMPARED = 2000
 _LEAST_SHARE = 0.35
@@ -18,7 +19,12 @@ _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+[a-z]*")
 
 def words_of(name: str) -> list[str]:
     """The words of a name, without case: ``vae`` and ``decode`` of ``VAEDecode``."""
-    return [word.casefold() for word in _WORD.findall(name)]
+    return list(_words(name))
+
+
+@lru_cache(maxsize=4096)  # each unknown name is compared with all that there are
+def _words(name: str) -> tuple[str, ...]:
+    return tuple(word.casefold() for word in _WORD.findall(name))
 
 
 def nearest(name: str, names: Iterable[str], *, cutoff: float = 0.6) -> str | None:
@@ -84,3 +90,82 @@ def did_you_mean(name: str, names: Iterable[str], *, listed: int = 8) -> str:
     shown = ", ".join(candidates[:listed])
     more = f" and {len(candidates) - listed} more" if len(candidates) > listed else ""
     return f"Valid: {shown}{more}."
+
+
+_MOST_LISTED = 16
+"""Ports are listed where nothing is near: nearly all node types have fewer."""
+_HERE: Mapping[str, tuple[str, ...]] = {
+    # ComfyUI
+    "ckpt_name": ("model",),
+    "unet_name": ("model",),
+    "model_name": ("model",),
+    "upscale_model": ("model",),
+    "vae_name": ("vae",),
+    "lora_name": ("lora",),
+    "control_net_name": ("control_net", "control", "model"),
+    "clip": ("encoder", "text_encoder"),
+    "clip_name": ("file",),
+    "clip_name1": ("file",),
+    "clip_name2": ("file_2",),
+    "clip_name3": ("file_3",),
+    "clip_name4": ("file_4",),
+    "strength_clip": ("strength_encoder",),
+    "conditioning": ("positive", "prompt"),
+    "samples": ("latent", "latents"),
+    "latent_image": ("latent",),
+    "pixels": ("image",),
+    "images": ("image",),
+    "sampler_name": ("sampler",),
+    "scheduler": ("schedule",),
+    "sigmas": ("schedule",),
+    "noise_seed": ("seed",),
+    "filename_prefix": ("name",),
+    # diffusers
+    "guidance_scale": ("cfg", "guidance"),
+    "num_inference_steps": ("steps",),
+    "num_images_per_prompt": ("batch_size",),
+    "generator": ("seed",),
+    "prompt": ("text", "positive"),
+    "prompt_embeds": ("positive",),
+    "negative_prompt": ("negative",),
+    "negative_prompt_embeds": ("negative",),
+    "mask_image": ("mask",),
+    "latents": ("latent",),
+    "unet": ("model",),
+    "transformer": ("model",),
+    "denoiser": ("model",),
+    "text_encoder": ("encoder",),
+    "autoencoder": ("vae",),
+    "strength": ("strength_model", "denoise"),
+    # Stable Diffusion web UI
+    "cfg_scale": ("cfg", "guidance"),
+    "denoising_strength": ("denoise",),
+    "checkpoint": ("model",),
+    "n_iter": ("batch_size",),
+    # All of them
+    "file": ("path",),
+    "filename": ("name", "path"),
+    "image": ("path",),
+}
+"""Ports here, the likeliest first, by a port's name elsewhere."""
+
+
+def port_hint(name: object, names: Iterable[str]) -> str:
+    """A hint for an input or output that there is none of; empty where there are none at all.
+
+    Args:
+        names: Those that there are.
+    """
+    text, known = str(name), list(names)
+    elsewhere = port_elsewhere(text, known)
+    if elsewhere is not None:
+        return f"Did you mean `{elsewhere}`?"
+    return did_you_mean(text, known, listed=_MOST_LISTED)
+
+
+def port_elsewhere(name: str, names: Collection[str]) -> str | None:
+    """The one of some ports that other tools call so; None if that isn't known."""
+    folded = name.casefold()
+    if any(folded == known.casefold() for known in names):
+        return None
+    return next((port for port in _HERE.get(folded, ()) if port in names), None)

@@ -313,6 +313,11 @@ class RunResult(Mapping[str, Any]):
         return f"Name one of {found}." if found else "No node has an output."
 
     def _ports_of(self, node: str) -> list[str]:
+        # A run may have very many nodes, and each be asked for: the report knows its own ports.
+        report = self.nodes.get(node)
+        told = [f"{node}.{port}" for port in report.outputs] if report is not None else []
+        if found := [name for name in told if name in self.outputs or name in self.passed]:
+            return found
         known = (*self.outputs, *self.passed, *self.stand_ins)
         found = [name for name in known if name.rpartition(".")[0] == node]
         return list(dict.fromkeys(found))

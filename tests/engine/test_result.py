@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import copy
 import pickle
+from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import torch
 from rich.console import Console
 
 from nodegraph.api import Context, Image, node
-from nodegraph.engine.result import RunResult
+from nodegraph.engine.result import NodeReport, RunResult
 from nodegraph.errors import InvalidValue
 from tests.engine.conftest import Bench
 from tests.messages import raises
@@ -173,3 +174,17 @@ def test_of_very_many_outputs_only_what_is_shown_is_looked_at() -> None:
     assert repr(result).splitlines()[1::18] == ["  n0.number: 0", "  n18.number: 18"]
     assert repr(result).endswith("  … and 981 more")
     assert len(looked) < 50
+
+
+class Unlisted(dict[str, Any]):
+    """A mapping that nobody goes through."""
+
+    def __iter__(self) -> Iterator[str]:
+        raise AssertionError("all names were gone through for one")
+
+
+def test_of_very_many_outputs_one_is_found_by_its_node_alone() -> None:
+    reports = {"a": NodeReport("ran", outputs={"value": "d1"})}
+    found = RunResult("ok", outputs=Unlisted({"a.value": 1}), nodes=reports, passed=Unlisted())
+    assert found["a"] == 1
+    assert "a" in found
