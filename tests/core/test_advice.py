@@ -44,6 +44,9 @@ TYPES = [
     ("Decode", "VAEDecode"),
     ("upscale", "UpscaleImage"),
     ("ControlNet", "ApplyControlNet"),
+    ("ForLoop", "ForEach"),
+    ("SavePng", "SaveImage"),
+    ("clip_text_encode", "EncodePrompt"),
     # Nothing is near: those that are used most
     ("Xyzzy", "SaveImage"),
 ]

@@ -204,15 +204,21 @@ def Paint(colour: Annotated[str, Choices(["grey", *COLOURS], entry_points="toys.
 
 
 def colours_offered(folder: Path) -> list[str]:
-    """What Paint offers in a new process, with packages that lie in the folder `site`."""
+    """What Paint offers in a new process, with packages that lie in the folder `site`.
+
+    What stands before it says whether a server takes what was read last for what there is now.
+    """
     code = (
         "import sys; from pathlib import Path\n"
         "from nodegraph.packs.manifest import ManifestCache\n"
         "from nodegraph.packs.pack import pack_at\n"
         "from nodegraph.packs.registry import Registry\n"
+        "from nodegraph.server.workflows.catalog import last_known\n"
         "folder = Path(sys.argv[1]); sys.path.append(str(folder / 'site'))\n"
         "cache = ManifestCache(folder / 'cache')\n"
-        "registry = Registry([pack_at(folder / 'coloured.py')], manifests=cache)\n"
+        "pack = pack_at(folder / 'coloured.py')\n"
+        "print(last_known([pack], folder / 'cache').is_current)\n"
+        "registry = Registry([pack], manifests=cache)\n"
         "print(*registry.spec('coloured:Paint').inputs[0].json_schema['enum'])"
     )
     command = [sys.executable, "-c", code, str(folder)]
@@ -222,7 +228,8 @@ def colours_offered(folder: Path) -> list[str]:
 def test_choices_follow_the_packages_that_bring_them(tmp_path: Path) -> None:
     (tmp_path / "coloured.py").write_text(_COLOURED)
     (tmp_path / "site" / "colourful-1.dist-info").mkdir(parents=True)
-    assert colours_offered(tmp_path) == ["grey"]
+    assert colours_offered(tmp_path) == ["False", "grey"]
+    assert colours_offered(tmp_path) == ["True", "grey"]
     (tmp_path / "site" / "colourful.py").write_text("ALL = ['red']")
     for name, text in {
         "METADATA": "Name: colourful\nVersion: 1\n",
@@ -230,11 +237,12 @@ def test_choices_follow_the_packages_that_bring_them(tmp_path: Path) -> None:
     }.items():
         (tmp_path / "site" / "colourful-1.dist-info" / name).write_text(text)
     (tmp_path / "site" / "colourful-1.dist-info").rename(tmp_path / "site" / "c-1.dist-info")
-    assert colours_offered(tmp_path) == ["grey", "red"]
+    assert colours_offered(tmp_path) == ["False", "grey", "red"]
     (tmp_path / "site" / "colourful.py").write_text("ALL = ['red', 'green']")
-    assert colours_offered(tmp_path) == ["grey", "red", "green"]
+    assert colours_offered(tmp_path) == ["False", "grey", "red", "green"]
+    assert colours_offered(tmp_path) == ["True", "grey", "red", "green"]
     rmtree(tmp_path / "site" / "c-1.dist-info")
-    assert colours_offered(tmp_path) == ["grey"]
+    assert colours_offered(tmp_path) == ["False", "grey"]
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from nodegraph.diffusion import FAMILIES, Family
+from nodegraph.diffusion.embedded_models import embedded_folder
 from nodegraph.diffusion.families import family_named, format_named
 from nodegraph.diffusion.families.identified import identify_folder
 from nodegraph.diffusion.families.index import INDEX
-from nodegraph.diffusion.models import embedded_folder
+from nodegraph.diffusion.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.errors import InvalidValue
 from nodegraph.packs.code import CodeDigests
 from tests.messages import raises
@@ -116,7 +117,7 @@ def test_it_says_how_its_files_are_told(site: Path) -> None:
 def test_it_is_taken_where_it_is_asked_for_and_looks_like_one_that_comes_along(site: Path) -> None:
     code = (
         "from nodegraph.diffusion.denoiser_files import WantedDenoiser, open_denoiser\n"
-        "from nodegraph.diffusion.models import embedded_folder\n"
+        "from nodegraph.diffusion.embedded_models import embedded_folder\n"
         "unet = str(embedded_folder() / 'unet')\n"
         "for family in ('auto', 'small'):\n"
         "    print(open_denoiser(WantedDenoiser(unet, family=family), []).family)"
@@ -149,6 +150,8 @@ def test_a_folder_is_of_the_family_whose_class_it_names(site: Path, tmp_path: Pa
 @pytest.mark.slow  # the built-in pack is read once for each home folder and each change
 def test_nodes_offer_it_as_long_as_its_package_is_there(site: Path, tmp_path: Path) -> None:
     assert {"mine", "small", "own"} <= set(families_offered(site, tmp_path))
+    for family, is_right in (("small", True), ("smal", False)):
+        assert is_valid(site, tmp_path, family) is is_right
     package = site / "my_family.py"
     package.write_text(package.read_text().replace('name="mine"', 'name="renamed"'))
     changed = set(families_offered(site, tmp_path))
@@ -156,6 +159,23 @@ def test_nodes_offer_it_as_long_as_its_package_is_there(site: Path, tmp_path: Pa
     assert "mine" not in changed
     shutil.rmtree(site / "my_family-1.0.dist-info")
     assert families_offered(site, tmp_path) == ["auto", *INDEX]
+
+
+def is_valid(site: Path, home: Path, family: str) -> bool:
+    """Whether the command line takes a file of the family `sd1` as one of another."""
+    inputs = {"model": str(embedded_folder() / "unet"), "family": family}
+    nodes = {
+        "load": {"type": "LoadDiffusionModel", "inputs": inputs},
+        "show": {"type": "ShowValue", "inputs": {"value": {"from": "load.model"}}},
+    }
+    file = home / "workflow.json"
+    file.write_text(json.dumps({"format": "nodegraph/1", "nodes": nodes}), "utf-8")
+    code = (
+        "import os, sys; os.environ['NODEGRAPH_HOME'] = sys.argv[1]\n"
+        "from nodegraph.cli import main\n"
+        "sys.argv = ['nodegraph', 'validate', sys.argv[2]]; print(main() == 0)"
+    )
+    return "True" in listed(site, code, str(home / "home"), str(file)).stdout
 
 
 def families_offered(site: Path, home: Path) -> list[str]:
@@ -259,7 +279,7 @@ def test_the_index_tells_of_each_what_the_family_says_itself() -> None:
     for name, entry in INDEX.items():
         family = entry.family()
         assert (family.name, family.latent.name) == (name, entry.latent)
-        assert family.pipelines == entry.pipelines
+        assert family.pipelines == PIPELINE_CLASSES.get(name, ())
 
 
 def test_telling_a_folder_imports_no_other_family() -> None:
