@@ -146,10 +146,10 @@ def _loose(content: bytes, error: InvalidFile) -> Any:
     from nodegraph.compat.comfyui.reading import loose_document
 
     is_loose = b"NaN" in content or b"Infinity" in content
-    found = loose_document(content.decode("utf-8-sig", "replace")) if is_loose else None
-    if found is None:
+    document = loose_document(content.decode("utf-8-sig", "replace")) if is_loose else None
+    if document is None:
         raise error
-    return found
+    return document
 
 
 def _texts_in(path: Path) -> Mapping[str, str] | None:

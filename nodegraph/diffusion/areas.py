@@ -60,9 +60,9 @@ class Window:
 
     def placed(self, inner: Tensor, latent: Tensor) -> Tensor:
         """What it holds, with zeros around it."""
-        found = inner.new_zeros(*inner.shape[:-2], *latent.shape[-2:])
-        self.of(found).copy_(inner)
-        return found
+        whole = inner.new_zeros(*inner.shape[:-2], *latent.shape[-2:])
+        self.of(whole).copy_(inner)
+        return whole
 
     def holds(self, other: Window) -> bool:
         """Whether another lies in it."""
@@ -96,11 +96,11 @@ class Window:
         Returns:
             float32, shape (height, width) of the latent.
         """
-        found = torch.zeros(tuple(cells))
+        weight = torch.zeros(tuple(cells))
         down = _fading(self.top, self.height, cells[0], fades[0])
         across = _fading(self.left, self.width, cells[1], fades[1])
-        self.of(found).copy_(down[:, None] * across[None, :])
-        return found
+        self.of(weight).copy_(down[:, None] * across[None, :])
+        return weight
 
 
 def area_window(area: Area, cells: Sequence[int], size: tuple[int, int]) -> Window:

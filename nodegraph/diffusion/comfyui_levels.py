@@ -90,17 +90,16 @@ class CommonFlow:
     def shifted(self, levels: FloatArray) -> FloatArray:
         """Levels of times, above 0 to 1, rounded as ComfyUI's tensors round them: even schedules
         meet levels by which it tells parts of a sampling, and the last bit says on which side."""
-        times, one = np.asarray(levels).astype(np.float32), np.float32(1)
+        times, unit = np.asarray(levels).astype(np.float32), np.float32(1)
         if self.shift == 1:
-            found = times
-        elif self._is_of_flux:
+            return times.astype(np.float64)
+        shift = np.float32(self.shift)
+        if self._is_of_flux:
             # `ModelSamplingFlux` says its shift as e^mu, by a formula of its own
-            shift = np.float32(self.shift)
-            found = shift * (one / (shift + (one / times - one)))
+            shifted = shift * (unit / (shift + (unit / times - unit)))
         else:
-            shift, above = np.float32(self.shift), np.float32(self.shift - 1)
-            found = shift * times / (one + above * times)
-        return found.astype(np.float64)
+            shifted = shift * times / (unit + np.float32(self.shift - 1) * times)
+        return shifted.astype(np.float64)
 
     @property
     def _is_of_flux(self) -> bool:

@@ -179,16 +179,16 @@ def escaped_prompt(text: str) -> str:
 
     Behind a single backslash at its end, which no prompt can say, stands a space.
     """
-    found = _RUN.sub(_with_escape, text)
+    prompt = _RUN.sub(_with_escape, text)
     # An empty choice says nothing, and keeps apart what would begin a comment.
-    found = _OF_COMMENTS.sub("/{}", found)
-    return found if can_be_escaped(text) else found + " "
+    prompt = _OF_COMMENTS.sub("/{}", prompt)
+    return prompt if can_be_escaped(text) else prompt + " "
 
 
-def _with_escape(found: re.Match[str]) -> str:
-    run, sign = found.groups()
+def _with_escape(matched: re.Match[str]) -> str:
+    run, sign = matched.groups()
     if len(run) % 2:
         # Two backslashes stay two where they are read, and the sign takes one of them away; it
         # comes out of a choice, as behind a third one it would be escaped.
         return f"{run}\\{{\\{sign}}}"
-    return found[0] if found[0] == "|" else f"{run}\\{sign}"
+    return sign if matched[0] == "|" else f"{run}\\{sign}"

@@ -60,18 +60,18 @@ def unread_tags(
                 f"written {escape(word)}."
             )
     known = {word.lower() for word in words}
-    for found in _TAG.finditer(text):
+    for tag in _TAG.finditer(text):
         instead = "link a LoadLora for it, and leave it out of the prompt."
-        if found[1].lower() == "hypernet":
+        if tag[1].lower() == "hypernet":
             instead = "there are no hypernetworks here; leave it out of the prompt."
-        yield f"{found[0]} is read as words and puts nothing on the model: {instead}"
-    for found in _EMBEDDING.finditer(text):
-        word, weight = found["word"], found["weight"]
+        yield f"{tag[0]} is read as words and puts nothing on the model: {instead}"
+    for embedding in _EMBEDDING.finditer(text):
+        word, weight = embedding["word"], embedding["weight"]
         if not {word.lower(), word.lower().rstrip(".")} & known:
             yield (
                 f"{word} is read as words: link a LoadTextualInversion with this word as its token."
             )
-        elif weight and not found["closed"]:
+        elif weight and not embedding["closed"]:
             yield f"{weight} behind {word} is read as words: a weight is ({word}{weight})."
 
 

@@ -119,9 +119,9 @@ def every_prompt(text: str, lines: Lines, most: int) -> list[str]:
 
 def _each_counted(text: str, lines: Lines) -> Iterator[str]:
     counted = _Counted(lines)
-    for one in _every(parse_choices(text), counted, ()):
+    for prompt in _every(parse_choices(text), counted, ()):
         counted.asked = 0
-        yield one
+        yield prompt
 
 
 def listed(prompts: Iterable[str], most: int) -> list[str]:
@@ -132,20 +132,20 @@ def listed(prompts: Iterable[str], most: int) -> list[str]:
     Raises:
         InvalidValue: They are more.
     """
-    found: dict[str, None] = {}
+    distinct: dict[str, None] = {}
     letters = 0
     # Equal ones count as well, or many of them would take for ever.
-    for looked_at, one in enumerate(prompts):
-        letters += 0 if one in found else len(one)
-        found[one] = None
-        if len(found) > most or looked_at > _EQUAL * most or letters > MOST_LETTERS:
+    for looked_at, prompt in enumerate(prompts):
+        letters += 0 if prompt in distinct else len(prompt)
+        distinct[prompt] = None
+        if len(distinct) > most or looked_at > _EQUAL * most or letters > MOST_LETTERS:
             raise InvalidValue(
                 "the text comes to too many prompts",
                 port="most",
                 given=f"more than {most}",
                 hint="Allow for more, or draw some by RandomPrompt.",
             )
-    return list(found)
+    return list(distinct)
 
 
 class _Counted:

@@ -74,11 +74,11 @@ def _checked(
     Args:
         flat: It is for its server, which takes prompts as they are; else its page reads them.
     """
-    signatures = {name: found.signature for name, found in by_type(table).items()}
+    signatures = {name: entry.signature for name, entry in by_type(table).items()}
 
     def read_again(foreign: ForeignWorkflow) -> Workflow:
-        seen = foreign if flat else as_the_page_reads(foreign, signatures)
-        return translate(seen, table).workflow
+        reread = foreign if flat else as_the_page_reads(foreign, signatures)
+        return translate(reread, table).workflow
 
     native: set[str] = set()
     while True:

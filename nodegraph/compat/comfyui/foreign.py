@@ -40,9 +40,9 @@ class DrawnText(str):
     __slots__ = ("prompt",)
 
     def __new__(cls, text: str, prompt: str) -> DrawnText:
-        found = super().__new__(cls, text)
-        found.prompt = prompt
-        return found
+        drawn = super().__new__(cls, text)
+        drawn.prompt = prompt
+        return drawn
 
     prompt: str
 

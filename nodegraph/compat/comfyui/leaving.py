@@ -149,13 +149,13 @@ class GraphLeaving:
 
     def _with_drawing(self) -> dict[str, ForeignNode]:
         """All nodes that were made, and at those with prompts notes of what draws them here."""
-        natives = {made: name for name, found in self._departures.items() for made in found.made}
+        natives = {made: name for name, each in self._departures.items() for made in each.made}
         sources: dict[int, str] = {}
         for name, departure in self._departures.items():
             for signal in departure.given.values():
                 if isinstance(signal.given, DrawnText):
                     sources.setdefault(id(signal.given), name)
-        found = dict(self._into.nodes)
+        nodes = dict(self._into.nodes)
         uses = Counter[str]()
         for made, node in self._into.nodes.items():
             native = self._prefix + natives.get(made, "")
@@ -172,17 +172,17 @@ class GraphLeaving:
                     self._leaving.tell(native, f"`{port}` ends in a backslash: {_NO_END}")
             if notes:
                 noted = {**node.kept.get("nodegraph", {}), "drawing": notes}
-                found[made] = replace(node, kept={**node.kept, "nodegraph": noted})
+                nodes[made] = replace(node, kept={**node.kept, "nodegraph": noted})
         for source, count in uses.items():
             if count > 1:
                 many = f"ComfyUI's page draws for each of the {count} prompts that it leads to"
                 self._leaving.tell(self._prefix + source, many)
-        return found
+        return nodes
 
     def _drawing_note(self, name: str, prompt: str) -> dict[str, Any]:
         control = _CONTROLS.get(self._ui.get("seeds", {}).get(f"{name}.seed"), "")
-        place = points(self._ui.get("positions")).get(name)
-        return drawing_note(name, self._nodes[name], prompt, control, place)
+        position = points(self._ui.get("positions")).get(name)
+        return drawing_note(name, self._nodes[name], prompt, control, position)
 
     def _controls(self) -> dict[str, dict[str, str]]:
         """What happens to seeds, by node made and input there."""

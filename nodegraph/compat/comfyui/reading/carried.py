@@ -39,8 +39,8 @@ def _found(texts: Mapping[str, str], key: str) -> Any:
 def loose_document(text: str) -> Any:
     """The workflow of ComfyUI's that a text is which only Python takes for JSON, as its `json`
     writes NaN; None of any other text."""
-    found = _parsed(text)
-    return found if is_foreign(found) else None
+    document = _parsed(text)
+    return document if is_foreign(document) else None
 
 
 def _parsed(text: Any) -> Any:

@@ -26,7 +26,7 @@ from nodegraph.core.workflow import NodeEntry
 from nodegraph.diffusion.comfyui_prompts import escaped_prompt, has_choices, plain_prompt
 from nodegraph.errors import InvalidWorkflow
 
-_BESIDE = 320.0
+_DISTANCE = 320.0
 """Pixels between a node and the one that draws its prompt."""
 
 
@@ -80,25 +80,25 @@ def _read_again(graph: ForeignGraph, signatures: Mapping[str, Signature]) -> For
     for name, node in graph.nodes.items():
         signature = signatures.get(node.type)
         written = {port: written_prompt(text) for port, text in prompts(node, signature)}
-        given = replace(node, inputs={**node.inputs, **written})
-        nodes[name], more = read_prompts(given, signature)
+        as_written = replace(node, inputs={**node.inputs, **written})
+        nodes[name], more = read_prompts(as_written, signature)
         drawing |= more
     return replace(graph, nodes=nodes | drawing)
 
 
 def drawing_note(
-    name: str, entry: NodeEntry, prompt: str, control: str, place: tuple[float, float] | None
+    name: str, entry: NodeEntry, prompt: str, control: str, position: tuple[float, float] | None
 ) -> dict[str, Any]:
     """What is noted of a native node that draws a prompt, at the node whose prompt it is."""
     noted: dict[str, Any] = {"name": name, "prompt": prompt, "entry": entry.to_dict()}
-    more = {"control": control, "place": list(place or ())}
+    more = {"control": control, "place": list(position or ())}
     return noted | {key: value for key, value in more.items() if value}
 
 
 def _drawing(node: ForeignNode, name: str, prompt: str) -> ForeignNode:
     """The node that draws one prompt of a node: the one that was noted, or a new one."""
     inputs: dict[str, Any] = {"text": prompt, "seed": 0, "syntax": "comfyui"}
-    beside = replace(node.place, x=node.place.x - _BESIDE) if node.place else None
+    left = replace(node.place, x=node.place.x - _DISTANCE) if node.place else None
     node_type, facts = "RandomPrompt", {"outputs": ["text"], "implied": True}
     written = native_facts(node).drawing.get(name)
     noted: Mapping[str, Any] = written if isinstance(written, dict) else {}
@@ -110,12 +110,12 @@ def _drawing(node: ForeignNode, name: str, prompt: str) -> ForeignNode:
             inputs,
             (ForeignPort("text", "STRING"),),
             control={"seed": "randomize"},
-            place=beside,
+            place=left,
             kept={"nodegraph": facts},
         )
-    said = entry.to_dict()
+    fields = entry.to_dict()
     is_same = noted.get("prompt") == prompt
-    facts |= {key: said[key] for key in ("label", "note", "always", "version") if key in said}
+    facts |= {key: fields[key] for key in ("label", "note", "always", "version") if key in fields}
     facts["name"] = str(noted.get("name", ""))
     at, control = spot_of(noted.get("place")), noted.get("control")
     return ForeignNode(
@@ -126,7 +126,7 @@ def _drawing(node: ForeignNode, name: str, prompt: str) -> ForeignNode:
         (ForeignPort("text", "STRING"),),
         title=entry.label,
         control={"seed": control} if isinstance(control, str) else {},
-        place=at or beside,
+        place=at or left,
         kept={"nodegraph": facts},
     )
 
@@ -134,8 +134,8 @@ def _drawing(node: ForeignNode, name: str, prompt: str) -> ForeignNode:
 def _entry(noted: Any) -> NodeEntry | None:
     """The native node that was noted; None where somebody's edit has left none."""
     try:
-        found = NodeEntry.read(noted)
+        entry = NodeEntry.read(noted)
     except InvalidWorkflow:
         return None
-    is_plain = not any(isinstance(value, (dict, list)) for value in found.inputs.values())
-    return found if is_plain else None
+    is_plain = not any(isinstance(value, (dict, list)) for value in entry.inputs.values())
+    return entry if is_plain else None

@@ -24,10 +24,10 @@ def encoder_for(node: Passage, *texts: Signal) -> Signal | MadeOutput:
     """The text encoder, taught the textual inversions that texts name."""
     encoder: Signal | MadeOutput = node.inputs["clip"]
     written = " ".join(text.given for text in texts if isinstance(text.given, str))
-    for found in dict.fromkeys(_NO_WEIGHT.findall(written)):
+    for word in dict.fromkeys(_NO_WEIGHT.findall(written)):
         node.tell(
-            f"ComfyUI takes all of `{found}` for the name of a file, and leaves it out if there is "
-            f"none; here it is read as a word and its weight: write ({found})"
+            f"ComfyUI takes all of `{word}` for the name of a file, and leaves it out if there is "
+            f"none; here it is read as a word and its weight: write ({word})"
         )
     for name in dict.fromkeys(_EMBEDDING.findall(written)):
         made = node.add(
@@ -83,15 +83,15 @@ _AT_SIGNS = re.compile(r"\\(?:[{}|]|\Z)")
 
 def _prompt_of(pieces: Sequence[wildcards.Drawn], *, inside: bool = False) -> str:
     """The prompt of ComfyUI's page that draws what a native one does."""
-    found = []
+    parts = []
     for piece in pieces:
         if isinstance(piece, wildcards.Wildcard):
             raise Untranslatable(f"ComfyUI's page draws from no files, such as `{piece.name}`")
         if isinstance(piece, str):
             if _AT_SIGNS.search(piece):
                 raise Untranslatable("ComfyUI's page takes a backslash before a brace for its own")
-            said = comfyui_prompts.escaped_prompt(piece)
-            found.append(said.replace("|", "\\|") if inside else said)
+            text = comfyui_prompts.escaped_prompt(piece)
+            parts.append(text.replace("|", "\\|") if inside else text)
             continue
         if piece.low != 1 or piece.high != 1:
             raise Untranslatable("ComfyUI's page draws one of a choice, and never several")
@@ -99,9 +99,10 @@ def _prompt_of(pieces: Sequence[wildcards.Drawn], *, inside: bool = False) -> st
         if counts != list(piece.weights) or sum(counts) > _MOST_REPEATED:
             raise Untranslatable("ComfyUI's page has no weights")
         options = [_prompt_of(option, inside=True) for option in piece.options]
-        repeated = [one for one, count in zip(options, counts, strict=True) for _ in range(count)]
-        found.append("{" + "|".join(repeated) + "}")
-    return "".join(found)
+        weighted = zip(options, counts, strict=True)
+        repeated = [option for option, count in weighted for _ in range(count)]
+        parts.append("{" + "|".join(repeated) + "}")
+    return "".join(parts)
 
 
 def _sizes(node: Passage, made: MadeOutput, **names: str) -> MadeOutput:
@@ -272,8 +273,8 @@ def _area_back(node: Passage) -> None:
     pixels = node.literal("unit") == "pixels"
     is_alone = node.literal("sampled") == "area"
     fades = (pixels or is_alone) and node.inputs["feather"].given == _FADE
-    said = ("conditioning", "x", "y", "width", "height", "unit", "sampled")
-    only(node, *said, *(["feather"] if fades else ()))
+    sides = ("conditioning", "x", "y", "width", "height", "unit", "sampled")
+    only(node, *sides, *(["feather"] if fades else ()))
     if not fades:
         node.tell("ComfyUI fades an area in over 8 cells of the latent")
     if not is_alone:

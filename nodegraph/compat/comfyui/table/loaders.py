@@ -205,13 +205,13 @@ def _configured(node: Passage) -> None:
     if not _CONFIG.match(stem):
         node.tell(f"what `{config}` says isn't known here: the file of weights tells what it is")
     if "inference-v" in stem:
-        said = node.add("SetPrediction", model=made["MODEL"], prediction_type="v_prediction")
-        made["MODEL"] = MadeOutput(said, "model")
+        predicts = node.add("SetPrediction", model=made["MODEL"], prediction_type="v_prediction")
+        made["MODEL"] = MadeOutput(predicts, "model")
     if any(part in stem for part in _PENULTIMATE):
-        said = node.add("ClipSkip", encoder=made["CLIP"], skip=2)
-        made["CLIP"] = MadeOutput(said, "text_encoder")
-    for their, given in made.items():
-        node.give(their, given)
+        skips = node.add("ClipSkip", encoder=made["CLIP"], skip=2)
+        made["CLIP"] = MadeOutput(skips, "text_encoder")
+    for their, output in made.items():
+        node.give(their, output)
 
 
 def _lora(node: Passage) -> None:
