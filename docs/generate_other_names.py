@@ -18,6 +18,8 @@ from nodegraph.core.stand_ins import OTHER_NAMES
 
 TARGET = Path(__file__).parents[1] / "nodes" / OTHER_NAMES
 _MOST = 3
+_OF_TYPE = {"INT": 1, "FLOAT": 1.0, "BOOLEAN": False}
+"""Values of inputs without a default."""
 
 
 def other_names() -> Mapping[str, Mapping[str, Sequence[str]]]:
@@ -35,8 +37,11 @@ def natives(entry: TableEntry, table: NodeTable) -> list[str]:
     """The native node types that stand for a node type; none where that depends on its links."""
     if entry.native:
         return [entry.native]
-    given = {each.name: each.default for each in entry.signature.inputs if each.is_widget}
-    inputs = {name: value for name, value in given.items() if value is not None}
+    inputs = {
+        each.name: _OF_TYPE.get(each.type, "any") if each.default is None else each.default
+        for each in entry.signature.inputs
+        if each.is_widget
+    }
     node = {"class_type": entry.type, "inputs": inputs}
     nodes = import_document({"1": node}, table).workflow.nodes
     made = list(dict.fromkeys(node.type for node in nodes.values()))
