@@ -30,6 +30,7 @@ const api: JobsApi = {
   },
   listJobEvents: async (id, { after = 0 } = {}) => {
     loadedEvents.push(id);
+    if (!jobs.some((job) => job.id === id)) throw new ApiProblem({ status: 404 });
     const items = (past.get(id) ?? []).filter((each) => (each.seq ?? 0) > after);
     return { items: items as never, last: items.at(-1)?.seq ?? after, complete: true };
   },
@@ -366,6 +367,31 @@ test("after a loss, jobs that were deleted meanwhile are gone, and the others st
   await open(false);
   expect(useJobs.getState().order).toEqual(["job_1"]);
   expect(job("job_1")).toBe(before);
+});
+
+test.each([
+  ["before its end is told", 0],
+  ["just after", 1],
+])("a job that is deleted right after it was cancelled is gone: %s", async (_, early) => {
+  const cancelled = event("job.cancelled", { seq: 2, attempt: 0 });
+  jobs = [entry("job_1"), entry("job_2", { state: "finished", attempt: 1, created: 50 })];
+  await open();
+  if (early) follower.onEvents([cancelled]);
+  jobs = [entry("job_3")];
+  following.enter(entry("job_3"));
+  tell({ kind: "jobs.deleted" });
+  await vi.advanceTimersByTimeAsync(0);
+  if (!early) follower.onEvents([cancelled]);
+  await vi.advanceTimersByTimeAsync(500);
+  expect(useJobs.getState().order).toEqual(["job_3"]);
+});
+
+test("a deleted job of which an event comes late is asked for once", async () => {
+  await open();
+  await told(event("job.cancelled", { job: "job_1", seq: 2 }));
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(useJobs.getState().order).toEqual([]);
+  expect(loadedEvents.length).toBeLessThan(3);
 });
 
 test("when the server says that all is void, all is loaded anew", async () => {

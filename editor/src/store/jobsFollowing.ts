@@ -268,12 +268,13 @@ export class JobsFollowing {
   private dropDeleted(items: readonly JobEntry[], isAll: boolean): void {
     const there = new Set(items.map((item) => item.id));
     const oldest = isAll ? 0 : Math.min(...items.map((item) => item.created));
-    const { jobs } = useJobs.getState();
-    // What was submitted a moment ago may be newer than the list.
-    const gone = [...jobs.values()].filter(
-      (job) => job.created > oldest && !there.has(job.id) && isEnded(job),
-    );
+    const known = [...new Map([...useJobs.getState().jobs, ...this.changed]).values()];
+    const missing = known.filter((job) => job.created > oldest && !there.has(job.id));
+    const gone = missing.filter(isEnded);
     if (gone.length > 0) this.forget(gone.map((job) => job.id));
+    // One that was submitted a moment ago may be newer than the list; one that was cancelled may be
+    // gone before its end is told.
+    for (const job of missing) if (!isEnded(job)) void this.detail(job.id);
   }
 
   private reset(): void {
@@ -346,6 +347,8 @@ export class JobsFollowing {
     const { round } = this;
     await this.tryUntilDone(round, async () => {
       for (;;) {
+        // Gone, as what else was asked has found: it would be asked for again and again.
+        if (this.tracked.get(id) !== tracked) return;
         const page = await this.api.listJobEvents(id, { after: tracked.seen, limit: EVENTS });
         if (this.tracked.get(id) !== tracked) return;
         for (const event of page.items) {

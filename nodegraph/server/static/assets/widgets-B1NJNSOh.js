@@ -1,0 +1,1 @@
+import"./WidgetField-Du5Lz0tX.js";import"./FileWidget-BnAJQSPm.js";

@@ -1,1 +1,0 @@
-import"./WidgetField-a1Z6GOeg.js";import"./FileWidget-BzDekKT6.js";
