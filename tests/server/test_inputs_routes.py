@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from nodegraph.images.picture_folders import MEDIA_TYPES
+from nodegraph.server.content.inputs import media_type_of
 from tests.server.hosting import PATIENCE, Hosted, hosted
 from tests.server.resources import opened, picture
 
@@ -51,6 +52,10 @@ def test_the_newest_come_first(server: Hosted, inputs: Path) -> None:
     got = httpx.get(f"{server.url}{ada['href']}", timeout=PATIENCE, trust_env=False)
     assert got.content == PICTURE
     assert got.headers["content-type"] == "image/png"
+
+
+def test_weights_are_known_by_their_short_ending_too() -> None:
+    assert media_type_of("a/b.SFT") == media_type_of("b.safetensors") != media_type_of("b.bin")
 
 
 def test_whatever_nodes_take_for_a_picture_is_one(server: Hosted, inputs: Path) -> None:

@@ -27,6 +27,7 @@ _TYPES = {
     ".mov": "video/quicktime",
     ".m4v": "video/mp4",
     ".txt": "text/plain",
+    ".sft": "application/vnd.safetensors",
 }
 
 
