@@ -221,6 +221,8 @@ class RunResult(Mapping[str, Any]):
     passed: Mapping[str, Any] = field(default_factory=dict, compare=False)
     shown: Callable[[RunResult], str] | None = field(default=None, compare=False)
     stand_ins: Mapping[str, str] = field(default_factory=dict, compare=False)
+    _uses: dict[str, list[str]] = field(default_factory=dict, init=False, compare=False)
+    """Names of `stand_ins` by their node, once somebody asked for one."""
 
     @property
     def is_ok(self) -> bool:
@@ -316,11 +318,14 @@ class RunResult(Mapping[str, Any]):
         # A run may have very many nodes, and each be asked for: the report knows its own ports.
         report = self.nodes.get(node)
         told = [f"{node}.{port}" for port in report.outputs] if report is not None else []
-        if found := [name for name in told if name in self.outputs or name in self.passed]:
-            return found
-        known = (*self.outputs, *self.passed, *self.stand_ins)
-        found = [name for name in known if name.rpartition(".")[0] == node]
-        return list(dict.fromkeys(found))
+        found = [name for name in told if name in self.outputs or name in self.passed]
+        if not self._uses:
+            for name in self.stand_ins:
+                self._uses.setdefault(name.rpartition(".")[0], []).append(name)
+        if found or node in self._uses:
+            return [*found, *self._uses.get(node, ())]
+        known = (*self.outputs, *self.passed)
+        return list(dict.fromkeys(name for name in known if name.rpartition(".")[0] == node))
 
     def __contains__(self, output: object) -> bool:
         """Whether it has the value of an output, by any name that it can be asked for."""
@@ -353,7 +358,7 @@ class RunResult(Mapping[str, Any]):
 
     def _own(self) -> dict[str, Any]:
         """Its parts, free of the run that they come from."""
-        found = {part.name: getattr(self, part.name) for part in fields(self)}
+        found = {part.name: getattr(self, part.name) for part in fields(self) if part.init}
         return found | {"outputs": dict(self.outputs), "nodes": dict(self.nodes), "passed": {}}
 
     def __bool__(self) -> bool:

@@ -185,6 +185,9 @@ class Unlisted(dict[str, Any]):
 
 def test_of_very_many_outputs_one_is_found_by_its_node_alone() -> None:
     reports = {"a": NodeReport("ran", outputs={"value": "d1"})}
-    found = RunResult("ok", outputs=Unlisted({"a.value": 1}), nodes=reports, passed=Unlisted())
-    assert found["a"] == 1
+    uses = {"use.value": "a.value"}
+    found = RunResult(
+        "ok", Unlisted({"a.value": 1}), nodes=reports, passed=Unlisted(), stand_ins=uses
+    )
+    assert found["a"] == found["use"] == 1
     assert "a" in found
