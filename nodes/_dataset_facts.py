@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nodegraph import Finding, HookInputs, NodegraphError
-from nodegraph.diffusion.file_stamps import file_stamp
+from nodegraph.diffusion.file_kinds import file_stamp
 
 from ._facts import finding_of
 

@@ -14,7 +14,7 @@ from nodegraph.diffusion.facts import (
     stored_weights,
 )
 from nodegraph.diffusion.families import FAMILIES
-from nodegraph.diffusion.file_stamps import file_stamp
+from nodegraph.diffusion.file_kinds import file_stamp
 from nodegraph.diffusion.model_stamps import computed_dtype, model_stamp
 from nodegraph.diffusion.models import locate_model
 from nodegraph.diffusion.numerics import cpu_has_bfloat16

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from nodegraph import Estimate, Facts, Finding, HookInputs, NodegraphError
 from nodegraph.diffusion.classifier_files import locate_classifier, read_classifier
-from nodegraph.diffusion.file_stamps import file_stamp
+from nodegraph.diffusion.file_kinds import file_stamp
 from nodegraph.diffusion.guidable import check_interval
 from nodegraph.diffusion.guiders.addable import CLASSIFIED, LOOKED_INTO, PERTURBED, SKIPPED
 from nodegraph.diffusion.guiders.layers import layer_names

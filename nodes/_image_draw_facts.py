@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nodegraph import Facts, Finding, HookInputs, InvalidValue
-from nodegraph.diffusion.file_stamps import file_stamp
+from nodegraph.diffusion.file_kinds import file_stamp
 
 from ._facts import finding_of
 from ._image_facts import check_colors

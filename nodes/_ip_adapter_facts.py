@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from nodegraph import Estimate, Facts, Finding, HookInputs, NodegraphError
 from nodegraph.diffusion.families import FAMILIES
-from nodegraph.diffusion.file_stamps import file_stamp
+from nodegraph.diffusion.file_kinds import file_stamp
 from nodegraph.diffusion.ip_adapters.files import (
     AUTO,
     IPAdapterFile,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nodegraph import Estimate, Facts, Finding, HookInputs, InvalidValue, NodegraphError
-from nodegraph.diffusion.file_stamps import file_stamp
+from nodegraph.diffusion.file_kinds import file_stamp
 from nodegraph.diffusion.upscaling.files import locate_upscaler, upscaler_bytes, upscaler_scale
 from nodegraph.images.room import check_room, resizing_bytes
 from nodegraph.images.tiles import Tiling, tiling_of

@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from nodegraph import Facts, Finding, HookInputs, InvalidFile, NodegraphError
-from nodegraph.diffusion.file_stamps import file_stamp
+from nodegraph.diffusion.file_kinds import file_stamp
 from nodegraph.images.room import check_room
 from nodegraph.videos.cutting import kept_frames
 from nodegraph.videos.rates import exact_rate

@@ -20,8 +20,8 @@ from nodegraph import (
 )
 from nodegraph.diffusion.controls.files import find_control, open_control
 from nodegraph.diffusion.controls.kinds import MODES, NO_MODE
+from nodegraph.diffusion.embedded_models import EMBEDDED
 from nodegraph.diffusion.model_stamps import computed_dtype
-from nodegraph.diffusion.models import EMBEDDED
 from nodegraph.diffusion.opening import DTYPES
 from nodegraph.diffusion.precision.choices import AUTO, STORAGES
 

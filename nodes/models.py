@@ -19,9 +19,9 @@ from nodegraph import (
 from nodegraph.diffusion.adapters.files import locate_adapter
 from nodegraph.diffusion.adapters.inversion_files import read_inversion
 from nodegraph.diffusion.adapters.recipes import Expert, OpenedAdapter, with_inversion
+from nodegraph.diffusion.embedded_models import EMBEDDED
 from nodegraph.diffusion.families.registry import BUILT_IN, FAMILIES, GROUP
 from nodegraph.diffusion.model_stamps import computed_dtype
-from nodegraph.diffusion.models import EMBEDDED
 from nodegraph.diffusion.opening import DTYPES, ModelRecipes, open_model, storage_told
 from nodegraph.diffusion.precision.choices import STORAGES
 from nodegraph.diffusion.prompts import escape_prompt

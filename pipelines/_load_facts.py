@@ -7,7 +7,7 @@ from typing import Any
 
 from nodegraph import Estimate, Facts, Finding, HookInputs, NodegraphError
 from nodegraph.diffusion.adapters.files import locate_adapter, read_adapter
-from nodegraph.diffusion.file_stamps import file_stamp
+from nodegraph.diffusion.file_kinds import file_stamp
 from nodegraph.diffusion.model_stamps import computed_dtype
 from nodegraph.diffusion.models import find_path
 from nodegraph.diffusion.precision.choices import check_storage

@@ -14,8 +14,8 @@ def test_source_files_have_import_names() -> None:
 
 
 def test_a_module_reaches_tests_by_imports_and_fixtures_nearest_first() -> None:
-    found = distances(["nodegraph.core.order"])
-    assert found["tests.core.test_order"] == 1
+    found = distances(["nodegraph.core.suggest"])
+    assert found["tests.core.test_suggest"] == 1
     assert found["tests.engine.test_plan"] > 1
     # By the fixtures of its folder, which no test imports.
     assert distances(["tests.editor.visits"])["tests.editor.test_search"] >= 1

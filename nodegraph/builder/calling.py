@@ -16,8 +16,8 @@ from nodegraph.core.facts import finding_problem
 from nodegraph.core.hooks import Finding
 from nodegraph.core.links import Value, read_literal
 from nodegraph.core.literals import check_literal
-from nodegraph.core.port_names import port_hint
 from nodegraph.core.spec import InputSpec, NodeSpec
+from nodegraph.core.suggest import port_hint
 from nodegraph.core.summary import summarize
 from nodegraph.core.value_types import described
 from nodegraph.core.workflow import NodeEntry, Workflow

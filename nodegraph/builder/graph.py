@@ -13,8 +13,7 @@ from nodegraph.builder.makers import Maker, PackNodes
 from nodegraph.builder.outputs import AnyNode, UnknownName
 from nodegraph.builder.scope import Scope, check_text
 from nodegraph.builder.subgraph import BuiltSubgraph
-from nodegraph.core.port_names import port_hint
-from nodegraph.core.suggest import did_you_mean
+from nodegraph.core.suggest import did_you_mean, port_hint
 from nodegraph.core.types import ANY, TypeExpr, named
 from nodegraph.core.workflow import NodeEntry, Parameter, Subgraph, Workflow
 from nodegraph.errors import InvalidValue

@@ -15,9 +15,8 @@ from nodegraph.core.hooks import Finding
 from nodegraph.core.links import Link, Value, is_live, read_literal
 from nodegraph.core.literals import check_literal, describe
 from nodegraph.core.mends import OpenInput, TypeMends
-from nodegraph.core.port_names import port_hint
 from nodegraph.core.spec import InputSpec, NodeSpec
-from nodegraph.core.suggest import did_you_mean
+from nodegraph.core.suggest import did_you_mean, port_hint
 from nodegraph.core.types import TypeExpr, fit
 from nodegraph.engine.live_values import Fitted, fitted, written_for
 from nodegraph.errors import InvalidValue, InvalidWorkflow, Problem

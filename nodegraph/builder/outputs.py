@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, Protocol, TypeAlias, TypeVar
 
 from nodegraph.core.links import Handle, Link
-from nodegraph.core.port_names import port_hint
 from nodegraph.core.spec import NodeSpec
+from nodegraph.core.suggest import port_hint
 from nodegraph.core.types import TypeExpr
 from nodegraph.errors import NodegraphError
 

@@ -11,8 +11,8 @@ from nodegraph.builder.builtin import BuiltinNodes
 from nodegraph.builder.inputs import Given, InnerInput, given_inputs
 from nodegraph.builder.makers import Maker, PackNodes, callable_names, called
 from nodegraph.builder.outputs import AnyNode, BuiltNode, Out, UnknownName, built_node
+from nodegraph.core.graph import topological_order
 from nodegraph.core.links import Link, is_link, live_inputs, read_link
-from nodegraph.core.order import topological_order
 from nodegraph.core.parts import bad_name
 from nodegraph.core.spec import NodeSpec
 from nodegraph.core.spelling import snake_case

@@ -15,9 +15,8 @@ from nodegraph.core.declarations import check_parameters, check_requirements
 from nodegraph.core.facts import OutputFacts, family_problems, hook_findings, output_facts
 from nodegraph.core.flat import Flat, FlatNode, Output
 from nodegraph.core.flatten import flatten
-from nodegraph.core.graph import GraphNode
+from nodegraph.core.graph import GraphNode, topological_order
 from nodegraph.core.hooks import HookInputs
-from nodegraph.core.order import topological_order
 from nodegraph.core.spec import NodeSpec
 from nodegraph.core.subgraphs import check_subgraphs
 from nodegraph.core.targets import find_targets, needed_by

@@ -16,9 +16,8 @@ from nodegraph.core.hooks import Finding
 from nodegraph.core.links import Link
 from nodegraph.core.literals import check_literal, convert_literal, describe, literal_schema
 from nodegraph.core.mends import Mends, OpenInput
-from nodegraph.core.port_names import port_elsewhere, port_hint
 from nodegraph.core.spec import InputSpec, NodeSpec, OutputSpec
-from nodegraph.core.suggest import nearest
+from nodegraph.core.suggest import nearest, port_elsewhere, port_hint
 from nodegraph.core.types import Fit, TypeExpr, fit, list_of
 from nodegraph.errors import Problem
 

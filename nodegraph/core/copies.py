@@ -15,7 +15,6 @@ from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 from nodegraph.core.digests import LEAVES, is_named_tuple, is_tensor, tensor_kind
-from nodegraph.core.ports import PORT_ATTRIBUTE
 from nodegraph.errors import InvalidValue
 
 _LIKE_A_LIST: Mapping[type, Callable[[Any, list[Any]], Any]] = {
@@ -209,6 +208,8 @@ def _deep(value: Any) -> Any:
 
 def _declared(value: Any) -> Any:
     """A copy of an object whose class is a port type, as a run may take it by its digest later."""
+    from nodegraph.core.ports import PORT_ATTRIBUTE  # brings all that travels on links
+
     if not hasattr(type(value), PORT_ATTRIBUTE):
         return value
     try:

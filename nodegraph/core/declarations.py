@@ -7,9 +7,8 @@ from typing import Protocol, runtime_checkable
 
 from nodegraph.core.catalog import Catalog
 from nodegraph.core.links import parse_target
-from nodegraph.core.port_names import port_hint
 from nodegraph.core.subgraphs import input_names
-from nodegraph.core.suggest import did_you_mean
+from nodegraph.core.suggest import did_you_mean, port_hint
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import Problem
 

@@ -1,10 +1,14 @@
-"""The executable graph: a workflow with its specs found, its inputs checked and its links typed."""
+"""The executable graph: a workflow with its specs found, its inputs checked and its links typed.
+
+And the order in which every node comes after what it needs.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.spec import NodeSpec
@@ -92,3 +96,42 @@ class CheckedGraph:
             for source in item.links.values()
         )
         return dag
+
+
+_MOST = 20
+
+
+def topological_order(
+    needs: Mapping[str, Collection[str]],
+) -> tuple[list[str], list[list[str]]]:
+    """Names ordered so that each comes after those it needs, and cycles that prevent it.
+
+    Args:
+        needs: By name, the names it needs; all of them keys themselves.
+    Returns:
+        The order, without the members of cycles; and cycles that share no name, each from its
+        earliest member along the links back to it. The first 20 are told.
+    """
+    cycles: list[list[str]] = []
+    left: Mapping[str, Collection[str]] = needs
+    while True:
+        try:
+            return list(TopologicalSorter(left).static_order()), cycles
+        except CycleError as error:
+            cycle: list[str] = error.args[1]
+            cycles.append(_from_earliest(cycle, needs))
+            gone = set(cycle)
+        if len(cycles) == _MOST:
+            return [], cycles
+        left = {
+            name: [other for other in others if other not in gone]
+            for name, others in left.items()
+            if name not in gone
+        }
+
+
+def _from_earliest(cycle: list[str], needs: Mapping[str, Collection[str]]) -> list[str]:
+    members = set(cycle)
+    first = next(name for name in needs if name in members)
+    start = cycle.index(first)
+    return [*cycle[start:-1], *cycle[:start], first]

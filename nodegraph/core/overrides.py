@@ -10,9 +10,9 @@ from typing import Any
 from nodegraph.core.catalog import Catalog
 from nodegraph.core.links import is_link, parse_target, read_link
 from nodegraph.core.literals import parse_literal
-from nodegraph.core.port_names import port_hint
 from nodegraph.core.spec import InputSpec
 from nodegraph.core.subgraphs import node_spec
+from nodegraph.core.suggest import port_hint
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidValue, InvalidWorkflow, Problem
 

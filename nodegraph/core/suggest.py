@@ -1,4 +1,9 @@
-"""Did you mean: the nearest of some valid names."""
+"""Did you mean: the nearest of some valid names, or what other tools call a port.
+
+Sources of these: https://docs.comfy.org/built-in-nodes/overview (ComfyUI),
+https://huggingface.co/docs/diffusers/api/pipelines/stable_diffusion/text2img (diffusers) and
+https://github.com/AUTOMATIC1111/stable-diffusion-webui/wiki/API (Stable Diffusion web UI).
+"""
 
 from __future__ import annotations
 

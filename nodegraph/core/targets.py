@@ -10,8 +10,7 @@ from nodegraph.core.graph import GraphNode
 from nodegraph.core.hooks import Finding
 from nodegraph.core.links import Link, parse_link
 from nodegraph.core.mends import TypeMends
-from nodegraph.core.port_names import port_hint
-from nodegraph.core.suggest import did_you_mean
+from nodegraph.core.suggest import did_you_mean, port_hint
 from nodegraph.core.types import TypeExpr
 from nodegraph.errors import Problem
 

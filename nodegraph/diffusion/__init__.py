@@ -13,12 +13,14 @@ if TYPE_CHECKING:
     from nodegraph.diffusion.components import Autoencoder, Denoiser, TextModel
     from nodegraph.diffusion.denoise import sample, sample_steps
     from nodegraph.diffusion.facts import model_facts
-    from nodegraph.diffusion.families import FAMILIES, Family
+    from nodegraph.diffusion.families import FAMILIES
+    from nodegraph.diffusion.families.base import Family
     from nodegraph.diffusion.footprint import small_footprint
     from nodegraph.diffusion.loading import estimate_bytes, load_component, move_component
     from nodegraph.diffusion.model_stamps import model_stamp
     from nodegraph.diffusion.models import FoundModel, ModelSource, list_models, locate_model
-    from nodegraph.diffusion.noise import NoiseSchedule, add_noise
+    from nodegraph.diffusion.noise import NoiseSchedule
+    from nodegraph.diffusion.noise_drawing import add_noise
     from nodegraph.diffusion.opening import ModelRecipes, open_model
     from nodegraph.diffusion.prompts import escape_prompt, parse_prompt
     from nodegraph.diffusion.samplers import SAMPLERS
@@ -41,14 +43,16 @@ if TYPE_CHECKING:
 _HOMES = {
     "diffusion.components": ("Autoencoder", "Denoiser", "TextModel"),
     "diffusion.denoise": ("sample", "sample_steps"),
-    "diffusion.families": ("FAMILIES", "Family"),
+    "diffusion.families": ("FAMILIES",),
+    "diffusion.families.base": ("Family",),
     "diffusion.footprint": ("small_footprint",),
     "images.images": (
         "encode_image_file", "read_image", "read_metadata", "to_pil", "write_atomically",
     ),
     "diffusion.loading": ("estimate_bytes", "load_component", "move_component"),
     "diffusion.models": ("FoundModel", "ModelSource", "list_models", "locate_model"),
-    "diffusion.noise": ("NoiseSchedule", "add_noise"),
+    "diffusion.noise": ("NoiseSchedule",),
+    "diffusion.noise_drawing": ("add_noise",),
     "images.output_files": ("save_numbered",),
     "diffusion.facts": ("model_facts",),
     "diffusion.model_stamps": ("model_stamp",),

@@ -15,7 +15,8 @@ from nodegraph.diffusion.attention import SlicedAttention, attention_by
 from nodegraph.diffusion.components import Denoiser
 from nodegraph.diffusion.controls.leading import Leading
 from nodegraph.diffusion.families import family_named
-from nodegraph.diffusion.families.base import BESIDE, HOLE, HOLE_MASK, Moment
+from nodegraph.diffusion.families.base import BESIDE, HOLE, HOLE_MASK
+from nodegraph.diffusion.model_step import Moment
 from nodegraph.diffusion.step_prompts import Prompt, Prompts, mean_of
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ class Asking:
             batch = self.controls.joined(batch, xs, moment, prompts, item)
         with attention_by(self.model.attention), keeping:
             if self.model.seat is not None:
-                return self.model.seat.ask(self.family, self.model, xs, moment, batch)
+                return self.model.seat.ask(self.model, xs, moment, batch)
             return self.family.predict(self.model, xs, moment, batch)
 
 

@@ -12,10 +12,10 @@ from torch import Tensor
 from nodegraph.core.values import Conditioning, Latent
 from nodegraph.diffusion.components import Denoiser
 from nodegraph.diffusion.families import family_named
-from nodegraph.diffusion.families.base import Moment
 from nodegraph.diffusion.flow_noise import model_noise
 from nodegraph.diffusion.guidance import Guidance
 from nodegraph.diffusion.guiders.outputs import clean_arithmetic
+from nodegraph.diffusion.model_step import Moment
 from nodegraph.diffusion.sampling_checks import latent_shape
 from nodegraph.diffusion.sampling_parts import GuiderChoice
 from nodegraph.errors import InvalidValue

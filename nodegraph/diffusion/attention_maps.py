@@ -23,7 +23,7 @@ from nodegraph.diffusion.components import Denoiser, TextModel
 from nodegraph.diffusion.families import family_named
 from nodegraph.diffusion.flow_noise import model_noise
 from nodegraph.diffusion.looked_into import ScaleOf, check_looked_into
-from nodegraph.diffusion.noise import add_noise
+from nodegraph.diffusion.noise_drawing import add_noise
 from nodegraph.diffusion.text import encode_prompt
 from nodegraph.errors import InvalidValue
 

@@ -16,8 +16,8 @@ from nodegraph.core.file_digests import FILE_DIGESTS
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.values import RecipeFile
 from nodegraph.diffusion.adapters.files import locate_adapter
+from nodegraph.diffusion.embedded_models import EMBEDDED, embedded_folder
 from nodegraph.diffusion.helper_recipes import LatentClassifier
-from nodegraph.diffusion.models import EMBEDDED, embedded_folder
 from nodegraph.diffusion.safetensors_header import read_header
 from nodegraph.errors import InvalidFile, InvalidValue
 

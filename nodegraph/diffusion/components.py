@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import torch
 
     from nodegraph.core.values import ConditioningEntry, Recipe
-    from nodegraph.diffusion.merging.meeting import Seat
+    from nodegraph.diffusion.model_step import Batch, Moment
     from nodegraph.diffusion.speed.options import StepCaching
     from nodegraph.diffusion.tiling import TileSize
 
@@ -52,6 +52,13 @@ class Component:
         return found
 
 
+class StepMerger(Protocol):
+    """Evaluates steps of several samplings in one batch."""
+
+    def ask(self, model: Denoiser, x: torch.Tensor, moment: Moment, batch: Batch) -> torch.Tensor:
+        """What `Family.predict` of the model's family gives."""
+
+
 @dataclass(frozen=True, slots=True)
 class Denoiser(Component):
     """A UNet or transformer, or two, with the noise that it was trained on.
@@ -78,7 +85,7 @@ class Denoiser(Component):
     compiled: bool = False
     is_own: bool = False
     controls: Mapping[Recipe, ControlNetwork] = field(default_factory=dict)
-    seat: Seat | None = field(default=None, compare=False, repr=False)
+    seat: StepMerger | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

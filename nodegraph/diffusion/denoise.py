@@ -13,7 +13,6 @@ from nodegraph.core.values import Conditioning, Latent, Leftover, Recipe
 from nodegraph.diffusion.beginning import Beginning, check_beginning, leftover_of, original_of
 from nodegraph.diffusion.components import Denoiser
 from nodegraph.diffusion.families import family_named
-from nodegraph.diffusion.families.base import Moment
 from nodegraph.diffusion.families.first_picture import begun
 from nodegraph.diffusion.flow_noise import model_noise
 from nodegraph.diffusion.guidance import Guidance
@@ -21,6 +20,7 @@ from nodegraph.diffusion.inpainting import own_hole
 from nodegraph.diffusion.keeping import KeptPart
 from nodegraph.diffusion.laws import check_churn, check_followed
 from nodegraph.diffusion.masks import mask_of_step
+from nodegraph.diffusion.model_step import Moment
 from nodegraph.diffusion.names import ASKS_UNGUIDED
 from nodegraph.diffusion.noise_drawing import drawn_noise
 from nodegraph.diffusion.sampler_options import SamplerOptions
@@ -388,7 +388,7 @@ class Denoising:
     def _not_finite(self, step: int) -> NumericalError:
         dtype, hint = self._sampler.x.dtype, "The model's weights or its scheduler file are faulty."
         if dtype == torch.float16:
-            hint = "float16 overflows above 65504: load the model with dtype float32 or bfloat16."
+            hint = "Above 65504, float16 overflows: load the model with dtype float32 or bfloat16."
         elif self._is_strong:
             hint = "Lower cfg; if it stays, the model's weights or its scheduler file are faulty."
         return NumericalError(

@@ -1,8 +1,13 @@
-"""Kinds of files that hold weights, told by the endings of their names. Imports no torch."""
+"""Files of weights: their kinds by the endings of their names, and stamps that tell changes.
+
+Imports no torch.
+"""
 
 from __future__ import annotations
 
-from pathlib import PurePath
+from pathlib import Path, PurePath
+
+from nodegraph.errors import InvalidFile
 
 SAFETENSORS = ".safetensors"
 GGUF = ".gguf"
@@ -29,3 +34,18 @@ def ending(path: PurePath) -> str:
     """
     found = path.suffix.lower()
     return _ALIASES.get(found, found)
+
+
+def file_stamp(path: Path) -> str:
+    """Text that changes when the file is written or replaced: its size, times and inode.
+
+    Raises:
+        InvalidFile: There is no such file.
+    """
+    try:
+        status = path.stat()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InvalidFile(f"can't read {path}: {reason}") from error
+    times = f"{status.st_mtime_ns} {status.st_ctime_ns}"
+    return f"{path} {status.st_size} {times} {status.st_ino}"

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from nodegraph.core.values import DiffusionModel, Latent
 from nodegraph.diffusion.beginning import check_beginning
-from nodegraph.diffusion.families import Family, family_named
+from nodegraph.diffusion.families import family_named
+from nodegraph.diffusion.families.base import Family
 from nodegraph.diffusion.flow_noise import recipe_noise
+from nodegraph.diffusion.guidable import check_negative
 from nodegraph.diffusion.laws import check_churn, check_followed
 from nodegraph.diffusion.sampler_options import resolved
 from nodegraph.diffusion.samplers import SAMPLERS
-from nodegraph.diffusion.sampling_parts import SamplingParts
+from nodegraph.diffusion.sampling_parts import GuiderChoice, SamplingParts
 from nodegraph.diffusion.schedules import Ladder, laid
-from nodegraph.diffusion.step_prompts import check_cover
+from nodegraph.diffusion.step_prompts import Prompt, Prompts, entries_of, weight_of
 
 
 def foreseen(recipe: DiffusionModel, latent: Latent, parts: SamplingParts) -> Ladder:
@@ -50,3 +54,40 @@ def tokens_of(family: Family, latent: Latent) -> int:
     frames = (pixels.latent_frames(latent.frames),) if pixels.temporal else ()
     cells = pixels.cells(latent.height), pixels.cells(latent.width)
     return family.tokens((latent.batch_size, 1, *frames, *cells))
+
+
+def check_cover(
+    family: Family,
+    choice: GuiderChoice,
+    latent: Latent,
+    points: Iterable[tuple[float, int]],
+    sampler: str,
+) -> None:
+    """Find out before a model is loaded whether a positive prompt applies everywhere, at each step,
+    and whether there is a negative one if it is asked for whatever the scale.
+
+    Args:
+        points: Of the steps: what is done of the sampling, as a part and in steps.
+        sampler: Its name.
+    Raises:
+        InvalidValue: The empty prompt is needed and there is none.
+    """
+    if any(given is not None and given.unconditional for given in choice.prompts.values()):
+        return
+    if choice.negative is None:
+        check_negative(sampler, several=choice.asks_always)
+    cells = family.latent.cells(latent.height), family.latent.cells(latent.width)
+    shape = (1, 1, 1, *cells) if family.latent.temporal else (1, 1, *cells)
+    prompts = [
+        Prompt(
+            {},
+            weight_of(entry, shape, latent.width, latent.height),
+            entry.start,
+            entry.end,
+            steps=entry.steps,
+        )
+        for entry in entries_of("positive", choice.positive)
+    ]
+    found = Prompts("positive", prompts, None)
+    for progress, step in points:
+        found.at(progress, step)

@@ -11,15 +11,15 @@ from torch import Tensor
 from nodegraph.core.values import Conditioning, ConditioningEntry, Recipe
 from nodegraph.diffusion.asking import Asking, answered
 from nodegraph.diffusion.components import Denoiser
-from nodegraph.diffusion.families import Family
-from nodegraph.diffusion.families.base import Moment
+from nodegraph.diffusion.families.base import Family
 from nodegraph.diffusion.families.first_picture import FIRST_FRAME
 from nodegraph.diffusion.guidable import check_guidable, check_told
-from nodegraph.diffusion.guiders.base import GuidedModel, Side
+from nodegraph.diffusion.guiders.base import GuidedModel
 from nodegraph.diffusion.guiders.classifier_free import Rescaling
 from nodegraph.diffusion.guiders.composed import ComposedGuider
 from nodegraph.diffusion.guiders.outputs import clean_arithmetic
 from nodegraph.diffusion.guiders.shortening import Shortening
+from nodegraph.diffusion.model_step import Moment, Side
 from nodegraph.diffusion.names import ASKS_UNGUIDED
 from nodegraph.diffusion.prompt_fitting import PromptFitting
 from nodegraph.diffusion.sampling_parts import GuiderChoice

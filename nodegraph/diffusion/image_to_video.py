@@ -7,7 +7,8 @@ from torch import Tensor
 
 from nodegraph.core.values import Conditioning
 from nodegraph.diffusion.components import Autoencoder, TextModel
-from nodegraph.diffusion.families import Family, family_named
+from nodegraph.diffusion.families import family_named
+from nodegraph.diffusion.families.base import Family
 from nodegraph.diffusion.families.first_picture import FILM, FIRST_FRAME, SIGHT
 from nodegraph.diffusion.vae import check_frames, encode_video
 from nodegraph.errors import InvalidValue

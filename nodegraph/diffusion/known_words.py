@@ -12,7 +12,7 @@ from typing import Any
 from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.families import FAMILIES
 from nodegraph.diffusion.families.base import Part
-from nodegraph.diffusion.file_stamps import file_stamp
+from nodegraph.diffusion.file_kinds import file_stamp
 from nodegraph.diffusion.models import FoundModel
 from nodegraph.diffusion.packed_tokenizers import SUFFIX, byte_characters, unpacked
 from nodegraph.diffusion.sentencepiece_models import read_pieces

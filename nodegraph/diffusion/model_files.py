@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from nodegraph.diffusion import diffusers_folder as layout
-from nodegraph.diffusion.families import Family, family_named
-from nodegraph.diffusion.families.base import Config, Part
+from nodegraph.diffusion.families import family_named
+from nodegraph.diffusion.families.base import Config, Family, Part
 from nodegraph.diffusion.file_kinds import HEADED, ending
 from nodegraph.diffusion.models import ModelSource, header_of
 from nodegraph.diffusion.precision.choices import FEW_BITS, storage_option

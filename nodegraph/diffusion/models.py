@@ -22,7 +22,13 @@ from nodegraph.diffusion.attached_models import (
     shown_folders,
     whole_size,
 )
-from nodegraph.diffusion.families import FAMILIES, Family, families_of_pipeline
+from nodegraph.diffusion.embedded_models import (
+    CONTROL,
+    EMBEDDED,
+    control_folder,
+    embedded_folder,
+)
+from nodegraph.diffusion.families import FAMILIES, families_of_pipeline
 from nodegraph.diffusion.families.alone import (
     LOAD_CONTROL,
     LOAD_DENOISER,
@@ -34,7 +40,7 @@ from nodegraph.diffusion.families.alone import (
     denoisers_of_class,
     has_class,
 )
-from nodegraph.diffusion.families.base import Config, Part
+from nodegraph.diffusion.families.base import Config, Family, Part
 from nodegraph.diffusion.families.identified import Identified, identify_folder, supported
 from nodegraph.diffusion.file_kinds import (
     GGUF,
@@ -50,10 +56,7 @@ from nodegraph.diffusion.scheduler_file import folder_scheduler
 from nodegraph.errors import InvalidFile, ModelNotFound, NodegraphError
 
 ModelKind = Literal["diffusers", "checkpoint", "embedded"]
-EMBEDDED = "tiny"
-"""Name of the model that comes with the package."""
 _LORA = "pytorch_lora_weights.safetensors"
-_CONTROL = "controlnet"
 _UPSCALER = "upscaler.safetensors"
 _LONGEST_WORDS = 300
 """Letters of trigger words that are told; a page of text is no such words."""
@@ -128,16 +131,6 @@ class ModelSource:
         return self.kind != "checkpoint"
 
 
-def embedded_folder() -> Path:
-    """Where the model that comes with the package lies."""
-    return Path(__file__).parent / "embedded" / EMBEDDED
-
-
-def control_folder() -> Path:
-    """Where the ControlNet lies that comes with the embedded model."""
-    return embedded_folder().parent / "companions" / _CONTROL
-
-
 def _item_folders() -> Iterator[Path]:
     """Where small models of other things than pictures lie that come with the package."""
     return (path.parent for path in (embedded_folder().parent / "items").glob(f"*/{layout.CONFIG}"))
@@ -155,7 +148,7 @@ def _embedded() -> Iterator[tuple[str, Path]]:
         for path in embedded_folder().parent.glob(f"companions/*/{file}"):
             yield f"{EMBEDDED}/{path.parent.name}", path
     if control_folder().is_dir():
-        yield f"{EMBEDDED}/{_CONTROL}", control_folder()
+        yield f"{EMBEDDED}/{CONTROL}", control_folder()
     for path in sorted(_item_folders()):
         yield f"{EMBEDDED}/{path.name}", path
 
@@ -245,7 +238,7 @@ def find_path(name: str, folders: Sequence[Path]) -> Path:
     """
     if name == EMBEDDED and _has_embedded():
         return embedded_folder()
-    if name == f"{EMBEDDED}/{_CONTROL}":
+    if name == f"{EMBEDDED}/{CONTROL}":
         return control_folder()
     for folder in _item_folders() if name.startswith(f"{EMBEDDED}/") else ():
         if name == f"{EMBEDDED}/{folder.name}":

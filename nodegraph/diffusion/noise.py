@@ -8,20 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nodegraph.core.values import Latent, Leftover
 from nodegraph.diffusion.scheduler_file import refuse_unsupported
 from nodegraph.errors import InvalidValue
-
-if TYPE_CHECKING:
-    from nodegraph.diffusion.flow_noise import ModelNoise
 
 ZERO_SNR_FLOOR = 2.0**-24
 """Stands for a last alpha bar of 0, so that its sigma is finite (4096); as in diffusers."""
@@ -213,43 +209,6 @@ def draw_from(generators: Sequence[torch.Generator], shape: Sequence[int]) -> Te
     """The next standard normal noise of each generator; float32, (len(generators), *shape)."""
     drawn = [torch.randn((1, *shape), generator=generator) for generator in generators]
     return torch.cat(drawn)
-
-
-def add_noise(
-    latent: Latent,
-    schedule: ModelNoise,
-    *,
-    seed: int,
-    timestep: float | None = None,
-    sigma: float | None = None,
-) -> Latent:
-    """A latent as the forward process leaves it at a timestep or noise level.
-
-    sqrt(alpha bar) · latent + sqrt(1 - alpha bar) · noise: Ho et al. 2020, arXiv:2006.11239,
-    equation 4; in flow models (1 - sigma) · latent + sigma · noise.
-
-    Args:
-        schedule: The model's.
-        timestep: 0 (nearly clean) to the number of training timesteps - 1, in flow models to that
-            number; or give `sigma`.
-        sigma: Noise level of at least 0, in flow models at most 1.
-    Raises:
-        InvalidValue: The latent is empty, or timestep or sigma are out of range.
-    """
-    if latent.samples is None:
-        raise InvalidValue(
-            "an empty latent has nothing to add noise to",
-            port="latent",
-            hint="Link the latent of a picture, such as VAEEncode's.",
-        )
-    if (timestep is None) == (sigma is None):
-        raise ValueError("give either a timestep or a sigma")
-    alpha, deviation = schedule.scales(timestep, sigma)
-    noise = draw_noise(latent.samples.shape[1:], seed, latent.noise_indices)
-    samples = alpha * latent.samples + deviation * noise
-    level = float(schedule.timestep_to_sigma(timestep)) if sigma is None else sigma  # type: ignore[arg-type]
-    original = None if latent.noise_mask is None else latent.samples
-    return replace(latent, samples=samples, leftover=Leftover(level, "mixing", original))
 
 
 def _betas(config: Mapping[str, Any]) -> Tensor:

@@ -15,17 +15,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from nodegraph.core.values import Latent
+from nodegraph.core.values import Latent, Leftover
 from nodegraph.diffusion.noise import draw_from, draw_noise, item_generators
 from nodegraph.errors import InvalidValue
 
 if TYPE_CHECKING:
+    from nodegraph.diffusion.flow_noise import ModelNoise
     from nodegraph.diffusion.sampling_parts import SamplingNoise
 
 ONE_SEED = "per batch, one seed"
@@ -120,3 +121,40 @@ def _given(given: Tensor, shape: Sequence[int]) -> Tensor:
             hint="Make it of a latent of the same size and model.",
         )
     return given.to(torch.float32).expand(tuple(shape))
+
+
+def add_noise(
+    latent: Latent,
+    schedule: ModelNoise,
+    *,
+    seed: int,
+    timestep: float | None = None,
+    sigma: float | None = None,
+) -> Latent:
+    """A latent as the forward process leaves it at a timestep or noise level.
+
+    sqrt(alpha bar) · latent + sqrt(1 - alpha bar) · noise: Ho et al. 2020, arXiv:2006.11239,
+    equation 4; in flow models (1 - sigma) · latent + sigma · noise.
+
+    Args:
+        schedule: The model's.
+        timestep: 0 (nearly clean) to the number of training timesteps - 1, in flow models to that
+            number; or give `sigma`.
+        sigma: Noise level of at least 0, in flow models at most 1.
+    Raises:
+        InvalidValue: The latent is empty, or timestep or sigma are out of range.
+    """
+    if latent.samples is None:
+        raise InvalidValue(
+            "an empty latent has nothing to add noise to",
+            port="latent",
+            hint="Link the latent of a picture, such as VAEEncode's.",
+        )
+    if (timestep is None) == (sigma is None):
+        raise ValueError("give either a timestep or a sigma")
+    alpha, deviation = schedule.scales(timestep, sigma)
+    noise = draw_noise(latent.samples.shape[1:], seed, latent.noise_indices)
+    samples = alpha * latent.samples + deviation * noise
+    level = float(schedule.timestep_to_sigma(timestep)) if sigma is None else sigma  # type: ignore[arg-type]
+    original = None if latent.noise_mask is None else latent.samples
+    return replace(latent, samples=samples, leftover=Leftover(level, "mixing", original))

@@ -20,7 +20,8 @@ from nodegraph.core.values import (
     Vae,
     VisionNetwork,
 )
-from nodegraph.diffusion.families import Family, family_named, family_release, format_release
+from nodegraph.diffusion.families import family_named, family_release, format_release
+from nodegraph.diffusion.families.base import Family
 from nodegraph.diffusion.file_kinds import SAFETENSORS, ending
 from nodegraph.diffusion.helper_recipes import LatentClassifier, UpscaleModel
 from nodegraph.diffusion.latent_formats import LatentFormat

@@ -12,10 +12,9 @@ from torch import Tensor
 from nodegraph.core.values import Conditioning, ConditioningEntry
 from nodegraph.diffusion.components import Denoiser
 from nodegraph.diffusion.controls.leading import Leading
-from nodegraph.diffusion.families import Family
-from nodegraph.diffusion.families.base import BESIDE, GUIDANCE, SHARED, Asked, Lead
+from nodegraph.diffusion.families.base import BESIDE, GUIDANCE, SHARED, Family
 from nodegraph.diffusion.families.patches import referenced
-from nodegraph.diffusion.guiders.base import Side
+from nodegraph.diffusion.model_step import Asked, Lead, Side
 from nodegraph.diffusion.step_prompts import (
     Prompt,
     Prompts,

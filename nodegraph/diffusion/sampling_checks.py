@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nodegraph.core.values import Conditioning, Latent
 from nodegraph.diffusion.components import Denoiser
-from nodegraph.diffusion.families import Family
+from nodegraph.diffusion.families.base import Family
 from nodegraph.diffusion.masks import mask_to_cells
 from nodegraph.errors import InvalidValue
 from nodegraph.images.room import check_sampling_room

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import compress
 
 import torch
 from torch import Tensor
 
-from nodegraph.core.values import Conditioning, ConditioningEntry, Latent, StepSpan
+from nodegraph.core.values import Conditioning, ConditioningEntry, StepSpan
 from nodegraph.diffusion.areas import Window, area_mask, area_window, cells_of
-from nodegraph.diffusion.families import Family
-from nodegraph.diffusion.guidable import check_negative
-from nodegraph.diffusion.guiders.base import Side
 from nodegraph.diffusion.masks import mask_to_cells
-from nodegraph.diffusion.sampling_parts import GuiderChoice
+from nodegraph.diffusion.model_step import Side
 from nodegraph.errors import InvalidValue
 
 
@@ -98,43 +95,6 @@ class Prompts:
                 hint="Link an EncodePrompt, with empty text if nothing is to be said.",
             )
         return replace(self.empty, weight=weight)
-
-
-def check_cover(
-    family: Family,
-    choice: GuiderChoice,
-    latent: Latent,
-    points: Iterable[tuple[float, int]],
-    sampler: str,
-) -> None:
-    """Find out before a model is loaded whether a positive prompt applies everywhere, at each step,
-    and whether there is a negative one if it is asked for whatever the scale.
-
-    Args:
-        points: Of the steps: what is done of the sampling, as a part and in steps.
-        sampler: Its name.
-    Raises:
-        InvalidValue: The empty prompt is needed and there is none.
-    """
-    if any(given is not None and given.unconditional for given in choice.prompts.values()):
-        return
-    if choice.negative is None:
-        check_negative(sampler, several=choice.asks_always)
-    cells = family.latent.cells(latent.height), family.latent.cells(latent.width)
-    shape = (1, 1, 1, *cells) if family.latent.temporal else (1, 1, *cells)
-    prompts = [
-        Prompt(
-            {},
-            weight_of(entry, shape, latent.width, latent.height),
-            entry.start,
-            entry.end,
-            steps=entry.steps,
-        )
-        for entry in entries_of("positive", choice.positive)
-    ]
-    found = Prompts("positive", prompts, None)
-    for progress, step in points:
-        found.at(progress, step)
 
 
 def weight_of(entry: ConditioningEntry, shape: Sequence[int], width: int, height: int) -> Tensor:

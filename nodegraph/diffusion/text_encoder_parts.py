@@ -10,8 +10,8 @@ from typing import Any
 
 from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.checkpoint_parts import checkpoint_part, prefix_alone
-from nodegraph.diffusion.families import FAMILIES, Family
-from nodegraph.diffusion.families.base import Part
+from nodegraph.diffusion.families import FAMILIES
+from nodegraph.diffusion.families.base import Family, Part
 from nodegraph.diffusion.families.identify import identify_tensors
 from nodegraph.diffusion.file_kinds import GGUF, ending
 from nodegraph.diffusion.model_files import PartFiles, weighty_folder

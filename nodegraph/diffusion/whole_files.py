@@ -17,8 +17,8 @@ from nodegraph.diffusion.checkpoint_parts import (
     prefix_within,
     vae_part,
 )
-from nodegraph.diffusion.families import Family, family_named
-from nodegraph.diffusion.families.base import Config, Part
+from nodegraph.diffusion.families import family_named
+from nodegraph.diffusion.families.base import Config, Family, Part
 from nodegraph.diffusion.model_files import PartFiles
 from nodegraph.diffusion.models import ModelSource, header_of
 from nodegraph.diffusion.safetensors_header import Shapes, read_header

@@ -3,7 +3,7 @@
 Three kinds: an installed package with an entry point in the group ``nodegraph.nodes``; a folder
 of modules; a single file. The built-in pack is of the first kind and gets no special treatment
 but for its nodes' names, which need no prefix. Others may be made of what other packages hold;
-see `nodegraph.packs.made_of`.
+see `nodegraph.packs.pack`.
 """
 
 from __future__ import annotations
@@ -20,11 +20,47 @@ from typing import TYPE_CHECKING
 from nodegraph.core.pack_faults import lenient
 from nodegraph.errors import PackError
 from nodegraph.packs.loading import LOOSE, current, importing
-from nodegraph.packs.made_of import packages_of, stamp_of_packages
-from nodegraph.packs.snapshot import Snapshot, listed
+from nodegraph.packs.snapshot import Snapshot, listed, stamp_of
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
+
+FILE = "made_of.txt"
+
+
+def packages_of(root: Path) -> tuple[str, ...]:
+    """Import names of the packages that a pack's node types are made of; none for most packs.
+
+    Args:
+        root: The pack's folder or file.
+    """
+    if root.suffix == ".py":
+        return ()
+    try:
+        text = (root / FILE).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ()
+    lines = (line.partition("#")[0].strip() for line in text.splitlines())
+    return tuple(line for line in lines if line)
+
+
+def stamp_of_packages(names: tuple[str, ...]) -> str:
+    """Changes when one of some packages comes, goes or is replaced; imports none of them.
+
+    An installer writes all of a package's files, so the one that it begins with stands for them.
+    """
+    return " ".join(_stamp(name) for name in names)
+
+
+def _stamp(name: str) -> str:
+    try:
+        found = find_spec(name.partition(".")[0])
+    except (ImportError, ValueError):
+        found = None
+    if found is None or found.origin is None:
+        return f"{name} absent"
+    return f"{name} {found.origin} {tuple(stamp_of(found.origin) or ())}"
+
 
 GROUP = "nodegraph.nodes"
 OWN_DISTRIBUTION = "nodegraph"

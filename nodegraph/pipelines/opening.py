@@ -12,9 +12,9 @@ from nodegraph.core.file_digests import FILE_DIGESTS, FileDigests
 from nodegraph.core.values import PipelineComponent, Recipe, RecipeFile
 from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.facts import StoredWeights, stored_weights
-from nodegraph.diffusion.families import Family, family_named
-from nodegraph.diffusion.file_kinds import SAFETENSORS, ending
-from nodegraph.diffusion.file_stamps import file_stamp
+from nodegraph.diffusion.families import family_named
+from nodegraph.diffusion.families.base import Family
+from nodegraph.diffusion.file_kinds import SAFETENSORS, ending, file_stamp
 from nodegraph.diffusion.model_files import (
     Options,
     PartFiles,

@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nodegraph.core.order import topological_order
+from nodegraph.core.graph import topological_order
 from tests.properties import examples
 
 GRAPHS = st.integers(1, 12).flatmap(

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from nodegraph.core.values import Conditioning, ConditioningEntry
 from nodegraph.diffusion.components import Denoiser
-from nodegraph.diffusion.families.base import Moment
 from nodegraph.diffusion.guidance import Guidance
+from nodegraph.diffusion.model_step import Moment
 from nodegraph.diffusion.noise import draw_noise
 from nodegraph.diffusion.sampling_parts import GuiderChoice
 from nodegraph.errors import InvalidValue

@@ -208,6 +208,7 @@ def test_the_embedded_model_is_called_tiny(
     sd1_folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(models, "embedded_folder", lambda: sd1_folder)
+    monkeypatch.setattr(models, "control_folder", lambda: sd1_folder / "none")
     shutil.copytree(sd1_folder, tmp_path / "tiny")
 
     assert locate_model("tiny", [tmp_path]) == ModelSource("tiny", sd1_folder, "embedded", "sd1")

@@ -12,7 +12,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nodegraph.core.values import Latent
-from nodegraph.diffusion.noise import NoiseSchedule, add_noise, draw_noise, item_generators
+from nodegraph.diffusion.noise import NoiseSchedule, draw_noise, item_generators
+from nodegraph.diffusion.noise_drawing import add_noise
 from nodegraph.errors import InvalidFile, InvalidValue
 from tests.messages import raises
 

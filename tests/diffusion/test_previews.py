@@ -24,9 +24,9 @@ from nodegraph import Latent, Preview
 from nodegraph.core.values import DiffusionModel, Recipe, RecipeFile
 from nodegraph.diffusion import decode_latent, encode_prompt, load_component, open_model
 from nodegraph.diffusion.denoise import Denoising
+from nodegraph.diffusion.embedded_models import embedded_folder
 from nodegraph.diffusion.latent_formats import FLUX, SD, SD3, SDXL, LatentFormat
 from nodegraph.diffusion.loading import estimate_bytes
-from nodegraph.diffusion.models import embedded_folder
 from nodegraph.diffusion.previews import LONGEST, PreviewDecoder, Previews, mapped
 from nodegraph.diffusion.wan_latents import WAN, WAN22
 from nodegraph.errors import ModelNotFound

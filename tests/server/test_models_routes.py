@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from nodegraph.diffusion.models import embedded_folder
+from nodegraph.diffusion.embedded_models import embedded_folder
 from nodegraph.diffusion.remote.pushing import push_model
 from nodegraph.store.remote.address import open_place
 from tests.server.hosting import PATIENCE, Hosted, eventually, hosted

@@ -11,7 +11,7 @@ import pytest
 from nodegraph import Session, Settings, Workflow, node
 from nodegraph.core.events import Event
 from nodegraph.core.reporting import report
-from nodegraph.diffusion.models import embedded_folder
+from nodegraph.diffusion.embedded_models import embedded_folder
 from nodegraph.diffusion.remote.manifest import ModelManifest
 from nodegraph.diffusion.remote.pushing import push_model
 from nodegraph.session.weights import residency_manager

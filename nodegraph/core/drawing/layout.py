@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.drawing.boxes import Drawing
-from nodegraph.core.order import topological_order
+from nodegraph.core.graph import topological_order
 
 if TYPE_CHECKING:
     from networkx import DiGraph

@@ -14,11 +14,12 @@ from nodegraph.diffusion.adapters.matching import Matched
 from nodegraph.diffusion.adapters.parts import LayerParts, layer_parts
 from nodegraph.diffusion.adapters.stems import take_apart
 from nodegraph.diffusion.attached_models import find_remote, shown_folders
+from nodegraph.diffusion.embedded_models import EMBEDDED, embedded_folder
 from nodegraph.diffusion.families.alone import LOAD_MODEL
 from nodegraph.diffusion.families.identified import Identified
 from nodegraph.diffusion.families.identify import identify_tensors
 from nodegraph.diffusion.file_kinds import GGUF, LEFT_OUT, SAFETENSORS, ending
-from nodegraph.diffusion.models import EMBEDDED, KIND_FOLDERS, embedded_folder
+from nodegraph.diffusion.models import KIND_FOLDERS
 from nodegraph.diffusion.safetensors_header import read_header
 from nodegraph.errors import InvalidFile, ModelNotFound
 

@@ -11,9 +11,9 @@ from nodegraph.core.values import ControlNet, Recipe, RecipeFile
 from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.checkpoint_parts import checkpoint_part
 from nodegraph.diffusion.controls.kinds import ControlKind, control_kind
-from nodegraph.diffusion.families import FAMILIES, Family, family_release
+from nodegraph.diffusion.families import FAMILIES, family_release
 from nodegraph.diffusion.families.alone import controls_in
-from nodegraph.diffusion.families.base import Config, Part
+from nodegraph.diffusion.families.base import Config, Family, Part
 from nodegraph.diffusion.families.identify import identify_tensors
 from nodegraph.diffusion.file_kinds import SAFETENSORS, ending
 from nodegraph.diffusion.joined_files import joined_headers, joined_shapes

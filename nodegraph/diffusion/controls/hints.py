@@ -14,7 +14,7 @@ from nodegraph.diffusion.controls.kinds import kind_of
 from nodegraph.errors import InvalidValue
 
 if TYPE_CHECKING:
-    from nodegraph.diffusion.guiders.base import Side
+    from nodegraph.diffusion.model_step import Side
 
 HIDDEN = -1.0
 """Pixels of what is to be filled, for networks that see pixels. Source: ControlNet 1.1's inpaint

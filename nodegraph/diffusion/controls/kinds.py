@@ -12,7 +12,7 @@ from nodegraph.errors import InvalidValue
 if TYPE_CHECKING:
     from nodegraph.diffusion.components import Denoiser
     from nodegraph.diffusion.families.base import Config, Family
-    from nodegraph.diffusion.guiders.base import Side
+    from nodegraph.diffusion.model_step import Side
 
 UNION_MODES: Mapping[str, Mapping[str, int]] = {
     # Source: https://github.com/xinsir6/ControlNetPlus, the last two of its promax model.

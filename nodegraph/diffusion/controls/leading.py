@@ -18,8 +18,7 @@ from nodegraph.diffusion.families.base import CONTROLS, Family
 from nodegraph.errors import InvalidValue
 
 if TYPE_CHECKING:
-    from nodegraph.diffusion.families.base import Batch, Moment
-    from nodegraph.diffusion.guiders.base import Side
+    from nodegraph.diffusion.model_step import Batch, Moment, Side
 
 
 class Led(Protocol):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from nodegraph.diffusion.components import Denoiser
-    from nodegraph.diffusion.families.base import Batch, Moment
+    from nodegraph.diffusion.model_step import Batch, Moment
 
 BLOCKS, SINGLES = "blocks", "singles"
 

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from nodegraph.diffusion.controls.questions import ControlQuestion, Residuals
-from nodegraph.diffusion.controls.unet_places import DOWN, FEATURES, MID
+from nodegraph.diffusion.controls.questions import DOWN, FEATURES, MID, ControlQuestion, Residuals
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from nodegraph.diffusion.families.base import Batch, Moment
+    from nodegraph.diffusion.model_step import Batch, Moment
 
 
 def unet_residuals(

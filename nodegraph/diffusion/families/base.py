@@ -16,6 +16,7 @@ from nodegraph.diffusion.flow_shift import Mu
 from nodegraph.diffusion.latent_formats import LatentFormat
 from nodegraph.diffusion.lazy import torch
 from nodegraph.diffusion.memory import StepMemory, TokenMemory
+from nodegraph.diffusion.model_step import Asked, Batch, Moment
 from nodegraph.diffusion.single_files.base import FileLayout, SingleFile
 from nodegraph.errors import InvalidValue
 
@@ -25,17 +26,10 @@ if TYPE_CHECKING:
     from nodegraph.core.values import ConditioningEntry
     from nodegraph.diffusion.components import Denoiser, TextModel
     from nodegraph.diffusion.controls.questions import ControlQuestion, Residuals
-    from nodegraph.diffusion.guiders.base import Guider
     from nodegraph.diffusion.safetensors_header import Shapes
 
 Config = Mapping[str, Any]
 """A configuration file of diffusers or transformers."""
-
-Batch = Mapping[str, Any]
-"""The tensors of several prompts, joined for one call of a model."""
-
-Lead = Literal["positive", "negative"]
-"""Whether a prompt leads to or away from what it says."""
 
 _TOKENS = TokenMemory(16, 256)
 """What transformers mostly hold."""
@@ -174,53 +168,6 @@ class Part:
     def may_lack(self) -> bool:
         """Whether a folder without it is whole."""
         return self.optional or self.apart
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What is to be sampled: all that families fit prompts to.
-
-    Attributes:
-        side: Whether the prompt leads to or away from what it says.
-        width, height: In pixels.
-        shape: Of the latent: (batch, channels, height, width) in cells, with frames before the
-            height for videos.
-        cfg: Guidance scale.
-        hole: The latent's own masked picture, for prompts that bring none; see `HOLE`.
-    """
-
-    side: Lead
-    width: int
-    height: int
-    shape: tuple[int, ...]
-    cfg: float
-    hole: Mapping[str, Tensor] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """Where in a sampling a model is asked.
-
-    Attributes:
-        timestep: As the sampler has it; 0-dimensional.
-        following: The next one, 0 after the last; 0-dimensional, where the first is.
-        training_timesteps: Of the model.
-        progress: Part of the sampling that is done, 0 to below 1.
-        at: The timestep as a number of the host: to decide by it waits for no device.
-        step: Steps that are done.
-        rung, rungs: The same counted from the top of the whole schedule, and its steps in all.
-        reached: Part of the sampling that is done after the step.
-    """
-
-    timestep: Tensor
-    following: Tensor
-    training_timesteps: int
-    progress: float
-    at: float = 0.0
-    step: int = 0
-    rung: int = 0
-    rungs: int = 1
-    reached: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -505,13 +452,13 @@ class Family(ABC):
         """The guidance scale at a moment, where the first positive prompt may say another."""
         return cfg
 
-    def guider(
-        self, model: Denoiser, cfg: float, prompts: Sequence[Mapping[str, Tensor]]
-    ) -> Guider | None:
-        """What leads by a positive and a negative side, in place of `guided`; None: nothing.
+    def guider_config(
+        self, model: Denoiser, prompts: Sequence[Mapping[str, Tensor]]
+    ) -> Config | None:
+        """The configuration of the guider that the model ships with, as diffusers' guider files
+        have it; None: `guided` leads by a positive and a negative side.
 
         Args:
-            cfg: Guidance scale, above 1.
             prompts: The positive ones, as `fit` gave them.
         """
         return None

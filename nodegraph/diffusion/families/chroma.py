@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from nodegraph.diffusion.families.base import Batch, Part, Warn, encoded
+from nodegraph.diffusion.families.base import Part, Warn, encoded
 from nodegraph.diffusion.families.flux import FLUX, Flux
-from nodegraph.diffusion.families.index import INDEX
+from nodegraph.diffusion.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.diffusion.flow_shift import line_mu
 from nodegraph.diffusion.lazy import torch
 from nodegraph.diffusion.memory import TokenMemory
+from nodegraph.diffusion.model_step import Batch
 from nodegraph.diffusion.single_files.flux import CHROMA as CHROMA_FILE
 from nodegraph.diffusion.single_files.t5 import T5, T5_GGUF
 
@@ -48,7 +49,7 @@ CHROMA = ChromaFamily(
     "chroma",
     "Chroma",
     latent=FLUX.latent,
-    pipelines=INDEX["chroma"].pipelines,
+    pipelines=PIPELINE_CLASSES["chroma"],
     denoisers=(Part("transformer", ("ChromaTransformer2DModel",), files=(CHROMA_FILE,)),),
     encoders=(Part("text_encoder", ("T5EncoderModel",), files=(T5, T5_GGUF)),),
     tokenizers=(Part("tokenizer", ("T5Tokenizer",), vocabulary="t5"),),

@@ -14,7 +14,7 @@ from nodegraph.errors import InvalidValue
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from nodegraph.diffusion.families.base import Asked
+    from nodegraph.diffusion.model_step import Asked
 
 FIRST_FRAME = "first_frame"
 """Latent of the picture, (1, channels, 1, height, width): the video's first frame as it is."""

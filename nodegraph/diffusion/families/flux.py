@@ -15,18 +15,14 @@ from nodegraph.diffusion.families.base import (
     HOLE,
     HOLE_MASK,
     NUMBERED,
-    Asked,
-    Batch,
     Config,
     Family,
-    Moment,
     Part,
     Warn,
     encoded,
     heeding_beside,
     heeding_hole,
 )
-from nodegraph.diffusion.families.index import INDEX
 from nodegraph.diffusion.families.patches import (
     lengthened,
     packed,
@@ -36,10 +32,12 @@ from nodegraph.diffusion.families.patches import (
     referenced,
     unpacked,
 )
+from nodegraph.diffusion.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.diffusion.flow_shift import line_mu
 from nodegraph.diffusion.latent_formats import FLUX as FLUX_LATENTS
 from nodegraph.diffusion.lazy import torch
 from nodegraph.diffusion.memory import TokenMemory
+from nodegraph.diffusion.model_step import Asked, Batch, Moment
 from nodegraph.diffusion.single_files.clip import clip_layout
 from nodegraph.diffusion.single_files.flux import FILL_CHANNELS
 from nodegraph.diffusion.single_files.flux import FLUX as FLUX_FILE
@@ -179,7 +177,7 @@ FLUX = Flux(
     "flux",
     "Flux.1",
     latent=FLUX_LATENTS,
-    pipelines=INDEX["flux"].pipelines,
+    pipelines=PIPELINE_CLASSES["flux"],
     denoisers=(Part("transformer", ("FluxTransformer2DModel",), files=(FLUX_FILE,)),),
     encoders=(
         Part("text_encoder", ("CLIPTextModel",), files=(clip_layout("CLIP-L"),)),

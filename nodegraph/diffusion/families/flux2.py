@@ -8,22 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nodegraph.diffusion.families.base import (
-    Asked,
-    Batch,
-    Config,
-    Family,
-    Moment,
-    Part,
-    Warn,
-    encoded,
-)
-from nodegraph.diffusion.families.index import INDEX
+from nodegraph.diffusion.families.base import Config, Family, Part, Warn, encoded
 from nodegraph.diffusion.families.patches import reference_names, referenced
+from nodegraph.diffusion.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.diffusion.flow_shift import flux2_mu
 from nodegraph.diffusion.flux2_latents import FLUX2 as FLUX2_LATENTS
 from nodegraph.diffusion.lazy import torch
 from nodegraph.diffusion.memory import TokenMemory
+from nodegraph.diffusion.model_step import Asked, Batch, Moment
 from nodegraph.diffusion.single_files.base import FileLayout
 from nodegraph.diffusion.single_files.flux2 import FLUX2_FILE, FLUX2_KLEIN_FILE
 from nodegraph.diffusion.single_files.language import MISTRAL3, QWEN3, QWEN3_GGUF
@@ -180,7 +172,7 @@ _COMMON: dict[str, Any] = {
 FLUX2 = Flux2(
     "flux2",
     "Flux.2",
-    pipelines=INDEX["flux2"].pipelines,
+    pipelines=PIPELINE_CLASSES["flux2"],
     denoisers=_denoisers(FLUX2_FILE),
     encoders=(Part("text_encoder", ("Mistral3ForConditionalGeneration",), files=(MISTRAL3,)),),
     tokenizers=(Part("tokenizer", ("PreTrainedTokenizerFast",), vocabulary="mistral3"),),
@@ -190,7 +182,7 @@ FLUX2 = Flux2(
 FLUX2_KLEIN = Flux2Klein(
     "flux2-klein",
     "Flux.2 Klein",
-    pipelines=INDEX["flux2-klein"].pipelines,
+    pipelines=PIPELINE_CLASSES["flux2-klein"],
     denoisers=_denoisers(FLUX2_KLEIN_FILE),
     encoders=(Part("text_encoder", ("Qwen3ForCausalLM",), files=(QWEN3, QWEN3_GGUF)),),
     tokenizers=(Part("tokenizer", ("Qwen2Tokenizer",), vocabulary="qwen3"),),

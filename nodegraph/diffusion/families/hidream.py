@@ -8,21 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from nodegraph.diffusion.families.base import (
-    Asked,
-    Batch,
-    Config,
-    Family,
-    Moment,
-    Part,
-    Warn,
-    encoded,
-)
-from nodegraph.diffusion.families.index import INDEX
+from nodegraph.diffusion.families.base import Config, Family, Part, Warn, encoded
+from nodegraph.diffusion.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.diffusion.flow_shift import line_mu
 from nodegraph.diffusion.latent_formats import FLUX
 from nodegraph.diffusion.lazy import torch
 from nodegraph.diffusion.memory import TokenMemory
+from nodegraph.diffusion.model_step import Asked, Batch, Moment
 from nodegraph.diffusion.single_files.clip import clip_layout
 from nodegraph.diffusion.single_files.hidream import HIDREAM_FILE
 from nodegraph.diffusion.single_files.language import LLAMA3
@@ -121,7 +113,7 @@ HIDREAM = HiDream(
     "hidream",
     "HiDream-I1",
     latent=FLUX,
-    pipelines=INDEX["hidream"].pipelines,
+    pipelines=PIPELINE_CLASSES["hidream"],
     denoisers=(Part("transformer", ("HiDreamImageTransformer2DModel",), files=(HIDREAM_FILE,)),),
     encoders=(
         Part("text_encoder", _CLIP, files=(_FIRST,)),

@@ -10,19 +10,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from nodegraph.diffusion.deep_latents import HUNYUAN_IMAGE as HUNYUAN_IMAGE_LATENTS
-from nodegraph.diffusion.families.base import (
-    Asked,
-    Batch,
-    Config,
-    Family,
-    Moment,
-    Part,
-    Warn,
-    encoded,
-)
-from nodegraph.diffusion.families.index import INDEX
+from nodegraph.diffusion.families.base import Config, Family, Part, Warn, encoded
+from nodegraph.diffusion.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.diffusion.lazy import torch
 from nodegraph.diffusion.memory import TokenMemory
+from nodegraph.diffusion.model_step import Asked, Batch, Moment
 from nodegraph.diffusion.single_files.hunyuan_image import HUNYUAN_IMAGE_FILE
 from nodegraph.diffusion.single_files.language import QWEN25, QWEN25_GGUF, QWEN25_VL
 from nodegraph.diffusion.single_files.t5 import BYT5
@@ -32,7 +24,6 @@ if TYPE_CHECKING:
 
     from nodegraph.core.values import ConditioningEntry
     from nodegraph.diffusion.components import Denoiser, TextModel
-    from nodegraph.diffusion.guiders.base import Guider
 
 GUIDANCE = 3.25
 """Scale that guidance-distilled models are told where the conditioning says none."""
@@ -89,15 +80,12 @@ class HunyuanImage(Family):
     def guides_itself(self, config: Config, settings: Config) -> bool:
         return bool(config.get("guidance_embeds"))
 
-    def guider(
-        self, model: Denoiser, cfg: float, prompts: Sequence[Mapping[str, Tensor]]
-    ) -> Guider | None:
-        from nodegraph.diffusion.guiders.projected import ProjectedGuidance
-
+    def guider_config(
+        self, model: Denoiser, prompts: Sequence[Mapping[str, Tensor]]
+    ) -> Config | None:
         writes = any(bool(prompt["glyphs"].any()) for prompt in prompts)
-        settings = model.settings
-        config = (settings.get("ocr_guider") if writes else None) or settings.get("guider")
-        return ProjectedGuidance.from_config(config, cfg) if config else None
+        config = model.settings.get("ocr_guider") if writes else None
+        return config or model.settings.get("guider") or None
 
     def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
         guidance = batch.get("guidance")
@@ -134,7 +122,7 @@ HUNYUAN_IMAGE = HunyuanImage(
     "hunyuan-image",
     "HunyuanImage 2.1",
     latent=HUNYUAN_IMAGE_LATENTS,
-    pipelines=INDEX["hunyuan-image"].pipelines,
+    pipelines=PIPELINE_CLASSES["hunyuan-image"],
     denoisers=(
         Part("transformer", ("HunyuanImageTransformer2DModel",), files=(HUNYUAN_IMAGE_FILE,)),
     ),

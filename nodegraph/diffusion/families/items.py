@@ -6,18 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from nodegraph.diffusion.families.base import (
-    Asked,
-    Batch,
-    Config,
-    Family,
-    Moment,
-    Part,
-    Warn,
-)
-from nodegraph.diffusion.families.index import INDEX
+from nodegraph.diffusion.families.base import Config, Family, Part, Warn
 from nodegraph.diffusion.items.formats import item_format
 from nodegraph.diffusion.memory import StepMemory
+from nodegraph.diffusion.model_step import Asked, Batch, Moment
 from nodegraph.diffusion.single_files.items import item_layout
 from nodegraph.errors import InvalidValue
 
@@ -158,7 +150,7 @@ def item_family(
         name,
         label,
         latent=item_format(name, tokens, features, drawn),
-        pipelines=INDEX[name].pipelines,
+        pipelines=(),
         denoisers=(Part("transformer", (model,), files=(file,)),),
         encoders=(),
         tokenizers=(),

@@ -9,22 +9,13 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from nodegraph.diffusion.families.base import (
-    RATE,
-    Asked,
-    Batch,
-    Config,
-    Family,
-    Moment,
-    Part,
-    Warn,
-    encoded,
-)
+from nodegraph.diffusion.families.base import RATE, Config, Family, Part, Warn, encoded
 from nodegraph.diffusion.families.first_picture import FIRST_FRAME, begun, check_fits, to_denoise
-from nodegraph.diffusion.families.index import INDEX
+from nodegraph.diffusion.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.diffusion.flow_shift import line_mu
 from nodegraph.diffusion.ltx_latents import LTX as LTX_LATENTS
 from nodegraph.diffusion.memory import TokenMemory
+from nodegraph.diffusion.model_step import Asked, Batch, Moment
 from nodegraph.diffusion.single_files.ltx import LTX_FILE
 from nodegraph.diffusion.single_files.t5 import T5, T5_GGUF
 
@@ -91,7 +82,7 @@ LTX = LTXVideo(
     "ltx",
     "LTX-Video",
     latent=LTX_LATENTS,
-    pipelines=INDEX["ltx"].pipelines,
+    pipelines=PIPELINE_CLASSES["ltx"],
     denoisers=(Part("transformer", ("LTXVideoTransformer3DModel",), files=(LTX_FILE,)),),
     encoders=(Part("text_encoder", ("T5EncoderModel",), files=(T5, T5_GGUF)),),
     tokenizers=(Part("tokenizer", ("T5Tokenizer",), vocabulary="t5"),),

@@ -9,21 +9,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from nodegraph.diffusion.families.base import (
-    Asked,
-    Batch,
-    Config,
-    Family,
-    Moment,
-    Part,
-    Warn,
-    encoded,
-)
-from nodegraph.diffusion.families.index import INDEX
+from nodegraph.diffusion.families.base import Config, Family, Part, Warn, encoded
 from nodegraph.diffusion.families.norms import guided_by_norm
+from nodegraph.diffusion.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.diffusion.flow_shift import line_mu
 from nodegraph.diffusion.latent_formats import FLUX as FLUX_LATENTS
 from nodegraph.diffusion.memory import TokenMemory
+from nodegraph.diffusion.model_step import Asked, Batch, Moment
 from nodegraph.diffusion.single_files.language import GEMMA2
 from nodegraph.diffusion.single_files.lumina2 import LUMINA2_FILE
 
@@ -103,7 +95,7 @@ LUMINA2 = Lumina2(
     "lumina2",
     "Lumina 2",
     latent=FLUX_LATENTS,
-    pipelines=INDEX["lumina2"].pipelines,
+    pipelines=PIPELINE_CLASSES["lumina2"],
     denoisers=(Part("transformer", ("Lumina2Transformer2DModel",), files=(LUMINA2_FILE,)),),
     encoders=(Part("text_encoder", ("Gemma2Model",), files=(GEMMA2,)),),
     tokenizers=(Part("tokenizer", ("GemmaTokenizer",), vocabulary="gemma2"),),

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from itertools import count, takewhile
 from typing import TYPE_CHECKING
 
-from nodegraph.diffusion.families.base import Batch, Lead
 from nodegraph.diffusion.lazy import torch
+from nodegraph.diffusion.model_step import Batch, Lead
 from nodegraph.errors import InvalidValue
 
 if TYPE_CHECKING:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nodegraph.diffusion.families.base import Batch, Config, Family, Moment, Part, Warn, encoded
-from nodegraph.diffusion.families.index import INDEX
+from nodegraph.diffusion.families.base import Config, Family, Part, Warn, encoded
+from nodegraph.diffusion.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.diffusion.latent_formats import SDXL
 from nodegraph.diffusion.lazy import torch
 from nodegraph.diffusion.memory import TokenMemory
+from nodegraph.diffusion.model_step import Batch, Moment
 from nodegraph.diffusion.single_files.pixart import PIXART_SIGMA_FILE
 from nodegraph.diffusion.single_files.t5 import T5, T5_GGUF
 
@@ -58,7 +59,7 @@ PIXART_SIGMA = PixArt(
     "pixart-sigma",
     "PixArt-Σ",
     latent=SDXL,
-    pipelines=INDEX["pixart-sigma"].pipelines,
+    pipelines=PIPELINE_CLASSES["pixart-sigma"],
     denoisers=(Part("transformer", ("PixArtTransformer2DModel",), files=(PIXART_SIGMA_FILE,)),),
     encoders=(Part("text_encoder", ("T5EncoderModel",), files=(T5, T5_GGUF)),),
     tokenizers=(Part("tokenizer", ("T5Tokenizer",), vocabulary="t5"),),

@@ -9,19 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from nodegraph.diffusion.families.base import (
-    CONTROLS,
-    STILL,
-    Asked,
-    Batch,
-    Config,
-    Family,
-    Moment,
-    Part,
-    Warn,
-    encoded,
-)
-from nodegraph.diffusion.families.index import INDEX
+from nodegraph.diffusion.families.base import CONTROLS, STILL, Config, Family, Part, Warn, encoded
 from nodegraph.diffusion.families.norms import guided_by_norm
 from nodegraph.diffusion.families.patches import (
     lengthened,
@@ -30,9 +18,11 @@ from nodegraph.diffusion.families.patches import (
     referenced,
     unpacked,
 )
+from nodegraph.diffusion.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.diffusion.flow_shift import line_mu
 from nodegraph.diffusion.lazy import torch
 from nodegraph.diffusion.memory import TokenMemory
+from nodegraph.diffusion.model_step import Asked, Batch, Moment
 from nodegraph.diffusion.single_files.language import QWEN25, QWEN25_GGUF, QWEN25_VL
 from nodegraph.diffusion.single_files.qwen_image import QWEN_IMAGE_FILE
 from nodegraph.diffusion.single_files.transformer_controlnets import QWEN_CONTROLNET
@@ -163,7 +153,7 @@ QWEN_IMAGE = QwenImage(
     "qwen-image",
     "Qwen-Image",
     latent=QWEN_IMAGE_LATENTS,
-    pipelines=INDEX["qwen-image"].pipelines,
+    pipelines=PIPELINE_CLASSES["qwen-image"],
     denoisers=(Part("transformer", ("QwenImageTransformer2DModel",), files=(QWEN_IMAGE_FILE,)),),
     encoders=(
         Part(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.diffusion.families.base import Part, Warn, encoded
-from nodegraph.diffusion.families.index import INDEX
+from nodegraph.diffusion.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.diffusion.families.qwen_image import QWEN_IMAGE, QwenImage, last_states
 from nodegraph.diffusion.flow_shift import line_mu
 from nodegraph.diffusion.memory import TokenMemory
@@ -161,14 +161,14 @@ _COMMON: dict[str, Any] = {
 QWEN_IMAGE_EDIT = QwenImageEdit(
     "qwen-image-edit",
     "Qwen-Image-Edit",
-    pipelines=INDEX["qwen-image-edit"].pipelines,
+    pipelines=PIPELINE_CLASSES["qwen-image-edit"],
     led_alike=("qwen-image", "qwen-image-edit-plus"),
     **_COMMON,
 )
 QWEN_IMAGE_EDIT_PLUS = QwenImageEdit(
     "qwen-image-edit-plus",
     "Qwen-Image-Edit Plus",
-    pipelines=INDEX["qwen-image-edit-plus"].pipelines,
+    pipelines=PIPELINE_CLASSES["qwen-image-edit-plus"],
     led_alike=("qwen-image", "qwen-image-edit"),
     look=f"Picture {{}}: {_LOOK}",
     most=None,

@@ -11,6 +11,7 @@ from nodegraph.core.digests import Digest, digest_bytes
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.diffusion.families.base import Family
 from nodegraph.diffusion.families.index import INDEX
+from nodegraph.diffusion.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.diffusion.latent_formats import LatentFormat
 from nodegraph.errors import InvalidValue
 
@@ -107,7 +108,7 @@ def format_release(latents: LatentFormat) -> tuple[tuple[str, str], ...]:
 
 def families_of_pipeline(class_name: str) -> list[Family]:
     """The families that a pipeline class of diffusers may hold."""
-    known = [name for name, entry in INDEX.items() if class_name in entry.pipelines]
+    known = [name for name in INDEX if class_name in PIPELINE_CLASSES.get(name, ())]
     if known:
         return [BUILT_IN[name] for name in known]
     return [each for each in _FAMILIES.brought.values() if class_name in each.pipelines]

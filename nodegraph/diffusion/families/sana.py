@@ -9,19 +9,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nodegraph.diffusion.deep_latents import SANA as SANA_LATENTS
-from nodegraph.diffusion.families.base import (
-    Asked,
-    Batch,
-    Config,
-    Family,
-    Moment,
-    Part,
-    Warn,
-    encoded,
-)
-from nodegraph.diffusion.families.index import INDEX
+from nodegraph.diffusion.families.base import Config, Family, Part, Warn, encoded
+from nodegraph.diffusion.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.diffusion.lazy import torch
 from nodegraph.diffusion.memory import TokenMemory
+from nodegraph.diffusion.model_step import Asked, Batch, Moment
 from nodegraph.diffusion.single_files.language import GEMMA2
 from nodegraph.diffusion.single_files.sana import SANA_FILE
 
@@ -106,7 +98,7 @@ SANA = Sana(
     "sana",
     "Sana",
     latent=SANA_LATENTS,
-    pipelines=INDEX["sana"].pipelines,
+    pipelines=PIPELINE_CLASSES["sana"],
     denoisers=(Part("transformer", ("SanaTransformer2DModel",), files=(SANA_FILE,)),),
     encoders=(Part("text_encoder", ("Gemma2Model",), files=(GEMMA2,)),),
     tokenizers=(Part("tokenizer", ("GemmaTokenizer",), vocabulary="gemma2"),),

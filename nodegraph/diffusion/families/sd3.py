@@ -9,22 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from nodegraph.diffusion.families.base import (
-    CONTROLS,
-    Asked,
-    Batch,
-    Config,
-    Family,
-    Moment,
-    Part,
-    Warn,
-    encoded,
-)
-from nodegraph.diffusion.families.index import INDEX
+from nodegraph.diffusion.families.base import CONTROLS, Config, Family, Part, Warn, encoded
+from nodegraph.diffusion.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.diffusion.flow_shift import line_mu
 from nodegraph.diffusion.latent_formats import SD3 as SD3_LATENTS
 from nodegraph.diffusion.lazy import torch
 from nodegraph.diffusion.memory import TokenMemory
+from nodegraph.diffusion.model_step import Asked, Batch, Moment
 from nodegraph.diffusion.single_files.clip import clip_layout
 from nodegraph.diffusion.single_files.sd3 import SD3 as SD3_FILE
 from nodegraph.diffusion.single_files.t5 import T5, T5_GGUF
@@ -119,7 +110,7 @@ SD3 = StableDiffusion3(
     "sd3",
     "Stable Diffusion 3",
     latent=SD3_LATENTS,
-    pipelines=INDEX["sd3"].pipelines,
+    pipelines=PIPELINE_CLASSES["sd3"],
     denoisers=(Part("transformer", ("SD3Transformer2DModel",), files=(SD3_FILE,)),),
     encoders=(
         Part("text_encoder", _CLIP, files=(_FIRST,)),

@@ -15,16 +15,16 @@ from nodegraph.diffusion.families.base import (
     SCORE,
     TARGET_SIZE,
     TIME_IDS,
-    Asked,
     Config,
     Part,
     Warn,
     encoded,
 )
-from nodegraph.diffusion.families.index import INDEX
+from nodegraph.diffusion.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.diffusion.families.unet import UNetFamily
 from nodegraph.diffusion.latent_formats import SDXL as SDXL_LATENTS
 from nodegraph.diffusion.lazy import torch
+from nodegraph.diffusion.model_step import Asked
 from nodegraph.diffusion.safetensors_header import Shapes
 from nodegraph.diffusion.single_files.base import SingleFile
 from nodegraph.diffusion.single_files.clip import clip_layout
@@ -150,7 +150,7 @@ _COMMON: dict[str, Any] = {
     "weighs_words": True,
     "clip_layer": 2,
     "tells_sizes": True,
-    "pipelines": INDEX["sdxl"].pipelines,
+    "pipelines": PIPELINE_CLASSES["sdxl"],
     # Source: Sabour et al. 2024, arXiv:2404.14507, as published on its page.
     "aligned": (999, 845, 730, 587, 443, 310, 193, 116, 53, 13),
 }

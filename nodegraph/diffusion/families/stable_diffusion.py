@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from nodegraph.diffusion.families.base import Config, Part, Warn, encoded
-from nodegraph.diffusion.families.index import INDEX
+from nodegraph.diffusion.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.diffusion.families.unet import UNetFamily
 from nodegraph.diffusion.latent_formats import SD
 from nodegraph.diffusion.safetensors_header import Shapes
@@ -102,7 +102,7 @@ SD1 = StableDiffusion(
     "sd1",
     "Stable Diffusion 1.x",
     latent=SD,
-    pipelines=INDEX["sd1"].pipelines,
+    pipelines=PIPELINE_CLASSES["sd1"],
     denoisers=(_unet("1", 64, lambda unet: not (_is_linear(unet) or is_told(unet)), heads=8),),
     encoders=(Part("text_encoder", ("CLIPTextModel",), files=(clip_layout("CLIP-L"),)),),
     tokenizers=(Part("tokenizer", ("CLIPTokenizer",), vocabulary="clip-l"),),

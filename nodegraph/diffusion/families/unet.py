@@ -7,17 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nodegraph.diffusion.controls.unet_places import unet_options
+from nodegraph.diffusion.controls.questions import unet_options
 from nodegraph.diffusion.families.base import (
     BESIDE,
     CONTROLS,
     HOLE,
     HOLE_MASK,
-    Asked,
-    Batch,
     Config,
     Family,
-    Moment,
     heeding_beside,
     heeding_hole,
 )
@@ -30,6 +27,7 @@ from nodegraph.diffusion.ip_adapters.pictures import (
 )
 from nodegraph.diffusion.lazy import torch
 from nodegraph.diffusion.memory import StepMemory, unet_memory
+from nodegraph.diffusion.model_step import Asked, Batch, Moment
 
 if TYPE_CHECKING:
     from torch import Tensor

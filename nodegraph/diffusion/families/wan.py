@@ -11,17 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nodegraph.diffusion.families.base import (
-    LATE_CFG,
-    Asked,
-    Batch,
-    Config,
-    Family,
-    Moment,
-    Part,
-    Warn,
-    encoded,
-)
+from nodegraph.diffusion.families.base import LATE_CFG, Config, Family, Part, Warn, encoded
 from nodegraph.diffusion.families.first_picture import (
     FILM,
     FIRST_FRAME,
@@ -33,9 +23,10 @@ from nodegraph.diffusion.families.first_picture import (
     no_use_for_picture,
     to_denoise,
 )
-from nodegraph.diffusion.families.index import INDEX
+from nodegraph.diffusion.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.diffusion.lazy import torch
 from nodegraph.diffusion.memory import TokenMemory
+from nodegraph.diffusion.model_step import Asked, Batch, Moment
 from nodegraph.diffusion.single_files.base import FileLayout
 from nodegraph.diffusion.single_files.clip_vision import CLIP_VISION
 from nodegraph.diffusion.single_files.t5 import UMT5, UMT5_GGUF, UMT5_ORIGINAL
@@ -168,7 +159,7 @@ def _experts(file: FileLayout) -> tuple[Part, ...]:
 
 
 _COMMON: dict[str, Any] = {
-    "pipelines": INDEX["wan"].pipelines,
+    "pipelines": PIPELINE_CLASSES["wan"],
     "encoders": (
         Part("text_encoder", ("UMT5EncoderModel",), files=(UMT5, UMT5_ORIGINAL, UMT5_GGUF)),
         Part(

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from nodegraph.diffusion.families.base import Batch, Config, Family, Moment, Part, Warn, encoded
-from nodegraph.diffusion.families.index import INDEX
+from nodegraph.diffusion.families.base import Config, Family, Part, Warn, encoded
+from nodegraph.diffusion.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.diffusion.flow_shift import line_mu
 from nodegraph.diffusion.latent_formats import FLUX as FLUX_LATENTS
 from nodegraph.diffusion.lazy import torch
 from nodegraph.diffusion.memory import TokenMemory
+from nodegraph.diffusion.model_step import Batch, Moment
 from nodegraph.diffusion.single_files.language import QWEN3, QWEN3_GGUF
 from nodegraph.diffusion.single_files.z_image import Z_IMAGE_FILE
 
@@ -81,7 +82,7 @@ Z_IMAGE = ZImage(
     "z-image",
     "Z-Image",
     latent=FLUX_LATENTS,
-    pipelines=INDEX["z-image"].pipelines,
+    pipelines=PIPELINE_CLASSES["z-image"],
     denoisers=(Part("transformer", ("ZImageTransformer2DModel",), files=(Z_IMAGE_FILE,)),),
     encoders=(Part("text_encoder", ("Qwen3Model",), files=(QWEN3, QWEN3_GGUF)),),
     tokenizers=(Part("tokenizer", ("Qwen2Tokenizer",), vocabulary="qwen3"),),

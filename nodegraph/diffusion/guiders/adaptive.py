@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from nodegraph.diffusion.families.base import Moment
-from nodegraph.diffusion.guiders.base import GuidedModel, Side
+from nodegraph.diffusion.guiders.base import GuidedModel
+from nodegraph.diffusion.model_step import Moment, Side
 
 _DONE = "done"
 

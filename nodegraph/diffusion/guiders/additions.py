@@ -17,8 +17,9 @@ from nodegraph.diffusion.guiders.addable import (
     SKIPPED,
     check_addable,
 )
-from nodegraph.diffusion.guiders.base import AddedGuidance, AddedTerm, GuidedModel, Side
+from nodegraph.diffusion.guiders.base import AddedGuidance, AddedTerm, GuidedModel
 from nodegraph.diffusion.helper_recipes import LatentClassifier
+from nodegraph.diffusion.model_step import Side
 from nodegraph.errors import InvalidValue
 
 

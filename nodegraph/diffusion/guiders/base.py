@@ -14,43 +14,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from nodegraph.core.values import Conditioning, DiffusionModel, Recipe
 from nodegraph.diffusion.guidable import check_interval
+from nodegraph.diffusion.model_step import Guider, Side
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from nodegraph.diffusion.asking import Asking
     from nodegraph.diffusion.components import Denoiser
-    from nodegraph.diffusion.families import Family
-    from nodegraph.diffusion.families.base import Moment
+    from nodegraph.diffusion.families.base import Family
+    from nodegraph.diffusion.model_step import Moment
     from nodegraph.diffusion.prompt_fitting import PromptFitting
     from nodegraph.diffusion.step_prompts import Prompts
-
-Side = str
-"""What a model is asked about: ``positive``, ``negative``, or what a method names besides."""
-
-
-class Guider(Protocol):
-    """Which sides are evaluated at a step, and what their outputs add up to.
-
-    One that keeps something between steps says so in `state`, so that a sampling that goes on
-    later goes on to the same bits.
-    """
-
-    def sides(self, moment: Moment) -> tuple[Side, ...]:
-        """What to evaluate; ``positive`` is always among it."""
-        ...
-
-    def combine(self, outputs: Mapping[Side, Tensor], moment: Moment) -> Tensor:
-        """The output that the sampler is fed, of those of the sides."""
-        ...
-
-    def state(self) -> dict[str, Tensor]:
-        """What is kept between steps, by name."""
-        ...
-
-    def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from what `state` gave."""
-        ...
 
 
 class Forgetful:

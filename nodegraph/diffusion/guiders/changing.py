@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from nodegraph.diffusion.guidable import check_from_zero, check_interval
 
 if TYPE_CHECKING:
-    from nodegraph.diffusion.families.base import Moment
+    from nodegraph.diffusion.model_step import Moment
 
 SCALE_LAWS = ("linear", "cosine", "late", "within")
 """How a scale goes over: evenly, gently at both ends, mostly in the last steps, or not at all: it

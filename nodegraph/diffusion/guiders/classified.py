@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from nodegraph.diffusion.asking import Asking
-from nodegraph.diffusion.families.base import Moment
-from nodegraph.diffusion.guiders.base import Side
 from nodegraph.diffusion.guiders.outputs import OutputArithmetic
+from nodegraph.diffusion.model_step import Moment, Side
 from nodegraph.diffusion.noisy_classifier import GuidanceClassifier, log_chance_gradient
 
 

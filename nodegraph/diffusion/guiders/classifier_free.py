@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from nodegraph.diffusion.families import Family
-from nodegraph.diffusion.families.base import Moment
-from nodegraph.diffusion.guiders.base import Forgetful, Side
+from nodegraph.diffusion.families.base import Family
+from nodegraph.diffusion.guiders.base import Forgetful
 from nodegraph.diffusion.guiders.outputs import CleanArithmetic
+from nodegraph.diffusion.model_step import Moment, Side
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from nodegraph.diffusion.asking import Asking
-from nodegraph.diffusion.families.base import Moment
-from nodegraph.diffusion.guiders.base import AddedTerm, Guider, Side
+from nodegraph.diffusion.guiders.base import AddedTerm
 from nodegraph.diffusion.guiders.classifier_free import Rescaling
 from nodegraph.diffusion.guiders.shortening import Shortening
+from nodegraph.diffusion.model_step import Guider, Moment, Side
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from nodegraph.diffusion.families.base import Moment
-from nodegraph.diffusion.guiders.base import Forgetful, Side
+from nodegraph.diffusion.guiders.base import Forgetful
+from nodegraph.diffusion.model_step import Moment, Side
 
 
 @dataclass(frozen=True, slots=True)

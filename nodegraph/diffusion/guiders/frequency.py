@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from nodegraph.diffusion.families.base import Moment
-from nodegraph.diffusion.guiders.base import Forgetful, GuidedModel, Side
+from nodegraph.diffusion.guiders.base import Forgetful, GuidedModel
+from nodegraph.diffusion.model_step import Moment, Side
 
 _ROW = (1.0, 4.0, 6.0, 4.0, 1.0)
 """Binomial weights, as Laplacian pyramids are made with. Source: Burt & Adelson 1983."""

@@ -8,7 +8,8 @@ from typing import ClassVar
 
 from nodegraph.core.values import Conditioning
 from nodegraph.diffusion.guidable import check_from_zero
-from nodegraph.diffusion.guiders.base import GuidanceMethod, GuidedModel, Guider, Side
+from nodegraph.diffusion.guiders.base import GuidanceMethod, GuidedModel
+from nodegraph.diffusion.model_step import Guider, Side
 from nodegraph.errors import InvalidValue
 
 
@@ -24,11 +25,13 @@ class Usual(GuidanceMethod):
         return True
 
     def begin(self, given: GuidedModel) -> Guider:
-        """See `Family.guider` and `ClassifierFree`."""
+        """See `Family.guider_config` and `ClassifierFree`."""
         from nodegraph.diffusion.guiders.classifier_free import ClassifierFree
+        from nodegraph.diffusion.guiders.projected import ProjectedGuidance
 
         leading = [prompt.tensors for prompt in given.sides["positive"].prompts]
-        own = given.family.guider(given.model, given.cfg, leading)
+        config = given.family.guider_config(given.model, leading)
+        own = None if config is None else ProjectedGuidance.from_config(config, given.cfg)
         if own is not None and given.changes:
             raise InvalidValue(
                 f"the scale of {given.family.title} is changed by a guider of its own",

@@ -8,8 +8,8 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
-from nodegraph.diffusion.families import Family
-from nodegraph.diffusion.families.base import Moment
+from nodegraph.diffusion.families.base import Family
+from nodegraph.diffusion.model_step import Moment
 from nodegraph.diffusion.noise import NoiseSchedule
 
 

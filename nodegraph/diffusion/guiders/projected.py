@@ -8,8 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from nodegraph.diffusion.families.base import Moment
-from nodegraph.diffusion.guiders.base import Side
+from nodegraph.diffusion.model_step import Moment, Side
 from nodegraph.errors import InvalidFile
 
 _CLASS = "AdaptiveProjectedMixGuidance"

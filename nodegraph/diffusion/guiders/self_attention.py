@@ -10,11 +10,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from nodegraph.diffusion.asking import Asking, answered
-from nodegraph.diffusion.families.base import Moment
-from nodegraph.diffusion.guiders.base import GuidedModel, Side
+from nodegraph.diffusion.guiders.base import GuidedModel
 from nodegraph.diffusion.guiders.outputs import OutputArithmetic
 from nodegraph.diffusion.guiders.perturbing import with_attention
 from nodegraph.diffusion.guiders.token_grid import blurred, grid_of
+from nodegraph.diffusion.model_step import Moment, Side
 
 _PLACE = "mid_block.attentions.0.transformer_blocks.0"
 _SALIENT = 1.0

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from nodegraph.diffusion.families.base import Moment
 from nodegraph.diffusion.guiders.outputs import CleanArithmetic
+from nodegraph.diffusion.model_step import Moment
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from nodegraph.diffusion.families.base import Moment
-from nodegraph.diffusion.guiders.base import Forgetful, GuidedModel, Side
+from nodegraph.diffusion.guiders.base import Forgetful, GuidedModel
+from nodegraph.diffusion.model_step import Moment, Side
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,8 @@ import torch
 from torch import Tensor
 
 from nodegraph.diffusion.asking import Asking
-from nodegraph.diffusion.families.base import Moment
-from nodegraph.diffusion.guiders.base import Side
 from nodegraph.diffusion.guiders.outputs import FlowArithmetic
+from nodegraph.diffusion.model_step import Moment, Side
 from nodegraph.molecules.tables import ELEMENTS, ORDERS, VALENCES, bond_scores
 
 GUIDED = "guided"

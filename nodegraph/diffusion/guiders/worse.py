@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from nodegraph.diffusion.asking import Asking, answered
-from nodegraph.diffusion.families.base import Moment
-from nodegraph.diffusion.guiders.base import Side
+from nodegraph.diffusion.model_step import Moment, Side
 from nodegraph.diffusion.step_prompts import Prompts
 
 

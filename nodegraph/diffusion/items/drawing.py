@@ -44,14 +44,15 @@ def drawn_motions(items: Tensor) -> Tensor:
     """
     import torch
 
-    from nodegraph.core.values import Latent
-    from nodegraph.diffusion.items.motions import FORMAT, FRAMES, SIDE, frames_of_tokens
-    from nodegraph.diffusion.latents.drawing import drawn
+    from nodegraph.diffusion.embedded_models import embedded_colours
+    from nodegraph.diffusion.items.motions import CELLS, FRAMES, SIDE, frames_of_tokens
 
     columns = isqrt(FRAMES)
+    factors, bias = (torch.tensor(part) for part in embedded_colours())
     sheets = []
     for frames in frames_of_tokens(items):
-        cells = drawn(Latent(frames, SIDE, SIDE, FRAMES, format=FORMAT), "colors")
-        rows = cells.view(FRAMES // columns, columns, SIDE, SIDE, 3).permute(4, 0, 2, 1, 3)
-        sheets.append(rows.reshape(3, -1, columns * SIDE))
-    return torch.stack(sheets) * 2 - 1
+        colours = torch.einsum("fchw,cr->rfhw", frames.float(), factors) + bias.view(3, 1, 1, 1)
+        rows = colours.clamp(-1, 1).view(3, FRAMES // columns, columns, CELLS, CELLS)
+        sheet = rows.movedim(3, 2).reshape(3, -1, columns * CELLS)
+        sheets.append(sheet.repeat_interleave(SIDE // CELLS, 1).repeat_interleave(SIDE // CELLS, 2))
+    return torch.stack(sheets)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from functools import cache
 from typing import Literal
 
 import torch
@@ -11,10 +9,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from nodegraph.core.values import Latent
+from nodegraph.diffusion.embedded_models import embedded_colours
 from nodegraph.diffusion.families import format_named
 from nodegraph.diffusion.latents.combining import filled
 from nodegraph.diffusion.latents.moving import cell_side
-from nodegraph.diffusion.models import embedded_folder
 from nodegraph.diffusion.previews import in_the_middle
 from nodegraph.errors import InvalidValue
 
@@ -63,14 +61,10 @@ def _map(name: str | None, channels: int) -> tuple[Tensor, Tensor] | None:
     known = None if name is None else format_named(name)
     if known is not None and known.rgb is not None and len(known.rgb) == channels:
         return torch.tensor(known.rgb), torch.tensor(known.rgb_bias)
-    return _embedded_map() if (name, channels) == _EMBEDDED else None
-
-
-@cache
-def _embedded_map() -> tuple[Tensor, Tensor]:
-    record = embedded_folder().parent / "companions" / "preview_decoder" / "train.json"
-    found = json.loads(record.read_text(encoding="utf-8"))["latent_rgb"]
-    return torch.tensor(found["factors"]), torch.tensor(found["bias"])
+    if (name, channels) != _EMBEDDED:
+        return None
+    factors, bias = embedded_colours()
+    return torch.tensor(factors), torch.tensor(bias)
 
 
 def _channels(samples: Tensor) -> Tensor:

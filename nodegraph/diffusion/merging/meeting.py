@@ -12,10 +12,10 @@ from traceback import clear_frames
 from torch import Tensor
 
 from nodegraph.diffusion.components import Denoiser
-from nodegraph.diffusion.families import Family
-from nodegraph.diffusion.families.base import Batch, Moment
+from nodegraph.diffusion.families import family_named
 from nodegraph.diffusion.merging.curve import MergeCurve
 from nodegraph.diffusion.merging.questions import Kind, StepQuestion
+from nodegraph.diffusion.model_step import Batch, Moment
 
 SIZES = (2, 4, 8)
 """How many samplings may be asked for at once; of a number between them, the lower one are."""
@@ -66,14 +66,13 @@ class Seat:
     meeting: Meeting
     is_expected: bool = True
 
-    def ask(
-        self, family: Family, model: Denoiser, x: Tensor, moment: Moment, batch: Batch
-    ) -> Tensor:
+    def ask(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
         """What `Family.predict` gives, asked with what the others ask at this time.
 
         Raises:
             Exception: What the question raises when it is asked alone.
         """
+        family = family_named(model.family)
         return self.meeting.ask(self, StepQuestion(family, model, x, moment, batch))
 
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from nodegraph.diffusion.components import Denoiser
-from nodegraph.diffusion.families import Family
-from nodegraph.diffusion.families.base import Batch, Moment
+from nodegraph.diffusion.families.base import Family
+from nodegraph.diffusion.model_step import Batch, Moment
 
 Kind = tuple[Any, ...]
 """What questions must agree in to be asked as one."""

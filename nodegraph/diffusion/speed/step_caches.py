@@ -41,7 +41,7 @@ from nodegraph.diffusion.speed.options import (
 )
 
 if TYPE_CHECKING:
-    from nodegraph.diffusion.families.base import Moment
+    from nodegraph.diffusion.model_step import Moment
 
 LARGEST_SAVED = 1 << 30
 """Bytes of a cache that a checkpoint may have: writing more takes longer than it may save."""

@@ -14,10 +14,11 @@ from torch import Tensor, nn
 from nodegraph.core.preprocessor import Preprocessor
 from nodegraph.core.taught_values import TrainedWeights
 from nodegraph.core.values import ControlNet
-from nodegraph.diffusion.controls.unet_places import DOWN, MID
+from nodegraph.diffusion.controls.questions import DOWN, MID
 from nodegraph.diffusion.families import family_named
-from nodegraph.diffusion.families.base import CONTROLS, Moment
+from nodegraph.diffusion.families.base import CONTROLS
 from nodegraph.diffusion.families.unet import UNetFamily
+from nodegraph.diffusion.model_step import Moment
 from nodegraph.diffusion.teaching.denoising import DenoisingLesson, Taught, own_denoiser
 from nodegraph.diffusion.teaching.examples import LatentKey
 from nodegraph.diffusion.teaching.running import Classroom, saving_memory, trained

@@ -23,8 +23,8 @@ from nodegraph.core.taught_values import TrainedWeights
 from nodegraph.core.values import ConditioningEntry
 from nodegraph.diffusion.components import Denoiser
 from nodegraph.diffusion.families import family_named
-from nodegraph.diffusion.families.base import Lead
 from nodegraph.diffusion.flow_noise import model_noise
+from nodegraph.diffusion.model_step import Lead
 from nodegraph.diffusion.teaching.denoising import (
     DenoisingLesson,
     LessonItem,

@@ -10,10 +10,11 @@ from nodegraph.core.file_digests import FILE_DIGESTS
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.values import RecipeFile
 from nodegraph.diffusion import diffusers_folder as layout
+from nodegraph.diffusion.embedded_models import EMBEDDED, embedded_folder
 from nodegraph.diffusion.families.identify import identify_tensors
 from nodegraph.diffusion.file_kinds import HEADED, PICKLES, SAFETENSORS, ending
 from nodegraph.diffusion.helper_recipes import UpscaleModel
-from nodegraph.diffusion.models import EMBEDDED, embedded_folder, find_path
+from nodegraph.diffusion.models import find_path
 from nodegraph.diffusion.safetensors_header import read_header
 from nodegraph.diffusion.upscaling.architectures import compact_shape, is_upscaler
 from nodegraph.errors import InvalidFile, ModelNotFound

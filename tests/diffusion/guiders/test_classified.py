@@ -20,10 +20,10 @@ from nodegraph.diffusion.classifier_files import (
 from nodegraph.diffusion.components import Denoiser
 from nodegraph.diffusion.composed_schedules import named_schedule
 from nodegraph.diffusion.denoise import Denoising
-from nodegraph.diffusion.families.base import Moment
 from nodegraph.diffusion.guiders.additions import Classified, WeakerModel
 from nodegraph.diffusion.guiders.base import AddedGuidance
 from nodegraph.diffusion.guiders.outputs import OutputArithmetic
+from nodegraph.diffusion.model_step import Moment
 from nodegraph.diffusion.noise import draw_noise
 from nodegraph.diffusion.noisy_classifier import Classifying, log_chance_gradient
 from nodegraph.diffusion.sampling_parts import (

@@ -17,8 +17,7 @@ from diffusers.guiders import (
 from torch import Tensor
 
 from nodegraph.diffusion.families import FAMILIES
-from nodegraph.diffusion.families.base import Moment
-from nodegraph.diffusion.guiders.base import GuidanceMethod, GuidedModel, Guider
+from nodegraph.diffusion.guiders.base import GuidanceMethod, GuidedModel
 from nodegraph.diffusion.guiders.changing import SCALE_LAWS, ChangingScale
 from nodegraph.diffusion.guiders.frequency import built, pyramid
 from nodegraph.diffusion.guiders.methods import (
@@ -30,6 +29,7 @@ from nodegraph.diffusion.guiders.methods import (
     Thresholded,
     ZeroStar,
 )
+from nodegraph.diffusion.model_step import Guider, Moment
 
 CFG = 5.0
 TOWARDS = torch.randn(3, 4, 12, 8, generator=torch.Generator().manual_seed(1))

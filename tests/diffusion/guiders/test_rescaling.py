@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from nodegraph.diffusion.families import FAMILIES
-from nodegraph.diffusion.families.base import Moment
 from nodegraph.diffusion.guiders.classifier_free import Rescaling
 from nodegraph.diffusion.guiders.outputs import clean_arithmetic
+from nodegraph.diffusion.model_step import Moment
 from nodegraph.diffusion.noise import NoiseSchedule
 from tests.diffusion.guiders.test_shortening import MOMENT, drawn, kinds
 

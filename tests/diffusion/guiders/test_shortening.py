@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from nodegraph.diffusion.families import FAMILIES
-from nodegraph.diffusion.families.base import Moment
 from nodegraph.diffusion.guiders.changing import ChangingScale
 from nodegraph.diffusion.guiders.outputs import clean_arithmetic
 from nodegraph.diffusion.guiders.shortening import Shortening
+from nodegraph.diffusion.model_step import Moment
 from tests.diffusion.conftest import SD1_SCHEDULER
 
 AT = torch.tensor(400.0)

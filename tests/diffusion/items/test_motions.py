@@ -17,6 +17,7 @@ from nodegraph.core.values import Conditioning, Latent
 from nodegraph.diffusion.components import Autoencoder, Denoiser
 from nodegraph.diffusion.denoiser_files import denoiser_facts, open_denoiser
 from nodegraph.diffusion.denoiser_search import WantedDenoiser
+from nodegraph.diffusion.embedded_models import embedded_folder
 from nodegraph.diffusion.families import family_named
 from nodegraph.diffusion.items.clips import motion_conditioning, videos_of
 from nodegraph.diffusion.items.conditioning import item_conditioning
@@ -29,7 +30,6 @@ from nodegraph.diffusion.items.motions import (
     tokens_of_frames,
 )
 from nodegraph.diffusion.loading import load_component
-from nodegraph.diffusion.models import embedded_folder
 from nodegraph.diffusion.opening import open_model
 from nodegraph.errors import InvalidValue
 from tests.diffusion.conftest import one_thread  # noqa: F401 - a fixture

@@ -21,11 +21,11 @@ from nodegraph.core.values import Conditioning, Latent
 from nodegraph.diffusion import encode_prompt, load_component, open_model
 from nodegraph.diffusion.components import Denoiser
 from nodegraph.diffusion.denoise import Denoising, StepInfo
-from nodegraph.diffusion.families.base import Batch, Moment
 from nodegraph.diffusion.families.stable_diffusion import SD1, StableDiffusion
 from nodegraph.diffusion.merging.curve import ULPS, MergeCurve, MergeMode, MergePoint
 from nodegraph.diffusion.merging.meeting import Meeting, Seat
 from nodegraph.diffusion.merging.questions import StepQuestion
+from nodegraph.diffusion.model_step import Batch, Moment
 from nodegraph.diffusion.sampling_parts import usual_parts
 
 ALWAYS, NEVER = -1e9, 0.999
@@ -222,7 +222,8 @@ def asked(
             THREAD.number = float(number)
             with torch.inference_mode():
                 try:
-                    return seats[number].ask(family, asking, x, MOMENT, BATCH)
+                    question = StepQuestion(family, asking, x, MOMENT, BATCH)
+                    return meeting.ask(seats[number], question)
                 except (ValueError, RuntimeError) as error:
                     return error
 
