@@ -80,6 +80,10 @@ def print_job(job: Job) -> None:
         say()
         say(("Files", "bold"))
         print_files(job)
+    if job.outputs is not None and job.outputs.warnings:
+        say()
+        say(("Warnings", "bold"))
+        print_table([(each.node or "", each.message) for each in job.outputs.warnings], indent=2)
     if job.problems:
         say()
         print_problems(job.problems, line=say)

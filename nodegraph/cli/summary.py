@@ -168,6 +168,7 @@ def _document(_: Variation, result: RunResult) -> dict[str, Any]:
                 "cached": report.cached,
                 "source": report.source,
                 "saved": report.saved,
+                "warnings": list(report.warnings),
             }
             for name, report in result.nodes.items()
         },

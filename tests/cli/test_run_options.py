@@ -12,6 +12,15 @@ import pytest
 
 from tests.cli.conftest import FAILING, WORKFLOW, Cli, Result, changed, saved
 
+DOUBTING = '''
+from nodegraph import Context, node
+
+@node
+def Doubt(ctx: Context) -> int:
+    """Warns."""
+    ctx.log("this looks odd", "warning")
+    return 1
+'''
 MUTATING = '''
 from nodegraph import Image, node
 
@@ -151,6 +160,16 @@ def test_without_the_cache_nothing_is_read_or_kept(run: Cli) -> None:
     assert run("--json").json["nodes"]["join"]["status"] == "ran"
     assert run("--json").json["nodes"]["join"]["status"] == "cached"
     assert run("--no-cache", "--json").json["nodes"]["join"]["status"] == "ran"
+
+
+def test_what_nodes_warn_of_stands_in_the_document(cli: Cli) -> None:
+    Path("doubting.py").write_text(DOUBTING)
+    nodes = {"doubt": {"type": "doubting:Doubt"}}
+    file = saved({"format": "nodegraph/1", "nodes": nodes})
+    for status in ("ran", "cached"):
+        shown = cli("run", file, "--pack", "doubting.py", "--to", "doubt", "--json")
+        found = shown.json["nodes"]["doubt"]
+        assert (found["status"], found["warnings"]) == (status, ["this looks odd"])
 
 
 def test_what_a_muted_node_leaves_out_is_no_error(cli: Cli, pack: Path) -> None:

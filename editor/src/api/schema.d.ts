@@ -448,6 +448,11 @@ export interface JobOutputs {
   seconds: number;
   /** Its record in the server's store, for `nodegraph runs`. */
   run: string;
+  /**
+   * What nodes said of their results, now or when what came from the cache was computed; of very
+   * many the first.
+   */
+  warnings: NodeWarning[];
   [more: string]: unknown;
 }
 
@@ -652,6 +657,13 @@ export interface NodeTypeUsage {
    * where that isn't known.
    */
   links: Record<string, Record<string, Record<string, number>>>;
+}
+
+/** What a node said of its results, that keeps nothing from running. */
+export interface NodeWarning {
+  /** None where it is of no single one. */
+  node: string | null;
+  message: string;
 }
 
 /** A file that a job gave. */
@@ -928,6 +940,8 @@ export interface ScriptWish {
  * cluster_idle_seconds: Without a job, after which a worker there is ended.
  * cluster_kinds: What workers there are to be like, by names for them. If none is given, they
  * are of one kind, ``worker``, or of one for each of `devices`.
+ * root_path: Path below which a proxy offers the server, such as ``/studio``, whether or not
+ * it takes the path away before it hands a request on.
  * allowed_hosts: Names under which it is reached, besides loopback ones: those of a reverse
  * proxy, for example. With any of them, a token is needed too.
  * allowed_origins: Pages elsewhere that may use it, such as ``https://studio.example``.
@@ -967,6 +981,7 @@ export interface ServerSettings {
   cluster_max_workers: number | null;
   cluster_idle_seconds: number;
   cluster_kinds: Record<string, ClusterKind>;
+  root_path: string;
   allowed_hosts: string[];
   allowed_origins: string[];
   trusted_proxies: string[];

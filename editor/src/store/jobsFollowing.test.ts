@@ -114,7 +114,7 @@ const FILE = {
   thumbnail: "/api/v1/artifacts/d/thumbnail",
   existed: false,
 };
-const OUTPUTS = { files: [FILE], outputs: {}, nodes: {}, seconds: 1, run: "r" };
+const OUTPUTS = { files: [FILE], outputs: {}, nodes: {}, seconds: 1, run: "r", warnings: [] };
 
 async function open(isNew = true): Promise<void> {
   follower.onOpen?.(isNew);

@@ -85,6 +85,20 @@ class Artifact(OutputFile):
 
 
 @dataclass(frozen=True, slots=True)
+class NodeWarning:
+    """What a node said of its results, that keeps nothing from running.
+
+    Attributes:
+        node: None where it is of no single one.
+    """
+
+    __pydantic_config__ = described("NodeWarning", is_open=False)
+
+    node: Annotated[str | None, example("load")]
+    message: Annotated[str, example("2 of 64 layers of the LoRA fit no layer of the model")]
+
+
+@dataclass(frozen=True, slots=True)
 class Outputs:
     """What a job gave.
 
@@ -92,6 +106,8 @@ class Outputs:
         outputs: Digests of what nodes gave, by ``node.port``.
         nodes: How many nodes ``ran`` and were ``cached``.
         run: Its record in the server's store, for `nodegraph runs`.
+        warnings: What nodes said of their results, now or when what came from the cache was
+            computed; of very many the first.
     """
 
     __pydantic_config__ = described("JobOutputs", is_open=True, is_whole=False)
@@ -103,6 +119,7 @@ class Outputs:
     )
     seconds: Annotated[float, example(2.7)] = 0.0
     run: str = ""
+    warnings: tuple[NodeWarning, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,12 +15,12 @@ from typing import Any, Literal
 from nodegraph.core.events import Event, Listener
 from nodegraph.core.file_digests import hash_file
 from nodegraph.core.uploads import paths_in
-from nodegraph.core.words import is_well_formed
+from nodegraph.core.words import counted, is_well_formed
 from nodegraph.core.workflow import Workflow
 from nodegraph.engine.cancel import CancelToken
 from nodegraph.engine.lanes import Share
 from nodegraph.engine.options import RunOptions
-from nodegraph.engine.result import RunResult, WrittenFile
+from nodegraph.engine.result import NodeReport, RunResult, WrittenFile
 from nodegraph.errors import InvalidFile, Problem
 from nodegraph.jobs.supervisor.messages import Ended, EndStatus, RunJob
 from nodegraph.jobs.worker.faults import error_of, error_of_nodes, told
@@ -50,12 +50,14 @@ _MEDIA_TYPES = {
     ".smi": "chemical/x-daylight-smiles",
 }
 """Not every system knows them."""
+MOST_WARNINGS = 100
+"""Of all nodes of a job, that are kept with it; each was told by an event, too."""
 _AT_ONCE = 64 << 20
 """Bytes that are digested while others wait to tell something; larger files wait for the end."""
 
 
 def outputs_of(result: RunResult, files: JobFiles) -> dict[str, Any]:
-    """Its files, the digests of its targets' outputs, and how many nodes ran.
+    """Its files, the digests of its targets' outputs, how many nodes ran and what they warned of.
 
     A file that is gone already is left out.
     """
@@ -71,9 +73,22 @@ def outputs_of(result: RunResult, files: JobFiles) -> dict[str, Any]:
             if node in reports and port in reports[node].outputs
         },
         "nodes": {"ran": statuses.count("ran"), "cached": statuses.count("cached")},
+        "warnings": _warnings(reports),
         "seconds": round(result.seconds, 6),
         "run": result.run,
     }
+
+
+def _warnings(reports: Mapping[str, NodeReport]) -> list[dict[str, Any]]:
+    said: list[dict[str, Any]] = [
+        {"node": name, "message": message}
+        for name, report in reports.items()
+        for message in report.warnings
+    ]
+    more = len(said) - MOST_WARNINGS
+    if more > 0:
+        said[MOST_WARNINGS:] = [{"node": None, "message": counted(more, "more warning")}]
+    return said
 
 
 def _entry(file: WrittenFile, files: JobFiles) -> dict[str, Any] | None:
@@ -181,10 +196,13 @@ class Jobs:
         return _end(order, assignment.ending)
 
     async def _outputs(self, result: RunResult, files: JobFiles) -> dict[str, Any]:
-        if not result.files:
-            return outputs_of(result, files)
         # Their digests take reading them.
-        return await asyncio.to_thread(outputs_of, result, files)
+        found = (
+            await asyncio.to_thread(outputs_of, result, files)
+            if result.files
+            else outputs_of(result, files)
+        )
+        return {**found, "warnings": self._places.plain(found["warnings"])}
 
     def _keep(self) -> None:
         """See to it that what a job has computed is there for its next attempt, here or elsewhere.

@@ -79,7 +79,8 @@ def job_detail(job: Job, shown: Callable[[Any], Any]) -> dict[str, Any]:
 def shown_outputs(outputs: Mapping[str, Any]) -> dict[str, Any]:
     """What a job gave, with addresses in place of this machine's paths."""
     files = [_file(each) for each in outputs.get("files", ())]
-    return {**outputs, "files": files}
+    # Jobs of earlier versions say nothing of warnings.
+    return {"warnings": [], **outputs, "files": files}
 
 
 def _file(found: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,73 @@
+"""A job on a session: what is told of how it ended."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nodegraph import Context, node
+from nodegraph.jobs.supervisor.messages import RunJob
+from nodegraph.jobs.worker.job import MOST_WARNINGS, Assignment, Jobs
+from nodegraph.session.session import Session
+from nodegraph.session.settings import Settings
+
+
+@node
+def Doubt(ctx: Context, times: int = 1) -> int:
+    """Warns of something in its output folder."""
+    for at in range(times):
+        ctx.log(f"{at}: {ctx.environment.outputs}/apple.png looks odd", "warning")
+    ctx.log("all is well")
+    return times
+
+
+@node(output=True)
+def Show(ctx: Context, value: int) -> None:
+    """Shows a number."""
+
+
+def outputs(session: Session, times: int, nodes: int = 1) -> dict[str, Any]:
+    """What a job gave of nodes which warn so often each."""
+    found: dict[str, Any] = {}
+    for at in range(nodes):
+        found[f"doubt{at}"] = {"type": "Doubt", "inputs": {"times": times}}
+        found[f"show{at}"] = {"type": "Show", "inputs": {"value": {"from": f"doubt{at}"}}}
+    text = json.dumps({"format": "nodegraph/1", "nodes": found})
+    assignment = Assignment(RunJob("job", 1, text))
+    ended = asyncio.run(Jobs(session).run(assignment, lambda event: None))
+    assert ended.outputs is not None, ended.error
+    return dict(ended.outputs)
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Session:
+    return Session(Settings(home=tmp_path / "home", device="cpu"), nodes=[Doubt, Show])
+
+
+def test_warnings_stand_in_its_outputs_also_where_they_come_from_the_cache(
+    session: Session,
+) -> None:
+    with session:
+        for status in ("ran", "cached"):
+            found = outputs(session, 2)
+            assert found["nodes"][status] >= 1
+            assert [each["node"] for each in found["warnings"]] == ["doubt0", "doubt0"]
+            first, second = (each["message"] for each in found["warnings"])
+            assert first.startswith("0: ")
+            assert second.startswith("1: ")
+            # Where things lie on the server's machine is nobody's business.
+            assert str(session.settings.home) not in first + second
+            assert "apple.png looks odd" in first
+
+
+def test_of_very_many_warnings_the_first_are_told_and_how_many_more_there_are(
+    session: Session,
+) -> None:
+    with session:
+        found = outputs(session, 40, nodes=4)["warnings"]
+    assert len(found) == MOST_WARNINGS + 1
+    assert found[-1] == {"node": None, "message": f"{160 - MOST_WARNINGS} more warnings"}
