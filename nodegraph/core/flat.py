@@ -278,8 +278,16 @@ class Flat:
             other[len(prefix) :]
             for other in (*self.named_nodes(), *self.blocks, *self.bypassed)
             if other.startswith(prefix) and "/" not in other[len(prefix) :] and other != asker
+            if self._may_give(other)
         ]
         return replace(finding, hint=did_you_mean(name, names) or None)
+
+    def _may_give(self, name: str) -> bool:
+        """Whether a node has outputs, as far as its type is known: others can't be linked."""
+        if self.outputs_of(name):
+            return True
+        node = self.nodes.get(name) or self.bypassed.get(name)
+        return node is not None and node.spec is None
 
     @staticmethod
     def _unknown(link: Link) -> Finding:

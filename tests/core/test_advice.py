@@ -164,6 +164,27 @@ def test_a_link_that_does_not_fit(
 
 
 @pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("laod", "Did you mean `load`?"),
+        ("save", "Valid: empty, load."),  # the node itself is called so
+        ("show", "Valid: empty, load."),  # it gives nothing that could be linked
+        ("xyzzy", "Valid: empty, load."),
+    ],
+)
+def test_a_link_to_no_node(session: Session, name: str, hint: str) -> None:
+    nodes = {
+        "load": node("LoadModel"),
+        "empty": node("EmptyImage"),
+        "shown": node("SaveImage", image={"from": "empty"}),
+        "saved": node("SaveImage", image={"from": name}),
+    }
+    workflow = Workflow.from_dict({"format": "nodegraph/1", "nodes": nodes})
+    problem = next(each for each in session.check(workflow) if each.code == "unknown-node")
+    assert problem.hint == hint
+
+
+@pytest.mark.parametrize(
     ("last", "meant"),
     [
         (node("EmptyImage"), "SaveImage"),
