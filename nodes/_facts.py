@@ -19,7 +19,7 @@ from nodegraph.diffusion.model_stamps import computed_dtype, model_stamp
 from nodegraph.diffusion.models import locate_model
 from nodegraph.diffusion.numerics import cpu_has_bfloat16
 from nodegraph.diffusion.precision.choices import AUTO, ITEM_BYTES
-from nodegraph.images.name_patterns import check_pattern
+from nodegraph.images.name_patterns import check_pattern, pattern_findings
 from nodegraph.images.output_names import check_folder
 from nodegraph.images.room import check_room, coding_bytes
 
@@ -178,6 +178,7 @@ def check_result_name(inputs: HookInputs) -> Iterator[Finding]:
     try:
         if name is not None:
             check_pattern(name)
+            yield from pattern_findings(name, inputs.nodes)
         check_folder(inputs.environment.outputs)
     except NodegraphError as error:
         yield finding_of("name", error)

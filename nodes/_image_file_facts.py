@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from nodegraph import Facts, Finding, HookInputs, NodegraphError
 from nodegraph.diffusion.file_kinds import file_stamp
-from nodegraph.images.name_patterns import check_pattern
+from nodegraph.images.name_patterns import check_pattern, pattern_findings
 from nodegraph.images.output_names import check_folder
 
 from ._facts import finding_of, input_path
@@ -88,6 +88,7 @@ def check_picture_name(inputs: HookInputs) -> Iterator[Finding]:
     try:
         if name is not None:
             check_pattern(name)
+            yield from pattern_findings(name, inputs.nodes)
         check_folder(inputs.environment.outputs)
     except NodegraphError as error:
         yield finding_of("name", error)

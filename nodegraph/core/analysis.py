@@ -272,7 +272,9 @@ class _Pass:
         if problems:
             node.problems += problems
             return {}  # and no hook looks at such a file
-        known = HookInputs(inputs.literals, linked, self._environment)
+        # Gone through for hooks alone, and once for all of them.
+        nodes = self._checker.bodies.written if "validate" in spec.hooks else {}
+        known = HookInputs(inputs.literals, linked, self._environment, nodes)
         problems = family_problems(node.name, spec, inputs.links, known)
         wrong, node.warnings = hook_findings(node.name, spec, known, self._catalog)
         problems += wrong

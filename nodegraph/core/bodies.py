@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from nodegraph.core.catalog import Catalog, CatalogWith, KnowsCode
 from nodegraph.core.digests import digest_value
 from nodegraph.core.flat import Flat, FlatNode, Output
-from nodegraph.core.hooks import Finding
+from nodegraph.core.hooks import Finding, WrittenInputs
 from nodegraph.core.links import Link, is_link, read_literal
 from nodegraph.core.spec import BodySpec, NodeSpec, OutputSpec
 from nodegraph.core.subgraphs import DEEPEST, Specs, filled_in
@@ -76,6 +77,20 @@ class Bodies:
     def names(self) -> list[str]:
         """The subgraphs that there are."""
         return list(self._workflow.subgraphs)
+
+    @cached_property
+    def written(self) -> WrittenInputs:
+        """What the whole workflow's nodes are given, for hooks of any node in it."""
+        return {name: self._written(entry) for name, entry in self._workflow.nodes.items()}
+
+    def _written(self, entry: NodeEntry) -> Mapping[str, str | int | float | bool | None]:
+        spec = self.specs.of(entry)
+        ports = () if spec is None else spec.inputs_by_name
+        plain = {
+            port: value if isinstance(value, (str, int, float, bool)) else None
+            for port, value in entry.inputs.items()
+        }
+        return {**dict.fromkeys(ports), **plain}
 
     def hint(self, name: str) -> str:
         """What to write instead of the name of a subgraph that there isn't."""

@@ -15,6 +15,10 @@ Facts = Mapping[str, Any]
 ``channels``, ``frames``, ``family``, ``format``; absent where unknown."""
 
 
+WrittenInputs = Mapping[str, Mapping[str, "str | int | float | bool | None"]]
+"""Values of nodes' inputs as a workflow writes them, by node and input."""
+
+
 @dataclass(frozen=True, slots=True)
 class HookInputs:
     """The inputs of one node before it runs.
@@ -23,11 +27,15 @@ class HookInputs:
         literals: Values of the inputs that are not linked, defaults included.
         facts: Facts of the linked inputs, by input name.
         environment: Folders and permissions.
+        nodes: For a validate hook, what names may speak of, such as ``%sample.seed%`` in that of a
+            file: the workflow's own nodes, of each its inputs with the plain values that are
+            written there; None for one that is linked or not written. Else empty.
     """
 
     literals: Mapping[str, Any]
     facts: Mapping[str, Facts]
     environment: Environment
+    nodes: WrittenInputs = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         # A hook that changes what it is given must not change the graph.

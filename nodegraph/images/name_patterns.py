@@ -8,16 +8,20 @@ other tools write it. Imports no torch.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from difflib import get_close_matches
 from typing import Any
 
+from nodegraph.core.hooks import Finding, WrittenInputs
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import InvalidValue
 from nodegraph.images.output_names import check_name
 
-_PLACE = re.compile(r"%([^%/\\]+)%")
+_INPUT = r"[^\W\d]\w*"
+_NODE = r"[^%/\\.\s](?:[^%/\\.]*[^%/\\.\s])?"
+_PLACE = re.compile(rf"%(date:[^%/\\]+|{_INPUT}|{_NODE}\.{_INPUT})%")
+"""What else stands between percent signs is plain text: ``50% sampled. 30%``."""
 _MOMENTS = {
     "date": "%Y-%m-%d", "time": "%H-%M-%S", "year": "%Y", "month": "%m", "day": "%d",
     "hour": "%H", "minute": "%M", "second": "%S",
@@ -54,6 +58,50 @@ def check_pattern(name: str) -> None:
             hint=did_you_mean(word, known) or None,
         )
     check_name(_PLACE.sub("x", name))
+
+
+def pattern_findings(name: str, nodes: WrittenInputs) -> Iterator[Finding]:
+    """What is wrong with the inputs that a name says, before anything runs.
+
+    Args:
+        nodes: As `HookInputs` has them.
+    """
+    if not nodes:
+        return  # they aren't known
+    for found in _PLACE.finditer(name):
+        word = found[1]
+        node, dot, port = word.rpartition(".")
+        if not dot or word.startswith("date:"):
+            continue
+        ports = nodes.get(node)
+        if ports is None:
+            yield _doubt(word, f"there is no node `{node}`", node, nodes, f".{port}")
+        elif port not in ports:
+            message = f"the node `{node}` has no input `{port}`"
+            yield _doubt(word, message, port, ports, "", f"{node}.")
+        elif ports[port] is None:
+            yield _unfilled(word, f"`{word}` is linked, or has no value of its own")
+
+
+def _doubt(
+    word: str, message: str, given: str, known: Iterable[str], after: str, before: str = ""
+) -> Finding:
+    """A name that there isn't: refused if it is another's, misspelt."""
+    near = _misspelt(given, known)
+    if near is None:
+        return _unfilled(word, message)
+    hint = f"Did you mean `%{before}{near}{after}%`?"
+    return Finding("name", message, given=f"%{word}%", hint=hint)
+
+
+def _unfilled(word: str, message: str) -> Finding:
+    return Finding(
+        "name",
+        f"{message}, so names say these words",
+        given=f"%{word}%",
+        expected="an input that is written in the workflow",
+        is_warning=True,
+    )
 
 
 def filled_name(
@@ -120,16 +168,21 @@ def _refuse_misspelt(workflow: Mapping[str, Any], word: str) -> None:
     """Refuse the name of a node that is another's, misspelt: results would be called so."""
     name, _, port = word.rpartition(".")
     nodes = workflow.get("nodes", {})
-    if name in nodes:
-        return
-    folded = {node.casefold(): node for node in nodes}
-    for near in get_close_matches(name.casefold(), folded, n=1, cutoff=_MISSPELT):
+    near = None if name in nodes else _misspelt(name, nodes)
+    if near is not None:
         raise InvalidValue(
             f"there is no node `{name}`",
             port="name",
             given=f"%{word}%",
-            expected=f"%{folded[near]}.{port}%",
+            expected=f"%{near}.{port}%",
         )
+
+
+def _misspelt(name: str, known: Iterable[str]) -> str | None:
+    """The name that another one is but for a letter or so; None if it is no such one."""
+    folded = {each.casefold(): each for each in known}
+    found = get_close_matches(name.casefold(), folded, n=1, cutoff=_MISSPELT)
+    return folded[found[0]] if found else None
 
 
 def _safe(text: str) -> str:

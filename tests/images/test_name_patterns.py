@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from nodegraph.errors import InvalidValue
-from nodegraph.images.name_patterns import check_pattern, filled_name
+from nodegraph.images.name_patterns import check_pattern, filled_name, pattern_findings
 from tests.messages import raises
 
 NOW = datetime(2026, 11, 2, 9, 5, 7)
@@ -30,7 +30,11 @@ WORKFLOW: dict[str, Any] = {
         ("%date:d.M.yyyy h-m-s%", "2.11.2026 9-5-7"),
         ("%width%x%height%_%index%", "64x32_3"),
         ("s%sample.seed%_c%sample.cfg%", "s7_c4.5"),
+        ("%time%/x", "09-05-07/x"),
         ("100%", "100%"),
+        ("50% sampled. 30%", "50% sampled. 30%"),
+        ("100% of 50% %date%", "100% of 50% 2026-11-02"),
+        ("20%a.b 30%", "20%a.b 30%"),
     ],
 )
 def test_words_become_values(pattern: str, name: str) -> None:
@@ -57,6 +61,39 @@ def test_what_has_no_value_of_its_own_is_told() -> None:
 def test_a_misspelt_node_is_refused_with_its_name(word: str) -> None:
     with raises(InvalidValue, port="name", given=word, expected="%sample.seed%"):
         filled_name(f"apple_{word}", now=NOW, workflow=WORKFLOW)
+
+
+NODES: dict[str, dict[str, Any]] = {
+    "sample": {"seed": 7, "cfg": None, "sampler": "euler", "model": None},
+    "first look": {"text": "a"},
+}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "given", "hint"),
+    [
+        ("a_%sampl.seed%", "%sampl.seed%", "Did you mean `%sample.seed%`?"),
+        ("%Sample.seed%", "%Sample.seed%", "Did you mean `%sample.seed%`?"),
+        ("%sample.sed%", "%sample.sed%", "Did you mean `%sample.seed%`?"),
+        ("%frst look.text%", "%frst look.text%", "Did you mean `%first look.text%`?"),
+    ],
+)
+def test_what_is_misspelt_is_found_before_the_run(pattern: str, given: str, hint: str) -> None:
+    [found] = pattern_findings(pattern, NODES)
+    assert not found.is_warning
+    assert (found.port, found.given, found.hint) == ("name", given, hint)
+
+
+@pytest.mark.parametrize("word", ["upscale.model", "sample.sampler_name", "sample.cfg"])
+def test_what_stands_for_no_value_is_warned_of_before_the_run(word: str) -> None:
+    [found] = pattern_findings(f"a_%{word}%", NODES)
+    assert found.is_warning
+    assert f"%{word}%" in (found.given or "")
+
+
+def test_what_has_a_value_or_is_plain_text_is_fine() -> None:
+    assert list(pattern_findings("%sample.seed%_%date%_%first look.text%_5%", NODES)) == []
+    assert list(pattern_findings("50% sampled. 30%_%date:d.M.yy%", NODES)) == []
 
 
 def test_a_node_that_is_not_there_is_told() -> None:

@@ -14,6 +14,7 @@ from PIL import Image
 
 import nodegraph
 from nodegraph.core.version import VERSION
+from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidWorkflow
 from nodegraph.images import room
 from nodegraph.images.images import read_image, read_metadata
@@ -50,6 +51,33 @@ def test_a_picture_is_loaded_with_its_mask(bench: Bench) -> None:
     assert result["load.image"].shape == (1, 4, 6, 3)
     assert result["load.mask"][0, 0].tolist() == [1, 1, 1, 0, 0, 0]
     assert bench.run(load(bench.folder / "inputs" / "red.png"), "load").is_ok
+
+
+def test_misspelt_words_of_a_name_are_told_before_anything_runs(bench: Bench) -> None:
+    def save(name: str) -> dict[str, Any]:
+        return after("SaveImage", name=name)
+
+    for name, hint in (
+        ("%pictur.seed%", "Did you mean `%picture.seed%`?"),
+        ("%picture.sed%", "Did you mean `%picture.seed%`?"),
+    ):
+        [problem] = bench.problems(save(name))
+        assert (problem.node, problem.port, problem.hint) == ("next", "name", hint)
+    for name in ("%picture.seed%", "50% picked. 30%", "%time%/x"):
+        assert bench.problems(save(name)) == []
+        assert bench.warnings(save(name)) == []
+    [warning] = bench.warnings(save("%next.image%"))
+    assert (warning.node, warning.port) == ("next", "name")
+    # In a block, too: names say inputs of the workflow's own nodes.
+    save_in = {"type": "SaveImage", "inputs": {"name": "%pictur.seed%"}}
+    block = {"nodes": {"save": save_in}, "inputs": {"image": {"to": ["save.image"]}}}
+    document = {
+        "format": "nodegraph/1",
+        "nodes": {"picture": RED, "block": {"type": "Keep", "inputs": {"image": link("picture")}}},
+        "subgraphs": {"Keep": block},
+    }
+    [problem] = bench.session.check(Workflow.from_dict(document))
+    assert (problem.node, problem.port) == ("block/save", "name")
 
 
 def test_a_changed_file_is_loaded_again(bench: Bench) -> None:
