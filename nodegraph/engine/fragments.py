@@ -7,18 +7,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from nodegraph.core.analysis import Analysis, analyse
-from nodegraph.core.catalog import CatalogWith
 from nodegraph.core.context import Environment
 from nodegraph.core.copies import lent_copy
 from nodegraph.core.flat import Output
 from nodegraph.core.graph import CheckedGraph, GraphNode, LinkSource
 from nodegraph.core.links import Value, is_live, opened, parse_link
 from nodegraph.core.ports import Ending, Expand
-from nodegraph.core.spec import NodeSpec, OutputSpec
 from nodegraph.core.targets import needed_by
-from nodegraph.core.types import ANY, TypeExpr, list_of
+from nodegraph.core.types import ANY, TypeExpr, list_of, named
 from nodegraph.core.workflow import Workflow
 from nodegraph.engine.product import Product
+from nodegraph.engine.value_nodes import ValueNodes
 from nodegraph.errors import InvalidValue, InvalidWorkflow
 from nodegraph.packs.registry import Registry
 
@@ -102,25 +101,26 @@ def build_fragment(
                     f"the expansion's output `{port}` names no node of it", given=output
                 )
     names: dict[int, str] = {}
-    values: dict[str, Value] = {}
+    stand_ins = ValueNodes()
     nodes: dict[str, Any] = {}
     for name, item in expansion.nodes.items():
         inputs = dict(item.get("inputs", {}))
         for port, given in inputs.items():
             if is_live(given):
                 stand_in = names.setdefault(id(given), f"__value_{step}_{len(names)}__")
-                values[stand_in] = given if isinstance(given, Value) else Value(opened(given))
-                inputs[port] = {"from": f"{stand_in}.value"}
+                value = given if isinstance(given, Value) else Value(opened(given))
+                expr = value.expr if isinstance(value, Carried) else named(ANY)
+                # What a step gave may lie on disk: nothing is read to tell more of it.
+                inputs[port] = stand_ins.link(stand_in, value, expr, {})
         nodes[name] = {**item, "inputs": inputs}
+    values = stand_ins.values
     document = {
         "format": "nodegraph/1",
         "nodes": {**{name: {"type": name} for name in values}, **nodes},
         "subgraphs": expansion.subgraphs,
     }
-    specs = {name: _stand_in(name, value) for name, value in values.items()}
-    analysis = analyse(
-        Workflow.from_dict(document), CatalogWith(registry, specs), environment, targets=()
-    )
+    catalog = stand_ins.catalog(registry)
+    analysis = analyse(Workflow.from_dict(document), catalog, environment, targets=())
     if analysis.problems:
         raise InvalidWorkflow(analysis.problems)
     ends = {port: _ends(analysis, port, given) for port, given in expansion.outputs.items()}
@@ -149,11 +149,6 @@ def _leaves(ends: Ends) -> Iterator[InnerOutput]:
     elif isinstance(ends, list):
         for item in ends:
             yield from _leaves(item)
-
-
-def _stand_in(name: str, value: Value) -> NodeSpec:
-    kind = str(value.expr) if isinstance(value, Carried) else ANY
-    return NodeSpec(type=name, outputs=(OutputSpec(name="value", type=kind),))
 
 
 def _ends(analysis: Analysis, port: str, ending: Ending) -> Ends:

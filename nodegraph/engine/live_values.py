@@ -6,7 +6,7 @@ mapping over lists apply.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any, NamedTuple
@@ -20,26 +20,25 @@ from nodegraph.core.conversions import convert
 from nodegraph.core.copies import settled, snapshot
 from nodegraph.core.digests import LEAVES, Undigestable, digest_value, is_tensor
 from nodegraph.core.facts import finding_problem
-from nodegraph.core.flat import VALUE, value_name
+from nodegraph.core.flat import value_name
 from nodegraph.core.graph import CheckedGraph
-from nodegraph.core.hooks import Facts, Finding
+from nodegraph.core.hooks import Finding
 from nodegraph.core.keys import opaque_digest
 from nodegraph.core.links import Handle, Value, is_array, is_live, live, plain_value, write_literal
 from nodegraph.core.mends import TypeMends
 from nodegraph.core.ports import PORT_ATTRIBUTE
-from nodegraph.core.spec import HookName, HookRef, InputSpec, NodeSpec, OutputSpec
+from nodegraph.core.spec import InputSpec
 from nodegraph.core.subgraphs import Specs
 from nodegraph.core.summary import size_in_bytes, summarize
 from nodegraph.core.types import ANY, TypeExpr, TypeTable, fit, list_of, named, union_of
 from nodegraph.core.value_types import described, is_builtin_type, is_of_type, type_of_value
-from nodegraph.core.values import Recipe
 from nodegraph.core.workflow import NodeEntry, Workflow
 from nodegraph.engine.product import Digesters, Product, leaves, listed
+from nodegraph.engine.value_nodes import OUTPUT, ValueNodes, value_facts
 from nodegraph.errors import InvalidValue, Problem
 from nodegraph.packs.registry import Registry
 from nodegraph.store.entries import UNLOADED
 
-_OUTPUT = "value"
 _PICTURES = ("Image", "Mask")
 _CHANNELS = (1, 3, 4)
 
@@ -256,29 +255,6 @@ def _listed(value: Any, *, takes_tensors: bool) -> Any:
 # A workflow with live values
 
 
-class _StandIns(CatalogWith):
-    """The node types of a registry, and those that stand for values."""
-
-    def __init__(
-        self, registry: Registry, specs: Mapping[str, NodeSpec], facts: Mapping[str, Facts]
-    ) -> None:
-        super().__init__(registry, specs)
-        self._registry = registry
-        self._facts = facts
-
-    def hook(self, node_type: str, name: HookName) -> Callable[..., Any] | None:
-        facts = self._facts.get(node_type)
-        if facts is None:
-            return super().hook(node_type, name)
-        return (lambda inputs: {_OUTPUT: facts}) if name == "infer" else None
-
-    def faults(self, pack: str) -> Sequence[str]:
-        return self._registry.faults(pack)
-
-    def pack_versions(self) -> Mapping[str, str]:
-        return self._registry.pack_versions()
-
-
 class SharedValues:
     """What runs that begin together make of the values that they share: each once for all."""
 
@@ -334,7 +310,7 @@ class LiveWorkflow:
     given: Workflow
     problems: tuple[Problem, ...]
     _linked: Workflow
-    _catalog: _StandIns
+    _catalog: CatalogWith
     _values: Mapping[str, Value]
     _digesters: Digesters
     _shared: SharedValues
@@ -400,29 +376,24 @@ class _Parting:
         self._problems: list[Problem] = []
 
     def parted(self, values: Sequence[tuple[str, str, Value]]) -> LiveWorkflow:
-        kept, linked, found = {}, {}, {}
+        kept, linked, nodes = {}, {}, ValueNodes()
         for node, port, value in values:
             target = f"{node}.{port}"
             written = self._written(node, port, value)
             kept[target] = written
             if isinstance(written, Value):
-                name = self._name(node, port)
-                found[name] = written
-                written = {"from": f"{name}.{_OUTPUT}"}
+                expr = written.port_type or named(ANY)
+                facts = value_facts(written.value)
+                written = nodes.link(self._name(node, port), written, expr, facts)
             linked[target] = written
-        entries = {name: NodeEntry(type=name) for name in found}
         parted = _rewritten(self._workflow, linked)
-        facts = {name: _facts(value.value) for name, value in found.items()}
-        specs = {
-            name: _spec(name, value.port_type or named(ANY), facts[name])
-            for name, value in found.items()
-        }
+        entries = {name: NodeEntry(type=name) for name in nodes.values}
         return LiveWorkflow(
             _rewritten(self._workflow, kept),
             tuple(self._problems),
             parted._with_nodes({**entries, **parted.nodes}),
-            _StandIns(self._registry, specs, facts),
-            found,
+            nodes.catalog(self._registry),
+            nodes.values,
             self._registry.digesters,
             self._shared,
         )
@@ -458,42 +429,6 @@ def _rewritten(workflow: Workflow, written: Mapping[str, Any]) -> Workflow:
     return workflow._with_nodes(nodes)
 
 
-def _spec(name: str, expr: TypeExpr, facts: Facts) -> NodeSpec:
-    hooks: dict[HookName, HookRef] = {"infer": HookRef(module="", name="")} if facts else {}
-    outputs = (OutputSpec(name=_OUTPUT, type=str(expr)),)
-    return NodeSpec(type=name, category=VALUE, outputs=outputs, hooks=hooks)
-
-
-def _facts(value: Any) -> Facts:
-    """What is known of a value, as the node types that give such ones tell of it.
-
-    Of a list it is what holds for each of its items.
-    """
-    if isinstance(value, (list, tuple)):
-        each = [_facts(item) for item in value]
-        first = each[0] if each else {}
-        return {
-            name: told for name, told in first.items() if all(one.get(name) == told for one in each)
-        }
-    if is_tensor(value) and value.ndim in (3, 4):
-        shape = tuple(value.shape)
-        facts: dict[str, Any] = {"width": shape[2], "height": shape[1], "batch": shape[0]}
-        return {**facts, "channels": shape[3]} if len(shape) == 4 else facts
-    kind = type_of_value(value)
-    if kind == "Latent":
-        size = {"width": value.width, "height": value.height, "batch": value.batch_size}
-        facts = {**size, "frames": value.frames, "format": value.format}
-    elif kind == "Video":
-        _, height, width, channels = value.frames.shape
-        facts = {"width": width, "height": height, "frames": len(value.frames)}
-        facts["channels"] = channels
-    elif isinstance(value, Recipe) or kind == "Conditioning":
-        facts = {"family": value.family}
-    else:
-        facts = {}
-    return {name: told for name, told in facts.items() if told is not None}
-
-
 # As products
 
 
@@ -524,7 +459,7 @@ def _product(value: Any, expr: TypeExpr, digesters: Digesters) -> Product:
         form = _picture_form(value) if _is_picture(value) else value
         digest, has_content = digest_value(form, digesters), True
     except (Undigestable, RecursionError):
-        digest, has_content = opaque_digest(uuid4().hex, _OUTPUT), False
+        digest, has_content = opaque_digest(uuid4().hex, OUTPUT), False
     loader = _FromValue(value, has_content=has_content)
     return Product(UNLOADED, digest, size_in_bytes(value), None, loader)
 
