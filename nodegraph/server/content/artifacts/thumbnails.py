@@ -18,7 +18,7 @@ from nodegraph.core.digests import Digest
 from nodegraph.errors import InvalidFile, OutputError, Problem
 from nodegraph.server.content.files.client_turns import ClientTurn, ClientTurns
 from nodegraph.server.content.files.confined import Confined
-from nodegraph.server.content.files.decoder import SECONDS, FileDecoder, TooSlow
+from nodegraph.server.content.files.decoder import SECONDS, FileDecoder, TakesTooLong
 from nodegraph.server.content.files.pictures import plain_tile
 from nodegraph.server.http.errors import NotFound, TooLarge
 from nodegraph.server.http.sending import OpenFile
@@ -202,7 +202,7 @@ class Thumbnails:
 
     def _remember(self, digest: Digest, error: InvalidFile | TooLarge) -> None:
         """Have a file not be tried again and again: to find out may take seconds each time."""
-        until = self._clock() + AGAIN_SECONDS if isinstance(error, TooSlow) else math.inf
+        until = self._clock() + AGAIN_SECONDS if isinstance(error, TakesTooLong) else math.inf
         with self._lock:
             self._without[digest] = _Without(error.problem, until)
             while len(self._without) > _MOST_WITHOUT:

@@ -33,7 +33,7 @@ _MOST = 256 << 20
 _SUFFIX = re.compile(r"\.[a-z0-9]{1,12}")
 
 
-class TooSlow(TooLarge):
+class TakesTooLong(TooLarge):
     """A file that took too long to open, which says as much of the machine as of the file."""
 
 
@@ -59,7 +59,7 @@ class FileDecoder:
         Raises:
             InvalidFile: There is nothing to show, it is damaged, or its decoding ended with the
                 process.
-            TooLarge: It has more pixels, or takes more memory; `TooSlow`: or more time.
+            TooLarge: It has more pixels, or takes more memory; `TakesTooLong`: or more time.
         """
         return self._asked(picture, {"asks": "thumbnail", "side": side, "pixels": pixels})
 
@@ -99,7 +99,7 @@ class FileDecoder:
             was_idle = _ended_well(process)
             self.close()
             if is_late.is_set():
-                raise TooSlow(
+                raise TakesTooLong(
                     "it takes too long to show",
                     given=f"more than {self._seconds:g} s",
                     hint="Download it, and open it where there is time for it.",
