@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _NEAR = 3
 """Folders above a model's first file that may be the model's own."""
+SHARES_ALIKE = 1e-8
+"""Parts of a sampling that are alike but for rounding, where one begins."""
 NOT_CONTENT: dict[str, Any] = {"content": False}
 """Field metadata: the field does not enter the value's digest."""
 
@@ -153,9 +155,10 @@ class Control:
         """Whether a step lies within its part of the sampling.
 
         Args:
-            begin, end: Of the step, as parts of the sampling that lie behind them.
+            begin, end: Of the step, as parts of the sampling that lie behind them; by ComfyUI's
+                convention both of its beginning.
         """
-        return self.start <= begin and end <= self.end
+        return self.start - SHARES_ALIKE <= begin and end <= self.end
 
 
 @dataclass(frozen=True, slots=True)

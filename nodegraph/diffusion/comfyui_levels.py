@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nodegraph.core.values import SHARES_ALIKE
 from nodegraph.diffusion.curves import (
     exponential_levels,
     karras_levels,
@@ -54,6 +55,8 @@ FLOW_SHIFTS: Mapping[str, tuple[float, int]] = MappingProxyType(
 """By family: the shift that ComfyUI samples with where no node says another, and how many levels
 its table has. Others have what their scheduler file says, and 1000."""
 
+_NEAR = 1e-6
+"""Shares of the timesteps that are alike but for rounding."""
 _OF_FLUX = 10_000
 """Levels of the table of `ModelSamplingFlux`."""
 
@@ -133,25 +136,65 @@ class CommonFlow:
 def table_levels(law: str, noise: NoiseSchedule, steps: int) -> FloatArray | None:
     """Falling levels of a table model, without the closing 0; None for laws that differ in nothing
     but their ends."""
+    if law == "simple":
+        skipped = (np.arange(steps) * (noise.timesteps / steps)).astype(np.int64)
+        return _table(noise).astype(np.float32).astype(np.float64)[noise.timesteps - 1 - skipped]
     if law not in ("normal", "sgm_uniform"):
         return None
-    timesteps = np.linspace(noise.timesteps - 1, 0, steps + (law == "sgm_uniform"))[:steps]
-    return _between(noise, timesteps.astype(np.float32))
+    return _between(noise, _even(noise.timesteps - 1, steps + (law == "sgm_uniform"))[:steps])
+
+
+def _even(high: int, count: int) -> NDArray[np.float32]:
+    """Evenly spaced numbers down to 0, as torch.linspace has them: in single precision from both
+    ends to the middle, each rounded once."""
+    part = float(np.float32(high) / np.float32(max(count - 1, 1)))
+    places = np.arange(count)
+    falling, rising = high - part * places, part * (count - 1 - places)
+    return np.where(places < count // 2, falling, rising).astype(np.float32)
 
 
 def table_level_behind(noise: NoiseSchedule, share: float) -> float:
     """A table model's level at which a share of the timesteps lies behind, in single precision as
     its schedules have theirs."""
     # ComfyUI takes 999 for the last timestep of any table, rounded as its tensors are.
-    timestep = np.float32((1.0 - share) * 999.0)
-    return float(_between(noise, timestep).astype(np.float32))
+    return float(_between(noise, np.array([(1.0 - share) * 999.0], np.float32))[0])
 
 
-def _between(noise: NoiseSchedule, timesteps: NDArray[np.float32] | np.float32) -> FloatArray:
-    """Levels at timesteps, on a line over log sigma; these are rounded as ComfyUI's tensors are,
-    so that even schedules meet `table_level_behind` where they do there."""
-    table = np.log(noise.sigmas.numpy().astype(np.float64))
-    return np.asarray(np.exp(np.interp(timesteps, np.arange(len(table)), table)))
+def compared_shares(
+    shares: FloatArray, levels: FloatArray, level_behind: Callable[[float], float]
+) -> FloatArray:
+    """Shares of the timesteps that lie behind levels, on the side of a thousandth that they meet on
+    which ComfyUI, which compares levels, has them. At a level that is just its own, a part that
+    begins there has begun, and one that ends there hasn't ended: that lies within `SHARES_ALIKE`.
+
+    Args:
+        shares: As near as they are known.
+        level_behind: Gives a share's level.
+    """
+    compared = shares.copy()
+    for at, (share, level) in enumerate(zip(shares.tolist(), levels.tolist(), strict=True)):
+        met = round(share * 1000) / 1000
+        if 0 < met < 1 and abs(share - met) < _NEAR:
+            bound = level_behind(met)
+            before = 10 * SHARES_ALIKE if level > bound else SHARES_ALIKE / 10
+            compared[at] = np.nextafter(met, 1.0) if level < bound else met - before
+    return compared
+
+
+def _between(noise: NoiseSchedule, timesteps: NDArray[np.float32]) -> FloatArray:
+    """Levels at timesteps, on a line over log sigma; all is rounded as ComfyUI's tensors are, so
+    that even schedules meet `table_level_behind` where they do there."""
+    table = np.log(_table(noise)).astype(np.float32)
+    low = np.floor(timesteps).astype(np.int64)
+    share = timesteps - low.astype(np.float32)
+    logs = (np.float32(1) - share) * table[low] + share * table[np.ceil(timesteps).astype(np.int64)]
+    return np.exp(logs.astype(np.float64)).astype(np.float32).astype(np.float64)
+
+
+def _table(noise: NoiseSchedule) -> FloatArray:
+    """A table model's levels, lowest first."""
+    exact = noise.exact_sigmas
+    return noise.sigmas.numpy().astype(np.float64) if exact is None else exact
 
 
 def table_times(noise: NoiseSchedule, levels: FloatArray) -> FloatArray:

@@ -332,7 +332,7 @@ class Denoising:
             step=self._ladder.walked(sampler.rung),
             rung=sampler.rung,
             rungs=self._ladder.rungs,
-            reached=self._ladder.progress(sampler.rung + 1),
+            reached=self._ladder.reached(sampler.rung),
         )
 
     def _noised(self, rung: int) -> Tensor:

@@ -45,6 +45,8 @@ class NoiseSchedule:
         distilled_steps, timestep_scaling: Of latent consistency models: the steps that the model
             was distilled on, and the scale of timesteps in its boundary condition.
         aligned: As `Family.aligned`.
+        exact_sigmas: `sigmas` as ComfyUI computes them, in double precision; None of tables that it
+            computes otherwise.
     """
 
     kind: ClassVar[str] = "discrete"
@@ -62,6 +64,7 @@ class NoiseSchedule:
     distilled_steps: int = 50
     timestep_scaling: float = 10.0
     aligned: tuple[int, ...] = ()
+    exact_sigmas: NDArray[np.float64] | None = None
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> NoiseSchedule:
@@ -92,6 +95,7 @@ class NoiseSchedule:
             variance=config.get("variance_type") or "fixed_small",
             distilled_steps=int(config.get("original_inference_steps", 50)),
             timestep_scaling=float(config.get("timestep_scaling", 10.0)),
+            exact_sigmas=None if zero_snr else _exact_sigmas(config),
         )
 
     @property
@@ -225,6 +229,19 @@ def _betas(config: Mapping[str, Any]) -> Tensor:
         # linear in sqrt(beta): Rombach et al. 2022, arXiv:2112.10752
         return torch.linspace(start**0.5, end**0.5, count, dtype=torch.float32) ** 2
     return _cosine_betas(count)
+
+
+def _exact_sigmas(config: Mapping[str, Any]) -> NDArray[np.float64] | None:
+    kind = config.get("beta_schedule", "linear")
+    if config.get("trained_betas") is not None or kind not in ("linear", "scaled_linear"):
+        return None
+    start, end = config.get("beta_start", 0.0001), config.get("beta_end", 0.02)
+    power = 1 if kind == "linear" else 2
+    ends = start ** (1 / power), end ** (1 / power)
+    betas = torch.linspace(*ends, config.get("num_train_timesteps", 1000), dtype=torch.float64)
+    kept = torch.cumprod(1.0 - betas**power, dim=0)
+    exact: NDArray[np.float64] = (((1 - kept) / kept) ** 0.5).numpy()
+    return exact
 
 
 def _cosine_betas(count: int, largest: float = 0.999) -> Tensor:

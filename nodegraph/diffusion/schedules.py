@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nodegraph.diffusion.comfyui_levels import table_levels, table_times
+from nodegraph.diffusion.comfyui_levels import (
+    compared_shares,
+    table_level_behind,
+    table_levels,
+    table_times,
+)
 from nodegraph.diffusion.composed_schedules import Schedule, Stretch, named_schedule
 from nodegraph.diffusion.ends import check_known
 from nodegraph.diffusion.flow_noise import FlowNoise, ModelNoise
@@ -98,6 +104,11 @@ class Ladder:
         begin, end = self.whole or (self.first, self.rungs)
         return (rung - begin) / (end - begin)
 
+    def reached(self, rung: int) -> float:
+        """Part of the whole sampling by which it is told whether the step from a rung still lies in
+        a part: where it ends; by ComfyUI's convention where it begins."""
+        return self.progress(rung + 1 if self.gone is None else rung)
+
     def left(self, rung: int) -> float:
         """Share of the whole sampling's timesteps that is left at a rung, 1 where it begins."""
         begin, _ = self.whole or (self.first, self.rungs)
@@ -160,10 +171,13 @@ def _commonly(ladder: Ladder, noise: ModelNoise) -> Ladder:
     levels = ladder.sigmas.numpy().astype(np.float64)
     if isinstance(noise, FlowNoise):
         times, full = noise.common.times(levels), False
+        level_behind = noise.common.level_behind
     else:
         times = table_times(noise, levels)
         full = levels[ladder.first] >= _NEARLY_FULL * float(noise.sigmas[-1])
-    behind = np.where(levels > 0, np.clip(1 - times, 0, _NEARLY_ONE), 1.0)
+        level_behind = partial(table_level_behind, noise)
+    shares = compared_shares(1 - times, levels, level_behind)
+    behind = np.where(levels > 0, np.clip(shares, 0, _NEARLY_ONE), 1.0)
     spacing = "leading" if full else "linspace"
     return replace(ladder, gone=tuple(behind.tolist()), full=bool(full), spacing=spacing)
 

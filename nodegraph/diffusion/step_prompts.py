@@ -10,7 +10,7 @@ from itertools import compress
 import torch
 from torch import Tensor
 
-from nodegraph.core.values import Conditioning, ConditioningEntry, StepSpan
+from nodegraph.core.values import SHARES_ALIKE, Conditioning, ConditioningEntry, StepSpan
 from nodegraph.diffusion.areas import Window, area_mask, area_window, cells_of
 from nodegraph.diffusion.masks import mask_to_cells
 from nodegraph.diffusion.model_step import Side
@@ -49,7 +49,7 @@ class Prompt:
             step: Steps that are done.
         """
         is_its_step = self.steps is None or self.steps.holds(step)
-        return is_its_step and self.start <= progress < self.end
+        return is_its_step and self.start - SHARES_ALIKE <= progress < self.end
 
 
 @dataclass(slots=True)

@@ -16,10 +16,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from nodegraph.core.values import Control, ControlNet
 from nodegraph.diffusion.brownian import BrownianTree
 from nodegraph.diffusion.comfyui_levels import CommonFlow
 from nodegraph.diffusion.flow_noise import FlowNoise, ModelNoise
 from nodegraph.diffusion.samplers import make_sampler
+from nodegraph.diffusion.step_prompts import Prompt
 from tests.diffusion.stand_in import run
 from tests.diffusion.test_comfyui_numbers import (
     FLOW,
@@ -238,11 +240,11 @@ class Levels:
             return [float(self.table[-(1 + int(at * skipped))]) for at in range(steps)]
         count = steps + (law == "sgm_uniform")
         high, low = np.float32(self.ends[0]), np.float32(self.ends[1])
-        part = (low - high) / np.float32(count - 1)
-        # as torch.linspace: from both ends to the middle
-        rising = high + part * np.arange(count, dtype=np.float32)
-        falling = low - part * np.arange(count - 1, -1, -1, dtype=np.float32)
-        places = np.where(np.arange(count) < count // 2, rising, falling)[:steps]
+        part = float((low - high) / np.float32(count - 1))
+        # as torch.linspace: from both ends to the middle, a product and a sum rounded at once
+        first = [float(high) + part * at for at in range(count // 2)]
+        last = [float(low) - part * (count - 1 - at) for at in range(count // 2, count)]
+        places = np.array([*first, *last], dtype=np.float32)[:steps]
         return [float(level) for level in self.at(places)]
 
 
@@ -256,7 +258,8 @@ def of_table() -> Levels:
         low = np.floor(timesteps).astype(int)
         share = timesteps - low.astype(np.float32)
         up = np.ceil(timesteps).astype(int)
-        return np.exp((np.float32(1) - share) * logs[low] + share * logs[up])
+        between = (np.float32(1) - share) * logs[low] + share * logs[up]
+        return np.array([math.exp(log) for log in between.tolist()], np.float32)
 
     def behind(share: float) -> float:
         return float(at(np.array([(1.0 - share) * 999.0], np.float32))[0])
@@ -290,7 +293,7 @@ def of_flux(mu: float) -> Levels:
     return Levels(table, at, (float(table[-1]), float(table[0])), behind)
 
 
-@pytest.mark.parametrize(
+MODELS = pytest.mark.parametrize(
     ("levels", "noise"),
     [
         (of_table(), TABLE),
@@ -301,6 +304,33 @@ def of_flux(mu: float) -> Levels:
     ],
     ids=["table", "flow", "times from 0 to 1", "wan", "flux"],
 )
+
+
+@pytest.mark.parametrize("law", ["simple", "normal", "sgm_uniform"])
+def test_levels_of_table_models_are_those_of_comfyui_to_the_last_bit(law: str) -> None:
+    for steps in range(4, 42):
+        expected = [*of_table().laid(law, steps), 0.0]
+        assert ladder(law, "euler", steps, TABLE).sigmas.tolist() == expected
+
+
+@MODELS
+@pytest.mark.parametrize("law", ["simple", "normal", "sgm_uniform"])
+@pytest.mark.parametrize(("start", "end"), [(0.2, 0.5), (0.25, 0.8), (0.5, 0.9), (0.1, 0.6)])
+def test_prompts_and_control_pictures_apply_at_the_steps_at_which_they_do_in_comfyui(
+    levels: Levels, noise: ModelNoise, law: str, start: float, end: float
+) -> None:
+    prompt = Prompt({}, torch.tensor(1.0), start, end)
+    control = Control(ControlNet("sd1", ()), torch.zeros(1), start=start, end=end)
+    for steps in range(4, 42):
+        laid_out = ladder(law, "euler", steps, noise)
+        for rung, sigma in enumerate(levels.laid(law, steps)):
+            applies = levels.behind(start) >= sigma >= levels.behind(end)
+            begins = laid_out.progress(rung)
+            assert prompt.applies(begins, rung) == applies, (steps, rung)
+            assert control.applies(begins, laid_out.reached(rung)) == applies, (steps, rung)
+
+
+@MODELS
 @pytest.mark.parametrize("law", ["simple", "normal", "sgm_uniform"])
 def test_sa_solver_draws_where_comfyui_does(levels: Levels, noise: ModelNoise, law: str) -> None:
     for steps in range(4, 42):

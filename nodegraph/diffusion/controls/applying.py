@@ -175,7 +175,7 @@ def unapplied_told(prompts: Iterable[Conditioning | None], ladder: Ladder) -> li
         ladder: The noise levels; of a part of a sampling, all of its steps count.
     """
     first, end = ladder.whole or (ladder.first, ladder.rungs)
-    reached = [ladder.progress(rung) for rung in range(first, end + 1)]
+    steps = [(ladder.progress(rung), ladder.reached(rung)) for rung in range(first, end)]
     controls = {
         id(control): control
         for prompt in prompts
@@ -187,5 +187,5 @@ def unapplied_told(prompts: Iterable[Conditioning | None], ladder: Ladder) -> li
         f"a control picture changes nothing: none of the {end - first} steps lies whole between "
         f"its start {control.start:g} and its end {control.end:g}"
         for control in controls.values()
-        if control.strength and not any(map(control.applies, reached, reached[1:]))
+        if control.strength and not any(control.applies(*step) for step in steps)
     ]
