@@ -142,14 +142,15 @@ def plain_value(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [plain_value(item) for item in value]
     if isinstance(value, dict):
-        return {_plain_leaf(name): plain_value(item) for name, item in value.items()}
+        return {plain_leaf(name): plain_value(item) for name, item in value.items()}
     if is_array(value):
         items = value.tolist()
         return plain_value(items) if value.dtype.kind == "O" else items
-    return _plain_leaf(value)
+    return plain_leaf(value)
 
 
-def _plain_leaf(value: Any) -> Any:
+def plain_leaf(value: Any) -> Any:
+    """A number of numpy's, a path or a member of an enum as what it stands for."""
     if isinstance(value, PurePath):
         return str(value)
     return value.value if isinstance(value, Enum) else plain_number(value)

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.digests import LEAVES
-from nodegraph.core.links import plain_number
+from nodegraph.core.links import plain_leaf
 from nodegraph.errors import InvalidWorkflow, Problem
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ _keys: Callable[[Any], dict[str, dict[str, Any]]] = lru_cache(_told)
 def own(value: Any) -> Any:
     """A JSON value whose lists and objects nobody else holds: a run may last, and they change.
 
-    Numbers of other libraries, which a script's dictionary may have, become Python's.
+    Paths and numbers of other libraries, which a script's dictionary may have, become plain.
     """
     try:
         return _owned(value)
@@ -115,7 +115,7 @@ def _owned(value: Any) -> Any:
         return {
             name: item if type(item) in LEAVES else _owned(item) for name, item in value.items()
         }
-    return plain_number(value)
+    return plain_leaf(value)
 
 
 def key(

@@ -200,7 +200,11 @@ def ExpandTold() -> str:
 
 def test_what_an_editor_keeps_may_hold_numbers_of_other_libraries_alone(own: Session) -> None:
     nodes = {"told": {"type": "Told", "inputs": {"given": {}}}}
-    document = {"format": "nodegraph/1", "nodes": nodes, "ui": {"zoom": np.float32(2)}}
+    document = {
+        "format": "nodegraph/1",
+        "nodes": nodes,
+        "ui": {"zoom": np.float32(2), "by": Path("x")},
+    }
     assert own.run(Workflow.from_dict(document), targets=["told"])["told"] == "{}"
     document["ui"] = {"zoom": object()}
     with raises(InvalidValue):
