@@ -141,13 +141,13 @@ class TypeMends:
             source: The output with its node type, such as ``VAEDecode.image``; empty for none.
             expr: What it gives.
         """
-        found = sorted(
+        sinks = sorted(
             (self._sink_rank(spec, source, expr), spec.type)
             for spec in self._specs()
             if spec.output
         )
-        fitting = [each for each in found if each[0][0] == 0]
-        return " or ".join(name for _, name in (fitting or found)[:_SHOWN])
+        fitting = [each for each in sinks if each[0][0] == 0]
+        return " or ".join(name for _, name in (fitting or sinks)[:_SHOWN])
 
     def _sink_rank(
         self, spec: NodeSpec, source: str, expr: TypeExpr | None

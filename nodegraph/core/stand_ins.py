@@ -88,8 +88,8 @@ class StandIns:
             for each in near:
                 here = [mine for mine in types[known[each]] if self._catalog.spec(mine)]
                 if here:
-                    told = " and ".join(f"`{mine}`" for mine in here)
-                    return f"{program}'s {known[each]} is {told} here."
+                    names = " and ".join(f"`{mine}`" for mine in here)
+                    return f"{program}'s {known[each]} is {names} here."
         return ""
 
     def _by_words(self, name: str) -> str | None:
@@ -99,12 +99,12 @@ class StandIns:
         """
         wanted = words_of(name)
         uses = usage_of(self._catalog).types
-        found = [
+        ranked = [
             (rank, -uses.get(spec.type, 0), len(words_of(spec.type)), spec.type)
             for spec in self._specs()
             if (rank := _rank(wanted, _folded(name), spec)) is not None
         ]
-        return min(found)[-1] if found else None
+        return min(ranked)[-1] if ranked else None
 
     def _specs(self) -> Iterator[NodeSpec]:
         for node_type in types_at_hand(self._catalog):

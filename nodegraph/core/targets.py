@@ -70,9 +70,9 @@ def _no_sink(flat: Flat, catalog: Catalog) -> Problem:
 
 def _last_output(flat: Flat) -> tuple[str, TypeExpr | None]:
     """The last output of a workflow that no node takes, with its node type, and what it gives."""
-    given = (each.link for node in flat.nodes.values() for each in node.inputs.values())
-    found = (flat.output(link) for link in given if link)
-    taken = {output.node for output in found if isinstance(output, Output)}
+    links = (each.link for node in flat.nodes.values() for each in node.inputs.values())
+    outputs = (flat.output(link) for link in links if link)
+    taken = {output.node for output in outputs if isinstance(output, Output)}
     for node in reversed(flat.in_file_order):
         if node.spec and node.spec.outputs and node.name not in taken:
             port = node.spec.outputs[0]

@@ -183,8 +183,8 @@ def denoiser_stamp(
     found = find_denoiser(wanted, folders, allow_pickle=allow_pickle)
     releases = [family_release(expert.part.family) for expert in found]
     files = [path for expert in found for path in expert.files]
-    beside = None if found[0].path.is_dir() else config_beside(found[0].path)
-    return files_stamp([*files, beside] if beside else files, device, releases)
+    config = None if found[0].path.is_dir() else config_beside(found[0].path)
+    return files_stamp([*files, config] if config else files, device, releases)
 
 
 def _refuse_of_whole(wanted: WantedDenoiser) -> None:

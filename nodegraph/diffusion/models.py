@@ -431,12 +431,12 @@ def _denoiser_in(path: Path, allow_pickle: bool) -> Identified | None:
     shapes: dict[str, tuple[int, ...]] = {}
     for file in weights.files:
         shapes.update(file_shapes(file, allow_pickle))
-    found = identify_tensors(shapes)
-    if found.node != LOAD_DENOISER:
-        return found if is_known else None
+    identified = identify_tensors(shapes)
+    if identified.node != LOAD_DENOISER:
+        return identified if is_known else None
     if class_name:
         return identify_parts(shapes, denoisers_of_class(path, class_name, shapes))
-    return found
+    return identified
 
 
 def _part_configs(path: Path, families: Sequence[Family]) -> dict[str, Config]:

@@ -94,8 +94,8 @@ def _tell_unread(
         return
     words = {word for item in text_model.tokenizers.values() for word in getattr(item, "words", ())}
     escape = escaper(syntax, family_named(text_model.family))
-    found = (said for text in texts for said in unread_tags(text, words, escape))
-    for message in dict.fromkeys(found):
+    messages = (each for text in texts for each in unread_tags(text, words, escape))
+    for message in dict.fromkeys(messages):
         warn(message)
 
 

@@ -84,15 +84,15 @@ def _remembered_points(group: str, file: Path | None) -> list[tuple[str, str]]:
     from importlib.metadata import entry_points
 
     points = sorted(entry_points(group=group), key=lambda point: (point.name, point.value))
-    found = [(f"{point.name} {_release(point)}", point.value) for point in points]
+    rows = [(f"{point.name} {_release(point)}", point.value) for point in points]
     if file is not None:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            data = json.dumps({"stamp": stamp, "groups": {**groups, group: found}}).encode()
+            data = json.dumps({"stamp": stamp, "groups": {**groups, group: rows}}).encode()
             write_file(file, data, durable=False)
         except (OSError, OutputError):
             pass  # an unwritable cache costs time, not results
-    return found
+    return rows
 
 
 def _release(point: EntryPoint) -> str:
@@ -103,15 +103,15 @@ def _release(point: EntryPoint) -> str:
 def _code_stamp(module: str) -> str:
     """Changes when a Python file of the package that a module lies in does."""
     try:
-        found = find_spec(module.partition(".")[0])
+        spec = find_spec(module.partition(".")[0])
     except (ImportError, ValueError):
-        found = None
-    if found is None:
+        spec = None
+    if spec is None:
         return ""
-    folders = map(Path, found.submodule_search_locations or ())
+    folders = map(Path, spec.submodule_search_locations or ())
     files = [str(file) for folder in folders for file in folder.rglob("*.py")]
-    if not files and found.origin:
-        files = [found.origin]
+    if not files and spec.origin:
+        files = [spec.origin]
     return " ".join(f"{file} {tuple(stamp_of(file) or ())}" for file in sorted(files))
 
 

@@ -229,8 +229,8 @@ class Registry:
         own = next((pack for pack in self.packs if not pack.name), None)
         if own is None:
             return {}
-        found: OtherNames = json.loads((own.root / OTHER_NAMES).read_bytes())
-        return found
+        names: OtherNames = json.loads((own.root / OTHER_NAMES).read_bytes())
+        return names
 
     def hook(self, node_type: str, name: HookName) -> Callable[..., Any] | None:
         spec = self._known(node_type)

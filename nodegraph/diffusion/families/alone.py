@@ -61,17 +61,17 @@ def denoisers_of_class(folder: Path, class_name: str, shapes: Shapes) -> list[Pa
     Raises:
         InvalidFile: The families that have such tensors have other classes.
     """
-    found = denoisers_in(shapes)
-    own = [part for part in found if has_class(part.family, class_name)]
-    if own or not found:
+    alike = denoisers_in(shapes)
+    own = [part for part in alike if has_class(part.family, class_name)]
+    if own or not alike:
         return own
     named = (name for name, family in FAMILIES.items() if has_class(family, class_name))
     brought = [part for name in named if (part := denoiser_of(name, shapes)) is not None]
     if brought:
         return brought
-    classes = (name for part in found for name in part.family.denoisers[0].classes)
+    classes = (name for part in alike for name in part.family.denoisers[0].classes)
     raise InvalidFile(
-        f"{folder} holds {found[0].layout.title}, but its config.json names {class_name}.",
+        f"{folder} holds {alike[0].layout.title}, but its config.json names {class_name}.",
         expected=" or ".join(dict.fromkeys(classes)),
         hint="Take the weights and config.json of one model.",
     )
