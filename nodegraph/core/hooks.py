@@ -9,6 +9,7 @@ from typing import Any
 from nodegraph.core.context import Environment
 from nodegraph.core.copies import lent_copy
 from nodegraph.core.digests import LEAVES
+from nodegraph.core.links import plain_number
 
 Facts = Mapping[str, Any]
 """What is known of an output before it is computed: ``width``, ``height``, ``batch``,
@@ -102,6 +103,14 @@ class Estimate:
     least: int | None = None
     passes: int | None = None
     alike: str = ""
+
+    def __post_init__(self) -> None:
+        # Plans go to other processes, which know no numbers of numpy's.
+        for name in ("seconds", "memory", "work", "least", "passes"):
+            object.__setattr__(self, name, plain_number(getattr(self, name)))
+        for name in ("weights", "parts"):
+            known = {port: plain_number(size) for port, size in getattr(self, name).items()}
+            object.__setattr__(self, name, known)
 
 
 InferHook = Callable[[HookInputs], Mapping[str, Facts]]

@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 import pytest
 from blake3 import blake3
 from hypothesis import HealthCheck, given, settings
@@ -540,6 +541,33 @@ def test_weights_are_loaded_once_and_only_if_somebody_needs_them(works: Works) -
     assert (found.nodes["one"].basis, found.nodes["guess"].seconds) == ("estimated", None)
     works.run(DECODING, *targets)
     assert works.plan(DECODING, *targets).totals.load == {}
+
+
+def test_estimates_by_numbers_of_numpy_are_plain(works: Works) -> None:
+    def sized(inputs: HookInputs) -> Estimate:
+        return Estimate(weights={"vae": np.int64(500)})  # type: ignore[dict-item]
+
+    @node(estimate=sized)
+    def OpenAnother() -> Vae:
+        """Weights."""
+        return Vae("sd1", (RecipeFile("", "/nowhere", "0" * 64),))
+
+    def costly(inputs: HookInputs) -> Estimate:
+        return Estimate(seconds=np.float32(3), memory=np.int64(70))  # type: ignore[arg-type]
+
+    @node(lane="gpu", estimate=costly)
+    def DecodeAnother(vae: Vae) -> int:
+        """Use weights."""
+        return 1
+
+    works.engine.shared.registry.add(OpenAnother, DecodeAnother)
+    nodes = {
+        "open": {"type": "OpenAnother"},
+        "it": {"type": "DecodeAnother", "inputs": {"vae": link("open")}},
+    }
+    told = json.loads(json.dumps(works.plan(nodes, "it").as_dict()))
+    assert told["totals"]["memory"] == {"cpu": 570}
+    assert told["nodes"]["it"]["seconds"] == 3.0
 
 
 def test_weights_in_memory_need_no_loading(works: Works) -> None:
