@@ -92,7 +92,9 @@ class BelowRoot:
         if path is None:
             return scope
         raw = _without(self._root, (scope.get("raw_path") or b"").decode("latin-1"))
-        return {**scope, "path": path, "raw_path": (raw or path).encode("latin-1", "replace")}
+        # Sent with the root itself escaped, it is told as it is read.
+        raw_path = path.encode() if raw is None else raw.encode("latin-1")
+        return {**scope, "path": path, "raw_path": raw_path}
 
 
 def _without(root: str, path: str) -> str | None:

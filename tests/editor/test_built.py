@@ -88,7 +88,7 @@ def test_all_that_was_built_is_in_the_wheel() -> None:
 
 def test_all_that_the_page_loads_first_was_built() -> None:
     page = (STATIC / "index.html").read_text(encoding="utf-8")
-    names = [part.partition('"')[0] for part in page.split('"/assets/')[1:]]
+    names = [part.partition('"')[0] for part in page.split('"./assets/')[1:]]
     assert names
     for name in names:
         assert (STATIC / "assets" / name).is_file()

@@ -225,10 +225,10 @@ def test_the_editor_that_is_there_needs_nothing_that_its_policy_forbids(server: 
     assert "<style" not in page
     assert "http://" not in page
     assert "https://" not in page
-    assert 'href="/favicon.svg"' in page
+    assert 'href="./favicon.svg"' in page
     assert b"<svg" in got(server, "/favicon.svg").content
     scripts = [part.partition("</script>")[0] for part in page.split("<script")[1:]]
     assert scripts
-    assert all('src="/assets/' in script and script.endswith(">") for script in scripts)
-    for part in page.split('"/assets/')[1:]:
+    assert all('src="./assets/' in script and script.endswith(">") for script in scripts)
+    for part in page.split('"./assets/')[1:]:
         assert got(server, f"/assets/{part.partition(chr(34))[0]}").status_code == 200
