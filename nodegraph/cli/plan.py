@@ -112,7 +112,7 @@ def show_plan(
 
 
 def _print(found: Plan) -> None:
-    from nodegraph.engine.planning.table import HEADS, row, total_lines
+    from nodegraph.engine.planning.plan import HEADS, row, total_lines
 
     if found.nodes:
         rows: list[list[StyledText]] = [[(head, "bold") for head in HEADS]]

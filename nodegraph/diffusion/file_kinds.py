@@ -5,6 +5,8 @@ Imports no torch.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from nodegraph.errors import InvalidFile
@@ -49,3 +51,16 @@ def file_stamp(path: Path) -> str:
         raise InvalidFile(f"can't read {path}: {reason}") from error
     times = f"{status.st_mtime_ns} {status.st_ctime_ns}"
     return f"{path} {status.st_size} {times} {status.st_ino}"
+
+
+@dataclass(frozen=True, slots=True)
+class PartFiles:
+    """The files of a part.
+
+    Attributes:
+        weights: Those of `files` that hold tensors.
+    """
+
+    role: str
+    files: Sequence[Path]
+    weights: Sequence[Path] = ()

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.families import family_named
 from nodegraph.diffusion.families.base import Config, Family, Part
-from nodegraph.diffusion.file_kinds import HEADED, ending
+from nodegraph.diffusion.file_kinds import HEADED, PartFiles, ending
 from nodegraph.diffusion.models import ModelSource, header_of
 from nodegraph.diffusion.precision.choices import FEW_BITS, storage_option
 from nodegraph.diffusion.safetensors_header import Header
@@ -34,19 +33,6 @@ _WIDENED = "bfloat16"
 
 Options = tuple[tuple[str, str], ...]
 """Of recipes."""
-
-
-@dataclass(frozen=True, slots=True)
-class PartFiles:
-    """The files of a part.
-
-    Attributes:
-        weights: Those of `files` that hold tensors.
-    """
-
-    role: str
-    files: Sequence[Path]
-    weights: Sequence[Path] = ()
 
 
 def port_files(

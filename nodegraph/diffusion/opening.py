@@ -22,11 +22,10 @@ from nodegraph.core.values import (
 )
 from nodegraph.diffusion.families import family_named, family_release, format_release
 from nodegraph.diffusion.families.base import Family
-from nodegraph.diffusion.file_kinds import SAFETENSORS, ending
+from nodegraph.diffusion.file_kinds import SAFETENSORS, PartFiles, ending
 from nodegraph.diffusion.helper_recipes import LatentClassifier, UpscaleModel
 from nodegraph.diffusion.latent_formats import LatentFormat
 from nodegraph.diffusion.model_files import (
-    PartFiles,
     encoder_settings,
     model_configs,
     model_schedule,

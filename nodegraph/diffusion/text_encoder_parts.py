@@ -13,8 +13,8 @@ from nodegraph.diffusion.checkpoint_parts import checkpoint_part, prefix_alone
 from nodegraph.diffusion.families import FAMILIES
 from nodegraph.diffusion.families.base import Family, Part
 from nodegraph.diffusion.families.identify import identify_tensors
-from nodegraph.diffusion.file_kinds import GGUF, ending
-from nodegraph.diffusion.model_files import PartFiles, weighty_folder
+from nodegraph.diffusion.file_kinds import GGUF, PartFiles, ending
+from nodegraph.diffusion.model_files import weighty_folder
 from nodegraph.diffusion.models import file_shapes, header_of
 from nodegraph.diffusion.precision.gguf_types import check_gguf_installed
 from nodegraph.diffusion.safetensors_header import Shapes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, fields, replace
 from itertools import chain, islice
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from rich.console import Group
 
-    from nodegraph.engine.states import NodeState
+    from nodegraph.core.graph import GraphNode
     from nodegraph.images.pictures import Pictures
 
 JobStatus = Literal["ok", "failed", "cancelled"]
@@ -165,13 +165,25 @@ class OutputValues(Mapping[str, Any]):
         return f"OutputValues({', '.join(self)})"
 
 
+class GivingNode(Protocol):
+    """A node with what it gave, where something keeps that still."""
+
+    @property
+    def node(self) -> GraphNode:
+        """The node."""
+
+    @property
+    def products(self) -> Sequence[Product] | None:
+        """What it gave, by outputs; None: it gave nothing."""
+
+
 class PassedProducts(Mapping[str, Product]):
     """What the nodes of a run gave, by ``node.port``, as far as something keeps it still.
 
     Made as they are asked for, as a run may have very many nodes.
     """
 
-    def __init__(self, states: Mapping[str, NodeState]) -> None:
+    def __init__(self, states: Mapping[str, GivingNode]) -> None:
         self._states = states
 
     def __getitem__(self, output: str) -> Product:

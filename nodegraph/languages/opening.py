@@ -12,8 +12,8 @@ from nodegraph.core.file_digests import FILE_DIGESTS
 from nodegraph.core.values import PipelineComponent, RecipeFile
 from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.attached_models import whole_size
-from nodegraph.diffusion.file_kinds import file_stamp
-from nodegraph.diffusion.model_files import PartFiles, port_precision, weighty_folder
+from nodegraph.diffusion.file_kinds import PartFiles, file_stamp
+from nodegraph.diffusion.model_files import port_precision, weighty_folder
 from nodegraph.diffusion.model_stamps import lacks_float16
 from nodegraph.diffusion.opening import DTYPES
 from nodegraph.diffusion.transformers_folders import locate, read_configuration

@@ -14,14 +14,8 @@ from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.facts import StoredWeights, stored_weights
 from nodegraph.diffusion.families import family_named
 from nodegraph.diffusion.families.base import Family
-from nodegraph.diffusion.file_kinds import SAFETENSORS, ending, file_stamp
-from nodegraph.diffusion.model_files import (
-    Options,
-    PartFiles,
-    port_precision,
-    port_storage,
-    weighty_folder,
-)
+from nodegraph.diffusion.file_kinds import SAFETENSORS, PartFiles, ending, file_stamp
+from nodegraph.diffusion.model_files import Options, port_precision, port_storage, weighty_folder
 from nodegraph.diffusion.model_stamps import lacks_float16
 from nodegraph.diffusion.models import find_path, locate_model
 from nodegraph.diffusion.opening import DTYPES, open_model

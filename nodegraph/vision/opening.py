@@ -12,9 +12,9 @@ from nodegraph.core.file_digests import FILE_DIGESTS, FileDigests
 from nodegraph.core.values import PipelineComponent, RecipeFile, VisionNetwork
 from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.attached_models import whole_size
-from nodegraph.diffusion.file_kinds import file_stamp
+from nodegraph.diffusion.file_kinds import PartFiles, file_stamp
 from nodegraph.diffusion.foreground.architectures import foreground_class
-from nodegraph.diffusion.model_files import PartFiles, port_precision, weighty_folder
+from nodegraph.diffusion.model_files import port_precision, weighty_folder
 from nodegraph.diffusion.model_stamps import lacks_float16
 from nodegraph.diffusion.models import file_shapes
 from nodegraph.diffusion.opening import DTYPES

@@ -15,9 +15,9 @@ from nodegraph.diffusion.families import FAMILIES, family_release
 from nodegraph.diffusion.families.alone import controls_in
 from nodegraph.diffusion.families.base import Config, Family, Part
 from nodegraph.diffusion.families.identify import identify_tensors
-from nodegraph.diffusion.file_kinds import SAFETENSORS, ending
+from nodegraph.diffusion.file_kinds import SAFETENSORS, PartFiles, ending
 from nodegraph.diffusion.joined_files import joined_headers, joined_shapes
-from nodegraph.diffusion.model_files import PartFiles, port_storage, stored_precision
+from nodegraph.diffusion.model_files import port_storage, stored_precision
 from nodegraph.diffusion.model_stamps import files_stamp
 from nodegraph.diffusion.models import file_shapes, find_path
 from nodegraph.diffusion.precision.choices import (

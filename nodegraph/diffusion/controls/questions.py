@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch import Tensor
 
+BLOCKS, SINGLES = "blocks", "singles"
+"""Where in transformers what control networks give is added: behind blocks, and single blocks."""
+
 Residuals = Mapping[str, Sequence["Tensor"]]
 """What is added inside a model, by where: a tensor for each place, the prompts one after the other
 as in the model's batch."""

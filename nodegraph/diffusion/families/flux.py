@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from nodegraph.diffusion.controls.questions import BLOCKS, SINGLES, spread
 from nodegraph.diffusion.families.base import (
     BESIDE,
     CONTROLS,
@@ -119,9 +120,43 @@ class Flux(Family):
     def controlled(
         self, model: Denoiser, question: ControlQuestion, x: Tensor, moment: Moment, batch: Batch
     ) -> Residuals:
-        from nodegraph.diffusion.controls.transformers import flux_residuals
-
-        return flux_residuals(model, question, x, moment, batch)
+        network, (height, width) = question.network, x.shape[-2:]
+        hint = question.repeat(question.hints[0])
+        sees_pixels = network.input_hint_block is not None
+        embeddings = batch["embeddings"]
+        options: dict[str, Any] = {}
+        if network.union:
+            mode = torch.tensor(question.modes[0], device=x.device)
+            options["controlnet_mode"] = mode.view(-1, 1).expand(len(x), 1)
+        if network.config.guidance_embeds:
+            given = batch.get("guidance")
+            # A model that was distilled otherwise takes no scale, and the network still wants one.
+            usual = torch.tensor([GUIDANCE], device=x.device, dtype=x.dtype).expand(len(x))
+            options["guidance"] = usual if given is None else given
+        doubles, singles = network(
+            hidden_states=packed(x),
+            controlnet_cond=hint if sees_pixels else packed(hint),
+            conditioning_scale=question.strengths[0],
+            timestep=moment.timestep.expand(len(x)).to(x.dtype) / 1000,
+            pooled_projections=batch["pooled"],
+            encoder_hidden_states=embeddings,
+            txt_ids=torch.zeros(embeddings.shape[1], 3, device=x.device),
+            img_ids=places(height // 2, width // 2, x.device),
+            return_dict=False,
+            **options,
+        )
+        own, single = model.module.transformer_blocks, model.module.single_transformer_blocks
+        found = {}
+        if doubles:
+            # What XLabs trained is begun anew after its last block.
+            found[BLOCKS] = (
+                [doubles[at % len(doubles)] for at in range(len(own))]
+                if sees_pixels
+                else spread(doubles, len(own))
+            )
+        if singles:
+            found[SINGLES] = spread(singles, len(single))
+        return found
 
     def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
         height, width = x.shape[-2:]

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from nodegraph.diffusion.controls.questions import BLOCKS, spread
 from nodegraph.diffusion.families.base import CONTROLS, STILL, Config, Family, Part, Warn, encoded
 from nodegraph.diffusion.families.norms import guided_by_norm
 from nodegraph.diffusion.families.patches import (
@@ -85,9 +86,18 @@ class QwenImage(Family):
     def controlled(
         self, model: Denoiser, question: ControlQuestion, x: Tensor, moment: Moment, batch: Batch
     ) -> Residuals:
-        from nodegraph.diffusion.controls.transformers import qwen_residuals
-
-        return qwen_residuals(model, question, x, moment, batch)
+        height, width = x.shape[-2:]
+        found = question.network(
+            hidden_states=packed(x),
+            controlnet_cond=packed(question.repeat(question.hints[0])),
+            conditioning_scale=question.strengths[0],
+            timestep=moment.timestep.expand(len(x)).to(x.dtype) / 1000,
+            encoder_hidden_states=batch["embeddings"],
+            encoder_hidden_states_mask=None,
+            img_shapes=[[(1, height // 2, width // 2)]] * len(x),
+            return_dict=False,
+        )
+        return {BLOCKS: spread(found, len(model.module.transformer_blocks))}
 
     def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
         height, width = x.shape[-2:]

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from nodegraph.diffusion.controls.questions import BLOCKS
 from nodegraph.diffusion.families.base import CONTROLS, Config, Family, Part, Warn, encoded
 from nodegraph.diffusion.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.diffusion.flow_shift import line_mu
@@ -82,9 +83,26 @@ class StableDiffusion3(Family):
     def controlled(
         self, model: Denoiser, question: ControlQuestion, x: Tensor, moment: Moment, batch: Batch
     ) -> Residuals:
-        from nodegraph.diffusion.controls.transformers import sd3_residuals
-
-        return sd3_residuals(model, question, x, moment, batch)
+        network = question.network
+        pooled, config = batch["pooled"], network.config
+        # Those that fill are told no pooled prompt either; only their pipeline says so.
+        untold = config.force_zeros_for_pooled_projection or config.extra_conditioning_channels
+        # Those without a table of places read that of the model.
+        seen = x if network.pos_embed is not None else model.module.pos_embed(x)
+        found = network(
+            hidden_states=seen,
+            timestep=moment.timestep.expand(len(x)),
+            encoder_hidden_states=(
+                None if config.joint_attention_dim is None else batch["embeddings"]
+            ),
+            pooled_projections=torch.zeros_like(pooled) if untold else pooled,
+            controlnet_cond=question.repeat(question.hints[0]),
+            conditioning_scale=question.strengths[0],
+            return_dict=False,
+        )[0]
+        blocks = len(model.module.transformer_blocks)
+        share = blocks / len(found)
+        return {BLOCKS: [found[int(block / share)] for block in range(blocks)]}
 
     def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
         output: Tensor = model.module(
