@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nodegraph.builder.lists import Listed, has_outputs, listed
 from nodegraph.builder.outputs import BuiltNode, Out, Owner
@@ -20,9 +20,6 @@ from nodegraph.core.suggest import did_you_mean, port_hint
 from nodegraph.core.types import TypeExpr, fit
 from nodegraph.engine.live_values import Fitted, fitted, written_for
 from nodegraph.errors import InvalidValue, InvalidWorkflow, Problem
-
-if TYPE_CHECKING:
-    from nodegraph.builder.scope import Scope
 
 
 @dataclass
@@ -59,7 +56,7 @@ class InnerInput(Out[Any]):
 
 
 def given_inputs(
-    scope: Scope,
+    scope: Owner,
     node: str,
     spec: NodeSpec,
     values: Mapping[str, Any],
@@ -77,7 +74,7 @@ def given_inputs(
 
 
 class _Call:
-    def __init__(self, scope: Scope, node: str, spec: NodeSpec) -> None:
+    def __init__(self, scope: Owner, node: str, spec: NodeSpec) -> None:
         self._scope = scope
         self._node = node
         self._spec = spec

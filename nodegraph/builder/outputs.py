@@ -13,6 +13,10 @@ from nodegraph.core.suggest import port_hint
 from nodegraph.core.types import ANY, TypeExpr, list_of, named
 from nodegraph.errors import InvalidValue, NodegraphError
 
+if TYPE_CHECKING:
+    from nodegraph.core.workflow import Workflow
+    from nodegraph.packs.registry import Registry
+
 T_co = TypeVar("T_co", covariant=True)
 N = TypeVar("N", int, float)
 
@@ -25,6 +29,18 @@ class UnknownName(NodegraphError, AttributeError):
 
 class Owner(Protocol):
     """What nodes are added to: a graph, or one of its subgraphs."""
+
+    @property
+    def workflow(self) -> Workflow:
+        """The whole."""
+
+    @property
+    def catalog(self) -> Registry:
+        """The node types there are."""
+
+    @property
+    def takes_values(self) -> bool:
+        """Whether its nodes may be given live values."""
 
     def spec_of(self, node: str) -> NodeSpec | None:
         """What a node's type declares; None if that isn't known."""
