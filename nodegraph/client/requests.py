@@ -112,8 +112,16 @@ def posted(
         InvalidValue: It holds what JSON can't.
     """
     try:
-        body = json.dumps(document, allow_nan=False, separators=(",", ":")).encode()
+        text = json.dumps(document, allow_nan=False, separators=(",", ":"), default=_plain)
+        body = text.encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidValue(f"this can't be sent as JSON: {error}") from error
     told = {"Content-Type": JSON, **(headers or {})}
     return Request(method, path, (), told, body, seconds, is_repeatable)
+
+
+def _plain(value: Any) -> Any:
+    """Numbers and arrays of numpy's, which isn't imported for it, as JSON has them."""
+    if type(value).__module__ == "numpy" and hasattr(value, "tolist"):
+        return value.tolist()
+    raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")

@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from nodegraph import Workflow
@@ -58,6 +59,14 @@ def test_a_job_is_submitted_and_found(either: Any) -> None:
     assert (found.id, found.parameters, found.targets) == (job.id, {"b": 4}, ("show",))
     assert found.options == {"deadline": 5.0}
     assert either.workflow(job.id) == workflow()
+
+
+def test_numbers_of_numpy_are_sent_as_others(either: Any) -> None:
+    options = {"deadline": np.float32(5)}
+    job = either.submit(workflow(), parameters={"b": np.int64(4)}, held=True, options=options)
+    assert either.get(job).parameters == {"b": 4}
+    with raises(InvalidValue):
+        either.submit(workflow(), parameters={"b": object()})
 
 
 def test_workflows_are_given_in_several_forms(either: Any) -> None:
