@@ -21,20 +21,11 @@ from nodegraph.core.hints import (
     Widget,
 )
 from nodegraph.core.hooks import Estimate, Facts, Finding, HookInputs
+from nodegraph.core.links import Expand, Value
 from nodegraph.core.node import node
 from nodegraph.core.panels import Panel
 from nodegraph.core.plots import Plot, Series
-from nodegraph.core.ports import (
-    BLOCKED,
-    Expand,
-    Image,
-    Lazy,
-    Mask,
-    PortType,
-    Subgraph,
-    Value,
-    port_type,
-)
+from nodegraph.core.ports import BLOCKED, Image, Lazy, Mask, PortType, Subgraph, port_type
 from nodegraph.core.preprocessor import Preprocessor
 from nodegraph.core.spatial_values import AtomSites, Mesh, Molecule, PointCloud
 from nodegraph.core.taught_values import TrainedWeights

@@ -11,18 +11,22 @@ no port type declares are held themselves. In a file it is left out, and named b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from numbers import Integral, Real
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nodegraph.core.digests import Digest, Undigestable, digest_value, is_tensor
 
 if TYPE_CHECKING:
     from nodegraph.core.types import TypeExpr
+
+    _AnyOutputs: TypeAlias = Any
+else:
+    _AnyOutputs = object
 
 _OWN = (bool, int, float, str, dict, type(None))
 
@@ -391,3 +395,33 @@ def _tensor_words(value: Any, kind: str) -> str:
 
 def _batch(count: int) -> str:
     return f", {count} of them" if count > 1 else ""
+
+
+Ending: TypeAlias = "str | Value | Sequence[Ending]"
+"""What stands for an output: ``"node.port"`` of a fragment, a `Value`, or a list of such."""
+
+
+@dataclass(frozen=True)
+class Expand(_AnyOutputs):  # type: ignore[misc] # what it stands for has any type
+    """A node's answer that is more graph: the fragment's outputs stand for the node's.
+
+    To a type checker it is of whatever type the node declares to return.
+
+    Attributes:
+        nodes: As in a workflow file: ``{"blur": {"type": "Blur", "inputs": {...}}}``. An input is
+            a literal, ``{"from": "other.port"}`` within the fragment, or a live value, such as a
+            tensor, which may be in a `Value`.
+        outputs: For each output of the node, ``"node.port"`` of the fragment, a `Value`, or a list
+            of such.
+        subgraphs: Definitions, as in a workflow file, that `nodes` may use as types.
+        then: For answers in several steps. It is called once the fragment has run, with its
+            `outputs`, which may be any, and answers as the node's function does: with its
+            outputs, or with the next `Expand`. All steps stand at the same level, so there may
+            be thousands; the names of their nodes must differ. It should do little itself, and
+            may be called again with the same.
+    """
+
+    nodes: Mapping[str, Mapping[str, Any]]
+    outputs: Mapping[str, Ending]
+    subgraphs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    then: Callable[[Mapping[str, Value]], Any] | None = None

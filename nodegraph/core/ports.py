@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, is_dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar, final, overload
 
 from nodegraph.core.digests import type_name
-from nodegraph.core.links import Value as Value
 from nodegraph.core.types import TypeInfo
 from nodegraph.core.values import NOT_CONTENT
 
@@ -19,10 +18,7 @@ if TYPE_CHECKING:
     """float32, shape (batch, height, width, channels), values in 0..1, sRGB, on the CPU."""
     Mask: TypeAlias = Tensor
     """float32, shape (batch, height, width), values in 0..1, on the CPU."""
-    _AnyOutputs: TypeAlias = Any
 else:
-    _AnyOutputs = object
-
     # Markers: a signature names them, and importing torch can wait until a node runs.
     class Image:
         """float32 tensor, shape (batch, height, width, channels), values in 0..1, sRGB."""
@@ -188,33 +184,3 @@ class Subgraph:
     acts: bool = False
     inputs: Mapping[str, str] = field(default_factory=dict, metadata=NOT_CONTENT)
     outputs: Mapping[str, str] = field(default_factory=dict, metadata=NOT_CONTENT)
-
-
-Ending: TypeAlias = "str | Value | Sequence[Ending]"
-"""What stands for an output: ``"node.port"`` of a fragment, a `Value`, or a list of such."""
-
-
-@dataclass(frozen=True)
-class Expand(_AnyOutputs):  # type: ignore[misc] # what it stands for has any type
-    """A node's answer that is more graph: the fragment's outputs stand for the node's.
-
-    To a type checker it is of whatever type the node declares to return.
-
-    Attributes:
-        nodes: As in a workflow file: ``{"blur": {"type": "Blur", "inputs": {...}}}``. An input is
-            a literal, ``{"from": "other.port"}`` within the fragment, or a live value, such as a
-            tensor, which may be in a `Value`.
-        outputs: For each output of the node, ``"node.port"`` of the fragment, a `Value`, or a list
-            of such.
-        subgraphs: Definitions, as in a workflow file, that `nodes` may use as types.
-        then: For answers in several steps. It is called once the fragment has run, with its
-            `outputs`, which may be any, and answers as the node's function does: with its
-            outputs, or with the next `Expand`. All steps stand at the same level, so there may
-            be thousands; the names of their nodes must differ. It should do little itself, and
-            may be called again with the same.
-    """
-
-    nodes: Mapping[str, Mapping[str, Any]]
-    outputs: Mapping[str, Ending]
-    subgraphs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    then: Callable[[Mapping[str, Value]], Any] | None = None

@@ -15,7 +15,7 @@ from time import monotonic
 from typing import Any
 
 from nodegraph.core.graph import GraphNode
-from nodegraph.core.ports import Expand, Value
+from nodegraph.core.links import Expand, Value
 from nodegraph.core.types import ANY, TypeExpr, fit, list_of, named
 from nodegraph.engine.fragments import Carried, Ends, Fragment, InnerOutput, build_fragment
 from nodegraph.engine.invoke import is_sound

@@ -11,8 +11,7 @@ from nodegraph.core.context import Environment
 from nodegraph.core.copies import lent_copy
 from nodegraph.core.flat import Output
 from nodegraph.core.graph import CheckedGraph, GraphNode, LinkSource
-from nodegraph.core.links import Value, is_live, opened, parse_link
-from nodegraph.core.ports import Ending, Expand
+from nodegraph.core.links import Ending, Expand, Value, is_live, opened, parse_link
 from nodegraph.core.targets import needed_by
 from nodegraph.core.types import ANY, TypeExpr, list_of, named
 from nodegraph.core.workflow import Workflow

@@ -11,8 +11,9 @@ from typing import Any
 from nodegraph.core.confinement import check_paths
 from nodegraph.core.context import Weights
 from nodegraph.core.hooks import HookInputs
+from nodegraph.core.links import Expand
 from nodegraph.core.node import NodeDefinition
-from nodegraph.core.ports import Expand, Lazy
+from nodegraph.core.ports import Lazy
 from nodegraph.core.types import ANY, named
 from nodegraph.core.values import Recipe
 from nodegraph.engine.attempt import Attempt

@@ -9,8 +9,8 @@ from typing import Protocol
 
 from nodegraph.core.events import EventStream
 from nodegraph.core.graph import CheckedGraph
+from nodegraph.core.links import Expand
 from nodegraph.core.nesting import Nesting
-from nodegraph.core.ports import Expand
 from nodegraph.engine.cancel import CancelToken
 from nodegraph.engine.lanes import Share
 from nodegraph.engine.memory_cache import CallOutputs
