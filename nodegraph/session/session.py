@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-import msgpack
-
-from nodegraph.core.analysis import check_workflow
-from nodegraph.core.collecting import NoCollecting
 from nodegraph.core.context import Environment
-from nodegraph.core.digests import digest_bytes
 from nodegraph.core.graph import CheckedGraph
-from nodegraph.core.json_text import write_json
-from nodegraph.core.uploads import may_name, with_references
-from nodegraph.core.versions import versioned
 from nodegraph.core.workflow import Workflow
 from nodegraph.engine.options import AS_USUAL, RunKeywords, RunOptions
 from nodegraph.errors import InvalidValue, NodegraphError, Problem
 from nodegraph.packs.pack import Pack, pack_at
+from nodegraph.session.checking import CheckedWorkflow, Checker
 from nodegraph.session.devices import (
     checked_device,
     default_device,
@@ -42,7 +35,7 @@ if TYPE_CHECKING:
     from nodegraph.core.graphs import Graphs
     from nodegraph.diffusion.merging.merging import StepMerging
     from nodegraph.engine.engine import Engine
-    from nodegraph.engine.live_values import LiveWorkflow, SharedValues
+    from nodegraph.engine.live_values import SharedValues
     from nodegraph.engine.planning.plan import Plan
     from nodegraph.engine.planning.room import DeviceRoom
     from nodegraph.engine.planning.stock import Stock
@@ -251,19 +244,10 @@ class Session:
             granted: See `RunOptions`.
         """
         self.look_anew()
-        environment = self.environment.granting(granted)
-        live = self._live(workflow)
-        if live is not None:
-            return list(live.analysed(environment, targets).problems)
-        return check_workflow(workflow, self.registry, environment, targets=targets)
+        return self._checker(granted).problems(workflow, targets)
 
-    def _live(self, workflow: Workflow, shared: SharedValues | None = None) -> LiveWorkflow | None:
-        """A workflow whose inputs are given live values, made ready; None for others."""
-        if not workflow.live_inputs():
-            return None
-        from nodegraph.engine.live_values import LiveWorkflow  # files have none
-
-        return LiveWorkflow.of(workflow, self.registry, shared)
+    def _checker(self, granted: Collection[Path]) -> Checker:
+        return Checker(self.registry, self.environment.granting(granted))
 
     def graph(
         self,
@@ -279,23 +263,7 @@ class Session:
         Raises:
             InvalidWorkflow: Lists all that is wrong with it.
         """
-        from nodegraph.core.building import build_graph
-
-        environment = self.environment.granting(granted)
-        live = self._live(workflow)
-        if live is not None:
-            return live.graph(environment, targets)
-        return build_graph(workflow, self.registry, environment, targets=targets)
-
-    def _graph(self, packed: bytes | None, workflow: Workflow, options: RunOptions) -> CheckedGraph:
-        """The graph to run; one that was built before, if it would come out the same."""
-        if packed is None:
-            # It has values that no file has; where they are objects, they may have changed.
-            return self.graph(workflow, targets=options.targets, granted=options.granted)
-        environment = self.environment.granting(options.granted)
-        return self._graphs.built(
-            digest_bytes(packed), workflow, self.registry, environment, targets=options.targets
-        )
+        return self._checker(granted).graph(workflow, targets)
 
     def plan(
         self,
@@ -411,35 +379,11 @@ class Session:
 
     def _checked(
         self, workflow: Workflow, options: RunOptions, shared: SharedValues | None = None
-    ) -> _Checked:
-        """What can be run.
+    ) -> CheckedWorkflow:
+        checker, uploads = self._checker(options.granted), self.settings.uploads
+        return checker.checked(workflow, options, self._graphs, uploads=uploads, shared=shared)
 
-        Args:
-            shared: Of runs that begin together.
-        Raises:
-            InvalidWorkflow: See `run_async`.
-            InvalidValue: See `run_async`; or it holds what no record of the run could.
-        """
-        parameters = options.parameters or {}
-        if shared is not None:
-            parameters = shared.given(parameters)
-        with NoCollecting():
-            workflow = workflow.with_parameters(parameters)
-            # What sinks keep is to mean the same after an upgrade of the nodes.
-            document = versioned(workflow, self.registry)
-            packed = _packed(document)
-            live = self._live(workflow, shared) if packed is None else None
-        if live is None:
-            graph = self._graph(packed, workflow, options)
-        else:
-            graph = live.graph(self.environment.granting(options.granted), options.targets)
-            document = versioned(live.document, self.registry)
-            packed = _packed(document)
-        if packed is None:
-            write_json(document)  # what the editor or a later version keeps in it is in no graph
-        return _Checked(graph, document, self._told(document, packed))
-
-    async def _run_checked(self, checked: _Checked, options: RunOptions) -> RunResult:
+    async def _run_checked(self, checked: CheckedWorkflow, options: RunOptions) -> RunResult:
         from nodegraph.core.nesting import within  # see `_refuse_own`
 
         with self._notes.noted(checked.document, options) as noted, within(self):
@@ -464,14 +408,6 @@ class Session:
                 RuntimeWarning,
                 stacklevel=2,
             )
-
-    def _told(self, document: dict[str, Any], packed: bytes | None) -> Mapping[str, Any]:
-        """A workflow as pictures carry it, without the places of files that a client brought."""
-        uploads = self.settings.uploads
-        if uploads is None or (packed is not None and not may_name(packed, uploads)):
-            return document
-        found: dict[str, Any] = with_references(document, uploads)
-        return found
 
     @cached_property
     def _notes(self) -> RunNotes:
@@ -645,28 +581,6 @@ class Session:
             kept.close()
         if "engine" in self.__dict__:
             self._warn_of_changes()  # also of what was found on the way to the disk
-
-
-def _packed(document: Mapping[str, Any]) -> bytes | None:
-    """All that a workflow says; None if it has values that no file has."""
-    try:
-        packed: bytes = msgpack.packb(document, strict_types=True, use_bin_type=True)
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return packed
-
-
-class _Checked(NamedTuple):
-    """A workflow that may run.
-
-    Attributes:
-        document: It as it is noted.
-        told: It as pictures carry it.
-    """
-
-    graph: CheckedGraph
-    document: dict[str, Any]
-    told: Mapping[str, Any]
 
 
 def _shown(result: RunResult) -> str:
