@@ -80,10 +80,10 @@ def print_job(job: Job) -> None:
         say()
         say(("Files", "bold"))
         print_files(job)
-    if job.outputs is not None and job.outputs.warnings:
+    if job.warnings:
         say()
         say(("Warnings", "bold"))
-        print_table([(each.node or "", each.message) for each in job.outputs.warnings], indent=2)
+        print_table([(each.node or "", each.message) for each in job.warnings], indent=2)
     if job.problems:
         say()
         print_problems(job.problems, line=say)

@@ -100,9 +100,11 @@ class Asked:
             RunEvent(4, "node.finished", "sum", 1.3, {"seconds": 1.2}),
         )
         queue = self.server.services.queue
+        warnings = [{"node": "two", "message": "2 looks odd"}]
         if files is None:
             problem = {"code": "x", "message": "it broke", "node": "sum", "hint": "Mend it."}
-            queue.fail(job.id, job.attempt, {**problem, "problems": [problem]}).result(PATIENCE)
+            error = {**problem, "problems": [problem], "warnings": warnings}
+            queue.fail(job.id, job.attempt, error).result(PATIENCE)
             return
         folder = Path(self.server.services.outputs) / job.id
         from tests.server.resources import written
@@ -111,6 +113,7 @@ class Asked:
             "files": [written(folder / name, data) for name, data in files.items()],
             "nodes": {"ran": 1, "cached": 1},
             "seconds": 1.3,
+            "warnings": warnings,
         }
         queue.finish(job.id, job.attempt, outputs).result(PATIENCE)
 

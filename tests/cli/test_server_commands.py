@@ -123,6 +123,14 @@ def test_events_are_printed_as_lines(cli: Cli, server: Asked) -> None:
     assert "both want stdout" in refused.json["problems"][0]["message"]
 
 
+def test_what_nodes_warned_of_is_shown(cli: Cli, server: Asked) -> None:
+    job = server.submit()
+    server.run({})
+    assert "Warnings\n  two  2 looks odd\n" in cli("jobs", "show", job).out
+    shown = cli("jobs", "show", job, "--json").json
+    assert shown["outputs"]["warnings"] == [{"node": "two", "message": "2 looks odd"}]
+
+
 def test_how_a_job_ended_is_the_exit_code(cli: Cli, server: Asked) -> None:
     job = server.submit()
     server.run(None)
@@ -132,6 +140,7 @@ def test_how_a_job_ended_is_the_exit_code(cli: Cli, server: Asked) -> None:
     assert "Mend it." in failed.err
     assert failed.out.startswith("Failed")
     assert "node `sum`" in cli("jobs", "show", job).out
+    assert "two  2 looks odd" in cli("jobs", "show", job).out
     cancelled = server.submit()
     server.client.cancel(cancelled)
     assert cli("watch").code == 130

@@ -378,7 +378,10 @@ export interface JobDetail {
   plan: Record<string, unknown> | null;
   /** What it gave; None unless it has finished. */
   outputs: JobOutputs | null;
-  /** The first problem of one that failed, with all of them under `problems`. */
+  /**
+   * The first problem of one that failed, with all of them under `problems`, and what nodes had
+   * warned of before under `warnings`, as in `outputs`.
+   */
   error: Record<string, unknown> | null;
   /** Why it failed, if it did. */
   fault: JobFault | null;

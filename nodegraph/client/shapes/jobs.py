@@ -200,7 +200,8 @@ class Job(JobSummary):
         targets: Nodes that are wanted; None for all that write something.
         plan: What was foreseen, if that was asked for.
         outputs: What it gave; None unless it has finished.
-        error: The first problem of one that failed, with all of them under ``problems``.
+        error: The first problem of one that failed, with all of them under ``problems``, and what
+            nodes had warned of before under ``warnings``, as in `outputs`.
     """
 
     __pydantic_config__ = described("JobDetail", is_open=False)
@@ -217,6 +218,18 @@ class Job(JobSummary):
     def files(self) -> tuple[OutputFile, ...]:
         """What it gave, as files."""
         return () if self.outputs is None else self.outputs.files
+
+    @property
+    def warnings(self) -> tuple[NodeWarning, ...]:
+        """What nodes said of their results, also before one failed."""
+        if self.outputs is not None:
+            return self.outputs.warnings
+        said = (self.error or {}).get("warnings")
+        return tuple(
+            NodeWarning(each.get("node"), str(each.get("message", "")))
+            for each in (said if isinstance(said, list) else ())
+            if isinstance(each, Mapping)
+        )
 
     @property
     def problems(self) -> tuple[Problem, ...]:

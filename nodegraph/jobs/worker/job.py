@@ -188,7 +188,10 @@ class Jobs:
         if result.status == "ok":
             return _end(order, "finished", outputs=await self._outputs(result, files))
         if result.status == "failed":
-            return _end(order, "failed", error=error_of_nodes(result.errors))
+            error = error_of_nodes(result.errors)
+            if said := _warnings(result.nodes):
+                error["warnings"] = said
+            return _end(order, "failed", error=error)
         if assignment.ending is None:
             return _end(order, "failed", error=told([Problem("deadline", result.reason)]))
         if assignment.ending == "released":

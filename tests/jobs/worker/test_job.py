@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from nodegraph import Context, node
-from nodegraph.jobs.supervisor.messages import RunJob
+from nodegraph.jobs.supervisor.messages import Ended, RunJob
 from nodegraph.jobs.worker.job import MOST_WARNINGS, Assignment, Jobs
 from nodegraph.session.session import Session
 from nodegraph.session.settings import Settings
@@ -26,26 +26,37 @@ def Doubt(ctx: Context, times: int = 1) -> int:
 
 
 @node(output=True)
+def Fail(value: int) -> None:
+    """Fails."""
+    raise ValueError("it broke")
+
+
+@node(output=True)
 def Show(ctx: Context, value: int) -> None:
     """Shows a number."""
 
 
-def outputs(session: Session, times: int, nodes: int = 1) -> dict[str, Any]:
-    """What a job gave of nodes which warn so often each."""
+def ended(session: Session, times: int, nodes: int = 1, end: str = "Show") -> Ended:
+    """A job of nodes which warn so often each."""
     found: dict[str, Any] = {}
     for at in range(nodes):
         found[f"doubt{at}"] = {"type": "Doubt", "inputs": {"times": times}}
-        found[f"show{at}"] = {"type": "Show", "inputs": {"value": {"from": f"doubt{at}"}}}
+        found[f"end{at}"] = {"type": end, "inputs": {"value": {"from": f"doubt{at}"}}}
     text = json.dumps({"format": "nodegraph/1", "nodes": found})
     assignment = Assignment(RunJob("job", 1, text))
-    ended = asyncio.run(Jobs(session).run(assignment, lambda event: None))
-    assert ended.outputs is not None, ended.error
-    return dict(ended.outputs)
+    return asyncio.run(Jobs(session).run(assignment, lambda event: None))
+
+
+def outputs(session: Session, times: int, nodes: int = 1) -> dict[str, Any]:
+    """What it gave."""
+    found = ended(session, times, nodes)
+    assert found.outputs is not None, found.error
+    return dict(found.outputs)
 
 
 @pytest.fixture
 def session(tmp_path: Path) -> Session:
-    return Session(Settings(home=tmp_path / "home", device="cpu"), nodes=[Doubt, Show])
+    return Session(Settings(home=tmp_path / "home", device="cpu"), nodes=[Doubt, Fail, Show])
 
 
 def test_warnings_stand_in_its_outputs_also_where_they_come_from_the_cache(
@@ -62,6 +73,15 @@ def test_warnings_stand_in_its_outputs_also_where_they_come_from_the_cache(
             # Where things lie on the server's machine is nobody's business.
             assert str(session.settings.home) not in first + second
             assert "apple.png looks odd" in first
+
+
+def test_a_failed_job_tells_what_was_warned_of_before(session: Session) -> None:
+    with session:
+        found = ended(session, 1, end="Fail")
+    assert found.error is not None
+    [warning] = found.error["warnings"]
+    assert warning["node"] == "doubt0"
+    assert str(session.settings.home) not in warning["message"]
 
 
 def test_of_very_many_warnings_the_first_are_told_and_how_many_more_there_are(
