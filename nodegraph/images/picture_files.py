@@ -67,12 +67,12 @@ def open_header(path: Path, formats: Iterable[str]) -> Image.Image:
     for name in formats:
         opened: Any
         opened, accepts = Image.OPEN.get(name, (None, None))
-        # A text says that this Pillow can't read such files.
-        if opened is None or (accepts is not None and accepts(start) is not True):
-            continue
         try:
-            found: Image.Image = opened(str(path), str(path))
-            return found
+            # A text says that this Pillow can't read such files.
+            is_its_own = opened is not None and (accepts is None or accepts(start))
+            if is_its_own and not isinstance(is_its_own, str):
+                found: Image.Image = opened(str(path), str(path))
+                return found
         except (SyntaxError, IndexError, TypeError, struct.error):
             continue
     raise UnidentifiedImageError(f"cannot identify image file {str(path)!r}")

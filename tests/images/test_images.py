@@ -236,6 +236,13 @@ def test_exif_behind_the_pixels_of_a_png_counts(tmp_path: Path, is_deep: bool) -
     assert read_image(path)[0].shape == (1, 5, 2, 3)
 
 
+@pytest.mark.parametrize("content", [b"", b"P", b"\x89", b"B", b"RIFF", b"II", b"\xff\xd8\xff"])
+def test_the_beginning_of_a_picture_is_none(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.png").write_bytes(content)
+    with raises(InvalidFile):
+        picture_size(tmp_path / "a.png")
+
+
 def huge_png(path: Path, texts: dict[str, str]) -> Path:
     """A file that claims 60000 × 60000 pixels, and has none."""
     content = encode_image_file(torch.rand(1, 2, 5, 3), metadata=texts)
