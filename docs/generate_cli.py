@@ -58,13 +58,13 @@ With `--check-mutation` what every node shares with others, the tensors in its i
 before and after its call. A node that has changed one fails and is named with the input: other
 nodes and later runs may get the same value.
 
-The document that `--json` prints has `status` (`ok`, `failed` or `cancelled`), `reason` if it was
-cancelled for one (`deadline of 30 s passed`), `seconds`, `files` (`path`, `node`, `kind`, and
-`existed` if the same file was there before), `nodes` (`status`, `seconds`, `calls`, `cached`,
-`source` of what was cached: `memory`, `disk`, `files` that lie there still, or `shared` with a call
-that ran at the same time, `saved`, the seconds that it had taken, and `warnings`, what it said of its
-results) and `errors` (a problem with the node's `inputs` and the pack's `trace`); of several runs it
-has one such document each under `runs`.
+The document that `--json` prints has `status` (`ok`, `failed` or `cancelled`), `reason` if it
+was cancelled for one (`deadline of 30 s passed`), `seconds`, `files` (`path`, `node`, `kind`,
+and `existed` if the same file was there before), `nodes` (`status`, `seconds`, `calls`,
+`cached`, `source` of what was cached: `memory`, `disk`, `files` that lie there still, or
+`shared` with a call that ran at the same time, `saved`, the seconds that it had taken, and
+`warnings`, what it said of its results) and `errors` (a problem with the node's `inputs` and
+the pack's `trace`); of several runs it has one such document each under `runs`.
 
 `--trace out.json` writes what happened as a trace in Chrome's format, for
 [Perfetto](https://ui.perfetto.dev): a process per run, a track per lane, more where a lane works on

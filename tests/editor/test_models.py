@@ -7,7 +7,7 @@ import shutil
 
 from playwright.sync_api import Locator, expect
 
-from nodegraph.diffusion.models import embedded_folder
+from nodegraph.diffusion.embedded_models import embedded_folder
 from tests.editor.editing import Editor
 
 

@@ -16,8 +16,8 @@ from nodegraph.diffusion.flow_noise import FlowNoise, model_noise, recipe_noise
 from nodegraph.diffusion.noise import NoiseSchedule
 from nodegraph.diffusion.scheduler_file import scheduler_option
 from nodegraph.diffusion.schedules import sigmas_for
-from nodegraph.diffusion.table_schedules import COMMON, CONTINUOUS
 from nodegraph.diffusion.speed.deriving import derive
+from nodegraph.diffusion.table_schedules import COMMON, CONTINUOUS
 from nodegraph.errors import InvalidValue
 from tests.diffusion.conftest import SD1_SCHEDULER, tiny_unet
 from tests.messages import raises

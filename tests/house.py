@@ -1,0 +1,223 @@
+"""Measure the shape of the code: folders, files, import circles, names.
+
+    python -m tests.house            # print the figures beside those that are allowed
+    python -m tests.house --write    # allow what is there now, where it is less
+    python -m tests.house --list circles
+
+Files are parsed, never imported. An import counts wherever it stands: at the top, inside a
+function, under TYPE_CHECKING, or as the name of a module in a string.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import networkx
+
+ROOT = Path(__file__).parents[1]
+ALLOWED = Path(__file__).with_suffix(".json")
+PACKAGES = {
+    "nodegraph": "nodegraph",
+    "nodes": "nodegraph_nodes",
+    "pipelines": "nodegraph_pipelines",
+}
+"""Folders of the repository, and the packages that they are installed as."""
+GENERATED = ("nodegraph/client/blocking/",)
+SMALL = 100
+"""Lines below which a module with one importer belongs into it."""
+BANNED_NAMES = frozenset(
+    re.findall(
+        r"\w+",
+        """
+        asked asking beside churned classroom company forgetful found given heeding heeds hole
+        ladder laid laws leading led lesson mends one place rest rung said seen shower still taught
+        tells told wish wishes
+        """,
+    )
+)
+"""Words of a private dialect; docs/design.md has the field's terms."""
+HINTS = {
+    "folders": "folders at the top of nodegraph/: let the new one lie in a room that is there",
+    "files": "files in nodegraph/: write into the module that holds the concept",
+    "circles": "modules that import each other: move what both need below them",
+    "lone": f"modules under {SMALL} lines that one other imports: merge them into it",
+    "longest": "lines of the longest file: look for a second noun in it",
+    "named": "things with a name of the private dialect: use the field's term",
+}
+_MODULE = re.compile(r"nodegraph(?:\.\w+)+")
+
+
+@dataclass(frozen=True)
+class Module:
+    """One parsed source file."""
+
+    name: str
+    path: Path
+    text: str
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        return ast.parse(self.text)
+
+    @property
+    def lines(self) -> int:
+        return self.text.count("\n")
+
+
+def read_modules(root: Path = ROOT) -> dict[str, Module]:
+    """All source files by dotted name, without generated ones."""
+    modules = {}
+    for folder, package in PACKAGES.items():
+        for path in sorted((root / folder).rglob("*.py")):
+            relative = path.relative_to(root)
+            if relative.as_posix().startswith(GENERATED):
+                continue
+            parts = [package, *path.relative_to(root / folder).with_suffix("").parts]
+            if parts[-1] == "__init__":
+                parts.pop()
+            name = ".".join(parts)
+            modules[name] = Module(name, relative, path.read_text("utf-8"))
+    return modules
+
+
+def imports_of(module: Module, modules: Mapping[str, Module]) -> set[str]:
+    """The modules that one names, wherever in its text."""
+    is_package = module.path.name == "__init__.py"
+    named: set[str] = set()
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Import):
+            named.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parts = module.name.split(".")
+                parts = parts[: len(parts) - node.level + is_package]
+                base = ".".join([*parts, *([node.module] if node.module else [])])
+            for alias in node.names:
+                child = f"{base}.{alias.name}"
+                named.add(child if child in modules else base)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            text = node.value.partition(":")[0]
+            if _MODULE.fullmatch(text):
+                named.add(text)
+    return {name for name in named if name in modules and name != module.name}
+
+
+def _names(tree: ast.Module) -> Iterator[tuple[str, int]]:
+    """Names that a file gives to functions, classes, arguments and variables, and their lines."""
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            yield node.name, node.lineno
+        elif isinstance(node, ast.arg):
+            yield node.arg, node.lineno
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id, node.lineno
+
+
+@dataclass
+class House:
+    """What is measured of the modules of nodegraph/, nodes/ and pipelines/."""
+
+    modules: dict[str, Module]
+
+    @cached_property
+    def imports(self) -> networkx.DiGraph:
+        graph = networkx.DiGraph()
+        graph.add_nodes_from(self.modules)
+        for name, module in self.modules.items():
+            graph.add_edges_from((name, other) for other in imports_of(module, self.modules))
+        return graph
+
+    @cached_property
+    def folders(self) -> list[str]:
+        """Folders at the top of nodegraph/."""
+        return sorted(
+            {
+                module.path.parts[1]
+                for module in self.modules.values()
+                if module.path.parts[0] == "nodegraph" and len(module.path.parts) > 2
+            }
+        )
+
+    @cached_property
+    def circles(self) -> list[list[str]]:
+        """Groups of modules that name each other, largest first."""
+        groups = networkx.strongly_connected_components(self.imports)
+        return sorted((sorted(group) for group in groups if len(group) > 1), key=len, reverse=True)
+
+    @cached_property
+    def lone(self) -> dict[str, str]:
+        """Small modules that one other module imports, and that module."""
+        importer = {}
+        for name, module in self.modules.items():
+            importers = list(self.imports.predecessors(name))
+            if module.lines < SMALL and len(importers) == 1 and module.path.name != "__init__.py":
+                importer[name] = importers[0]
+        return importer
+
+    @cached_property
+    def longest(self) -> Module:
+        return max(self.modules.values(), key=lambda module: module.lines)
+
+    @cached_property
+    def statements(self) -> int:
+        return sum(
+            isinstance(node, ast.stmt)
+            for module in self.modules.values()
+            for node in ast.walk(module.tree)
+        )
+
+    @cached_property
+    def named(self) -> dict[str, list[str]]:
+        """Where each word of the private dialect names something, modules included."""
+        places: dict[str, list[str]] = {}
+        for module in self.modules.values():
+            for name, line in (*_names(module.tree), (module.path.stem, 1)):
+                if (word := name.strip("_").lower()) in BANNED_NAMES:
+                    places.setdefault(word, []).append(f"{module.path}:{line}")
+        return places
+
+    def figures(self) -> dict[str, int]:
+        """The figures that may only fall; see `HINTS`."""
+        return {
+            "folders": len(self.folders),
+            "files": sum(module.path.parts[0] == "nodegraph" for module in self.modules.values()),
+            "circles": sum(map(len, self.circles)),
+            "lone": len(self.lone),
+            "longest": self.longest.lines,
+            **{f"named {word}": len(places) for word, places in sorted(self.named.items())},
+        }
+
+
+def measure(root: Path = ROOT) -> House:
+    return House(read_modules(root))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--write", action="store_true", help="keep smaller figures as the allowed")
+    parser.add_argument("--list", choices=("folders", "circles", "lone", "named"))
+    options = parser.parse_args()
+    house = measure()
+    if options.list:
+        print(json.dumps(getattr(house, options.list), indent=1))  # noqa: T201 - a command
+        return
+    allowed = json.loads(ALLOWED.read_text("utf-8")) if ALLOWED.exists() else {}
+    figures = house.figures()
+    for name, count in figures.items():
+        print(f"{count:>8} {allowed.get(name, '-'):>8}  {name}")  # noqa: T201 - a command
+    print(f"{house.statements:>8} {'':>8}  statements, the longest file is {house.longest.path}")  # noqa: T201 - a command
+    if options.write:
+        kept = {name: min(count, allowed.get(name, count)) for name, count in figures.items()}
+        ALLOWED.write_text(json.dumps(kept, indent=1) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""The house stays one that can be held in mind: no figure of its shape grows.
+
+`python -m tests.house` prints the figures, `--write` keeps them where they have fallen.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.house import ALLOWED, HINTS, House, Module, imports_of, measure
+
+FIGURES: dict[str, int] = json.loads(ALLOWED.read_text("utf-8"))
+
+
+@pytest.fixture(scope="module")
+def house() -> House:
+    return measure()
+
+
+@pytest.mark.parametrize("figure", HINTS)
+def test_a_figure_does_not_grow(house: House, figure: str) -> None:
+    grown = {
+        name: f"{count}, allowed are {FIGURES.get(name, 0)}"
+        for name, count in house.figures().items()
+        if name.split()[0] == figure and count > FIGURES.get(name, 0)
+    }
+    assert not grown, f"{HINTS[figure]} (python -m tests.house --list {figure})"
+
+
+def test_an_import_counts_wherever_it_stands() -> None:
+    def module(name: str, text: str) -> Module:
+        return Module(name, Path(name.replace(".", "/") + ".py"), text)
+
+    names = ("nodegraph.a", "nodegraph.b", "nodegraph.c", "nodegraph.d", "nodegraph.e")
+    modules = {name: module(name, "") for name in names}
+    text = """
+from typing import TYPE_CHECKING
+import nodegraph.a
+if TYPE_CHECKING:
+    from nodegraph.b import thing
+def late():
+    from . import c
+    return load("nodegraph.d:THING"), "nodegraph.missing", "see nodegraph.e"
+"""
+    assert imports_of(module("nodegraph.f", text), modules) == set(names[:4])
