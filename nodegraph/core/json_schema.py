@@ -124,6 +124,12 @@ def _node(specs: list[NodeSpec]) -> dict[str, Any]:
                 "type": "string",
                 "description": "What brings the type, told where there is no such type.",
             },
+            "unread": {
+                "type": "array",
+                "items": _TEXT,
+                "description": "Inputs whose values couldn't be read of another program's file: "
+                "they have to be given.",
+            },
         },
         required=["type"],
     )

@@ -157,7 +157,9 @@ def _options(services: Services) -> dict[str, Any]:
     crowd = Crowd(limits.connections, limits.address_connections, server.trusted_proxies)
     return {
         "lifespan": "off",  # opened and closed here, so that a fault is told as one
-        "http": patient_protocol(limits, crowd, services.metrics.requests.refused),
+        "http": patient_protocol(
+            limits, crowd, services.metrics.requests.refused, root=server.root_path
+        ),
         "ws": counted_protocol(crowd),
         "ws_max_size": limits.frame,
         "ws_per_message_deflate": False,

@@ -25,7 +25,8 @@ from nodegraph.diffusion.flow_noise import SPREADS, FlowNoise, model_noise
 from nodegraph.diffusion.flow_schedules import FLOW_SCHEDULES
 from nodegraph.diffusion.flow_shift import flux2_mu, line_mu
 from nodegraph.diffusion.names import FLOW_SCHEDULE_NAMES, check_combination
-from nodegraph.diffusion.noise import add_noise, draw_noise
+from nodegraph.diffusion.noise import draw_noise
+from nodegraph.diffusion.noise_drawing import add_noise
 from nodegraph.diffusion.schedules import Ladder, sigmas_for
 from nodegraph.diffusion.table_schedules import CONTINUOUS, CORRECTED, DISTILLED, MULTISTEP, Grid
 from nodegraph.errors import InvalidFile, InvalidValue

@@ -817,12 +817,13 @@ def test_many_that_do_nothing_do_not_keep_others_out(server: Process) -> None:
 
 @pytest.fixture(scope="module")
 def narrow(tmp_path_factory: pytest.TempPathFactory, known_packs: Path) -> Iterator[Process]:
-    """A server of few places."""
+    """A server of few places, which a proxy may offer below a path."""
     limits = {"CONNECTIONS": "30", "ADDRESS_CONNECTIONS": "20", "HEAD_SECONDS": "100"}
     home = prepared_home(tmp_path_factory.mktemp("narrow") / "home", known_packs)
     with pytest.MonkeyPatch.context() as patched:
         for name, value in limits.items():
             patched.setenv(f"NODEGRAPH_SERVER_LIMITS_{name}", value)
+        patched.setenv("NODEGRAPH_SERVER_ROOT_PATH", "/studio")
         with Process(home, "--workers", "0") as found:
             yield found.ready()
 
@@ -869,7 +870,8 @@ def test_whether_the_server_lives_is_told_though_its_places_are_all_at_work(
         assert b"too many connections" in answer
         for _ in range(50):
             assert status(raw(narrow, "GET", "/healthz")) == 200
-        assert status(raw(narrow, "GET", "/readyz")) == 200
+        for path in ("/readyz", "/studio/healthz", "/studio/readyz"):
+            assert status(raw(narrow, "GET", path)) == 200
 
 
 def test_a_head_in_one_piece_is_no_longer_than_one_in_many(server: Process) -> None:

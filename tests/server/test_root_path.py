@@ -13,8 +13,10 @@ import pytest
 
 from nodegraph.client import Client
 from nodegraph.core.events import Event
+from nodegraph.server.access.sessions import next_place
 from nodegraph.server.access.token_file import TokenFile
 from nodegraph.server.content.editor import Editor
+from nodegraph.server.root_path import linked_below
 from tests.server.hosting import PATIENCE, Hosted, hosted, prepared_home, workflow
 from tests.server.proxying import Proxy, proxied
 from tests.server.resources import picture
@@ -198,3 +200,10 @@ def test_without_a_proxy_its_own_addresses_work_too(server: Hosted) -> None:
     assert httpx.get(f"{server.url}{PATH}/healthz", timeout=PATIENCE).status_code == 200
     # What only begins alike lies elsewhere.
     assert httpx.get(f"{server.url}{PATH}s/healthz", timeout=PATIENCE).status_code == 404
+
+
+@pytest.mark.parametrize("place", ["/", "/other", "/studios/x", "/studio/../x", "/studio/%2E%2e/x"])
+def test_nobody_is_sent_out_of_the_path(place: str) -> None:
+    with linked_below(PATH):
+        assert next_place(place) == f"{PATH}/login"
+        assert next_place(f"{PATH}/api/v1/jobs?limit=2") == f"{PATH}/api/v1/jobs?limit=2"

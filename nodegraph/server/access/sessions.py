@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from starlette.types import Receive, Send
 
@@ -162,8 +162,10 @@ async def answer_login(head: Head, send: Send, unread: Receive | None) -> None:
 
 
 def next_place(given: str) -> str:
-    """Where to go after logging in: only ever a place here."""
-    return given if _LOCAL.fullmatch(given) else link(LOGIN)
+    """Where to go after logging in: only ever a place here, below the server's root."""
+    segments = unquote(given.partition("?")[0].partition("#")[0]).replace("\\", "/").split("/")
+    is_here = given.startswith(link("/")) and ".." not in segments
+    return given if is_here and _LOCAL.fullmatch(given) else link(LOGIN)
 
 
 def _address(head: Head) -> str:

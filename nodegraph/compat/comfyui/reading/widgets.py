@@ -224,8 +224,8 @@ def as_typed(kind: str, value: Any) -> Any:
             return bool(value)  # as there, of the text "false", too
         case "INT" | "FLOAT":
             number = _number(value)
-            is_whole = kind == "INT" and not isinstance(number, str) and math.isfinite(number)
-            return int(number) if is_whole else number
+            is_part = kind == "INT" and isinstance(number, float) and math.isfinite(number)
+            return int(number) if is_part else number
     return value
 
 

@@ -29,7 +29,7 @@ _LOOKS = 4
 
 
 def patient_protocol(
-    limits: BodyLimits, crowd: Crowd, refused: Callable[[int, str], None]
+    limits: BodyLimits, crowd: Crowd, refused: Callable[[int, str], None], *, root: str = ""
 ) -> type[HttpToolsProtocol]:
     """The HTTP protocol for `uvicorn.Config`.
 
@@ -37,8 +37,10 @@ def patient_protocol(
         limits: How long a client may take.
         crowd: All connections.
         refused: Is told the status and code of what never becomes a request.
+        root: Path that a proxy may leave before the server's own.
     """
     settings = {
+        "health": HEALTH | {root.encode() + path for path in HEALTH},
         "idle_seconds": limits.idle_seconds,
         "head_seconds": min(limits.head_seconds, limits.idle_seconds),
         "crowd": crowd,
@@ -64,6 +66,7 @@ class PatientProtocol(HttpToolsProtocol):
 
     idle_seconds = 60.0
     head_seconds = 10.0
+    health = HEALTH
     crowd: Crowd
     refused: Callable[[int, str], None]
 
@@ -134,7 +137,7 @@ class PatientProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._is_in_head = False
         # However many there are: whoever looks after the server has to know that it lives.
-        is_health = self.url in HEALTH
+        is_health = self.url in self.health
         self.limit_concurrency = None if is_health else self.config.limit_concurrency
         if self._is_spare and not is_health:
             self._refuse(503, "busy", "Busy", "there are too many connections")
