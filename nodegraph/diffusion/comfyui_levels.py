@@ -156,8 +156,10 @@ def _even(high: int, count: int) -> NDArray[np.float32]:
 def table_level_behind(noise: NoiseSchedule, share: float) -> float:
     """A table model's level at which a share of the timesteps lies behind, in single precision as
     its schedules have theirs."""
-    # ComfyUI takes 999 for the last timestep of any table, rounded as its tensors are.
-    return float(_between(noise, np.array([(1.0 - share) * 999.0], np.float32))[0])
+    # ComfyUI takes 999 for the last timestep of any table, rounded as its tensors are; beyond a
+    # shorter table's end is its greatest level.
+    timestep = min((1.0 - share) * 999.0, noise.timesteps - 1)
+    return float(_between(noise, np.array([timestep], np.float32))[0])
 
 
 def compared_shares(

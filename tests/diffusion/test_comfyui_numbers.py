@@ -23,9 +23,8 @@ from nodegraph.diffusion.samplers import SAMPLERS, Sampler, make_sampler
 from nodegraph.diffusion.schedules import Ladder, laid
 from tests.diffusion.stand_in import SHAPE, model, run
 
-TABLE = NoiseSchedule.from_config(
-    {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
-)
+TABLE_CONFIG = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
+TABLE = NoiseSchedule.from_config(TABLE_CONFIG)
 FLOW = FlowNoise(shift=1.0, common=CommonFlow(3.0))
 Denoiser = Callable[[Tensor, Tensor], Tensor]
 Method = Callable[[Denoiser, Tensor, Tensor, Callable[[], Tensor]], Tensor]

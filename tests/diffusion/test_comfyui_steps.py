@@ -20,12 +20,14 @@ from nodegraph.core.values import Control, ControlNet
 from nodegraph.diffusion.brownian import BrownianTree
 from nodegraph.diffusion.comfyui_levels import CommonFlow
 from nodegraph.diffusion.flow_noise import FlowNoise, ModelNoise
+from nodegraph.diffusion.noise import NoiseSchedule
 from nodegraph.diffusion.samplers import make_sampler
 from nodegraph.diffusion.step_prompts import Prompt
 from tests.diffusion.stand_in import run
 from tests.diffusion.test_comfyui_numbers import (
     FLOW,
     TABLE,
+    TABLE_CONFIG,
     ancestral_levels,
     begun,
     flow_denoiser,
@@ -38,6 +40,7 @@ Moved = Callable[[Tensor, Tensor], Tensor]
 Method = Callable[[Denoiser, Tensor, Tensor, Moved], Tensor]
 Single = NDArray[np.float32]
 SEED = 2**63 + 5
+SHORT = NoiseSchedule.from_config({**TABLE_CONFIG, "num_train_timesteps": 501})
 
 
 def dpmpp_sde(denoise: Denoiser, x: Tensor, sigmas: Tensor, moved: Moved) -> Tensor:
@@ -248,8 +251,8 @@ class Levels:
         return [float(level) for level in self.at(places)]
 
 
-def of_table() -> Levels:
-    betas = np.linspace(0.00085**0.5, 0.012**0.5, 1000) ** 2
+def of_table(count: int = 1000) -> Levels:
+    betas = np.linspace(0.00085**0.5, 0.012**0.5, count) ** 2
     kept = np.cumprod(1 - betas)
     sigmas = ((1 - kept) / kept) ** 0.5
     logs = np.log(sigmas).astype(np.float32)
@@ -262,9 +265,10 @@ def of_table() -> Levels:
         return np.array([math.exp(log) for log in between.tolist()], np.float32)
 
     def behind(share: float) -> float:
-        return float(at(np.array([(1.0 - share) * 999.0], np.float32))[0])
+        timestep = min((1.0 - share) * 999.0, count - 1)
+        return float(at(np.array([timestep], np.float32))[0])
 
-    return Levels(sigmas.astype(np.float32), at, (999, 0), behind)
+    return Levels(sigmas.astype(np.float32), at, (count - 1, 0), behind)
 
 
 def of_flow(shift: float, multiplier: float = 1000.0) -> Levels:
@@ -330,7 +334,7 @@ def test_prompts_and_control_pictures_apply_at_the_steps_at_which_they_do_in_com
             assert control.applies(begins, laid_out.reached(rung)) == applies, (steps, rung)
 
 
-@MODELS
+@pytest.mark.parametrize(("levels", "noise"), [*MODELS.args[1], (of_table(501), SHORT)])
 @pytest.mark.parametrize("law", ["simple", "normal", "sgm_uniform"])
 def test_sa_solver_draws_where_comfyui_does(levels: Levels, noise: ModelNoise, law: str) -> None:
     for steps in range(4, 42):
