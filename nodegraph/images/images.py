@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
@@ -21,10 +22,11 @@ from nodegraph.images.deep_png import encode_deep_png
 from nodegraph.images.input_files import looks_like, missing_file
 from nodegraph.images.picture_files import (
     DAMAGED,
-    allow_pixels,
+    TOO_LARGE,
     find_exif,
     is_turned,
     open_header,
+    pixels_allowed,
     png_notes,
 )
 from nodegraph.images.picture_pixels import frame_pixels, picture_pixels
@@ -115,6 +117,7 @@ def read_frames(
             check_room(width, height, len(wanted), needed, port="path")
             for number in wanted:
                 opened.seek(number)
+                _check_pixels(opened, path, max_pixels)
                 opened.load()
                 # What has but one is as deep as LoadImage reads it.
                 one = picture_pixels(opened, path) if total == 1 else frame_pixels(opened)
@@ -368,12 +371,31 @@ def picture_options(format: ImageFormat, metadata: dict[str, str], quality: int)
     return options
 
 
-def _open(path: Path, max_pixels: int | None, names: bool = True) -> Image.Image:
+@contextmanager
+def _open(path: Path, max_pixels: int | None, names: bool = True) -> Iterator[Image.Image]:
     """Open a file and check what it claims to be; no pixel is read yet, and of None never."""
+    with pixels_allowed(max_pixels or 0), _header(path, names) as opened:
+        if max_pixels is not None:
+            _check_pixels(opened, path, max_pixels)
+        yield opened
+
+
+def _check_pixels(opened: Image.Image, path: Path, max_pixels: int) -> None:
+    width, height = opened.size
+    if width * height > max_pixels:
+        raise InvalidFile(
+            f"{path} is refused: the picture is too large.",
+            given=f"{width} x {height} pixels",
+            expected=f"at most {max_pixels:,} pixels",
+            hint=_LARGER,
+        )
+
+
+def _header(path: Path, names: bool) -> Image.Image:
     if _is_special(path):
         raise InvalidFile(f"can't read {path}: it is no file but a device or a pipe")
     try:
-        opened = open_header(path, READABLE)
+        return open_header(path, READABLE)
     except FileNotFoundError as error:
         raise missing_file(path, names=names) from error
     except UnidentifiedImageError as error:
@@ -384,19 +406,6 @@ def _open(path: Path, max_pixels: int | None, names: bool = True) -> Image.Image
     except DAMAGED as error:
         reason = getattr(error, "strerror", None) or error
         raise InvalidFile(f"can't read {path}: {reason}") from error
-    if max_pixels is None:
-        return opened
-    allow_pixels(max_pixels)
-    width, height = opened.size
-    if width * height > max_pixels:
-        opened.close()
-        raise InvalidFile(
-            f"{path} is refused: the picture is too large.",
-            given=f"{width} x {height} pixels",
-            expected=f"at most {max_pixels:,} pixels",
-            hint=_LARGER,
-        )
-    return opened
 
 
 def _is_special(path: Path) -> bool:
@@ -409,6 +418,8 @@ def _is_special(path: Path) -> bool:
 
 
 def _damaged(path: Path, error: Exception) -> InvalidFile:
+    if isinstance(error, TOO_LARGE):  # a part of it, such as a later picture of an animation
+        return InvalidFile(f"{path} is refused: {error}", hint=_LARGER)
     return InvalidFile(
         f"{path} is damaged or cut short: {error}", hint="Copy or download it again."
     )

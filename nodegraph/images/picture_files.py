@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import os
 import struct
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
+TOO_LARGE = (Image.DecompressionBombError, Image.DecompressionBombWarning)
+"""What Pillow raises on pictures of more pixels than its limit."""
 DAMAGED = (
     OSError,
     SyntaxError,
@@ -23,8 +28,9 @@ DAMAGED = (
     TypeError,
     OverflowError,
     RuntimeError,
+    *TOO_LARGE,
 )
-"""What Pillow raises on damaged files, by experience."""
+"""What Pillow raises on damaged files, by experience, and on those it finds too large."""
 _ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)
 """EXIF tag, and its values for pictures that lie on their side."""
 
@@ -43,13 +49,47 @@ def orientation(picture: Image.Image) -> int:
     return int(Image.Image.getexif(picture).get(_ORIENTATION, 1))
 
 
-def allow_pixels(most: int) -> None:
-    """Have Pillow open pictures of so many pixels; whoever opens them checks that they aren't more.
+class _Limit:
+    """Pillow's limit of pixels, which is one for all threads, raised while somebody needs it."""
 
-    Its own limit, of the whole process, must not be below. Where it was taken away, it stays away.
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._wanted: list[float] = []
+        self._own: float = 0
+
+    def raise_to(self, most: float) -> None:
+        with self._lock:
+            if not self._wanted:
+                own = Image.MAX_IMAGE_PIXELS
+                self._own = math.inf if own is None else own
+            self._wanted.append(most)
+            self._set()
+
+    def give_back(self, most: float) -> None:
+        with self._lock:
+            self._wanted.remove(most)
+            self._set()
+
+    def _set(self) -> None:
+        most = max((self._own, *self._wanted))
+        Image.MAX_IMAGE_PIXELS = None if most == math.inf else int(most)
+
+
+_LIMIT = _Limit()
+
+
+@contextmanager
+def pixels_allowed(most: float) -> Iterator[None]:
+    """Have Pillow open and read pictures of so many pixels meanwhile.
+
+    Whoever opens them checks that they aren't more. Where Pillow's own limit is higher, or was
+    taken away, it stays so; it is back once nobody needs another.
     """
-    if Image.MAX_IMAGE_PIXELS is not None:
-        Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, most)
+    _LIMIT.raise_to(most)
+    try:
+        yield
+    finally:
+        _LIMIT.give_back(most)
 
 
 def open_header(path: Path, formats: Iterable[str]) -> Image.Image:
@@ -64,6 +104,16 @@ def open_header(path: Path, formats: Iterable[str]) -> Image.Image:
     with path.open("rb") as file:
         start = file.read(16)
     Image.init()
+    try:
+        return _opened(path, start, formats)
+    except TOO_LARGE:
+        # For WebP and GIF Pillow asks its limit as it opens them. It is taken away for these alone,
+        # as it is other threads' as well.
+        with pixels_allowed(math.inf):
+            return _opened(path, start, formats)
+
+
+def _opened(path: Path, start: bytes, formats: Iterable[str]) -> Image.Image:
     for name in formats:
         opened: Any
         opened, accepts = Image.OPEN.get(name, (None, None))

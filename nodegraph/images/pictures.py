@@ -112,11 +112,13 @@ def _picture(part: Any) -> Image:
         return to_pil(part)
     from PIL import Image as Opened
 
+    from nodegraph.images.picture_files import DAMAGED
+
     try:
         with Opened.open(part) as opened:
             opened.load()
             return opened
     except FileNotFoundError:
         raise InvalidValue(f"the picture {part} is there no more", hint="Run it again.") from None
-    except (OSError, ValueError, Opened.DecompressionBombError) as error:
+    except DAMAGED as error:
         raise InvalidValue(f"the picture {part} can't be read: {error}") from error

@@ -116,6 +116,15 @@ def test_bad_pictures_are_named(tmp_path: Path) -> None:
     assert names(loaded(tmp_path, on_error="skip", min_side=8)) == ["good"]
 
 
+def test_what_pillow_itself_finds_too_large_is_left_out(tmp_path: Path) -> None:
+    write_picture(tmp_path / "good.png", 1)
+    header = b"GIF89a\4\0\4\0\0\0\0,\0\0\0\0\x60\xea\x60\xea\0\2\0;"
+    (tmp_path / "huge.gif").write_bytes(header)
+    [said] = skipped(tmp_path)
+    assert said.startswith("huge.gif is refused: the picture is too large")
+    assert names(loaded(tmp_path, on_error="skip")) == ["good"]
+
+
 def test_a_picture_of_too_many_pixels_is_refused_unread(tmp_path: Path) -> None:
     write_picture(tmp_path / "good.png", 1)
     header = b"P6 40000 40000 255\n"

@@ -9,7 +9,9 @@ import resource
 import struct
 import sys
 import zlib
+from collections.abc import Callable
 from contextlib import suppress
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -25,11 +27,13 @@ from nodegraph.images.images import (
     encode_image_file,
     encode_pil,
     picture_size,
+    read_frames,
     read_image,
     read_metadata,
     to_pil,
     write_atomically,
 )
+from nodegraph.images.picture_files import pixels_allowed
 from tests.messages import raises
 from tests.properties import examples
 
@@ -259,6 +263,81 @@ def test_texts_of_a_picture_of_any_size_are_read(tmp_path: Path) -> None:
     data[start : start + 4] = struct.pack(">HH", 60_000, 60_000)
     (tmp_path / "huge.jpg").write_bytes(data)
     assert read_metadata(tmp_path / "huge.jpg") == {"workflow": "{}"}
+
+
+def huge_webp(path: Path) -> Path:
+    """A file that claims 16000 × 12000 pixels, with texts; few of the pixels are there."""
+    data = bytearray(encode_image_file(torch.rand(1, 2, 5, 3), "webp", {"workflow": "{}"}))
+    canvas = data.index(b"VP8X") + 12
+    data[canvas : canvas + 6] = b"".join(
+        (side - 1).to_bytes(3, "little") for side in (16000, 12000)
+    )
+    frame = data.index(b"\x9d\x01\x2a") + 3
+    data[frame : frame + 4] = struct.pack("<HH", 16000, 12000)
+    path.write_bytes(data)
+    return path
+
+
+def huge_gif(path: Path) -> Path:
+    """A file whose first picture reaches far beyond its screen, and has few of its pixels."""
+    buffer = BytesIO()
+    Image.new("P", (4, 4)).save(buffer, "GIF", comment=b'{"workflow": "{}"}')
+    data = bytearray(buffer.getvalue())
+    extent = data.index(b",\0\0\0\0\4\0\4\0") + 5
+    data[extent : extent + 4] = struct.pack("<HH", 16000, 12000)
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("made", [huge_webp, huge_gif])
+def test_what_pillow_itself_finds_too_large_is_refused_like_any_picture(
+    tmp_path: Path, made: Callable[[Path], Path]
+) -> None:
+    path, before = made(tmp_path / "huge"), Image.MAX_IMAGE_PIXELS
+    for read in (picture_size, read_image, read_frames):
+        with raises(
+            InvalidFile, given="16000 x 12000 pixels", expected="at most 89,478,485 pixels"
+        ):
+            read(path)
+    assert picture_size(path, max_pixels=16000 * 12000) == (16000, 12000)
+    assert read_metadata(path) == {"workflow": "{}"}
+    assert before == Image.MAX_IMAGE_PIXELS
+
+
+@pytest.mark.parametrize("side", [10_000, 20_000])
+def test_a_picture_beyond_the_others_of_an_animation_is_refused(tmp_path: Path, side: int) -> None:
+    path = tmp_path / "late.gif"
+    first, second = (Image.new("RGB", (4, 4), color) for color in (RED, GREEN))
+    first.save(path, "GIF", save_all=True, append_images=[second])
+    data = bytearray(path.read_bytes())
+    extent = data.rindex(b",\0\0\0\0\4\0\4\0") + 5
+    data[extent : extent + 4] = struct.pack("<HH", side, side)
+    path.write_bytes(data)
+
+    assert read_image(path)[0].shape == (1, 4, 4, 3)
+    with raises(InvalidFile):
+        read_frames(path)
+
+
+def test_a_page_beyond_the_others_of_a_file_is_refused(tmp_path: Path) -> None:
+    pages = [Image.new("L", (side, side)) for side in (2, 9)]
+    pages[0].save(tmp_path / "late.tiff", save_all=True, append_images=pages[1:])
+    with raises(InvalidFile, given="9 x 9 pixels", expected="at most 80 pixels"):
+        read_image(tmp_path / "late.tiff", frame=1, max_pixels=80)
+
+
+def test_pillows_own_limit_is_back_once_nobody_needs_another() -> None:
+    own = Image.MAX_IMAGE_PIXELS
+    assert own is not None
+    one, other, less = (pixels_allowed(pixels) for pixels in (2 * own, 3 * own, 1))
+    for each in (one, other, less):
+        each.__enter__()
+    other.__exit__(None, None, None)
+    assert 2 * own == Image.MAX_IMAGE_PIXELS
+    one.__exit__(None, None, None)
+    assert own == Image.MAX_IMAGE_PIXELS
+    less.__exit__(None, None, None)
+    assert own == Image.MAX_IMAGE_PIXELS
 
 
 def test_the_pixel_limit_can_be_higher(tmp_path: Path) -> None:

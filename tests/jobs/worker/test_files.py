@@ -41,9 +41,16 @@ def test_a_picture_that_lies_on_its_side_is_told_of_as_it_is_shown(tmp_path: Pat
     assert (found["width"], found["height"]) == (20, 30)
 
 
-def test_a_picture_of_any_size_is_told_of(tmp_path: Path) -> None:
-    path = tmp_path / "large.ppm"
-    path.write_bytes(b"P6 60000 60000 255\n")
+@pytest.mark.parametrize(
+    ("name", "header"),
+    [
+        ("large.ppm", b"P6 60000 60000 255\n"),
+        ("large.gif", b"GIF89a\4\0\4\0\0\0\0,\0\0\0\0\x60\xea\x60\xea\0\2\0;"),
+    ],
+)
+def test_a_picture_of_any_size_is_told_of(tmp_path: Path, name: str, header: bytes) -> None:
+    path = tmp_path / name
+    path.write_bytes(header)
     found = JobFiles().described(path)
     assert found is not None
     assert (found["width"], found["height"]) == (60_000, 60_000)

@@ -12,7 +12,7 @@ from typing import BinaryIO
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from nodegraph.errors import InvalidFile
-from nodegraph.images.picture_files import DAMAGED, allow_pixels, is_turned
+from nodegraph.images.picture_files import DAMAGED, TOO_LARGE, is_turned, pixels_allowed
 from nodegraph.server.http.errors import TooLarge
 from nodegraph.videos.video_files import MAX_PIXELS, begins_like_video, opened_video
 
@@ -126,14 +126,13 @@ def _colors(picture: Image.Image) -> Image.Image:
 @contextmanager
 def _opened(file: BinaryIO, pixels: int) -> Iterator[Image.Image]:
     file.seek(0)
-    allow_pixels(pixels)
     try:
-        with Image.open(file, formats=tuple(FORMATS)) as picture:
+        with pixels_allowed(pixels), Image.open(file, formats=tuple(FORMATS)) as picture:
             width, height = picture.size
             if width * height > pixels:
                 raise _too_large(f"{width} × {height}", pixels)
             yield picture
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+    except TOO_LARGE as error:
         raise _too_large("more than Pillow opens", pixels) from error
     except DAMAGED as error:
         raise InvalidFile(
