@@ -37,6 +37,7 @@ class Asking:
         model: What is asked; a copy of the given one where that has a step cache.
         family: Its family.
         controls: The pictures that lead beside prompts.
+        window: What it is shown of the latent now, for who looks into it; None: all of it.
     """
 
     def __init__(self, model: Denoiser, size: tuple[int, int], shape: Sequence[int]) -> None:
@@ -44,6 +45,7 @@ class Asking:
         self.model = model if self._steps is None else self._steps.model
         self.family = family_named(model.family)
         self.controls = Leading(self.family, self.model, size, shape)
+        self.window: Window | None = None
         self._of = size, shape
 
     def another(self, model: Denoiser) -> Asking:
@@ -63,6 +65,7 @@ class Asking:
         for window in dict.fromkeys(prompt.window for prompt in prompts):
             places = [at for at, prompt in enumerate(prompts) if prompt.window == window]
             shown, here = x, [prompts[at] for at in places]
+            self.window = window
             if window is not None:
                 shown = window.of(x).contiguous()
                 here = [_cropped(prompt, window, x) for prompt in here]

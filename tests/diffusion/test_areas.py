@@ -16,6 +16,14 @@ from nodegraph.diffusion.areas import Window, area_window
 from nodegraph.diffusion.components import Denoiser
 from nodegraph.diffusion.conditionings import combined, with_area, with_mask, with_strength
 from nodegraph.diffusion.guidance import Guidance
+from nodegraph.diffusion.guiders.additions import (
+    PerturbedAttention,
+    SelfAttention,
+    SmoothedEnergy,
+)
+from nodegraph.diffusion.guiders.base import AddedGuidance
+from nodegraph.diffusion.guiders.outputs import OutputArithmetic
+from nodegraph.diffusion.guiders.token_grid import blurred
 from nodegraph.diffusion.sampling_parts import GuiderChoice
 from tests.diffusion.test_guidance import Echo, moment
 
@@ -152,6 +160,89 @@ def test_areas_are_sampled_alone_as_in_comfyui(made: Any) -> None:
     away = answered(model, x, with_opposites(negative, positive))
     towards = answered(model, x, with_opposites(positive, negative))
     torch.testing.assert_close(found, away + 4.0 * (towards - away), rtol=1e-4, atol=1e-4)
+
+
+def _text(number: int) -> Conditioning:
+    drawing = torch.Generator().manual_seed(number)
+    return Conditioning(
+        (ConditioningEntry({"embeddings": torch.randn(1, 5, 3, generator=drawing)}),)
+    )
+
+
+@pytest.mark.parametrize(
+    "added", [SmoothedEnergy(2.0, 0.0, 1.0), PerturbedAttention(2.0, 0.0, 1.0)]
+)
+@torch.no_grad()
+def test_guidance_by_a_worse_network_sees_an_area_as_a_latent_of_its_own(
+    added: AddedGuidance,
+) -> None:
+    x = torch.randn(SHAPE, generator=torch.Generator().manual_seed(1))
+    model, half = Denoiser({"unet": unet()}, "sd1"), COLUMNS // 2
+    halves = [
+        with_area(_text(number), Area(start, 0, 0.5, 1, "shares", 0.0, "area"))
+        for number, start in ((1, 0), (2, 0.5))
+    ]
+    choice = GuiderChoice(combined(halves), None, 1.0, added=(added,))
+    found = Guidance(model, choice, **SIZE, shape=SHAPE)(x, MOMENT)
+    size = {"width": SIZE["width"] // 2, "height": SIZE["height"]}
+    for number, part in ((1, slice(half)), (2, slice(half, None))):
+        alone = Guidance(
+            model,
+            GuiderChoice(_text(number), None, 1.0, added=(added,)),
+            **size,
+            shape=(*SHAPE[:3], half),
+        )
+        expected = alone(x[..., part], MOMENT)
+        torch.testing.assert_close(found[..., part], expected, rtol=1e-4, atol=1e-4)
+
+
+def _looked_at(model: Any, x: Tensor, conds: list[Cond]) -> Tensor:
+    """Mean over prompts of the attention that each cell gets from all that are shown with it."""
+    layer = model.mid_block.attentions[0].transformer_blocks[0].attn1
+    kept: dict[str, Tensor] = {}
+    hooks = [
+        getattr(layer, name).register_forward_hook(
+            lambda _module, _given, found, name=name: kept.update({name: found})
+        )
+        for name in ("to_q", "to_k")
+    ]
+    total, count = torch.zeros_like(x[:, :1]), torch.zeros_like(x[:, :1])
+    for cond in conds:
+        height, width, top, left = cond.area or (*x.shape[2:], 0, 0)
+        rows, columns = slice(top, top + height), slice(left, left + width)
+        embeddings = cond.embeddings.expand(len(x), -1, -1)
+        model(x[:, :, rows, columns], MOMENT.timestep, encoder_hidden_states=embeddings)
+        query, key = (kept[name].unflatten(-1, (layer.heads, -1)) for name in ("to_q", "to_k"))
+        scores = torch.einsum("nqhd,nkhd->nhqk", query, key) / query.shape[-1] ** 0.5
+        got = scores.softmax(-1).mean(1).sum(1).view(len(x), 1, height // 2, width // 2)
+        total[:, :, rows, columns] += got.repeat_interleave(2, 2).repeat_interleave(2, 3)
+        count[:, :, rows, columns] += 1
+    for hook in hooks:
+        hook.remove()
+    return total / count
+
+
+@torch.no_grad()
+def test_self_attention_guidance_looks_at_each_area_where_it_lies() -> None:
+    x = torch.randn(SHAPE, generator=torch.Generator().manual_seed(1))
+    model = unet()
+    conds = [
+        Cond(_text(1).entries[0].tensors["embeddings"]),
+        Cond(_text(2).entries[0].tensors["embeddings"], (8, 12, 4, 6)),
+    ]
+    area = Area(48, 32, 96, 64, "pixels", FADE, "area")
+    given = combined([_text(1), with_area(_text(2), area)])
+    choice = GuiderChoice(given, None, 1.0, added=(SelfAttention(2.0, 0.0, 1.0),))
+    found = Guidance(Denoiser({"unet": model}, "sd1"), choice, **SIZE, shape=SHAPE)(x, MOMENT)
+
+    output = answered(model, x, conds)
+    arithmetic = OutputArithmetic.of({})
+    alpha, deviation = arithmetic.scales(MOMENT)
+    clean = (x - deviation * output) / alpha
+    vague = torch.where(_looked_at(model, x, conds) > 1, blurred(clean, 1.0, 9), clean)
+    degraded = alpha * vague + deviation * output
+    expected = output + 2.0 * (output - answered(model, degraded, conds))
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_an_area_of_the_whole_picture_changes_nothing() -> None:

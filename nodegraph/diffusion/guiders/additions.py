@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
@@ -76,8 +76,11 @@ class SmoothedEnergy(AddedGuidance):
         from nodegraph.diffusion.guiders.smoothed import smoothing
         from nodegraph.diffusion.guiders.worse import AwayFromWorse
 
-        height, width = given.fitting.shape[-2:]
-        attend = smoothing(self.blur, height, width)
+        def cells() -> Sequence[int]:
+            window = worse.window
+            return given.fitting.shape[-2:] if window is None else (window.height, window.width)
+
+        attend = smoothing(self.blur, cells)
         worse = given.asking.another(with_attention(given.model, self.layers, attend))
         return AwayFromWorse(worse, given.sides["positive"], self.scale, self.start, self.end)
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from nodegraph.diffusion.areas import Window
 from nodegraph.diffusion.asking import Asking, answered
 from nodegraph.diffusion.guiders.base import GuidedModel
 from nodegraph.diffusion.guiders.outputs import OutputArithmetic
@@ -44,7 +45,7 @@ class SelfAttentionTerm:
     start: float = 0.0
     end: float = 1.0
     askings: Mapping[Side, Asking] = field(init=False)
-    _seen: list[Tensor] = field(default_factory=list, init=False)
+    _seen: dict[Window | None, list[Tensor]] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         looked_at = with_attention(self.given.model, (_PLACE,), self._look)
@@ -52,7 +53,8 @@ class SelfAttentionTerm:
 
     def _look(self, query: Tensor, key: Tensor, value: Tensor) -> None:
         scores = query @ key.mT / query.shape[-1] ** 0.5
-        self._seen.append(scores.softmax(-1).mean(1).sum(1))
+        seen = self._seen.setdefault(self.askings[self.side].window, [])
+        seen.append(scores.softmax(-1).mean(1).sum(1))
 
     def applies(self, moment: Moment) -> bool:
         """In its part."""
@@ -78,10 +80,19 @@ class SelfAttentionTerm:
         return self.scale * (output - answered(self.askings[self.side], prompts, degraded, moment))
 
     def _salient(self, x: Tensor) -> Tensor:
-        """1 where details matter, else 0; shape (batch, 1, height, width)."""
-        seen = torch.cat(self._seen)
-        looked = seen.view(-1, len(x), seen.shape[-1]).mean(0)
-        grid = grid_of(looked.shape[-1], *x.shape[-2:])
-        assert grid is not None, "the middle of a UNet has the latent's proportions"
-        mask = (looked > _SALIENT).view(len(x), 1, *grid).to(x.dtype)
-        return functional.interpolate(mask, x.shape[-2:])
+        """1 where details matter, else 0; shape (batch, 1, height, width). The mean over prompts:
+        over those that are shown a cell."""
+        total, count = torch.zeros_like(x[:, :1]), torch.zeros_like(x[:1, :1])
+        for window, seen in self._seen.items():
+            looked, part = torch.cat(seen), x if window is None else window.of(x)
+            looks = looked.view(-1, len(x), looked.shape[-1])
+            grid = grid_of(looks.shape[-1], *part.shape[-2:])
+            assert grid is not None, "the middle of a UNet has the proportions of what it is shown"
+            cells = looks.sum(0).view(len(x), 1, *grid).to(x.dtype)
+            for whole, found in (
+                (total, functional.interpolate(cells, part.shape[-2:])),
+                (count, len(looks)),
+            ):
+                within = whole if window is None else window.of(whole)
+                within += found
+        return (total > _SALIENT * count).to(x.dtype)
