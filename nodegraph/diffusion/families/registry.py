@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from nodegraph.core.digests import Digest, digest_bytes
 from nodegraph.core.suggest import did_you_mean
-from nodegraph.diffusion.families.base import Family
+from nodegraph.diffusion.families.base import Family, Part
 from nodegraph.diffusion.families.index import INDEX
 from nodegraph.diffusion.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.diffusion.latent_formats import LatentFormat
+from nodegraph.diffusion.single_files.base import FileLayout
 from nodegraph.errors import InvalidValue
 
 if TYPE_CHECKING:
@@ -21,6 +22,19 @@ if TYPE_CHECKING:
 
 GROUP = "nodegraph.families"
 """Entry points of this group name a `Family`, or a list of them, that a package brings."""
+_RENAMED = {"guider": "guider_config"}
+"""Methods of families that are called otherwise now: nobody would ask one that has the old."""
+_RESERVED = ("", "auto")
+"""Names that stand for no family where one is chosen."""
+_Kinds = Mapping[str, type | tuple[type]]
+_FAMILY_KINDS: _Kinds = {
+    "name": str, "title": str, "latent": LatentFormat, "vae": str, "pipelines": (str,),
+    "denoisers": (Part,), "encoders": (Part,), "tokenizers": (Part,),
+}  # fmt: skip
+"""What a package's family has to hold, as nodes and searches ask all families for it; in a tuple
+where it is several of a kind."""
+_LATENT_KINDS: _Kinds = {"name": str, "autoencoders": (str,), "files": (FileLayout,)}
+_PART_KINDS: _Kinds = {"role": str, "classes": (str,), "files": (FileLayout,)}
 
 
 class _ComeAlong(Mapping[str, Family]):
@@ -70,11 +84,23 @@ class _Families(Mapping[str, Family]):
             # Looking through all that is installed takes a while.
             from importlib.metadata import entry_points
 
-            points = sorted(entry_points(group=GROUP), key=lambda point: point.name)
-            found = [(item, _release(point)) for point in points for item in _families_of(point)]
-            self._releases = {item.name: release for item, release in found}
-            self._found = {item.name: item for item, _ in found if item.name not in BUILT_IN}
+            points = entry_points(group=GROUP)
+            self._found = {}
+            for point in sorted(points, key=lambda point: (point.name, point.value)):
+                self._add(self._found, point)
         return self._found
+
+    def _add(self, found: dict[str, Family], point: EntryPoint) -> None:
+        """Add the families of an entry point; one whose name is taken is told and left out."""
+        for item in _families_of(point):
+            if item.name in BUILT_IN:
+                _leave_out(point, f"nodegraph brings a family `{item.name}`; give it another name")
+            elif item.name not in found:
+                found[item.name] = item
+                self._releases[item.name] = _release(point)
+            elif found[item.name] is not item:
+                first = self._releases[item.name].partition("#")[0].strip()
+                _leave_out(point, f"the family `{item.name}` of {first} counts")
 
     def release(self, family: Family) -> str:
         """The package that brings a family, its version, and a digest of its code; empty of those
@@ -179,17 +205,70 @@ def _bytes_digest(file: Path) -> Digest:
 
 
 def _families_of(point: EntryPoint) -> list[Family]:
-    """The families of an entry point; one that fails is told and left out."""
+    """The families of an entry point; what fails or is none is told and left out."""
     try:
         found = point.load()
-    except Exception:  # noqa: BLE001 - a package's own code may raise anything
-        _log().exception("the model family %s of %s can't be loaded", point.name, point.value)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # noqa: BLE001 - a package's own code may raise anything, and may exit
+        _log().exception("the model family %s can't be loaded and is left out", _named(point))
         return []
-    families = found if isinstance(found, (list, tuple)) else [found]
-    wrong = [item for item in families if not isinstance(item, Family)]
-    if wrong:
-        _log().error("%s (%s) is no model family", point.name, point.value)
-    return [item for item in families if isinstance(item, Family)]
+    families = []
+    for item in found if isinstance(found, (list, tuple)) else [found]:
+        wrong = _wrong_of(item)
+        if wrong is None:
+            families.append(item)
+        else:
+            _leave_out(point, wrong)
+    return families
+
+
+def _wrong_of(item: object) -> str | None:
+    """What is wrong with a package's family; None if nothing is."""
+    if not isinstance(item, Family):
+        return f"it is no model family but {_shown(item)}"
+    for name, new in _RENAMED.items():
+        if hasattr(type(item), name):
+            return f"it has a method `{name}`, which is `Family.{new}` now; override that"
+    wrong = _unfit(item, _FAMILY_KINDS) or _unfit(item.latent, _LATENT_KINDS, "latent's ")
+    if wrong is not None:
+        return wrong
+    if item.name in _RESERVED:
+        return f"its `name` is {_shown(item.name)}; expected one of its own, such as `my_family`"
+    if not item.denoisers:
+        return "its `denoisers` are empty; expected a Part"
+    parts = (*item.denoisers, *item.encoders, *item.tokenizers)
+    return next(filter(None, (_unfit(part, _PART_KINDS, "part's ") for part in parts)), None)
+
+
+def _unfit(item: object, kinds: _Kinds, owner: str = "") -> str | None:
+    """What something doesn't hold as it should; None if it does."""
+    for name, kind in kinds.items():
+        given = getattr(item, name, None)
+        if isinstance(kind, type):
+            wrong, word = [] if isinstance(given, kind) else [given], "a"
+        elif isinstance(given, (list, tuple)):
+            wrong, word = [each for each in given if not isinstance(each, kind)], "only a"
+        else:
+            wrong, word = [given], "a tuple of"
+        if wrong:
+            (one,) = kind if isinstance(kind, tuple) else (kind,)
+            return f"its {owner}`{name}` has {_shown(wrong[0])}; expected {word} {one.__name__}"
+    return None
+
+
+def _shown(value: object) -> str:
+    return f"{value!r:.60} ({type(value).__name__})"
+
+
+def _leave_out(point: EntryPoint, why: str) -> None:
+    _log().warning("the model family %s is left out: %s", _named(point), why)
+
+
+def _named(point: EntryPoint) -> str:
+    package = point.dist
+    by = "" if package is None else f" of {package.name} {package.version}"
+    return f"{point.name}{by} ({point.value})"
 
 
 def _log() -> Logger:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -96,6 +97,102 @@ def test_a_package_brings_a_family(site: Path) -> None:
     assert found.stdout.split() == ["mine", "Mine", "True"]
     assert "the model family broken" in found.stderr
     assert "no model family" in found.stderr
+
+
+_WRONG = {
+    "list_name": "name=['a']",
+    "no_name": "name=None",
+    "auto": "name='auto'",
+    "no_latent": "latent=None",
+    "nameless_latent": "latent=replace(SD1.latent, name=None)",
+    "no_autoencoder": "latent=replace(SD1.latent, autoencoders=None)",
+    "no_encoders": "encoders=None",
+    "no_denoiser": "denoisers=()",
+    "no_parts": "tokenizers=(3,)",
+    "no_layouts": "denoisers=(replace(SD1.denoisers[0], files=None),)",
+    "no_pipelines": "pipelines=None",
+    "built_in": "name='sdxl'",
+}
+
+
+def test_what_is_no_whole_family_is_told_and_left_out(tmp_path: Path) -> None:
+    wrong = "\n".join(f"{name} = family({given})" for name, given in _WRONG.items())
+    modules = {
+        "exits": "raise SystemExit(3)",
+        "wrong": f"{_FAMILY}{wrong}",
+        "mixed": f"{_FAMILY}MIXED = [family(name='good'), 3]",
+    }
+    points = ["exits = exits:FAMILY", "mixed = mixed:MIXED"]
+    points += [f"{name} = wrong:{name}" for name in _WRONG]
+    bring(tmp_path, "broken-families", modules, points)
+    found = listed(tmp_path, _ALL)
+    assert found.stdout.split() == [*INDEX, "good"]
+    told = dict(line.split(" of broken-families 1.0 ", 1) for line in left_out(found))
+    assert set(told) == {"exits", "mixed", *_WRONG}
+    assert "`name` has ['a'] (list)" in told["list_name"]
+    assert "`latent` has None" in told["no_latent"]
+    assert "another name" in told["built_in"]
+
+
+def test_one_that_overrides_what_is_called_otherwise_now_is_told_and_left_out(
+    tmp_path: Path,
+) -> None:
+    own = """
+class Own(type(SD1)):
+    def guider(self, model, positive, negative, cfg):
+        return None
+OWN = Own(**{**vars(SD1), "name": "own", "pipelines": ()})
+"""
+    bring(tmp_path, "own-guider", {"own_guider": _FAMILY + own}, ["own = own_guider:OWN"])
+    found = listed(tmp_path, _ALL)
+    assert found.stdout.split() == [*INDEX]
+    (told,) = left_out(found)
+    assert told.startswith("own of own-guider 1.0 ")
+    assert "Family.guider_config" in told
+
+
+def test_of_two_of_one_name_the_first_counts_and_the_other_is_told(tmp_path: Path) -> None:
+    for package in ("one", "two"):
+        module = f"{_FAMILY}F = family(name='twin', title={package!r})"
+        points = [f"{package} = {package}:F", f"{package}_again = {package}:F"]
+        bring(tmp_path, package, {package: module}, points)
+    code = (
+        "from nodegraph.diffusion.families import family_named\n"
+        "from nodegraph.diffusion.families.registry import family_release\n"
+        "twin = family_named('twin'); print(twin.title, family_release(twin)[0][1].split()[0])"
+    )
+    found = listed(tmp_path, code)
+    assert found.stdout.split() == ["one", "one"]
+    assert [line.partition(" (")[0] for line in left_out(found)] == [
+        "two of two 1.0",
+        "two_again of two 1.0",
+    ]
+    assert "`twin` of one 1.0 counts" in found.stderr
+
+
+_FAMILY = """
+from dataclasses import replace
+from nodegraph.diffusion.families.stable_diffusion import SD1
+family = lambda **given: replace(SD1, **{"name": "mine", "pipelines": (), **given})
+"""
+_ALL = "from nodegraph.diffusion.families import FAMILIES; print(*FAMILIES)"
+
+
+def bring(site: Path, package: str, modules: dict[str, str], points: list[str]) -> None:
+    """Install a package whose entry points are families."""
+    for name, text in modules.items():
+        (site / f"{name}.py").write_text(text)
+    metadata = site / f"{package}-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+    lines = "\n".join(["[nodegraph.families]", *points])
+    (metadata / "entry_points.txt").write_text(lines)
+
+
+def left_out(found: subprocess.CompletedProcess[str]) -> list[str]:
+    """What is told of each family that is left out, from its entry point on."""
+    told = re.findall(r"^the model family (.*left out.*)$", found.stderr, re.MULTILINE)
+    return sorted(told)
 
 
 def test_it_says_how_its_files_are_told(site: Path) -> None:
