@@ -111,6 +111,9 @@ class ForeignNode:
         kept: The node's entry as it was written, for the way back.
         misfit: The input from which on the file's values are of another kind than is known of the
             type, so that they are left out; empty if all fit.
+        stand_ins: Values in place of the left out ones, to see what they would lead to; None where
+            nobody tries that.
+        is_unclear: What the left out values would lead to can't be said by inputs alone.
     """
 
     id: str
@@ -127,6 +130,8 @@ class ForeignNode:
     is_collapsed: bool = False
     kept: Mapping[str, Any] = field(default_factory=dict)
     misfit: str = ""
+    stand_ins: Mapping[str, Any] | None = None
+    is_unclear: bool = False
 
 
 @dataclass(frozen=True, slots=True)

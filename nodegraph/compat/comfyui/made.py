@@ -28,7 +28,6 @@ class MadeNode:
         rest: Further fields of its entry.
         corrections: Of a node that comes back, see `corrections`.
         is_implied: It is left out if nothing is linked to it.
-        unread: Inputs that are true or false by default alone, as `Tag.unread` says of others.
         origin: What is kept of it for the way back.
     """
 
@@ -41,18 +40,13 @@ class MadeNode:
     rest: Mapping[str, Any] = field(default_factory=dict)
     corrections: Any = None
     is_implied: bool = False
-    unread: frozenset[str] = frozenset()
     origin: dict[str, Any] = field(default_factory=dict)
 
     def entry(self) -> NodeEntry:
         """As the file says it."""
         written = {port: _written(value) for port, value in self.inputs.items()}
         fields = {"label": self.label, "mode": self.mode, "pack": self.pack, **self.rest}
-        unread = [
-            port
-            for port, value in self.inputs.items()
-            if tag_of(value).unread or (port in self.unread and isinstance(value, bool))
-        ]
+        unread = [port for port, value in self.inputs.items() if tag_of(value).unread]
         if unread:
             fields["unread"] = [*self.rest.get("unread", ()), *unread]
         inputs = {

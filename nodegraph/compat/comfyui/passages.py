@@ -9,7 +9,7 @@ from nodegraph.compat.comfyui.foreign import BLOCK, ForeignNode
 from nodegraph.compat.comfyui.made import MadeGraph, MadeNode
 from nodegraph.compat.comfyui.returning import native_facts
 from nodegraph.compat.comfyui.signatures import Signature
-from nodegraph.compat.comfyui.tags import Tag, tag_of, tagged
+from nodegraph.compat.comfyui.tags import Tag, tagged
 from nodegraph.compat.comfyui.translating import MadeOutput, Signal, Untranslatable
 
 CONSTANTS = {"Boolean": "value", "Integer": "value", "Number": "value", "Text": "text"}
@@ -83,7 +83,7 @@ class Arrival:
         self.defaults: Mapping[str, Any] = {
             taken.name: taken.default for taken in signature.inputs if taken.default is not None
         }
-        given = OpenInputs(_with_defaults(signature, inputs, is_unread=bool(node.misfit)))
+        given = OpenInputs(_with_defaults(signature, inputs, node))
         self.inputs: Mapping[str, Signal] = given
         self.open_inputs = given.missing
         self.kept: Mapping[str, Any] = {}
@@ -207,34 +207,6 @@ class Arrival:
         values = (value for node in later for value in node.inputs.values())
         return {value.node for value in values if isinstance(value, MadeOutput)}
 
-    def mark_unread(self) -> bool:
-        """Mark what was made of values that couldn't be read of the file; returns whether any
-        input shows it, or something that goes along: else nobody could be told."""
-        # What is true or false has no tag; such inputs are called alike, as a rule.
-        flags = {
-            name
-            for name, signal in self.inputs.items()
-            if isinstance(signal.given, bool) and name not in self._node.inputs
-        }
-        waiting: list[Any] = [self.given, *(node.inputs for node in self.nodes())]
-        for node in self.nodes():
-            node.unread = frozenset(flags & node.inputs.keys())
-            if node.unread:
-                return True
-        while waiting:
-            value = waiting.pop()
-            if tag_of(value).unread:
-                return True
-            if isinstance(value, Signal):
-                waiting += [value.given, value.carried]
-            elif isinstance(value, CarriedAlong):
-                waiting.append(value.held)
-            elif isinstance(value, Mapping):
-                waiting += value.values()
-            elif isinstance(value, (list, tuple)):
-                waiting += value
-        return False
-
     @property
     def main(self) -> str:
         """The node that gives what the original gave, or the first; empty if none was made."""
@@ -251,20 +223,19 @@ class Arrival:
 
 
 def _with_defaults(
-    signature: Signature, inputs: Mapping[str, Signal], *, is_unread: bool
+    signature: Signature, inputs: Mapping[str, Signal], node: ForeignNode
 ) -> dict[str, Signal]:
-    """The inputs, and the defaults of those that the file leaves out.
-
-    Args:
-        is_unread: The file says them, and it couldn't be read.
-    """
+    """The inputs, and the defaults, or stand-ins, of those that the file leaves out."""
+    stand_ins = node.stand_ins or {}
+    is_unread = bool(node.misfit) and node.stand_ins is None
     values = {name: signal.given for name, signal in inputs.items() if not signal.is_link}
     found = dict(inputs)
     for taken in signature.shown(values):
-        if taken.name not in found and taken.default is not None and not taken.grows:
-            tag = Tag(unread=taken.name if is_unread else "")
-            found[taken.name] = Signal(tagged(taken.default, tag) if is_unread else taken.default)
-            values[taken.name] = taken.default
+        value = stand_ins.get(taken.name, taken.default)
+        if taken.name not in found and value is not None and not taken.grows:
+            tag = Tag(unread=taken.name)
+            found[taken.name] = Signal(tagged(value, tag) if is_unread else value)
+            values[taken.name] = value
     return found
 
 

@@ -262,6 +262,9 @@ class Walk:
         if entry is None:
             self._placeholder(node, inputs, "nothing here is known to stand for it")
             return
+        if node.is_unclear:
+            self._placeholder(node, inputs, _MISFIT.format(node.misfit))
+            return
         arrival = Arrival(node, entry.signature, inputs, self.into, self.around.ask_block)
         before = len(self.into.nodes)
         try:
@@ -269,8 +272,6 @@ class Walk:
             outputs_given = self._outputs_of(node, entry.signature, arrival)
             names = [name for name, _ in entry.signature.outputs]
             arrival.leave_out_unused([names[at] for at in self._used[node.id] if at < len(names)])
-            if node.misfit and not arrival.mark_unread():
-                raise Untranslatable(_MISFIT.format(node.misfit))
         except Untranslatable as reason:
             self._take_back(arrival, before)
             self._placeholder(node, inputs, str(reason))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 from nodegraph import Session
 from nodegraph.compat.comfyui.importing import ImportedWorkflow, import_document
 from nodegraph.compat.comfyui.packs import NodeTable, node_table
+from nodegraph.compat.comfyui.signatures import Signature, TakenInput
 from nodegraph.core.workflow import Workflow
 from tests.compat.comfyui.drawing import block, drawn, linked, node
 from tests.compat.comfyui.supplied import problems
@@ -162,13 +165,149 @@ def test_flags_that_were_not_read_have_to_be_given(table: NodeTable) -> None:
     assert (entry.type, entry.inputs, entry.unread) == ("Boolean", {}, ["value"])
 
 
+def test_what_was_not_read_of_a_picture_of_one_color_is_its_color_too(table: NodeTable) -> None:
+    picture = linked("images", 1, "IMAGE")
+    nodes = [node(1, "EmptyImage", 64, "big", 1, 255), node(2, "SaveImage", "a", inputs=[picture])]
+    entry = import_document(drawn(nodes, [1, 1, 0, 2, 0]), table).workflow.nodes["empty_image"]
+    assert set(entry.unread) == {"height", "batch", "color"}
+    assert entry.inputs == {"width": 64}
+
+
 def test_a_node_stays_a_placeholder_where_no_input_shows_what_was_not_read(
     table: NodeTable,
 ) -> None:
-    found = import_document(drawn([node(1, "CLIPSetLastLayer", "the last")]), table)
+    found = import_document(drawn([node(1, "ConditioningSetArea", "wide")]), table)
     (entry,) = found.workflow.nodes.values()
-    assert entry.type == "comfyui:CLIPSetLastLayer"
-    assert "`stop_at_clip_layer`" in found.placeholders[0].missing
+    assert entry.type == "comfyui:ConditioningSetArea"
+    assert "`width`" in found.placeholders[0].missing
+
+
+SOURCES = {
+    "MODEL": (101, 0),
+    "CLIP": (101, 1),
+    "VAE": (101, 2),
+    "IMAGE": (102, 0),
+    "LATENT": (103, 0),
+    "CONDITIONING": (104, 0),
+    "MASK": (105, 0),
+}
+
+
+def around(signature: Signature, values: Sequence[Any]) -> dict[str, Any]:
+    """A workflow in which a node is given and gives what it can, and that is sampled and saved."""
+
+    def outputs(*types: str) -> list[dict[str, Any]]:
+        return [{"name": each, "type": each} for each in types]
+
+    links: list[list[Any]] = []
+
+    def link(name: str, source: tuple[int, int], target: int, slot: int) -> dict[str, Any]:
+        links.append([len(links) + 1, *source, target, slot])
+        return linked(name, len(links))
+
+    taken = [each for each in signature.inputs if not each.is_widget and not each.grows]
+    inputs = [
+        link(each.name, SOURCES[each.type], 1, slot)
+        if each.type in SOURCES
+        else linked(each.name, None, each.type)
+        for slot, each in enumerate(taken)
+    ]
+    given = [{"name": name, "type": kind} for name, kind in signature.outputs]
+    made = {kind: (1, slot) for slot, (_, kind) in enumerate(signature.outputs)}
+    sources = {"negative": SOURCES["CONDITIONING"]}
+    sampled = {"model": "MODEL", "positive": "CONDITIONING", "latent_image": "LATENT"}
+    sources |= {name: made.get(kind, SOURCES[kind]) for name, kind in sampled.items()}
+    sampling = [
+        link(name, source, 200, slot) for slot, (name, source) in enumerate(sources.items())
+    ]
+    decoding = [link("samples", (200, 0), 201, 0), link("vae", SOURCES["VAE"], 201, 1)]
+    pictures = [(201, 0), made.get("IMAGE", (201, 0))]
+    encoded = [link("clip", SOURCES["CLIP"], 104, 0)]
+    nodes = [
+        node(101, "CheckpointLoaderSimple", "a", outputs=outputs("MODEL", "CLIP", "VAE")),
+        node(102, "EmptyImage", 64, 64, 1, 0, outputs=outputs("IMAGE")),
+        node(103, "EmptyLatentImage", 64, 64, 1, outputs=outputs("LATENT")),
+        node(104, "CLIPTextEncode", "x", inputs=encoded, outputs=outputs("CONDITIONING")),
+        node(105, "SolidMask", 1.0, 64, 64, outputs=outputs("MASK")),
+        node(1, signature.type, *values, inputs=inputs, outputs=given),
+        node(200, "KSampler", 1, "fixed", 20, 8.0, "euler", "normal", 1.0, inputs=sampling,
+             outputs=outputs("LATENT")),
+        node(201, "VAEDecode", inputs=decoding, outputs=outputs("IMAGE")),
+        *(
+            node(300 + at, "SaveImage", f"a{at}", inputs=[link("images", source, 300 + at, 0)])
+            for at, source in enumerate(pictures)
+        ),
+    ]  # fmt: skip
+    return drawn(nodes, *links)
+
+
+def written(signature: Signature, **changed: Any) -> list[Any]:
+    """Values of a node's widgets as a file lists them."""
+    values: list[Any] = []
+    for each in signature.shown({}):
+        values.append(changed.get(each.name, each.default))
+        values += {"control": ["fixed"], "upload": ["image"]}.get(each.extra, [])
+    return values
+
+
+def another(taken: TakenInput) -> Any:
+    """A value other than the default, of those that can have any; None of a choice."""
+    match taken.type:
+        case "BOOLEAN":
+            return not taken.default
+        case "INT":
+            return int(taken.default) + 8
+        case "FLOAT":
+            return taken.default + (0.25 if taken.default <= 0.75 else -0.25)
+    return "words" if taken.type == "STRING" else None
+
+
+def said(found: ImportedWorkflow) -> dict[tuple[str, str], str]:
+    nodes = found.workflow.nodes.items()
+    inputs = {
+        (name, port): json.dumps(value)
+        for name, entry in nodes
+        for port, value in entry.inputs.items()
+    }
+    return inputs | {(name, ""): entry.type for name, entry in nodes}
+
+
+def silent(table: NodeTable, signature: Signature) -> dict[str, set[tuple[str, str]]]:
+    """Widgets that aren't read when none is, and of which no input says so, with what they say."""
+    widgets = list(signature.shown({}))
+    if not widgets or any(each.default is None for each in widgets):
+        return {}
+    base = import_document(around(signature, written(signature)), table)
+    bad = written(signature, **{widgets[0].name: {"no": "value"}})
+    lost = import_document(around(signature, bad), table)
+    if signature.type in [fate.type for fate in (*base.placeholders, *lost.placeholders)]:
+        return {}
+    missing = {(name, port) for name, ports in unread(lost).items() for port in ports}
+    found: dict[str, set[tuple[str, str]]] = {}
+    for each in widgets:
+        if (value := another(each)) is not None:
+            values = written(signature, **{each.name: value})
+            changed = said(import_document(around(signature, values), table))
+            usual = said(base)
+            ports = {at for at in usual.keys() | changed if usual.get(at) != changed.get(at)}
+            if ports and not ports & missing:
+                found[each.name] = ports
+    return found
+
+
+@pytest.mark.parametrize(
+    "node_type",
+    ["PerpNegGuider", "SaveText", "RegexReplace", "ConditioningSetArea", "StringConcatenate"],
+)
+def test_what_was_not_read_is_said_whatever_it_becomes(table: NodeTable, node_type: str) -> None:
+    assert not silent(table, table.signatures[node_type])
+
+
+@pytest.mark.slow
+def test_what_was_not_read_is_said_of_every_type(table: NodeTable) -> None:
+    found = {name: silent(table, each) for name, each in table.signatures.items()}
+    assert not {name: widgets for name, widgets in found.items() if widgets}
+    assert len(found) > 200
 
 
 def test_of_a_group_whose_values_do_not_fit_none_is_taken(table: NodeTable) -> None:
