@@ -75,7 +75,8 @@ def pattern_findings(name: str, nodes: WrittenInputs) -> Iterator[Finding]:
             continue
         ports = nodes.get(node)
         if ports is None:
-            yield _doubt(word, f"there is no node `{node}`", node, nodes, f".{port}")
+            known = [name for name, ports in nodes.items() if port in ports]
+            yield _doubt(word, f"there is no node `{node}`", node, known, f".{port}")
         elif port not in ports:
             message = f"the node `{node}` has no input `{port}`"
             yield _doubt(word, message, port, ports, "", f"{node}.")
@@ -121,7 +122,8 @@ def filled_name(
         index: Place in the batch, counted from 0.
         warn: Told of inputs that have no value of their own; the words stand for them then.
     Raises:
-        InvalidValue: A word names a node that there isn't, and is nearly the name of one.
+        InvalidValue: A word names a node that there isn't, and is nearly the name of one that has
+            the input.
     """
 
     def value(found: re.Match[str]) -> str:
@@ -168,7 +170,8 @@ def _refuse_misspelt(workflow: Mapping[str, Any], word: str) -> None:
     """Refuse the name of a node that is another's, misspelt: results would be called so."""
     name, _, port = word.rpartition(".")
     nodes = workflow.get("nodes", {})
-    near = None if name in nodes else _misspelt(name, nodes)
+    known = [each for each, node in nodes.items() if port in node.get("inputs", {})]
+    near = None if name in nodes else _misspelt(name, known)
     if near is not None:
         raise InvalidValue(
             f"there is no node `{name}`",

@@ -91,6 +91,15 @@ def test_what_stands_for_no_value_is_warned_of_before_the_run(word: str) -> None
     assert f"%{word}%" in (found.given or "")
 
 
+def test_a_node_without_the_input_is_not_what_was_meant() -> None:
+    [found] = pattern_findings("%sampler.text%_", NODES)
+    assert found.is_warning
+    assert not found.hint
+    told: list[str] = []
+    name = filled_name("%sampler.text%", now=NOW, workflow=WORKFLOW, warn=told.append)
+    assert (name, len(told)) == ("sampler.text", 1)
+
+
 def test_what_has_a_value_or_is_plain_text_is_fine() -> None:
     assert list(pattern_findings("%sample.seed%_%date%_%first look.text%_5%", NODES)) == []
     assert list(pattern_findings("50% sampled. 30%_%date:d.M.yy%", NODES)) == []
