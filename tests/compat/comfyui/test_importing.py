@@ -91,6 +91,23 @@ def test_values_are_of_the_kind_that_a_server_makes_of_them(
     ]
 
 
+@pytest.mark.parametrize("number", [5, 0.5])
+@pytest.mark.parametrize(
+    ("node_type", "values", "port"),
+    [
+        ("CLIPTextEncode", [], "text"),
+        ("SaveImage", [], "name"),
+        ("StringConcatenate", ["b", ""], "a"),
+    ],
+)
+def test_a_number_that_a_drawing_has_for_a_text_is_its_text(
+    table: NodeTable, node_type: str, values: list[Any], port: str, number: float
+) -> None:
+    found = import_document(drawn([node(1, node_type, number, *values)]), table)
+    (entry,) = found.workflow.nodes.values()
+    assert (entry.inputs.get(port), entry.unread) == (str(number), [])
+
+
 @pytest.mark.parametrize(
     ("config", "types", "told"),
     [

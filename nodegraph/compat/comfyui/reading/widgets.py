@@ -18,7 +18,7 @@ _UPLOADED = frozenset(("image", "video", "audio", "file", "mask", "model_file"))
 _KINDS: Mapping[str, tuple[type, ...]] = {
     "INT": (int, float),
     "FLOAT": (int, float),
-    "STRING": (str,),
+    "STRING": (str, int, float),  # a number is its text
     "BOOLEAN": (bool,),
 }
 
@@ -76,7 +76,12 @@ def widget_values(
     by_signature = None
     if signature:
         # Some inputs are never widgets, whatever their type; some files forget to say that one is.
-        tried = [_by_signature(written, signature, left) for left in (sockets, frozenset[str]())]
+        # A number may stand for a text where all fit so; before that, it may be out of place.
+        tried = [
+            _by_signature(written, signature, left, are_texts=are_texts)
+            for are_texts in (True, False)
+            for left in (sockets, frozenset[str]())
+        ]
         by_signature = next((one for one in tried if one.fits), tried[0])
     fitting = by_signature if by_signature and by_signature.fits else None
     ways = [_by_listed(written, listed), fitting]
@@ -152,12 +157,13 @@ def _is_button(name: str, value: Any, signature: Signature | None) -> bool:
 
 
 def _by_signature(
-    written: Sequence[Any], signature: Signature, sockets: frozenset[str]
+    written: Sequence[Any], signature: Signature, sockets: frozenset[str], *, are_texts: bool
 ) -> WidgetValues:
     """By the signature's order, as far as the values fit it.
 
     Args:
         sockets: Inputs that the node lists as no widgets.
+        are_texts: Whether texts alone fit widgets of texts, not numbers as well.
     """
     found, at = WidgetValues(), 0
     seed: TakenInput | None = None
@@ -171,7 +177,9 @@ def _by_signature(
             found.control[seed.name] = control_word(written[at])
             at += 1
         seed = None
-        if at >= len(written) or not fits(taken, written[at]):
+        value = written[at] if at < len(written) else None
+        is_wrong = are_texts and taken.type == "STRING" and _is_number(value)
+        if at >= len(written) or is_wrong or not fits(taken, value):
             found.fits, found.misfit = False, taken.name if at < len(written) else ""
             return found
         found.take(taken.name, written[at])
@@ -193,6 +201,10 @@ def _by_signature(
     found.fits = all(map(_is_surplus, written[at:]))
     found.surplus = 0 if found.fits else len(written) - at
     return found
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _is_surplus(value: Any) -> bool:
