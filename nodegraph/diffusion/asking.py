@@ -15,7 +15,7 @@ from nodegraph.diffusion.attention import SlicedAttention, attention_by
 from nodegraph.diffusion.components import Denoiser
 from nodegraph.diffusion.controls.leading import Leading
 from nodegraph.diffusion.families import family_named
-from nodegraph.diffusion.families.base import BESIDE, HOLE, HOLE_MASK
+from nodegraph.diffusion.families.base import OVER_CELLS
 from nodegraph.diffusion.model_step import Moment
 from nodegraph.diffusion.step_prompts import Prompt, Prompts, mean_of
 
@@ -136,12 +136,8 @@ class Asking:
             return self.family.predict(self.model, xs, moment, batch)
 
 
-_OF_PICTURE = (HOLE, HOLE_MASK, BESIDE)
-"""Tensors of a prompt that lie beside the latent, cell by cell."""
-
-
 def _cropped(prompt: Prompt, window: Window, x: Tensor) -> Prompt:
-    """A prompt whose pictures beside the latent are cut to a window.
+    """A prompt whose pictures and masks that lie over the latent are cut to a window.
 
     Args:
         x: The whole latent.
@@ -149,7 +145,7 @@ def _cropped(prompt: Prompt, window: Window, x: Tensor) -> Prompt:
     cut = {
         name: window.of(tensor)
         for name, tensor in prompt.tensors.items()
-        if name in _OF_PICTURE and tensor.shape[-2:] == x.shape[-2:]
+        if name in OVER_CELLS and tensor.shape[-2:] == x.shape[-2:]
     }
     return replace(prompt, tensors={**prompt.tensors, **cut}) if cut else prompt
 

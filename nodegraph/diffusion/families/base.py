@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from nodegraph.diffusion.families.first_picture import FILM, FIRST_FRAME, SIGHT
+from nodegraph.diffusion.families.first_picture import FILM, FILM_AND_MASK, FIRST_FRAME, SIGHT
 from nodegraph.diffusion.flow_shift import Mu
 from nodegraph.diffusion.latent_formats import LatentFormat
 from nodegraph.diffusion.lazy import torch
@@ -75,6 +75,9 @@ SHARED = (
     *(ORIGINAL_SIZE, CROP, TARGET_SIZE, NUMBERED, STILL),
 )
 """Tensors that go for prompts without such where the first positive prompt brings them."""
+
+OVER_CELLS = (HOLE, HOLE_MASK, BESIDE, FIRST_FRAME, FILM_AND_MASK)
+"""Tensors of a fitted prompt that lie over the latent, cell by cell."""
 
 TOLD = (*SHARED, LATE_CFG, GUIDANCE_SCALE, TIME_IDS, SCORE)
 """Tensors of a prompt that aren't made of its text."""

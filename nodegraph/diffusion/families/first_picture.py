@@ -20,6 +20,8 @@ FIRST_FRAME = "first_frame"
 """Latent of the picture, (1, channels, 1, height, width): the video's first frame as it is."""
 FILM = "film"
 """Latent of a video that is grey after the picture, (1, channels, frames, height, width)."""
+FILM_AND_MASK = "condition"
+"""What `film_and_mask` made of a film."""
 SIGHT = "sight"
 """What an image encoder sees in the picture, (1, tokens, width)."""
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from nodegraph.diffusion.families.base import LATE_CFG, Config, Family, Part, Warn, encoded
 from nodegraph.diffusion.families.first_picture import (
     FILM,
+    FILM_AND_MASK,
     FIRST_FRAME,
     SIGHT,
     begun,
@@ -91,7 +92,7 @@ class WanFamily(Family):
         if film is not None and not takes_film:
             raise no_use_for_picture(asked)
         if film is not None:
-            found["condition"] = film_and_mask(film, self.latent.temporal)
+            found[FILM_AND_MASK] = film_and_mask(film, self.latent.temporal)
         if config.get("image_dim") is None:
             found.pop(SIGHT, None)
         elif SIGHT not in found:
@@ -110,8 +111,8 @@ class WanFamily(Family):
     def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
         expert, first = self.expert(model, moment), batch.get(FIRST_FRAME)
         seen = begun(x, first).to(model.dtype)
-        if "condition" in batch:
-            seen = torch.cat([seen, batch["condition"]], 1)
+        if FILM_AND_MASK in batch:
+            seen = torch.cat([seen, batch[FILM_AND_MASK]], 1)
         output: Tensor = expert(
             hidden_states=seen,
             timestep=_timesteps(model, x, first, moment.timestep),

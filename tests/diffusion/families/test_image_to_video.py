@@ -10,19 +10,23 @@ import pytest
 import torch
 from torch import Tensor
 
-from nodegraph.core.values import Conditioning
-from nodegraph.diffusion.families.first_picture import FIRST_FRAME
+from nodegraph.core.values import Area, Conditioning
+from nodegraph.diffusion.conditionings import combined, with_area
+from nodegraph.diffusion.families.first_picture import FILM, FIRST_FRAME
 from nodegraph.diffusion.footprint import small_footprint
+from nodegraph.diffusion.guidance import Guidance
 from nodegraph.diffusion.image_to_video import encoded_picture, seen_picture
 from nodegraph.diffusion.inpainting import with_tensors
 from nodegraph.diffusion.loading import load_component
+from nodegraph.diffusion.model_step import Moment
 from nodegraph.diffusion.opening import open_model
+from nodegraph.diffusion.sampling_parts import GuiderChoice
 from nodegraph.errors import InvalidValue
 from nodegraph.images.images import to_pil
 from tests.messages import raises
 
 from .conftest import Pair
-from .equality import NEGATIVE, SEED, Model, assert_same, stock
+from .equality import NEGATIVE, PROMPT, SEED, Model, assert_same, stock
 from .video_models import ltx_i2v, wan, wan22_5b_i2v, wan22_i2v, wan_i2v
 
 ModelOf = Callable[[Callable[[], Any]], Pair]
@@ -85,6 +89,40 @@ def test_videos_of_ltx(model_of: ModelOf) -> None:
         expected = stock(pipeline, out="frames", **size, **options)
         unpack = lambda tokens: tokens.mT.reshape(1, -1, *cells)  # noqa: B023, E731
         assert_same(found, expected, unpack, pixels=frames == 9)
+
+
+@pytest.mark.parametrize(
+    ("build", "side", "frames"), [(wan_i2v, 16, 5), (wan22_5b_i2v, 32, 5), (ltx_i2v, 32, 9)]
+)
+@torch.no_grad()
+def test_an_area_that_is_sampled_alone_begins_with_its_part_of_the_picture(
+    model_of: ModelOf, build: Callable[[], Any], side: int, frames: int
+) -> None:
+    _, model = model_of(build)
+    width, height = 4 * side, 2 * side
+    plain = model.encode(PROMPT)
+    assert plain is not None
+    given = shown(model, picture(width, height), frames, eye=build is wan_i2v)(plain)
+    tensors = given.entries[0].tensors
+    (film,) = (tensors[name] for name in (FIRST_FRAME, FILM) if name in tensors)
+    denoiser, columns = model.part("model"), film.shape[-1]
+    shape = (1, film.shape[1], 2, *film.shape[3:])
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(1))
+    moment = Moment(torch.tensor(500.0), torch.tensor(0.0), 1000, 0.0, 500.0)
+
+    def answer(prompt: Conditioning, wide: int, x: Tensor) -> Tensor:
+        choice = GuiderChoice(prompt, None, 1.0)
+        how = {"width": wide, "height": height, "shape": x.shape}
+        return Guidance(denoiser, choice, **how)(x, moment)
+
+    starts = (0.0, 0.5)
+    halves = [with_area(given, Area(at, 0, 0.5, 1, "shares", 0.0, "area")) for at in starts]
+    found = answer(combined(halves), width, x)
+    for at in starts:
+        part = slice(int(at * columns), int(at * columns) + columns // 2)
+        own = {name: item[..., part] for name, item in tensors.items() if item is film}
+        expected = answer(with_tensors(given, own), width // 2, x[..., part])
+        torch.testing.assert_close(found[..., part], expected, rtol=1e-4, atol=1e-4)
 
 
 def test_models_and_prompts_that_do_not_go_together_are_refused(model_of: ModelOf) -> None:
