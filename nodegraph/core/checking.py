@@ -119,7 +119,7 @@ class _NodeCheck:
         meant: set[str] = set()
         if not self._is_body_known():
             return meant
-        for name in given:
+        for name in dict.fromkeys((*given, *self._node.unread)):
             if name not in known:
                 free = [port for port in known if port not in given]
                 meant.add(port_elsewhere(name, free) or nearest(name, free) or "")

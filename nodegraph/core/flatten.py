@@ -23,7 +23,7 @@ from nodegraph.core.flat import (
 )
 from nodegraph.core.hooks import Finding
 from nodegraph.core.links import Link, is_link, parse_target, read_link, read_literal
-from nodegraph.core.migrate import migrate_inputs
+from nodegraph.core.migrate import migrate_unread
 from nodegraph.core.pack_faults import pack_problems
 from nodegraph.core.patience import asking
 from nodegraph.core.spec import NodeSpec
@@ -106,6 +106,7 @@ class _Fed:
 
     inputs: dict[str, InputValue] = field(default_factory=dict)
     missing: dict[str, InputPlace] = field(default_factory=dict)
+    unread: set[str] = field(default_factory=set)
 
 
 def _unknown(node_type: str) -> str:
@@ -203,6 +204,9 @@ class _Flattener:
                 is_last = own is not None and got.link is not None and got.otherwise is None
                 node.inputs[port] = replace(got, otherwise=own) if is_last else got
         node.missing = fed.missing
+        # What stands inside is a default alone.
+        node.inputs = {port: own for port, own in node.inputs.items() if port not in fed.unread}
+        node.unread = [*node.unread, *sorted(fed.unread & {*known})]
 
     def _typed(self, node: FlatNode, entry: NodeEntry) -> Mapping[str, Any]:
         """Find a node's spec; returns its inputs as today's version of the type takes them."""
@@ -237,7 +241,9 @@ class _Flattener:
         try:
             migrations = self._catalog.migrations(entry.type)
             with asking(node.name, spec.type, "migration"):
-                inputs = migrate_inputs(entry.inputs, version, spec.version, migrations)
+                inputs, node.unread = migrate_unread(
+                    entry.inputs, entry.unread, version, spec.version, migrations
+                )
         except Exception as error:  # noqa: BLE001 - the pack's code may raise anything
             node.problems += pack_problems(error, "migration", node.name, spec)
             return entry.inputs
@@ -298,7 +304,7 @@ class _Flattener:
 
     def _block(self, block: FlatNode, definition: Subgraph) -> None:
         """Take in a block's nodes, with what its inputs were given."""
-        for name in block.inputs:
+        for name in dict.fromkeys((*block.inputs, *block.unread)):
             if name not in definition.inputs:
                 hint = port_hint(name, definition.inputs) or "This subgraph has no inputs."
                 _report(block, "unknown-input", "has no such input", port=name, hint=hint)
@@ -316,25 +322,29 @@ class _Flattener:
                     otherwise=given.otherwise or (default if given.link else None),
                 )
             else:
-                given = default
+                given = None if name in block.unread else default
             for target in port.to:
-                self._feed(fed, target, given, block.missing.get(name, place))
+                inner = self._feed(fed, target, given, block.missing.get(name, place))
+                if given is None and name in block.unread and inner is not None:
+                    inner[0].unread.add(inner[1])
         self._blocks[block.name] = Block(block, definition)
         self._scope(f"{block.name}/", definition.nodes, fed, block.type)
 
     @staticmethod
     def _feed(
         fed: dict[str, _Fed], target: str, given: InputValue | None, place: InputPlace
-    ) -> None:
+    ) -> tuple[_Fed, str] | None:
+        """Note what an inner input is given, and where; None if the target is none."""
         try:
             node, port = parse_target(target)
         except ValueError:
-            return  # told of at the definition
+            return None  # told of at the definition
         into = fed.setdefault(node, _Fed())
         if given is None:
             into.missing[port] = place
         else:
             into.inputs[port] = given
+        return into, port
 
 
 def _refuse_inner(link: Link) -> None:

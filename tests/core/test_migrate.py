@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nodegraph.core.migrate import migrate_format, migrate_inputs
+from nodegraph.core.migrate import migrate_format, migrate_inputs, migrate_unread
 from nodegraph.errors import InvalidFile
 from tests.messages import raises
 
@@ -35,6 +35,22 @@ def test_an_older_format_is_led_on_step_by_step() -> None:
     found = migrate_format({"format": "nodegraph/-1", "graph": {"a": 1}}, migrations)
     assert found["format"] == "nodegraph/1"
     assert found["nodes"] == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("step", "inputs", "unread"),
+    [
+        (lambda old: {"size" if name == "r" else name: old[name] for name in old}, {}, ["size"]),
+        (lambda old: {"size": old["r"] * 2, "is_large": old["r"] > 2}, {}, ["is_large", "size"]),
+        (lambda old: {"words": old["r"].strip().upper(), "other": 1}, {"other": 1}, ["words"]),
+        (lambda old: {"method": {"x": "y"}[old["r"]]} if "r" in old else {}, {}, ["r"]),
+        (lambda old: {name: old[name] for name in old if name != "r"}, {}, []),
+    ],
+)
+def test_inputs_that_were_not_read_pass_every_version_too(
+    step: Any, inputs: dict[str, Any], unread: list[str]
+) -> None:
+    assert migrate_unread({}, ["r"], 1, 2, {1: step}) == (inputs, unread)
 
 
 def test_inputs_pass_every_version_between() -> None:

@@ -64,6 +64,44 @@ def test_inputs_whose_values_were_not_read_have_to_be_given() -> None:
     assert check(again.with_inputs({"sample.steps": 20})) == []
 
 
+@node(
+    version=2,
+    output=True,
+    migrations={
+        1: lambda old: {"size" if name == "radius" else name: value for name, value in old.items()}
+    },
+)
+def Sized(size: float = 1.0) -> None: ...
+
+
+def test_inputs_that_were_not_read_are_asked_for_by_the_names_of_today() -> None:
+    workflow = written({"a": {"type": "Sized", "version": 1, "unread": ["radius"]}})
+    (problem,) = check(workflow, Sized)
+    assert (problem.node, problem.port, problem.code) == ("a", "size", "values-not-read")
+    given = written({"a": {"type": "Sized", "version": 1, "unread": ["radius"], "inputs": {
+        "radius": 2.0
+    }}})  # fmt: skip
+    assert check(given, Sized) == []
+    assert check(workflow.with_inputs({"a.size": 2.0}), Sized) == []
+
+
+def test_names_of_inputs_that_were_not_read_are_checked() -> None:
+    (problem,) = check(written({"a": {"type": "Sized", "unread": ["sise"]}}), Sized)
+    assert (problem.port, problem.code) == ("sise", "unknown-input")
+    assert "`size`" in (problem.hint or "")
+
+
+def test_an_input_of_a_subgraph_that_was_not_read_has_to_be_given() -> None:
+    block = {
+        "inputs": {"size": {"to": ["inner.size"], "default": 2.0}},
+        "nodes": {"inner": {"type": "Sized", "inputs": {"size": 3.0}}},
+    }
+    workflow = written({"a": {"type": "Block", "unread": ["size"]}}, subgraphs={"Block": block})
+    (problem,) = check(workflow, Sized)
+    assert (problem.node, problem.port, problem.code) == ("a", "size", "values-not-read")
+    assert check(workflow.with_inputs({"a.size": 4.0}), Sized) == []
+
+
 def test_an_unknown_type_is_told_once_and_hides_nothing_else() -> None:
     workflow = text_to_image().with_inputs({"sample.steps": 0})
     workflow.nodes["load"].type = "LoadModl"
