@@ -121,7 +121,8 @@ def write_literal(value: Any) -> Any:
     """
     try:
         if is_live(value):
-            return live(value)
+            # What is too deep is told where it is checked.
+            return value if is_too_deep(value) else live(value)
         plain = plain_value(value)
     except RecursionError:  # of what holds itself, which is told where it is checked
         return value
@@ -188,6 +189,8 @@ _COUNTED = "biuf"
 """Kinds of numpy's types whose arrays may be pictures."""
 _SHOWN = 8
 """Characters of a digest."""
+MOST_LEVELS = 200
+"""Of lists and mappings in a value: of many more Python makes no key, no copy and no JSON."""
 
 
 class Value:
@@ -261,18 +264,45 @@ def is_live(value: Any) -> bool:
 
     An array of numpy's with several dimensions is: it may be a picture, or a list of lists.
     """
+    left, seen = [value], set[int]()
+    while left:
+        part = left.pop()
+        if not isinstance(part, (list, tuple, dict)):
+            if _is_live_leaf(part):
+                return True
+        elif id(part) not in seen:  # What holds itself is looked at once.
+            seen.add(id(part))
+            inner = part.values() if isinstance(part, dict) else part
+            if not _PLAIN.issuperset(map(type, inner)):
+                left.extend(inner)
+    return False
+
+
+def _is_live_leaf(value: Any) -> bool:
     kind = type(value)
-    if kind in _PLAIN:
-        return False
-    inner = value.values() if isinstance(value, dict) else value
-    if isinstance(value, (list, tuple, dict)):
-        return not _PLAIN.issuperset(map(type, inner)) and any(map(is_live, inner))
-    if isinstance(value, _FORMS):
+    if kind in _PLAIN or isinstance(value, _FORMS):
         return False
     dimensions = getattr(value, "ndim", None)
     if kind.__module__ == "numpy" and isinstance(dimensions, int):
         return dimensions > 1 and value.dtype.kind in _COUNTED
     return not isinstance(value, Handle)  # told where it is checked
+
+
+def is_too_deep(value: Any) -> bool:
+    """Whether a value holds itself, or is of more than `MOST_LEVELS` lists and mappings."""
+    level = [value]
+    for _ in range(MOST_LEVELS + 1):
+        # Once each: what holds itself several times would double with every level.
+        held = {id(part): part for part in level if isinstance(part, (list, tuple, dict))}
+        if not held:
+            return False
+        level = [
+            item
+            for part in held.values()
+            for item in (part.values() if isinstance(part, dict) else part)
+            if type(item) not in _PLAIN
+        ]
+    return True
 
 
 def live(value: Any) -> Value:
@@ -317,10 +347,8 @@ def _special(inputs: Mapping[str, Any]) -> list[tuple[str, Any]]:
 
 def _live_in(written: Any) -> Value | None:
     """The live value that an input is given; None if it is given none."""
-    try:
-        if not is_live(written):
-            return None
-    except RecursionError:  # of what holds itself, which is told where it is checked
+    # What is too deep is told where it is checked.
+    if not is_live(written) or is_too_deep(written):
         return None
     is_wrapped = type(written) is dict and written.keys() == {"value"}
     return live(written["value"] if is_wrapped else written)

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 import math
+import reprlib
 from collections.abc import Callable, Mapping
 from enum import Enum
 from pathlib import PurePath
 from typing import Any, NamedTuple
 
 from nodegraph.core.hooks import Finding
-from nodegraph.core.links import Value
+from nodegraph.core.links import MOST_LEVELS, Value, is_too_deep
 from nodegraph.core.spec import InputSpec
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.types import JSON_TYPES, TypeExpr
@@ -142,8 +143,15 @@ def show(value: Any) -> str:
     try:
         text = json.dumps(value, ensure_ascii=False)
     except (TypeError, ValueError, RecursionError):
-        text = repr(value)
+        text = _represented(value)
     return text if len(text) <= 60 else f"{text[:59]}…"
+
+
+def _represented(value: Any) -> str:
+    try:
+        return repr(value)
+    except RecursionError:  # of what is nested thousands of levels deep
+        return reprlib.repr(value)
 
 
 def _readings(text: str) -> list[Any]:
@@ -314,6 +322,15 @@ def _union_faults(value: Any, options: list[Schema]) -> list[_Fault]:
 
 def _part_faults(value: Any) -> list[_Fault]:
     """Of a value that may be any: what no workflow can hold, however deep it lies."""
+    if is_too_deep(value):
+        return [
+            _Fault(
+                "wrong-literal",
+                "holds itself, or is nested too deeply",
+                show(value),
+                f"at most {MOST_LEVELS} levels of lists and mappings",
+            )
+        ]
     left, seen = [value], set[int]()
     while left:
         part = left.pop()
@@ -336,7 +353,7 @@ def _part_faults(value: Any) -> list[_Fault]:
             ]
         elif found := _text_faults(part) or _length_faults(part) or _finite_faults(part):
             return found
-    return _nesting_faults(value) if seen else []
+    return []
 
 
 def _key_faults(mapping: Mapping[Any, Any]) -> list[_Fault]:
@@ -349,21 +366,6 @@ def _key_faults(mapping: Mapping[Any, Any]) -> list[_Fault]:
             ]
         if found := _text_faults(name):
             return found
-    return []
-
-
-def _nesting_faults(value: Any) -> list[_Fault]:
-    try:
-        json.dumps(value, default=str)
-    except (ValueError, RecursionError):
-        return [
-            _Fault(
-                "wrong-literal",
-                "holds itself, or is nested too deeply",
-                show(value),
-                "a value that JSON can hold",
-            )
-        ]
     return []
 
 

@@ -24,7 +24,16 @@ from nodegraph.core.flat import value_name
 from nodegraph.core.graph import CheckedGraph
 from nodegraph.core.hooks import Finding
 from nodegraph.core.keys import opaque_digest
-from nodegraph.core.links import Handle, Value, is_array, is_live, live, plain_value, write_literal
+from nodegraph.core.links import (
+    Handle,
+    Value,
+    is_array,
+    is_live,
+    is_too_deep,
+    live,
+    plain_value,
+    write_literal,
+)
 from nodegraph.core.mends import TypeMends
 from nodegraph.core.ports import PORT_ATTRIBUTE
 from nodegraph.core.spec import InputSpec
@@ -269,10 +278,8 @@ class SharedValues:
 
     def _copied(self, value: Any) -> Any:
         if id(value) not in self._live:
-            try:
-                if not is_live(value):
-                    return value
-            except RecursionError:  # of what holds itself, which is told where it is checked
+            # What is too deep is told where it is checked.
+            if not is_live(value) or is_too_deep(value):
                 return value
             # Held beside its copy, so that no other object has its id meanwhile.
             self._live[id(value)] = value, live(value)

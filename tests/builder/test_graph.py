@@ -192,6 +192,34 @@ def test_a_refused_call_leaves_the_graph_as_it_was(
     assert g.to_json() == before
 
 
+def endless_values() -> dict[str, Any]:
+    """Values that hold themselves, or are thousands of levels deep."""
+    itself: list[Any] = []
+    itself.append({"a": itself})
+    deep: Any = []
+    mapped: Any = {}
+    for _ in range(5000):
+        deep, mapped = [deep], {"a": mapped}
+    return {"itself": itself, "deep": deep, "mapped": mapped, "a picture": [np.ones((2, 2)), deep]}
+
+
+@pytest.mark.parametrize("name", ["itself", "deep", "mapped", "a picture"])
+def test_an_endless_value_is_told_of(g: Graph, session: Session, name: str) -> None:
+    value = endless_values()[name]
+    with raises(InvalidWorkflow, node="v", port="value"):
+        g.ShowValue("v", value=value)
+    written = {"v": {"type": "ShowValue", "inputs": {"value": value}}}
+    with raises(InvalidWorkflow, node="v", port="value"):
+        session.run(Workflow.from_dict({"format": "nodegraph/1", "nodes": written}))
+
+
+@pytest.mark.parametrize("name", ["itself", "deep", "mapped", "a picture"])
+def test_an_endless_item_beside_an_output_is_told_of(g: Graph, name: str) -> None:
+    number = g.Integer("i", value=1)
+    with raises(InvalidWorkflow, node="v", port="value"):
+        g.ShowValue("v", value=[number, endless_values()[name]])
+
+
 def test_inputs_are_changed_in_place(g: Graph) -> None:
     picture(g)
     g.set(g["k_sampler"], seed=9, cfg=3)

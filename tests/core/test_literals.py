@@ -250,6 +250,16 @@ def test_what_json_has_no_form_for_is_told_of_any_mapping(type_name: str) -> Non
         assert words in told([value] if type_name == "list[Any]" else value, taking)[0]
 
 
+def test_a_literal_is_of_so_many_levels_at_most() -> None:
+    taking, deep = port("Any", json_schema={}), 1
+    for _ in range(200):
+        deep = [deep]  # type: ignore[assignment]
+    assert told(deep, taking) == []
+    [said] = told([deep], taking)
+    assert "nested too deeply" in said
+    assert "at most 200 levels" in said
+
+
 def test_whole_numbers_that_are_written_nowhere_are_told() -> None:
     said = "out-of-range: is too long; a number of 16,610 bits; at most 4,200 digits"
     for any_port in (port("Any", json_schema={}), port("int", json_schema={"type": "integer"})):
