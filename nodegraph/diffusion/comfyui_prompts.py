@@ -21,17 +21,29 @@ Choose = Callable[[int], int]
 """Which of so many options is taken."""
 
 # A full stop of JavaScript's stops at these four, one of Python's at the first alone.
-_COMMENT = re.compile(r"/\*.*?\*/|//[^\n\r\u2028\u2029]*", re.DOTALL)
+_LINE_COMMENT = re.compile(r"//[^\n\r\u2028\u2029]*")
+_COMMENT = re.compile(rf"/\*|{_LINE_COMMENT.pattern}")
 _ESCAPED = re.compile(r"\\([{}|])")
 _SIGN = re.compile(r"\\.|.", re.DOTALL)
 _OF_COMMENTS = re.compile(r"/(?=[/*])")
-_RUN = re.compile(r"(\\*)([{}|])")
+_RUN = re.compile(r"(?<!\\)(\\*)([{}|])")
 _OPEN_END = re.compile(r"(?<!\\)\\(?:\\\\)*\Z")
 
 
 def without_comments(text: str) -> str:
     """A prompt without its comments."""
-    return _COMMENT.sub("", text)
+    pieces: list[str] = []
+    at = 0
+    while (matched := _COMMENT.search(text, at)) is not None:
+        pieces.append(text[at : matched.start()])
+        at = matched.end()
+        if matched[0] == "/*":
+            end = text.find("*/", at)
+            if end < 0:
+                # Nor does any later one end: looking for that anew would take quadratic time.
+                return "".join([*pieces, "/*", _LINE_COMMENT.sub("", text[at:])])
+            at = end + len("*/")
+    return "".join([*pieces, text[at:]])
 
 
 def has_choices(text: str) -> bool:
@@ -152,21 +164,22 @@ def _options(text: str, at: int) -> tuple[list[str], int]:
     Args:
         at: Where the text goes on behind the opening brace.
     """
-    options, depth = [""], 0
+    options: list[list[str]] = [[]]
+    depth = 0
     while at < len(text):
         sign, at = text[at], at + 1
         if sign == "\\":
-            options[-1] += sign + (text[at] if at < len(text) else "undefined")
+            options[-1] += sign, text[at] if at < len(text) else "undefined"
             at += 1
             continue
         if sign == "}" and not depth:
             break
         depth += {"{": 1, "}": -1}.get(sign, 0)
         if sign == "|" and not depth:
-            options.append("")
+            options.append([])
         else:
-            options[-1] += sign
-    return options, at
+            options[-1].append(sign)
+    return ["".join(pieces) for pieces in options], at
 
 
 def can_be_escaped(text: str) -> bool:

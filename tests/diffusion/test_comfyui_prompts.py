@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,6 +15,7 @@ from nodegraph.diffusion.comfyui_prompts import (
     every_prompt,
     has_choices,
     plain_prompt,
+    without_comments,
 )
 from nodegraph.errors import InvalidValue
 from tests.messages import raises
@@ -72,3 +75,20 @@ def test_braces_in_each_other_without_end_are_refused() -> None:
 def test_too_many_prompts_are_refused() -> None:
     with raises(InvalidValue, port="most"):
         every_prompt("{a|b}" * 10, 1000)
+
+
+@settings(max_examples=examples(200))
+@given(TEXTS)
+def test_comments_are_what_the_page_takes_for_ones(text: str) -> None:
+    pattern = r"/\*.*?\*/|//[^\n\r\u2028\u2029]*"
+    assert without_comments(text) == re.sub(pattern, "", text, flags=re.DOTALL)
+
+
+def test_long_prompts_take_linear_time() -> None:
+    # Squared, each of these would take half a minute or more.
+    count = 500_000
+    assert not has_choices("/* " * (count // 3))
+    assert escaped_prompt("\\" * count) == "\\" * count
+    assert not can_be_escaped("\\" * (count + 1))
+    assert plain_prompt("{" + "a" * count + "}") == "a" * count
+    assert plain_prompt("{" + "\\a" * (count // 2) + "|b}") == "\\a" * (count // 2)
