@@ -1,4 +1,6 @@
-"""Write nodes/other_names.json: what ComfyUI's node types are here, by the table of imports.
+"""Write nodes/other_names.json: what other programs' node types, classes and tabs are here.
+
+ComfyUI's are by the table of imports, diffusers' by the families.
 
 Advice about names of no node type is made of it.
 
@@ -15,14 +17,40 @@ from nodegraph.compat.comfyui.entries import TableEntry
 from nodegraph.compat.comfyui.importing import import_document
 from nodegraph.compat.comfyui.packs import NodeTable, node_table
 from nodegraph.core.stand_ins import OTHER_NAMES
+from nodegraph.diffusion.families.pipeline_classes import PIPELINE_CLASSES
+from nodegraph.diffusion.families.registry import BUILT_IN
+from nodegraph.diffusion.scheduler_file import (
+    FLOW_MATCHING_CLASSES,
+    FLOW_SOLVER_CLASSES,
+    SCHEDULER_CLASSES,
+)
 
 TARGET = Path(__file__).parents[1] / "nodes" / OTHER_NAMES
 _MOST = 3
 _OF_TYPE = {"INT": 1, "FLOAT": 1.0, "BOOLEAN": False}
 """Values of inputs without a default."""
+_STEPS = "`LoadModel`, `EncodePrompt`, `KSampler` and `VAEDecode`"
+_SCHEDULER = (
+    "Schedulers of diffusers are `KSampler`'s inputs `sampler` and `schedule` here, or a "
+    "`SelectSampler`."
+)
+_NOTE = "A note is no node: write it as the `note` of the node that it is about."
+_NO_NODES = {
+    "Reroute": "Links need no reroute: link the output itself. In the editor, the points of a "
+    "link's way can be moved.",
+    "Note": _NOTE,
+    "MarkdownNote": _NOTE,
+}
+"""What is a node in ComfyUI and none here."""
+_WEB_UI = {
+    "txt2img": f"Text to image is {_STEPS} here.",
+    "PNGInfo": "Pictures carry their workflow: `nodegraph show PICTURE` shows it, and the editor "
+    "opens it.",
+}
+"""Tabs of Stable Diffusion web UI."""
 
 
-def other_names() -> Mapping[str, Mapping[str, Sequence[str]]]:
+def other_names() -> Mapping[str, Mapping[str, Sequence[str] | str]]:
     """By program and its node type, the node types here that do the same."""
     table = node_table()
     found = {
@@ -30,7 +58,34 @@ def other_names() -> Mapping[str, Mapping[str, Sequence[str]]]:
         for name, entry in sorted(table.entries.items())
         if not name.startswith("@")
     }
-    return {"ComfyUI": {name: types for name, types in found.items() if types}}
+    comfyui = {name: types for name, types in found.items() if types}
+    return {
+        "ComfyUI": {**comfyui, **_NO_NODES},
+        "diffusers": diffusers_names(),
+        "Stable Diffusion web UI": _WEB_UI,
+    }
+
+
+def diffusers_names() -> Mapping[str, Sequence[str] | str]:
+    """What classes of diffusers and transformers are here, of the families that come along."""
+    families = [*BUILT_IN.values()]
+    parts = {
+        "LoadDiffusionModel": (part for family in families for part in family.denoisers),
+        "LoadTextEncoder": (part for family in families for part in family.encoders),
+        "LoadControlNet": (family.control for family in families if family.control),
+    }
+    found: dict[str, Sequence[str] | str] = {
+        name: [node] for node, several in parts.items() for part in several for name in part.classes
+    }
+    found |= {name: ["LoadVae"] for family in families for name in family.latent.autoencoders}
+    found |= {
+        name: f"What {name} of diffusers does is steps here: {_STEPS}."
+        for names in PIPELINE_CLASSES.values()
+        for name in names
+    }
+    schedulers = SCHEDULER_CLASSES | FLOW_MATCHING_CLASSES | FLOW_SOLVER_CLASSES
+    found |= dict.fromkeys(schedulers, _SCHEDULER)
+    return dict(sorted(found.items()))
 
 
 def natives(entry: TableEntry, table: NodeTable) -> list[str]:
@@ -49,7 +104,7 @@ def natives(entry: TableEntry, table: NodeTable) -> list[str]:
     return made if is_known else []
 
 
-def text(names: Mapping[str, Mapping[str, Sequence[str]]]) -> str:
+def text(names: Mapping[str, Mapping[str, Sequence[str] | str]]) -> str:
     """The file's text: a line for each node type."""
     programs = (
         f"  {json.dumps(program)}: {{\n"

@@ -11,8 +11,8 @@ from nodegraph.core.types import TypeTable
 if TYPE_CHECKING:
     from nodegraph.core.usage import Usage
 
-OtherNames = Mapping[str, Mapping[str, Sequence[str]]]
-"""Node types by program and its node type."""
+OtherNames = Mapping[str, Mapping[str, Sequence[str] | str]]
+"""Node types by program and its node type; a sentence where none does the same."""
 
 
 class Catalog(Protocol):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 _MOST_COMPARED = 2000
 _LEAST_SHARE = 0.35
@@ -41,29 +41,67 @@ def nearest(name: str, names: Iterable[str], *, cutoff: float = 0.6) -> str | No
     Args:
         cutoff: How alike the spelling of two names has to be, 0 to 1.
     """
-    by_folded = {candidate.casefold(): candidate for candidate in names}
-    folded = name.casefold()
-    if folded in by_folded or len(by_folded) > _MOST_COMPARED:
-        return by_folded.get(folded)
-    short = _abbreviated(folded, by_folded.values())
-    if short is not None:
-        return short
-    found = get_close_matches(folded, by_folded, n=1, cutoff=cutoff)
-    return by_folded[found[0]] if found else None
+    return ValidNames(names).nearest(name, cutoff=cutoff)
 
 
-def _abbreviated(name: str, candidates: Iterable[str]) -> str | None:
-    """The name that `name` shortens by leaving out ends of its words; the shortest of several."""
-    letters = "".join(sign for sign in name if sign.isalnum())
-    best, most = None, 0.0
-    for candidate in sorted(candidates):
-        words = words_of(candidate)
-        length = sum(map(len, words))
-        share = len(letters) / length if length else 0.0
-        is_enough = share >= _LEAST_SHARE or (len(words) == 1 and len(letters) >= _LEAST_START)
-        if most < share <= 1 and is_enough and _shortens(letters, words):
-            best, most = candidate, share
-    return best
+class ValidNames:
+    """Names that others are compared with, one after the other."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._by_folded = {candidate.casefold(): candidate for candidate in names}
+
+    def nearest(self, name: str, *, cutoff: float = 0.6) -> str | None:
+        """As the function says."""
+        folded = name.casefold()
+        if folded in self._by_folded or len(self._by_folded) > _MOST_COMPARED:
+            return self._by_folded.get(folded)
+        return self._abbreviated(folded) or next(iter(self.alike(folded, 1, cutoff)), None)
+
+    def alike(self, folded: str, most: int, cutoff: float) -> list[str]:
+        """Those of a similar spelling, the likest first."""
+        asked, length = _letters(folded), len(folded)
+        # Nearly all are told apart by the letters that one of the two lacks: that is quick.
+        near = []
+        for each, letters in self._letters.items():
+            theirs = len(each) - (letters & ~asked).bit_count()
+            most_same = min(length - (asked & ~letters).bit_count(), theirs)
+            if 2.0 * most_same / (length + len(each) or 1) >= cutoff:
+                near.append(each)
+        return [self._by_folded[each] for each in get_close_matches(folded, near, most, cutoff)]
+
+    @cached_property
+    def _letters(self) -> dict[str, int]:
+        return {folded: _letters(folded) for folded in self._by_folded}
+
+    @cached_property
+    def _by_start(self) -> dict[str, list[tuple[str, list[str], int]]]:
+        """By its first letter: a name, its words, and how many letters they have."""
+        found: dict[str, list[tuple[str, list[str], int]]] = {}
+        for candidate in sorted(self._by_folded.values()):
+            words = words_of(candidate)
+            if words:
+                found.setdefault(words[0][0], []).append((candidate, words, sum(map(len, words))))
+        return found
+
+    def _abbreviated(self, name: str) -> str | None:
+        """The name that `name` shortens by leaving out ends of its words; the shortest of
+        several."""
+        letters = "".join(sign for sign in name if sign.isalnum())
+        best, most = None, 0.0
+        for candidate, words, length in self._by_start.get(letters[:1], ()):
+            share = len(letters) / length
+            is_enough = share >= _LEAST_SHARE or (len(words) == 1 and len(letters) >= _LEAST_START)
+            if most < share <= 1 and is_enough and _shortens(letters, words):
+                best, most = candidate, share
+        return best
+
+
+def _letters(text: str) -> int:
+    """Which letters a text has: a bit for each, of which some may share one."""
+    bits = 0
+    for sign in text:
+        bits |= 1 << (ord(sign) & 127)
+    return bits
 
 
 def _shortens(letters: str, words: Sequence[str]) -> bool:

@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 
 from nodegraph import Graph, Session, Settings
+from nodegraph.core.catalog import CatalogWith, types_at_hand
+from nodegraph.core.spec import NodeSpec
+from nodegraph.core.stand_ins import StandIns
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import NodegraphError
 
@@ -47,6 +50,19 @@ TYPES = [
     ("ForLoop", "ForEach"),
     ("SavePng", "SaveImage"),
     ("clip_text_encode", "EncodePrompt"),
+    ("LoadTurboFluxModel0", "LoadModel"),
+    ("SavePictureImageToFolder", "SaveImage"),
+    # diffusers' and the web UI's
+    ("StableDiffusionPipeline", "LoadModel"),
+    ("FluxImg2ImgPipeline", "LoadModel"),
+    ("UNet2DConditionModel", "LoadDiffusionModel"),
+    ("AutoencoderKL", "LoadVae"),
+    ("ControlNetModel", "LoadControlNet"),
+    ("EulerDiscreteScheduler", "KSampler"),
+    ("DDIMScheduler", "KSampler"),
+    ("FlowMatchEulerDiscreteScheduler", "KSampler"),
+    ("txt2img", "LoadModel"),
+    ("img2img", "VAEEncode"),
     # Nothing is near: those that are used most
     ("Xyzzy", "SaveImage"),
 ]
@@ -128,6 +144,41 @@ def test_a_node_type(session: Session, g: Graph, name: str, meant: str) -> None:
             add()
         assert first_advised(caught.value) == meant
     assert checked(session, {"a": node(name)}, "unknown-node-type") == meant
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("Reroute", "Links need no reroute"),
+        ("Note", "A note is no node"),
+        ("PNGInfo", "`nodegraph show PICTURE`"),
+    ],
+)
+def test_what_is_no_node_here(session: Session, name: str, told: str) -> None:
+    workflow = Workflow.from_dict({"format": "nodegraph/1", "nodes": {"a": node(name)}})
+    (problem,) = (each for each in session.check(workflow) if each.code == "unknown-node-type")
+    assert told in str(problem.hint)
+
+
+class _Counting(CatalogWith):
+    """Counts how often it is asked for what a node type declares."""
+
+    asked = 0
+
+    def spec(self, node_type: str) -> NodeSpec | None:
+        self.asked += 1
+        return super().spec(node_type)
+
+
+def test_what_names_are_compared_with_is_made_once(session: Session) -> None:
+    catalog = _Counting(session.registry, {})
+    stand_ins = StandIns(catalog)
+    stand_ins.hint("Xyzzy")
+    first, catalog.asked = catalog.asked, 0
+    for name in ("Plugh", "WAS_Frotz_2_Advanced", "LoadFrotzModel0"):
+        stand_ins.hint(name)
+    assert first >= len(types_at_hand(catalog))
+    assert catalog.asked == 0
 
 
 @pytest.mark.parametrize(("node_type", "name", "meant"), INPUTS)
