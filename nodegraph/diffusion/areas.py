@@ -58,6 +58,21 @@ class Window:
         below, right = self.top + self.height, self.left + self.width
         return latent[..., self.top : below, self.left : right]
 
+    def part_of(self, picture: Tensor, cells: Sequence[int]) -> Tensor:
+        """What lies in it, of a picture of any size that covers the latent; a pixel at least.
+
+        Args:
+            cells: Height and width of the latent.
+        """
+        places = []
+        for start, length, count, pixels in (
+            (self.top, self.height, cells[0], picture.shape[-2]),
+            (self.left, self.width, cells[1], picture.shape[-1]),
+        ):
+            begin = min(round(start * pixels / count), pixels - 1)
+            places.append(slice(begin, max(round((start + length) * pixels / count), begin + 1)))
+        return picture[..., places[0], places[1]]
+
     def placed(self, inner: Tensor, latent: Tensor) -> Tensor:
         """What it holds, with zeros around it."""
         whole = inner.new_zeros(*inner.shape[:-2], *latent.shape[-2:])

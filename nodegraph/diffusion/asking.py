@@ -16,6 +16,7 @@ from nodegraph.diffusion.components import Denoiser
 from nodegraph.diffusion.controls.leading import Leading
 from nodegraph.diffusion.families import family_named
 from nodegraph.diffusion.families.base import OVER_CELLS
+from nodegraph.diffusion.ip_adapters.pictures import mask_names
 from nodegraph.diffusion.model_step import Moment
 from nodegraph.diffusion.step_prompts import Prompt, Prompts, mean_of
 
@@ -147,6 +148,8 @@ def _cropped(prompt: Prompt, window: Window, x: Tensor) -> Prompt:
         for name, tensor in prompt.tensors.items()
         if name in OVER_CELLS and tensor.shape[-2:] == x.shape[-2:]
     }
+    for name in mask_names(prompt.tensors):
+        cut[name] = window.part_of(prompt.tensors[name], x.shape[-2:])
     return replace(prompt, tensors={**prompt.tensors, **cut}) if cut else prompt
 
 

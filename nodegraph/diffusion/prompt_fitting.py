@@ -10,10 +10,12 @@ import torch
 from torch import Tensor
 
 from nodegraph.core.values import Conditioning, ConditioningEntry
+from nodegraph.diffusion.areas import Window
 from nodegraph.diffusion.components import Denoiser
 from nodegraph.diffusion.controls.leading import Leading
 from nodegraph.diffusion.families.base import BESIDE, GUIDANCE, SHARED, Family
 from nodegraph.diffusion.families.patches import referenced
+from nodegraph.diffusion.ip_adapters.pictures import MASK_MULTIPLE, mask_names
 from nodegraph.diffusion.model_step import Asked, Lead, Side
 from nodegraph.diffusion.step_prompts import (
     Prompt,
@@ -86,10 +88,21 @@ class PromptFitting:
             )
         controls = self.controls.taken(side, entry.controls)
         placed = {name: self._placed(tensor) for name, tensor in tensors.items()}
-        sizes = (self.shape, self.width, self.height)
-        window = window_of(entry, *sizes, self.family.multiple)
+        window = self._window(entry, tensors)
         named = f"{side} {name}"
         return Prompt(placed, weight, entry.start, entry.end, named, entry.steps, controls, window)
+
+    def _window(self, entry: ConditioningEntry, tensors: Mapping[str, Tensor]) -> Window | None:
+        sizes = (self.shape, self.width, self.height)
+        if not mask_names(tensors):
+            return window_of(entry, *sizes, self.family.multiple)
+        window = window_of(entry, *sizes, MASK_MULTIPLE)
+        if window is None:
+            return None
+        # at the edge of a picture that is no multiple itself: it is shown whole
+        cell = self.family.latent.spatial
+        fits = not any(side * cell % MASK_MULTIPLE for side in (window.height, window.width))
+        return window if fits else None
 
     def _with_picture(self, entry: ConditioningEntry) -> ConditioningEntry:
         """What the first positive prompt brings of pictures goes for those that bring none."""

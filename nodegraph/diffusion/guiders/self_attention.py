@@ -53,8 +53,8 @@ class SelfAttentionTerm:
 
     def _look(self, query: Tensor, key: Tensor, value: Tensor) -> None:
         scores = query @ key.mT / query.shape[-1] ** 0.5
-        seen = self._seen.setdefault(self.askings[self.side].window, [])
-        seen.append(scores.softmax(-1).mean(1).sum(1))
+        window = self.askings[self.side].window
+        self._seen.setdefault(window, []).append(scores.softmax(-1).mean(1).sum(1))
 
     def applies(self, moment: Moment) -> bool:
         """In its part."""
@@ -83,16 +83,16 @@ class SelfAttentionTerm:
         """1 where details matter, else 0; shape (batch, 1, height, width). The mean over prompts:
         over those that are shown a cell."""
         total, count = torch.zeros_like(x[:, :1]), torch.zeros_like(x[:1, :1])
-        for window, seen in self._seen.items():
-            looked, part = torch.cat(seen), x if window is None else window.of(x)
+        for window, maps in self._seen.items():
+            looked, part = torch.cat(maps), x if window is None else window.of(x)
             looks = looked.view(-1, len(x), looked.shape[-1])
             grid = grid_of(looks.shape[-1], *part.shape[-2:])
             assert grid is not None, "the middle of a UNet has the proportions of what it is shown"
             cells = looks.sum(0).view(len(x), 1, *grid).to(x.dtype)
-            for whole, found in (
+            for whole, more in (
                 (total, functional.interpolate(cells, part.shape[-2:])),
                 (count, len(looks)),
             ):
                 within = whole if window is None else window.of(whole)
-                within += found
+                within += more
         return (total > _SALIENT * count).to(x.dtype)

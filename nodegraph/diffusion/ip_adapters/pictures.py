@@ -28,6 +28,17 @@ def mask_name(place: int) -> str:
     return f"pictures {place} mask"
 
 
+MASK_MULTIPLE = 64
+"""Pixels that sides of what a UNet is shown are multiples of where masks say which part is led: it
+is halved thrice, and diffusers tells the grids of its layers from the proportions alone."""
+
+
+def mask_names(tensors: Mapping[str, Tensor]) -> list[str]:
+    """Names of those tensors among the ones of a prompt."""
+    masks = {mask_name(number) for number in range(len(tensors))}
+    return [name for name in tensors if name in masks]
+
+
 def pictures_wanted(network: Any) -> int:
     """How many IP-Adapters there are on a network."""
     projection = getattr(network, "encoder_hid_proj", None)

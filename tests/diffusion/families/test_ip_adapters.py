@@ -14,8 +14,10 @@ from diffusers.image_processor import IPAdapterMaskProcessor
 from safetensors.torch import save_file
 from torch import Tensor
 
-from nodegraph.core.values import Conditioning
+from nodegraph.core.values import Area, Conditioning
 from nodegraph.diffusion import load_component, open_model
+from nodegraph.diffusion.conditionings import combined, with_area, with_strength
+from nodegraph.diffusion.guidance import Guidance
 from nodegraph.diffusion.ip_adapters.applying import (
     picture_mask,
     seen_by,
@@ -23,13 +25,15 @@ from nodegraph.diffusion.ip_adapters.applying import (
     with_picture,
 )
 from nodegraph.diffusion.ip_adapters.files import IPAdapterChoice, open_ip_adapter
+from nodegraph.diffusion.model_step import Moment
+from nodegraph.diffusion.sampling_parts import GuiderChoice
 from nodegraph.diffusion.speed.deriving import derive
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.images.images import to_pil
 from tests.messages import raises
 
 from .conftest import Pair
-from .equality import NEGATIVE, Made, Model, assert_same, stock
+from .equality import NEGATIVE, PROMPT, Made, Model, assert_same, stock
 from .test_stable_diffusion import sd1, sdxl
 
 ModelOf = Callable[[Callable[[], Any]], Pair]
@@ -242,6 +246,42 @@ def test_pictures_lead_where_their_masks_are(model_of: ModelOf, adapters: Path) 
         guidance_scale=5.0,
     )
     assert_same(found, expected)
+
+
+@torch.no_grad()
+def test_an_area_that_is_sampled_alone_has_its_part_of_the_mask(
+    model_of: ModelOf, adapters: Path
+) -> None:
+    pipeline, model = model_of(sd1)
+    choice = open_ip_adapter(str(write(adapters, pipeline, "in areas", plain, 4)), [])
+    recipe = with_ip_adapter(open_model(str(model.folder), []).model, choice, 0.7)
+    denoiser, plain_prompt = derive(model.part("model"), recipe), model.encode(PROMPT)
+    eyes = load_component(choice.encoder, "cpu")
+    seen = seen_by(eyes, picture(), reads_patches=choice.reads_patches)
+    mask = torch.zeros(1, HEIGHT, 128)
+    mask[:, :, :48] = 1
+    x = torch.randn(1, 4, HEIGHT // 8, 16, generator=torch.Generator().manual_seed(1))
+    moment = Moment(torch.tensor(500), torch.tensor(0), 1000, 0.0, 500.0)
+
+    def told(mask: Tensor) -> Conditioning:
+        assert plain_prompt is not None
+        return with_picture(plain_prompt, 0, *seen, picture_mask(mask, 1))
+
+    def answer(given: Conditioning, width: int, x: Tensor) -> Tensor:
+        choice = GuiderChoice(given, None, 1.0)
+        return Guidance(denoiser, choice, width=width, height=HEIGHT, shape=x.shape)(x, moment)
+
+    starts = (0.0, 0.5)
+    halves = [with_area(told(mask), Area(at, 0, 0.5, 1, "shares", 0.0, "area")) for at in starts]
+    found = answer(combined(halves), 128, x)
+    for half, own, lit in zip(*(each.chunk(2, -1) for each in (found, x, mask)), strict=True):
+        expected = answer(told(lit), 64, own)
+        torch.testing.assert_close(half, expected, rtol=1e-4, atol=1e-4)
+
+    # a flat one is shown with what is around it
+    flat = with_area(told(mask), Area(0, 0, 128, 8, "pixels", 0.0, "area"))
+    around = answer(combined([flat, with_strength(told(mask), 0.0)]), 128, x)
+    assert torch.equal(around[..., :1, :], answer(told(mask), 128, x)[..., :1, :])
 
 
 def test_the_shared_unet_stays_as_it_is(model_of: ModelOf, adapters: Path) -> None:
