@@ -157,7 +157,7 @@ class _NodeCheck:
             message, code = "is missing", "missing-input"
             if is_unread:
                 message, code = "couldn't be read of the imported file", "values-not-read"
-                hint = hint or "Set it to what the other program shows."
+                hint = hint or self._unread_hint(port, place)
             finding = Finding(port.name, message, expected=wanted, hint=hint, code=code)
             self._report(finding, place)
 
@@ -167,6 +167,21 @@ class _NodeCheck:
         node = blocks[place.node].node if place and place.node in blocks else self._node
         name = node.parameters.get(place.port if place else port.name)
         return f'Give it: parameters={{"{name}": …}}.' if name else ""
+
+    def _unread_hint(self, port: InputSpec, place: InputPlace | None) -> str:
+        """How an input is given that couldn't be read; inside a sub-graph no run gives it."""
+        blocks = self._checker.flat.blocks
+        node = blocks[place.node].node if place and place.node in blocks else self._node
+        name = place.port if place else port.name
+        if node.origin is None:
+            return "Set it to what the other program shows."
+        subgraph, inner = node.origin
+        return (
+            f"Set `{name}` of `{inner}` to what the other program shows, inside the sub-graph "
+            f"`{subgraph}`: open that in the editor, or write it into the file, at "
+            f"`subgraphs.{subgraph}.nodes.{inner}.inputs`. Or give the sub-graph an input that "
+            f"leads to `{inner}.{name}`."
+        )
 
     def _link_hint(self, port: InputSpec, place: InputPlace | None, verb: str) -> str:
         return self._source_hint(port.name, port.expr, place, verb)

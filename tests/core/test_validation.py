@@ -102,6 +102,27 @@ def test_an_input_of_a_subgraph_that_was_not_read_has_to_be_given() -> None:
     assert check(workflow.with_inputs({"a.size": 4.0}), Sized) == []
 
 
+def test_what_was_not_read_inside_a_subgraph_is_given_inside_it() -> None:
+    inner = {"nodes": {"sized": {"type": "Sized", "unread": ["size"]}}}
+    outer = {"nodes": {"inner": {"type": "Inner"}}}
+    nodes = {"a": {"type": "Outer"}}
+    workflow = written(nodes, subgraphs={"Outer": outer, "Inner": inner})
+    (problem,) = check(workflow, Sized)
+    assert (problem.node, problem.port) == ("a/inner/sized", "size")
+    assert "`subgraphs.Inner.nodes.sized.inputs`" in (problem.hint or "")
+
+    document = workflow.to_dict()
+    document["subgraphs"]["Inner"]["nodes"]["sized"]["inputs"] = {"size": 2.0}
+    assert check(Workflow.from_dict(document), Sized) == []
+
+    # An input that leads there is asked for where it can be given: again inside, one level up.
+    document = workflow.to_dict()
+    document["subgraphs"]["Inner"]["inputs"] = {"size": {"to": ["sized.size"]}}
+    (problem,) = check(Workflow.from_dict(document), Sized)
+    assert (problem.node, problem.port) == ("a/inner", "size")
+    assert "`subgraphs.Outer.nodes.inner.inputs`" in (problem.hint or "")
+
+
 def test_an_unknown_type_is_told_once_and_hides_nothing_else() -> None:
     workflow = text_to_image().with_inputs({"sample.steps": 0})
     workflow.nodes["load"].type = "LoadModl"
