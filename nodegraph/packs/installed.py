@@ -11,7 +11,7 @@ from dataclasses import astuple
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nodegraph.core.digests import digest_bytes
 from nodegraph.core.files import write_file
@@ -65,34 +65,61 @@ def points_stamp(group: str, file: Path | None) -> str:
     """
     lines = [
         f"{point} {_code_stamp(value.partition(':')[0])}"
-        for point, value in _remembered_points(group, file)
+        for point, value, _, _ in _remembered_points(group, file)
     ]
     return digest_bytes("\n".join(lines).encode("utf-8", "surrogateescape")) if lines else ""
 
 
-def _remembered_points(group: str, file: Path | None) -> list[tuple[str, str]]:
-    """The entry points of a group: all that is said of each, and what it names."""
+def _remembered_points(group: str, file: Path | None) -> list[_Point]:
+    """The entry points of a group."""
     stamp = _stamp()
-    groups: dict[str, list[tuple[str, str]]] = {}
+    groups: dict[str, list[_Point]] = {}
     try:
         known: Any = json.loads(file.read_bytes()) if file is not None else {}
         if known["stamp"] == stamp:
-            groups = dict(known["groups"])
-            return [(point, value) for point, value in groups[group]]
-    except (OSError, ValueError, TypeError, KeyError):
+            groups = {
+                name: [_Point(*row) for row in rows] for name, rows in known["groups"].items()
+            }
+            if all(point.written == _written(point.metadata) for point in groups[group]):
+                return groups[group]
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         pass  # missing, of other packages, or written by another version: it is made anew
     from importlib.metadata import entry_points
 
-    points = sorted(entry_points(group=group), key=lambda point: (point.name, point.value))
-    rows = [(f"{point.name} {_release(point)}", point.value) for point in points]
+    found = sorted(entry_points(group=group), key=lambda point: (point.name, point.value))
+    points = [
+        _Point(f"{point.name} {_release(point)}", point.value, folder, _written(folder))
+        for point in found
+        for folder in [str(getattr(point.dist, "_path", ""))]
+    ]
     if file is not None:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            data = json.dumps({"stamp": stamp, "groups": {**groups, group: rows}}).encode()
+            data = json.dumps({"stamp": stamp, "groups": {**groups, group: points}}).encode()
             write_file(file, data, durable=False)
         except (OSError, OutputError):
             pass  # an unwritable cache costs time, not results
-    return rows
+    return points
+
+
+class _Point(NamedTuple):
+    """An entry point.
+
+    Attributes:
+        told: Its name and its package's, with the version.
+        value: What it names.
+        metadata: Folder that says so; empty if it isn't known.
+        written: Stamp of that folder's file of entry points.
+    """
+
+    told: str
+    value: str
+    metadata: str
+    written: str
+
+
+def _written(metadata: str) -> str:
+    return f"{stamp_of(Path(metadata) / 'entry_points.txt')}" if metadata else ""
 
 
 def _release(point: EntryPoint) -> str:

@@ -238,9 +238,12 @@ def test_choices_follow_the_packages_that_bring_them(tmp_path: Path) -> None:
         (tmp_path / "site" / "colourful-1.dist-info" / name).write_text(text)
     (tmp_path / "site" / "colourful-1.dist-info").rename(tmp_path / "site" / "c-1.dist-info")
     assert colours_offered(tmp_path) == ["False", "grey", "red"]
-    (tmp_path / "site" / "colourful.py").write_text("ALL = ['red', 'green']")
+    (tmp_path / "site" / "colourful.py").write_text("ALL = ['red', 'green']\nMORE = ['blue']")
     assert colours_offered(tmp_path) == ["False", "grey", "red", "green"]
     assert colours_offered(tmp_path) == ["True", "grey", "red", "green"]
+    points = tmp_path / "site" / "c-1.dist-info" / "entry_points.txt"
+    points.write_text("[toys.colours]\nall = colourful:MORE\n")  # in place, as by hand
+    assert colours_offered(tmp_path) == ["False", "grey", "blue"]
     rmtree(tmp_path / "site" / "c-1.dist-info")
     assert colours_offered(tmp_path) == ["False", "grey"]
 
