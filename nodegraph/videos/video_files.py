@@ -153,8 +153,7 @@ class OpenVideo:
         self.pictures.codec_context.thread_count = threads
         self.audio = self._audio()
         self.rate = _rate_of(self.pictures)
-        # FFmpeg finds none where a Matroska has a few frames of H.264: it is the first picture's.
-        self._begin = self.pictures.start_time
+        self._begin = self._told_begin
 
     @property
     def has_alpha_beside(self) -> bool:
@@ -212,8 +211,15 @@ class OpenVideo:
 
         Where the file doesn't tell, that is known once the picture was read.
         """
-        told = self.pictures.start_time
+        told = self._told_begin
         return (self._begin or 0 if told is None else told) * _base(self.pictures)
+
+    @property
+    def _told_begin(self) -> int | None:
+        """What FFmpeg says; None where it is the time of the first picture that is shown."""
+        # Of few frames of H.264 in a Matroska it says nothing, or when the audio begins.
+        is_matroska = "matroska" in self.container.format.name
+        return None if is_matroska else self.pictures.start_time
 
     def _allow_for_delay(self, packet: Any) -> None:
         """An AVI has times of decoding alone, and pictures are shown later than the first one's."""

@@ -122,10 +122,23 @@ def test_a_matroska_may_begin_late(tmp_path: Path) -> None:
     assert shown_at(found, 0) == pytest.approx(3.0, abs=0.03)
 
 
-def encoded(path: Path, frames: int, begin: int, codec: str, *, has_audio: bool) -> Path:
-    """A video of frames that get brighter, at 10 a second, whose times begin late."""
+def encoded(
+    path: Path,
+    frames: int,
+    begin: Fraction | int,
+    codec: str,
+    *,
+    has_audio: bool,
+    heard_from: Fraction | int | None = None,
+    **options: str,
+) -> Path:
+    """A video of frames that get brighter, at 10 a second, whose times begin late.
+
+    Args:
+        heard_from: When its audio begins; with its pictures if None.
+    """
     with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=10)
+        stream = container.add_stream(codec, rate=10, options=options)
         stream.width, stream.height, stream.pix_fmt = 32, 16, "yuv444p"
         if codec == "mpeg4":
             stream.pix_fmt = "yuv420p"
@@ -133,7 +146,7 @@ def encoded(path: Path, frames: int, begin: int, codec: str, *, has_audio: bool)
         heard = container.add_stream("pcm_s16le", rate=8000, layout="mono") if has_audio else None
         for at in range(frames):
             frame = av.VideoFrame.from_ndarray(np.full((16, 32, 3), 40 * (at + 1), np.uint8))
-            frame.pts, frame.time_base = 10 * begin + at, Fraction(1, 10)
+            frame.pts, frame.time_base = int(10 * begin) + at, Fraction(1, 10)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
         if heard is None:
@@ -141,7 +154,8 @@ def encoded(path: Path, frames: int, begin: int, codec: str, *, has_audio: bool)
         pulse = np.zeros((1, 800 * frames), np.int16)
         pulse[:, :100] = 20_000
         audio = av.AudioFrame.from_ndarray(pulse, "s16", "mono")
-        audio.rate, audio.pts, audio.time_base = 8000, 8000 * begin, Fraction(1, 8000)
+        start = begin if heard_from is None else heard_from
+        audio.rate, audio.pts, audio.time_base = 8000, int(8000 * start), Fraction(1, 8000)
         container.mux(heard.encode(audio))
         container.mux(heard.encode(None))
     return path
@@ -170,6 +184,40 @@ def test_a_few_frames_are_read_once_whenever_they_begin(
     assert (found.audio is not None) == has_audio
     if found.audio is not None:
         assert float(found.audio.waveform[0, :90].mean()) == pytest.approx(20_000 / 2**15, abs=0.02)
+
+
+@pytest.mark.parametrize(("codec", "delayed"), [("libx264", 0), ("libx264", 2), ("ffv1", 0)])
+@pytest.mark.parametrize(
+    ("begin", "lag"),
+    [
+        (0, Fraction(1, 20)),
+        (0, Fraction(1, 10)),
+        (0, 3),
+        (Fraction(1, 10), Fraction(-1, 10)),
+        (4, Fraction(-1, 10)),
+        (4, Fraction(1, 10)),
+    ],
+)
+def test_a_matroska_is_read_frame_by_frame_whenever_its_audio_begins(
+    tmp_path: Path, codec: str, delayed: int, begin: Fraction | int, lag: Fraction | int
+) -> None:
+    options = {"bf": str(delayed)} if codec == "libx264" else {}
+    path = encoded(
+        *(tmp_path / "a.mkv", 5, begin, codec),
+        has_audio=True,
+        heard_from=begin + lag,
+        **options,
+    )
+    found = read_video(path)
+    shades = (found.frames.mean(dim=(1, 2, 3)) * 255).tolist()
+    assert shades == pytest.approx([40 * (at + 1) for at in range(5)], abs=4)
+    assert video_facts(path).frames == 5
+    assert found.audio is not None
+    heard = (found.audio.waveform[0].abs() > 0.3).nonzero()
+    if lag < 0:  # what sounds before the first picture is left out
+        assert len(heard) == 0
+    else:
+        assert float(heard[0]) == pytest.approx(8000 * lag, abs=9)
 
 
 def test_an_avi_that_begins_with_a_gap_stays_in_step_with_its_audio(tmp_path: Path) -> None:
