@@ -112,12 +112,22 @@ def _keep_exif(picture: Any, copied: Any) -> None:
         # A TIFF's own tags are among them, which nobody set.
         if dict(changed) == dict(own) or (hasattr(picture, "tag_v2") and lies == lay):
             return
-        own.load(changed.tobytes())
+        try:
+            own.load(changed.tobytes())
+        except Exception:  # noqa: BLE001 - of a tag that no file could hold
+            own.load(_orientation_alone(type(own)(), lies))
         if lay is not None and lies is None:
             own[_ORIENTATION] = 1  # XMP data beside them may say otherwise
         copied.info["exif"] = own.tobytes()
     except Exception:  # noqa: BLE001 - of data that no file could hold: the pixels are there
         return
+
+
+def _orientation_alone(exif: Any, orientation: int | None) -> bytes:
+    """EXIF data of an empty `Exif` of PIL's, as a file has them."""
+    if orientation is not None:
+        exif[_ORIENTATION] = orientation
+    return bytes(exif.tobytes())
 
 
 def _items(

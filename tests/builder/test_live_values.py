@@ -746,6 +746,23 @@ def test_a_picture_is_turned_once_as_its_exif_data_says_in_a_file_or_in_memory(
     assert 0x0112 not in untold.getexif()
 
 
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
+def test_a_picture_is_turned_as_it_says_in_memory_beside_a_tag_that_no_file_holds(
+    session: Session, form: str
+) -> None:
+    made, changed, upright, untold = PICTURE.copy(), *(lying(at, form) for at in (1, 6, 6))
+    made.getexif()[0x0112] = changed.getexif()[0x0112] = 6
+    upright.getexif()[0x0112] = 1
+    untold.load()
+    del untold.getexif()[0x0112]
+    for picture, size in ((made, (8, 6)), (changed, (8, 6)), (upright, (6, 8)), (untold, (6, 8))):
+        picture.getexif()[0x9286] = object()
+        result = session.run(
+            Workflow.from_dict(INVERT), parameters={"image": picture}, targets=["invert"]
+        )
+        assert result["invert"].shape == (1, size[1], size[0], 3)
+
+
 def test_what_comes_to_an_input_of_any_type_stays_as_it_is(session: Session) -> None:
     g = Graph(session=session)
     both = g.List(item_1=TENSOR, item_2=[PICTURE])
