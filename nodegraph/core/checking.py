@@ -173,11 +173,13 @@ class _NodeCheck:
         blocks = self._checker.flat.blocks
         node = blocks[place.node].node if place and place.node in blocks else self._node
         name = place.port if place else port.name
+        theirs = self._node.unread_as.get(port.name, "")
+        shown = "what the other program shows" + (f" for `{theirs}`" if theirs else "")
         if node.origin is None:
-            return "Set it to what the other program shows."
+            return f"Set it to {shown}."
         subgraph, inner = node.origin
         return (
-            f"Set `{name}` of `{inner}` to what the other program shows, inside the sub-graph "
+            f"Set `{name}` of `{inner}` to {shown}, inside the sub-graph "
             f"`{subgraph}`: open that in the editor, or write it into the file, at "
             f"`subgraphs.{subgraph}.nodes.{inner}.inputs`. Or give the sub-graph an input that "
             f"leads to `{inner}.{name}`."

@@ -80,6 +80,7 @@ class FlatNode:
         required: Inputs that must be given, as parameters say, though there is a default.
         unread: Inputs that must be given, as their values in the file it was imported from
             couldn't be read.
+        unread_as: What the program calls these that the file is of, as far as that is known.
         problems: What was found so far.
         warnings: What keeps nothing from running.
     """
@@ -96,6 +97,7 @@ class FlatNode:
     parameters: Mapping[str, str] = field(default_factory=dict)
     required: Collection[str] = ()
     unread: Collection[str] = ()
+    unread_as: Mapping[str, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
 

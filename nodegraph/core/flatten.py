@@ -161,6 +161,7 @@ class _Flattener:
                 origin=(subgraph, name) if subgraph else None,
                 mode=entry.mode,
                 unread=entry.unread,
+                unread_as=entry.unread_as,
             )
             if not prefix and name in self._parameters:
                 self._varied(node, self._parameters[name])

@@ -130,6 +130,11 @@ def _node(specs: list[NodeSpec]) -> dict[str, Any]:
                 "description": "Inputs whose values couldn't be read of another program's file: "
                 "they have to be given.",
             },
+            "unread_as": {
+                "type": "object",
+                "additionalProperties": _TEXT,
+                "description": "What the other program calls these inputs.",
+            },
         },
         required=["type"],
     )

@@ -92,6 +92,7 @@ class NodeEntry(WorkflowPart):
         pack: What brings the type, as far as its author knows; told where there is no such type.
         unread: Inputs whose values couldn't be read of another program's file. They have to be
             given, though the type may have defaults.
+        unread_as: What the other program calls these inputs, as far as that is known.
     """
 
     type: str = field(metadata=key(text, always=True))
@@ -103,6 +104,7 @@ class NodeEntry(WorkflowPart):
     mode: Mode | None = field(default=None, metadata=key(_mode))
     pack: str = field(default="", metadata=key(text))
     unread: list[str] = field(default_factory=list, metadata=key(texts))
+    unread_as: dict[str, str] = field(default_factory=dict, metadata=key(named(text)))
 
     def __post_init__(self) -> None:
         self.inputs = own(self.inputs)

@@ -166,6 +166,7 @@ class Departure:
             "always": entry.always,
             "version": entry.version,
             "unread": entry.unread,
+            "unread_as": entry.unread_as,
         }
         return {"name": self.name} | {key: of for key, of in said.items() if of}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -126,10 +126,10 @@ def _with_unread(
         trials: How many translations there may be.
     """
     usual = _Traces(_translated(_tried(foreign, groups[0], {}), entries))
-    unread: set[_Port] = set()
+    unread: dict[_Port, list[str]] = {}
     unclear: list[_Misfits] = []
     for group in groups:
-        ports: set[_Port] | None = set()
+        ports: dict[_Port, list[str]] | None = {}
         for taken in group.lost:
             values = _stand_ins(taken, group.lost)
             trials -= len(values)
@@ -141,11 +141,11 @@ def _with_unread(
                 for value in values
             ]
             more = usual.dependent(others, taken)
-            ports = None if more is None else ports | more
+            ports = None if more is None else _joined(ports, {port: [taken.name] for port in more})
         if ports is None:
             unclear.append(group)
         else:
-            unread |= ports
+            unread = _joined(unread, ports)
     if not unclear:
         return replace(base, workflow=_marked(base.workflow, unread))
     kept = _with_nodes(
@@ -293,11 +293,24 @@ def _with_nodes(
     return replace(foreign, graph=changed(foreign.graph), blocks=blocks)
 
 
-def _marked(workflow: Workflow, unread: Collection[_Port]) -> Workflow:
-    """A workflow in which some inputs couldn't be read, besides those that say so already."""
-    ports: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for scope, name, port in unread:
-        ports[scope, name].add(port)
+def _joined(
+    names: Mapping[_Port, list[str]], more: Mapping[_Port, list[str]]
+) -> dict[_Port, list[str]]:
+    return {
+        port: list(dict.fromkeys((*names.get(port, ()), *more.get(port, ()))))
+        for port in (*names, *more)
+    }
+
+
+def _marked(workflow: Workflow, unread: Mapping[_Port, list[str]]) -> Workflow:
+    """A workflow in which some inputs couldn't be read, besides those that say so already.
+
+    Args:
+        unread: What ComfyUI calls the widgets that each input depends on.
+    """
+    ports: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
+    for (scope, name, port), theirs in unread.items():
+        ports[scope, name][port] = ", ".join(theirs)
 
     def marked(scope: str, nodes: Mapping[str, NodeEntry]) -> dict[str, NodeEntry]:
         return {
@@ -308,7 +321,8 @@ def _marked(workflow: Workflow, unread: Collection[_Port]) -> Workflow:
                     for port, value in entry.inputs.items()
                     if port not in ports[scope, name]
                 },
-                unread=[*entry.unread, *sorted(ports[scope, name] - set(entry.unread))],
+                unread=[*entry.unread, *sorted(ports[scope, name].keys() - set(entry.unread))],
+                unread_as=entry.unread_as | ports[scope, name],
             )
             for name, entry in nodes.items()
         }

@@ -54,6 +54,9 @@ def native_facts(node: ForeignNode) -> NativeFacts:
     unread = noted.get("unread")
     if isinstance(unread, list) and all(isinstance(port, str) for port in unread):
         rest["unread"] = unread
+    unread_as = noted.get("unread_as")
+    if isinstance(unread_as, dict) and all(isinstance(name, str) for name in unread_as.values()):
+        rest["unread_as"] = unread_as
     if isinstance(version, int) and not isinstance(version, bool) and version >= 1:
         rest["version"] = version
     is_name = isinstance(name, str) and name and not set("./") & set(name)

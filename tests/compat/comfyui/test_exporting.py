@@ -250,12 +250,13 @@ def test_values_where_comfyui_takes_links_alone_are_kept(
 def test_what_was_not_read_of_a_file_is_told_and_not_forgotten() -> None:
     loader = NodeEntry(type="LoadImage", inputs={"path": "a.png"})
     blurred = NodeEntry(type="BlurImage", inputs={"image": {"from": "load.image"}})
-    blurred.unread = ["radius"]
+    blurred.unread, blurred.unread_as = ["radius"], {"radius": "sigma"}
     workflow = Workflow(nodes={"load": loader, "blurred": blurred})
     exported = export(workflow, TABLE, catalog())
     assert any("`radius` is missing" in told for told in exported.told)
     back = there_and_back(workflow).nodes["blurred"]
     assert (back.unread, back.inputs.get("radius")) == (["radius"], None)
+    assert back.unread_as == {"radius": "sigma"}
 
 
 def _unknown() -> dict[str, Any]:

@@ -168,6 +168,8 @@ def test_values_that_were_not_read_keep_the_workflow_from_running_until_they_are
     }
     assert codes == {"steps", "cfg", "sampler", "schedule", "denoise"}
     given = again.with_inputs({"ksampler.steps": 20, "ksampler.cfg": 8.0})
+    hints = {problem.port: problem.hint for problem in problems(session, given, tmp_path)}
+    assert "`sampler_name`" in (hints["sampler"] or "")
     left = {
         problem.port
         for problem in problems(session, given, tmp_path)
@@ -188,6 +190,7 @@ def test_what_was_not_read_of_a_picture_of_one_color_is_its_color_too(table: Nod
     entry = import_document(drawn(nodes, [1, 1, 0, 2, 0]), table).workflow.nodes["empty_image"]
     assert set(entry.unread) == {"height", "batch", "color"}
     assert entry.inputs == {"width": 64}
+    assert entry.unread_as == {"height": "height", "batch": "batch_size", "color": "color"}
 
 
 def test_a_node_stays_a_placeholder_where_no_input_shows_what_was_not_read(
