@@ -168,11 +168,11 @@ class _NodeCheck:
         name = node.parameters.get(place.port if place else port.name)
         return f'Give it: parameters={{"{name}": …}}.' if name else ""
 
-    def _unread_hint(self, port: InputSpec, place: InputPlace | None) -> str:
+    def _unread_hint(self, port: InputSpec, at: InputPlace | None) -> str:
         """How an input is given that couldn't be read; inside a sub-graph no run gives it."""
         blocks = self._checker.flat.blocks
-        node = blocks[place.node].node if place and place.node in blocks else self._node
-        name = place.port if place else port.name
+        node = blocks[at.node].node if at and at.node in blocks else self._node
+        name = at.port if at else port.name
         theirs = self._node.unread_as.get(port.name, "")
         shown = "what the other program shows" + (f" for `{theirs}`" if theirs else "")
         if node.origin is None:
