@@ -90,13 +90,13 @@ def is_output(value: object) -> bool:
 
 def has_outputs(value: object) -> bool:
     """Whether lists or dictionaries have outputs in them, however deep."""
-    left, seen = [value], set[int]()
+    left, visited = [value], set[int]()
     while left:
         part = left.pop()
         if is_output(part):
             return True
         # What holds itself is looked at once; that it does is told where values are checked.
-        if isinstance(part, (dict, list, tuple)) and id(part) not in seen:
-            seen.add(id(part))
+        if isinstance(part, (dict, list, tuple)) and id(part) not in visited:
+            visited.add(id(part))
             left.extend(part.values() if isinstance(part, dict) else part)
     return False

@@ -264,14 +264,14 @@ def is_live(value: Any) -> bool:
 
     An array of numpy's with several dimensions is: it may be a picture, or a list of lists.
     """
-    left, seen = [value], set[int]()
+    left, visited = [value], set[int]()
     while left:
         part = left.pop()
         if not isinstance(part, (list, tuple, dict)):
             if _is_live_leaf(part):
                 return True
-        elif id(part) not in seen:  # What holds itself is looked at once.
-            seen.add(id(part))
+        elif id(part) not in visited:  # What holds itself is looked at once.
+            visited.add(id(part))
             inner = part.values() if isinstance(part, dict) else part
             if not _PLAIN.issuperset(map(type, inner)):
                 left.extend(inner)

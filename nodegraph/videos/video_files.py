@@ -153,7 +153,7 @@ class OpenVideo:
         self.pictures.codec_context.thread_count = threads
         self.audio = self._audio()
         self.rate = _rate_of(self.pictures)
-        self._begin = self._told_begin
+        self._begin = self._stream_start
 
     @property
     def has_alpha_beside(self) -> bool:
@@ -211,11 +211,11 @@ class OpenVideo:
 
         Where the file doesn't tell, that is known once the picture was read.
         """
-        told = self._told_begin
-        return (self._begin or 0 if told is None else told) * _base(self.pictures)
+        start = self._stream_start
+        return (self._begin or 0 if start is None else start) * _base(self.pictures)
 
     @property
-    def _told_begin(self) -> int | None:
+    def _stream_start(self) -> int | None:
         """What FFmpeg says; None where it is the time of the first picture that is shown."""
         # Of few frames of H.264 in a Matroska it says nothing, or when the audio begins.
         is_matroska = "matroska" in self.container.format.name

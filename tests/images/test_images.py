@@ -329,12 +329,12 @@ def test_a_page_beyond_the_others_of_a_file_is_refused(tmp_path: Path) -> None:
 def test_pillows_own_limit_is_back_once_nobody_needs_another() -> None:
     own = Image.MAX_IMAGE_PIXELS
     assert own is not None
-    one, other, less = (pixels_allowed(pixels) for pixels in (2 * own, 3 * own, 1))
-    for each in (one, other, less):
+    first, second, less = (pixels_allowed(pixels) for pixels in (2 * own, 3 * own, 1))
+    for each in (first, second, less):
         each.__enter__()
-    other.__exit__(None, None, None)
+    second.__exit__(None, None, None)
     assert 2 * own == Image.MAX_IMAGE_PIXELS
-    one.__exit__(None, None, None)
+    first.__exit__(None, None, None)
     assert own == Image.MAX_IMAGE_PIXELS
     less.__exit__(None, None, None)
     assert own == Image.MAX_IMAGE_PIXELS
