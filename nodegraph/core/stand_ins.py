@@ -200,32 +200,32 @@ class _Words:
         """The node type whose words are all among a name's, which has others besides: the one
         with most words."""
         wanted = {like for word in words_of(name) for like in self._like(word)}
-        found = [
+        types = [
             each for each, own in self._own.items() if len(own) >= _LEAST_WORDS and own <= wanted
         ]
-        return min(found, key=lambda each: (-len(self._own[each]), self._order[each]), default=None)
+        return min(types, key=lambda each: (-len(self._own[each]), self._order[each]), default=None)
 
-    def _best(self, found: Iterable[str]) -> str | None:
-        return min(found, key=self._order.__getitem__, default=None)
+    def _best(self, types: Iterable[str]) -> str | None:
+        return min(types, key=self._order.__getitem__, default=None)
 
     def _with_all(self, wanted: Sequence[str], types: Mapping[str, set[str]]) -> set[str]:
-        found: set[str] | None = None
+        meant: set[str] | None = None
         for word in wanted:
             has = {each for like in self._like(word) for each in types.get(like, ())}
-            found = has if found is None else found & has
-            if not found:
+            meant = has if meant is None else meant & has
+            if not meant:
                 return set()
-        return found or set()
+        return meant or set()
 
     def _like(self, word: str) -> set[str]:
         """The known words that are one with it but for an end, such as `load` and `loader`."""
-        found = set(self._starts.get(word, ()))
+        known = set(self._starts.get(word, ()))
         if word in self._by_any:
-            found.add(word)
+            known.add(word)
         for length in range(max(_LEAST_STEM, len(word) - _LONGEST_END), len(word)):
             if word[:length] in self._by_any:
-                found.add(word[:length])
-        return found
+                known.add(word[:length])
+        return known
 
 
 def _specs(catalog: Catalog, types: Iterable[str]) -> Iterator[NodeSpec]:

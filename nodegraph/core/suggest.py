@@ -59,12 +59,12 @@ class ValidNames:
 
     def alike(self, folded: str, most: int, cutoff: float) -> list[str]:
         """Those of a similar spelling, the likest first."""
-        asked, length = _letters(folded), len(folded)
+        own, length = _letters(folded), len(folded)
         # Nearly all are told apart by the letters that one of the two lacks: that is quick.
         near = []
         for each, letters in self._letters.items():
-            theirs = len(each) - (letters & ~asked).bit_count()
-            most_same = min(length - (asked & ~letters).bit_count(), theirs)
+            theirs = len(each) - (letters & ~own).bit_count()
+            most_same = min(length - (own & ~letters).bit_count(), theirs)
             if 2.0 * most_same / (length + len(each) or 1) >= cutoff:
                 near.append(each)
         return [self._by_folded[each] for each in get_close_matches(folded, near, most, cutoff)]
@@ -76,12 +76,12 @@ class ValidNames:
     @cached_property
     def _by_start(self) -> dict[str, list[tuple[str, list[str], int]]]:
         """By its first letter: a name, its words, and how many letters they have."""
-        found: dict[str, list[tuple[str, list[str], int]]] = {}
+        starts: dict[str, list[tuple[str, list[str], int]]] = {}
         for candidate in sorted(self._by_folded.values()):
             words = words_of(candidate)
             if words:
-                found.setdefault(words[0][0], []).append((candidate, words, sum(map(len, words))))
-        return found
+                starts.setdefault(words[0][0], []).append((candidate, words, sum(map(len, words))))
+        return starts
 
     def _abbreviated(self, name: str) -> str | None:
         """The name that `name` shortens by leaving out ends of its words; the shortest of

@@ -64,7 +64,7 @@ def points_stamp(group: str, file: Path | None) -> str:
         file: Where the entry points are remembered; None looks for them again.
     """
     lines = [
-        f"{point} {_code_stamp(value.partition(':')[0])}"
+        f"{point} {value} {_code_stamp(value.partition(':')[0])}"
         for point, value, _, _ in _remembered_points(group, file)
     ]
     return digest_bytes("\n".join(lines).encode("utf-8", "surrogateescape")) if lines else ""
@@ -86,10 +86,10 @@ def _remembered_points(group: str, file: Path | None) -> list[_Point]:
         pass  # missing, of other packages, or written by another version: it is made anew
     from importlib.metadata import entry_points
 
-    found = sorted(entry_points(group=group), key=lambda point: (point.name, point.value))
+    brought = sorted(entry_points(group=group), key=lambda point: (point.name, point.value))
     points = [
         _Point(f"{point.name} {_release(point)}", point.value, folder, _written(folder))
-        for point in found
+        for point in brought
         for folder in [str(getattr(point.dist, "_path", ""))]
     ]
     if file is not None:

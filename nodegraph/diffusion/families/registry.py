@@ -90,15 +90,15 @@ class _Families(Mapping[str, Family]):
                 self._add(self._found, point)
         return self._found
 
-    def _add(self, found: dict[str, Family], point: EntryPoint) -> None:
+    def _add(self, families: dict[str, Family], point: EntryPoint) -> None:
         """Add the families of an entry point; one whose name is taken is told and left out."""
         for item in _families_of(point):
             if item.name in BUILT_IN:
                 _leave_out(point, f"nodegraph brings a family `{item.name}`; give it another name")
-            elif item.name not in found:
-                found[item.name] = item
+            elif item.name not in families:
+                families[item.name] = item
                 self._releases[item.name] = _release(point)
-            elif found[item.name] is not item:
+            elif families[item.name] is not item:
                 first = self._releases[item.name].partition("#")[0].strip()
                 _leave_out(point, f"the family `{item.name}` of {first} counts")
 
@@ -244,16 +244,16 @@ def _wrong_of(item: object) -> str | None:
 def _unfit(item: object, kinds: _Kinds, owner: str = "") -> str | None:
     """What something doesn't hold as it should; None if it does."""
     for name, kind in kinds.items():
-        given = getattr(item, name, None)
+        value = getattr(item, name, None)
         if isinstance(kind, type):
-            wrong, word = [] if isinstance(given, kind) else [given], "a"
-        elif isinstance(given, (list, tuple)):
-            wrong, word = [each for each in given if not isinstance(each, kind)], "only a"
+            wrong, word = [] if isinstance(value, kind) else [value], "a"
+        elif isinstance(value, (list, tuple)):
+            wrong, word = [each for each in value if not isinstance(each, kind)], "only a"
         else:
-            wrong, word = [given], "a tuple of"
+            wrong, word = [value], "a tuple of"
         if wrong:
-            (one,) = kind if isinstance(kind, tuple) else (kind,)
-            return f"its {owner}`{name}` has {_shown(wrong[0])}; expected {word} {one.__name__}"
+            (wanted,) = kind if isinstance(kind, tuple) else (kind,)
+            return f"its {owner}`{name}` has {_shown(wrong[0])}; expected {word} {wanted.__name__}"
     return None
 
 
