@@ -199,6 +199,17 @@ def _table(noise: NoiseSchedule) -> FloatArray:
     return noise.sigmas.numpy().astype(np.float64) if exact is None else exact
 
 
+def nearest_timesteps(noise: NoiseSchedule, levels: FloatArray) -> NDArray[np.int64]:
+    """The timesteps that a table model is asked at: those whose log sigma is nearest in single
+    precision, the lower of two that are as near; 0 without noise."""
+    logs = np.log(_table(noise)).astype(np.float32)
+    single = np.maximum(levels, 1e-10).astype(np.float32)
+    wanted = np.log(single.astype(np.float64)).astype(np.float32)
+    high = np.clip(np.searchsorted(logs, wanted), 1, len(logs) - 1)
+    is_lower = np.abs(wanted - logs[high - 1]) <= np.abs(wanted - logs[high])
+    return np.where(is_lower, high - 1, high)
+
+
 def table_times(noise: NoiseSchedule, levels: FloatArray) -> FloatArray:
     """How much of the training timesteps a table model's levels are, 0 to 1."""
     return noise.sigma_to_timestep(levels) / (noise.timesteps - 1)

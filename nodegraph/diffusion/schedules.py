@@ -18,6 +18,7 @@ from torch import Tensor
 
 from nodegraph.diffusion.comfyui_levels import (
     compared_shares,
+    nearest_timesteps,
     table_level_behind,
     table_levels,
     table_times,
@@ -168,18 +169,20 @@ _NEARLY_ONE = 1 - 1e-6
 
 def _commonly(ladder: Ladder, noise: ModelNoise) -> Ladder:
     """The same with what ComfyUI tells by noise levels."""
-    levels = ladder.sigmas.numpy().astype(np.float64)
+    levels, timesteps = ladder.sigmas.numpy().astype(np.float64), ladder.timesteps
     if isinstance(noise, FlowNoise):
         times, full = noise.common.times(levels), False
         level_behind = noise.common.level_behind
     else:
         times = table_times(noise, levels)
+        timesteps = torch.from_numpy(nearest_timesteps(noise, levels[: len(timesteps)]))
         full = levels[ladder.first] >= _NEARLY_FULL * float(noise.sigmas[-1])
         level_behind = partial(table_level_behind, noise)
     shares = compared_shares(1 - times, levels, level_behind)
     behind = np.where(levels > 0, np.clip(shares, 0, _NEARLY_ONE), 1.0)
     spacing = "leading" if full else "linspace"
-    return replace(ladder, gone=tuple(behind.tolist()), full=bool(full), spacing=spacing)
+    gone = tuple(behind.tolist())
+    return replace(ladder, timesteps=timesteps, gone=gone, full=bool(full), spacing=spacing)
 
 
 def _of_law(stretch: Stretch, noise: ModelNoise, grid: Grid, tokens: int) -> Ladder:

@@ -317,6 +317,21 @@ def test_levels_of_table_models_are_those_of_comfyui_to_the_last_bit(law: str) -
         assert ladder(law, "euler", steps, TABLE).sigmas.tolist() == expected
 
 
+def asked_at(sigmas: list[float]) -> list[int]:
+    """`timestep`: the first of those whose log sigma is nearest, in single precision."""
+    betas = np.linspace(0.00085**0.5, 0.012**0.5, 1000) ** 2
+    kept = np.cumprod(1 - betas)
+    logs = np.log(((1 - kept) / kept) ** 0.5).astype(np.float32)
+    return [int(np.abs(np.float32(math.log(sigma)) - logs).argmin()) for sigma in sigmas]
+
+
+@pytest.mark.parametrize("law", ["simple", "normal", "sgm_uniform"])
+def test_the_model_is_asked_at_the_first_of_two_timesteps_that_are_as_near(law: str) -> None:
+    for steps in range(4, 42):
+        expected = asked_at(of_table().laid(law, steps))
+        assert ladder(law, "euler", steps, TABLE).timesteps.tolist() == expected, steps
+
+
 @MODELS
 @pytest.mark.parametrize("law", ["simple", "normal", "sgm_uniform"])
 @pytest.mark.parametrize(("start", "end"), [(0.2, 0.5), (0.25, 0.8), (0.5, 0.9), (0.1, 0.6)])

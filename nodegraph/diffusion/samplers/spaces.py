@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from nodegraph.diffusion.comfyui_levels import nearest_timesteps
 from nodegraph.diffusion.flow_noise import FlowNoise
 from nodegraph.diffusion.noise import NoiseSchedule
 from nodegraph.diffusion.schedules import Ladder
@@ -44,7 +45,11 @@ class NoiseSpace(ABC):
             sigmas: One for each rung, at least 0, in the place of its own; float32, shape (rungs,).
         """
         ladder = self.ladder
-        timesteps = torch.from_numpy(self.noise.sigma_to_timestep(sigmas.numpy()))
+        levels = sigmas.numpy()
+        if ladder.gone is not None and isinstance(self.noise, NoiseSchedule):
+            timesteps = torch.from_numpy(nearest_timesteps(self.noise, levels))
+        else:
+            timesteps = torch.from_numpy(self.noise.sigma_to_timestep(levels))
         if not ladder.timesteps.is_floating_point():
             timesteps = timesteps.round()
         made = copy(self)
