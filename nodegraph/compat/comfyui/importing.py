@@ -66,7 +66,9 @@ def translate(
     entries = table if isinstance(table, Mapping) else by_type(table)
     base = _translated(foreign, entries)
     groups = list(_misfits(foreign, entries))
-    return _with_unread(base, foreign, entries, groups) if groups else base
+    count = sum(len(graph.nodes) for graph in _graphs(foreign))
+    trials = min(max(_MOST_NODES // max(count, 1), _TRIALS.start), _TRIALS.stop)
+    return _with_unread(base, foreign, entries, groups, trials) if groups else base
 
 
 def _translated(foreign: ForeignWorkflow, entries: Mapping[str, TableEntry]) -> ImportedWorkflow:
@@ -104,8 +106,10 @@ class _Misfits:
         return (node.type, node.misfit) == (self.type, self.misfit)
 
 
-_MOST_TRIALS = 200
-"""Translations of one file that look for what its unread values become."""
+_TRIALS = range(24, 200)
+"""Translations of one file that look for what its unread values become, of large and small ones."""
+_MOST_NODES = 20_000
+"""Nodes that these translate altogether, where the file isn't too large for that."""
 
 
 def _with_unread(
@@ -113,7 +117,7 @@ def _with_unread(
     foreign: ForeignWorkflow,
     entries: Mapping[str, TableEntry],
     groups: Sequence[_Misfits],
-    trials: int = _MOST_TRIALS,
+    trials: int,
 ) -> ImportedWorkflow:
     """The translation in which inputs have to be given that depend on values that weren't read.
 
@@ -226,10 +230,15 @@ def _is_other(value: Any, other: Any) -> bool:
     return type(value) is not type(other) or value != other
 
 
+def _graphs(foreign: ForeignWorkflow) -> Iterator[ForeignGraph]:
+    yield foreign.graph
+    yield from (block.graph for block in foreign.blocks.values())
+
+
 def _misfits(foreign: ForeignWorkflow, entries: Mapping[str, TableEntry]) -> Iterator[_Misfits]:
     """The kinds of nodes whose values couldn't be read, each once."""
     kinds: dict[tuple[str, str], dict[str, TakenInput]] = {}
-    for graph in (foreign.graph, *(block.graph for block in foreign.blocks.values())):
+    for graph in _graphs(foreign):
         for node in graph.nodes.values():
             entry = entries.get(node.type) if node.misfit and not node.is_unclear else None
             if entry is not None:
