@@ -22,7 +22,7 @@ from nodegraph.server.http.file_answers import ANY_FILE, BINARY
 from nodegraph.server.http.problems import responses
 from nodegraph.server.http.routes.workflows import DOCUMENT, JSON, Name
 from nodegraph.server.http.types import ANY, content_headers
-from nodegraph.server.root_path import link
+from nodegraph.server.root_path import link, linked_below, root_path
 from nodegraph.session.templates import template, template_picture, templates
 
 router = APIRouter(prefix="/templates", tags=["workflows"])
@@ -50,7 +50,7 @@ class TemplateList(BaseModel):
 @router.get("", summary="List the gallery", responses=responses(401, 403))
 async def list_templates(services: TheServices, caller: MayRead) -> TemplateList:
     """The workflows that come with nodegraph, to start from."""
-    return TemplateList(items=await services.off_loop(_templates))
+    return TemplateList(items=await services.off_loop(_templates, root_path()))
 
 
 @router.get(
@@ -61,7 +61,7 @@ async def list_templates(services: TheServices, caller: MayRead) -> TemplateList
 )
 async def get_template(services: TheServices, caller: MayRead, name: Name) -> Response:
     """The workflow's file."""
-    item = _named(name, await services.off_loop(_templates))
+    item = _named(name, await services.off_loop(_templates, root_path()))
     text, _ = await services.off_loop(template, item.name)
     return Response(text, media_type=JSON)
 
@@ -76,7 +76,7 @@ async def get_template_picture(
     request: Request, services: TheServices, caller: MayRead, name: Name
 ) -> Response:
     """What it makes, as a small WebP."""
-    item = _named(name, await services.off_loop(_templates))
+    item = _named(name, await services.off_loop(_templates, root_path()))
     data = await services.off_loop(template_picture, item.name)
     if data is None:
         raise NotFound("there is no picture of this workflow", given=item.name)
@@ -97,7 +97,7 @@ async def get_template_file(
     file: Annotated[str, Path(description="One of its `needs`.", examples=["apple.png"])],
 ) -> Response:
     """A file that it reads. Upload it, and put the upload's `value` in place of its name."""
-    item = _named(name, await services.off_loop(_templates))
+    item = _named(name, await services.off_loop(_templates, root_path()))
     if file not in item.needs:
         raise NotFound(
             "this workflow needs no such file",
@@ -128,9 +128,11 @@ def _file_answer(request: Request, data: bytes, name: str) -> Response:
     return Response(data, headers={**headers, **content_headers(media_type, name)})
 
 
-@lru_cache(maxsize=1)
-def _templates() -> list[shapes.Template]:
-    return [_template(name, workflow) for name, workflow in templates().items()]
+@lru_cache(maxsize=2)
+def _templates(root: str) -> list[shapes.Template]:
+    """Of the gallery, with links below a path; listing them again takes none of the time."""
+    with linked_below(root):
+        return [_template(name, workflow) for name, workflow in templates().items()]
 
 
 def _template(name: str, workflow: Workflow) -> shapes.Template:
