@@ -16,11 +16,12 @@ from nodegraph.core.facts import finding_problem
 from nodegraph.core.hooks import Finding
 from nodegraph.core.links import Value, read_literal
 from nodegraph.core.literals import check_literal
+from nodegraph.core.parts import NodeEntry
 from nodegraph.core.spec import InputSpec, NodeSpec
 from nodegraph.core.suggest import port_hint
 from nodegraph.core.summary import summarize
 from nodegraph.core.value_types import described
-from nodegraph.core.workflow import NodeEntry, Workflow
+from nodegraph.core.workflow import Workflow
 from nodegraph.engine.live_values import fitted, written_for
 from nodegraph.errors import InvalidValue, InvalidWorkflow, NodeFailed, NodegraphError, Problem
 from nodegraph.session.scripts import run

@@ -13,9 +13,10 @@ from nodegraph.builder.makers import Maker, PackNodes
 from nodegraph.builder.outputs import AnyNode, UnknownName
 from nodegraph.builder.scope import Scope, check_text
 from nodegraph.builder.subgraph import BuiltSubgraph
+from nodegraph.core.parts import NodeEntry, Parameter, Subgraph
 from nodegraph.core.suggest import did_you_mean, port_hint
 from nodegraph.core.types import ANY, TypeExpr, named
-from nodegraph.core.workflow import NodeEntry, Parameter, Subgraph, Workflow
+from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidValue
 from nodegraph.session.node_types import NodeTypes
 from nodegraph.session.scripts import run, run_async

@@ -13,14 +13,14 @@ from nodegraph.builder.makers import Maker, PackNodes, callable_names, called
 from nodegraph.builder.outputs import AnyNode, BuiltNode, Out, UnknownName, built_node
 from nodegraph.core.graph import topological_order
 from nodegraph.core.links import Link, is_link, live_inputs, read_link
-from nodegraph.core.parts import bad_name
+from nodegraph.core.parts import NodeEntry, bad_name, is_node_name
 from nodegraph.core.spec import NodeSpec
-from nodegraph.core.spelling import snake_case
 from nodegraph.core.stand_ins import StandIns
 from nodegraph.core.subgraphs import Specs
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.types import ANY, TypeExpr, fit, list_of, named
-from nodegraph.core.workflow import NodeEntry, Workflow, is_node_name
+from nodegraph.core.words import snake_case
+from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidValue, InvalidWorkflow
 from nodegraph.packs.registry import Registry
 

@@ -22,9 +22,10 @@ from nodegraph.builder.scope import Scope
 from nodegraph.builder.stubs import is_name
 from nodegraph.builder.subgraph import BuiltSubgraph
 from nodegraph.core.links import is_link, read_link, read_literal
-from nodegraph.core.spelling import snake_case
+from nodegraph.core.parts import NodeEntry, Parameter, Subgraph
 from nodegraph.core.uploads import digest_of
-from nodegraph.core.workflow import NodeEntry, Parameter, Subgraph, Workflow
+from nodegraph.core.words import snake_case
+from nodegraph.core.workflow import Workflow
 from nodegraph.errors import NodegraphError
 from nodegraph.session.session import Session
 

@@ -8,11 +8,11 @@ from nodegraph.builder.inputs import Given, InnerInput
 from nodegraph.builder.outputs import BuiltNode, Out
 from nodegraph.builder.scope import Scope, check_text
 from nodegraph.core.links import is_live, write_literal
+from nodegraph.core.parts import NodeEntry, Subgraph, SubgraphInput
 from nodegraph.core.subgraphs import declared_type
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.summary import summarize
 from nodegraph.core.types import ANY, TypeExpr, named, parse_type
-from nodegraph.core.workflow import NodeEntry, Subgraph, SubgraphInput
 from nodegraph.errors import InvalidValue
 
 if TYPE_CHECKING:

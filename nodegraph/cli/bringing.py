@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from nodegraph.cli.output import shown_path, shown_size, tell
 from nodegraph.core.links import is_link
 from nodegraph.core.overrides import input_spec
+from nodegraph.core.parts import NodeEntry
 from nodegraph.core.spec import InputSpec
 from nodegraph.core.subgraphs import Specs
-from nodegraph.core.workflow import NodeEntry, Workflow
+from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidFile, InvalidValue, InvalidWorkflow, NodegraphError
 
 if TYPE_CHECKING:

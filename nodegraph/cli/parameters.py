@@ -13,8 +13,9 @@ from nodegraph.cli.scan import option_spellings
 from nodegraph.core.links import is_link, parse_target, read_literal
 from nodegraph.core.literals import show
 from nodegraph.core.overrides import input_spec
+from nodegraph.core.parts import Parameter
 from nodegraph.core.spec import InputSpec
-from nodegraph.core.workflow import Parameter, Workflow
+from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidWorkflow, Problem
 
 if TYPE_CHECKING:

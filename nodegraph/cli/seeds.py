@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.hints import Seed
 from nodegraph.core.links import is_link, read_literal
+from nodegraph.core.parts import NodeEntry, Subgraph
 from nodegraph.core.subgraphs import node_spec
-from nodegraph.core.workflow import NodeEntry, Subgraph, Workflow
+from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidValue
 
 if TYPE_CHECKING:

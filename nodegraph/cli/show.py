@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,11 +14,12 @@ from nodegraph.cli.options import Common
 from nodegraph.cli.output import can_show, counted, print_table, say, shown_path, tell
 from nodegraph.cli.parameters import current_value
 from nodegraph.cli.tree import ASCII, Glyphs, tree
-from nodegraph.core.workflow import Subgraph, Workflow
+from nodegraph.core.parts import Subgraph
+from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidValue
 
 if TYPE_CHECKING:
-    from nodegraph.core.drawing.boxes import Drawing
+    from nodegraph.core.drawing.boxes import Arrow, Box, Drawing
 
 
 def show(
@@ -45,8 +47,6 @@ def show(
         raise InvalidValue("--mermaid and --svg can't be combined", hint="Choose one of them.")
     opened = open_workflow(workflow, common.pack_list)
     if mermaid:
-        from nodegraph.cli.mermaid import mermaid as flowchart
-
         print(flowchart(_drawings(common, opened)))
     elif svg is not None:
         _draw(_drawings(common, opened), svg)
@@ -57,9 +57,12 @@ def show(
 
 def _drawings(common: Common, opened: Opened) -> list[Drawing]:
     from nodegraph.core.drawing.boxes import drawings
+    from nodegraph.core.subgraphs import Specs
 
     title = opened.workflow.title or Path(opened.name).name
-    return drawings(opened.workflow, title, common.session().registry)
+    workflow, registry = opened.workflow, common.session().registry
+    specs = Specs(workflow, registry)
+    return drawings(workflow.nodes, workflow.subgraphs, title, specs.of, registry.types)
 
 
 def _draw(drawn: list[Drawing], file: str) -> None:
@@ -111,3 +114,41 @@ def _print_ports(block: Subgraph, glyphs: Glyphs) -> None:
             say(f"{target} {glyphs.arrow} input {name}{kind}")
     for name, link in block.outputs.items():
         say(f"output {name} {glyphs.arrow} {link}")
+
+
+_SPECIAL = str.maketrans({char: f"#{ord(char)};" for char in '#"<>&\n\r`|[]{}()\\'})
+
+
+def flowchart(drawings: Sequence[Drawing]) -> str:
+    """A Mermaid flowchart, which GitHub and many editors draw; subgraphs become frames."""
+    lines = ["flowchart LR"]
+    first, *blocks = drawings
+    lines += _scope(first, "n")
+    for at, block in enumerate(blocks):
+        lines.append(f'  subgraph s{at}["{_text(block.title)}"]')
+        lines += (f"  {line}" for line in _scope(block, f"s{at}n"))
+        lines.append("  end")
+    return "\n".join(lines)
+
+
+def _scope(drawing: Drawing, prefix: str) -> Iterator[str]:
+    ids = {name: f"{prefix}{at}" for at, name in enumerate(drawing.boxes)}
+    for name, box in drawing.boxes.items():
+        yield f"  {ids[name]}{_shape(box)}"
+    for arrow in drawing.arrows:
+        yield f"  {ids[arrow.source]} -->|{_label(arrow)}| {ids[arrow.target]}"
+
+
+def _shape(box: Box) -> str:
+    text = f'"{_text(box.title)}<br/><small>{_text(box.kind)}</small>"'
+    return f"[[{text}]]" if box.is_block else f"[{text}]"
+
+
+def _label(arrow: Arrow) -> str:
+    if not arrow.output or arrow.output == arrow.input:
+        return f'"{_text(arrow.input)}"'
+    return f'"{_text(arrow.output)} #8594; {_text(arrow.input)}"'
+
+
+def _text(text: str) -> str:
+    return text.translate(_SPECIAL)

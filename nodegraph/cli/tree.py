@@ -9,7 +9,7 @@ from typing import NamedTuple
 from nodegraph.cli.output import StyledText
 from nodegraph.core.links import Link, is_link, read_link, read_literal
 from nodegraph.core.literals import show
-from nodegraph.core.workflow import NodeEntry
+from nodegraph.core.parts import NodeEntry
 
 TreeLine = tuple[StyledText, ...]
 

@@ -25,11 +25,23 @@ def progress_for(stream: TextIO, types: Mapping[str, str], *, quiet: bool) -> Si
 
 @contextmanager
 def bytes_progress(title: str, *, is_shown: bool) -> Iterator[Callable[[int, int], None] | None]:
-    """Takes how many bytes of how many are done, and shows it; None where there is no terminal."""
+    """A bar on stderr that takes how many bytes of how many are done, and vanishes at the end.
+
+    None where there is no terminal.
+    """
     if not (is_shown and sys.stderr.isatty()):
         yield None
         return
-    from nodegraph.cli.bytes_bar import bytes_bar
+    from rich.console import Console  # as slow as all else of a command
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-    with bytes_bar(title) as show:
-        yield show
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=28),
+        DownloadColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    ) as progress:
+        task = progress.add_task(title, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)

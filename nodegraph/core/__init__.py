@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from nodegraph.core.literals import check_literal, convert_literal, parse_literal
     from nodegraph.core.migrate import FORMAT
     from nodegraph.core.overrides import input_spec, with_texts
+    from nodegraph.core.parts import NodeEntry, Parameter, Subgraph, SubgraphInput
     from nodegraph.core.spec import InputSpec, NodeSpec, OutputSpec
     from nodegraph.core.subgraphs import node_spec, subgraph_spec
     from nodegraph.core.types import TypeExpr, TypeInfo, TypeTable, fit, parse_type
     from nodegraph.core.versions import with_versions
-    from nodegraph.core.workflow import NodeEntry, Parameter, Subgraph, SubgraphInput, Workflow
+    from nodegraph.core.workflow import Workflow
 
 __all__ = [
     "FORMAT",
@@ -75,11 +76,12 @@ _HOMES = {
     "literals": ("check_literal", "convert_literal", "parse_literal"),
     "migrate": ("FORMAT",),
     "overrides": ("input_spec", "with_texts"),
+    "parts": ("NodeEntry", "Parameter", "Subgraph", "SubgraphInput"),
     "spec": ("InputSpec", "NodeSpec", "OutputSpec"),
     "subgraphs": ("node_spec", "subgraph_spec"),
     "types": ("TypeExpr", "TypeInfo", "TypeTable", "fit", "parse_type"),
     "versions": ("with_versions",),
-    "workflow": ("NodeEntry", "Parameter", "Subgraph", "SubgraphInput", "Workflow"),
+    "workflow": ("Workflow",),
 }
 _MODULES = {name: module for module, names in _HOMES.items() for name in names}
 

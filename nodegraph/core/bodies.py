@@ -16,11 +16,12 @@ from nodegraph.core.digests import digest_value
 from nodegraph.core.flat import Flat, FlatNode, Output
 from nodegraph.core.hooks import Finding, WrittenInputs
 from nodegraph.core.links import Link, is_link, read_literal
+from nodegraph.core.parts import NodeEntry
 from nodegraph.core.spec import BodySpec, NodeSpec, OutputSpec
 from nodegraph.core.subgraphs import DEEPEST, Specs, filled_in
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.types import TypeExpr, fit
-from nodegraph.core.workflow import NodeEntry, Workflow
+from nodegraph.core.workflow import Workflow
 from nodegraph.errors import NodegraphError, Problem
 
 if TYPE_CHECKING:

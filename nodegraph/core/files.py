@@ -1,9 +1,12 @@
-"""Writing files so that a crash leaves the old one or the new one, never half of either."""
+"""Files and folders: written so that a crash leaves the old one or the new one, never half of
+either; closed to other users; those of a Python package.
+"""
 
 from __future__ import annotations
 
 import os
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 
 from nodegraph.errors import OutputError
@@ -71,6 +74,26 @@ def private_folder(path: Path) -> None:
     """
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     close_to_others(path)
+
+
+def package_files(module: str) -> list[Path]:
+    """The Python files of the package that a module is in, sorted; empty if it is not installed.
+
+    Nothing is imported. A package that is a single file gives that file.
+
+    Args:
+        module: Import name, such as ``my_pack.families``.
+    """
+    try:
+        spec = find_spec(module.partition(".")[0])
+    except (ImportError, ValueError):
+        return []
+    if spec is None:
+        return []
+    folders = [Path(folder) for folder in spec.submodule_search_locations or ()]
+    if not folders and spec.origin:
+        return [Path(spec.origin)]
+    return sorted(file for folder in folders for file in folder.rglob("*.py"))
 
 
 def _private(path: str, flags: int) -> int:

@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 
 from nodegraph.core.hooks import Finding
 from nodegraph.core.links import Link, parse_link
+from nodegraph.core.parts import Mode, Subgraph
 from nodegraph.core.spec import NodeSpec, OutputSpec
 from nodegraph.core.suggest import did_you_mean, port_hint
 from nodegraph.core.types import ANY, TypeExpr, TypeTable, is_assignable, named
-from nodegraph.core.workflow import Mode, Subgraph
 from nodegraph.errors import Problem
 
 _SUGGESTIONS = 100

@@ -25,12 +25,13 @@ from nodegraph.core.hooks import Finding
 from nodegraph.core.links import Link, is_link, parse_target, read_link, read_literal
 from nodegraph.core.migrate import migrate_unread
 from nodegraph.core.pack_faults import pack_problems
+from nodegraph.core.parts import PLACEHOLDER, NodeEntry, Subgraph
 from nodegraph.core.patience import asking
 from nodegraph.core.spec import NodeSpec
 from nodegraph.core.stand_ins import StandIns
 from nodegraph.core.subgraphs import declared_type, expandable
 from nodegraph.core.suggest import port_hint
-from nodegraph.core.workflow import PLACEHOLDER, NodeEntry, Subgraph, Workflow
+from nodegraph.core.workflow import Workflow
 from nodegraph.errors import Problem
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from nodegraph.core.catalog import Catalog
 from nodegraph.core.migrate import FORMAT
+from nodegraph.core.parts import MODES
 from nodegraph.core.spec import InputSpec, NodeSpec
-from nodegraph.core.workflow import MODES
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 

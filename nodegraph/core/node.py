@@ -22,8 +22,8 @@ from nodegraph.core.node_options import as_json, checked
 from nodegraph.core.pack_faults import is_lenient, leave_out
 from nodegraph.core.ports import BLOCKED, PORT_ATTRIBUTE, PortType
 from nodegraph.core.spec import HookName, HookRef, InputSpec, LaneName, NodeSpec, OutputSpec
-from nodegraph.core.spelling import snake_case
 from nodegraph.core.suggest import did_you_mean
+from nodegraph.core.words import snake_case
 from nodegraph.errors import PackError
 
 Function = TypeVar("Function", bound=Callable[..., Any])

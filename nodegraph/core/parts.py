@@ -1,5 +1,6 @@
-"""Parts of a workflow file as dataclasses: read strictly, and written as they were read.
+"""The parts of a workflow file as dataclasses: nodes, parameters, and subgraphs with their inputs.
 
+They are read strictly, and written as they were read.
 A file's values are not converted, so it means what it says; keys that aren't known are kept, and
 all faults are told at once. There is no pydantic in it: importing that takes longer than all else
 of a check.
@@ -8,12 +9,13 @@ of a check.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from nodegraph.core.digests import LEAVES
-from nodegraph.core.links import plain_leaf
+from nodegraph.core.links import as_written, plain_leaf
+from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import InvalidWorkflow, Problem
 
 if TYPE_CHECKING:
@@ -266,3 +268,142 @@ def in_words(value: Any) -> str:
     except (ValueError, RecursionError):  # of a whole number of thousands of digits
         return f"of type {type(value).__name__}"
     return text if len(text) <= 60 else f"{text[:59]}…"
+
+
+Mode = Literal["mute", "bypass"]
+"""Of a node that doesn't run: it leaves out what depends on it, or its inputs stand for it."""
+MODES: tuple[Mode, ...] = get_args(Mode)
+
+
+def is_node_name(name: Any) -> bool:
+    """Of a node: any text without ``.`` (parts node and port) and ``/`` (parts block and node)."""
+    return bool(name) and is_name(name) and "." not in name and "/" not in name
+
+
+def _version(value: Any, place: Place, problems: list[Problem]) -> Any:
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
+        problems.append(malformed(place, "must be a whole number", value))
+    elif value is not None and value < 1:
+        problems.append(malformed(place, "must be at least 1", value))
+    return value
+
+
+def _mode(value: Any, place: Place, problems: list[Problem]) -> Any:
+    if value is not None and not (isinstance(value, str) and value in MODES):
+        node = place[1] if place[0] == "nodes" else None
+        found = bad_mode(value, node)
+        inside = f"`{'.'.join(place)}` " if node is None else ""
+        problems.append(replace(found, message=inside + found.message))
+    return value
+
+
+PLACEHOLDER = "comfyui:"
+"""What types of nodes begin with that stand for ComfyUI's and keep what its file says of them."""
+
+
+@dataclass(kw_only=True)
+class NodeEntry(WorkflowPart):
+    """One node of a workflow.
+
+    Attributes:
+        type: Node type, or the name of one of the file's subgraphs.
+        version: Version of the type that the inputs were written for; None means today's.
+        inputs: As written: literals and links, see `core.links`; in memory also `Value`s.
+        label: Shown instead of the name.
+        note: The author's remark.
+        always: Run in any case, never from the cache.
+        mode: ``mute``: it isn't run, and what depends on it is left out. ``bypass``: it isn't run,
+            and its inputs stand for its outputs. None for nodes that run.
+        pack: What brings the type, as far as its author knows; told where there is no such type.
+        unread: Inputs whose values couldn't be read of another program's file. They have to be
+            given, though the type may have defaults.
+        unread_as: What the other program calls these inputs, as far as that is known.
+    """
+
+    type: str = field(metadata=key(text, always=True))
+    version: int | None = field(default=None, metadata=key(_version))
+    inputs: dict[str, Any] = field(default_factory=dict, metadata=key(named(anything)))
+    label: str = field(default="", metadata=key(text))
+    note: str = field(default="", metadata=key(text))
+    always: bool = field(default=False, metadata=key(truth))
+    mode: Mode | None = field(default=None, metadata=key(_mode))
+    pack: str = field(default="", metadata=key(text))
+    unread: list[str] = field(default_factory=list, metadata=key(texts))
+    unread_as: dict[str, str] = field(default_factory=dict, metadata=key(named(text)))
+
+    def __post_init__(self) -> None:
+        self.inputs = own(self.inputs)
+        if found := as_written(self.inputs):
+            self.inputs |= found
+
+
+@dataclass(kw_only=True)
+class Parameter(WorkflowPart):
+    """An input that people vary; in the file just ``"node.input"`` if nothing else is said.
+
+    Attributes:
+        required: The input must be given, though the node has a default for it.
+    """
+
+    input: str = field(metadata=key(text, always=True))
+    label: str = field(default="", metadata=key(text))
+    help: str = field(default="", metadata=key(text))
+    required: bool = field(default=False, metadata=key(truth))
+
+
+@dataclass(kw_only=True)
+class SubgraphInput(WorkflowPart):
+    """A typed input of a subgraph.
+
+    Attributes:
+        type: Type expression; empty for that of the first inner input it leads to.
+        to: The inner inputs, each as ``node.input``.
+        help: One sentence.
+    """
+
+    type: str = field(default="", metadata=key(text))
+    to: list[str] = field(default_factory=list, metadata=key(texts))
+    help: str = field(default="", metadata=key(text))
+
+    def __post_init__(self) -> None:
+        self.extra = own(self.extra)
+        self.extra |= as_written(self.extra)
+
+    # `default` is no field: as an unknown key it tells "null" and "none given" apart.
+    @property
+    def has_default(self) -> bool:
+        return "default" in self.extra
+
+    @property
+    def default(self) -> Any:
+        """Value where nothing is given, as written; None without one."""
+        return self.extra.get("default")
+
+
+@dataclass(kw_only=True)
+class Subgraph(WorkflowPart):
+    """A reusable block, used like a node type.
+
+    Attributes:
+        outputs: Inner outputs, ``node.port``, by the block's output name.
+    """
+
+    inputs: dict[str, SubgraphInput] = field(
+        default_factory=dict, metadata=parts_by_name(SubgraphInput)
+    )
+    outputs: dict[str, str] = field(default_factory=dict, metadata=key(named(text)))
+    nodes: dict[str, NodeEntry] = field(
+        default_factory=dict, metadata=parts_by_name(NodeEntry, is_node_name)
+    )
+
+
+def bad_mode(mode: Any, node: str | None) -> Problem:
+    hint = did_you_mean(mode, MODES) if isinstance(mode, str) else ""
+    return Problem(
+        "malformed",
+        "is no mode of a node",
+        node,
+        given=in_words(mode),
+        expected=" or ".join(f'"{known}"' for known in MODES),
+        hint=hint if hint.startswith("Did") else "Leave `mode` out for a node that runs.",
+    )

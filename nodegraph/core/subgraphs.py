@@ -14,10 +14,11 @@ from nodegraph.core.catalog import Catalog
 from nodegraph.core.graph import topological_order
 from nodegraph.core.links import is_link, parse_link, parse_target, read_literal
 from nodegraph.core.literals import literal_schema
+from nodegraph.core.parts import NodeEntry, Subgraph, SubgraphInput
 from nodegraph.core.spec import InputSpec, NodeSpec, OutputSpec
 from nodegraph.core.suggest import did_you_mean, port_hint
 from nodegraph.core.types import ANY, MOST_LISTS, TypeExpr, TypeTable, list_of, named, parse_type
-from nodegraph.core.workflow import NodeEntry, Subgraph, SubgraphInput, Workflow
+from nodegraph.core.workflow import Workflow
 from nodegraph.errors import Problem
 
 LARGEST = 100_000

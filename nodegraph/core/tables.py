@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.links import is_link, read_literal
@@ -12,7 +12,7 @@ from nodegraph.core.words import cleaned
 if TYPE_CHECKING:
     from rich.console import Group
 
-    from nodegraph.core.workflow import Workflow
+    from nodegraph.core.parts import NodeEntry
 
 _MOST = 40
 """Rows of a table, and lines below it."""
@@ -39,13 +39,13 @@ def rich_table(
     return Group(Text(cleaned(title)), table, *(Text(cleaned(line)) for line in lines))
 
 
-def workflow_table(workflow: Workflow) -> Group:
-    """The nodes of a workflow, and what they are given."""
+def workflow_table(nodes: Mapping[str, NodeEntry], title: str) -> Group:
+    """The nodes of a workflow with their inputs."""
     rows = [
         (name, entry.type, ", ".join(_given(*each) for each in entry.inputs.items()))
-        for name, entry in workflow.nodes.items()
+        for name, entry in nodes.items()
     ]
-    return rich_table(workflow.title or "workflow", ("node", "type", "inputs"), rows)
+    return rich_table(title or "workflow", ("node", "type", "inputs"), rows)
 
 
 def _given(port: str, written: Any) -> str:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+from typing import TYPE_CHECKING, Any, cast
 
 from nodegraph.core.collecting import NoCollecting
 from nodegraph.core.files import write_file
@@ -15,7 +15,6 @@ from nodegraph.core.json_text import read_json, write_json
 from nodegraph.core.links import (
     Link,
     Value,
-    as_written,
     live_inputs,
     parse_target,
     write_input,
@@ -23,19 +22,20 @@ from nodegraph.core.links import (
 )
 from nodegraph.core.migrate import FORMAT, migrate_format
 from nodegraph.core.parts import (
-    Place,
+    MODES,
+    Mode,
+    NodeEntry,
+    Parameter,
+    Subgraph,
     WorkflowPart,
     anything,
+    bad_mode,
     in_words,
-    is_name,
+    is_node_name,
     key,
-    malformed,
     named,
-    own,
     parts_by_name,
     text,
-    texts,
-    truth,
 )
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.words import counted
@@ -44,132 +44,6 @@ from nodegraph.errors import InvalidFile, InvalidWorkflow, Problem
 if TYPE_CHECKING:
     from rich.console import Group
     from typing_extensions import Self
-
-Mode = Literal["mute", "bypass"]
-"""Of a node that doesn't run: it leaves out what depends on it, or its inputs stand for it."""
-MODES: tuple[Mode, ...] = get_args(Mode)
-
-
-def is_node_name(name: Any) -> bool:
-    """Of a node: any text without ``.`` (parts node and port) and ``/`` (parts block and node)."""
-    return bool(name) and is_name(name) and "." not in name and "/" not in name
-
-
-def _version(value: Any, place: Place, problems: list[Problem]) -> Any:
-    if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
-        problems.append(malformed(place, "must be a whole number", value))
-    elif value is not None and value < 1:
-        problems.append(malformed(place, "must be at least 1", value))
-    return value
-
-
-def _mode(value: Any, place: Place, problems: list[Problem]) -> Any:
-    if value is not None and not (isinstance(value, str) and value in MODES):
-        node = place[1] if place[0] == "nodes" else None
-        found = _bad_mode(value, node)
-        inside = f"`{'.'.join(place)}` " if node is None else ""
-        problems.append(replace(found, message=inside + found.message))
-    return value
-
-
-PLACEHOLDER = "comfyui:"
-"""What types of nodes begin with that stand for ComfyUI's and keep what its file says of them."""
-
-
-@dataclass(kw_only=True)
-class NodeEntry(WorkflowPart):
-    """One node of a workflow.
-
-    Attributes:
-        type: Node type, or the name of one of the file's subgraphs.
-        version: Version of the type that the inputs were written for; None means today's.
-        inputs: As written: literals and links, see `core.links`; in memory also `Value`s.
-        label: Shown instead of the name.
-        note: The author's remark.
-        always: Run in any case, never from the cache.
-        mode: ``mute``: it isn't run, and what depends on it is left out. ``bypass``: it isn't run,
-            and its inputs stand for its outputs. None for nodes that run.
-        pack: What brings the type, as far as its author knows; told where there is no such type.
-        unread: Inputs whose values couldn't be read of another program's file. They have to be
-            given, though the type may have defaults.
-        unread_as: What the other program calls these inputs, as far as that is known.
-    """
-
-    type: str = field(metadata=key(text, always=True))
-    version: int | None = field(default=None, metadata=key(_version))
-    inputs: dict[str, Any] = field(default_factory=dict, metadata=key(named(anything)))
-    label: str = field(default="", metadata=key(text))
-    note: str = field(default="", metadata=key(text))
-    always: bool = field(default=False, metadata=key(truth))
-    mode: Mode | None = field(default=None, metadata=key(_mode))
-    pack: str = field(default="", metadata=key(text))
-    unread: list[str] = field(default_factory=list, metadata=key(texts))
-    unread_as: dict[str, str] = field(default_factory=dict, metadata=key(named(text)))
-
-    def __post_init__(self) -> None:
-        self.inputs = own(self.inputs)
-        if found := as_written(self.inputs):
-            self.inputs |= found
-
-
-@dataclass(kw_only=True)
-class Parameter(WorkflowPart):
-    """An input that people vary; in the file just ``"node.input"`` if nothing else is said.
-
-    Attributes:
-        required: The input must be given, though the node has a default for it.
-    """
-
-    input: str = field(metadata=key(text, always=True))
-    label: str = field(default="", metadata=key(text))
-    help: str = field(default="", metadata=key(text))
-    required: bool = field(default=False, metadata=key(truth))
-
-
-@dataclass(kw_only=True)
-class SubgraphInput(WorkflowPart):
-    """A typed input of a subgraph.
-
-    Attributes:
-        type: Type expression; empty for that of the first inner input it leads to.
-        to: The inner inputs, each as ``node.input``.
-        help: One sentence.
-    """
-
-    type: str = field(default="", metadata=key(text))
-    to: list[str] = field(default_factory=list, metadata=key(texts))
-    help: str = field(default="", metadata=key(text))
-
-    def __post_init__(self) -> None:
-        self.extra = own(self.extra)
-        self.extra |= as_written(self.extra)
-
-    # `default` is no field: as an unknown key it tells "null" and "none given" apart.
-    @property
-    def has_default(self) -> bool:
-        return "default" in self.extra
-
-    @property
-    def default(self) -> Any:
-        """Value where nothing is given, as written; None without one."""
-        return self.extra.get("default")
-
-
-@dataclass(kw_only=True)
-class Subgraph(WorkflowPart):
-    """A reusable block, used like a node type.
-
-    Attributes:
-        outputs: Inner outputs, ``node.port``, by the block's output name.
-    """
-
-    inputs: dict[str, SubgraphInput] = field(
-        default_factory=dict, metadata=parts_by_name(SubgraphInput)
-    )
-    outputs: dict[str, str] = field(default_factory=dict, metadata=key(named(text)))
-    nodes: dict[str, NodeEntry] = field(
-        default_factory=dict, metadata=parts_by_name(NodeEntry, is_node_name)
-    )
 
 
 @dataclass(kw_only=True)
@@ -252,13 +126,13 @@ class Workflow(WorkflowPart):
         from nodegraph.core.drawing.boxes import drawings
         from nodegraph.core.drawing.svg import picture_html
 
-        return picture_html(drawings(self, self.title or "workflow"))
+        return picture_html(drawings(self.nodes, self.subgraphs, self.title or "workflow"))
 
     def __rich__(self) -> Group:
         """The workflow as Rich prints it: its nodes, and what they are given."""
         from nodegraph.core.tables import workflow_table
 
-        return workflow_table(self)
+        return workflow_table(self.nodes, self.title)
 
     def save(self, path: str | Path) -> None:
         """Write the file in one step: a crash leaves the old one or the new one.
@@ -359,7 +233,7 @@ class Workflow(WorkflowPart):
             return Problem("unknown-node", f"there is no node `{node}`", hint=hint)
         if mode is None or mode in MODES:
             return None
-        return _bad_mode(mode, node)
+        return bad_mode(mode, node)
 
     def parameter_problem(self, name: str) -> Problem | None:
         """What is wrong with a parameter's name; None if there is such a parameter."""
@@ -423,15 +297,3 @@ def _sorted(value: Any, levels: int = 8) -> Any:
     if isinstance(value, dict) and levels:
         return {key: _sorted(value[key], levels - 1) for key in sorted(value)}
     return value
-
-
-def _bad_mode(mode: Any, node: str | None) -> Problem:
-    hint = did_you_mean(mode, MODES) if isinstance(mode, str) else ""
-    return Problem(
-        "malformed",
-        "is no mode of a node",
-        node,
-        given=in_words(mode),
-        expected=" or ".join(f'"{known}"' for known in MODES),
-        hint=hint if hint.startswith("Did") else "Leave `mode` out for a node that runs.",
-    )

@@ -1,10 +1,14 @@
-"""The colours of latents' channels on the whole, for previews where nothing decodes them.
+"""Latents in colours by a linear map of their channels, where nothing decodes them.
 
 Where nothing else is said, the figures are those of ComfyUI (``comfy/latent_formats.py``).
-Imports no torch.
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Colour = tuple[float, float, float]
 """Red, green and blue in -1..1."""
@@ -142,3 +146,20 @@ WAN22: Factors = (
 )
 """Of Wan 2.2 5B."""
 WAN22_BIAS: Colour = (0.0317, -0.0878, -0.1388)
+
+
+def latent_rgb(samples: Tensor, factors: Factors, bias: Colour) -> Tensor:
+    """The colour of each latent cell.
+
+    Args:
+        samples: Shape (batch, channels, height, width).
+        factors: One for each channel.
+        bias: The colour of a cell of zeros.
+    Returns:
+        float32 on the CPU, around -1..1, shape (batch, 3, height, width).
+    """
+    import torch  # lists of formats are read without it
+
+    samples = samples.to("cpu", torch.float32)
+    colours = torch.einsum("bchw,cr->brhw", samples, torch.tensor(factors))
+    return colours + torch.tensor(bias).view(3, 1, 1)

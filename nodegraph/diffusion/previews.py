@@ -20,6 +20,7 @@ from nodegraph.core.file_digests import FILE_DIGESTS
 from nodegraph.core.values import DiffusionModel, Recipe, RecipeFile
 from nodegraph.diffusion.diffusers_folder import CONFIG
 from nodegraph.diffusion.families import FAMILIES
+from nodegraph.diffusion.latent_colours import latent_rgb
 from nodegraph.diffusion.latent_formats import LatentFormat
 from nodegraph.diffusion.preview_files import OF_USER, find_preview_decoder
 from nodegraph.errors import InvalidFile, ModelNotFound, NodegraphError
@@ -167,7 +168,6 @@ def mapped(latents: Tensor, pixels: LatentFormat) -> Tensor | None:
     if factors is None or len(factors) != latents.shape[1]:
         return None
     # On the CPU, where the few numbers go anyway: in all the same way whatever the device.
-    colours = torch.einsum("bchw,cr->brhw", latents.to("cpu", torch.float32), torch.tensor(factors))
-    colours += torch.tensor(pixels.rgb_bias).view(3, 1, 1)
+    colours = latent_rgb(latents, factors, pixels.rgb_bias)
     height, width = (side * pixels.spatial for side in latents.shape[-2:])
     return resized(colours, *within(height, width, LONGEST))

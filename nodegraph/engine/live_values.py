@@ -35,13 +35,14 @@ from nodegraph.core.links import (
     write_literal,
 )
 from nodegraph.core.mends import TypeMends
+from nodegraph.core.parts import NodeEntry
 from nodegraph.core.ports import PORT_ATTRIBUTE
 from nodegraph.core.spec import InputSpec
 from nodegraph.core.subgraphs import Specs
 from nodegraph.core.summary import size_in_bytes, summarize
 from nodegraph.core.types import ANY, TypeExpr, TypeTable, fit, list_of, named, union_of
 from nodegraph.core.value_types import described, is_builtin_type, is_of_type, type_of_value
-from nodegraph.core.workflow import NodeEntry, Workflow
+from nodegraph.core.workflow import Workflow
 from nodegraph.engine.product import Digesters, Product, leaves, listed
 from nodegraph.engine.value_nodes import OUTPUT, ValueNodes, value_facts
 from nodegraph.errors import InvalidValue, Problem

@@ -9,12 +9,11 @@ import json
 import sys
 from dataclasses import astuple
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nodegraph.core.digests import digest_bytes
-from nodegraph.core.files import write_file
+from nodegraph.core.files import package_files, write_file
 from nodegraph.errors import OutputError
 from nodegraph.packs.pack import Pack, installed_packs
 from nodegraph.packs.snapshot import stamp_of
@@ -129,17 +128,7 @@ def _release(point: EntryPoint) -> str:
 
 def _code_stamp(module: str) -> str:
     """Changes when a Python file of the package that a module lies in does."""
-    try:
-        spec = find_spec(module.partition(".")[0])
-    except (ImportError, ValueError):
-        spec = None
-    if spec is None:
-        return ""
-    folders = map(Path, spec.submodule_search_locations or ())
-    files = [str(file) for folder in folders for file in folder.rglob("*.py")]
-    if not files and spec.origin:
-        files = [spec.origin]
-    return " ".join(f"{file} {tuple(stamp_of(file) or ())}" for file in sorted(files))
+    return " ".join(f"{file} {tuple(stamp_of(file) or ())}" for file in package_files(module))
 
 
 def _are_there(packs: list[Pack]) -> bool:

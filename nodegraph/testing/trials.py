@@ -9,8 +9,9 @@ from typing import Any
 
 from nodegraph.core.digests import LEAVES
 from nodegraph.core.links import live, write_literal
+from nodegraph.core.parts import NodeEntry
 from nodegraph.core.spec import InputSpec, NodeSpec
-from nodegraph.core.workflow import NodeEntry, Workflow
+from nodegraph.core.workflow import Workflow
 from nodegraph.session.examples import NodeExample
 
 _NODE = "node"

@@ -37,7 +37,7 @@ from nodegraph import (
 from nodegraph.builder.script import python_script
 from nodegraph.client import Client
 from nodegraph.core.digests import digest_value
-from nodegraph.core.workflow import Parameter
+from nodegraph.core.parts import Parameter
 from nodegraph.engine.options import RunOptions
 from nodegraph.errors import InvalidValue, InvalidWorkflow
 from tests.messages import raises

@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nodegraph import node, port_type
-from nodegraph.cli.mermaid import mermaid
+from nodegraph.cli.show import flowchart
 from nodegraph.core.drawing.boxes import Arrow, Box, Drawing, Port, drawings
 from nodegraph.core.drawing.layout import place
 from nodegraph.core.drawing.svg import svg
+from nodegraph.core.subgraphs import Specs
 from nodegraph.core.workflow import Workflow
 from nodegraph.packs.registry import Registry
 from tests.properties import examples
@@ -45,6 +46,13 @@ def workflow(nodes: dict[str, Any], **more: Any) -> Workflow:
     return Workflow.from_dict({"format": "nodegraph/1", "nodes": nodes, **more})
 
 
+def drawn(made: Workflow, title: str, registry: Registry | None = None) -> list[Drawing]:
+    if registry is None:
+        return drawings(made.nodes, made.subgraphs, title)
+    specs = Specs(made, registry)
+    return drawings(made.nodes, made.subgraphs, title, specs.of, registry.types)
+
+
 GAME = {
     "throw": {"type": "Throw", "label": 'say "hi" <b>'},
     "catch": {"type": "Catch", "inputs": {"ball": {"from": "throw"}, "hand": "right"}},
@@ -53,14 +61,14 @@ GAME = {
 
 
 def test_links_carry_the_colour_of_their_type(registry: Registry) -> None:
-    (drawing,) = drawings(workflow(GAME), "game", registry)
+    (drawing,) = drawn(workflow(GAME), "game", registry)
     assert drawing.arrows == [Arrow("throw", "ball", "catch", "ball", "#123456")]
     assert drawing.boxes["catch"].literals == {"hand": '"right"'}
     assert [port.name for port in drawing.boxes["catch"].outputs] == ["text"]
 
 
 def test_without_a_catalog_only_what_the_file_says_is_drawn() -> None:
-    (drawing,) = drawings(workflow(GAME), "game")
+    (drawing,) = drawn(workflow(GAME), "game")
     assert [port.name for port in drawing.boxes["throw"].outputs] == [""]
     assert drawing.boxes["catch"].outputs == ()
 
@@ -76,7 +84,7 @@ def test_a_subgraph_is_drawn_with_its_inputs_and_outputs(registry: Registry) -> 
             }
         },
     )
-    outer, inner = drawings(made, "x", registry)
+    outer, inner = drawn(made, "x", registry)
     assert outer.boxes["use"].is_block
     assert [(arrow.source, arrow.target) for arrow in inner.arrows] == [
         ("input hand", "catch"),
@@ -86,24 +94,24 @@ def test_a_subgraph_is_drawn_with_its_inputs_and_outputs(registry: Registry) -> 
 
 
 def test_a_flowchart_escapes_what_mermaid_would_read(registry: Registry) -> None:
-    text = mermaid(drawings(workflow(GAME), "game", registry))
+    text = flowchart(drawn(workflow(GAME), "game", registry))
     assert "say #34;hi#34; #60;b#62;" in text
     assert '|"ball"|' in text
 
 
 def test_a_picture_is_valid_and_names_everything(registry: Registry) -> None:
-    root = ElementTree.fromstring(svg(drawings(workflow(GAME), 'a & "b"', registry)))
+    root = ElementTree.fromstring(svg(drawn(workflow(GAME), 'a & "b"', registry)))
     texts = ["".join(item.itertext()) for item in root.iter("{http://www.w3.org/2000/svg}text")]
     assert {'a & "b"', 'say "hi" <b>', "Throw", "ball", 'hand: "right"'} <= set(texts)
 
 
 def test_an_empty_workflow_is_a_picture_too() -> None:
-    ElementTree.fromstring(svg(drawings(workflow({}), "nothing")))
+    ElementTree.fromstring(svg(drawn(workflow({}), "nothing")))
 
 
 def test_long_texts_are_cut() -> None:
     nodes = {"n": {"type": "T" * 200, "inputs": {"text": "漢" * 200}}}
-    assert "…" in svg(drawings(workflow(nodes), "long"))
+    assert "…" in svg(drawn(workflow(nodes), "long"))
 
 
 Edges = st.lists(st.tuples(st.integers(0, 11), st.integers(0, 11)), max_size=24)

@@ -7,7 +7,8 @@ from dataclasses import fields
 from typing import Any
 
 from nodegraph.core.json_schema import DIALECT, workflow_json_schema
-from nodegraph.core.workflow import NodeEntry, Parameter, Subgraph, SubgraphInput, Workflow
+from nodegraph.core.parts import NodeEntry, Parameter, Subgraph, SubgraphInput
+from nodegraph.core.workflow import Workflow
 from tests.core.support import DIFFUSION
 
 

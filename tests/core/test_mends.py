@@ -7,8 +7,9 @@ from typing import Any
 
 from nodegraph.api import Conditioning, DiffusionModel, HookInputs, Latent, TextEncoder, node
 from nodegraph.core.analysis import check_workflow
+from nodegraph.core.parts import NodeEntry
 from nodegraph.core.usage import Usage
-from nodegraph.core.workflow import NodeEntry, Workflow
+from nodegraph.core.workflow import Workflow
 from nodegraph.errors import Problem
 
 from .support import ENVIRONMENT, NODES, Functions, text_to_image

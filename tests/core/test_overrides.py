@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from nodegraph.core.overrides import input_spec, with_texts
-from nodegraph.core.workflow import NodeEntry, Workflow
+from nodegraph.core.parts import NodeEntry
+from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidWorkflow
 from tests.core.support import DIFFUSION, text_to_image, texts
 

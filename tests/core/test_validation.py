@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from nodegraph.api import Image, Latent, node
 from nodegraph.core.analysis import check_workflow, workflow_warnings
-from nodegraph.core.workflow import NodeEntry, Workflow
+from nodegraph.core.parts import NodeEntry
+from nodegraph.core.workflow import Workflow
 from nodegraph.errors import NodegraphError
 from tests.core.support import (
     DIFFUSION,

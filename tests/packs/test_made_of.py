@@ -11,7 +11,8 @@ import pytest
 
 from nodegraph.api import Environment, node
 from nodegraph.core.analysis import check_workflow
-from nodegraph.core.workflow import NodeEntry, Workflow
+from nodegraph.core.parts import NodeEntry
+from nodegraph.core.workflow import Workflow
 from nodegraph.packs import manifest, reading, snapshot
 from nodegraph.packs.manifest import ManifestCache
 from nodegraph.packs.pack import OWN_DISTRIBUTION, Pack, pack_at

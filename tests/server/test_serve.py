@@ -19,7 +19,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from nodegraph.cli.browser import reachable
+from nodegraph.cli.serve import reachable
 from nodegraph.jobs.queue import QueueReader
 from nodegraph.server.access.token_file import TokenFile
 from tests.server.hosting import PATIENCE, Process, eventually, sent, status, workflow

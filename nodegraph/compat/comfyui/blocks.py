@@ -29,8 +29,8 @@ from nodegraph.compat.comfyui.returning import native_facts
 from nodegraph.compat.comfyui.tags import Tag, can_be_tagged, plain, tag_of, tagged
 from nodegraph.compat.comfyui.translating import MadeOutput, Signal
 from nodegraph.compat.comfyui.walking import GraphPlace, Walk, control_of
+from nodegraph.core.parts import NodeEntry, Subgraph, SubgraphInput
 from nodegraph.core.subgraphs import DEEPEST, LARGEST
-from nodegraph.core.workflow import NodeEntry, Subgraph, SubgraphInput
 from nodegraph.errors import InvalidWorkflow, Problem
 
 _MARGIN = 40.0

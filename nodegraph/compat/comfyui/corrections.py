@@ -15,7 +15,7 @@ from nodegraph.compat.comfyui.foreign import ForeignGraph
 from nodegraph.compat.comfyui.returning import native_facts
 from nodegraph.core.catalog import Catalog
 from nodegraph.core.links import Link, is_link, read_link
-from nodegraph.core.workflow import NodeEntry
+from nodegraph.core.parts import NodeEntry
 from nodegraph.errors import InvalidWorkflow
 
 

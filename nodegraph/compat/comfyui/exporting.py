@@ -25,9 +25,10 @@ from nodegraph.compat.comfyui.signatures import Signature
 from nodegraph.compat.comfyui.writing.api_file import missing_inputs, write_api
 from nodegraph.compat.comfyui.writing.ui_file import write_ui
 from nodegraph.core.catalog import Catalog
+from nodegraph.core.parts import NodeEntry, Subgraph
 from nodegraph.core.spec import NodeSpec
 from nodegraph.core.subgraphs import expandable, node_spec
-from nodegraph.core.workflow import NodeEntry, Subgraph, Workflow
+from nodegraph.core.workflow import Workflow
 
 
 @dataclass(frozen=True)

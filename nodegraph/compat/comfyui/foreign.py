@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from nodegraph.core.workflow import Mode
+from nodegraph.core.parts import Mode
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,8 @@ from nodegraph.compat.comfyui.returning import returned
 from nodegraph.compat.comfyui.signatures import TakenInput
 from nodegraph.compat.comfyui.walking import Walk
 from nodegraph.core.links import is_link
-from nodegraph.core.workflow import NodeEntry, Workflow
+from nodegraph.core.parts import NodeEntry
+from nodegraph.core.workflow import Workflow
 
 
 @dataclass(frozen=True)

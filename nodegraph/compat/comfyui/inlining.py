@@ -10,8 +10,9 @@ from nodegraph.compat.comfyui.naming import Names
 from nodegraph.core.catalog import Catalog
 from nodegraph.core.flat import passing_input
 from nodegraph.core.links import Link, is_link, parse_link, parse_target, read_link, write_input
+from nodegraph.core.parts import NodeEntry, Subgraph
 from nodegraph.core.subgraphs import expandable, node_spec
-from nodegraph.core.workflow import NodeEntry, Subgraph, Workflow
+from nodegraph.core.workflow import Workflow
 
 
 def inlined(workflow: Workflow, catalog: Catalog, *, splices: bool = False) -> Workflow:

@@ -27,8 +27,8 @@ from nodegraph.compat.comfyui.tags import Tag, plain, tag_of, tagged
 from nodegraph.compat.comfyui.translating import MadeOutput, Signal, Untranslatable
 from nodegraph.core.graph import topological_order
 from nodegraph.core.links import is_link, parse_link, parse_target, read_link, read_literal
+from nodegraph.core.parts import PLACEHOLDER, NodeEntry, Subgraph
 from nodegraph.core.spec import NodeSpec
-from nodegraph.core.workflow import PLACEHOLDER, NodeEntry, Subgraph
 from nodegraph.diffusion.comfyui_prompts import can_be_escaped
 
 _CONTROLS = {"random": "randomize", "increment": "increment", "decrement": "decrement"}

@@ -8,7 +8,7 @@ from typing import Any
 from nodegraph.compat.comfyui.foreign import BLOCK, ForeignNode, ForeignPort, Source
 from nodegraph.compat.comfyui.signatures import Signature, TakenInput
 from nodegraph.compat.comfyui.translating import MadeOutput, Untranslatable
-from nodegraph.core.workflow import NodeEntry
+from nodegraph.core.parts import NodeEntry
 
 _KINDS: Mapping[str, tuple[type, ...]] = {
     "BOOLEAN": (bool,),

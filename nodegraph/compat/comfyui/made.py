@@ -14,7 +14,7 @@ from nodegraph.compat.comfyui.placing import Canvas
 from nodegraph.compat.comfyui.tags import plain, tag_of
 from nodegraph.compat.comfyui.translating import MadeOutput
 from nodegraph.core.links import Link, write_input, write_literal
-from nodegraph.core.workflow import Mode, NodeEntry
+from nodegraph.core.parts import Mode, NodeEntry
 
 
 @dataclass

@@ -18,7 +18,8 @@ from typing import Any
 
 from nodegraph.compat.comfyui.fates import Fate
 from nodegraph.core.links import is_link
-from nodegraph.core.workflow import NodeEntry, Subgraph, Workflow
+from nodegraph.core.parts import NodeEntry, Subgraph
+from nodegraph.core.workflow import Workflow
 from nodegraph.diffusion.comfyui_prompts import escaped_prompt
 
 _LARGEST = 64 * 2**20

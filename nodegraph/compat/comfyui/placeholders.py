@@ -9,7 +9,7 @@ from nodegraph.compat.comfyui.known_packs import pack_of
 from nodegraph.compat.comfyui.made import MadeGraph, MadeNode
 from nodegraph.compat.comfyui.naming import Names, snake
 from nodegraph.compat.comfyui.translating import Signal
-from nodegraph.core.workflow import PLACEHOLDER, Mode
+from nodegraph.core.parts import PLACEHOLDER, Mode
 
 _MOST_OUTPUTS = 256
 """More than any node has; a file may name a millionth output of a node that nobody knows."""

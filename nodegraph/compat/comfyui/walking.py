@@ -25,7 +25,7 @@ from nodegraph.compat.comfyui.signatures import Signature
 from nodegraph.compat.comfyui.tags import Tag, tagged
 from nodegraph.compat.comfyui.translating import MadeOutput, Signal, Untranslatable
 from nodegraph.core.graph import topological_order
-from nodegraph.core.workflow import Mode
+from nodegraph.core.parts import Mode
 from nodegraph.errors import InvalidWorkflow, Problem
 
 _CONTROLS = {"randomize": "random", "increment": "increment", "decrement": "decrement"}

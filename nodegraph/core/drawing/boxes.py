@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from nodegraph.core.links import Link, is_link, parse_link, parse_target, read_link, read_literal
 from nodegraph.core.literals import show
-from nodegraph.core.subgraphs import node_spec
-from nodegraph.core.workflow import NodeEntry, Workflow
 
 if TYPE_CHECKING:
-    from nodegraph.core.catalog import Catalog
+    from nodegraph.core.parts import NodeEntry, Subgraph
     from nodegraph.core.spec import NodeSpec
+    from nodegraph.core.types import TypeTable
+
+    FindSpec = Callable[[NodeEntry], NodeSpec | None]
 
 PLAIN = "#9aa0a6"
 """Colour of a port whose type isn't known."""
@@ -72,25 +73,35 @@ class Drawing:
     arrows: Sequence[Arrow]
 
 
-def drawings(workflow: Workflow, title: str, catalog: Catalog | None = None) -> list[Drawing]:
-    """The workflow, then each of its subgraphs.
+def drawings(
+    nodes: Mapping[str, NodeEntry],
+    subgraphs: Mapping[str, Subgraph],
+    title: str,
+    find_spec: FindSpec = lambda entry: None,
+    types: TypeTable | None = None,
+) -> list[Drawing]:
+    """A workflow's nodes, then each of its subgraphs.
 
     Args:
-        catalog: With it, boxes have all of their outputs and links the colours of their types.
+        find_spec: Gives the node type of a node, so that its box has all of its outputs.
+        types: Port types, for the colours of links.
     """
-    drawer = _Drawer(workflow, catalog)
-    blocks = [drawer.block(name) for name in workflow.subgraphs]
-    return [drawer.drawing(title, workflow.nodes), *blocks]
+    drawer = _Drawer(subgraphs, find_spec, types)
+    blocks = [drawer.block(name) for name in subgraphs]
+    return [drawer.drawing(title, nodes), *blocks]
 
 
 class _Drawer:
-    def __init__(self, workflow: Workflow, catalog: Catalog | None) -> None:
-        self._workflow = workflow
-        self._catalog = catalog
+    def __init__(
+        self, subgraphs: Mapping[str, Subgraph], find_spec: FindSpec, types: TypeTable | None
+    ) -> None:
+        self._subgraphs = subgraphs
+        self._find_spec = find_spec
+        self._types = types
 
     def drawing(self, title: str, entries: Mapping[str, NodeEntry]) -> Drawing:
         """Some nodes and the links among them."""
-        specs = {name: self._spec(entry) for name, entry in entries.items()}
+        specs = {name: self._find_spec(entry) for name, entry in entries.items()}
         used = _used_outputs(entries, specs)
         boxes: dict[str, Box] = {}
         arrows: list[Arrow] = []
@@ -107,7 +118,7 @@ class _Drawer:
 
     def block(self, name: str) -> Drawing:
         """The inside of a subgraph, with its inputs and outputs as boxes of their own."""
-        block = self._workflow.subgraphs[name]
+        block = self._subgraphs[name]
         inner = self.drawing(f"subgraph {name}", block.nodes)
         boxes, arrows = dict(inner.boxes), list(inner.arrows)
         for port, given in block.inputs.items():
@@ -116,7 +127,7 @@ class _Drawer:
             for node, target in _targets(given.to, boxes):
                 arrows.append(Arrow(box, port, node, target))
                 boxes[node] = _with_input(boxes[node], target)
-        specs = {node: self._spec(entry) for node, entry in block.nodes.items()}
+        specs = {node: self._find_spec(entry) for node, entry in block.nodes.items()}
         for port, written in block.outputs.items():
             link = _read(written)
             if link is None or link.node not in boxes:
@@ -126,11 +137,6 @@ class _Drawer:
             boxes[full.node] = _with_output(boxes[full.node], full.port)
             arrows.append(Arrow(full.node, full.port, box, port, self._color(full, specs)))
         return Drawing(inner.title, boxes, arrows)
-
-    def _spec(self, entry: NodeEntry) -> NodeSpec | None:
-        if self._catalog is None:
-            return None
-        return node_spec(entry, self._workflow, self._catalog)
 
     def _box(
         self,
@@ -149,7 +155,7 @@ class _Drawer:
             tuple(Port(arrow.input, arrow.color) for arrow in incoming),
             tuple(Port(port, self._type_color(outputs, port)) for port in shown),
             _literals(entry),
-            entry.type in self._workflow.subgraphs,
+            entry.type in self._subgraphs,
         )
 
     def _color(self, link: Link, specs: Mapping[str, NodeSpec | None]) -> str:
@@ -158,10 +164,10 @@ class _Drawer:
 
     def _type_color(self, outputs: Mapping[str, object], port: str) -> str:
         output = outputs.get(port)
-        if self._catalog is None or output is None:
+        if self._types is None or output is None:
             return PLAIN
         names = list(output.expr.named())  # type: ignore[attr-defined]
-        return self._catalog.types.info(names[0]).color if names else PLAIN
+        return self._types.info(names[0]).color if names else PLAIN
 
 
 def _links(entry: NodeEntry) -> Iterator[tuple[str, Link]]:
@@ -219,15 +225,11 @@ def _targets(texts: Sequence[str], boxes: Mapping[str, Box]) -> Iterator[tuple[s
 
 
 def _with_input(box: Box, port: str) -> Box:
-    from dataclasses import replace
-
     literals = {name: text for name, text in box.literals.items() if name != port}
     return replace(box, inputs=(*box.inputs, Port(port)), literals=literals)
 
 
 def _with_output(box: Box, port: str) -> Box:
-    from dataclasses import replace
-
     if any(known.name == port for known in box.outputs):
         return box
     return replace(box, outputs=(*box.outputs, Port(port)))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nodegraph.core.digests import Digest, digest_bytes
+from nodegraph.core.files import package_files
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.diffusion.families.base import Family, Part
 from nodegraph.diffusion.families.index import INDEX
@@ -179,21 +179,12 @@ def format_named(name: str) -> LatentFormat:
 def _release(point: EntryPoint) -> str:
     package = point.dist
     name = "" if package is None else f"{package.name} {package.version} "
-    return f"{name}#{_code_digest(point.module.partition('.')[0])[:12]}"
+    return f"{name}#{_code_digest(point.module)[:12]}"
 
 
 def _code_digest(module: str) -> Digest:
-    """Of all Python files of a module, as they are now: that is when its families are imported."""
-    try:
-        found = find_spec(module)
-    except (ImportError, ValueError):
-        found = None  # importing it tells
-    if found is None:
-        return ""
-    folders = [Path(folder) for folder in found.submodule_search_locations or ()]
-    files = sorted(file for folder in folders for file in folder.rglob("*.py"))
-    if not folders and found.origin:
-        files = [Path(found.origin)]
+    """Of a package's Python files as they are now: that is when its families are imported."""
+    files = package_files(module)
     return digest_bytes("\n".join(f"{file.name} {_bytes_digest(file)}" for file in files).encode())
 
 

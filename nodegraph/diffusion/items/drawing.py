@@ -46,13 +46,13 @@ def drawn_motions(items: Tensor) -> Tensor:
 
     from nodegraph.diffusion.embedded_models import embedded_colours
     from nodegraph.diffusion.items.motions import CELLS, FRAMES, SIDE, frames_of_tokens
+    from nodegraph.diffusion.latent_colours import latent_rgb
 
     columns = isqrt(FRAMES)
-    factors, bias = (torch.tensor(part) for part in embedded_colours())
     sheets = []
     for frames in frames_of_tokens(items):
-        colours = torch.einsum("fchw,cr->rfhw", frames.float(), factors) + bias.view(3, 1, 1, 1)
-        rows = colours.clamp(-1, 1).view(3, FRAMES // columns, columns, CELLS, CELLS)
+        colours = latent_rgb(frames, *embedded_colours()).movedim(1, 0).clamp(-1, 1)
+        rows = colours.reshape(3, FRAMES // columns, columns, CELLS, CELLS)
         sheet = rows.movedim(3, 2).reshape(3, -1, columns * CELLS)
         sheets.append(sheet.repeat_interleave(SIDE // CELLS, 1).repeat_interleave(SIDE // CELLS, 2))
     return torch.stack(sheets)

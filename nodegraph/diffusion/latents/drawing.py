@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-import torch
 from torch import Tensor
 from torch.nn import functional
 
 from nodegraph.core.values import Latent
 from nodegraph.diffusion.embedded_models import embedded_colours
 from nodegraph.diffusion.families import format_named
+from nodegraph.diffusion.latent_colours import Colour, Factors, latent_rgb
 from nodegraph.diffusion.latents.combining import filled
 from nodegraph.diffusion.latents.moving import cell_side
 from nodegraph.diffusion.previews import in_the_middle
@@ -51,20 +51,15 @@ def _colours(latent: Latent, samples: Tensor) -> Tensor:
             given=f"a latent of format {latent.format} with {samples.shape[1]} channels",
             expected="channels",
         )
-    factors, bias = found
-    colours = torch.einsum("bchw,cr->brhw", samples, factors) + bias.view(3, 1, 1)
-    return colours * 0.5 + 0.5
+    return latent_rgb(samples, *found) * 0.5 + 0.5
 
 
-def _map(name: str | None, channels: int) -> tuple[Tensor, Tensor] | None:
+def _map(name: str | None, channels: int) -> tuple[Factors, Colour] | None:
     """The colour in -1..1 of each channel, (channels, 3), and of a cell of zeros, (3,)."""
     known = None if name is None else format_named(name)
     if known is not None and known.rgb is not None and len(known.rgb) == channels:
-        return torch.tensor(known.rgb), torch.tensor(known.rgb_bias)
-    if (name, channels) != _EMBEDDED:
-        return None
-    factors, bias = embedded_colours()
-    return torch.tensor(factors), torch.tensor(bias)
+        return known.rgb, known.rgb_bias
+    return embedded_colours() if (name, channels) == _EMBEDDED else None
 
 
 def _channels(samples: Tensor) -> Tensor:

@@ -9,7 +9,8 @@ from typing import Any
 from nodegraph.core.context import Environment
 from nodegraph.core.digests import digest_bytes
 from nodegraph.core.graphs import Graphs
-from nodegraph.core.workflow import NodeEntry, Workflow
+from nodegraph.core.parts import NodeEntry
+from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidWorkflow, Problem
 from nodegraph.server.workflows.catalog import DeclaredTypes
 from nodegraph.server.workflows.needs import UNKNOWN, JobNeeds, needs_of

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from nodegraph.core.catalog import Catalog
 from nodegraph.core.digests import digest_bytes
 from nodegraph.core.graph import CheckedGraph
+from nodegraph.core.parts import NodeEntry
 from nodegraph.core.spec import NodeSpec
-from nodegraph.core.workflow import NodeEntry, Workflow
+from nodegraph.core.workflow import Workflow
 from nodegraph.engine.work import RECIPES
 from nodegraph.server.workflows.sampling_kind import sampling_of
 

@@ -12,7 +12,7 @@ import torch
 import transformers as tf
 from safetensors.torch import load_file, save_file
 
-from nodegraph.core.workflow import NodeEntry
+from nodegraph.core.parts import NodeEntry
 from tests.diffusion.families import test_controls as controls
 from tests.diffusion.families.equality import random_pipeline
 from tests.diffusion.families.test_following import flux_canny

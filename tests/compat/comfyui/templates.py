@@ -30,7 +30,8 @@ from transformers.utils import logging as transformers_logging
 from nodegraph.compat.comfyui.importing import import_document
 from nodegraph.compat.comfyui.inlining import inlined
 from nodegraph.compat.comfyui.packs import node_table
-from nodegraph.core.workflow import NodeEntry, Workflow
+from nodegraph.core.parts import NodeEntry
+from nodegraph.core.workflow import Workflow
 from nodegraph.errors import NodegraphError
 from nodegraph.session.session import Session
 from nodegraph.session.settings import load_settings

@@ -11,9 +11,10 @@ import pytest
 
 from nodegraph.compat.comfyui.exporting import export
 from nodegraph.compat.comfyui.writing.api_file import missing_inputs, write_api
+from nodegraph.core.parts import NodeEntry
 from nodegraph.core.spec import InputSpec
 from nodegraph.core.types import fit
-from nodegraph.core.workflow import NodeEntry, Workflow
+from nodegraph.core.workflow import Workflow
 from tests.compat.comfyui.test_exporting import SIGNATURES, TABLE, catalog
 
 REQUIRED = Path(__file__).parent / "required_inputs.csv"

@@ -19,9 +19,10 @@ from nodegraph.compat.comfyui.reading import read_workflow
 from nodegraph.compat.comfyui.table import built_in
 from nodegraph.compat.comfyui.writing.api_file import write_api
 from nodegraph.compat.comfyui.writing.ui_file import write_ui
+from nodegraph.core.parts import NodeEntry
 from nodegraph.core.spec import InputSpec, NodeSpec
 from nodegraph.core.types import fit
-from nodegraph.core.workflow import NodeEntry, Workflow
+from nodegraph.core.workflow import Workflow
 from nodegraph.packs.pack import installed_packs
 from nodegraph.packs.registry import Registry
 from tests.properties import examples

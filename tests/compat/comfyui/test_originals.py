@@ -12,7 +12,8 @@ from nodegraph.compat.comfyui.exporting import documents
 from nodegraph.compat.comfyui.importing import import_document
 from nodegraph.compat.comfyui.originals import original_of, packed
 from nodegraph.compat.comfyui.packs import node_table
-from nodegraph.core.workflow import NodeEntry, Workflow
+from nodegraph.core.parts import NodeEntry
+from nodegraph.core.workflow import Workflow
 from tests.compat.comfyui.test_exporting import catalog
 
 TABLE = node_table()

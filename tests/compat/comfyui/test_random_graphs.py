@@ -17,7 +17,8 @@ from nodegraph.compat.comfyui.foreign import (
 )
 from nodegraph.compat.comfyui.importing import ImportedWorkflow, translate
 from nodegraph.core.links import is_link, read_link
-from nodegraph.core.workflow import NodeEntry, Workflow
+from nodegraph.core.parts import NodeEntry
+from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidWorkflow
 from tests.compat.comfyui.making import TABLE
 from tests.properties import examples

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from nodegraph.compat.comfyui.exporting import export
-from nodegraph.core.workflow import NodeEntry, Workflow
+from nodegraph.core.parts import NodeEntry
+from nodegraph.core.workflow import Workflow
 from tests.compat.comfyui.test_exporting import TABLE, catalog, meaning, there_and_back
 
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from nodegraph.api import node
-from nodegraph.core.workflow import NodeEntry, Workflow
+from nodegraph.core.parts import NodeEntry
+from nodegraph.core.workflow import Workflow
 from nodegraph.jobs.worker import upkeep
 from nodegraph.jobs.worker.upkeep import StoreUpkeep
 from nodegraph.session.session import Session

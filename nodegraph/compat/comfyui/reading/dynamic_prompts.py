@@ -22,7 +22,7 @@ from nodegraph.compat.comfyui.foreign import (
 from nodegraph.compat.comfyui.reading.checked import spot_of
 from nodegraph.compat.comfyui.returning import PREFIX, native_facts
 from nodegraph.compat.comfyui.signatures import Signature
-from nodegraph.core.workflow import NodeEntry
+from nodegraph.core.parts import NodeEntry
 from nodegraph.diffusion.comfyui_prompts import escaped_prompt, has_choices, plain_prompt
 from nodegraph.errors import InvalidWorkflow
 

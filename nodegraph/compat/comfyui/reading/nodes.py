@@ -9,7 +9,7 @@ from nodegraph.compat.comfyui.foreign import ForeignNode, ForeignPort, Frame, Mo
 from nodegraph.compat.comfyui.reading.checked import DocumentCheck, shown, spot_of, text_of
 from nodegraph.compat.comfyui.reading.levels import type_of
 from nodegraph.compat.comfyui.reading.titles import own_title
-from nodegraph.core.workflow import Mode
+from nodegraph.core.parts import Mode
 
 _MODES: Mapping[int, Mode] = {2: "mute", 4: "bypass"}
 

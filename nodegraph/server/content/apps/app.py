@@ -14,8 +14,9 @@ from nodegraph.core.json_schema import DIALECT
 from nodegraph.core.links import is_link, parse_target, read_literal
 from nodegraph.core.literals import check_literal
 from nodegraph.core.overrides import input_spec
+from nodegraph.core.parts import Parameter
 from nodegraph.core.spec import InputSpec
-from nodegraph.core.workflow import Parameter, Workflow
+from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidWorkflow, Problem
 from nodegraph.server.content.saved import SavedWorkflow
 from nodegraph.server.http.problems import responses
