@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from nodegraph.cli.exits import BAD_INPUT, CANCELLED, FAILED, FINE, ReaderGone
+from nodegraph.cli.output import BAD_INPUT, CANCELLED, FAILED, FINE, ReaderGone
 
 _READER_GONE = 141
 """What a shell reports of a program that was ended by SIGPIPE."""

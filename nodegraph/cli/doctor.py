@@ -6,9 +6,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from nodegraph.cli.exits import FAILED, FINE
 from nodegraph.cli.options import Common, JsonOption
-from nodegraph.cli.output import counted, print_json, print_table, say, shown_size
+from nodegraph.cli.output import FAILED, FINE, counted, print_json, print_table, say, shown_size
 
 if TYPE_CHECKING:
     from nodegraph.cli.diagnosis import Diagnosis, Folder

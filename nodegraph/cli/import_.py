@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nodegraph.cli.exits import BAD_INPUT, FINE
 from nodegraph.cli.opening import STDIN, is_of_comfyui, workflow_document
 from nodegraph.cli.options import Common, JsonOption
-from nodegraph.cli.output import counted, print_json, say, shown_path
+from nodegraph.cli.output import BAD_INPUT, FINE, counted, print_json, say, shown_path
 from nodegraph.cli.problems import print_warnings
 from nodegraph.cli.translations import print_report
 from nodegraph.core.files import make_folder, write_file

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from nodegraph.cli.exits import CANCELLED, FAILED, FINE
 from nodegraph.cli.output import (
+    CANCELLED,
+    FAILED,
+    FINE,
     StyledText,
     counted,
     print_table,

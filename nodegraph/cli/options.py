@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nodegraph.cli.exits import ReaderGone
 from nodegraph.cli.functions import CommandFunction, More, declared_options
+from nodegraph.cli.output import ReaderGone
 
 if TYPE_CHECKING:
     from nodegraph.packs.pack import Pack

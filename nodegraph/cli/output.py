@@ -1,4 +1,4 @@
-"""Printing: text that survives any terminal, and JSON that stands alone."""
+"""What commands give back: text that survives any terminal, JSON that stands alone, exit codes."""
 
 from __future__ import annotations
 
@@ -13,6 +13,14 @@ from nodegraph.core.words import counted as counted
 from nodegraph.core.words import shown_path as shown_path
 from nodegraph.core.words import shown_seconds as shown_seconds
 from nodegraph.core.words import shown_size as shown_size
+
+FINE, FAILED, BAD_INPUT, CANCELLED = 0, 1, 2, 130
+"""Exit codes."""
+
+
+class ReaderGone(Exception):
+    """Nobody reads stdout any more. Typer would take the OSError itself for a failure."""
+
 
 StyledText = str | tuple[str, str]
 """Text, or text with a style: ``bold``, ``dim``, ``red``, ``green``, ``yellow``, ``cyan``."""

@@ -7,10 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nodegraph.cli.exits import BAD_INPUT, FINE
 from nodegraph.cli.functions import More
 from nodegraph.cli.options import Common, JsonOption
-from nodegraph.cli.output import StyledText, print_json, print_table, say, shown_seconds
+from nodegraph.cli.output import (
+    BAD_INPUT,
+    FINE,
+    StyledText,
+    print_json,
+    print_table,
+    say,
+    shown_seconds,
+)
 from nodegraph.cli.output import shown_size as size
 from nodegraph.cli.parameters import given_texts
 from nodegraph.cli.prepared import (

@@ -14,7 +14,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.cli.event_lines import EventLines
-from nodegraph.cli.exits import CANCELLED
+from nodegraph.cli.output import CANCELLED
 from nodegraph.cli.seeds import Variation
 from nodegraph.observe.lines import Silent
 from nodegraph.observe.listeners import together

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nodegraph.cli.connecting import connected
-from nodegraph.cli.exits import BAD_INPUT, FINE
 from nodegraph.cli.job_names import find_job
 from nodegraph.cli.job_view import state_part
-from nodegraph.cli.output import print_json, say
+from nodegraph.cli.output import BAD_INPUT, FINE, print_json, say
 from nodegraph.cli.problems import print_problems, refusal
 
 if TYPE_CHECKING:

@@ -11,11 +11,10 @@ import typer
 
 from nodegraph.cli.bringing import Bringer
 from nodegraph.cli.connecting import ServerOption, connected
-from nodegraph.cli.exits import CANCELLED
 from nodegraph.cli.functions import More
 from nodegraph.cli.job_view import exit_code
 from nodegraph.cli.options import Common, JsonOption
-from nodegraph.cli.output import print_json, say, tell
+from nodegraph.cli.output import CANCELLED, print_json, say, tell
 from nodegraph.cli.parameters import given_texts
 from nodegraph.cli.prepared import (
     BypassOption,

@@ -6,8 +6,17 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from nodegraph.cli.exits import CANCELLED, FAILED, FINE
-from nodegraph.cli.output import StyledText, counted, say, shown_path, shown_seconds, tell
+from nodegraph.cli.output import (
+    CANCELLED,
+    FAILED,
+    FINE,
+    StyledText,
+    counted,
+    say,
+    shown_path,
+    shown_seconds,
+    tell,
+)
 from nodegraph.errors import NodeFailed
 
 if TYPE_CHECKING:

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nodegraph.cli.exits import BAD_INPUT, FINE
 from nodegraph.cli.opening import open_workflow
 from nodegraph.cli.options import Common, JsonOption
-from nodegraph.cli.output import counted, print_json, say
+from nodegraph.cli.output import BAD_INPUT, FINE, counted, print_json, say
 from nodegraph.cli.problems import print_problems, print_warnings
 from nodegraph.cli.scan import parameter_warnings
 from nodegraph.errors import NodegraphError, Problem

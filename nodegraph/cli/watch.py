@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from nodegraph.cli.connecting import ServerOption, connected
-from nodegraph.cli.exits import CANCELLED
 from nodegraph.cli.job_names import LAST, JobArgument, find_job
 from nodegraph.cli.job_view import exit_code, print_closing
 from nodegraph.cli.options import Common, JsonOption
-from nodegraph.cli.output import print_json, tell, to_json
+from nodegraph.cli.output import CANCELLED, print_json, tell, to_json
 from nodegraph.cli.watching import progress_for
 from nodegraph.core.events import Event as RunEvent
 from nodegraph.core.events import EventKind

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nodegraph.cli.exits import FINE
 from nodegraph.cli.functions import More
 from nodegraph.cli.options import Common, JsonOption
-from nodegraph.cli.output import print_json, say, shown_seconds
+from nodegraph.cli.output import FINE, print_json, say, shown_seconds
 from nodegraph.cli.parameters import given_texts
 from nodegraph.cli.plan import output_flags
 from nodegraph.cli.prepared import (

@@ -20,10 +20,10 @@ from nodegraph.diffusion.checkpoint_parts import recipe_parts
 from nodegraph.diffusion.components import Component
 from nodegraph.diffusion.helper_recipes import LatentClassifier, UpscaleModel
 from nodegraph.diffusion.loading import load_component, stored_tensors
-from nodegraph.diffusion.offloading import pretend_to_compute
 from nodegraph.diffusion.opening import unchanged
 from nodegraph.diffusion.precision.choices import storage_of
-from nodegraph.diffusion.previews import PreviewDecoder
+from nodegraph.diffusion.precision.layers import pretend_to_compute
+from nodegraph.diffusion.preview_files import PreviewDecoder
 from nodegraph.diffusion.weight_files import PRECISIONS
 from nodegraph.errors import InvalidFile
 

@@ -20,7 +20,8 @@ from nodegraph.diffusion.families.alone import (
 from nodegraph.diffusion.families.base import Config
 from nodegraph.diffusion.families.identify import identify_tensors
 from nodegraph.diffusion.file_kinds import HEADED, PICKLES, SAFETENSORS, ending
-from nodegraph.diffusion.models import find_path, header_of
+from nodegraph.diffusion.joined_files import header_of
+from nodegraph.diffusion.models import find_path
 from nodegraph.diffusion.precision.choices import StoredTensor
 from nodegraph.diffusion.precision.gguf_types import check_gguf_installed
 from nodegraph.diffusion.safetensors_header import Header, Shapes

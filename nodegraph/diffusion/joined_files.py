@@ -1,6 +1,6 @@
-"""Parts of models that lie in several files without a configuration, read as one.
+"""Headers of weight files of any kind, and of several files that are read as one.
 
-Imports no torch.
+Imports no torch, except to open a pickle.
 """
 
 from __future__ import annotations
@@ -8,9 +8,26 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from nodegraph.diffusion.models import header_of
-from nodegraph.diffusion.safetensors_header import Header
+from nodegraph.diffusion.file_kinds import GGUF, SAFETENSORS, ending
+from nodegraph.diffusion.safetensors_header import Header, read_header
 from nodegraph.diffusion.single_files.tiny_vae import half_prefix
+
+
+def header_of(path: Path) -> Header:
+    """The header of a weight file; of a pickle only the shapes are known.
+
+    Raises:
+        InvalidFile: It can't be read, or is damaged.
+    """
+    if ending(path) == GGUF:
+        from nodegraph.diffusion.gguf_header import read_gguf_header
+
+        return read_gguf_header(path)
+    if ending(path) == SAFETENSORS:
+        return read_header(path)
+    from nodegraph.diffusion.pickle_files import pickle_shapes
+
+    return Header(pickle_shapes(path), {}, {})
 
 
 def joined_headers(files: Sequence[Path]) -> Iterator[tuple[Path, str, Header]]:

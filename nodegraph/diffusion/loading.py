@@ -59,7 +59,7 @@ from nodegraph.diffusion.opening import recipe_settings, unchanged
 from nodegraph.diffusion.precision.choices import StoredTensor, bytes_in_memory, storage_of
 from nodegraph.diffusion.precision.settling import settle
 from nodegraph.diffusion.preview_decoders import load_preview_decoder, preview_decoder_bytes
-from nodegraph.diffusion.previews import PreviewDecoder
+from nodegraph.diffusion.preview_files import PreviewDecoder
 from nodegraph.diffusion.safetensors_header import Shapes
 from nodegraph.diffusion.scheduler_file import scheduler_config
 from nodegraph.diffusion.tables import move_with_tables

@@ -11,7 +11,8 @@ from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.families import family_named
 from nodegraph.diffusion.families.base import Config, Family, Part
 from nodegraph.diffusion.file_kinds import HEADED, PartFiles, ending
-from nodegraph.diffusion.models import ModelSource, header_of
+from nodegraph.diffusion.joined_files import header_of
+from nodegraph.diffusion.models import ModelSource
 from nodegraph.diffusion.precision.choices import FEW_BITS, storage_option
 from nodegraph.diffusion.safetensors_header import Header
 from nodegraph.diffusion.scheduler_file import (

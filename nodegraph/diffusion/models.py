@@ -43,15 +43,14 @@ from nodegraph.diffusion.families.alone import (
 from nodegraph.diffusion.families.base import Config, Family, Part
 from nodegraph.diffusion.families.identified import Identified, identify_folder, supported
 from nodegraph.diffusion.file_kinds import (
-    GGUF,
     HEADED,
     LEFT_OUT,
     PICKLES,
-    SAFETENSORS,
     ending,
     without_ending,
 )
-from nodegraph.diffusion.safetensors_header import Header, read_header
+from nodegraph.diffusion.joined_files import header_of
+from nodegraph.diffusion.safetensors_header import read_header
 from nodegraph.diffusion.scheduler_file import folder_scheduler
 from nodegraph.errors import InvalidFile, ModelNotFound, NodegraphError
 
@@ -472,29 +471,10 @@ def file_shapes(path: Path, allow_pickle: bool) -> Mapping[str, tuple[int, ...]]
         UnsafeFile: It is a pickle file, and those aren't allowed.
         InvalidFile: It is no model file, or damaged.
     """
-    if ending(path) in HEADED:
-        return header_of(path).shapes
-    if ending(path) not in PICKLES:
+    if ending(path) not in HEADED | PICKLES:
         raise InvalidFile(
             f"{path} is no model file.", expected="a .safetensors file or a diffusers folder"
         )
-    if not allow_pickle:
+    if ending(path) in PICKLES and not allow_pickle:
         raise layout.unsafe(path)
-    return _pickle_shapes(path)
-
-
-def header_of(path: Path) -> Header:
-    """The header of a checkpoint that was identified; of a pickle only its shapes are known."""
-    if ending(path) == GGUF:
-        from nodegraph.diffusion.gguf_header import read_gguf_header
-
-        return read_gguf_header(path)
-    if ending(path) == SAFETENSORS:
-        return read_header(path)
-    return Header(_pickle_shapes(path), {}, {})
-
-
-def _pickle_shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    from nodegraph.diffusion.pickle_files import pickle_shapes
-
-    return pickle_shapes(path)
+    return header_of(path).shapes

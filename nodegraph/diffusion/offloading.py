@@ -16,7 +16,8 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-_MARK = "_computes_here"
+from nodegraph.diffusion.precision.layers import pretend_to_compute
+
 _HOOK = "group_offloading"
 _SMALL = 0.5
 """Part of a module that two of its blocks and what isn't in blocks may take, for it to be brought
@@ -231,22 +232,3 @@ def _dtype(module: nn.Module) -> torch.dtype:
         return said
     kinds = (tensor.dtype for tensor in module.parameters() if tensor.is_floating_point())
     return next(kinds, torch.float32)
-
-
-def pretend_to_compute(module: nn.Module, device: str, dtype: torch.dtype) -> None:
-    """Let `module.device` and `module.dtype` say where it computes and in what.
-
-    The libraries take both from the first parameter, and a module's own come before those of the
-    modules in it.
-    """
-    mark = torch.empty(0, device=device, dtype=dtype)
-    own = dict(module._parameters)
-    own.pop(_MARK, None)
-    module._parameters.clear()
-    module._parameters[_MARK] = nn.Parameter(mark, requires_grad=False)
-    module._parameters.update(own)
-    module.register_state_dict_post_hook(_leave_out_mark)  # type: ignore[no-untyped-call]
-
-
-def _leave_out_mark(_: nn.Module, state: dict[str, Any], prefix: str, __: Any) -> None:
-    state.pop(prefix + _MARK, None)

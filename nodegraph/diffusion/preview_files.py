@@ -1,4 +1,4 @@
-"""Tiny decoders for previews that users have put under their models folders.
+"""Tiny decoders for previews: their recipe, and those that users have under their models folders.
 
 Imports no torch, and reads headers of files at most.
 """
@@ -6,8 +6,11 @@ Imports no torch, and reads headers of files at most.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from nodegraph.core.file_digests import FILE_DIGESTS
+from nodegraph.core.values import DiffusionModel, Recipe, RecipeFile
 from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.file_kinds import SAFETENSORS, ending
 from nodegraph.diffusion.joined_files import joined_shapes
@@ -19,7 +22,39 @@ from nodegraph.errors import NodegraphError
 OF_USER = "decoder"
 """Role of a user's tiny decoder in a recipe."""
 
+_OF_MODEL = "model"
 _OF_DIFFUSERS = "diffusion_pytorch_model"
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewDecoder(Recipe):
+    """Recipe of a small decoder: of what a model brings, by the model's folder and its denoiser's
+    digest, or of a user's, by its file.
+
+    Of what a model brings it doesn't say the files, which have no part in any result.
+    """
+
+    @classmethod
+    def of(cls, model: DiffusionModel) -> PreviewDecoder:
+        """The decoder that a model brings, if it brings one."""
+        file = Path(model.files[0].path)
+        place = file.parent.parent if file.name == layout.CONFIG else file
+        return cls(model.family, (RecipeFile(_OF_MODEL, str(place), model.digest),), model.dtype)
+
+    @classmethod
+    def in_file(cls, path: Path, model: DiffusionModel) -> PreviewDecoder:
+        """A user's decoder for what a model samples.
+
+        Raises:
+            InvalidFile: There is no such file any more.
+        """
+        file = RecipeFile(OF_USER, str(path), FILE_DIGESTS.digest(path))
+        return cls(model.family, (file,), model.dtype)
+
+    @property
+    def file(self) -> Path | None:
+        """The weights of a user's decoder; None of what a model brings."""
+        return next(map(Path, self.paths(OF_USER)), None)
 
 
 def find_preview_decoder(latents: LatentFormat, folders: Sequence[Path]) -> Path | None:

@@ -8,21 +8,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from nodegraph.core.context import Preview
-from nodegraph.core.file_digests import FILE_DIGESTS
-from nodegraph.core.values import DiffusionModel, Recipe, RecipeFile
-from nodegraph.diffusion.diffusers_folder import CONFIG
+from nodegraph.core.values import DiffusionModel
 from nodegraph.diffusion.families import FAMILIES
 from nodegraph.diffusion.latent_colours import latent_rgb
 from nodegraph.diffusion.latent_formats import LatentFormat
-from nodegraph.diffusion.preview_files import OF_USER, find_preview_decoder
+from nodegraph.diffusion.preview_files import PreviewDecoder, find_preview_decoder
 from nodegraph.errors import InvalidFile, ModelNotFound, NodegraphError
 from nodegraph.images.previews import grid_preview, resized, within
 
@@ -36,38 +32,6 @@ MOST = 4
 """Pictures of a batch that are shown, in a grid."""
 _MOST_CELLS = 128
 """Latent cells along a side that are decoded at most; more are averaged first, to bound memory."""
-_OF_MODEL = "model"
-
-
-@dataclass(frozen=True, slots=True)
-class PreviewDecoder(Recipe):
-    """Recipe of a small decoder: of what a model brings, by the model's folder and its denoiser's
-    digest, or of a user's, by its file.
-
-    Of what a model brings it doesn't say the files, which have no part in any result.
-    """
-
-    @classmethod
-    def of(cls, model: DiffusionModel) -> PreviewDecoder:
-        """The decoder that a model brings, if it brings one."""
-        file = Path(model.files[0].path)
-        place = file.parent.parent if file.name == CONFIG else file
-        return cls(model.family, (RecipeFile(_OF_MODEL, str(place), model.digest),), model.dtype)
-
-    @classmethod
-    def in_file(cls, path: Path, model: DiffusionModel) -> PreviewDecoder:
-        """A user's decoder for what a model samples.
-
-        Raises:
-            InvalidFile: There is no such file any more.
-        """
-        file = RecipeFile(OF_USER, str(path), FILE_DIGESTS.digest(path))
-        return cls(model.family, (file,), model.dtype)
-
-    @property
-    def file(self) -> Path | None:
-        """The weights of a user's decoder; None of what a model brings."""
-        return next(map(Path, self.paths(OF_USER)), None)
 
 
 class Previews:

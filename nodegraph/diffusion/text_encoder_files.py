@@ -20,9 +20,10 @@ from nodegraph.diffusion.checkpoint_parts import prefix_alone
 from nodegraph.diffusion.families import FAMILIES, family_named, family_release
 from nodegraph.diffusion.families.base import Family, Part
 from nodegraph.diffusion.file_kinds import PartFiles
+from nodegraph.diffusion.joined_files import header_of
 from nodegraph.diffusion.model_files import encoder_settings, port_precision, port_storage
 from nodegraph.diffusion.model_stamps import files_stamp
-from nodegraph.diffusion.models import find_path, header_of
+from nodegraph.diffusion.models import find_path
 from nodegraph.diffusion.opening import DTYPES, scales_told
 from nodegraph.diffusion.precision.choices import (
     AUTO,

@@ -14,8 +14,9 @@ from nodegraph.diffusion.families import FAMILIES
 from nodegraph.diffusion.families.base import Family, Part
 from nodegraph.diffusion.families.identify import identify_tensors
 from nodegraph.diffusion.file_kinds import GGUF, PartFiles, ending
+from nodegraph.diffusion.joined_files import header_of
 from nodegraph.diffusion.model_files import weighty_folder
-from nodegraph.diffusion.models import file_shapes, header_of
+from nodegraph.diffusion.models import file_shapes
 from nodegraph.diffusion.precision.gguf_types import check_gguf_installed
 from nodegraph.diffusion.safetensors_header import Shapes
 from nodegraph.diffusion.single_files.base import DAMAGED, fault_of

@@ -18,11 +18,11 @@ from nodegraph.diffusion.facts import weight_bytes
 from nodegraph.diffusion.families import FAMILIES, family_named, format_named, format_release
 from nodegraph.diffusion.families.identify import identify_tensors
 from nodegraph.diffusion.file_kinds import PICKLES, SAFETENSORS, ending
-from nodegraph.diffusion.joined_files import joined_shapes
+from nodegraph.diffusion.joined_files import header_of, joined_shapes
 from nodegraph.diffusion.latent_formats import LatentFormat
 from nodegraph.diffusion.model_files import stored_precision
 from nodegraph.diffusion.model_stamps import files_stamp, model_stamp
-from nodegraph.diffusion.models import find_path, header_of, locate_model
+from nodegraph.diffusion.models import find_path, locate_model
 from nodegraph.diffusion.opening import open_model, vae_precision
 from nodegraph.diffusion.precision.choices import ITEM_BYTES
 from nodegraph.diffusion.safetensors_header import Shapes

@@ -20,7 +20,8 @@ from nodegraph.diffusion.checkpoint_parts import (
 from nodegraph.diffusion.families import family_named
 from nodegraph.diffusion.families.base import Config, Family, Part
 from nodegraph.diffusion.file_kinds import PartFiles
-from nodegraph.diffusion.models import ModelSource, header_of
+from nodegraph.diffusion.joined_files import header_of
+from nodegraph.diffusion.models import ModelSource
 from nodegraph.diffusion.safetensors_header import Shapes, read_header
 from nodegraph.diffusion.single_files.base import DAMAGED, fault_of
 from nodegraph.diffusion.vocabulary import find_tokenizer

@@ -27,7 +27,8 @@ from nodegraph.diffusion.denoise import Denoising
 from nodegraph.diffusion.embedded_models import embedded_folder
 from nodegraph.diffusion.latent_formats import FLUX, SD, SD3, SDXL, LatentFormat
 from nodegraph.diffusion.loading import estimate_bytes
-from nodegraph.diffusion.previews import LONGEST, PreviewDecoder, Previews, mapped
+from nodegraph.diffusion.preview_files import PreviewDecoder
+from nodegraph.diffusion.previews import LONGEST, Previews, mapped
 from nodegraph.diffusion.wan_latents import WAN, WAN22
 from nodegraph.errors import ModelNotFound
 from nodegraph.residency import ResidencyManager, component_bytes

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nodegraph.cli.exits import FAILED, FINE
 from nodegraph.cli.kept import opened_store
 from nodegraph.cli.options import Common, JsonOption
-from nodegraph.cli.output import counted, print_json, say, shown_size
+from nodegraph.cli.output import FAILED, FINE, counted, print_json, say, shown_size
 from nodegraph.cli.watching import bytes_progress
 from nodegraph.errors import InvalidValue
 

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nodegraph.cli.exits import FAILED, FINE
 from nodegraph.cli.options import Common, JsonOption
-from nodegraph.cli.output import StyledText, counted, print_json, print_table, say
+from nodegraph.cli.output import FAILED, FINE, StyledText, counted, print_json, print_table, say
 
 if TYPE_CHECKING:
     from nodegraph.testing.verdicts import NodeVerdicts, PackVerdicts

@@ -17,7 +17,7 @@ from nodegraph.diffusion.checkpoint_parts import (
 )
 from nodegraph.diffusion.families.base import Part
 from nodegraph.diffusion.file_kinds import SAFETENSORS, ending
-from nodegraph.diffusion.models import header_of
+from nodegraph.diffusion.joined_files import header_of
 from nodegraph.diffusion.safetensors_header import read_header
 
 _WEIGHT = ".weight"

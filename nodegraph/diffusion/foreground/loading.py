@@ -26,7 +26,7 @@ from nodegraph.diffusion.foreground.architectures import (
 from nodegraph.diffusion.foreground.birefnet import GRIDS, BiRefNet
 from nodegraph.diffusion.foreground.swin_names import as_transformers
 from nodegraph.diffusion.foreground.u2net import U2Net
-from nodegraph.diffusion.models import header_of
+from nodegraph.diffusion.joined_files import header_of
 from nodegraph.diffusion.weight_files import read_tensors
 from nodegraph.errors import InvalidFile
 

@@ -18,8 +18,8 @@ from nodegraph.core.values import TextEncoder
 from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.checkpoint_parts import CHECKPOINT
 from nodegraph.diffusion.file_kinds import HEADED, ending
+from nodegraph.diffusion.joined_files import header_of
 from nodegraph.diffusion.language.chats import kind_of
-from nodegraph.diffusion.models import header_of
 from nodegraph.diffusion.weight_files import read_tensors
 from nodegraph.errors import InvalidFile
 

@@ -19,6 +19,7 @@ HOLDING = (
 """Layers that can hold their weights so."""
 
 
+_MARK = "_computes_here"
 _WHOLE = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 """By their bytes."""
 
@@ -79,3 +80,22 @@ def held_shape(layer: nn.Module) -> tuple[int, ...] | None:
     """The shape of a weight that is held so; None of other layers."""
     found = getattr(layer, "holding", None)
     return found.shape if isinstance(found, Holding) else None
+
+
+def pretend_to_compute(module: nn.Module, device: str, dtype: torch.dtype) -> None:
+    """Let `module.device` and `module.dtype` say where it computes and in what.
+
+    The libraries take both from the first parameter, and a module's own come before those of the
+    modules in it.
+    """
+    mark = torch.empty(0, device=device, dtype=dtype)
+    own = dict(module._parameters)
+    own.pop(_MARK, None)
+    module._parameters.clear()
+    module._parameters[_MARK] = nn.Parameter(mark, requires_grad=False)
+    module._parameters.update(own)
+    module.register_state_dict_post_hook(_leave_out_mark)  # type: ignore[no-untyped-call]
+
+
+def _leave_out_mark(_: nn.Module, state: dict[str, Any], prefix: str, __: Any) -> None:
+    state.pop(prefix + _MARK, None)

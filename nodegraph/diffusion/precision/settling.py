@@ -13,12 +13,11 @@ from diffusers import ModelMixin
 from diffusers.hooks.layerwise_casting import DEFAULT_SKIP_MODULES_PATTERN
 from torch import Tensor, nn
 
-from nodegraph.diffusion.offloading import pretend_to_compute
 from nodegraph.diffusion.precision.carried import carried, plain
 from nodegraph.diffusion.precision.choices import FLOAT8, INT4, INT8, STORED
 from nodegraph.diffusion.precision.forms import FLOAT8 as FLOAT8_TYPES
 from nodegraph.diffusion.precision.forms import NF4_BLOCK, Packed, as_float8, as_int4, as_int8
-from nodegraph.diffusion.precision.layers import HOLDING, hold
+from nodegraph.diffusion.precision.layers import HOLDING, hold, pretend_to_compute
 
 _KEPT = {STORED: {*FLOAT8_TYPES, torch.int8, torch.uint8}, FLOAT8: FLOAT8_TYPES}
 """Types that are kept as a file has them."""
