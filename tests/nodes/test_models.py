@@ -92,8 +92,9 @@ def test_a_changed_file_is_noticed(bench: Bench, apples: Path) -> None:
     assert result["load.vae"].digest != before.digest
 
 
-def test_weights_that_change_in_mid_run_give_no_result(cold_bench: Bench, apples: Path) -> None:
-    bench = cold_bench  # weights that another has loaded would do
+def test_weights_that_change_in_mid_run_give_no_result(tmp_path: Path, apples: Path) -> None:
+    (folder := tmp_path / "cold").mkdir()  # weights that another has loaded would do
+    bench = Bench(folder, is_cold=True, models=(apples.parent,))
     file = apples / "vae" / "diffusion_pytorch_model.safetensors"
     nodes = {
         **load("apples"),
@@ -119,6 +120,7 @@ def test_weights_that_change_in_mid_run_give_no_result(cold_bench: Bench, apples
     [vae] = [recipe for recipe in open_model(str(apples), []) if isinstance(recipe, Vae)]
     expected = encode_image(load_component(vae, "cpu"), bench.value(nodes, "picture.image"))
     assert torch.equal(after, expected.samples)
+    bench.session.close()
 
 
 @pytest.mark.parametrize(
