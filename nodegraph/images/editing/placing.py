@@ -67,22 +67,18 @@ def rotated_size(before: Size, angle: float, *, expand: bool) -> Size:
     width, height = before
     if not expand:
         return before
-    if angle % 90 == 0:
-        return before if angle % 180 == 0 else (height, width)
-    turned = [_turned(x, y, before, angle) for x in (0, width) for y in (0, height)]
-    across, down = zip(*turned, strict=True)
+    # In Pillow's own steps, whose last bits decide where a side is a whole number but for rounding.
+    counterclockwise = -angle % 360.0
+    if counterclockwise % 90 == 0:
+        return before if counterclockwise % 180 == 0 else (height, width)
+    turn = -math.radians(counterclockwise)
+    cosine, sine = round(math.cos(turn), 15), round(math.sin(turn), 15)
+    x, y = width / 2, height / 2
+    left, top = cosine * -x + sine * -y + 0.0 + x, -sine * -x + cosine * -y + 0.0 + y
+    corners = [(0, 0), (width, 0), (width, height), (0, height)]
+    across = [cosine * right + sine * down + left for right, down in corners]
+    along = [-sine * right + cosine * down + top for right, down in corners]
     return (
         math.ceil(max(across)) - math.floor(min(across)),
-        math.ceil(max(down)) - math.floor(min(down)),
-    )
-
-
-def _turned(x: float, y: float, size: Size, angle: float) -> tuple[float, float]:
-    """A point turned about the middle, clockwise."""
-    middle, turn = (size[0] / 2, size[1] / 2), math.radians(angle)
-    cosine, sine = round(math.cos(turn), 15), round(math.sin(turn), 15)
-    right, down = x - middle[0], y - middle[1]
-    return (
-        middle[0] + right * cosine - down * sine,
-        middle[1] + right * sine + down * cosine,
+        math.ceil(max(along)) - math.floor(min(along)),
     )
