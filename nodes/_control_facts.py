@@ -13,7 +13,7 @@ from nodegraph.diffusion.controls.files import (
     find_control,
 )
 from nodegraph.diffusion.controls.kinds import ControlKind, mode_number
-from nodegraph.diffusion.families import FAMILIES
+from nodegraph.diffusion.families.registry import FAMILIES
 from nodegraph.diffusion.model_stamps import computed_dtype
 
 from ._facts import check_dtype, finding_of

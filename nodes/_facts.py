@@ -13,7 +13,7 @@ from nodegraph.diffusion.facts import (
     model_facts,
     stored_weights,
 )
-from nodegraph.diffusion.families import FAMILIES
+from nodegraph.diffusion.families.registry import FAMILIES
 from nodegraph.diffusion.file_kinds import file_stamp
 from nodegraph.diffusion.model_stamps import computed_dtype, model_stamp
 from nodegraph.diffusion.models import locate_model

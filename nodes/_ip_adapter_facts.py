@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nodegraph import Estimate, Facts, Finding, HookInputs, NodegraphError
-from nodegraph.diffusion.families import FAMILIES
+from nodegraph.diffusion.families.registry import FAMILIES
 from nodegraph.diffusion.file_kinds import file_stamp
 from nodegraph.diffusion.ip_adapters.files import (
     AUTO,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nodegraph import Facts, Finding, HookInputs, InvalidValue, NodegraphError
-from nodegraph.diffusion.families import format_named
+from nodegraph.diffusion.families.registry import format_named
 from nodegraph.diffusion.latents.files import about_latent
 from nodegraph.diffusion.latents.sizes import LEAST_CELL, scaled_size
 from nodegraph.images.room import check_room, sampling_bytes

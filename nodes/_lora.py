@@ -11,7 +11,7 @@ from nodegraph.diffusion.adapters.guessing import guess, is_for
 from nodegraph.diffusion.adapters.inversion_files import read_inversion
 from nodegraph.diffusion.adapters.matching import Matched
 from nodegraph.diffusion.adapters.stems import take_apart
-from nodegraph.diffusion.families import FAMILIES
+from nodegraph.diffusion.families.registry import FAMILIES
 from nodegraph.diffusion.file_kinds import file_stamp
 
 from ._facts import finding_of

@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 from nodegraph import Estimate, HookInputs, InvalidValue
-from nodegraph.diffusion.families import FAMILIES
 from nodegraph.diffusion.families.base import Family
+from nodegraph.diffusion.families.registry import FAMILIES
 from nodegraph.diffusion.families.stable_diffusion import SD1
 from nodegraph.diffusion.latent_formats import SD
 from nodegraph.diffusion.memory import CodingMemory, StepMemory

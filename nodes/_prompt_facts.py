@@ -11,8 +11,8 @@ from dataclasses import replace
 from functools import partial
 
 from nodegraph import Estimate, Finding, HookInputs, NodegraphError
-from nodegraph.diffusion.families import FAMILIES
 from nodegraph.diffusion.families.base import Family
+from nodegraph.diffusion.families.registry import FAMILIES
 
 from ._facts import finding_of
 

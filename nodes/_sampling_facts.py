@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from nodegraph import Facts, Finding, HookInputs, InvalidValue
-from nodegraph.diffusion.families import FAMILIES
+from nodegraph.diffusion.families.registry import FAMILIES
 from nodegraph.diffusion.guidable import check_guidable, check_negative, check_told
 from nodegraph.diffusion.guiders.addable import check_addable
 from nodegraph.diffusion.laws import check_churn, check_followed

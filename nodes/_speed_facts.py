@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import Any
 
 from nodegraph import Estimate, Facts, Finding, HookInputs, NodegraphError
-from nodegraph.diffusion.families import FAMILIES
+from nodegraph.diffusion.families.registry import FAMILIES
 from nodegraph.diffusion.speed.abilities import check_speed, check_step_cache
 from nodegraph.diffusion.speed.freeu import FreeUFactors, check_freeu
 from nodegraph.diffusion.speed.options import (

@@ -166,7 +166,7 @@ def SeedRange(
 
 def _ladder(model: DiffusionModel, schedule: Schedule, grid: Grid) -> Ladder:
     """The noise levels of a sampling; of flow models at the size that they were trained on."""
-    from nodegraph.diffusion.families import family_named
+    from nodegraph.diffusion.families.registry import family_named
     from nodegraph.diffusion.flow_noise import recipe_noise
     from nodegraph.diffusion.schedules import laid
 

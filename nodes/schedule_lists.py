@@ -65,7 +65,7 @@ def LTXSchedule(
         stretch: Whether the levels are stretched so that the last one above 0 is terminal.
         terminal: That level.
     """
-    from nodegraph.diffusion.families import family_named
+    from nodegraph.diffusion.families.registry import family_named
     from nodegraph.diffusion.foreseeing import tokens_of
 
     tokens = LTX_TOKENS[1] if latent is None else tokens_of(family_named("ltx"), latent)

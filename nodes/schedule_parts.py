@@ -381,7 +381,7 @@ def ScheduleLevels(
             if not linked.
         convention: As for KSampler.
     """
-    from nodegraph.diffusion.families import family_named
+    from nodegraph.diffusion.families.registry import family_named
     from nodegraph.diffusion.flow_noise import recipe_noise
     from nodegraph.diffusion.foreseeing import tokens_of
     from nodegraph.diffusion.samplers import SAMPLERS

@@ -111,7 +111,7 @@ def EncodePromptApart(
         llama: For Llama 3.
         syntax: As for EncodePrompt, but for AND.
     """
-    from nodegraph.diffusion.families import family_named
+    from nodegraph.diffusion.families.registry import family_named
     from nodegraph.diffusion.prompt_checks import check_readers
     from nodegraph.diffusion.text import encode_prompt_apart
 

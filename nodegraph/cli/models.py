@@ -55,7 +55,7 @@ def models(common: Common, push: PushOption = None, json: JsonOption = False) ->
     folders = settings.model_folders
     found = _found(settings)
     if json:
-        from nodegraph.diffusion.families import FAMILIES
+        from nodegraph.diffusion.families.registry import FAMILIES
 
         families = {family.name: family.title for family in FAMILIES.values()}
         documents = [_document(model) for model in found]

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from nodegraph.diffusion.components import Autoencoder, Denoiser, TextModel
     from nodegraph.diffusion.denoise import sample, sample_steps
     from nodegraph.diffusion.facts import model_facts
-    from nodegraph.diffusion.families import FAMILIES
     from nodegraph.diffusion.families.base import Family
+    from nodegraph.diffusion.families.registry import FAMILIES
     from nodegraph.diffusion.footprint import small_footprint
     from nodegraph.diffusion.loading import estimate_bytes, load_component, move_component
     from nodegraph.diffusion.model_stamps import model_stamp
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "diffusion.components": ("Autoencoder", "Denoiser", "TextModel"),
     "diffusion.denoise": ("sample", "sample_steps"),
-    "diffusion.families": ("FAMILIES",),
+    "diffusion.families.registry": ("FAMILIES",),
     "diffusion.families.base": ("Family",),
     "diffusion.footprint": ("small_footprint",),
     "images.images": (

@@ -14,8 +14,8 @@ from nodegraph.diffusion.areas import Window
 from nodegraph.diffusion.attention import SlicedAttention, attention_by
 from nodegraph.diffusion.components import Denoiser
 from nodegraph.diffusion.controls.leading import Leading
-from nodegraph.diffusion.families import family_named
 from nodegraph.diffusion.families.base import OVER_CELLS
+from nodegraph.diffusion.families.registry import family_named
 from nodegraph.diffusion.ip_adapters.pictures import mask_names
 from nodegraph.diffusion.model_step import Moment
 from nodegraph.diffusion.step_prompts import Prompt, Prompts, mean_of

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from nodegraph.core.values import Conditioning, Latent
 from nodegraph.diffusion.components import Denoiser
-from nodegraph.diffusion.families import family_named
+from nodegraph.diffusion.families.registry import family_named
 from nodegraph.diffusion.flow_noise import model_noise
 from nodegraph.diffusion.guidance import Guidance
 from nodegraph.diffusion.guiders.outputs import clean_arithmetic

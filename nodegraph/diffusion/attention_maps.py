@@ -20,7 +20,7 @@ from nodegraph.core.values import Conditioning, Latent
 from nodegraph.diffusion.asking_once import OneQuestion
 from nodegraph.diffusion.clip import Clip, prompt_words
 from nodegraph.diffusion.components import Denoiser, TextModel
-from nodegraph.diffusion.families import family_named
+from nodegraph.diffusion.families.registry import family_named
 from nodegraph.diffusion.flow_noise import model_noise
 from nodegraph.diffusion.looked_into import ScaleOf, check_looked_into
 from nodegraph.diffusion.noise_drawing import add_noise

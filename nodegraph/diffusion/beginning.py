@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nodegraph.core.values import Form, Latent, Leftover
 from nodegraph.diffusion.components import Denoiser
-from nodegraph.diffusion.families import family_named
+from nodegraph.diffusion.families.registry import family_named
 from nodegraph.diffusion.noise import draw_batch
 from nodegraph.diffusion.samplers import Sampler
 from nodegraph.diffusion.samplers.spaces import ExplodingSpace

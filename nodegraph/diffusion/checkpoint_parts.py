@@ -20,8 +20,8 @@ from nodegraph.core.values import (
     Recipe,
     Vae,
 )
-from nodegraph.diffusion.families import FAMILIES, family_named, format_named
 from nodegraph.diffusion.families.base import Family, Part
+from nodegraph.diffusion.families.registry import FAMILIES, family_named, format_named
 from nodegraph.diffusion.latent_formats import LatentFormat
 from nodegraph.diffusion.safetensors_header import Shapes
 from nodegraph.diffusion.single_files.base import FileLayout, part_of

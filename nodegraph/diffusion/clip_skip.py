@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from nodegraph.core.recipe_options import SPEED
 from nodegraph.core.values import Recipe, TextEncoder
-from nodegraph.diffusion.families import family_named
 from nodegraph.diffusion.families.base import Family
+from nodegraph.diffusion.families.registry import family_named
 from nodegraph.errors import InvalidValue
 
 _OPTION = f"{SPEED}clip_layer"

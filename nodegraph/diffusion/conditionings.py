@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from nodegraph.core.values import Area, Conditioning, ConditioningEntry
-from nodegraph.diffusion.families import family_named
 from nodegraph.diffusion.families.base import GUIDANCE, TOLD, Family
+from nodegraph.diffusion.families.registry import family_named
 from nodegraph.errors import InvalidValue, NumericalError
 
 _SEEN = ("mask", "plain_mask", "glyph_mask")

@@ -12,8 +12,8 @@ from torch import Tensor
 from nodegraph.core.values import Conditioning, Latent, Leftover, Recipe
 from nodegraph.diffusion.beginning import Beginning, check_beginning, leftover_of, original_of
 from nodegraph.diffusion.components import Denoiser
-from nodegraph.diffusion.families import family_named
 from nodegraph.diffusion.families.first_picture import begun
+from nodegraph.diffusion.families.registry import family_named
 from nodegraph.diffusion.flow_noise import model_noise
 from nodegraph.diffusion.guidance import Guidance
 from nodegraph.diffusion.inpainting import own_hole

@@ -27,7 +27,7 @@ from nodegraph.diffusion.facts import (
     model_facts,
     stored_weights,
 )
-from nodegraph.diffusion.families import family_release
+from nodegraph.diffusion.families.registry import family_release
 from nodegraph.diffusion.model_files import (
     model_schedule,
     published_schedule,

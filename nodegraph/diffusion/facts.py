@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
-from nodegraph.diffusion.families import family_named
 from nodegraph.diffusion.families.base import Config, Family
+from nodegraph.diffusion.families.registry import family_named
 from nodegraph.diffusion.file_kinds import SAFETENSORS, ending
 from nodegraph.diffusion.memory import in_parts
 from nodegraph.diffusion.model_files import (

@@ -20,8 +20,8 @@ from torch import Tensor
 
 from nodegraph.core.values import DiffusionModel
 from nodegraph.diffusion.comfyui_levels import CommonFlow, common_flow
-from nodegraph.diffusion.families import family_named
 from nodegraph.diffusion.families.base import Family
+from nodegraph.diffusion.families.registry import family_named
 from nodegraph.diffusion.flow_shift import Mu
 from nodegraph.diffusion.noise import NoiseSchedule, check_noise_level, check_timestep
 from nodegraph.diffusion.scheduler_file import (

@@ -6,8 +6,8 @@ from torch import Tensor
 
 from nodegraph.core.values import Conditioning
 from nodegraph.diffusion.components import Autoencoder
-from nodegraph.diffusion.families import family_named
 from nodegraph.diffusion.families.base import BESIDE
+from nodegraph.diffusion.families.registry import family_named
 from nodegraph.diffusion.inpainting import with_tensors
 from nodegraph.diffusion.vae import encode_image
 from nodegraph.errors import InvalidValue

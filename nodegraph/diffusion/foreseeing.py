@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from nodegraph.core.values import DiffusionModel, Latent
 from nodegraph.diffusion.beginning import check_beginning
-from nodegraph.diffusion.families import family_named
 from nodegraph.diffusion.families.base import Family
+from nodegraph.diffusion.families.registry import family_named
 from nodegraph.diffusion.flow_noise import recipe_noise
 from nodegraph.diffusion.guidable import check_negative
 from nodegraph.diffusion.laws import check_churn, check_followed

@@ -7,9 +7,9 @@ from torch import Tensor
 
 from nodegraph.core.values import Conditioning
 from nodegraph.diffusion.components import Autoencoder, TextModel
-from nodegraph.diffusion.families import family_named
 from nodegraph.diffusion.families.base import Family
 from nodegraph.diffusion.families.first_picture import FILM, FIRST_FRAME, SIGHT
+from nodegraph.diffusion.families.registry import family_named
 from nodegraph.diffusion.vae import check_frames, encode_video
 from nodegraph.errors import InvalidValue
 from nodegraph.images.images import to_pil

@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from nodegraph.core.values import Conditioning, ConditioningEntry, Latent
-from nodegraph.diffusion.families import family_named
 from nodegraph.diffusion.families.base import HOLE, HOLE_MASK, Family
+from nodegraph.diffusion.families.registry import family_named
 from nodegraph.errors import InvalidValue
 
 _GREY = 0.5

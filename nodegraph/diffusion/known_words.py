@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from nodegraph.diffusion import diffusers_folder as layout
-from nodegraph.diffusion.families import FAMILIES
 from nodegraph.diffusion.families.base import Part
+from nodegraph.diffusion.families.registry import FAMILIES
 from nodegraph.diffusion.file_kinds import file_stamp
 from nodegraph.diffusion.models import FoundModel
 from nodegraph.diffusion.packed_tokenizers import SUFFIX, byte_characters, unpacked

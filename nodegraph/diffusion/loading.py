@@ -48,8 +48,8 @@ from nodegraph.diffusion.components import (
 )
 from nodegraph.diffusion.depth.files import DEPTH_ANYTHING
 from nodegraph.diffusion.depth.loading import load_depth
-from nodegraph.diffusion.families import family_named
 from nodegraph.diffusion.families.base import Family, Part
+from nodegraph.diffusion.families.registry import family_named
 from nodegraph.diffusion.file_kinds import SAFETENSORS, ending
 from nodegraph.diffusion.foreground.loading import foreground_bytes, load_foreground
 from nodegraph.diffusion.helper_recipes import LatentClassifier, UpscaleModel

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from nodegraph.diffusion import diffusers_folder as layout
-from nodegraph.diffusion.families import family_named
 from nodegraph.diffusion.families.base import Config, Family, Part
+from nodegraph.diffusion.families.registry import family_named
 from nodegraph.diffusion.file_kinds import HEADED, PartFiles, ending
 from nodegraph.diffusion.joined_files import header_of
 from nodegraph.diffusion.models import ModelSource

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from nodegraph.core.digests import digest_value
 from nodegraph.diffusion import diffusers_folder as layout
-from nodegraph.diffusion.families import family_named, family_release
+from nodegraph.diffusion.families.registry import family_named, family_release
 from nodegraph.diffusion.file_kinds import file_stamp
 from nodegraph.diffusion.model_files import Options, further_files, port_files, scheduler_files
 from nodegraph.diffusion.models import locate_model

@@ -28,7 +28,6 @@ from nodegraph.diffusion.embedded_models import (
     control_folder,
     embedded_folder,
 )
-from nodegraph.diffusion.families import FAMILIES, families_of_pipeline
 from nodegraph.diffusion.families.alone import (
     LOAD_CONTROL,
     LOAD_DENOISER,
@@ -42,6 +41,7 @@ from nodegraph.diffusion.families.alone import (
 )
 from nodegraph.diffusion.families.base import Config, Family, Part
 from nodegraph.diffusion.families.identified import Identified, identify_folder, supported
+from nodegraph.diffusion.families.registry import FAMILIES, families_of_pipeline
 from nodegraph.diffusion.file_kinds import (
     HEADED,
     LEFT_OUT,

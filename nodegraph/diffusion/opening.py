@@ -20,8 +20,8 @@ from nodegraph.core.values import (
     Vae,
     VisionNetwork,
 )
-from nodegraph.diffusion.families import family_named, family_release, format_release
 from nodegraph.diffusion.families.base import Family
+from nodegraph.diffusion.families.registry import family_named, family_release, format_release
 from nodegraph.diffusion.file_kinds import SAFETENSORS, PartFiles, ending
 from nodegraph.diffusion.helper_recipes import LatentClassifier, UpscaleModel
 from nodegraph.diffusion.latent_formats import LatentFormat

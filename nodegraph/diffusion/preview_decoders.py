@@ -13,7 +13,7 @@ import torch
 from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.components import TinyAutoencoder
 from nodegraph.diffusion.embedded_models import embedded_folder
-from nodegraph.diffusion.families import family_named
+from nodegraph.diffusion.families.registry import family_named
 from nodegraph.diffusion.fitting import check_fits
 from nodegraph.diffusion.preview_files import OF_USER, has_config
 from nodegraph.diffusion.safetensors_header import read_header

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from nodegraph.core.context import Preview
 from nodegraph.core.values import DiffusionModel
-from nodegraph.diffusion.families import FAMILIES
+from nodegraph.diffusion.families.registry import FAMILIES
 from nodegraph.diffusion.latent_colours import latent_rgb
 from nodegraph.diffusion.latent_formats import LatentFormat
 from nodegraph.diffusion.preview_files import PreviewDecoder, find_preview_decoder

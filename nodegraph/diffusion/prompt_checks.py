@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterator
 
-from nodegraph.diffusion.families import family_named
 from nodegraph.diffusion.families.base import Family
+from nodegraph.diffusion.families.registry import family_named
 from nodegraph.diffusion.prompt_parts import joint_parts, prompt_parts, texts_of
 from nodegraph.diffusion.prompt_translation import read_as
 from nodegraph.diffusion.prompts import parse_prompt

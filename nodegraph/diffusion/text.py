@@ -10,7 +10,6 @@ from torch import Tensor
 
 from nodegraph.core.values import Conditioning, ConditioningEntry, Latent
 from nodegraph.diffusion.components import TextModel
-from nodegraph.diffusion.families import family_named
 from nodegraph.diffusion.families.base import (
     CROP,
     NUMBERED,
@@ -19,6 +18,7 @@ from nodegraph.diffusion.families.base import (
     STILL,
     TARGET_SIZE,
 )
+from nodegraph.diffusion.families.registry import family_named
 from nodegraph.diffusion.prompt_checks import check_told_sizes, unread_tags
 from nodegraph.diffusion.prompt_parts import PromptPart, joint_parts, prompt_parts, texts_of
 from nodegraph.diffusion.prompt_translation import escaper, read_as

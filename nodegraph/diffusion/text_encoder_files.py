@@ -17,8 +17,8 @@ from nodegraph.core.values import RecipeFile, TextEncoder
 from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.attached_models import whole_size
 from nodegraph.diffusion.checkpoint_parts import prefix_alone
-from nodegraph.diffusion.families import FAMILIES, family_named, family_release
 from nodegraph.diffusion.families.base import Family, Part
+from nodegraph.diffusion.families.registry import FAMILIES, family_named, family_release
 from nodegraph.diffusion.file_kinds import PartFiles
 from nodegraph.diffusion.joined_files import header_of
 from nodegraph.diffusion.model_files import encoder_settings, port_precision, port_storage

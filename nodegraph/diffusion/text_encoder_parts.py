@@ -10,9 +10,9 @@ from typing import Any
 
 from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.checkpoint_parts import checkpoint_part, prefix_alone
-from nodegraph.diffusion.families import FAMILIES
 from nodegraph.diffusion.families.base import Family, Part
 from nodegraph.diffusion.families.identify import identify_tensors
+from nodegraph.diffusion.families.registry import FAMILIES
 from nodegraph.diffusion.file_kinds import GGUF, PartFiles, ending
 from nodegraph.diffusion.joined_files import header_of
 from nodegraph.diffusion.model_files import weighty_folder

@@ -15,7 +15,7 @@ from torch import Tensor
 from nodegraph.core.values import Latent
 from nodegraph.diffusion.attention import SlicedAttention
 from nodegraph.diffusion.components import Autoencoder
-from nodegraph.diffusion.families import format_named
+from nodegraph.diffusion.families.registry import format_named
 from nodegraph.diffusion.latent_formats import LatentFormat
 from nodegraph.diffusion.tiling import TileSize, tiled
 from nodegraph.errors import InvalidValue, NumericalError

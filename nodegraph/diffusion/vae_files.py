@@ -15,8 +15,13 @@ from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.values import RecipeFile, Vae
 from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.facts import weight_bytes
-from nodegraph.diffusion.families import FAMILIES, family_named, format_named, format_release
 from nodegraph.diffusion.families.identify import identify_tensors
+from nodegraph.diffusion.families.registry import (
+    FAMILIES,
+    family_named,
+    format_named,
+    format_release,
+)
 from nodegraph.diffusion.file_kinds import PICKLES, SAFETENSORS, ending
 from nodegraph.diffusion.joined_files import header_of, joined_shapes
 from nodegraph.diffusion.latent_formats import LatentFormat

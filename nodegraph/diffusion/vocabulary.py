@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nodegraph.diffusion import diffusers_folder as layout
-from nodegraph.diffusion.families import families_of_pipeline
 from nodegraph.diffusion.families.base import Family, Part
 from nodegraph.diffusion.families.identified import identify_folder
+from nodegraph.diffusion.families.registry import families_of_pipeline
 from nodegraph.diffusion.packed_tokenizers import byte_characters, read_packed, read_pairs
 from nodegraph.errors import InvalidFile
 

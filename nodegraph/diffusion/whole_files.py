@@ -17,8 +17,8 @@ from nodegraph.diffusion.checkpoint_parts import (
     prefix_within,
     vae_part,
 )
-from nodegraph.diffusion.families import family_named
 from nodegraph.diffusion.families.base import Config, Family, Part
+from nodegraph.diffusion.families.registry import family_named
 from nodegraph.diffusion.file_kinds import PartFiles
 from nodegraph.diffusion.joined_files import header_of
 from nodegraph.diffusion.models import ModelSource

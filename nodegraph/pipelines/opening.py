@@ -12,8 +12,8 @@ from nodegraph.core.file_digests import FILE_DIGESTS, FileDigests
 from nodegraph.core.values import PipelineComponent, Recipe, RecipeFile
 from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.facts import StoredWeights, stored_weights
-from nodegraph.diffusion.families import family_named
 from nodegraph.diffusion.families.base import Family
+from nodegraph.diffusion.families.registry import family_named
 from nodegraph.diffusion.file_kinds import SAFETENSORS, PartFiles, ending, file_stamp
 from nodegraph.diffusion.model_files import Options, port_precision, port_storage, weighty_folder
 from nodegraph.diffusion.model_stamps import lacks_float16

@@ -16,7 +16,7 @@ from nodegraph.core.file_digests import FileDigests
 from nodegraph.core.values import DiffusionModel, Recipe
 from nodegraph.diffusion.checkpoint_parts import CHECKPOINT, denoiser_config
 from nodegraph.diffusion.facts import model_facts
-from nodegraph.diffusion.families import family_named
+from nodegraph.diffusion.families.registry import family_named
 from nodegraph.diffusion.loading import estimate_bytes, load_component
 from nodegraph.diffusion.model_stamps import model_stamp
 from nodegraph.diffusion.models import locate_model

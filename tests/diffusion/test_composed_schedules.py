@@ -19,7 +19,7 @@ from nodegraph.diffusion.composed_schedules import (
     named_schedule,
     numbered_schedule,
 )
-from nodegraph.diffusion.families import FAMILIES
+from nodegraph.diffusion.families.registry import FAMILIES
 from nodegraph.diffusion.flow_noise import FlowNoise, ModelNoise, model_noise
 from nodegraph.diffusion.laws import FLOW_LAWS, LAW_NUMBERS, LAWS, check_followed
 from nodegraph.diffusion.level_text import numbers_of

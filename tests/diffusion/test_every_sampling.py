@@ -22,7 +22,7 @@ from torch import Tensor
 from nodegraph.core.values import Latent
 from nodegraph.diffusion.beginning import Beginning
 from nodegraph.diffusion.comfyui_levels import CommonFlow
-from nodegraph.diffusion.families import FAMILIES
+from nodegraph.diffusion.families.registry import FAMILIES
 from nodegraph.diffusion.flow_noise import FlowNoise, ModelNoise
 from nodegraph.diffusion.names import (
     SAMPLER_NAMES,

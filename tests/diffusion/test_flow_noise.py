@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nodegraph.core.values import Latent
-from nodegraph.diffusion.families import family_named
+from nodegraph.diffusion.families.registry import family_named
 from nodegraph.diffusion.flow_noise import SPREADS, FlowNoise, model_noise
 from nodegraph.diffusion.flow_schedules import FLOW_SCHEDULES
 from nodegraph.diffusion.flow_shift import flux2_mu, line_mu

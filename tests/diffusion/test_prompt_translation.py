@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nodegraph.diffusion.components import TextModel
-from nodegraph.diffusion.families import family_named
+from nodegraph.diffusion.families.registry import family_named
 from nodegraph.diffusion.prompt_translation import comfyui_spans, from_comfyui, read_as
 from nodegraph.diffusion.prompts import parse_prompt
 from nodegraph.diffusion.text import encode_prompt

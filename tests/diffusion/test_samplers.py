@@ -34,7 +34,7 @@ from diffusers import (
 from safetensors.torch import load, save
 from torch import Tensor
 
-from nodegraph.diffusion.families import FAMILIES
+from nodegraph.diffusion.families.registry import FAMILIES
 from nodegraph.diffusion.names import ALLOWED_SCHEDULES, evaluations
 from nodegraph.diffusion.noise import NoiseSchedule, draw_from, item_generators
 from nodegraph.diffusion.sampler_options import SamplerOptions

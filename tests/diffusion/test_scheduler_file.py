@@ -31,7 +31,7 @@ from nodegraph.diffusion import (
     sample,
     scheduler_config,
 )
-from nodegraph.diffusion.families import family_named
+from nodegraph.diffusion.families.registry import family_named
 from nodegraph.diffusion.safetensors_header import Header
 from nodegraph.diffusion.scheduler_file import (
     FLOW_MATCHING_CLASSES,

@@ -21,7 +21,7 @@ from diffusers.schedulers import AysSchedules
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodegraph.diffusion.families import FAMILIES
+from nodegraph.diffusion.families.registry import FAMILIES
 from nodegraph.diffusion.flow_noise import FlowNoise, ModelNoise, model_noise
 from nodegraph.diffusion.names import (
     ALIGNED,

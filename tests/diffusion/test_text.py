@@ -15,7 +15,7 @@ from torch import Tensor
 
 from nodegraph.core.file_digests import FileDigests
 from nodegraph.diffusion.components import TextModel
-from nodegraph.diffusion.families import family_named
+from nodegraph.diffusion.families.registry import family_named
 from nodegraph.diffusion.loading import load_component
 from nodegraph.diffusion.opening import open_model
 from nodegraph.diffusion.prompt_checks import unread_tags

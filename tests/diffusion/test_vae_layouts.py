@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 
 from nodegraph.diffusion import estimate_bytes, load_component, open_model
 from nodegraph.diffusion.components import Autoencoder
-from nodegraph.diffusion.families import FAMILIES, format_named
+from nodegraph.diffusion.families.registry import FAMILIES, format_named
 from nodegraph.diffusion.single_files.wan_vae import DEVIATION_22, MEAN_22
 from nodegraph.diffusion.vae_files import open_vae, vae_format
 from nodegraph.errors import InvalidFile, InvalidValue, UnsafeFile

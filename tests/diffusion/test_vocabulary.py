@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from nodegraph.diffusion.building import build_tokenizer
-from nodegraph.diffusion.families import FAMILIES
 from nodegraph.diffusion.families.base import Part
 from nodegraph.diffusion.families.flux2 import FLUX2, SYSTEM
 from nodegraph.diffusion.families.qwen_image import _TEMPLATE, _TEMPLATE_TOKENS
+from nodegraph.diffusion.families.registry import FAMILIES
 from nodegraph.diffusion.vocabulary import VOCABULARIES, find_tokenizer, missing_tokenizer
 from nodegraph.errors import InvalidFile
 from tests.messages import raises

@@ -11,7 +11,7 @@ from nodegraph import DiffusionModel
 from nodegraph.core.values import RecipeFile
 from nodegraph.diffusion.chosen_noise import with_flow_shift, with_prediction, with_shift_by_size
 from nodegraph.diffusion.components import Denoiser
-from nodegraph.diffusion.families import family_named
+from nodegraph.diffusion.families.registry import family_named
 from nodegraph.diffusion.flow_noise import FlowNoise, model_noise, recipe_noise
 from nodegraph.diffusion.noise import NoiseSchedule
 from nodegraph.diffusion.scheduler_file import scheduler_option

@@ -11,10 +11,10 @@ from nodegraph.core.values import ControlNet, Recipe, RecipeFile
 from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.checkpoint_parts import checkpoint_part
 from nodegraph.diffusion.controls.kinds import ControlKind, control_kind
-from nodegraph.diffusion.families import FAMILIES, family_release
 from nodegraph.diffusion.families.alone import controls_in
 from nodegraph.diffusion.families.base import Config, Family, Part
 from nodegraph.diffusion.families.identify import identify_tensors
+from nodegraph.diffusion.families.registry import FAMILIES, family_release
 from nodegraph.diffusion.file_kinds import SAFETENSORS, PartFiles, ending
 from nodegraph.diffusion.joined_files import joined_headers, joined_shapes
 from nodegraph.diffusion.model_files import port_storage, stored_precision

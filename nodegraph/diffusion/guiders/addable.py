@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nodegraph.diffusion.families import FAMILIES
+from nodegraph.diffusion.families.registry import FAMILIES
 from nodegraph.diffusion.families.unet import UNetFamily
 from nodegraph.errors import InvalidValue
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from nodegraph.core.values import Conditioning, DiffusionModel, Recipe
 from nodegraph.diffusion.classifier_files import read_classifier
-from nodegraph.diffusion.families import family_named
+from nodegraph.diffusion.families.registry import family_named
 from nodegraph.diffusion.guiders.addable import (
     CLASSIFIED,
     LOOKED_INTO,

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from nodegraph.core.values import Conditioning, ConditioningEntry
-from nodegraph.diffusion.families import FAMILIES, family_named
+from nodegraph.diffusion.families.registry import FAMILIES, family_named
 from nodegraph.diffusion.noise import NoiseSchedule
 from nodegraph.errors import InvalidValue
 

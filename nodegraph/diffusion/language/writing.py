@@ -12,8 +12,8 @@ from torch import Tensor
 from nodegraph.core.values import TextEncoder
 from nodegraph.diffusion.building import build_tokenizer
 from nodegraph.diffusion.components import TextModel
-from nodegraph.diffusion.families import family_named
 from nodegraph.diffusion.families.qwen_image_edit import looked_at, spread
+from nodegraph.diffusion.families.registry import family_named
 from nodegraph.diffusion.language.chats import CHATS, LOOK, PICTURE, check_writes, kind_of
 from nodegraph.diffusion.language.drawing import WordDrawing, written_words
 from nodegraph.diffusion.language.heads import with_head

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from nodegraph.core.values import Latent
 from nodegraph.diffusion.embedded_models import embedded_colours
-from nodegraph.diffusion.families import format_named
+from nodegraph.diffusion.families.registry import format_named
 from nodegraph.diffusion.latent_colours import Colour, Factors, latent_rgb
 from nodegraph.diffusion.latents.combining import filled
 from nodegraph.diffusion.latents.moving import cell_side

@@ -7,7 +7,7 @@ from dataclasses import replace
 from torch import Tensor
 
 from nodegraph.core.values import Latent
-from nodegraph.diffusion.families import format_named
+from nodegraph.diffusion.families.registry import format_named
 from nodegraph.diffusion.latents.moving import with_samples
 from nodegraph.errors import InvalidValue
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from nodegraph.core.values import Latent, Leftover
-from nodegraph.diffusion.families import format_named
+from nodegraph.diffusion.families.registry import format_named
 from nodegraph.diffusion.latent_formats import LatentFormat
 from nodegraph.diffusion.latents.sizes import LEAST_CELL
 from nodegraph.errors import InvalidValue

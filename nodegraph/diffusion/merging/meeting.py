@@ -12,7 +12,7 @@ from traceback import clear_frames
 from torch import Tensor
 
 from nodegraph.diffusion.components import Denoiser
-from nodegraph.diffusion.families import family_named
+from nodegraph.diffusion.families.registry import family_named
 from nodegraph.diffusion.merging.curve import MergeCurve
 from nodegraph.diffusion.merging.questions import Kind, StepQuestion
 from nodegraph.diffusion.model_step import Batch, Moment

@@ -11,8 +11,8 @@ from types import MappingProxyType
 from nodegraph.core.values import DiffusionModel, Recipe
 from nodegraph.diffusion.adapters.files import FUSED
 from nodegraph.diffusion.adapters.inversion_files import INVERSION
-from nodegraph.diffusion.families import FAMILIES
 from nodegraph.diffusion.families.base import Family
+from nodegraph.diffusion.families.registry import FAMILIES
 from nodegraph.diffusion.precision.choices import storage_of
 from nodegraph.diffusion.speed.compiling import missing_compiler
 from nodegraph.diffusion.speed.options import (

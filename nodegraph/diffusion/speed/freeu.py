@@ -11,7 +11,7 @@ from typing import Literal, get_args
 
 from nodegraph.core.recipe_options import SPEED
 from nodegraph.core.values import DiffusionModel
-from nodegraph.diffusion.families import FAMILIES
+from nodegraph.diffusion.families.registry import FAMILIES
 from nodegraph.diffusion.speed.options import with_option
 from nodegraph.errors import InvalidValue
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nodegraph.core.taught_values import TrainedWeights
 from nodegraph.core.values import DiffusionModel, TextEncoder
-from nodegraph.diffusion.families import family_named
+from nodegraph.diffusion.families.registry import family_named
 from nodegraph.diffusion.teaching.lora_training import with_taught_lora
 from nodegraph.diffusion.teaching.whole_models import with_taught_model
 from nodegraph.diffusion.teaching.words import with_taught_word

@@ -15,7 +15,7 @@ from nodegraph.core.taught_values import TrainedWeights
 from nodegraph.core.values import Conditioning, DiffusionModel, Latent, TextEncoder, Vae
 from nodegraph.diffusion.components import Denoiser
 from nodegraph.diffusion.denoise import Denoising
-from nodegraph.diffusion.families import family_named
+from nodegraph.diffusion.families.registry import family_named
 from nodegraph.diffusion.loading import estimate_bytes
 from nodegraph.diffusion.precision.choices import storage_of
 from nodegraph.diffusion.sampling_parts import usual_parts

@@ -15,8 +15,8 @@ from nodegraph.core.preprocessor import Preprocessor
 from nodegraph.core.taught_values import TrainedWeights
 from nodegraph.core.values import ControlNet
 from nodegraph.diffusion.controls.questions import DOWN, MID
-from nodegraph.diffusion.families import family_named
 from nodegraph.diffusion.families.base import CONTROLS
+from nodegraph.diffusion.families.registry import family_named
 from nodegraph.diffusion.families.unet import UNetFamily
 from nodegraph.diffusion.model_step import Moment
 from nodegraph.diffusion.teaching.denoising import DenoisingLesson, Taught, own_denoiser

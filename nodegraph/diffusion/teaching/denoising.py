@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from nodegraph.core.values import ConditioningEntry
 from nodegraph.diffusion.components import Denoiser
-from nodegraph.diffusion.families import family_named
+from nodegraph.diffusion.families.registry import family_named
 from nodegraph.diffusion.flow_noise import model_noise
 from nodegraph.diffusion.model_step import Asked, Lead, Moment
 from nodegraph.diffusion.teaching.drawing import generator_of

@@ -22,7 +22,7 @@ from nodegraph.core.dataset_values import Dataset
 from nodegraph.core.taught_values import TrainedWeights
 from nodegraph.core.values import ConditioningEntry
 from nodegraph.diffusion.components import Denoiser
-from nodegraph.diffusion.families import family_named
+from nodegraph.diffusion.families.registry import family_named
 from nodegraph.diffusion.flow_noise import model_noise
 from nodegraph.diffusion.model_step import Lead
 from nodegraph.diffusion.teaching.denoising import (

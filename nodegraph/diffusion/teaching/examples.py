@@ -15,8 +15,8 @@ from nodegraph.datasets.augmenting import PLAIN
 from nodegraph.datasets.order import Visit
 from nodegraph.datasets.reading import caption_of, picture_of, read_example
 from nodegraph.diffusion.components import Autoencoder, TextModel
-from nodegraph.diffusion.families import family_named
 from nodegraph.diffusion.families.base import Family
+from nodegraph.diffusion.families.registry import family_named
 from nodegraph.diffusion.prompts import escape_prompt
 from nodegraph.diffusion.teaching.drawing import BatchOrder
 from nodegraph.diffusion.vae import downscale, encode_image

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from nodegraph.core.dataset_values import Example
 from nodegraph.core.values import Latent
-from nodegraph.diffusion.families import family_named
+from nodegraph.diffusion.families.registry import family_named
 from nodegraph.diffusion.sampling_parts import usual_parts
 from nodegraph.diffusion.teaching.running import Classroom
 

@@ -24,7 +24,7 @@ from nodegraph.core.values import (
 )
 from nodegraph.diffusion.adapters.layers import structural_copy
 from nodegraph.diffusion.components import Denoiser
-from nodegraph.diffusion.families import family_named
+from nodegraph.diffusion.families.registry import family_named
 from nodegraph.diffusion.sampling_parts import usual_parts
 from nodegraph.diffusion.teaching.curves import loss_plot
 from nodegraph.diffusion.teaching.denoising import DenoisingLesson, Taught, cell_mask

@@ -7,7 +7,7 @@ from dataclasses import replace
 from nodegraph.core.dataset_values import Dataset
 from nodegraph.core.recipe_options import SPEED
 from nodegraph.core.values import DiffusionModel, Recipe, TextEncoder, Vae
-from nodegraph.diffusion.families import family_named
+from nodegraph.diffusion.families.registry import family_named
 from nodegraph.diffusion.precision.choices import storage_of
 from nodegraph.errors import InvalidValue
 

@@ -20,7 +20,7 @@ from nodegraph.diffusion.adapters.inversions import with_learnt_word
 from nodegraph.diffusion.adapters.recipes import with_inversion
 from nodegraph.diffusion.clip import learning
 from nodegraph.diffusion.components import TextModel
-from nodegraph.diffusion.families import family_named
+from nodegraph.diffusion.families.registry import family_named
 from nodegraph.diffusion.families.unet import UNetFamily
 from nodegraph.diffusion.prompts import parse_chunks
 from nodegraph.diffusion.teaching.denoising import DenoisingLesson, own_denoiser

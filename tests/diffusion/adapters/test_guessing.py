@@ -7,7 +7,7 @@ import pytest
 from nodegraph.diffusion.adapters.guessing import guess, is_for
 from nodegraph.diffusion.adapters.layers import layers_of
 from nodegraph.diffusion.adapters.parts import LayerParts
-from nodegraph.diffusion.families import FAMILIES
+from nodegraph.diffusion.families.registry import FAMILIES
 
 from . import files
 from .denoisers import DENOISERS, on_meta

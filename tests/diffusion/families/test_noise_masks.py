@@ -17,7 +17,8 @@ from torch import Tensor
 
 from nodegraph.core.values import Latent
 from nodegraph.diffusion import encode_image, encode_video
-from nodegraph.diffusion.families import families_of_pipeline, qwen_image_edit
+from nodegraph.diffusion.families import qwen_image_edit
+from nodegraph.diffusion.families.registry import families_of_pipeline
 from nodegraph.diffusion.text import with_references
 
 from .checks import Unpack

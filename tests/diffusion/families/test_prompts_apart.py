@@ -12,7 +12,7 @@ from nodegraph.core.file_digests import FileDigests
 from nodegraph.core.values import Conditioning
 from nodegraph.diffusion.clip_skip import with_clip_layer
 from nodegraph.diffusion.conditionings import concatenated
-from nodegraph.diffusion.families import FAMILIES
+from nodegraph.diffusion.families.registry import FAMILIES
 from nodegraph.diffusion.loading import load_component
 from nodegraph.diffusion.opening import open_model
 from nodegraph.diffusion.prompt_checks import READERS

@@ -14,10 +14,10 @@ import pytest
 
 from nodegraph.diffusion import FAMILIES, Family
 from nodegraph.diffusion.embedded_models import embedded_folder
-from nodegraph.diffusion.families import family_named, format_named
 from nodegraph.diffusion.families.identified import identify_folder
 from nodegraph.diffusion.families.index import INDEX
 from nodegraph.diffusion.families.pipeline_classes import PIPELINE_CLASSES
+from nodegraph.diffusion.families.registry import family_named, format_named
 from nodegraph.errors import InvalidValue
 from nodegraph.packs.code import CodeDigests
 from tests.messages import raises
@@ -88,7 +88,7 @@ def site(tmp_path: Path) -> Path:
 
 def test_a_package_brings_a_family(site: Path) -> None:
     code = (
-        "from nodegraph.diffusion.families import FAMILIES, family_named\n"
+        "from nodegraph.diffusion.families.registry import FAMILIES, family_named\n"
         "from nodegraph.diffusion.families.identified import identify_folder\n"
         "print(identify_folder('MinePipeline', {}).family.name, family_named('mine').title)\n"
         "print('sd1' in FAMILIES)"
@@ -157,7 +157,7 @@ def test_of_two_of_one_name_the_first_counts_and_the_other_is_told(tmp_path: Pat
         points = [f"{package} = {package}:F", f"{package}_again = {package}:F"]
         bring(tmp_path, package, {package: module}, points)
     code = (
-        "from nodegraph.diffusion.families import family_named\n"
+        "from nodegraph.diffusion.families.registry import family_named\n"
         "from nodegraph.diffusion.families.registry import family_release\n"
         "twin = family_named('twin'); print(twin.title, family_release(twin)[0][1].split()[0])"
     )
@@ -175,7 +175,7 @@ from dataclasses import replace
 from nodegraph.diffusion.families.stable_diffusion import SD1
 family = lambda **given: replace(SD1, **{"name": "mine", "pipelines": (), **given})
 """
-_ALL = "from nodegraph.diffusion.families import FAMILIES; print(*FAMILIES)"
+_ALL = "from nodegraph.diffusion.families.registry import FAMILIES; print(*FAMILIES)"
 
 
 def bring(site: Path, package: str, modules: dict[str, str], points: list[str]) -> None:
@@ -314,7 +314,7 @@ def test_recipes_are_of_the_release_of_the_package(site: Path, tmp_path: Path) -
 
 def test_an_edit_of_the_package_is_another_release(site: Path) -> None:
     code = (
-        "from nodegraph.diffusion.families import family_named\n"
+        "from nodegraph.diffusion.families.registry import family_named\n"
         "from nodegraph.diffusion.families.registry import family_release\n"
         "print(family_release(family_named('mine')), family_release(family_named('sd1')))"
     )

@@ -16,7 +16,7 @@ from diffusers.guiders import (
 )
 from torch import Tensor
 
-from nodegraph.diffusion.families import FAMILIES
+from nodegraph.diffusion.families.registry import FAMILIES
 from nodegraph.diffusion.guiders.base import GuidanceMethod, GuidedModel
 from nodegraph.diffusion.guiders.changing import SCALE_LAWS, ChangingScale
 from nodegraph.diffusion.guiders.frequency import built, pyramid

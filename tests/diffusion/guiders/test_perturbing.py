@@ -16,7 +16,7 @@ from nodegraph.core.values import DiffusionModel, Latent, RecipeFile
 from nodegraph.diffusion.components import Denoiser
 from nodegraph.diffusion.composed_schedules import named_schedule
 from nodegraph.diffusion.denoise import Denoising
-from nodegraph.diffusion.families import FAMILIES
+from nodegraph.diffusion.families.registry import FAMILIES
 from nodegraph.diffusion.guiders.additions import (
     PerturbedAttention,
     SelfAttention,

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from nodegraph.diffusion.families import FAMILIES
+from nodegraph.diffusion.families.registry import FAMILIES
 from nodegraph.diffusion.guiders.classifier_free import Rescaling
 from nodegraph.diffusion.guiders.outputs import clean_arithmetic
 from nodegraph.diffusion.model_step import Moment

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from nodegraph.diffusion.families import FAMILIES
+from nodegraph.diffusion.families.registry import FAMILIES
 from nodegraph.diffusion.guiders.changing import ChangingScale
 from nodegraph.diffusion.guiders.outputs import clean_arithmetic
 from nodegraph.diffusion.guiders.shortening import Shortening

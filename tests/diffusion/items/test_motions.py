@@ -18,7 +18,7 @@ from nodegraph.diffusion.components import Autoencoder, Denoiser
 from nodegraph.diffusion.denoiser_files import denoiser_facts, open_denoiser
 from nodegraph.diffusion.denoiser_search import WantedDenoiser
 from nodegraph.diffusion.embedded_models import embedded_folder
-from nodegraph.diffusion.families import family_named
+from nodegraph.diffusion.families.registry import family_named
 from nodegraph.diffusion.items.clips import motion_conditioning, videos_of
 from nodegraph.diffusion.items.conditioning import item_conditioning
 from nodegraph.diffusion.items.motions import (

@@ -14,8 +14,8 @@ from nodegraph.core.values import Latent
 from nodegraph.diffusion.components import Denoiser
 from nodegraph.diffusion.denoiser_files import denoiser_facts, open_denoiser
 from nodegraph.diffusion.denoiser_search import WantedDenoiser
-from nodegraph.diffusion.families import family_named
 from nodegraph.diffusion.families.items import CLASSES, NUMBERS
+from nodegraph.diffusion.families.registry import family_named
 from nodegraph.diffusion.items.sounds import (
     FEATURES,
     TOKENS,

@@ -12,7 +12,7 @@ import transformers as tf
 
 from nodegraph.core.values import TextEncoder
 from nodegraph.diffusion import encode_prompt, load_component, open_model
-from nodegraph.diffusion.families import FAMILIES, family_named
+from nodegraph.diffusion.families.registry import FAMILIES, family_named
 from nodegraph.diffusion.language.chats import CHATS, check_writes, writing_roles
 from nodegraph.diffusion.language.drawing import WordDrawing
 from nodegraph.diffusion.language.heads import with_head

@@ -12,7 +12,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from nodegraph.diffusion.families import FAMILIES, Family
+from nodegraph.diffusion.families.base import Family
+from nodegraph.diffusion.families.registry import FAMILIES
 from nodegraph.diffusion.guiders.projected import ProjectedGuidance
 from nodegraph.diffusion.scheduler_file import noise_kind, refuse_unsupported
 from nodegraph.diffusion.single_files.base import FileLayout

@@ -12,7 +12,7 @@ import torch
 
 from nodegraph.core.values import Adapter, DiffusionModel, RecipeFile
 from nodegraph.diffusion.adapters.files import FUSED
-from nodegraph.diffusion.families import FAMILIES
+from nodegraph.diffusion.families.registry import FAMILIES
 from nodegraph.diffusion.speed import compiling
 from nodegraph.diffusion.speed.abilities import (
     ABILITIES,
