@@ -146,8 +146,10 @@ def table_levels(law: str, noise: NoiseSchedule, steps: int) -> FloatArray | Non
 
 def _even(high: int, count: int) -> NDArray[np.float32]:
     """Evenly spaced numbers down to 0, as torch.linspace has them: in single precision from both
-    ends to the middle, each rounded once."""
-    part = float(np.float32(high) / np.float32(max(count - 1, 1)))
+    ends to the middle, each rounded once. A single one is the first."""
+    if count == 1:
+        return np.array([high], np.float32)
+    part = float(np.float32(high) / np.float32(count - 1))
     places = np.arange(count)
     falling, rising = high - part * places, part * (count - 1 - places)
     return np.where(places < count // 2, falling, rising).astype(np.float32)

@@ -87,6 +87,20 @@ def test_levels_are_alike_for_all_samplers(name: str, sampler: str, noise: Model
     assert found == pytest.approx(expected, rel=2e-5)
 
 
+@pytest.mark.parametrize("noise", [TABLE, FLOW], ids=["table", "flow"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("normal", "sgm_uniform", "simple", "karras", "exponential"),
+        *("beta", "kl_optimal", "linear_quadratic"),
+    ],
+)
+def test_a_single_step_begins_at_the_greatest_level(name: str, noise: ModelNoise) -> None:
+    found = ladder(name, "euler", 1, noise).sigmas.tolist()
+    greatest = 1.0 if noise is FLOW else float(TABLE.sigmas[-1])
+    assert found == pytest.approx([greatest, 0.0], rel=1e-6)
+
+
 def test_the_model_is_asked_at_the_timestep_whose_log_sigma_is_nearest() -> None:
     found = ladder("karras", "euler", 9, TABLE)
     logs = TABLE.sigmas.log()
