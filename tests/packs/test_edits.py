@@ -284,13 +284,24 @@ sys.modules[__name__] = lazy
 ALIASED = "import sys\nsys.modules.setdefault('toys_by_another_name', sys.modules[__name__])\n"
 
 
+@pytest.fixture
+def unknown_toys() -> Iterator[None]:
+    """Begins and ends as a process that knows nothing of the packs `toys_…`."""
+
+    def forget() -> None:
+        for name in [name for name in sys.modules if name.startswith("toys_")]:
+            del sys.modules[name]
+
+    forget()
+    yield
+    forget()
+
+
+@pytest.mark.usefixtures("unknown_toys")
 @pytest.mark.parametrize("package", ["", LAZY, ALIASED], ids=["plain", "lazy", "aliased"])
 def test_an_installed_pack_is_followed_too(
     tmp_path: Path, place: Workplace, monkeypatch: pytest.MonkeyPatch, package: str
 ) -> None:
-    # Each begins as a process that knows nothing of it.
-    for name in [name for name in sys.modules if name.startswith("toys_")]:
-        monkeypatch.delitem(sys.modules, name)
     site = tmp_path / "site"
     metadata = site / "toys_ed-1.0.dist-info"
     metadata.mkdir(parents=True)

@@ -91,7 +91,7 @@ def test_what_a_job_holds_meanwhile_is_not_put_aside(modules: list[str], begin: 
     it = begin(lambda: next(answers, True), modules[:1])
     it._thread.join(PATIENCE)
     assert modules[0] in sys.modules
-    assert gc.get_freeze_count() == before
+    assert gc.get_freeze_count() <= before  # of what was put aside, some may be gone
 
 
 def test_when_it_is_over_no_more_is_imported(modules: list[str], begin: Begin) -> None:

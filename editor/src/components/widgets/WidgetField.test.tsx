@@ -151,3 +151,41 @@ it("shows that its input is marked to be swept", async () => {
   await userEvent.click(screen.getByRole("menuitemcheckbox", { name: /Sweep/ }));
   expect(screen.getByLabelText("Sweep: several values")).toBeVisible();
 });
+
+describe("an input whose value could not be read of another program's file", () => {
+  const words = ["euler", "heun", "dpmpp_2m", "lms", "ddim", "lcm", "tcd", "deis"];
+  const choice = (name: string, values: string[]) =>
+    input(name, "str", {
+      required: false,
+      default: values[2] ?? null,
+      json_schema: { enum: values },
+    });
+  const READ = spec("Sampler", {
+    inputs: [choice("sampler", words), choice("fit", words.slice(0, 3)), port("steps")],
+  });
+
+  beforeEach(() => {
+    const text = FILE.replace('"type": "Sampler"', '"type": "Sampler", "unread": ["sampler", "fit", "steps"]');
+    useDocuments.getState().open(readWorkflow(text.replace('"steps": 20, ', "")), { reuse: false });
+  });
+
+  const shown = (name: string) => {
+    const found = inputOf(READ, name);
+    if (found === null) throw new Error(name);
+    render(<WidgetField node="sample" input={found} />);
+    return screen.getByRole(name === "steps" ? "spinbutton" : "combobox");
+  };
+
+  it.each(["sampler", "fit"])("shows no default, which can be chosen: %s", async (name) => {
+    const box = shown(name);
+    expect(box).not.toHaveTextContent(/^dpmpp_2m/);
+    await userEvent.click(box);
+    if (name === "sampler") await userEvent.click(screen.getByRole("option", { name: "dpmpp_2m" }));
+    else await userEvent.selectOptions(box, "dpmpp_2m");
+    expect(writeWorkflow(workflow())).toContain(`"${name}": "dpmpp_2m"`);
+  });
+
+  it("shows no number", () => {
+    expect(shown("steps")).toHaveDisplayValue("");
+  });
+});

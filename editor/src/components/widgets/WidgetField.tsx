@@ -13,6 +13,7 @@ import { nodesOf, type Scope } from "@/model/scope";
 import { seedModeOf } from "@/model/seeds";
 import type { InputSpec } from "@/model/spec";
 import { isOfModels, type Widget as Kind, widgetOf } from "@/model/widgets";
+import { isUnread } from "@/model/workflow";
 import { activeDocument, currentScope, useActive, useDocuments } from "@/store/documents";
 import { useSweeps } from "@/store/sweeps";
 import { useUi } from "@/store/ui";
@@ -39,10 +40,16 @@ const HIGH: readonly (Kind["kind"] | undefined)[] = ["choice", "text", "file", "
 
 /** One input of a node: its label, its menu, and its widget, or where its link comes from. */
 export const WidgetField = memo(function WidgetField(props: WidgetFieldProps) {
-  const { node, input, place = "card", disabled = false } = props;
-  const port = input.name;
+  const { node, place = "card", disabled = false } = props;
+  const port = props.input.name;
   const own = useId();
   const written = useActive((_, w, scope) => nodesOf(w, scope).get(node)?.inputs.get(port));
+  const unread = useActive((_, w, scope) => isUnread(nodesOf(w, scope).get(node), port));
+  const input = useMemo(
+    // No default stands for a value that couldn't be read of another program's file.
+    () => (unread ? { ...props.input, required: true } : props.input),
+    [props.input, unread],
+  );
   const shown = useActive((_, w, scope) => layoutOf(w, scope).shown.get(node)?.has(port) === true);
   // Drafts are kept by id: the same field of another document isn't this one.
   const document = useActive((d) => d.id);
@@ -84,6 +91,7 @@ export const WidgetField = memo(function WidgetField(props: WidgetFieldProps) {
         {link === null && !(shown && place === "card") && kind !== null && (
           <FieldWidget
             {...props}
+            input={input}
             // What it is still about to give, such as an upload, is the other graph's.
             key={field}
             id={id}

@@ -6,6 +6,7 @@ export {
   emptyWorkflow,
   FORMAT,
   isNodeName,
+  isUnread,
   type Mode,
   NOTHING,
   type NodeEntry,

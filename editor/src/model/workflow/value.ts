@@ -19,6 +19,12 @@ export interface NodeEntry {
 
 export type Nodes = ReadonlyMap<string, NodeEntry>;
 
+/** Whether an input has to be given, as its value couldn't be read of another program's file. */
+export function isUnread(entry: NodeEntry | undefined, port: string): boolean {
+  const unread = entry?.extra.get("unread");
+  return Array.isArray(unread) && unread.includes(port);
+}
+
 /** An input, "node.input", that people vary. */
 export interface Parameter {
   readonly input: string;

@@ -1,1 +1,0 @@
-import"./WidgetField-Du5Lz0tX.js";import"./FileWidget-BnAJQSPm.js";

@@ -1,0 +1,1 @@
+import"./WidgetField-BlxPalgG.js";import"./FileWidget-Der5l9Md.js";
