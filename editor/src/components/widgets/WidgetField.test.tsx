@@ -165,7 +165,10 @@ describe("an input whose value could not be read of another program's file", () 
   });
 
   beforeEach(() => {
-    const text = FILE.replace('"type": "Sampler"', '"type": "Sampler", "unread": ["sampler", "fit", "steps"]');
+    const text = FILE.replace(
+      '"type": "Sampler"',
+      '"type": "Sampler", "unread": ["sampler", "fit", "steps"]',
+    );
     useDocuments.getState().open(readWorkflow(text.replace('"steps": 20, ', "")), { reuse: false });
   });
 
