@@ -4,29 +4,34 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter, OrderedDict, defaultdict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from copy import copy, deepcopy
 from dataclasses import fields, is_dataclass
 from enum import Enum
+from functools import partial
 from io import BytesIO, StringIO
 from operator import is_
 from pathlib import PurePath
 from types import MappingProxyType, SimpleNamespace
-from typing import Any
+from typing import Any, TypeAlias
 
 from nodegraph.core.digests import LEAVES, is_named_tuple, is_tensor, tensor_kind
 from nodegraph.errors import InvalidValue
 
-_LIKE_A_LIST: Mapping[type, Callable[[Any, list[Any]], Any]] = {
-    list: lambda _, items: items,
-    deque: lambda old, items: deque(items, old.maxlen),
+Memo: TypeAlias = dict[int, Any]
+"""Copies by the id of what they are copies of, as `copy.deepcopy` keeps them."""
+_Make: TypeAlias = Callable[[Any, Memo], Any]
+_Steps: TypeAlias = Generator[Any, Any, Any]
+"""Yields the parts of a value, is sent the copy of each, and returns the copy of the value."""
+_LISTS: Mapping[type, Callable[[Any], Any]] = {
+    list: lambda _: [],
+    deque: lambda old: deque(maxlen=old.maxlen),
 }
-_LIKE_A_DICT: Mapping[type, Callable[[Any, dict[Any, Any]], Any]] = {
-    dict: lambda _, items: items,
-    OrderedDict: lambda _, items: OrderedDict(items),
-    Counter: lambda _, items: Counter(items),
-    defaultdict: lambda old, items: defaultdict(old.default_factory, items),
-    MappingProxyType: lambda _, items: MappingProxyType(items),
+_DICTS: Mapping[type, Callable[[Any], Any]] = {
+    dict: lambda _: {},
+    OrderedDict: lambda _: OrderedDict(),
+    Counter: lambda _: Counter(),
+    defaultdict: lambda old: defaultdict(old.default_factory),
 }
 _FLAT = frozenset({set, bytearray, array, BytesIO, StringIO})
 _ORIENTATION = 0x0112
@@ -35,59 +40,143 @@ _FIXED = (PurePath, Enum)
 """What can't be changed; copies of some paths aren't equal to them, up to Python 3.11."""
 
 
-def copied(
-    value: Any,
-    tensor: Callable[[Any], Any] | None = None,
-    other: Callable[[Any], Any] | None = None,
-) -> Any:
+def copied(value: Any, tensor: _Make | None = None, other: _Make | None = None) -> Any:
     """A value whose containers are its own: lists, mappings, sets, dataclasses, arrays, pictures.
 
-    What can't be changed stays as it is.
+    What stands in it twice, or refers back to what holds it, does so in the copy. What can't be
+    changed stays as it is.
 
     Args:
         tensor: Makes of each tensor what stands in the copy; the same one if not given.
         other: Does so of objects of other classes.
     """
-    kind = type(value)
-    if kind in LEAVES:
-        return value
-    if kind in _LIKE_A_LIST:
-        return _LIKE_A_LIST[kind](value, _items(value, tensor, other))
-    if kind in _LIKE_A_DICT:
-        items = dict(zip(value, _items(value.values(), tensor, other), strict=True))
-        return _LIKE_A_DICT[kind](value, items)
-    if kind is tuple:
-        return _unless_same(value, _items(value, tensor, other), tuple)
-    if kind in _FLAT:
-        return copy(value)
-    if is_tensor(value):
-        return value if tensor is None else tensor(value)
-    if _is_a(kind, "numpy", "ndarray"):
-        return _copied_array(value, tensor, other)
-    if is_dataclass(kind):
-        return _copied_fields(value, tensor, other)
-    if is_named_tuple(kind):
-        return _unless_same(value, _items(value, tensor, other), kind._make)
-    if kind is SimpleNamespace:
-        return SimpleNamespace(**copied(vars(value), tensor, other))
-    if _is_a(kind, "PIL.Image", "Image"):
-        return _copied_picture(value)
-    return value if other is None else other(value)
+    return value if type(value) in LEAVES else _Copying(tensor, other).of(value)
+
+
+class _Copying:
+    """One copy of one value, of any depth: what is begun waits in a list, not on the stack."""
+
+    def __init__(self, tensor: _Make | None, other: _Make | None) -> None:
+        self._tensor, self._other = tensor, other
+        self._memo: Memo = {}
+        self._originals: list[Any] = []
+
+    def of(self, value: Any) -> Any:
+        begun: list[_Steps] = []
+        found, steps = self._begin(value)
+        while True:
+            if steps is not None:
+                begun.append(steps)
+                found = None
+            elif not begun:
+                return found
+            try:
+                part = begun[-1].send(found)
+            except StopIteration as done:
+                begun.pop()
+                found, steps = done.value, None
+            else:
+                found, steps = self._begin(part)
+
+    def _begin(self, value: Any) -> tuple[Any, _Steps | None]:
+        """The copy of a value that has no parts, or the steps to one."""
+        kind = type(value)
+        if kind in LEAVES:
+            return value, None
+        if id(value) in self._memo:
+            return self._memo[id(value)], None
+        # Long lists are mostly of numbers: those are looked over at the speed of C.
+        if kind in (list, tuple) and LEAVES.issuperset(map(type, value)):
+            return (value if kind is tuple else self._keep(value, list(value))), None
+        steps = self._steps(value, kind)
+        return (None, steps) if steps is not None else (self._keep(value, self._whole(value)), None)
+
+    def _keep(self, value: Any, copy_of_it: Any) -> Any:
+        self._memo[id(value)] = copy_of_it
+        self._originals.append(value)  # so that no other object has its id meanwhile
+        return copy_of_it
+
+    def _steps(self, value: Any, kind: type) -> _Steps | None:
+        """None for a value that is copied whole."""
+        if kind in _LISTS:
+            return self._of_list(value, _LISTS[kind](value))
+        if kind in _DICTS:
+            found = _DICTS[kind](value)
+            return self._of_entries(value, value, found, found.__setitem__)
+        if kind is MappingProxyType:
+            entries: dict[Any, Any] = {}
+            made = MappingProxyType(entries)
+            return self._of_entries(value, value, made, entries.__setitem__)
+        if kind is tuple or is_named_tuple(kind):
+            return self._of_tuple(value, tuple if kind is tuple else kind._make)  # type: ignore[attr-defined]
+        if kind is SimpleNamespace:
+            space = SimpleNamespace()
+            return self._of_entries(value, vars(value), space, partial(setattr, space))
+        if _is_a(kind, "numpy", "ndarray") and kind.__name__ == "ndarray" and value.dtype == object:
+            return self._of_array(value)
+        if is_dataclass(kind) and not is_tensor(value):
+            return self._of_fields(value)
+        return None
+
+    def _whole(self, value: Any) -> Any:
+        kind = type(value)
+        if kind in _FLAT:
+            return copy(value)
+        if is_tensor(value):
+            return value if self._tensor is None else self._tensor(value, self._memo)
+        if _is_a(kind, "numpy", "ndarray"):
+            return value.copy()
+        if _is_a(kind, "PIL.Image", "Image"):
+            return _copied_picture(value)
+        return value if self._other is None else self._other(value, self._memo)
+
+    def _of_list(self, value: Any, found: Any) -> _Steps:
+        self._keep(value, found)
+        for item in value:
+            found.append(item if type(item) in LEAVES else (yield item))
+        return found
+
+    def _of_entries(
+        self, value: Any, entries: Mapping[Any, Any], found: Any, put: Callable[[Any, Any], None]
+    ) -> _Steps:
+        self._keep(value, found)
+        for name, item in entries.items():
+            put(name, item if type(item) in LEAVES else (yield item))
+        return found
+
+    def _of_tuple(self, value: Any, make: Callable[[list[Any]], Any]) -> _Steps:
+        items = []
+        for item in value:
+            items.append(item if type(item) in LEAVES else (yield item))
+        if id(value) in self._memo:  # one of its items holds it
+            return self._memo[id(value)]
+        return self._keep(value, value if all(map(is_, value, items)) else make(items))
+
+    def _of_array(self, value: Any) -> _Steps:
+        found = self._keep(value, value.copy())
+        items = found.reshape(-1)
+        for at, item in enumerate(value.flat):
+            items[at] = item if type(item) in LEAVES else (yield item)
+        return found
+
+    def _of_fields(self, value: Any) -> _Steps:
+        is_fixed = type(value).__dataclass_params__.frozen
+        found = self._keep(value, copy(value))
+        names = [item.name for item in fields(value)]
+        names += [name for name in getattr(value, "__dict__", ()) if name not in names]
+        is_changed = False
+        for name in names:
+            old = getattr(value, name, None)
+            new = old if type(old) in LEAVES else (yield old)
+            if new is not old:
+                object.__setattr__(found, name, new)
+                is_changed = True
+        return found if is_changed or not is_fixed else self._keep(value, value)
 
 
 def _is_a(kind: type, module: str, name: str) -> bool:
     """Whether a class is that one or derived from it, told without importing its module."""
     return any(each.__name__ == name and each.__module__ == module for each in kind.__mro__)
-
-
-def _copied_array(
-    value: Any, tensor: Callable[[Any], Any] | None, other: Callable[[Any], Any] | None
-) -> Any:
-    found = value.copy()
-    if type(value).__name__ == "ndarray" and value.dtype == object:
-        for at, item in enumerate(value.flat):
-            found.flat[at] = copied(item, tensor, other)
-    return found
 
 
 def _copied_picture(value: Any) -> Any:
@@ -130,42 +219,12 @@ def _orientation_alone(exif: Any, orientation: int | None) -> bytes:
     return bytes(exif.tobytes())
 
 
-def _items(
-    items: Any, tensor: Callable[[Any], Any] | None, other: Callable[[Any], Any] | None
-) -> list[Any]:
-    # Long lists are mostly of numbers: those are looked over at the speed of C.
-    if LEAVES.issuperset(map(type, items)):
-        return list(items)
-    return [copied(item, tensor, other) for item in items]
-
-
-def _unless_same(value: Any, items: list[Any], make: Callable[[list[Any]], Any]) -> Any:
-    return value if all(map(is_, value, items)) else make(items)
-
-
-def _copied_fields(
-    value: Any, tensor: Callable[[Any], Any] | None, other: Callable[[Any], Any] | None
-) -> Any:
-    changed = {}
-    for item in fields(value):
-        old = getattr(value, item.name, None)
-        new = copied(old, tensor, other)
-        if new is not old:
-            changed[item.name] = new
-    if not changed and type(value).__dataclass_params__.frozen:
-        return value
-    found = copy(value)
-    for name, new in changed.items():
-        object.__setattr__(found, name, new)
-    return found
-
-
 def own_copy(value: Any) -> Any:
     """A value that shares nothing that can be changed with the one it is a copy of.
 
     As far as it can be copied: an iterator or a connection can't.
     """
-    return _or_itself(value, _cloned, _deep)
+    return copied(value, _cloned, _deep)
 
 
 def snapshot(value: Any) -> Any:
@@ -177,7 +236,7 @@ def snapshot(value: Any) -> Any:
     Raises:
         InvalidValue: An object of a class that a pack declares as a port type can't be copied.
     """
-    return _or_itself(value, _cloned, _declared)
+    return copied(value, _cloned, _declared)
 
 
 def settled(value: Any) -> Any:
@@ -186,44 +245,34 @@ def settled(value: Any) -> Any:
     Tensors lie in memory as they would if they came from the store, as sums over another layout
     may differ in their last bits; their numbers stay shared.
     """
-    return _or_itself(value, _contiguous)
+    return copied(value, _contiguous)
 
 
 def lent_copy(value: Any) -> Any:
     """A value as a function is handed it: its containers are its own, tensors are shared."""
-    return _or_itself(value, None)
+    return copied(value)
 
 
-def _or_itself(
-    value: Any,
-    tensor: Callable[[Any], Any] | None,
-    other: Callable[[Any], Any] | None = None,
-) -> Any:
-    if type(value) in LEAVES:
-        return value
-    try:
-        return copied(value, tensor, other)
-    except RecursionError:  # of objects that hold themselves, which have no content either
-        return value
-
-
-def _deep(value: Any) -> Any:
+def _deep(value: Any, memo: Memo) -> Any:
     if isinstance(value, _FIXED):
         return value
+    before = len(memo)
     try:
-        return deepcopy(value)
+        return deepcopy(value, memo)
     except Exception:  # noqa: BLE001 - a class may raise anything when it is copied
+        while len(memo) > before:  # copies of its parts that are unfinished
+            memo.popitem()
         return value
 
 
-def _declared(value: Any) -> Any:
+def _declared(value: Any, memo: Memo) -> Any:
     """A copy of an object whose class is a port type, as a run may take it by its digest later."""
     from nodegraph.core.ports import PORT_ATTRIBUTE  # brings all that travels on links
 
     if not hasattr(type(value), PORT_ATTRIBUTE):
         return value
     try:
-        return deepcopy(value)
+        return deepcopy(value, memo)
     except Exception as error:  # a class may raise anything when it is copied
         kind = type(value).__qualname__
         raise InvalidValue(
@@ -235,16 +284,16 @@ def _declared(value: Any) -> Any:
         ) from error
 
 
-def _cloned(tensor: Any) -> Any:
+def _cloned(tensor: Any, memo: Memo) -> Any:
     if tensor_kind(tensor) is None:
-        return _deep(tensor)
+        return _deep(tensor, memo)
     clone = tensor.detach().clone()
     if type(tensor) is not type(clone):
         return type(tensor)(clone, requires_grad=tensor.requires_grad)
     return clone.requires_grad_() if tensor.requires_grad else clone
 
 
-def _contiguous(tensor: Any) -> Any:
+def _contiguous(tensor: Any, memo: Memo) -> Any:
     if tensor_kind(tensor) != "tensor":
         return tensor
     return tensor.resolve_conj().resolve_neg().contiguous()

@@ -8,7 +8,7 @@ import json
 import pickle
 from base64 import b64decode
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 from shutil import copytree
@@ -285,7 +285,7 @@ def Sheet(image: nodegraph.Image) -> nodegraph.Image:
 def own(tmp_path: Path, known_specs: Path) -> Any:
     copytree(known_specs, tmp_path / "home" / "cache" / "specs")
     functions: list[Callable[..., Any]] = [MakeLatent, Size, Whole, Change, Negative, Sheet]
-    functions += [Told, ExpandTold]
+    functions += [Told, ExpandTold, Children, Grown, Felled, Innermost]
     with Session(Settings(home=tmp_path / "home"), nodes=functions) as session:
         yield session
 
@@ -337,6 +337,80 @@ def test_what_is_changed_after_the_call_changes_nothing(session: Session) -> Non
     assert same(result["tensor"], 1 - TENSOR)
     assert same(result["picture"], 1 - TENSOR)
     assert same(session.run(workflow, targets=["invert"])["invert"], 1 - TENSOR)
+
+
+@dataclass
+class Branch:
+    """A tree whose parts refer back to what holds them."""
+
+    name: str
+    children: list[Branch] = field(default_factory=list)
+    parent: Branch | None = None
+
+
+@node
+def Children(tree: Any) -> list[str]:
+    """Names below a tree, and what each of them has for its parent."""
+    names = [f"{child.name} of {child.parent.name}" for child in tree.children]
+    assert all(child.parent is tree for child in tree.children)
+    return names
+
+
+@node
+def Grown() -> Any:
+    """A tree."""
+    return grown()
+
+
+@node
+def Felled(tree: Any) -> int:
+    """What is left of a tree."""
+    tree.children.clear()
+    return len(tree.children)
+
+
+def grown() -> Branch:
+    root = Branch("root")
+    root.children.append(Branch("twig", parent=root))
+    return root
+
+
+def test_a_value_that_refers_back_to_itself_is_copied_when_it_is_given(own: Session) -> None:
+    g, given = Graph(session=own), grown()
+    children = g.node(Children, tree=given)
+    given.children.append(Branch("later", parent=given))
+    given.children[0].name = "renamed"
+    assert g.run(children)[children] == ["twig of root"]
+
+
+def test_each_function_has_a_copy_of_a_value_that_refers_back_to_itself(own: Session) -> None:
+    g = Graph(session=own)
+    tree = g.node(Grown)
+    felled = g.node(Felled, tree=tree)
+    children = g.node(Children, tree=tree)
+    result = g.run(felled, children, tree)
+    assert (result[felled], result[children]) == (0, ["twig of root"])
+    result[tree].children.clear()
+    assert g.run(tree)[tree].children[0].name == "twig"
+
+
+@node
+def Innermost(value: Any) -> Any:
+    """The list within objects."""
+    while isinstance(value, Branch):
+        value = value.parent
+    return list(value)
+
+
+def test_a_value_of_many_levels_of_objects_is_copied_when_it_is_given(own: Session) -> None:
+    g = Graph(session=own)
+    innermost: list[Any] = [1]
+    value: Any = innermost
+    for _ in range(2_000):
+        value = Branch("", parent=value)
+    found = g.node(Innermost, value=value)
+    innermost.append("later")
+    assert g.run(found)[found] == [1]
 
 
 def test_a_node_that_changes_a_value_changes_it_for_nobody_else(own: Session) -> None:

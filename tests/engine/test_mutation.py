@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path, PureWindowsPath
 from types import MappingProxyType, SimpleNamespace
@@ -18,7 +20,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from nodegraph.api import Expand, Image, Lazy, Value, node
-from nodegraph.core.copies import lent_copy, own_copy, settled
+from nodegraph.core.copies import lent_copy, own_copy, settled, snapshot
 from nodegraph.core.digests import digest_value
 from nodegraph.core.marks import SMALL, marks_of
 from nodegraph.core.workflow import Workflow
@@ -265,6 +267,56 @@ def test_copies_are_equal_and_of_the_same_types(value: Any) -> None:
     for copy in (lent_copy(value), own_copy(value), settled(value)):
         assert same(copy, value)
         assert digest_value(copy, DIGESTERS) == digest_value(value, DIGESTERS)
+
+
+@pytest.mark.parametrize("copy", [lent_copy, own_copy, settled, snapshot])
+def test_what_stands_in_a_value_twice_stands_in_its_copy_twice(copy: Callable[[Any], Any]) -> None:
+    inner, pair = [1], SimpleNamespace()
+    array = np.empty(1, dtype=object)
+    value = {"a": inner, "b": (inner, 2), "pair": pair, "array": array, "deque": deque([inner])}
+    pair.whole, array[0] = value, inner
+    value["read"] = MappingProxyType({"inner": inner})
+    value["after"] = ([value],)
+    found = copy(value)
+    inner.append(2)
+    own = found["a"]
+    assert own == [1]
+    assert found["b"][0] is own
+    assert found["array"][0] is own
+    assert found["deque"][0] is own
+    assert found["read"]["inner"] is own
+    assert found["pair"].whole is found
+    assert found["after"][0][0] is found
+
+
+@dataclass
+class Box:
+    """An object with a field."""
+
+    items: list[int]
+
+
+class Knot:
+    """An object of a class of its own that holds what holds it."""
+
+    def __init__(self, holder: list[Any]) -> None:
+        self.holder = holder
+
+
+def test_a_callers_object_holds_the_copy_of_what_holds_it() -> None:
+    value: list[Any] = []
+    value.append(Knot(value))
+    found = own_copy(value)
+    assert found[0] is not value[0]
+    assert found[0].holder is found
+
+
+def test_what_an_object_holds_besides_its_fields_is_copied_with_it() -> None:
+    value = Box([1])
+    value.more = value  # type: ignore[attr-defined]
+    found = lent_copy(value)
+    assert found is not value
+    assert found.more is found
 
 
 def test_a_tensor_lies_in_memory_as_it_would_if_it_came_from_the_store() -> None:
