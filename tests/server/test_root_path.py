@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -200,6 +200,19 @@ def test_without_a_proxy_its_own_addresses_work_too(server: Hosted) -> None:
     assert httpx.get(f"{server.url}{PATH}/healthz", timeout=PATIENCE).status_code == 200
     # What only begins alike lies elsewhere.
     assert httpx.get(f"{server.url}{PATH}s/healthz", timeout=PATIENCE).status_code == 404
+
+
+def test_what_a_client_kept_of_another_path_is_not_what_there_is_now(
+    hosting: Callable[..., Any],
+) -> None:
+    tags = set()
+    for root in ("", PATH):
+        with hosting(root_path=root) as server:
+            headers = {"If-None-Match": next(iter(tags), "")}
+            answer = server.client.get("/node-types", headers=headers)
+            assert answer.status_code == 200
+            tags.add(answer.headers["etag"])
+    assert len(tags) == 2
 
 
 @pytest.mark.parametrize("place", ["/", "/other", "/studios/x", "/studio/../x", "/studio/%2E%2e/x"])

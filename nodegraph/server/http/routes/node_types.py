@@ -27,7 +27,7 @@ from nodegraph.server.http.problems import responses
 from nodegraph.server.http.routes.workflows import DOCUMENT, JSON
 from nodegraph.server.http.sending import json_response, takes_gzip
 from nodegraph.server.http.types import ANY, content_headers
-from nodegraph.server.root_path import link
+from nodegraph.server.root_path import link, root_path
 from nodegraph.server.workflows.catalog import DeclaredTypes
 from nodegraph.session.examples import NodeExample
 
@@ -194,8 +194,10 @@ async def list_node_types(
     """
     types = await services.node_types.current()
     is_packed = takes_gzip(request.headers.get("accept-encoding"))
-    headers = _packed_headers(types.digest, is_packed)
-    if is_known(if_none_match, _tag(types.digest, is_packed)):
+    # Pictures of examples lie below the path of the server.
+    digest = digest_bytes(f"{types.digest} {root_path()}".encode())
+    headers = _packed_headers(digest, is_packed)
+    if is_known(if_none_match, _tag(digest, is_packed)):
         return Response(status_code=304, headers=headers)
     body = await services.off_loop(_packed if is_packed else _listed, types)
     return _json_body(body, headers, is_packed)
