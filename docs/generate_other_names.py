@@ -68,7 +68,8 @@ def other_names() -> Mapping[str, Mapping[str, Sequence[str] | str]]:
 
 def diffusers_names() -> Mapping[str, Sequence[str] | str]:
     """What classes of diffusers and transformers are here, of the families that come along."""
-    families = [*BUILT_IN.values()]
+    # Networks of families without a pipeline are nodegraph's own.
+    families = [family for family in BUILT_IN.values() if family.pipelines]
     parts = {
         "LoadDiffusionModel": (part for family in families for part in family.denoisers),
         "LoadTextEncoder": (part for family in families for part in family.encoders),
@@ -79,7 +80,8 @@ def diffusers_names() -> Mapping[str, Sequence[str] | str]:
     }
     found |= {name: ["LoadVae"] for family in families for name in family.latent.autoencoders}
     found |= {
-        name: f"What {name} of diffusers does is steps here: {_STEPS}."
+        name: f"What {name} of diffusers does is steps here: {_STEPS}; `diffusers:{name}` runs "
+        "it whole."
         for names in PIPELINE_CLASSES.values()
         for name in names
     }

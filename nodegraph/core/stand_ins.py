@@ -98,7 +98,9 @@ class StandIns:
         """
         for program, known in self._programs.items():
             exact = [folded] if folded in known.types else []
-            near = exact or (known.spellings.alike(folded, 1, cutoff) if cutoff < 1 else [])
+            # Long names of classes have long parts in common: two letters may differ in those, too.
+            most = max(cutoff, 1 - 2 / max(len(folded), 2))
+            near = exact or (known.spellings.alike(folded, 1, most) if cutoff < 1 else [])
             for each in near:
                 theirs, here = known.types[each]
                 if isinstance(here, str):

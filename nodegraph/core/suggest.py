@@ -187,6 +187,8 @@ _HERE: Mapping[str, tuple[str, ...]] = {
     "n_iter": ("batch_size",),
     # All of them
     "file": ("path",),
+    "folder": ("path",),
+    "frames": ("count", "length"),
     "filename": ("name", "path"),
     "image": ("path",),
 }

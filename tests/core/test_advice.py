@@ -87,6 +87,8 @@ INPUTS = [
     ("VAEEncode", "pixels", "image"),
     ("SaveImage", "filename_prefix", "name"),
     ("LoadImage", "image", "path"),
+    ("LoadImages", "folder", "path"),
+    ("LoadVideo", "frames", "count"),
 ]
 OUTPUTS = [
     ("clip", "text_encoder"),
@@ -103,6 +105,10 @@ LINKS = [
     ("SaveImage", "image", "empty.latent", "VAEDecode"),
     ("VAEEncode", "image", "empty.latent", "VAEDecode"),
 ]
+
+
+OTHERS = ["CogVideoXTransformer3DModel", "AutoencoderKLCogVideoX", "DiffusionPipeline"]
+"""Classes of diffusers that no native family is of, though names of others are much alike."""
 
 
 @pytest.fixture(scope="module")
@@ -158,6 +164,15 @@ def test_what_is_no_node_here(session: Session, name: str, told: str) -> None:
     workflow = Workflow.from_dict({"format": "nodegraph/1", "nodes": {"a": node(name)}})
     (problem,) = (each for each in session.check(workflow) if each.code == "unknown-node-type")
     assert told in str(problem.hint)
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_class_of_which_there_is_none_here_is_not_taken_for_another(
+    session: Session, name: str
+) -> None:
+    workflow = Workflow.from_dict({"format": "nodegraph/1", "nodes": {"a": node(name)}})
+    (problem,) = (each for each in session.check(workflow) if each.code == "unknown-node-type")
+    assert "diffusers" not in str(problem.hint)
 
 
 class _Counting(CatalogWith):
