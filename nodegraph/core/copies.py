@@ -36,6 +36,7 @@ _DICTS: Mapping[type, Callable[[Any], Any]] = {
 _FLAT = frozenset({set, bytearray, array, BytesIO, StringIO})
 _ORIENTATION = 0x0112
 """EXIF tag."""
+_MOST_SHORT = 2**16
 _FIXED = (PurePath, Enum)
 """What can't be changed; copies of some paths aren't equal to them, up to Python 3.11."""
 
@@ -197,7 +198,7 @@ def _keep_exif(picture: Any, copied: Any) -> None:
     """
     try:
         changed, own = picture.getexif(), copied.getexif()
-        lies, lay = changed.get(_ORIENTATION), own.get(_ORIENTATION)
+        lies, lay = _whole(changed.get(_ORIENTATION)), own.get(_ORIENTATION)
         # A TIFF's own tags are among them, which nobody set.
         if dict(changed) == dict(own) or (hasattr(picture, "tag_v2") and lies == lay):
             return
@@ -205,11 +206,22 @@ def _keep_exif(picture: Any, copied: Any) -> None:
             own.load(changed.tobytes())
         except Exception:  # noqa: BLE001 - of a tag that no file could hold
             own.load(_orientation_alone(type(own)(), lies))
-        if lay is not None and lies is None:
-            own[_ORIENTATION] = 1  # XMP data beside them may say otherwise
+        if lay is not None or lies is not None:
+            own[_ORIENTATION] = lies or 1  # XMP data beside them may say otherwise
         copied.info["exif"] = own.tobytes()
     except Exception:  # noqa: BLE001 - of data that no file could hold: the pixels are there
         return
+
+
+def _whole(orientation: Any) -> int | None:
+    """An orientation as a file holds it: 1, which turns nothing, for what is no whole number."""
+    if orientation is None:
+        return None
+    try:
+        found = int(orientation)
+        return found if found == orientation and 0 <= found < _MOST_SHORT else 1
+    except (TypeError, ValueError, OverflowError):
+        return 1
 
 
 def _orientation_alone(exif: Any, orientation: int | None) -> bytes:

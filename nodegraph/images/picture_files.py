@@ -33,6 +33,17 @@ DAMAGED = (
 """What Pillow raises on damaged files, by experience, and on those it finds too large."""
 _ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)
 """EXIF tag, and its values for pictures that lie on their side."""
+_WAYS = {way: way for way in range(1, 9)}
+"""Values of that tag; as in Pillow, a number that equals one counts as it."""
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 _NOTES = frozenset((b"tEXt", b"zTXt", b"iTXt", b"eXIf"))
@@ -44,9 +55,30 @@ def is_turned(picture: Image.Image) -> bool:
 
 
 def orientation(picture: Image.Image) -> int:
-    """How it lies, as its EXIF data says: 1 upright, to 8; see EXIF 2.32, tag 274."""
-    # PNG's own `getexif` would read all pixels, in search of EXIF data behind them.
-    return int(Image.Image.getexif(picture).get(_ORIENTATION, 1))
+    """How it lies, as its EXIF data says: 1 upright, to 8; see EXIF 2.32, tag 274.
+
+    Data that can't be read say nothing: the pixels are whole all the same.
+    """
+    try:
+        # PNG's own `getexif` would read all pixels, in search of EXIF data behind them.
+        return _WAYS.get(Image.Image.getexif(picture).get(_ORIENTATION, 1), 1)
+    except DAMAGED:
+        return 1
+
+
+def upright(picture: Image.Image) -> Image.Image:
+    """A copy of a picture, turned as its EXIF data says.
+
+    Unlike `ImageOps.exif_transpose` it takes pictures whose EXIF data can't be read.
+    """
+    picture.load()  # with EXIF data behind the pixels
+    turn = turn_upright(picture)
+    return picture.copy() if turn is None else picture.transpose(turn)
+
+
+def turn_upright(picture: Image.Image) -> Image.Transpose | None:
+    """What brings it upright; None where it is."""
+    return _TURNS.get(orientation(picture))
 
 
 class _Limit:

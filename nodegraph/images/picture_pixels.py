@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from nodegraph.errors import InvalidValue
-from nodegraph.images.picture_files import DAMAGED, find_exif, orientation
+from nodegraph.images.picture_files import DAMAGED, find_exif, turn_upright, upright
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,15 +20,6 @@ _BITS = 258
 """TIFF's tag of the bits of each channel."""
 _SAME = 2
 """Levels of 255 by which profiles of sRGB differ: their primaries and curves are rounded."""
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 
 
 def picture_pixels(
@@ -43,21 +34,20 @@ def picture_pixels(
     """
     deep = _deep_colors(opened, path)
     if deep is None:
-        opened.load()
         # A copy in every case: the opened file's frame would be closed under us.
-        return _pixels(in_srgb(ImageOps.exif_transpose(opened)))
+        return _pixels(in_srgb(upright(opened)))
     find_exif(opened, path)
-    turn = _TURNS.get(orientation(opened))
+    turn = turn_upright(opened)
     planes = [Image.fromarray(plane) for plane in np.moveaxis(deep, -1, 0)]
-    upright = [np.asarray(plane.transpose(turn) if turn is not None else plane) for plane in planes]
-    pixels = np.stack(upright, axis=-1)
-    alpha = pixels[..., 3] if len(upright) == 4 else np.ones(pixels.shape[:2], np.float32)
+    turned = [np.asarray(plane.transpose(turn) if turn is not None else plane) for plane in planes]
+    pixels = np.stack(turned, axis=-1)
+    alpha = pixels[..., 3] if len(turned) == 4 else np.ones(pixels.shape[:2], np.float32)
     return np.ascontiguousarray(pixels[..., :3]), np.ascontiguousarray(alpha)
 
 
 def frame_pixels(opened: Image.Image) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """The same of the frame that an animation stands at, in 8 bits."""
-    return _pixels(in_srgb(ImageOps.exif_transpose(opened)))
+    return _pixels(in_srgb(upright(opened)))
 
 
 def _pixels(image: Image.Image) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

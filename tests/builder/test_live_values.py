@@ -837,6 +837,34 @@ def test_a_picture_is_turned_as_it_says_in_memory_beside_a_tag_that_no_file_hold
         assert result["invert"].shape == (1, size[1], size[0], 3)
 
 
+@pytest.mark.parametrize("broken", [b"garbage", b"II*\0", b"Exif\0\0II*\0", "text"])
+def test_a_picture_in_memory_with_broken_exif_data_is_taken_as_it_lies(
+    session: Session, broken: bytes | str
+) -> None:
+    picture = PICTURE.copy()
+    picture.info["exif"] = broken
+    result = session.run(
+        Workflow.from_dict(INVERT), parameters={"image": picture}, targets=["invert"]
+    )
+    assert result["invert"].shape == (1, 8, 6, 3)
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "TIFF"])
+def test_an_orientation_that_is_no_whole_number_counts_in_memory_as_it_does_for_pillow(
+    session: Session, form: str
+) -> None:
+    for orientation in (6.0, np.float32(6), np.uint16(6), "6", "left", (6,), 6.5):
+        made, changed = PICTURE.copy(), lying(6, form)
+        changed.load()
+        for picture in (made, changed):
+            picture.getexif()[0x0112] = orientation
+            width, height = ImageOps.exif_transpose(picture).size
+            result = session.run(
+                Workflow.from_dict(INVERT), parameters={"image": picture}, targets=["invert"]
+            )
+            assert result["invert"].shape == (1, height, width, 3)
+
+
 def test_what_comes_to_an_input_of_any_type_stays_as_it_is(session: Session) -> None:
     g = Graph(session=session)
     both = g.List(item_1=TENSOR, item_2=[PICTURE])

@@ -140,6 +140,20 @@ def test_a_turned_photo_is_set_upright(tmp_path: Path) -> None:
     torch.testing.assert_close(image[0, -1, 0], torch.tensor([0, 1.0, 0]), rtol=0, atol=0.1)
 
 
+BROKEN_EXIF = {"no TIFF": b"garbage", "short": b"II*\0", "prefixed": b"Exif\0\0garbage"}
+
+
+@pytest.mark.parametrize("broken", BROKEN_EXIF)
+@pytest.mark.parametrize("kind", ["png", "webp", "jpg"])
+def test_a_picture_with_broken_exif_data_is_read_as_it_lies(
+    tmp_path: Path, kind: str, broken: str
+) -> None:
+    path = tmp_path / f"photo.{kind}"
+    two_pixels().save(path, exif=BROKEN_EXIF[broken], lossless=True)
+    assert picture_size(path) == (2, 1)
+    assert read_image(path)[0].shape == (1, 1, 2, 3)
+
+
 def test_an_animation_gives_its_first_picture(tmp_path: Path) -> None:
     second = Image.new("RGB", (2, 1), (0, 0, 255))
     two_pixels().save(tmp_path / "moving.gif", save_all=True, append_images=[second])

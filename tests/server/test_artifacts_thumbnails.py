@@ -392,3 +392,13 @@ def triangles(parts: int) -> bytes:
         "buffers": [{"byteLength": len(corners)}],
     }
     return glb_bytes(told, corners)
+
+
+@pytest.mark.parametrize("form", ["PNG", "WEBP"])
+def test_a_picture_with_broken_exif_data_has_its_thumbnail(form: str) -> None:
+    file = BytesIO()
+    Image.new("RGB", (40, 20)).save(file, form, exif=b"garbage")
+    found = read_picture(file, pixels=PIXELS)
+    assert (found.width, found.height) == (40, 20)
+    with Image.open(BytesIO(make_thumbnail(file, 20, pixels=PIXELS))) as small:
+        assert small.size == (20, 10)

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import BinaryIO
 
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageDraw, ImageFont
 
 from nodegraph.errors import InvalidFile
-from nodegraph.images.picture_files import DAMAGED, TOO_LARGE, is_turned, pixels_allowed
+from nodegraph.images.picture_files import DAMAGED, TOO_LARGE, is_turned, pixels_allowed, upright
 from nodegraph.server.http.errors import TooLarge
 from nodegraph.videos.video_files import MAX_PIXELS, begins_like_video, opened_video
 
@@ -78,7 +78,7 @@ def make_thumbnail(file: BinaryIO, size: int, *, pixels: int) -> bytes:
         return small(_first_frame(file, pixels), size)
     with _opened(file, pixels) as picture:
         picture.draft("RGB", (size, size))  # a JPEG can be read smaller
-        return small(ImageOps.exif_transpose(_colors(picture)), size)
+        return small(upright(_colors(picture)), size)
 
 
 def small(picture: Image.Image, size: int) -> bytes:
