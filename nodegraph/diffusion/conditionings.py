@@ -12,6 +12,12 @@ from torch import Tensor
 from nodegraph.core.values import Area, Conditioning, ConditioningEntry
 from nodegraph.diffusion.families.base import GUIDANCE, TOLD, Family
 from nodegraph.diffusion.families.registry import family_named
+from nodegraph.diffusion.ip_adapters.pictures import (
+    mask_name,
+    mask_names,
+    picture_name,
+    shown_names,
+)
 from nodegraph.errors import InvalidValue, NumericalError
 
 _SEEN = ("mask", "plain_mask", "glyph_mask")
@@ -93,12 +99,14 @@ def averaged(
 
     def blended(one: ConditioningEntry, other: ConditioningEntry) -> dict[str, Tensor]:
         found = {**other.tensors, **one.tensors}
-        for name in one.tensors.keys() & other.tensors.keys() - set(TOLD):
+        masks = {*mask_names(one.tensors), *mask_names(other.tensors)}
+        for name in one.tensors.keys() & other.tensors.keys() - set(TOLD) - masks:
             pair = one.tensors[name], other.tensors[name]
             if pair[0].shape != pair[1].shape:
                 pair = _matched(family, *pair)
             found[name] = _between(name, *pair, share, method)
-        return found
+        own = {name: item for name, item in found.items() if name not in masks}
+        return own | _either_mask(family, one.tensors, other.tensors, share)
 
     return _paired(first, second, blended)
 
@@ -182,9 +190,8 @@ def with_guidance(conditioning: Conditioning, guidance: float) -> Conditioning:
 def zeroed(conditioning: Conditioning) -> Conditioning:
     """Prompts of zeros in place of what their text was encoded to; what else they tell stays."""
 
-    kept = (*TOLD, *_SEEN)
-
     def silent(entry: ConditioningEntry) -> ConditioningEntry:
+        kept = {*TOLD, *_SEEN, *shown_names(entry.tensors)}
         tensors = {
             name: torch.zeros_like(item) if name not in kept and item.is_floating_point() else item
             for name, item in entry.tensors.items()
@@ -220,6 +227,26 @@ def _matched(family: Family | None, one: Tensor, other: Tensor) -> tuple[Tensor,
             expected=f"shape {tuple(one.shape)}",
         )
     return pair
+
+
+def _either_mask(
+    family: Family | None, one: Mapping[str, Tensor], other: Mapping[str, Tensor], share: float
+) -> dict[str, Tensor]:
+    """Where what pictures show leads, blended: where it does in either; without a mask, that is
+    everywhere."""
+    found = {}
+    for place in range(len(one) + len(other)):
+        name = mask_name(place)
+        telling = [item for item in (one, other) if picture_name(place) in item]
+        if len(telling) == 2 and share in (0.0, 1.0):
+            telling = [telling[int(share)]]
+        masks = [item[name] for item in telling if name in item]
+        if masks and len(masks) == len(telling):
+            first, second = masks[0], masks[-1]
+            if first.shape != second.shape:
+                first, second = _matched(family, first, second)
+            found[name] = torch.maximum(first, second)
+    return found
 
 
 def _between(name: str, one: Tensor, other: Tensor, share: float, method: Method) -> Tensor:

@@ -19,6 +19,7 @@ from nodegraph.diffusion.guiders.classifier_free import Rescaling
 from nodegraph.diffusion.guiders.composed import ComposedGuider
 from nodegraph.diffusion.guiders.outputs import clean_arithmetic
 from nodegraph.diffusion.guiders.shortening import Shortening
+from nodegraph.diffusion.ip_adapters.pictures import mask_names
 from nodegraph.diffusion.model_step import Moment, Side
 from nodegraph.diffusion.names import ASKS_UNGUIDED
 from nodegraph.diffusion.prompt_fitting import PromptFitting
@@ -69,6 +70,12 @@ class Guidance:
         self._asks_unguided = sampler in ASKS_UNGUIDED
         is_guided = self._is_guided(choice, sampler)
         first = entries_of("positive", choice.positive)[0]
+        given: dict[Side, Conditioning | None] = {"positive": choice.positive}
+        if is_guided:
+            given |= {"negative": choice.negative, **choice.method.prompts}
+        for place, added in enumerate(choice.added):
+            given |= {"negative": choice.negative} if added.several else {}
+            given |= added.prompts(place)
         fitting = PromptFitting(
             self._asking.model,
             self._family,
@@ -81,13 +88,8 @@ class Guidance:
             self._asking.controls,
             choice.embedded,
             hole or {},
+            _any_masked(given.values(), choice.empty),
         )
-        given: dict[Side, Conditioning | None] = {"positive": choice.positive}
-        if is_guided:
-            given |= {"negative": choice.negative, **choice.method.prompts}
-        for place, added in enumerate(choice.added):
-            given |= {"negative": choice.negative} if added.several else {}
-            given |= added.prompts(place)
         self._sides = {side: fitting.prompts(side, item) for side, item in given.items()}
         with_same_windows(self._sides)
         self.first_frame: Tensor | None = first.tensors.get(FIRST_FRAME)
@@ -231,6 +233,13 @@ class Guidance:
         for progress, step in points:
             for side in self._sides.values():
                 side.at(progress, step)
+
+
+def _any_masked(given: Iterable[Conditioning | None], empty: ConditioningEntry | None) -> bool:
+    """Whether pictures of adapters lead a part alone beside any of the prompts."""
+    entries = [entry for item in given if item is not None for entry in item.entries]
+    entries += [] if empty is None else [empty]
+    return any(mask_names(entry.tensors) for entry in entries)
 
 
 def _scale(

@@ -40,6 +40,8 @@ class PromptFitting:
         controls: The pictures that lead beside prompts.
         embedded: The scale that the model is told.
         hole: The latent's own masked picture, see `Asked`.
+        masked: Whether pictures lead a part alone beside any prompt: what of the latent is shown
+            for one is shown for those of the other sides, too.
     """
 
     model: Denoiser
@@ -53,6 +55,7 @@ class PromptFitting:
     controls: Leading
     embedded: float | None = None
     hole: Mapping[str, Tensor] = field(default_factory=dict)
+    masked: bool = False
 
     def prompts(self, side: Side, conditioning: Conditioning | None) -> Prompts:
         """The prompts of one side; None stands for the empty one.
@@ -94,7 +97,7 @@ class PromptFitting:
 
     def _window(self, entry: ConditioningEntry, tensors: Mapping[str, Tensor]) -> Window | None:
         sizes = (self.shape, self.width, self.height)
-        if not mask_names(tensors):
+        if not (self.masked or mask_names(tensors)):
             return window_of(entry, *sizes, self.family.multiple)
         window = window_of(entry, *sizes, MASK_MULTIPLE)
         if window is None:

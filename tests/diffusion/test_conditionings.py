@@ -52,6 +52,17 @@ def family(name: str | None, **tensors: Tensor) -> Conditioning:
     return Conditioning((ConditioningEntry(tensors),), name)
 
 
+LEFT = torch.tensor([1.0, 1.0, 0.0, 0.0]).expand(1, 1, 4, 4)
+RIGHT = 1 - LEFT
+
+
+def pictured(mask: Tensor | None) -> Conditioning:
+    """A prompt beside what a picture shows, and where that leads."""
+    masks = {} if mask is None else {"pictures 0 mask": mask}
+    tensors = {"embeddings": torch.ones(1, 77, 8), "pictures 0": torch.ones(1, 1, 8)}
+    return family("sd1", **tensors, **masks)
+
+
 def embedded(conditioning: Conditioning) -> Tensor:
     [entry] = conditioning.entries
     return entry.embeddings
@@ -157,6 +168,41 @@ def test_two_families_don_t_go_together(join: Any) -> None:
     one, other = (family(name, embeddings=torch.zeros(1, 2, 3)) for name in ("sd1", "sdxl"))
     with raises(InvalidValue, port="second", given="sdxl"):
         join(one, other)
+
+
+@pytest.mark.parametrize(
+    ("masks", "share", "expected"),
+    [
+        ((LEFT, RIGHT), 0.5, torch.ones(1, 1, 4, 4)),
+        ((LEFT, RIGHT), 0.0, LEFT),
+        ((LEFT, RIGHT), 1.0, RIGHT),
+        ((LEFT, LEFT), 0.5, LEFT),
+        ((LEFT, None), 0.5, None),
+        ((None, LEFT), 1.0, LEFT),
+    ],
+)
+def test_an_average_is_led_by_pictures_where_either_is(
+    masks: tuple[Tensor | None, Tensor | None], share: float, expected: Tensor | None
+) -> None:
+    found = averaged(*(pictured(mask) for mask in masks), share).entries[0].tensors
+    assert torch.equal(found["pictures 0"], torch.ones(1, 1, 8))
+    if expected is None:
+        assert "pictures 0 mask" not in found
+    else:
+        assert torch.equal(found["pictures 0 mask"], expected)
+
+
+def test_masks_of_pictures_of_two_sizes_are_not_averaged() -> None:
+    with raises(InvalidValue, port="second", given="shape (1, 1, 2, 2)"):
+        averaged(pictured(LEFT), pictured(torch.ones(1, 1, 2, 2)), 0.5)
+
+
+def test_zeros_leave_what_pictures_show() -> None:
+    given = pictured(LEFT)
+    found, tensors = zeroed(given).entries[0].tensors, given.entries[0].tensors
+    assert torch.equal(found["pictures 0"], tensors["pictures 0"])
+    assert torch.equal(found["pictures 0 mask"], tensors["pictures 0 mask"])
+    assert not found["embeddings"].any()
 
 
 def test_zeros_stand_for_text_alone() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from nodegraph.diffusion.families.base import (
 from nodegraph.diffusion.ip_adapters.pictures import (
     any_mask,
     check_pictures,
+    masks_over,
     picture_masks,
     picture_options,
     pictures_wanted,
@@ -85,6 +86,7 @@ class UNetFamily(Family):
     def fit(self, model: Denoiser, entry: ConditioningEntry, asked: Asked) -> dict[str, Tensor]:
         found = super().fit(model, entry, asked)
         check_pictures(found, pictures_wanted(model.module), asked.side)
+        found |= masks_over(found, asked.width, asked.height)
         found = heeding_hole(found, asked, fills=_fills(model.config))
         found = heeding_beside(found, entry, asked, follows=_follows(model.config))
         if self.guides_itself(model.config, model.settings):
@@ -93,19 +95,21 @@ class UNetFamily(Family):
         return found
 
     def groups(self, prompts: Sequence[Mapping[str, Tensor]]) -> list[list[int]]:
-        """All in one, unless bringing them to one length would make the longest far longer: of 7
-        and 8 windows each would become 56."""
-        lengths = [prompt["embeddings"].shape[1] for prompt in prompts]
-        places = range(len(prompts))
-        if math.lcm(*lengths) <= LENGTHENED * max(lengths):
-            return [list(places)]
-        return [[at for at in places if lengths[at] == length] for length in dict.fromkeys(lengths)]
+        """All in one that are told alike beside their text, unless bringing them to one length
+        would make the longest far longer: of 7 and 8 windows each would become 56."""
+        alike: dict[Hashable, list[int]] = {}
+        for place, prompt in enumerate(prompts):
+            beside = {(name, tuple(item.shape[1:])) for name, item in prompt.items()}
+            text = ("embeddings", tuple(prompt["embeddings"].shape[1:]))
+            alike.setdefault(frozenset(beside - {text}), []).append(place)
+        return [group for places in alike.values() for group in _by_length(prompts, places)]
 
     def matched(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
         """By repeating them, which says the same."""
         tokens = math.lcm(first.shape[1], second.shape[1])
         times = tokens // first.shape[1], tokens // second.shape[1]
-        return first.repeat(1, times[0], 1), second.repeat(1, times[1], 1)
+        rest = (1,) * (first.ndim - 2)
+        return first.repeat(1, times[0], *rest), second.repeat(1, times[1], *rest)
 
     def join(self, prompts: Sequence[Mapping[str, Tensor]], batch: int) -> Batch:
         tokens = math.lcm(*(prompt["embeddings"].shape[1] for prompt in prompts))
@@ -176,6 +180,15 @@ def _follows(config: Config) -> bool:
 
 _ADDED = {"text_embeds": "pooled", "time_ids": "time_ids"}
 """Names of a UNet's further inputs, and those of the tensors of a prompt."""
+
+
+def _by_length(prompts: Sequence[Mapping[str, Tensor]], places: list[int]) -> list[list[int]]:
+    lengths = {at: prompts[at]["embeddings"].shape[1] for at in places}
+    if math.lcm(*lengths.values()) <= LENGTHENED * max(lengths.values()):
+        return [places]
+    return [
+        [at for at in places if lengths[at] == length] for length in dict.fromkeys(lengths.values())
+    ]
 
 
 def _lengthened(prompt: Mapping[str, Tensor], tokens: int) -> Mapping[str, Tensor]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from itertools import count, takewhile
 from typing import TYPE_CHECKING, Any
 
+from nodegraph.diffusion.lazy import torch
 from nodegraph.errors import InvalidValue
 
 if TYPE_CHECKING:
@@ -37,6 +38,27 @@ def mask_names(tensors: Mapping[str, Tensor]) -> list[str]:
     """Names of those tensors among the ones of a prompt."""
     masks = {mask_name(number) for number in range(len(tensors))}
     return [name for name in tensors if name in masks]
+
+
+def shown_names(tensors: Mapping[str, Tensor]) -> list[str]:
+    """Names of those that say what pictures show, and where they lead."""
+    shown = {picture_name(number) for number in range(len(tensors))}
+    return [*(name for name in tensors if name in shown), *mask_names(tensors)]
+
+
+def masks_over(tensors: Mapping[str, Tensor], width: int, height: int) -> dict[str, Tensor]:
+    """Those of a prompt scaled to a picture, as diffusers tells the grids of a network's layers
+    from a mask's proportions.
+
+    Args:
+        width, height: Of the picture, in pixels.
+    """
+    found = {name: tensors[name] for name in mask_names(tensors)}
+    for name, mask in found.items():
+        if mask.shape[-2:] != (height, width):
+            scaled = torch.nn.functional.interpolate(mask, size=(height, width), mode="area")
+            found[name] = (scaled >= 0.5).to(mask.dtype)
+    return found
 
 
 def pictures_wanted(network: Any) -> int:
@@ -75,10 +97,9 @@ def picture_options(batch: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def picture_masks(batch: Mapping[str, Any]) -> list[Tensor | None]:
-    """Where the pictures of each of its IP-Adapters lead; None is everywhere."""
+    """Where the pictures of each of its IP-Adapters lead, row by row; None is everywhere."""
     places = takewhile(lambda place: picture_name(place) in batch, count())
-    masks = (batch.get(mask_name(place)) for place in places)
-    return [None if mask is None else mask[:1] for mask in masks]
+    return [batch.get(mask_name(place)) for place in places]
 
 
 def any_mask(masks: list[Tensor | None]) -> bool:

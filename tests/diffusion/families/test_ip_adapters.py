@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -282,6 +283,98 @@ def test_an_area_that_is_sampled_alone_has_its_part_of_the_mask(
     flat = with_area(told(mask), Area(0, 0, 128, 8, "pixels", 0.0, "area"))
     around = answer(combined([flat, with_strength(told(mask), 0.0)]), 128, x)
     assert torch.equal(around[..., :1, :], answer(told(mask), 128, x)[..., :1, :])
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a model with an IP-Adapter answers to prompts that say what a picture shows.
+
+    Attributes:
+        prompt: Without pictures.
+        seen: As `seen_by` gave it.
+    """
+
+    denoiser: Any
+    prompt: Conditioning
+    seen: tuple[Tensor, Tensor]
+
+    def told(self, mask: Tensor | None, pictures: int = 1) -> Conditioning:
+        shown, nothing = (item.repeat(1, pictures, 1) for item in self.seen)
+        where = None if mask is None else picture_mask(mask, pictures)
+        return with_picture(self.prompt, 0, shown, nothing, where)
+
+    def to(
+        self, x: Tensor, *parts: Conditioning, away: Conditioning | None = None, cfg: float = 1.0
+    ) -> Tensor:
+        moment = Moment(torch.tensor(500), torch.tensor(0), 1000, 0.0, 500.0)
+        choice = GuiderChoice(combined(parts), away, cfg)
+        size = {"width": 8 * x.shape[-1], "height": 8 * x.shape[-2]}
+        with torch.no_grad():
+            return Guidance(self.denoiser, choice, **size, shape=x.shape)(x, moment)
+
+
+@pytest.fixture
+def answers(model_of: ModelOf, adapters: Path) -> Answers:
+    pipeline, model = model_of(sd1)
+    choice = open_ip_adapter(str(write(adapters, pipeline, "asked", plain, 4)), [])
+    recipe = with_ip_adapter(open_model(str(model.folder), []).model, choice, 0.7)
+    prompt, eyes = model.encode(PROMPT), load_component(choice.encoder, "cpu")
+    assert prompt is not None
+    seen = seen_by(eyes, picture(), reads_patches=choice.reads_patches)
+    return Answers(derive(model.part("model"), recipe), prompt, seen)
+
+
+def latent(width: int = 8) -> Tensor:
+    return torch.randn(1, 4, 8, width, generator=torch.Generator().manual_seed(1))
+
+
+def left_half(height: int = 64, width: int = 64) -> Tensor:
+    return (torch.arange(width) < width / 2).float().expand(1, height, width)
+
+
+@pytest.mark.parametrize(
+    "masks",
+    [
+        (None, left_half()),
+        (left_half(), None),
+        (left_half(), 1 - left_half()),
+        (left_half(), 1 - left_half(32, 32)),
+    ],
+    ids=["none first", "none last", "two", "two sizes"],
+)
+def test_each_of_several_prompts_is_led_where_its_own_mask_says(
+    answers: Answers, masks: tuple[Tensor | None, Tensor | None]
+) -> None:
+    told, x = [answers.told(mask) for mask in masks], latent()
+    alone = [answers.to(x, each) for each in told]
+    assert not torch.allclose(*alone, atol=1e-3)
+    torch.testing.assert_close(answers.to(x, *told), sum(alone) / 2, rtol=1e-4, atol=1e-5)
+
+
+def test_prompts_are_led_by_different_numbers_of_pictures(answers: Answers) -> None:
+    told, x = [answers.told(left_half()), answers.told(left_half(), 2)], latent()
+    alone = [answers.to(x, each) for each in told]
+    torch.testing.assert_close(answers.to(x, *told), sum(alone) / 2, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(32, 96), (100, 30), (128, 128)])
+def test_masks_are_scaled_to_the_picture(answers: Answers, size: tuple[int, int]) -> None:
+    x = latent()
+    found, expected = (answers.to(x, answers.told(left_half(*of))) for of in (size, (64, 64)))
+    assert torch.equal(found, expected)
+
+
+def test_an_area_alone_without_a_mask_beside_a_negative_prompt_with_one(answers: Answers) -> None:
+    x, mask = latent(16), left_half(64, 128)
+    small = with_area(answers.told(None), Area(0, 0, 8, 8, "pixels", 0.0, "area"))
+    rest = with_strength(answers.told(None), 0.0)
+    found = answers.to(x, small, rest, away=answers.told(mask), cfg=3.0)
+    left, within = x[..., :8].contiguous(), answers.told(mask[..., :64])
+    expected = answers.to(left, answers.told(None), away=within, cfg=3.0)
+    # there, the negative prompt counts as half of what it says of the whole picture
+    whole = answers.to(x, answers.told(mask)), answers.to(left, within)
+    mean = expected - (1 - 3.0) * (whole[1] - (whole[0][..., :8] + whole[1]) / 2)
+    torch.testing.assert_close(found[..., :1, :1], mean[..., :1, :1], rtol=1e-4, atol=1e-4)
 
 
 def test_the_shared_unet_stays_as_it_is(model_of: ModelOf, adapters: Path) -> None:
