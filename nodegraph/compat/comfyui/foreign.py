@@ -111,6 +111,8 @@ class ForeignNode:
         kept: The node's entry as it was written, for the way back.
         misfit: The input from which on the file's values are of another kind than is known of the
             type, so that they are left out; empty if all fit.
+        misfits: The inputs whose values alone are left out, where the others could be told apart
+            from them; empty if that holds for all from `misfit` on.
         stand_ins: Values in place of the left out ones, to see what they would lead to; None where
             nobody tries that.
         is_unclear: What the left out values would lead to can't be said by inputs alone.
@@ -130,6 +132,7 @@ class ForeignNode:
     is_collapsed: bool = False
     kept: Mapping[str, Any] = field(default_factory=dict)
     misfit: str = ""
+    misfits: tuple[str, ...] = ()
     stand_ins: Mapping[str, Any] | None = None
     is_unclear: bool = False
 

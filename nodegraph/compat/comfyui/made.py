@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -96,17 +96,31 @@ class MadeGraph:
         self._names = Names()
         self.needed: set[str] = set()
 
-    def add(self, wanted: str, node_type: str, inputs: dict[str, Any], name: str = "") -> MadeNode:
+    def add(
+        self,
+        wanted: str,
+        node_type: str,
+        inputs: dict[str, Any],
+        name: str = "",
+        *,
+        beside: str = "",
+    ) -> MadeNode:
         """Make a node.
 
         Args:
             wanted: What it is called after.
             name: Its name, if it is free, of a node that had one here.
+            beside: A node that stands for the same as it.
         """
         name = self._names.free(name or snake(wanted, "node"))
         node = self.nodes[name] = MadeNode(name, node_type, inputs)
-        self._places[name] = self.place
+        self._places[name] = self._places[beside] if beside else self.place
         return node
+
+    def places(self) -> Iterator[tuple[str, tuple[int, ...]]]:
+        """Where in the file stands what each node was made of, in the order of their making."""
+        for name in self.nodes:
+            yield name, self._places[name]
 
     def remove(self, name: str) -> None:
         """Take back a node that nothing is linked to."""

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import nodegraph.compat.comfyui.table
 from nodegraph import Session
-from nodegraph.compat.comfyui.importing import ImportedWorkflow, import_document
+from nodegraph.compat.comfyui.importing import ImportedWorkflow, import_document, translate
 from nodegraph.compat.comfyui.packs import NodeTable, node_table
+from nodegraph.compat.comfyui.reading import read_workflow
 from nodegraph.compat.comfyui.signatures import Signature, TakenInput
+from nodegraph.compat.comfyui.translating import Passage
 from nodegraph.core.workflow import Workflow
 from tests.compat.comfyui.drawing import block, drawn, linked, node
 from tests.compat.comfyui.supplied import problems
@@ -270,16 +275,35 @@ def written(signature: Signature, **changed: Any) -> list[Any]:
     return values
 
 
-def another(taken: TakenInput) -> Any:
-    """A value other than the default, of those that can have any; None of a choice."""
+def others(taken: TakenInput, words: Sequence[str]) -> list[Any]:
+    """Values other than the default.
+
+    Args:
+        words: What choices are tried with.
+    """
     match taken.type:
         case "BOOLEAN":
-            return not taken.default
+            return [not taken.default]
         case "INT":
-            return int(taken.default) + 8
+            return [int(taken.default) + 8, 16]
         case "FLOAT":
-            return taken.default + (0.25 if taken.default <= 0.75 else -0.25)
-    return "words" if taken.type == "STRING" else None
+            return [taken.default + (0.25 if taken.default <= 0.75 else -0.25)]
+        case "COMBO":
+            return [word for word in words if word != taken.default]
+    return ["words"] if taken.type == "STRING" else []
+
+
+TABLE = Path(nodegraph.compat.comfyui.table.__file__).parent
+
+
+def words_beside(node_type: str) -> list[str]:
+    """Words in the part of the table that tells of a type: options of its choices, too."""
+    found: dict[str, None] = {}
+    for path in sorted(TABLE.glob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        if f"{node_type}(" in text:
+            found |= dict.fromkeys(re.findall(r'"([\w .+:/-]{1,30})"', text))
+    return list(found)
 
 
 def said(found: ImportedWorkflow) -> dict[tuple[str, str], str]:
@@ -292,26 +316,36 @@ def said(found: ImportedWorkflow) -> dict[tuple[str, str], str]:
     return inputs | {(name, ""): entry.type for name, entry in nodes}
 
 
-def silent(table: NodeTable, signature: Signature) -> dict[str, set[tuple[str, str]]]:
-    """Widgets that aren't read when none is, and of which no input says so, with what they say."""
-    widgets = list(signature.shown({}))
+def silent(
+    table: NodeTable, signature: Signature, words: Sequence[str] = (), **earlier: Any
+) -> dict[tuple[str, Any], set[tuple[str, str]]]:
+    """Values of widgets that aren't read when none is, with what no input says of each.
+
+    Args:
+        words: What choices are tried with.
+        earlier: Values that are read before them.
+    """
+    widgets = [each for each in signature.shown(earlier) if each.name not in earlier]
     if not widgets or any(each.default is None for each in widgets):
         return {}
-    base = import_document(around(signature, written(signature)), table)
-    bad = written(signature, **{widgets[0].name: {"no": "value"}})
+    usual = written(signature, **earlier)
+    base = import_document(around(signature, usual), table)
+    bad = written(signature, **earlier, **{widgets[0].name: {"no": "value"}})
     lost = import_document(around(signature, bad), table)
     if signature.type in [fate.type for fate in (*base.placeholders, *lost.placeholders)]:
         return {}
     missing = {(name, port) for name, ports in unread(lost).items() for port in ports}
-    found: dict[str, set[tuple[str, str]]] = {}
+    found: dict[tuple[str, Any], set[tuple[str, str]]] = {}
     for each in widgets:
-        if (value := another(each)) is not None:
-            values = written(signature, **{each.name: value})
-            changed = said(import_document(around(signature, values), table))
-            usual = said(base)
-            ports = {at for at in usual.keys() | changed if usual.get(at) != changed.get(at)}
-            if ports and not ports & missing:
-                found[each.name] = ports
+        for value in others(each, words):
+            values = written(signature, **earlier, **{each.name: value})
+            changed = import_document(around(signature, values), table)
+            if signature.type in [fate.type for fate in changed.placeholders]:
+                continue
+            left, right = said(base), said(changed)
+            ports = {at for at in left.keys() | right if left.get(at) != right.get(at)}
+            if ports - missing:
+                found[each.name, value] = ports - missing
     return found
 
 
@@ -323,9 +357,96 @@ def test_what_was_not_read_is_said_whatever_it_becomes(table: NodeTable, node_ty
     assert not silent(table, table.signatures[node_type])
 
 
+@pytest.mark.parametrize(
+    ("node_type", "earlier", "words"),
+    [
+        pytest.param("ColorTransfer", {}, ["mkl_lab", "histogram"], id="a choice of methods"),
+        pytest.param("SaveImageAdvanced", {"filename_prefix": "x", "format": "png"}, ["16-bit"],
+                     id="a choice of bits"),
+        pytest.param("UNETLoader", {"unet_name": "f"}, ["fp8_e4m3fn", "fp8_e5m2"],
+                     id="a choice of types of numbers"),
+    ],
+)  # fmt: skip
+def test_a_choice_that_was_not_read_is_said(
+    table: NodeTable, node_type: str, earlier: dict[str, Any], words: list[str]
+) -> None:
+    assert not silent(table, table.signatures[node_type], words, **earlier)
+
+
+def with_values(table: NodeTable, node_type: str, **values: Any) -> ImportedWorkflow:
+    signature = table.signatures[node_type]
+    return import_document(around(signature, written(signature, **values)), table)
+
+
+def test_a_step_that_was_not_read_does_not_become_the_last(table: NodeTable) -> None:
+    found = with_values(table, "KSamplerAdvanced", steps="twenty", end_at_step=10)
+    assert "end_step" in unread(found)["ksampler_advanced"]
+
+
+def test_what_counts_with_another_value_alone_is_said(table: NodeTable) -> None:
+    found = with_values(table, "RegexExtract", mode={"no": "value"}, group_index=2)
+    assert {"group", "most"} <= unread(found)["find_text"]
+
+
+@pytest.mark.parametrize("node_type", ["TextEncodeMageFlowEdit", "TextEncodeFibo2"])
+def test_what_counts_together_alone_is_said(table: NodeTable, node_type: str) -> None:
+    found = with_values(table, node_type, width={"no": "value"}, height=512)
+    made = found.workflow.nodes["empty_latent_2"]
+    assert made.unread_as["width"] == made.unread_as["height"] == "width, height"
+
+
+def test_nodes_far_from_one_that_stays_a_placeholder_say_what_was_not_read(
+    table: NodeTable,
+) -> None:
+    nodes = [node(at, "EmptyLatentImage", 64, "high", 1) for at in range(1, 4)]
+    nodes += [node(9, "ConditioningSetArea", "wide"), node(10, "KSampler", 1, "fixed", "many")]
+    found = import_document(drawn(nodes), table)
+    assert [fate.type for fate in found.placeholders] == ["ConditioningSetArea"]
+    assert unread(found) == {
+        "empty_latent": {"height", "batch_size"},
+        "empty_latent_2": {"height", "batch_size"},
+        "empty_latent_3": {"height", "batch_size"},
+        "ksampler": {"steps", "cfg", "sampler", "schedule", "denoise"},
+    }
+
+
+def test_of_nodes_that_stand_alike_one_is_translated_again_alone(table: NodeTable) -> None:
+    count = 200
+    sampler, calls = table.entries["KSampler"], []
+
+    def counted(passage: Passage) -> None:
+        calls.append(passage)
+        sampler.forward(passage)
+
+    nodes = [node(at, "KSampler", at, "fixed", "many") for at in range(count)]
+    entries = {**table.entries, "KSampler": replace(sampler, forward=counted)}
+    found = translate(read_workflow(drawn(nodes), table.signatures), entries)
+    assert all(set(SAMPLED) <= ports for ports in unread(found).values())
+    assert len(unread(found)) == count
+    once = len(calls) - count
+    calls.clear()
+    translate(read_workflow(drawn(nodes[:1]), table.signatures), entries)
+    assert once < len(calls)
+
+
+@pytest.mark.slow
+def test_however_many_kinds_of_values_were_not_read_those_of_a_sampler_are_said(
+    table: NodeTable,
+) -> None:
+    nodes = [node(1, "KSampler", 1, "fixed", "many", 8.0, "euler", "normal", 1.0)]
+    for name, signature in table.signatures.items():
+        widgets = list(signature.shown({}))
+        if len(widgets) > 2 and widgets[0].type in ("INT", "FLOAT") and len(nodes) < 40:
+            nodes.append(node(len(nodes) + 1, name, *written(signature, **{widgets[0].name: {}})))
+    found = import_document(drawn(nodes), table)
+    assert unread(found)["ksampler"] == {"steps", "cfg", "sampler", "schedule", "denoise"}
+
+
 @pytest.mark.slow
 def test_what_was_not_read_is_said_of_every_type(table: NodeTable) -> None:
-    found = {name: silent(table, each) for name, each in table.signatures.items()}
+    found = {
+        name: silent(table, each, words_beside(name)) for name, each in table.signatures.items()
+    }
     assert not {name: widgets for name, widgets in found.items() if widgets}
     assert len(found) > 200
 
