@@ -41,7 +41,7 @@ from nodegraph.diffusion.families.alone import (
 )
 from nodegraph.diffusion.families.base import Config, Family, Part
 from nodegraph.diffusion.families.identified import Identified, identify_folder, supported
-from nodegraph.diffusion.families.registry import FAMILIES, families_of_pipeline
+from nodegraph.diffusion.families.registry import FAMILIES, asked, families_of_pipeline
 from nodegraph.diffusion.file_kinds import (
     HEADED,
     LEFT_OUT,
@@ -408,7 +408,11 @@ def _control_in(path: Path) -> Identified | None:
     """The control network that a folder of its own holds; None where it is something else."""
     config = layout.read_config(path / layout.CONFIG)
     class_name = str(config.get("_class_name"))
-    led = (family for family in FAMILIES.values() if family.leads(class_name, config))
+    led = (
+        family
+        for family in FAMILIES.values()
+        if asked(family, lambda each: each.leads(class_name, config), otherwise=False)
+    )
     title = next((f"a {class_name} for {family.title}" for family in led), None)
     return None if title is None else Identified(title, node=LOAD_CONTROL)
 

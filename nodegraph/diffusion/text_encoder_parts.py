@@ -12,7 +12,7 @@ from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.checkpoint_parts import checkpoint_part, prefix_alone
 from nodegraph.diffusion.families.base import Family, Part
 from nodegraph.diffusion.families.identify import identify_tensors
-from nodegraph.diffusion.families.registry import FAMILIES
+from nodegraph.diffusion.families.registry import FAMILIES, asked
 from nodegraph.diffusion.file_kinds import GGUF, PartFiles, ending
 from nodegraph.diffusion.joined_files import header_of
 from nodegraph.diffusion.model_files import weighty_folder
@@ -159,7 +159,7 @@ def _what(path: Path, allow_pickle: bool) -> tuple[str, str]:
         for family in FAMILIES.values()
         for part in family.encoders
         for item in part.files
-        if item.prefix(shapes) is not None
+        if asked(family, lambda _, item=item: item.prefix(shapes), None) is not None
     ]
     if known:
         return known[0][0], f"It is for {', '.join(dict.fromkeys(name for _, name in known))}."

@@ -15,9 +15,11 @@ from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.values import RecipeFile, Vae
 from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.facts import weight_bytes
+from nodegraph.diffusion.families.base import Family
 from nodegraph.diffusion.families.identify import identify_tensors
 from nodegraph.diffusion.families.registry import (
     FAMILIES,
+    asked,
     family_named,
     format_named,
     format_release,
@@ -160,8 +162,12 @@ def _found(path: Path, *, allow_pickle: bool) -> FoundVae:
         return _in_folder(path, allow_pickle=allow_pickle)
     files = _halves(path)
     shapes = joined_shapes(files)
-    laid = {item.name: _laid(item, shapes) for item in _formats()}
-    fitting = tuple(item for item in _formats() if laid[item.name] is not None)
+    families = _by_format()
+    laid = {
+        name: asked(family, lambda each: _laid(each.latent, shapes), None)
+        for name, family in families.items()
+    }
+    fitting = tuple(families[name].latent for name, item in laid.items() if item is not None)
     if not fitting:
         told = identify_tensors(shapes)
         raise InvalidFile(
@@ -249,18 +255,22 @@ def _fitting_config(config: dict[str, object]) -> tuple[LatentFormat, ...]:
     """The formats of a configuration's class; of those, the ones with its scale and channels, if
     there are any."""
     kind, factor = config.get("_class_name"), config.get("scaling_factor")
-    fitting = [item for item in _formats() if kind in item.autoencoders]
-    tests: tuple[Callable[[LatentFormat], bool], ...] = (
-        lambda item: item.scaling is not None and item.scaling[0] == factor,
-        lambda item: item.latent_channels(config) == item.channels,
+    fitting = [each for each in _by_format().values() if kind in each.latent.autoencoders]
+    tests: tuple[Callable[[Family], bool], ...] = (
+        lambda each: each.latent.scaling is not None and each.latent.scaling[0] == factor,
+        lambda each: each.latent.latent_channels(config) == each.latent.channels,
     )
     for test in tests:
-        fitting = [item for item in fitting if test(item)] or fitting
-    return tuple(fitting)
+        fitting = [each for each in fitting if asked(each, test, otherwise=False)] or fitting
+    return tuple(each.latent for each in fitting)
 
 
-def _formats() -> list[LatentFormat]:
-    return list({family.latent.name: family.latent for family in FAMILIES.values()}.values())
+def _by_format() -> dict[str, Family]:
+    """A family of each latent format, by its name."""
+    found: dict[str, Family] = {}
+    for family in FAMILIES.values():
+        found.setdefault(family.latent.name, family)
+    return found
 
 
 def _chosen(name: str, found: FoundVae, latents: str) -> LatentFormat:

@@ -14,7 +14,7 @@ from nodegraph.diffusion.controls.kinds import ControlKind, control_kind
 from nodegraph.diffusion.families.alone import controls_in
 from nodegraph.diffusion.families.base import Config, Family, Part
 from nodegraph.diffusion.families.identify import identify_tensors
-from nodegraph.diffusion.families.registry import FAMILIES, family_release
+from nodegraph.diffusion.families.registry import FAMILIES, asked, family_release
 from nodegraph.diffusion.file_kinds import SAFETENSORS, PartFiles, ending
 from nodegraph.diffusion.joined_files import joined_headers, joined_shapes
 from nodegraph.diffusion.model_files import port_storage, stored_precision
@@ -123,8 +123,12 @@ def _in_folder(path: Path, *, allow_pickle: bool) -> FoundControl:
         )
     config = layout.read_config(path / layout.CONFIG)
     class_name = str(config.get("_class_name"))
-    fitting = [family for family in _led() if family.leads(class_name, config)]
-    if not fitting:
+    led = [
+        family
+        for family in _led()
+        if asked(family, lambda each: each.leads(class_name, config), otherwise=False)
+    ]
+    if not led:
         raise InvalidFile(
             f"{path} holds a {class_name}, which is no control network that is known here.",
             expected="a ControlNet or T2I adapter for " + supported_families(),
@@ -132,7 +136,7 @@ def _in_folder(path: Path, *, allow_pickle: bool) -> FoundControl:
     weights = layout.find_weights(path.parent, path.name, allow_pickle=allow_pickle)
     index = [weights.index] if weights.index else []
     files = PartFiles(ROLE, [path / layout.CONFIG, *weights.files, *index], weights.files)
-    return FoundControl(files, fitting[0], class_name, config)
+    return FoundControl(files, led[0], class_name, config)
 
 
 def open_control(

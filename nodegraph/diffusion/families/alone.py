@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nodegraph.diffusion.families.base import Family
-from nodegraph.diffusion.families.registry import BUILT_IN, FAMILIES
+from nodegraph.diffusion.families.registry import BUILT_IN, FAMILIES, asked
 from nodegraph.diffusion.safetensors_header import Shapes
 from nodegraph.diffusion.single_files.base import FileLayout, KnownShapes
 from nodegraph.errors import InvalidFile
@@ -86,8 +86,11 @@ def denoiser_of(family: str, shapes: Shapes) -> PartAlone | None:
     """The denoiser that a file holds if it is of a family; None if it isn't, or none is so
     called."""
     known = FAMILIES.get(family)
-    laid = None if known is None else _laid(_of_denoiser(known), KnownShapes.of(shapes))
-    return None if known is None or laid is None else PartAlone(known, *laid, LOAD_DENOISER)
+    if known is None:
+        return None
+    shapes = KnownShapes.of(shapes)
+    laid = asked(known, lambda each: _laid(_of_denoiser(each), shapes), None)
+    return None if laid is None else PartAlone(known, *laid, LOAD_DENOISER)
 
 
 def parts_in(shapes: Shapes) -> list[PartAlone]:
@@ -114,7 +117,7 @@ def _in_families(
         found = [
             PartAlone(family, *laid, node)
             for family in families.values()
-            if (laid := _laid(layouts(family), shapes)) is not None
+            if (laid := asked(family, lambda each: _laid(layouts(each), shapes), None)) is not None
         ]
         if found:
             return found

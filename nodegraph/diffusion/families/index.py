@@ -134,3 +134,5 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
     }
 )
 """By name, in the order in which files are asked whether they are of one."""
+FORMATS: Mapping[str, str] = {INDEX[name].latent: name for name in reversed([*INDEX])}
+"""The first family of each latent format, by its name."""

@@ -22,6 +22,8 @@ from nodegraph.errors import InvalidValue
 from nodegraph.packs.code import CodeDigests
 from tests.messages import raises
 
+PATIENCE = 120
+"""Seconds after which a process hangs."""
 _PACKAGE = """
 from dataclasses import replace
 from nodegraph.diffusion.families.base import Part
@@ -71,6 +73,7 @@ def listed(site: Path, code: str, *arguments: str) -> subprocess.CompletedProces
         capture_output=True,
         text=True,
         check=True,
+        timeout=PATIENCE,
     )
 
 
@@ -105,33 +108,116 @@ _WRONG = {
     "auto": "name='auto'",
     "no_latent": "latent=None",
     "nameless_latent": "latent=replace(SD1.latent, name=None)",
+    "auto_latent": "latent=replace(SD1.latent, name='auto')",
     "no_autoencoder": "latent=replace(SD1.latent, autoencoders=None)",
+    "no_channels": "latent=replace(SD1.latent, name='l', channels=None)",
+    "one_scale": "latent=replace(SD1.latent, name='l', scaling=3)",
+    "mapped_scale": "latent=replace(SD1.latent, name='l', scaling={})",
     "no_encoders": "encoders=None",
     "no_denoiser": "denoisers=()",
     "no_parts": "tokenizers=(3,)",
     "no_layouts": "denoisers=(replace(SD1.denoisers[0], files=None),)",
+    "many_controls": "control=(SD1.control,)",
+    "no_single_file": "single_file=('unet',)",
+    "hidden": "title=Hidden()",
+    "endless": "denoisers=Endless(SD1.denoisers)",
+    "matches": "denoisers=(replace(SD1.denoisers[0], files=(FILE,)),)",
     "no_pipelines": "pipelines=None",
     "built_in": "name='sdxl'",
 }
+_FAULTY = """
+from nodegraph.diffusion.families.base import SingleFile
+class Hidden:
+    def __repr__(self):
+        raise RuntimeError("boom")
+class Endless(list):
+    def __iter__(self):
+        raise RuntimeError("boom")
+FILE = replace(SD1.denoisers[0].files[0], matches=lambda shapes: shapes["mine"])
+ALL = Endless()
+def boom(*given):
+    raise RuntimeError("boom")
+def own(**more):
+    return type("Own", (type(SD1),), more)(**{**vars(SD1), "name": "own", "pipelines": ()})
+title = own(title=property(boom, lambda self, value: None))
+recognises = own(recognises=boom)
+leads = own(leads=boom)
+"""
+_OVERRIDING = ("title", "recognises", "leads")
 
 
 def test_what_is_no_whole_family_is_told_and_left_out(tmp_path: Path) -> None:
     wrong = "\n".join(f"{name} = family({given})" for name, given in _WRONG.items())
     modules = {
         "exits": "raise SystemExit(3)",
-        "wrong": f"{_FAMILY}{wrong}",
+        "wrong": f"{_FAMILY}{_FAULTY}{wrong}",
         "mixed": f"{_FAMILY}MIXED = [family(name='good'), 3]",
     }
     points = ["exits = exits:FAMILY", "mixed = mixed:MIXED"]
-    points += [f"{name} = wrong:{name}" for name in _WRONG]
+    points += [f"{name} = wrong:{name}" for name in (*_WRONG, *_OVERRIDING, "ALL")]
     bring(tmp_path, "broken-families", modules, points)
     found = listed(tmp_path, _ALL)
     assert found.stdout.split() == [*INDEX, "good"]
     told = dict(line.split(" of broken-families 1.0 ", 1) for line in left_out(found))
-    assert set(told) == {"exits", "mixed", *_WRONG}
+    assert set(told) == {"exits", "mixed", "ALL", *_WRONG, *_OVERRIDING}
     assert "`name` has ['a'] (list)" in told["list_name"]
     assert "`latent` has None" in told["no_latent"]
     assert "another name" in told["built_in"]
+    assert "`control` has (Part(" in told["many_controls"]
+    assert "latent's `scaling` has 3 (int)" in told["one_scale"]
+    assert "`title` can't be read (RuntimeError: boom)" in told["title"]
+    assert "`recognises` fails for files of other models (RuntimeError: boom)" in told["recognises"]
+    assert "can't be shown (Hidden)" in told["hidden"]
+
+
+def test_one_that_fails_where_all_are_asked_takes_nothing_from_the_others(tmp_path: Path) -> None:
+    text = """
+class Fails(type(SD1)):
+    def recognises(self, shapes):
+        return bool(shapes["no.such"]) if "mine" in shapes else False
+    leads = lambda self, class_name, config: config["no.such"] if class_name else False
+    mismatch = lambda self, configs: configs["no.such"]
+class Latents(type(SD1.latent)):
+    def latent_channels(self, config):
+        return config["no.such"]
+FILE = replace(
+    SD1.denoisers[0].files[0],
+    matches=lambda shapes: bool(shapes["no.such"]) if "mine" in shapes else False,
+)
+FAILS = Fails(
+    **{
+        **vars(SD1),
+        "name": "fails",
+        "pipelines": ("FailsPipeline",),
+        "denoisers": (replace(SD1.denoisers[0], files=(FILE,)),),
+        "latent": Latents(**{**vars(SD1.latent), "name": "fails"}),
+    }
+)
+"""
+    bring(tmp_path, "failing", {"failing": _FAMILY + text}, ["fails = failing:FAILS"])
+    (tmp_path / "network").mkdir()
+    (tmp_path / "network" / "config.json").write_text('{"_class_name": "NoSuch"}')
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from nodegraph.diffusion.controls.files import find_control\n"
+        "from nodegraph.diffusion.families.identified import identify_folder\n"
+        "from nodegraph.diffusion.families.identify import identify_tensors\n"
+        "from nodegraph.diffusion.vae_files import vae_format\n"
+        "from nodegraph.errors import InvalidFile\n"
+        "print(identify_tensors({'mine': (1,)}).title)\n"
+        "print(vae_format(sys.argv[1], [], latents='sd').name)\n"
+        "try: find_control(sys.argv[2], [])\n"
+        "except InvalidFile as error: print(error)\n"
+        "print(identify_folder('FailsPipeline', {}).title)"
+    )
+    found = listed(tmp_path, code, str(embedded_folder() / "vae"), str(tmp_path / "network"))
+    file, vae, control, folder = found.stdout.splitlines()
+    assert "no model that is known here" in file
+    assert vae == "sd"
+    assert "no control network that is known here" in control
+    assert "family `fails` failed" in folder
+    # Each fault once: what all are asked is the same at each place.
+    assert found.stderr.count("the model family `fails` of failing 1.0 failed") == 1
 
 
 def test_one_that_overrides_what_is_called_otherwise_now_is_told_and_left_out(
@@ -168,6 +254,86 @@ def test_of_two_of_one_name_the_first_counts_and_the_other_is_told(tmp_path: Pat
         "two_again of two 1.0",
     ]
     assert "`twin` of one 1.0 counts" in found.stderr
+
+
+def test_of_two_formats_of_one_name_the_first_counts_and_the_other_is_told(
+    tmp_path: Path,
+) -> None:
+    text = """
+def latents(of, **given):
+    return family(name=of, latent=replace(SD1.latent, **given))
+"""
+    families = {
+        "changed": "latents('changed', autoencoders=())",
+        "alike": "latents('alike')",
+        "kept": "latents('kept', name='new')",
+        "taken": "latents('taken', name='new', channels=8)",
+    }
+    for package, made in families.items():
+        module = f"{_FAMILY}{text}F = {made}"
+        bring(tmp_path, package, {package: module}, [f"{package} = {package}:F"])
+    code = (
+        "import sys; from nodegraph.diffusion.families.registry import FAMILIES, format_named\n"
+        "from nodegraph.diffusion.vae_files import vae_format\n"
+        "print(*[name for name in FAMILIES][-2:], format_named('new').channels)\n"
+        "print(vae_format(sys.argv[1], [], latents='sd').autoencoders[0])"
+    )
+    found = listed(tmp_path, code, str(embedded_folder() / "vae"))
+    assert found.stdout.split() == ["alike", "kept", "4", "AutoencoderKL"]
+    changed, taken = left_out(found)
+    assert "latent format `sd` is another than that of nodegraph" in changed
+    assert "latent format `new` is another than that of kept 1.0" in taken
+
+
+def test_a_thread_waits_while_another_imports_it(tmp_path: Path) -> None:
+    text = "import gate; gate.STARTED.set(); gate.NEVER.wait(0.2)"
+    gate = "from threading import Event; STARTED, NEVER = Event(), Event()"
+    bring(
+        tmp_path,
+        "slow",
+        {"gate": gate, "slow": f"{text}\n{_FAMILY}F = family()"},
+        ["slow = slow:F"],
+    )
+    code = (
+        "import gate; from threading import Thread\n"
+        "from nodegraph.diffusion.families.registry import family_named\n"
+        "first = Thread(target=family_named, args=('mine',)); first.start(); gate.STARTED.wait()\n"
+        "print(family_named('mine').name); first.join()"
+    )
+    assert listed(tmp_path, code).stdout.split() == ["mine"]
+
+
+def test_it_is_looked_for_again_after_an_interrupt(tmp_path: Path) -> None:
+    text = "import gate\nif not gate.TRIED: gate.TRIED.append(1); raise KeyboardInterrupt"
+    modules = {"gate": "TRIED = []", "slow": f"{text}\n{_FAMILY}F = family()"}
+    bring(tmp_path, "slow", modules, ["slow = slow:F"])
+    code = (
+        "from nodegraph.diffusion.families.registry import family_named\n"
+        "try: family_named('mine')\n"
+        "except KeyboardInterrupt: print('interrupted')\n"
+        "print(family_named('mine').name)"
+    )
+    assert listed(tmp_path, code).stdout.split() == ["interrupted", "mine"]
+
+
+def test_its_package_may_ask_for_families_as_it_is_imported(tmp_path: Path) -> None:
+    """By whatever way it is imported first, and in whatever thread."""
+    asks = (
+        "import gate; gate.STARTED.set(); gate.NEVER.wait(0.1)\n"
+        "from nodegraph.diffusion.families.registry import FAMILIES; SEEN = [*FAMILIES]"
+    )
+    gate = "from threading import Event; STARTED, NEVER = Event(), Event()"
+    modules = {"gate": gate, "asks": f"{asks}\n{_FAMILY}F = family()"}
+    bring(tmp_path, "asks", modules, ["asks = asks:F"])
+    ask = "from nodegraph.diffusion.families.registry import family_named; family_named('mine')\n"
+    seen = "import asks; print(family_named('mine').name, asks.SEEN[-1] == 'mine')"
+    before = "import asks\n"
+    meanwhile = (
+        "import gate; from importlib import import_module; from threading import Thread\n"
+        "first = Thread(target=import_module, args=('asks',)); first.start(); gate.STARTED.wait()\n"
+    )
+    for start in ("", before, meanwhile):
+        assert listed(tmp_path, f"{start}{ask}{seen}").stdout.split() == ["mine", "False"], start
 
 
 _FAMILY = """
