@@ -243,13 +243,19 @@ class _Flattener:
         try:
             migrations = self._catalog.migrations(entry.type)
             with asking(node.name, spec.type, "migration"):
-                inputs, node.unread = migrate_unread(
-                    entry.inputs, entry.unread, version, spec.version, migrations
+                ports = [port.name for port in spec.inputs]
+                inputs, unread = migrate_unread(
+                    entry.inputs, entry.unread, version, spec.version, migrations, ports
                 )
         except Exception as error:  # noqa: BLE001 - the pack's code may raise anything
             node.problems += pack_problems(error, "migration", node.name, spec)
             return entry.inputs
-        node.spec = spec
+        node.spec, node.unread = spec, list(unread)
+        node.unread_as = {
+            port: "` and `".join(theirs)
+            for port, names in unread.items()
+            if (theirs := [entry.unread_as[name] for name in names if name in entry.unread_as])
+        }
         return inputs
 
     def _type_hint(self, entry: NodeEntry) -> str:

@@ -86,6 +86,18 @@ def test_inputs_that_were_not_read_are_asked_for_by_the_names_of_today() -> None
     assert check(workflow.with_inputs({"a.size": 2.0}), Sized) == []
 
 
+@node(version=2, output=True, migrations={1: lambda old: {"is_large": old["w"] * old["h"] > 10**9}})
+def Large(is_large: bool = False) -> None: ...
+
+
+def test_names_that_the_other_program_has_are_told_of_the_inputs_of_today() -> None:
+    old = {"type": "Large", "version": 1, "unread": ["w", "h"]}
+    names = {"unread_as": {"w": "Wide", "h": "High"}}
+    (problem,) = check(written({"a": {**old, **names}}), Large)
+    assert (problem.port, problem.code) == ("is_large", "values-not-read")
+    assert "`Wide` and `High`" in (problem.hint or "")
+
+
 def test_names_of_inputs_that_were_not_read_are_checked() -> None:
     (problem,) = check(written({"a": {"type": "Sized", "unread": ["sise"]}}), Sized)
     assert (problem.port, problem.code) == ("sise", "unknown-input")
