@@ -111,8 +111,7 @@ class ForeignNode:
         kept: The node's entry as it was written, for the way back.
         misfit: The input from which on the file's values are of another kind than is known of the
             type, so that they are left out; empty if all fit.
-        misfits: The inputs whose values alone are left out, where the others could be told apart
-            from them; empty if that holds for all from `misfit` on.
+        misfits: Inputs whose values alone are of another kind, and left out.
         stand_ins: Values in place of the left out ones, to see what they would lead to; None where
             nobody tries that.
         is_unclear: What the left out values would lead to can't be said by inputs alone.
@@ -135,6 +134,15 @@ class ForeignNode:
     misfits: tuple[str, ...] = ()
     stand_ins: Mapping[str, Any] | None = None
     is_unclear: bool = False
+
+    @property
+    def is_misfit(self) -> bool:
+        """Whether values of it are left out."""
+        return bool(self.misfit or self.misfits)
+
+    def lacks(self, name: str) -> bool:
+        """Whether a widget's value is left out."""
+        return name not in self.inputs and (bool(self.misfit) or name in self.misfits)
 
 
 @dataclass(frozen=True, slots=True)

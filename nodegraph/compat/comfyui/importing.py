@@ -65,7 +65,7 @@ def translate(
     """
     entries = table if isinstance(table, Mapping) else by_type(table)
     base = _translated(foreign, entries)
-    if not any(node.misfit for graph in _graphs(foreign) for node in graph.nodes.values()):
+    if not any(node.is_misfit for graph in _graphs(foreign) for node in graph.nodes.values()):
         return base.imported
 
     def tried(other: ForeignWorkflow) -> _Translated:

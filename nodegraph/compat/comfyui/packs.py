@@ -66,9 +66,9 @@ def node_table(packs: Iterable[Pack] = ()) -> NodeTable:
 
 
 def _installed() -> Iterator[tuple[str, Any]]:
-    from importlib.metadata import entry_points
+    from nodegraph.core.entry_points import entry_points
 
-    for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
+    for point in entry_points(GROUP):
         yield f"pack `{point.name}`", point.load
 
 

@@ -227,12 +227,12 @@ def _with_defaults(
 ) -> dict[str, Signal]:
     """The inputs, and the defaults, or stand-ins, of those that the file leaves out."""
     stand_ins = node.stand_ins or {}
-    is_unread = bool(node.misfit) and node.stand_ins is None
     values = {name: signal.given for name, signal in inputs.items() if not signal.is_link}
     found = dict(inputs)
     for taken in signature.shown(values):
         value = stand_ins.get(taken.name, taken.default)
         if taken.name not in found and value is not None and not taken.grows:
+            is_unread = node.stand_ins is None and node.lacks(taken.name)
             tag = Tag(unread=taken.name)
             found[taken.name] = Signal(tagged(value, tag) if is_unread else value)
             values[taken.name] = value

@@ -52,14 +52,8 @@ class Group:
 
 def lost_widgets(node: ForeignNode, signature: Signature) -> list[TakenInput]:
     """Widgets of a node that the file has values for which couldn't be read."""
-    if not node.misfit:
-        return []
     return [
-        each
-        for each in signature.shown(node.inputs)
-        if not each.grows
-        and each.name not in node.inputs
-        and (not node.misfits or each.name in node.misfits)
+        each for each in signature.shown(node.inputs) if not each.grows and node.lacks(each.name)
     ]
 
 
@@ -102,7 +96,7 @@ def alike(foreign: ForeignWorkflow, entries: Mapping[str, TableEntry]) -> Iterat
 
 
 def _lost(node: ForeignNode, entries: Mapping[str, TableEntry]) -> tuple[TakenInput, ...]:
-    entry = entries.get(node.type) if node.misfit and not node.is_unclear else None
+    entry = entries.get(node.type) if node.is_misfit and not node.is_unclear else None
     if entry is None:
         return ()
     found = {each.name: each for each in lost_widgets(node, entry.signature)}

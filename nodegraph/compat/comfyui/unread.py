@@ -199,7 +199,7 @@ class _Probe:
                 self._foreign,
                 lambda scope, node: (
                     replace(node, stand_ins=stand_ins if (scope, node.id) in self._tried else {})
-                    if node.misfit
+                    if node.is_misfit
                     else node
                 ),
             )

@@ -29,7 +29,7 @@ from nodegraph.core.parts import Mode
 from nodegraph.errors import InvalidWorkflow, Problem
 
 _CONTROLS = {"randomize": "random", "increment": "increment", "decrement": "decrement"}
-_MISFIT = "its values in the file from `{}` on don't fit what is known of its type"
+_MISFIT = "its values in the file {} don't fit what is known of its type"
 _IDLE = (
     "it leads to nothing that is saved or shown, so that ComfyUI doesn't run it; it is muted here"
 )
@@ -248,6 +248,13 @@ class Walk:
                 found[name] = Signal(value if tag == Tag() else tagged(value, tag))
             elif (signal := self.signal(value)) is not None:
                 found[name] = signal
+        if node.is_misfit:
+            shown = self.around.exposed.items()
+            found |= {
+                name: signal
+                for (inner, name), signal in shown
+                if inner == node.id and node.lacks(name)
+            }
         return found
 
     def _translate(self, node: ForeignNode, inputs: Mapping[str, Signal]) -> None:
@@ -263,7 +270,7 @@ class Walk:
             self._placeholder(node, inputs, "nothing here is known to stand for it")
             return
         if node.is_unclear:
-            self._placeholder(node, inputs, _MISFIT.format(node.misfit))
+            self._placeholder(node, inputs, _misfit(node))
             return
         arrival = Arrival(node, entry.signature, inputs, self.into, self.around.ask_block)
         before = len(self.into.nodes)
@@ -402,8 +409,8 @@ class Walk:
         """Note what became of a node, for people."""
         if node.id in self._leftover and node.mode is None:
             told = (*told, _IDLE)
-        if node.misfit and not missing:
-            told = (*told, f"{_MISFIT.format(node.misfit)}: they have to be given here")
+        if node.is_misfit and not missing:
+            told = (*told, f"{_misfit(node)}: they have to be given here")
         fate = Fate(self.id(node), node.type, name, node.pack, missing, told, node.models)
         self.fates.append(fate)
 
@@ -467,6 +474,14 @@ class Walk:
 def control_of(node: ForeignNode, name: str) -> str:
     """What happens to an input after a run, as layouts say it; empty if nothing does."""
     return _CONTROLS.get(node.control.get(name, ""), "")
+
+
+def _misfit(node: ForeignNode) -> str:
+    """Which of a node's values are left out, for people."""
+    alone = [f"`{name}`" for name in node.misfits]
+    found = [f"of {', '.join(alone)}"] if alone else []
+    found += [f"from `{node.misfit}` on"] if node.misfit else []
+    return _MISFIT.format(" and ".join(found))
 
 
 def _through(given: Signal | None, passed: Signal | None) -> Signal | None:

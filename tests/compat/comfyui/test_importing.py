@@ -82,7 +82,6 @@ def test_numbers_that_a_server_was_sent_as_texts_are_numbers(table: NodeTable) -
         ("PrimitiveInt", {"value": 7.9}, {"value": 7}),
         ("PrimitiveInt", {"value": True}, {"value": 1}),
         ("PrimitiveFloat", {"value": "7"}, {"value": 7}),
-        ("PrimitiveFloat", {"value": "NaN"}, {"value": "NaN"}),
     ],
 )
 def test_values_are_of_the_kind_that_a_server_makes_of_them(
@@ -181,6 +180,54 @@ def test_values_that_were_not_read_keep_the_workflow_from_running_until_they_are
         if problem.code == "values-not-read"
     }
     assert left == {"sampler", "schedule", "denoise"}
+
+
+@pytest.mark.parametrize(
+    ("node_type", "name", "value", "ports"),
+    [
+        pytest.param("EmptyLatentImage", "width", None, {"width"}, id="nothing"),
+        pytest.param("EmptyLatentImage", "width", float("nan"), {"width"}, id="no number"),
+        pytest.param("EmptyLatentImage", "width", {"a": 1}, {"width"}, id="several values"),
+        pytest.param("PrimitiveFloat", "value", "NaN", {"value"}, id="a text of no number"),
+        pytest.param("CLIPTextEncode", "text", None, {"text"}, id="no text"),
+        pytest.param("KSampler", "sampler_name", None, {"sampler"}, id="no choice"),
+        pytest.param("KSampler", "sampler_name", {"a": 1}, {"sampler"}, id="no word"),
+        pytest.param("KSampler", "sampler_name", ["euler"], {"sampler"}, id="words"),
+    ],
+)
+@pytest.mark.parametrize("form", ["sent", "drawn with names", "drawn"])
+def test_a_value_that_is_none_is_not_read_and_others_are(
+    table: NodeTable, form: str, node_type: str, name: str, value: Any, ports: set[str]
+) -> None:
+    signature = table.signatures[node_type]
+    values = {each.name: each.default for each in signature.widgets} | {name: value}
+    if form == "sent":
+        document: Any = {"1": {"class_type": node_type, "inputs": values}}
+    else:
+        entry = node(1, node_type)
+        entry["widgets_values"] = values if "names" in form else written(signature, **values)
+        document = drawn([entry])
+    found = import_document(document, table)
+    (lacking,) = unread(found).values()
+    if form != "drawn" or value is None or isinstance(value, list):
+        assert lacking == ports
+        assert any(f"`{name}`" in told for _, told in found.differences)
+    else:
+        assert lacking >= ports  # what stands behind it has lost its place
+    assert not found.placeholders
+
+
+def test_no_value_for_an_input_that_may_be_missing_is_none(table: NodeTable) -> None:
+    optional = [
+        (signature, each.name)
+        for signature in table.signatures.values()
+        for each in signature.widgets
+        if each.is_optional
+    ]
+    for signature, name in optional[:5]:
+        sent = {"1": {"class_type": signature.type, "inputs": {name: None}}}
+        found = import_document(sent, table)
+        assert not any("don't fit" in told for _, told in found.differences)
 
 
 def test_flags_that_were_not_read_have_to_be_given(table: NodeTable) -> None:

@@ -57,6 +57,7 @@ def _node(
 ) -> ForeignNode:
     written = check.fields(entry.get("inputs"), f"`inputs` of node `{shown(name)}`")
     inputs: dict[str, Any] = {}
+    nulls: list[str] = []
     for port, value in written.items():
         found = _value(value, entries)
         if isinstance(found, Source) and found.node not in entries:
@@ -64,17 +65,21 @@ def _node(
                 f"node `{shown(name)}` ({shown(entry['class_type'])}): `{shown(port)}` was "
                 f"connected to the node `{shown(found.node)}`, which there isn't; it is left open"
             )
-        elif found is not None:
+        elif found is None:
+            nulls.append(port)
+        else:
             inputs[port] = found
     meta = entry.get("_meta")
     known = meta if isinstance(meta, dict) else {}
+    values, misfits = typed_values(inputs, signature, nulls)
     return ForeignNode(
         name,
         entry["class_type"],
-        typed_values(inputs, signature),
+        values,
         title=own_title(known.get("title"), entry["class_type"]),
         pack=text_of(known.get("cnr_id")) or text_of(known.get("aux_id")),
         kept=entry,
+        misfits=misfits,
     )
 
 

@@ -164,11 +164,13 @@ class GraphReader:
                 found.values[socket.name] = source
                 found.control.pop(socket.name, None)
         title = block.name if block else ""
-        inputs = typed_values(found.values, signature)
+        inputs, misfits = typed_values(found.values, signature, found.nulls)
         node = node_of(name, entry, inputs, found.control, self._check, title)
         node, drawing = read_prompts(node, signature, run)
         self._drawing |= drawing
-        return replace(node, misfit=found.misfit) if found.misfit else node
+        if not (found.misfit or misfits):
+            return node
+        return replace(node, misfit=found.misfit, misfits=misfits)
 
     def _note_widget(
         self,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from nodegraph.compat.comfyui.foreign import Source
 from nodegraph.compat.comfyui.reading.levels import Socket
 from nodegraph.compat.comfyui.signatures import Signature, TakenInput
 
@@ -30,6 +31,7 @@ class WidgetValues:
     Attributes:
         values: By input.
         control: What happens to seeds after a run, by input.
+        nulls: Inputs that are said to have none.
         fits: Whether all values found their input.
         misfit: The input whose value is of another kind: it and those behind it are not taken.
         surplus: How many values stand behind those of the inputs that are known.
@@ -37,12 +39,15 @@ class WidgetValues:
 
     values: dict[str, Any] = field(default_factory=dict)
     control: dict[str, str] = field(default_factory=dict)
+    nulls: list[str] = field(default_factory=list)
     fits: bool = True
     misfit: str = ""
     surplus: int = 0
 
     def take(self, name: str, value: Any) -> None:
-        if value is not None:
+        if value is None:
+            self.nulls.append(name)
+        else:
             self.values[name] = value
 
 
@@ -221,6 +226,8 @@ def fits(taken: TakenInput, value: Any) -> bool:
         kinds = (str, list)  # some let several be chosen
     if value is None or kinds is None:
         return True
+    if isinstance(value, float) and not math.isfinite(value):
+        return False
     return isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool))
 
 
@@ -258,14 +265,30 @@ def _number(value: Any) -> Any:
     return number if math.isfinite(number) else value
 
 
-def typed_values(values: Mapping[str, Any], signature: Signature | None) -> dict[str, Any]:
-    """All values of a node, each as its input takes it; links stay."""
-    found = dict(values)
+def typed_values(
+    values: Mapping[str, Any], signature: Signature | None, nulls: Collection[str] = ()
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """All values of a node, each as its input takes it; links stay.
+
+    Args:
+        nulls: Inputs that are said to have none.
+    Returns:
+        Widgets, too, whose values can't become what they take, without these.
+    """
+    found, misfits = dict(values), dict.fromkeys(nulls)
     for name, value in values.items():
         taken = signature.taken(name) if signature else None
-        if taken is not None:
+        misfits.pop(name, None)
+        if taken is not None and not isinstance(value, Source):
             found[name] = as_typed(taken.type, value)
-    return found
+            # Several of a choice are nothing that is known of any type here.
+            is_several = isinstance(taken.default, str) and isinstance(value, list)
+            if taken.is_widget and (is_several or not fits(taken, found[name])):
+                del found[name]
+                misfits[name] = None
+    known = signature.by_name if signature else {}
+    asked = (name for name in misfits if name in known and not known[name].is_optional)
+    return found, tuple(name for name in asked if known[name].default is not None)
 
 
 def _says_upload_at(written: Sequence[Any], at: int) -> bool:
