@@ -12,6 +12,10 @@ SLOWEST, FASTEST = Fraction(1, 1000), Fraction(1000)
 _NTSC = Fraction(1000, 1001)
 _LARGEST = 1001
 """Denominator of rates that stand for no other."""
+_UNTOLD = Fraction(25)
+"""Where a file tells none."""
+_UNEVEN, _MOST = Fraction(1001, 1000), 3
+"""How many times the mean rate is that of frames that come unevenly, and at most is taken."""
 _CLOSE = Fraction(1, 200_000)
 """Of a rate, that clocks of milliseconds or nanoseconds may be off."""
 
@@ -50,3 +54,21 @@ def settled_rate(rate: Fraction, told: str = "") -> Fraction:
         if near and abs(rate - near) <= _CLOSE * near:
             return near
     return rate
+
+
+def told_rate(mean: Fraction | None, least: Fraction | None, told: str = "") -> Fraction:
+    """The rate at which the frames of a file are read.
+
+    Args:
+        mean: Of its frames, if that is known.
+        least: At which each of them has a tick of its own, as FFmpeg guesses it.
+        told: As a text in there says, if there is one.
+    """
+    if not mean and not told and least and least >= FASTEST:
+        # Of one or two frames whose lengths aren't told, it is that of the file's clock.
+        least = None
+    found = mean or least or _UNTOLD
+    # Frames are even where it is about the mean, which is exact, and where nodegraph wrote them.
+    if mean and least and not told and _UNEVEN * mean < least <= _MOST * mean:
+        found = least
+    return settled_rate(found, told)

@@ -11,14 +11,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from nodegraph.audio.ffmpeg import AUDIO_CODECS, damage_told, damaged
 from nodegraph.errors import InvalidFile
 from nodegraph.images.input_files import looks_like, opening
-from nodegraph.videos.rates import settled_rate
+from nodegraph.videos.containers import MATROSKA, is_whole
+from nodegraph.videos.rates import told_rate
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -32,8 +33,6 @@ RATE = "NODEGRAPH_RATE"
 MAX_PIXELS = 2**26
 """Of a frame: 67 million, more than 8K has, as a small file can claim any size."""
 READABLE = "MP4, MOV, WebM, Matroska, AVI, MPEG, Ogg, FLV, GIF"
-MATROSKA = b"\x1aE\xdf\xa3"
-"""What each of its files begins with, WebM's included."""
 _FORMATS = "mov,mp4,matroska,webm,avi,mpegts,mpeg,ogg,flv,gif"
 _VIDEO_CODECS = (
     "h264,hevc,vp8,vp9,libvpx,libvpx-vp9,av1,libdav1d,mpeg4,mpeg2video,mpeg1video,h263,flv,theora,"
@@ -46,10 +45,12 @@ _OPTIONS = {
 }
 _SHORTFALL = Fraction(1, 100)
 """Part of a video's length that may be missing before it is taken to be cut short."""
-_UNEVEN, _MOST = Fraction(1001, 1000), 3
-"""How many times the mean rate is that of frames that come unevenly, and at most is taken."""
 _COUNTED = 256 << 20
-"""Bytes of a file whose frames are counted where it doesn't say how many there are."""
+"""Bytes that are read at most to count frames."""
+_AHEAD = 17
+"""Packets among which the first picture is, as H.264 and H.265 put at most 16 before it."""
+_TAIL = 2, 32
+"""Seconds and frames before its end from which an MP4 is read to count its frames."""
 
 
 def begins_like_video(start: bytes) -> bool:
@@ -145,15 +146,28 @@ class OpenVideo:
         rate: As `VideoFacts.rate`.
     """
 
-    def __init__(self, container: InputContainer, name: str, max_pixels: int, threads: int) -> None:
+    def __init__(
+        self,
+        container: InputContainer,
+        file: BinaryIO,
+        name: str,
+        max_pixels: int,
+        threads: int,
+    ) -> None:
         self.container = container
+        self._file = file
         self.name = name
         self._max_pixels = max_pixels
         self.pictures = self._pictures()
         self.pictures.codec_context.thread_count = threads
         self.audio = self._audio()
-        self.rate = _rate_of(self.pictures)
+        self.rate = told_rate(
+            self.pictures.average_rate,
+            self.pictures.guessed_rate or self.pictures.base_rate,
+            self.pictures.metadata.get(RATE, ""),
+        )
         self._begin = self._stream_start
+        self._shown = _Shown()
 
     @property
     def has_alpha_beside(self) -> bool:
@@ -166,12 +180,9 @@ class OpenVideo:
         Raises:
             InvalidFile: It is damaged or cut short.
         """
-        size, last = None, None
-        for packet in self._packets(self.pictures):
-            if last is None:
-                self._allow_for_delay(packet)
-            if packet.pts is not None:
-                last = max(last or packet.pts, packet.pts + (packet.duration or 0))
+        size, self._shown = None, _Shown()
+        for packet in self._picture_packets():
+            self._shown.add(packet)
             with damage_told(self.name):
                 decoded = packet.decode()
             for frame in decoded:
@@ -181,8 +192,7 @@ class OpenVideo:
                 if (frame.width, frame.height) != size:
                     raise InvalidFile(f"{self.name} is refused: its pictures change their size.")
                 yield frame
-        self._until = max(Fraction(0), Fraction(0) if last is None else self._time_of(last))
-        self._check_length(self._until)
+        self._check_length()
 
     def frames_at(self, rate: Fraction) -> Iterator[VideoFrame]:
         """Frames at an even rate: those that are shown longer come several times.
@@ -200,7 +210,7 @@ class OpenVideo:
                 yield shown
                 done += 1
             shown = frame
-        total = max(done + 1, _ticks(self._until, rate))
+        total = max(done + 1, self._total(rate))
         while shown is not None and done < total:
             yield shown
             done += 1
@@ -231,10 +241,21 @@ class OpenVideo:
         """Seconds since the first picture."""
         return (pts - (self._begin or 0)) * _base(self.pictures)
 
-    def _end_of(self, packet: Any) -> Fraction:
-        if packet.pts is None:
+    @property
+    def _until(self) -> Fraction:
+        """Seconds until the last picture isn't shown any more, as far as packets were read."""
+        shown = self._shown
+        if shown.latest is None or shown.end is None:
             return Fraction(0)
-        return self._time_of(packet.pts + (packet.duration or 0))
+        # A Matroska may leave out how long pictures are shown.
+        lasts = Fraction(0) if shown.has_length else 1 / self.rate
+        return max(Fraction(0), self._time_of(shown.end), self._time_of(shown.latest) + lasts)
+
+    def _total(self, rate: Fraction) -> int:
+        """Frames at a rate, as far as packets were read."""
+        latest = self._shown.latest
+        last = -1 if latest is None else round(self._time_of(latest) * rate)
+        return max(last + 1, _ticks(self._until, rate))
 
     def first_frame(self) -> VideoFrame:
         """Raises: InvalidFile: There is none."""
@@ -244,26 +265,43 @@ class OpenVideo:
         return found
 
     def count(self, path: Path, rate: Fraction) -> int | None:
-        """How many frames `frames_at` gives, without decoding them."""
-        stream, length = self.pictures, self._claimed_length()
-        # Where a file was trimmed without being written anew, it still counts what isn't shown.
-        claimed = stream.frames if rate == self.rate and length is not None else 0
-        if claimed and abs(claimed - (length or 0) * rate) < 1:
-            return claimed
-        if path.stat().st_size > _COUNTED:
+        """How many frames `frames_at` gives, without decoding them; None if that takes long."""
+        may_skip = self._skip_to_tail()
+        if not may_skip and path.stat().st_size > _COUNTED:
             return None
-        shown = [each for each in self._packets(stream) if each.size and not each.is_discard]
-        if shown:
-            self._allow_for_delay(shown[0])
+        self._shown, count, size = _Shown(), 0, 0
+        for packet in self._picture_packets():
+            self._shown.add(packet)
+            count, size = count + _is_shown(packet), size + packet.size
+            if size > _COUNTED:
+                return None
+        # Those without times are shown one after the other.
+        return count if self._shown.untimed else self._total(rate)
+
+    def _skip_to_tail(self) -> bool:
+        """Go on near the end where a file has a list of all its pictures, as an MP4 does."""
+        stream, (seconds, frames) = self.pictures, _TAIL
+        if "mp4" not in self.container.format.name or self._begin is None or not stream.duration:
+            return False
+        margin = max(Fraction(seconds), frames / self.rate) / _base(stream)
+        with damage_told(self.name):
+            target = self._begin + stream.duration - int(margin)
+            if target > self._begin:
+                self.container.seek(target, stream=stream)
+        return True
+
+    def _picture_packets(self) -> Iterator[Any]:
+        """Those of its pictures; of the first few it is taken when the first picture is shown."""
+        packets, ahead = self._packets(self.pictures), 1
+        if self.pictures.codec_context.codec.reorder:
+            ahead = _AHEAD
+        first = list(islice(packets, ahead))
+        if first:
+            self._allow_for_delay(first[0])
         if self._begin is None:
-            self._begin = min((each.pts for each in shown if each.pts is not None), default=None)
-        times = [self._time_of(each.pts) for each in shown if each.pts is not None]
-        if len(times) < len(shown):
-            return len(shown)
-        return max(
-            max((round(time * rate) for time in times), default=-1) + 1,
-            _ticks(max(map(self._end_of, shown), default=Fraction(0)), rate),
-        )
+            times = [each.pts for each in first if _is_shown(each) and each.pts is not None]
+            self._begin = min(times, default=None)
+        yield from chain(first, packets)
 
     def _packets(self, stream: VideoStream | AudioStream) -> Iterator[Any]:
         packets = self.container.demux(stream)
@@ -334,10 +372,41 @@ class OpenVideo:
             return None if until is None else max(Fraction(0), until - begins)
         return None
 
-    def _check_length(self, until: Fraction) -> None:
-        length = self._claimed_length()
-        if length is not None and until < length * (1 - _SHORTFALL) - 1 / self.rate / 2:
+    def _check_length(self) -> None:
+        until, length = self._until, self._claimed_length()
+        if length is None or until >= length * (1 - _SHORTFALL) - 1 / self.rate / 2:
+            return
+        # A whole file may not tell how long its last picture is shown, or what was trimmed.
+        if not is_whole(self._file):
             raise damaged(self.name, f"{float(until):.1f} of {float(length):.1f} s are there")
+
+
+@dataclass(slots=True)
+class _Shown:
+    """What the packets of pictures say of when these are shown, by the stream's clock.
+
+    Attributes:
+        latest: When the last one begins.
+        has_length: Whether it is said how long that is shown.
+        end: When all are over, as far as it is said.
+        untimed: How many don't say when.
+    """
+
+    latest: int | None = None
+    has_length: bool = True
+    end: int | None = None
+    untimed: int = 0
+
+    def add(self, packet: Any) -> None:
+        if not _is_shown(packet):
+            return
+        if packet.pts is None:
+            self.untimed += 1
+            return
+        if self.latest is None or packet.pts > self.latest:
+            self.latest, self.has_length = packet.pts, bool(packet.duration)
+        end = packet.pts + (packet.duration or 0)
+        self.end = end if self.end is None else max(self.end, end)
 
 
 @contextmanager
@@ -360,12 +429,12 @@ def opened_video(
     """
     if not isinstance(source, Path):
         with _container(source, "the file", max_pixels) as container:
-            yield OpenVideo(container, "the file", max_pixels, threads)
+            yield OpenVideo(container, source, "the file", max_pixels, threads)
         return
     with opening(source, names=names):
         file = source.open("rb")
     with file, _container(file, str(source), max_pixels, path=source) as container:
-        yield OpenVideo(container, str(source), max_pixels, threads)
+        yield OpenVideo(container, file, str(source), max_pixels, threads)
 
 
 @contextmanager
@@ -390,20 +459,15 @@ def _container(
         yield container
 
 
+def _is_shown(packet: Any) -> bool:
+    # What was trimmed from a file that wasn't written anew is in there still; an AVI has empty
+    # ones where a picture is shown on.
+    return not packet.is_discard and (packet.size > 0 or packet.pts is not None)
+
+
 def _ticks(seconds: Fraction, rate: Fraction) -> int:
     """How many frames fill a time: one that is less than half there isn't."""
     return round(seconds * rate)
-
-
-def _rate_of(stream: VideoStream) -> Fraction:
-    mean, least = stream.average_rate, stream.guessed_rate
-    found = mean or least or stream.base_rate or Fraction(25)
-    written = stream.metadata.get(RATE, "")
-    # The least at which each frame has a tick of its own, if frames come unevenly; they are even
-    # where it is about the mean, which is exact, and where nodegraph wrote them.
-    if mean and least and not written and _UNEVEN * mean < least <= _MOST * mean:
-        found = least
-    return settled_rate(found, written)
 
 
 def _base(stream: VideoStream) -> Fraction:

@@ -77,3 +77,40 @@ def shown_at(made: Video, seconds: float) -> float:
     """The time that the frame shown then had in a file of `uneven`."""
     frame = made.frames[min(len(made.frames) - 1, int(seconds * made.rate))]
     return float(frame.mean()) * 255 / SHADE
+
+
+def clip(
+    path: Path,
+    times: list[int],
+    codec: str,
+    form: str = "yuv420p",
+    clock: int = 1000,
+    **options: str,
+) -> Path:
+    """A video of frames at their times, each brighter than the one before.
+
+    Args:
+        clock: How many of its ticks are a second.
+    """
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=min(clock, 30), options=options)
+        stream.width, stream.height, stream.pix_fmt = 32, 16, form
+        stream.codec_context.time_base = Fraction(1, clock)
+        for at, time in enumerate(times):
+            frame = av.VideoFrame.from_ndarray(np.full((16, 32, 3), 20 * (at % 12 + 1), np.uint8))
+            frame.pts, frame.time_base = time, Fraction(1, clock)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def copied(path: Path, made: Path, skipped: int = 0, **options: str) -> Path:
+    """A copy of a video without its first packets; a Matroska doesn't tell its frames' lengths."""
+    with av.open(str(made)) as source, av.open(str(path), "w", options=options) as target:
+        [given] = source.streams
+        stream = target.add_stream_from_template(given)
+        for at, packet in enumerate(source.demux(given)):
+            if packet.size and at >= skipped:
+                packet.stream = stream
+                target.mux(packet)
+    return path

@@ -18,7 +18,8 @@ from nodegraph.server.http.limits.json_gauge import JsonGauge
 from nodegraph.server.settings import UploadLimits, UploadType
 from nodegraph.server.workflows.checking import check_size
 from nodegraph.shapes.shape_files import shape_format
-from nodegraph.videos.video_files import MATROSKA, begins_like_video
+from nodegraph.videos.containers import MATROSKA
+from nodegraph.videos.video_files import begins_like_video
 
 _DAY = 86_400.0
 _PICTURES: tuple[tuple[UploadType, bytes], ...] = (
