@@ -111,7 +111,8 @@ class ForeignNode:
         kept: The node's entry as it was written, for the way back.
         misfit: The input from which on the file's values are of another kind than is known of the
             type, so that they are left out; empty if all fit.
-        misfits: Inputs whose values alone are of another kind, and left out.
+        misfits: Inputs whose values alone are of another kind, and left out; also those of a
+            block's that hold none inside where a use gives none.
         stand_ins: Values in place of the left out ones, to see what they would lead to; None where
             nobody tries that.
         is_unclear: What the left out values would lead to can't be said by inputs alone.
@@ -142,7 +143,7 @@ class ForeignNode:
 
     def lacks(self, name: str) -> bool:
         """Whether a widget's value is left out."""
-        return name not in self.inputs and (bool(self.misfit) or name in self.misfits)
+        return name in self.misfits or (bool(self.misfit) and name not in self.inputs)
 
 
 @dataclass(frozen=True, slots=True)

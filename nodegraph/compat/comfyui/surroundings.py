@@ -53,7 +53,9 @@ class Group:
 def lost_widgets(node: ForeignNode, signature: Signature) -> list[TakenInput]:
     """Widgets of a node that the file has values for which couldn't be read."""
     return [
-        each for each in signature.shown(node.inputs) if not each.grows and node.lacks(each.name)
+        each
+        for each in signature.shown(node.inputs)
+        if not each.grows and each.name not in node.inputs and node.lacks(each.name)
     ]
 
 

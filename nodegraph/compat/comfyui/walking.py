@@ -478,7 +478,7 @@ def control_of(node: ForeignNode, name: str) -> str:
 
 def _misfit(node: ForeignNode) -> str:
     """Which of a node's values are left out, for people."""
-    alone = [f"`{name}`" for name in node.misfits]
+    alone = [f"`{name}`" for name in node.misfits if name not in node.inputs]
     found = [f"of {', '.join(alone)}"] if alone else []
     found += [f"from `{node.misfit}` on"] if node.misfit else []
     return _MISFIT.format(" and ".join(found))

@@ -19,7 +19,7 @@ from nodegraph.compat.comfyui.reading import read_workflow
 from nodegraph.compat.comfyui.signatures import Signature, TakenInput
 from nodegraph.compat.comfyui.translating import Passage
 from nodegraph.core.workflow import Workflow
-from tests.compat.comfyui.drawing import block, drawn, linked, node
+from tests.compat.comfyui.drawing import block, drawn, linked, node, widget, with_blocks
 from tests.compat.comfyui.supplied import problems
 
 SAMPLED = {"steps": 9, "cfg": 4.5, "sampler": "dpmpp_2m", "schedule": "karras", "denoise": 0.75}
@@ -614,3 +614,36 @@ def test_a_placeholder_names_its_pack_where_the_file_does_not(
     entry = node(1, node_type, properties={"cnr_id": said} if said else {})
     (made,) = import_document(drawn([entry]), table).workflow.nodes.values()
     assert (made.type, made.pack) == (f"comfyui:{node_type}", pack)
+
+
+def sampled_in_a_block(*instances: dict[str, Any], promoted: Sequence[str] = ()) -> dict[str, Any]:
+    """Uses of a block in which a sampler has values that can't be read."""
+    slots = {name: at for at, name in enumerate(promoted)}
+    inner = node(3, "KSampler", 1, "fixed", "many", 8.0, "euler", "normal", 1.0)
+    inner["inputs"] = [widget(name, 10 + at) for name, at in slots.items()]
+    links = [[10 + at, -10, at, 3, at] for at in slots.values()]
+    held = block("b", [inner], *links, inputs=tuple(promoted))
+    uses = [node(9 + at, "b", **each) for at, each in enumerate(instances)]
+    return with_blocks(drawn(uses), held)
+
+
+def test_what_a_use_of_a_block_has_for_a_value_that_was_not_read_is_taken(
+    table: NodeTable,
+) -> None:
+    shown = {"proxyWidgets": [["3", "cfg"]]}
+    document = sampled_in_a_block({"widgets_values": [5.5], "properties": shown})
+    found = import_document(document, table).workflow
+    assert found.nodes["b"].inputs == {"cfg": 5.5}
+    (inner,) = found.subgraphs["B"].nodes.values()
+    assert set(inner.unread) == {"steps", "sampler", "schedule", "denoise"}
+
+
+def test_a_use_of_a_block_that_has_no_value_for_one_that_was_not_read_has_to_be_given_it(
+    table: NodeTable,
+) -> None:
+    document = sampled_in_a_block({"widgets_values": [12]}, {}, promoted=["steps"])
+    found = import_document(document, table).workflow
+    given, open_one = (found.subgraphs[each.type].nodes for each in found.nodes.values())
+    assert "steps" not in given["ksampler"].unread
+    assert "steps" in open_one["ksampler"].unread
+    assert "steps" not in open_one["ksampler"].inputs

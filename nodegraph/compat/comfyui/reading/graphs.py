@@ -155,8 +155,11 @@ class GraphReader:
                 f"node `{shown(name)}` ({shown(entry['type'])}): it has {found.surplus} more "
                 "values than are known of the type; left out"
             )
+        open_inside: list[str] = []
         for socket, source in wired:
             if source.node == BLOCK:
+                if found.misfit and signature and socket.name not in found.values:
+                    open_inside.append(socket.name)
                 self._note_widget(socket, source.slot, found, signature, block)
             if source.node in self._inlined:
                 _put(found, socket.name, primitives[source.node])
@@ -170,7 +173,7 @@ class GraphReader:
         self._drawing |= drawing
         if not (found.misfit or misfits):
             return node
-        return replace(node, misfit=found.misfit, misfits=misfits)
+        return replace(node, misfit=found.misfit, misfits=(*misfits, *open_inside))
 
     def _note_widget(
         self,
