@@ -83,11 +83,12 @@ def _exporter(name: str) -> Any:
         from opentelemetry.sdk.trace.export import ConsoleSpanExporter
 
         return ConsoleSpanExporter(out=sys.stderr)  # stdout is for results
-    from importlib.metadata import entry_points
+    from nodegraph.core.entry_points import entry_points
 
     known = f"otlp_proto_{_protocol()}" if name == "otlp" else name
-    for point in entry_points(group="opentelemetry_traces_exporter", name=known):
-        return point.load()()
+    for point in entry_points("opentelemetry_traces_exporter"):
+        if point.name == known:
+            return point.load()()
     raise ImportError(f"no exporter {known}", name=f"exporter `{known}`")
 
 

@@ -6,20 +6,18 @@ Looking for entry points means opening a file of every installed distribution.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from dataclasses import astuple
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from nodegraph.core.digests import digest_bytes
 from nodegraph.core.files import package_files, write_file
 from nodegraph.errors import OutputError
 from nodegraph.packs.pack import Pack, installed_packs
 from nodegraph.packs.snapshot import stamp_of
-
-if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
 
 _LAST: dict[str, list[Pack]] = {}
 """What was last found in this process, by its stamp: a new home folder begins with it."""
@@ -64,7 +62,7 @@ def points_stamp(group: str, file: Path | None) -> str:
     """
     lines = [
         f"{point} {value} {_code_stamp(value.partition(':')[0])}"
-        for point, value, _, _ in _remembered_points(group, file)
+        for point, value in _remembered_points(group, file)
     ]
     return digest_bytes("\n".join(lines).encode("utf-8", "surrogateescape")) if lines else ""
 
@@ -79,17 +77,14 @@ def _remembered_points(group: str, file: Path | None) -> list[_Point]:
             groups = {
                 name: [_Point(*row) for row in rows] for name, rows in known["groups"].items()
             }
-            if all(point.written == _written(point.metadata) for point in groups[group]):
-                return groups[group]
+            return groups[group]
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         pass  # missing, of other packages, or written by another version: it is made anew
-    from importlib.metadata import entry_points
+    from nodegraph.core.entry_points import entry_points, package_of
 
-    brought = sorted(entry_points(group=group), key=lambda point: (point.name, point.value))
     points = [
-        _Point(f"{point.name} {_release(point)}", point.value, folder, _written(folder))
-        for point in brought
-        for folder in [str(getattr(point.dist, "_path", ""))]
+        _Point(" ".join((point.name, *package_of(point))), point.value)
+        for point in entry_points(group)
     ]
     if file is not None:
         try:
@@ -107,23 +102,10 @@ class _Point(NamedTuple):
     Attributes:
         told: Its name and its package's, with the version.
         value: What it names.
-        metadata: Folder that says so; empty if it isn't known.
-        written: Stamp of that folder's file of entry points.
     """
 
     told: str
     value: str
-    metadata: str
-    written: str
-
-
-def _written(metadata: str) -> str:
-    return f"{stamp_of(Path(metadata) / 'entry_points.txt')}" if metadata else ""
-
-
-def _release(point: EntryPoint) -> str:
-    package = point.dist
-    return "" if package is None else f"{package.name} {package.version}"
 
 
 def _code_stamp(module: str) -> str:
@@ -136,13 +118,28 @@ def _are_there(packs: list[Pack]) -> bool:
 
 
 def _stamp() -> str:
-    """Changes when a distribution is added to or removed from where Python looks for them."""
+    """Changes when a distribution comes or goes where Python looks for them, and when the entry
+    points of one are written anew in place, as by hand."""
     parts = [sys.version, *(f"{place} {_changed(place)}" for place in sys.path)]
     return digest_bytes("\n".join(parts).encode("utf-8", "surrogateescape"))
 
 
-def _changed(place: str) -> int:
-    """When something was last added to a folder or removed from it."""
+def _changed(place: str) -> str:
+    """Changes when something is added to a folder or removed from it, and with the entry points
+    of the distributions in it."""
+    found = [str(_mtime(place or "."))]
+    try:
+        with os.scandir(place or ".") as items:
+            for item in items:
+                name = item.name.lower()
+                if name.endswith((".dist-info", ".egg-info")) or name == "egg-info":
+                    found.append(f"{name} {stamp_of(f'{item.path}/entry_points.txt')}")
+    except OSError:
+        pass  # an archive, or nothing
+    return " ".join(sorted(found))
+
+
+def _mtime(place: str) -> int:
     try:
         return Path(place).stat().st_mtime_ns
     except OSError:

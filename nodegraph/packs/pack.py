@@ -180,26 +180,24 @@ def _line(error: BaseException, root: Path) -> str:
 
 def installed_packs() -> list[Pack]:
     """Packs of installed distributions, by their entry points."""
-    from importlib.metadata import entry_points
+    from nodegraph.core.entry_points import entry_points, package_of
 
-    return [
-        _installed(point)
-        for point in sorted(entry_points(group=GROUP), key=lambda point: point.name)
-    ]
+    return [_installed(point, *package_of(point)) for point in entry_points(GROUP)]
 
 
-def _installed(point: EntryPoint) -> Pack:
+def _installed(point: EntryPoint, distribution: str, version: str) -> Pack:
     root = _place(point.value) or Path(point.value)  # leads nowhere, which the registry reports
-    distribution = point.dist.name if point.dist else ""
     is_built_in = distribution == OWN_DISTRIBUTION and point.name == BUILT_IN
-    version = point.dist.version if point.dist else ""
     return Pack("" if is_built_in else point.name, point.value, root, version, distribution)
 
 
 def _place(package: str) -> Path | None:
     """The folder or file of a package or module; imports nothing, not even what it lies in."""
     top, *inner = package.split(".")
-    found = find_spec(top)
+    try:
+        found = find_spec(top)
+    except (ImportError, ValueError):
+        return None  # no name of a module
     if found is None or found.origin is None:
         return None
     if not found.submodule_search_locations:

@@ -21,8 +21,8 @@ def looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     counted: list[int] = []
     changed = installed._changed
 
-    def changed_here(place: str) -> int:
-        return changed(place) if Path(place).is_relative_to(tmp_path) else 0
+    def changed_here(place: str) -> str:
+        return changed(place) if Path(place).is_relative_to(tmp_path) else ""
 
     monkeypatch.setattr(installed, "_changed", changed_here)
     # As in a process that has found none yet.
@@ -66,6 +66,70 @@ def test_a_new_distribution_is_found(
     after = remembered_packs(tmp_path / "installed.json")
     assert set(after) - set(before) == {Pack("toys", "toys", site / "toys.py", "1.5", "toys")}
     assert len(looks) == 2
+
+
+def test_entry_points_that_are_written_anew_in_place_are_noticed(
+    tmp_path: Path, looks: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = tmp_path / "site"
+    facts = site / "toys-1.5.dist-info"
+    facts.mkdir(parents=True)
+    (facts / "METADATA").write_text("Name: toys\nVersion: 1.5\n")
+    for name in ("first", "second"):
+        (site / f"{name}.py").write_text("")
+    monkeypatch.setattr(sys, "path", [*sys.path, str(site)])
+    written = {
+        "[console_scripts]\ntoys = first:main\n": set(),
+        "[nodegraph.nodes]\nfirst = first\n": {"first"},
+        "[nodegraph.nodes]\nsecond = second\n": {"second"},
+    }
+    for text, names in written.items():
+        (facts / "entry_points.txt").write_text(text)
+        for _ in range(2):
+            packs = remembered_packs(tmp_path / "installed.json")
+            assert {pack.name for pack in packs if pack.distribution == "toys"} == names
+    assert len(looks) == 3
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        pytest.param(b"[nodegraph.nodes]\nno equals sign\n", id="line"),
+        pytest.param(b"[nodegraph.nodes]\nx\xe9 = toys\n", id="bytes"),
+    ],
+)
+def test_a_package_with_damaged_entry_points_is_told_once_and_hurts_no_other(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    damaged: bytes,
+) -> None:
+    for name, points in {"a_bad": damaged, "toys": b"[nodegraph.nodes]\ntoys = toys\n"}.items():
+        facts = tmp_path / f"{name}-1.dist-info"
+        facts.mkdir()
+        (facts / "METADATA").write_text(f"Name: {name}\nVersion: 1\n")
+        (facts / "entry_points.txt").write_bytes(points)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    for _ in range(2):
+        assert {"", "toys"} <= {pack.name for pack in installed_packs()}
+    (told,) = caplog.messages
+    assert f"{tmp_path / 'a_bad-1.dist-info'} is left out" in told
+    assert "`name = module:attribute`" in told
+
+
+@pytest.mark.parametrize("value", ["", "..toys", "no module!"])
+def test_an_entry_point_that_names_no_module_hurts_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    """Nor does one of a package without metadata."""
+    facts = tmp_path / "toys-1.dist-info"
+    facts.mkdir()
+    (facts / "entry_points.txt").write_text(f"[nodegraph.nodes]\ntoys = {value}\n")
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    found = {pack.name: pack for pack in installed_packs()}
+    assert "" in found
+    assert not found["toys"].root.is_file()
+    assert found["toys"].distribution == ""
 
 
 def test_a_pack_that_is_gone_is_looked_for_again(

@@ -242,8 +242,9 @@ def test_choices_follow_the_packages_that_bring_them(tmp_path: Path) -> None:
     assert colours_offered(tmp_path) == ["False", "grey", "red", "green"]
     assert colours_offered(tmp_path) == ["True", "grey", "red", "green"]
     points = tmp_path / "site" / "c-1.dist-info" / "entry_points.txt"
-    points.write_text("[toys.colours]\nall = colourful:MORE\n")  # in place, as by hand
-    assert colours_offered(tmp_path) == ["False", "grey", "blue"]
+    for group, offered in {"toys.other": [], "toys.colours": ["blue"]}.items():
+        points.write_text(f"[{group}]\nall = colourful:MORE\n")  # in place, as by hand
+        assert colours_offered(tmp_path) == ["False", "grey", *offered]
     rmtree(tmp_path / "site" / "c-1.dist-info")
     assert colours_offered(tmp_path) == ["False", "grey"]
 
