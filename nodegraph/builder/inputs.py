@@ -12,7 +12,7 @@ from nodegraph.core.bodies import TYPE as SUBGRAPH
 from nodegraph.core.checking import DEEPEST
 from nodegraph.core.facts import finding_problem
 from nodegraph.core.hooks import Finding
-from nodegraph.core.links import Link, Value, is_live, is_too_deep, read_literal
+from nodegraph.core.links import Link, Value, is_live, is_too_large, read_literal
 from nodegraph.core.literals import check_literal, describe
 from nodegraph.core.mends import OpenInput, TypeMends
 from nodegraph.core.spec import InputSpec, NodeSpec
@@ -229,7 +229,7 @@ class _Call:
         if not isinstance(item, (Out, BuiltNode)):
             if has_outputs(item):
                 yield _buried(port)
-            elif is_too_deep(item):
+            elif is_too_large(item):
                 yield from check_literal(item, replace(port, json_schema={}))
             elif is_live(item) and not self._scope.takes_values:
                 yield _outside_subgraph(port, Value(item))

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from numbers import Integral, Real
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from nodegraph.core.digests import Digest, Undigestable, digest_value, is_tensor
 
@@ -121,8 +121,8 @@ def write_literal(value: Any) -> Any:
     """
     try:
         if is_live(value):
-            # What is too deep is told where it is checked.
-            return value if is_too_deep(value) else live(value)
+            # What is too large is told where it is checked.
+            return value if is_too_large(value) else live(value)
         plain = plain_value(value)
     except RecursionError:  # of what holds itself, which is told where it is checked
         return value
@@ -143,11 +143,22 @@ def _is_as_written(value: Any) -> bool:
 
 
 def plain_value(value: Any) -> Any:
-    """A value with numbers, texts, lists and dictionaries in place of what stands for such."""
-    if isinstance(value, (list, tuple)):
-        return [plain_value(item) for item in value]
-    if isinstance(value, dict):
-        return {plain_leaf(name): plain_value(item) for name, item in value.items()}
+    """A value with numbers, texts, lists and dictionaries in place of what stands for such.
+
+    What stands in it twice does so in what is returned.
+    """
+    return _plain(value, {})
+
+
+def _plain(value: Any, known: dict[int, Any]) -> Any:
+    if isinstance(value, (list, tuple, dict)):
+        if id(value) not in known:
+            known[id(value)] = (
+                {plain_leaf(name): _plain(item, known) for name, item in value.items()}
+                if isinstance(value, dict)
+                else [_plain(item, known) for item in value]
+            )
+        return known[id(value)]
     if is_array(value):
         items = value.tolist()
         return plain_value(items) if value.dtype.kind == "O" else items
@@ -191,6 +202,8 @@ _SHOWN = 8
 """Characters of a digest."""
 MOST_LEVELS = 200
 """Of lists and mappings in a value: of many more Python makes no key, no copy and no JSON."""
+MOST_PARTS = 10_000_000
+"""Of a value, as JSON has them: a list in which another stands twice has that one's parts twice."""
 
 
 class Value:
@@ -288,21 +301,32 @@ def _is_live_leaf(value: Any) -> bool:
     return not isinstance(value, Handle)  # told where it is checked
 
 
-def is_too_deep(value: Any) -> bool:
-    """Whether a value holds itself, or is of more than `MOST_LEVELS` lists and mappings."""
-    level = [value]
+def is_too_large(value: Any) -> bool:
+    """Whether a value has too many levels or parts for a workflow, or holds itself."""
+    return excess(value) is not None
+
+
+def excess(value: Any) -> Literal["levels", "parts"] | None:
+    """What a value has too many of: levels (so has one that holds itself) or parts."""
+    parts, level = 1, {id(value): (value, 1)}
     for _ in range(MOST_LEVELS + 1):
-        # Once each: what holds itself several times would double with every level.
-        held = {id(part): part for part in level if isinstance(part, (list, tuple, dict))}
-        if not held:
-            return False
-        level = [
-            item
-            for part in held.values()
-            for item in (part.values() if isinstance(part, dict) else part)
-            if type(item) not in _PLAIN
-        ]
-    return True
+        # Each of a level once, with the number of its places, which doubles from level to level
+        # where a list holds another twice.
+        inner: dict[int, tuple[Any, int]] = {}
+        is_last = True
+        for part, places in level.values():
+            if not isinstance(part, (list, tuple, dict)):
+                continue
+            is_last = False
+            parts += places * len(part)
+            for item in part.values() if isinstance(part, dict) else part:
+                if type(item) not in _PLAIN:
+                    _, known = inner.get(id(item), (item, 0))
+                    inner[id(item)] = item, known + places
+        if is_last:
+            return "parts" if parts > MOST_PARTS else None
+        level = inner
+    return "levels"
 
 
 def live(value: Any) -> Value:
@@ -318,6 +342,11 @@ def live_inputs(inputs: Mapping[str, Any]) -> list[tuple[str, Value]]:
     """The inputs of a node that are given live values."""
     found = ((port, _live_in(written)) for port, written in _special(inputs))
     return [(port, value) for port, value in found if value is not None]
+
+
+def too_large_inputs(inputs: Mapping[str, Any]) -> list[str]:
+    """The inputs of a node that are given more parts than a file can hold."""
+    return [port for port, written in _special(inputs) if excess(written) == "parts"]
 
 
 def as_written(inputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -347,8 +376,8 @@ def _special(inputs: Mapping[str, Any]) -> list[tuple[str, Any]]:
 
 def _live_in(written: Any) -> Value | None:
     """The live value that an input is given; None if it is given none."""
-    # What is too deep is told where it is checked.
-    if not is_live(written) or is_too_deep(written):
+    # What is too large is told where it is checked.
+    if not is_live(written) or is_too_large(written):
         return None
     is_wrapped = type(written) is dict and written.keys() == {"value"}
     return live(written["value"] if is_wrapped else written)
@@ -365,13 +394,25 @@ def _digest(value: Any, port_type: TypeExpr | None) -> Digest:
 
 def opened(value: Any) -> Any:
     """A value in which those that a `Value` holds stand themselves."""
+    return _opened(value, {})
+
+
+def _opened(value: Any, known: dict[int, Any]) -> Any:
     if isinstance(value, Value):
-        return opened(value.value)
-    if type(value) in (list, tuple):
-        return type(value)(map(opened, value))
-    if type(value) is dict:
-        return {name: opened(item) for name, item in value.items()}
-    return value
+        return _opened(value.value, known)
+    if type(value) not in (list, tuple, dict):
+        return value
+    if id(value) not in known:
+        # The value is kept beside what is made of it, so that no other has its id meanwhile.
+        known[id(value)] = (
+            value,
+            (
+                {name: _opened(item, known) for name, item in value.items()}
+                if type(value) is dict
+                else type(value)(_opened(item, known) for item in value)
+            ),
+        )
+    return known[id(value)][1]
 
 
 def _words(value: Any, kind: str) -> str:

@@ -16,7 +16,7 @@ from pathlib import PurePath
 from typing import Any, NamedTuple
 
 from nodegraph.core.hooks import Finding
-from nodegraph.core.links import MOST_LEVELS, Value, is_too_deep
+from nodegraph.core.links import MOST_LEVELS, MOST_PARTS, Value, excess, is_too_large
 from nodegraph.core.spec import InputSpec
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.types import JSON_TYPES, TypeExpr
@@ -140,11 +140,18 @@ def show(value: Any) -> str:
     """A value for a message: as JSON, cut short."""
     if isinstance(value, Value):
         return value.text
-    try:
-        text = json.dumps(value, ensure_ascii=False)
-    except (TypeError, ValueError, RecursionError):
-        text = _represented(value)
+    if isinstance(value, (list, tuple, dict)) and is_too_large(value):
+        text = reprlib.repr(value)
+    else:
+        text = _written(value)
     return text if len(text) <= 60 else f"{text[:59]}…"
+
+
+def _written(value: Any) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError, RecursionError):
+        return _represented(value)
 
 
 def _represented(value: Any) -> str:
@@ -178,7 +185,8 @@ def _faults(value: Any, schema: Schema) -> list[_Fault]:
     if kind is not None and not _IS[kind](value):
         return [_wrong_type(value, schema)]
     if kind == "array" and "items" in schema:
-        return [
+        # Before its items, which lie a level deeper: else their faults, not its depth, are told.
+        return _size_faults(value) or [
             _Fault(
                 fault.code,
                 f"item {index}: {fault.message}",
@@ -322,15 +330,8 @@ def _union_faults(value: Any, options: list[Schema]) -> list[_Fault]:
 
 def _part_faults(value: Any) -> list[_Fault]:
     """Of a value that may be any: what no workflow can hold, however deep it lies."""
-    if is_too_deep(value):
-        return [
-            _Fault(
-                "wrong-literal",
-                "holds itself, or is nested too deeply",
-                show(value),
-                f"at most {MOST_LEVELS} levels of lists and mappings",
-            )
-        ]
+    if found := _size_faults(value):
+        return found
     left, seen = [value], set[int]()
     while left:
         part = left.pop()
@@ -353,6 +354,30 @@ def _part_faults(value: Any) -> list[_Fault]:
             ]
         elif found := _text_faults(part) or _length_faults(part) or _finite_faults(part):
             return found
+    return []
+
+
+def _size_faults(value: Any) -> list[_Fault]:
+    """Of lists and mappings: more than a workflow can hold."""
+    too_many = excess(value)
+    if too_many == "levels":
+        return [
+            _Fault(
+                "wrong-literal",
+                "holds itself, or is nested too deeply",
+                show(value),
+                f"at most {MOST_LEVELS} levels of lists and mappings",
+            )
+        ]
+    if too_many == "parts":
+        return [
+            _Fault(
+                "wrong-literal",
+                "has too many parts",
+                show(value),
+                f"at most {MOST_PARTS:,}, where what stands in it twice counts twice",
+            )
+        ]
     return []
 
 

@@ -103,21 +103,27 @@ def own(value: Any) -> Any:
     Paths and numbers of other libraries, which a script's dictionary may have, become plain.
     """
     try:
-        return _owned(value)
+        return _owned(value, {})
     except RecursionError:  # of what holds itself, which is told where it is checked
         return value
 
 
-def _owned(value: Any) -> Any:
-    if type(value) is list:
+def _owned(value: Any, known: dict[int, Any]) -> Any:
+    if type(value) is list and LEAVES.issuperset(map(type, value)):
         # Long lists are mostly of numbers: those are looked over at the speed of C.
-        is_flat = LEAVES.issuperset(map(type, value))
-        return list(value) if is_flat else [_owned(item) for item in value]
-    if type(value) is dict:
-        return {
-            name: item if type(item) in LEAVES else _owned(item) for name, item in value.items()
-        }
-    return plain_leaf(value)
+        return list(value)
+    if type(value) not in (list, dict):
+        return plain_leaf(value)
+    if id(value) not in known:  # One that stands in it twice is copied once.
+        known[id(value)] = (
+            [_owned(item, known) for item in value]
+            if type(value) is list
+            else {
+                name: item if type(item) in LEAVES else _owned(item, known)
+                for name, item in value.items()
+            }
+        )
+    return known[id(value)]
 
 
 def key(

@@ -17,6 +17,7 @@ from nodegraph.core.links import (
     Value,
     live_inputs,
     parse_target,
+    too_large_inputs,
     write_input,
     write_literal,
 )
@@ -39,7 +40,7 @@ from nodegraph.core.parts import (
 )
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.words import counted
-from nodegraph.errors import InvalidFile, InvalidWorkflow, Problem
+from nodegraph.errors import InvalidFile, InvalidValue, InvalidWorkflow, Problem
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -111,6 +112,9 @@ class Workflow(WorkflowPart):
         Raises:
             InvalidValue: An input holds something that JSON can't.
         """
+        if found := self.too_large_input():
+            node, port = found
+            raise InvalidValue("has too many parts to be written as JSON", node=node, port=port)
         blocks = [("subgraphs", name, "nodes") for name in self.subgraphs]
         document = self.without_values().to_dict()
         if self.ui:
@@ -185,6 +189,18 @@ class Workflow(WorkflowPart):
             for name, entry in self.nodes.items()
             for port, value in live_inputs(entry.inputs)
         ]
+
+    def too_large_input(self) -> tuple[str, str] | None:
+        """Node and input of a literal of so many parts that no file and no key is made of it."""
+        return next(
+            (
+                (name, port)
+                for nodes in (self.nodes, *(block.nodes for block in self.subgraphs.values()))
+                for name, entry in nodes.items()
+                for port in too_large_inputs(entry.inputs)
+            ),
+            None,
+        )
 
     def without_values(self) -> Self:
         """A copy as files have it: inputs with live values are left out, and named by parameters.

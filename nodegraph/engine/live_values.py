@@ -29,7 +29,7 @@ from nodegraph.core.links import (
     Value,
     is_array,
     is_live,
-    is_too_deep,
+    is_too_large,
     live,
     plain_value,
     write_literal,
@@ -279,8 +279,8 @@ class SharedValues:
 
     def _copied(self, value: Any) -> Any:
         if id(value) not in self._live:
-            # What is too deep is told where it is checked.
-            if not is_live(value) or is_too_deep(value):
+            # What is too large is told where it is checked.
+            if not is_live(value) or is_too_large(value):
                 return value
             # Held beside its copy, so that no other object has its id meanwhile.
             self._live[id(value)] = value, live(value)

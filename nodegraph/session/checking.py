@@ -94,7 +94,7 @@ class Checker:
             workflow = workflow.with_parameters(parameters)
             # What sinks keep is to mean the same after an upgrade of the nodes.
             document = versioned(workflow, self.registry)
-            packed = _packed(document)
+            packed = None if workflow.too_large_input() else _packed(document)
             live = self._live(workflow, shared) if packed is None else None
         if live is not None:
             graph = live.graph(self.environment, targets)

@@ -220,6 +220,38 @@ def test_an_endless_item_beside_an_output_is_told_of(g: Graph, name: str) -> Non
         g.ShowValue("v", value=[number, endless_values()[name]])
 
 
+def doubled_value(kind: str) -> Any:
+    """A few lists or mappings, each of which holds the one before it twice."""
+    value: Any = {"live": np.ones((2, 2)), "list": 1, "mapping": 1}[kind]
+    for _ in range(60):
+        value = {"a": value, "b": value} if kind == "mapping" else [value, value]
+    return value
+
+
+@pytest.mark.parametrize("kind", ["list", "mapping", "live"])
+def test_a_value_that_doubles_with_each_level_is_told_of_at_once(
+    g: Graph, session: Session, kind: str
+) -> None:
+    value = doubled_value(kind)
+    with raises(InvalidWorkflow, node="v", port="value"):
+        g.ShowValue("v", value=value)
+    written = {"v": {"type": "ShowValue", "inputs": {"value": value}}}
+    workflow = Workflow.from_dict({"format": "nodegraph/1", "nodes": written})
+    with raises(InvalidWorkflow, node="v", port="value"):
+        session.run(workflow)
+    if kind != "live":
+        with raises(InvalidValue, node="v", port="value"):
+            workflow.to_json()
+
+
+def test_what_stands_in_a_value_twice_counts_as_often(g: Graph) -> None:
+    value: Any = [1]
+    for _ in range(12):
+        value = [value, value]
+    v = g.ShowValue("v", value=value)
+    assert g.entry(v).inputs["value"] == value
+
+
 def test_inputs_are_changed_in_place(g: Graph) -> None:
     picture(g)
     g.set(g["k_sampler"], seed=9, cfg=3)

@@ -260,6 +260,13 @@ def test_a_literal_is_of_so_many_levels_at_most() -> None:
     assert "at most 200 levels" in said
 
 
+def test_a_list_of_anything_names_the_depth_of_what_is_too_deep_in_it() -> None:
+    deep: object = object()
+    for _ in range(201):
+        deep = [deep]
+    assert "nested too deeply" in told(deep, port("list[Any]"))[0]
+
+
 def test_whole_numbers_that_are_written_nowhere_are_told() -> None:
     said = "out-of-range: is too long; a number of 16,610 bits; at most 4,200 digits"
     for any_port in (port("Any", json_schema={}), port("int", json_schema={"type": "integer"})):
