@@ -88,13 +88,14 @@ class _Families(Mapping[str, Family]):
         # Looking through all that is installed takes a while.
         from nodegraph.diffusion.families.brought import Brought
 
-        found = self._under_way.found = Brought()
+        found = Brought()
         try:
+            self._under_way.found = found
             # Threads that look at once wait for each other's imports. With a lock around them, one
             # that imports such a package and asks meanwhile would wait for ever.
             found.find(GROUP)
         finally:
-            del self._under_way.found
+            self._under_way.found = None
         with self._lock:
             is_first = self._found is None and found.is_whole
             if is_first:
