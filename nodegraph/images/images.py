@@ -19,7 +19,7 @@ from nodegraph.core.context import MAX_IMAGE_PIXELS
 from nodegraph.core.files import write_file
 from nodegraph.errors import InvalidFile, InvalidValue, NumericalError, OutputError
 from nodegraph.images.deep_png import encode_deep_png
-from nodegraph.images.input_files import looks_like, missing_file
+from nodegraph.images.input_files import looks_like, opening, picture_kind
 from nodegraph.images.picture_files import (
     DAMAGED,
     TOO_LARGE,
@@ -394,18 +394,27 @@ def _check_pixels(opened: Image.Image, path: Path, max_pixels: int) -> None:
 def _header(path: Path, names: bool) -> Image.Image:
     if _is_special(path):
         raise InvalidFile(f"can't read {path}: it is no file but a device or a pipe")
+    with opening(path, names=names):
+        path.open("rb").close()
     try:
         return open_header(path, READABLE)
-    except FileNotFoundError as error:
-        raise missing_file(path, names=names) from error
     except UnidentifiedImageError as error:
+        kind = picture_kind(path)
+        if kind in READABLE:
+            raise InvalidFile(
+                f"{path} is damaged or cut short, or {kind} of a form that isn't read.",
+                hint="Copy or download it again, or save it as PNG.",
+            ) from error
         raise InvalidFile(
             f"{path} is no picture that can be read: it looks like {looks_like(path)}.",
             expected=", ".join(READABLE),
         ) from error
     except DAMAGED as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InvalidFile(f"can't read {path}: {reason}") from error
+        if isinstance(error, TOO_LARGE):
+            raise _damaged(path, error) from error
+        # Pillow says of some no more than that they made no decoder.
+        reason = getattr(error, "strerror", None) or "it can't be decoded"
+        raise _damaged(path, reason) from error
 
 
 def _is_special(path: Path) -> bool:
@@ -417,7 +426,7 @@ def _is_special(path: Path) -> bool:
     return not (S_ISREG(mode) or S_ISDIR(mode))
 
 
-def _damaged(path: Path, error: Exception) -> InvalidFile:
+def _damaged(path: Path, error: Exception | str) -> InvalidFile:
     if isinstance(error, TOO_LARGE):  # a part of it, such as a later picture of an animation
         return InvalidFile(f"{path} is refused: {error}", hint=_LARGER)
     return InvalidFile(

@@ -67,9 +67,19 @@ _BEGINNINGS: tuple[tuple[bytes, str], ...] = (
     (b"\x1aE\xdf\xa3", "a video (Matroska or WebM)"),
     (b"ID3", "music (MP3)"),
     (b"version https://git-lfs", "a Git LFS pointer, not the file itself"),
-    (b"\x89PNG", "a damaged PNG"),
-    (b"\xff\xd8\xff", "a damaged JPEG"),
 )
+_PICTURES = (
+    (b"\x89PNG", "PNG"),
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"GIF8", "GIF"),
+    (b"II*\0", "TIFF"),
+    (b"MM\0*", "TIFF"),
+    (b"qoif", "QOI"),
+)
+PICTURE_BRANDS = {b"avif": "AVIF", b"avis": "AVIF"} | dict.fromkeys(
+    (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"), "HEIC"
+)
+"""Of pictures in the container that MP4 has, too; of those that name several, the first here."""
 _MARKUP = (
     (b"<!doctype html", "a web page"),
     (b"<html", "a web page"),
@@ -88,15 +98,35 @@ def looks_like(path: Path) -> str:
     for beginning, title in _BEGINNINGS:
         if start.startswith(beginning):
             return title
+    kind = _picture_kind(start)
+    if kind is not None:
+        return f"a picture ({kind})"
     if start[4:8] == b"ftyp":
-        return "a HEIC picture" if start[8:12] in (b"heic", b"mif1") else "a video (MP4)"
+        return "a video (MP4)"
     if start.startswith(b"RIFF"):
-        return {b"WAVE": "sound (WAV)", b"WEBP": "a damaged WebP"}.get(start[8:12], "a video (AVI)")
+        return "sound (WAV)" if start[8:12] == b"WAVE" else "a video (AVI)"
     text = start.lstrip().lower()
     for beginning, title in _MARKUP:
         if text.startswith(beginning):
             return title
     return "plain text" if _is_text(start) else "unknown binary data"
+
+
+def picture_kind(path: Path) -> str | None:
+    """The format of the picture that a file is by its first bytes, as Pillow names it."""
+    with path.open("rb") as file:
+        return _picture_kind(file.read(512))
+
+
+def _picture_kind(start: bytes) -> str | None:
+    if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
+        return "WEBP"
+    if start[4:8] == b"ftyp":
+        # The brand, its version, and others that it is true to.
+        size = int.from_bytes(start[:4], "big")
+        named = {start[at : at + 4] for at in (8, *range(16, min(size, len(start)), 4))}
+        return next((kind for brand, kind in PICTURE_BRANDS.items() if brand in named), None)
+    return next((kind for beginning, kind in _PICTURES if start.startswith(beginning)), None)
 
 
 def _is_text(start: bytes) -> bool:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from nodegraph.audio.ffmpeg import AUDIO_CODECS, damage_told, damaged
 from nodegraph.errors import InvalidFile
-from nodegraph.images.input_files import looks_like, opening
+from nodegraph.images.input_files import PICTURE_BRANDS, looks_like, opening
 from nodegraph.videos.containers import MATROSKA, is_whole
 from nodegraph.videos.rates import told_rate
 
@@ -55,8 +55,8 @@ _TAIL = 2, 32
 
 def begins_like_video(start: bytes) -> bool:
     """Whether a file may be an MP4, MOV, WebM or Matroska by its first 12 bytes."""
-    is_still = start[8:12] in (b"avif", b"avis", b"heic", b"mif1")
-    return start[:4] == MATROSKA or (start[4:8] == b"ftyp" and not is_still)
+    is_picture = start[8:12] in PICTURE_BRANDS
+    return start[:4] == MATROSKA or (start[4:8] == b"ftyp" and not is_picture)
 
 
 @dataclass(frozen=True, slots=True)

@@ -180,11 +180,11 @@ def test_a_missing_file_gets_the_nearest_name(tmp_path: Path) -> None:
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "an SVG drawing"),
         (b'{"format": "nodegraph/1"}', "JSON"),
         (b"\0\0\0\x18ftypisom", "a video"),
-        (b"\0\0\0\x18ftypheic", "a HEIC picture"),
+        (b"\0\0\0\x18ftypheic", "a picture (HEIC)"),
+        (b"\0\0\0\x18ftypheix\0\0\0\0mif1heix", "a picture (HEIC)"),
         (b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer"),
         (b"just words", "plain text"),
         (bytes(range(200)), "unknown binary data"),
-        (b"\x89PNG\r\n\x1a\n", "a damaged PNG"),
         (b"RIFF\x04\0\0\0WAVE", "sound"),
     ],
 )
@@ -209,6 +209,36 @@ def test_a_truncated_picture_is_named(tmp_path: Path, format: ImageFormat) -> No
 
     with raises(InvalidFile):
         read_image(path)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # Of damaged EXIF that it skips.
+@pytest.mark.parametrize("length", [22, 60, None])
+@pytest.mark.parametrize(
+    ("format", "options"),
+    [
+        ("png", {}),
+        ("jpeg", {}),
+        ("webp", {}),
+        ("webp", {"lossless": True}),
+        ("avif", {}),
+        ("tiff", {"compression": "tiff_lzw"}),
+        ("tiff", {}),
+        ("gif", {}),
+        ("qoi", {}),
+        ("bmp", {}),
+    ],
+)
+def test_a_picture_that_is_cut_short_is_told_in_our_words(
+    tmp_path: Path, format: str, options: dict[str, object], length: int | None
+) -> None:
+    path = tmp_path / f"cut.{format}"
+    Image.effect_noise((40, 30), 50).convert("RGB").save(path, **options)
+    content = path.read_bytes()
+    path.write_bytes(content[: length or len(content) // 2])
+
+    with raises(InvalidFile) as raised:
+        read_image(path)
+    assert "is damaged or cut short" in str(raised.value)
 
 
 def test_a_small_file_that_claims_a_huge_picture_is_refused(tmp_path: Path) -> None:

@@ -342,7 +342,7 @@ def test_a_missing_file_gets_the_nearest_name(tmp_path: Path) -> None:
         (b"", "an empty file"),
         (b"just words", "plain text"),
         (b"%PDF-1.7 ...", "a PDF"),
-        (b"\x89PNG\r\n\x1a\n", "a damaged PNG"),
+        (b"\x89PNG\r\n\x1a\n", "a picture (PNG)"),
     ],
 )
 def test_what_is_no_video_is_named(tmp_path: Path, content: bytes, title: str) -> None:
