@@ -203,13 +203,16 @@ def _table(noise: NoiseSchedule) -> FloatArray:
 
 def nearest_timesteps(noise: NoiseSchedule, levels: FloatArray) -> NDArray[np.int64]:
     """The timesteps that a table model is asked at: those whose log sigma is nearest in single
-    precision, the lower of two that are as near; 0 without noise."""
+    precision, the lowest of those that are as near; 0 without noise.
+
+    Args:
+        levels: Shape (levels,).
+    """
     logs = np.log(_table(noise)).astype(np.float32)
     single = np.maximum(levels, 1e-10).astype(np.float32)
     wanted = np.log(single.astype(np.float64)).astype(np.float32)
-    high = np.clip(np.searchsorted(logs, wanted), 1, len(logs) - 1)
-    is_lower = np.abs(wanted - logs[high - 1]) <= np.abs(wanted - logs[high])
-    return np.where(is_lower, high - 1, high)
+    # one by one, as the table of zero terminal SNR need not rise at its end
+    return np.array([np.abs(level - logs).argmin() for level in wanted], dtype=np.int64)
 
 
 def table_times(noise: NoiseSchedule, levels: FloatArray) -> FloatArray:

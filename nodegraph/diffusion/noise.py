@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nodegraph.diffusion.scheduler_file import refuse_unsupported
-from nodegraph.errors import InvalidValue
+from nodegraph.errors import InvalidFile, InvalidValue
 
 ZERO_SNR_FLOOR = 2.0**-24
 """Stands for a last alpha bar of 0, so that its sigma is finite (4096); as in diffusers."""
@@ -82,10 +82,12 @@ class NoiseSchedule:
         if zero_snr:
             betas = _rescaled_to_zero_snr(betas)
         alphas_cumprod = torch.cumprod(1.0 - betas, dim=0)
+        sigmas = _sigmas(alphas_cumprod, zero_snr)
+        _check_levels(sigmas, config)
         return cls(
             betas=betas,
             alphas_cumprod=alphas_cumprod,
-            sigmas=_sigmas(alphas_cumprod, zero_snr),
+            sigmas=sigmas,
             prediction_type=config.get("prediction_type", "epsilon"),
             spacing=config.get("timestep_spacing"),
             steps_offset=int(config.get("steps_offset", 0)),
@@ -116,9 +118,11 @@ class NoiseSchedule:
         """
         table = np.log(self.sigmas.numpy())
         wanted = np.log(np.maximum(np.asarray(sigmas, dtype=np.float64), 1e-10))
-        low = np.clip(np.searchsorted(table, wanted, side="right") - 1, 0, len(table) - 2)
+        low = np.clip(_last_below(table, wanted), 0, len(table) - 2)
         below, above = table[low], table[low + 1]
-        share = np.clip((below - wanted) / (below - above), 0, 1)
+        # two that are alike are one
+        gap = np.where(below == above, -1, below - above)
+        share = np.clip((below - wanted) / gap, 0, 1)
         return np.asarray((1 - share) * low + share * (low + 1))
 
     def scales(
@@ -146,6 +150,16 @@ class NoiseSchedule:
         assert sigma is not None
         check_noise_level(sigma)
         return torch.tensor(1.0 / (1.0 + sigma**2))
+
+
+def _last_below(table: NDArray[Any], wanted: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Where the last number of a table is that isn't above one; -1 where there is none."""
+    if (np.diff(table) >= 0).all():
+        return np.asarray(np.searchsorted(table, wanted, side="right") - 1)
+    # of zero terminal SNR: the last level is the floor, which those before it may be above
+    found = [np.flatnonzero(table <= level) for level in wanted.ravel()]
+    last = [int(places[-1]) if len(places) else -1 for places in found]
+    return np.array(last, dtype=np.int64).reshape(wanted.shape)
 
 
 def check_timestep(timestep: float, last: int) -> None:
@@ -229,6 +243,20 @@ def _betas(config: Mapping[str, Any]) -> Tensor:
         # linear in sqrt(beta): Rombach et al. 2022, arXiv:2112.10752
         return torch.linspace(start**0.5, end**0.5, count, dtype=torch.float32) ** 2
     return _cosine_betas(count)
+
+
+def _check_levels(sigmas: Tensor, config: Mapping[str, Any]) -> None:
+    """Refuse tables with levels without any noise, or without an end: they have no logarithm."""
+    if not (sigmas.isfinite() & (sigmas > 0)).all():
+        is_trained = config.get("trained_betas") is not None
+        raise InvalidFile(
+            "the model's scheduler file gives noise levels that aren't above 0 and finite",
+            port="model",
+            given=f"{'trained_betas' if is_trained else 'beta_start'} that lead from "
+            f"{float(sigmas[0]):g} to {float(sigmas[-1]):g}",
+            expected="variances above 0 and below 1, as from 0.0001 to 0.02",
+            hint="Take the scheduler folder of the model that this one was made from.",
+        )
 
 
 def _exact_sigmas(config: Mapping[str, Any]) -> NDArray[np.float64] | None:

@@ -109,6 +109,8 @@ _SUPPORTED_FLOW_SOLVER: Mapping[str, tuple[tuple[Any, ...], Any]] = {
 }
 
 
+_TOLD = 80
+"""Characters of a value that a message tells at most."""
 _INF = float("inf")
 _NUMBERS: Mapping[str, tuple[float, float, float]] = {
     "num_train_timesteps": (1, 1e6, 1000),
@@ -354,6 +356,15 @@ def _check_numbers(config: Mapping[str, Any], place: str) -> None:
     """Refuse numbers that would give no noise levels."""
     heeds_size = config.get("use_dynamic_shifting", False)
     numbers = _FLOW_NUMBERS if noise_kind(config) == "flow" else _NUMBERS
+    trained = config.get("trained_betas")
+    if trained is not None and not _are_variances(trained):
+        raise InvalidFile(
+            f"{place} sets trained_betas to something that gives no noise levels",
+            port="model",
+            given=str(trained)[:_TOLD],
+            expected="two or more numbers, the first above 0, all from 0 to below 1",
+            hint="Take the scheduler folder of the model that this one was made from.",
+        )
     for key, (least, most, default) in numbers.items():
         found = config.get(key, default)
         if found is None and (key == "shift_terminal" or (not heeds_size and key in _BY_SIZE)):
@@ -367,6 +378,13 @@ def _check_numbers(config: Mapping[str, Any], place: str) -> None:
                 expected=f"a number between {least:g} and {most:g}",
                 hint="Take the scheduler folder of the model that this one was made from.",
             )
+
+
+def _are_variances(given: object) -> bool:
+    if not isinstance(given, (list, tuple)) or len(given) < 2:
+        return False
+    numbers = [item for item in given if isinstance(item, (int, float)) and 0 <= item < 1]
+    return len(numbers) == len(given) and numbers[0] > 0
 
 
 def _supported(

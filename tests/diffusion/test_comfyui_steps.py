@@ -332,6 +332,20 @@ def test_the_model_is_asked_at_the_first_of_two_timesteps_that_are_as_near(law: 
         assert ladder(law, "euler", steps, TABLE).timesteps.tolist() == expected, steps
 
 
+def test_the_model_is_asked_at_the_nearest_timestep_of_a_table_that_does_not_rise() -> None:
+    """Of zero terminal SNR, whose last level is a floor that those before it are above."""
+    config = {"rescale_betas_zero_snr": True, "prediction_type": "v_prediction"}
+    noise = NoiseSchedule.from_config(config)
+    logs = noise.sigmas.log().numpy()
+    for law in ("simple", "karras"):
+        found = ladder(law, "euler", 5, noise)
+        nearest = [
+            int(np.abs(np.log(sigma) - logs).argmin()) for sigma in found.sigmas[:-1].tolist()
+        ]
+        assert found.timesteps.tolist() == nearest
+        assert nearest[0] == 999
+
+
 @MODELS
 @pytest.mark.parametrize("law", ["simple", "normal", "sgm_uniform"])
 @pytest.mark.parametrize(("start", "end"), [(0.2, 0.5), (0.25, 0.8), (0.5, 0.9), (0.1, 0.6)])

@@ -69,6 +69,43 @@ def test_sigma_to_timestep_is_that_of_diffusers() -> None:
     np.testing.assert_array_equal(schedule.sigma_to_timestep(sigmas), expected)
 
 
+def test_timesteps_of_zero_terminal_snr_are_those_of_diffusers() -> None:
+    """The table's last level is a floor that is below the two before it."""
+    config = {"rescale_betas_zero_snr": True, "prediction_type": "v_prediction"}
+    schedule = NoiseSchedule.from_config(config)
+    assert schedule.sigmas[-1] < schedule.sigmas[-2]
+    table = np.log(schedule.sigmas.numpy())
+    sigmas = np.concatenate([schedule.sigmas[-4:].numpy(), np.geomspace(0.001, 1e5, 50)])
+    euler = EulerDiscreteScheduler.from_config(config)
+    expected = [euler._sigma_to_t(sigma, table) for sigma in sigmas]
+    np.testing.assert_array_equal(schedule.sigma_to_timestep(sigmas), expected)
+
+
+def test_timesteps_of_levels_that_are_alike_are_numbers() -> None:
+    schedule = NoiseSchedule.from_config({"trained_betas": [0.1, 0.0, 0.0, 0.2, 0.0]})
+    found = schedule.sigma_to_timestep(schedule.sigmas.numpy()).tolist()
+    assert found == pytest.approx([2, 2, 2, 3, 3], abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"trained_betas": [0.0, 0.1, 0.2]},
+        {"trained_betas": [0.1, 1.0, 0.2]},
+        {"trained_betas": [0.1, -0.1, 0.2]},
+        {"trained_betas": [0.1, "0.2"]},
+        {"trained_betas": [0.1]},
+        {"trained_betas": "linear"},
+        {"trained_betas": [1e-12, 0.1]},
+        {"beta_start": 1e-12},
+    ],
+    ids=str,
+)
+def test_variances_that_give_no_noise_levels_are_refused(config: dict[str, Any]) -> None:
+    with raises(InvalidFile, port="model"):
+        NoiseSchedule.from_config(config)
+
+
 def test_sigmas_beyond_the_table_are_held_at_its_ends() -> None:
     schedule = NoiseSchedule.from_config(SD1)
     assert schedule.sigma_to_timestep(np.array([0.0, 1e6])).tolist() == [0.0, 999.0]
