@@ -13,6 +13,7 @@ from nodegraph.builder.makers import Maker, PackNodes
 from nodegraph.builder.outputs import AnyNode, UnknownName
 from nodegraph.builder.scope import Scope, check_text
 from nodegraph.builder.subgraph import BuiltSubgraph
+from nodegraph.core.literals import represented
 from nodegraph.core.parts import NodeEntry, Parameter, Subgraph
 from nodegraph.core.suggest import did_you_mean, port_hint
 from nodegraph.core.types import ANY, TypeExpr, named
@@ -76,7 +77,7 @@ class Graph(Scope, Workflow):
         if session is not None and not isinstance(session, Session):
             raise InvalidValue(
                 "this is no session of a graph",
-                given=repr(session),
+                given=represented(session),
                 expected="a `Session`, as in Graph(session=nodegraph.Session())",
             )
         Workflow.__init__(self, title=title, **parts)
@@ -293,6 +294,6 @@ def _check_dictionary(name: str, value: object) -> None:
         return
     raise InvalidValue(
         f"a graph's `{name}` is a dictionary" + (f" of `{inside.__name__}`" * (name in _INSIDE)),
-        given=repr(value),
+        given=represented(value),
         hint="What a file says is read by `Graph.from_dict`.",
     )

@@ -8,6 +8,7 @@ from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, Protocol, TypeAlias, TypeVar
 
 from nodegraph.core.links import Handle, Link
+from nodegraph.core.literals import represented
 from nodegraph.core.spec import NodeSpec
 from nodegraph.core.suggest import port_hint
 from nodegraph.core.types import ANY, TypeExpr, list_of, named
@@ -80,8 +81,8 @@ class _Place(Handle):
 
     def _refuse_order(self, other: object) -> NoReturn:
         raise TypeError(
-            f"`{self._text}` can't be compared with {other!r}: it has no value before the "
-            "graph has run; let a node do it, such as `Compare` or `CompareTexts`"
+            f"`{self._text}` can't be compared with {represented(other)}: it has no value "
+            "before the graph has run; let a node do it, such as `Compare` or `CompareTexts`"
         )
 
     def _refuse_number(self, *_: object) -> NoReturn:

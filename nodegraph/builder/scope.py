@@ -13,6 +13,7 @@ from nodegraph.builder.makers import Maker, PackNodes, callable_names, called
 from nodegraph.builder.outputs import AnyNode, BuiltNode, Out, UnknownName, built_node
 from nodegraph.core.graph import topological_order
 from nodegraph.core.links import Link, is_link, live_inputs, read_link
+from nodegraph.core.literals import represented
 from nodegraph.core.parts import NodeEntry, bad_name, is_node_name
 from nodegraph.core.spec import NodeSpec
 from nodegraph.core.stand_ins import StandIns
@@ -130,7 +131,7 @@ class Scope(BuiltinNodes):
         if not isinstance(node, (BuiltNode, Out, str)):
             raise InvalidValue(
                 "this is no node of the graph",
-                given=repr(node),
+                given=represented(node),
                 expected="a node, one of its outputs, or its name",
             )
         if not isinstance(node, str) and node._owner is not self:
@@ -158,7 +159,7 @@ class Scope(BuiltinNodes):
         if not isinstance(name, str):
             raise InvalidValue(
                 f"what comes first in a call of `{node_type}` is the node's name",
-                given=repr(name),
+                given=represented(name),
                 expected="inputs by their names: `image=picture`",
             )
         if not is_node_name(name):
@@ -281,4 +282,4 @@ def check_text(what: str, value: object) -> None:
         InvalidValue: It is something else.
     """
     if not isinstance(value, str):
-        raise InvalidValue(f"{what} is a text", given=repr(value))
+        raise InvalidValue(f"{what} is a text", given=represented(value))

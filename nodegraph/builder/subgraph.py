@@ -8,6 +8,7 @@ from nodegraph.builder.inputs import Given, InnerInput
 from nodegraph.builder.outputs import BuiltNode, Out
 from nodegraph.builder.scope import Scope, check_text
 from nodegraph.core.links import is_live, write_literal
+from nodegraph.core.literals import represented
 from nodegraph.core.parts import NodeEntry, Subgraph, SubgraphInput
 from nodegraph.core.subgraphs import declared_type
 from nodegraph.core.suggest import did_you_mean
@@ -106,7 +107,7 @@ class BuiltSubgraph(Scope):
         if not is_own or isinstance(value, InnerInput):
             raise InvalidValue(
                 f"output `{name}` of subgraph `{self.name}` is an output of a node in it",
-                given=repr(value),
+                given=represented(value),
             )
 
     def inner_type(self, name: str) -> TypeExpr:

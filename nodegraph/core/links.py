@@ -11,6 +11,7 @@ no port type declares are held themselves. In a file it is left out, and named b
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -93,7 +94,8 @@ def read_link(written: Mapping[str, Any]) -> Link:
     """
     text = written["from"]
     if not isinstance(text, str):
-        raise ValueError(f"{text!r} is not of the form `node.port`")
+        # Cut short: it may be a list of any depth.
+        raise ValueError(f"{reprlib.repr(text)} is not of the form `node.port`")
     return parse_link(text)
 
 

@@ -140,10 +140,7 @@ def show(value: Any) -> str:
     """A value for a message: as JSON, cut short."""
     if isinstance(value, Value):
         return value.text
-    if isinstance(value, (list, tuple, dict)) and is_too_large(value):
-        text = reprlib.repr(value)
-    else:
-        text = _written(value)
+    text = represented(value) if _is_too_large(value) else _written(value)
     return text if len(text) <= 60 else f"{text[:59]}…"
 
 
@@ -151,10 +148,17 @@ def _written(value: Any) -> str:
     try:
         return json.dumps(value, ensure_ascii=False)
     except (TypeError, ValueError, RecursionError):
-        return _represented(value)
+        return represented(value)
 
 
-def _represented(value: Any) -> str:
+def _is_too_large(value: Any) -> bool:
+    return isinstance(value, (list, tuple, dict)) and is_too_large(value)
+
+
+def represented(value: Any) -> str:
+    """A value for a message as `repr` shows it; cut short where it is too deep or too large."""
+    if _is_too_large(value):
+        return reprlib.repr(value)
     try:
         return repr(value)
     except RecursionError:  # of what is nested thousands of levels deep

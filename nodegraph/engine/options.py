@@ -8,6 +8,7 @@ from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
+from nodegraph.core.literals import represented
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import InvalidValue
 
@@ -42,7 +43,9 @@ def check_truth(name: str, value: object) -> None:
     """
     if not isinstance(value, bool):
         raise InvalidValue(
-            f"the run's `{name}` is a yes or a no", given=repr(value), expected="True or False"
+            f"the run's `{name}` is a yes or a no",
+            given=represented(value),
+            expected="True or False",
         )
 
 
@@ -50,7 +53,7 @@ def _check_targets(targets: object) -> None:
     if isinstance(targets, str):
         raise InvalidValue(
             "the run's `targets` are names of nodes",
-            given=repr(targets),
+            given=represented(targets),
             expected=f"a list of them: [{targets!r}]",
         )
     if targets is None:
@@ -70,7 +73,7 @@ def _are(kind: type, items: object) -> bool:
 
 def _unlike(name: str, value: object, expected: str) -> InvalidValue:
     return InvalidValue(
-        f"the run's `{name}` is of another kind", given=repr(value), expected=expected
+        f"the run's `{name}` is of another kind", given=represented(value), expected=expected
     )
 
 
@@ -110,7 +113,7 @@ class RunOptions:
         if self.deadline is not None and not _is_time(self.deadline):
             raise InvalidValue(
                 "the run's `deadline` is no time to wait",
-                given=repr(self.deadline),
+                given=represented(self.deadline),
                 expected="seconds, more than 0",
             )
         _check_targets(self.targets)

@@ -252,6 +252,37 @@ def test_what_stands_in_a_value_twice_counts_as_often(g: Graph) -> None:
     assert g.entry(v).inputs["value"] == value
 
 
+DOORS: dict[str, Callable[[Graph, Any], Any]] = {
+    "ui": lambda g, value: (setattr(g, "ui", value), g.run(g.EmptyImage())),
+    "title": lambda _, value: Graph(value),
+    "extra": lambda _, value: Graph(extra=value),
+    "name": lambda g, value: g.EmptyImage(value),
+    "node": lambda g, value: g.entry(value),
+    "output": lambda g, value: g.subgraph("block").output("out", value),
+    "parameters": lambda g, value: g.run(g.EmptyImage(), parameters=value),
+    "deadline": lambda g, value: g.run(g.EmptyImage(), deadline=value),
+    "from": lambda g, value: g.session.run(
+        Workflow.from_dict(
+            {
+                "format": "nodegraph/1",
+                "nodes": {"v": {"type": "ShowValue", "inputs": {"value": {"from": value}}}},
+            }
+        )
+    ),
+}
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_a_value_that_is_too_deep_for_words_is_refused_by_every_door(g: Graph, door: str) -> None:
+    with pytest.raises(NodegraphError, match=r"\[\[\["):
+        DOORS[door](g, endless_values()["deep"])
+
+
+def test_a_number_is_compared_with_no_value_however_deep(g: Graph) -> None:
+    with pytest.raises(TypeError, match="can't be compared"):
+        _ = g.Integer(value=1) < endless_values()["deep"]
+
+
 def test_inputs_are_changed_in_place(g: Graph) -> None:
     picture(g)
     g.set(g["k_sampler"], seed=9, cfg=3)

@@ -46,3 +46,16 @@ def test_what_is_on_or_off_takes_no_number(name: Any) -> None:
 def test_what_is_of_another_kind_is_told_before_the_run(name: Any) -> None:
     with raises(InvalidValue, given="3"):
         RunOptions(**{name: 3})
+
+
+@pytest.mark.parametrize("name", ["parameters", "targets", "listener", "previews", "granted"])
+def test_a_value_of_another_kind_is_told_however_deep_it_is(name: Any) -> None:
+    deep: Any = []
+    doubled: Any = [1]
+    for _ in range(5000):
+        deep = [deep]
+    for _ in range(60):
+        doubled = [doubled, doubled]
+    for value in (deep, doubled):
+        with pytest.raises(InvalidValue, match=name):
+            RunOptions(**{name: value})
