@@ -13,6 +13,7 @@ from nodegraph.compat.comfyui.reading.titles import own_title
 from nodegraph.compat.comfyui.returning import PREFIX
 from nodegraph.compat.comfyui.translating import MadeOutput, Signal, Untranslatable
 from nodegraph.core.links import is_link, read_link
+from nodegraph.core.parts import NodeEntry
 from nodegraph.core.spec import NodeSpec
 
 
@@ -169,6 +170,17 @@ class Departure:
             "unread_as": entry.unread_as,
         }
         return {"name": self.name} | {key: of for key, of in said.items() if of}
+
+    @property
+    def entry(self) -> NodeEntry:
+        """The native node."""
+        return self._entry
+
+    def leave_open(self, names: Iterable[str]) -> None:
+        """Note inputs of what was made that nobody has given a value."""
+        found = tuple(dict.fromkeys(names))
+        for name in self.made:
+            self._into.nodes[name] = replace(self._into.nodes[name], left_open=found)
 
     def give(self, output: str, value: Signal | MadeOutput) -> None:
         # Entries need no name for an only output; links may name it.

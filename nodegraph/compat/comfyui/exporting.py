@@ -186,8 +186,12 @@ def _lacking(api: Mapping[str, Any], signatures: Mapping[str, Signature]) -> Ite
     """What ComfyUI's server would refuse of a document, for people."""
     for name, inputs in missing_inputs(api, signatures).items():
         meta = api[name]["_meta"]
-        native = meta.get("nodegraph", {}).get("name") or meta["title"]
-        named = ", ".join(f"`{one}`" for one in inputs)
+        noted = meta.get("nodegraph", {})
+        native = noted.get("name") or meta["title"]
+        unread = {one for said in noted.get("unread_as", {}).values() for one in said.split(", ")}
+        named = ", ".join(f"`{one}`" for one in inputs if one not in unread)
+        if not named:
+            continue  # it is told of already
         node_type = api[name]["class_type"]
         yield f"{native}: {named} of {node_type} has to be given there, and isn't here"
 

@@ -113,6 +113,7 @@ class ForeignNode:
             type, so that they are left out; empty if all fit.
         misfits: Inputs whose values alone are of another kind, and left out; also those of a
             block's that hold none inside where a use gives none.
+        left_open: Inputs that nobody has given a value, so that no default stands for them.
         stand_ins: Values in place of the left out ones, to see what they would lead to; None where
             nobody tries that.
         is_unclear: What the left out values would lead to can't be said by inputs alone.
@@ -133,6 +134,7 @@ class ForeignNode:
     kept: Mapping[str, Any] = field(default_factory=dict)
     misfit: str = ""
     misfits: tuple[str, ...] = ()
+    left_open: tuple[str, ...] = ()
     stand_ins: Mapping[str, Any] | None = None
     is_unclear: bool = False
 

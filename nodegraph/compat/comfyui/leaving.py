@@ -33,7 +33,10 @@ from nodegraph.diffusion.comfyui_prompts import can_be_escaped
 
 _CONTROLS = {"random": "randomize", "increment": "increment", "decrement": "decrement"}
 _IN_PROMPTS = "ComfyUI's page draws in prompts of its own nodes alone"
-_UNREAD = "it couldn't be read of the file that this was imported from"
+_UNREAD = (
+    "couldn't be read of the file that this was imported from, and has no value yet: what "
+    "ComfyUI's server is sent lacks it, so that it refuses that"
+)
 _NO_END = "ComfyUI's page takes no such prompt, so a space stands behind it in the file for it"
 
 
@@ -255,9 +258,8 @@ class GraphLeaving:
         spec = self._leaving.spec(entry)
         departure = Departure(name, spec, self._inputs(name), self._into, origin)
         self._departures[name] = departure
-        for port in entry.unread:
-            if port not in entry.inputs:
-                self._leaving.tell(self._prefix + name, f"`{port}` is missing: {_UNREAD}")
+        for port in _open(entry):
+            self._leaving.tell(self._prefix + name, f"`{port}` {_UNREAD}")
         outputs = self._leaving.block_outputs(entry.type)
         if outputs is not None:
             self._use(departure, outputs)
@@ -292,6 +294,11 @@ class GraphLeaving:
                 if departure.is_off and _draws(departure):
                     departure.take_back()
                     return "a muted or bypassed node that draws has no place in a prompt"
+                departure.leave_open(
+                    name
+                    for port in _open(departure.entry)
+                    for name in departure.entry.unread_as.get(port, port).split(", ")
+                )
                 for message in departure.told:
                     self._leaving.tell(self._prefix + departure.name, message)
                 return ""
@@ -329,6 +336,11 @@ class GraphLeaving:
         signal = self._signal(node, port)
         assert signal is not None
         return signal
+
+
+def _open(entry: NodeEntry) -> list[str]:
+    """Inputs that couldn't be read and haven't been given."""
+    return [port for port in entry.unread if port not in entry.inputs]
 
 
 def _draws(departure: Departure) -> bool:

@@ -48,7 +48,7 @@ class MadeNode:
         fields = {"label": self.label, "mode": self.mode, "pack": self.pack, **self.rest}
         unread = [port for port, value in self.inputs.items() if tag_of(value).unread]
         if unread:
-            fields["unread"] = [*self.rest.get("unread", ()), *unread]
+            fields["unread"] = list(dict.fromkeys((*self.rest.get("unread", ()), *unread)))
         inputs = {
             port: value
             for port, value in written.items()

@@ -12,11 +12,12 @@ import binascii
 import copy
 import json
 import zlib
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from nodegraph.compat.comfyui.fates import Fate
+from nodegraph.compat.comfyui.reading.widgets import is_control
 from nodegraph.core.links import is_link
 from nodegraph.core.parts import NodeEntry, Subgraph
 from nodegraph.core.workflow import Workflow
@@ -79,7 +80,7 @@ def _with_values(document: Any, wanted: Workflow, translate: Retranslate) -> Any
         if not differences:
             return found
         better = None
-        for change in _candidates(found, differences, fates):
+        for change in _candidates(found, differences, wanted, fates):
             trials += 1
             if trials > _MOST_TRIALS:
                 return None
@@ -136,33 +137,74 @@ def _are_alike(name: str, one: Subgraph, other: Subgraph, wanted: Workflow) -> b
 
 
 def _of_node(one: NodeEntry, other: NodeEntry) -> dict[str, tuple[Any, Any]] | None:
-    if replace(one, inputs={}) != replace(other, inputs={}):
+    rest = (replace(each, inputs={}, unread=[], unread_as={}) for each in (one, other))
+    if next(rest) != next(rest):
         return None
     found = {}
     for port in {**one.inputs, **other.inputs}:
         values = one.inputs.get(port), other.inputs.get(port)
         if values[0] != values[1] or type(values[0]) is not type(values[1]):
-            if any(value is None or is_link(value) for value in values):
+            if any(value is not None and is_link(value) for value in values):
+                return None
+            if values[1] is None and port in other.unread:
+                continue  # the document has one of its own for it, as it had before
+            if values[1] is None or (values[0] is None and port not in one.unread):
                 return None
             found[port] = values
-    return found
+    # What a value that couldn't be read was followed by may be known once that can be.
+    order = list(other.unread_as)
+    return dict(sorted(found.items(), key=lambda each: _at(each[0], order)))
 
 
-def _candidates(document: Any, differences: _Differences, fates: tuple[Fate, ...]) -> Iterator[Any]:
+def _at(port: str, order: Sequence[str]) -> int:
+    return order.index(port) if port in order else len(order)
+
+
+def _candidates(
+    document: Any, differences: _Differences, wanted: Workflow, fates: tuple[Fate, ...]
+) -> Iterator[Any]:
     """Documents with one value changed that may be the one behind a difference."""
     by_name: dict[str, list[Fate]] = {}
     for fate in fates:
         by_name.setdefault(fate.name, []).append(fate)
     entries = list(_entries(document))
-    for (node, _), (old, new) in differences.items():
+    for (node, port), (old, new) in differences.items():
         near = {fate.id.rpartition(":")[2] for fate in by_name.get(node, ())}
         first = [entry for entry in entries if str(entry[0]) in near]
+        if old is None:
+            named = _entry_of(wanted, node).unread_as.get(port, port).split(", ")
+            for _, entry in first:
+                yield from _with_unread(document, entry, named, new)
+            continue
         for _, entry in (*first, *(each for each in entries if each not in first)):
             for was, now in _written(old, new):
                 for container, key in _places(entry, was):
                     container[key] = now
                     yield copy.deepcopy(document)
                     container[key] = was
+
+
+def _entry_of(workflow: Workflow, node: str) -> NodeEntry:
+    block, _, name = node.rpartition("/")
+    return (workflow.subgraphs[block].nodes if block else workflow.nodes)[name]
+
+
+def _with_unread(document: Any, entry: Any, named: Sequence[str], new: Any) -> Iterator[Any]:
+    """Documents with a value in each place of a node that may be the one of an unread input.
+
+    Args:
+        named: What ComfyUI calls it.
+    """
+    for part in ("widgets_values", "inputs", "widgets_values_named"):
+        held: Any = entry.get(part) if isinstance(entry, dict) else None
+        keys: Sequence[Any] = [name for name in named if isinstance(held, dict) and name in held]
+        if isinstance(held, list) and part == "widgets_values":
+            keys = [at for at, each in enumerate(held) if not is_control(each)]
+        for key in keys:
+            was = held[key]
+            held[key] = new
+            yield copy.deepcopy(document)
+            held[key] = was
 
 
 def _written(old: Any, new: Any) -> Iterator[tuple[Any, Any]]:

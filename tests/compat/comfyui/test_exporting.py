@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nodegraph.compat.comfyui.exporting import documents, export
-from nodegraph.compat.comfyui.importing import by_type, translate
+from nodegraph.compat.comfyui.importing import by_type, import_document, translate
 from nodegraph.compat.comfyui.inlining import inlined
+from nodegraph.compat.comfyui.packs import node_table
 from nodegraph.compat.comfyui.reading import read_workflow
 from nodegraph.compat.comfyui.table import built_in
 from nodegraph.compat.comfyui.writing.api_file import write_api
@@ -25,6 +26,7 @@ from nodegraph.core.types import fit
 from nodegraph.core.workflow import Workflow
 from nodegraph.packs.pack import installed_packs
 from nodegraph.packs.registry import Registry
+from tests.compat.comfyui import drawing
 from tests.properties import examples
 
 GALLERY = sorted((Path(__file__).parents[3] / "workflows").glob("*.json"))
@@ -254,10 +256,56 @@ def test_what_was_not_read_of_a_file_is_told_and_not_forgotten() -> None:
     blurred.unread, blurred.unread_as = ["radius"], {"radius": "sigma"}
     workflow = Workflow(nodes={"load": loader, "blurred": blurred})
     exported = export(workflow, TABLE, catalog())
-    assert any("`radius` is missing" in told for told in exported.told)
+    assert any("`radius` couldn't be read" in told for told in exported.told)
     back = there_and_back(workflow).nodes["blurred"]
     assert (back.unread, back.inputs.get("radius")) == (["radius"], None)
     assert back.unread_as == {"radius": "sigma"}
+
+
+def _unread_sampler() -> Workflow:
+    sampler = drawing.node(3, "KSampler", 1, "fixed", "many", 8.0, "euler", "normal", 1.0)
+    names = ("model", "positive", "negative", "latent_image")
+    sampler["inputs"] = [drawing.linked(name, at) for at, name in enumerate(names, 1)]
+    nodes = [
+        sampler,
+        drawing.node(4, "CheckpointLoaderSimple", "a"),
+        drawing.node(5, "CLIPTextEncode", "x", inputs=[drawing.linked("clip", 5)]),
+        drawing.node(6, "EmptyLatentImage", 64, 64, 1),
+    ]
+    links = [[1, 4, 0, 3, 0], [2, 5, 0, 3, 1], [3, 5, 0, 3, 2], [4, 6, 0, 3, 3], [5, 4, 1, 5, 0]]
+    document = drawing.drawn(nodes, *links, extra={"marker": "kept"})
+    return import_document(document, node_table()).workflow
+
+
+def test_what_was_not_read_is_left_out_of_what_a_server_is_sent() -> None:
+    read = _unread_sampler().with_inputs({"ksampler.cfg": 7.5})
+    exported, written = documents(read, TABLE, catalog())
+    (entry,) = (each for each in written["api"].values() if each["class_type"] == "KSampler")
+    sent = {name: each for name, each in entry["inputs"].items() if not isinstance(each, list)}
+    assert sent == {"seed": 1, "cfg": 7.5}
+    told = " ".join(exported.told)
+    assert "`steps` couldn't be read" in told
+    assert "`cfg`" not in told
+    assert "`steps` of KSampler" not in told
+    back = import_document(json.loads(json.dumps(written["api"])), node_table()).workflow
+    (again,) = (each for each in back.nodes.values() if each.type == "KSampler")
+    missing = set(again.unread) - again.inputs.keys()
+    assert missing == {"steps", "sampler", "schedule", "denoise"}
+
+
+def test_a_file_with_values_that_were_not_read_goes_back_with_those_that_were_given() -> None:
+    given = {"steps": 30, "cfg": 7.5, "sampler": "heun", "schedule": "karras", "denoise": 0.5}
+    read = _unread_sampler().with_inputs({f"ksampler.{port}": each for port, each in given.items()})
+    _, written = documents(read, TABLE, catalog())
+    ui = written["ui"]
+    assert ui["extra"]["marker"] == "kept"
+    assert ui["nodes"][0]["widgets_values"] == [1, "fixed", 30, 7.5, "heun", "karras", 0.5]
+
+
+def test_a_file_goes_back_with_the_values_behind_the_only_one_that_was_given() -> None:
+    _, written = documents(_unread_sampler().with_inputs({"ksampler.steps": 30}), TABLE, catalog())
+    values = written["ui"]["nodes"][0]["widgets_values"]
+    assert values == [1, "fixed", 30, 8.0, "euler", "normal", 1.0]
 
 
 def _unknown() -> dict[str, Any]:

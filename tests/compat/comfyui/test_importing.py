@@ -509,6 +509,31 @@ def test_of_a_group_whose_values_do_not_fit_none_is_taken(table: NodeTable) -> N
     assert any("don't fit" in told for _, told in found.differences)
 
 
+@pytest.mark.parametrize("primitive", ["PrimitiveNode", "PrimitiveInt"])
+def test_of_a_group_whose_values_do_not_fit_no_primitive_gives_its_own(
+    table: NodeTable, primitive: str
+) -> None:
+    sampler = node(0, "KSampler", 1, "fixed", 20, 8.0, "euler", "normal", 1.0)
+    sampler["inputs"] = [widget("steps")]
+    outputs = [{"name": "INT", "type": "INT"}]
+    inner = [sampler, node(1, primitive, 33, "fixed", outputs=outputs)]
+    groups = {"G": {"nodes": inner, "links": [[1, 0, 0, 0, "INT"]], "external": []}}
+    document = drawn([node(9, "workflow>G", 1, "fixed", 20)], extra={"groupNodes": groups})
+    (held,) = import_document(document, table).workflow.subgraphs.values()
+    values = [value for entry in held.nodes.values() for value in entry.inputs.values()]
+    assert 33 not in values
+    assert 20 not in values
+
+
+def test_what_a_primitive_has_no_value_for_has_to_be_given(table: NodeTable) -> None:
+    sampler = node(3, "KSampler", 1, "fixed", 20, 8.0, "euler", "normal", 1.0)
+    sampler["inputs"] = [widget("steps", 1)]
+    outputs = [{"name": "INT", "type": "INT"}]
+    nodes = [node(1, "PrimitiveNode", None, outputs=outputs), sampler]
+    found = import_document(drawn(nodes, [1, 1, 0, 3, 0]), table)
+    assert unread(found) == {"ksampler": {"steps"}}
+
+
 def test_what_was_run_of_another_type_tells_nothing(table: NodeTable) -> None:
     run = {"3": {"class_type": "KSamplerAdvanced", "inputs": {"steps": 5}}}
     drawing = sampler(7, "fixed", 9, 4.5, "dpmpp_2m", "karras", 0.75)

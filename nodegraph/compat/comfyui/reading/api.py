@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from nodegraph.compat.comfyui.foreign import ForeignGraph, ForeignNode, ForeignWorkflow, Source
 from nodegraph.compat.comfyui.reading.checked import DocumentCheck, shown, text_of
 from nodegraph.compat.comfyui.reading.titles import own_title
 from nodegraph.compat.comfyui.reading.widgets import typed_values
+from nodegraph.compat.comfyui.returning import native_facts
 from nodegraph.compat.comfyui.signatures import Signature
 
 
@@ -72,7 +74,7 @@ def _node(
     meta = entry.get("_meta")
     known = meta if isinstance(meta, dict) else {}
     values, misfits = typed_values(inputs, signature, nulls)
-    return ForeignNode(
+    node = ForeignNode(
         name,
         entry["class_type"],
         values,
@@ -81,6 +83,12 @@ def _node(
         kept=entry,
         misfits=misfits,
     )
+    # What was written here without values that nobody had given has none yet.
+    said = native_facts(node).rest.get("unread_as", {}).values()
+    names = dict.fromkeys(each for one in said for each in one.split(", "))
+    known_names = signature.by_name if signature else {}
+    left = [each for each in names if each in known_names and each not in inputs]
+    return replace(node, misfits=tuple(dict.fromkeys((*misfits, *left)))) if left else node
 
 
 def _value(written: Any, entries: Mapping[str, Any]) -> Any:

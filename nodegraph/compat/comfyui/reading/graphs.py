@@ -161,9 +161,13 @@ class GraphReader:
                 if found.misfit and signature and socket.name not in found.values:
                     open_inside.append(socket.name)
                 self._note_widget(socket, source.slot, found, signature, block)
-            if source.node in self._inlined:
+            primitive = primitives.get(source.node)
+            if primitive is not None and (primitive.misfit or primitive.nulls):
+                found.values.pop(socket.name, None)
+                found.take(socket.name, None)
+            elif source.node in self._inlined:
                 _put(found, socket.name, primitives[source.node])
-            elif not (source.node in primitives and not primitives[source.node].values):
+            elif primitive is None or primitive.values:
                 found.values[socket.name] = source
                 found.control.pop(socket.name, None)
         title = block.name if block else ""
@@ -217,9 +221,12 @@ def _put(found: WidgetValues, name: str, given: WidgetValues) -> None:
 
 def _primitive_values(entry: Mapping[str, Any]) -> WidgetValues:
     """Its value, called ``value``; what follows it says what happens to it after a run."""
+    found = WidgetValues()
+    if entry.get(MISFIT):
+        found.misfit = "value"
+        return found
     written = entry.get("widgets_values")
     values = list(_leading(written))
-    found = WidgetValues()
     if values:
         found.take("value", values[0])
     if len(values) > 1 and isinstance(values[1], (str, bool)):

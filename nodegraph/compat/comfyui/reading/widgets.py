@@ -146,7 +146,7 @@ def _by_name(named: Iterable[tuple[str, Any]], signature: Signature | None) -> W
     found = WidgetValues()
     last = ""
     for name, value in named:
-        if _is_control_name(name) and (name.startswith(CONTROL) or _is_control(value)):
+        if _is_control_name(name) and (name.startswith(CONTROL) or is_control(value)):
             if last and isinstance(value, (str, bool)):
                 found.control.setdefault(last, control_word(value))
         elif "#" not in name and not _is_button(name, value, signature):
@@ -189,7 +189,7 @@ def _by_signature(
             return found
         found.take(taken.name, written[at])
         at += 1
-        if taken.extra == "control" and at < len(written) and _is_control(written[at]):
+        if taken.extra == "control" and at < len(written) and is_control(written[at]):
             found.control[taken.name] = written[at]
             at += 1
         elif taken.extra == "control":
@@ -214,7 +214,7 @@ def _is_number(value: Any) -> bool:
 
 def _is_surplus(value: Any) -> bool:
     """Whether a value behind those that are known means nothing: some files have more of these."""
-    return value is None or value == "" or _is_control(value)
+    return value is None or value == "" or is_control(value)
 
 
 def fits(taken: TakenInput, value: Any) -> bool:
@@ -299,13 +299,14 @@ def _says_upload(value: Any) -> bool:
     return value is None or (isinstance(value, str) and value in _UPLOADS)
 
 
-def _is_control(value: Any) -> bool:
+def is_control(value: Any) -> bool:
+    """Whether a value says what happens to a seed after a run."""
     return isinstance(value, str) and value in _CONTROLS
 
 
 def _is_any_control(value: Any, before: Socket) -> bool:
-    is_control = _is_control(value) and before.type in ("INT", "COMBO")
-    return is_control or (isinstance(value, bool) and before.type == "INT")
+    is_word = is_control(value) and before.type in ("INT", "COMBO")
+    return is_word or (isinstance(value, bool) and before.type == "INT")
 
 
 def _is_old_control(value: Any, following: TakenInput) -> bool:
@@ -343,7 +344,7 @@ def _by_listed(written: Sequence[Any], listed: Sequence[Socket]) -> WidgetValues
             at, surplus = at + 1, surplus - 1
     has_button = any(one.name in _UPLOADED for one in listed)
     is_whole = all(
-        value is None or _is_control(value) or (has_button and _says_upload(value))
+        value is None or is_control(value) or (has_button and _says_upload(value))
         for value in written[at:]
     )
     return found if is_whole else None

@@ -56,6 +56,8 @@ def missing_inputs(
 def _entry(node: ForeignNode, live: _Live, signature: Signature | None) -> dict[str, Any]:
     inputs: dict[str, Any] = {}
     for name, value in node.inputs.items():
+        if name in node.left_open and not isinstance(value, Source):
+            continue  # the server refuses what lacks it, and a default would be made up
         if isinstance(value, Source):
             source = live.behind(value)
             if source is not None:
@@ -67,6 +69,7 @@ def _entry(node: ForeignNode, live: _Live, signature: Signature | None) -> dict[
             inputs[name] = {"__value__": value} if isinstance(value, list) else value
     for taken in signature.shown(inputs) if signature else ():
         is_left = taken.name not in node.inputs and not (taken.grows or taken.is_optional)
+        is_left = is_left and taken.name not in node.left_open
         if is_left and taken.default is not None:
             inputs[taken.name] = taken.default
     noted = {key: value for key, value in node.kept.items() if key != "verbatim"}
