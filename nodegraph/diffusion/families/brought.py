@@ -70,7 +70,7 @@ class _Told(NamedTuple):
 
 
 @dataclass
-class Brought:
+class BroughtFamilies:
     """The families of packages, by name, as far as they are found.
 
     Attributes:
@@ -280,7 +280,7 @@ def _fault_in(ask: Callable[[], Any]) -> str | None:
         ask()
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # noqa: BLE001 - see `Brought._loaded`
+    except BaseException as error:  # noqa: BLE001 - see `BroughtFamilies._loaded`
         return _fault(error)
     return None
 

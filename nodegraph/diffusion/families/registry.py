@@ -14,7 +14,7 @@ from nodegraph.diffusion.latent_formats import LatentFormat
 from nodegraph.errors import InvalidValue
 
 if TYPE_CHECKING:
-    from nodegraph.diffusion.families.brought import Brought
+    from nodegraph.diffusion.families.brought import BroughtFamilies
 
 T = TypeVar("T")
 GROUP = "nodegraph.families"
@@ -45,7 +45,7 @@ class _Families(Mapping[str, Family]):
     """By name; packages are asked for theirs once those that come along don't do."""
 
     def __init__(self) -> None:
-        self._found: Brought | None = None
+        self._found: BroughtFamilies | None = None
         self._under_way = local()
         self._lock = Lock()
 
@@ -77,18 +77,18 @@ class _Families(Mapping[str, Family]):
         return "" if family.name in BUILT_IN else self._all.releases.get(family.name, "")
 
     @property
-    def _all(self) -> Brought:
+    def _all(self) -> BroughtFamilies:
         """Those of packages. A package that asks while it is imported sees those before it."""
         if self._found is not None:
             return self._found
-        under_way: Brought | None = getattr(self._under_way, "found", None)
+        under_way: BroughtFamilies | None = getattr(self._under_way, "found", None)
         return self._looked_for() if under_way is None else under_way
 
-    def _looked_for(self) -> Brought:
+    def _looked_for(self) -> BroughtFamilies:
         # Looking through all that is installed takes a while.
-        from nodegraph.diffusion.families.brought import Brought
+        from nodegraph.diffusion.families.brought import BroughtFamilies
 
-        found = Brought()
+        found = BroughtFamilies()
         try:
             self._under_way.found = found
             # Threads that look at once wait for each other's imports. With a lock around them, one
