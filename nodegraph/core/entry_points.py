@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.metadata import Distribution, EntryPoint, distributions
 from logging import getLogger
 
-_TOLD: set[str] = set()
+_DAMAGED: set[str] = set()
 """Packages that were told to be damaged: they are read anew for each group."""
 
 
@@ -15,18 +15,18 @@ def entry_points(group: str) -> list[EntryPoint]:
     A package whose entry points can't be read is told, once, and left out. Looking through all
     that is installed takes a while.
     """
-    found: list[EntryPoint] = []
-    seen: set[str] = set()
+    points: list[EntryPoint] = []
+    names: set[str] = set()
     for package in distributions():
         try:
             name = str(getattr(package, "_normalized_name", None) or package.name)
-            if name in seen:
+            if name in names:
                 continue
-            seen.add(name)
-            found += [point for point in package.entry_points if point.group == group]
+            names.add(name)
+            points += [point for point in package.entry_points if point.group == group]
         except Exception as error:  # noqa: BLE001 - the file may hold anything
             _tell(package, error)
-    return sorted(found, key=lambda point: (point.name, point.value))
+    return sorted(points, key=lambda point: (point.name, point.value))
 
 
 def package_of(point: EntryPoint) -> tuple[str, str]:
@@ -41,13 +41,13 @@ def package_of(point: EntryPoint) -> tuple[str, str]:
 
 
 def _tell(package: Distribution, error: Exception) -> None:
-    place = str(getattr(package, "_path", package))
-    if place not in _TOLD:
-        _TOLD.add(place)
+    folder = str(getattr(package, "_path", package))
+    if folder not in _DAMAGED:
+        _DAMAGED.add(folder)
         getLogger(__name__).warning(
             "the installed package %s is left out, as its entry_points.txt can't be read: each "
             "line has to be a [group] or a `name = module:attribute`, in UTF-8 (%s: %s)",
-            place,
+            folder,
             type(error).__name__,
             error,
         )

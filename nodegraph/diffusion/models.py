@@ -41,7 +41,7 @@ from nodegraph.diffusion.families.alone import (
 )
 from nodegraph.diffusion.families.base import Config, Family, Part
 from nodegraph.diffusion.families.identified import Identified, identify_folder, supported
-from nodegraph.diffusion.families.registry import FAMILIES, asked, families_of_pipeline
+from nodegraph.diffusion.families.registry import FAMILIES, families_of_pipeline, try_family
 from nodegraph.diffusion.file_kinds import (
     HEADED,
     LEFT_OUT,
@@ -411,7 +411,7 @@ def _control_in(path: Path) -> Identified | None:
     led = (
         family
         for family in FAMILIES.values()
-        if asked(family, lambda each: each.leads(class_name, config), otherwise=False)
+        if try_family(family, lambda each: each.leads(class_name, config), otherwise=False)
     )
     title = next((f"a {class_name} for {family.title}" for family in led), None)
     return None if title is None else Identified(title, node=LOAD_CONTROL)

@@ -12,14 +12,14 @@ from nodegraph.diffusion import diffusers_folder as layout
 from nodegraph.diffusion.checkpoint_parts import checkpoint_part, prefix_alone
 from nodegraph.diffusion.families.base import Family, Part
 from nodegraph.diffusion.families.identify import identify_tensors
-from nodegraph.diffusion.families.registry import FAMILIES, asked
+from nodegraph.diffusion.families.registry import FAMILIES, try_family
 from nodegraph.diffusion.file_kinds import GGUF, PartFiles, ending
 from nodegraph.diffusion.joined_files import header_of
 from nodegraph.diffusion.model_files import weighty_folder
 from nodegraph.diffusion.models import file_shapes
 from nodegraph.diffusion.precision.gguf_types import check_gguf_installed
 from nodegraph.diffusion.safetensors_header import Shapes
-from nodegraph.diffusion.single_files.base import DAMAGED, fault_of
+from nodegraph.diffusion.single_files.base import DAMAGED, FileLayout, fault_of
 from nodegraph.errors import InvalidFile
 
 TEXT_ENCODER = "text_encoder"
@@ -149,6 +149,10 @@ def no_encoder(family: Family, port: str, path: Path, allow_pickle: bool) -> Inv
     )
 
 
+def _reads(family: Family, encoder: FileLayout, shapes: Shapes) -> bool:
+    return try_family(family, lambda _: encoder.prefix(shapes) is not None, otherwise=False)
+
+
 def _what(path: Path, allow_pickle: bool) -> tuple[str, str]:
     """What a file or folder is, and what to do about it."""
     if path.is_dir():
@@ -159,7 +163,7 @@ def _what(path: Path, allow_pickle: bool) -> tuple[str, str]:
         for family in FAMILIES.values()
         for part in family.encoders
         for item in part.files
-        if asked(family, lambda _, item=item: item.prefix(shapes), None) is not None
+        if _reads(family, item, shapes)
     ]
     if known:
         return known[0][0], f"It is for {', '.join(dict.fromkeys(name for _, name in known))}."

@@ -19,10 +19,10 @@ from nodegraph.diffusion.families.base import Family
 from nodegraph.diffusion.families.identify import identify_tensors
 from nodegraph.diffusion.families.registry import (
     FAMILIES,
-    asked,
     family_named,
     format_named,
     format_release,
+    try_family,
 )
 from nodegraph.diffusion.file_kinds import PICKLES, SAFETENSORS, ending
 from nodegraph.diffusion.joined_files import header_of, joined_shapes
@@ -164,7 +164,7 @@ def _found(path: Path, *, allow_pickle: bool) -> FoundVae:
     shapes = joined_shapes(files)
     families = _by_format()
     laid = {
-        name: asked(family, lambda each: _laid(each.latent, shapes), None)
+        name: try_family(family, lambda each: _laid(each.latent, shapes), None)
         for name, family in families.items()
     }
     fitting = tuple(families[name].latent for name, item in laid.items() if item is not None)
@@ -261,7 +261,7 @@ def _fitting_config(config: dict[str, object]) -> tuple[LatentFormat, ...]:
         lambda each: each.latent.latent_channels(config) == each.latent.channels,
     )
     for test in tests:
-        fitting = [each for each in fitting if asked(each, test, otherwise=False)] or fitting
+        fitting = [each for each in fitting if try_family(each, test, otherwise=False)] or fitting
     return tuple(each.latent for each in fitting)
 
 

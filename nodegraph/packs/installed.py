@@ -124,19 +124,19 @@ def _stamp() -> str:
     return digest_bytes("\n".join(parts).encode("utf-8", "surrogateescape"))
 
 
-def _changed(place: str) -> str:
+def _changed(folder: str) -> str:
     """Changes when something is added to a folder or removed from it, and with the entry points
     of the distributions in it."""
-    found = [str(_mtime(place or "."))]
+    lines = [str(_mtime(folder or "."))]
     try:
-        with os.scandir(place or ".") as items:
+        with os.scandir(folder or ".") as items:
             for item in items:
                 name = item.name.lower()
                 if name.endswith((".dist-info", ".egg-info")) or name == "egg-info":
-                    found.append(f"{name} {stamp_of(f'{item.path}/entry_points.txt')}")
+                    lines.append(f"{name} {stamp_of(f'{item.path}/entry_points.txt')}")
     except OSError:
         pass  # an archive, or nothing
-    return " ".join(sorted(found))
+    return " ".join(sorted(lines))
 
 
 def _mtime(place: str) -> int:

@@ -14,7 +14,7 @@ from nodegraph.diffusion.controls.kinds import ControlKind, control_kind
 from nodegraph.diffusion.families.alone import controls_in
 from nodegraph.diffusion.families.base import Config, Family, Part
 from nodegraph.diffusion.families.identify import identify_tensors
-from nodegraph.diffusion.families.registry import FAMILIES, asked, family_release
+from nodegraph.diffusion.families.registry import FAMILIES, family_release, try_family
 from nodegraph.diffusion.file_kinds import SAFETENSORS, PartFiles, ending
 from nodegraph.diffusion.joined_files import joined_headers, joined_shapes
 from nodegraph.diffusion.model_files import port_storage, stored_precision
@@ -126,7 +126,7 @@ def _in_folder(path: Path, *, allow_pickle: bool) -> FoundControl:
     led = [
         family
         for family in _led()
-        if asked(family, lambda each: each.leads(class_name, config), otherwise=False)
+        if try_family(family, lambda each: each.leads(class_name, config), otherwise=False)
     ]
     if not led:
         raise InvalidFile(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nodegraph.diffusion.families.base import Family
-from nodegraph.diffusion.families.registry import BUILT_IN, FAMILIES, asked
+from nodegraph.diffusion.families.registry import BUILT_IN, FAMILIES, try_family
 from nodegraph.diffusion.safetensors_header import Shapes
 from nodegraph.diffusion.single_files.base import FileLayout, KnownShapes
 from nodegraph.errors import InvalidFile
@@ -89,7 +89,7 @@ def denoiser_of(family: str, shapes: Shapes) -> PartAlone | None:
     if known is None:
         return None
     shapes = KnownShapes.of(shapes)
-    laid = asked(known, lambda each: _laid(_of_denoiser(each), shapes), None)
+    laid = try_family(known, lambda each: _laid(_of_denoiser(each), shapes), None)
     return None if laid is None else PartAlone(known, *laid, LOAD_DENOISER)
 
 
@@ -117,7 +117,8 @@ def _in_families(
         found = [
             PartAlone(family, *laid, node)
             for family in families.values()
-            if (laid := asked(family, lambda each: _laid(layouts(each), shapes), None)) is not None
+            if (laid := try_family(family, lambda each: _laid(layouts(each), shapes), None))
+            is not None
         ]
         if found:
             return found

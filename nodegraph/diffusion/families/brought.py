@@ -64,7 +64,7 @@ _SHAPES = {"weight": (1,)}
 """Of a file that is of no family."""
 
 
-class _Told(NamedTuple):
+class _LeftOut(NamedTuple):
     text: str
     error: BaseException | None = None
 
@@ -75,14 +75,14 @@ class BroughtFamilies:
 
     Attributes:
         releases: Of each the package that brings it, its version, and a digest of its code.
-        told: What was left out, and why.
+        left_out: What was left out, and why.
         is_whole: Whether all were loaded that can be: a package that asks for families as it is
             imported may not have come to its own.
     """
 
     families: dict[str, Family] = field(default_factory=dict)
     releases: dict[str, str] = field(default_factory=dict)
-    told: list[_Told] = field(default_factory=list)
+    left_out: list[_LeftOut] = field(default_factory=list)
     is_whole: bool = True
 
     def find(self, group: str) -> None:
@@ -93,7 +93,7 @@ class BroughtFamilies:
 
     def tell(self) -> None:
         """Say what was left out."""
-        for text, error in self.told:
+        for text, error in self.left_out:
             getLogger(__name__).log(WARNING if error is None else ERROR, text, exc_info=error)
 
     def package(self, name: str) -> str:
@@ -108,7 +108,7 @@ class BroughtFamilies:
             raise
         except BaseException as error:  # noqa: BLE001 - a package's code may raise anything, or exit
             text = f"the model family {_named(point)} can't be loaded and is left out"
-            self.told.append(_Told(text, error))
+            self.left_out.append(_LeftOut(text, error))
             self.is_whole = self.is_whole and not _is_being_imported(point.value)
             return []
 
@@ -126,7 +126,7 @@ class BroughtFamilies:
         except BaseException as error:  # noqa: BLE001 - see `_loaded`
             wrong = f"it can't be asked what it is ({_fault(error)})"
         if wrong is not None:
-            self.told.append(_Told(f"the model family {_named(point)} is left out: {wrong}"))
+            self.left_out.append(_LeftOut(f"the model family {_named(point)} is left out: {wrong}"))
             return
         assert isinstance(item, Family)
         self.families[item.name] = item
@@ -172,7 +172,7 @@ def tell_failure(family: Family, package: str, error: BaseException) -> None:
 def _is_being_imported(value: str) -> bool:
     """Whether the module of an entry point is, or a package that it lies in."""
     parts = value.partition(":")[0].strip().split(".")
-    modules = (sys.modules.get(".".join(parts[: place + 1])) for place in range(len(parts)))
+    modules = (sys.modules.get(".".join(parts[: end + 1])) for end in range(len(parts)))
     return any(
         getattr(getattr(module, "__spec__", None), "_initializing", False) for module in modules
     )

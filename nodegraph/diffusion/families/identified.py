@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from nodegraph.diffusion.families.base import Config, Family
-from nodegraph.diffusion.families.registry import FAMILIES, asked, families_of_pipeline
+from nodegraph.diffusion.families.registry import FAMILIES, families_of_pipeline, try_family
 
 if TYPE_CHECKING:
     from nodegraph.diffusion.families.alone import PartAlone
@@ -52,7 +52,7 @@ def identify_folder(class_name: str, configs: Mapping[str, Config]) -> Identifie
     found = f"a {class_name}"
     for family in families_of_pipeline(class_name):
         failed: str | None = f"{found} whose family `{family.name}` failed to look at it"
-        mismatch = asked(family, lambda each: each.mismatch(configs), failed)
+        mismatch = try_family(family, lambda each: each.mismatch(configs), failed)
         if mismatch is None:
             return Identified(family.title, family)
         found = mismatch

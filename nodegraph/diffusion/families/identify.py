@@ -19,7 +19,7 @@ from nodegraph.diffusion.families.alone import (
     parts_in,
 )
 from nodegraph.diffusion.families.identified import UNKNOWN, Identified
-from nodegraph.diffusion.families.registry import BUILT_IN, FAMILIES, asked
+from nodegraph.diffusion.families.registry import BUILT_IN, FAMILIES, try_family
 from nodegraph.diffusion.foreground.architectures import is_foreground
 from nodegraph.diffusion.safetensors_header import Shapes
 from nodegraph.diffusion.single_files.base import KnownShapes
@@ -46,7 +46,7 @@ def identify_tensors(shapes: Shapes) -> Identified:
         return Identified("a ControlNet of a kind that isn't known here")
     for families in (BUILT_IN, FAMILIES):
         for family in families.values():
-            if asked(family, lambda each: each.recognises(shapes), otherwise=False):
+            if try_family(family, lambda each: each.recognises(shapes), otherwise=False):
                 return Identified(family.title, family)
     parts = parts_in(shapes)
     if parts:

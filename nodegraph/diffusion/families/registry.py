@@ -127,7 +127,7 @@ def format_release(latents: LatentFormat) -> tuple[tuple[str, str], ...]:
     return next((family_release(each) for each in brought if each.latent.name == latents.name), ())
 
 
-def asked(family: Family, question: Callable[[Family], T], otherwise: T) -> T:
+def try_family(family: Family, question: Callable[[Family], T], otherwise: T) -> T:
     """What a family answers where all are asked, such as whether a file is of it.
 
     A package's that fails is told, and takes nothing from the others.
