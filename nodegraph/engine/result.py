@@ -9,6 +9,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from nodegraph.core.context import MAX_IMAGE_PIXELS
 from nodegraph.core.copies import own_copy
 from nodegraph.core.digests import Digest
 from nodegraph.core.keys import Key
@@ -220,6 +221,7 @@ class RunResult(Mapping[str, Any]):
         shown: Makes the HTML that notebooks show of it; they show its text if None.
         stand_ins: Names of outputs by those of subgraphs' uses and of bypassed nodes that they
             stand for.
+        max_pixels: Width times height of pictures that `image` reads from files.
     """
 
     status: JobStatus
@@ -233,6 +235,7 @@ class RunResult(Mapping[str, Any]):
     passed: Mapping[str, Any] = field(default_factory=dict, compare=False)
     shown: Callable[[RunResult], str] | None = field(default=None, compare=False)
     stand_ins: Mapping[str, str] = field(default_factory=dict, compare=False)
+    max_pixels: int = field(default=MAX_IMAGE_PIXELS, compare=False)
     _uses: dict[str, list[str]] = field(default_factory=dict, init=False, compare=False)
     """Names of `stand_ins` by their node, once somebody asked for one."""
 
@@ -274,8 +277,9 @@ class RunResult(Mapping[str, Any]):
 
         files = [file.path for file in self.files if file.node.partition("[")[0] == output]
         if files:
-            return Pictures(output, files)
-        return Pictures(output, self._value_with_pictures(output))
+            return Pictures(output, files, max_pixels=self.max_pixels)
+        value = self._value_with_pictures(output)
+        return Pictures(output, value, max_pixels=self.max_pixels)
 
     def _value_with_pictures(self, output: str) -> Any:
         """The output's value; of a node with several, of the only one that has pictures."""

@@ -117,7 +117,7 @@ def read_frames(
             check_room(width, height, len(wanted), needed, port="path")
             for number in wanted:
                 opened.seek(number)
-                _check_pixels(opened, path, max_pixels)
+                check_pixels(opened, path, max_pixels)
                 opened.load()
                 # What has but one is as deep as LoadImage reads it.
                 one = picture_pixels(opened, path) if total == 1 else frame_pixels(opened)
@@ -376,11 +376,16 @@ def _open(path: Path, max_pixels: int | None, names: bool = True) -> Iterator[Im
     """Open a file and check what it claims to be; no pixel is read yet, and of None never."""
     with pixels_allowed(max_pixels or 0), _header(path, names) as opened:
         if max_pixels is not None:
-            _check_pixels(opened, path, max_pixels)
+            check_pixels(opened, path, max_pixels)
         yield opened
 
 
-def _check_pixels(opened: Image.Image, path: Path, max_pixels: int) -> None:
+def check_pixels(opened: Image.Image, path: Path, max_pixels: int) -> None:
+    """Check what a picture claims to be before its pixels are read.
+
+    Raises:
+        InvalidFile: It has more pixels.
+    """
     width, height = opened.size
     if width * height > max_pixels:
         raise InvalidFile(

@@ -46,6 +46,8 @@ _TURNS = {
 }
 
 
+_ENDLESS = 2**62
+"""More pixels than a picture can have."""
 _NOTES = frozenset((b"tEXt", b"zTXt", b"iTXt", b"eXIf"))
 
 
@@ -81,19 +83,20 @@ def turn_upright(picture: Image.Image) -> Image.Transpose | None:
     return _TURNS.get(orientation(picture))
 
 
+class _Raised(int):
+    """A limit that was set here; told from one of the same number that a script set meanwhile."""
+
+
 class _Limit:
     """Pillow's limit of pixels, which is one for all threads, raised while somebody needs it."""
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._wanted: list[float] = []
-        self._own: float = 0
+        self._own: int | None = None
 
     def raise_to(self, most: float) -> None:
         with self._lock:
-            if not self._wanted:
-                own = Image.MAX_IMAGE_PIXELS
-                self._own = math.inf if own is None else own
             self._wanted.append(most)
             self._set()
 
@@ -103,8 +106,13 @@ class _Limit:
             self._set()
 
     def _set(self) -> None:
-        most = max((self._own, *self._wanted))
-        Image.MAX_IMAGE_PIXELS = None if most == math.inf else int(most)
+        if not isinstance(Image.MAX_IMAGE_PIXELS, _Raised):
+            self._own = Image.MAX_IMAGE_PIXELS
+        most = max(self._wanted, default=0)
+        if self._own is None or most <= self._own:
+            Image.MAX_IMAGE_PIXELS = self._own
+        else:
+            Image.MAX_IMAGE_PIXELS = _Raised(min(most, _ENDLESS))
 
 
 _LIMIT = _Limit()

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
+from nodegraph.core.context import MAX_IMAGE_PIXELS
 from nodegraph.core.digests import is_tensor
 from nodegraph.core.summary import summarize
 from nodegraph.errors import InvalidValue
@@ -23,12 +24,14 @@ class Pictures(Sequence["Image"]):
         name: Of the output, for messages.
         value: An image, shape (batch, height, width, channels); a mask, (batch, height, width);
             the path of a picture; or a list of these.
+        max_pixels: Width times height of a picture in a file; larger ones are refused.
     Raises:
         InvalidValue: It has none.
     """
 
-    def __init__(self, name: str, value: Any) -> None:
+    def __init__(self, name: str, value: Any, *, max_pixels: int = MAX_IMAGE_PIXELS) -> None:
         self._name = name
+        self._max_pixels = max_pixels
         self._parts = list(_parts(value))
         if not self._parts:
             raise InvalidValue(
@@ -49,8 +52,8 @@ class Pictures(Sequence["Image"]):
 
     def __getitem__(self, at: int | slice) -> Image | list[Image]:
         if isinstance(at, slice):
-            return [_picture(part) for part in self._parts[at]]
-        return _picture(self._parts[at])
+            return [_picture(part, self._max_pixels) for part in self._parts[at]]
+        return _picture(self._parts[at], self._max_pixels)
 
     def at(self, at: int) -> Image:
         """One of them; negative numbers count from the end.
@@ -105,17 +108,16 @@ def _is_picture(path: Path) -> bool:
     return path.suffix.lower() in (*IMAGE_SUFFIXES.values(), ".jpeg", ".gif")
 
 
-def _picture(part: Any) -> Image:
-    from nodegraph.images.images import to_pil
+def _picture(part: Any, max_pixels: int) -> Image:
+    from nodegraph.images.images import READABLE, check_pixels, to_pil
 
     if not isinstance(part, Path):
         return to_pil(part)
-    from PIL import Image as Opened
-
-    from nodegraph.images.picture_files import DAMAGED
+    from nodegraph.images.picture_files import DAMAGED, open_header, pixels_allowed
 
     try:
-        with Opened.open(part) as opened:
+        with pixels_allowed(max_pixels), open_header(part, READABLE) as opened:
+            check_pixels(opened, part, max_pixels)
             opened.load()
             return opened
     except FileNotFoundError:

@@ -390,8 +390,8 @@ class Session:
             result = await self.engine.run(
                 checked.graph, options, workflow=checked.told, run_id=noted.id
             )
-            result = replace(result, run=noted.id, shown=_shown)
-            noted.result = result
+            most = self.settings.max_image_pixels
+            noted.result = result = replace(result, run=noted.id, shown=_shown, max_pixels=most)
         self._warn_of_changes()
         return result
 

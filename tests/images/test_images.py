@@ -384,6 +384,21 @@ def test_pillows_own_limit_is_back_once_nobody_needs_another() -> None:
     assert own == Image.MAX_IMAGE_PIXELS
 
 
+@pytest.mark.parametrize("theirs", [None, 7_000, 3_000, 5_000])
+def test_a_limit_that_is_set_while_pictures_are_read_stays(
+    monkeypatch: pytest.MonkeyPatch, theirs: int | None
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1_000)
+    with pixels_allowed(5_000):
+        Image.MAX_IMAGE_PIXELS = theirs
+        with pixels_allowed(4_000):
+            assert Image.MAX_IMAGE_PIXELS is None or Image.MAX_IMAGE_PIXELS >= 5_000
+    assert theirs == Image.MAX_IMAGE_PIXELS
+    with pixels_allowed(float("inf")):
+        Image.MAX_IMAGE_PIXELS = theirs
+    assert theirs == Image.MAX_IMAGE_PIXELS
+
+
 def test_the_pixel_limit_can_be_higher(tmp_path: Path) -> None:
     path = tmp_path / "large.ppm"
     path.write_bytes(b"P6 60000 60000 255\n")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import PIL.Image
 import pytest
 import torch
 
-from nodegraph.errors import InvalidValue
+from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.images.images import to_pil
 from nodegraph.images.pictures import Pictures, has_pictures
 from tests.messages import raises
@@ -33,6 +34,16 @@ def test_masks_are_grey_and_lists_are_gone_through() -> None:
 def test_a_file_is_opened(tmp_path: Path) -> None:
     to_pil(RED[0]).save(tmp_path / "red.png")
     assert Pictures("save", [tmp_path / "red.png"]).at(0).getpixel((5, 3)) == (255, 0, 0)
+
+
+def test_files_of_a_result_have_so_many_pixels_as_is_allowed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    to_pil(RED[0]).save(tmp_path / "red.png")
+    monkeypatch.setattr(PIL.Image, "MAX_IMAGE_PIXELS", 4)
+    assert Pictures("save", [tmp_path / "red.png"], max_pixels=24).at(0).size == (6, 4)
+    with raises(InvalidFile, given="6 x 4 pixels"):
+        Pictures("save", [tmp_path / "red.png"], max_pixels=23).at(0)
 
 
 def test_a_number_that_none_has_is_told_with_those_that_there_are() -> None:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import PIL.Image
 import pytest
 
 import nodegraph
@@ -95,6 +96,21 @@ def test_a_result_tells_what_is_in_it(settings: Settings) -> None:
     assert list(result) == ["start.number"]
     with raises(KeyError):
         result["start.nmber"]
+
+
+def test_a_picture_of_a_result_is_as_large_as_the_session_allows(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grey = {"type": "EmptyImage", "inputs": {"width": 64, "height": 64}}
+    save = {"type": "SaveImage", "inputs": {"image": {"from": "grey"}}}
+    workflow = Workflow.from_dict({"format": "nodegraph/1", "nodes": {"grey": grey, "save": save}})
+    monkeypatch.setattr(PIL.Image, "MAX_IMAGE_PIXELS", 1_000)
+    with Session(settings) as session:
+        assert session.run(workflow).image("save").size == (64, 64)
+    with Session(replace(settings, max_image_pixels=64 * 64 - 1)) as session:
+        result = session.run(workflow)
+        with raises(InvalidFile, given="64 x 64 pixels"):
+            result.image("save")
 
 
 def test_run_raises_what_a_node_raised(settings: Settings) -> None:
