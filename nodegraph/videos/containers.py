@@ -11,7 +11,18 @@ _SEGMENT = b"\x18S\x80g"
 """Name of the one large element of a Matroska."""
 _MOST_BOXES = 1_000_000
 """Of an MP4, one after the other; one in fragments has two for each."""
+_PACKET, _FEW = 188, 16
+"""Bytes of one in an MPEG-TS, and how many are looked at."""
 _TAIL = 64
+
+
+def is_transport_stream(file: BinaryIO) -> bool:
+    """Whether a file is an MPEG-TS: packets of 188 bytes, each of which begins with a G."""
+    place = file.tell()
+    start = file.read(_PACKET * _FEW)
+    file.seek(place)
+    is_gif = start.startswith(b"GIF8")
+    return len(start) >= 4 * _PACKET and set(start[::_PACKET]) == {ord("G")} and not is_gif
 
 
 def is_whole(file: BinaryIO) -> bool:

@@ -12,6 +12,8 @@ SLOWEST, FASTEST = Fraction(1, 1000), Fraction(1000)
 _NTSC = Fraction(1000, 1001)
 _LARGEST = 1001
 """Denominator of rates that stand for no other."""
+_NEAR = Fraction(1, 10)
+"""Of a frame's length, that clocks of milliseconds may be off."""
 _UNTOLD = Fraction(25)
 """Where a file tells none."""
 _UNEVEN, _MOST = Fraction(1001, 1000), 3
@@ -56,17 +58,26 @@ def settled_rate(rate: Fraction, told: str = "") -> Fraction:
     return rate
 
 
-def told_rate(mean: Fraction | None, least: Fraction | None, told: str = "") -> Fraction:
+def told_rate(
+    mean: Fraction | None,
+    least: Fraction | None,
+    told: str = "",
+    length: Fraction | None = None,
+) -> Fraction:
     """The rate at which the frames of a file are read.
 
     Args:
         mean: Of its frames, if that is known.
         least: At which each of them has a tick of its own, as FFmpeg guesses it.
         told: As a text in there says, if there is one.
+        length: Seconds that a frame is shown, where no mean is known.
     """
-    if not mean and not told and least and least >= FASTEST:
-        # Of one or two frames whose lengths aren't told, it is that of the file's clock.
-        least = None
+    if not mean and not told:
+        if length and not (least and abs(least * length - 1) < _NEAR):
+            least = 1 / length
+        elif least and least >= FASTEST:
+            # Of one frame whose length isn't told, it is that of the file's clock.
+            least = None
     found = mean or least or _UNTOLD
     # Frames are even where it is about the mean, which is exact, and where nodegraph wrote them.
     if mean and least and not told and _UNEVEN * mean < least <= _MOST * mean:

@@ -11,14 +11,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import chain, islice
+from functools import cached_property
+from itertools import chain, islice, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from nodegraph.audio.ffmpeg import AUDIO_CODECS, damage_told, damaged
 from nodegraph.errors import InvalidFile
 from nodegraph.images.input_files import PICTURE_BRANDS, looks_like, opening
-from nodegraph.videos.containers import MATROSKA, is_whole
+from nodegraph.videos.containers import MATROSKA, is_transport_stream, is_whole
 from nodegraph.videos.rates import told_rate
 
 if TYPE_CHECKING:
@@ -143,7 +144,6 @@ class OpenVideo:
     Attributes:
         pictures: Its stream of pictures.
         audio: That of audio; None if there is none, or none that can be read.
-        rate: As `VideoFacts.rate`.
     """
 
     def __init__(
@@ -161,13 +161,24 @@ class OpenVideo:
         self.pictures = self._pictures()
         self.pictures.codec_context.thread_count = threads
         self.audio = self._audio()
-        self.rate = told_rate(
-            self.pictures.average_rate,
-            self.pictures.guessed_rate or self.pictures.base_rate,
-            self.pictures.metadata.get(RATE, ""),
-        )
         self._begin = self._stream_start
         self._shown = _Shown()
+        self._ahead: list[Any] = []
+        self._rest: Iterator[Any] | None = None
+        self._length: Fraction | None = None
+
+    @cached_property
+    def rate(self) -> Fraction:
+        """As `VideoFacts.rate`."""
+        stream = self.pictures
+        if not stream.average_rate:
+            self._look_ahead()
+        return told_rate(
+            stream.average_rate,
+            stream.guessed_rate or stream.base_rate,
+            stream.metadata.get(RATE, ""),
+            length=self._length,
+        )
 
     @property
     def has_alpha_beside(self) -> bool:
@@ -287,21 +298,34 @@ class OpenVideo:
         with damage_told(self.name):
             target = self._begin + stream.duration - int(margin)
             if target > self._begin:
+                self._rest = None
                 self.container.seek(target, stream=stream)
         return True
 
     def _picture_packets(self) -> Iterator[Any]:
         """Those of its pictures; of the first few it is taken when the first picture is shown."""
-        packets, ahead = self._packets(self.pictures), 1
-        if self.pictures.codec_context.codec.reorder:
-            ahead = _AHEAD
-        first = list(islice(packets, ahead))
+        self._look_ahead()
+        first, self._ahead = self._ahead, []
         if first:
             self._allow_for_delay(first[0])
         if self._begin is None:
             times = [each.pts for each in first if _is_shown(each) and each.pts is not None]
             self._begin = min(times, default=None)
-        yield from chain(first, packets)
+        yield from chain(first, self._rest or ())
+
+    def _look_ahead(self) -> None:
+        """Read the first packets of its pictures, which are kept to be decoded."""
+        if self._rest is not None:
+            return
+        self._rest = self._packets(self.pictures)
+        # Where pictures come in their order, two tell as much; they may be large.
+        ahead = _AHEAD if self.pictures.codec_context.codec.reorder else 2
+        self._ahead = list(islice(self._rest, ahead))
+        shown = [each for each in self._ahead if _is_shown(each)]
+        times = sorted(each.pts for each in shown if each.pts is not None)
+        lengths = [each.duration for each in shown if each.duration]
+        lengths += [after - before for before, after in pairwise(times) if after > before]
+        self._length = min(lengths) * _base(self.pictures) if lengths else None
 
     def _packets(self, stream: VideoStream | AudioStream) -> Iterator[Any]:
         packets = self.container.demux(stream)
@@ -446,6 +470,8 @@ def _container(
     try:
         container: Any = av.open(
             file,
+            # Of a short one FFmpeg doesn't know what it is.
+            format="mpegts" if is_transport_stream(file) else None,
             metadata_errors="replace",
             container_options=dict(_OPTIONS),
             options={"max_pixels": str(max_pixels)},
