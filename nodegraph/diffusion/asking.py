@@ -159,7 +159,7 @@ def answered(asking: Asking, prompts: Prompts, x: Tensor, moment: Moment) -> Ten
     Args:
         x: The latent as the model takes it.
     """
-    now = prompts.at(moment.progress, moment.step)
+    now = prompts.at(moment.progress, moment.step, moment.begun)
     return mean_of(asking.outputs(x, moment, now), now)
 
 

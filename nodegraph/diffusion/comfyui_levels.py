@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -55,6 +56,8 @@ FLOW_SHIFTS: Mapping[str, tuple[float, int]] = MappingProxyType(
 """By family: the shift that ComfyUI samples with where no node says another, and how many levels
 its table has. Others have what their scheduler file says, and 1000."""
 
+_LAST = 999.0
+"""What ComfyUI takes for the last timestep of any table where it tells parts of a sampling."""
 _NEAR = 1e-6
 """Shares of the timesteps that are alike but for rounding."""
 _OF_FLUX = 10_000
@@ -158,9 +161,8 @@ def _even(high: int, count: int) -> NDArray[np.float32]:
 def table_level_behind(noise: NoiseSchedule, share: float) -> float:
     """A table model's level at which a share of the timesteps lies behind, in single precision as
     its schedules have theirs."""
-    # ComfyUI takes 999 for the last timestep of any table, rounded as its tensors are; beyond a
-    # shorter table's end is its greatest level.
-    timestep = min((1.0 - share) * 999.0, noise.timesteps - 1)
+    # rounded as ComfyUI's tensors are; beyond a shorter table's end is its greatest level
+    timestep = min((1.0 - share) * _LAST, noise.timesteps - 1)
     return float(_between(noise, np.array([timestep], np.float32))[0])
 
 
@@ -215,9 +217,19 @@ def nearest_timesteps(noise: NoiseSchedule, levels: FloatArray) -> NDArray[np.in
     return np.array([np.abs(level - logs).argmin() for level in wanted], dtype=np.int64)
 
 
-def table_times(noise: NoiseSchedule, levels: FloatArray) -> FloatArray:
-    """How much of the training timesteps a table model's levels are, 0 to 1."""
-    return noise.sigma_to_timestep(levels) / (noise.timesteps - 1)
+def table_shares(noise: NoiseSchedule, levels: FloatArray) -> tuple[FloatArray, float]:
+    """Shares of the timesteps that lie behind a table model's levels, and what counts as behind
+    wherever a part begins: where the table is shorter than ComfyUI takes it to be, all parts that
+    begin beyond its end do so at its greatest level, and none of them has ended there.
+    """
+    shares = 1 - noise.sigma_to_timestep(levels) / _LAST
+    shares = compared_shares(shares, levels, partial(table_level_behind, noise))
+    least = 1 - (noise.timesteps - 1) / _LAST
+    if least <= 0:
+        return shares, 0.0
+    greatest = table_level_behind(noise, 0.0)
+    shares[levels >= greatest] = 0.0
+    return shares, least if levels.max() <= greatest else 0.0
 
 
 def _normal(flow: CommonFlow, steps: int) -> FloatArray:

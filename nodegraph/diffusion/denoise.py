@@ -333,6 +333,7 @@ class Denoising:
             rung=sampler.rung,
             rungs=self._ladder.rungs,
             reached=self._ladder.reached(sampler.rung),
+            least=self._ladder.least,
         )
 
     def _noised(self, rung: int) -> Tensor:

@@ -60,14 +60,14 @@ def check_cover(
     family: Family,
     choice: GuiderChoice,
     latent: Latent,
-    points: Iterable[tuple[float, int]],
+    points: Iterable[tuple[float, int, float]],
     sampler: str,
 ) -> None:
     """Find out before a model is loaded whether a positive prompt applies everywhere, at each step,
     and whether there is a negative one if it is asked for whatever the scale.
 
     Args:
-        points: Of the steps: what is done of the sampling, as a part and in steps.
+        points: Of the steps, as `Ladder.point` gives them.
         sampler: Its name.
     Raises:
         InvalidValue: The empty prompt is needed and there is none.
@@ -89,5 +89,5 @@ def check_cover(
         for entry in entries_of("positive", choice.positive)
     ]
     found = Prompts("positive", prompts, None)
-    for progress, step in points:
-        found.at(progress, step)
+    for point in points:
+        found.at(*point)

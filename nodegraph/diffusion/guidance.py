@@ -181,11 +181,11 @@ class Guidance:
     def answers(self, x: Tensor, moment: Moment) -> dict[Side, Tensor]:
         """What the model, or who stands in for it, says about each side."""
         self._asking.controls.begin(
-            self._sides["positive"].at(moment.progress, moment.step)[0].tensors
+            self._sides["positive"].at(moment.progress, moment.step, moment.begun)[0].tensors
         )
         elsewhere = self._guider.askings(moment)
         asked = {
-            side: self._sides[side].at(moment.progress, moment.step)
+            side: self._sides[side].at(moment.progress, moment.step, moment.begun)
             for side in self._guider.sides(moment)
         }
         flat = [prompt for side, item in asked.items() if side not in elsewhere for prompt in item]
@@ -222,7 +222,7 @@ class Guidance:
         self._guider.restore({name: state[name] for name in state.keys() - cached.keys()})
         self._asking.restore({name.removeprefix(_CACHED): cached[name] for name in cached})
 
-    def check(self, points: Iterable[tuple[float, int]]) -> None:
+    def check(self, points: Iterable[tuple[float, int, float]]) -> None:
         """Find out before sampling whether there is a prompt for each of these points.
 
         Args:
@@ -230,9 +230,9 @@ class Guidance:
         Raises:
             InvalidValue: The empty prompt is needed and there is none.
         """
-        for progress, step in points:
+        for point in points:
             for side in self._sides.values():
-                side.at(progress, step)
+                side.at(*point)
 
 
 def _any_masked(given: Iterable[Conditioning | None], empty: ConditioningEntry | None) -> bool:

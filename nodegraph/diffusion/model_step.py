@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from nodegraph.core.values import SHARES_ALIKE
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -53,6 +55,7 @@ class Moment:
         step: Steps that are done.
         rung, rungs: The same counted from the top of the whole schedule, and its steps in all.
         reached: Part of the sampling that is done after the step.
+        least: See `nodegraph.diffusion.schedules.Ladder`.
     """
 
     timestep: Tensor
@@ -64,6 +67,16 @@ class Moment:
     rung: int = 0
     rungs: int = 1
     reached: float = 1.0
+    least: float = 0.0
+
+    @property
+    def begun(self) -> float:
+        """Part of the sampling up to which those that begin there have begun."""
+        return max(self.progress, self.least)
+
+    def lies_in(self, start: float, end: float) -> bool:
+        """Whether it lies in a part of the sampling, 0 to 1."""
+        return start - SHARES_ALIKE <= self.begun and self.progress < end
 
 
 class Guider(Protocol):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,9 +18,8 @@ from torch import Tensor
 from nodegraph.diffusion.comfyui_levels import (
     compared_shares,
     nearest_timesteps,
-    table_level_behind,
     table_levels,
-    table_times,
+    table_shares,
 )
 from nodegraph.diffusion.composed_schedules import Schedule, Stretch, named_schedule
 from nodegraph.diffusion.ends import check_known
@@ -67,6 +65,8 @@ class Ladder:
             and the end, by which the sampling's parts are told there; shape (rungs + 1,). Else
             None: parts are told by steps.
         full: Laid so, whether a table model's latent begins at its greatest noise level.
+        least: Laid so, the part that counts as behind wherever one begins: above 0 of tables that
+            are shorter than ComfyUI takes them to be.
     """
 
     sigmas: Tensor
@@ -78,6 +78,7 @@ class Ladder:
     whole: tuple[int, int] | None = None
     gone: tuple[float, ...] | None = None
     full: bool = False
+    least: float = 0.0
 
     @property
     def rungs(self) -> int:
@@ -110,15 +111,19 @@ class Ladder:
         a part: where it ends; by ComfyUI's convention where it begins."""
         return self.progress(rung + 1 if self.gone is None else rung)
 
+    def begun(self, rung: int) -> float:
+        """Part of the whole sampling up to which those that begin there have begun at a rung."""
+        return max(self.progress(rung), self.least)
+
     def left(self, rung: int) -> float:
         """Share of the whole sampling's timesteps that is left at a rung, 1 where it begins."""
         begin, _ = self.whole or (self.first, self.rungs)
         highest = float(self.timesteps[begin:].max())
         return float(self.timesteps[rung]) / highest if highest else 1.0
 
-    def point(self, rung: int) -> tuple[float, int]:
-        """`progress` and `walked` of a rung."""
-        return self.progress(rung), self.walked(rung)
+    def point(self, rung: int) -> tuple[float, int, float]:
+        """`progress`, `walked` and `begun` of a rung."""
+        return self.progress(rung), self.walked(rung), self.begun(rung)
 
 
 def sigmas_for(
@@ -171,18 +176,17 @@ def _commonly(ladder: Ladder, noise: ModelNoise) -> Ladder:
     """The same with what ComfyUI tells by noise levels."""
     levels, timesteps = ladder.sigmas.numpy().astype(np.float64), ladder.timesteps
     if isinstance(noise, FlowNoise):
-        times, full = noise.common.times(levels), False
-        level_behind = noise.common.level_behind
+        full, least = False, 0.0
+        gone = 1 - noise.common.times(levels)
+        shares = compared_shares(gone, levels, noise.common.level_behind)
     else:
-        times = table_times(noise, levels)
+        shares, least = table_shares(noise, levels)
         timesteps = torch.from_numpy(nearest_timesteps(noise, levels[: len(timesteps)]))
         full = levels[ladder.first] >= _NEARLY_FULL * float(noise.sigmas[-1])
-        level_behind = partial(table_level_behind, noise)
-    shares = compared_shares(1 - times, levels, level_behind)
     behind = np.where(levels > 0, np.clip(shares, 0, _NEARLY_ONE), 1.0)
     spacing = "leading" if full else "linspace"
-    gone = tuple(behind.tolist())
-    return replace(ladder, timesteps=timesteps, gone=gone, full=bool(full), spacing=spacing)
+    common = replace(ladder, timesteps=timesteps, gone=tuple(behind.tolist()), spacing=spacing)
+    return replace(common, full=bool(full), least=least)
 
 
 def _of_law(stretch: Stretch, noise: ModelNoise, grid: Grid, tokens: int) -> Ladder:

@@ -41,15 +41,17 @@ class Prompt:
     controls: tuple[int, ...] = ()
     window: Window | None = None
 
-    def applies(self, progress: float, step: int) -> bool:
+    def applies(self, progress: float, step: int, begun: float | None = None) -> bool:
         """Whether it takes part at a point of the sampling.
 
         Args:
             progress: Part of the sampling that is done, 0 to below 1.
             step: Steps that are done.
+            begun: Part of it up to which those that begin there have begun; None: `progress`.
         """
         is_its_step = self.steps is None or self.steps.holds(step)
-        return is_its_step and self.start - SHARES_ALIKE <= progress < self.end
+        has_begun = self.start - SHARES_ALIKE <= (progress if begun is None else begun)
+        return is_its_step and has_begun and progress < self.end
 
 
 @dataclass(slots=True)
@@ -67,15 +69,15 @@ class Prompts:
     empty: Prompt | None
     _covers: dict[tuple[bool, ...], list[Prompt]] = field(default_factory=dict)
 
-    def at(self, progress: float, step: int) -> list[Prompt]:
+    def at(self, progress: float, step: int, begun: float | None = None) -> list[Prompt]:
         """The prompts that apply, and the empty one for cells where none does.
 
         Args:
-            progress, step: As of `Prompt.applies`.
+            progress, step, begun: As of `Prompt.applies`.
         Raises:
             InvalidValue: The empty prompt is needed and there is none.
         """
-        applying = tuple(prompt.applies(progress, step) for prompt in self.prompts)
+        applying = tuple(prompt.applies(progress, step, begun) for prompt in self.prompts)
         if applying not in self._covers:
             self._covers[applying] = self._cover(list(compress(self.prompts, applying)))
         return self._covers[applying]

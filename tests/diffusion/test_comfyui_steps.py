@@ -20,8 +20,11 @@ from nodegraph.core.values import Control, ControlNet
 from nodegraph.diffusion.brownian import BrownianTree
 from nodegraph.diffusion.comfyui_levels import CommonFlow
 from nodegraph.diffusion.flow_noise import FlowNoise, ModelNoise
+from nodegraph.diffusion.guiders.changing import ChangingScale
+from nodegraph.diffusion.model_step import Moment
 from nodegraph.diffusion.noise import NoiseSchedule
 from nodegraph.diffusion.samplers import make_sampler
+from nodegraph.diffusion.schedules import Ladder
 from nodegraph.diffusion.step_prompts import Prompt
 from tests.diffusion.stand_in import run
 from tests.diffusion.test_comfyui_numbers import (
@@ -41,6 +44,7 @@ Method = Callable[[Denoiser, Tensor, Tensor, Moved], Tensor]
 Single = NDArray[np.float32]
 SEED = 2**63 + 5
 SHORT = NoiseSchedule.from_config({**TABLE_CONFIG, "num_train_timesteps": 501})
+LONG = NoiseSchedule.from_config({**TABLE_CONFIG, "num_train_timesteps": 2000})
 
 
 def dpmpp_sde(denoise: Denoiser, x: Tensor, sigmas: Tensor, moved: Moved) -> Tensor:
@@ -346,21 +350,30 @@ def test_the_model_is_asked_at_the_nearest_timestep_of_a_table_that_does_not_ris
         assert nearest[0] == 999
 
 
-@MODELS
+@pytest.mark.parametrize(
+    ("levels", "noise"),
+    [*MODELS.args[1], (of_table(501), SHORT), (of_table(2000), LONG)],
+    ids=[*MODELS.kwargs["ids"], "shorter table", "longer table"],
+)
 @pytest.mark.parametrize("law", ["simple", "normal", "sgm_uniform"])
-@pytest.mark.parametrize(("start", "end"), [(0.2, 0.5), (0.25, 0.8), (0.5, 0.9), (0.1, 0.6)])
-def test_prompts_and_control_pictures_apply_at_the_steps_at_which_they_do_in_comfyui(
+@pytest.mark.parametrize(
+    ("start", "end"), [(0.2, 0.5), (0.25, 0.8), (0.5, 0.9), (0.1, 0.6), (0.0, 0.3), (0.1, 0.4)]
+)
+def test_prompts_control_pictures_and_guiders_apply_at_the_steps_at_which_they_do_in_comfyui(
     levels: Levels, noise: ModelNoise, law: str, start: float, end: float
 ) -> None:
     prompt = Prompt({}, torch.tensor(1.0), start, end)
     control = Control(ControlNet("sd1", ()), torch.zeros(1), start=start, end=end)
+    changing = ChangingScale(2.0, "within", start, end)
     for steps in range(4, 42):
         laid_out = ladder(law, "euler", steps, noise)
         for rung, sigma in enumerate(levels.laid(law, steps)):
-            applies = levels.behind(start) >= sigma >= levels.behind(end)
-            begins = laid_out.progress(rung)
-            assert prompt.applies(begins, rung) == applies, (steps, rung)
-            assert control.applies(begins, laid_out.reached(rung)) == applies, (steps, rung)
+            begins = start == 0 or levels.behind(start) >= sigma
+            applies = begins and sigma >= levels.behind(end)
+            moment = moment_at(laid_out, rung)
+            assert prompt.applies(*laid_out.point(rung)) == applies, (steps, rung)
+            assert control.applies(moment.begun, moment.reached) == applies, (steps, rung)
+            assert (changing.at(1.0, moment) == 2.0) == applies, (steps, rung)
 
 
 @pytest.mark.parametrize(("levels", "noise"), [*MODELS.args[1], (of_table(501), SHORT)])
@@ -372,6 +385,12 @@ def test_sa_solver_draws_where_comfyui_does(levels: Levels, noise: ModelNoise, l
         reached = levels.laid(law, steps)[1:]
         noisy = [levels.behind(0.2) >= sigma >= levels.behind(0.8) for sigma in reached]
         assert [made.draws(rung) for rung in range(steps)] == [*noisy, False], steps
+
+
+def moment_at(laid_out: Ladder, rung: int) -> Moment:
+    """Where a sampling is at a rung, for guiders."""
+    shares = {"progress": laid_out.progress(rung), "reached": laid_out.reached(rung)}
+    return Moment(torch.tensor(0), torch.tensor(0), 1000, **shares, least=laid_out.least)
 
 
 def sa_solver(*, pece: bool = False, flow: bool = False) -> Method:

@@ -44,7 +44,7 @@ class _Live:
 
     def applies(self, moment: Moment) -> bool:
         """Whether a step lies within the part of the sampling that it leads."""
-        return self.control.applies(moment.progress, moment.reached)
+        return self.control.applies(moment.begun, moment.reached)
 
     @property
     def shares(self) -> bool:

@@ -38,7 +38,7 @@ class TowardsClass:
 
     def applies(self, moment: Moment) -> bool:
         """In its part."""
-        return self.scale != 0 and self.start <= moment.progress < self.end
+        return self.scale != 0 and moment.lies_in(self.start, self.end)
 
     def sides(self, moment: Moment) -> tuple[Side, ...]:
         """The positive one, which is asked anyway."""

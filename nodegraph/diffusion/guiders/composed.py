@@ -36,7 +36,7 @@ class ComposedGuider:
     rests: Callable[[Moment], bool] = lambda moment: False
 
     def _guiding(self, moment: Moment) -> Guider | None:
-        applies = self.start <= moment.progress < self.end and not self.rests(moment)
+        applies = moment.lies_in(self.start, self.end) and not self.rests(moment)
         return self.guider if applies else None
 
     def _adding(self, moment: Moment) -> list[AddedTerm]:

@@ -30,7 +30,7 @@ class StandingIn:
 
     def applies(self, moment: Moment) -> bool:
         """In its part."""
-        return self.start <= moment.progress < self.end
+        return moment.lies_in(self.start, self.end)
 
     def sides(self, moment: Moment) -> tuple[Side, ...]:
         """None for its own sake."""

@@ -52,7 +52,7 @@ class WithinValences:
         """In its part, and where something can be told."""
         share = moment.at / moment.training_timesteps
         is_told = self.scale != 0 and 0 < share < _LATEST
-        return is_told and self.start <= moment.progress < self.end
+        return is_told and moment.lies_in(self.start, self.end)
 
     def sides(self, moment: Moment) -> tuple[Side, ...]:
         """The positive one, which is asked anyway."""
