@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
+from nodegraph.compat.comfyui.known_words import words_of
 from nodegraph.compat.comfyui.signatures import Signature, parse_signature
 from nodegraph.compat.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
 
@@ -28,6 +30,8 @@ class TableEntry:
             for it, unless the node is known to have been another's.
         backward: Makes nodes of ComfyUI of a native one.
         is_built_in: Whether the entry isn't a pack's.
+        neutral: Inputs that change no result.
+        unused: Inputs that nothing here stands for, though they change something there.
     """
 
     signature: Signature
@@ -35,6 +39,13 @@ class TableEntry:
     native: str = ""
     backward: Translate | None = None
     is_built_in: bool = False
+    neutral: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
+
+    @cached_property
+    def words(self) -> tuple[str, ...]:
+        """Options of the type's choices, among other texts, that `forward` tells apart."""
+        return words_of(self.forward, self.signature)
 
     @property
     def type(self) -> str:
@@ -116,7 +127,7 @@ def same(
             if not (taken.is_widget or taken.is_optional or taken.grows)
         ),
     )
-    return TableEntry(signature, renames.forward, native, renames.backward)
+    return TableEntry(signature, renames.forward, native, renames.backward, neutral=kept)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from nodegraph.compat.comfyui.entries import TableEntry
 from nodegraph.compat.comfyui.foreign import ForeignGraph, ForeignNode, ForeignWorkflow
-from nodegraph.compat.comfyui.stand_ins import stand_ins, words_of
+from nodegraph.compat.comfyui.stand_ins import stand_ins
 from nodegraph.compat.comfyui.surroundings import Group, alike
 from nodegraph.core.links import is_link
 from nodegraph.core.parts import PLACEHOLDER, NodeEntry
@@ -105,7 +105,7 @@ class _Probing:
         """The inputs that depend on what a group lacks; None if more than inputs may."""
         probe = _Probe(self, _reduced(foreign, group.kept()), group)
         try:
-            return probe.ports(words_of(self._entries[group.type]))
+            return probe.ports(self._entries[group.type].words)
         except _Unclear:
             return None
 

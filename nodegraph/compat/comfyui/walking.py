@@ -24,6 +24,7 @@ from nodegraph.compat.comfyui.settling import (
 from nodegraph.compat.comfyui.signatures import Signature
 from nodegraph.compat.comfyui.tags import Tag, tagged
 from nodegraph.compat.comfyui.translating import MadeOutput, Signal, Untranslatable
+from nodegraph.compat.comfyui.unheeded import unheeded
 from nodegraph.core.graph import topological_order
 from nodegraph.core.parts import Mode
 from nodegraph.errors import InvalidWorkflow, Problem
@@ -291,6 +292,8 @@ class Walk:
                 why = f"its input `{open_input}` isn't connected"
             self._placeholder(node, inputs, why)
             return
+        for message in unheeded(node, entry, arrival):
+            arrival.tell(message)
         self._arrived(node, arrival)
         self._arrivals.append((node, arrival, len(arrival.made)))
         self._give(node, outputs_given)

@@ -498,6 +498,99 @@ def test_what_was_not_read_is_said_of_every_type(table: NodeTable) -> None:
     assert len(found) > 200
 
 
+WITH_OTHERS = {
+    "AIO_Preprocessor": {"resolution"},  # with a preprocessor
+    "BuildJsonPromptIdeogram": {"aesthetics", "lighting", "medium"},  # with a style
+    "ColorToRGBInt": {"color"},  # where an output is used
+    "CreateBoundingBoxes": {"width", "height"},  # without a picture
+    "CustomCombo": {"index"},  # what is chosen says it, too
+    "ImageResizeKJv2": {"pad_color"},  # where it pads
+    "Painter": {"width", "height", "bg_color"},  # without a picture
+    "RegexExtract": {"group_index"},  # of a mode that takes groups
+    "TextEncodeBooguEdit": {"prompt"},  # where the positive prompt is used
+    "TextEncodeFibo2": {"prompt", "width", "height"},  # likewise; width and height together
+    "TextEncodeMageFlowEdit": {"prompt", "width", "height"},  # likewise
+    "TextEncodeQwenImage21": {"prompt"},  # likewise
+}
+"""Widgets that count with others only, or where something is linked otherwise."""
+NEUTRAL = {
+    "EasyCache": {"verbose"},
+    "MoGeInference": {"batch_size"},
+    "SDPoseKeypointExtractor": {"batch_size"},
+}
+"""Widgets that change no result in ComfyUI, either."""
+
+
+def everything(found: ImportedWorkflow) -> str:
+    nodes = {name: each.to_dict() for name, each in found.workflow.nodes.items()}
+    return json.dumps([nodes, found.differences, [each.id for each in found.placeholders]])
+
+
+def quiet(table: NodeTable, signature: Signature) -> set[str]:
+    """Widgets of which a value that isn't the default changes nothing, and nothing is told."""
+    base = import_document(around(signature, written(signature)), table)
+    found: set[str] = set()
+    for each in signature.shown({}):
+        values: Sequence[Any] = ()
+        match each.type:
+            case "INT":
+                values = (int(each.default or 0) + 8, 3, int(each.default or 0) - 3)
+            case "FLOAT":
+                values = (float(each.default or 0.0) * 0.5 + 0.1, 2.0, 0.0)
+            case "BOOLEAN":
+                values = (not each.default,)
+            case "STRING":
+                values = ("some words", "1")
+            case "COLOR":
+                values = ("#123456",)
+            case "COMBO" if isinstance(each.default, str):
+                values = ("no word that is known",)
+        changed = (
+            import_document(around(signature, written(signature, **{each.name: value})), table)
+            for value in values
+        )
+        if values and all(everything(each) == everything(base) for each in changed):
+            found.add(each.name)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("node_type", "name", "value"),
+    [
+        ("SamplerDPMPP_SDE", "r", 0.25),
+        ("SaveWEBM", "crf", 5.0),
+        ("WanImageToVideo", "batch_size", 4),
+        ("VHS_VideoCombine", "loop_count", 3),
+        ("ImageStitch", "direction", "askew"),
+        ("MaskComposite", "operation", "nand"),
+        ("AlignYourStepsScheduler", "model_type", "FLUX"),
+        ("ImageResizeKJv2", "keep_proportion", "total_pixels"),
+        ("ImageResizeKJv2", "keep_proportion", "pad_edge_pixel"),
+        ("ImageResizeKJv2", "crop_position", "top"),
+        ("ImageResize+", "condition", "downscale if bigger"),
+    ],
+)
+def test_a_value_that_nothing_here_stands_for_is_told(
+    table: NodeTable, node_type: str, name: str, value: Any
+) -> None:
+    found = with_values(table, node_type, **{name: value})
+    (fate,) = (each for each in found.fates if (each.id, each.type) == ("1", node_type))
+    assert any(f"`{name}`" in told and repr(value) in told for told in fate.told)
+    usual = with_values(table, node_type)
+    assert not any(f"`{name}`" in told for _, told in usual.differences)
+
+
+@pytest.mark.slow
+def test_every_value_counts_or_is_told(table: NodeTable) -> None:
+    neutral = {"device", "backend", "attention"}
+    found = {
+        name: quiet(table, each) - neutral - WITH_OTHERS.get(name, set()) - NEUTRAL.get(name, set())
+        for name, each in table.signatures.items()
+        if name != "PrimitiveNode"
+    }
+    assert not {name: widgets for name, widgets in found.items() if widgets}
+
+
 def test_of_a_group_whose_values_do_not_fit_none_is_taken(table: NodeTable) -> None:
     inner = node(0, "KSampler", 1, "fixed", 20, 8.0, "euler", "normal", 1.0)
     groups = {"G": {"nodes": [inner], "links": [], "external": []}}

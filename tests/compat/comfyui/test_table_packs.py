@@ -76,3 +76,18 @@ def test_what_nothing_prepares_is_told() -> None:
     found = _read(("AIO_Preprocessor", given), ("PreviewImage", {"images": ["1", 0]}))
     (placeholder,) = found.placeholders
     assert "DensePosePreprocessor" in placeholder.missing
+
+
+@pytest.mark.parametrize(
+    ("color", "fill"), [("0, 0, 0", None), ("255, 128, 0", "rgb(255, 128, 0)")]
+)
+def test_what_is_put_around_a_resized_picture_has_its_color(color: str, fill: str | None) -> None:
+    inputs = {"image": ["2", 0], "keep_proportion": "pad", "pad_color": color}
+    document = {
+        "1": {"class_type": "ImageResizeKJv2", "inputs": inputs},
+        "2": {"class_type": "EmptyImage", "inputs": {}},
+        "3": {"class_type": "SaveImage", "inputs": {"images": ["1", 0]}},
+    }
+    nodes = import_document(document, node_table()).workflow.nodes.values()
+    (resized,) = (each for each in nodes if each.type == "ResizeImage")
+    assert (resized.inputs["fit"], resized.inputs.get("fill")) == ("pad", fill)

@@ -35,6 +35,7 @@ from nodegraph.compat.comfyui.table import (
     video,
     vision,
 )
+from nodegraph.compat.comfyui.table.unused import UNUSED
 
 MODULES = (
     loaders,
@@ -68,4 +69,6 @@ MODULES = (
 def built_in() -> tuple[TableEntry, ...]:
     """All entries, those of loaders first."""
     entries = (entry for module in MODULES for entry in module.ENTRIES)
-    return tuple(replace(entry, is_built_in=True) for entry in entries)
+    return tuple(
+        replace(entry, is_built_in=True, unused=UNUSED.get(entry.type, ())) for entry in entries
+    )

@@ -69,6 +69,8 @@ def _show(port: str, output: str) -> Translate:
 def _resize(method: str, keeping: str, multiple: str) -> Translate:
     def forward(node: Passage) -> None:
         values: dict[str, Any] = {side: node.inputs[side] for side in ("width", "height")}
+        if _KEEPING.get(str(node.literal(keeping))) == "pad":
+            values |= _filled(node, str(node.literal(keeping)))
         name = node.add(
             "ResizeImage",
             image=node.inputs["image"],
@@ -83,6 +85,20 @@ def _resize(method: str, keeping: str, multiple: str) -> Translate:
             node.give(side, MadeOutput(size, side))
 
     return forward
+
+
+def _filled(node: Passage, keeping: str) -> dict[str, Any]:
+    """What is put around a picture, where that isn't black."""
+    if keeping == "pad_edge":
+        node.tell("what is put around pictures is black here, not the color of their edges")
+        return {}
+    color = node.inputs.get("pad_color")
+    parts = str(color.given).split(",") if color is not None else ["0"] * 3
+    if len(parts) != 3 or not all(part.strip().isdecimal() for part in parts):
+        node.tell(f"`pad_color` is {parts} there, which can't be read here: it is black")
+        return {}
+    levels = [int(part) for part in parts]
+    return {"fill": f"rgb({', '.join(map(str, levels))})"} if any(levels) else {}
 
 
 def _math(node: Passage) -> None:

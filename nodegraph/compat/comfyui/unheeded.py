@@ -1,0 +1,41 @@
+"""Values of a file that make no difference here, though they do in ComfyUI."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nodegraph.compat.comfyui.entries import TableEntry
+from nodegraph.compat.comfyui.foreign import ForeignNode, Source
+from nodegraph.compat.comfyui.passages import Arrival
+from nodegraph.compat.comfyui.tags import plain
+
+_NEUTRAL = frozenset(("device", "backend", "attention", "verbose"))
+"""Names of inputs that change where and how something is computed, not what comes of it."""
+
+
+def unheeded(node: ForeignNode, entry: TableEntry, arrival: Arrival) -> Iterator[str]:
+    """Tell of a node's values that differ from the defaults and that nothing here stands for."""
+    for name in entry.unused:
+        value = node.inputs.get(name)
+        taken = entry.signature.taken(name)
+        if value is not None and taken is not None and value != taken.default:
+            given = "what is linked to it" if isinstance(value, Source) else repr(plain(value))
+            yield f"nothing here stands for its `{name}`: {given} makes no difference"
+    for taken in entry.signature.widgets:
+        value = node.inputs.get(taken.name)
+        is_word = taken.type == "COMBO" and isinstance(taken.default, str)
+        is_word = is_word and isinstance(value, str) and value != taken.default
+        if not is_word or taken.name in (*entry.neutral, *entry.unused, *_NEUTRAL):
+            continue
+        if str(value) not in entry.words and not _is_handed_on(str(value), arrival):
+            yield (
+                f"its `{taken.name}` is {plain(value)!r} there, which isn't known here: what "
+                "comes of it may differ"
+            )
+
+
+def _is_handed_on(word: str, arrival: Arrival) -> bool:
+    """Whether something made of a node has a word of it, or people are told of that."""
+    said = [value for made in arrival.nodes() for value in made.inputs.values()]
+    said += [part for signal in arrival.given.values() for part in (signal.given, signal.carried)]
+    return any(word in str(each) for each in (*said, *arrival.told))
