@@ -104,7 +104,8 @@ def parse_literal(text: str, port: InputSpec) -> Any:
     """A literal typed on a command line.
 
     It is a number, list and so on where the input takes one; where it takes text, it stands for
-    itself, so a prompt needs no quotes, and quotes in a prompt stay.
+    itself, so a prompt needs no quotes, and quotes in a prompt stay. A list or mapping that no
+    workflow can hold is no text where the input takes such.
 
     Raises:
         InvalidValue: The input doesn't take it.
@@ -118,6 +119,9 @@ def parse_literal(text: str, port: InputSpec) -> Any:
     for value in candidates:
         if not check_literal(value, port):
             return convert_literal(value, port)
+        if isinstance(value, (list, dict)) and not check_literal(type(value)(), port):
+            for fault in _part_faults(value):
+                raise _refusal(_finding(fault, port))
     # The first reading says most: "200 is too large" rather than "'200' is no number".
     raise _refusal(check_literal(candidates[0], port)[0])
 
@@ -165,11 +169,18 @@ def represented(value: Any) -> str:
         return reprlib.repr(value)
 
 
+_ENDLESS: list[Any] = []
+"""Stands for a list of more levels than Python reads."""
+_ENDLESS.append(_ENDLESS)
+
+
 def _readings(text: str) -> list[Any]:
     """What else a text may mean than itself, at most one value."""
     try:
         return [json.loads(text)]
-    except (ValueError, RecursionError):
+    except RecursionError:
+        return [_ENDLESS]
+    except ValueError:
         plain = text.strip().casefold()
         if plain in ("true", "false"):
             return [plain == "true"]

@@ -250,6 +250,24 @@ def test_what_json_has_no_form_for_is_told_of_any_mapping(type_name: str) -> Non
         assert words in told([value] if type_name == "list[Any]" else value, taking)[0]
 
 
+@pytest.mark.parametrize("type_name", ["Any", "list[Any]", "list[str] | str"])
+def test_a_list_that_no_workflow_can_hold_is_refused_where_lists_are_taken(type_name: str) -> None:
+    for levels in (201, 100_000):
+        with pytest.raises(InvalidValue, match="nested too deeply"):
+            parse_literal("[" * levels + "1" + "]" * levels, port(type_name))
+    for text in ("[NaN]", "[1e999]"):
+        with pytest.raises(InvalidValue, match="is no number of JSON|wrong type"):
+            parse_literal(text, port(type_name))
+    assert parse_literal("[1, 2", port("Any")) == "[1, 2"
+    with pytest.raises(InvalidValue, match="is no number of JSON"):
+        parse_literal('{"a": 1e999}', port("Any"))
+
+
+def test_where_text_alone_is_taken_brackets_are_text() -> None:
+    for text in ("[NaN]", "[" * 100_000 + "]" * 100_000, '{"a": 1e999}'):
+        assert parse_literal(text, port("str")) == text
+
+
 def test_a_literal_is_of_so_many_levels_at_most() -> None:
     taking, deep = port("Any", json_schema={}), 1
     for _ in range(200):
