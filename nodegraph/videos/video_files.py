@@ -291,15 +291,19 @@ class OpenVideo:
 
     def _skip_to_tail(self) -> bool:
         """Go on near the end where a file has a list of all its pictures, as an MP4 does."""
+        import av
+
         stream, (seconds, frames) = self.pictures, _TAIL
         if "mp4" not in self.container.format.name or self._begin is None or not stream.duration:
             return False
         margin = max(Fraction(seconds), frames / self.rate) / _base(stream)
-        with damage_told(self.name):
-            target = self._begin + stream.duration - int(margin)
-            if target > self._begin:
-                self._rest = None
+        target = self._begin + stream.duration - int(margin)
+        if target > self._begin:
+            try:
                 self.container.seek(target, stream=stream)
+            except av.FFmpegError:  # it is in fragments that nothing lists
+                return False
+            self._rest = None
         return True
 
     def _picture_packets(self) -> Iterator[Any]:

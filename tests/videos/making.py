@@ -104,13 +104,21 @@ def clip(
     return path
 
 
-def copied(path: Path, made: Path, skipped: int = 0, **options: str) -> Path:
-    """A copy of a video without its first packets; a Matroska doesn't tell its frames' lengths."""
+def copied(
+    path: Path, made: Path, skipped: int = 0, lasts: int | None = None, **options: str
+) -> Path:
+    """A copy of a video without its first packets; a Matroska doesn't tell its frames' lengths.
+
+    Args:
+        lasts: How long each frame is said to last, by the clock of `made`.
+    """
     with av.open(str(made)) as source, av.open(str(path), "w", options=options) as target:
         [given] = source.streams
         stream = target.add_stream_from_template(given)
         for at, packet in enumerate(source.demux(given)):
             if packet.size and at >= skipped:
                 packet.stream = stream
+                if lasts is not None:
+                    packet.duration = lasts
                 target.mux(packet)
     return path

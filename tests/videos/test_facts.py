@@ -121,6 +121,16 @@ def test_a_matroska_that_tells_no_lengths_of_frames_is_read(
     assert frames == 1 or found.rate == 10
 
 
+def test_a_whole_matroska_whose_last_frame_is_shown_long_is_read(tmp_path: Path) -> None:
+    made = clip(tmp_path / "a.mkv", list(range(6)), "ffv1", clock=10)
+    path = copied(tmp_path / "b.mkv", made, lasts=5000)
+    assert shades(as_known(path)) == list(range(6))
+    # Where its end is missing, frames may be, too.
+    path.write_bytes(path.read_bytes()[:-1])
+    with raises(InvalidFile):
+        read_video(path)
+
+
 @pytest.mark.parametrize("delayed", ["0", "2"])
 @pytest.mark.parametrize("frames", [1, 2, 3])
 def test_a_few_frames_of_a_transport_stream_come_once(
