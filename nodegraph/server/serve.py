@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
+import re
 import signal
 import socket
+import subprocess
 import sys
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,15 +19,17 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 
-from nodegraph.server.devices import check_devices
+from nodegraph.core.suggest import did_you_mean
+from nodegraph.errors import InvalidValue, NodegraphError
+from nodegraph.server.access.tokens import Tokens
 from nodegraph.server.events.sockets.protocol import counted_protocol
 from nodegraph.server.http.app import create_app
 from nodegraph.server.http.limits.connections import patient_protocol
 from nodegraph.server.http.limits.crowd import SPARE, Crowd
-from nodegraph.server.listening import check_exposure, listening_socket, url_of
 from nodegraph.server.operations.logs.setup import redact_others
 from nodegraph.server.services import Services
 from nodegraph.server.settings import ServerSettings, load_server_settings
+from nodegraph.session.cards import visible_cards
 from nodegraph.session.settings import Settings, load_settings
 
 _LOG = logging.getLogger(__name__)
@@ -172,3 +177,142 @@ def _options(services: Services) -> dict[str, Any]:
         "server_header": False,
         "timeout_graceful_shutdown": _ANSWER_SECONDS,
     }
+
+
+_NAME = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
+_KINDS = ("auto", "cpu", "cuda", "cuda:0", "cuda:1", "mps")
+_ASK = "from nodegraph.session.devices import devices_there; print(*devices_there())"
+_SECONDS = 60.0
+
+
+def check_devices(server: ServerSettings) -> None:
+    """Refuse devices that there aren't.
+
+    Those of a cluster are for its nodes to have; of them only the names are looked at.
+
+    Raises:
+        InvalidValue: One isn't there; says which are.
+    """
+    for name in server.devices:
+        if _NAME.fullmatch(name) is None:
+            raise _missing(name, "auto, cpu, cuda, cuda:N or mps", _KINDS)
+    if server.cluster is not None or all(map(_is_plain, server.devices)):
+        return
+    there = _asked()
+    for name in server.devices:
+        if there and name != "auto" and (f"{name}:0" if name == "cuda" else name) not in there:
+            raise _missing(name, ", ".join(["auto", *there]), there)
+
+
+def _missing(name: str, expected: str, known: Iterable[str]) -> InvalidValue:
+    return InvalidValue(
+        "there is no such device for workers",
+        given=name,
+        expected=expected,
+        hint=did_you_mean(name, known),
+    )
+
+
+def _is_plain(name: str) -> bool:
+    """Whether a device is there for sure, as far as the system tells without torch."""
+    if name in ("auto", "cpu"):
+        return True
+    kind, _, number = name.partition(":")
+    return kind == "cuda" and int(number or 0) < visible_cards()
+
+
+def _asked() -> Sequence[str]:
+    """The devices that torch finds; none where it can't be asked.
+
+    Another process asks, as loading torch would make this one large and slow to start.
+    """
+    safely = ["-P"] if sys.version_info >= (3, 11) else []
+    command = [sys.executable, *safely, "-c", _ASK]
+    try:
+        told = subprocess.run(  # noqa: S603 - nothing in it comes from elsewhere
+            command, check=False, capture_output=True, text=True, timeout=_SECONDS
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ()  # the worker that is to compute there will tell
+    return told.stdout.split() if told.returncode == 0 else ()
+
+
+_BACKLOG = 2_048
+
+
+class CannotListen(NodegraphError):
+    """An address at which the server can't listen."""
+
+    code = "cannot-listen"
+
+
+class NeedsToken(InvalidValue):
+    """A server that others can reach, and that would let all of them in."""
+
+    code = "needs-token"
+
+
+def check_exposure(settings: ServerSettings, tokens: Tokens) -> None:
+    """Refuse to be reached by others without a token that they need.
+
+    Raises:
+        NeedsToken: There is none.
+    """
+    if settings.is_private or tokens.are_any:
+        return
+    reason = (
+        "others can reach a server at this address"
+        if not settings.allowed_hosts
+        else "a server with `allowed_hosts` is there for others"
+    )
+    raise NeedsToken(
+        f"{reason}, so it needs a token, and there is none",
+        given=settings.host,
+        hint="Make one with `nodegraph token add NAME`, or leave the host at 127.0.0.1.",
+    )
+
+
+def listening_socket(host: str, port: int) -> socket.socket:
+    """A socket that listens; whoever connects waits until somebody accepts.
+
+    Raises:
+        CannotListen: The port is taken, or there is no such address here.
+    """
+    place = f"port {port} of {host}"
+    try:
+        family, kind, number, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except OSError as error:
+        raise CannotListen(f"there is no address {host}: {error.strerror}") from error
+    found = socket.socket(family, kind, number)
+    try:
+        if sys.platform != "win32":  # there it would share a port that is taken
+            found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        found.bind(address)
+        found.listen(_BACKLOG)
+    except OSError as error:
+        found.close()
+        raise CannotListen(_reason(place, error), hint=_hint(error, port)) from error
+    found.setblocking(False)
+    return found
+
+
+def _reason(place: str, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"{place} is taken by another program"
+    if error.errno == errno.EACCES:
+        return f"{place} is for privileged programs only"
+    return f"can't listen at {place}: {error.strerror or error}"
+
+
+def _hint(error: OSError, port: int) -> str | None:
+    if error.errno == errno.EADDRINUSE:
+        return f"Is a server running already? Or choose another one: --port {port + 1}."
+    return "Choose one above 1023." if error.errno == errno.EACCES else None
+
+
+def url_of(listening: socket.socket, host: str) -> str:
+    """Where to reach a server, for people."""
+    port = listening.getsockname()[1]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -8,8 +8,8 @@ import pytest
 
 from nodegraph.errors import InvalidValue
 from nodegraph.server import devices, rules
-from nodegraph.server.devices import check_devices
 from nodegraph.server.rules import worker_specs
+from nodegraph.server.serve import check_devices
 from nodegraph.server.settings import ServerSettings
 from nodegraph.session.settings import Settings
 from tests.messages import raises

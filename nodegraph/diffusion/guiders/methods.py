@@ -43,7 +43,7 @@ class Usual(GuidanceMethod):
 
 @dataclass(frozen=True, slots=True)
 class Dual(GuidanceMethod):
-    """See `nodegraph.diffusion.guiders.dual.DualGuidance`.
+    """See `nodegraph.diffusion.guiders.classifier_free.DualGuidance`.
 
     Attributes:
         second: Another prompt to lead to, from the negative one; the positive one then leads from
@@ -71,7 +71,7 @@ class Dual(GuidanceMethod):
 
     def begin(self, given: GuidedModel) -> Guider:
         """With two scales."""
-        from nodegraph.diffusion.guiders.dual import DualGuidance
+        from nodegraph.diffusion.guiders.classifier_free import DualGuidance
 
         return DualGuidance(given.scale, self.second_cfg)
 
@@ -104,7 +104,7 @@ class Projected(GuidanceMethod):
 
 @dataclass(frozen=True, slots=True)
 class ZeroStar(GuidanceMethod):
-    """See `nodegraph.diffusion.guiders.zero_star.ZeroStarGuidance`.
+    """See `nodegraph.diffusion.guiders.classifier_free.ZeroStarGuidance`.
 
     Attributes:
         zero_steps: Steps at the beginning that stay where they are.
@@ -116,20 +116,20 @@ class ZeroStar(GuidanceMethod):
 
     def begin(self, given: GuidedModel) -> Guider:
         """From a negative answer that is scaled."""
-        from nodegraph.diffusion.guiders.zero_star import ZeroStarGuidance
+        from nodegraph.diffusion.guiders.classifier_free import ZeroStarGuidance
 
         return ZeroStarGuidance(given, self.zero_steps)
 
 
 @dataclass(frozen=True, slots=True)
 class Tangential(GuidanceMethod):
-    """See `nodegraph.diffusion.guiders.tangential.TangentialGuidance`."""
+    """See `nodegraph.diffusion.guiders.classifier_free.TangentialGuidance`."""
 
     title: ClassVar[str] = "tangential guidance"
 
     def begin(self, given: GuidedModel) -> Guider:
         """Along the main direction."""
-        from nodegraph.diffusion.guiders.tangential import TangentialGuidance
+        from nodegraph.diffusion.guiders.classifier_free import TangentialGuidance
 
         return TangentialGuidance(given)
 
@@ -160,7 +160,7 @@ class Frequency(GuidanceMethod):
 
 @dataclass(frozen=True, slots=True)
 class Damped(GuidanceMethod):
-    """See `nodegraph.diffusion.guiders.magnitude.MagnitudeGuidance`.
+    """See `nodegraph.diffusion.guiders.classifier_free.MagnitudeGuidance`.
 
     Attributes:
         damping: How fast the scale goes down where both answers differ.
@@ -175,14 +175,14 @@ class Damped(GuidanceMethod):
 
     def begin(self, given: GuidedModel) -> Guider:
         """By the length of the way."""
-        from nodegraph.diffusion.guiders.magnitude import MagnitudeGuidance
+        from nodegraph.diffusion.guiders.classifier_free import MagnitudeGuidance
 
         return MagnitudeGuidance(given, self.damping)
 
 
 @dataclass(frozen=True, slots=True)
 class Adaptive(GuidanceMethod):
-    """See `nodegraph.diffusion.guiders.adaptive.AdaptiveGuidance`.
+    """See `nodegraph.diffusion.guiders.classifier_free.AdaptiveGuidance`.
 
     Attributes:
         alike: Cosine between both answers from which on they are alike.
@@ -194,14 +194,14 @@ class Adaptive(GuidanceMethod):
 
     def begin(self, given: GuidedModel) -> Guider:
         """As long as it makes a difference."""
-        from nodegraph.diffusion.guiders.adaptive import AdaptiveGuidance
+        from nodegraph.diffusion.guiders.classifier_free import AdaptiveGuidance
 
         return AdaptiveGuidance(given, self.alike)
 
 
 @dataclass(frozen=True, slots=True)
 class Thresholded(GuidanceMethod):
-    """See `nodegraph.diffusion.guiders.thresholded.ThresholdedGuidance`.
+    """See `nodegraph.diffusion.guiders.classifier_free.ThresholdedGuidance`.
 
     Attributes:
         mimic_cfg: The lower scale, in whose range the answer is kept.
@@ -218,6 +218,6 @@ class Thresholded(GuidanceMethod):
 
     def begin(self, given: GuidedModel) -> Guider:
         """With both scales."""
-        from nodegraph.diffusion.guiders.thresholded import ThresholdedGuidance
+        from nodegraph.diffusion.guiders.classifier_free import ThresholdedGuidance
 
         return ThresholdedGuidance(given, self.mimic_cfg, self.quantile)

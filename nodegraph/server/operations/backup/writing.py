@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 import time
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
@@ -14,7 +15,8 @@ from pathlib import Path, PurePosixPath
 from blake3 import blake3
 
 from nodegraph.core.version import VERSION
-from nodegraph.errors import OutputError
+from nodegraph.errors import InvalidValue, OutputError
+from nodegraph.jobs.queue.postgres.address import PostgresAddress
 from nodegraph.server.access.tokens import NAME as TOKENS
 from nodegraph.server.operations.backup import manifest as listed
 from nodegraph.server.operations.backup.databases import (
@@ -33,7 +35,6 @@ from nodegraph.server.operations.backup.manifest import (
     references,
 )
 from nodegraph.server.operations.backup.reading import STEP, opened
-from nodegraph.server.operations.backup.secrecy import has_password
 from nodegraph.server.operations.backup.workspace import workspace
 from nodegraph.session.settings import Settings, config_file
 
@@ -315,3 +316,24 @@ def _sync_folder(folder: Path) -> None:
 
 def _untold(done: int, total: int) -> None:
     pass
+
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+def has_password(config: Path) -> bool:
+    """Whether a password is, or may be, in a config file: that of the jobs' database."""
+    try:
+        server = tomllib.loads(config.read_text("utf-8")).get("server")
+    except OSError:
+        return False  # there is none, or none that can be packed
+    except ValueError:
+        return True  # nobody can tell
+    queue = server.get("queue") if isinstance(server, dict) else None
+    try:
+        return queue is not None and PostgresAddress(queue).has_password
+    except InvalidValue:
+        return True
