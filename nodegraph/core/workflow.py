@@ -92,6 +92,23 @@ class Workflow(WorkflowPart):
         return cls.from_dict(read_json(text, name=name))
 
     @classmethod
+    def of(cls, workflow: WorkflowOrDict) -> Workflow:
+        """A workflow as it is, or read from its dictionary; raises as `load` does.
+
+        Raises:
+            InvalidValue: It is neither.
+        """
+        if isinstance(workflow, Workflow):
+            return workflow
+        if isinstance(workflow, Mapping):
+            return cls.from_dict(dict(workflow))
+        raise InvalidValue(
+            "this is no workflow",
+            given=type(workflow).__name__,
+            expected="a `Workflow` or a `Graph`, or the dictionary of one",
+        )
+
+    @classmethod
     def from_dict(cls, document: Any) -> Self:
         """Read a workflow from what its JSON says; raises as `load` does."""
         if not isinstance(document, dict):
@@ -292,6 +309,10 @@ def read_document(path: str | Path) -> Any:
             hint="A workflow is a JSON file.",
         ) from error
     return read_json(text, name=str(path))
+
+
+WorkflowOrDict = Workflow | Mapping[str, Any]
+"""A workflow, or the dictionary of one."""
 
 
 def _free_name(name: str, longer: str, taken: Container[str]) -> str:

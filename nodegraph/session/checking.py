@@ -17,7 +17,7 @@ from nodegraph.core.graph import CheckedGraph
 from nodegraph.core.json_text import write_json
 from nodegraph.core.uploads import may_name, with_references
 from nodegraph.core.versions import versioned
-from nodegraph.core.workflow import Workflow
+from nodegraph.core.workflow import Workflow, WorkflowOrDict
 from nodegraph.engine.options import RunOptions
 from nodegraph.errors import Problem
 
@@ -69,7 +69,7 @@ class Checker:
 
     def checked(
         self,
-        workflow: Workflow,
+        given: WorkflowOrDict,
         options: RunOptions,
         graphs: Graphs,
         *,
@@ -91,7 +91,7 @@ class Checker:
             parameters = shared.given(parameters)
         targets = options.targets
         with NoCollecting():
-            workflow = workflow.with_parameters(parameters)
+            workflow = Workflow.of(given).with_parameters(parameters)
             # What sinks keep is to mean the same after an upgrade of the nodes.
             document = versioned(workflow, self.registry)
             packed = None if workflow.too_large_input() else _packed(document)

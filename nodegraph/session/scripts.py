@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nodegraph.core.workflow import Workflow
+from nodegraph.core.workflow import Workflow, WorkflowOrDict
 from nodegraph.engine.options import RunKeywords, RunOptions, check_keywords, check_truth
 from nodegraph.engine.result import RunResult
 from nodegraph.errors import InvalidValue
@@ -24,7 +24,7 @@ from nodegraph.session.wishes import SessionWish
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-WorkflowLike = Workflow | Mapping[str, Any] | str | Path
+WorkflowLike = WorkflowOrDict | str | Path
 """A workflow, the dictionary of one, or a file's path."""
 
 
@@ -195,10 +195,8 @@ def checked(result: RunResult, is_wanted: bool) -> RunResult:
 
 
 def _opened(workflow: WorkflowLike) -> tuple[Workflow, Path | None]:
-    if isinstance(workflow, Workflow):
-        return workflow, None
-    if isinstance(workflow, Mapping):
-        return Workflow.from_dict(dict(workflow)), None
+    if isinstance(workflow, (Workflow, Mapping)):
+        return Workflow.of(workflow), None
     if not isinstance(workflow, (str, Path)):
         raise InvalidValue(
             "this is no workflow",

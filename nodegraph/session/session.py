@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.context import Environment
 from nodegraph.core.graph import CheckedGraph
-from nodegraph.core.workflow import Workflow
+from nodegraph.core.workflow import Workflow, WorkflowOrDict
 from nodegraph.engine.options import AS_USUAL, RunKeywords, RunOptions
 from nodegraph.errors import InvalidValue, NodegraphError, Problem
 from nodegraph.packs.pack import Pack, pack_at
@@ -233,7 +233,7 @@ class Session:
 
     def check(
         self,
-        workflow: Workflow,
+        workflow: WorkflowOrDict,
         *,
         targets: Sequence[str] | None = None,
         granted: Collection[Path] = (),
@@ -244,14 +244,14 @@ class Session:
             granted: See `RunOptions`.
         """
         self.look_anew()
-        return self._checker(granted).problems(workflow, targets)
+        return self._checker(granted).problems(Workflow.of(workflow), targets)
 
     def _checker(self, granted: Collection[Path]) -> Checker:
         return Checker(self.registry, self.environment.granting(granted))
 
     def graph(
         self,
-        workflow: Workflow,
+        workflow: WorkflowOrDict,
         *,
         targets: Sequence[str] | None = None,
         granted: Collection[Path] = (),
@@ -263,11 +263,11 @@ class Session:
         Raises:
             InvalidWorkflow: Lists all that is wrong with it.
         """
-        return self._checker(granted).graph(workflow, targets)
+        return self._checker(granted).graph(Workflow.of(workflow), targets)
 
     def plan(
         self,
-        workflow: Workflow,
+        workflow: WorkflowOrDict,
         *,
         targets: Sequence[str] | None = None,
         problems: Sequence[Problem] = (),
@@ -297,7 +297,7 @@ class Session:
         shared = self.engine.shared.granting(granted)
         weights = frozenset(self.resident() if stock is None else stock.weights)
         return plan_workflow(
-            workflow,
+            Workflow.of(workflow),
             shared if stock is None else stock.seen_from(shared),
             targets=targets,
             problems=problems,
@@ -334,7 +334,7 @@ class Session:
         there = [item for item in self._weights.resident() if item.is_whole]
         return [resident_name(item.recipe, item.device) for item in there]
 
-    def why(self, workflow: Workflow, *, node: str | None = None) -> list[NodeWhy]:
+    def why(self, workflow: WorkflowOrDict, *, node: str | None = None) -> list[NodeWhy]:
         """Why nodes would run, or which earlier run a node's result comes from; nothing runs.
 
         Args:
@@ -352,11 +352,11 @@ class Session:
         if kept is not None:
             kept.store.flush()
             past = past_in([store.index for store in (kept.store, *kept.others)], kept.runs)
-        return why_workflow(workflow, self.engine.shared, past, node=node)
+        return why_workflow(Workflow.of(workflow), self.engine.shared, past, node=node)
 
     async def run_async(
         self,
-        workflow: Workflow,
+        workflow: WorkflowOrDict,
         options: RunOptions = AS_USUAL,
         **keywords: Unpack[RunKeywords],
     ) -> RunResult:
@@ -378,7 +378,7 @@ class Session:
         return await self._run_checked(self._checked(workflow, options), options)
 
     def _checked(
-        self, workflow: Workflow, options: RunOptions, shared: SharedValues | None = None
+        self, workflow: WorkflowOrDict, options: RunOptions, shared: SharedValues | None = None
     ) -> CheckedWorkflow:
         checker, uploads = self._checker(options.granted), self.settings.uploads
         return checker.checked(workflow, options, self._graphs, uploads=uploads, shared=shared)
@@ -451,7 +451,7 @@ class Session:
 
     def run(
         self,
-        workflow: Workflow,
+        workflow: WorkflowOrDict,
         options: RunOptions = AS_USUAL,
         **keywords: Unpack[RunKeywords],
     ) -> RunResult:
@@ -466,7 +466,7 @@ class Session:
             return wait_for(self.run_async(workflow, options, **keywords))
 
     def run_many(
-        self, workflows: Sequence[Workflow], options: Sequence[RunOptions] = ()
+        self, workflows: Sequence[WorkflowOrDict], options: Sequence[RunOptions] = ()
     ) -> list[RunResult]:
         """As `run`, several at once: they share lanes and equal calls, and merged steps.
 
@@ -488,7 +488,7 @@ class Session:
             return wait_for(self._run_many(workflows, options or [AS_USUAL] * len(workflows)))
 
     def begin_many(
-        self, workflows: Sequence[Workflow], options: Sequence[RunOptions]
+        self, workflows: Sequence[WorkflowOrDict], options: Sequence[RunOptions]
     ) -> list[asyncio.Task[RunResult]]:
         """Begin what `run_many` does on the running event loop; a task for each.
 
@@ -512,7 +512,7 @@ class Session:
         ]
 
     async def _run_many(
-        self, workflows: Sequence[Workflow], options: Sequence[RunOptions]
+        self, workflows: Sequence[WorkflowOrDict], options: Sequence[RunOptions]
     ) -> list[RunResult]:
         import asyncio  # validating needs no event loop
 
@@ -524,7 +524,7 @@ class Session:
                 raise each
         return [each for each in found if not isinstance(each, BaseException)]
 
-    def load_ahead(self, workflow: Workflow, **keywords: Unpack[RunKeywords]) -> list[str]:
+    def load_ahead(self, workflow: WorkflowOrDict, **keywords: Unpack[RunKeywords]) -> list[str]:
         """Have in memory what a run of a workflow will compute with, so that its first picture
         comes as soon as later ones do.
 
@@ -545,7 +545,7 @@ class Session:
             return wait_for(self.load_ahead_async(workflow, **keywords))
 
     async def load_ahead_async(
-        self, workflow: Workflow, **keywords: Unpack[RunKeywords]
+        self, workflow: WorkflowOrDict, **keywords: Unpack[RunKeywords]
     ) -> list[str]:
         """As `load_ahead`, on the running event loop."""
         import asyncio  # validating needs no event loop
@@ -555,7 +555,7 @@ class Session:
 
         self.look_anew()
         options = AS_USUAL.but(**keywords)
-        ready = workflow.with_parameters(options.parameters or {})
+        ready = Workflow.of(workflow).with_parameters(options.parameters or {})
         graph = self.graph(ready, targets=options.targets, granted=options.granted)
         run = [node for name, node in graph.nodes.items() if name not in graph.values]
         for node_type in {node.spec.type for node in run}:

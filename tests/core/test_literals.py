@@ -256,7 +256,7 @@ def test_a_list_that_no_workflow_can_hold_is_refused_where_lists_are_taken(type_
         with pytest.raises(InvalidValue, match="nested too deeply"):
             parse_literal("[" * levels + "1" + "]" * levels, port(type_name))
     for text in ("[NaN]", "[1e999]"):
-        with pytest.raises(InvalidValue, match="is no number of JSON|wrong type"):
+        with pytest.raises(InvalidValue, match=r"is no number of JSON|wrong type"):
             parse_literal(text, port(type_name))
     assert parse_literal("[1, 2", port("Any")) == "[1, 2"
     with pytest.raises(InvalidValue, match="is no number of JSON"):

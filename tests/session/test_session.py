@@ -113,6 +113,20 @@ def test_a_picture_of_a_result_is_as_large_as_the_session_allows(
             result.image("save")
 
 
+def test_a_session_takes_the_dictionary_of_a_workflow_as_scripts_do(settings: Settings) -> None:
+    with Session(settings, nodes=[Start]) as session:
+        assert session.check(WORKFLOW, targets=["start"]) == []
+        assert list(session.graph(WORKFLOW, targets=["start"]).nodes) == ["start"]
+        assert list(session.plan(WORKFLOW, targets=["start"]).nodes) == ["start"]
+        assert session.run(WORKFLOW, targets=["start"])["start"] == 5
+        (result,) = session.run_many([WORKFLOW], [RunOptions(targets=["start"])])
+        assert result["start"] == 5
+        assert [found.plan.name for found in session.why(WORKFLOW, node="start")] == ["start"]
+        assert session.load_ahead(WORKFLOW, targets=["start"]) == []
+        with raises(InvalidValue, given="int"):
+            session.run(3)  # type: ignore[arg-type]
+
+
 def test_run_raises_what_a_node_raised(settings: Settings) -> None:
     with raises(NodeFailed, node="boom"):
         nodegraph.run(BROKEN, targets=["boom"], nodes=[Start, Boom], settings=settings)
