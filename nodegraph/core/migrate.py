@@ -119,8 +119,8 @@ def migrate_unread(
         known = {port: value for port, value in inputs.items() if port in ports}
         depending = {port: missing for port in ports if port not in known}
     depending = {port: names for port, names in depending.items() if port not in passed}
-    given = {name: [name] for name in unread if name in known or name in passed}
-    return known | passed, given | {port: depending[port] for port in sorted(depending)}
+    kept = {name: [name] for name in unread if name in known or name in passed}
+    return known | passed, kept | {port: depending[port] for port in sorted(depending)}
 
 
 @dataclass(frozen=True)
@@ -129,12 +129,12 @@ class _Trial:
 
     Attributes:
         varied: Those of the missing ones that differ from the first trial's.
-        asked: Those by whose values it may have decided.
+        read: Those by whose values it may have decided.
     """
 
     migrated: dict[str, Any]
     varied: tuple[str, ...]
-    asked: tuple[str, ...]
+    read: tuple[str, ...]
 
 
 def _tried(
@@ -153,14 +153,14 @@ def _tried(
             migrated = migrate({**deepcopy(dict(inputs)), **stand_ins})
         except Exception:  # noqa: BLE001 - it need not take values of every kind
             return None
-        asked = tuple(name for name in values if watches[name].is_asked)
-        return _Trial(migrated, tuple(varied), asked)
+        read = tuple(name for name in values if watches[name].is_read)
+        return _Trial(migrated, tuple(varied), read)
 
-    beside = [value + more for value in named if _is_number(value) for more in (-1, 1)]
-    several = [*VALUES, *named, *beside]
+    nearby = [value + more for value in named if _is_number(value) for more in (-1, 1)]
+    several = [*VALUES, *named, *nearby]
     if len(missing) == 1:
-        found = [tried({missing[0]: value}, missing) for value in several]
-        return [trial for trial in found if trial is not None]
+        results = [tried({missing[0]: value}, missing) for value in several]
+        return [trial for trial in results if trial is not None]
     for kinds in islice(product(KINDS, repeat=len(missing)), _MOST_KINDS):
         first = dict(zip(missing, kinds, strict=True))
         usual = tried(first, ())
@@ -168,9 +168,9 @@ def _tried(
             break
     else:
         return []
-    found = [usual, *(tried(dict.fromkeys(missing, value), missing) for value in several)]
-    found += [tried(first | {name: value}, [name]) for name in missing for value in several]
-    return [trial for trial in found if trial is not None]
+    results = [usual, *(tried(dict.fromkeys(missing, value), missing) for value in several)]
+    results += [tried(first | {name: value}, [name]) for name in missing for value in several]
+    return [trial for trial in results if trial is not None]
 
 
 def _told_apart(
@@ -185,7 +185,7 @@ def _told_apart(
     made = dict.fromkeys(port for trial in trials for port in trial.migrated)
     tried = {name for trial in others for name in trial.varied}
     # of one that only one value was taken for, nothing is known either
-    asked = {name for trial in trials for name in trial.asked} | ({*missing} - tried)
+    read = {name for trial in trials for name in trial.read} | ({*missing} - tried)
     known: dict[str, Any] = {}
     depending: dict[str, list[str]] = {}
     for port in (*made, *mentioned - made.keys()):
@@ -195,18 +195,18 @@ def _told_apart(
         ]
         handed_on = port in inputs and not differing and _alike(own, inputs[port])
         if differing or is_watched(own):
-            single = {trial.varied[0] for trial in differing if len(trial.varied) == 1} | asked
+            single = {trial.varied[0] for trial in differing if len(trial.varied) == 1} | read
             depending[port] = [name for name in missing if name in single] or list(missing)
-        elif asked and not handed_on:
+        elif read and not handed_on:
             # one that depends on a decision may be alike for all values that were tried
-            depending[port] = [name for name in missing if name in asked]
+            depending[port] = [name for name in missing if name in read]
         elif own is not _ABSENT:
             known[port] = own
     return known, depending
 
 
-def _alike(one: Any, other: Any) -> bool:
-    return one is other or (type(one) is type(other) and bool(one == other))
+def _alike(first: Any, second: Any) -> bool:
+    return first is second or (type(first) is type(second) and bool(first == second))
 
 
 def _is_number(value: Any) -> bool:

@@ -43,7 +43,7 @@ class Watch:
     """Whether a decision may have followed from a value; one for each, alike for its copies."""
 
     def __init__(self) -> None:
-        self.is_asked = False
+        self.is_read = False
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Watch:
         return self
@@ -55,9 +55,9 @@ def watched(value: Any, watch: Watch) -> Any:
     kind = _WATCHED.get(type(value))
     if kind is None:
         return value
-    found = kind(value)
-    found.watch = watch
-    return found
+    copy = kind(value)
+    copy.watch = watch
+    return copy
 
 
 def is_watched(value: Any) -> bool:
@@ -72,33 +72,33 @@ def is_watched(value: Any) -> bool:
 def constants(function: Any) -> list[Any]:
     """Numbers and texts that a function names, and those of its module that it does: by them it
     may decide."""
-    found: dict[tuple[type, Any], Any] = {}
+    unique: dict[tuple[type, Any], Any] = {}
     for value in _named(function, set()):
-        if len(found) == _MOST:
+        if len(unique) == _MOST:
             break
-        found[type(value), value] = value
-    return list(found.values())
+        unique[type(value), value] = value
+    return list(unique.values())
 
 
-def _named(value: Any, seen: set[int]) -> Iterator[Any]:
-    if id(value) in seen:
+def _named(value: Any, visited: set[int]) -> Iterator[Any]:
+    if id(value) in visited:
         return
-    seen.add(id(value))
+    visited.add(id(value))
     if isinstance(value, (str, int, float)):
         yield value
     elif isinstance(value, Mapping):
         for pair in value.items():
-            yield from _named(pair, seen)
+            yield from _named(pair, visited)
     elif isinstance(value, (list, tuple, set, frozenset)):
         for item in value:
-            yield from _named(item, seen)
+            yield from _named(item, visited)
     elif isinstance(value, CodeType):
-        yield from _named(value.co_consts, seen)
+        yield from _named(value.co_consts, visited)
     elif isinstance(value, FunctionType):
-        yield from _named(value.__code__, seen)
+        yield from _named(value.__code__, visited)
         cells = (cell.cell_contents for cell in value.__closure__ or ())
         for item in (value.__defaults__, value.__kwdefaults__, *cells, *_of_module(value)):
-            yield from _named(item, seen)
+            yield from _named(item, visited)
 
 
 def _of_module(function: FunctionType) -> Iterator[Any]:
@@ -118,12 +118,12 @@ def _of_module(function: FunctionType) -> Iterator[Any]:
 def _watching(kind: Any) -> type:
     """A kind whose values say when they are asked."""
     own = {
-        name: _asking(name, getattr(kind, name))
+        name: _observed(name, getattr(kind, name))
         for name in dir(kind)
         if name not in _LEFT and callable(getattr(kind, name))
     }
     if "__bool__" not in own:
-        own["__bool__"] = _asking("__bool__", lambda value: kind.__len__(value) > 0)
+        own["__bool__"] = _observed("__bool__", lambda value: kind.__len__(value) > 0)
     return type(f"Watched{kind.__name__.title()}", (kind,), own)
 
 
@@ -136,18 +136,18 @@ _PLAIN = frozenset(
 """What Python wants a plain value of."""
 
 
-def _asking(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
-    def asked(self: Any, *given: Any, **named: Any) -> Any:
-        found = method(self, *given, **named)
-        if found is NotImplemented or type(found) in _WATCHED.values():
-            self.watch.is_asked |= name in ("__eq__", "__ne__")
-            return found
-        if name not in _PLAIN and type(found) in _WATCHED:
-            return watched(found, self.watch)
-        self.watch.is_asked = True
-        return found
+def _observed(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+    def call(self: Any, *args: Any, **named: Any) -> Any:
+        result = method(self, *args, **named)
+        if result is NotImplemented or type(result) in _WATCHED.values():
+            self.watch.is_read |= name in ("__eq__", "__ne__")
+            return result
+        if name not in _PLAIN and type(result) in _WATCHED:
+            return watched(result, self.watch)
+        self.watch.is_read = True
+        return result
 
-    return asked
+    return call
 
 
 _WATCHED.update({kind: _watching(kind) for kind in (int, float, str, list)})

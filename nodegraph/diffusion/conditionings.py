@@ -230,23 +230,23 @@ def _matched(family: Family | None, one: Tensor, other: Tensor) -> tuple[Tensor,
 
 
 def _either_mask(
-    family: Family | None, one: Mapping[str, Tensor], other: Mapping[str, Tensor], share: float
+    family: Family | None, first: Mapping[str, Tensor], second: Mapping[str, Tensor], share: float
 ) -> dict[str, Tensor]:
     """Where what pictures show leads, blended: where it does in either; without a mask, that is
     everywhere."""
-    found = {}
-    for place in range(len(one) + len(other)):
-        name = mask_name(place)
-        telling = [item for item in (one, other) if picture_name(place) in item]
+    blended = {}
+    for number in range(len(first) + len(second)):
+        name = mask_name(number)
+        telling = [item for item in (first, second) if picture_name(number) in item]
         if len(telling) == 2 and share in (0.0, 1.0):
             telling = [telling[int(share)]]
         masks = [item[name] for item in telling if name in item]
         if masks and len(masks) == len(telling):
-            first, second = masks[0], masks[-1]
-            if first.shape != second.shape:
-                first, second = _matched(family, first, second)
-            found[name] = torch.maximum(first, second)
-    return found
+            pair = masks[0], masks[-1]
+            if pair[0].shape != pair[1].shape:
+                pair = _matched(family, *pair)
+            blended[name] = torch.maximum(*pair)
+    return blended
 
 
 def _between(name: str, one: Tensor, other: Tensor, share: float, method: Method) -> Tensor:

@@ -235,9 +235,9 @@ class Guidance:
                 side.at(*point)
 
 
-def _any_masked(given: Iterable[Conditioning | None], empty: ConditioningEntry | None) -> bool:
+def _any_masked(sides: Iterable[Conditioning | None], empty: ConditioningEntry | None) -> bool:
     """Whether pictures of adapters lead a part alone beside any of the prompts."""
-    entries = [entry for item in given if item is not None for entry in item.entries]
+    entries = [entry for item in sides if item is not None for entry in item.entries]
     entries += [] if empty is None else [empty]
     return any(mask_names(entry.tensors) for entry in entries)
 

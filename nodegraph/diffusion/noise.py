@@ -157,8 +157,8 @@ def _last_below(table: NDArray[Any], wanted: NDArray[np.float64]) -> NDArray[np.
     if (np.diff(table) >= 0).all():
         return np.asarray(np.searchsorted(table, wanted, side="right") - 1)
     # of zero terminal SNR: the last level is the floor, which those before it may be above
-    found = [np.flatnonzero(table <= level) for level in wanted.ravel()]
-    last = [int(places[-1]) if len(places) else -1 for places in found]
+    below = [np.flatnonzero(table <= level) for level in wanted.ravel()]
+    last = [int(indices[-1]) if len(indices) else -1 for indices in below]
     return np.array(last, dtype=np.int64).reshape(wanted.shape)
 
 

@@ -380,11 +380,11 @@ def _check_numbers(config: Mapping[str, Any], place: str) -> None:
             )
 
 
-def _are_variances(given: object) -> bool:
-    if not isinstance(given, (list, tuple)) or len(given) < 2:
+def _are_variances(value: object) -> bool:
+    if not isinstance(value, (list, tuple)) or len(value) < 2:
         return False
-    numbers = [item for item in given if isinstance(item, (int, float)) and 0 <= item < 1]
-    return len(numbers) == len(given) and numbers[0] > 0
+    numbers = [item for item in value if isinstance(item, (int, float)) and 0 <= item < 1]
+    return len(numbers) == len(value) and numbers[0] > 0
 
 
 def _supported(

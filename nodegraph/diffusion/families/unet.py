@@ -98,18 +98,18 @@ class UNetFamily(Family):
         """All in one that are told alike beside their text, unless bringing them to one length
         would make the longest far longer: of 7 and 8 windows each would become 56."""
         alike: dict[Hashable, list[int]] = {}
-        for place, prompt in enumerate(prompts):
-            beside = {(name, tuple(item.shape[1:])) for name, item in prompt.items()}
+        for index, prompt in enumerate(prompts):
+            shapes = {(name, tuple(item.shape[1:])) for name, item in prompt.items()}
             text = ("embeddings", tuple(prompt["embeddings"].shape[1:]))
-            alike.setdefault(frozenset(beside - {text}), []).append(place)
+            alike.setdefault(frozenset(shapes - {text}), []).append(index)
         return [group for places in alike.values() for group in _by_length(prompts, places)]
 
     def matched(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
         """By repeating them, which says the same."""
         tokens = math.lcm(first.shape[1], second.shape[1])
         times = tokens // first.shape[1], tokens // second.shape[1]
-        rest = (1,) * (first.ndim - 2)
-        return first.repeat(1, times[0], *rest), second.repeat(1, times[1], *rest)
+        others = (1,) * (first.ndim - 2)
+        return first.repeat(1, times[0], *others), second.repeat(1, times[1], *others)
 
     def join(self, prompts: Sequence[Mapping[str, Tensor]], batch: int) -> Batch:
         tokens = math.lcm(*(prompt["embeddings"].shape[1] for prompt in prompts))

@@ -53,12 +53,12 @@ def masks_over(tensors: Mapping[str, Tensor], width: int, height: int) -> dict[s
     Args:
         width, height: Of the picture, in pixels.
     """
-    found = {name: tensors[name] for name in mask_names(tensors)}
-    for name, mask in found.items():
+    masks = {name: tensors[name] for name in mask_names(tensors)}
+    for name, mask in masks.items():
         if mask.shape[-2:] != (height, width):
             scaled = torch.nn.functional.interpolate(mask, size=(height, width), mode="area")
-            found[name] = (scaled >= 0.5).to(mask.dtype)
-    return found
+            masks[name] = (scaled >= 0.5).to(mask.dtype)
+    return masks
 
 
 def pictures_wanted(network: Any) -> int:
