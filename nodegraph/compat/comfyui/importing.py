@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,8 +16,9 @@ from nodegraph.compat.comfyui.originals import packed
 from nodegraph.compat.comfyui.packs import NodeTable
 from nodegraph.compat.comfyui.reading import drawing_of, read_workflow
 from nodegraph.compat.comfyui.returning import returned
+from nodegraph.compat.comfyui.surroundings import lost_widgets
 from nodegraph.compat.comfyui.unread import Maker, Ports, Trial, unread_ports
-from nodegraph.compat.comfyui.walking import Walk
+from nodegraph.compat.comfyui.walking import TO_GIVE, Walk
 from nodegraph.core.parts import NodeEntry
 from nodegraph.core.workflow import Workflow
 
@@ -72,7 +73,32 @@ def translate(
         return _translated(other, entries)
 
     read, unread = unread_ports(foreign, entries, base, tried)
-    return replace(read.imported, workflow=_marked(read.imported.workflow, unread))
+    workflow = _marked(read.imported.workflow, unread)
+    said = {name for names in unread.values() for name in names}
+    fates = tuple(_told(fate, foreign, entries, said) for fate in read.imported.fates)
+    return replace(read.imported, workflow=workflow, fates=fates)
+
+
+def _told(
+    fate: Fate,
+    foreign: ForeignWorkflow,
+    entries: Mapping[str, TableEntry],
+    said: Collection[str],
+) -> Fate:
+    """What became of a node, where nothing depends on the values that weren't read of it.
+
+    Args:
+        said: Widgets that something depends on.
+    """
+    if not any(message.endswith(TO_GIVE) for message in fate.told):
+        return fate
+    found = (graph.nodes.get(fate.id.rpartition(":")[2]) for graph in _graphs(foreign))
+    nodes = (node for node in found if node is not None and node.type == fate.type)
+    signature = entries[fate.type].signature
+    if any(each.name in said for node in nodes for each in lost_widgets(node, signature)):
+        return fate
+    idle = [message.replace(TO_GIVE, "nothing here depends on them") for message in fate.told]
+    return replace(fate, told=tuple(idle))
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,9 @@ def unheeded(node: ForeignNode, entry: TableEntry, arrival: Arrival) -> Iterator
 
 
 def _is_handed_on(word: str, arrival: Arrival) -> bool:
-    """Whether something made of a node has a word of it, or people are told of that."""
+    """Whether something made of a node has a word of it, whole or a part, or people are told."""
     said = [value for made in arrival.nodes() for value in made.inputs.values()]
     said += [part for signal in arrival.given.values() for part in (signal.given, signal.carried)]
-    return any(word in str(each) for each in (*said, *arrival.told))
+    if any(word in str(each) for each in (*said, *arrival.told)):
+        return True
+    return any(isinstance(each, str) and len(each) > 1 and each in word for each in said)

@@ -31,6 +31,7 @@ from nodegraph.errors import InvalidWorkflow, Problem
 
 _CONTROLS = {"randomize": "random", "increment": "increment", "decrement": "decrement"}
 _MISFIT = "its values in the file {} don't fit what is known of its type"
+TO_GIVE = "they have to be given here"
 _IDLE = (
     "it leads to nothing that is saved or shown, so that ComfyUI doesn't run it; it is muted here"
 )
@@ -413,7 +414,7 @@ class Walk:
         if node.id in self._leftover and node.mode is None:
             told = (*told, _IDLE)
         if node.is_misfit and not missing:
-            told = (*told, f"{_misfit(node)}: they have to be given here")
+            told = (*told, f"{_misfit(node)}: {TO_GIVE}")
         fate = Fate(self.id(node), node.type, name, node.pack, missing, told, node.models)
         self.fates.append(fate)
 

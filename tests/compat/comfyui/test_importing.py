@@ -62,6 +62,7 @@ def test_a_file_of_spring_2023_keeps_all_of_its_settings(
     document = sampler(7, control, 9, 4.5, f"{prefix}dpmpp_2m", "karras", 0.75)
     found = import_document(document, table)
     assert settings(found) == {"seed": 7, **SAMPLED}
+    assert not found.differences
     assert found.workflow.ui.get("seeds") == ({"ksampler.seed": "random"} if control else None)
     assert not unread(found)
 
@@ -110,6 +111,29 @@ def test_a_number_that_a_drawing_has_for_a_text_is_its_text(
     found = import_document(drawn([node(1, node_type, number, *values)]), table)
     (entry,) = found.workflow.nodes.values()
     assert (entry.inputs.get(port), entry.unread) == (str(number), [])
+
+
+@pytest.mark.parametrize(
+    ("number", "drawing", "sent"),
+    [
+        (5.0, "5", "5.0"),
+        (-0.0, "0", "-0.0"),
+        (1e16, "10000000000000000", "1e+16"),
+        (1e-7, "1e-7", "1e-07"),
+        (0.00001, "0.00001", "1e-05"),
+        (1e21, "1e+21", "1e+21"),
+        (12345678901234567890, "12345678901234567000", "12345678901234567890"),
+    ],
+)
+def test_a_number_for_a_text_is_written_as_the_page_or_the_server_does(
+    table: NodeTable, number: float, drawing: str, sent: str
+) -> None:
+    documents = [
+        drawn([node(1, "CLIPTextEncode", number)]),
+        {"1": {"class_type": "CLIPTextEncode", "inputs": {"text": number}}},
+    ]
+    found = [import_document(each, table).workflow.nodes.values() for each in documents]
+    assert [entry.inputs["text"] for (entry,) in found] == [drawing, sent]
 
 
 @pytest.mark.parametrize(
@@ -215,6 +239,15 @@ def test_a_value_that_is_none_is_not_read_and_others_are(
     else:
         assert lacking >= ports  # what stands behind it has lost its place
     assert not found.placeholders
+
+
+def test_where_nothing_depends_on_what_was_not_read_nothing_has_to_be_given(
+    table: NodeTable,
+) -> None:
+    found = with_values(table, "SaveWEBM", crf={"no": "value"})
+    (told,) = (told for _, told in found.differences if "`crf`" in told)
+    assert "nothing here depends on them" in told
+    assert not unread(found)
 
 
 def test_no_value_for_an_input_that_may_be_missing_is_none(table: NodeTable) -> None:
@@ -765,3 +798,12 @@ def test_a_use_of_a_block_that_has_no_value_for_one_that_was_not_read_has_to_be_
     assert "steps" not in given["ksampler"].unread
     assert "steps" in open_one["ksampler"].unread
     assert "steps" not in open_one["ksampler"].inputs
+
+
+def test_a_use_of_a_block_takes_what_happens_to_a_seed_for_no_value(table: NodeTable) -> None:
+    promoted = ("seed", "steps", "cfg")
+    document = sampled_in_a_block({"widgets_values": [1, "randomize", 25, 6.5]}, promoted=promoted)
+    (inner,) = document["definitions"]["subgraphs"][0]["nodes"]
+    inner["widgets_values"] = [0, "fixed", 20, 8.0, "euler", "normal", 1.0]
+    (use,) = import_document(document, table).workflow.nodes.values()
+    assert use.inputs == {"seed": 1, "steps": 25, "cfg": 6.5}

@@ -171,7 +171,7 @@ class GraphReader:
                 found.values[socket.name] = source
                 found.control.pop(socket.name, None)
         title = block.name if block else ""
-        inputs, misfits = typed_values(found.values, signature, found.nulls)
+        inputs, misfits = typed_values(found.values, signature, found.nulls, is_drawn=True)
         node = node_of(name, entry, inputs, found.control, self._check, title)
         node, drawing = read_prompts(node, signature, run)
         self._drawing |= drawing

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Any
 
-from nodegraph.compat.comfyui.reading.widgets import CONTROL, WidgetValues
+from nodegraph.compat.comfyui.reading.widgets import CONTROL, WidgetValues, is_control
 
 Place = tuple[str, str]
 """A node and its input."""
@@ -83,6 +83,8 @@ def _own(entry: Mapping[str, Any], block: BlockFacts) -> Iterator[tuple[str, Any
     elif isinstance(written, dict):
         yield from written.items()
     elif isinstance(written, list) and len(written) > len(list(proxies(entry))):
+        if len(written) > len(block.widgets):  # what happens to seeds has no input
+            written = [value for value in written if not is_control(value)]
         yield from zip(block.widgets, written, strict=False)
     else:
         for place, value in shown_values(entry):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from nodegraph.compat.comfyui.foreign import Source
@@ -231,12 +233,18 @@ def fits(taken: TakenInput, value: Any) -> bool:
     return isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool))
 
 
-def as_typed(kind: str, value: Any) -> Any:
+def as_typed(kind: str, value: Any, *, is_drawn: bool = False) -> Any:
     """A value as ComfyUI's server takes it for an input of a type: it makes whole numbers,
-    fractions, texts and truths of what isn't. What can't become one stays as it is."""
+    fractions, texts and truths of what isn't. What can't become one stays as it is.
+
+    Args:
+        is_drawn: The page has it, which writes numbers in its own way.
+    """
     if not isinstance(value, (str, int, float)):
         return value
     match kind:
+        case "STRING" if is_drawn and not isinstance(value, (str, bool)):
+            return _shown_number(value)
         case "STRING":
             return str(value)
         case "BOOLEAN":
@@ -246,6 +254,21 @@ def as_typed(kind: str, value: Any) -> Any:
             is_part = kind == "INT" and isinstance(number, float) and math.isfinite(number)
             return int(number) if is_part else number
     return value
+
+
+def _shown_number(value: float) -> str:
+    """A number's text as JavaScript writes it, which knows fractions alone."""
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.copysign(math.inf, value)
+    if not math.isfinite(number):
+        return "NaN" if math.isnan(number) else "Infinity" if number > 0 else "-Infinity"
+    if number == 0:
+        return "0"
+    if not 1e-6 <= abs(number) < 1e21:
+        return re.sub(r"e([+-])0+", r"e\1", repr(number))
+    return format(Decimal(repr(number)), "f").removesuffix(".0")
 
 
 def _number(value: Any) -> Any:
@@ -266,12 +289,17 @@ def _number(value: Any) -> Any:
 
 
 def typed_values(
-    values: Mapping[str, Any], signature: Signature | None, nulls: Collection[str] = ()
+    values: Mapping[str, Any],
+    signature: Signature | None,
+    nulls: Collection[str] = (),
+    *,
+    is_drawn: bool = False,
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
     """All values of a node, each as its input takes it; links stay.
 
     Args:
         nulls: Inputs that are said to have none.
+        is_drawn: See `as_typed`.
     Returns:
         Widgets, too, whose values can't become what they take, without these.
     """
@@ -280,7 +308,7 @@ def typed_values(
         taken = signature.taken(name) if signature else None
         misfits.pop(name, None)
         if taken is not None and not isinstance(value, Source):
-            found[name] = as_typed(taken.type, value)
+            found[name] = as_typed(taken.type, value, is_drawn=is_drawn)
             # Several of a choice are nothing that is known of any type here.
             is_several = isinstance(taken.default, str) and isinstance(value, list)
             if taken.is_widget and (is_several or not fits(taken, found[name])):

@@ -108,8 +108,11 @@ def _laid(node: Passage, native: str, **inputs: Any) -> None:
 
 
 def _align_your_steps(node: Passage) -> None:
-    if node.literal("model_type") == "SVD":
+    kind = node.literal("model_type")
+    if kind == "SVD":
         raise Untranslatable("there is no such schedule for Stable Video Diffusion")
+    if kind not in ("SD1", "SDXL"):
+        node.tell(f"its `model_type` is {kind!r} there: the schedule is that of the model here")
     taken = {"steps": node.inputs["steps"], "denoise": node.inputs["denoise"]}
     node.keep(model_type=node.inputs["model_type"].given)
     _laid(node, "BasicSchedule", schedule="align_your_steps", denoise_steps="share", **taken)

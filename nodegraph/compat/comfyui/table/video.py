@@ -21,6 +21,9 @@ def _save(node: Passage) -> None:
         format=form if form in _FORMATS else "mp4",
     )
     names = ("format", "format.codec", "codec")
+    for codec in (node.inputs[name].given for name in names[1:] if name in node.inputs):
+        if codec not in ("auto", "h264" if form in ("auto", "mp4") else "auto"):
+            node.tell(f"videos have the usual codec of their format here, not {codec}")
     node.keep(**{name: node.inputs[name].given for name in names if name in node.inputs})
     node.give("video", node.inputs["video"])
 
