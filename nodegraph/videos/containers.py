@@ -18,9 +18,9 @@ _TAIL = 64
 
 def is_transport_stream(file: BinaryIO) -> bool:
     """Whether a file is an MPEG-TS: packets of 188 bytes, each of which begins with a G."""
-    place = file.tell()
+    position = file.tell()
     start = file.read(_PACKET * _FEW)
-    file.seek(place)
+    file.seek(position)
     is_gif = start.startswith(b"GIF8")
     return len(start) >= 4 * _PACKET and set(start[::_PACKET]) == {ord("G")} and not is_gif
 
@@ -30,7 +30,7 @@ def is_whole(file: BinaryIO) -> bool:
 
     One whose end wasn't known when its beginning was written isn't whole, as it can't be told.
     """
-    place = file.tell()
+    position = file.tell()
     try:
         total = file.seek(0, SEEK_END)
         file.seek(0)
@@ -41,7 +41,7 @@ def is_whole(file: BinaryIO) -> bool:
         # A download that was given its room before it came ends with zeros.
         return any(file.read(_TAIL))
     finally:
-        file.seek(place)
+        file.seek(position)
 
 
 def _matroska_end(file: BinaryIO) -> int | None:

@@ -42,16 +42,16 @@ def exact_rate(rate: float | Fraction) -> Fraction:
     return Fraction(rate).limit_denominator(_LARGEST)
 
 
-def settled_rate(rate: Fraction, told: str = "") -> Fraction:
+def settled_rate(rate: Fraction, text: str = "") -> Fraction:
     """The rate that a file means: containers keep it in milli- or nanoseconds, a bit off.
 
     Args:
         rate: As the container has it.
-        told: As a text in there says, if there is one.
+        text: As a text in there says, if there is one.
     """
     likely = [Fraction(round(rate)), round(rate / _NTSC) * _NTSC]
     with suppress(ValueError, ZeroDivisionError):
-        likely.insert(0, Fraction(told[:40]))
+        likely.insert(0, Fraction(text[:40]))
     for near in likely:
         if near and abs(rate - near) <= _CLOSE * near:
             return near
@@ -61,7 +61,7 @@ def settled_rate(rate: Fraction, told: str = "") -> Fraction:
 def told_rate(
     mean: Fraction | None,
     least: Fraction | None,
-    told: str = "",
+    text: str = "",
     length: Fraction | None = None,
 ) -> Fraction:
     """The rate at which the frames of a file are read.
@@ -69,17 +69,17 @@ def told_rate(
     Args:
         mean: Of its frames, if that is known.
         least: At which each of them has a tick of its own, as FFmpeg guesses it.
-        told: As a text in there says, if there is one.
+        text: As a text in there says, if there is one.
         length: Seconds that a frame is shown, where no mean is known.
     """
-    if not mean and not told:
+    if not mean and not text:
         if length and not (least and abs(least * length - 1) < _NEAR):
             least = 1 / length
         elif least and least >= FASTEST:
             # Of one frame whose length isn't told, it is that of the file's clock.
             least = None
-    found = mean or least or _UNTOLD
+    rate = mean or least or _UNTOLD
     # Frames are even where it is about the mean, which is exact, and where nodegraph wrote them.
-    if mean and least and not told and _UNEVEN * mean < least <= _MOST * mean:
-        found = least
-    return settled_rate(found, told)
+    if mean and least and not text and _UNEVEN * mean < least <= _MOST * mean:
+        rate = least
+    return settled_rate(rate, text)
