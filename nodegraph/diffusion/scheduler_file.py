@@ -109,7 +109,7 @@ _SUPPORTED_FLOW_SOLVER: Mapping[str, tuple[tuple[Any, ...], Any]] = {
 }
 
 
-_TOLD = 80
+_SHOWN = 80
 """Characters of a value that a message tells at most."""
 _INF = float("inf")
 _NUMBERS: Mapping[str, tuple[float, float, float]] = {
@@ -361,7 +361,7 @@ def _check_numbers(config: Mapping[str, Any], place: str) -> None:
         raise InvalidFile(
             f"{place} sets trained_betas to something that gives no noise levels",
             port="model",
-            given=str(trained)[:_TOLD],
+            given=str(trained)[:_SHOWN],
             expected="two or more numbers, the first above 0, all from 0 to below 1",
             hint="Take the scheduler folder of the model that this one was made from.",
         )

@@ -111,10 +111,6 @@ class Ladder:
         a part: where it ends; by ComfyUI's convention where it begins."""
         return self.progress(rung + 1 if self.gone is None else rung)
 
-    def begun(self, rung: int) -> float:
-        """Part of the whole sampling up to which those that begin there have begun at a rung."""
-        return max(self.progress(rung), self.least)
-
     def left(self, rung: int) -> float:
         """Share of the whole sampling's timesteps that is left at a rung, 1 where it begins."""
         begin, _ = self.whole or (self.first, self.rungs)
@@ -122,8 +118,10 @@ class Ladder:
         return float(self.timesteps[rung]) / highest if highest else 1.0
 
     def point(self, rung: int) -> tuple[float, int, float]:
-        """`progress`, `walked` and `begun` of a rung."""
-        return self.progress(rung), self.walked(rung), self.begun(rung)
+        """`progress` and `walked` of a rung, and the part up to which those that begin there have
+        begun."""
+        progress = self.progress(rung)
+        return progress, self.walked(rung), max(progress, self.least)
 
 
 def sigmas_for(

@@ -175,7 +175,7 @@ def unapplied_told(prompts: Iterable[Conditioning | None], ladder: Ladder) -> li
         ladder: The noise levels; of a part of a sampling, all of its steps count.
     """
     first, end = ladder.whole or (ladder.first, ladder.rungs)
-    steps = [(ladder.begun(rung), ladder.reached(rung)) for rung in range(first, end)]
+    steps = [(ladder.point(rung)[-1], ladder.reached(rung)) for rung in range(first, end)]
     controls = {
         id(control): control
         for prompt in prompts

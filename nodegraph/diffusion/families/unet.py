@@ -86,8 +86,8 @@ class UNetFamily(Family):
     def fit(self, model: Denoiser, entry: ConditioningEntry, asked: Asked) -> dict[str, Tensor]:
         found = super().fit(model, entry, asked)
         check_pictures(found, pictures_wanted(model.module), asked.side)
-        found |= masks_over(found, asked.width, asked.height)
-        found = heeding_hole(found, asked, fills=_fills(model.config))
+        masks = masks_over(found, asked.width, asked.height)
+        found = heeding_hole({**found, **masks}, asked, fills=_fills(model.config))
         found = heeding_beside(found, entry, asked, follows=_follows(model.config))
         if self.guides_itself(model.config, model.settings):
             width = int(model.config["time_cond_proj_dim"])
