@@ -64,20 +64,20 @@ class _Copying:
 
     def of(self, value: Any) -> Any:
         begun: list[_Steps] = []
-        found, steps = self._begin(value)
+        result, steps = self._begin(value)
         while True:
             if steps is not None:
                 begun.append(steps)
-                found = None
+                result = None
             elif not begun:
-                return found
+                return result
             try:
-                part = begun[-1].send(found)
+                part = begun[-1].send(result)
             except StopIteration as done:
                 begun.pop()
-                found, steps = done.value, None
+                result, steps = done.value, None
             else:
-                found, steps = self._begin(part)
+                result, steps = self._begin(part)
 
     def _begin(self, value: Any) -> tuple[Any, _Steps | None]:
         """The copy of a value that has no parts, or the steps to one."""
@@ -102,8 +102,8 @@ class _Copying:
         if kind in _LISTS:
             return self._of_list(value, _LISTS[kind](value))
         if kind in _DICTS:
-            found = _DICTS[kind](value)
-            return self._of_entries(value, value, found, found.__setitem__)
+            result = _DICTS[kind](value)
+            return self._of_entries(value, value, result, result.__setitem__)
         if kind is MappingProxyType:
             entries: dict[Any, Any] = {}
             made = MappingProxyType(entries)
@@ -131,19 +131,19 @@ class _Copying:
             return _copied_picture(value)
         return value if self._other is None else self._other(value, self._memo)
 
-    def _of_list(self, value: Any, found: Any) -> _Steps:
-        self._keep(value, found)
+    def _of_list(self, value: Any, result: Any) -> _Steps:
+        self._keep(value, result)
         for item in value:
-            found.append(item if type(item) in LEAVES else (yield item))
-        return found
+            result.append(item if type(item) in LEAVES else (yield item))
+        return result
 
     def _of_entries(
-        self, value: Any, entries: Mapping[Any, Any], found: Any, put: Callable[[Any, Any], None]
+        self, value: Any, entries: Mapping[Any, Any], result: Any, put: Callable[[Any, Any], None]
     ) -> _Steps:
-        self._keep(value, found)
+        self._keep(value, result)
         for name, item in entries.items():
             put(name, item if type(item) in LEAVES else (yield item))
-        return found
+        return result
 
     def _of_tuple(self, value: Any, make: Callable[[list[Any]], Any]) -> _Steps:
         items = []
@@ -154,15 +154,15 @@ class _Copying:
         return self._keep(value, value if all(map(is_, value, items)) else make(items))
 
     def _of_array(self, value: Any) -> _Steps:
-        found = self._keep(value, value.copy())
-        items = found.reshape(-1)
+        result = self._keep(value, value.copy())
+        items = result.reshape(-1)
         for at, item in enumerate(value.flat):
             items[at] = item if type(item) in LEAVES else (yield item)
-        return found
+        return result
 
     def _of_fields(self, value: Any) -> _Steps:
         is_fixed = type(value).__dataclass_params__.frozen
-        found = self._keep(value, copy(value))
+        result = self._keep(value, copy(value))
         names = [item.name for item in fields(value)]
         names += [name for name in getattr(value, "__dict__", ()) if name not in names]
         is_changed = False
@@ -170,9 +170,9 @@ class _Copying:
             old = getattr(value, name, None)
             new = old if type(old) in LEAVES else (yield old)
             if new is not old:
-                object.__setattr__(found, name, new)
+                object.__setattr__(result, name, new)
                 is_changed = True
-        return found if is_changed or not is_fixed else self._keep(value, value)
+        return result if is_changed or not is_fixed else self._keep(value, value)
 
 
 def _is_a(kind: type, module: str, name: str) -> bool:
@@ -183,12 +183,12 @@ def _is_a(kind: type, module: str, name: str) -> bool:
 def _copied_picture(value: Any) -> Any:
     """One of PIL's, read if it wasn't yet."""
     try:
-        found = value.copy()
+        number = value.copy()
     except Exception:  # noqa: BLE001 - of a file that isn't whole, or closed: who uses it is told
         return value
-    found.format = value.format
-    _keep_exif(value, found)
-    return found
+    number.format = value.format
+    _keep_exif(value, number)
+    return number
 
 
 def _keep_exif(picture: Any, copied: Any) -> None:
@@ -218,8 +218,8 @@ def _whole(orientation: Any) -> int | None:
     if orientation is None:
         return None
     try:
-        found = int(orientation)
-        return found if found == orientation and 0 <= found < _MOST_SHORT else 1
+        number = int(orientation)
+        return number if number == orientation and 0 <= number < _MOST_SHORT else 1
     except (TypeError, ValueError, OverflowError):
         return 1
 

@@ -310,6 +310,8 @@ def is_too_large(value: Any) -> bool:
 
 def excess(value: Any) -> Literal["levels", "parts"] | None:
     """What a value has too many of: levels (so has one that holds itself) or parts."""
+    if isinstance(value, (list, tuple)) and _PLAIN.issuperset(map(type, value)):
+        return "parts" if len(value) > MOST_PARTS else None
     parts, level = 1, {id(value): (value, 1)}
     for _ in range(MOST_LEVELS + 1):
         # Each of a level once, with the number of its places, which doubles from level to level
@@ -348,7 +350,14 @@ def live_inputs(inputs: Mapping[str, Any]) -> list[tuple[str, Value]]:
 
 def too_large_inputs(inputs: Mapping[str, Any]) -> list[str]:
     """The inputs of a node that are given more parts than a file can hold."""
-    return [port for port, written in _special(inputs) if excess(written) == "parts"]
+    # Whatever is plain or a link is passed over quickly: see `_special`.
+    return [
+        port
+        for port, written in inputs.items()
+        if (kind := type(written)) not in _PLAIN
+        and not (kind is dict and len(written) == 1 and type(written.get("from")) is str)
+        and excess(written) == "parts"
+    ]
 
 
 def as_written(inputs: Mapping[str, Any]) -> dict[str, Any]:

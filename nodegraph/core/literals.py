@@ -345,8 +345,8 @@ def _union_faults(value: Any, options: list[Schema]) -> list[_Fault]:
 
 def _part_faults(value: Any) -> list[_Fault]:
     """Of a value that may be any: what no workflow can hold, however deep it lies."""
-    if found := _size_faults(value):
-        return found
+    if faults := _size_faults(value):
+        return faults
     left, seen = [value], set[int]()
     while left:
         part = left.pop()

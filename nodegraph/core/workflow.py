@@ -129,8 +129,8 @@ class Workflow(WorkflowPart):
         Raises:
             InvalidValue: An input holds something that JSON can't.
         """
-        if found := self.too_large_input():
-            node, port = found
+        if too_large := self.too_large_input():
+            node, port = too_large
             raise InvalidValue("has too many parts to be written as JSON", node=node, port=port)
         blocks = [("subgraphs", name, "nodes") for name in self.subgraphs]
         document = self.without_values().to_dict()

@@ -69,7 +69,7 @@ class Checker:
 
     def checked(
         self,
-        given: WorkflowOrDict,
+        workflow: WorkflowOrDict,
         options: RunOptions,
         graphs: Graphs,
         *,
@@ -91,21 +91,21 @@ class Checker:
             parameters = shared.given(parameters)
         targets = options.targets
         with NoCollecting():
-            workflow = Workflow.of(given).with_parameters(parameters)
+            whole = Workflow.of(workflow).with_parameters(parameters)
             # What sinks keep is to mean the same after an upgrade of the nodes.
-            document = versioned(workflow, self.registry)
-            packed = None if workflow.too_large_input() else _packed(document)
-            live = self._live(workflow, shared) if packed is None else None
+            document = versioned(whole, self.registry)
+            packed = None if whole.too_large_input() else _packed(document)
+            live = self._live(whole, shared) if packed is None else None
         if live is not None:
             graph = live.graph(self.environment, targets)
             document = versioned(live.document, self.registry)
             packed = _packed(document)
         elif packed is None:
             # It has values that no file has; where they are objects, they may have changed.
-            graph = self.graph(workflow, targets)
+            graph = self.graph(whole, targets)
         else:
             digest = digest_bytes(packed)
-            graph = graphs.built(digest, workflow, self.registry, self.environment, targets=targets)
+            graph = graphs.built(digest, whole, self.registry, self.environment, targets=targets)
         if packed is None:
             write_json(document)  # what the editor or a later version keeps in it is in no graph
         return CheckedWorkflow(graph, document, _told(document, packed, uploads))
