@@ -87,6 +87,19 @@ def test_whatever_may_depend_on_a_value_that_was_not_read_has_none(step: Any) ->
     assert migrate_unread({}, ["r"], 1, 2, {1: step}, ["mode"]) == ({}, {"mode": ["r"]})
 
 
+def test_no_number_is_tried_that_would_make_too_much() -> None:
+    tried: list[int] = []
+
+    def step(old: dict[str, Any]) -> dict[str, Any]:
+        if isinstance(old["r"], (int, float)):
+            tried.append(int(old["r"]))
+        return {"sizes": [1] * int(old["r"]), "is_huge": old["r"] > 10**9}
+
+    found = migrate_unread({}, ["r"], 1, 2, {1: step}, ["sizes", "is_huge"])
+    assert found == ({}, {"is_huge": ["r"], "sizes": ["r"]})
+    assert max(map(abs, tried)) <= 100_000
+
+
 def test_what_is_handed_on_unchanged_stays_where_a_migration_decides() -> None:
     def step(old: dict[str, Any]) -> dict[str, Any]:
         return {**old, "r": 1.0 if old["r"] == "quick" else 0.5, "other": 1}
