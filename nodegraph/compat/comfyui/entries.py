@@ -16,6 +16,9 @@ _ENDS = (
 )  # fmt: skip
 """What types begin with that hand on what they save or show."""
 
+_NEUTRAL = frozenset(("device", "backend", "attention", "verbose"))
+"""Inputs that change where and how something is computed, not what comes of it."""
+
 Translate = Callable[[Passage], None]
 
 
@@ -41,6 +44,10 @@ class TableEntry:
     is_built_in: bool = False
     neutral: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
+
+    def is_idle(self, name: str) -> bool:
+        """Whether nothing here depends on an input."""
+        return name in self.neutral or name in self.unused or name in _NEUTRAL
 
     @cached_property
     def words(self) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -37,7 +38,9 @@ def _possible(taken: TakenInput, lost: Sequence[TakenInput], words: Sequence[str
             return [found for step in steps if (found := number + step) >= 0 or number < 0]
         case "COLOR":
             return ["#123456", "#fedcba"]
-    texts = ["another", "a third"]
+    alike = re.sub(r"\d", "7", usual) if isinstance(usual, str) else ""
+    texts = [alike] if taken.type == "STRING" and alike != usual and alike else []
+    texts += ["another", "a third"]
     if taken.type == "COMBO" and isinstance(usual, str):
         texts += [word for each in lost if each.parent == taken.name for word in each.when]
         texts += words

@@ -9,9 +9,6 @@ from nodegraph.compat.comfyui.foreign import ForeignNode, Source
 from nodegraph.compat.comfyui.passages import Arrival
 from nodegraph.compat.comfyui.tags import plain
 
-_NEUTRAL = frozenset(("device", "backend", "attention", "verbose"))
-"""Names of inputs that change where and how something is computed, not what comes of it."""
-
 
 def unheeded(node: ForeignNode, entry: TableEntry, arrival: Arrival) -> Iterator[str]:
     """Tell of a node's values that differ from the defaults and that nothing here stands for."""
@@ -25,7 +22,7 @@ def unheeded(node: ForeignNode, entry: TableEntry, arrival: Arrival) -> Iterator
         value = node.inputs.get(taken.name)
         is_word = taken.type == "COMBO" and isinstance(taken.default, str)
         is_word = is_word and isinstance(value, str) and value != taken.default
-        if not is_word or taken.name in (*entry.neutral, *entry.unused, *_NEUTRAL):
+        if not is_word or entry.is_idle(taken.name):
             continue
         if str(value) not in entry.words and not _is_handed_on(str(value), arrival):
             yield (

@@ -105,7 +105,7 @@ class _Probing:
         """The inputs that depend on what a group lacks; None if more than inputs may."""
         probe = _Probe(self, _reduced(foreign, group.kept()), group)
         try:
-            return probe.ports(self._entries[group.type].words)
+            return probe.ports(self._entries[group.type])
         except _Unclear:
             return None
 
@@ -129,14 +129,14 @@ class _Probe:
         self._ports: dict[_Port, list[str]] = {}
         self._seen: set[str] = set()
 
-    def ports(self, words: Sequence[str]) -> dict[_Spot, list[str]]:
+    def ports(self, entry: TableEntry) -> dict[_Spot, list[str]]:
         """
         Raises:
             _Unclear: More than values of inputs depends on what is lost.
         """
         lost = self._group.lost
         usual = self._traces({})
-        values = {each.name: list(stand_ins(each, lost, words)) for each in lost}
+        values = {each.name: list(stand_ins(each, lost, entry.words)) for each in lost}
         deciding: list[tuple[dict[str, Any], _Traces]] = [({}, usual)]
         for each in lost:
             for value in values[each.name]:
@@ -145,7 +145,8 @@ class _Probe:
                     deciding.append(({each.name: value}, found))
         for given, traces in deciding:
             self._together(given, traces, values)
-        if any(each.type == "COMBO" and each.name not in self._seen for each in lost):
+        choices = (each.name for each in lost if each.type == "COMBO")
+        if any(name not in self._seen and not entry.is_idle(name) for name in choices):
             # Nothing that it could be is known.
             raise _Unclear
         return {usual.spot(port): names for port, names in self._ports.items()}

@@ -250,6 +250,13 @@ def test_where_nothing_depends_on_what_was_not_read_nothing_has_to_be_given(
     assert not unread(found)
 
 
+def test_a_choice_that_nothing_here_depends_on_makes_no_placeholder(table: NodeTable) -> None:
+    found = with_values(table, "SamplerDPMPP_SDE", eta={"no": "value"})
+    assert not found.placeholders
+    made = found.workflow.nodes["select_sampler"]
+    assert {"eta", "s_noise"} <= set(made.unread_as.values())
+
+
 def test_no_value_for_an_input_that_may_be_missing_is_none(table: NodeTable) -> None:
     optional = [
         (signature, each.name)
@@ -466,6 +473,11 @@ def test_a_step_that_was_not_read_does_not_become_the_last(table: NodeTable) -> 
 def test_what_counts_with_another_value_alone_is_said(table: NodeTable) -> None:
     found = with_values(table, "RegexExtract", mode={"no": "value"}, group_index=2)
     assert {"group", "most"} <= unread(found)["find_text"]
+
+
+def test_a_color_that_counts_with_one_way_to_fit_alone_is_said(table: NodeTable) -> None:
+    found = with_values(table, "ImageResizeKJv2", width={"no": "value"}, pad_color="255, 0, 0")
+    assert {"fit", "fill"} <= unread(found)["resize_image"]
 
 
 @pytest.mark.parametrize("node_type", ["TextEncodeMageFlowEdit", "TextEncodeFibo2"])
