@@ -270,6 +270,13 @@ def test_no_value_for_an_input_that_may_be_missing_is_none(table: NodeTable) -> 
         assert not any("don't fit" in told for _, told in found.differences)
 
 
+def test_a_patch_of_nothing_says_that_it_is_not_connected(table: NodeTable) -> None:
+    sent = {"1": {"class_type": "HyperTile", "inputs": {"tile_size": 256}}}
+    (fate,) = import_document(sent, table).placeholders
+    assert "isn't connected" in fate.missing
+    assert "fails" not in fate.missing
+
+
 def test_flags_that_were_not_read_have_to_be_given(table: NodeTable) -> None:
     found = import_document(drawn([node(1, "PrimitiveBoolean", "perhaps")]), table)
     (entry,) = found.workflow.nodes.values()

@@ -95,7 +95,9 @@ def _passed(message: str = "", *neutral: tuple[str, Any], output: str = "MODEL")
     def forward(node: Passage) -> None:
         if message and not all(node.inputs[name].given == value for name, value in neutral):
             node.tell(message)
-        (name,) = [name for name in ("model", "clip") if name in node.inputs]
+        name = next((name for name in ("model", "clip") if name in node.inputs), "")
+        if not name:
+            raise Untranslatable("the model that it patches isn't connected")
         node.give(output, node.inputs[name])
 
     return forward
