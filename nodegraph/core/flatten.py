@@ -23,7 +23,7 @@ from nodegraph.core.flat import (
 )
 from nodegraph.core.hooks import Finding
 from nodegraph.core.links import Link, is_link, parse_target, read_link, read_literal
-from nodegraph.core.migrate import migrate_unread
+from nodegraph.core.migrate import NodeMigration, migrate_inputs
 from nodegraph.core.pack_faults import pack_problems
 from nodegraph.core.parts import PLACEHOLDER, NodeEntry, Subgraph
 from nodegraph.core.patience import asking
@@ -243,10 +243,7 @@ class _Flattener:
         try:
             migrations = self._catalog.migrations(entry.type)
             with asking(node.name, spec.type, "migration"):
-                ports = [port.name for port in spec.inputs]
-                inputs, unread = migrate_unread(
-                    entry.inputs, entry.unread, version, spec.version, migrations, ports
-                )
+                inputs, unread = _migrated(entry, version, spec, migrations)
         except Exception as error:  # noqa: BLE001 - the pack's code may raise anything
             node.problems += pack_problems(error, "migration", node.name, spec)
             return entry.inputs
@@ -374,3 +371,15 @@ def _report(
     node.problems.append(
         Problem(code, message, node.name, node.type, port, given, expected, hint or None)
     )
+
+
+def _migrated(
+    entry: NodeEntry, version: int, spec: NodeSpec, migrations: Mapping[int, NodeMigration]
+) -> tuple[Mapping[str, Any], Mapping[str, list[str]]]:
+    """A node's inputs today, and those that may depend on values that could not be read."""
+    if not entry.unread:
+        return migrate_inputs(entry.inputs, version, spec.version, migrations), {}
+    from nodegraph.core.trial_values import migrate_unread  # few files need it
+
+    ports = [port.name for port in spec.inputs]
+    return migrate_unread(entry.inputs, entry.unread, version, spec.version, migrations, ports)

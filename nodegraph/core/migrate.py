@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
-from copy import deepcopy
-from dataclasses import dataclass
-from functools import partial
-from itertools import islice, product
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from nodegraph.core.parts import in_words
-from nodegraph.core.trial_values import KINDS, VALUES, Watch, constants, is_watched, watched
 from nodegraph.errors import InvalidFile
 
 FORMAT = "nodegraph/1"
@@ -22,10 +17,6 @@ FORMAT_MIGRATIONS: Mapping[str, FormatMigration] = {}
 """By older format: turns a file of it into one of the next format, its `format` key included."""
 
 NodeMigration = Callable[[dict[str, Any]], dict[str, Any]]
-
-_MOST_KINDS = 3000
-"""Kinds of several missing values that are tried together at most."""
-_ABSENT = object()
 
 _NUMBERED = re.compile(r"nodegraph/([0-9]{1,9})")
 
@@ -79,154 +70,3 @@ def migrate_inputs(
         if step is not None:
             found = dict(step(found))
     return found
-
-
-def migrate_unread(
-    inputs: Mapping[str, Any],
-    unread: Collection[str],
-    start: int,
-    end: int,
-    migrations: Mapping[int, NodeMigration],
-    ports: Collection[str] = (),
-) -> tuple[dict[str, Any], dict[str, list[str]]]:
-    """A node's inputs as `migrate_inputs` has them, and those that may depend on ones without a
-    value.
-
-    A migration may rename inputs or work out others of them, or decide by them, so that it is seen
-    by values that are tried in place of the missing ones.
-
-    Args:
-        unread: Inputs that aren't given and that no default stands for.
-        ports: The node's inputs today.
-    Returns:
-        The inputs without such ones, and the names of these, each with those of `unread` that it
-        may depend on.
-    """
-    missing = [name for name in unread if name not in inputs]
-    if not missing:
-        migrated = migrate_inputs(inputs, start, end, migrations)
-        return migrated, {name: [name] for name in unread if name in migrated}
-    steps = [migrations[version] for version in range(start, end) if version in migrations]
-    named = [value for step in steps for value in constants(step)]
-    trials = _tried(
-        inputs, missing, named, partial(migrate_inputs, start=start, end=end, migrations=migrations)
-    )
-    passed = _passed(inputs, start, end, migrations)
-    if trials:
-        known, depending = _told_apart(inputs, missing, trials, {*ports} & _texts(named))
-    else:
-        # Nobody knows what it makes of any value.
-        known = {port: value for port, value in inputs.items() if port in ports}
-        depending = {port: missing for port in ports if port not in known}
-    depending = {port: names for port, names in depending.items() if port not in passed}
-    kept = {name: [name] for name in unread if name in known or name in passed}
-    return known | passed, kept | {port: depending[port] for port in sorted(depending)}
-
-
-@dataclass(frozen=True)
-class _Trial:
-    """What a migration made of values in place of missing ones.
-
-    Attributes:
-        varied: Those of the missing ones that differ from the first trial's.
-        read: Those by whose values it may have decided.
-    """
-
-    migrated: dict[str, Any]
-    varied: tuple[str, ...]
-    read: tuple[str, ...]
-
-
-def _tried(
-    inputs: Mapping[str, Any],
-    missing: Sequence[str],
-    named: Sequence[Any],
-    migrate: Callable[[dict[str, Any]], dict[str, Any]],
-) -> list[_Trial]:
-    """Trials of values that the migration takes; the first gives each missing one some value, and
-    others give one of them another, or all of them one."""
-
-    def tried(values: Mapping[str, Any], varied: Sequence[str]) -> _Trial | None:
-        watches = {name: Watch() for name in values}
-        stand_ins = {name: watched(deepcopy(values[name]), watches[name]) for name in values}
-        try:
-            migrated = migrate({**deepcopy(dict(inputs)), **stand_ins})
-        except Exception:  # noqa: BLE001 - it need not take values of every kind
-            return None
-        read = tuple(name for name in values if watches[name].is_read)
-        return _Trial(migrated, tuple(varied), read)
-
-    nearby = [value + more for value in named if _is_number(value) for more in (-1, 1)]
-    several = [*VALUES, *named, *nearby]
-    if len(missing) == 1:
-        results = [tried({missing[0]: value}, missing) for value in several]
-        return [trial for trial in results if trial is not None]
-    for kinds in islice(product(KINDS, repeat=len(missing)), _MOST_KINDS):
-        first = dict(zip(missing, kinds, strict=True))
-        usual = tried(first, ())
-        if usual is not None:
-            break
-    else:
-        return []
-    results = [usual, *(tried(dict.fromkeys(missing, value), missing) for value in several)]
-    results += [tried(first | {name: value}, [name]) for name in missing for value in several]
-    return [trial for trial in results if trial is not None]
-
-
-def _told_apart(
-    inputs: Mapping[str, Any], missing: Sequence[str], trials: Sequence[_Trial], mentioned: set[str]
-) -> tuple[dict[str, Any], dict[str, list[str]]]:
-    """Inputs that are alike in all trials, and the others, each with what it may depend on.
-
-    Args:
-        mentioned: Today's inputs that the migrations name.
-    """
-    first, *others = trials
-    made = dict.fromkeys(port for trial in trials for port in trial.migrated)
-    tried = {name for trial in others for name in trial.varied}
-    # of one that only one value was taken for, nothing is known either
-    read = {name for trial in trials for name in trial.read} | ({*missing} - tried)
-    known: dict[str, Any] = {}
-    depending: dict[str, list[str]] = {}
-    for port in (*made, *mentioned - made.keys()):
-        own = first.migrated.get(port, _ABSENT)
-        differing = [
-            trial for trial in others if not _alike(trial.migrated.get(port, _ABSENT), own)
-        ]
-        handed_on = port in inputs and not differing and _alike(own, inputs[port])
-        if differing or is_watched(own):
-            single = {trial.varied[0] for trial in differing if len(trial.varied) == 1} | read
-            depending[port] = [name for name in missing if name in single] or list(missing)
-        elif read and not handed_on:
-            # one that depends on a decision may be alike for all values that were tried
-            depending[port] = [name for name in missing if name in read]
-        elif own is not _ABSENT:
-            known[port] = own
-    return known, depending
-
-
-def _alike(first: Any, second: Any) -> bool:
-    return first is second or (type(first) is type(second) and bool(first == second))
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _texts(values: Sequence[Any]) -> set[str]:
-    return {value for value in values if isinstance(value, str)}
-
-
-def _passed(
-    inputs: Mapping[str, Any], start: int, end: int, migrations: Mapping[int, NodeMigration]
-) -> dict[str, Any]:
-    """Inputs that have today's names already: people give them by the names that they are told."""
-    try:
-        migrated = migrate_inputs(deepcopy(dict(inputs)), start, end, migrations)
-    except Exception:  # noqa: BLE001 - as not all that it needs is there
-        return {}
-    return {
-        port: value
-        for port, value in inputs.items()
-        if port in migrated and migrated[port] == value
-    }
