@@ -106,10 +106,10 @@ def find_control(name: str, folders: Sequence[Path], *, allow_pickle: bool = Fal
 
 def supported_families() -> str:
     """The families that can be led by pictures, in words."""
-    return ", ".join(family.title for family in _led())
+    return ", ".join(family.title for family in _controlled())
 
 
-def _led() -> list[Family]:
+def _controlled() -> list[Family]:
     return [family for family in FAMILIES.values() if family.control is not None]
 
 
@@ -123,12 +123,12 @@ def _in_folder(path: Path, *, allow_pickle: bool) -> FoundControl:
         )
     config = layout.read_config(path / layout.CONFIG)
     class_name = str(config.get("_class_name"))
-    led = [
+    families = [
         family
-        for family in _led()
+        for family in _controlled()
         if try_family(family, lambda each: each.leads(class_name, config), otherwise=False)
     ]
-    if not led:
+    if not families:
         raise InvalidFile(
             f"{path} holds a {class_name}, which is no control network that is known here.",
             expected="a ControlNet or T2I adapter for " + supported_families(),
@@ -136,7 +136,7 @@ def _in_folder(path: Path, *, allow_pickle: bool) -> FoundControl:
     weights = layout.find_weights(path.parent, path.name, allow_pickle=allow_pickle)
     index = [weights.index] if weights.index else []
     files = PartFiles(ROLE, [path / layout.CONFIG, *weights.files, *index], weights.files)
-    return FoundControl(files, led[0], class_name, config)
+    return FoundControl(files, families[0], class_name, config)
 
 
 def open_control(
