@@ -188,8 +188,10 @@ def _lacking(api: Mapping[str, Any], signatures: Mapping[str, Signature]) -> Ite
         meta = api[name]["_meta"]
         noted = meta.get("nodegraph", {})
         native = noted.get("name") or meta["title"]
-        unread = {one for said in noted.get("unread_as", {}).values() for one in said.split(", ")}
-        named = ", ".join(f"`{one}`" for one in inputs if one not in unread)
+        unread = {
+            name for names in noted.get("unread_as", {}).values() for name in names.split(", ")
+        }
+        named = ", ".join(f"`{port}`" for port in inputs if port not in unread)
         if not named:
             continue  # it is told of already
         node_type = api[name]["class_type"]

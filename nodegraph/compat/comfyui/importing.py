@@ -17,7 +17,7 @@ from nodegraph.compat.comfyui.packs import NodeTable
 from nodegraph.compat.comfyui.reading import drawing_of, read_workflow
 from nodegraph.compat.comfyui.returning import returned
 from nodegraph.compat.comfyui.surroundings import lost_widgets
-from nodegraph.compat.comfyui.unread import Maker, Ports, Trial, unread_ports
+from nodegraph.compat.comfyui.unread import Maker, Ports, TrialTranslation, unread_ports
 from nodegraph.compat.comfyui.walking import TO_GIVE, Walk
 from nodegraph.core.parts import NodeEntry
 from nodegraph.core.workflow import Workflow
@@ -74,8 +74,8 @@ def translate(
 
     read, unread = unread_ports(foreign, entries, base, tried)
     workflow = _marked(read.imported.workflow, unread)
-    said = {name for names in unread.values() for name in names}
-    fates = tuple(_told(fate, foreign, entries, said) for fate in read.imported.fates)
+    dependent = {name for names in unread.values() for name in names}
+    fates = tuple(_told(fate, foreign, entries, dependent) for fate in read.imported.fates)
     return replace(read.imported, workflow=workflow, fates=fates)
 
 
@@ -83,26 +83,26 @@ def _told(
     fate: Fate,
     foreign: ForeignWorkflow,
     entries: Mapping[str, TableEntry],
-    said: Collection[str],
+    dependent: Collection[str],
 ) -> Fate:
     """What became of a node, where nothing depends on the values that weren't read of it.
 
     Args:
-        said: Widgets that something depends on.
+        dependent: Widgets that something depends on.
     """
     if not any(message.endswith(TO_GIVE) for message in fate.told):
         return fate
-    found = (graph.nodes.get(fate.id.rpartition(":")[2]) for graph in _graphs(foreign))
-    nodes = (node for node in found if node is not None and node.type == fate.type)
+    matches = (graph.nodes.get(fate.id.rpartition(":")[2]) for graph in _graphs(foreign))
+    nodes = (node for node in matches if node is not None and node.type == fate.type)
     signature = entries[fate.type].signature
-    if any(each.name in said for node in nodes for each in lost_widgets(node, signature)):
+    if any(each.name in dependent for node in nodes for each in lost_widgets(node, signature)):
         return fate
     idle = [message.replace(TO_GIVE, "nothing here depends on them") for message in fate.told]
     return replace(fate, told=tuple(idle))
 
 
 @dataclass(frozen=True)
-class _Translated(Trial):
+class _Translated(TrialTranslation):
     """A translation, with what became of each node."""
 
     imported: ImportedWorkflow
@@ -118,26 +118,26 @@ def _translated(foreign: ForeignWorkflow, entries: Mapping[str, TableEntry]) -> 
     workflow = Workflow(
         title=foreign.title,
         nodes=nodes,
-        subgraphs={name: found.subgraph for name, found in used.items()},
+        subgraphs={name: imported.subgraph for name, imported in used.items()},
         ui=_ui(made, used, foreign),
     )
-    inner = [fate.within(name) for name, found in used.items() for fate in found.fates]
-    found = ImportedWorkflow(
+    inner = [fate.within(name) for name, imported in used.items() for fate in imported.fates]
+    imported = ImportedWorkflow(
         returned(workflow, foreign), foreign.format, (*walk.fates, *inner), foreign.told
     )
-    return _Translated(found.workflow, _makers(made, foreign.graph), found)
+    return _Translated(imported.workflow, _makers(made, foreign.graph), imported)
 
 
 def _makers(made: MadeGraph, graph: ForeignGraph) -> dict[str, Maker]:
     """Which node, and the how manyth that it was made into, each native node is."""
     ids = list(graph.nodes)
     counts: Counter[tuple[str | int, ...]] = Counter()
-    found: dict[str, Maker] = {}
-    for name, place in made.places():
-        path: tuple[str | int, ...] = (ids[place[0]], *place[1:]) if place else ()
-        found[name] = path, counts[path]
+    makers: dict[str, Maker] = {}
+    for name, at in made.places():
+        path: tuple[str | int, ...] = (ids[at[0]], *at[1:]) if at else ()
+        makers[name] = path, counts[path]
         counts[path] += 1
-    return found
+    return makers
 
 
 def _graphs(foreign: ForeignWorkflow) -> Iterator[ForeignGraph]:

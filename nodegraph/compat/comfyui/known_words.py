@@ -11,7 +11,7 @@ from nodegraph.compat.comfyui.signatures import Signature
 from nodegraph.compat.comfyui.translating import Passage
 
 _LONGEST_WORD = 40
-_TABLE = "nodegraph.compat.comfyui.table"
+_TABLE = f"{__package__}.table"
 
 
 def words_of(forward: Callable[[Passage], None], signature: Signature) -> tuple[str, ...]:
@@ -19,18 +19,18 @@ def words_of(forward: Callable[[Passage], None], signature: Signature) -> tuple[
 
     A choice has no list of options here, and one that is kept by hand may lack one.
     """
-    found: dict[str, None] = {}
-    seen: set[int] = set()
+    words: dict[str, None] = {}
+    visited: set[int] = set()
     waiting: list[Any] = [forward]
     while waiting:
         value = waiting.pop()
         if isinstance(value, str):
-            found[value] = None
-        elif id(value) not in seen:
-            seen.add(id(value))
+            words[value] = None
+        elif id(value) not in visited:
+            visited.add(id(value))
             waiting += _held(value, is_first=value is forward)
     names = {name for each in signature.inputs for name in (each.name, each.type)}
-    return tuple(word for word in found if word and len(word) < _LONGEST_WORD and word not in names)
+    return tuple(word for word in words if word and len(word) < _LONGEST_WORD and word not in names)
 
 
 def _held(value: Any, *, is_first: bool) -> Sequence[Any]:

@@ -103,18 +103,18 @@ class MadeGraph:
         inputs: dict[str, Any],
         name: str = "",
         *,
-        beside: str = "",
+        like: str = "",
     ) -> MadeNode:
         """Make a node.
 
         Args:
             wanted: What it is called after.
             name: Its name, if it is free, of a node that had one here.
-            beside: A node that stands for the same as it.
+            like: A node that stands for the same as it.
         """
         name = self._names.free(name or snake(wanted, "node"))
         node = self.nodes[name] = MadeNode(name, node_type, inputs)
-        self._places[name] = self._places[beside] if beside else self.place
+        self._places[name] = self._places[like] if like else self.place
         return node
 
     def places(self) -> Iterator[tuple[str, tuple[int, ...]]]:

@@ -137,8 +137,8 @@ def _are_alike(name: str, one: Subgraph, other: Subgraph, wanted: Workflow) -> b
 
 
 def _of_node(one: NodeEntry, other: NodeEntry) -> dict[str, tuple[Any, Any]] | None:
-    rest = (replace(each, inputs={}, unread=[], unread_as={}) for each in (one, other))
-    if next(rest) != next(rest):
+    stripped = (replace(each, inputs={}, unread=[], unread_as={}) for each in (one, other))
+    if next(stripped) != next(stripped):
         return None
     found = {}
     for port in {**one.inputs, **other.inputs}:

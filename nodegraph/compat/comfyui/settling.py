@@ -158,7 +158,7 @@ def settle_videos(graph: MadeGraph) -> set[str]:
     found = {node.name for node in decoding if _is_video(graph, node)}
     for name in found:
         node = graph.nodes[name]
-        made = graph.add("vae_decode_video", "VAEDecodeVideo", dict(node.inputs), beside=name)
+        made = graph.add("vae_decode_video", "VAEDecodeVideo", dict(node.inputs), like=name)
         made.mode = node.mode
         graph.canvas.put_beside(made.name, name)
         node.type, node.inputs = "ImagesFromVideo", {"video": MadeOutput(made.name, "video")}

@@ -35,7 +35,7 @@ def _possible(taken: TakenInput, lost: Sequence[TakenInput], words: Sequence[str
         case "FLOAT":
             number = float(usual or 0.0)
             steps = (0.25, 0.125, -0.25) if number <= 0.75 else (-0.25, -0.125, 0.25)
-            return [found for step in steps if (found := number + step) >= 0 or number < 0]
+            return [moved for step in steps if (moved := number + step) >= 0 or number < 0]
         case "COLOR":
             return ["#123456", "#fedcba"]
     alike = re.sub(r"\d", "7", usual) if isinstance(usual, str) else ""

@@ -16,7 +16,7 @@ _LONGEST_TEXT = 40
 
 
 @dataclass
-class Group:
+class AlikeNodes:
     """Nodes of a type that lack the same values, and whose surroundings are alike.
 
     Attributes:
@@ -59,16 +59,16 @@ def lost_widgets(node: ForeignNode, signature: Signature) -> list[TakenInput]:
     ]
 
 
-def alike(foreign: ForeignWorkflow, entries: Mapping[str, TableEntry]) -> Iterator[Group]:
+def alike(foreign: ForeignWorkflow, entries: Mapping[str, TableEntry]) -> Iterator[AlikeNodes]:
     surroundings = _Surroundings(foreign.graph, entries)
-    outer: dict[Any, Group] = {}
-    inner: dict[Any, Group] = {}
+    outer: dict[Any, AlikeNodes] = {}
+    inner: dict[Any, AlikeNodes] = {}
     for name, node in foreign.graph.nodes.items():
         lost = _lost(node, entries)
         if lost:
             around, description = surroundings.of(name)
             known = (node.type, tuple(each.name for each in lost), description)
-            outer.setdefault(known, Group(node.type, lost)).members.append(around)
+            outer.setdefault(known, AlikeNodes(node.type, lost)).members.append(around)
     bearing = {  # something that lacks values
         scope
         for scope, block in foreign.blocks.items()
@@ -90,7 +90,7 @@ def alike(foreign: ForeignWorkflow, entries: Mapping[str, TableEntry]) -> Iterat
             lost = _lost(node, entries)
             if lost:
                 key = (node.type, tuple(each.name for each in lost))
-                group = inner.setdefault(key, Group(node.type, lost, around=tuple(near)))
+                group = inner.setdefault(key, AlikeNodes(node.type, lost, around=tuple(near)))
                 group.members.append((name,))
                 group.scopes.append(scope)
     yield from outer.values()
@@ -101,11 +101,11 @@ def _lost(node: ForeignNode, entries: Mapping[str, TableEntry]) -> tuple[TakenIn
     entry = entries.get(node.type) if node.is_misfit and not node.is_unclear else None
     if entry is None:
         return ()
-    found = {each.name: each for each in lost_widgets(node, entry.signature)}
+    widgets = {each.name: each for each in lost_widgets(node, entry.signature)}
     for each in entry.signature.widgets:
-        if each.when and each.parent in found and not each.grows:
-            found.setdefault(each.name, each)
-    return tuple(found.values())
+        if each.when and each.parent in widgets and not each.grows:
+            widgets.setdefault(each.name, each)
+    return tuple(widgets.values())
 
 
 class _Surroundings:

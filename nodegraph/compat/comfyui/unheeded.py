@@ -16,8 +16,8 @@ def unheeded(node: ForeignNode, entry: TableEntry, arrival: Arrival) -> Iterator
         value = node.inputs.get(name)
         taken = entry.signature.taken(name)
         if value is not None and taken is not None and value != taken.default:
-            given = "what is linked to it" if isinstance(value, Source) else repr(plain(value))
-            yield f"nothing here stands for its `{name}`: {given} makes no difference"
+            text = "what is linked to it" if isinstance(value, Source) else repr(plain(value))
+            yield f"nothing here stands for its `{name}`: {text} makes no difference"
     for taken in entry.signature.widgets:
         value = node.inputs.get(taken.name)
         is_word = taken.type == "COMBO" and isinstance(taken.default, str)
@@ -33,8 +33,8 @@ def unheeded(node: ForeignNode, entry: TableEntry, arrival: Arrival) -> Iterator
 
 def _is_handed_on(word: str, arrival: Arrival) -> bool:
     """Whether something made of a node has a word of it, whole or a part, or people are told."""
-    said = [value for made in arrival.nodes() for value in made.inputs.values()]
-    said += [part for signal in arrival.given.values() for part in (signal.given, signal.carried)]
-    if any(word in str(each) for each in (*said, *arrival.told)):
+    values = [value for made in arrival.nodes() for value in made.inputs.values()]
+    values += [part for signal in arrival.given.values() for part in (signal.given, signal.carried)]
+    if any(word in str(each) for each in (*values, *arrival.told)):
         return True
-    return any(isinstance(each, str) and len(each) > 1 and each in word for each in said)
+    return any(isinstance(each, str) and len(each) > 1 and each in word for each in values)

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from nodegraph.compat.comfyui.entries import TableEntry
 from nodegraph.compat.comfyui.foreign import ForeignGraph, ForeignNode, ForeignWorkflow
 from nodegraph.compat.comfyui.stand_ins import stand_ins
-from nodegraph.compat.comfyui.surroundings import Group, alike
+from nodegraph.compat.comfyui.surroundings import AlikeNodes, alike
 from nodegraph.core.links import is_link
 from nodegraph.core.parts import PLACEHOLDER, NodeEntry
 from nodegraph.core.workflow import Workflow
@@ -32,7 +32,7 @@ Ports = Mapping[_Port, Sequence[str]]
 
 
 @dataclass(frozen=True)
-class Trial:
+class TrialTranslation:
     """A translation.
 
     Attributes:
@@ -43,7 +43,7 @@ class Trial:
     makers: Mapping[str, Maker]
 
 
-_Trial = TypeVar("_Trial", bound=Trial)
+_Trial = TypeVar("_Trial", bound=TrialTranslation)
 
 
 def unread_ports(
@@ -63,7 +63,7 @@ def unread_ports(
     """
     probing = _Probing(entries, translate)
     groups = list(alike(foreign, entries))
-    found: dict[int, Mapping[_Spot, list[str]]] = {}
+    results: dict[int, Mapping[_Spot, list[str]]] = {}
     waiting = list(range(len(groups)))
     changed = False
     while waiting:
@@ -71,19 +71,19 @@ def unread_ports(
         for at in waiting:
             spots = probing.probe(foreign, groups[at])
             if spots is None:
-                found.pop(at, None)
+                results.pop(at, None)
                 unclear |= {(scope, member[0]) for scope, member in groups[at].places()}
             else:
-                found[at] = spots
+                results[at] = spots
         if unclear:
             foreign = _marked_unclear(foreign, unclear)
         # What becomes a placeholder may change what stands around it.
-        waiting = [at for at in found if unclear and groups[at].is_near(unclear)]
+        waiting = [at for at in results if unclear and groups[at].is_near(unclear)]
         changed = changed or bool(unclear)
     final = translate(foreign) if changed else base
     names = {maker: name for name, maker in final.makers.items()}
     ports: dict[_Port, list[str]] = {}
-    for at, each in found.items():
+    for at, each in results.items():
         for port, lost in _spread(groups[at], each, names):
             ports[port] = list(dict.fromkeys((*ports.get(port, ()), *lost)))
     return final, ports
@@ -95,13 +95,15 @@ _Spot = tuple[str, Any, str]
 
 class _Probing:
     def __init__(
-        self, entries: Mapping[str, TableEntry], translate: Callable[[ForeignWorkflow], Trial]
+        self,
+        entries: Mapping[str, TableEntry],
+        translate: Callable[[ForeignWorkflow], TrialTranslation],
     ) -> None:
         self._entries = entries
         self._translate = translate
         self._left = _MOST_NODES
 
-    def probe(self, foreign: ForeignWorkflow, group: Group) -> dict[_Spot, list[str]] | None:
+    def probe(self, foreign: ForeignWorkflow, group: AlikeNodes) -> dict[_Spot, list[str]] | None:
         """The inputs that depend on what a group lacks; None if more than inputs may."""
         probe = _Probe(self, _reduced(foreign, group.kept()), group)
         try:
@@ -121,7 +123,7 @@ class _Unclear(Exception):
 
 
 class _Probe:
-    def __init__(self, probing: _Probing, foreign: ForeignWorkflow, group: Group) -> None:
+    def __init__(self, probing: _Probing, foreign: ForeignWorkflow, group: AlikeNodes) -> None:
         self._probing = probing
         self._foreign = foreign
         self._group = group
@@ -140,11 +142,11 @@ class _Probe:
         deciding: list[tuple[dict[str, Any], _Traces]] = [({}, usual)]
         for each in lost:
             for value in values[each.name]:
-                found = self._compared(usual, each.name, value)
-                if found is not None and each.type in ("COMBO", "BOOLEAN"):
-                    deciding.append(({each.name: value}, found))
-        for given, traces in deciding:
-            self._together(given, traces, values)
+                results = self._compared(usual, each.name, value)
+                if results is not None and each.type in ("COMBO", "BOOLEAN"):
+                    deciding.append(({each.name: value}, results))
+        for fixed, traces in deciding:
+            self._together(fixed, traces, values)
         choices = (each.name for each in lost if each.type == "COMBO")
         if any(name not in self._seen and not entry.is_idle(name) for name in choices):
             # Nothing that it could be is known.
@@ -152,26 +154,26 @@ class _Probe:
         return {usual.spot(port): names for port, names in self._ports.items()}
 
     def _together(
-        self, given: Mapping[str, Any], traces: _Traces, values: Mapping[str, Sequence[Any]]
+        self, fixed: Mapping[str, Any], traces: _Traces, values: Mapping[str, Sequence[Any]]
     ) -> None:
         """Find what only several values together change.
 
         Args:
-            given: A value that may let others count.
+            fixed: A value that may let others count.
             traces: What is translated with that alone.
         """
-        others = {name: each for name, each in values.items() if name not in given and each}
+        others = {name: each for name, each in values.items() if name not in fixed and each}
         for at in (0, 1):
             tried = {name: each[at % len(each)] for name, each in others.items()}
-            if not tried or (len(tried) == 1 and not given):
+            if not tried or (len(tried) == 1 and not fixed):
                 continue
-            full = self._traces({**given, **tried})
+            full = self._traces({**fixed, **tried})
             if full.is_refused(traces):
                 continue
             new = traces.changed(full) - self._ports.keys()
             for name in tried if new else ():
                 less = {other: value for other, value in tried.items() if other != name}
-                for port in full.changed(self._traces({**given, **less})) & new:
+                for port in full.changed(self._traces({**fixed, **less})) & new:
                     self._note(port, name)
             for port in new - self._ports.keys():
                 self._note(port, *tried)
@@ -217,7 +219,7 @@ class _Traces:
         placeholders: Types of nodes that can't be translated.
     """
 
-    def __init__(self, trial: Trial) -> None:
+    def __init__(self, trial: TrialTranslation) -> None:
         workflow = trial.workflow
         self._makers = trial.makers
         self.literals: dict[_Port, Any] = {}
@@ -237,8 +239,8 @@ class _Traces:
             if entry.type.startswith(PLACEHOLDER):
                 self.placeholders.append(entry.type)
             links = {port: value for port, value in entry.inputs.items() if is_link(value)}
-            said = (entry.type, entry.mode, entry.always, entry.version, links)
-            self.structure.append((scope, name, said))
+            written = (entry.type, entry.mode, entry.always, entry.version, links)
+            self.structure.append((scope, name, written))
             self.literals |= {
                 (scope, name, port): value
                 for port, value in entry.inputs.items()
@@ -317,7 +319,7 @@ def _marked_unclear(
 
 
 def _spread(
-    group: Group, spots: Mapping[_Spot, list[str]], names: Mapping[Maker, str]
+    group: AlikeNodes, spots: Mapping[_Spot, list[str]], names: Mapping[Maker, str]
 ) -> Iterator[tuple[_Port, list[str]]]:
     """The inputs of all members, by what was found of the first."""
     for (scope, node, port), lost in spots.items():

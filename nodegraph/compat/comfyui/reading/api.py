@@ -84,8 +84,8 @@ def _node(
         misfits=misfits,
     )
     # What was written here without values that nobody had given has none yet.
-    said = native_facts(node).rest.get("unread_as", {}).values()
-    names = dict.fromkeys(each for one in said for each in one.split(", "))
+    notes = native_facts(node).rest.get("unread_as", {}).values()
+    names = dict.fromkeys(each for joined in notes for each in joined.split(", "))
     known_names = signature.by_name if signature else {}
     left = [each for each in names if each in known_names and each not in inputs]
     return replace(node, misfits=tuple(dict.fromkeys((*misfits, *left)))) if left else node

@@ -315,8 +315,8 @@ def typed_values(
                 del found[name]
                 misfits[name] = None
     known = signature.by_name if signature else {}
-    asked = (name for name in misfits if name in known and not known[name].is_optional)
-    return found, tuple(name for name in asked if known[name].default is not None)
+    required = (name for name in misfits if name in known and not known[name].is_optional)
+    return found, tuple(name for name in required if known[name].default is not None)
 
 
 def _says_upload_at(written: Sequence[Any], at: int) -> bool:
