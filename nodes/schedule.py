@@ -9,6 +9,7 @@ from nodegraph import (
     Choices,
     DiffusionModel,
     Image,
+    InvalidFile,
     InvalidValue,
     Plot,
     Range,
@@ -61,14 +62,15 @@ def PlotBetas(
         "beta_end": beta_end,
         "num_train_timesteps": timesteps,
     }
-    noise = NoiseSchedule.from_config(config)
-    if not noise.sigmas.isfinite().all():
+    try:
+        noise = NoiseSchedule.from_config(config)
+    except InvalidFile as error:
         raise InvalidValue(
             "betas this large leave nothing of the picture before the last timestep",
             port="beta_end",
             given=f"{beta_end:g} over {timesteps} timesteps",
             hint="Lower beta_end, or take fewer timesteps.",
-        )
+        ) from error
     places = range(timesteps)
     plots = [
         Plot("beta", "timestep", series=(series_of(noise.betas.tolist(), x=places),)),

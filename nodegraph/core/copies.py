@@ -183,12 +183,12 @@ def _is_a(kind: type, module: str, name: str) -> bool:
 def _copied_picture(value: Any) -> Any:
     """One of PIL's, read if it wasn't yet."""
     try:
-        number = value.copy()
+        same = value.copy()
     except Exception:  # noqa: BLE001 - of a file that isn't whole, or closed: who uses it is told
         return value
-    number.format = value.format
-    _keep_exif(value, number)
-    return number
+    same.format = value.format
+    _keep_exif(value, same)
+    return same
 
 
 def _keep_exif(picture: Any, copied: Any) -> None:

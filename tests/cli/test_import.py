@@ -145,7 +145,7 @@ def test_a_number_that_is_none_is_told_of_at_its_node(cli: Cli) -> None:
     bad = whole | {"inputs": {"value": float("nan")}}
     Path("theirs.json").write_text(json.dumps({"1": bad, "2": shown}))
     (problem,) = cli("validate", "theirs.json", "--json").json["problems"]
-    assert (problem["port"], problem["given"]) == ("value", '"NaN"')
+    assert (problem["code"], problem["port"]) == ("values-not-read", "value")
 
 
 @pytest.mark.parametrize("order", [("format", "nodes"), ("nodes", "format")])

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from nodegraph.errors import InvalidValue
-from nodegraph.server import devices, rules
+from nodegraph.server import rules, serve
 from nodegraph.server.rules import worker_specs
 from nodegraph.server.serve import check_devices
 from nodegraph.server.settings import ServerSettings
@@ -80,8 +80,8 @@ def test_a_device_that_isnt_there_is_refused_with_those_that_are(given: str) -> 
 def test_nobody_asks_torch_for_devices_that_the_system_tells_of(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(devices, "visible_cards", lambda: 2)
-    monkeypatch.setattr(devices.sys, "executable", "/nowhere")
+    monkeypatch.setattr(serve, "visible_cards", lambda: 2)
+    monkeypatch.setattr(serve.sys, "executable", "/nowhere")
     check_devices(ServerSettings.model_validate({"devices": "cuda:0, cuda:1,cpu,auto"}))
 
 

@@ -99,8 +99,9 @@ def test_a_result_tells_what_is_in_it(settings: Settings) -> None:
 
 
 def test_a_picture_of_a_result_is_as_large_as_the_session_allows(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    settings = replace(settings, outputs=tmp_path / "output")
     grey = {"type": "EmptyImage", "inputs": {"width": 64, "height": 64}}
     save = {"type": "SaveImage", "inputs": {"image": {"from": "grey"}}}
     workflow = Workflow.from_dict({"format": "nodegraph/1", "nodes": {"grey": grey, "save": save}})
