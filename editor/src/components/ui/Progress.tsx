@@ -18,7 +18,8 @@ export function Progress({ value, label, tone = "run", className }: ProgressProp
       aria-label={label}
       aria-valuemin={0}
       aria-valuemax={100}
-      aria-valuenow={share === null ? undefined : Math.round(share * 100)}
+      // Rounded down: what isn't done yet is never at 100.
+      aria-valuenow={share === null ? undefined : Math.floor(share * 100 + 1e-6)}
       className={cx(styles.track, styles[tone], className)}
     >
       <div

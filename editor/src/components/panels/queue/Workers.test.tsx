@@ -7,7 +7,7 @@ import { WorkerList, WorkersButton } from "./Workers";
 
 it("tells of each worker what it runs, what it holds and why it died", async () => {
   const fox = job("job_1", { name: "Fox", state: "running", progress: 0.5 });
-  const owl = job("job_2", { name: "Owl", state: "running", progress: 0.25 });
+  const owl = job("job_2", { name: "Owl", state: "running", progress: 0.998 });
   useJobs.setState({ jobs: new Map([fox, owl].map((each) => [each.id, each])) });
   const workers = [
     worker("one", {
@@ -25,7 +25,7 @@ it("tells of each worker what it runs, what it holds and why it died", async () 
   const progress = screen.getByRole("progressbar", { name: "Progress of Fox on one" });
   expect(progress).toHaveAttribute("aria-valuenow", "50");
   const other = screen.getByRole("progressbar", { name: "Progress of Owl on one" });
-  expect(other).toHaveAttribute("aria-valuenow", "25");
+  expect(other).toHaveAttribute("aria-valuenow", "99");
   await userEvent.setup().click(screen.getByRole("button", { name: "Fox" }));
   await userEvent.setup().click(screen.getByRole("button", { name: "Owl" }));
   expect(asked).toEqual(["job_1", "job_2"]);

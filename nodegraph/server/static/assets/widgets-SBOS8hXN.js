@@ -1,1 +1,0 @@
-import"./WidgetField-BlxPalgG.js";import"./FileWidget-Der5l9Md.js";

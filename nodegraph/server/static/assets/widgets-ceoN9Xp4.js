@@ -1,0 +1,1 @@
+import"./WidgetField-C0ie2tuX.js";import"./FileWidget-B-eJNmQ3.js";
