@@ -144,7 +144,7 @@ def show(value: Any) -> str:
     """A value for a message: as JSON, cut short."""
     if isinstance(value, Value):
         return value.text
-    text = represented(value) if _is_too_large(value) else _written(value)
+    text = represented(value) if is_too_large(value) else _written(value)
     return text if len(text) <= 60 else f"{text[:59]}…"
 
 
@@ -155,13 +155,9 @@ def _written(value: Any) -> str:
         return represented(value)
 
 
-def _is_too_large(value: Any) -> bool:
-    return isinstance(value, (list, tuple, dict)) and is_too_large(value)
-
-
 def represented(value: Any) -> str:
     """A value for a message as `repr` shows it; cut short where it is too deep or too large."""
-    if _is_too_large(value):
+    if is_too_large(value):
         return reprlib.repr(value)
     try:
         return repr(value)
