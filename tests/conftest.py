@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -31,6 +32,16 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # To read every pipeline of the installed diffusers takes seconds, once for each new home folder
 # whose node types are listed: tests of those do without this.
 os.environ["NODEGRAPH_LEAVE_OUT"] = "diffusers"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Random numbers that a test draws without a seed are the same whatever ran before it."""
+    random.seed(0)
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed(0)
+    if hasattr(sys.modules.get("torch"), "manual_seed"):
+        sys.modules["torch"].manual_seed(0)
 
 
 def pytest_collection_finish() -> None:
