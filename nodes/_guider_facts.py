@@ -7,8 +7,13 @@ from collections.abc import Iterator
 from nodegraph import Estimate, Facts, Finding, HookInputs, NodegraphError
 from nodegraph.diffusion.classifier_files import locate_classifier, read_classifier
 from nodegraph.diffusion.file_kinds import file_stamp
-from nodegraph.diffusion.guidable import check_interval
-from nodegraph.diffusion.guiders.addable import CLASSIFIED, LOOKED_INTO, PERTURBED, SKIPPED
+from nodegraph.diffusion.guiders.checks import (
+    CLASSIFIED,
+    LOOKED_INTO,
+    PERTURBED,
+    SKIPPED,
+    check_interval,
+)
 from nodegraph.diffusion.guiders.layers import layer_names
 
 from ._facts import finding_of

@@ -9,8 +9,12 @@ from typing import Any
 
 from nodegraph import Facts, Finding, HookInputs, InvalidValue
 from nodegraph.diffusion.families.registry import FAMILIES
-from nodegraph.diffusion.guidable import check_guidable, check_negative, check_told
-from nodegraph.diffusion.guiders.addable import check_addable
+from nodegraph.diffusion.guiders.checks import (
+    check_addable,
+    check_guidable,
+    check_negative,
+    check_told,
+)
 from nodegraph.diffusion.laws import check_churn, check_followed
 from nodegraph.diffusion.names import ALIGNED, check_aligned, check_combination
 from nodegraph.diffusion.steps import laid_and_walked, last_step, walked_window

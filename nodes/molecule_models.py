@@ -178,8 +178,7 @@ def MoleculeProperties(molecule: Molecule) -> PropertiesOfMolecule:
     Args:
         molecule: Where its atoms are makes no difference.
     """
-    from nodegraph.molecules.chemistry import to_rdkit
-    from nodegraph.molecules.properties import properties_of
+    from nodegraph.molecules.chemistry import properties_of, to_rdkit
 
     told = properties_of(to_rdkit(molecule))
     whole = int(told["rings"]), int(told["atoms"])

@@ -40,7 +40,7 @@ def ApplyWeights(
         weights: A LoRA, a whole model, or a word.
         strength: How strongly a LoRA applies; 1 is as it was taught.
     """
-    from nodegraph.diffusion.teaching.applying import applied
+    from nodegraph.diffusion.teaching.saving import applied
 
     return AppliedWeights(*applied(weights, model, text_encoder, strength))
 

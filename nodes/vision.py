@@ -186,7 +186,7 @@ def SegmentByText(
         text: What to mask, such as a hat.
         threshold: How sure the model is to be; 0 gives a soft mask of how sure it is.
     """
-    from nodegraph.vision.by_text import segment_by_text
+    from nodegraph.vision.detecting import segment_by_text
 
     return segment_by_text(ctx, model, image, text, threshold)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nodegraph.audio.changing import resampled
-from nodegraph.audio.notes import note_name
+from nodegraph.audio.sound_kinds import note_name
 from nodegraph.core.values import Audio
 
 if TYPE_CHECKING:

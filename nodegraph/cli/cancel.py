@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from nodegraph.cli.connecting import ServerOption
+from nodegraph.cli.job_names import JobsArgument, steered
 from nodegraph.cli.options import Common, JsonOption
-from nodegraph.cli.steering import JobsArgument, steered
 
 
 def cancel(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from nodegraph.cli.functions import CommandFunction, More
@@ -86,7 +87,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "compare": "Tell how two runs differ.",
     },
 }
-"""The commands that have commands of their own, which are modules of a package of that name."""
+"""The commands that have commands of their own, which are functions of a module of that name."""
 
 ALONE: Mapping[str, str] = {
     "cache": "info",
@@ -100,6 +101,13 @@ ALONE: Mapping[str, str] = {
 
 _TAKEN = ("list", "import")
 """Words of Python's own: the module and function of such a command end in an underscore."""
+
+_MODULES = {
+    "restore": "backup",
+    "cache export": "cache_exchange",
+    "cache import": "cache_exchange",
+}
+"""The modules of commands that lie beside what belongs to them."""
 
 
 def command_names() -> list[str]:
@@ -118,14 +126,17 @@ def summary(name: str) -> str:
 
 def command_function(name: str) -> CommandFunction:
     """The function behind a command; imports its module."""
-    module = _module(name)
-    function: CommandFunction = getattr(import_module(module), module.rpartition(".")[2])
+    function: CommandFunction = getattr(_module(name), _python_name(name.rpartition(" ")[2]))
     return function
 
 
-def _module(name: str) -> str:
-    parts = [f"{part}_" if part in _TAKEN else part for part in name.split()]
-    return f"nodegraph.cli.{'.'.join(parts)}"
+def _module(name: str) -> ModuleType:
+    module = _MODULES.get(name) or _python_name(name.partition(" ")[0])
+    return import_module(f"nodegraph.cli.{module}")
+
+
+def _python_name(word: str) -> str:
+    return f"{word}_" if word in _TAKEN else word
 
 
 def more_options(name: str, common: Common, arguments: Sequence[str]) -> More:
@@ -136,6 +147,6 @@ def more_options(name: str, common: Common, arguments: Sequence[str]) -> More:
     Raises:
         NodegraphError: What decides on the options can't be read.
     """
-    module = import_module(_module(name))
+    module = _module(name)
     find: Callable[[Common, Sequence[str]], More] | None = getattr(module, "more_options", None)
     return find(common, arguments) if find and arguments else More()

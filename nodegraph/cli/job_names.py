@@ -1,17 +1,114 @@
-"""Jobs as people name them: by the start or the end of an id, or as the last one."""
+"""Jobs as people name them, by parts of an id or by options, and doing something with each."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from time import time
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nodegraph.cli.connecting import connected
+from nodegraph.cli.job_view import state_part
+from nodegraph.cli.output import BAD_INPUT, FINE, print_json, say
+from nodegraph.cli.problems import print_problems, refusal
+from nodegraph.core.quantities import parse_age
+from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import InvalidValue
 
 if TYPE_CHECKING:
-    from nodegraph.client import Client, Job
+    from nodegraph.client import Client, Job, JobSummary, Match
+    from nodegraph.errors import Problem
+
+SteeringAction = Callable[["Client", "JobSummary"], "JobSummary"]
+JobsArgument = Annotated[
+    list[str],
+    typer.Argument(metavar="JOB", help="A job's id, the start or end of it, or last."),
+]
+
+
+def steered(
+    server: str | None,
+    names: Sequence[str],
+    action: SteeringAction,
+    *,
+    json: bool,
+    word: str | None = None,
+) -> int:
+    """Do something with some jobs, and print what has become of them; gives the exit code.
+
+    What can't be done with one of them is told, and done with the others.
+
+    Args:
+        word: What has become of jobs that there are no more; with `json` their number stands under
+            it.
+    Raises:
+        NodegraphError: A name stands for no job, and so nothing was done; or the server can't be
+            asked.
+    """
+    from nodegraph.client import Conflict, JobNotFound
+
+    problems: list[Problem] = []
+    done: list[JobSummary] = []
+    with connected(server) as client:
+        # All names first: a wrong one among them changes none.
+        found = {job.id: job for job in (find_job(client, name) for name in names)}
+        for job in found.values():
+            try:
+                done.append(action(client, job))
+            except (Conflict, JobNotFound) as error:
+                problems += error.problems
+            else:
+                if not json:
+                    say(done[-1].id, "  ", word or state_part(done[-1]))
+    if json:
+        told = {word: len(done)} if word else {"jobs": [asdict(job) for job in done]}
+        print_json({**told, **refusal(problems)} if problems else told)
+    else:
+        print_problems(problems)
+    return BAD_INPUT if problems else FINE
+
+
+STATES = ("queued", "running", "finished", "failed", "cancelled")
+ENDED = STATES[2:]
+
+StateOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="STATE",
+        help="queued, running, finished, failed or cancelled; may be repeated.",
+    ),
+]
+TagOption = Annotated[str | None, typer.Option(metavar="TAG", help="With this tag.")]
+TextOption = Annotated[
+    str | None, typer.Option(metavar="TEXT", help="With this as a part of the name.")
+]
+OlderOption = Annotated[
+    str | None, typer.Option(metavar="AGE", help="Submitted so long ago, such as 30d.")
+]
+
+
+def matching(
+    state: list[str] | None, tag: str | None, text: str | None, older_than: str | None
+) -> Match:
+    """Which jobs the options mean; empty if none is given.
+
+    Raises:
+        InvalidValue: One of them can't be read.
+    """
+    for given in state or ():
+        if given not in STATES:
+            raise InvalidValue(
+                "there is no such state of jobs", given=given, hint=did_you_mean(given, STATES)
+            )
+    before = None if older_than is None else time() - parse_age(older_than, "--older-than")
+    found = {"state": state or None, "tag": tag, "text": text, "created_before": before}
+    chosen: Any = {name: value for name, value in found.items() if value is not None}
+    match: Match = chosen
+    return match
+
 
 LAST = "last"
 _WHOLE = re.compile(r"job_[0-9a-z]{26}")

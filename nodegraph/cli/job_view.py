@@ -18,7 +18,7 @@ from nodegraph.cli.output import (
     tell,
 )
 from nodegraph.cli.problems import print_problems
-from nodegraph.cli.runs.list_ import shown_title
+from nodegraph.cli.runs import shown_title
 from nodegraph.cli.times import shown_time
 
 if TYPE_CHECKING:

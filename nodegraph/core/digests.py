@@ -143,13 +143,13 @@ def _structured(
 def _of_library(value: Any, kind: type) -> msgpack.ExtType:
     """Arrays and moments."""
     # A check of a workflow has none of these, and each module takes its time.
-    from nodegraph.core.array_forms import (
+    from nodegraph.core.plain_forms import (
         array_bytes,
         dtype_form,
         is_array_scalar,
         is_plain_array,
+        moment_form,
     )
-    from nodegraph.core.moments import moment_form
 
     if is_plain_array(value):
         content = digest_bytes(array_bytes(value))

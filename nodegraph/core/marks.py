@@ -14,9 +14,8 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
-from nodegraph.core.array_forms import is_array_scalar, is_plain_array
 from nodegraph.core.digests import LEAVES, is_tensor
-from nodegraph.core.moments import moment_form
+from nodegraph.core.plain_forms import is_array_scalar, is_plain_array, moment_form
 
 _PLACES = 256
 _WORD = 8

@@ -9,7 +9,7 @@ from nodegraph.diffusion.beginning import check_beginning
 from nodegraph.diffusion.families.base import Family
 from nodegraph.diffusion.families.registry import family_named
 from nodegraph.diffusion.flow_noise import recipe_noise
-from nodegraph.diffusion.guidable import check_negative
+from nodegraph.diffusion.guiders.checks import check_negative
 from nodegraph.diffusion.laws import check_churn, check_followed
 from nodegraph.diffusion.sampler_options import resolved
 from nodegraph.diffusion.samplers import SAMPLERS

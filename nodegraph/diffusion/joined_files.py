@@ -25,7 +25,7 @@ def header_of(path: Path) -> Header:
         return read_gguf_header(path)
     if ending(path) == SAFETENSORS:
         return read_header(path)
-    from nodegraph.diffusion.pickle_files import pickle_shapes
+    from nodegraph.diffusion.weight_files import pickle_shapes
 
     return Header(pickle_shapes(path), {}, {})
 

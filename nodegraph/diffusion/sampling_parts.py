@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from nodegraph.core.ports import port_type
 from nodegraph.core.values import Conditioning, ConditioningEntry, Recipe
 from nodegraph.diffusion.composed_schedules import Schedule, named_schedule
-from nodegraph.diffusion.guidable import check_from_zero, check_interval
 from nodegraph.diffusion.guiders.base import AddedGuidance, GuidanceMethod
 from nodegraph.diffusion.guiders.changing import ChangingScale
+from nodegraph.diffusion.guiders.checks import check_from_zero, check_interval
 from nodegraph.diffusion.guiders.methods import Usual
 from nodegraph.diffusion.sampler_options import SamplerOptions
 from nodegraph.errors import InvalidValue

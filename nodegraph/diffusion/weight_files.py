@@ -17,7 +17,6 @@ from torch import Tensor
 from nodegraph.diffusion.attached_models import whole_file
 from nodegraph.diffusion.file_kinds import GGUF, HEADED, ending
 from nodegraph.diffusion.gguf_header import read_gguf_header
-from nodegraph.diffusion.pickle_files import pickle_tensors
 from nodegraph.diffusion.precision.carried import CarriedTensor
 from nodegraph.diffusion.precision.forms import FLOAT8, GgufBlocks, Narrow, Packed
 from nodegraph.diffusion.precision.gguf_types import BLOCKS, check_gguf_installed
@@ -29,6 +28,43 @@ from nodegraph.diffusion.safetensors_header import (
 )
 from nodegraph.diffusion.tensor_bytes import TensorBytes, side_by_side
 from nodegraph.errors import InvalidFile
+
+_INNER = ("state_dict", "params_ema", "params-ema", "params")
+"""Under which checkpoints, and upscale models as BasicSR saves them, keep their tensors."""
+
+
+def pickle_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of the tensors in a pickle checkpoint, without reading their bytes."""
+    return {name: tuple(tensor.shape) for name, tensor in _unpickle(path, "meta").items()}
+
+
+def pickle_tensors(path: Path, prefix: str) -> dict[str, Tensor]:
+    """The tensors of a pickle checkpoint whose names start with `prefix`."""
+    tensors = _unpickle(path, "cpu")
+    return {name: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _unpickle(path: Path, device: str) -> dict[str, Tensor]:
+    """Open a pickle checkpoint that the user allows, without running code in it.
+
+    Raises:
+        InvalidFile: It is damaged or holds more than tensors.
+    """
+    import pickle
+
+    import torch
+
+    try:
+        content = torch.load(path, map_location=device, weights_only=True)
+    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        raise InvalidFile(
+            f"{path} can't be opened: it is damaged or holds objects besides tensors.",
+            hint="Convert it to safetensors.",
+        ) from error
+    content = content if isinstance(content, dict) else {}
+    content = next((content[key] for key in _INNER if isinstance(content.get(key), dict)), content)
+    return {name: value for name, value in content.items() if isinstance(value, torch.Tensor)}
+
 
 PRECISIONS = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 """Of recipes."""

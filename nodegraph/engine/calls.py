@@ -15,8 +15,7 @@ from nodegraph.engine.cache import is_in_memory
 from nodegraph.engine.claiming import Elsewhere, Waiting
 from nodegraph.engine.expansion import expand
 from nodegraph.engine.failure import node_failure
-from nodegraph.engine.far import FarLooks
-from nodegraph.engine.fetching import Fetching
+from nodegraph.engine.fetching import FarLooks, Fetching
 from nodegraph.engine.invoke import Invoker
 from nodegraph.engine.keeping import Keeping, weights_of
 from nodegraph.engine.lanes import BESIDE_ANY, Priority

@@ -9,22 +9,53 @@ from pathlib import Path
 from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from nodegraph.core.context import Checkpoint, Environment, Footprint, Weights
+from nodegraph.core.context import Checkpoint, Environment, Footprint, Preview, Weights
+from nodegraph.core.digests import is_tensor
 from nodegraph.core.events import EventStream
 from nodegraph.core.links import plain_number
+from nodegraph.core.plot_form import plot_form
+from nodegraph.core.plots import Plot
+from nodegraph.core.summary import summarize
 from nodegraph.core.values import Recipe
 from nodegraph.engine.cancel import CancelToken
 from nodegraph.engine.checkpointing import CallCheckpoints
 from nodegraph.engine.lanes import current_place
 from nodegraph.engine.outside import Readings
 from nodegraph.engine.result import WrittenFile
-from nodegraph.engine.showing import preview_parts
 from nodegraph.errors import InvalidValue
 from nodegraph.store.entries import CallWarning
 
 if TYPE_CHECKING:
     from nodegraph.core.context import Context, LogSubject, Shown
     from nodegraph.engine.states import Call
+
+MOST_POINTS = 1_000
+"""Of a plot, in one event; about as many as a screen tells apart."""
+_DIGITS = 6
+
+
+def preview_parts(shown: Shown) -> dict[str, Any]:
+    """Plain values that tell of a preview, by their names in the event.
+
+    Returns:
+        ``image`` and ``mime`` of a picture, ``plot`` of a plot.
+    Raises:
+        InvalidValue: It can't be shown.
+    """
+    if isinstance(shown, Preview):
+        return {"image": shown.data, "mime": shown.mime}
+    if isinstance(shown, Plot):
+        return {"plot": plot_form(shown, most=MOST_POINTS, digits=_DIGITS)}
+    if is_tensor(shown) and shown.ndim == 4 and shown.numel():
+        from nodegraph.images.previews import picture_preview
+
+        return preview_parts(picture_preview(shown))
+    raise InvalidValue(
+        "this can't be shown as a preview",
+        given=summarize(shown),
+        expected="Preview, Plot, or Image (float tensor [batch, height, width, channels])",
+    )
+
 
 _KEPT = frozenset({"warning", "error"})
 """Levels of what is kept with a result."""

@@ -11,11 +11,11 @@ from nodegraph.errors import InvalidValue
 from nodegraph.molecules.chemistry import (
     embedded,
     from_rdkit,
+    properties_of,
     quiet_chemistry,
     smiles_of,
     to_rdkit,
 )
-from nodegraph.molecules.properties import properties_of
 from nodegraph.molecules.tables import item_tables, molecule_of_rows
 
 if TYPE_CHECKING:

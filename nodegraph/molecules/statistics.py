@@ -9,8 +9,7 @@ from statistics import fmean
 from nodegraph.core.plots import Plot, Series
 from nodegraph.core.spatial_values import Molecule
 from nodegraph.errors import InvalidValue
-from nodegraph.molecules.chemistry import smiles_of, to_rdkit
-from nodegraph.molecules.properties import properties_of
+from nodegraph.molecules.chemistry import properties_of, smiles_of, to_rdkit
 
 PROPERTY_TITLES = {
     "logp": "logP",

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import random
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from inspect import Parameter, signature
 from typing import Any
+
+import numpy as np
+import torch
 
 from nodegraph.core.context import Context
 from nodegraph.errors import InvalidValue
@@ -15,10 +19,26 @@ from nodegraph.pipelines.checks import OUTPUT_TYPE, PIPELINE, check_call
 from nodegraph.pipelines.classes import PipelineClass
 from nodegraph.pipelines.following import Following, previews_of
 from nodegraph.pipelines.giving import given, rates_given
-from nodegraph.pipelines.random_state import own_random_state
 from nodegraph.pipelines.rates import AUDIO_RATE, audio_rate, frame_rate, live_audio_rate
 from nodegraph.pipelines.taking import Rates, rate_unknown, taken
 from nodegraph.pipelines.values import Pipeline
+
+
+@contextmanager
+def own_random_state(seed: int, device: str) -> Iterator[None]:
+    """Random numbers by a seed inside the `with`, whoever draws them; afterwards all as before."""
+    theirs, numbers = random.getstate(), np.random.get_state()
+    devices = [device] if device.startswith("cuda") else []
+    with torch.random.fork_rng(devices):
+        try:
+            random.seed(seed)
+            np.random.seed(seed % 2**32)
+            torch.manual_seed(seed)
+            yield
+        finally:
+            random.setstate(theirs)
+            np.random.set_state(numbers)
+
 
 _SEEN = frozenset({"image", "video", "audio"})
 

@@ -4,9 +4,8 @@ from nodegraph.core.host_memory import HostMemory
 from nodegraph.residency.entries import Resident, device_name, resident_name
 from nodegraph.residency.failures import OutOfMemory, is_out_of_memory
 from nodegraph.residency.manager import ResidencyManager
-from nodegraph.residency.measure import component_bytes
 from nodegraph.residency.memory import lies_apart, memory_of
-from nodegraph.residency.needs import Compact, Lean
+from nodegraph.residency.needs import Compact, Lean, component_bytes
 from nodegraph.residency.peaks import MemoryPeak, measuring
 from nodegraph.residency.shelves import MOVING_RATE
 

@@ -22,8 +22,7 @@ from nodegraph.residency.entries import (
     content_of,
 )
 from nodegraph.residency.making import ComponentMaker, Making
-from nodegraph.residency.measure import component_bytes
-from nodegraph.residency.needs import Need
+from nodegraph.residency.needs import Need, component_bytes
 from nodegraph.residency.shelves import Leaving, Shelves
 
 _LOG = logging.getLogger(__name__)

@@ -73,7 +73,7 @@ from nodegraph.session.settings import Settings, places_of
 from nodegraph.store.remote.address import open_place
 
 if TYPE_CHECKING:
-    from nodegraph.jobs.cluster.joining import Joined
+    from nodegraph.jobs.cluster.helping import Joined
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -358,7 +358,7 @@ class Services:
         """The cluster that workers run on, if they do."""
         if self.server.cluster is None or not self.has_workers:
             return None
-        from nodegraph.jobs.cluster.joining import joined
+        from nodegraph.jobs.cluster.helping import joined
 
         return await opened.enter_async_context(joined(self.server.cluster))
 

@@ -23,8 +23,8 @@ from nodegraph.store.written import Written
 
 if TYPE_CHECKING:
     from nodegraph.store.codec import Serializers
-    from nodegraph.store.remote.leased_claims import LeasedClaims
     from nodegraph.store.remote.place import ObjectPlace
+    from nodegraph.store.remote.tier import LeasedClaims
 
 _LOG = logging.getLogger(__name__)
 
@@ -102,7 +102,7 @@ def _shared(store: Store) -> Claims | LeasedClaims | None:
     """Claims that the machines respect, too, which the store shares results with."""
     if store.claims is None or store.remote is None:
         return store.claims
-    from nodegraph.store.remote.leased_claims import LeasedClaims
+    from nodegraph.store.remote.tier import LeasedClaims
 
     return LeasedClaims(store.claims, store.remote)
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nodegraph.core.plots import Plot
+from nodegraph.core.spatial_values import Mesh, Molecule, PointCloud
+from nodegraph.core.values import Audio, Latent, Video
 from nodegraph.core.workflow import Workflow, WorkflowOrDict
 from nodegraph.engine.options import RunKeywords, RunOptions, check_keywords, check_truth
 from nodegraph.engine.result import RunResult
 from nodegraph.errors import InvalidValue
-from nodegraph.observe.display import display_for
 from nodegraph.observe.lines import Silent
 from nodegraph.observe.listeners import together
-from nodegraph.observe.notebook import NotebookBars, notebook_shell
+from nodegraph.observe.notebook import NotebookBars, notebook_display, notebook_shell
+from nodegraph.results.html import value_html
 from nodegraph.session.ongoing import Ongoing
 from nodegraph.session.session import Session
 from nodegraph.session.settings import Settings
@@ -23,6 +28,35 @@ from nodegraph.session.wishes import SessionWish
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
+
+_SHOWN = (Latent, Audio, Video, Mesh, PointCloud, Molecule, Plot)
+"""Not tensors: those are others' as well, and a number that is wrong is looked for in numbers."""
+
+
+def show_values_in(shell: Any) -> None:
+    """Have a shell of IPython show latents, audio, video, shapes and plots as what they are."""
+    formatter = shell.display_formatter.formatters["text/html"]
+    for kind in _SHOWN:
+        formatter.for_type(kind, value_html)
+
+
+def display_for(types: Mapping[str, str], *, is_wanted: bool) -> Silent:
+    """A display in a notebook, bars on a terminal, and nothing where nobody looks.
+
+    Args:
+        types: Node types by node.
+    """
+    if not is_wanted:
+        return Silent()
+    display = notebook_display()
+    if display is not None:
+        return NotebookBars(types, display)
+    if sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+        from nodegraph.observe.bars import Bars
+
+        return Bars(types)
+    return Silent()
+
 
 WorkflowLike = WorkflowOrDict | str | Path
 """A workflow, the dictionary of one, or a file's path."""
@@ -165,8 +199,6 @@ class Script:
         """Shows how it goes on, inside a `with`; in a notebook values show themselves, too."""
         shell = notebook_shell()
         if shell is not None:
-            from nodegraph.results.formatters import show_values_in
-
             show_values_in(shell)
         types = {name: entry.type for name, entry in self.workflow.nodes.items()}
         return display_for(types, is_wanted=is_wanted)

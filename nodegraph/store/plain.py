@@ -17,7 +17,6 @@ from typing import Any, Protocol
 import msgpack
 
 from nodegraph.core import dataset_values, plots, spatial_values, taught_values, values
-from nodegraph.core.array_forms import dtype_form, dtype_of, is_array_scalar, is_plain_array
 from nodegraph.core.digests import (
     LEAVES,
     MAPPINGS,
@@ -27,7 +26,14 @@ from nodegraph.core.digests import (
     is_tensor,
     type_name,
 )
-from nodegraph.core.moments import moment_form, moment_of
+from nodegraph.core.plain_forms import (
+    dtype_form,
+    dtype_of,
+    is_array_scalar,
+    is_plain_array,
+    moment_form,
+    moment_of,
+)
 from nodegraph.core.ports import BLOCKED, Blocked, Serializer
 from nodegraph.store.loaded_classes import (
     class_named,

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from nodegraph.core.array_forms import array_bytes, dtype_form, dtype_of
 from nodegraph.core.digests import tensor_kind
+from nodegraph.core.plain_forms import array_bytes, dtype_form, dtype_of
 from nodegraph.store.plain import Undecodable, Unstorable
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from nodegraph import Audio, InvalidValue
 from nodegraph.audio import measuring
 from nodegraph.audio.changing import amplified
 from nodegraph.audio.measuring import QUIETEST, audio_figures, brightness, loudness, pitch
-from nodegraph.audio.notes import note_name, pitch_of
+from nodegraph.audio.sound_kinds import note_name, pitch_of
 from tests.audio.making import noise, tone
 from tests.messages import raises
 

@@ -15,7 +15,7 @@ import pytest
 
 from nodegraph.errors import OutputError
 from nodegraph.server.operations.backup import backup, restore
-from nodegraph.server.operations.backup.workspace import workspace
+from nodegraph.server.operations.backup.writing import workspace
 from nodegraph.session.settings import Settings
 from tests.cli.homes import filled, jobs, tree
 from tests.cli.killing import look

@@ -18,7 +18,6 @@ from nodegraph.datasets.buckets import (
     resize_to_one,
 )
 from nodegraph.datasets.choosing import ExampleFilter, repeated, sorted_out, taken
-from nodegraph.datasets.describing import described
 from nodegraph.datasets.duplicates import without_duplicates
 from nodegraph.datasets.editing import (
     edit_captions,
@@ -29,7 +28,7 @@ from nodegraph.datasets.editing import (
 )
 from nodegraph.datasets.making import dataset_of_pictures, mask_box, parts_of
 from nodegraph.datasets.reading import size_of
-from nodegraph.datasets.showing import dataset_sheet
+from nodegraph.datasets.showing import dataset_sheet, described
 from tests.datasets.making import dataset, picture
 from tests.messages import raises
 

@@ -23,7 +23,7 @@ from nodegraph.diffusion.guiders.additions import (
 )
 from nodegraph.diffusion.guiders.base import AddedGuidance
 from nodegraph.diffusion.guiders.outputs import OutputArithmetic
-from nodegraph.diffusion.guiders.token_grid import blurred
+from nodegraph.diffusion.guiders.perturbing import blurred
 from nodegraph.diffusion.sampling_parts import GuiderChoice
 from tests.diffusion.test_guidance import Echo, moment
 

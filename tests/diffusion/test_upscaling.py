@@ -13,10 +13,14 @@ from torch.nn import functional
 from nodegraph.diffusion.families.alone import LOAD_UPSCALER
 from nodegraph.diffusion.models import list_models
 from nodegraph.diffusion.upscaling.architectures import CompactShape, compact_shape
-from nodegraph.diffusion.upscaling.compact_upscaler import CompactUpscaler
 from nodegraph.diffusion.upscaling.enlarging import enlarged
 from nodegraph.diffusion.upscaling.files import SHIPPED, locate_upscaler, open_upscaler
-from nodegraph.diffusion.upscaling.loading import PaddedNetwork, Upscaler, load_upscaler
+from nodegraph.diffusion.upscaling.loading import (
+    CompactUpscaler,
+    PaddedNetwork,
+    Upscaler,
+    load_upscaler,
+)
 from nodegraph.errors import InvalidFile, InvalidValue, ModelNotFound, NumericalError, UnsafeFile
 from tests.messages import raises
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodegraph.engine.planning.times import Line, Seen, fitted
+from nodegraph.engine.planning.expectation import Line, Seen, fitted
 
 amounts = st.floats(1, 1e9)
 times = st.floats(1e-4, 1e4)

@@ -11,9 +11,9 @@ import pytest
 
 from nodegraph.core.events import Event, EventKind
 from nodegraph.observe.bars import Bars
-from nodegraph.observe.display import display_for
 from nodegraph.observe.lines import Silent
 from nodegraph.observe.notebook import NotebookBars
+from nodegraph.session.scripts import display_for
 from tests.cli.test_output import Terminal
 
 

@@ -8,7 +8,7 @@ import torch
 from IPython.core.formatters import DisplayFormatter
 
 from nodegraph import Latent
-from nodegraph.results.formatters import show_values_in
+from nodegraph.session.scripts import show_values_in
 
 
 def test_a_latent_shows_itself_and_a_tensor_stays_numbers() -> None:

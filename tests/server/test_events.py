@@ -11,9 +11,9 @@ from typing import Any
 import httpx
 import pytest
 
-from nodegraph.server.events import sse
 from nodegraph.server.events.hub.hub import EventHub
 from nodegraph.server.http.routes import events as route
+from nodegraph.server.http.routes import events as sse
 from tests.jobs.queue.support import event
 from tests.server.hosting import Hosted
 from tests.server.talking import Worker, wish, worker

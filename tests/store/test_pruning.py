@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nodegraph.cli.cache_exchange import keys_of_run
 from nodegraph.errors import OutputError
 from nodegraph.store.checkpoints import Checkpoints
 from nodegraph.store.claims import Claims
 from nodegraph.store.pruning import Pruned, prune, would_trim
 from nodegraph.store.records import Runs
-from nodegraph.store.selection import keys_of_run
 from nodegraph.store.store import Store
 from tests.properties import examples
 from tests.store.support import key_of, put

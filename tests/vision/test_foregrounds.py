@@ -16,8 +16,7 @@ from nodegraph.diffusion.foreground.architectures import (
     foreground_class,
     u2net_shape,
 )
-from nodegraph.diffusion.foreground.birefnet import patches
-from nodegraph.diffusion.foreground.deformable import deformable_convolution
+from nodegraph.diffusion.foreground.birefnet import deformable_convolution, patches
 from nodegraph.diffusion.foreground.loading import has_colors_last
 from nodegraph.diffusion.models import list_models
 from nodegraph.images.masks import as_rgb

@@ -1,4 +1,6 @@
-"""Nodes that stand for ones that can't be translated, and keep all that the file says of them."""
+"""What stands for nodes that aren't translated: bypassed ones, and ones that can't be, of which all
+is kept that the file says.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +12,28 @@ from nodegraph.compat.comfyui.made import MadeGraph, MadeNode
 from nodegraph.compat.comfyui.naming import Names, snake
 from nodegraph.compat.comfyui.translating import Signal
 from nodegraph.core.parts import PLACEHOLDER, Mode
+
+_ANY = ("", "*")
+
+
+def pass_through(
+    outputs: Sequence[str], inputs: Sequence[tuple[str, Signal | None]]
+) -> list[Signal | None]:
+    """The first linked input of an output's type, for each; None where there is none.
+
+    Args:
+        outputs: Types.
+        inputs: Of those that are linked, type and what they are given.
+    """
+    return [_first(kind, inputs) for kind in outputs]
+
+
+def _first(kind: str, inputs: Sequence[tuple[str, Signal | None]]) -> Signal | None:
+    linked = [(given, signal) for given, signal in inputs if signal is not None]
+    same = [signal for given, signal in linked if given == kind]
+    likely = [signal for given, signal in linked if kind in _ANY or given in _ANY]
+    return next(iter([*same, *likely]), None)
+
 
 _MOST_OUTPUTS = 256
 """More than any node has; a file may name a millionth output of a node that nobody knows."""

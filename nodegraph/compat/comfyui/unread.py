@@ -8,17 +8,89 @@ depend on them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from nodegraph.compat.comfyui.entries import TableEntry
-from nodegraph.compat.comfyui.foreign import ForeignGraph, ForeignNode, ForeignWorkflow
-from nodegraph.compat.comfyui.stand_ins import stand_ins
+from nodegraph.compat.comfyui.foreign import ForeignGraph, ForeignNode, ForeignWorkflow, Source
+from nodegraph.compat.comfyui.passages import Arrival
+from nodegraph.compat.comfyui.signatures import TakenInput
 from nodegraph.compat.comfyui.surroundings import AlikeNodes, alike
+from nodegraph.compat.comfyui.tags import plain
 from nodegraph.core.links import is_link
 from nodegraph.core.parts import PLACEHOLDER, NodeEntry
 from nodegraph.core.workflow import Workflow
+
+
+def unheeded(node: ForeignNode, entry: TableEntry, arrival: Arrival) -> Iterator[str]:
+    """Tell of a node's values that differ from the defaults and that nothing here stands for."""
+    for name in entry.unused:
+        value = node.inputs.get(name)
+        taken = entry.signature.taken(name)
+        if value is not None and taken is not None and value != taken.default:
+            text = "what is linked to it" if isinstance(value, Source) else repr(plain(value))
+            yield f"nothing here stands for its `{name}`: {text} makes no difference"
+    for taken in entry.signature.widgets:
+        value = node.inputs.get(taken.name)
+        is_word = taken.type == "COMBO" and isinstance(taken.default, str)
+        is_word = is_word and isinstance(value, str) and value != taken.default
+        if not is_word or entry.is_idle(taken.name):
+            continue
+        if str(value) not in entry.words and not _is_handed_on(str(value), arrival):
+            yield (
+                f"its `{taken.name}` is {plain(value)!r} there, which isn't known here: what "
+                "comes of it may differ"
+            )
+
+
+def _is_handed_on(word: str, arrival: Arrival) -> bool:
+    """Whether something made of a node has a word of it, whole or a part, or people are told."""
+    values = [value for made in arrival.nodes() for value in made.inputs.values()]
+    values += [part for signal in arrival.given.values() for part in (signal.given, signal.carried)]
+    if any(word in str(each) for each in (*values, *arrival.told)):
+        return True
+    return any(isinstance(each, str) and len(each) > 1 and each in word for each in values)
+
+
+def stand_ins(taken: TakenInput, lost: Sequence[TakenInput], words: Sequence[str]) -> Iterator[Any]:
+    """Values that a widget may have, other than its default.
+
+    Args:
+        lost: Inputs of which some may be there with certain values of this one alone.
+        words: What the type's entry tells apart.
+    """
+    usual = taken.default
+    for value in _possible(taken, lost, words):
+        if value != usual or type(value) is not type(usual):
+            yield value
+
+
+def _possible(taken: TakenInput, lost: Sequence[TakenInput], words: Sequence[str]) -> list[Any]:
+    usual = taken.default
+    match taken.type:
+        case "BOOLEAN":
+            return [not usual]
+        case "INT":
+            # Sizes go in steps of eight, and what others do to them is no value of the file's.
+            whole = int(usual or 0)
+            below = [whole - 8, whole // 2, 8] if whole > 8 else [whole - 1] if whole > 1 else []
+            return [whole + 8, *below, whole + 24]
+        case "FLOAT":
+            number = float(usual or 0.0)
+            steps = (0.25, 0.125, -0.25) if number <= 0.75 else (-0.25, -0.125, 0.25)
+            return [moved for step in steps if (moved := number + step) >= 0 or number < 0]
+        case "COLOR":
+            return ["#123456", "#fedcba"]
+    alike = re.sub(r"\d", "7", usual) if isinstance(usual, str) else ""
+    texts = [alike] if taken.type == "STRING" and alike != usual and alike else []
+    texts += ["another", "a third"]
+    if taken.type == "COMBO" and isinstance(usual, str):
+        texts += [word for each in lost if each.parent == taken.name for word in each.when]
+        texts += words
+    return list(dict.fromkeys(texts))
+
 
 _MOST_NODES = 40_000
 """Nodes that are translated to find what unread values become, of one file."""

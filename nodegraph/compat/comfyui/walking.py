@@ -13,8 +13,7 @@ from nodegraph.compat.comfyui.file_words import called, said_in_names
 from nodegraph.compat.comfyui.foreign import BLOCK, ForeignGraph, ForeignNode, Frame, Source, Spot
 from nodegraph.compat.comfyui.made import MadeGraph
 from nodegraph.compat.comfyui.passages import Arrival, AskBlock, CarriedAlong
-from nodegraph.compat.comfyui.passing import pass_through
-from nodegraph.compat.comfyui.placeholders import add_placeholder, output_ports
+from nodegraph.compat.comfyui.placeholders import add_placeholder, output_ports, pass_through
 from nodegraph.compat.comfyui.returning import native_entry, native_facts
 from nodegraph.compat.comfyui.settling import (
     settle_families,
@@ -24,7 +23,7 @@ from nodegraph.compat.comfyui.settling import (
 from nodegraph.compat.comfyui.signatures import Signature
 from nodegraph.compat.comfyui.tags import Tag, tagged
 from nodegraph.compat.comfyui.translating import MadeOutput, Signal, Untranslatable
-from nodegraph.compat.comfyui.unheeded import unheeded
+from nodegraph.compat.comfyui.unread import unheeded
 from nodegraph.core.graph import topological_order
 from nodegraph.core.parts import Mode
 from nodegraph.errors import InvalidWorkflow, Problem

@@ -55,7 +55,7 @@ def _pictured(
 ) -> dict[str, nn.Module]:
     """Modules of which the first is led by pictures."""
     # Its layers take a while to import, which only those wait for who use them.
-    from nodegraph.diffusion.ip_adapters.layers import with_pictures
+    from nodegraph.diffusion.ip_adapters.applying import with_pictures
 
     with ExitStack() as held:
         for item in adapters:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nodegraph.diffusion.families.base import Config, Family, Part, Warn
-from nodegraph.diffusion.items.formats import item_format
+from nodegraph.diffusion.latent_formats import LatentFormat
 from nodegraph.diffusion.memory import StepMemory
 from nodegraph.diffusion.model_step import Asked, Batch, Moment
-from nodegraph.diffusion.single_files.items import item_layout
+from nodegraph.diffusion.safetensors_header import Shapes
+from nodegraph.diffusion.single_files.base import FileLayout, count_of
+from nodegraph.diffusion.single_files.denoisers import EULER_FLOW
 from nodegraph.errors import InvalidValue
 
 if TYPE_CHECKING:
@@ -18,6 +20,97 @@ if TYPE_CHECKING:
 
     from nodegraph.core.values import ConditioningEntry
     from nodegraph.diffusion.components import Denoiser, TextModel
+
+
+def item_layout(
+    name: str,
+    title: str,
+    class_name: str,
+    *,
+    tokens: int,
+    features: int,
+    read: int | None = None,
+    heads: int = 6,
+    shift: float = 2.0,
+    gives_clean: bool = False,
+) -> FileLayout:
+    """How the transformer of a kind of item lies in a file.
+
+    Args:
+        name, title, class_name: As of `FileLayout`.
+        tokens, features: Of an item.
+        read: Numbers of a token that its first layer reads, where they aren't its features.
+        heads: Of attention, which no tensor shows.
+        shift: How far the levels of the noise lean to high noise: 1 is not at all.
+        gives_clean: Whether the network gives the clean item.
+    """
+
+    def matches(shapes: Shapes) -> bool:
+        places = shapes.get("position_embedding", ())
+        first = shapes.get("token_embedding.weight", ())
+        return (
+            "shared_embedding.weight" in shapes
+            and places[:1] == (tokens,)
+            and first[1:] == (read or features,)
+        )
+
+    def config(shapes: Shapes) -> dict[str, Any]:
+        (numbers,) = shapes["number_mean"]
+        told = shapes["number_embedding.0.weight"][1] if numbers else 0
+        kinds = count_of(shapes, r"class_embeddings\.(\d+)\.")
+        return {
+            "tokens": tokens,
+            "features": features,
+            "width": shapes["position_embedding"][1],
+            "layers": count_of(shapes, r"blocks\.(\d+)\."),
+            "heads": heads,
+            "condition_width": shapes["time_embedding.0.weight"][0],
+            "classes": [shapes[f"class_embeddings.{at}.weight"][0] - 1 for at in range(kinds)],
+            "numbers": numbers,
+            "octaves": (told // numbers - 2) // 2 if numbers else 0,
+            "gives_clean": gives_clean,
+        }
+
+    schedule: Config = {**EULER_FLOW, "shift": shift}
+    return FileLayout(
+        name,
+        title,
+        class_name,
+        matches=matches,
+        config=config,
+        convert=lambda tensors, _: dict(tensors),
+        scheduler=lambda _: schedule,
+    )
+
+
+@dataclass(frozen=True)
+class ItemFormat(LatentFormat):
+    """The latents of items that have no autoencoder; made by `item_format`.
+
+    Attributes:
+        drawn: Makes pictures of items, (batch, tokens, features), in -1..1, (batch, 3, height,
+            width), to look at while they are sampled, or None; None where they aren't shown then.
+    """
+
+    drawn: Callable[[Tensor], Tensor | None] | None = None
+
+    def pictures(self, latents: Tensor) -> Tensor | None:
+        """See `LatentFormat.pictures`."""
+        return None if self.drawn is None else self.drawn(latents[:, 0].float().cpu())
+
+
+def item_format(
+    name: str, tokens: int, features: int, drawn: Callable[[Tensor], Tensor | None] | None = None
+) -> ItemFormat:
+    """The latents of items of so many tokens, of so many features each.
+
+    To all that handles latents an item is a picture of one channel and of one size: its tokens lie
+    one below the other, `tokens` pixels high, and a token is `features` pixels wide. So noise,
+    batches, masks, guiders and samplers do with items what they do with pictures.
+    """
+    size = features, tokens
+    return ItemFormat(name, channels=1, spatial=1, autoencoders=(), only_size=size, drawn=drawn)
+
 
 CLASSES, NUMBERS = "classes", "numbers"
 """Tensors of a conditioning: int64, (1, classes), -1 where nothing is asked; float32,

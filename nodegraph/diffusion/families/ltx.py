@@ -1,22 +1,30 @@
 """LTX-Video: videos from prompts, and from prompts and a first picture. Imports no torch.
 
 Source: HaCohen et al. 2024, arXiv:2501.00103; https://github.com/Lightricks/LTX-Video
+
+Source of what no tensor shows: ``transformer/config.json`` and ``scheduler_config.json`` of
+https://huggingface.co/Lightricks/LTX-Video
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from nodegraph.diffusion.families.base import RATE, Config, Family, Part, Warn, encoded
 from nodegraph.diffusion.families.first_picture import FIRST_FRAME, begun, check_fits, to_denoise
 from nodegraph.diffusion.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.diffusion.flow_shift import line_mu
-from nodegraph.diffusion.ltx_latents import LTX as LTX_LATENTS
-from nodegraph.diffusion.memory import TokenMemory
+from nodegraph.diffusion.latent_formats import LatentFormat
+from nodegraph.diffusion.lazy import torch
+from nodegraph.diffusion.memory import CodingMemory, TokenMemory
 from nodegraph.diffusion.model_step import Asked, Batch, Moment
-from nodegraph.diffusion.single_files.ltx import LTX_FILE
+from nodegraph.diffusion.safetensors_header import Shapes
+from nodegraph.diffusion.single_files.base import count_of
+from nodegraph.diffusion.single_files.denoisers import DYNAMIC_FLOW, denoiser_layout
+from nodegraph.diffusion.single_files.ltx_vae import LTX_VAE
 from nodegraph.diffusion.single_files.t5 import T5, T5_GGUF
 
 if TYPE_CHECKING:
@@ -24,6 +32,117 @@ if TYPE_CHECKING:
 
     from nodegraph.core.values import ConditioningEntry
     from nodegraph.diffusion.components import Denoiser, TextModel
+
+
+class LTXFormat(LatentFormat):
+    """Videos whose autoencoder holds a mean and a deviation for each channel beside its weights.
+
+    Those of later versions end the denoising as they decode, at a timestep; here at its end, 0.
+    """
+
+    def decoding(self, config: Mapping[str, Any]) -> CodingMemory:
+        widths = config.get("decoder_block_out_channels") or (128,)
+        return CodingMemory(0.6, 0.3, 0.27).times(widths[0])
+
+    def encoding(self, config: Mapping[str, Any]) -> CodingMemory:
+        widths = config.get("block_out_channels") or (128,)
+        return CodingMemory(0.8, 0.4, 0.41).times(widths[0])
+
+    def encode(self, vae: Any, pixels: Tensor) -> Tensor:
+        mode: Tensor = vae.encode(pixels).latent_dist.mode()
+        mean, deviation = _buffers(vae, mode)
+        scaled: Tensor = (mode - mean) * vae.config.scaling_factor / deviation
+        return scaled
+
+    def decode(self, vae: Any, latents: Tensor) -> Tensor:
+        mean, deviation = _buffers(vae, latents)
+        inputs = latents * deviation / vae.config.scaling_factor + mean
+        timed = vae.config.timestep_conditioning
+        timestep = torch.zeros(len(inputs), device=inputs.device, dtype=inputs.dtype)
+        with _same_noise(vae):
+            pixels: Tensor = vae.decode(inputs, timestep if timed else None, return_dict=False)[0]
+        return pixels
+
+
+@contextmanager
+def _same_noise(vae: Any) -> Iterator[None]:
+    """Inside the `with`, a decoder that adds noise between its layers (0.9.1's) draws the same each
+    time; who draws after it gets what they would have."""
+    if not any(vae.config.decoder_inject_noise):
+        yield
+        return
+    kind = vae.device.type
+    with torch.random.fork_rng([] if kind == "cpu" else [vae.device], device_type=kind):
+        torch.manual_seed(0)
+        yield
+
+
+def _buffers(vae: Any, like: Tensor) -> tuple[Tensor, Tensor]:
+    # They may lie elsewhere, where weights are brought along a layer at a time.
+    mean, deviation = (
+        item.view(1, -1, 1, 1, 1).to(like.device, like.dtype)
+        for item in (vae.latents_mean, vae.latents_std)
+    )
+    return mean, deviation
+
+
+LTX_LATENTS = LTXFormat(
+    "ltx",
+    128,
+    spatial=32,
+    temporal=8,
+    autoencoders=("AutoencoderKLLTXVideo",),
+    files=(LTX_VAE,),
+)
+"""LTX-Video."""
+
+
+_HEADS = 32
+"""Of 2B and of 13B, whose heads are twice as wide."""
+
+
+def _config(shapes: Shapes) -> dict[str, Any]:
+    width, channels = shapes["proj_in.weight"]
+    return {
+        "in_channels": channels,
+        "out_channels": shapes["proj_out.weight"][0],
+        "patch_size": 1,
+        "patch_size_t": 1,
+        "num_attention_heads": _HEADS,
+        "attention_head_dim": width // _HEADS,
+        "cross_attention_dim": shapes["transformer_blocks.0.attn2.to_k.weight"][1],
+        "num_layers": count_of(shapes, r"transformer_blocks\.(\d+)\."),
+        "activation_fn": "gelu-approximate",
+        "qk_norm": "rms_norm_across_heads",
+        "norm_elementwise_affine": False,
+        "norm_eps": 1e-6,
+        "caption_channels": shapes["caption_projection.linear_1.weight"][1],
+        "attention_bias": "transformer_blocks.0.attn1.to_q.bias" in shapes,
+        "attention_out_bias": "transformer_blocks.0.attn1.to_out.0.bias" in shapes,
+    }
+
+
+LTX_FILE = denoiser_layout(
+    "ltx-transformer",
+    "the transformer of LTX-Video",
+    "LTXVideoTransformer3DModel",
+    marks=(
+        ("patchify_proj.weight", "adaln_single.linear.weight", "scale_shift_table"),
+        ("proj_in.weight", "time_embed.linear.weight", "scale_shift_table"),
+    ),
+    config=_config,
+    scheduler={
+        **DYNAMIC_FLOW,
+        "base_image_seq_len": 1024,
+        "base_shift": 0.95,
+        "max_shift": 2.05,
+        "shift": 1.0,
+        "shift_terminal": 0.1,
+    },
+    # LTX-2, which makes sound, too.
+    without=("audio_",),
+)
+
 
 USUAL_RATE = 25
 """Frames a second that a video is to have where the conditioning doesn't say."""

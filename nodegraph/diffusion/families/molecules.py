@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 MOLECULE_PROPERTIES = ("logp", "qed", "rings", "atoms")
-"""The numbers that lead its models, in their order; see `nodegraph.molecules.properties`."""
+"""The numbers that lead its models, in their order; see `nodegraph.molecules.chemistry`."""
 
 
 def _drawn(items: Tensor) -> Tensor | None:

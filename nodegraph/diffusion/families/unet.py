@@ -5,9 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from nodegraph.diffusion.controls.questions import unet_options
+from nodegraph.diffusion.controls.questions import (
+    DOWN,
+    FEATURES,
+    MID,
+    ControlQuestion,
+    Residuals,
+    unet_options,
+)
 from nodegraph.diffusion.families.base import (
     BESIDE,
     CONTROLS,
@@ -35,8 +42,63 @@ if TYPE_CHECKING:
 
     from nodegraph.core.values import ConditioningEntry
     from nodegraph.diffusion.components import Denoiser
-    from nodegraph.diffusion.controls.questions import ControlQuestion, Residuals
     from nodegraph.diffusion.safetensors_header import Shapes
+
+
+def unet_residuals(
+    question: ControlQuestion,
+    x: Tensor,
+    moment: Moment,
+    batch: Batch,
+    told: Mapping[str, Tensor],
+) -> Residuals:
+    """What a control network adds inside a UNet.
+
+    Args:
+        x, moment, batch: As of `Family.predict`.
+        told: What the UNet is told beside the prompt.
+    """
+    kind = type(question.network).__name__
+    if kind == "T2IAdapter":
+        return _features(question)
+    options: dict[str, Any] = {
+        "encoder_hidden_states": batch["embeddings"],
+        "added_cond_kwargs": dict(told) or None,
+        "guess_mode": question.faint,
+        "return_dict": False,
+    }
+    if kind == "ControlNetUnionModel":
+        options |= _together(question, x)
+    else:
+        options |= {
+            "controlnet_cond": question.repeat(question.hints[0]),
+            "conditioning_scale": question.strengths[0],
+        }
+    down, mid = question.network(x, moment.timestep, **options)
+    return {DOWN: down, MID: [mid]}
+
+
+def _together(question: ControlQuestion, x: Tensor) -> dict[str, Any]:
+    """What one that takes several pictures at once is told of them."""
+    modes = [int(mode or 0) for mode in question.modes]
+    kinds = torch.zeros(question.network.config.num_control_type).scatter_(
+        0, torch.tensor(modes), 1
+    )
+    return {
+        "controlnet_cond": [question.repeat(hint) for hint in question.hints],
+        "control_type": kinds.reshape(1, -1).to(x.device, x.dtype).repeat(len(x), 1),
+        "control_type_idx": modes,
+        "conditioning_scale": list(question.strengths),
+    }
+
+
+def _features(question: ControlQuestion) -> Residuals:
+    """It looks at the picture alone, so that once is enough."""
+    if FEATURES not in question.kept:
+        found = question.network(question.hints[0])
+        question.kept[FEATURES] = [item * question.strengths[0] for item in found]
+    return {FEATURES: [question.repeat(item) for item in question.kept[FEATURES]]}
+
 
 LENGTHENED = 2
 """Times the longest prompt of a step: up to here all are brought to one length for one batch."""
@@ -152,8 +214,6 @@ class UNetFamily(Family):
     def controlled(
         self, model: Denoiser, question: ControlQuestion, x: Tensor, moment: Moment, batch: Batch
     ) -> Residuals:
-        from nodegraph.diffusion.controls.unets import unet_residuals
-
         told = {name: batch[key] for name, key in _ADDED.items() if key in batch}
         return unet_residuals(question, x, moment, batch, told)
 

@@ -1,12 +1,15 @@
 """Z-Image and Z-Image-Turbo. Imports no torch.
 
 Source: Z-Image Team 2025, arXiv:2511.22699.
+
+Source of what no tensor shows: ``transformer/config.json`` and ``scheduler_config.json`` of
+https://huggingface.co/Tongyi-MAI/Z-Image-Turbo
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nodegraph.diffusion.families.base import Config, Family, Part, Warn, encoded
 from nodegraph.diffusion.families.pipeline_classes import PIPELINE_CLASSES
@@ -15,14 +18,55 @@ from nodegraph.diffusion.latent_formats import FLUX as FLUX_LATENTS
 from nodegraph.diffusion.lazy import torch
 from nodegraph.diffusion.memory import TokenMemory
 from nodegraph.diffusion.model_step import Batch, Moment
+from nodegraph.diffusion.safetensors_header import Shapes
+from nodegraph.diffusion.single_files.base import count_of
+from nodegraph.diffusion.single_files.denoisers import EULER_FLOW, denoiser_layout
 from nodegraph.diffusion.single_files.language import QWEN3, QWEN3_GGUF
-from nodegraph.diffusion.single_files.z_image import Z_IMAGE_FILE
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from nodegraph.core.values import ConditioningEntry
     from nodegraph.diffusion.components import Denoiser, TextModel
+
+_PATCH = 2
+
+
+def _config(shapes: Shapes) -> dict[str, Any]:
+    width, patch = shapes["all_x_embedder.2-1.weight"]
+    (head,) = shapes["layers.0.attention.norm_q.weight"]
+    return {
+        "all_patch_size": (_PATCH,),
+        "all_f_patch_size": (1,),
+        "in_channels": patch // _PATCH**2,
+        "dim": width,
+        "n_layers": count_of(shapes, r"layers\.(\d+)\."),
+        "n_refiner_layers": count_of(shapes, r"noise_refiner\.(\d+)\."),
+        "n_heads": shapes["layers.0.attention.to_q.weight"][0] // head,
+        "n_kv_heads": shapes["layers.0.attention.to_k.weight"][0] // head,
+        "norm_eps": 1e-5,
+        "qk_norm": True,
+        "cap_feat_dim": shapes["cap_embedder.1.weight"][1],
+        "rope_theta": 256.0,
+        "t_scale": 1000.0,
+        # 32, 48 and 48 of 128: time has a quarter of a head, rows and columns share the rest.
+        "axes_dims": (head // 4, 3 * head // 8, 3 * head // 8),
+        "axes_lens": (1536, 512, 512),
+    }
+
+
+Z_IMAGE_FILE = denoiser_layout(
+    "z-image-transformer",
+    "the transformer of Z-Image",
+    "ZImageTransformer2DModel",
+    marks=(("cap_pad_token", "cap_embedder.1.weight", "layers.0.adaLN_modulation.0.weight"),),
+    config=_config,
+    scheduler={**EULER_FLOW, "shift": 3.0},
+    # Omni, which sees pictures, and variants that draw pixels.
+    without=("siglip_", "dec_net."),
+    unused=("norm_final.",),
+)
+
 
 _TOKENS = 512
 

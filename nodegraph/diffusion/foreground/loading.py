@@ -1,8 +1,12 @@
-"""Networks that mask the foreground, in memory."""
+"""Networks that mask the foreground, in memory.
+
+Source: microsoft/Swin-Transformer (MIT), and what transformers' folders of Swin hold.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -24,11 +28,51 @@ from nodegraph.diffusion.foreground.architectures import (
     u2net_shape,
 )
 from nodegraph.diffusion.foreground.birefnet import GRIDS, BiRefNet
-from nodegraph.diffusion.foreground.swin_names import as_transformers
 from nodegraph.diffusion.foreground.u2net import U2Net
 from nodegraph.diffusion.joined_files import header_of
 from nodegraph.diffusion.weight_files import read_tensors
 from nodegraph.errors import InvalidFile
+
+_RENAMED = (
+    (re.compile(r"^patch_embed\.proj\."), "embeddings.patch_embeddings.projection."),
+    (re.compile(r"^patch_embed\.norm\."), "embeddings.norm."),
+    (re.compile(r"^layers\."), "encoder.layers."),
+    (re.compile(r"\.norm1\."), ".layernorm_before."),
+    (re.compile(r"\.norm2\."), ".layernorm_after."),
+    (re.compile(r"\.attn\.proj\."), ".attention.output.dense."),
+    (re.compile(r"\.attn\.relative"), ".attention.self.relative"),
+    (re.compile(r"\.mlp\.fc1\."), ".intermediate.dense."),
+    (re.compile(r"\.mlp\.fc2\."), ".output.dense."),
+)
+_FINAL = re.compile(r"^norm(\d)\.")
+_JOINED = ".attn.qkv."
+_COMPUTED = ("relative_position_index", "attn_mask")
+"""What files may hold though it follows from the window's size."""
+
+
+def as_transformers(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors by other names; queries, keys and values apart.
+
+    Args:
+        tensors: Whose names begin with `prefix`, which is dropped.
+    """
+    found: dict[str, Tensor] = {}
+    for name, item in tensors.items():
+        if not name.endswith(_COMPUTED):
+            found |= dict(_renamed(name.removeprefix(prefix), item))
+    return found
+
+
+def _renamed(name: str, item: Tensor) -> Iterator[tuple[str, Tensor]]:
+    for pattern, other in _RENAMED:
+        name = pattern.sub(other, name)
+    name = _FINAL.sub(lambda found: f"hidden_states_norms.stage{int(found[1]) + 1}.", name)
+    if _JOINED not in name:
+        yield name, item
+        return
+    for part, which in zip(item.chunk(3), ("query", "key", "value"), strict=True):
+        yield name.replace(_JOINED, f".attention.self.{which}."), part.contiguous()
+
 
 _BACKBONE = "bb."
 _COUNTED = ".num_batches_tracked"

@@ -10,14 +10,14 @@ from typing import ClassVar
 from nodegraph.core.values import Conditioning, DiffusionModel, Recipe
 from nodegraph.diffusion.classifier_files import read_classifier
 from nodegraph.diffusion.families.registry import family_named
-from nodegraph.diffusion.guiders.addable import (
+from nodegraph.diffusion.guiders.base import AddedGuidance, AddedTerm, GuidedModel
+from nodegraph.diffusion.guiders.checks import (
     CLASSIFIED,
     LOOKED_INTO,
     PERTURBED,
     SKIPPED,
     check_addable,
 )
-from nodegraph.diffusion.guiders.base import AddedGuidance, AddedTerm, GuidedModel
 from nodegraph.diffusion.helper_recipes import LatentClassifier
 from nodegraph.diffusion.model_step import Side
 from nodegraph.errors import InvalidValue
@@ -44,7 +44,7 @@ class PerturbedAttention(AddedGuidance):
     def begin(self, given: GuidedModel, place: int) -> AddedTerm:
         """By a copy of the network that shares its weights."""
         from nodegraph.diffusion.guiders.perturbing import unmoved, with_attention
-        from nodegraph.diffusion.guiders.worse import AwayFromWorse
+        from nodegraph.diffusion.guiders.terms import AwayFromWorse
 
         worse = given.asking.another(with_attention(given.model, self.layers, unmoved))
         return AwayFromWorse(worse, given.sides["positive"], self.scale, self.start, self.end)
@@ -72,9 +72,8 @@ class SmoothedEnergy(AddedGuidance):
 
     def begin(self, given: GuidedModel, place: int) -> AddedTerm:
         """By a copy of the network that shares its weights."""
-        from nodegraph.diffusion.guiders.perturbing import with_attention
-        from nodegraph.diffusion.guiders.smoothed import smoothing
-        from nodegraph.diffusion.guiders.worse import AwayFromWorse
+        from nodegraph.diffusion.guiders.perturbing import smoothing, with_attention
+        from nodegraph.diffusion.guiders.terms import AwayFromWorse
 
         def cells() -> Sequence[int]:
             window = worse.window
@@ -114,8 +113,7 @@ class SkippedLayers(AddedGuidance):
     def begin(self, given: GuidedModel, place: int) -> AddedTerm:
         """By a copy of the network that shares its weights."""
         from nodegraph.diffusion.guiders.perturbing import without_layers
-        from nodegraph.diffusion.guiders.standing_in import StandingIn
-        from nodegraph.diffusion.guiders.worse import AwayFromWorse
+        from nodegraph.diffusion.guiders.terms import AwayFromWorse, StandingIn
 
         worse = given.asking.another(without_layers(given.model, self.layers))
         if not self.adds:
@@ -125,7 +123,7 @@ class SkippedLayers(AddedGuidance):
 
 @dataclass(frozen=True, slots=True)
 class SelfAttention(AddedGuidance):
-    """See `nodegraph.diffusion.guiders.self_attention.SelfAttentionTerm`.
+    """See `nodegraph.diffusion.guiders.terms.SelfAttentionTerm`.
 
     Attributes:
         blur: Standard deviation of the blur in cells of the latent.
@@ -141,7 +139,7 @@ class SelfAttention(AddedGuidance):
 
     def begin(self, given: GuidedModel, place: int) -> AddedTerm:
         """By the negative side where there is one."""
-        from nodegraph.diffusion.guiders.self_attention import SelfAttentionTerm
+        from nodegraph.diffusion.guiders.terms import SelfAttentionTerm
 
         side = "negative" if "negative" in given.sides else "positive"
         return SelfAttentionTerm(given, side, self.scale, self.blur, self.start, self.end)
@@ -174,7 +172,7 @@ class WeakerModel(AddedGuidance):
         """With the prompts as it takes them."""
         from dataclasses import replace
 
-        from nodegraph.diffusion.guiders.worse import AwayFromWorse
+        from nodegraph.diffusion.guiders.terms import AwayFromWorse
 
         weaker = given.beside[self.model]
         prompts = replace(given.fitting, model=weaker).prompts("positive", given.positive)
@@ -219,7 +217,7 @@ class OtherNegative(AddedGuidance):
 
     def begin(self, given: GuidedModel, place: int) -> AddedTerm:
         """With both in memory."""
-        from nodegraph.diffusion.guiders.standing_in import StandingIn
+        from nodegraph.diffusion.guiders.terms import StandingIn
 
         other = given.asking.another(given.beside[self.model])
         return StandingIn(other, self.start, self.end)
@@ -247,7 +245,7 @@ def _check_alike(other: DiffusionModel, model: DiffusionModel, title: str) -> No
 
 @dataclass(frozen=True, slots=True)
 class FurtherNegative(AddedGuidance):
-    """See `nodegraph.diffusion.guiders.negatives.AwayFromPrompt`.
+    """See `nodegraph.diffusion.guiders.terms.AwayFromPrompt`.
 
     Attributes:
         negative: What to lead away from besides.
@@ -273,7 +271,7 @@ class FurtherNegative(AddedGuidance):
 
     def begin(self, given: GuidedModel, place: int) -> AddedTerm:
         """Beside the negative side."""
-        from nodegraph.diffusion.guiders.negatives import AwayFromPrompt
+        from nodegraph.diffusion.guiders.terms import AwayFromPrompt
 
         side = f"negative {place}"
         return AwayFromPrompt(side, self.scale, self.apart, self.start, self.end)
@@ -281,7 +279,7 @@ class FurtherNegative(AddedGuidance):
 
 @dataclass(frozen=True, slots=True)
 class Classified(AddedGuidance):
-    """See `nodegraph.diffusion.guiders.classified.TowardsClass`.
+    """See `nodegraph.diffusion.guiders.terms.TowardsClass`.
 
     Attributes:
         classifier: Of the noisy latents.
@@ -305,8 +303,8 @@ class Classified(AddedGuidance):
 
     def begin(self, given: GuidedModel, place: int) -> AddedTerm:
         """With the classifier in memory."""
-        from nodegraph.diffusion.guiders.classified import TowardsClass
         from nodegraph.diffusion.guiders.outputs import OutputArithmetic
+        from nodegraph.diffusion.guiders.terms import TowardsClass
 
         about = read_classifier(Path(self.classifier.files[0].path))
         if about.channels != given.fitting.shape[1]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from nodegraph.core.values import Conditioning, DiffusionModel, Recipe
-from nodegraph.diffusion.guidable import check_interval
+from nodegraph.diffusion.guiders.checks import check_interval
 from nodegraph.diffusion.model_step import Guider, Side
 
 if TYPE_CHECKING:

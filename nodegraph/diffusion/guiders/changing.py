@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nodegraph.diffusion.guidable import check_from_zero, check_interval
+from nodegraph.diffusion.guiders.checks import check_from_zero, check_interval
 
 if TYPE_CHECKING:
     from nodegraph.diffusion.model_step import Moment

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from nodegraph.core.values import Conditioning
-from nodegraph.diffusion.guidable import check_from_zero
 from nodegraph.diffusion.guiders.base import GuidanceMethod, GuidedModel
+from nodegraph.diffusion.guiders.checks import check_from_zero
 from nodegraph.diffusion.model_step import Guider, Side
 from nodegraph.errors import InvalidValue
 

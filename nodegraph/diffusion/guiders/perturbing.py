@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
 from diffusers.hooks._common import _ATTENTION_CLASSES
 from diffusers.hooks._helpers import TransformerBlockRegistry
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.nn.functional import scaled_dot_product_attention
 from torch.overrides import TorchFunctionMode
 
@@ -24,6 +27,66 @@ from nodegraph.diffusion.adapters.layers import structural_copy
 from nodegraph.diffusion.components import Denoiser
 from nodegraph.diffusion.guiders.layers import prefixes
 from nodegraph.errors import InvalidValue
+
+WHOLE = 9999.0
+"""Standard deviation of a blur, from which on it is the mean."""
+
+
+def grid_of(tokens: int, height: int, width: int) -> tuple[int, int] | None:
+    """Rows and columns of a latent that was halved until it has so many cells; None: it never has.
+
+    Args:
+        height, width: Of the latent in cells.
+    """
+    while height * width > tokens:
+        height, width = (height + 1) // 2, (width + 1) // 2
+    return (height, width) if height * width == tokens else None
+
+
+def blurred(x: Tensor, sigma: float, size: int | None = None) -> Tensor:
+    """A picture under a Gaussian.
+
+    Args:
+        x: Shape (batch, channels, height, width).
+        sigma: Standard deviation in cells; from `WHOLE` on it is the mean.
+        size: Cells that the Gaussian covers each way, odd; three deviations to both sides if not
+            given, and no more than there are.
+    """
+    if sigma >= WHOLE:
+        return x.mean((-2, -1), keepdim=True).expand_as(x)
+    if size is None:
+        size = min(2 * math.ceil(3 * sigma) + 1, 2 * min(x.shape[-2:]) - 1)
+    reach = size // 2
+    places = torch.arange(-reach, reach + 1, dtype=x.dtype, device=x.device)
+    row = torch.exp(-0.5 * (places / sigma) ** 2)
+    kernel = torch.outer(row / row.sum(), row / row.sum())
+    mode = "reflect" if reach < min(x.shape[-2:]) else "replicate"
+    padded = functional.pad(x, (reach,) * 4, mode=mode)
+    weights = kernel.expand(x.shape[1], 1, size, size)
+    return functional.conv2d(padded, weights, groups=x.shape[1])
+
+
+def smoothing(sigma: float, cells: Callable[[], Sequence[int]]) -> Attend:
+    """Self-attention of a UNet whose scores are blurred, by blurring the queries.
+
+    Source: Hong 2024, arXiv:2408.00760, section 4.2.
+
+    Args:
+        sigma: Standard deviation in cells of the layer; from `token_grid.WHOLE` on it is the mean.
+        cells: Tells height and width of what the UNet is shown of the latent.
+    """
+
+    def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor | None:
+        grid = grid_of(query.shape[-2], *cells())
+        if grid is None:
+            return None
+        across = query.mT.flatten(0, 1)
+        smooth = blurred(across.reshape(*across.shape[:2], *grid), sigma)
+        smooth = smooth.reshape(query.mT.shape).mT
+        return scaled_dot_product_attention(smooth, key, value)
+
+    return attend
+
 
 STACKS = (
     ("transformer_blocks", "single_transformer_blocks"),

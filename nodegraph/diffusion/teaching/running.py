@@ -13,7 +13,7 @@ from torch import Tensor
 
 from nodegraph.core.context import Context
 from nodegraph.core.dataset_values import Dataset
-from nodegraph.core.plots import Plot
+from nodegraph.core.plots import Plot, Series
 from nodegraph.core.values import (
     Conditioning,
     ConditioningEntry,
@@ -26,7 +26,6 @@ from nodegraph.diffusion.adapters.layers import structural_copy
 from nodegraph.diffusion.components import Denoiser
 from nodegraph.diffusion.families.registry import family_named
 from nodegraph.diffusion.sampling_parts import usual_parts
-from nodegraph.diffusion.teaching.curves import loss_plot
 from nodegraph.diffusion.teaching.denoising import DenoisingLesson, Taught, cell_mask
 from nodegraph.diffusion.teaching.drawing import BatchOrder
 from nodegraph.diffusion.teaching.examples import Reading, encoded_latents, encoded_prompts
@@ -34,6 +33,30 @@ from nodegraph.diffusion.teaching.loop import Lesson, Training
 from nodegraph.diffusion.teaching.optimising import Parameters
 from nodegraph.diffusion.teaching.options import TrainingPlan, TrainingSamples
 from nodegraph.diffusion.teaching.teachable import check_dataset, check_teachable, without_speed
+
+MOST = 500
+"""Points of a curve: longer ones are told by means."""
+_MEMORY = 0.98
+
+
+def loss_plot(losses: Sequence[float], title: str = "Loss") -> Plot:
+    """The loss of each step, of long trainings the mean over several, and how it goes on in all.
+
+    The second line is a running mean of which a step counts for 2 %, from the first step on.
+    """
+    width = max(1, -(-len(losses) // MOST))
+    running, weight, smooth = 0.0, 0.0, []
+    for loss in losses:
+        running = _MEMORY * running + (1 - _MEMORY) * loss
+        weight = _MEMORY * weight + (1 - _MEMORY)
+        smooth.append(running / weight)
+    spans = [losses[at : at + width] for at in range(0, len(losses), width)]
+    ends = tuple(min(at + width, len(losses)) for at in range(0, len(losses), width))
+    means = tuple(sum(span) / len(span) for span in spans)
+    each = Series("each step" if width == 1 else f"mean of {width} steps", ends, means)
+    mean = Series("running mean", ends, tuple(smooth[end - 1] for end in ends))
+    return Plot(title, "step", "loss", (each, mean))
+
 
 _SMALL = 64 << 20
 """Bytes of a state that is saved as often as it may be."""

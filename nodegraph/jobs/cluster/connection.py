@@ -1,4 +1,8 @@
-"""A connection to a Ray cluster. Nothing else of nodegraph imports Ray."""
+"""A connection to a Ray cluster. Nothing else of nodegraph imports Ray.
+
+Ray leaves out one that is there where it is given an address, unless it is told to show it. Told
+so, it takes no calls of a cluster that has none, so that its actors never start.
+"""
 
 from __future__ import annotations
 
@@ -7,22 +11,87 @@ import atexit
 import logging
 import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Mapping
+from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from nodegraph.errors import NodegraphError
 from nodegraph.jobs.cluster import started
-from nodegraph.jobs.cluster.actor import RayActor
 from nodegraph.jobs.cluster.address import CLIENT, is_loopback, place_of, sought
 from nodegraph.jobs.cluster.calls import OneByOne, apart, unless_lost
 from nodegraph.jobs.cluster.head import LOOK_EVERY, ClusterHead, HeadGone
 from nodegraph.jobs.cluster.host import WorkerHost
-from nodegraph.jobs.cluster.tokens import MODE, has_token, wants_token
 from nodegraph.jobs.cluster.words import reason_of
 from nodegraph.jobs.supervisor.rules import Needs
+
+
+class RayActor:
+    """An actor of Ray; see `nodegraph.jobs.cluster.process.Actor`."""
+
+    def __init__(self, ray: Any, handle: Any, head: ClusterHead) -> None:
+        self._ray = ray
+        self._handle = handle
+        self._head = head
+
+    async def call(self, method: str, *arguments: Any) -> Any:
+        # Over `ray://` even to begin a call is to wait for an answer.
+        begun = await unless_lost(apart(self._begin, method, *arguments), self._head)
+        # Ray's own thread ends with an error where an answer finds its future cancelled.
+        answer = asyncio.shield(asyncio.wrap_future(begun))
+        return await unless_lost(answer, self._head)
+
+    def _begin(self, method: str, *arguments: Any) -> Future[Any]:
+        found: Future[Any] = getattr(self._handle, method).remote(*arguments).future()
+        return found
+
+    def kill(self) -> None:
+        if not self._head.is_lost:
+            # It asks the head, which may be gone without anybody knowing it yet.
+            threading.Thread(target=self._kill, name="nodegraph-kill", daemon=True).start()
+
+    def _kill(self) -> None:
+        with suppress(Exception):  # it is gone already, or the cluster is
+            self._ray.kill(self._handle)
+
+
+MODE = "RAY_AUTH_MODE"
+_PATIENCE = 30.0
+"""Seconds to be told; importing Ray takes most of them."""
+_ASK = "import sys; from ray._raylet import GcsClient; GcsClient(address=sys.argv[1])"
+
+
+def has_token() -> bool:
+    """Whether there is a token where Ray looks for one."""
+    if os.environ.get("RAY_AUTH_TOKEN"):
+        return True
+    given = os.environ.get("RAY_AUTH_TOKEN_PATH")
+    return (Path(given) if given else Path.home() / ".ray" / "auth_token").is_file()
+
+
+def wants_token(address: str) -> bool:
+    """Whether it is to be shown there: by Ray's client always, which others don't call."""
+    if address.startswith(CLIENT):
+        return True
+    try:
+        # In another process: Ray reads once, as it is imported, how it is to show itself.
+        asked = subprocess.run(  # noqa: S603 - this very Python, by its own path
+            [sys.executable, "-c", _ASK, address],
+            env={**os.environ, MODE: "disabled"},
+            check=False,
+            capture_output=True,
+            timeout=_PATIENCE,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return b"AuthenticationError" in asked.stderr
+
 
 _AT_ONCE = 8
 """Calls of an actor: one that waits for news, one that starts, some that tell."""

@@ -13,8 +13,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from nodegraph.core.events import Event
-from nodegraph.jobs.cluster.joining import joined
+from nodegraph.jobs.cluster.connection import Cluster
+from nodegraph.jobs.cluster.exchange import Exchange
 from nodegraph.jobs.cluster.kinds import needs_of, places, usual_device
+from nodegraph.jobs.cluster.starter import ActorStarter
 from nodegraph.jobs.queue.working import Death
 from nodegraph.jobs.supervisor.errors import WorkerNotIdle
 from nodegraph.jobs.supervisor.messages import Ended, HelpNews, RunJob
@@ -23,6 +25,35 @@ from nodegraph.jobs.supervisor.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from nodegraph.jobs.cluster.connection import Node
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """A cluster that was joined, and who starts workers there."""
+
+    cluster: Cluster
+    starter: ActorStarter
+
+
+@asynccontextmanager
+async def joined(address: str) -> AsyncIterator[Joined]:
+    """A cluster, until the end of the `async with`: then its workers of this process are gone.
+
+    Raises:
+        ClusterFault: It can't be joined.
+    """
+    cluster = await Cluster.connect(address)
+    exchange = Exchange()
+    watching = asyncio.create_task(cluster.watch(), name="nodegraph-head")
+    try:
+        if cluster.is_direct:
+            await exchange.open(cluster.host)
+        yield Joined(cluster, ActorStarter(cluster, exchange))
+    finally:
+        watching.cancel()
+        await exchange.close()
+        await cluster.close()
+
 
 _JOB = "run"
 _GRACE = 5.0

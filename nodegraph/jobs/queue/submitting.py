@@ -9,8 +9,7 @@ from nodegraph.jobs.queue.changes import tell
 from nodegraph.jobs.queue.connection import Connection
 from nodegraph.jobs.queue.errors import KeyReused, QueueFull, TooMuchKept
 from nodegraph.jobs.queue.fairness import Limits
-from nodegraph.jobs.queue.ids import new_id
-from nodegraph.jobs.queue.job import JobSummary, summary
+from nodegraph.jobs.queue.job import JobSummary, new_id, summary
 from nodegraph.jobs.queue.positions import place_of
 from nodegraph.jobs.queue.submission import PreparedSubmission, json_text
 

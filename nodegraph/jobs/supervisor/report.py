@@ -1,19 +1,62 @@
-"""What a run's worker has told, on its way into the queue."""
+"""What a worker has told of a run, how its attempt ended, on the way into the queue."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from nodegraph.core.events import Event
 from nodegraph.errors import InvalidValue, Problem
-from nodegraph.jobs.queue import JobNotFound, JobQueue, WrongState
+from nodegraph.jobs.queue import Death, JobNotFound, JobQueue, WrongState
 from nodegraph.jobs.supervisor.delays import DATABASE_FAULTS, Delays, Health, put, when_done
-from nodegraph.jobs.supervisor.ends import AttemptEnd, failed
+from nodegraph.jobs.supervisor.messages import Ended
+
+_NO_REASON = Problem("job-failed", "the job failed; its worker didn't say why").as_dict()
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptEnd:
+    """How an attempt ended.
+
+    Attributes:
+        write: The queue's method that is told: of queue, job, attempt, what is in `told`, and the
+            run's last events if it takes them.
+        told: What came of it, or what was wrong.
+        takes_events: Whether the run's last events are written along with it.
+    """
+
+    write: Callable[..., Future[Any]]
+    told: tuple[Any, ...] = ()
+    takes_events: bool = True
+
+
+RELEASED = AttemptEnd(JobQueue.release)
+"""The job was given back, to be gone on with."""
+
+
+def failed(error: Mapping[str, Any]) -> AttemptEnd:
+    """The job can't be done."""
+    return AttemptEnd(JobQueue.fail, (error,))
+
+
+def died(death: Death) -> AttemptEnd:
+    """Its worker died."""
+    return AttemptEnd(JobQueue.died, (death,), takes_events=False)
+
+
+def told_end(ended: Ended) -> AttemptEnd:
+    """The end that a worker tells."""
+    if ended.status == "finished":
+        return AttemptEnd(JobQueue.finish, (ended.outputs or {},))
+    if ended.status == "failed":
+        return failed(ended.error or _NO_REASON)
+    return AttemptEnd(JobQueue.stopped) if ended.status == "cancelled" else RELEASED
+
 
 _LOG = logging.getLogger(__name__)
 

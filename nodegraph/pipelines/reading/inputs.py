@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from nodegraph.pipelines.classes import Kind, PipelineInput, PipelineOutput
 from nodegraph.pipelines.reading import tables
-from nodegraph.pipelines.reading.axes import axes_said
+from nodegraph.pipelines.reading.code import axes_said
 from nodegraph.pipelines.reading.docstrings import first_sentences
 from nodegraph.pipelines.reading.kinds import RULES
 from nodegraph.pipelines.reading.parameters import CallParameter, Surroundings, mended

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from nodegraph.pipelines.classes import (
     PipelineDataclass,
     PipelineInput,
     PipelineOutput,
+    PipelinePart,
 )
 from nodegraph.pipelines.reading import tables
 from nodegraph.pipelines.reading.annotations import read_annotation
@@ -24,9 +26,15 @@ from nodegraph.pipelines.reading.inputs import (
     read_input,
 )
 from nodegraph.pipelines.reading.kinds import is_record
-from nodegraph.pipelines.reading.lineage import HOME, PipelineSource, every_pipeline, named_pipeline
+from nodegraph.pipelines.reading.lineage import (
+    HOME,
+    PipelineSource,
+    every_pipeline,
+    named_pipeline,
+    pipeline_source,
+)
 from nodegraph.pipelines.reading.literals import NoLiteral, literal
-from nodegraph.pipelines.reading.modules import ClassSource, SourcePackage
+from nodegraph.pipelines.reading.modules import ClassSource, SourcePackage, walk
 from nodegraph.pipelines.reading.outputs import (
     made,
     output_class,
@@ -35,10 +43,108 @@ from nodegraph.pipelines.reading.outputs import (
     unnamed_output,
 )
 from nodegraph.pipelines.reading.packages import PackageNeeds
-from nodegraph.pipelines.reading.pairs import LatentPairs
 from nodegraph.pipelines.reading.parameters import CallParameter, Surroundings
-from nodegraph.pipelines.reading.parts import read_parts
 from nodegraph.pipelines.reading.refusals import Refusals
+
+
+def read_parts(source: PipelineSource) -> tuple[tuple[PipelinePart, ...], tuple[str, ...]]:
+    """Components in the order of the constructor, and names of its plain values.
+
+    A component is what the constructor registers as a module; one is optional if it says so in
+    ``_optional_components`` or has a default.
+    """
+    built = source.method("__init__")
+    if built is None:
+        return (), ()
+    registered = _registered(source)
+    optional = _optional(source)
+    with_default = set(defaults(built[1]))
+    parts: list[PipelinePart] = []
+    config: list[str] = []
+    for item in arguments(built[1]):
+        if item.arg not in registered:
+            config.append(item.arg)
+            continue
+        annotation = read_annotation(source.package, built[0].module, item.annotation, follow=False)
+        classes = tuple(sorted(annotation.kinds))
+        left_out = item.arg in optional or item.arg in with_default
+        parts.append(PipelinePart(item.arg, classes, left_out))
+    known = {part.name for part in parts}
+    parts += [PipelinePart(name, (), name in optional) for name in registered if name not in known]
+    return tuple(parts), tuple(config)
+
+
+def _registered(source: PipelineSource) -> list[str]:
+    """Words of ``register_modules`` in its constructor and those that this one calls."""
+    found: dict[str, None] = {}
+    for item in source.lineage:
+        built = item.methods.get("__init__")
+        if built is None:
+            continue
+        for node in walk(built):
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and node.func.attr == "register_modules"
+            ):
+                found |= dict.fromkeys(word.arg for word in node.keywords if word.arg)
+        if "super().__init__(" not in ast.unparse(built):
+            break
+    return list(found)
+
+
+def _optional(source: PipelineSource) -> set[str]:
+    value = source.attribute("_optional_components")
+    if not isinstance(value, ast.List | ast.Tuple | ast.Set):
+        return set()
+    return {str(item.value) for item in value.elts if isinstance(item, ast.Constant)}
+
+
+_LATENTS = "latents"
+_ASKS = re.compile(rb"\w is None and latents is None|\blatents is None and \w+ is None")
+_REQUIRED = re.compile(rb"def __call__\(\s*self,\s*latents: [\w.]+,")
+"""What a file must have to be worth parsing: it refuses a call without them, or demands them."""
+
+
+class LatentPairs:
+    """Folders of pipelines that exchange latents, each looked into once."""
+
+    def __init__(self, package: SourcePackage) -> None:
+        self._package = package
+        self._known: dict[str, bool] = {}
+
+    def exchanged(self, source: PipelineSource) -> bool:
+        """Whether a pipeline beside this one, or this one, takes latents as what it works on."""
+        folder = source.own.module.package
+        if folder not in self._known:
+            self._known[folder] = self._asked_for(folder)
+        return self._known[folder]
+
+    def _asked_for(self, folder: str) -> bool:
+        place = self._package.path(folder)
+        for path in sorted(place.parent.glob("*.py")) if place else ():
+            try:
+                text = path.read_bytes()
+            except OSError:
+                continue
+            if _ASKS.search(text) or _REQUIRED.search(text):
+                module = self._package.module(f"{folder}.{path.stem}")
+                for name in module.definitions if module else ():
+                    found = module and self._package.find_class(module, name)
+                    if found and self._takes_latents(found):
+                        return True
+        return False
+
+    def _takes_latents(self, found: ClassSource) -> bool:
+        source = pipeline_source(self._package, found)
+        if source is None:
+            return False
+        names = {item.arg for item in arguments(source.call)}
+        if _LATENTS not in names:
+            return False
+        if _LATENTS not in defaults(source.call):
+            return True
+        return any(_LATENTS in group for group in Refusals(PipelineCode(source)).one_of())
 
 
 @dataclass(slots=True)

@@ -14,8 +14,7 @@ from nodegraph.store.eviction import bytes_on_disk
 from nodegraph.store.index import Index
 from nodegraph.store.remote.ledger import Ledger
 from nodegraph.store.remote.objects import RemoteEntry, RemoteFile, entry_name, unpack_entry
-from nodegraph.store.remote.place import ObjectPlace, Unreachable
-from nodegraph.store.remote.reach import Reach
+from nodegraph.store.remote.place import ObjectPlace, Reach, Unreachable
 from nodegraph.store.rows import repack_outputs
 from nodegraph.store.speeds import Speeds
 from nodegraph.store.taking_in import file_of, take_entries, take_file

@@ -17,8 +17,7 @@ from time import monotonic
 
 from nodegraph.core.keys import Key
 from nodegraph.store.remote.objects import LEASES
-from nodegraph.store.remote.place import NotAllowed, ObjectPlace, Unreachable
-from nodegraph.store.remote.reach import Reach
+from nodegraph.store.remote.place import NotAllowed, ObjectPlace, Reach, Unreachable
 
 _LOG = logging.getLogger(__name__)
 _FREE = b"free"

@@ -22,8 +22,7 @@ from nodegraph.store.remote.objects import (
     entry_name,
     pack_entry,
 )
-from nodegraph.store.remote.place import NotAllowed, ObjectPlace, Unreachable
-from nodegraph.store.remote.reach import Reach
+from nodegraph.store.remote.place import NotAllowed, ObjectPlace, Reach, Unreachable
 from nodegraph.store.rows import repack_outputs, unpack_outputs
 from nodegraph.store.speeds import Speeds
 

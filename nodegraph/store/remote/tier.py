@@ -12,15 +12,54 @@ from nodegraph.core.keys import Key
 from nodegraph.errors import NodegraphError
 from nodegraph.store.backlog import Put
 from nodegraph.store.blobs import Blobs
+from nodegraph.store.claims import Claims
 from nodegraph.store.entries import Stored, leaves
 from nodegraph.store.index import Index
 from nodegraph.store.remote.fetching import RemoteFetching
 from nodegraph.store.remote.leases import Leases
 from nodegraph.store.remote.ledger import Ledger
-from nodegraph.store.remote.place import ObjectPlace, Unreachable
-from nodegraph.store.remote.reach import Reach
+from nodegraph.store.remote.place import ObjectPlace, Reach, Unreachable
 from nodegraph.store.remote.sending import Sending
 from nodegraph.store.speeds import Speeds
+
+
+class LeasedClaims:
+    """As `Claims`, but other machines are kept out, too, of what was asked for at the place.
+
+    Args:
+        claims: Those of this machine.
+    """
+
+    def __init__(self, claims: Claims, tier: RemoteTier) -> None:
+        self._claims = claims
+        self._tier = tier
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other processes see these claims."""
+        return True
+
+    def try_claim(self, name: Key) -> bool:
+        """Take a name, unless somebody has it. Asks the place: not for the event loop."""
+        if not self._claims.try_claim(name):
+            return False
+        is_mine = False
+        try:
+            is_mine = self._tier.lease(name)
+        finally:
+            if not is_mine:
+                self._claims.release(name)
+        return is_mine
+
+    def release(self, name: Key) -> None:
+        """Give a name back; the lease ends once the result is at the place, if it goes there."""
+        self._claims.release(name)
+        self._tier.release(name)
+
+    def is_held(self, name: Key) -> bool:
+        """Whether anybody has a name, as far as is known here."""
+        return self._claims.is_held(name) or self._tier.is_leased(name)
+
 
 _LOG = logging.getLogger(__name__)
 _MOST_ASKED = 100_000

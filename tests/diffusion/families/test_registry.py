@@ -29,7 +29,7 @@ from dataclasses import replace
 from nodegraph.diffusion.families.base import Part
 from nodegraph.diffusion.families.sd3 import SD3
 from nodegraph.diffusion.families.stable_diffusion import SD1
-from nodegraph.diffusion.single_files.sd3 import SD3 as SD3_FILE
+from nodegraph.diffusion.families.sd3 import SD3_FILE
 FILE = replace(SD3_FILE, title="my own", matches=lambda shapes: "mine.weight" in shapes)
 MINE = replace(
     SD3,

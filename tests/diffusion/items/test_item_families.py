@@ -15,8 +15,8 @@ from nodegraph.diffusion.denoise import Denoising
 from nodegraph.diffusion.denoiser_files import denoiser_facts, open_denoiser
 from nodegraph.diffusion.denoiser_search import WantedDenoiser
 from nodegraph.diffusion.families.registry import format_named
-from nodegraph.diffusion.guiders.addable import LOOKED_INTO, PERTURBED, SKIPPED, check_addable
 from nodegraph.diffusion.guiders.base import GuidanceMethod
+from nodegraph.diffusion.guiders.checks import LOOKED_INTO, PERTURBED, SKIPPED, check_addable
 from nodegraph.diffusion.guiders.methods import (
     Adaptive,
     Damped,

@@ -15,8 +15,7 @@ from nodegraph.diffusion import encode_prompt, load_component, open_model
 from nodegraph.diffusion.families.registry import FAMILIES, family_named
 from nodegraph.diffusion.language.chats import CHATS, check_writes, writing_roles
 from nodegraph.diffusion.language.drawing import WordDrawing
-from nodegraph.diffusion.language.heads import with_head
-from nodegraph.diffusion.language.writing import Question, write_text
+from nodegraph.diffusion.language.writing import Question, with_head, write_text
 from nodegraph.diffusion.text_encoder_files import open_text_encoder
 from nodegraph.errors import InvalidFile, InvalidValue
 from tests.diffusion.families.conftest import Pair, model_of  # noqa: F401 - a fixture

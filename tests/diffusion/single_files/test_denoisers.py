@@ -13,13 +13,13 @@ import torch
 from torch import Tensor
 
 from nodegraph.diffusion.families.base import Family
+from nodegraph.diffusion.families.identify import unsupported
 from nodegraph.diffusion.families.registry import FAMILIES
 from nodegraph.diffusion.guiders.projected import ProjectedGuidance
 from nodegraph.diffusion.scheduler_file import noise_kind, refuse_unsupported
 from nodegraph.diffusion.single_files.base import FileLayout
 from nodegraph.diffusion.single_files.denoisers import PREFIXES
 from nodegraph.diffusion.single_files.original_tables import TABLES
-from nodegraph.diffusion.single_files.unsupported import unsupported
 from tests.diffusion.adapters.denoisers import on_meta
 from tests.messages import raises
 

@@ -14,9 +14,8 @@ from torch import Tensor
 
 from nodegraph.core.values import DiffusionModel, RecipeFile
 from nodegraph.diffusion import open_model
-from nodegraph.diffusion.speed.deriving import derive
+from nodegraph.diffusion.speed.deriving import apply_freeu, derive
 from nodegraph.diffusion.speed.freeu import FreeUFactors, check_freeu, freeu_of, with_freeu
-from nodegraph.diffusion.speed.upward import apply_freeu
 from nodegraph.errors import InvalidValue
 from tests.diffusion.families.conftest import model_of  # noqa: F401 - a fixture
 from tests.diffusion.families.test_stable_diffusion import sd1

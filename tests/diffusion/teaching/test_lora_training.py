@@ -18,8 +18,14 @@ from torch.nn import functional
 from nodegraph import Dataset, TrainedWeights
 from nodegraph.diffusion.teaching.drawing import BatchOrder, generator_of
 from nodegraph.diffusion.teaching.files import WEIGHTS
-from nodegraph.diffusion.teaching.lora_training import LoraShape, taught_lora, with_taught_lora
-from nodegraph.diffusion.teaching.loras import lora_parameters, lora_targets, with_lora
+from nodegraph.diffusion.teaching.lora_training import (
+    LoraShape,
+    lora_parameters,
+    lora_targets,
+    taught_lora,
+    with_lora,
+    with_taught_lora,
+)
 from tests.diffusion.conftest import one_thread  # noqa: F401 - a fixture
 from tests.diffusion.families.conftest import Pair, model_of  # noqa: F401 - a fixture
 from tests.diffusion.families.tiny_models import TINY

@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nodegraph import InvalidValue, Preprocessor
-from nodegraph.diffusion.teaching.applying import applied
 from nodegraph.diffusion.teaching.control_nets import control_recipe, new_control, taught_control
 from nodegraph.diffusion.teaching.drawing import generator_of
 from nodegraph.diffusion.teaching.lora_training import LoraShape, taught_lora
+from nodegraph.diffusion.teaching.saving import applied
 from nodegraph.diffusion.teaching.subjects import all_called, class_pictures
 from nodegraph.diffusion.teaching.whole_models import taught_model, with_taught_model
 from nodegraph.diffusion.teaching.words import taught_word, with_taught_word

@@ -16,11 +16,10 @@ from nodegraph.core.dataset_values import Augmentation
 from nodegraph.core.events import Event
 from nodegraph.core.plots import Plot
 from nodegraph.diffusion import open_model
-from nodegraph.diffusion.teaching.curves import MOST, loss_plot
 from nodegraph.diffusion.teaching.loop import Training
 from nodegraph.diffusion.teaching.lora_training import LoraShape, taught_lora
 from nodegraph.diffusion.teaching.options import TrainingOptions, TrainingPlan, TrainingSamples
-from nodegraph.diffusion.teaching.running import Classroom
+from nodegraph.diffusion.teaching.running import MOST, Classroom, loss_plot
 from nodegraph.engine.cancel import CancelToken
 from nodegraph.errors import NumericalError
 from tests.diffusion.conftest import one_thread, sd1_folder  # noqa: F401 - fixtures

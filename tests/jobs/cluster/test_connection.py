@@ -19,9 +19,8 @@ import psutil
 import pytest
 
 from nodegraph.jobs.cluster import started
-from nodegraph.jobs.cluster.connection import Cluster
+from nodegraph.jobs.cluster.connection import Cluster, has_token
 from nodegraph.jobs.cluster.head import ClusterHead
-from nodegraph.jobs.cluster.tokens import has_token
 from nodegraph.jobs.supervisor.rules import Needs
 from tests.jobs.cluster.test_head import listening
 from tests.processes import PATIENCE, killed_after

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodegraph.jobs.queue.ids import is_id, new_id
+from nodegraph.jobs.queue.job import is_id, new_id
 
 
 @given(first=st.floats(-1e9, 1e10), second=st.floats(-1e9, 1e10))

@@ -14,9 +14,9 @@ import pytest
 
 from nodegraph.errors import OutputError
 from nodegraph.jobs.queue import Death, Job, JobQueue, Limits
+from nodegraph.jobs.supervisor.dispatcher import Recovery
 from nodegraph.jobs.supervisor.errors import ProtocolFault, WorkerNotIdle
 from nodegraph.jobs.supervisor.held import Given
-from nodegraph.jobs.supervisor.recovery import Recovery
 from tests.jobs.queue.support import claim, open_queue, submit
 from tests.jobs.supervisor.dispatching import PATIENCE, Dispatching, dispatching, run, until
 from tests.jobs.supervisor.scripted import event

@@ -21,7 +21,7 @@ from nodegraph.errors import InvalidFile, InvalidValue, NodegraphError
 from nodegraph.pipelines import schedulers
 from nodegraph.pipelines.opening import open_pipeline, pipeline_stamp, pipeline_weights
 from nodegraph.pipelines.schedulers import compatible_schedulers
-from nodegraph.residency.measure import component_bytes
+from nodegraph.residency.needs import component_bytes
 from tests.diffusion.adapters import files as adapter_files
 from tests.messages import raises
 from tests.pipelines.run.conftest import SEED, Shelf, link

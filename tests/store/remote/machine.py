@@ -18,7 +18,7 @@ from nodegraph.engine.memory_cache import MemoryCache
 from nodegraph.engine.options import RunOptions
 from nodegraph.packs.registry import Registry
 from nodegraph.store.remote.address import open_place
-from nodegraph.store.remote.leased_claims import LeasedClaims
+from nodegraph.store.remote.tier import LeasedClaims
 from nodegraph.store.store import Store
 
 

@@ -14,8 +14,7 @@ import pytest
 
 from nodegraph.store.remote.folder import FolderPlace
 from nodegraph.store.remote.leases import Leases
-from nodegraph.store.remote.place import ObjectPlace
-from nodegraph.store.remote.reach import Reach
+from nodegraph.store.remote.place import ObjectPlace, Reach
 from tests.store.other_process import Other
 from tests.store.remote.conftest import BOTH
 from tests.store.support import key_of, open_at, output, put

@@ -30,7 +30,7 @@ from nodegraph.diffusion.sampling_parts import (
     SamplingNoise,
     SamplingParts,
 )
-from nodegraph.molecules.properties import properties_of
+from nodegraph.molecules.chemistry import properties_of
 from nodegraph.molecules.tables import item_tables, molecule_of_rows
 from training.items.molecules.data import Tables
 from training.items.molecules.filtering import is_wanted

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from nodegraph.compat.comfyui.reading.carried import carried_workflow, loose_document
 from nodegraph.compat.comfyui.reading.checked import MAX_LINKS, MAX_NODES
-from nodegraph.compat.comfyui.reading.documents import drawing_of, is_foreign, read_workflow
+from nodegraph.compat.comfyui.reading.documents import (
+    carried_workflow,
+    drawing_of,
+    is_foreign,
+    loose_document,
+    read_workflow,
+)
 
 __all__ = [
     "MAX_LINKS",

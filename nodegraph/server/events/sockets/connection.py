@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from itertools import count
 from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -17,7 +18,6 @@ from nodegraph.server.access.rates import Buckets
 from nodegraph.server.events.hub import HubClosed, Notice, SlowConsumer, Subscription
 from nodegraph.server.events.sockets.codec import Codec
 from nodegraph.server.events.sockets.commands import Commands, Tasks
-from nodegraph.server.events.sockets.followed import Followed
 from nodegraph.server.events.sockets.protocol import abort
 from nodegraph.server.events.sockets.requests import (
     SocketRequest,
@@ -38,9 +38,92 @@ from nodegraph.server.events.sockets.rules import (
     SocketRules,
     UnreadableMessage,
 )
-from nodegraph.server.http.errors import status_of
+from nodegraph.server.http.errors import NotFound, Unprocessable, status_of
 from nodegraph.server.http.problems import problem_response
 from nodegraph.server.services import Services
+from nodegraph.server.workflows.jobs_access import seen
+
+_QUICK = 20
+"""Jobs that are looked up on the event loop."""
+
+
+class Followed:
+    """What a client follows, by name.
+
+    Args:
+        overrun: Is called when events come too fast for the client.
+    """
+
+    def __init__(
+        self,
+        services: Services,
+        caller: Caller,
+        rules: SocketRules,
+        overrun: Callable[[NodegraphError], None],
+    ) -> None:
+        self._services = services
+        self._caller = caller
+        self._rules = rules
+        self._overrun = overrun
+        self._names = map(str, count(1))
+        self._open: dict[str, Subscription] = {}
+
+    async def begin(self, wanted: Subscribe) -> tuple[str, Subscription]:
+        """Follow jobs; the subscription and its name.
+
+        Raises:
+            JobNotFound: One that the caller may not see, or that isn't there.
+            Unprocessable: There are too many.
+        """
+        _check(len(wanted.jobs or ()), self._rules.jobs, "jobs in one subscription")
+        jobs = wanted.jobs or []
+        look = self._services.from_queue if len(jobs) > _QUICK else self._services.looks.give
+        await look(self._look_up, jobs)
+        hub, after = self._services.hub, wanted.after
+        after = None if after is None else await hub.known(after)
+        _check(len(self._open) + 1, self._rules.subscriptions, "subscriptions at a time")
+        subscription = hub.subscribe(
+            wanted.jobs,
+            client=self._caller.only_client,
+            after=after,
+            live=wanted.live,
+            previews=wanted.previews,
+            overrun=self._overrun,
+        )
+        name = next(self._names)
+        self._open[name] = subscription
+        return name, subscription
+
+    def _look_up(self, jobs: list[str]) -> None:
+        for job in jobs:
+            seen(self._services, self._caller, job)
+
+    def end(self, name: str) -> None:
+        """Follow them no more.
+
+        Raises:
+            NotFound: There is no such subscription.
+        """
+        found = self._open.pop(name, None)
+        if found is None:
+            raise NotFound("there is no such subscription", given=name)
+        found.close()
+
+    def forget(self, name: str) -> None:
+        """Close a subscription if it is open."""
+        if name in self._open:
+            self.end(name)
+
+    def close(self) -> None:
+        """End all."""
+        for name in list(self._open):
+            self.end(name)
+
+
+def _check(count: int, most: int, what: str) -> None:
+    if count > most:
+        raise Unprocessable(f"too many {what}", given=str(count), expected=f"at most {most}")
+
 
 _LOG = logging.getLogger(__name__)
 PROTOCOL = "nodegraph.v1"

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
+import struct
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -16,9 +19,21 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from nodegraph.server.access.head import HEALTH
 from nodegraph.server.access.refusals import LOG
 from nodegraph.server.http.limits.crowd import Crowd
-from nodegraph.server.http.limits.cutting import cut
 from nodegraph.server.http.problems import MEDIA_TYPE, problem_content
 from nodegraph.server.settings import BodyLimits
+
+
+def cut(transport: asyncio.Transport) -> None:
+    """End a connection at once; what the client hasn't read yet is dropped.
+
+    `abort` alone would have the system keep that, and offer it for minutes to come.
+    """
+    connection = transport.get_extra_info("socket")
+    if connection is not None:
+        linger = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+    transport.abort()
+
 
 _LOG = logging.getLogger(__name__)
 _LARGEST_HEAD = 64 << 10

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import sys
 import time
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -35,8 +36,54 @@ from nodegraph.server.operations.backup.manifest import (
     references,
 )
 from nodegraph.server.operations.backup.reading import STEP, opened
-from nodegraph.server.operations.backup.workspace import workspace
 from nodegraph.session.settings import Settings, config_file
+from nodegraph.store.claims import Claims
+
+_NAME = "0123456789abcdef"
+"""Of the claim; any would do, as the lock's file has but this one."""
+_YOUNG = 60.0
+"""Seconds for which a folder without a claim is its maker's, who may be about to claim it."""
+
+
+@contextmanager
+def workspace(target: Path) -> Iterator[Path]:
+    """A folder of its own beside a file, gone at the end of the `with`.
+
+    What processes left that were killed is removed: theirs is no longer claimed.
+
+    Raises:
+        OSError: It can't be made.
+    """
+    _sweep(target)
+    folder = target.with_name(f".{target.name}.{os.urandom(4).hex()}.part")
+    folder.mkdir(mode=0o700)
+    try:
+        claims = Claims(folder / "lock")
+        try:
+            claims.try_claim(_NAME)
+            yield folder
+        finally:
+            claims.close()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sweep(target: Path) -> None:
+    for folder in target.parent.glob(f".{target.name}.????????.part"):
+        with suppress(OSError):
+            if _is_abandoned(folder):
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_abandoned(folder: Path) -> bool:
+    if not (folder / "lock").exists():
+        return time.time() - folder.stat().st_mtime > _YOUNG
+    claims = Claims(folder / "lock")
+    try:
+        return claims.is_shared and claims.try_claim(_NAME)
+    finally:
+        claims.close()
+
 
 Progress = Callable[[int, int], None]
 """Is told how many bytes of how many are done."""

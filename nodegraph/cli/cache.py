@@ -1,0 +1,371 @@
+"""The commands of `nodegraph cache` that look after what is kept here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from time import time
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from nodegraph.cli.kept import opened, opened_store
+from nodegraph.cli.options import Common, JsonOption
+from nodegraph.cli.output import (
+    FAILED,
+    FINE,
+    StyledText,
+    counted,
+    print_json,
+    print_table,
+    say,
+    shown_path,
+    shown_seconds,
+    shown_size,
+)
+from nodegraph.cli.times import shown_age, shown_time
+from nodegraph.cli.watching import bytes_progress
+from nodegraph.core.quantities import parse_age, parse_size
+from nodegraph.errors import InvalidValue
+
+if TYPE_CHECKING:
+    from nodegraph.session.session import Session
+    from nodegraph.session.settings import Settings
+    from nodegraph.store.info import EntryInfo, EntryOrder, StoreInfo
+    from nodegraph.store.pruning import Pruned
+    from nodegraph.store.remote.tier import RemoteInfo
+    from nodegraph.store.remote.verify import RemoteReport
+    from nodegraph.store.store import Store
+    from nodegraph.store.taught import UnusedTaught
+    from nodegraph.store.verify import Progress, VerifyReport
+
+
+def verify(
+    common: Common,
+    repair: Annotated[
+        bool,
+        typer.Option("--repair", help="Set damaged files aside; they are computed again."),
+    ] = False,
+    remote: Annotated[
+        bool,
+        typer.Option(
+            "--remote", help="Read what other machines share, too; --repair removes damage there."
+        ),
+    ] = False,
+    json: JsonOption = False,
+) -> int:
+    """Read every file and compare it with its digest.
+
+    Exits with 1 if there is damage that wasn't repaired. Runs may go on meanwhile; they never use
+    a damaged file, as each is compared with its digest whenever it is read.
+    """
+    from nodegraph.store.verify import verify as check
+
+    with opened_store(common) as store, bytes_progress("reading", is_shown=not json) as progress:
+        if repair and store.read_only:
+            raise store.only_read()
+        url = "" if store.remote is None else store.remote.place.url
+        if remote and store.remote is None:
+            raise InvalidValue(
+                "there is no remote store",
+                hint="The setting `remote_store` names one, such as s3://bucket/folder.",
+            )
+        found = check(store, repair=repair, progress=progress)
+        shared = _verified(store, progress, repair=repair) if remote else None
+    is_sound = found.is_sound and (shared is None or shared.is_sound)
+    if json:
+        about = {} if shared is None else {"remote": asdict(shared)}
+        print_json({"sound": is_sound, **asdict(found), **about})
+    else:
+        _print_verify(found)
+        _print_remote(url, shared)
+    is_repaired = found.repaired and not found.unreadable
+    return FINE if is_sound or is_repaired else FAILED
+
+
+def _verified(store: Store, progress: Progress | None, *, repair: bool) -> RemoteReport:
+    from nodegraph.store.remote.verify import verify_place
+
+    assert store.remote is not None
+    return verify_place(store.remote.place, repair=repair, progress=progress)
+
+
+def _print_remote(url: str, found: RemoteReport | None) -> None:
+    if found is None:
+        if url:
+            say((f"{url} was not read; --remote reads it, too.", "dim"))
+        return
+    for name in found.damaged:
+        say(("damaged: ", "red"), f"{found.url}/{name}")
+    if found.missing:
+        say((f"{counted(found.missing, 'file')} gone there; they are computed again", "yellow"))
+    read = f"{counted(found.entries, 'result')} and {counted(found.files, 'file')}"
+    verdict = ("all sound", "green") if found.is_sound else ("damaged; --repair removes it", "red")
+    if found.damaged and found.repaired:
+        verdict = ("what was damaged is removed, and will be computed again", "yellow")
+    say(f"{read} of {shown_size(found.bytes)} read at {found.url}: ", verdict, ".")
+
+
+def _print_verify(found: VerifyReport) -> None:
+    for text in found.index:
+        say(("the index is damaged: ", "red"), text)
+    for title, names in (
+        ("damaged", found.damaged),
+        ("missing", found.missing),
+        ("unreadable", found.unreadable),
+        ("unreadable entry", found.entries),
+    ):
+        for name in names:
+            say((f"{title}: ", "red"), name)
+    for name in found.unknown:
+        say(("of no entry: ", "yellow"), name)
+    if found.count_is_off:
+        say(("the count of bytes was wrong", "red"))
+    say(f"{counted(found.files, 'file')} of {shown_size(found.bytes)} read: ", _verdict(found), ".")
+
+
+def _verdict(found: VerifyReport) -> tuple[str, str]:
+    if found.is_sound:
+        return ("all sound", "green")
+    if found.index:
+        return ("the index can't be repaired; remove the folder to start afresh", "red")
+    if found.repaired and found.unreadable:
+        return ("what can't be read was left as it is, the rest is repaired", "red")
+    if found.repaired:
+        return ("repaired; what was damaged will be computed again", "yellow")
+    return ("damaged; --repair mends it", "red")
+
+
+def prune(
+    common: Common,
+    to: Annotated[
+        str | None,
+        typer.Option(metavar="SIZE", help="Until results take no more than this, such as 2GB."),
+    ] = None,
+    older_than: Annotated[
+        str | None,
+        typer.Option(metavar="AGE", help="What wasn't used for so long, such as 30d."),
+    ] = None,
+    all_: Annotated[bool, typer.Option("--all", help="All results.")] = False,
+    taught: Annotated[
+        bool,
+        typer.Option(
+            "--taught", help="Also what was taught and no result and no run speaks of any more."
+        ),
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Remove nothing; tell what would be.")
+    ] = False,
+    json: JsonOption = False,
+) -> int:
+    """Remove results.
+
+    Without options, down to the budget, which happens by itself, too. What a run needs that goes
+    on stays. Runs' records and what calls take are not results: they stay.
+    """
+    if sum((to is not None, older_than is not None, all_)) > 1:
+        raise InvalidValue("--to, --older-than and --all exclude each other", hint="Choose one.")
+    size = None if to is None else parse_size(to, "--to")
+    age = None if older_than is None else parse_age(older_than, "--older-than")
+    with opened(common) as (session, store):
+        if all_ or age is not None:
+            found = _pruned(store, age, dry_run=dry_run)
+            if all_ and not dry_run:
+                store.sweep()  # files that no entry leads to, as the index was removed once
+        else:
+            found = _trimmed(store, size, dry_run=dry_run)
+        unused = _unlearned(session, store, dry_run=dry_run) if taught else []
+    if json:
+        told = {"taught": len(unused), "taught_bytes": sum(item.bytes for item in unused)}
+        print_json({"dry_run": dry_run, **asdict(found), **told})
+    else:
+        _print_prune(found, unused, dry_run=dry_run)
+    return 0
+
+
+def _unlearned(session: Session, store: Store, *, dry_run: bool) -> list[UnusedTaught]:
+    from nodegraph.store.taught import remove_taught, unused_taught
+
+    store.flush()
+    found = unused_taught(store, session.settings.data_folder / "taught")
+    if not dry_run:
+        remove_taught(found)
+    return found
+
+
+def _pruned(store: Store, age: float | None, *, dry_run: bool) -> Pruned:
+    from nodegraph.store.pruning import prune as remove
+
+    moment = float("inf") if age is None else time() - age
+    return remove(store, moment, dry_run=dry_run)
+
+
+def _trimmed(store: Store, size: int | None, *, dry_run: bool) -> Pruned:
+    from nodegraph.store.pruning import Pruned, would_trim
+
+    if dry_run:
+        return would_trim(store, store.budget if size is None else size)
+    gone = store.trim(size)
+    return Pruned(gone.artifacts, gone.bytes, gone.entries)
+
+
+def _print_prune(found: Pruned, unused: Sequence[UnusedTaught], *, dry_run: bool) -> None:
+    would = "Would remove" if dry_run else "Removed"
+    parts = [f"{counted(found.artifacts, 'value')} of {shown_size(found.bytes)}"]
+    if found.entries:
+        parts.append(f"what is known of {counted(found.entries, 'call')}")
+    if found.checkpoints:
+        size = shown_size(found.checkpoint_bytes)
+        parts.append(f"{counted(found.checkpoints, 'checkpoint')} of {size}")
+    if unused:
+        size = shown_size(sum(item.bytes for item in unused))
+        parts.append(f"{counted(len(unused), 'taught model')} of {size}")
+    is_something = any(asdict(found).values()) or bool(unused)
+    say(f"{would} {', '.join(parts)}." if is_something else f"{would} nothing.")
+
+
+_ORDERS: dict[str | None, EntryOrder] = {
+    None: "newest",
+    "bytes": "largest",
+    "seconds": "slowest",
+    "age": "oldest",
+}
+
+
+def list_(
+    common: Common,
+    type: Annotated[
+        str | None,
+        typer.Option(metavar="TYPE", help="Only of this node type; * stands for anything."),
+    ] = None,
+    limit: Annotated[int, typer.Option(metavar="N", help="List so many at most", min=1)] = 20,
+    sort: Annotated[
+        Literal["bytes", "seconds", "age"] | None,
+        typer.Option(
+            metavar="bytes|seconds|age",
+            help="The largest, slowest or oldest first  [default: the newest]",
+        ),
+    ] = None,
+    json: JsonOption = False,
+) -> int:
+    """List the results that are kept.
+
+    Of each call: its node type, what its outputs take on disk, how long computing them took.
+    """
+    from nodegraph.store.info import list_entries
+
+    with opened_store(common) as store:
+        found = list_entries(store, node_type=type or "*", order=_ORDERS[sort], limit=limit)
+    if json:
+        print_json({"entries": [asdict(entry) for entry in found]})
+    else:
+        _print_list(found)
+    return 0
+
+
+def _print_list(found: Sequence[EntryInfo]) -> None:
+    if not found:
+        say("No results.")
+        return
+    heads = [(head, "bold") for head in ("node type", "key", "on disk", "took", "age", "used", "")]
+    print_table([heads, *(_row(entry) for entry in found)])
+
+
+def _row(entry: EntryInfo) -> list[StyledText]:
+    return [
+        entry.node_type,
+        entry.key[:12],
+        shown_size(entry.bytes),
+        shown_seconds(entry.seconds),
+        shown_age(entry.created),
+        f"{shown_age(entry.used)} ago",
+        "" if entry.is_whole else ("only its digest is known", "dim"),
+    ]
+
+
+_MOST_TYPES = 12
+"""Node types that are listed."""
+
+
+def info(common: Common, json: JsonOption = False) -> int:
+    """Tell where it is and how much it holds.
+
+    Results are kept in memory while a process lasts, and on disk for later ones and for other
+    processes. Beyond a budget those go that are quick to compute again for their size.
+    """
+    from nodegraph.store.info import describe
+
+    with opened(common) as (session, store):
+        found = describe(store)
+        if json:
+            print_json(_document(found, session.settings))
+        else:
+            _print_info(found, session.settings)
+    return 0
+
+
+def _document(found: StoreInfo, settings: Settings) -> dict[str, Any]:
+    return {
+        **asdict(found),
+        "memory_budget": settings.memory_budget,
+        "others": [str(folder) for folder in settings.stores],
+    }
+
+
+def _print_info(found: StoreInfo, settings: Settings) -> None:
+    say(("Store", "bold"), f"  {shown_path(found.folder)}")
+    say()
+    print_table(list(_tiers(found, settings)), indent=2)
+    if found.types:
+        _print_types(found)
+
+
+def _tiers(found: StoreInfo, settings: Settings) -> list[tuple[StyledText, ...]]:
+    rows: list[tuple[StyledText, ...]] = [
+        ("memory", "", f"up to {shown_size(settings.memory_budget)} in each process"),
+        (
+            "disk",
+            shown_size(found.artifact_bytes),
+            f"of {shown_size(found.budget)}, {counted(found.artifacts, 'file')}",
+        ),
+        ("entries", str(found.entries), _about_entries(found)),
+        ("index", shown_size(found.index_bytes), f"with {counted(found.runs, 'run')}"),
+    ]
+    if found.checkpoints:
+        of = f"of {counted(found.checkpoints, 'unfinished call')}"
+        rows.append(("checkpoints", shown_size(found.checkpoint_bytes), of))
+    if found.quarantined:
+        of = f"{counted(found.quarantined, 'damaged file')}, kept for a look"
+        rows.append(("quarantine", shown_size(found.quarantine_bytes), of))
+    if found.remote is not None:
+        rows.append(("remote", shown_size(found.remote.bytes), _about_remote(found.remote)))
+    return rows + [("read only", "", shown_path(folder)) for folder in settings.stores]
+
+
+def _about_remote(remote: RemoteInfo) -> str:
+    """The sizes are of what is known here: a bucket of millions isn't listed for it."""
+    words = [f"in {counted(remote.files, 'file')} known here, {remote.url}"]
+    if remote.waiting:
+        words.append(f"{counted(remote.waiting, 'result')} still to go there")
+    if remote.reason:
+        words.append(f"it can't be reached: {remote.reason}")
+    return "; ".join(words)
+
+
+def _about_entries(found: StoreInfo) -> str:
+    if not found.entries:
+        return ""
+    since = f", since {shown_time(found.oldest)}" if found.oldest is not None else ""
+    return f"{found.whole} can be loaded and stand for {shown_seconds(found.seconds)}{since}"
+
+
+def _print_types(found: StoreInfo) -> None:
+    say()
+    heads = [(head, "bold") for head in ("node type", "entries", "size", "stand for")]
+    rows = [
+        (item.node_type, str(item.entries), shown_size(item.bytes), shown_seconds(item.seconds))
+        for item in found.types[:_MOST_TYPES]
+    ]
+    print_table([heads, *rows])
+    if len(found.types) > _MOST_TYPES:
+        say((f"and {len(found.types) - _MOST_TYPES} more", "dim"))

@@ -1,1 +1,0 @@
-"""`nodegraph cache`: a module for each of its commands."""

@@ -1,0 +1,196 @@
+"""`nodegraph cache export` and `nodegraph cache import`: results for another machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nodegraph.cli.kept import opened, opened_store
+from nodegraph.cli.opening import open_workflow
+from nodegraph.cli.options import Common, JsonOption
+from nodegraph.cli.output import counted, print_json, say, shown_path, shown_size, warn
+from nodegraph.cli.problems import print_warnings
+from nodegraph.cli.watching import bytes_progress
+from nodegraph.core.keys import Key
+from nodegraph.core.workflow import Workflow
+from nodegraph.engine.planning.prediction import PlannedNode
+from nodegraph.errors import InvalidValue
+from nodegraph.store.store import Store
+
+if TYPE_CHECKING:
+    from nodegraph.session.session import Session
+    from nodegraph.store.archive import Exported, Imported
+
+
+def planned_keys(predicted: Mapping[str, PlannedNode]) -> list[Key]:
+    """Every key that a run would look up, as far as it is known; see `Plan.predicted`.
+
+    The key of a call comes after those that lead to it.
+    """
+    found: dict[Key, None] = {}
+    for planned in predicted.values():
+        for call in planned.each_call():
+            if call.key is not None:
+                found.update(dict.fromkeys((*call.passed, call.key)))
+    return list(found)
+
+
+def keys_of_run(store: Store, run: str) -> list[Key]:
+    """Keys of what a run computed, not of what it found computed already.
+
+    Args:
+        run: Its whole id.
+    """
+    store.flush()
+    with store.index.reading() as connection:
+        rows = connection.execute("SELECT key FROM entries WHERE run = ?", (run,)).fetchall()
+    return [key.hex() for (key,) in rows]
+
+
+def import_(
+    common: Common,
+    file: Annotated[str, typer.Argument(metavar="FILE", help="What `cache export` has written.")],
+    json: JsonOption = False,
+) -> int:
+    """Take in the results of an exported file.
+
+    What is here already stays as it is. Take in only what you trust as you trust results computed
+    here: that a result is right can't be seen from the file.
+    """
+    from nodegraph.store.archive import import_ as take_in
+
+    with (
+        opened_store(common) as store,
+        bytes_progress("taking in", is_shown=not json) as progress,
+    ):
+        found = take_in(store, Path(file).expanduser(), progress=progress)
+    if json:
+        print_json(asdict(found))
+    else:
+        _print_import(found)
+    return 0
+
+
+def _print_import(found: Imported) -> None:
+    known = f", {found.known_entries} known already" if found.known_entries else ""
+    say(
+        f"{counted(found.entries, 'result')} with {counted(found.artifacts, 'value')} of "
+        f"{shown_size(found.bytes)} taken in{known}."
+    )
+    if found.damaged:
+        warn(f"{counted(found.damaged, 'value')} left out: damaged in the file")
+    if found.evicted:
+        warn(f"{counted(found.evicted, 'value')} had to go to make room")
+
+
+_ARCHIVE = b"PK"
+"""How such a file begins."""
+
+
+def export(
+    common: Common,
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="Where to; an earlier export is replaced.")
+    ],
+    workflows: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="WORKFLOW", help="Only what these need  [default: all results]"),
+    ] = None,
+    run: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="Only what this run computed or found; last will do."),
+    ] = None,
+    json: JsonOption = False,
+) -> int:
+    """Pack results into one file, for another machine.
+
+    Of workflows, as they stand in their files: results for other values of their parameters are
+    taken along with --run. Models and written files aren't in it.
+    """
+    from nodegraph.store.archive import export as pack
+
+    if workflows and run is not None:
+        raise InvalidValue("workflows and --run can't be combined", hint="Choose one of them.")
+    target = Path(file).expanduser()
+    _check(target)
+    with opened(common) as (session, store):
+        keys: list[Key] | None = None
+        if run is not None:
+            keys = _of_run(session, store, run)
+        elif workflows:
+            keys = _of_workflows(session, workflows)
+        with bytes_progress("packing", is_shown=not json) as progress:
+            found = pack(store, target, keys=keys, progress=progress)
+        size = target.stat().st_size
+    if json:
+        print_json({"file": str(target.absolute()), "size": size, **asdict(found)})
+    else:
+        _print_export(target, size, found)
+    return 0
+
+
+def _check(target: Path) -> None:
+    """Nothing but an earlier archive is replaced: the first name may be meant for a workflow.
+
+    Raises:
+        InvalidValue: There is something else.
+    """
+    try:
+        with target.open("rb") as file:
+            start = file.read(len(_ARCHIVE))
+    except OSError:
+        return  # nothing is there, or writing tells
+    if start and start != _ARCHIVE:
+        raise InvalidValue(
+            "the file to write is there already, and is no exported one",
+            given=str(target),
+            hint="The archive comes first: nodegraph cache export results.zip workflow.json",
+        )
+
+
+def _of_workflows(session: Session, names: list[str]) -> list[Key]:
+    """Keys of all that the workflows need.
+
+    Raises:
+        InvalidWorkflow: They can't run, so it can't be told.
+    """
+    print_warnings(session.registry.problems)
+    keys: list[Key] = []
+    for name in names:
+        opened_file = open_workflow(name)
+        session.graph(opened_file.workflow)  # so that all that is wrong is told
+        keys += _planned(session, opened_file.workflow)
+    return keys
+
+
+def _planned(session: Session, workflow: Workflow) -> list[Key]:
+    return planned_keys(session.plan(workflow).predicted)
+
+
+def _of_run(session: Session, store: Store, name: str) -> list[Key]:
+    from nodegraph.store.records import Runs
+
+    if store.claims is None:
+        raise store.only_read()
+    found = Runs(store.index, store.claims).get(name)
+    nodes = found.record.get("nodes", {}).values()
+    keys: list[Key] = [*keys_of_run(store, found.id), *(node["key"] for node in nodes)]
+    if "workflow" in found.record:
+        # A node that was called several times has no single key in the record.
+        keys += _planned(session, Workflow.from_dict(found.record["workflow"]))
+    return [key for key in keys if key]
+
+
+def _print_export(target: Path, size: int, found: Exported) -> None:
+    say(
+        f"{counted(found.entries, 'result')} with {counted(found.artifacts, 'value')} packed into "
+        f"{shown_path(target)}, {shown_size(size)}."
+    )
+    if found.left_out:
+        warn(f"{counted(found.left_out, 'value')} left out: damaged or gone")
+    if not found.entries:
+        warn("none of these results is kept here; run the workflow first")

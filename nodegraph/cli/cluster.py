@@ -1,0 +1,82 @@
+"""The commands of `nodegraph cluster`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from nodegraph.cli.connecting import ServerOption, connected
+from nodegraph.cli.options import Common, JsonOption
+from nodegraph.cli.output import StyledText, print_json, print_table, say, shown_size
+
+if TYPE_CHECKING:
+    from nodegraph.client import System
+    from nodegraph.client.shapes import WorkerInfo
+
+_COLOURS = {"busy": "green", "dead": "red", "starting": "yellow", "stopping": "yellow"}
+
+
+def status(common: Common, server: ServerOption = None, json: JsonOption = False) -> int:
+    """Tell how the workers of a server are, and on which machines.
+
+    Also of a server without a cluster, whose workers all run beside it. `nodegraph cluster` alone
+    tells it, too.
+    """
+    with connected(server) as client:
+        found = client.system()
+    if json:
+        workers = [asdict(worker) for worker in _workers(found)]
+        print_json({"workers": workers, "queue": asdict(found.queue)})
+    else:
+        _print(found)
+    return 0
+
+
+def _workers(system: System) -> list[WorkerInfo]:
+    return [worker for worker in system.workers if worker.role == "worker"]
+
+
+def _print(system: System) -> None:
+    workers = _workers(system)
+    if not workers:
+        say("No workers.")
+        return
+    head = ("worker", "machine", "device", "state", "jobs", "an hour", "memory")
+    print_table([(*head, "models and faults"), *[_row(worker) for worker in workers]])
+    counts = system.queue.counts
+    waiting = counts.queued - counts.held
+    pace = sum(worker.per_hour or 0.0 for worker in workers)
+    say(
+        f"{waiting} jobs wait, {counts.running} run, {counts.finished} have finished; "
+        f"{pace:.0f} an hour of late."
+    )
+
+
+def _row(worker: WorkerInfo) -> tuple[StyledText, ...]:
+    return (
+        worker.name,
+        _machine(worker.host),
+        worker.device,
+        (_doing(worker), _COLOURS.get(worker.state, "")),
+        str(worker.done),
+        "-" if worker.per_hour is None else f"{worker.per_hour:.0f}",
+        _memory(worker),
+        worker.fault or ", ".join(worker.weights) or "-",
+    )
+
+
+def _doing(worker: WorkerInfo) -> str:
+    if worker.helps:
+        return f"helps {worker.helps}"
+    return f"{worker.state}, {len(worker.jobs)} jobs" if len(worker.jobs) > 1 else worker.state
+
+
+def _machine(host: str | None) -> str:
+    if host is None:
+        return "the server's"
+    return host or "waits for one"
+
+
+def _memory(worker: WorkerInfo) -> str:
+    parts = [worker.memory, worker.device_memory]
+    return " + ".join(shown_size(part) for part in parts if part is not None) or "-"

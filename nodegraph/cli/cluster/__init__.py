@@ -1,1 +1,0 @@
-"""`nodegraph cluster`: a module for each of its commands."""

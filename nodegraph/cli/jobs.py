@@ -1,0 +1,210 @@
+"""The commands of `nodegraph jobs`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nodegraph.cli.connecting import ServerOption, connected
+from nodegraph.cli.job_names import (
+    ENDED,
+    LAST,
+    JobArgument,
+    JobsArgument,
+    OlderOption,
+    StateOption,
+    TagOption,
+    TextOption,
+    find_job,
+    matching,
+    steered,
+)
+from nodegraph.cli.job_view import print_job, print_jobs, state_part
+from nodegraph.cli.options import Common, JsonOption
+from nodegraph.cli.output import counted, print_json, say, tell
+from nodegraph.errors import InvalidValue
+
+if TYPE_CHECKING:
+    from nodegraph.client import Client, JobSummary
+
+
+def delete(
+    common: Common,
+    jobs: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="JOB", help="A job's id, the start or end of it, or last."),
+    ] = None,
+    state: StateOption = None,
+    tag: TagOption = None,
+    text: TextOption = None,
+    older_than: OlderOption = None,
+    all_: Annotated[bool, typer.Option("--all", help="All that have ended.")] = False,
+    server: ServerOption = None,
+    json: JsonOption = False,
+) -> int:
+    """Forget jobs that have ended.
+
+    Those that are named, or all that match: `nodegraph jobs list` takes the same options, for a
+    look beforehand. The files that they gave stay on the server.
+    """
+    which = matching(state, tag, text, older_than)
+    if sum((bool(jobs), bool(which), all_)) != 1:
+        raise InvalidValue(
+            "it isn't said which jobs, or in two ways",
+            expected="JOB..., or --state, --tag, --text, --older-than, or --all",
+        )
+    if jobs:
+        return steered(server, jobs, _deleted, json=json, word="deleted")
+    _check(state)
+    with connected(server) as client:
+        number = client.delete_all(**which)
+    if json:
+        print_json({"deleted": number})
+    else:
+        say(f"Deleted {counted(number, 'job')}.")
+    return 0
+
+
+def _deleted(client: Client, job: JobSummary) -> JobSummary:
+    client.delete(job)
+    return job
+
+
+def _check(states: Sequence[str] | None) -> None:
+    for state in states or ():
+        if state not in ENDED:
+            raise InvalidValue(
+                "only jobs that have ended can be deleted",
+                given=state,
+                expected=", ".join(ENDED),
+                hint="`nodegraph cancel` and `nodegraph queue clear` end those that wait.",
+            )
+
+
+def move(
+    common: Common,
+    job: Annotated[
+        str, typer.Argument(metavar="JOB", help="A job's id, its start or its end, or last.")
+    ],
+    first: Annotated[bool, typer.Option("--first", help="Before the others.")] = False,
+    last: Annotated[bool, typer.Option("--last", help="Behind the others.")] = False,
+    before: Annotated[
+        str | None, typer.Option(metavar="JOB", help="Right before this one.")
+    ] = None,
+    priority: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="Give it another priority; the highest goes first.", min=-100, max=100
+        ),
+    ] = None,
+    server: ServerOption = None,
+    json: JsonOption = False,
+) -> int:
+    """Change a waiting job's place in the queue.
+
+    --first, --last and --before are about the jobs of its client and priority.
+    """
+    places = first + last + (before is not None)
+    if places > 1:
+        raise InvalidValue("--first, --last and --before exclude each other", hint="Choose one.")
+    if not places and priority is None:
+        raise InvalidValue(
+            "it isn't said where to", expected="--first, --last, --before JOB or --priority N"
+        )
+    with connected(server) as client:
+        found: JobSummary = find_job(client, job)
+        other = None if before is None else find_job(client, before)
+        if priority is not None:
+            found = client.prioritise(found, priority)
+        if other is not None:
+            found = client.move(found, before=other)
+        elif places:
+            found = client.move(found, "first" if first else "last")
+    if json:
+        print_json(asdict(found))
+    else:
+        say(found.id, "  ", state_part(found), f", priority {found.priority}")
+        tell("`nodegraph queue` shows what comes next.")
+    return 0
+
+
+def unhold(
+    common: Common, jobs: JobsArgument, server: ServerOption = None, json: JsonOption = False
+) -> int:
+    """Let paused jobs go.
+
+    They wait for their turn again.
+    """
+    return steered(server, jobs, lambda client, job: client.unhold(job), json=json)
+
+
+def hold(
+    common: Common, jobs: JobsArgument, server: ServerOption = None, json: JsonOption = False
+) -> int:
+    """Pause jobs.
+
+    One that waits is left out until it is let go; one that runs is put back at its next step.
+    """
+    return steered(server, jobs, lambda client, job: client.hold(job), json=json)
+
+
+def retry(
+    common: Common, jobs: JobsArgument, server: ServerOption = None, json: JsonOption = False
+) -> int:
+    """Let jobs that failed or were cancelled wait once more.
+
+    They go on from their last checkpoint.
+    """
+    return steered(server, jobs, lambda client, job: client.retry(job), json=json)
+
+
+_LARGEST_PAGE = 1_000
+
+
+def list_(
+    common: Common,
+    state: StateOption = None,
+    tag: TagOption = None,
+    text: TextOption = None,
+    older_than: OlderOption = None,
+    limit: Annotated[int, typer.Option(metavar="N", help="List so many at most", min=1)] = 20,
+    server: ServerOption = None,
+    json: JsonOption = False,
+) -> int:
+    """List the jobs of a server, the newest first.
+
+    A token's owner sees their own; one that may administer sees all. `nodegraph jobs` alone lists
+    them, too.
+    """
+    which = matching(state, tag, text, older_than)
+    with connected(server) as client:
+        listed = list(client.list(most=limit, limit=min(limit, _LARGEST_PAGE), **which))
+    if json:
+        print_json({"jobs": [asdict(each) for each in listed]})
+    else:
+        _print(listed)
+    return 0
+
+
+def _print(listed: list[JobSummary]) -> None:
+    if not listed:
+        say("No jobs.")
+        return
+    print_jobs(listed)
+    tell("`nodegraph jobs show JOB` tells more of one; the end of an id is enough.")
+
+
+def show(
+    common: Common, job: JobArgument = LAST, server: ServerOption = None, json: JsonOption = False
+) -> int:
+    """Show a job.
+
+    What was asked for, how it fared, which files it gave or why it failed.
+    """
+    with connected(server) as client:
+        found = find_job(client, job)
+    print_json(asdict(found)) if json else print_job(found)
+    return 0

@@ -1,1 +1,0 @@
-"""`nodegraph jobs`: a module for each of its commands."""

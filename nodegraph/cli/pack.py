@@ -1,0 +1,197 @@
+"""The commands of `nodegraph pack`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, get_args
+
+import typer
+
+from nodegraph.cli.options import Common, JsonOption
+from nodegraph.cli.output import (
+    FAILED,
+    FINE,
+    StyledText,
+    counted,
+    print_json,
+    print_table,
+    say,
+    shown_path,
+)
+from nodegraph.core.files import write_file
+from nodegraph.core.suggest import did_you_mean
+from nodegraph.errors import InvalidFile, InvalidValue
+
+if TYPE_CHECKING:
+    from nodegraph.testing.verdicts import NodeVerdicts, PackVerdicts
+
+
+def new(
+    common: Common,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Of the pack, such as my-nodes.")],
+    folder: Annotated[
+        str | None,
+        typer.Option(metavar="DIR", help="Where to  [default: a folder called as the pack]"),
+    ] = None,
+    license_: Annotated[
+        str,
+        typer.Option("--license", metavar="NAME", help="MIT, BSD-3-Clause or none"),
+    ] = "MIT",
+    author: Annotated[
+        str, typer.Option(metavar="TEXT", help="Whom the licence names  [default: its authors]")
+    ] = "",
+) -> int:
+    """Start a pack of nodes: a package with a node, its example and its tests.
+
+    It installs with `pip install -e .`, and `pytest` and `nodegraph pack test` pass at once.
+    """
+    from nodegraph.packs.beginning import pack_files, package_name
+
+    package = package_name(name)
+    place = Path(folder or package.replace("_", "-"))
+    files = pack_files(name, _license(license_), author or f"the authors of {package}")
+    _refuse_others(place, list(files))
+    for inner, text in files.items():
+        path = place / inner
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_file(path, text.encode())
+    say(f"Wrote {len(files)} files into {shown_path(place)}.")
+    say("Go on there: pip install -e . && nodegraph pack test")
+    return 0
+
+
+def _license(name: str) -> Any:
+    from nodegraph.packs.beginning import License
+
+    known = {each.casefold(): each for each in get_args(License)}
+    if name.casefold() not in known:
+        hint = did_you_mean(name, known.values(), listed=len(known))
+        raise InvalidValue(f"there is no text of the licence `{name}` here", hint=hint)
+    return known[name.casefold()]
+
+
+def _refuse_others(place: Path, files: list[str]) -> None:
+    """Raise if files would be lost.
+
+    Raises:
+        InvalidFile: There are files of that name.
+    """
+    taken = [name for name in files if (place / name).exists()]
+    if taken or (place.exists() and not place.is_dir()):
+        found = ", ".join(str(place / name) for name in taken) or str(place)
+        raise InvalidFile(f"{found} exists already", hint="Give another name or --folder.")
+
+
+_STATES: dict[str, StyledText] = {
+    "passed": ("passed", "green"),
+    "failed": ("FAILED", "red"),
+    "not judged": ("not judged", "dim"),
+}
+
+_MOST_NAMES = 12
+"""Of node types of which one reason is told; `--json` has all."""
+
+
+def test(
+    common: Common,
+    which: Annotated[
+        str,
+        typer.Argument(
+            metavar="PACK",
+            help="An installed pack, a project, a folder or a .py file  [default: this folder]",
+            show_default=False,
+        ),
+    ] = ".",
+    node: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Only this node type; may be repeated."),
+    ] = None,
+    json: JsonOption = False,
+) -> int:
+    """Try each node of a pack, and judge it.
+
+    A node runs its example (examples/Name.json in the pack), or values that are made up where its
+    ports are simple, in a temporary home. It is to run, return what it declares, give the same
+    twice, leave its inputs alone, stop when it is cancelled, and come back from the disk.
+    """
+    from nodegraph.testing.checking_packs import check_pack
+    from nodegraph.testing.finding import find_packs
+
+    settings = common.settings()
+    packs = find_packs(which)
+    found = [check_pack(each, node or (), settings=settings, follow=_shown) for each in packs]
+    is_passed = all(each.is_passed for each in found)
+    if json:
+        documents = [each.as_dict() for each in found]
+        print_json({"passed": is_passed, "packs": documents})
+    else:
+        for each in found:
+            _print(each)
+    return FINE if is_passed else FAILED
+
+
+def _shown(names: Sequence[str]) -> Iterable[str]:
+    """The names, with a bar that says how many are left, as each takes seconds."""
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    is_shown = console.is_terminal
+    return track(names, "trying", console=console, transient=True, disable=not is_shown)
+
+
+def _print(pack: PackVerdicts) -> None:
+    from nodegraph.testing.verdicts import CHECKS
+
+    say((pack.name, "bold"), f"  {pack.root}")
+    for problem in pack.problems:
+        say(("problem: ", "red"), problem)
+    say()
+    head: list[Sequence[StyledText]] = [[("node", "bold"), *((name, "bold") for name in CHECKS)]]
+    print_table([*head, *([found.node_type, *_states(found)] for found in pack.nodes)])
+    _print_reasons(pack.nodes)
+    wrong = sum(bool(found.faults) for found in pack.nodes) + len(pack.problems)
+    say()
+    say(
+        f"{counted(len(pack.nodes), 'node')}: ",
+        (f"{counted(wrong, 'fault')}", "red") if wrong else ("all fine", "green"),
+    )
+
+
+def _states(found: NodeVerdicts) -> list[StyledText]:
+    return [_STATES[verdict.state] for verdict in found.verdicts.values()]
+
+
+def _print_reasons(nodes: Sequence[NodeVerdicts]) -> None:
+    """What is wrong, and then why something isn't judged."""
+    if any(node.faults for node in nodes):
+        say()
+    for node in nodes:
+        for verdict in node.verdicts.values():
+            if verdict.problem is not None:
+                say((f"{node.node_type}, {verdict.check}: ", "bold"), str(verdict.problem))
+                for line in verdict.trace.splitlines():
+                    say((f"  {line}", "dim"))
+    left = _left(nodes)
+    if left:
+        say()
+        say(("Not judged", "bold"))
+    for reason, names in left.items():
+        more = len(names) - _MOST_NAMES
+        rest = f" and {more} more" if more > 0 else ""
+        say(f"  {reason} ({', '.join(names[:_MOST_NAMES])}{rest})")
+
+
+def _left(nodes: Sequence[NodeVerdicts]) -> dict[str, list[str]]:
+    """What isn't judged and why, with the node types of which that is so."""
+    found: dict[str, list[str]] = {}
+    for node in nodes:
+        checks: dict[str, list[str]] = {}
+        for verdict in node.verdicts.values():
+            if verdict.state == "not judged":
+                checks.setdefault(verdict.reason, []).append(verdict.check)
+        for reason, names in checks.items():
+            told = "all" if len(names) == len(node.verdicts) else ", ".join(names)
+            found.setdefault(f"{told}: {reason}", []).append(node.node_type)
+    return found

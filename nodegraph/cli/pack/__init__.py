@@ -1,1 +1,0 @@
-"""`nodegraph pack`: a module for each of its commands."""

@@ -1,0 +1,114 @@
+"""The commands of `nodegraph queue`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nodegraph.cli.connecting import ServerOption, connected
+from nodegraph.cli.job_names import TagOption
+from nodegraph.cli.options import Common, JsonOption
+from nodegraph.cli.output import StyledText, counted, print_json, print_table, say
+from nodegraph.cli.runs import shown_title
+from nodegraph.cli.times import shown_time
+
+if TYPE_CHECKING:
+    from nodegraph.client import JobSummary, QueueState
+
+
+def clear(
+    common: Common,
+    tag: TagOption = None,
+    client: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Of the owner of this token.")
+    ] = None,
+    server: ServerOption = None,
+    json: JsonOption = False,
+) -> int:
+    """Cancel all jobs that wait.
+
+    A token's owner cancels their own; one that may administer cancels everybody's, or with
+    --client one's. What runs goes on.
+    """
+    with connected(server) as asked:
+        number = asked.queue.clear(client=client, tag=tag)
+    if json:
+        print_json({"cancelled": number})
+    else:
+        say(f"Cancelled {counted(number, 'job')}.")
+    return 0
+
+
+def resume(common: Common, server: ServerOption = None, json: JsonOption = False) -> int:
+    """Begin jobs again.
+
+    Takes a token that may administer.
+    """
+    with connected(server) as client:
+        print_state(client.queue.resume(), json=json)
+    return 0
+
+
+def pause(common: Common, server: ServerOption = None, json: JsonOption = False) -> int:
+    """Begin no more jobs.
+
+    That holds after a restart of the server, too. What runs goes on. Takes a token that may
+    administer.
+    """
+    with connected(server) as client:
+        print_state(client.queue.pause(), json=json)
+    return 0
+
+
+def show(
+    common: Common,
+    limit: Annotated[
+        int, typer.Option(metavar="N", help="List so many at most", min=0, max=1_000)
+    ] = 20,
+    server: ServerOption = None,
+    json: JsonOption = False,
+) -> int:
+    """Tell whether the queue goes on, how much waits, and which jobs come next.
+
+    A token's owner sees their own; one that may administer sees all. `nodegraph queue` alone tells
+    it, too.
+    """
+    with connected(server) as client:
+        found = client.queue.get(limit)
+    print_json(asdict(found)) if json else _print(found)
+    return 0
+
+
+def print_state(queue: QueueState, *, json: bool) -> None:
+    """Print whether a queue goes on."""
+    if json:
+        print_json({"paused": queue.paused, "counts": asdict(queue.counts)})
+    else:
+        say("The queue ", _state_part(queue), ".")
+
+
+def _state_part(queue: QueueState) -> StyledText:
+    return ("is paused", "yellow") if queue.paused else "goes on"
+
+
+def _print(queue: QueueState) -> None:
+    print_state(queue, json=False)
+    counts = queue.counts
+    ended = f"{counts.finished} finished, {counts.failed} failed, {counts.cancelled} cancelled"
+    rows: list[tuple[StyledText, ...]] = [
+        ("waiting", f"{counts.queued}, {counts.held} of them held"),
+        ("running", str(counts.running)),
+        ("ended", ended),
+    ]
+    print_table(rows, indent=2)
+    if queue.upcoming:
+        say()
+        heads = [(head, "bold") for head in ("next", "priority", "client", "submitted", "name")]
+        print_table([heads, *(_row(job) for job in queue.upcoming)])
+
+
+def _row(job: JobSummary) -> list[StyledText]:
+    name = shown_title(job.name)
+    return [job.id, str(job.priority), job.client, shown_time(job.created), name]

@@ -1,1 +1,0 @@
-"""`nodegraph queue`: a module for each of its commands."""

@@ -1,0 +1,313 @@
+"""The commands of `nodegraph runs`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nodegraph.cli.kept import opened_runs
+from nodegraph.cli.options import Common, JsonOption
+from nodegraph.cli.output import (
+    StyledText,
+    counted,
+    print_json,
+    print_table,
+    say,
+    shown_path,
+    shown_seconds,
+    shown_size,
+    tell,
+    to_json,
+)
+from nodegraph.cli.problems import print_problems
+from nodegraph.cli.times import shown_time
+from nodegraph.errors import InvalidValue, Problem
+
+if TYPE_CHECKING:
+    from nodegraph.observe.compare import Comparison, NodePair, RunDifference
+    from nodegraph.store.records import RunRecord, Runs, RunSummary
+
+_LONGEST = 60
+"""Characters of a value that are shown."""
+_SHORTEST = 0.001
+"""Seconds of which a change is told."""
+
+
+def compare(
+    common: Common,
+    first: Annotated[
+        str | None,
+        typer.Argument(metavar="FIRST", help="A run's id  [default: the last but one]"),
+    ] = None,
+    second: Annotated[
+        str | None, typer.Argument(metavar="SECOND", help="A run's id  [default: the last]")
+    ] = None,
+    json: JsonOption = False,
+) -> int:
+    """Tell how two runs differ.
+
+    Changed inputs, and for each node how it fared, how long it took and whether it gave the same.
+    """
+    from nodegraph.observe.compare import compare as difference
+
+    with opened_runs(common) as runs:
+        one, other = _found(runs, first, second)
+    found = difference(one.record, other.record)
+    if json:
+        print_json({"first": heading(one), "second": heading(other), **found.as_dict()})
+    else:
+        _print_comparison(one, other, found)
+    return 0
+
+
+def _found(runs: Runs, first: str | None, second: str | None) -> tuple[RunRecord, RunRecord]:
+    if first is None:
+        last = runs.list(2)
+        if len(last) < 2:
+            raise InvalidValue(
+                f"there are no two runs to compare, only {counted(len(last), 'run')}"
+            )
+        return runs.get(last[1].id), runs.get(last[0].id)
+    return runs.get(first), runs.get(second or "last")
+
+
+def _print_comparison(one: RunRecord, other: RunRecord, found: Comparison) -> None:
+    heads = [(head, "bold") for head in ("", "id", "started", "status", "took", "title")]
+    rows = [_heading(name, run) for name, run in (("first", one), ("second", other))]
+    print_table([heads, *rows])
+    _print_changes("Inputs", "No input was changed.", found.inputs)
+    _print_nodes(found.nodes)
+    _print_changes("Environment", "", found.environment)
+
+
+def _heading(name: str, run: RunRecord) -> list[StyledText]:
+    took = "" if run.seconds is None else shown_seconds(run.seconds)
+    return [
+        name,
+        run.id,
+        shown_time(run.started),
+        status_part(run.status),
+        took,
+        shown_title(run.title),
+    ]
+
+
+def _print_changes(title: str, otherwise: str, changes: Sequence[RunDifference]) -> None:
+    if not changes and not otherwise:
+        return
+    say()
+    say((title, "bold"))
+    rows = [(item.what, f"{_value(item.first)} → {_value(item.second)}") for item in changes]
+    if rows:
+        print_table(rows, indent=2)
+    else:
+        say(f"  {otherwise}")
+
+
+def _value(value: Any) -> str:
+    if value is None:
+        return "–"
+    text = value if isinstance(value, str) else to_json(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+
+
+def _print_nodes(pairs: Sequence[NodePair]) -> None:
+    told = [pair for pair in pairs if not _is_dull(pair)]
+    say()
+    if told:
+        heads = [(head, "bold") for head in ("node", "first", "second", "took", "", "outputs")]
+        print_table([heads, *(_comparison_row(pair) for pair in told)])
+    if len(told) < len(pairs):
+        more = counted(len(pairs) - len(told), "more node" if told else "node")
+        say((f"{more} came from the cache in both runs, with the same outputs.", "dim"))
+
+
+def _is_dull(pair: NodePair) -> bool:
+    return (
+        pair.same_outputs is True
+        and pair.first is not None
+        and pair.second is not None
+        and pair.first["status"] == pair.second["status"] == "cached"
+    )
+
+
+def _comparison_row(pair: NodePair) -> list[StyledText]:
+    return [
+        pair.name,
+        _status(pair.first),
+        _status(pair.second),
+        _times(pair),
+        _ratio(pair),
+        _outputs(pair),
+    ]
+
+
+def _status(node: Any) -> StyledText:
+    return ("not there", "dim") if node is None else shown_status(node)
+
+
+def _times(pair: NodePair) -> str:
+    shown = [
+        shown_seconds(node["seconds"]) if node and node["status"] == "ran" else "–"
+        for node in (pair.first, pair.second)
+    ]
+    return "" if shown == ["–", "–"] else " → ".join(shown)
+
+
+def _ratio(pair: NodePair) -> str:
+    if pair.ratio is None:
+        return ""
+    # Of less than a millisecond, what differs is chance.
+    times = [node["seconds"] for node in (pair.first, pair.second) if node]
+    return f"×{pair.ratio:.2f}" if max(times) >= _SHORTEST else ""
+
+
+def _outputs(pair: NodePair) -> StyledText:
+    if pair.same_outputs is None:
+        return ""
+    if pair.same_outputs:
+        return "the same"
+    old, new = pair.outputs
+    differing = [port for port in {**old, **new} if old.get(port) != new.get(port)]
+    return (f"{', '.join(differing)} changed", "yellow")
+
+
+STYLES = {"ok": "green", "failed": "red", "cancelled": "yellow"}
+
+_LONGEST_TITLE = 60
+
+
+def list_(
+    common: Common,
+    limit: Annotated[int, typer.Option(metavar="N", help="List so many at most", min=1)] = 20,
+    json: JsonOption = False,
+) -> int:
+    """List earlier runs, the last one first."""
+    with opened_runs(common) as runs:
+        found = runs.list(limit)
+    if json:
+        print_json({"runs": [heading(run) for run in found]})
+    else:
+        _print_list(found)
+    return 0
+
+
+def heading(run: RunSummary) -> dict[str, Any]:
+    """What a list tells of a run, for JSON output."""
+    return {
+        "id": run.id,
+        "title": run.title,
+        "started": run.started,
+        "seconds": run.seconds,
+        "status": run.status,
+    }
+
+
+def _print_list(found: Sequence[RunSummary]) -> None:
+    if not found:
+        say("No runs.")
+        return
+    heads = [(head, "bold") for head in ("id", "started", "status", "took", "title")]
+    print_table([heads, *(_list_row(run) for run in found)])
+    tell("`nodegraph runs show ID` tells more of one; the start of an id is enough.")
+
+
+def _list_row(run: RunSummary) -> list[StyledText]:
+    took = "" if run.seconds is None else shown_seconds(run.seconds)
+    return [run.id, shown_time(run.started), status_part(run.status), took, shown_title(run.title)]
+
+
+def status_part(status: str) -> StyledText:
+    """A run's or a node's status in its colour."""
+    return (status, STYLES[status]) if status in STYLES else status
+
+
+def shown_title(title: str) -> str:
+    """A workflow's title in one line, cut where it is long."""
+    line = " ".join(title.split())
+    return line if len(line) <= _LONGEST_TITLE else f"{line[: _LONGEST_TITLE - 1]}…"
+
+
+def show(
+    common: Common,
+    id: Annotated[
+        str,
+        typer.Argument(metavar="ID", help="A run's id, the start of it, or last"),
+    ] = "last",
+    workflow: Annotated[
+        bool, typer.Option("--workflow", help="Print its workflow, to be run again.")
+    ] = False,
+    json: JsonOption = False,
+) -> int:
+    """Show what a run did.
+
+    Which nodes ran, how long they took, what they gave, and with which versions of what.
+    """
+    with opened_runs(common) as runs:
+        run = runs.get(id)
+    record = run.record
+    if workflow:
+        if "workflow" not in record:
+            raise InvalidValue(f"of the run {run.id}, no workflow is kept", hint=_unfinished(run))
+        print_json(record["workflow"])
+    elif json:
+        print_json({**heading(run), **record})
+    else:
+        _print_run(run, record)
+    return 0
+
+
+def _unfinished(run: RunRecord) -> str | None:
+    return None if run.record else "It goes on, or its process was killed."
+
+
+def _print_run(run: RunRecord, record: Mapping[str, Any]) -> None:
+    say((run.id, "bold"), f"  {shown_title(run.title)}" if run.title else "")
+    took = "" if run.seconds is None else f" after {shown_seconds(run.seconds)}"
+    say(status_part(run.status), took, f", started {shown_time(run.started)}")
+    around = record.get("environment", {})
+    if around:
+        say(
+            f"nodegraph {around.get('nodegraph')}, Python {around.get('python')}, "
+            f"{around.get('numerics') or around.get('device')}"
+        )
+    if record.get("targets"):
+        say(f"asked for: {', '.join(record['targets'])}")
+    nodes = record.get("nodes", {})
+    if nodes:
+        say()
+        heads = [(head, "bold") for head in ("node", "type", "status", "took", "memory", "outputs")]
+        print_table([heads, *(_run_row(name, node) for name, node in nodes.items())])
+    _print_files(record)
+    problems = [Problem.from_dict(item) for item in record.get("errors", ())]
+    if problems:
+        say()
+        print_problems(problems, line=say)
+
+
+def _run_row(name: str, node: Mapping[str, Any]) -> list[StyledText]:
+    return [
+        name,
+        node.get("type", ""),
+        shown_status(node),
+        shown_seconds(node["seconds"]) if node["status"] == "ran" else "",
+        shown_size(node["memory"]) if node.get("memory") else "",
+        " ".join(f"{port}={digest[:8]}" for port, digest in node.get("outputs", {}).items()),
+    ]
+
+
+def shown_status(node: Mapping[str, Any]) -> StyledText:
+    """How a node fared and, if it came from the cache, from where."""
+    source = node.get("source")
+    return f"{node['status']} ({source})" if source else status_part(node["status"])
+
+
+def _print_files(record: Mapping[str, Any]) -> None:
+    if record.get("files"):
+        say()
+        say(("Files", "bold"))
+        for file in record["files"]:
+            say(f"  {shown_path(Path(file['path']))}")

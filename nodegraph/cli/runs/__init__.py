@@ -1,1 +1,0 @@
-"""`nodegraph runs`: a module for each of its commands."""

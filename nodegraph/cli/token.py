@@ -1,0 +1,203 @@
+"""The commands of `nodegraph token`, and the file of tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from time import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nodegraph.cli.options import Common, JsonOption
+from nodegraph.cli.output import counted, print_json, print_table, say, shown_path, tell
+from nodegraph.cli.times import shown_time
+from nodegraph.core.suggest import did_you_mean
+from nodegraph.errors import InvalidFile, InvalidValue
+
+if TYPE_CHECKING:
+    from nodegraph.server.access.caller import Scope
+    from nodegraph.server.access.token import TokenRecord
+    from nodegraph.server.access.token_file import TokenFile
+
+_HOUR = 3_600.0
+
+
+def rotate(
+    common: Common,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Of the token.")],
+    hours: Annotated[
+        float,
+        typer.Option(metavar="N", help="Hours for which the old one is still good.", min=0),
+    ] = 0.0,
+    json: JsonOption = False,
+) -> int:
+    """Make a new token in place of one.
+
+    It has the old one's name, scopes and end.
+    """
+    print_new(token_file(common).rotate(name, grace=hours * _HOUR), json)
+    return 0
+
+
+def revoke(
+    common: Common,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Of the token, or its id.")],
+) -> int:
+    """Take a token back.
+
+    A server that runs refuses it within a second. What was submitted with it goes on.
+    """
+    gone = token_file(common).revoke(name)
+    say(f"Took back {counted(len(gone), 'token')} of {gone[0].name}.")
+    return 0
+
+
+def list_(common: Common, json: JsonOption = False) -> int:
+    """List the tokens.
+
+    Their secrets aren't kept anywhere, so they can't be shown.
+    """
+    now = time()
+    found = [token for token in token_file(common).read() if not token.is_expired(now)]
+    if json:
+        print_json({"tokens": [described(token) for token in found]})
+        return 0
+    if not found:
+        say("No tokens.")
+        return 0
+    heads = [(head, "bold") for head in ("name", "id", "scopes", "created", "ends")]
+    rows = [
+        (
+            (token.name, "bold"),
+            token.id,
+            ", ".join(sorted(token.scopes)),
+            shown_time(token.created),
+            "" if token.expires is None else shown_time(token.expires),
+        )
+        for token in found
+    ]
+    print_table([heads, *rows])
+    return 0
+
+
+DAY = 86_400.0
+
+
+def token_file(common: Common) -> TokenFile:
+    """The tokens of the installation."""
+    from nodegraph.server.access.token_file import TokenFile
+    from nodegraph.server.access.tokens import NAME
+
+    return TokenFile(common.settings().data_folder / NAME)
+
+
+def described(token: TokenRecord) -> dict[str, Any]:
+    """A token without its secret, for JSON output."""
+    return {
+        "id": token.id,
+        "name": token.name,
+        "scopes": sorted(token.scopes),
+        "created": token.created,
+        "expires": token.expires,
+    }
+
+
+def print_new(made: tuple[str, TokenRecord], json: bool) -> None:
+    """Show a token, this once."""
+    text, token = made
+    if json:
+        print_json({"token": text, **described(token)})
+        return
+    # Alone on stdout, so that a script can take it.
+    say(text)
+    tell(f"This is the token of {token.name}. It is shown this once: only its digest is kept.")
+
+
+_LARGEST = 1_000
+"""Bytes of a file with a token."""
+
+
+def add(
+    common: Common,
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="Whose it is; the client of the jobs.")
+    ],
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SCOPE",
+            help="read, run or admin; may be repeated. Each brings those before it  [default: run]",
+        ),
+    ] = None,
+    days: Annotated[
+        float | None, typer.Option(metavar="N", help="Days after which it ends.", min=0.001)
+    ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--from", metavar="FILE", help="Take the token in this file instead of making one."
+        ),
+    ] = None,
+    json: JsonOption = False,
+) -> int:
+    """Make a token.
+
+    With read one sees node types, models and one's own jobs; with run one submits and steers jobs;
+    with admin one sees and steers everybody's.
+
+    A token that lies in a file, as a secret of a container does, takes the place of any other of
+    its name; it can be added again at each start.
+    """
+    from nodegraph.server.access.caller import SCOPES
+
+    for given in scope or ():
+        if given not in SCOPES:
+            raise InvalidValue(
+                "there is no such scope", given=given, hint=did_you_mean(given, SCOPES)
+            )
+    scopes = [each for each in SCOPES if each in (scope or ["run"])]
+    if source is not None:
+        return _put(common, name, scopes, source, days, json)
+    lasting = None if days is None else days * DAY
+    tokens = token_file(common)
+    print_new(tokens.add(name, scopes, lasting=lasting), json)
+    _warn_of_no_admin(tokens)
+    return 0
+
+
+def _warn_of_no_admin(tokens: TokenFile) -> None:
+    """Tell that the first token ends what whoever sat at the machine could do without one."""
+    made = tokens.read()
+    if len(made) == 1 and "admin" not in made[0].scopes:
+        tell(
+            "From now on the server asks everybody for a token, and none has the scope admin yet: "
+            "nobody sees everybody's jobs, steers them or clears the queue. "
+            "Add one: nodegraph token add NAME --scope admin"
+        )
+
+
+def _put(
+    common: Common,
+    name: str,
+    scopes: Sequence[Scope],
+    source: str,
+    days: float | None,
+    json: bool,
+) -> int:
+    if days is not None:
+        raise InvalidValue("--days and --from can't be combined", hint="Change the file instead.")
+    path = Path(source).expanduser()
+    try:
+        with path.open("rb") as file:
+            text = file.read(_LARGEST).decode("utf-8", "replace").strip()
+    except OSError as error:
+        raise InvalidFile(f"can't read {path}: {error.strerror or error}") from error
+    tokens = token_file(common)
+    token = tokens.put(name, scopes, text)
+    if json:
+        print_json(described(token))
+    else:
+        say(f"The token in {shown_path(path)} is that of {token.name}.")
+    _warn_of_no_admin(tokens)
+    return 0

@@ -1,1 +1,0 @@
-"""`nodegraph token`: a module for each of its commands."""
