@@ -40,8 +40,8 @@ from torch import Tensor
 from nodegraph import Session, Settings, Workflow
 from nodegraph.core.events import Event, Listener
 from nodegraph.diffusion import move_component
-from nodegraph.diffusion.merging.curve import MergeMode
-from nodegraph.diffusion.merging.meeting import SIZES
+from nodegraph.sampling.merging.curve import MergeMode
+from nodegraph.sampling.merging.meeting import SIZES
 
 MIB = 2**20
 NEAR = 1e-3

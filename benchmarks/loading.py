@@ -34,7 +34,7 @@ from published_models import MODELS, class_name, write_model
 
 from nodegraph.core.values import DiffusionModel, TextEncoder, Vae
 from nodegraph.diffusion import load_component, open_model
-from nodegraph.diffusion.models import locate_model
+from nodegraph.models.model_sources import locate_model
 
 PRECISIONS = {"Stable Diffusion 1.5": "float32", "SDXL": "bfloat16"}
 WAYS = ("nodegraph", "diffusers")

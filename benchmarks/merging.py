@@ -34,10 +34,10 @@ from serving import Server, prepared, sampling, serving
 
 from nodegraph import Latent
 from nodegraph.diffusion import encode_prompt, load_component, open_model, sample
-from nodegraph.diffusion.components import Denoiser
-from nodegraph.diffusion.merging.curve import MergeCurve, MergeMode
-from nodegraph.diffusion.merging.meeting import SIZES, Meeting, MergeCounts
-from nodegraph.diffusion.numerics import LibraryNumerics
+from nodegraph.families.components import Denoiser
+from nodegraph.sampling.merging.curve import MergeCurve, MergeMode
+from nodegraph.sampling.merging.meeting import SIZES, Meeting, MergeCounts
+from nodegraph.weights.numerics import LibraryNumerics
 
 _LONGER = 5
 """Times as many steps has a job of a server: it has to be handed over while another one goes on."""

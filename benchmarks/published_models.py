@@ -16,8 +16,8 @@ import numpy as np
 import torch
 import transformers
 
-from nodegraph.diffusion.single_files.unet import SCHEDULER_CONFIG
-from nodegraph.diffusion.vocabulary import MERGES, clip_words
+from nodegraph.families.vocabulary import MERGES, clip_words
+from nodegraph.weights.single_files.unet import SCHEDULER_CONFIG
 
 Config = dict[str, Any]
 

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from nodegraph import Conditioning, ConditioningEntry, DiffusionModel, Latent, RecipeFile
 from nodegraph.diffusion import load_component, open_model
-from nodegraph.diffusion.components import Denoiser
-from nodegraph.diffusion.denoise import Denoising
-from nodegraph.diffusion.speed.deriving import derive
-from nodegraph.diffusion.speed.options import SpeedOptions, StepCaching, with_caching, with_speed
+from nodegraph.families.components import Denoiser
+from nodegraph.families.speed_options import SpeedOptions, StepCaching, with_caching, with_speed
+from nodegraph.models.speed.deriving import derive
+from nodegraph.sampling.denoise import Denoising
 
 CFG = 4.0
 

@@ -25,7 +25,7 @@ from common import Figure, by_turns, options, sampling_nodes, show
 from nodegraph import Latent, Session, Workflow
 from nodegraph.core.events import Event
 from nodegraph.diffusion import encode_prompt, load_component, open_model, sample
-from nodegraph.diffusion.models import locate_model
+from nodegraph.models.model_sources import locate_model
 from nodegraph.session.settings import Settings
 
 PROMPT = "a red apple on a white background"

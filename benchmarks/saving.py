@@ -12,7 +12,7 @@ from pathlib import Path
 
 from common import Figure, options, show, taken
 
-from nodegraph.images.output_files import save_numbered
+from nodegraph.media.images.output_files import save_numbered
 
 BYTES = 10_000
 

@@ -33,12 +33,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from nodegraph import Latent
 from nodegraph.diffusion import decode_latent, encode_prompt, load_component, open_model
-from nodegraph.diffusion.adapters.layers import structural_copy
-from nodegraph.diffusion.components import Denoiser
-from nodegraph.diffusion.denoise import Denoising
-from nodegraph.diffusion.families.patches import unpacked
-from nodegraph.diffusion.speed.compiling import compile_blocks
-from nodegraph.diffusion.speed.options import (
+from nodegraph.families.components import Denoiser
+from nodegraph.families.patches import unpacked
+from nodegraph.families.speed_options import (
     Broadcast,
     FirstBlock,
     Magnitude,
@@ -46,6 +43,9 @@ from nodegraph.diffusion.speed.options import (
     StepCaching,
     Taylor,
 )
+from nodegraph.models.adapters.layers import structural_copy
+from nodegraph.models.speed.compiling import compile_blocks
+from nodegraph.sampling.denoise import Denoising
 
 MIB = 2**20
 PEAK_AIM = 50.0

@@ -18,7 +18,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 TARGET = ROOT / "docs/model-card.md"
-EMBEDDED = ROOT / "nodegraph/diffusion/embedded"
+EMBEDDED = ROOT / "nodegraph/families/embedded"
 OBJECTS = ROOT / "training/objects.json"
 _WIDTH = 104
 

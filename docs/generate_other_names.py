@@ -13,17 +13,17 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from nodegraph.compat.comfyui.entries import TableEntry
-from nodegraph.compat.comfyui.importing import import_document
-from nodegraph.compat.comfyui.packs import NodeTable, node_table
 from nodegraph.core.stand_ins import OTHER_NAMES
-from nodegraph.diffusion.families.pipeline_classes import PIPELINE_CLASSES
-from nodegraph.diffusion.families.registry import BUILT_IN
-from nodegraph.diffusion.scheduler_file import (
+from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
+from nodegraph.families.registry import BUILT_IN
+from nodegraph.families.scheduler_file import (
     FLOW_MATCHING_CLASSES,
     FLOW_SOLVER_CLASSES,
     SCHEDULER_CLASSES,
 )
+from nodegraph.interop.comfyui.entries import TableEntry
+from nodegraph.interop.comfyui.importing import import_document
+from nodegraph.interop.comfyui.packs import NodeTable, node_table
 
 TARGET = Path(__file__).parents[1] / "nodes" / OTHER_NAMES
 _MOST = 3

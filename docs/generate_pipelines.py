@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from nodegraph.pipelines.classes import PipelineClass, PipelineInput
-from nodegraph.pipelines.source import pipeline_classes
+from nodegraph.interop.pipelines.classes import PipelineClass, PipelineInput
+from nodegraph.interop.pipelines.source import pipeline_classes
 
 TARGET = Path(__file__).with_name("pipelines.md")
 BEGIN = "<!-- table: python docs/generate_pipelines.py -->"

@@ -1,4 +1,4 @@
-"""Write the stubs in nodegraph/builder from the specs of the built-in pack.
+"""Write the stubs in nodegraph/python/builder from the specs of the built-in pack.
 
 python docs/generate_stubs.py
 """
@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nodegraph.builder.function_stubs import FunctionStub
-from nodegraph.builder.stubs import Stub
 from nodegraph.packs.pack import installed_packs
 from nodegraph.packs.registry import Registry
+from nodegraph.python.builder.function_stubs import FunctionStub
+from nodegraph.python.builder.stubs import Stub
 
-FOLDER = Path(__file__).parents[1] / "nodegraph" / "builder"
+FOLDER = Path(__file__).parents[1] / "nodegraph" / "python" / "builder"
 
 
 def stubs() -> dict[Path, str]:

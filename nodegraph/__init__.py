@@ -4,6 +4,7 @@ Importing it brings in nothing yet: what a node pack needs, `run`, `Workflow` an
 first used, so that a command that needs none of it starts at once.
 """
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +12,12 @@ from nodegraph.core.version import VERSION as __version__  # noqa: F401 - `__get
 
 if TYPE_CHECKING:
     from nodegraph.api import *  # noqa: F403
-    from nodegraph.builder.calling import nodes as nodes
-    from nodegraph.builder.graph import Graph as Graph
-    from nodegraph.builder.outputs import Out as Out
     from nodegraph.core.events import Event as Event
     from nodegraph.core.workflow import Workflow as Workflow
     from nodegraph.engine.result import RunResult as RunResult
+    from nodegraph.python.builder.calling import nodes as nodes
+    from nodegraph.python.builder.graph import Graph as Graph
+    from nodegraph.python.builder.outputs import Out as Out
     from nodegraph.session.mapped import MappedRuns as MappedRuns
     from nodegraph.session.mapped import map as map
     from nodegraph.session.scripts import run as run
@@ -36,9 +37,9 @@ _HOOKS = {
 """What modules of hooks import: part of the API, but got without the rest of it, as validating a
 workflow asks hooks and should be instant."""
 _ELSEWHERE = {
-    "Graph": "nodegraph.builder.graph",
-    "Out": "nodegraph.builder.outputs",
-    "nodes": "nodegraph.builder.calling",
+    "Graph": "nodegraph.python.builder.graph",
+    "Out": "nodegraph.python.builder.outputs",
+    "nodes": "nodegraph.python.builder.calling",
     "Event": "nodegraph.core.events",
     "MappedRuns": "nodegraph.session.mapped",
     "RunResult": "nodegraph.engine.result",
@@ -68,3 +69,41 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted(__getattr__("__all__"))
+
+
+_OLD = frozenset(
+    [
+        "audio",
+        "builder",
+        "compat",
+        "datasets",
+        "diffusion",
+        "images",
+        "languages",
+        "molecules",
+        "pipelines",
+        "plots",
+        "results",
+        "shapes",
+        "testing",
+        "videos",
+        "vision",
+    ]
+)
+"""What modules began with that have moved."""
+
+
+class _Moved:
+    """Finds modules by the names they had, see `nodegraph.moved`."""
+
+    @staticmethod
+    def find_spec(name: str, path: Any = None, target: Any = None) -> Any:
+        package, _, inner = name.partition(".")
+        if package != "nodegraph" or inner.partition(".")[0] not in _OLD:
+            return None
+        return import_module("nodegraph.moved").spec_of(name)
+
+
+# before all others: they would find what lies in a moved package once more, by its old name
+if _Moved not in sys.meta_path:
+    sys.meta_path.insert(0, _Moved)

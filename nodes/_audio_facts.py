@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nodegraph import Facts, Finding, HookInputs, NodegraphError
-from nodegraph.audio.audio_files import AudioFacts, audio_facts
-from nodegraph.audio.changing import check_rates
-from nodegraph.audio.reading import check_length, ends_before
+from nodegraph.media.audio.audio_files import AudioFacts, audio_facts
+from nodegraph.media.audio.changing import check_rates
+from nodegraph.media.audio.reading import check_length, ends_before
 
 from ._facts import finding_of, input_path
 

@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from nodegraph import Estimate, Facts, Finding, HookInputs, NodegraphError
-from nodegraph.diffusion.controls.files import (
+from nodegraph.families.registry import FAMILIES
+from nodegraph.models.model_stamps import computed_dtype
+from nodegraph.sampling.controls.files import (
     FoundControl,
     control_bytes,
     control_stamp,
     find_control,
 )
-from nodegraph.diffusion.controls.kinds import ControlKind, mode_number
-from nodegraph.diffusion.families.registry import FAMILIES
-from nodegraph.diffusion.model_stamps import computed_dtype
+from nodegraph.sampling.controls.kinds import ControlKind, mode_number
 
 from ._facts import check_dtype, finding_of
 from ._memory import encoding

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nodegraph import Finding, HookInputs, NodegraphError
-from nodegraph.diffusion.file_kinds import file_stamp
+from nodegraph.weights.file_kinds import file_stamp
 
 from ._facts import finding_of
 
 
 def check_dataset_path(inputs: HookInputs) -> Iterator[Finding]:
     """Find paths that stand for nothing to learn from."""
-    from nodegraph.datasets.folder_files import find_files
-    from nodegraph.datasets.loading import found_files
+    from nodegraph.media.datasets.folder_files import find_files
+    from nodegraph.media.datasets.loading import found_files
 
     path, form = inputs.literals.get("path"), inputs.literals.get("format", "auto")
     if path is None:
@@ -39,7 +39,7 @@ def check_dataset_path(inputs: HookInputs) -> Iterator[Finding]:
 
 def dataset_state(inputs: HookInputs) -> str:
     """Changes when a picture, a caption or a table does, or another one comes."""
-    from nodegraph.datasets.loading import files_that_count
+    from nodegraph.media.datasets.loading import files_that_count
 
     literals = inputs.literals
     found = files_that_count(
@@ -55,7 +55,7 @@ def dataset_state(inputs: HookInputs) -> str:
 def check_captions(inputs: HookInputs) -> Iterator[Finding]:
     """Find templates and patterns that can't be."""
     from nodegraph import Dataset
-    from nodegraph.datasets.editing import edit_captions
+    from nodegraph.media.datasets.editing import edit_captions
 
     literals = inputs.literals
     try:

@@ -6,22 +6,22 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from nodegraph import Estimate, Facts, Finding, HookInputs, InvalidValue, NodegraphError
-from nodegraph.diffusion.facts import (
+from nodegraph.families.registry import FAMILIES
+from nodegraph.media.images.name_patterns import check_pattern, pattern_findings
+from nodegraph.media.images.output_names import check_folder
+from nodegraph.media.images.room import check_room, coding_bytes
+from nodegraph.models.facts import (
     ModelFacts,
     StoredWeights,
     lacking_encoder,
     model_facts,
     stored_weights,
 )
-from nodegraph.diffusion.families.registry import FAMILIES
-from nodegraph.diffusion.file_kinds import file_stamp
-from nodegraph.diffusion.model_stamps import computed_dtype, model_stamp
-from nodegraph.diffusion.models import locate_model
-from nodegraph.diffusion.numerics import cpu_has_bfloat16
-from nodegraph.diffusion.precision.choices import AUTO, ITEM_BYTES
-from nodegraph.images.name_patterns import check_pattern, pattern_findings
-from nodegraph.images.output_names import check_folder
-from nodegraph.images.room import check_room, coding_bytes
+from nodegraph.models.model_sources import locate_model
+from nodegraph.models.model_stamps import computed_dtype, model_stamp
+from nodegraph.weights.file_kinds import file_stamp
+from nodegraph.weights.numerics import cpu_has_bfloat16
+from nodegraph.weights.precision.choices import AUTO, ITEM_BYTES
 
 
 def model_outputs(inputs: HookInputs) -> dict[str, Facts]:

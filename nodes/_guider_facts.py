@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nodegraph import Estimate, Facts, Finding, HookInputs, NodegraphError
-from nodegraph.diffusion.classifier_files import locate_classifier, read_classifier
-from nodegraph.diffusion.file_kinds import file_stamp
-from nodegraph.diffusion.guiders.checks import (
+from nodegraph.models.classifier_files import locate_classifier, read_classifier
+from nodegraph.sampling.guiders.checks import (
     CLASSIFIED,
     LOOKED_INTO,
     PERTURBED,
     SKIPPED,
     check_interval,
 )
-from nodegraph.diffusion.guiders.layers import layer_names
+from nodegraph.sampling.guiders.layers import layer_names
+from nodegraph.weights.file_kinds import file_stamp
 
 from ._facts import finding_of
 from ._sampling_facts import has_negative, told

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nodegraph import Facts, Finding, HookInputs
-from nodegraph.diffusion.decoder_names import CHANNELS, FORMAT, SIDE
+from nodegraph.families.decoder_names import CHANNELS, FORMAT, SIDE
 
 
 def decoded_latent(inputs: HookInputs) -> dict[str, Facts]:

@@ -23,7 +23,7 @@ def toned(inputs: HookInputs) -> dict[str, Facts]:
 
 def check_adjustment(inputs: HookInputs) -> Iterator[Finding]:
     """Find black that isn't below white, and points that make no curve."""
-    from nodegraph.images.editing.tones import parse_curve
+    from nodegraph.media.images.editing.tones import parse_curve
 
     literals = inputs.literals
     black, white = literals.get("black"), literals.get("white")
@@ -42,7 +42,7 @@ def check_cube(inputs: HookInputs) -> Iterator[Finding]:
     path = input_path(inputs)
     if path is None or path.is_file():
         return
-    from nodegraph.images.input_files import missing_file
+    from nodegraph.media.images.input_files import missing_file
 
     # Whom a server serves is told nothing of files that somebody else put there.
     error = missing_file(path, names=inputs.environment.readable is None)

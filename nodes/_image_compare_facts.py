@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nodegraph import Facts, Finding, HookInputs, InvalidValue
-from nodegraph.images.editing.measuring import check_shapes
-from nodegraph.images.room import check_room
+from nodegraph.media.images.editing.measuring import check_shapes
+from nodegraph.media.images.room import check_room
 
 from ._facts import finding_of
 from ._image_facts import check_colors

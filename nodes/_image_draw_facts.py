@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nodegraph import Facts, Finding, HookInputs, InvalidValue
-from nodegraph.diffusion.file_kinds import file_stamp
+from nodegraph.weights.file_kinds import file_stamp
 
 from ._facts import finding_of
 from ._image_facts import check_colors
@@ -31,7 +31,7 @@ def check_text(inputs: HookInputs) -> Iterator[Finding]:
     yield from check_colors(inputs)
     font = _font(inputs)
     if font is not None and not font.is_file():
-        from nodegraph.images.input_files import missing_file
+        from nodegraph.media.images.input_files import missing_file
 
         # Whom a server serves is told nothing of files that somebody else put there.
         yield finding_of("font", missing_file(font, names=inputs.environment.readable is None))
@@ -39,7 +39,7 @@ def check_text(inputs: HookInputs) -> Iterator[Finding]:
 
 def check_drawn_boxes(inputs: HookInputs) -> Iterator[Finding]:
     """Find texts that are no colours, and those that are no boxes."""
-    from nodegraph.images.coordinates import read_boxes
+    from nodegraph.media.images.coordinates import read_boxes
 
     yield from check_colors(inputs)
     text, unit = inputs.literals.get("boxes"), inputs.literals.get("unit")

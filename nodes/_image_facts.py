@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nodegraph import Facts, Finding, HookInputs, InvalidValue
-from nodegraph.images.colors import parse_color, parse_colors
-from nodegraph.images.sheets import sheet_size
+from nodegraph.media.images.colors import parse_color, parse_colors
+from nodegraph.media.images.sheets import sheet_size
 
 from ._facts import finding_of
 

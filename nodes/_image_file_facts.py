@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nodegraph import Facts, Finding, HookInputs, NodegraphError
-from nodegraph.diffusion.file_kinds import file_stamp
-from nodegraph.images.name_patterns import check_pattern, pattern_findings
-from nodegraph.images.output_names import check_folder
+from nodegraph.media.images.name_patterns import check_pattern, pattern_findings
+from nodegraph.media.images.output_names import check_folder
+from nodegraph.weights.file_kinds import file_stamp
 
 from ._facts import finding_of, input_path
 
@@ -29,7 +29,7 @@ def frames_outputs(inputs: HookInputs) -> dict[str, Facts]:
 
 
 def _size(inputs: HookInputs) -> dict[str, int]:
-    from nodegraph.images.images import picture_size
+    from nodegraph.media.images.images import picture_size
 
     path = input_path(inputs)
     if path is None:
@@ -44,7 +44,7 @@ def _size(inputs: HookInputs) -> dict[str, int]:
 
 def check_image(inputs: HookInputs) -> Iterator[Finding]:
     """Find files that are missing or no pictures."""
-    from nodegraph.images.images import picture_size
+    from nodegraph.media.images.images import picture_size
 
     path = input_path(inputs)
     if path is not None:
@@ -58,7 +58,7 @@ def check_image(inputs: HookInputs) -> Iterator[Finding]:
 
 def check_pictures(inputs: HookInputs) -> Iterator[Finding]:
     """Find folders and patterns without pictures."""
-    from nodegraph.images.picture_folders import find_pictures
+    from nodegraph.media.images.picture_folders import find_pictures
 
     path = inputs.literals.get("path")
     if path is not None:
@@ -76,7 +76,7 @@ def check_pictures(inputs: HookInputs) -> Iterator[Finding]:
 
 def pictures_state(inputs: HookInputs) -> str:
     """Changes when one of the pictures does, or another one comes."""
-    from nodegraph.images.picture_folders import find_pictures
+    from nodegraph.media.images.picture_folders import find_pictures
 
     found = find_pictures(inputs.literals["path"], inputs.environment)
     return "\n".join(file_stamp(path) for path in found)

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from nodegraph import Facts, Finding, HookInputs, InvalidValue
-from nodegraph.images.colors import parse_color
-from nodegraph.images.editing.moving import parse_corners
-from nodegraph.images.editing.placing import cut_box, rotated_size
-from nodegraph.images.resizing import fitted_size, scaled_size
-from nodegraph.images.room import check_room, resizing_bytes
+from nodegraph.media.images.colors import parse_color
+from nodegraph.media.images.editing.moving import parse_corners
+from nodegraph.media.images.editing.placing import cut_box, rotated_size
+from nodegraph.media.images.resizing import fitted_size, scaled_size
+from nodegraph.media.images.room import check_room, resizing_bytes
 
 from ._facts import finding_of
 from ._image_facts import check_colors

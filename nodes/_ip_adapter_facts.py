@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nodegraph import Estimate, Facts, Finding, HookInputs, NodegraphError
-from nodegraph.diffusion.families.registry import FAMILIES
-from nodegraph.diffusion.file_kinds import file_stamp
-from nodegraph.diffusion.ip_adapters.files import (
+from nodegraph.families.registry import FAMILIES
+from nodegraph.models.ip_adapters.files import (
     AUTO,
     IPAdapterFile,
     eyes_files,
     find_eyes,
     read_ip_adapter,
 )
-from nodegraph.diffusion.ip_adapters.redux_files import find_redux
+from nodegraph.models.ip_adapters.redux_files import find_redux
+from nodegraph.weights.file_kinds import file_stamp
 
 from ._facts import finding_of
 

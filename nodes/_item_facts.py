@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nodegraph import Facts, Finding, HookInputs
-from nodegraph.diffusion.families.registry import FAMILIES
+from nodegraph.families.registry import FAMILIES
 
 
 def items_latent(inputs: HookInputs) -> dict[str, Facts]:

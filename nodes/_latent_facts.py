@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nodegraph import Facts, Finding, HookInputs, InvalidValue, NodegraphError
-from nodegraph.diffusion.families.registry import format_named
-from nodegraph.diffusion.latents.files import about_latent
-from nodegraph.diffusion.latents.sizes import LEAST_CELL, scaled_size
-from nodegraph.images.room import check_room, sampling_bytes
+from nodegraph.families.registry import format_named
+from nodegraph.media.images.room import check_room, sampling_bytes
+from nodegraph.sampling.latents.files import about_latent
+from nodegraph.sampling.latents.sizes import LEAST_CELL, scaled_size
 
 from ._facts import finding_of, input_path
 from ._sampling_facts import LATENT_FACTS

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nodegraph import Environment, Estimate, Facts, Finding, HookInputs, NodegraphError
-from nodegraph.diffusion.adapters.files import AdapterFile, locate_adapter, read_adapter
-from nodegraph.diffusion.adapters.guessing import guess, is_for
-from nodegraph.diffusion.adapters.inversion_files import read_inversion
-from nodegraph.diffusion.adapters.matching import Matched
-from nodegraph.diffusion.adapters.stems import take_apart
-from nodegraph.diffusion.families.registry import FAMILIES
-from nodegraph.diffusion.file_kinds import file_stamp
+from nodegraph.families.registry import FAMILIES
+from nodegraph.models.adapters.files import AdapterFile, locate_adapter, read_adapter
+from nodegraph.models.adapters.guessing import guess, is_for
+from nodegraph.models.adapters.inversion_files import read_inversion
+from nodegraph.models.adapters.matching import Matched
+from nodegraph.models.adapters.stems import take_apart
+from nodegraph.weights.file_kinds import file_stamp
 
 from ._facts import finding_of
 

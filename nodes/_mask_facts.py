@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from math import ceil
 
 from nodegraph import Facts, Finding, HookInputs, NodegraphError
-from nodegraph.images.colors import color_levels
-from nodegraph.images.coordinates import read_boxes, read_points
-from nodegraph.images.room import check_room
-from nodegraph.images.scikit_image import check_segment_installed
+from nodegraph.media.images.colors import color_levels
+from nodegraph.media.images.coordinates import read_boxes, read_points
+from nodegraph.media.images.room import check_room
+from nodegraph.media.images.scikit_image import check_segment_installed
 
 from ._facts import finding_of
 from ._image_file_facts import image_outputs

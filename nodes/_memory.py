@@ -1,6 +1,6 @@
 """Memory and work that nodes are expected to take, by the model and the size. Imports no torch.
 
-What models hold is told by their families and latent formats (`nodegraph.diffusion.memory`); where
+What models hold is told by their families and latent formats (`nodegraph.weights.memory`); where
 the model isn't known yet, it is taken to be of Stable Diffusion's kind. What a node was measured to
 take once it has run is preferred.
 """
@@ -10,13 +10,13 @@ from __future__ import annotations
 from typing import Any
 
 from nodegraph import Estimate, HookInputs, InvalidValue
-from nodegraph.diffusion.families.base import Family
-from nodegraph.diffusion.families.registry import FAMILIES
-from nodegraph.diffusion.families.stable_diffusion import SD1
-from nodegraph.diffusion.latent_formats import SD
-from nodegraph.diffusion.memory import CodingMemory, StepMemory
-from nodegraph.diffusion.names import ASKS_UNGUIDED, evaluations
-from nodegraph.diffusion.steps import last_step
+from nodegraph.families.base import Family
+from nodegraph.families.latent_formats import SD
+from nodegraph.families.names import ASKS_UNGUIDED, evaluations
+from nodegraph.families.registry import FAMILIES
+from nodegraph.families.stable_diffusion import SD1
+from nodegraph.families.steps import last_step
+from nodegraph.weights.memory import CodingMemory, StepMemory
 
 _DECODED_USE = 15e-3 / 2
 """How often each of a VAE's parameters is used for a pixel; the decoder has a good half of them."""

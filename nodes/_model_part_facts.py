@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nodegraph import Estimate, Facts, Finding, HookInputs, NodegraphError
-from nodegraph.diffusion.denoiser_files import denoiser_facts, denoiser_stamp, stored_denoiser
-from nodegraph.diffusion.denoiser_search import AUTO, WantedDenoiser
-from nodegraph.diffusion.facts import ModelFacts
-from nodegraph.diffusion.model_stamps import computed_dtype
+from nodegraph.models.denoiser_files import denoiser_facts, denoiser_stamp, stored_denoiser
+from nodegraph.models.denoiser_search import AUTO, WantedDenoiser
+from nodegraph.models.facts import ModelFacts
+from nodegraph.models.model_stamps import computed_dtype
 
 from ._facts import check_dtype, finding_of, item_fact, model_port, stored
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from nodegraph import Facts, Finding, HookInputs, NodegraphError
-from nodegraph.molecules.chemistry import check_molecules_installed, check_smiles
-from nodegraph.molecules.molecule_files import read_molecule_file
+from nodegraph.media.molecules.chemistry import check_molecules_installed, check_smiles
+from nodegraph.media.molecules.molecule_files import read_molecule_file
 
 from ._facts import check_result_name, finding_of, input_path
 

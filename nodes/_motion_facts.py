@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nodegraph import Facts, Finding, HookInputs, NodegraphError
-from nodegraph.diffusion.items.motions import FRAMES, FRAMES_PER_SECOND, SIDE, check_latents
+from nodegraph.families.items.motions import FRAMES, FRAMES_PER_SECOND, SIDE, check_latents
 
 from ._facts import check_transparency, finding_of
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nodegraph import Facts, Finding, HookInputs, InvalidValue
-from nodegraph.diffusion.composed_schedules import listed_schedule
-from nodegraph.diffusion.laws import LEVELS, TURBO, check_numbers
-from nodegraph.diffusion.level_text import numbers_of
-from nodegraph.diffusion.sampler_options import SamplerOptions, resolved
-from nodegraph.diffusion.steps import check_cut_at, kept_steps, laid_and_walked
+from nodegraph.families.laws import LEVELS, TURBO, check_numbers
+from nodegraph.families.steps import check_cut_at, kept_steps, laid_and_walked
+from nodegraph.sampling.composed_schedules import listed_schedule
+from nodegraph.sampling.level_text import numbers_of
+from nodegraph.sampling.sampler_options import SamplerOptions, resolved
 
 from ._sampling_facts import told
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nodegraph import Finding, HookInputs, NodegraphError
-from nodegraph.plots.files import check_plot
+from nodegraph.media.plots.files import check_plot
 
 from ._facts import finding_of, input_path
 

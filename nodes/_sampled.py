@@ -8,14 +8,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nodegraph import Context, DiffusionModel, InvalidValue, Latent, NodegraphError, Recipe
-from nodegraph.diffusion.sampling_parts import SamplingParts
-from nodegraph.diffusion.speed.options import speed_text
-from nodegraph.images.room import check_sampling_room
+from nodegraph.families.speed_options import speed_text
+from nodegraph.media.images.room import check_sampling_room
+from nodegraph.sampling.sampling_parts import SamplingParts
 
 if TYPE_CHECKING:
-    from nodegraph.diffusion.components import Denoiser
-    from nodegraph.diffusion.denoise import Denoising
-    from nodegraph.diffusion.schedules import Ladder
+    from nodegraph.families.components import Denoiser
+    from nodegraph.sampling.denoise import Denoising
+    from nodegraph.sampling.schedules import Ladder
 
 
 class Sampled(NamedTuple):
@@ -44,8 +44,8 @@ def begun(ctx: Context, model: DiffusionModel, latent: Latent, parts: SamplingPa
     Returns:
         The noise levels that will be walked.
     """
-    from nodegraph.diffusion.controls.applying import unapplied_told
-    from nodegraph.diffusion.foreseeing import foreseen
+    from nodegraph.sampling.controls.applying import unapplied_told
+    from nodegraph.sampling.foreseeing import foreseen
 
     size, is_guided = (latent.width, latent.height), parts.guider.is_guided
     # sizes that weren't known when the workflow was checked
@@ -61,7 +61,7 @@ def live_model(
     ctx: Context, model: DiffusionModel, parts: SamplingParts, latent: Latent
 ) -> Iterator[Denoiser]:
     """A model with the networks by which pictures lead it."""
-    from nodegraph.diffusion.controls.applying import controls_in, scaled_told
+    from nodegraph.sampling.controls.applying import controls_in, scaled_told
 
     for line in scaled_told(parts.guider.positive, (latent.width, latent.height)):
         ctx.log(line)
@@ -83,7 +83,7 @@ def untouched(ctx: Context, model: DiffusionModel, latent: Latent, convention: s
         InvalidValue: There is nothing in it.
     """
     if latent.samples is None and convention == "comfyui":
-        from nodegraph.diffusion.beginning import zeros_for
+        from nodegraph.sampling.beginning import zeros_for
 
         with ctx.weights(model, calls_only=True) as denoiser:
             return zeros_for(denoiser, latent)
@@ -110,8 +110,8 @@ def sampled(
     Args:
         stop: Step to stop after, from where the same work may go on later.
     """
-    from nodegraph.diffusion.denoise import Denoising
-    from nodegraph.diffusion.previews import Previews
+    from nodegraph.sampling.denoise import Denoising
+    from nodegraph.sampling.previews import Previews
 
     begun(ctx, model, latent, parts)
     previews = Previews(ctx, model)
@@ -142,8 +142,8 @@ def sampled_parts(
     Args:
         ports: Where faults are told, by the port that they name.
     """
-    from nodegraph.diffusion.denoise import Denoising
-    from nodegraph.diffusion.previews import Previews
+    from nodegraph.sampling.denoise import Denoising
+    from nodegraph.sampling.previews import Previews
 
     with _at(ports):
         ladder = begun(ctx, model, latent, parts)

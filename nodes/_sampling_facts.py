@@ -8,17 +8,17 @@ from functools import partial
 from typing import Any
 
 from nodegraph import Facts, Finding, HookInputs, InvalidValue
-from nodegraph.diffusion.families.registry import FAMILIES
-from nodegraph.diffusion.guiders.checks import (
+from nodegraph.families.laws import check_churn, check_followed
+from nodegraph.families.names import ALIGNED, check_aligned, check_combination
+from nodegraph.families.registry import FAMILIES
+from nodegraph.families.steps import laid_and_walked, last_step, walked_window
+from nodegraph.media.images.room import check_sampling_room
+from nodegraph.sampling.guiders.checks import (
     check_addable,
     check_guidable,
     check_negative,
     check_told,
 )
-from nodegraph.diffusion.laws import check_churn, check_followed
-from nodegraph.diffusion.names import ALIGNED, check_aligned, check_combination
-from nodegraph.diffusion.steps import laid_and_walked, last_step, walked_window
-from nodegraph.images.room import check_sampling_room
 
 from ._facts import check_sides, finding_of
 from ._video_latent_facts import check_frames

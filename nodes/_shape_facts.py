@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nodegraph import Facts, Finding, HookInputs, NodegraphError
-from nodegraph.shapes.meshing import check_meshing_installed
-from nodegraph.shapes.shape_files import check_shapes_installed, open_shape
+from nodegraph.media.shapes.meshing import check_meshing_installed
+from nodegraph.media.shapes.shape_files import check_shapes_installed, open_shape
 
 from ._facts import finding_of, input_path
 

@@ -10,7 +10,7 @@ from struct import pack, unpack
 from typing import Any
 
 from nodegraph import Dataset, InvalidValue
-from nodegraph.datasets.showing import described
+from nodegraph.media.datasets.showing import described
 
 _LARGEST = 1e30
 """Well within float32."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nodegraph import Facts, Finding, HookInputs, NodegraphError
-from nodegraph.audio.sound_kinds import SOUND_KINDS, AskedSound, asked_in_words, pitch_of
+from nodegraph.media.audio.sound_kinds import SOUND_KINDS, AskedSound, asked_in_words, pitch_of
 
 from ._facts import finding_of
 

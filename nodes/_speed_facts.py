@@ -7,10 +7,8 @@ from dataclasses import fields
 from typing import Any
 
 from nodegraph import Estimate, Facts, Finding, HookInputs, NodegraphError
-from nodegraph.diffusion.families.registry import FAMILIES
-from nodegraph.diffusion.speed.abilities import check_speed, check_step_cache
-from nodegraph.diffusion.speed.freeu import FreeUFactors, check_freeu
-from nodegraph.diffusion.speed.options import (
+from nodegraph.families.registry import FAMILIES
+from nodegraph.families.speed_options import (
     Broadcast,
     FirstBlock,
     Magnitude,
@@ -20,6 +18,8 @@ from nodegraph.diffusion.speed.options import (
     check_caching,
     parse_ratios,
 )
+from nodegraph.models.speed.abilities import check_speed, check_step_cache
+from nodegraph.models.speed.freeu import FreeUFactors, check_freeu
 
 from ._facts import finding_of
 

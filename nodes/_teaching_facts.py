@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nodegraph import Estimate, Facts, Finding, HookInputs
-from nodegraph.diffusion.families.registry import FAMILIES
-from nodegraph.diffusion.families.stable_diffusion import SD1
-from nodegraph.diffusion.memory import StepMemory
+from nodegraph.families.registry import FAMILIES
+from nodegraph.families.stable_diffusion import SD1
+from nodegraph.weights.memory import StepMemory
 
 _PORTS = ("model", "text_encoder")
 _HELD, _HELD_LESS = 24, 4

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nodegraph import Estimate, Facts, Finding, HookInputs, InvalidValue, NodegraphError
-from nodegraph.diffusion.file_kinds import file_stamp
-from nodegraph.diffusion.upscaling.files import locate_upscaler, upscaler_bytes, upscaler_scale
-from nodegraph.images.room import check_room, resizing_bytes
-from nodegraph.images.tiles import Tiling, tiling_of
+from nodegraph.media.images.room import check_room, resizing_bytes
+from nodegraph.media.images.tiles import Tiling, tiling_of
+from nodegraph.models.upscaler_files import locate_upscaler, upscaler_bytes, upscaler_scale
+from nodegraph.weights.file_kinds import file_stamp
 
 from ._facts import check_tiles, finding_of
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nodegraph import Estimate, Facts, Finding, HookInputs, NodegraphError
-from nodegraph.diffusion.facts import coding_memory
-from nodegraph.diffusion.latent_formats import LatentFormat
-from nodegraph.diffusion.model_stamps import computed_dtype
-from nodegraph.diffusion.vae_files import AUTO, vae_bytes, vae_format, vae_stamp
+from nodegraph.families.latent_formats import LatentFormat
+from nodegraph.models.facts import coding_memory
+from nodegraph.models.model_stamps import computed_dtype
+from nodegraph.models.vae_files import AUTO, vae_bytes, vae_format, vae_stamp
 
 from ._facts import finding_of, item_fact
 

@@ -8,12 +8,12 @@ from functools import lru_cache
 from pathlib import Path
 
 from nodegraph import Facts, Finding, HookInputs, InvalidFile, NodegraphError
-from nodegraph.diffusion.file_kinds import file_stamp
-from nodegraph.images.room import check_room
-from nodegraph.videos.cutting import kept_frames
-from nodegraph.videos.rates import exact_rate
-from nodegraph.videos.reading import decoding_bytes, no_such_frame
-from nodegraph.videos.video_files import VideoFacts, video_facts
+from nodegraph.media.images.room import check_room
+from nodegraph.media.videos.cutting import kept_frames
+from nodegraph.media.videos.rates import exact_rate
+from nodegraph.media.videos.reading import decoding_bytes, no_such_frame
+from nodegraph.media.videos.video_files import VideoFacts, video_facts
+from nodegraph.weights.file_kinds import file_stamp
 
 from ._facts import finding_of, input_path
 

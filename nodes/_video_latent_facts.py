@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nodegraph import Finding, HookInputs, InvalidValue
-from nodegraph.images.room import check_room, coding_bytes
+from nodegraph.media.images.room import check_room, coding_bytes
 
 from ._facts import check_encoded_size, check_sides, check_tiles, finding_of
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nodegraph import Estimate, Facts, Finding, HookInputs, NodegraphError
-from nodegraph.diffusion.vision_classes import TASKS, Task
-from nodegraph.vision.opening import (
+from nodegraph.models.vision_classes import TASKS, Task
+from nodegraph.perception.vision.opening import (
     find_vision_folder,
     labels_of,
     vision_bytes,
     vision_stamp,
 )
-from nodegraph.vision.values import USED_BY
+from nodegraph.perception.vision.values import USED_BY
 
 from ._facts import check_dtype, finding_of
 from ._mask_facts import check_points

@@ -11,7 +11,7 @@ from nodegraph import Environment, Finding, HookInputs, NodegraphError
 from ._facts import finding_of
 
 if TYPE_CHECKING:
-    from nodegraph.diffusion.wildcard_files import WildcardFiles
+    from nodegraph.sampling.wildcard_files import WildcardFiles
 
 
 def wildcards(
@@ -22,7 +22,7 @@ def wildcards(
     Args:
         reading: Called with each file before it is read.
     """
-    from nodegraph.diffusion.wildcard_files import WildcardFiles
+    from nodegraph.sampling.wildcard_files import WildcardFiles
 
     # Whom a server serves is told nothing of files that somebody else put there.
     return WildcardFiles(environment.inputs, environment.readable is None, reading)
@@ -30,8 +30,8 @@ def wildcards(
 
 def check_choices(inputs: HookInputs) -> Iterator[Finding]:
     """Find choices that are none, and wildcards without a file."""
-    from nodegraph.diffusion.comfyui_prompts import check_prompt
-    from nodegraph.diffusion.wildcards import parse_choices, wildcard_names
+    from nodegraph.sampling.comfyui_prompts import check_prompt
+    from nodegraph.sampling.wildcards import parse_choices, wildcard_names
 
     text, syntax = inputs.literals.get("text"), inputs.literals.get("syntax")
     if text is None or syntax is None:

@@ -36,7 +36,7 @@ def LoadAudio(
         start: Seconds to leave out at the beginning.
         seconds: How many to read at most; 0 for all.
     """
-    from nodegraph.audio.reading import read_audio
+    from nodegraph.media.audio.reading import read_audio
 
     environment = ctx.environment
     return read_audio(
@@ -75,9 +75,9 @@ def SaveAudio(
         quality: Of OGG.
         picture: Also write a picture of its waveform.
     """
-    from nodegraph.audio.drawing import waveform_picture
-    from nodegraph.audio.encoding import AUDIO_SUFFIXES, encode_audio
-    from nodegraph.images.provenance import workflow_texts
+    from nodegraph.media.audio.drawing import waveform_picture
+    from nodegraph.media.audio.encoding import AUDIO_SUFFIXES, encode_audio
+    from nodegraph.media.images.provenance import workflow_texts
 
     total = audio.waveform.shape[-1]
     texts = workflow_texts(ctx.workflow)
@@ -105,7 +105,7 @@ def TrimAudio(
         start: Seconds to leave out at the beginning.
         seconds: How many to keep at most; 0 for all.
     """
-    from nodegraph.audio.changing import part_of_audio
+    from nodegraph.media.audio.changing import part_of_audio
 
     return part_of_audio(audio, start=start, seconds=seconds)
 
@@ -123,7 +123,7 @@ def JoinAudio(
         last: What follows them.
         gap: Seconds of silence between two.
     """
-    from nodegraph.audio.changing import joined
+    from nodegraph.media.audio.changing import joined
 
     return joined([*audios, *([] if last is None else [last])], gap=gap)
 
@@ -148,7 +148,7 @@ def MixAudio(
         level: What the other is multiplied by.
         start: Second at which the other begins.
     """
-    from nodegraph.audio.changing import mixed
+    from nodegraph.media.audio.changing import mixed
 
     return mixed(audio, other, level=level, start=start)
 
@@ -164,7 +164,7 @@ def AmplifyAudio(
         decibels: 6 doubles what samples are, -6 halves it.
         normalize: Bring the loudest sample to 1 first.
     """
-    from nodegraph.audio.changing import amplified
+    from nodegraph.media.audio.changing import amplified
 
     return amplified(audio, decibels=decibels, normalize=normalize)
 
@@ -177,7 +177,7 @@ def ResampleAudio(audio: Audio, rate: Annotated[int, Range(1_000, 384_000)] = 48
         audio: Of 1,000 to 384,000 samples a second.
         rate: Samples a second.
     """
-    from nodegraph.audio.changing import resampled
+    from nodegraph.media.audio.changing import resampled
 
     return resampled(audio, rate)
 
@@ -195,6 +195,6 @@ def DrawAudio(
         width: In pixels.
         height: In pixels.
     """
-    from nodegraph.audio.drawing import waveform_picture
+    from nodegraph.media.audio.drawing import waveform_picture
 
     return waveform_picture(audio, width, height)

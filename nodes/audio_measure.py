@@ -24,7 +24,7 @@ def DrawSpectrogram(
         height: In pixels.
         decibels: How far below a full sine it is drawn as silence.
     """
-    from nodegraph.audio.spectrograms import spectrogram_picture
+    from nodegraph.media.audio.spectrograms import spectrogram_picture
 
     return spectrogram_picture(audio, width, height, decibels)
 
@@ -54,7 +54,7 @@ def AudioStatistics(ctx: Context, audio: Audio) -> AudioMeasures:
     Args:
         audio: One instrument or voice, for its pitch to say something.
     """
-    from nodegraph.audio.measuring import audio_figures
+    from nodegraph.media.audio.measuring import audio_figures
 
     found = audio_figures(audio)
     ctx.log(found.text)
@@ -94,7 +94,7 @@ def CompareAudio(ctx: Context, audio: Audio, other: Audio) -> AudioDistance:
         audio: What it is measured against.
         other: Of the same rate; both are compared from their beginnings on.
     """
-    from nodegraph.audio.comparing import compare_audio
+    from nodegraph.media.audio.comparing import compare_audio
 
     found = compare_audio(audio, other)
     ctx.log(found.text)

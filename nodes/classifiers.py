@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, NamedTuple
 
 from nodegraph import Context, Dataset, Image, MultipleOf, Plot, Range, Seed, TrainedWeights, node
-from nodegraph.diffusion.teaching.options import ClassifierSize, TrainingOptions, TrainingPlan
+from nodegraph.training.options import ClassifierSize, TrainingOptions, TrainingPlan
 
 from .teaching import Batch, Rate, Steps
 
@@ -57,7 +57,7 @@ def TrainClassifier(
         seed: Of all that is drawn.
         options: More of it: TrainingSettings. What is about noise isn't heeded.
     """
-    from nodegraph.diffusion.teaching.classifiers import taught_classifier
+    from nodegraph.training.classifiers import taught_classifier
 
     plan = TrainingPlan(steps, batch, learning_rate, seed, options or TrainingOptions())
     found = taught_classifier(ctx, dataset, plan, size, side)
@@ -91,7 +91,7 @@ def ClassifyImages(ctx: Context, image: Image, classifier: TrainedWeights) -> To
         image: Of any size.
         classifier: Of TrainClassifier.
     """
-    from nodegraph.diffusion.teaching.classifiers import classified
+    from nodegraph.training.classifiers import classified
 
     answers = classified(classifier, image, ctx.device)
     return ToldClasses([item.label for item in answers], [item.share for item in answers])

@@ -37,7 +37,7 @@ def CombineConditioning(
         third: One more.
         fourth: And one more; for others put two of these nodes in a row.
     """
-    from nodegraph.diffusion.conditionings import combined
+    from nodegraph.families.conditionings import combined
 
     return combined([item for item in (first, second, third, fourth) if item is not None])
 
@@ -58,7 +58,7 @@ def ConcatenateConditioning(first: Conditioning, second: Conditioning) -> Condit
         first: Its pooled prompt and all else is kept.
         second: Its tokens come after.
     """
-    from nodegraph.diffusion.conditionings import concatenated
+    from nodegraph.families.conditionings import concatenated
 
     return concatenated(first, second)
 
@@ -86,7 +86,7 @@ def AverageConditioning(
         share: Of the second: 0 is the first alone, 1 the second alone.
         method: Straight from one to the other, or along the arc between each pair of vectors.
     """
-    from nodegraph.diffusion.conditionings import averaged
+    from nodegraph.families.conditionings import averaged
 
     return averaged(first, second, share, method)
 
@@ -132,7 +132,7 @@ def AreaConditioning(
         sampled: What the model is shown: the whole picture, or the area alone, in whole cells of
             the latent, as in ComfyUI; beside a control picture always the whole.
     """
-    from nodegraph.diffusion.conditionings import with_area
+    from nodegraph.families.conditionings import with_area
 
     return with_area(conditioning, Area(x, y, width, height, unit, feather, sampled))
 
@@ -153,7 +153,7 @@ def MaskConditioning(conditioning: Conditioning, mask: Mask) -> Conditioning:
         conditioning: The prompt.
         mask: One; brought to the picture's size where it has another.
     """
-    from nodegraph.diffusion.conditionings import with_mask
+    from nodegraph.families.conditionings import with_mask
 
     return with_mask(conditioning, mask)
 
@@ -178,7 +178,7 @@ def SpanConditioning(
         start: Share of the steps before it leads.
         end: Share of the steps after which it leads no more.
     """
-    from nodegraph.diffusion.conditionings import with_span
+    from nodegraph.families.conditionings import with_span
 
     return with_span(conditioning, start, end)
 
@@ -200,7 +200,7 @@ def StrengthConditioning(
         conditioning: The prompt.
         strength: Times what it counted before.
     """
-    from nodegraph.diffusion.conditionings import with_strength
+    from nodegraph.families.conditionings import with_strength
 
     return with_strength(conditioning, strength)
 
@@ -220,6 +220,6 @@ def ZeroOutConditioning(conditioning: Conditioning) -> Conditioning:
     Args:
         conditioning: Any prompt of the model's text encoder.
     """
-    from nodegraph.diffusion.conditionings import zeroed
+    from nodegraph.families.conditionings import zeroed
 
     return zeroed(conditioning)

@@ -18,12 +18,12 @@ from nodegraph import (
     Vae,
     node,
 )
-from nodegraph.diffusion.controls.files import find_control, open_control
-from nodegraph.diffusion.controls.kinds import MODES, NO_MODE
-from nodegraph.diffusion.embedded_models import EMBEDDED
-from nodegraph.diffusion.model_stamps import computed_dtype
-from nodegraph.diffusion.opening import DTYPES
-from nodegraph.diffusion.precision.choices import AUTO, STORAGES
+from nodegraph.families.embedded_models import EMBEDDED
+from nodegraph.models.model_stamps import computed_dtype
+from nodegraph.models.opening import DTYPES
+from nodegraph.sampling.controls.files import find_control, open_control
+from nodegraph.sampling.controls.kinds import MODES, NO_MODE
+from nodegraph.weights.precision.choices import AUTO, STORAGES
 
 from ._control_facts import (
     check_control,
@@ -161,8 +161,8 @@ def ApplyControlNet(
         guess: Lead the positive prompt alone, and that less in the first blocks of the model. For
             networks beside a UNet.
     """
-    from nodegraph.diffusion.conditionings import standing_in
-    from nodegraph.diffusion.controls.applying import control_of, with_control
+    from nodegraph.families.conditionings import standing_in
+    from nodegraph.sampling.controls.applying import control_of, with_control
 
     negative = negative or standing_in(positive)
     if strength == 0:

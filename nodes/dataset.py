@@ -68,9 +68,9 @@ def LoadDataset(
         min_side: Pixels that the shorter side of a picture must have.
         decode: Decode each picture once: damaged ones are found now, not in the training.
     """
-    from nodegraph.datasets.faults import Faults
-    from nodegraph.datasets.folders import FolderOptions
-    from nodegraph.datasets.loading import load_dataset
+    from nodegraph.media.datasets.faults import Faults
+    from nodegraph.media.datasets.folders import FolderOptions
+    from nodegraph.media.datasets.loading import load_dataset
 
     faults = Faults(on_error, lambda said: ctx.log(said, "warning"))
     options = FolderOptions(folders, captions, recursive, mask_suffix, min_side, decode)
@@ -97,7 +97,7 @@ def DatasetFromImages(
         boxes: Put a box around each mask, with the picture's label.
         name: Of the dataset.
     """
-    from nodegraph.datasets.making import dataset_of_pictures
+    from nodegraph.media.datasets.making import dataset_of_pictures
 
     return dataset_of_pictures(
         images, captions or (), labels or (), masks or (), boxes=boxes, name=name
@@ -125,7 +125,7 @@ def DatasetImages(
         resized: At the sizes that they are learned from.
         epoch: From 0: with what is changed at random in that epoch.
     """
-    from nodegraph.datasets.making import parts_of
+    from nodegraph.media.datasets.making import parts_of
 
     return DatasetParts(*parts_of(dataset, resized=resized, epoch=epoch, told=ctx.progress))
 
@@ -148,7 +148,7 @@ def DatasetReport(
         dataset: What is counted through.
         by: What is counted; sizes are those that pictures are learned from.
     """
-    from nodegraph.datasets.balance import balance_of
+    from nodegraph.media.datasets.balance import balance_of
 
     return Counted(*balance_of(dataset, by))
 
@@ -174,7 +174,7 @@ def DatasetSheet(
         parts: Draw boxes, and darken what masks leave out.
         epoch: From 0: as they are learned from in that epoch; -1: as they are kept.
     """
-    from nodegraph.datasets.showing import dataset_sheet
+    from nodegraph.media.datasets.showing import dataset_sheet
 
     return dataset_sheet(
         dataset,
@@ -218,8 +218,8 @@ def SaveDataset(
         per_shard: Examples in one tar file.
         picture: Also write a picture of the first examples, beside the folder.
     """
-    from nodegraph.datasets.saving import save_dataset
-    from nodegraph.datasets.showing import dataset_sheet
+    from nodegraph.media.datasets.saving import save_dataset
+    from nodegraph.media.datasets.showing import dataset_sheet
 
     saved = save_dataset(
         dataset,

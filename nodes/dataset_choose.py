@@ -30,7 +30,7 @@ def SplitDataset(
         exact: So many of each class. Else each picture for itself: it stays in its split when
             others come or go, and shares hold roughly.
     """
-    from nodegraph.datasets.editing import split_dataset
+    from nodegraph.media.datasets.editing import split_dataset
 
     return split_dataset(dataset, validation, test, seed=seed, exact=exact)
 
@@ -52,7 +52,7 @@ def JoinDatasets(
         fourth: Follows, too.
         name: Of the whole; empty takes the first one's.
     """
-    from nodegraph.datasets.editing import join_datasets
+    from nodegraph.media.datasets.editing import join_datasets
 
     given = (each for each in (first, second, third, fourth) if each is not None)
     return join_datasets(list(given), name)
@@ -88,8 +88,8 @@ def FilterDataset(
         max_side: Pixels of the longer side, at most; 0 is any.
         max_aspect: The longer side in shorter ones, at most; 0 is any.
     """
-    from nodegraph.datasets.choosing import ExampleFilter, sorted_out
-    from nodegraph.datasets.tables import tags_of
+    from nodegraph.media.datasets.choosing import ExampleFilter, sorted_out
+    from nodegraph.media.datasets.tables import tags_of
 
     wanted = ExampleFilter(
         split, tags_of(labels), tags_of(tags), caption, min_side, max_side, max_aspect
@@ -116,7 +116,7 @@ def TakeExamples(
         seed: Of the shuffling.
         start: The first that is taken, counted from 0.
     """
-    from nodegraph.datasets.choosing import taken
+    from nodegraph.media.datasets.choosing import taken
 
     return taken(dataset, order, start=start, count=count, per_label=per_label, seed=seed)
 
@@ -136,7 +136,7 @@ def RepeatExamples(
         balance: Rare classes more often, so that each has about as much of an epoch.
         weight: What the loss of these examples is multiplied by.
     """
-    from nodegraph.datasets.choosing import repeated
+    from nodegraph.media.datasets.choosing import repeated
 
     return repeated(dataset, repeats, weight=weight, balance=balance)
 
@@ -176,14 +176,14 @@ def RemoveDuplicates(
         encoder: For meaning: CLIP's, say.
         within_label: Compare only pictures of one class.
     """
-    from nodegraph.datasets.duplicates import without_duplicates
+    from nodegraph.media.datasets.duplicates import without_duplicates
 
     found = partial(
         without_duplicates, dataset, by, distance, within_label=within_label, told=ctx.progress
     )
     if encoder is None or by != "meaning":
         return Deduplication(*found())
-    from nodegraph.diffusion.ip_adapters.applying import seen_by
+    from nodegraph.models.ip_adapters.applying import seen_by
 
     with ctx.weights(encoder, calls_only=True) as eyes:
         return Deduplication(*found(embed=lambda it: seen_by(eyes, it, reads_patches=False)[0]))

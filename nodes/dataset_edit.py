@@ -33,7 +33,7 @@ def EditCaptions(
         is_pattern: It is a regular expression.
         tags: Also make tags of captions that are lists with commas.
     """
-    from nodegraph.datasets.editing import edit_captions, tags_from_captions
+    from nodegraph.media.datasets.editing import edit_captions, tags_from_captions
 
     found = edit_captions(
         dataset, template, find=find, replacement=replacement, is_pattern=is_pattern
@@ -52,7 +52,7 @@ def SetCaptions(
         captions: One an example, in their order, or one for all.
         labels: The same of classes.
     """
-    from nodegraph.datasets.editing import set_texts
+    from nodegraph.media.datasets.editing import set_texts
 
     return set_texts(dataset, captions=captions, labels=labels)
 
@@ -80,7 +80,7 @@ def ResizeDataset(
         max_aspect: Of buckets: the longer side in shorter ones.
         enlarge: Of buckets: make small pictures larger.
     """
-    from nodegraph.datasets.buckets import resize_to_buckets, resize_to_one
+    from nodegraph.media.datasets.buckets import resize_to_buckets, resize_to_one
 
     if mode == "one size":
         return resize_to_one(dataset, width, height or width, fit)

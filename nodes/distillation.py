@@ -20,17 +20,17 @@ from nodegraph import (
     Vae,
     node,
 )
-from nodegraph.diffusion.names import SAMPLER_NAMES, SCHEDULE_NAMES
-from nodegraph.diffusion.names_elsewhere import SYNONYMS
-from nodegraph.diffusion.precision.choices import FLOAT8, FULL, INT4, INT8
-from nodegraph.diffusion.steps import MAX_STEPS
-from nodegraph.diffusion.teaching.options import (
+from nodegraph.families.names import SAMPLER_NAMES, SCHEDULE_NAMES
+from nodegraph.families.names_elsewhere import SYNONYMS
+from nodegraph.families.steps import MAX_STEPS
+from nodegraph.training.options import (
     DistillationKind,
     TaughtLayers,
     TrainingOptions,
     TrainingPlan,
     TrainingSamples,
 )
+from nodegraph.weights.precision.choices import FLOAT8, FULL, INT4, INT8
 
 from ._distillation_facts import check_compared, check_distilling, stored_outputs
 from ._teaching_facts import taught_outputs, training_memory
@@ -109,9 +109,9 @@ def Distill(
         options: More of it: TrainingSettings.
         samples: Pictures to watch meanwhile: WatchTraining, with few steps and cfg 1.
     """
-    from nodegraph.diffusion.teaching.distilling import DistillationPlan, distilled_lora, prompted
-    from nodegraph.diffusion.teaching.lora_training import LoraShape, with_taught_lora
-    from nodegraph.diffusion.teaching.running import Classroom
+    from nodegraph.training.distilling import DistillationPlan, distilled_lora, prompted
+    from nodegraph.training.lora_training import LoraShape, with_taught_lora
+    from nodegraph.training.running import Classroom
 
     plan = TrainingPlan(steps, batch, learning_rate, seed, options or TrainingOptions())
     given = dataset or Dataset(())
@@ -148,7 +148,7 @@ def QuantizeModel(
         storage: float8 and int8 take a byte a number, int4 some 4.5 bits; full is what it computes
             in. Norms, embeddings and the like stay whole, with int4 convolutions, too.
     """
-    from nodegraph.diffusion.precision.requantising import stored_as
+    from nodegraph.weights.precision.requantising import stored_as
 
     return SmallerModel(stored_as(model, storage))
 
@@ -235,7 +235,7 @@ def CompareSamplings(
         width: In pixels; 0: as the models were trained on.
         height: In pixels; 0: as the models were trained on.
     """
-    from nodegraph.diffusion.teaching.comparing import (
+    from nodegraph.training.comparing import (
         Compared,
         SamplingQuestions,
         SamplingWalk,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, NamedTuple
 
 from nodegraph import Advanced, Context, Latent, Plot, Range, Seed, node
-from nodegraph.diffusion.helper_recipes import LatentClassifier
+from nodegraph.families.helper_recipes import LatentClassifier
 
 Level = Annotated[float, Range(0.5, 0.999, step=0.005), Advanced()]
 
@@ -40,7 +40,7 @@ def ClassifyLatents(
         classifier: Of LoadClassifier: tiny/guidance_classifier knows the things and the background
             colours of the model tiny.
     """
-    from nodegraph.diffusion.latent_judging import told_of
+    from nodegraph.sampling.latent_judging import told_of
 
     with ctx.weights(classifier, calls_only=True) as judge:
         return ToldOfLatents(*told_of(judge, latent))
@@ -87,7 +87,7 @@ def LabelDistribution(
         level: How sure intervals are: 0.95 misses one time in twenty.
         seed: Of the bootstrap.
     """
-    from nodegraph.plots import distributions as counted
+    from nodegraph.media.plots import distributions as counted
 
     found = counted.distribution(labels, categories or (), groups or (), level, seed)
     plot = counted.distribution_plot(found, name, title)
@@ -146,7 +146,7 @@ def CompareDistributions(
         level: How sure intervals are: 0.95 misses one time in twenty.
         seed: Of the permutations that are drawn, and of the bootstrap.
     """
-    from nodegraph.plots import distributions as counted
+    from nodegraph.media.plots import distributions as counted
 
     found = counted.compared(
         first,

@@ -15,8 +15,9 @@ from nodegraph import (
     Range,
     node,
 )
-from nodegraph.diffusion.classifier_files import COMPANION, locate_classifier, open_classifier
-from nodegraph.diffusion.guiders.additions import (
+from nodegraph.families.helper_recipes import LatentClassifier
+from nodegraph.models.classifier_files import COMPANION, locate_classifier, open_classifier
+from nodegraph.sampling.guiders.additions import (
     Classified,
     FurtherNegative,
     PerturbedAttention,
@@ -25,11 +26,10 @@ from nodegraph.diffusion.guiders.additions import (
     SmoothedEnergy,
     WeakerModel,
 )
-from nodegraph.diffusion.guiders.base import AddedGuidance
-from nodegraph.diffusion.guiders.changing import SCALE_LAWS, ChangingScale
-from nodegraph.diffusion.guiders.layers import layer_names
-from nodegraph.diffusion.helper_recipes import LatentClassifier
-from nodegraph.diffusion.sampling_parts import GuiderChoice
+from nodegraph.sampling.guiders.base import AddedGuidance
+from nodegraph.sampling.guiders.changing import SCALE_LAWS, ChangingScale
+from nodegraph.sampling.guiders.layers import layer_names
+from nodegraph.sampling.sampling_parts import GuiderChoice
 
 from ._guider_facts import (
     changed_sides,

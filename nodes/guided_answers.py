@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Annotated
 
 from nodegraph import DiffusionModel, Range, node
-from nodegraph.diffusion.guiders.additions import OtherNegative
-from nodegraph.diffusion.sampling_parts import GuiderChoice
+from nodegraph.sampling.guiders.additions import OtherNegative
+from nodegraph.sampling.sampling_parts import GuiderChoice
 
 from ._guider_facts import passed_on, with_other_negative
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from nodegraph import Advanced, Conditioning, Range, node
-from nodegraph.diffusion.guiders.methods import (
+from nodegraph.sampling.guiders.methods import (
     Adaptive,
     Damped,
     Dual,
@@ -15,7 +15,7 @@ from nodegraph.diffusion.guiders.methods import (
     Thresholded,
     ZeroStar,
 )
-from nodegraph.diffusion.sampling_parts import GuiderChoice
+from nodegraph.sampling.sampling_parts import GuiderChoice
 
 from ._guider_facts import (
     check_guided_part,

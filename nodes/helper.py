@@ -34,7 +34,7 @@ def ShowValue(ctx: Context, value: Any) -> None:
     Args:
         value: Of a list each item is shown on a line of its own.
     """
-    from nodegraph.images.output_files import save_by_content
+    from nodegraph.media.images.output_files import save_by_content
 
     text = shown(value)
     folder = ctx.environment.temporary / "previews"

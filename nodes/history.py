@@ -18,8 +18,8 @@ from nodegraph import (
     Vae,
     node,
 )
-from nodegraph.diffusion.decoder_names import DecoderName
-from nodegraph.diffusion.helper_recipes import LatentClassifier
+from nodegraph.families.decoder_names import DecoderName
+from nodegraph.families.helper_recipes import LatentClassifier
 
 from ._history_facts import check_compared, decoded_latent
 
@@ -52,7 +52,7 @@ def SampleDecoder(
         seed: Of the first one; the next ones count up from it.
         spread: Below 1 more usual pictures, and fewer kinds; above 1 stranger ones.
     """
-    from nodegraph.diffusion.vector_decoders import decoder_samples
+    from nodegraph.families.vector_decoders import decoder_samples
 
     return decoder_samples(model, count, seed, spread)
 
@@ -110,10 +110,10 @@ def CompareSets(
         neighbours: How far a picture's surroundings reach.
         side: Pixels of the squares that the classifier is shown.
     """
-    from nodegraph.diffusion.picture_sets import by_classifier, compared_sets
+    from nodegraph.sampling.picture_sets import by_classifier, compared_sets
 
     if encoder is not None:
-        from nodegraph.diffusion.ip_adapters.applying import seen_by
+        from nodegraph.models.ip_adapters.applying import seen_by
 
         with ctx.weights(encoder, calls_only=True) as eyes:
 

@@ -49,7 +49,7 @@ def LoadImage(
         path: PNG, JPEG, WebP and others; relative paths start from the inputs folder.
         frame: Of an animation or a file of several pages, counted from 0; -1 is the last.
     """
-    from nodegraph.images.images import read_image
+    from nodegraph.media.images.images import read_image
 
     environment = ctx.environment
     file = environment.inputs / Path(path).expanduser()
@@ -89,7 +89,7 @@ def LoadImageFrames(
         count: How many at the most; 0 is all from there.
         every: 2 takes every other one.
     """
-    from nodegraph.images.images import read_frames
+    from nodegraph.media.images.images import read_frames
 
     environment = ctx.environment
     file = environment.inputs / Path(path).expanduser()
@@ -141,8 +141,8 @@ def LoadImages(
         count: How many at the most; 0 is all from there.
         order: By name, numbers by their value, or by the time of the file.
     """
-    from nodegraph.images.images import read_image
-    from nodegraph.images.picture_folders import check_folder_room, find_pictures
+    from nodegraph.media.images.images import read_image
+    from nodegraph.media.images.picture_folders import check_folder_room, find_pictures
 
     environment = ctx.environment
     most, names = environment.max_image_pixels, environment.readable is None
@@ -199,8 +199,8 @@ def SaveImage(
         bits: Of each channel; 16 in PNG alone.
         rounding: Of 8 bits: to the nearest level, or down, as ComfyUI does.
     """
-    from nodegraph.images.images import IMAGE_SUFFIXES, rounded_down
-    from nodegraph.images.provenance import encode_with_workflow
+    from nodegraph.media.images.images import IMAGE_SUFFIXES, rounded_down
+    from nodegraph.media.images.provenance import encode_with_workflow
 
     def encoded(at: int) -> bytes:
         with at_port("image"):
@@ -242,8 +242,8 @@ def SaveAnimation(
         quality: Of WebP; 100 is lossless.
         loop: Begin anew again and again.
     """
-    from nodegraph.images.animations import ANIMATION_SUFFIXES, encode_animation
-    from nodegraph.images.provenance import workflow_texts
+    from nodegraph.media.images.animations import ANIMATION_SUFFIXES, encode_animation
+    from nodegraph.media.images.provenance import workflow_texts
 
     def encoded(at: int) -> bytes:
         texts = workflow_texts(ctx.workflow)
@@ -260,8 +260,8 @@ def PreviewImage(ctx: Context, image: Image) -> None:
     Args:
         image: Each of the batch is shown.
     """
-    from nodegraph.images.images import encode_image_file
-    from nodegraph.images.output_files import save_by_content
+    from nodegraph.media.images.images import encode_image_file
+    from nodegraph.media.images.output_files import save_by_content
 
     for item in image:
         with at_port("image"):

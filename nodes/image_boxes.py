@@ -38,10 +38,10 @@ def DrawBoxes(
         line: Pixels of the boxes' lines; 0 fills them.
         size: Height of the labels' letters, in pixels.
     """
-    from nodegraph.images.colors import parse_color
-    from nodegraph.images.coordinates import read_boxes
-    from nodegraph.images.editing.boxes import draw_boxes
-    from nodegraph.images.mask_sources import in_pixels
+    from nodegraph.media.images.colors import parse_color
+    from nodegraph.media.images.coordinates import read_boxes
+    from nodegraph.media.images.editing.boxes import draw_boxes
+    from nodegraph.media.images.mask_sources import in_pixels
 
     extent = image.shape[2], image.shape[1]
     given = read_boxes(boxes, unit=unit) if boxes.strip() not in ("", "[]") else []

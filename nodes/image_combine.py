@@ -62,7 +62,7 @@ def BlendImages(
         opacity: How much of the upper one shows.
         mask: 1 where it shows; all of it if left out.
     """
-    from nodegraph.images.editing.blending import blend_images
+    from nodegraph.media.images.editing.blending import blend_images
 
     return blend_images(image, other, mask, mode, opacity)
 
@@ -103,7 +103,7 @@ def CompositeImage(
         opacity: How much of it shows.
         mode: Blend mode, as in Photoshop and CSS.
     """
-    from nodegraph.images.editing.blending import composite_layer
+    from nodegraph.media.images.editing.blending import composite_layer
 
     return composite_layer(image, layer, mask, anchor=anchor, x=x, y=y, mode=mode, opacity=opacity)
 
@@ -128,8 +128,8 @@ def FlattenImage(image: Image, color: str = "white") -> Image:
         image: One without alpha stays as it is.
         color: What shows through.
     """
-    from nodegraph.images.colors import parse_color
-    from nodegraph.images.editing.blending import flatten
+    from nodegraph.media.images.colors import parse_color
+    from nodegraph.media.images.editing.blending import flatten
 
     return flatten(image, parse_color(color))
 
@@ -158,7 +158,7 @@ def SplitChannels(image: Image, space: Literal["rgb", "hsv", "lab"] = "rgb") -> 
         space: Red, green, blue; hue, saturation, value; or CIE L, a, b, of which a and b are
             middle grey where there is no colour.
     """
-    from nodegraph.images.editing.channels import split_channels
+    from nodegraph.media.images.editing.channels import split_channels
 
     return ImageChannels(*split_channels(image, space))
 
@@ -177,7 +177,7 @@ def JoinChannels(
         first, second, third: Grey pictures of one size; of others the brightness counts.
         space: What they stand for, see SplitChannels.
     """
-    from nodegraph.images.editing.channels import join_channels
+    from nodegraph.media.images.editing.channels import join_channels
 
     return join_channels((first, second, third), space)
 
@@ -202,7 +202,7 @@ def JoinImages(
         more: Others, which come behind.
         fit: How those of other proportions are scaled: stretched, cut, or padded with black.
     """
-    from nodegraph.images.editing.channels import join_batch
+    from nodegraph.media.images.editing.channels import join_batch
 
     return join_batch([*images, *(more or ())], fit)
 
@@ -228,7 +228,7 @@ def ImageFromBatch(
         every: 2 takes every other one, 3 every third.
         reverse: Turn their order around.
     """
-    from nodegraph.images.editing.channels import take_from_batch
+    from nodegraph.media.images.editing.channels import take_from_batch
 
     return take_from_batch(image, index, length, every, reverse=reverse)
 
@@ -245,7 +245,7 @@ def RepeatImage(image: Image, times: Annotated[int, Range(1, 4096)] = 2) -> Imag
         image: One, or a batch, which is repeated as a whole.
         times: How often.
     """
-    from nodegraph.images.editing.channels import repeat_batch
+    from nodegraph.media.images.editing.channels import repeat_batch
 
     return repeat_batch(image, times)
 

@@ -40,7 +40,7 @@ def ImageDifference(
         other: As large; one for all, or as many.
         gain: What the differences are multiplied by, so that small ones show.
     """
-    from nodegraph.images.editing.measuring import check_alike, differences, psnr
+    from nodegraph.media.images.editing.measuring import check_alike, differences, psnr
 
     check_alike(image, other)
     apart, rms = differences(image, other, gain)
@@ -75,7 +75,7 @@ def CompareImages(ctx: Context, image: Image, other: Image) -> ImageLikeness:
         image: Any.
         other: As large; one for all, or as many.
     """
-    from nodegraph.images.editing.measuring import compare
+    from nodegraph.media.images.editing.measuring import compare
 
     found = compare(image, other)
     psnr = min(found.psnr, 100.0)
@@ -118,7 +118,7 @@ def SplitView(
         direction: Beside each other, or above each other.
         line: Pixels of the white line between them.
     """
-    from nodegraph.images.editing.measuring import split_view
+    from nodegraph.media.images.editing.measuring import split_view
 
     return split_view(image, other, position, direction, line)
 
@@ -140,7 +140,7 @@ def ImageHistogram(
         height: Of the drawing, in pixels; it is 256 wide.
         logarithmic: Let rare values show.
     """
-    from nodegraph.images.editing.statistics import draw_histogram
+    from nodegraph.media.images.editing.statistics import draw_histogram
 
     return draw_histogram(image, height, logarithmic=logarithmic)
 
@@ -162,7 +162,7 @@ def ImageStatistics(ctx: Context, image: Image) -> ImageFigures:
     Args:
         image: All of a batch together; the numbers are those of brightness.
     """
-    from nodegraph.images.editing.statistics import describe, light_figures
+    from nodegraph.media.images.editing.statistics import describe, light_figures
 
     text = describe(image)
     ctx.log(text)
@@ -217,8 +217,8 @@ def DominantColors(
         count: How many, the most frequent first.
         width, height: Of the picture of them, each as wide as its share.
     """
-    from nodegraph.images.editing.quantizing import color_names, dominant_colors
-    from nodegraph.images.editing.statistics import color_strip
+    from nodegraph.media.images.editing.quantizing import color_names, dominant_colors
+    from nodegraph.media.images.editing.statistics import color_strip
 
     found = dominant_colors(image[:1], count)
     return FoundColors(color_names(found), color_strip(found, width, height))

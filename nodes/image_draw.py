@@ -59,8 +59,8 @@ def DrawText(
         wrap: Break lines that are longer than the picture is wide.
         font: A .ttf or .otf file; empty for the one that comes along.
     """
-    from nodegraph.images.colors import parse_color
-    from nodegraph.images.editing.text import TextStyle, draw_text
+    from nodegraph.media.images.colors import parse_color
+    from nodegraph.media.images.editing.text import TextStyle, draw_text
 
     environment = ctx.environment
     style = TextStyle(
@@ -106,8 +106,8 @@ def DrawShape(
         line: Pixels of its line; 0 fills it.
         radius: Of a rectangle's round corners, in pixels.
     """
-    from nodegraph.images.colors import parse_color
-    from nodegraph.images.editing.fills import draw_shape
+    from nodegraph.media.images.colors import parse_color
+    from nodegraph.media.images.editing.fills import draw_shape
 
     box = (x, y, width, height)
     return draw_shape(image, shape, box, parse_color(color), line, radius)
@@ -132,8 +132,8 @@ def EmptyImage(
         color: One that isn't opaque, such as #00000000, gives pictures alpha.
         batch: How many.
     """
-    from nodegraph.images.colors import parse_color
-    from nodegraph.images.editing.fills import solid
+    from nodegraph.media.images.colors import parse_color
+    from nodegraph.media.images.editing.fills import solid
 
     return solid(width, height, parse_color(color), batch)
 
@@ -159,8 +159,8 @@ def GradientImage(
         kind: Along a line, from the middle outwards, or around it.
         angle: Degrees, clockwise: 0 leads to the right, 90 down.
     """
-    from nodegraph.images.colors import parse_colors
-    from nodegraph.images.editing.fills import draw_gradient
+    from nodegraph.media.images.colors import parse_colors
+    from nodegraph.media.images.editing.fills import draw_gradient
 
     return draw_gradient(width, height, parse_colors(colors), kind, angle)
 
@@ -188,8 +188,8 @@ def PatternImage(
         color: Of what is drawn.
         background: Of what is between.
     """
-    from nodegraph.images.colors import parse_color
-    from nodegraph.images.editing.fills import draw_pattern
+    from nodegraph.media.images.colors import parse_color
+    from nodegraph.media.images.editing.fills import draw_pattern
 
     ground = parse_color(background, "background")
     return draw_pattern(width, height, pattern, size, ground, parse_color(color))
@@ -220,6 +220,6 @@ def NoiseImage(
         batch: How many; each has the next seed.
         in_color: Coloured instead of grey.
     """
-    from nodegraph.images.editing.fills import draw_noise
+    from nodegraph.media.images.editing.fills import draw_noise
 
     return draw_noise(width, height, kind, size, seed, batch, in_color=in_color)

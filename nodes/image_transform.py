@@ -72,8 +72,8 @@ def ResizeImage(
         multiple_of: Sides are rounded to multiples of it.
         fill: Colour that pad fills up with; one that isn't opaque gives pictures alpha.
     """
-    from nodegraph.images.colors import parse_color
-    from nodegraph.images.resizing import resize_image
+    from nodegraph.media.images.colors import parse_color
+    from nodegraph.media.images.resizing import resize_image
 
     if like is not None:
         _, height, width, _ = like.shape
@@ -118,7 +118,7 @@ def ScaleImage(
         method: How pixels are made of others; nearest keeps their values.
         multiple_of: Sides are rounded to multiples of it.
     """
-    from nodegraph.images.resizing import resize_image, scaled_size
+    from nodegraph.media.images.resizing import resize_image, scaled_size
 
     size = scaled_size((image.shape[2], image.shape[1]), by, amount, multiple_of)
     return resize_image(image, *size, method=method)
@@ -146,7 +146,7 @@ def CropImage(
         anchor: Where it lies.
         x, y: Pixels from there: from an edge inwards, from the middle to the right and down.
     """
-    from nodegraph.images.editing.moving import crop
+    from nodegraph.media.images.editing.moving import crop
 
     return crop(image, (width, height), anchor, x, y)
 
@@ -174,8 +174,8 @@ def PadImage(
         border: Of what: a colour, the outermost pixels, the mirrored picture, or the picture again.
         color: One that isn't opaque, such as #00000000, gives pictures alpha.
     """
-    from nodegraph.images.colors import parse_color
-    from nodegraph.images.editing.moving import pad
+    from nodegraph.media.images.colors import parse_color
+    from nodegraph.media.images.editing.moving import pad
 
     return pad(image, left, top, right, bottom, border, parse_color(color))
 
@@ -202,8 +202,8 @@ def RotateImage(
         color: Of the corners; one that isn't opaque, such as #00000000, gives pictures alpha.
         method: How pixels are made of others; nearest keeps their values.
     """
-    from nodegraph.images.colors import parse_color
-    from nodegraph.images.editing.moving import rotate
+    from nodegraph.media.images.colors import parse_color
+    from nodegraph.media.images.editing.moving import rotate
 
     return rotate(image, angle, expand=expand, color=parse_color(color), method=method)
 
@@ -218,7 +218,7 @@ def FlipImage(
         image: Of any size.
         axis: Horizontal exchanges left and right, vertical top and bottom.
     """
-    from nodegraph.images.editing.moving import flip
+    from nodegraph.media.images.editing.moving import flip
 
     return flip(image, axis)
 
@@ -235,7 +235,7 @@ def ShiftImage(image: Image, x: _Place = 0, y: _Place = 0) -> Image:
         image: Of any size.
         x, y: Pixels to the right and down.
     """
-    from nodegraph.images.editing.moving import shift
+    from nodegraph.media.images.editing.moving import shift
 
     return shift(image, x, y)
 
@@ -262,8 +262,8 @@ def WarpImage(
             alpha.
         method: How pixels are made of others; nearest keeps their values.
     """
-    from nodegraph.images.colors import parse_color
-    from nodegraph.images.editing.moving import parse_corners, warp
+    from nodegraph.media.images.colors import parse_color
+    from nodegraph.media.images.editing.moving import parse_corners, warp
 
     return warp(image, parse_corners(corners), parse_color(color), method)
 
@@ -287,6 +287,6 @@ def TileImage(
         columns, rows: How often.
         mirror: Turn every other one over, so that edges meet their like.
     """
-    from nodegraph.images.editing.moving import repeat
+    from nodegraph.media.images.editing.moving import repeat
 
     return repeat(image, columns, rows, mirror=mirror)

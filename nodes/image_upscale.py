@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Annotated, NamedTuple
 
 from nodegraph import Advanced, Context, File, Image, Range, node
-from nodegraph.diffusion.helper_recipes import UpscaleModel
-from nodegraph.diffusion.upscaling.files import SHIPPED, open_upscaler
-from nodegraph.images.tiles import Tiling
+from nodegraph.families.helper_recipes import UpscaleModel
+from nodegraph.media.images.tiles import Tiling
+from nodegraph.models.upscaler_files import SHIPPED, open_upscaler
 
 from ._upscale_facts import (
     SMALL_TILE,
@@ -83,8 +83,8 @@ def UpscaleImage(
             0 is the whole picture. Smaller ones if memory runs out.
         overlap: Pixels that neighbouring tiles share and fade over, half of a tile at most.
     """
-    from nodegraph.diffusion.upscaling.enlarging import enlarged
-    from nodegraph.images.resizing import resize_image
+    from nodegraph.media.images.resizing import resize_image
+    from nodegraph.models.upscaling.enlarging import enlarged
 
     if ctx.footprint == "small":
         tile, overlap = min(tile or SMALL_TILE, SMALL_TILE), min(overlap, SMALL_TILE // 2)
@@ -124,7 +124,7 @@ def SplitTiles(
         tile_width, tile_height: In pixels; the picture's own where it is smaller.
         overlap: Pixels that neighbours share at the least, half of a tile at most.
     """
-    from nodegraph.images.tiles import split_tiles, tiling_of
+    from nodegraph.media.images.tiles import split_tiles, tiling_of
 
     tiling = tiling_of(image.shape[2], image.shape[1], (tile_width, tile_height), overlap)
     return ImageTiles(split_tiles(image, tiling), tiling)
@@ -144,6 +144,6 @@ def JoinTiles(tiles: list[Image], tiling: Tiling) -> Image:
         tiles: From SplitTiles, whatever was done to them; all may be larger by one factor.
         tiling: From SplitTiles, too.
     """
-    from nodegraph.images.tiles import join_tiles
+    from nodegraph.media.images.tiles import join_tiles
 
     return join_tiles(tiles, tiling)

@@ -49,8 +49,8 @@ def InpaintConditioning(
         crop: Cut off of both what doesn't fill a cell of the VAE, as much on either side; else such
             sizes are refused.
     """
-    from nodegraph.diffusion.inpainting import fitted_mask, masked_picture, with_hole
-    from nodegraph.diffusion.vae import cropped, encode_image
+    from nodegraph.models.vae import cropped, encode_image
+    from nodegraph.sampling.inpainting import fitted_mask, masked_picture, with_hole
 
     mask = fitted_mask(mask, image)
     with ctx.weights(vae, calls_only=True) as autoencoder:
@@ -96,8 +96,8 @@ def VAEEncodeInpaint(
         crop: Cut off of both what doesn't fill a cell of the VAE, as much on either side; else such
             sizes are refused.
     """
-    from nodegraph.diffusion.inpainting import greyed, grown_by_square, hard_mask
-    from nodegraph.diffusion.vae import cropped, encode_image
+    from nodegraph.models.vae import cropped, encode_image
+    from nodegraph.sampling.inpainting import greyed, grown_by_square, hard_mask
 
     hard = hard_mask(mask, image)
     with ctx.weights(vae, calls_only=True) as autoencoder:

@@ -17,10 +17,10 @@ from nodegraph import (
     Range,
     node,
 )
-from nodegraph.diffusion.ip_adapters.files import IPAdapterChoice, open_ip_adapter
-from nodegraph.diffusion.ip_adapters.redux_files import open_redux
-from nodegraph.diffusion.model_stamps import computed_dtype
-from nodegraph.diffusion.opening import DTYPES
+from nodegraph.models.ip_adapters.files import IPAdapterChoice, open_ip_adapter
+from nodegraph.models.ip_adapters.redux_files import open_redux
+from nodegraph.models.model_stamps import computed_dtype
+from nodegraph.models.opening import DTYPES
 
 from ._ip_adapter_facts import (
     added_weights,
@@ -136,8 +136,8 @@ def ApplyIPAdapter(
         mask: Where they lead, one for all or one for each: from a half up. Not linked: everywhere.
         weight: How strongly; 1 is as it was trained, 0.5 leaves room for the prompt.
     """
-    from nodegraph.diffusion.conditionings import standing_in
-    from nodegraph.diffusion.ip_adapters.applying import (
+    from nodegraph.families.conditionings import standing_in
+    from nodegraph.models.ip_adapters.applying import (
         adapter_place,
         picture_mask,
         seen_by,
@@ -228,7 +228,7 @@ def ApplyRedux(
         image: One or several; of each all is seen, small and square.
         strength: What it says is multiplied by this: less leaves more to the words.
     """
-    from nodegraph.diffusion.ip_adapters.redux import redux_words, with_words
+    from nodegraph.models.ip_adapters.redux import redux_words, with_words
 
     with ctx.weights(redux) as live:
         words = redux_words(live, image)

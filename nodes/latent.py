@@ -115,8 +115,8 @@ def AddNoise(
         timestep: 0 is nearly clean; the last, mostly 999, is nearly noise alone.
         seed: Of the noise of the first item; the next ones count up from it.
     """
-    from nodegraph.diffusion.flow_noise import recipe_noise
-    from nodegraph.diffusion.noise_drawing import add_noise
+    from nodegraph.families.flow_noise import recipe_noise
+    from nodegraph.sampling.noise_drawing import add_noise
 
     return add_noise(latent, recipe_noise(model), seed=seed, timestep=timestep)
 

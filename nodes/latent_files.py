@@ -29,8 +29,8 @@ def SaveLatent(ctx: Context, latent: Latent, name: str = "latent") -> None:
         name: What the file names begin with; fruit/apple makes a sub-folder. Words such as %date%
             are filled in as in SaveImage.
     """
-    from nodegraph.diffusion.latents.files import SUFFIX, encode_latent
-    from nodegraph.images.provenance import workflow_texts
+    from nodegraph.media.images.provenance import workflow_texts
+    from nodegraph.sampling.latents.files import SUFFIX, encode_latent
 
     content = encode_latent(latent, workflow_texts(ctx.workflow))
     save_result(ctx, name, SUFFIX, content, kind="latent")
@@ -50,7 +50,7 @@ def LoadLatent(ctx: Context, path: Annotated[str, File("latent")]) -> Latent:
     Args:
         path: A .safetensors file; relative paths start from the inputs folder.
     """
-    from nodegraph.diffusion.latents.files import read_latent
+    from nodegraph.sampling.latents.files import read_latent
 
     environment = ctx.environment
     file = environment.inputs / Path(path).expanduser()
@@ -70,7 +70,7 @@ def DrawLatent(latent: Latent, shown: Literal["colors", "channels"] = "colors") 
         shown: Its colours, as far as they are known of its format; or its channels one by one in a
             grid, black to white over three standard deviations on both sides of their means.
     """
-    from nodegraph.diffusion.latents.drawing import drawn
+    from nodegraph.sampling.latents.drawing import drawn
 
     return drawn(latent, shown)
 
@@ -91,7 +91,7 @@ def LatentStatistics(ctx: Context, latent: Latent) -> LatentFigures:
     Args:
         latent: With content; of a picture's, the mean is near 0 and the deviation near 1.
     """
-    from nodegraph.diffusion.latents.combining import filled
+    from nodegraph.sampling.latents.combining import filled
 
     samples = filled(latent, "latent")
     deviation, mean = (float(value) for value in (samples.std(), samples.mean()))

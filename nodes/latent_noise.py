@@ -31,7 +31,7 @@ def InjectNoise(
         seed: Of the noise of the first item; the next ones count up from it.
         mask: Where noise comes: 1 all of it, 0 none. It is scaled to the latent's size.
     """
-    from nodegraph.diffusion.latents.noising import noised
+    from nodegraph.sampling.latents.noising import noised
 
     return noised(latent, strength, seed, mask)
 
@@ -57,6 +57,6 @@ def SetItemSeeds(latent: Latent, seeds: list[int]) -> Latent:
         latent: A batch, or a single one, of which so many items are made.
         seeds: One for each item. The sampler's own seed is added to them: leave that at 0.
     """
-    from nodegraph.diffusion.latents.noising import seeded
+    from nodegraph.sampling.latents.noising import seeded
 
     return seeded(latent, seeds)

@@ -25,7 +25,7 @@ def FlipLatent(latent: Latent, axis: Literal["horizontal", "vertical"] = "horizo
         latent: Any, also an empty one; its noise mask comes along.
         axis: Horizontal swaps left and right, vertical top and bottom.
     """
-    from nodegraph.diffusion.latents.moving import flipped
+    from nodegraph.sampling.latents.moving import flipped
 
     return flipped(latent, axis)
 
@@ -42,7 +42,7 @@ def RotateLatent(latent: Latent, angle: Literal["90", "180", "270"] = "90") -> L
         latent: Any, also an empty one; its noise mask comes along.
         angle: Degrees.
     """
-    from nodegraph.diffusion.latents.moving import turned
+    from nodegraph.sampling.latents.moving import turned
 
     return turned(latent, int(angle) // 90)
 
@@ -74,7 +74,7 @@ def CropLatent(
             pixels mostly.
         width, height: Of the part, in pixels.
     """
-    from nodegraph.diffusion.latents.moving import cropped
+    from nodegraph.sampling.latents.moving import cropped
 
     return cropped(latent, x, y, width, height)
 
@@ -101,6 +101,6 @@ def ResizeLatent(
         method: How cells are made of others. Bislerp goes between two along an arc, which keeps
             their contrast; bicubic and bilinear soften, area averages, nearest repeats.
     """
-    from nodegraph.diffusion.latents.scaling import scaled
+    from nodegraph.sampling.latents.scaling import scaled
 
     return scaled(latent, width, height, factor, method)

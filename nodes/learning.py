@@ -18,7 +18,7 @@ from nodegraph import (
     TextEncoder,
     node,
 )
-from nodegraph.diffusion.looked_into import ScaleOf
+from nodegraph.models.looked_into import ScaleOf
 
 from ._learning_facts import check_looked_into
 from ._mask_facts import SAME_SIZE_RGB
@@ -74,7 +74,7 @@ def PredictOnce(
         latent: With noise in it: of AddNoise, or of a sampling that stopped early.
         cfg: How strongly prompts lead in clean and noise.
     """
-    from nodegraph.diffusion.asking_once import predicted
+    from nodegraph.sampling.asking_once import predicted
 
     with ctx.weights(model, calls_only=True) as denoiser:
         return Prediction(*predicted(denoiser, latent, positive, negative, cfg))
@@ -124,7 +124,7 @@ def AttentionMaps(
         scale: Whether the brightest place of each word is 1, or that of all words together.
         seed: Of the noise.
     """
-    from nodegraph.diffusion.attention_maps import word_maps
+    from nodegraph.sampling.attention_maps import word_maps
 
     with (
         ctx.weights(model, calls_only=True) as denoiser,
@@ -156,6 +156,6 @@ def DrawHeat(image: Image, mask: Mask, opacity: Share = 0.65) -> Image:
         mask: Such as of AttentionMaps; scaled to the picture.
         opacity: How much of the heat shows.
     """
-    from nodegraph.images.heat import with_heat
+    from nodegraph.media.images.heat import with_heat
 
     return with_heat(image, mask, opacity)

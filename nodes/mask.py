@@ -6,7 +6,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from nodegraph import Advanced, Context, Image, Mask, Range, Seed, node
 from nodegraph.errors import at_port
-from nodegraph.images.regions import Region
+from nodegraph.media.images.regions import Region
 
 from ._facts import check_result_name
 from ._mask_facts import (
@@ -60,7 +60,7 @@ def GrowMask(
         corners: Within a circle of so many pixels, within a square, or within so many steps along
             rows and columns.
     """
-    from nodegraph.images.mask_edges import grow_mask
+    from nodegraph.media.images.mask_edges import grow_mask
 
     return grow_mask(mask, pixels, corners)
 
@@ -86,7 +86,7 @@ def FeatherMask(
         side: Inward stays inside the mask, so that nothing outside it changes; outward keeps all
             of it.
     """
-    from nodegraph.images.mask_edges import feather_mask
+    from nodegraph.media.images.mask_edges import feather_mask
 
     return feather_mask(mask, radius, method, side)
 
@@ -105,7 +105,7 @@ def FadeMaskBorders(
         mask: Any.
         left, top, right, bottom: Pixels over which it falls; 0 leaves that side as it is.
     """
-    from nodegraph.images.mask_edges import fade_borders
+    from nodegraph.media.images.mask_edges import fade_borders
 
     return fade_borders(mask, left, top, right, bottom)
 
@@ -118,7 +118,7 @@ def ThresholdMask(mask: Mask, low: Share = 0.5, high: Share = 1.0) -> Mask:
         mask: Any.
         low, high: Both belong to the range.
     """
-    from nodegraph.images.masks import threshold_mask
+    from nodegraph.media.images.masks import threshold_mask
 
     return threshold_mask(mask, low, high)
 
@@ -146,7 +146,7 @@ def CombineMasks(
         fit: Stretch scales the second; place keeps its size, and the first one beside it.
         x, y: Where the second's upper left corner is placed, in pixels.
     """
-    from nodegraph.images.masks import combine_masks
+    from nodegraph.media.images.masks import combine_masks
 
     return combine_masks(first, second, how, (x, y) if fit == "place" else None)
 
@@ -159,7 +159,7 @@ def FillMaskHoles(mask: Mask, most: Annotated[int, Range(0), Advanced()] = 0) ->
         mask: Counts as masked from a half up.
         most: Pixels of the largest hole that is filled; 0 fills all.
     """
-    from nodegraph.images.mask_parts import fill_holes
+    from nodegraph.media.images.mask_parts import fill_holes
 
     return fill_holes(mask, most)
 
@@ -179,7 +179,7 @@ def KeepMaskParts(
         least: Pixels of the smallest part that stays.
         most: How many parts stay, the largest ones; 0 keeps all that are large enough.
     """
-    from nodegraph.images.mask_parts import keep_parts
+    from nodegraph.media.images.mask_parts import keep_parts
 
     return keep_parts(mask, least, most)
 
@@ -207,8 +207,8 @@ def ResizeMask(
         width, height: In pixels, without a picture.
         method: How pixels are made of others; nearest keeps hard edges hard.
     """
-    from nodegraph.images.mask_sources import sized
-    from nodegraph.images.masks import resize_mask
+    from nodegraph.media.images.mask_sources import sized
+    from nodegraph.media.images.masks import resize_mask
 
     return resize_mask(mask, *sized(image, width, height), method)
 
@@ -238,8 +238,8 @@ def MaskBounds(
         margin: Pixels around it, as far as the picture reaches.
         multiple_of: What width and height are made multiples of, such as 8.
     """
-    from nodegraph.images.masks import mask_box, mask_share
-    from nodegraph.images.regions import fitted_box, grown_box
+    from nodegraph.media.images.masks import mask_box, mask_share
+    from nodegraph.media.images.regions import fitted_box, grown_box
 
     if not bool((mask > 0).any()):
         return MaskBox(0, 0, 0, 0, 0.0)
@@ -259,7 +259,7 @@ def MaskToImage(mask: Mask) -> Image:
     Args:
         mask: Any.
     """
-    from nodegraph.images.masks import mask_to_image
+    from nodegraph.media.images.masks import mask_to_image
 
     return mask_to_image(mask)
 
@@ -286,7 +286,7 @@ def MaskOverlay(image: Image, mask: Mask, color: str = "#ff0000", opacity: Share
         color: What is masked is tinted with it.
         opacity: How strongly.
     """
-    from nodegraph.images.masks import overlay_mask
+    from nodegraph.media.images.masks import overlay_mask
 
     return overlay_mask(image, mask, color, opacity)
 
@@ -306,7 +306,7 @@ def SetAlpha(
         mask: It is scaled to the picture.
         masked: Whether what is masked stays opaque or becomes transparent.
     """
-    from nodegraph.images.masks import with_alpha
+    from nodegraph.media.images.masks import with_alpha
 
     return with_alpha(image, mask, transparent=masked == "transparent")
 
@@ -324,7 +324,7 @@ def CompositeMasked(base: Image, overlay: Image, mask: Mask) -> Image:
         overlay: What is seen where the mask is 1; scaled to the base.
         mask: Scaled to the base.
     """
-    from nodegraph.images.masks import composite
+    from nodegraph.media.images.masks import composite
 
     return composite(base, overlay, mask)
 
@@ -376,7 +376,7 @@ def CropToMask(
         empty: What an empty mask is: an error, or the whole picture, to which StitchCrop then
             changes nothing.
     """
-    from nodegraph.images.cropping import crop_to_mask
+    from nodegraph.media.images.cropping import crop_to_mask
 
     return Cropped(
         *crop_to_mask(
@@ -409,7 +409,7 @@ def StitchCrop(
         region: Of CropToMask.
         feather: Pixels over which it fades in from the mask's edge inwards.
     """
-    from nodegraph.images.cropping import stitch
+    from nodegraph.media.images.cropping import stitch
 
     return stitch(image, part, region, feather)
 
@@ -454,7 +454,7 @@ def PadForOutpaint(
         seed: Of the noise.
         fade: Linear fades evenly, quadratic the slower the further.
     """
-    from nodegraph.images.outpainting import pad_for_outpaint
+    from nodegraph.media.images.outpainting import pad_for_outpaint
 
     sides = (left, top, right, bottom)
     return PaddedPicture(
@@ -478,7 +478,7 @@ def SaveMask(ctx: Context, mask: Mask, name: str = "mask") -> None:
         mask: Each of the batch gets a file of its own.
         name: What the file names begin with; fruit/apple makes a sub-folder.
     """
-    from nodegraph.images.provenance import encode_with_workflow
+    from nodegraph.media.images.provenance import encode_with_workflow
 
     from ._beside import save_result
 

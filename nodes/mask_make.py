@@ -43,8 +43,8 @@ def LoadMask(
         channel: What is 1 in the mask. Auto is the transparency of a file that has some, else the
             brightness: white is masked.
     """
-    from nodegraph.images.images import read_image
-    from nodegraph.images.mask_sources import mask_from_file
+    from nodegraph.media.images.images import read_image
+    from nodegraph.media.images.mask_sources import mask_from_file
 
     environment = ctx.environment
     file = environment.inputs / Path(path).expanduser()
@@ -70,7 +70,7 @@ def SolidMask(
     """
     import torch
 
-    from nodegraph.images.mask_sources import sized
+    from nodegraph.media.images.mask_sources import sized
 
     columns, rows = sized(image, width, height)
     return torch.full((1, rows, columns), float(value))
@@ -101,7 +101,7 @@ def MaskFromColor(
         tolerance: How far red, green and blue may each be from it; 0 takes the very colour alone.
         softness: Further differences over which the mask fades out.
     """
-    from nodegraph.images.mask_sources import mask_from_color
+    from nodegraph.media.images.mask_sources import mask_from_color
 
     return mask_from_color(image, color, tolerance, softness)
 
@@ -130,7 +130,7 @@ def MaskFromChannel(
         image: Any; one without alpha is opaque everywhere.
         channel: Luminance weighs the colours as the eye does; value is the brightest of them.
     """
-    from nodegraph.images.mask_sources import mask_from_channel
+    from nodegraph.media.images.mask_sources import mask_from_channel
 
     return mask_from_channel(image, channel)
 
@@ -164,7 +164,7 @@ def ShapeMask(
         unit: Of these four: shares of the picture's sides, 0 to 1, or pixels.
         angle: Degrees that it is turned clockwise about its middle.
     """
-    from nodegraph.images.mask_sources import in_pixels, shape_mask, sized
+    from nodegraph.media.images.mask_sources import in_pixels, shape_mask, sized
 
     size = sized(image, width, height)
     return shape_mask(size, in_pixels((x, y, shape_width, shape_height), size, unit), shape, angle)
@@ -202,8 +202,8 @@ def MaskFromBoxes(
         unit: Shares of the picture's sides, 0 to 1, or pixels.
         each: All boxes in one mask, or a batch with a mask for each.
     """
-    from nodegraph.images.coordinates import read_boxes
-    from nodegraph.images.mask_sources import boxes_mask, in_pixels, sized
+    from nodegraph.media.images.coordinates import read_boxes
+    from nodegraph.media.images.mask_sources import boxes_mask, in_pixels, sized
 
     size = sized(image, width, height)
     placed = [in_pixels(box, size, unit) for box in read_boxes(boxes, unit=unit)]
@@ -235,6 +235,6 @@ def GradientMask(
         start, end: Where on the way it begins and ends to rise; an end before the start turns it
             round.
     """
-    from nodegraph.images.mask_sources import gradient_mask, sized
+    from nodegraph.media.images.mask_sources import gradient_mask, sized
 
     return gradient_mask(sized(image, width, height), kind, angle, start, end)

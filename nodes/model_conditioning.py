@@ -30,7 +30,7 @@ def GuidanceConditioning(
         conditioning: The positive prompt.
         guidance: The scale: low is photographic and varied, high keeps close to the words.
     """
-    from nodegraph.diffusion.conditionings import with_guidance
+    from nodegraph.families.conditionings import with_guidance
 
     return with_guidance(conditioning, guidance)
 
@@ -77,8 +77,8 @@ def ImageConditioning(
         crop: Cut off what doesn't fill a cell of the VAE, as much on either side; else such sizes
             are refused.
     """
-    from nodegraph.diffusion.following import with_picture
-    from nodegraph.diffusion.vae import cropped
+    from nodegraph.models.vae import cropped
+    from nodegraph.sampling.following import with_picture
 
     with ctx.weights(vae, calls_only=True) as autoencoder:
         image = cropped(autoencoder, image) if crop else image

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Annotated, NamedTuple
 
 from nodegraph import Advanced, Choices, Context, DiffusionModel, File, Range, node
-from nodegraph.diffusion.denoiser_files import denoiser_told, open_denoiser
-from nodegraph.diffusion.denoiser_search import AUTO, WantedDenoiser
-from nodegraph.diffusion.families.registry import FAMILIES, GROUP
-from nodegraph.diffusion.model_stamps import computed_dtype
-from nodegraph.diffusion.opening import DTYPES
-from nodegraph.diffusion.precision.choices import STORAGES
-from nodegraph.diffusion.scheduler_file import PREDICTION_TYPES
+from nodegraph.families.registry import FAMILIES, GROUP
+from nodegraph.families.scheduler_file import PREDICTION_TYPES
+from nodegraph.models.denoiser_files import denoiser_told, open_denoiser
+from nodegraph.models.denoiser_search import AUTO, WantedDenoiser
+from nodegraph.models.model_stamps import computed_dtype
+from nodegraph.models.opening import DTYPES
+from nodegraph.weights.precision.choices import STORAGES
 
 from ._model_part_facts import check_denoiser, denoiser_outputs, denoiser_state, denoiser_weights
 

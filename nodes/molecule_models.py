@@ -16,8 +16,8 @@ from nodegraph import (
     Seed,
     node,
 )
-from nodegraph.diffusion.guiders.additions import Valences
-from nodegraph.diffusion.sampling_parts import GuiderChoice
+from nodegraph.sampling.guiders.additions import Valences
+from nodegraph.sampling.sampling_parts import GuiderChoice
 
 from ._guider_facts import check_guided_part, passed_on
 from ._molecule_facts import (
@@ -47,7 +47,7 @@ def MoleculeConditioning(
         rings: How many rings they have.
         atoms: How many atoms, besides hydrogen.
     """
-    from nodegraph.diffusion.items.conditioning import item_conditioning
+    from nodegraph.families.items.conditioning import item_conditioning
 
     return item_conditioning("molecules", numbers=(logp, qed, rings, atoms))
 
@@ -111,8 +111,8 @@ def DecodeMolecules(
             atoms are. Those for which there is no such way are left out, too.
         seed: Of how they are laid.
     """
-    from nodegraph.diffusion.items.latents import all_items
-    from nodegraph.molecules.sampled import decoded_molecules, laid, once
+    from nodegraph.families.items.latents import all_items
+    from nodegraph.media.molecules.sampled import decoded_molecules, laid, once
 
     items = all_items(latent, "molecules")
     found = decoded_molecules(items, refuse=invalid == "refuse")
@@ -150,7 +150,7 @@ def MoleculeStatistics(
         known: Molecules that don't count as new.
         plotted: The property whose histogram is plotted.
     """
-    from nodegraph.molecules.statistics import histogram, statistics_of
+    from nodegraph.media.molecules.statistics import histogram, statistics_of
 
     found = statistics_of(molecules, known or ())
     plot = histogram(found.values[plotted], plotted)
@@ -178,7 +178,7 @@ def MoleculeProperties(molecule: Molecule) -> PropertiesOfMolecule:
     Args:
         molecule: Where its atoms are makes no difference.
     """
-    from nodegraph.molecules.chemistry import properties_of, to_rdkit
+    from nodegraph.media.molecules.chemistry import properties_of, to_rdkit
 
     told = properties_of(to_rdkit(molecule))
     whole = int(told["rings"]), int(told["atoms"])
@@ -208,7 +208,7 @@ def FilterMolecules(
         low: Its least value.
         high: Its largest value.
     """
-    from nodegraph.molecules.sampled import MoleculeChoice, chosen
+    from nodegraph.media.molecules.sampled import MoleculeChoice, chosen
 
     least = () if low is None else ((property, low),)
     most = () if high is None else ((property, high),)

@@ -35,7 +35,7 @@ def LoadMolecule(
         path: SDF, MOL, PDB or SMILES; relative paths start from the inputs folder.
         number: Which of several in an SDF or a file of SMILES, counted from 0.
     """
-    from nodegraph.molecules.reading import read_molecule
+    from nodegraph.media.molecules.reading import read_molecule
 
     environment = ctx.environment
     file = environment.inputs / Path(path).expanduser()
@@ -60,7 +60,7 @@ def MoleculeFromSmiles(
         conformers: How many ways to lay it, with all its hydrogens; 0 leaves out where atoms are.
         seed: Of how it is laid.
     """
-    from nodegraph.molecules.chemistry import embedded, molecule_of_smiles
+    from nodegraph.media.molecules.chemistry import embedded, molecule_of_smiles
 
     molecule = molecule_of_smiles(smiles)
     return embedded(molecule, conformers, seed) if conformers else molecule
@@ -73,7 +73,7 @@ def SmilesFromMolecule(molecule: Molecule) -> str:
     Args:
         molecule: Without where its atoms are.
     """
-    from nodegraph.molecules.chemistry import smiles_of
+    from nodegraph.media.molecules.chemistry import smiles_of
 
     return smiles_of(molecule)
 
@@ -103,10 +103,10 @@ def SaveMolecule(
             room for a workflow.
         picture: Also write a drawing of it.
     """
-    from nodegraph.images.provenance import workflow_texts
-    from nodegraph.molecules.chemistry import smiles_of
-    from nodegraph.molecules.drawing import MOST_DRAWN
-    from nodegraph.molecules.encoding import MOLECULE_SUFFIXES, encode_molecule
+    from nodegraph.media.images.provenance import workflow_texts
+    from nodegraph.media.molecules.chemistry import smiles_of
+    from nodegraph.media.molecules.drawing import MOST_DRAWN
+    from nodegraph.media.molecules.encoding import MOLECULE_SUFFIXES, encode_molecule
 
     texts = dict(workflow_texts(ctx.workflow))
     if format == "sdf" and len(molecule.elements) <= MOST_DRAWN:
@@ -141,8 +141,8 @@ def DrawMolecule(
 
 
 def _drawn(molecule: Molecule, width: int, height: int) -> Image:
-    from nodegraph.molecules.drawing import MOST_DRAWN, atom_cloud, draw_molecule
-    from nodegraph.shapes.drawing import draw_shape
+    from nodegraph.media.molecules.drawing import MOST_DRAWN, atom_cloud, draw_molecule
+    from nodegraph.media.shapes.drawing import draw_shape
 
     if len(molecule.elements) > MOST_DRAWN and len(molecule.coordinates):
         return draw_shape(atom_cloud(molecule), min(width, height))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from nodegraph import Conditioning, Context, Image, Latent, Range, Vae, Video, node
-from nodegraph.diffusion.items.motions import LEAST_AMOUNT, Motion
+from nodegraph.families.items.motions import LEAST_AMOUNT, Motion
 
 from ._motion_facts import check_decoded_motions, check_moved, decoded_videos, motion_family
 
@@ -37,7 +37,7 @@ def MotionConditioning(
         amount: How far it goes: 1 is a fifth of the picture's side, a quarter turn, half as large
             again, or half as large.
     """
-    from nodegraph.diffusion.items.clips import motion_conditioning
+    from nodegraph.models.item_clips import motion_conditioning
 
     with ctx.weights(vae, calls_only=True) as autoencoder:
         return motion_conditioning(autoencoder, image, motion, amount)
@@ -60,8 +60,8 @@ def DecodeMotion(ctx: Context, latent: list[Latent], vae: Vae) -> list[Video]:
         latent: One or several, of a KSampler with a model such as tiny/motions.
         vae: Of the model tiny.
     """
-    from nodegraph.diffusion.items.clips import videos_of
-    from nodegraph.diffusion.items.latents import all_items
+    from nodegraph.families.items.latents import all_items
+    from nodegraph.models.item_clips import videos_of
 
     with ctx.weights(vae, calls_only=True) as autoencoder:
         return videos_of(autoencoder, all_items(latent, "motions"))

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Annotated
 
 from nodegraph import Advanced, Choices, InvalidValue, Latent, Range, Seed, node
-from nodegraph.diffusion.sampling_parts import DRAWS, SamplingNoise
+from nodegraph.sampling.sampling_parts import DRAWS, SamplingNoise
 
 Draw = Annotated[str, Choices(DRAWS), Advanced()]
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Annotated
 
 from nodegraph import Range, node
-from nodegraph.diffusion.sampling_parts import SamplingNoise
+from nodegraph.sampling.sampling_parts import SamplingNoise
 
 
 @node(category="sampling/noise", tags=("ModelNoiseScale", "noise scale", "s_noise", "SampleCustom"))

@@ -51,7 +51,7 @@ def PlotValues(
         high: Its upper end.
         note: A sentence below the plot, such as what the intervals mean.
     """
-    from nodegraph.plots.making import series_of
+    from nodegraph.media.plots.making import series_of
 
     series = series_of(
         values,
@@ -81,7 +81,7 @@ def JoinPlots(
         title: If empty, the one that all of them have.
         names: Of each plot, to tell apart what has one name in several.
     """
-    from nodegraph.plots.making import joined_plots
+    from nodegraph.media.plots.making import joined_plots
 
     both = [*plots, *([] if last is None else [last])]
     return joined_plots(both, title, names or ())
@@ -101,7 +101,7 @@ def DrawPlot(plot: Plot, width: Side = 640, height: Side = 400) -> Image:
         width: In pixels.
         height: In pixels.
     """
-    from nodegraph.plots.drawing import plot_image
+    from nodegraph.media.plots.drawing import plot_image
 
     return plot_image([plot], width, height)
 
@@ -120,7 +120,7 @@ def LoadPlot(ctx: Context, path: Annotated[str, File("plot")]) -> Plot:
         path: JSON, CSV or TSV; relative paths start from the inputs folder. In a table, the first
             line names the columns; the first column is x, the others are series.
     """
-    from nodegraph.plots.files import read_plot
+    from nodegraph.media.plots.files import read_plot
 
     environment = ctx.environment
     whole = environment.inputs / Path(path).expanduser()
@@ -155,9 +155,9 @@ def SavePlot(
         height: The same.
         picture: Also write a PNG of it.
     """
-    from nodegraph.images.provenance import workflow_texts
-    from nodegraph.plots.drawing import plot_image
-    from nodegraph.plots.files import encode_plot
+    from nodegraph.media.images.provenance import workflow_texts
+    from nodegraph.media.plots.drawing import plot_image
+    from nodegraph.media.plots.files import encode_plot
 
     texts = workflow_texts(ctx.workflow)
     content = encode_plot(plot, format, texts, width=width, height=height)
@@ -175,8 +175,8 @@ def PreviewPlot(ctx: Context, plot: Plot) -> None:
     Args:
         plot: What is shown.
     """
-    from nodegraph.images.output_files import save_by_content
-    from nodegraph.plots.files import encode_plot
+    from nodegraph.media.images.output_files import save_by_content
+    from nodegraph.media.plots.files import encode_plot
 
     content = encode_plot(plot, "json", {})
     saved = save_by_content(ctx.environment.temporary / "previews", ".json", content)

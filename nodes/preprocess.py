@@ -30,7 +30,7 @@ def CannyEdges(
         low: The weakest change per pixel that goes on with an edge; less finds more.
         high: The weakest change per pixel that begins an edge.
     """
-    from nodegraph.images.preprocessing import canny_edges
+    from nodegraph.media.images.preprocessing import canny_edges
 
     return canny_edges(image, low, high)
 
@@ -47,7 +47,7 @@ def SoftEdges(image: Image, smoothing: Annotated[float, Range(0.3, 20, step=0.1)
         image: Any; the strongest edge of each is white.
         smoothing: Pixels that are smoothed over first; more leaves only the outlines.
     """
-    from nodegraph.images.preprocessing import soft_edges
+    from nodegraph.media.images.preprocessing import soft_edges
 
     return soft_edges(image, smoothing)
 
@@ -69,7 +69,7 @@ def LineArt(
         width: Of the lines, in pixels.
         threshold: How much darker than its surroundings a line is at least.
     """
-    from nodegraph.images.preprocessing import line_art
+    from nodegraph.media.images.preprocessing import line_art
 
     return line_art(image, width, threshold)
 
@@ -89,7 +89,7 @@ def Scribble(
         threshold: How much a line differs from its surroundings at least.
         thickness: Pixels that lines are thickened by to each side.
     """
-    from nodegraph.images.preprocessing import scribble
+    from nodegraph.media.images.preprocessing import scribble
 
     return scribble(image, threshold, thickness)
 
@@ -106,7 +106,7 @@ def TileHint(image: Image, factor: Annotated[float, Range(1, 64, step=0.5)] = 4.
         image: Any.
         factor: How much smaller it is made, and then as large again.
     """
-    from nodegraph.images.preprocessing import tile_hint
+    from nodegraph.media.images.preprocessing import tile_hint
 
     return tile_hint(image, factor)
 
@@ -123,7 +123,7 @@ def ColorBlocks(image: Image, size: Annotated[int, Range(1, 1024)] = 32) -> Imag
         image: Any.
         size: Of a square's side, in pixels.
     """
-    from nodegraph.images.preprocessing import color_blocks
+    from nodegraph.media.images.preprocessing import color_blocks
 
     return color_blocks(image, size)
 
@@ -145,7 +145,7 @@ def NormalMap(
         strength: How steep the slopes are taken to be.
         green: What full green faces: up as in OpenGL, or down as in DirectX.
     """
-    from nodegraph.images.preprocessing import normal_map
+    from nodegraph.media.images.preprocessing import normal_map
 
     return normal_map(image, strength, green_up=green == "up")
 
@@ -170,7 +170,7 @@ def SelectPreprocessor(
         kind: As the node of that name, or BlurImage and PosterizeImage, with its defaults. Packs
             bring others, as nodes of theirs.
     """
-    from nodegraph.images.preprocessing import PREPROCESSORS
+    from nodegraph.media.images.preprocessing import PREPROCESSORS
 
     return Preprocessor(PREPROCESSORS[kind], kind)
 
@@ -194,7 +194,7 @@ def Preprocess(
         resolution: Pixels of the shorter side that it works in; 0 is that of the picture. The
             result is as large as the picture in any case.
     """
-    from nodegraph.images.preprocessing import preprocess
+    from nodegraph.media.images.preprocessing import preprocess
 
     made = preprocess(image, preprocessor, resolution)
     if float(made.max() - made.min()) == 0:

@@ -43,8 +43,8 @@ def RandomPrompt(
         syntax: As written above, or comfyui: as ComfyUI's page reads prompts, with // and /* */
             comments, and without weights, counts and files. Imports set it.
     """
-    from nodegraph.diffusion import comfyui_prompts
-    from nodegraph.diffusion.wildcards import draw_prompt
+    from nodegraph.sampling import comfyui_prompts
+    from nodegraph.sampling.wildcards import draw_prompt
 
     if syntax == "comfyui":
         return comfyui_prompts.draw_prompt(text, seed)
@@ -69,8 +69,8 @@ def AllPrompts(
         most: More than so many are refused.
         syntax: As of RandomPrompt.
     """
-    from nodegraph.diffusion import comfyui_prompts
-    from nodegraph.diffusion.wildcards import every_prompt
+    from nodegraph.sampling import comfyui_prompts
+    from nodegraph.sampling.wildcards import every_prompt
 
     if syntax == "comfyui":
         return comfyui_prompts.every_prompt(text, most)

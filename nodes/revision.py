@@ -16,9 +16,9 @@ from nodegraph import (
     Seed,
     node,
 )
-from nodegraph.diffusion.ip_adapters.files import open_eyes
-from nodegraph.diffusion.model_stamps import computed_dtype
-from nodegraph.diffusion.opening import DTYPES
+from nodegraph.models.ip_adapters.files import open_eyes
+from nodegraph.models.model_stamps import computed_dtype
+from nodegraph.models.opening import DTYPES
 
 from ._ip_adapter_facts import check_eyes, check_revised, eyes_state
 
@@ -90,8 +90,8 @@ def ReviseConditioning(
         seed: Of that noise.
         adds: Add it to what the prompt says, or to other pictures of such a node before.
     """
-    from nodegraph.diffusion.ip_adapters.applying import seen_by
-    from nodegraph.diffusion.ip_adapters.revision import revised
+    from nodegraph.models.ip_adapters.applying import seen_by
+    from nodegraph.models.ip_adapters.revision import revised
 
     with ctx.weights(image_encoder, calls_only=True) as eyes:
         seen, _ = seen_by(eyes, image, reads_patches=False)

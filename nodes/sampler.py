@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Annotated
 
 from nodegraph import Advanced, Choices, Range, node
-from nodegraph.diffusion.names import SAMPLER_NAMES
-from nodegraph.diffusion.names_elsewhere import SYNONYMS
-from nodegraph.diffusion.sampler_options import SamplerOptions, resolved
-from nodegraph.diffusion.sampling_parts import SamplerChoice
+from nodegraph.families.names import SAMPLER_NAMES
+from nodegraph.families.names_elsewhere import SYNONYMS
+from nodegraph.sampling.sampler_options import SamplerOptions, resolved
+from nodegraph.sampling.sampling_parts import SamplerChoice
 
 from ._part_facts import check_options
 

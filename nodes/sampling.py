@@ -15,10 +15,11 @@ from nodegraph import (
     Seed,
     node,
 )
-from nodegraph.diffusion.composed_schedules import Schedule, named_schedule
-from nodegraph.diffusion.names import SAMPLER_NAMES, SCHEDULE_NAMES
-from nodegraph.diffusion.names_elsewhere import SYNONYMS
-from nodegraph.diffusion.sampling_parts import (
+from nodegraph.families.names import SAMPLER_NAMES, SCHEDULE_NAMES
+from nodegraph.families.names_elsewhere import SYNONYMS
+from nodegraph.families.steps import DENOISE_STEPS, MAX_STEPS, last_step, walked_window
+from nodegraph.sampling.composed_schedules import Schedule, named_schedule
+from nodegraph.sampling.sampling_parts import (
     CONVENTIONS,
     DRAWS,
     GuiderChoice,
@@ -28,7 +29,6 @@ from nodegraph.diffusion.sampling_parts import (
     drops_a_level,
     usual_parts,
 )
-from nodegraph.diffusion.steps import DENOISE_STEPS, MAX_STEPS, last_step, walked_window
 
 from ._memory import sampling, sampling_parts
 from ._sampled import (
@@ -295,8 +295,8 @@ def DenoisingSteps(
         convention: How levels are laid, begun at and asked for, what a mask keeps, and parts of the
             sampling are told; docs/comfyui.md has what ComfyUI does.
     """
-    from nodegraph.diffusion.denoise import Denoising
-    from nodegraph.diffusion.previews import Previews
+    from nodegraph.sampling.denoise import Denoising
+    from nodegraph.sampling.previews import Previews
 
     parts = usual_parts(
         positive,

@@ -16,17 +16,17 @@ from nodegraph import (
     Seed,
     node,
 )
-from nodegraph.diffusion.composed_schedules import Schedule, named_schedule
-from nodegraph.diffusion.names import SAMPLER_NAMES, SCHEDULE_NAMES, check_schedule
-from nodegraph.diffusion.names_elsewhere import SYNONYMS
-from nodegraph.diffusion.sampling_parts import CONVENTIONS, drops_a_level
-from nodegraph.diffusion.steps import DENOISE_STEPS, MAX_STEPS
+from nodegraph.families.names import SAMPLER_NAMES, SCHEDULE_NAMES, check_schedule
+from nodegraph.families.names_elsewhere import SYNONYMS
+from nodegraph.families.steps import DENOISE_STEPS, MAX_STEPS
+from nodegraph.sampling.composed_schedules import Schedule, named_schedule
+from nodegraph.sampling.sampling_parts import CONVENTIONS, drops_a_level
 
 from ._sampling_facts import check_steps, check_walked
 
 if TYPE_CHECKING:
-    from nodegraph.diffusion.schedules import Ladder
-    from nodegraph.diffusion.table_schedules import Grid
+    from nodegraph.sampling.schedules import Ladder
+    from nodegraph.sampling.table_schedules import Grid
 
 Side = Annotated[int, Range(160, 4096)]
 _PICTURE = {"image": {"width": "width", "height": "height"}}
@@ -52,9 +52,9 @@ def PlotBetas(
         timesteps: In training.
         width, height: Of the drawing in pixels.
     """
-    from nodegraph.diffusion.noise import NoiseSchedule
-    from nodegraph.plots.drawing import plot_image
-    from nodegraph.plots.making import series_of
+    from nodegraph.families.noise import NoiseSchedule
+    from nodegraph.media.plots.drawing import plot_image
+    from nodegraph.media.plots.making import series_of
 
     config = {
         "beta_schedule": beta_schedule,
@@ -109,9 +109,9 @@ def PlotSchedule(
         denoise_steps: How steps are counted where denoise is below 1; as for KSampler.
         convention: As for KSampler.
     """
-    from nodegraph.diffusion.samplers import SAMPLERS
-    from nodegraph.plots.drawing import plot_image
-    from nodegraph.plots.making import series_of
+    from nodegraph.media.plots.drawing import plot_image
+    from nodegraph.media.plots.making import series_of
+    from nodegraph.sampling.samplers import SAMPLERS
 
     dropped = drops_a_level(sampler, convention)
     named = named_schedule(schedule, steps, denoise, denoise_steps, dropped=dropped)
@@ -144,7 +144,7 @@ def Timesteps(
         denoise: Part of the schedule that is taken, from its end.
         order: As a sampler walks them, or as a picture drowns in noise.
     """
-    from nodegraph.diffusion.table_schedules import TABLE
+    from nodegraph.sampling.table_schedules import TABLE
 
     ladder = _ladder(model, named_schedule(schedule, steps, denoise), TABLE)
     found = [int(timestep) for timestep in ladder.timesteps[ladder.first :]]
@@ -168,9 +168,9 @@ def SeedRange(
 
 def _ladder(model: DiffusionModel, schedule: Schedule, grid: Grid) -> Ladder:
     """The noise levels of a sampling; of flow models at the size that they were trained on."""
-    from nodegraph.diffusion.families.registry import family_named
-    from nodegraph.diffusion.flow_noise import recipe_noise
-    from nodegraph.diffusion.schedules import laid
+    from nodegraph.families.flow_noise import recipe_noise
+    from nodegraph.families.registry import family_named
+    from nodegraph.sampling.schedules import laid
 
     family = family_named(model.family)
     cells = family.latent.cells(family.size)

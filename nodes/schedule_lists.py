@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Annotated
 
 from nodegraph import Advanced, Latent, Range, node
-from nodegraph.diffusion.composed_schedules import Schedule, listed_schedule
-from nodegraph.diffusion.level_lists import (
+from nodegraph.families.steps import MAX_STEPS
+from nodegraph.sampling.composed_schedules import Schedule, listed_schedule
+from nodegraph.sampling.level_lists import (
     LTX_TOKENS,
     flux2_levels,
     logit_normal_levels,
     ltx_levels,
 )
-from nodegraph.diffusion.steps import MAX_STEPS
 
 from ._part_facts import levels_facts
 
@@ -65,8 +65,8 @@ def LTXSchedule(
         stretch: Whether the levels are stretched so that the last one above 0 is terminal.
         terminal: That level.
     """
-    from nodegraph.diffusion.families.registry import family_named
-    from nodegraph.diffusion.foreseeing import tokens_of
+    from nodegraph.families.registry import family_named
+    from nodegraph.sampling.foreseeing import tokens_of
 
     tokens = LTX_TOKENS[1] if latent is None else tokens_of(family_named("ltx"), latent)
     levels = ltx_levels(

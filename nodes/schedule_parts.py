@@ -13,17 +13,17 @@ from nodegraph import (
     Range,
     node,
 )
-from nodegraph.diffusion.composed_schedules import (
+from nodegraph.families.laws import TURBO, TURBO_STEPS
+from nodegraph.families.names import SCHEDULE_NAMES
+from nodegraph.families.steps import DENOISE_STEPS, MAX_STEPS, kept_steps
+from nodegraph.sampling.composed_schedules import (
     Schedule,
     listed_schedule,
     named_schedule,
     numbered_schedule,
 )
-from nodegraph.diffusion.laws import TURBO, TURBO_STEPS
-from nodegraph.diffusion.level_text import numbers_of
-from nodegraph.diffusion.names import SCHEDULE_NAMES
-from nodegraph.diffusion.sampling_parts import CONVENTIONS, SamplerChoice
-from nodegraph.diffusion.steps import DENOISE_STEPS, MAX_STEPS, kept_steps
+from nodegraph.sampling.level_text import numbers_of
+from nodegraph.sampling.sampling_parts import CONVENTIONS, SamplerChoice
 
 from ._part_facts import (
     beta_facts,
@@ -381,11 +381,11 @@ def ScheduleLevels(
             if not linked.
         convention: As for KSampler.
     """
-    from nodegraph.diffusion.families.registry import family_named
-    from nodegraph.diffusion.flow_noise import recipe_noise
-    from nodegraph.diffusion.foreseeing import tokens_of
-    from nodegraph.diffusion.samplers import SAMPLERS
-    from nodegraph.diffusion.schedules import laid
+    from nodegraph.families.flow_noise import recipe_noise
+    from nodegraph.families.registry import family_named
+    from nodegraph.sampling.foreseeing import tokens_of
+    from nodegraph.sampling.samplers import SAMPLERS
+    from nodegraph.sampling.schedules import laid
 
     family = family_named(model.family)
     size = Latent(None, family.size, family.size) if latent is None else latent

@@ -16,7 +16,7 @@ from nodegraph import (
     Seed,
     node,
 )
-from nodegraph.shapes.grids import COLOURS, KINDS, SMOOTH, Solid, SolidColour
+from nodegraph.media.shapes.grids import COLOURS, KINDS, SMOOTH, Solid, SolidColour
 
 from ._shape_facts import check_meshing, shape_family
 
@@ -38,7 +38,7 @@ def ShapeConditioning(
         color: Of all of it.
         proportion: Their height by their width: 2 is twice as tall as wide.
     """
-    from nodegraph.diffusion.items.conditioning import item_conditioning
+    from nodegraph.families.items.conditioning import item_conditioning
 
     asked = (
         None if solid is None else KINDS.index(solid),
@@ -66,9 +66,9 @@ def DecodeShapes(
             for none.
         largest: Leave crumbs beside the largest piece out.
     """
-    from nodegraph.diffusion.items.latents import all_items
-    from nodegraph.shapes.grids import from_tokens
-    from nodegraph.shapes.meshing import largest_piece, mesh_of_distances
+    from nodegraph.families.items.latents import all_items
+    from nodegraph.media.shapes.grids import from_tokens
+    from nodegraph.media.shapes.meshing import largest_piece, mesh_of_distances
 
     cells = zip(*from_tokens(all_items(latent, "shapes")), strict=True)
     found = [mesh_of_distances(grid, color, smooth=smooth) for grid, color in cells]
@@ -96,6 +96,6 @@ def PointsFromMesh(
         count: How many points.
         seed: Equal ones give equal points.
     """
-    from nodegraph.shapes.meshing import surface_points
+    from nodegraph.media.shapes.meshing import surface_points
 
     return surface_points(mesh, count, seed)

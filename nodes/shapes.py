@@ -30,7 +30,7 @@ def LoadMesh(ctx: Context, path: Annotated[str, File("mesh")]) -> Mesh:
     Args:
         path: GLB, PLY or OBJ; relative paths start from the inputs folder.
     """
-    from nodegraph.shapes.reading import read_mesh
+    from nodegraph.media.shapes.reading import read_mesh
 
     environment = ctx.environment
     file = environment.inputs / Path(path).expanduser()
@@ -50,7 +50,7 @@ def LoadPointCloud(ctx: Context, path: Annotated[str, File("mesh")]) -> PointClo
     Args:
         path: PLY, GLB or OBJ, of meshes the vertices; relative paths start from the inputs folder.
     """
-    from nodegraph.shapes.reading import read_point_cloud
+    from nodegraph.media.shapes.reading import read_point_cloud
 
     environment = ctx.environment
     file = environment.inputs / Path(path).expanduser()
@@ -81,8 +81,8 @@ def SaveMesh(
         format: Only GLB holds a texture; in PLY and OBJ vertices get its colours.
         picture: Also write a moving picture of it, seen from all sides.
     """
-    from nodegraph.images.provenance import workflow_texts
-    from nodegraph.shapes.encoding import SHAPE_SUFFIXES, encode_mesh
+    from nodegraph.media.images.provenance import workflow_texts
+    from nodegraph.media.shapes.encoding import SHAPE_SUFFIXES, encode_mesh
 
     content = encode_mesh(mesh, format, workflow_texts(ctx.workflow))
     name = result_name(ctx, name)
@@ -113,8 +113,8 @@ def SavePointCloud(
         name: What the file names begin with; scans/scan makes a sub-folder.
         picture: Also write a moving picture of them, seen from all sides.
     """
-    from nodegraph.images.provenance import workflow_texts
-    from nodegraph.shapes.encoding import encode_points
+    from nodegraph.media.images.provenance import workflow_texts
+    from nodegraph.media.shapes.encoding import encode_points
 
     content = encode_points(point_cloud, workflow_texts(ctx.workflow))
     name = result_name(ctx, name)
@@ -138,7 +138,7 @@ def DrawMesh(
         angle: Degrees by which it is turned.
         elevation: Degrees from which it is seen from above.
     """
-    from nodegraph.shapes.drawing import draw_shape
+    from nodegraph.media.shapes.drawing import draw_shape
 
     return draw_shape(mesh, size, angle=angle, elevation=elevation)
 
@@ -161,8 +161,8 @@ def MeshTurntable(
         rate: Frames a second.
         elevation: Degrees from which it is seen from above.
     """
-    from nodegraph.shapes.drawing import turntable
-    from nodegraph.videos.rates import exact_rate
+    from nodegraph.media.shapes.drawing import turntable
+    from nodegraph.media.videos.rates import exact_rate
 
     pictures = turntable(
         mesh, frames, size, elevation=elevation, told=lambda done: ctx.progress(done, frames)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from nodegraph import Advanced, Audio, Choices, Conditioning, Context, Latent, Range, Seed, node
-from nodegraph.audio.sound_kinds import SOUND_KINDS
+from nodegraph.media.audio.sound_kinds import SOUND_KINDS
 
 from ._sound_facts import (
     ANY_KIND,
@@ -38,7 +38,7 @@ def SoundConditioning(
         pitch: A note, such as A4 or C#5, or a frequency, such as 440 Hz.
         seconds: Until it is silent.
     """
-    from nodegraph.diffusion.items.sounds import sound_conditioning
+    from nodegraph.families.items.sounds import sound_conditioning
 
     asked = asked_sound(text, kind, pitch, seconds)
     if asked.unusual:
@@ -65,7 +65,7 @@ def DecodeSound(
         rounds: How often phases are fitted to the spectrogram (Griffin-Lim); few sound hoarse.
         seed: Of the phases that it begins with.
     """
-    from nodegraph.diffusion.items.latents import all_items
-    from nodegraph.diffusion.items.sounds import sounds_of
+    from nodegraph.families.items.latents import all_items
+    from nodegraph.families.items.sounds import sounds_of
 
     return sounds_of(all_items(latent, "sounds"), rounds=rounds, seed=seed)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Annotated, NamedTuple
 
 from nodegraph import Advanced, Choices, Context, DiffusionModel, Range, node
-from nodegraph.diffusion.speed.abilities import check_recipe
-from nodegraph.diffusion.speed.options import (
+from nodegraph.families.speed_options import (
     ATTENTIONS,
     AUTO,
     Broadcast,
@@ -19,6 +18,7 @@ from nodegraph.diffusion.speed.options import (
     with_caching,
     with_speed,
 )
+from nodegraph.models.speed.abilities import check_recipe
 
 from ._speed_facts import (
     added_weights,

@@ -19,7 +19,7 @@ from nodegraph import (
     Vae,
     node,
 )
-from nodegraph.diffusion.teaching.options import (
+from nodegraph.training.options import (
     TaughtLayers,
     TrainingOptions,
     TrainingPlan,
@@ -97,8 +97,8 @@ def TrainLoRA(
         options: More of it: TrainingSettings.
         samples: Pictures to watch meanwhile: WatchTraining.
     """
-    from nodegraph.diffusion.teaching.lora_training import LoraShape, taught_lora, with_taught_lora
-    from nodegraph.diffusion.teaching.running import Classroom
+    from nodegraph.training.lora_training import LoraShape, taught_lora, with_taught_lora
+    from nodegraph.training.running import Classroom
 
     plan = TrainingPlan(steps, batch, learning_rate, seed, options or TrainingOptions())
     room = Classroom(ctx, model, text_encoder, vae, dataset, kept, plan, samples)
@@ -160,8 +160,8 @@ def FineTune(
         options: More of it: TrainingSettings.
         samples: Pictures to watch meanwhile: WatchTraining.
     """
-    from nodegraph.diffusion.teaching.running import Classroom
-    from nodegraph.diffusion.teaching.whole_models import taught_model, with_taught_model
+    from nodegraph.training.running import Classroom
+    from nodegraph.training.whole_models import taught_model, with_taught_model
 
     plan = TrainingPlan(steps, batch, learning_rate, seed, options or TrainingOptions())
     weights = taught_model(Classroom(ctx, model, text_encoder, vae, dataset, kept, plan, samples))
@@ -222,9 +222,9 @@ def DreamBooth(
     """
     from dataclasses import replace
 
-    from nodegraph.diffusion.teaching import subjects
-    from nodegraph.diffusion.teaching.lora_training import LoraShape, taught_lora, with_taught_lora
-    from nodegraph.diffusion.teaching.running import Classroom
+    from nodegraph.training import subjects
+    from nodegraph.training.lora_training import LoraShape, taught_lora, with_taught_lora
+    from nodegraph.training.running import Classroom
 
     plan = TrainingPlan(steps, batch, learning_rate, seed, options or TrainingOptions())
     called = subjects.all_called(dataset, prompt)
@@ -296,8 +296,8 @@ def TextualInversion(
         seed: Of all that is drawn.
         options: More of it: TrainingSettings.
     """
-    from nodegraph.diffusion.teaching.running import Classroom
-    from nodegraph.diffusion.teaching.words import taught_word, with_taught_word
+    from nodegraph.training.running import Classroom
+    from nodegraph.training.words import taught_word, with_taught_word
 
     plan = TrainingPlan(steps, batch, learning_rate, seed, options or TrainingOptions())
     room = Classroom(ctx, model, text_encoder, vae, dataset, None, plan)
@@ -359,8 +359,8 @@ def TrainControlNet(
         seed: Of all that is drawn.
         options: More of it: TrainingSettings.
     """
-    from nodegraph.diffusion.teaching.control_nets import control_recipe, taught_control
-    from nodegraph.diffusion.teaching.running import Classroom
+    from nodegraph.training.control_nets import control_recipe, taught_control
+    from nodegraph.training.running import Classroom
 
     plan = TrainingPlan(steps, batch, learning_rate, seed, options or TrainingOptions())
     room = Classroom(ctx, model, text_encoder, vae, dataset, None, plan)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Annotated
 
 from nodegraph import Advanced, Choices, Context, File, TextEncoder, node
-from nodegraph.diffusion.families.registry import FAMILIES, GROUP
-from nodegraph.diffusion.model_stamps import computed_dtype
-from nodegraph.diffusion.opening import DTYPES
-from nodegraph.diffusion.precision.choices import AUTO, STORAGES
-from nodegraph.diffusion.text_encoder_files import (
+from nodegraph.families.registry import FAMILIES, GROUP
+from nodegraph.models.model_stamps import computed_dtype
+from nodegraph.models.opening import DTYPES
+from nodegraph.models.text_encoder_files import (
     find_text_encoder,
     open_text_encoder,
     text_encoder_told,
 )
+from nodegraph.weights.precision.choices import AUTO, STORAGES
 
 from ._text_encoder_facts import (
     check_encoder,

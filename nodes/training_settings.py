@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from nodegraph import Advanced, Multiline, Range, Seed, node
-from nodegraph.diffusion.teaching.options import (
+from nodegraph.training.options import (
     LevelSpread,
     OptimizerName,
     RateSchedule,

@@ -40,7 +40,7 @@ def VAEEncode(
         crop: Cut off what doesn't fill a cell of the VAE, as much on either side; else such sizes
             are refused.
     """
-    from nodegraph.diffusion.vae import cropped, encode_image, in_tiles
+    from nodegraph.models.vae import cropped, encode_image, in_tiles
 
     with ctx.weights(vae, calls_only=True) as autoencoder:
         image = cropped(autoencoder, image) if crop else image
@@ -80,8 +80,8 @@ def VAEDecode(
             pictures; 0 works on the whole, and in tiles only if memory runs out.
         overlap: Pixels that neighbouring tiles share and fade over, half of a tile at most.
     """
-    from nodegraph.diffusion.vae import decode_latent, in_tiles
-    from nodegraph.images.blankness import blank_warnings
+    from nodegraph.media.images.blankness import blank_warnings
+    from nodegraph.models.vae import decode_latent, in_tiles
 
     with ctx.weights(vae, calls_only=True) as autoencoder:
         image = decode_latent(in_tiles(autoencoder, tile, overlap), latent)

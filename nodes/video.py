@@ -60,8 +60,8 @@ def LoadVideo(
         rate: Frames a second to read it at, before `first`, `count` and `every` count them; 0 for
             the file's own.
     """
-    from nodegraph.videos.rates import exact_rate
-    from nodegraph.videos.reading import read_video
+    from nodegraph.media.videos.rates import exact_rate
+    from nodegraph.media.videos.reading import read_video
 
     environment = ctx.environment
     return read_video(
@@ -102,8 +102,8 @@ def SaveVideo(
             is lossless.
         quality: Of MP4 and WebM.
     """
-    from nodegraph.images.provenance import workflow_texts
-    from nodegraph.videos.encoding import VIDEO_SUFFIXES, encode_video
+    from nodegraph.media.images.provenance import workflow_texts
+    from nodegraph.media.videos.encoding import VIDEO_SUFFIXES, encode_video
 
     total, height, width, _ = video.frames.shape
     if format != "mkv" and (height % 2 or width % 2):
@@ -131,9 +131,9 @@ def VideoFromImages(
         rate: Frames a second; 23.976 and 29.97 mean 24000/1001 and 30000/1001.
         audio: Begins with the first frame.
     """
-    from nodegraph.images.images import OPAQUE_HINT, is_transparent
-    from nodegraph.videos.cutting import video_of_images
-    from nodegraph.videos.rates import exact_rate
+    from nodegraph.media.images.images import OPAQUE_HINT, is_transparent
+    from nodegraph.media.videos.cutting import video_of_images
+    from nodegraph.media.videos.rates import exact_rate
 
     if any(map(is_transparent, images)):
         ctx.log(f"Videos have no transparency, so it is left out. {OPAQUE_HINT}", "warning")
@@ -165,7 +165,7 @@ def TrimVideo(
         count: How many frames to keep at most; 0 for all.
         every: Keep one of so many; the rate is divided by it.
     """
-    from nodegraph.videos.cutting import part_of_video
+    from nodegraph.media.videos.cutting import part_of_video
 
     return part_of_video(video, first=first, count=count, every=every)
 

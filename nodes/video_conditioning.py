@@ -53,8 +53,8 @@ def ImageToVideoConditioning(
             LTX-Video.
         encoder: Of the model, for Wan 2.1: it has the part that sees pictures. Others need none.
     """
-    from nodegraph.diffusion.image_to_video import encoded_picture, seen_picture
-    from nodegraph.diffusion.inpainting import with_tensors
+    from nodegraph.models.image_to_video import encoded_picture, seen_picture
+    from nodegraph.sampling.inpainting import with_tensors
 
     with ctx.weights(vae, calls_only=True) as autoencoder:
         tensors = encoded_picture(autoencoder, conditioning, image, frames)
@@ -81,8 +81,8 @@ def SecondExpertCfg(
     """
     import torch
 
-    from nodegraph.diffusion.families.base import LATE_CFG
-    from nodegraph.diffusion.inpainting import with_tensors
+    from nodegraph.families.base import LATE_CFG
+    from nodegraph.sampling.inpainting import with_tensors
 
     return with_tensors(conditioning, {LATE_CFG: torch.tensor([cfg], dtype=torch.float64)})
 
@@ -101,9 +101,9 @@ def FrameRateConditioning(
     """
     import torch
 
-    from nodegraph.diffusion.families.base import RATE
-    from nodegraph.diffusion.inpainting import with_tensors
-    from nodegraph.videos.rates import exact_rate
+    from nodegraph.families.base import RATE
+    from nodegraph.media.videos.rates import exact_rate
+    from nodegraph.sampling.inpainting import with_tensors
 
     exact = exact_rate(rate)
     told = torch.tensor([[exact.numerator, exact.denominator]])

@@ -77,8 +77,8 @@ def VAEDecodeVideo(
             pictures; 0 works on the whole, and in tiles only if memory runs out.
         overlap: Pixels that neighbouring tiles share and fade over, half of a tile at most.
     """
-    from nodegraph.diffusion.vae import decode_video, in_tiles
-    from nodegraph.videos.rates import exact_rate
+    from nodegraph.media.videos.rates import exact_rate
+    from nodegraph.models.vae import decode_video, in_tiles
 
     with ctx.weights(vae, calls_only=True) as autoencoder:
         return Video(decode_video(in_tiles(autoencoder, tile, overlap), latent), exact_rate(rate))
@@ -119,7 +119,7 @@ def VAEEncodeVideo(
             pictures; 0 works on the whole, and in tiles only if memory runs out.
         overlap: Pixels that neighbouring tiles share and fade over, half of a tile at most.
     """
-    from nodegraph.diffusion.vae import encode_video, in_tiles
+    from nodegraph.models.vae import encode_video, in_tiles
 
     with ctx.weights(vae, calls_only=True) as autoencoder:
         return encode_video(in_tiles(autoencoder, tile, overlap), video.frames)

@@ -8,8 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 
-from nodegraph.pipelines.classes import PipelineClass, PipelineDataclass
-from nodegraph.pipelines.source import pipeline_class, pipeline_dataclass, pipelines_and_faults
+from nodegraph.interop.pipelines.classes import PipelineClass, PipelineDataclass
+from nodegraph.interop.pipelines.source import (
+    pipeline_class,
+    pipeline_dataclass,
+    pipelines_and_faults,
+)
 
 _Everything = tuple[Mapping[str, PipelineClass], Mapping[str, PipelineDataclass], Mapping[str, str]]
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from nodegraph import Estimate, Facts, Finding, HookInputs, InvalidValue
 from nodegraph.core.hooks import EstimateHook, InferHook, ValidateHook
-from nodegraph.pipelines.checks import PIPELINE, class_faults, count_faults
-from nodegraph.pipelines.classes import PipelineClass
+from nodegraph.interop.pipelines.checks import PIPELINE, class_faults, count_faults
+from nodegraph.interop.pipelines.classes import PipelineClass
 
 from ._catalog import class_named
 from ._types import output_names

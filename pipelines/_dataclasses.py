@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 from nodegraph import node, port_type
-from nodegraph.pipelines.classes import PipelineDataclass
+from nodegraph.interop.pipelines.classes import PipelineDataclass
 
 from ._catalog import dataclass_named
 from ._types import default_of, input_annotation

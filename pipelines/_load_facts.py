@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from typing import Any
 
 from nodegraph import Estimate, Facts, Finding, HookInputs, NodegraphError
-from nodegraph.diffusion.adapters.files import locate_adapter, read_adapter
-from nodegraph.diffusion.file_kinds import file_stamp
-from nodegraph.diffusion.model_stamps import computed_dtype
-from nodegraph.diffusion.models import find_path
-from nodegraph.diffusion.precision.choices import check_storage
 from nodegraph.errors import at_port
-from nodegraph.pipelines.folders import PipelineFolder, read_folder
-from nodegraph.pipelines.opening import pipeline_stamp, pipeline_weights
-from nodegraph.pipelines.schedulers import CLASS, OWN, swapped
+from nodegraph.interop.pipelines.folders import PipelineFolder, read_folder
+from nodegraph.interop.pipelines.opening import pipeline_stamp, pipeline_weights
+from nodegraph.interop.pipelines.schedulers import CLASS, OWN, swapped
+from nodegraph.models.adapters.files import locate_adapter, read_adapter
+from nodegraph.models.model_sources import find_path
+from nodegraph.models.model_stamps import computed_dtype
+from nodegraph.weights.file_kinds import file_stamp
+from nodegraph.weights.precision.choices import check_storage
 
 _PORT = "pipeline"
 

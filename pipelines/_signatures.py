@@ -8,9 +8,9 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from nodegraph import BLOCKED, Context, node
-from nodegraph.pipelines.classes import PipelineClass, PipelineInput
-from nodegraph.pipelines.rates import asking_audio_rate
-from nodegraph.pipelines.values import Pipeline
+from nodegraph.interop.pipelines.classes import PipelineClass, PipelineInput
+from nodegraph.interop.pipelines.rates import asking_audio_rate
+from nodegraph.interop.pipelines.values import Pipeline
 
 from ._checks import hooks_of
 from ._dataclasses import plain, port_class
@@ -33,7 +33,7 @@ def pipeline_node(found: PipelineClass, module: str) -> Callable[..., Any]:
     taken = {shown[port.name]: port for port in found.inputs}
 
     def run(ctx: Context, pipeline: Pipeline, **inputs: Any) -> Any:
-        from nodegraph.pipelines.calling import run_pipeline
+        from nodegraph.interop.pipelines.calling import run_pipeline
 
         given = {
             taken[name].name: plain(value)

@@ -21,8 +21,8 @@ from nodegraph import (
     Video,
 )
 from nodegraph.core.hints import Hint
-from nodegraph.pipelines.classes import Kind, PipelineInput, PipelineOutput
-from nodegraph.pipelines.values import Tensor
+from nodegraph.interop.pipelines.classes import Kind, PipelineInput, PipelineOutput
+from nodegraph.interop.pipelines.values import Tensor
 
 _CLASSES: Mapping[Kind, Any] = {
     "text": str,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from nodegraph.pipelines.classes import PipelineClass, PipelineDataclass, PipelineInput
+from nodegraph.interop.pipelines.classes import PipelineClass, PipelineDataclass, PipelineInput
 
 _WORDS = re.compile(r"(?<=[a-z0-9])(?<!Img2)(?<!Control)(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 

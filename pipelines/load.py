@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Annotated
 
 from nodegraph import Advanced, Choices, Context, File, Range, node
-from nodegraph.diffusion.adapters.files import locate_adapter
-from nodegraph.diffusion.adapters.recipes import OpenedAdapter
-from nodegraph.diffusion.model_stamps import computed_dtype
-from nodegraph.diffusion.opening import DTYPES
-from nodegraph.diffusion.precision.choices import STORAGES
-from nodegraph.pipelines.adapting import with_adapter
-from nodegraph.pipelines.opening import open_pipeline
-from nodegraph.pipelines.schedulers import OWN
-from nodegraph.pipelines.values import Pipeline
+from nodegraph.interop.pipelines.adapting import with_adapter
+from nodegraph.interop.pipelines.opening import open_pipeline
+from nodegraph.interop.pipelines.schedulers import OWN
+from nodegraph.interop.pipelines.values import Pipeline
+from nodegraph.models.adapters.files import locate_adapter
+from nodegraph.models.adapters.recipes import OpenedAdapter
+from nodegraph.models.model_stamps import computed_dtype
+from nodegraph.models.opening import DTYPES
+from nodegraph.weights.precision.choices import STORAGES
 
 from ._load_facts import (
     adapted_outputs,

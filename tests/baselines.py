@@ -19,10 +19,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from nodegraph.diffusion.names import SAMPLER_NAMES, SCHEDULE_NAMES
-from nodegraph.diffusion.sampling_parts import CONVENTIONS
+from nodegraph.families.names import SAMPLER_NAMES, SCHEDULE_NAMES
 from nodegraph.packs.pack import installed_packs
 from nodegraph.packs.registry import Registry
+from nodegraph.sampling.sampling_parts import CONVENTIONS
 from tests.diffusion.test_every_sampling import MEAN, NOISES, Case, output, started
 from tests.server.hosting import hosted
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from nodegraph.diffusion.remote.file_cache import trying_lock
+from nodegraph.models.remote.file_cache import trying_lock
 from nodegraph.store.speeds import Speeds
 
 pytest_plugins = [

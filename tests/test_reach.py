@@ -35,7 +35,7 @@ def test_workflows_are_reached_where_the_code_of_a_node_changed() -> None:
     found = set(reached_workflows(["nodes/number.py"]))
     assert f"{example}[Calculate]" in found
     assert f"{example}[BlurImage]" not in found
-    sampled = set(reached_workflows(["nodegraph/diffusion/samplers/heun.py"]))
+    sampled = set(reached_workflows(["nodegraph/sampling/samplers/heun.py"]))
     assert {
         f"{example}[KSampler]",
         "tests/test_gallery.py::test_every_workflow_runs[lora_stack]",

@@ -9,7 +9,7 @@ from diffusers.models.attention_processor import AttnProcessor
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from nodegraph.diffusion.numerics import cpu_has_bfloat16
+from nodegraph.weights.numerics import cpu_has_bfloat16
 from training.config import Config
 
 SCALING_FACTOR = 0.18215

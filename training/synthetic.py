@@ -25,13 +25,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nodegraph import Augmentation, Dataset, Environment, Example, Session, Settings, Workflow
-from nodegraph.datasets.editing import join_datasets
-from nodegraph.datasets.faults import Faults
-from nodegraph.datasets.files import as_learned_from
-from nodegraph.datasets.folders import FolderOptions
-from nodegraph.datasets.loading import load_dataset
-from nodegraph.datasets.order import Visit, epoch_batches, epoch_visits
-from nodegraph.datasets.reading import picture_of
+from nodegraph.media.datasets.editing import join_datasets
+from nodegraph.media.datasets.faults import Faults
+from nodegraph.media.datasets.files import as_learned_from
+from nodegraph.media.datasets.folders import FolderOptions
+from nodegraph.media.datasets.loading import load_dataset
+from nodegraph.media.datasets.order import Visit, epoch_batches, epoch_visits
+from nodegraph.media.datasets.reading import picture_of
 from training.objects import ObjectSpec, load_objects
 from training.scenes import SceneMaker
 

@@ -7,9 +7,9 @@ LoadPipeline stands in its place.
 from pathlib import Path
 
 from nodegraph import Context, Environment, HookInputs, node
-from nodegraph.diffusion.models import find_path
-from nodegraph.pipelines.opening import open_pipeline
-from nodegraph.pipelines.values import Pipeline
+from nodegraph.interop.pipelines.opening import open_pipeline
+from nodegraph.interop.pipelines.values import Pipeline
+from nodegraph.models.model_sources import find_path
 
 
 def _folder(environment: Environment) -> Path:

@@ -237,9 +237,9 @@ def _script_problems(registry: Registry) -> Iterator[str]:
 
 
 def _look_at_models(found: Diagnosis, settings: Settings) -> None:
-    from nodegraph.diffusion.embedded_models import EMBEDDED
-    from nodegraph.diffusion.families.alone import LOAD_DENOISER, LOAD_MODEL, LOAD_PIPELINE
-    from nodegraph.diffusion.models import list_models
+    from nodegraph.families.alone import LOAD_DENOISER, LOAD_MODEL, LOAD_PIPELINE
+    from nodegraph.families.embedded_models import EMBEDDED
+    from nodegraph.models.model_sources import list_models
 
     models = list_models(settings.model_folders)
     # What goes beside models, such as LoRAs and control networks, is none, and no model that can't

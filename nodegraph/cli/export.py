@@ -72,7 +72,7 @@ def export(
 
 
 def _script(common: Common, opened: Opened, folder: Path) -> str:
-    from nodegraph.builder.script import python_script
+    from nodegraph.python.builder.script import python_script
 
     inputs = "Path(__file__).parent"
     if opened.folder is not None and folder.absolute() != opened.folder.absolute():
@@ -84,8 +84,8 @@ def _for_comfyui(
     common: Common, workflow: Workflow, target: Path, told: list[str]
 ) -> dict[Path, str]:
     """The texts of its files; what is to be said of them goes into a list."""
-    from nodegraph.compat.comfyui.exporting import documents
-    from nodegraph.compat.comfyui.packs import node_table
+    from nodegraph.interop.comfyui.exporting import documents
+    from nodegraph.interop.comfyui.packs import node_table
 
     table = node_table(common.pack_list())
     found, written = documents(workflow, table.entries.values(), common.session().registry)

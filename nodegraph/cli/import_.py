@@ -19,9 +19,9 @@ from nodegraph.core.files import make_folder, write_file
 from nodegraph.errors import InvalidFile, InvalidValue, NodegraphError, OutputError
 
 if TYPE_CHECKING:
-    from nodegraph.compat.comfyui.packs import NodeTable
-    from nodegraph.compat.comfyui.report import ImportReport
     from nodegraph.core.workflow import Workflow
+    from nodegraph.interop.comfyui.packs import NodeTable
+    from nodegraph.interop.comfyui.report import ImportReport
     from nodegraph.session.session import Session
 
 _ENDINGS = (".json", ".png", ".webp", ".mp4")
@@ -53,7 +53,7 @@ def import_(
     a placeholder that keeps all its data; what is told says which nodes, of which pack, what would
     stand for them, and which models are missing.
     """
-    from nodegraph.compat.comfyui.packs import node_table
+    from nodegraph.interop.comfyui.packs import node_table
 
     wanted = files or ([] if report is None else [report])
     if not wanted:
@@ -150,9 +150,9 @@ def _imported(
     name: str, session: Session, table: NodeTable
 ) -> tuple[ImportReport, Workflow | None]:
     """A file's report, and its workflow if it could be read."""
-    from nodegraph.compat.comfyui.importing import import_document
-    from nodegraph.compat.comfyui.report import ImportReport, import_report
-    from nodegraph.diffusion.models import find_path
+    from nodegraph.interop.comfyui.importing import import_document
+    from nodegraph.interop.comfyui.report import ImportReport, import_report
+    from nodegraph.models.model_sources import find_path
 
     folders = session.environment.models
 
@@ -194,7 +194,7 @@ def _saved(found: ImportReport, workflow: Workflow, target: Path, *, is_only: bo
 def _document(
     reports: Sequence[ImportReport], written: dict[str, str], problems: Sequence[str]
 ) -> dict[str, Any]:
-    from nodegraph.compat.comfyui.report import totals
+    from nodegraph.interop.comfyui.report import totals
 
     return {
         "files": [{**found.as_dict(), "written": written.get(found.file)} for found in reports],
@@ -204,7 +204,7 @@ def _document(
 
 
 def _write_report(folder: Path, reports: Sequence[ImportReport]) -> None:
-    from nodegraph.compat.comfyui.report import as_markdown
+    from nodegraph.interop.comfyui.report import as_markdown
 
     document = json_text.dumps(_document(reports, {}, ()), indent=1, ensure_ascii=False)
     make_folder(folder)
@@ -213,7 +213,7 @@ def _write_report(folder: Path, reports: Sequence[ImportReport]) -> None:
 
 
 def _print_totals(reports: Sequence[ImportReport]) -> None:
-    from nodegraph.compat.comfyui.report import totals
+    from nodegraph.interop.comfyui.report import totals
 
     found = totals(reports)
     say()

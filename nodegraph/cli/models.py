@@ -22,10 +22,10 @@ from nodegraph.cli.output import (
 from nodegraph.errors import InvalidFile, InvalidValue
 
 if TYPE_CHECKING:
-    from nodegraph.diffusion.attached_models import ModelPlace
-    from nodegraph.diffusion.models import FoundModel
-    from nodegraph.diffusion.remote.manifest import FarFile
+    from nodegraph.models.model_sources import FoundModel
+    from nodegraph.models.remote.manifest import FarFile
     from nodegraph.session.settings import Settings
+    from nodegraph.weights.attached_models import ModelPlace
 
 
 _MOST_LOOKED_AT = 50
@@ -55,7 +55,7 @@ def models(common: Common, push: PushOption = None, json: JsonOption = False) ->
     folders = settings.model_folders
     found = _found(settings)
     if json:
-        from nodegraph.diffusion.families.registry import FAMILIES
+        from nodegraph.families.registry import FAMILIES
 
         families = {family.name: family.title for family in FAMILIES.values()}
         documents = [_document(model) for model in found]
@@ -66,9 +66,9 @@ def models(common: Common, push: PushOption = None, json: JsonOption = False) ->
 
 
 def _found(settings: Settings) -> list[FoundModel]:
-    from nodegraph.diffusion.attached_models import remote_place
-    from nodegraph.diffusion.models import list_models
+    from nodegraph.models.model_sources import list_models
     from nodegraph.session.remote_models import attached_models
+    from nodegraph.weights.attached_models import remote_place
 
     detach = attached_models(settings)
     try:
@@ -88,8 +88,8 @@ def _look_at(place: ModelPlace) -> None:
 
 
 def _push(settings: Settings, names: Sequence[str], *, as_json: bool) -> int:
-    from nodegraph.diffusion.models import find_path
-    from nodegraph.diffusion.remote.pushing import push_model
+    from nodegraph.models.model_sources import find_path
+    from nodegraph.models.remote.pushing import push_model
     from nodegraph.store.remote.address import open_place
 
     if not settings.remote_models:
@@ -146,7 +146,7 @@ def _document(model: FoundModel) -> dict[str, Any]:
 
 
 def _print(found: Sequence[FoundModel], folders: Sequence[Path]) -> None:
-    from nodegraph.diffusion.families.identified import supported
+    from nodegraph.families.identified import supported
 
     if found:
         heads: tuple[StyledText, ...] = tuple(

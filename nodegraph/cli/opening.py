@@ -16,7 +16,7 @@ from nodegraph.core.workflow import Workflow, read_document
 from nodegraph.errors import InvalidFile
 
 if TYPE_CHECKING:
-    from nodegraph.compat.comfyui.importing import ImportedWorkflow
+    from nodegraph.interop.comfyui.importing import ImportedWorkflow
     from nodegraph.packs.pack import Pack
 
 STDIN = "-"
@@ -80,7 +80,7 @@ def is_of_comfyui(document: Any) -> bool:
     """Whether a document is a workflow of ComfyUI's."""
     if not isinstance(document, dict) or "format" in document:
         return False  # without importing anything that knows of it
-    from nodegraph.compat.comfyui.reading import is_foreign
+    from nodegraph.interop.comfyui.reading import is_foreign
 
     return is_foreign(document)
 
@@ -89,8 +89,8 @@ def translated(document: Any, name: str, packs: Packs | None = None) -> Imported
     """A workflow of ComfyUI's as a native one; raises as `importing.import_document` does."""
     from nodegraph.cli.options import Common
     from nodegraph.cli.problems import print_warnings
-    from nodegraph.compat.comfyui.importing import import_document
-    from nodegraph.compat.comfyui.packs import node_table
+    from nodegraph.interop.comfyui.importing import import_document
+    from nodegraph.interop.comfyui.packs import node_table
 
     table = node_table((packs or Common().pack_list)())
     print_warnings(table.problems)
@@ -143,7 +143,7 @@ def _loose(content: bytes, error: InvalidFile) -> Any:
     Raises:
         InvalidFile: The error that there was: it is none, or no text.
     """
-    from nodegraph.compat.comfyui.reading import loose_document
+    from nodegraph.interop.comfyui.reading import loose_document
 
     is_loose = b"NaN" in content or b"Infinity" in content
     document = loose_document(content.decode("utf-8-sig", "replace")) if is_loose else None
@@ -154,7 +154,7 @@ def _loose(content: bytes, error: InvalidFile) -> Any:
 
 def _texts_in(path: Path) -> Mapping[str, str] | None:
     """The texts that a result carries; None of files that are no results."""
-    from nodegraph.results.texts import result_texts
+    from nodegraph.session.results.texts import result_texts
 
     return result_texts(path)
 
@@ -163,7 +163,7 @@ def _carried(path: Path, texts: Mapping[str, str]) -> Any:
     """The workflow that a file carries: nodegraph's own, or ComfyUI's."""
     text = texts.get("workflow")
     if texts and (text is None or not _is_own(text)):
-        from nodegraph.compat.comfyui.reading import carried_workflow
+        from nodegraph.interop.comfyui.reading import carried_workflow
 
         found = carried_workflow(texts)
         if found is not None:

@@ -23,8 +23,8 @@ def stubs(
     Python scripts are completed and checked with them, too. Pyright, and editors that use it, look
     into the folder typings by themselves; mypy is told of it: mypy_path = "typings".
     """
-    from nodegraph.builder.function_stubs import FunctionStub
-    from nodegraph.builder.stubs import Stub, write_stubs
+    from nodegraph.python.builder.function_stubs import FunctionStub
+    from nodegraph.python.builder.stubs import Stub, write_stubs
 
     registry = common.session().registry
     by_pack: dict[str, list[str]] = {}

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from nodegraph.cli.output import counted, say, tell
 
 if TYPE_CHECKING:
-    from nodegraph.compat.comfyui.importing import ImportedWorkflow
-    from nodegraph.compat.comfyui.lacking import LackingModel
-    from nodegraph.compat.comfyui.report import ImportReport, LackingType
+    from nodegraph.interop.comfyui.importing import ImportedWorkflow
+    from nodegraph.interop.comfyui.lacking import LackingModel
+    from nodegraph.interop.comfyui.report import ImportReport, LackingType
 
 _MOST = 20
 

@@ -1,7 +1,7 @@
 """The values on links that models learn from: examples with what is said of them, and datasets.
 
 They hold tensors but never import torch; see `nodegraph.core.values`. Files are named, not held:
-they are read by `nodegraph.datasets` when a model learns from them.
+they are read by `nodegraph.media.datasets` when a model learns from them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Split = Literal["train", "validation", "test"]
 """What an example is for: to learn from, to choose by, or to be judged by at the end."""
 Fit = Literal["crop", "pad", "stretch"]
-"""How a picture is brought to other proportions; see `nodegraph.images.resizing.fitted_size`."""
+"""How a picture is brought to other proportions; see `media.images.resizing.fitted_size`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The value that travels on links of type ``Plot``: numbers, and how they are to be shown.
 
 It holds plain numbers, so that it can be drawn anywhere: see `nodegraph.core.plot_form` for its
-form in JSON, and `nodegraph.plots` for pictures and files of it.
+form in JSON, and `nodegraph.media.plots` for pictures and files of it.
 """
 
 from __future__ import annotations

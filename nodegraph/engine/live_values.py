@@ -66,7 +66,7 @@ class Taken(NamedTuple):
 def taken(value: Any, expr: TypeExpr, types: TypeTable) -> Taken | None:
     """A value as an input of a type takes it; None if it takes none such, or it isn't certain how.
 
-    A picture of PIL, or an array of bytes, is taken as in `nodegraph.images.returned`. A list for
+    A picture of PIL, or an array of bytes, is taken as in `media.images.returned`. A list for
     an input that takes one item is taken as a list, over which its node is mapped.
 
     Raises:
@@ -142,7 +142,7 @@ def _check_readable(picture: Any) -> None:
     Raises:
         InvalidValue: Its file is damaged, or closed by now.
     """
-    from nodegraph.images.picture_files import DAMAGED
+    from nodegraph.media.images.picture_files import DAMAGED
 
     try:
         picture.load()
@@ -152,7 +152,7 @@ def _check_readable(picture: Any) -> None:
 
 
 def _as_picture(value: Any, kind: str) -> Taken | None:
-    from nodegraph.images.returned import taken_as
+    from nodegraph.media.images.returned import taken_as
 
     if is_of_type(value, named(kind)):
         return Taken(value, named(kind))
@@ -171,14 +171,14 @@ def _is_surely_mask(tensor: Any) -> bool:
 
 
 def _is_picture(value: Any) -> bool:
-    from nodegraph.images.returned import is_picture
+    from nodegraph.media.images.returned import is_picture
 
     return is_picture(value)
 
 
 def unfit(port: str, expr: TypeExpr, value: Any, catalog: Catalog) -> Finding:
     """What is told of a value that `taken` refuses."""
-    from nodegraph.images.returned import advice
+    from nodegraph.media.images.returned import advice
 
     if isinstance(value, (list, tuple)):
         item = expr.item if expr.is_list else expr

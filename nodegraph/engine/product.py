@@ -23,7 +23,7 @@ from nodegraph.errors import InvalidValue
 from nodegraph.store.entries import UNLOADED, Gone
 
 if TYPE_CHECKING:
-    from nodegraph.images.returned import PictureType
+    from nodegraph.media.images.returned import PictureType
 
 Digesters = Mapping[type, Callable[[Any], str]]
 
@@ -345,7 +345,7 @@ def _as_declared(value: Any, expr: TypeExpr) -> Any:
     message = f"returned {summarize(value)}, but declares {described(expr)}"
     if expr.name not in _PICTURES:
         raise WrongOutput(message)
-    from nodegraph.images.returned import advice, taken_as  # of use only here
+    from nodegraph.media.images.returned import advice, taken_as  # of use only here
 
     kind: PictureType = "Image" if expr.name == "Image" else "Mask"
     found = taken_as(value, kind)
@@ -379,7 +379,7 @@ def as_pictures(value: Any, expr: TypeExpr, port: str) -> Any:
         return value if all(map(operator.is_, found, value)) else found
     if expr.name not in _PICTURES or is_of_type(value, expr):
         return value
-    from nodegraph.images.returned import advice, taken_as
+    from nodegraph.media.images.returned import advice, taken_as
 
     kind: PictureType = "Image" if expr.name == "Image" else "Mask"
     picture = taken_as(value, kind)

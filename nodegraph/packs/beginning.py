@@ -202,7 +202,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["nodegraph.testing.fixtures"]
+pytest_plugins = ["nodegraph.python.testing.fixtures"]
 
 
 @pytest.fixture(scope="session")
@@ -218,7 +218,7 @@ from typing import Any
 
 import torch
 
-from nodegraph.testing import NodeVerdicts
+from nodegraph.python.testing import NodeVerdicts
 
 Run = Callable[..., Any]
 

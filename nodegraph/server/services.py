@@ -18,9 +18,6 @@ from nodegraph.core.context import Environment
 from nodegraph.core.files import private_folder
 from nodegraph.core.graphs import Graphs
 from nodegraph.core.places import Places
-from nodegraph.diffusion.attached_models import remote_place
-from nodegraph.diffusion.known_models import KnownModels
-from nodegraph.diffusion.models import FoundModel
 from nodegraph.errors import NodegraphError
 from nodegraph.jobs.cluster.scaling import Pace, Scaler
 from nodegraph.jobs.queue import JobQueue, ReadyCounts
@@ -31,6 +28,8 @@ from nodegraph.jobs.supervisor.looks import QueueLooks
 from nodegraph.jobs.supervisor.status import WorkerStatus
 from nodegraph.jobs.supervisor.supervisor import Supervisor
 from nodegraph.jobs.supervisor.tail import EventTail
+from nodegraph.models.known_models import KnownModels
+from nodegraph.models.model_sources import FoundModel
 from nodegraph.server.access.access import Access
 from nodegraph.server.access.tokens import NAME as TOKENS
 from nodegraph.server.access.tokens import Tokens
@@ -71,6 +70,7 @@ from nodegraph.server.workflows.remote_look import RemoteLook
 from nodegraph.session.remote_models import attached_models
 from nodegraph.session.settings import Settings, places_of
 from nodegraph.store.remote.address import open_place
+from nodegraph.weights.attached_models import remote_place
 
 if TYPE_CHECKING:
     from nodegraph.jobs.cluster.helping import Joined

@@ -24,7 +24,7 @@ def share_cores() -> None:
     """
     if "torch" in sys.modules:
         return
-    from nodegraph.diffusion.numerics import compute_threads
+    from nodegraph.weights.numerics import compute_threads
 
     os.environ.setdefault("OMP_NUM_THREADS", str(compute_threads()))
     if "OMP_WAIT_POLICY" not in os.environ:

@@ -88,7 +88,7 @@ class MappedRuns(Sequence[RunResult]):
 
     def _repr_html_(self) -> str:
         """A sheet of what the runs gave, with the values that it was made of; waits for them."""
-        from nodegraph.results.page import sheet_html
+        from nodegraph.session.results.page import sheet_html
 
         captions = [_told(combination) for combination in self.combinations]
         return sheet_html([self._ended(each) for each in self._futures], captions)

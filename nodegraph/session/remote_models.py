@@ -16,9 +16,9 @@ def attached_models(settings: Settings) -> Callable[[], None]:
     """
     if not settings.remote_models:
         return lambda: None
-    from nodegraph.diffusion.attached_models import attach, detach
-    from nodegraph.diffusion.models import KIND_FOLDERS
-    from nodegraph.diffusion.remote.models import RemoteModels
+    from nodegraph.models.model_sources import KIND_FOLDERS
+    from nodegraph.models.remote.models import RemoteModels
+    from nodegraph.weights.attached_models import attach, detach
 
     remote = RemoteModels(
         settings.remote_models,

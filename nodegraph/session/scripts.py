@@ -19,8 +19,8 @@ from nodegraph.errors import InvalidValue
 from nodegraph.observe.lines import Silent
 from nodegraph.observe.listeners import together
 from nodegraph.observe.notebook import NotebookBars, notebook_display, notebook_shell
-from nodegraph.results.html import value_html
 from nodegraph.session.ongoing import Ongoing
+from nodegraph.session.results.html import value_html
 from nodegraph.session.session import Session
 from nodegraph.session.settings import Settings
 from nodegraph.session.standing import STANDING

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from nodegraph.core.graphs import Graphs
-    from nodegraph.diffusion.merging.merging import StepMerging
     from nodegraph.engine.engine import Engine
     from nodegraph.engine.live_values import SharedValues
     from nodegraph.engine.planning.plan import Plan
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
     from nodegraph.engine.result import RunResult
     from nodegraph.packs.registry import Registry
     from nodegraph.residency import ResidencyManager
+    from nodegraph.sampling.merging.merging import StepMerging
     from nodegraph.session.noting import RunNotes
     from nodegraph.session.persistence import Persistence
     from nodegraph.store.store import Store
@@ -164,13 +164,13 @@ class Session:
     def engine(self) -> Engine:
         """What runs share: lanes, cache, weights."""
         share_cores()
-        from nodegraph.diffusion.numerics import LibraryNumerics
         from nodegraph.engine.cache import Cache, NoCache
         from nodegraph.engine.checkpointing import Saver
         from nodegraph.engine.engine import Engine
         from nodegraph.engine.lanes import Lanes
         from nodegraph.engine.memory_cache import MemoryCache
         from nodegraph.observe.notebook import spare_widgets
+        from nodegraph.weights.numerics import LibraryNumerics
 
         spare_widgets()
         kept = self.persistence
@@ -205,8 +205,8 @@ class Session:
         settings = self.settings
         if settings.merge_steps == "off":
             return None
-        from nodegraph.diffusion.merging.merging import StepMerging
-        from nodegraph.diffusion.numerics import LibraryNumerics
+        from nodegraph.sampling.merging.merging import StepMerging
+        from nodegraph.weights.numerics import LibraryNumerics
 
         kept = self.persistence
         return StepMerging(
@@ -585,6 +585,6 @@ class Session:
 
 def _shown(result: RunResult) -> str:
     """What notebooks show of a result, of which the engine knows nothing."""
-    from nodegraph.results.page import result_html
+    from nodegraph.session.results.page import result_html
 
     return result_html(result)

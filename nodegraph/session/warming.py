@@ -53,6 +53,6 @@ def _as_model(given: WorkflowLike) -> Workflow | None:
     """Of a model's name the workflow that loads it; None if a workflow was given."""
     if not isinstance(given, str) or Path(given).suffix.lower() == ".json" or Path(given).is_file():
         return None
-    from nodegraph.diffusion.families.alone import LOAD_MODEL
+    from nodegraph.families.alone import LOAD_MODEL
 
     return Workflow(nodes={"load": NodeEntry(type=LOAD_MODEL, inputs={"model": given})})

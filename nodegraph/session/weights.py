@@ -14,10 +14,10 @@ from nodegraph.core.collecting import NoCollecting
 from nodegraph.core.context import Footprint
 from nodegraph.core.host_memory import total_memory
 from nodegraph.core.values import PipelineComponent, Recipe
-from nodegraph.diffusion.attached_models import is_here
 from nodegraph.engine.planning.room import DeviceRoom
 from nodegraph.residency import MOVING_RATE, Compact, Lean, ResidencyManager, lies_apart, memory_of
 from nodegraph.session.settings import Settings
+from nodegraph.weights.attached_models import is_here
 
 _WEIGHTS_SHARE = 0.6
 """Of the host's memory, for weights: the rest is for the work with them, results and others."""
@@ -125,13 +125,13 @@ def _room_for_work(device: str, total: int) -> int:
 def _loading() -> ModuleType:
     # The collector would go through a growing heap again and again: a fifth of the whole import.
     with NoCollecting():
-        from nodegraph.diffusion import loading
+        from nodegraph.models import loading
     return loading
 
 
 def _parts() -> ModuleType:
     with NoCollecting():
-        from nodegraph.pipelines import building
+        from nodegraph.interop.pipelines import building
     return building
 
 
@@ -156,19 +156,19 @@ def _moved(component: Any, device: str) -> Any:
 
 
 def _derived(component: Any, recipe: Recipe) -> Any:
-    from nodegraph.diffusion.speed.deriving import derive
+    from nodegraph.models.speed.deriving import derive
 
     return derive(component, recipe)
 
 
 def _compact() -> Compact:
     def load(recipe: Recipe) -> Any:
-        from nodegraph.diffusion.compact import load_compact
+        from nodegraph.models.compact import load_compact
 
         return load_compact(recipe)
 
     def size(recipe: Recipe) -> int | None:
-        from nodegraph.diffusion.compact import compact_bytes
+        from nodegraph.models.compact import compact_bytes
 
         if isinstance(recipe, PipelineComponent):
             return None
@@ -180,6 +180,6 @@ def _compact() -> Compact:
 def _lean(
     component: Any, device: str, footprint: Footprint, room: int | None
 ) -> AbstractContextManager[Lean]:
-    from nodegraph.diffusion.footprint import lean
+    from nodegraph.models.footprint import lean
 
     return lean(component, device, footprint, room)

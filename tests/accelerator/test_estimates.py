@@ -12,7 +12,7 @@ import torch
 
 from nodegraph.core.values import Conditioning, ConditioningEntry, Latent
 from nodegraph.diffusion import Denoiser, sample
-from nodegraph.diffusion.families.registry import family_named, format_named
+from nodegraph.families.registry import family_named, format_named
 from tests.accelerator.card import Card
 from tests.diffusion.families.parts import unet
 from tests.diffusion.families.video_models import wan_vae

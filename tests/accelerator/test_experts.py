@@ -46,7 +46,7 @@ def test_experts_come_as_there_is_room(
     assert [way for way in WAYS[room] if f"comes to cuda:0 {way}" in said[0]] == WAYS[room]
     if room == "one" and card.pretend is not None:
         moved = card.pretend.log[before:]
-        brought = [item.bytes for item in moved if "diffusion/offloading.py" in item.place]
+        brought = [item.bytes for item in moved if "models/offloading.py" in item.place]
         assert sum(brought) == 2 * held, "each of them once"
     del there, found
     manager.release_all()

@@ -23,11 +23,11 @@ from nodegraph.diffusion import (
     open_model,
     small_footprint,
 )
-from nodegraph.diffusion.denoise import Denoising
-from nodegraph.diffusion.names import ASKS_UNGUIDED, allowed_schedules
-from nodegraph.diffusion.text import with_references
-from nodegraph.diffusion.vae import decode_video
+from nodegraph.families.names import ASKS_UNGUIDED, allowed_schedules
+from nodegraph.models.text import with_references
+from nodegraph.models.vae import decode_video
 from nodegraph.residency import ResidencyManager
+from nodegraph.sampling.denoise import Denoising
 from tests.accelerator.card import Card, real_card
 from tests.accelerator.fixtures import MIB, has_real_card, needs_pretending
 from tests.accelerator.pretend import PretendAccelerator

@@ -19,7 +19,7 @@ from nodegraph.diffusion import (
     open_model,
     small_footprint,
 )
-from nodegraph.diffusion.footprint import lean
+from nodegraph.models.footprint import lean
 from nodegraph.residency import ResidencyManager, measuring
 from nodegraph.session.devices import checked_device, multiplying_seconds
 from nodegraph.session.settings import Settings

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from nodegraph import Audio
-from nodegraph.audio.changing import amplified, joined, mixed, part_of_audio, resampled
 from nodegraph.errors import InvalidValue
+from nodegraph.media.audio.changing import amplified, joined, mixed, part_of_audio, resampled
 from tests.audio.making import noise, tone
 from tests.messages import raises
 

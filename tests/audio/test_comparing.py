@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from nodegraph import Audio, InvalidValue
-from nodegraph.audio.changing import amplified
-from nodegraph.audio.comparing import compare_audio
-from nodegraph.audio.mel import SOUND_MEL, MelFormat, log_mels, mel_filters, waveforms_of_mels
-from nodegraph.audio.spectrograms import mel_pictures, spectrogram_picture
+from nodegraph.media.audio.changing import amplified
+from nodegraph.media.audio.comparing import compare_audio
+from nodegraph.media.audio.mel import SOUND_MEL, MelFormat, log_mels, mel_filters, waveforms_of_mels
+from nodegraph.media.audio.spectrograms import mel_pictures, spectrogram_picture
 from tests.audio.making import noise, tone
 from tests.messages import raises
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from nodegraph import Audio
-from nodegraph.audio.drawing import waveform_picture
+from nodegraph.media.audio.drawing import waveform_picture
 from tests.audio.making import noise, tone
 
 

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from nodegraph import Audio
-from nodegraph.audio.audio_files import audio_facts, audio_texts
-from nodegraph.audio.encoding import LAYOUTS, AudioFormat, encode_audio
-from nodegraph.audio.reading import read_audio
 from nodegraph.errors import InvalidValue, NumericalError
+from nodegraph.media.audio.audio_files import audio_facts, audio_texts
+from nodegraph.media.audio.encoding import LAYOUTS, AudioFormat, encode_audio
+from nodegraph.media.audio.reading import read_audio
 from tests.audio.making import FORMATS, noise, tone, written
 from tests.messages import raises
 

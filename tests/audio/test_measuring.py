@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from nodegraph import Audio, InvalidValue
-from nodegraph.audio import measuring
-from nodegraph.audio.changing import amplified
-from nodegraph.audio.measuring import QUIETEST, audio_figures, brightness, loudness, pitch
-from nodegraph.audio.sound_kinds import note_name, pitch_of
+from nodegraph.media.audio import measuring
+from nodegraph.media.audio.changing import amplified
+from nodegraph.media.audio.measuring import QUIETEST, audio_figures, brightness, loudness, pitch
+from nodegraph.media.audio.sound_kinds import note_name, pitch_of
 from tests.audio.making import noise, tone
 from tests.messages import raises
 

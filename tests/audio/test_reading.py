@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from nodegraph.audio import reading
-from nodegraph.audio.audio_files import audio_facts, audio_texts, begins_like_audio
-from nodegraph.audio.reading import read_audio
 from nodegraph.errors import InvalidFile, InvalidValue
+from nodegraph.media.audio import reading
+from nodegraph.media.audio.audio_files import audio_facts, audio_texts, begins_like_audio
+from nodegraph.media.audio.reading import read_audio
 from tests.audio.making import FORMATS, noise, tone, written
 from tests.messages import raises
 from tests.videos.making import video

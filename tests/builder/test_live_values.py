@@ -34,12 +34,12 @@ from nodegraph import (
     nodes,
     port_type,
 )
-from nodegraph.builder.script import python_script
 from nodegraph.client import Client
 from nodegraph.core.digests import digest_value
 from nodegraph.core.parts import Parameter
 from nodegraph.engine.options import RunOptions
 from nodegraph.errors import InvalidValue, InvalidWorkflow
+from nodegraph.python.builder.script import python_script
 from tests.messages import raises
 from tests.properties import examples
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from nodegraph import Graph, Session, Workflow
-from nodegraph.builder.script import python_script
 from nodegraph.cli import main
+from nodegraph.python.builder.script import python_script
 
 GALLERY = sorted((Path(__file__).parents[2] / "workflows").glob("*.json"))
 ODD: dict[str, Any] = {

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from nodegraph import Session
-from nodegraph.builder.function_stubs import FunctionStub
-from nodegraph.builder.stubs import Stub
 from nodegraph.cli import main
+from nodegraph.python.builder.function_stubs import FunctionStub
+from nodegraph.python.builder.stubs import Stub
 
 ROOT = Path(__file__).parents[2]
 CONFIG = f"""[mypy]
@@ -27,7 +27,7 @@ follow_imports = skip
 TOYS = "from nodegraph import node\n\n@node\ndef Double(value: int) -> int: return 2 * value\n"
 GOOD = """
 from nodegraph import Graph, Out, nodes
-from nodegraph.builder.builtin import Image
+from nodegraph.python.builder.builtin import Image
 from nodegraph.core.values import Latent
 
 def twice(g: Graph, image: Out[Image]) -> Out[Image]:
@@ -155,7 +155,7 @@ def test_names_that_python_does_not_take_are_left_out(session: Session) -> None:
 def test_port_types_of_the_stub_may_stand_in_annotations() -> None:
     """Of functions whose annotations are looked at when they are defined, too."""
     from nodegraph import Out
-    from nodegraph.builder import builtin
+    from nodegraph.python.builder import builtin
 
     assert Out[builtin.Image]
     assert not hasattr(builtin, "image")

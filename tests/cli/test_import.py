@@ -27,7 +27,7 @@ def Show(text: str) -> None:
     """Show it."""
 '''
 ENTRIES = """
-from nodegraph.compat.comfyui.entries import same
+from nodegraph.interop.comfyui.entries import same
 
 ENTRIES = (
     same("LoudText(words: STRING) -> STRING", "loud:Shout", {"words": "text"}),

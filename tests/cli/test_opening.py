@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 from PIL import Image, PngImagePlugin
 
-from nodegraph.audio.encoding import AudioFormat, encode_audio
 from nodegraph.cli.opening import open_workflow
 from nodegraph.errors import InvalidFile, InvalidWorkflow
-from nodegraph.molecules.chemistry import molecule_of_smiles
-from nodegraph.molecules.encoding import encode_molecule
-from nodegraph.molecules.molecule_files import MoleculeFormat
-from nodegraph.shapes.encoding import SHAPE_SUFFIXES, encode_mesh
-from nodegraph.shapes.shape_files import ShapeFormat
-from nodegraph.videos.encoding import VideoFormat, encode_video
+from nodegraph.media.audio.encoding import AudioFormat, encode_audio
+from nodegraph.media.molecules.chemistry import molecule_of_smiles
+from nodegraph.media.molecules.encoding import encode_molecule
+from nodegraph.media.molecules.molecule_files import MoleculeFormat
+from nodegraph.media.shapes.encoding import SHAPE_SUFFIXES, encode_mesh
+from nodegraph.media.shapes.shape_files import ShapeFormat
+from nodegraph.media.videos.encoding import VideoFormat, encode_video
 from tests.audio.making import FORMATS as AUDIO_FORMATS
 from tests.audio.making import tone
 from tests.cli.conftest import WORKFLOW, saved

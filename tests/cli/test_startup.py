@@ -13,10 +13,10 @@ import pytest
 
 import nodegraph
 from nodegraph import api
-from nodegraph.diffusion.families.index import INDEX
-from nodegraph.diffusion.families.stable_diffusion import SD1
-from nodegraph.molecules.chemistry import molecule_of_smiles
-from nodegraph.molecules.encoding import encode_molecule
+from nodegraph.families.index import INDEX
+from nodegraph.families.stable_diffusion import SD1
+from nodegraph.media.molecules.chemistry import molecule_of_smiles
+from nodegraph.media.molecules.encoding import encode_molecule
 from tests.audio.making import tone
 from tests.audio.making import written as write_audio
 from tests.cli.conftest import PATIENCE, WORKFLOW, saved

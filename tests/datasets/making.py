@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from nodegraph import Dataset, Environment, Example
-from nodegraph.images.images import encode_image_file
+from nodegraph.media.images.images import encode_image_file
 
 
 def picture(seed: int, width: int = 24, height: int = 16, channels: int = 3) -> torch.Tensor:

@@ -10,25 +10,25 @@ import torch
 
 from nodegraph import Augmentation, Dataset, Example, InvalidValue, LabeledBox
 from nodegraph.core import patterns
-from nodegraph.datasets.balance import balance_of
-from nodegraph.datasets.buckets import (
+from nodegraph.media.datasets.balance import balance_of
+from nodegraph.media.datasets.buckets import (
     bucket_of,
     bucket_sizes,
     resize_to_buckets,
     resize_to_one,
 )
-from nodegraph.datasets.choosing import ExampleFilter, repeated, sorted_out, taken
-from nodegraph.datasets.duplicates import without_duplicates
-from nodegraph.datasets.editing import (
+from nodegraph.media.datasets.choosing import ExampleFilter, repeated, sorted_out, taken
+from nodegraph.media.datasets.duplicates import without_duplicates
+from nodegraph.media.datasets.editing import (
     edit_captions,
     join_datasets,
     set_texts,
     split_dataset,
     tags_from_captions,
 )
-from nodegraph.datasets.making import dataset_of_pictures, mask_box, parts_of
-from nodegraph.datasets.reading import size_of
-from nodegraph.datasets.showing import dataset_sheet, described
+from nodegraph.media.datasets.making import dataset_of_pictures, mask_box, parts_of
+from nodegraph.media.datasets.reading import size_of
+from nodegraph.media.datasets.showing import dataset_sheet, described
 from tests.datasets.making import dataset, picture
 from tests.messages import raises
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from nodegraph import Dataset, InvalidFile, LabeledBox
-from nodegraph.datasets.faults import Faults
-from nodegraph.datasets.folders import FolderOptions
-from nodegraph.datasets.loading import files_that_count, load_dataset
+from nodegraph.media.datasets.faults import Faults
+from nodegraph.media.datasets.folders import FolderOptions
+from nodegraph.media.datasets.loading import files_that_count, load_dataset
 from tests.datasets.making import environment, write_picture
 from tests.messages import raises
 

@@ -17,13 +17,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from nodegraph import Dataset, Example, InvalidFile, InvalidValue, LabeledBox
-from nodegraph.datasets.faults import Faults
-from nodegraph.datasets.files import file_stems
-from nodegraph.datasets.folders import FolderOptions
-from nodegraph.datasets.loading import load_dataset
-from nodegraph.datasets.pictures import example_file, kept_mask, kept_picture
-from nodegraph.datasets.saving import SavedDataset, save_dataset
-from nodegraph.datasets.segments import mask_of, polygons, run_lengths
+from nodegraph.media.datasets.faults import Faults
+from nodegraph.media.datasets.files import file_stems
+from nodegraph.media.datasets.folders import FolderOptions
+from nodegraph.media.datasets.loading import load_dataset
+from nodegraph.media.datasets.pictures import example_file, kept_mask, kept_picture
+from nodegraph.media.datasets.saving import SavedDataset, save_dataset
+from nodegraph.media.datasets.segments import mask_of, polygons, run_lengths
 from tests.datasets.making import environment, picture, write_picture
 from tests.messages import raises
 from tests.properties import examples

@@ -10,10 +10,10 @@ import torch
 
 from nodegraph import Augmentation, Dataset, Example, InvalidFile, InvalidValue, LabeledBox
 from nodegraph.core.digests import digest_value
-from nodegraph.datasets.augmenting import drawn_changes
-from nodegraph.datasets.order import epoch_batches, epoch_visits
-from nodegraph.datasets.pictures import example_file
-from nodegraph.datasets.reading import caption_of, picture_of, read_example, size_of
+from nodegraph.media.datasets.augmenting import drawn_changes
+from nodegraph.media.datasets.order import epoch_batches, epoch_visits
+from nodegraph.media.datasets.pictures import example_file
+from nodegraph.media.datasets.reading import caption_of, picture_of, read_example, size_of
 from nodegraph.store.codec import decode, encode
 from nodegraph.store.plain import Undecodable
 from tests.datasets.making import dataset, picture, write_picture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from nodegraph.diffusion.samplers import SAMPLERS, Sampler
+from nodegraph.sampling.samplers import SAMPLERS, Sampler
 
 SHAPE = (4, 6, 6)
 

@@ -12,19 +12,19 @@ from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 
 from nodegraph.core.values import Area, Conditioning, ConditioningEntry
-from nodegraph.diffusion.areas import Window, area_window
-from nodegraph.diffusion.components import Denoiser
-from nodegraph.diffusion.conditionings import combined, with_area, with_mask, with_strength
-from nodegraph.diffusion.guidance import Guidance
-from nodegraph.diffusion.guiders.additions import (
+from nodegraph.families.components import Denoiser
+from nodegraph.families.conditionings import combined, with_area, with_mask, with_strength
+from nodegraph.sampling.areas import Window, area_window
+from nodegraph.sampling.guidance import Guidance
+from nodegraph.sampling.guiders.additions import (
     PerturbedAttention,
     SelfAttention,
     SmoothedEnergy,
 )
-from nodegraph.diffusion.guiders.base import AddedGuidance
-from nodegraph.diffusion.guiders.outputs import OutputArithmetic
-from nodegraph.diffusion.guiders.perturbing import blurred
-from nodegraph.diffusion.sampling_parts import GuiderChoice
+from nodegraph.sampling.guiders.base import AddedGuidance
+from nodegraph.sampling.guiders.outputs import OutputArithmetic
+from nodegraph.sampling.guiders.perturbing import blurred
+from nodegraph.sampling.sampling_parts import GuiderChoice
 from tests.diffusion.test_guidance import Echo, moment
 
 ROWS, COLUMNS = 16, 24

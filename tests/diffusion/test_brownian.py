@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from nodegraph.core.values import Latent
-from nodegraph.diffusion.brownian import BrownianTree
-from nodegraph.diffusion.noise_drawing import drawn_noise
-from nodegraph.diffusion.sampling_parts import SamplingNoise
+from nodegraph.sampling.brownian import BrownianTree
+from nodegraph.sampling.noise_drawing import drawn_noise
+from nodegraph.sampling.sampling_parts import SamplingNoise
 
 SEED, LOW, HIGH = 2**64 - 1, 0.03, 14.5
 TIMES = (14.5, 3.25, 0.7, 0.03)

@@ -12,14 +12,14 @@ from diffusers import UNet2DConditionModel
 from torch import Tensor
 
 from nodegraph.core.values import Conditioning, ConditioningEntry, Latent
-from nodegraph.diffusion.components import Denoiser
-from nodegraph.diffusion.denoise import sample
-from nodegraph.diffusion.flow_noise import FlowNoise, ModelNoise
-from nodegraph.diffusion.names import ASKS_UNGUIDED
-from nodegraph.diffusion.noise import NoiseSchedule, draw_from, draw_noise, item_generators
-from nodegraph.diffusion.samplers import SAMPLERS, Sampler, make_sampler
-from nodegraph.diffusion.schedules import sigmas_for
 from nodegraph.errors import InvalidValue
+from nodegraph.families.components import Denoiser
+from nodegraph.families.flow_noise import FlowNoise, ModelNoise
+from nodegraph.families.names import ASKS_UNGUIDED
+from nodegraph.families.noise import NoiseSchedule, draw_from, draw_noise, item_generators
+from nodegraph.sampling.denoise import sample
+from nodegraph.sampling.samplers import SAMPLERS, Sampler, make_sampler
+from nodegraph.sampling.schedules import sigmas_for
 from tests.diffusion.conftest import SD1_SCHEDULER, tiny_unet
 from tests.diffusion.stand_in import SHAPE, model
 from tests.diffusion.test_comfyui_numbers import FLOW, TABLE, ancestral_levels, begun

@@ -14,16 +14,16 @@ from transformers import CLIPTextConfig, CLIPTextModel
 
 from nodegraph.core.file_digests import FileDigests
 from nodegraph.core.values import DiffusionModel, Recipe
-from nodegraph.diffusion.checkpoint_parts import CHECKPOINT, denoiser_config
-from nodegraph.diffusion.facts import model_facts
-from nodegraph.diffusion.families.registry import family_named
-from nodegraph.diffusion.loading import estimate_bytes, load_component
-from nodegraph.diffusion.model_stamps import model_stamp
-from nodegraph.diffusion.models import locate_model
-from nodegraph.diffusion.opening import ModelRecipes, open_model
-from nodegraph.diffusion.scheduler_file import scheduler_config
-from nodegraph.diffusion.vae_files import open_vae
 from nodegraph.errors import InvalidFile, UnsafeFile
+from nodegraph.families.checkpoint_parts import CHECKPOINT, denoiser_config
+from nodegraph.families.registry import family_named
+from nodegraph.families.scheduler_file import scheduler_config
+from nodegraph.models.facts import model_facts
+from nodegraph.models.loading import estimate_bytes, load_component
+from nodegraph.models.model_sources import locate_model
+from nodegraph.models.model_stamps import model_stamp
+from nodegraph.models.opening import ModelRecipes, open_model
+from nodegraph.models.vae_files import open_vae
 from nodegraph.residency import component_bytes
 from tests.accelerator.card import Card
 from tests.diffusion.conftest import write_tokenizer

@@ -15,12 +15,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from nodegraph.diffusion.comfyui_levels import CommonFlow
-from nodegraph.diffusion.composed_schedules import named_schedule
-from nodegraph.diffusion.flow_noise import FlowNoise, ModelNoise
-from nodegraph.diffusion.noise import NoiseSchedule
-from nodegraph.diffusion.samplers import SAMPLERS, Sampler, make_sampler
-from nodegraph.diffusion.schedules import Ladder, laid
+from nodegraph.families.comfyui_levels import CommonFlow
+from nodegraph.families.flow_noise import FlowNoise, ModelNoise
+from nodegraph.families.noise import NoiseSchedule
+from nodegraph.sampling.composed_schedules import named_schedule
+from nodegraph.sampling.samplers import SAMPLERS, Sampler, make_sampler
+from nodegraph.sampling.schedules import Ladder, laid
 from tests.diffusion.stand_in import SHAPE, model, run
 
 TABLE_CONFIG = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nodegraph.diffusion.comfyui_prompts import (
+from nodegraph.errors import InvalidValue
+from nodegraph.sampling.comfyui_prompts import (
     can_be_escaped,
     draw_prompt,
     escaped_prompt,
@@ -17,7 +18,6 @@ from nodegraph.diffusion.comfyui_prompts import (
     plain_prompt,
     without_comments,
 )
-from nodegraph.errors import InvalidValue
 from tests.messages import raises
 from tests.properties import examples
 

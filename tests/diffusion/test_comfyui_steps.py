@@ -17,15 +17,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nodegraph.core.values import Control, ControlNet
-from nodegraph.diffusion.brownian import BrownianTree
-from nodegraph.diffusion.comfyui_levels import CommonFlow
-from nodegraph.diffusion.flow_noise import FlowNoise, ModelNoise
-from nodegraph.diffusion.guiders.changing import ChangingScale
-from nodegraph.diffusion.model_step import Moment
-from nodegraph.diffusion.noise import NoiseSchedule
-from nodegraph.diffusion.samplers import make_sampler
-from nodegraph.diffusion.schedules import Ladder
-from nodegraph.diffusion.step_prompts import Prompt
+from nodegraph.families.comfyui_levels import CommonFlow
+from nodegraph.families.flow_noise import FlowNoise, ModelNoise
+from nodegraph.families.model_step import Moment
+from nodegraph.families.noise import NoiseSchedule
+from nodegraph.sampling.brownian import BrownianTree
+from nodegraph.sampling.guiders.changing import ChangingScale
+from nodegraph.sampling.samplers import make_sampler
+from nodegraph.sampling.schedules import Ladder
+from nodegraph.sampling.step_prompts import Prompt
 from tests.diffusion.stand_in import run
 from tests.diffusion.test_comfyui_numbers import (
     FLOW,

@@ -27,8 +27,8 @@ from nodegraph.diffusion import (
     open_model,
     sample,
 )
-from nodegraph.diffusion.compact import compact_bytes, load_compact
 from nodegraph.errors import InvalidFile
+from nodegraph.models.compact import compact_bytes, load_compact
 from nodegraph.residency import component_bytes
 from nodegraph.session.settings import Settings
 from nodegraph.session.weights import residency_manager

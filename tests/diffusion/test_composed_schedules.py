@@ -13,21 +13,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nodegraph.core.ports import PORT_ATTRIBUTE
-from nodegraph.diffusion.composed_schedules import (
+from nodegraph.errors import InvalidValue
+from nodegraph.families.flow_noise import FlowNoise, ModelNoise, model_noise
+from nodegraph.families.laws import FLOW_LAWS, LAW_NUMBERS, LAWS, check_followed
+from nodegraph.families.names import SAMPLER_NAMES, SCHEDULE_NAMES
+from nodegraph.families.quantiles import beta_quantiles
+from nodegraph.families.registry import FAMILIES
+from nodegraph.sampling.composed_schedules import (
     Schedule,
     listed_schedule,
     named_schedule,
     numbered_schedule,
 )
-from nodegraph.diffusion.families.registry import FAMILIES
-from nodegraph.diffusion.flow_noise import FlowNoise, ModelNoise, model_noise
-from nodegraph.diffusion.laws import FLOW_LAWS, LAW_NUMBERS, LAWS, check_followed
-from nodegraph.diffusion.level_text import numbers_of
-from nodegraph.diffusion.names import SAMPLER_NAMES, SCHEDULE_NAMES
-from nodegraph.diffusion.quantiles import beta_quantiles
-from nodegraph.diffusion.schedules import laid, sigmas_for
-from nodegraph.diffusion.table_schedules import CONTINUOUS, MULTISTEP, TABLE, Grid
-from nodegraph.errors import InvalidValue
+from nodegraph.sampling.level_text import numbers_of
+from nodegraph.sampling.schedules import laid, sigmas_for
+from nodegraph.sampling.table_schedules import CONTINUOUS, MULTISTEP, TABLE, Grid
 from tests.messages import raises
 
 SD1 = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}

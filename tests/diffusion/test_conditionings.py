@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from nodegraph.core.values import Area, Conditioning, ConditioningEntry, StepSpan
-from nodegraph.diffusion.areas import area_mask
-from nodegraph.diffusion.conditionings import (
+from nodegraph.errors import InvalidValue
+from nodegraph.families.conditionings import (
     averaged,
     combined,
     concatenated,
@@ -23,9 +23,9 @@ from nodegraph.diffusion.conditionings import (
     with_strength,
     zeroed,
 )
-from nodegraph.diffusion.guidance import Guidance
-from nodegraph.diffusion.sampling_parts import GuiderChoice
-from nodegraph.errors import InvalidValue
+from nodegraph.sampling.areas import area_mask
+from nodegraph.sampling.guidance import Guidance
+from nodegraph.sampling.sampling_parts import GuiderChoice
 from tests.diffusion.test_guidance import (
     LATENT,
     SHAPE,

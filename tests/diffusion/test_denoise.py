@@ -16,10 +16,10 @@ from diffusers import UNet2DConditionModel
 from torch import Tensor
 
 from nodegraph.core.values import Conditioning, ConditioningEntry, Latent
-from nodegraph.diffusion.components import Denoiser
-from nodegraph.diffusion.denoise import Denoising, StepInfo, sample, sample_steps
-from nodegraph.diffusion.noise import draw_noise
 from nodegraph.errors import Cancelled, InvalidValue, NumericalError
+from nodegraph.families.components import Denoiser
+from nodegraph.families.noise import draw_noise
+from nodegraph.sampling.denoise import Denoising, StepInfo, sample, sample_steps
 from tests.diffusion.conftest import SD1_SCHEDULER
 from tests.diffusion.stand_in import ONE_OF_EACH
 from tests.messages import raises

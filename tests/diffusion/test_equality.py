@@ -32,13 +32,13 @@ from torch import Tensor
 
 from nodegraph.core.file_digests import FileDigests
 from nodegraph.core.values import Conditioning, ConditioningEntry, Latent
-from nodegraph.diffusion.components import Denoiser
-from nodegraph.diffusion.denoise import sample
-from nodegraph.diffusion.loading import load_component
-from nodegraph.diffusion.noise import draw_noise
-from nodegraph.diffusion.opening import open_model
-from nodegraph.diffusion.text import encode_prompt
-from nodegraph.diffusion.vae import decode_latent
+from nodegraph.families.components import Denoiser
+from nodegraph.families.noise import draw_noise
+from nodegraph.models.loading import load_component
+from nodegraph.models.opening import open_model
+from nodegraph.models.text import encode_prompt
+from nodegraph.models.vae import decode_latent
+from nodegraph.sampling.denoise import sample
 
 SEED = 9
 SCHEDULERS: dict[str, tuple[Any, dict[str, Any]]] = {

@@ -20,21 +20,21 @@ import torch
 from torch import Tensor
 
 from nodegraph.core.values import Latent
-from nodegraph.diffusion.beginning import Beginning
-from nodegraph.diffusion.comfyui_levels import CommonFlow
-from nodegraph.diffusion.families.registry import FAMILIES
-from nodegraph.diffusion.flow_noise import FlowNoise, ModelNoise
-from nodegraph.diffusion.names import (
+from nodegraph.families.comfyui_levels import CommonFlow
+from nodegraph.families.flow_noise import FlowNoise, ModelNoise
+from nodegraph.families.names import (
     SAMPLER_NAMES,
     SCHEDULE_NAMES,
     SPACINGS,
     allowed_schedules,
     follows_any_level,
 )
-from nodegraph.diffusion.noise import NoiseSchedule, draw_batch, item_generators
-from nodegraph.diffusion.samplers import SAMPLERS, Sampler, make_sampler
-from nodegraph.diffusion.sampling_parts import CONVENTIONS
-from nodegraph.diffusion.schedules import sigmas_for
+from nodegraph.families.noise import NoiseSchedule, draw_batch, item_generators
+from nodegraph.families.registry import FAMILIES
+from nodegraph.sampling.beginning import Beginning
+from nodegraph.sampling.samplers import SAMPLERS, Sampler, make_sampler
+from nodegraph.sampling.sampling_parts import CONVENTIONS
+from nodegraph.sampling.schedules import sigmas_for
 from tests.diffusion import test_cfg_pp as guided
 from tests.diffusion import test_comfyui_numbers as numbers
 from tests.diffusion import test_comfyui_steps as further

@@ -20,16 +20,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nodegraph.core.values import Latent
-from nodegraph.diffusion.families.registry import family_named
-from nodegraph.diffusion.flow_noise import SPREADS, FlowNoise, model_noise
-from nodegraph.diffusion.flow_schedules import FLOW_SCHEDULES
-from nodegraph.diffusion.flow_shift import flux2_mu, line_mu
-from nodegraph.diffusion.names import FLOW_SCHEDULE_NAMES, check_combination
-from nodegraph.diffusion.noise import draw_noise
-from nodegraph.diffusion.noise_drawing import add_noise
-from nodegraph.diffusion.schedules import Ladder, sigmas_for
-from nodegraph.diffusion.table_schedules import CONTINUOUS, CORRECTED, DISTILLED, MULTISTEP, Grid
 from nodegraph.errors import InvalidFile, InvalidValue
+from nodegraph.families.flow_noise import SPREADS, FlowNoise, model_noise
+from nodegraph.families.flow_shift import flux2_mu, line_mu
+from nodegraph.families.names import FLOW_SCHEDULE_NAMES, check_combination
+from nodegraph.families.noise import draw_noise
+from nodegraph.families.registry import family_named
+from nodegraph.sampling.flow_schedules import FLOW_SCHEDULES
+from nodegraph.sampling.noise_drawing import add_noise
+from nodegraph.sampling.schedules import Ladder, sigmas_for
+from nodegraph.sampling.table_schedules import CONTINUOUS, CORRECTED, DISTILLED, MULTISTEP, Grid
 from tests.messages import raises
 
 # diffusers 0.42 hands tensors to numpy in a way that numpy 2 deprecates

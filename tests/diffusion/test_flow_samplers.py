@@ -22,13 +22,13 @@ from hypothesis import strategies as st
 from safetensors.torch import load, save
 from torch import Tensor
 
-from nodegraph.diffusion.flow_noise import FlowNoise
-from nodegraph.diffusion.flow_shift import line_mu
-from nodegraph.diffusion.names import allowed_schedules, check_combination
-from nodegraph.diffusion.noise import draw_from, item_generators
-from nodegraph.diffusion.samplers import SAMPLERS, Sampler, make_sampler
-from nodegraph.diffusion.schedules import sigmas_for
 from nodegraph.errors import InvalidValue
+from nodegraph.families.flow_noise import FlowNoise
+from nodegraph.families.flow_shift import line_mu
+from nodegraph.families.names import allowed_schedules, check_combination
+from nodegraph.families.noise import draw_from, item_generators
+from nodegraph.sampling.samplers import SAMPLERS, Sampler, make_sampler
+from nodegraph.sampling.schedules import sigmas_for
 from tests.diffusion import stand_in
 from tests.diffusion.stand_in import ONE_OF_EACH, SHAPE, evaluate, run
 from tests.messages import raises

@@ -31,9 +31,9 @@ from nodegraph.diffusion import (
     sample,
     small_footprint,
 )
-from nodegraph.diffusion.attention import SlicedAttention
-from nodegraph.diffusion.footprint import lean
-from nodegraph.diffusion.tiling import LEAST_TILE, OVERLAP, TILE, TileSize, spans, tiled
+from nodegraph.families.tiling import LEAST_TILE, OVERLAP, TILE, TileSize, spans, tiled
+from nodegraph.models.attention import SlicedAttention
+from nodegraph.models.footprint import lean
 from nodegraph.residency import ResidencyManager
 from tests.properties import examples
 

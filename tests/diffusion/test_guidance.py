@@ -13,12 +13,12 @@ from diffusers.configuration_utils import FrozenDict
 from torch import Tensor, nn
 
 from nodegraph.core.values import Conditioning, ConditioningEntry
-from nodegraph.diffusion.components import Denoiser
-from nodegraph.diffusion.guidance import Guidance
-from nodegraph.diffusion.model_step import Moment
-from nodegraph.diffusion.noise import draw_noise
-from nodegraph.diffusion.sampling_parts import GuiderChoice
 from nodegraph.errors import InvalidValue
+from nodegraph.families.components import Denoiser
+from nodegraph.families.model_step import Moment
+from nodegraph.families.noise import draw_noise
+from nodegraph.sampling.guidance import Guidance
+from nodegraph.sampling.sampling_parts import GuiderChoice
 from tests.messages import raises
 
 SHAPE = (2, 4, 4, 4)

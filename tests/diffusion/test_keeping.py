@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from nodegraph.core.values import Conditioning, ConditioningEntry
-from nodegraph.diffusion.components import Denoiser
-from nodegraph.diffusion.denoise import sample
-from nodegraph.diffusion.noise import NoiseSchedule
+from nodegraph.families.components import Denoiser
+from nodegraph.families.noise import NoiseSchedule
+from nodegraph.sampling.denoise import sample
 from tests.diffusion.conftest import SD1_SCHEDULER
 from tests.diffusion.test_denoise import EMPTY, model, picture, positive  # noqa: F401 - fixtures
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from nodegraph.diffusion import known_models
-from nodegraph.diffusion.known_models import KnownModels
-from nodegraph.diffusion.models import describe_model, list_models
+from nodegraph.models import known_models
+from nodegraph.models.known_models import KnownModels
+from nodegraph.models.model_sources import describe_model, list_models
 
 EMBEDDED = [
     "tiny",

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from nodegraph.diffusion.embedded_models import embedded_folder
-from nodegraph.diffusion.known_words import MOST_WORDS, known_words
-from nodegraph.diffusion.models import FoundModel
+from nodegraph.families.embedded_models import embedded_folder
+from nodegraph.models.known_words import MOST_WORDS, known_words
+from nodegraph.models.model_sources import FoundModel
 
 
 def model(path: Path, family: str | None = "sd1") -> FoundModel:

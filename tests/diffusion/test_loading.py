@@ -21,11 +21,11 @@ from torch import Tensor
 
 from nodegraph.core.file_digests import FileDigests
 from nodegraph.core.values import Recipe
-from nodegraph.diffusion import building
-from nodegraph.diffusion.components import Autoencoder, Denoiser, TextModel
-from nodegraph.diffusion.loading import estimate_bytes, load_component
-from nodegraph.diffusion.opening import ModelRecipes, open_model
 from nodegraph.errors import InvalidFile, InvalidValue
+from nodegraph.families import building
+from nodegraph.families.components import Autoencoder, Denoiser, TextModel
+from nodegraph.models.loading import estimate_bytes, load_component
+from nodegraph.models.opening import ModelRecipes, open_model
 from nodegraph.residency import ResidencyManager, component_bytes
 from tests.messages import raises
 

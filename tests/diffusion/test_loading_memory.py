@@ -10,9 +10,9 @@ import torch
 from diffusers import UNet2DConditionModel
 from torch import nn
 
-from nodegraph.diffusion.building import build_module
-from nodegraph.diffusion.weight_files import read_tensors
+from nodegraph.families.building import build_module
 from nodegraph.residency import measuring
+from nodegraph.weights.weight_files import read_tensors
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process's peak")
 

@@ -18,24 +18,25 @@ from hypothesis import strategies as st
 
 from nodegraph.core.digests import digest_value
 from nodegraph.core.file_digests import FileDigests
-from nodegraph.diffusion import models, safetensors_header
-from nodegraph.diffusion.facts import model_facts
-from nodegraph.diffusion.model_stamps import model_stamp
-from nodegraph.diffusion.models import (
-    ModelSource,
-    describe_model,
-    list_models,
-    locate_model,
-    model_files,
-)
-from nodegraph.diffusion.opening import ModelRecipes, open_model
-from nodegraph.diffusion.safetensors_header import read_header
 from nodegraph.errors import (
     InvalidFile,
     InvalidValue,
     ModelNotFound,
     UnsafeFile,
 )
+from nodegraph.models import model_sources as models
+from nodegraph.models.facts import model_facts
+from nodegraph.models.model_sources import (
+    ModelSource,
+    describe_model,
+    list_models,
+    locate_model,
+    model_files,
+)
+from nodegraph.models.model_stamps import model_stamp
+from nodegraph.models.opening import ModelRecipes, open_model
+from nodegraph.weights import safetensors_header
+from nodegraph.weights.safetensors_header import read_header
 from tests.diffusion.conftest import SD1_SCHEDULER, write_json, write_sd1
 from tests.diffusion.safetensors_files import write_safetensors
 from tests.messages import raises
@@ -107,7 +108,7 @@ def test_bytes_behind_the_last_tensor_are_told_with_their_number(tmp_path: Path)
 
 def test_importing_models_imports_no_torch() -> None:
     code = (
-        "import sys, nodegraph.diffusion.models; "
+        "import sys, nodegraph.models.model_sources; "
         "sys.exit(bool({'torch', 'diffusers', 'transformers'} & set(sys.modules)))"
     )
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import diffusers
 import pytest
 
-from nodegraph.diffusion.names import SAMPLER_NAMES, check_sampler
-from nodegraph.diffusion.names_elsewhere import ELSEWHERE, NOT_HERE, comfyui_sampler, name_here
 from nodegraph.errors import InvalidValue
+from nodegraph.families.names import SAMPLER_NAMES, check_sampler
+from nodegraph.families.names_elsewhere import ELSEWHERE, NOT_HERE, comfyui_sampler, name_here
 from tests.diffusion.test_samplers_page import rows
 from tests.messages import raises
 

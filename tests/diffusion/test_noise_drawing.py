@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from nodegraph.core.values import Latent
-from nodegraph.diffusion.noise import draw_noise
-from nodegraph.diffusion.noise_drawing import MOST_DRAWN, drawn_noise
-from nodegraph.diffusion.sampling_parts import SamplingNoise
 from nodegraph.errors import InvalidValue
+from nodegraph.families.noise import draw_noise
+from nodegraph.sampling.noise_drawing import MOST_DRAWN, drawn_noise
+from nodegraph.sampling.sampling_parts import SamplingNoise
 from tests.messages import raises
 
 SHAPE = (3, 4, 8, 8)

@@ -13,9 +13,9 @@ import torch
 
 from nodegraph.api import node
 from nodegraph.core.workflow import Workflow
-from nodegraph.diffusion.numerics import LibraryNumerics
 from nodegraph.session.session import Session
 from nodegraph.session.settings import Settings
+from nodegraph.weights.numerics import LibraryNumerics
 
 ran: list[str] = []
 sets_threads: list[int] = []
@@ -125,7 +125,7 @@ def test_it_is_known_before_torch_is_there(variables: dict[str, str]) -> None:
     program = (
         "import sys\n"
         "from nodegraph.session.devices import share_cores\n"
-        "from nodegraph.diffusion.numerics import LibraryNumerics\n"
+        "from nodegraph.weights.numerics import LibraryNumerics\n"
         "share_cores()\n"
         "before = LibraryNumerics().profile('cpu')\n"
         "assert 'torch' not in sys.modules\n"

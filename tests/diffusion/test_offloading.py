@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from nodegraph.core.file_digests import FileDigests
 from nodegraph.diffusion import ModelRecipes, load_component, open_model
-from nodegraph.diffusion.offloading import by_turns, in_parts
+from nodegraph.models.offloading import by_turns, in_parts
 from tests.accelerator.card import Card
 from tests.accelerator.pretend import PretendAccelerator
 
@@ -184,6 +184,6 @@ def test_one_of_two_experts_is_there_at_a_time(card: Card) -> None:
             assert there == {role}
             assert brought.bytes <= card.used() < 1.5 * brought.bytes
         if card.pretend is not None:
-            moved = card.pretend.transfers("to device", within="diffusion/offloading.py")
+            moved = card.pretend.transfers("to device", within="models/offloading.py")
             assert sum(item.bytes for item in moved) == 3 * brought.bytes
     assert card.is_empty()

@@ -23,15 +23,15 @@ from torch import Tensor
 from nodegraph import Latent, Preview
 from nodegraph.core.values import DiffusionModel, Recipe, RecipeFile
 from nodegraph.diffusion import decode_latent, encode_prompt, load_component, open_model
-from nodegraph.diffusion.denoise import Denoising
-from nodegraph.diffusion.embedded_models import embedded_folder
-from nodegraph.diffusion.latent_formats import FLUX, SD, SD3, SDXL, LatentFormat
-from nodegraph.diffusion.loading import estimate_bytes
-from nodegraph.diffusion.preview_files import PreviewDecoder
-from nodegraph.diffusion.previews import LONGEST, Previews, mapped
-from nodegraph.diffusion.wan_latents import WAN, WAN22
 from nodegraph.errors import ModelNotFound
+from nodegraph.families.embedded_models import embedded_folder
+from nodegraph.families.latent_formats import FLUX, SD, SD3, SDXL, LatentFormat
+from nodegraph.families.wan_latents import WAN, WAN22
+from nodegraph.models.loading import estimate_bytes
+from nodegraph.models.preview_files import PreviewDecoder
 from nodegraph.residency import ResidencyManager, component_bytes
+from nodegraph.sampling.denoise import Denoising
+from nodegraph.sampling.previews import LONGEST, Previews, mapped
 from tests.diffusion.conftest import write_json
 from tests.diffusion.vae_export import taesd
 
@@ -466,7 +466,7 @@ def damaged_companion(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     )
     cut(folder / "companions" / "preview_decoder")
     monkeypatch.setattr(
-        "nodegraph.diffusion.preview_decoders.embedded_folder", lambda: folder / "tiny"
+        "nodegraph.models.preview_decoders.embedded_folder", lambda: folder / "tiny"
     )
     return folder / "tiny"
 

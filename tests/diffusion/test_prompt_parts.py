@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nodegraph.core.values import StepSpan
-from nodegraph.diffusion.prompt_parts import PromptPart, joint_parts, prompt_parts, texts_of
-from nodegraph.diffusion.prompts import escape_prompt, parse_prompt
 from nodegraph.errors import InvalidValue
+from nodegraph.families.prompts import escape_prompt, parse_prompt
+from nodegraph.models.prompt_parts import PromptPart, joint_parts, prompt_parts, texts_of
 from tests.messages import raises
 from tests.properties import examples
 

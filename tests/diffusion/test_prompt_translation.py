@@ -9,12 +9,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nodegraph.diffusion.components import TextModel
-from nodegraph.diffusion.families.registry import family_named
-from nodegraph.diffusion.prompt_translation import comfyui_spans, from_comfyui, read_as
-from nodegraph.diffusion.prompts import parse_prompt
-from nodegraph.diffusion.text import encode_prompt
 from nodegraph.errors import InvalidValue
+from nodegraph.families.components import TextModel
+from nodegraph.families.prompts import parse_prompt
+from nodegraph.families.registry import family_named
+from nodegraph.models.prompt_translation import comfyui_spans, from_comfyui, read_as
+from nodegraph.models.text import encode_prompt
 from tests.diffusion.test_text import text_model  # noqa: F401 - a fixture
 from tests.properties import examples
 

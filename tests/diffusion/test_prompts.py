@@ -9,8 +9,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from nodegraph.diffusion.prompts import WeightedText, escape_prompt, parse_chunks, parse_prompt
 from nodegraph.errors import InvalidValue
+from nodegraph.families.prompts import WeightedText, escape_prompt, parse_chunks, parse_prompt
 from tests.messages import raises
 
 MARKUP = "()[]\\:|AB"

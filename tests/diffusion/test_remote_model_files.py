@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from nodegraph.core.reporting import REPORT
-from nodegraph.diffusion.remote.file_cache import FileCache
-from nodegraph.diffusion.remote.manifest import FarFile, unpacked
-from nodegraph.diffusion.remote.pushing import push_model
 from nodegraph.errors import Cancelled, InvalidFile, InvalidValue, UnsafeFile
+from nodegraph.models.remote.file_cache import FileCache
+from nodegraph.models.remote.manifest import FarFile, unpacked
+from nodegraph.models.remote.pushing import push_model
 from nodegraph.store.remote.address import open_place
 from nodegraph.store.remote.place import ObjectPlace, Unreachable
 from tests.diffusion.safetensors_files import write_safetensors

@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 from safetensors.torch import save_file
 
-from nodegraph.diffusion.attached_models import attach, detach
-from nodegraph.diffusion.known_models import KnownModels
-from nodegraph.diffusion.models import find_path, list_models
-from nodegraph.diffusion.remote import outlines
-from nodegraph.diffusion.remote.models import RemoteModels
-from nodegraph.diffusion.remote.pushing import push_model
-from nodegraph.diffusion.text_encoder_files import open_text_encoder
 from nodegraph.errors import InvalidFile, ModelNotFound
+from nodegraph.models.known_models import KnownModels
+from nodegraph.models.model_sources import find_path, list_models
+from nodegraph.models.remote import outlines
+from nodegraph.models.remote.models import RemoteModels
+from nodegraph.models.remote.pushing import push_model
+from nodegraph.models.text_encoder_files import open_text_encoder
 from nodegraph.store.remote.address import open_place
 from nodegraph.store.remote.place import ObjectPlace, Unreachable
+from nodegraph.weights.attached_models import attach, detach
 from tests.diffusion.families.text_files import clip, clip_file, named, t5
 from tests.diffusion.safetensors_files import write_safetensors
 from tests.messages import raises

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 import torch
 
-from nodegraph.diffusion.flow_noise import FlowNoise, ModelNoise
-from nodegraph.diffusion.names import evaluations
-from nodegraph.diffusion.noise import NoiseSchedule, draw_from, item_generators
-from nodegraph.diffusion.sampler_options import SamplerOptions
-from nodegraph.diffusion.samplers import SAMPLERS, Sampler, make_sampler
-from nodegraph.diffusion.schedules import sigmas_for
+from nodegraph.families.flow_noise import FlowNoise, ModelNoise
+from nodegraph.families.names import evaluations
+from nodegraph.families.noise import NoiseSchedule, draw_from, item_generators
+from nodegraph.sampling.sampler_options import SamplerOptions
+from nodegraph.sampling.samplers import SAMPLERS, Sampler, make_sampler
+from nodegraph.sampling.schedules import sigmas_for
 from tests.diffusion.stand_in import SHAPE, evaluate, run
 
 NOISES: dict[str, ModelNoise] = {

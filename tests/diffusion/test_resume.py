@@ -15,13 +15,13 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from nodegraph.core.values import Conditioning, ConditioningEntry, Latent
-from nodegraph.diffusion.components import Denoiser
-from nodegraph.diffusion.denoise import Denoising
-from nodegraph.diffusion.names import ALLOWED_SCHEDULES, SAMPLER_NAMES
-from nodegraph.diffusion.noise import draw_noise
-from nodegraph.diffusion.scheduler_file import PREDICTION_TYPES
-from nodegraph.diffusion.steps import last_step
 from nodegraph.errors import InvalidValue
+from nodegraph.families.components import Denoiser
+from nodegraph.families.names import ALLOWED_SCHEDULES, SAMPLER_NAMES
+from nodegraph.families.noise import draw_noise
+from nodegraph.families.scheduler_file import PREDICTION_TYPES
+from nodegraph.families.steps import last_step
+from nodegraph.sampling.denoise import Denoising
 from tests.diffusion.conftest import SD1_SCHEDULER, tiny_unet
 from tests.diffusion.stand_in import ONE_OF_EACH
 from tests.messages import raises

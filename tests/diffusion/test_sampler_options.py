@@ -11,19 +11,19 @@ import torch
 from diffusers import DDIMScheduler, TCDScheduler
 from torch import Tensor
 
-from nodegraph.diffusion.flow_noise import FlowNoise
-from nodegraph.diffusion.names import SAMPLER_NAMES, allowed_schedules
-from nodegraph.diffusion.noise import NoiseSchedule, draw_from, item_generators
-from nodegraph.diffusion.sampler_options import (
+from nodegraph.errors import InvalidValue
+from nodegraph.families.flow_noise import FlowNoise
+from nodegraph.families.names import SAMPLER_NAMES, allowed_schedules
+from nodegraph.families.noise import NoiseSchedule, draw_from, item_generators
+from nodegraph.sampling.sampler_options import (
     OPTION_RANGES,
     SAMPLER_OPTIONS,
     ResolvedOptions,
     SamplerOptions,
     resolved,
 )
-from nodegraph.diffusion.samplers import SAMPLERS, Sampler, make_sampler
-from nodegraph.diffusion.schedules import sigmas_for
-from nodegraph.errors import InvalidValue
+from nodegraph.sampling.samplers import SAMPLERS, Sampler, make_sampler
+from nodegraph.sampling.schedules import sigmas_for
 from tests.diffusion.stand_in import SHAPE, evaluate, model, run
 from tests.messages import raises
 

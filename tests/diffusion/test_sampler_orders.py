@@ -13,12 +13,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from nodegraph.diffusion.flow_noise import FlowNoise, ModelNoise
-from nodegraph.diffusion.names import SAMPLER_NAMES, allowed_schedules
-from nodegraph.diffusion.noise import NoiseSchedule, draw_from
-from nodegraph.diffusion.sampler_options import SAMPLER_OPTIONS, SamplerOptions
-from nodegraph.diffusion.samplers import SAMPLERS, Sampler, make_sampler
-from nodegraph.diffusion.schedules import Ladder, sigmas_for
+from nodegraph.families.flow_noise import FlowNoise, ModelNoise
+from nodegraph.families.names import SAMPLER_NAMES, allowed_schedules
+from nodegraph.families.noise import NoiseSchedule, draw_from
+from nodegraph.sampling.sampler_options import SAMPLER_OPTIONS, SamplerOptions
+from nodegraph.sampling.samplers import SAMPLERS, Sampler, make_sampler
+from nodegraph.sampling.schedules import Ladder, sigmas_for
 
 MODES = ((-1.0, 0.4), (1.2, 0.3))
 """Means and deviations of the mixture's two equal parts."""

@@ -34,14 +34,14 @@ from diffusers import (
 from safetensors.torch import load, save
 from torch import Tensor
 
-from nodegraph.diffusion.families.registry import FAMILIES
-from nodegraph.diffusion.names import ALLOWED_SCHEDULES, evaluations
-from nodegraph.diffusion.noise import NoiseSchedule, draw_from, item_generators
-from nodegraph.diffusion.sampler_options import SamplerOptions
-from nodegraph.diffusion.samplers import SAMPLERS, Sampler, make_sampler
-from nodegraph.diffusion.scheduler_file import PREDICTION_TYPES
-from nodegraph.diffusion.schedules import sigmas_for
 from nodegraph.errors import InvalidValue
+from nodegraph.families.names import ALLOWED_SCHEDULES, evaluations
+from nodegraph.families.noise import NoiseSchedule, draw_from, item_generators
+from nodegraph.families.registry import FAMILIES
+from nodegraph.families.scheduler_file import PREDICTION_TYPES
+from nodegraph.sampling.sampler_options import SamplerOptions
+from nodegraph.sampling.samplers import SAMPLERS, Sampler, make_sampler
+from nodegraph.sampling.schedules import sigmas_for
 from tests.diffusion.stand_in import ONE_OF_EACH, SHAPE, evaluate, model, run
 from tests.messages import raises
 

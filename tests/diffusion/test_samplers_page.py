@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from nodegraph.diffusion.laws import FLOW_LAWS, FURTHER_LAWS, WHOLE_LAWS
-from nodegraph.diffusion.names import (
+from nodegraph.families.laws import FLOW_LAWS, FURTHER_LAWS, WHOLE_LAWS
+from nodegraph.families.names import (
     FLOW_SCHEDULE_NAMES,
     SAMPLER_NAMES,
     SCHEDULE_NAMES,
     WHOLE_SCHEDULES,
     allowed_schedules,
 )
-from nodegraph.diffusion.sampler_options import SAMPLER_OPTIONS
+from nodegraph.sampling.sampler_options import SAMPLER_OPTIONS
 
 PAGE = Path(__file__).parents[2] / "docs" / "samplers.md"
 

@@ -31,9 +31,9 @@ from nodegraph.diffusion import (
     sample,
     scheduler_config,
 )
-from nodegraph.diffusion.families.registry import family_named
-from nodegraph.diffusion.safetensors_header import Header
-from nodegraph.diffusion.scheduler_file import (
+from nodegraph.errors import InvalidFile, InvalidValue
+from nodegraph.families.registry import family_named
+from nodegraph.families.scheduler_file import (
     FLOW_MATCHING_CLASSES,
     FLOW_SOLVER_CLASSES,
     SCHEDULER_CLASSES,
@@ -41,7 +41,7 @@ from nodegraph.diffusion.scheduler_file import (
     folder_scheduler,
     noise_kind,
 )
-from nodegraph.errors import InvalidFile, InvalidValue
+from nodegraph.weights.safetensors_header import Header
 from tests.messages import raises
 
 FLOW = "FlowMatchEulerDiscreteScheduler"
@@ -227,5 +227,5 @@ def test_a_family_that_takes_flow_alone_refuses_others(folder: Path) -> None:
 
 
 def test_reading_it_imports_no_torch() -> None:
-    code = "import sys, nodegraph.diffusion.scheduler_file; sys.exit('torch' in sys.modules)"
+    code = "import sys, nodegraph.families.scheduler_file; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

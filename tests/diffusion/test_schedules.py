@@ -21,9 +21,9 @@ from diffusers.schedulers import AysSchedules
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodegraph.diffusion.families.registry import FAMILIES
-from nodegraph.diffusion.flow_noise import FlowNoise, ModelNoise, model_noise
-from nodegraph.diffusion.names import (
+from nodegraph.errors import InvalidValue
+from nodegraph.families.flow_noise import FlowNoise, ModelNoise, model_noise
+from nodegraph.families.names import (
     ALIGNED,
     ALLOWED_SCHEDULES,
     SCHEDULE_NAMES,
@@ -31,12 +31,13 @@ from nodegraph.diffusion.names import (
     WHOLE_SCHEDULES,
     check_combination,
 )
-from nodegraph.diffusion.noise import NoiseSchedule
-from nodegraph.diffusion.quantiles import beta_quantiles
-from nodegraph.diffusion.samplers import SAMPLERS
-from nodegraph.diffusion.schedules import sigmas_for
-from nodegraph.diffusion.steps import steps_walked
-from nodegraph.diffusion.table_schedules import (
+from nodegraph.families.noise import NoiseSchedule
+from nodegraph.families.quantiles import beta_quantiles
+from nodegraph.families.registry import FAMILIES
+from nodegraph.families.steps import steps_walked
+from nodegraph.sampling.samplers import SAMPLERS
+from nodegraph.sampling.schedules import sigmas_for
+from nodegraph.sampling.table_schedules import (
     CONTINUOUS,
     CORRECTED,
     DISTILLED,
@@ -45,7 +46,6 @@ from nodegraph.diffusion.table_schedules import (
     TABLE,
     Grid,
 )
-from nodegraph.errors import InvalidValue
 from tests.messages import raises
 
 # diffusers 0.42 hands tensors to numpy in a way that numpy 2 deprecates
@@ -361,6 +361,6 @@ def test_unknown_names_are_told_with_the_nearest() -> None:
 
 
 def test_names_and_steps_are_there_without_torch() -> None:
-    modules = "nodegraph.diffusion.names, nodegraph.diffusion.steps"
+    modules = "nodegraph.families.names, nodegraph.families.steps"
     code = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

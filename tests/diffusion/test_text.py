@@ -14,13 +14,13 @@ from diffusers import StableDiffusionPipeline
 from torch import Tensor
 
 from nodegraph.core.file_digests import FileDigests
-from nodegraph.diffusion.components import TextModel
-from nodegraph.diffusion.families.registry import family_named
-from nodegraph.diffusion.loading import load_component
-from nodegraph.diffusion.opening import open_model
-from nodegraph.diffusion.prompt_checks import unread_tags
-from nodegraph.diffusion.text import encode_prompt
 from nodegraph.errors import InvalidValue, NumericalError
+from nodegraph.families.components import TextModel
+from nodegraph.families.registry import family_named
+from nodegraph.models.loading import load_component
+from nodegraph.models.opening import open_model
+from nodegraph.models.prompt_checks import unread_tags
+from nodegraph.models.text import encode_prompt
 from tests.diffusion.conftest import SD1_SCHEDULER, write_sd1, write_tokenizer
 from tests.messages import raises
 

@@ -10,7 +10,7 @@ import torch
 import transformers
 from torch import nn
 
-from nodegraph.diffusion.building import transformers_module
+from nodegraph.families.building import transformers_module
 
 _TEXT: dict[str, Any] = {
     "vocab_size": 60,

@@ -18,9 +18,9 @@ from nodegraph.diffusion import (
     load_component,
     open_model,
 )
-from nodegraph.diffusion.compact import load_compact
-from nodegraph.diffusion.vae_files import open_vae, vae_format, vae_stamp
 from nodegraph.errors import InvalidFile, InvalidValue
+from nodegraph.models.compact import load_compact
+from nodegraph.models.vae_files import open_vae, vae_format, vae_stamp
 from nodegraph.residency import component_bytes
 from tests.diffusion import vae_export as original
 from tests.messages import raises

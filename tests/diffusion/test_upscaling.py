@@ -10,18 +10,18 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn import functional
 
-from nodegraph.diffusion.families.alone import LOAD_UPSCALER
-from nodegraph.diffusion.models import list_models
-from nodegraph.diffusion.upscaling.architectures import CompactShape, compact_shape
-from nodegraph.diffusion.upscaling.enlarging import enlarged
-from nodegraph.diffusion.upscaling.files import SHIPPED, locate_upscaler, open_upscaler
-from nodegraph.diffusion.upscaling.loading import (
+from nodegraph.errors import InvalidFile, InvalidValue, ModelNotFound, NumericalError, UnsafeFile
+from nodegraph.families.alone import LOAD_UPSCALER
+from nodegraph.families.upscaling_architectures import CompactShape, compact_shape
+from nodegraph.models.model_sources import list_models
+from nodegraph.models.upscaler_files import SHIPPED, locate_upscaler, open_upscaler
+from nodegraph.models.upscaling.enlarging import enlarged
+from nodegraph.models.upscaling.loading import (
     CompactUpscaler,
     PaddedNetwork,
     Upscaler,
     load_upscaler,
 )
-from nodegraph.errors import InvalidFile, InvalidValue, ModelNotFound, NumericalError, UnsafeFile
 from tests.messages import raises
 
 SHAPES = [CompactShape(3, 3, 8, 2, 2), CompactShape(3, 3, 4, 1, 4), CompactShape(1, 1, 4, 1, 3)]

@@ -12,13 +12,13 @@ from torch import Tensor
 
 from nodegraph.core.file_digests import FileDigests
 from nodegraph.core.values import Latent
-from nodegraph.diffusion.components import Autoencoder
-from nodegraph.diffusion.loading import load_component
-from nodegraph.diffusion.opening import open_model
-from nodegraph.diffusion.vae import decode_latent, encode_image
 from nodegraph.errors import InvalidValue, NumericalError
-from nodegraph.images import room
-from nodegraph.images.room import ImageTooLarge
+from nodegraph.families.components import Autoencoder
+from nodegraph.media.images import room
+from nodegraph.media.images.room import ImageTooLarge
+from nodegraph.models.loading import load_component
+from nodegraph.models.opening import open_model
+from nodegraph.models.vae import decode_latent, encode_image
 from tests.messages import raises
 
 

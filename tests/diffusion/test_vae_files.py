@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from nodegraph.diffusion import model_stamp, model_stamps
-from nodegraph.diffusion.vae_files import vae_stamp
+from nodegraph.diffusion import model_stamp
 from nodegraph.errors import UnsafeFile
+from nodegraph.models import model_stamps
+from nodegraph.models.vae_files import vae_stamp
 
 
 @pytest.fixture

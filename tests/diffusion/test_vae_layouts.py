@@ -14,12 +14,12 @@ import torch
 from safetensors.torch import save_file
 
 from nodegraph.diffusion import estimate_bytes, load_component, open_model
-from nodegraph.diffusion.components import Autoencoder
-from nodegraph.diffusion.families.registry import FAMILIES, format_named
-from nodegraph.diffusion.single_files.wan_vae import DEVIATION_22, MEAN_22
-from nodegraph.diffusion.vae_files import open_vae, vae_format
 from nodegraph.errors import InvalidFile, InvalidValue, UnsafeFile
+from nodegraph.families.components import Autoencoder
+from nodegraph.families.registry import FAMILIES, format_named
+from nodegraph.models.vae_files import open_vae, vae_format
 from nodegraph.residency import component_bytes
+from nodegraph.weights.single_files.wan_vae import DEVIATION_22, MEAN_22
 from tests.diffusion import vae_export as original
 from tests.diffusion.families.parts import hunyuan_vae
 from tests.diffusion.ldm_export import _vae_tensors

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from nodegraph.diffusion.building import build_tokenizer
-from nodegraph.diffusion.families.base import Part
-from nodegraph.diffusion.families.flux2 import FLUX2, SYSTEM
-from nodegraph.diffusion.families.qwen_image import _TEMPLATE, _TEMPLATE_TOKENS
-from nodegraph.diffusion.families.registry import FAMILIES
-from nodegraph.diffusion.vocabulary import VOCABULARIES, find_tokenizer, missing_tokenizer
 from nodegraph.errors import InvalidFile
+from nodegraph.families.base import Part
+from nodegraph.families.building import build_tokenizer
+from nodegraph.families.flux2 import FLUX2, SYSTEM
+from nodegraph.families.qwen_image import _TEMPLATE, _TEMPLATE_TOKENS
+from nodegraph.families.registry import FAMILIES
+from nodegraph.families.vocabulary import VOCABULARIES, find_tokenizer, missing_tokenizer
 from tests.messages import raises
 
 from .families.words import llama_words

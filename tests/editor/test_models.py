@@ -7,7 +7,7 @@ import shutil
 
 from playwright.sync_api import Locator, expect
 
-from nodegraph.diffusion.embedded_models import embedded_folder
+from nodegraph.families.embedded_models import embedded_folder
 from tests.editor.editing import Editor
 
 

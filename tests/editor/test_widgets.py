@@ -11,7 +11,7 @@ from playwright.sync_api import Locator, expect
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from nodegraph.diffusion.embedded_models import embedded_folder
+from nodegraph.families.embedded_models import embedded_folder
 from tests.editor.editing import _DROP, Editor, expect_picture
 from tests.editor.gates import TEMPLATES, text_to_image
 from tests.editor.graphs import Point, middle, written

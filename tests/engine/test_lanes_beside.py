@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from nodegraph.diffusion.merging.merging import StepMerging
 from nodegraph.engine.lanes import BESIDE_ANY, Lane, Share, current_place
+from nodegraph.sampling.merging.merging import StepMerging
 
 LIMIT = 30.0
 

@@ -40,7 +40,7 @@ def Part(image: Image) -> Parted:
 @node(output=True)
 def Store(ctx: Context, image: Image) -> None:
     """Write a picture."""
-    from nodegraph.images.images import to_pil
+    from nodegraph.media.images.images import to_pil
 
     path = ctx.environment.outputs / "stored.png"
     to_pil(image[0]).save(path)

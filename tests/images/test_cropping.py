@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nodegraph.errors import InvalidValue
-from nodegraph.images.cropping import crop_to_mask, stitch
-from nodegraph.images.masks import EmptyMask
-from nodegraph.images.outpainting import Fill, pad_for_outpaint
-from nodegraph.images.regions import fitted_box
+from nodegraph.media.images.cropping import crop_to_mask, stitch
+from nodegraph.media.images.masks import EmptyMask
+from nodegraph.media.images.outpainting import Fill, pad_for_outpaint
+from nodegraph.media.images.regions import fitted_box
 from tests.messages import raises
 from tests.properties import examples
 

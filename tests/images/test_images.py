@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from nodegraph.errors import InvalidFile, InvalidValue, NumericalError, OutputError
-from nodegraph.images.images import (
+from nodegraph.media.images.images import (
     ImageFormat,
     encode_image_file,
     encode_pil,
@@ -33,7 +33,7 @@ from nodegraph.images.images import (
     to_pil,
     write_atomically,
 )
-from nodegraph.images.picture_files import pixels_allowed
+from nodegraph.media.images.picture_files import pixels_allowed
 from tests.messages import raises
 from tests.properties import examples
 

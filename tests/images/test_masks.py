@@ -15,17 +15,17 @@ from skimage import measure, morphology
 from torch import Tensor
 
 from nodegraph.errors import InvalidValue
-from nodegraph.images.coordinates import read_boxes, read_points
-from nodegraph.images.mask_edges import distance_to, fade_borders, feather_mask, grow_mask
-from nodegraph.images.mask_parts import fill_holes, keep_parts, label_parts
-from nodegraph.images.mask_sources import (
+from nodegraph.media.images.coordinates import read_boxes, read_points
+from nodegraph.media.images.mask_edges import distance_to, fade_borders, feather_mask, grow_mask
+from nodegraph.media.images.mask_parts import fill_holes, keep_parts, label_parts
+from nodegraph.media.images.mask_sources import (
     gradient_mask,
     mask_from_channel,
     mask_from_color,
     mask_from_file,
     shape_mask,
 )
-from nodegraph.images.masks import combine_masks, composite, mask_box, with_alpha
+from nodegraph.media.images.masks import combine_masks, composite, mask_box, with_alpha
 from tests.messages import raises
 from tests.properties import examples
 

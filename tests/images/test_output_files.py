@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from nodegraph.errors import InvalidValue, OutputError
-from nodegraph.images.output_files import save_by_content, save_numbered
-from nodegraph.images.output_names import check_folder, check_name
+from nodegraph.media.images.output_files import save_by_content, save_numbered
+from nodegraph.media.images.output_names import check_folder, check_name
 from tests.messages import raises
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from nodegraph.images.output_files import save_numbered
+from nodegraph.media.images.output_files import save_numbered
 
 pytestmark = pytest.mark.skipif(
     not hasattr(os, "O_TMPFILE"), reason="files without a name are Linux's"
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(
 SAVE = """
 import os, signal, sys
 from pathlib import Path
-from nodegraph.images.output_files import save_numbered
+from nodegraph.media.images.output_files import save_numbered
 def die(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
 setattr(os, sys.argv[2], die)

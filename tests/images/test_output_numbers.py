@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nodegraph.images.output_files import save_numbered
+from nodegraph.media.images.output_files import save_numbered
 from tests.properties import examples
 
 
@@ -143,7 +143,7 @@ def test_where_nothing_can_be_remembered_files_are_saved_all_the_same(
 SCRIPT = """
 import sys
 from pathlib import Path
-from nodegraph.images.output_files import save_numbered
+from nodegraph.media.images.output_files import save_numbered
 folder, index, who = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 for number in range(30):
     contents = [f"{who} {number}".encode(), f"both {number}".encode()]

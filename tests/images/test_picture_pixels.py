@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from nodegraph.errors import InvalidFile, InvalidValue
-from nodegraph.images import room
-from nodegraph.images.animations import AnimationFormat, encode_animation
-from nodegraph.images.images import (
+from nodegraph.media.images import room
+from nodegraph.media.images.animations import AnimationFormat, encode_animation
+from nodegraph.media.images.images import (
     ImageFormat,
     encode_image_file,
     read_frames,

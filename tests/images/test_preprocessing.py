@@ -11,7 +11,7 @@ from torch import Tensor
 
 from nodegraph.core.preprocessor import Preprocessor
 from nodegraph.errors import InvalidValue, NumericalError
-from nodegraph.images.preprocessing import (
+from nodegraph.media.images.preprocessing import (
     PREPROCESSORS,
     canny_edges,
     color_blocks,

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from nodegraph.errors import InvalidValue
-from nodegraph.images.resizing import Method, resize_image, target_size
+from nodegraph.media.images.resizing import Method, resize_image, target_size
 from tests.messages import raises
 
 METHODS: list[Method] = ["lanczos", "bicubic", "bilinear", "area", "nearest"]

@@ -12,7 +12,7 @@ import torch
 
 from nodegraph.core.types import named
 from nodegraph.core.value_types import is_of_type
-from nodegraph.images.returned import PictureType, advice, taken_as
+from nodegraph.media.images.returned import PictureType, advice, taken_as
 
 PIXELS = np.arange(5 * 6 * 4, dtype=np.uint8).reshape(5, 6, 4)
 RGB, RGBA, GRAY = PIXELS[..., :3], PIXELS, PIXELS[..., 0]

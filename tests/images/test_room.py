@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from nodegraph.errors import InvalidValue
-from nodegraph.images import room
-from nodegraph.images.resizing import resize_image
-from nodegraph.images.room import ImageTooLarge, check_room
-from nodegraph.images.sheets import contact_sheet
+from nodegraph.media.images import room
+from nodegraph.media.images.resizing import resize_image
+from nodegraph.media.images.room import ImageTooLarge, check_room
+from nodegraph.media.images.sheets import contact_sheet
 from tests.messages import raises
 
 GIB = 1 << 30
@@ -45,7 +45,7 @@ def test_a_size_that_comes_through_a_link_is_refused_before_the_work() -> None:
 def test_pictures_that_are_too_many_for_one_are_refused_before_the_work(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("nodegraph.images.images.to_pil", _begun)
+    monkeypatch.setattr("nodegraph.media.images.images.to_pil", _begun)
     picture = torch.zeros(1, 1, 1, 3)
     with raises(ImageTooLarge, port="images", given="8000 x 8000 pixels: about 1.2 GB"):
         contact_sheet([picture.expand(4, 4000, 4000, 3)], gap=0)

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from nodegraph.errors import InvalidValue, NumericalError
-from nodegraph.images import scikit_image, selecting
-from nodegraph.images.selecting import (
+from nodegraph.media.images import scikit_image, selecting
+from nodegraph.media.images.selecting import (
     pixel_points,
     plain_background,
     select_by_box,

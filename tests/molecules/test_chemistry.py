@@ -11,8 +11,8 @@ from rdkit import Chem
 from nodegraph import Molecule
 from nodegraph.core.digests import digest_value
 from nodegraph.errors import InvalidValue, NumericalError
-from nodegraph.molecules import chemistry
-from nodegraph.molecules.chemistry import embedded, molecule_of_smiles, smiles_of, to_rdkit
+from nodegraph.media.molecules import chemistry
+from nodegraph.media.molecules.chemistry import embedded, molecule_of_smiles, smiles_of, to_rdkit
 from tests.messages import raises
 from tests.molecules.making import ASPIRIN, CAFFEINE, SMILES
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from nodegraph.molecules.chemistry import embedded, molecule_of_smiles
-from nodegraph.molecules.drawing import atom_cloud, draw_molecule
+from nodegraph.media.molecules.chemistry import embedded, molecule_of_smiles
+from nodegraph.media.molecules.drawing import atom_cloud, draw_molecule
 from tests.molecules.making import CAFFEINE
 
 

@@ -10,11 +10,11 @@ import torch
 
 from nodegraph import Molecule
 from nodegraph.errors import InvalidFile, InvalidValue
-from nodegraph.molecules import molecule_files
-from nodegraph.molecules.chemistry import embedded, molecule_of_smiles, smiles_of
-from nodegraph.molecules.encoding import MOLECULE_SUFFIXES, encode_molecule
-from nodegraph.molecules.molecule_files import MoleculeFormat, molecule_format, molecule_texts
-from nodegraph.molecules.reading import read_molecule
+from nodegraph.media.molecules import molecule_files
+from nodegraph.media.molecules.chemistry import embedded, molecule_of_smiles, smiles_of
+from nodegraph.media.molecules.encoding import MOLECULE_SUFFIXES, encode_molecule
+from nodegraph.media.molecules.molecule_files import MoleculeFormat, molecule_format, molecule_texts
+from nodegraph.media.molecules.reading import read_molecule
 from tests.messages import raises
 from tests.molecules.making import ASPIRIN, CAFFEINE, MENTHONE, PEPTIDE, SMILES
 

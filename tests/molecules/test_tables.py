@@ -7,9 +7,9 @@ import torch
 from rdkit import Chem
 from torch import Tensor
 
-from nodegraph.molecules.chemistry import smiles_of
-from nodegraph.molecules.sampled import decoded_molecules, laid, once
-from nodegraph.molecules.tables import item_tables, molecule_of_rows, rows_of, table_items
+from nodegraph.media.molecules.chemistry import smiles_of
+from nodegraph.media.molecules.sampled import decoded_molecules, laid, once
+from nodegraph.media.molecules.tables import item_tables, molecule_of_rows, rows_of, table_items
 
 SMALL = ["C", "CCO", "c1ccccc1", "C#N", "O=C1CCCN1", "Cc1ncc[nH]1", "FC(F)F", "OC1CC2CCC1C2"]
 

@@ -29,12 +29,12 @@ from nodegraph.core.building import build_graph
 from nodegraph.core.context import Footprint, Peak
 from nodegraph.core.events import Event
 from nodegraph.core.workflow import Workflow
-from nodegraph.diffusion.components import Denoiser
-from nodegraph.diffusion.noise import draw_noise
-from nodegraph.diffusion.scheduler_file import scheduler_option
 from nodegraph.engine.engine import Engine
 from nodegraph.engine.options import RunOptions
 from nodegraph.errors import ModelNotFound, NodegraphError, Problem
+from nodegraph.families.components import Denoiser
+from nodegraph.families.noise import draw_noise
+from nodegraph.families.scheduler_file import scheduler_option
 from nodegraph.packs.pack import installed_packs
 from nodegraph.packs.registry import Registry
 from tests.diffusion.conftest import SD1_SCHEDULER

@@ -13,9 +13,9 @@ from safetensors.torch import load_file, save_file
 
 from nodegraph import Workflow
 from nodegraph.core.values import ControlNet
-from nodegraph.diffusion.controls.applying import control_of
-from nodegraph.diffusion.embedded_models import control_folder
 from nodegraph.errors import NumericalError
+from nodegraph.families.embedded_models import control_folder
+from nodegraph.sampling.controls.applying import control_of
 from tests.messages import raises
 from tests.nodes.conftest import Bench, link
 from tests.nodes.sampling_graphs import workflow

@@ -12,9 +12,9 @@ import pytest
 
 from nodegraph.core.context import Environment
 from nodegraph.core.hooks import HookInputs
-from nodegraph.diffusion.facts import weight_bytes
-from nodegraph.diffusion.models import locate_model
-from nodegraph.diffusion.opening import open_model
+from nodegraph.models.facts import weight_bytes
+from nodegraph.models.model_sources import locate_model
+from nodegraph.models.opening import open_model
 from nodes._facts import model_weights
 from nodes._memory import decoding, encoding, sampling, sampling_parts
 
@@ -109,7 +109,7 @@ def test_steps_that_come_through_a_link_leave_the_work_open() -> None:
 
 
 def test_weights_are_as_large_as_their_components() -> None:
-    from nodegraph.diffusion.loading import estimate_bytes
+    from nodegraph.models.loading import estimate_bytes
 
     recipes = open_model("tiny", ())
     found = model_weights(HookInputs({"model": "tiny", "dtype": "auto"}, {}, PLACE)).weights

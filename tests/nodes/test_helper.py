@@ -16,7 +16,7 @@ from nodegraph_nodes._sizes import BUCKETS, TRAINED
 from nodegraph_nodes.helper import PathParts, Resolution
 
 from nodegraph import Latent
-from nodegraph.diffusion.families.registry import BUILT_IN
+from nodegraph.families.registry import BUILT_IN
 from tests.nodes.conftest import Bench, link
 
 

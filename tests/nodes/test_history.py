@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from nodegraph.diffusion.vector_decoders import decoder_samples
+from nodegraph.families.vector_decoders import decoder_samples
 
 from .conftest import Bench, link
 

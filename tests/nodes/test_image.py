@@ -16,8 +16,8 @@ import nodegraph
 from nodegraph.core.version import VERSION
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidWorkflow
-from nodegraph.images import room
-from nodegraph.images.images import read_image, read_metadata
+from nodegraph.media.images import room
+from nodegraph.media.images.images import read_image, read_metadata
 from tests.messages import raises
 from tests.nodes.conftest import Bench, link
 
@@ -299,7 +299,7 @@ def test_folders_without_pictures_are_told_before_running(bench: Bench, path: st
 
 def test_only_what_may_be_read_is_found(tmp_path: Path) -> None:
     from nodegraph import Environment, InvalidFile
-    from nodegraph.images.picture_folders import find_pictures
+    from nodegraph.media.images.picture_folders import find_pictures
 
     inputs, secret = tmp_path / "inputs", tmp_path / "secret"
     for folder in (inputs, secret):

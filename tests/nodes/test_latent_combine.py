@@ -17,7 +17,7 @@ from nodegraph_nodes.latent_combine import (
 
 from nodegraph import InvalidValue, Latent
 from nodegraph.core.values import Leftover
-from nodegraph.diffusion.noise import draw_noise
+from nodegraph.families.noise import draw_noise
 from tests.messages import raises
 from tests.nodes.conftest import Bench, link
 

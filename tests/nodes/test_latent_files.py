@@ -16,8 +16,8 @@ from safetensors.torch import save_file
 from nodegraph import InvalidFile, InvalidValue, Latent
 from nodegraph.core.digests import digest_value
 from nodegraph.core.values import Leftover
-from nodegraph.diffusion.latents.files import encode_latent, read_latent
-from nodegraph.diffusion.noise import draw_noise
+from nodegraph.families.noise import draw_noise
+from nodegraph.sampling.latents.files import encode_latent, read_latent
 from tests.messages import raises
 from tests.nodes.conftest import Bench, link
 

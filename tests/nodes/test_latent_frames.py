@@ -8,7 +8,7 @@ from nodegraph_nodes.latent_frames import CutLatentFrames, LatentFramesToBatch
 
 from nodegraph import InvalidValue, Latent
 from nodegraph.core.values import Leftover
-from nodegraph.diffusion.noise import draw_noise
+from nodegraph.families.noise import draw_noise
 from tests.messages import raises
 
 SAMPLES = draw_noise((16, 5, 2, 3), 0, range(2))

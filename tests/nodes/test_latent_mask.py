@@ -11,10 +11,10 @@ from nodegraph_nodes.latent_mask import GradualMask
 from torch import Tensor
 
 from nodegraph import Conditioning, ConditioningEntry, Latent
-from nodegraph.diffusion.denoise import Denoising, StepInfo
-from nodegraph.diffusion.masks import mask_of_step
-from nodegraph.diffusion.noise import draw_noise
 from nodegraph.errors import InvalidValue
+from nodegraph.families.noise import draw_noise
+from nodegraph.sampling.denoise import Denoising, StepInfo
+from nodegraph.sampling.masks import mask_of_step
 from tests.messages import raises
 from tests.nodes.sampling_graphs import denoiser
 

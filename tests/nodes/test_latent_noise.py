@@ -9,8 +9,8 @@ import torch
 from nodegraph_nodes.latent_noise import InjectNoise, SetItemSeeds
 
 from nodegraph import InvalidValue, Latent
-from nodegraph.diffusion.noise import draw_noise
-from nodegraph.diffusion.noise_drawing import drawn_noise
+from nodegraph.families.noise import draw_noise
+from nodegraph.sampling.noise_drawing import drawn_noise
 from tests.messages import raises
 from tests.nodes.sampling_graphs import link, sampler, value
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from nodegraph.images.heat import with_heat
+from nodegraph.media.images.heat import with_heat
 
 from .conftest import Bench, link
 

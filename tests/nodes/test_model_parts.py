@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from nodegraph.diffusion.scheduler_file import scheduler_config
+from nodegraph.families.scheduler_file import scheduler_config
 from tests.diffusion.single_files import double_stream
 from tests.diffusion.single_files.models import SMALL
 from tests.diffusion.single_files.originals import WRITERS

@@ -9,16 +9,16 @@ import pytest
 
 from nodegraph import DiffusionModel
 from nodegraph.core.values import RecipeFile
-from nodegraph.diffusion.chosen_noise import with_flow_shift, with_prediction, with_shift_by_size
-from nodegraph.diffusion.components import Denoiser
-from nodegraph.diffusion.families.registry import family_named
-from nodegraph.diffusion.flow_noise import FlowNoise, model_noise, recipe_noise
-from nodegraph.diffusion.noise import NoiseSchedule
-from nodegraph.diffusion.scheduler_file import scheduler_option
-from nodegraph.diffusion.schedules import sigmas_for
-from nodegraph.diffusion.speed.deriving import derive
-from nodegraph.diffusion.table_schedules import COMMON, CONTINUOUS
 from nodegraph.errors import InvalidValue
+from nodegraph.families.components import Denoiser
+from nodegraph.families.flow_noise import FlowNoise, model_noise, recipe_noise
+from nodegraph.families.noise import NoiseSchedule
+from nodegraph.families.registry import family_named
+from nodegraph.families.scheduler_file import scheduler_option
+from nodegraph.models.speed.deriving import derive
+from nodegraph.sampling.chosen_noise import with_flow_shift, with_prediction, with_shift_by_size
+from nodegraph.sampling.schedules import sigmas_for
+from nodegraph.sampling.table_schedules import COMMON, CONTINUOUS
 from tests.diffusion.conftest import SD1_SCHEDULER, tiny_unet
 from tests.messages import raises
 from tests.nodes.conftest import Bench, link

@@ -13,15 +13,10 @@ import torch
 from safetensors.torch import save_file
 
 from nodegraph import Vae
-from nodegraph.diffusion import (
-    encode_image,
-    load_component,
-    model_stamps,
-    models,
-    open_model,
-    scheduler_config,
-)
-from nodegraph.diffusion.numerics import cpu_has_bfloat16
+from nodegraph.diffusion import encode_image, load_component, open_model, scheduler_config
+from nodegraph.models import model_sources as models
+from nodegraph.models import model_stamps
+from nodegraph.weights.numerics import cpu_has_bfloat16
 from tests.diffusion.families.parts import vae
 from tests.diffusion.ldm_export import _vae_tensors
 from tests.nodes.conftest import Bench, link

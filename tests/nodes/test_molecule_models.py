@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from nodegraph import Latent, Plot, node
-from nodegraph.molecules.chemistry import smiles_of
+from nodegraph.media.molecules.chemistry import smiles_of
 from tests.diffusion.items.making import molecule_folder
 from tests.molecules.test_tables import items_of
 from tests.nodes.conftest import Bench, link

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from nodegraph import Molecule
-from nodegraph.images.images import picture_size, read_metadata
-from nodegraph.molecules import chemistry, drawing
-from nodegraph.molecules.chemistry import molecule_of_smiles, smiles_of
-from nodegraph.molecules.encoding import encode_molecule
-from nodegraph.molecules.molecule_files import molecule_texts
-from nodegraph.molecules.reading import read_molecule
+from nodegraph.media.images.images import picture_size, read_metadata
+from nodegraph.media.molecules import chemistry, drawing
+from nodegraph.media.molecules.chemistry import molecule_of_smiles, smiles_of
+from nodegraph.media.molecules.encoding import encode_molecule
+from nodegraph.media.molecules.molecule_files import molecule_texts
+from nodegraph.media.molecules.reading import read_molecule
 from tests.molecules.making import ASPIRIN, CAFFEINE
 from tests.nodes.conftest import Bench, link
 

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from nodegraph import Conditioning, Latent, node
-from nodegraph.diffusion.families.items import CLASSES, NUMBERS
-from nodegraph.diffusion.items.motions import FEATURES, PICTURE, TOKENS
+from nodegraph.families.item_family import CLASSES, NUMBERS
+from nodegraph.families.items.motions import FEATURES, PICTURE, TOKENS
 from tests.nodes.conftest import Bench, link
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from nodegraph import Plot, Series
 from nodegraph.core.plot_form import plot_form
-from nodegraph.images.images import read_metadata
-from nodegraph.plots.files import plot_of_json
+from nodegraph.media.images.images import read_metadata
+from nodegraph.media.plots.files import plot_of_json
 from tests.messages import raises
 from tests.nodes.conftest import Bench, link
 

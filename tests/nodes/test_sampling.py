@@ -9,9 +9,9 @@ import torch
 
 from nodegraph import Latent
 from nodegraph.core.events import Event
-from nodegraph.diffusion.denoise import sample
-from nodegraph.diffusion.noise import draw_noise
-from nodegraph.images import room
+from nodegraph.families.noise import draw_noise
+from nodegraph.media.images import room
+from nodegraph.sampling.denoise import sample
 from tests.nodes import sampling_graphs
 from tests.nodes.conftest import Bench
 from tests.nodes.sampling_graphs import Prompt, denoiser, link, problems, sampler, value

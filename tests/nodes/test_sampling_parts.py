@@ -10,7 +10,7 @@ import torch
 
 from nodegraph import Latent
 from nodegraph.core.events import Event
-from nodegraph.diffusion.noise import draw_noise
+from nodegraph.families.noise import draw_noise
 from tests.diffusion.stand_in import ONE_OF_EACH
 from tests.nodes import sampling_graphs
 from tests.nodes.sampling_graphs import link, problems, sampler, value

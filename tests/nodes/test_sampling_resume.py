@@ -23,21 +23,21 @@ from nodegraph import (
 )
 from nodegraph.core.events import Event, EventStream
 from nodegraph.core.node import definition_of
-from nodegraph.diffusion.composed_schedules import named_schedule
-from nodegraph.diffusion.denoise import Denoising
-from nodegraph.diffusion.guiders.additions import (
+from nodegraph.engine.cancel import CancelToken
+from nodegraph.engine.checkpointing import Saver
+from nodegraph.engine.node_context import NodeContext
+from nodegraph.families.noise import draw_noise
+from nodegraph.families.scheduler_file import scheduler_option
+from nodegraph.sampling.composed_schedules import named_schedule
+from nodegraph.sampling.denoise import Denoising
+from nodegraph.sampling.guiders.additions import (
     FurtherNegative,
     PerturbedAttention,
     SelfAttention,
 )
-from nodegraph.diffusion.guiders.changing import ChangingScale
-from nodegraph.diffusion.guiders.methods import Adaptive, Projected
-from nodegraph.diffusion.noise import draw_noise
-from nodegraph.diffusion.sampling_parts import GuiderChoice, SamplerChoice, SamplingNoise
-from nodegraph.diffusion.scheduler_file import scheduler_option
-from nodegraph.engine.cancel import CancelToken
-from nodegraph.engine.checkpointing import Saver
-from nodegraph.engine.node_context import NodeContext
+from nodegraph.sampling.guiders.changing import ChangingScale
+from nodegraph.sampling.guiders.methods import Adaptive, Projected
+from nodegraph.sampling.sampling_parts import GuiderChoice, SamplerChoice, SamplingNoise
 from nodegraph.store.checkpoints import Checkpoints
 from nodegraph.store.store import Store
 from tests.diffusion.conftest import SD1_SCHEDULER

@@ -10,12 +10,12 @@ from diffusers.pipelines.ideogram4 import pipeline_ideogram4 as ideogram
 from nodegraph_nodes.schedule_lists import Flux2Schedule, LogitNormalSchedule, LTXSchedule
 
 from nodegraph import Latent
-from nodegraph.diffusion.comfyui_levels import CommonFlow
-from nodegraph.diffusion.composed_schedules import Schedule, named_schedule
-from nodegraph.diffusion.flow_noise import FlowNoise, ModelNoise
-from nodegraph.diffusion.schedules import laid
-from nodegraph.diffusion.table_schedules import COMMON, CONTINUOUS, TABLE
 from nodegraph.errors import InvalidValue
+from nodegraph.families.comfyui_levels import CommonFlow
+from nodegraph.families.flow_noise import FlowNoise, ModelNoise
+from nodegraph.sampling.composed_schedules import Schedule, named_schedule
+from nodegraph.sampling.schedules import laid
+from nodegraph.sampling.table_schedules import COMMON, CONTINUOUS, TABLE
 from tests.diffusion.test_comfyui_numbers import TABLE as TABLE_NOISE
 from tests.messages import raises
 

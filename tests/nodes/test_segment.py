@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nodegraph.images import scikit_image
+from nodegraph.media.images import scikit_image
 from tests.nodes.conftest import Bench, link
 
 PICTURE = {"type": "Picture", "inputs": {"width": 20, "height": 12}}

@@ -10,11 +10,11 @@ from nodegraph_nodes.shape_models import DecodeShapes, ShapeConditioning
 
 from nodegraph.core.values import Latent
 from nodegraph.core.workflow import Workflow
-from nodegraph.diffusion.items.transformer import ItemTransformer
 from nodegraph.errors import InvalidValue
+from nodegraph.families.items.transformer import ItemTransformer
+from nodegraph.media.shapes.grids import FEATURES, TOKENS, to_tokens
 from nodegraph.session.session import Session
 from nodegraph.session.settings import Settings
-from nodegraph.shapes.grids import FEATURES, TOKENS, to_tokens
 from tests.messages import raises
 from tests.shapes.test_meshing import ball
 

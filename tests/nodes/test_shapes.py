@@ -11,11 +11,11 @@ import torch
 from PIL import Image
 
 from nodegraph import Mesh, PointCloud
-from nodegraph.images.images import read_metadata
-from nodegraph.shapes import shape_files
-from nodegraph.shapes.encoding import encode_points
-from nodegraph.shapes.reading import read_mesh, read_point_cloud
-from nodegraph.shapes.shape_files import shape_texts
+from nodegraph.media.images.images import read_metadata
+from nodegraph.media.shapes import shape_files
+from nodegraph.media.shapes.encoding import encode_points
+from nodegraph.media.shapes.reading import read_mesh, read_point_cloud
+from nodegraph.media.shapes.shape_files import shape_texts
 from tests.nodes.conftest import Bench, link
 from tests.shapes.making import box, cloud, written
 

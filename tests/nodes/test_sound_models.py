@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from nodegraph import Conditioning, Latent, node
-from nodegraph.diffusion.families.items import CLASSES, NUMBERS
-from nodegraph.diffusion.items.sounds import FEATURES, TOKENS
+from nodegraph.families.item_family import CLASSES, NUMBERS
+from nodegraph.families.items.sounds import FEATURES, TOKENS
 from tests.nodes.conftest import Bench, link
 
 

@@ -12,9 +12,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch.nn import functional
 
-from nodegraph.diffusion.inpainting import hard_mask
 from nodegraph.errors import InvalidValue
-from nodegraph.images import room
+from nodegraph.media.images import room
+from nodegraph.sampling.inpainting import hard_mask
 from tests.messages import raises
 from tests.nodes.conftest import Bench, link
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nodegraph import Plot, Series
-from nodegraph.plots.axes import Axis, bar_width, x_axis, y_axis
+from nodegraph.media.plots.axes import Axis, bar_width, x_axis, y_axis
 from tests.properties import examples
 
 NUMBERS = st.lists(st.floats(-1e300, 1e300) | st.sampled_from([nan, inf]), max_size=8)

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from nodegraph.errors import InvalidValue
-from nodegraph.plots.distributions import (
+from nodegraph.media.plots.distributions import (
     compared,
     comparison_card,
     comparison_plot,

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nodegraph import InvalidFile, InvalidValue, Plot, Series
-from nodegraph.plots.files import check_plot, encode_plot, plot_of_json, read_plot
-from nodegraph.plots.making import joined_plots, series_of
+from nodegraph.media.plots.files import check_plot, encode_plot, plot_of_json, read_plot
+from nodegraph.media.plots.making import joined_plots, series_of
 from tests.messages import raises
 from tests.properties import examples
 

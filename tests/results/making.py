@@ -11,14 +11,14 @@ from PIL import Image, PngImagePlugin
 from safetensors.torch import save
 
 from nodegraph import Audio, Mesh, Molecule, Plot, PointCloud, Series, Video
-from nodegraph.audio.encoding import encode_audio
-from nodegraph.images.animations import encode_animation
-from nodegraph.images.images import encode_image_file
-from nodegraph.molecules.chemistry import molecule_of_smiles
-from nodegraph.molecules.encoding import encode_molecule
-from nodegraph.plots.files import encode_plot
-from nodegraph.shapes.encoding import encode_mesh, encode_points
-from nodegraph.videos.encoding import encode_video
+from nodegraph.media.audio.encoding import encode_audio
+from nodegraph.media.images.animations import encode_animation
+from nodegraph.media.images.images import encode_image_file
+from nodegraph.media.molecules.chemistry import molecule_of_smiles
+from nodegraph.media.molecules.encoding import encode_molecule
+from nodegraph.media.plots.files import encode_plot
+from nodegraph.media.shapes.encoding import encode_mesh, encode_points
+from nodegraph.media.videos.encoding import encode_video
 from tests.audio.making import tone
 from tests.shapes.making import box
 from tests.videos.making import video

@@ -11,18 +11,18 @@ import pytest
 import torch
 
 from nodegraph import Audio
-from nodegraph.audio import drawing
-from nodegraph.audio.drawing import drawn_file, waveform_picture
-from nodegraph.audio.encoding import encode_audio
-from nodegraph.audio.reading import read_audio
 from nodegraph.errors import InvalidFile, NodegraphError
-from nodegraph.molecules.chemistry import molecule_of_smiles
-from nodegraph.molecules.drawing import draw_molecule
-from nodegraph.molecules.encoding import encode_molecule
-from nodegraph.results.drawing import draw_result
-from nodegraph.shapes.drawing import draw_shape
-from nodegraph.shapes.encoding import encode_mesh
-from nodegraph.shapes.reading import read_mesh, read_point_cloud
+from nodegraph.media.audio import drawing
+from nodegraph.media.audio.drawing import drawn_file, waveform_picture
+from nodegraph.media.audio.encoding import encode_audio
+from nodegraph.media.audio.reading import read_audio
+from nodegraph.media.molecules.chemistry import molecule_of_smiles
+from nodegraph.media.molecules.drawing import draw_molecule
+from nodegraph.media.molecules.encoding import encode_molecule
+from nodegraph.media.shapes.drawing import draw_shape
+from nodegraph.media.shapes.encoding import encode_mesh
+from nodegraph.media.shapes.reading import read_mesh, read_point_cloud
+from nodegraph.session.results.drawing import draw_result
 from tests.audio.making import noise
 from tests.messages import raises
 from tests.results.making import MAKERS
@@ -103,8 +103,8 @@ def test_torch_is_not_needed(tmp_path: Path) -> None:
     for name in ("made.flac", "made.glb", "points.ply", "made.sdf", "made.json"):
         (tmp_path / name).write_bytes(MAKERS[name]({"workflow": "{}"}))
     code = (
-        "import sys, pathlib; from nodegraph.results.drawing import draw_result;"
-        "from nodegraph.results.texts import result_texts;"
+        "import sys, pathlib; from nodegraph.session.results.drawing import draw_result;"
+        "from nodegraph.session.results.texts import result_texts;"
         f"files = sorted(pathlib.Path({str(tmp_path)!r}).iterdir());"
         "[draw_result(file, 64) for file in files];"
         "assert all(result_texts(file)['workflow'] == '{}' for file in files);"

@@ -19,7 +19,7 @@ from PIL import Image as Pillow
 import nodegraph
 from nodegraph import Audio, Context, Image, Latent, Plot, Series, Settings, Video, node
 from nodegraph.core.workflow import Workflow
-from nodegraph.results.html import MOST, value_html
+from nodegraph.session.results.html import MOST, value_html
 from tests.shapes.making import box
 
 RED = torch.tensor([1.0, 0.0, 0.0]).expand(1, 40, 60, 3)

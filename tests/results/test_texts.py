@@ -17,9 +17,9 @@ from PIL import Image
 from rdkit import Chem
 
 from nodegraph.errors import InvalidFile
-from nodegraph.images.provenance import workflow_texts
-from nodegraph.results import texts as module
-from nodegraph.results.texts import result_texts
+from nodegraph.media.images.provenance import workflow_texts
+from nodegraph.session.results import texts as module
+from nodegraph.session.results.texts import result_texts
 from tests.messages import raises
 from tests.properties import examples
 from tests.results.making import MAKERS

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from nodegraph import Context, node
-from nodegraph.images.output_files import save_numbered
+from nodegraph.media.images.output_files import save_numbered
 
 
 @node()

@@ -9,8 +9,8 @@ from typing import Any
 
 import httpx
 
-from nodegraph.diffusion.embedded_models import embedded_folder
-from nodegraph.diffusion.remote.pushing import push_model
+from nodegraph.families.embedded_models import embedded_folder
+from nodegraph.models.remote.pushing import push_model
 from nodegraph.store.remote.address import open_place
 from tests.server.hosting import PATIENCE, Hosted, eventually, hosted
 from tests.server.resources import opened, picture

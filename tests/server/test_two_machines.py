@@ -25,7 +25,7 @@ import time
 from pathlib import Path
 from typing import Annotated
 from nodegraph import Context, File, node
-from nodegraph.images.output_files import save_numbered
+from nodegraph.media.images.output_files import save_numbered
 
 @node(output="files")
 def Turn(ctx: Context, path: Annotated[str, File("image")], gate: str = "") -> None:

@@ -17,19 +17,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nodegraph.audio.encoding import AudioFormat, encode_audio
 from nodegraph.errors import InvalidFile, InvalidWorkflow, NodegraphError, OutputError
 from nodegraph.jobs.queue import JobQueue
-from nodegraph.molecules.chemistry import molecule_of_smiles
-from nodegraph.molecules.encoding import encode_molecule
-from nodegraph.molecules.molecule_files import MoleculeFormat
+from nodegraph.media.audio.encoding import AudioFormat, encode_audio
+from nodegraph.media.molecules.chemistry import molecule_of_smiles
+from nodegraph.media.molecules.encoding import encode_molecule
+from nodegraph.media.molecules.molecule_files import MoleculeFormat
+from nodegraph.media.shapes.encoding import encode_mesh
+from nodegraph.media.shapes.shape_files import ShapeFormat
+from nodegraph.media.videos.encoding import VideoFormat, encode_video
 from nodegraph.server.content.files.names import is_name
 from nodegraph.server.content.uploads import Upload, UploadRules, Uploads
 from nodegraph.server.content.uploads.kinds import recognise
 from nodegraph.server.http.errors import FileGone, NotFound, TooLarge, UnsupportedType
-from nodegraph.shapes.encoding import encode_mesh
-from nodegraph.shapes.shape_files import ShapeFormat
-from nodegraph.videos.encoding import VideoFormat, encode_video
 from tests.audio.making import FORMATS as AUDIO_FORMATS
 from tests.audio.making import tone
 from tests.jobs.queue.support import claim, open_queue, submit

@@ -11,9 +11,9 @@ import pytest
 from nodegraph import Session, Settings, Workflow, node
 from nodegraph.core.events import Event
 from nodegraph.core.reporting import report
-from nodegraph.diffusion.embedded_models import embedded_folder
-from nodegraph.diffusion.remote.manifest import ModelManifest
-from nodegraph.diffusion.remote.pushing import push_model
+from nodegraph.families.embedded_models import embedded_folder
+from nodegraph.models.remote.manifest import ModelManifest
+from nodegraph.models.remote.pushing import push_model
 from nodegraph.session.weights import residency_manager
 from nodegraph.store.remote.address import open_place
 from tests.store.remote.conftest import bucket, server, url  # noqa: F401

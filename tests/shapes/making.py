@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 
 from nodegraph import Mesh, PointCloud
-from nodegraph.shapes.encoding import SHAPE_SUFFIXES, encode_mesh
-from nodegraph.shapes.shape_files import ShapeFormat
+from nodegraph.media.shapes.encoding import SHAPE_SUFFIXES, encode_mesh
+from nodegraph.media.shapes.shape_files import ShapeFormat
 
 FORMATS: list[ShapeFormat] = ["glb", "ply", "obj"]
 _CORNERS = [[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)]

@@ -12,9 +12,9 @@ import trimesh
 
 from nodegraph import Mesh, PointCloud
 from nodegraph.errors import InvalidValue, NumericalError
-from nodegraph.shapes.encoding import encode_mesh, encode_points, vertex_colors
-from nodegraph.shapes.reading import read_mesh, read_point_cloud
-from nodegraph.shapes.shape_files import ShapeFormat, shape_format, shape_texts
+from nodegraph.media.shapes.encoding import encode_mesh, encode_points, vertex_colors
+from nodegraph.media.shapes.reading import read_mesh, read_point_cloud
+from nodegraph.media.shapes.shape_files import ShapeFormat, shape_format, shape_texts
 from tests.messages import raises
 from tests.shapes.making import FORMATS, box, cloud, square, written
 

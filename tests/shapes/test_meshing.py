@@ -14,8 +14,15 @@ from torch import Tensor
 
 from nodegraph.core.spatial_values import Mesh
 from nodegraph.errors import InvalidValue
-from nodegraph.shapes.grids import COLOURS, FEATURES, TOKENS, from_tokens, front_views, to_tokens
-from nodegraph.shapes.meshing import largest_piece, mesh_of_distances, surface_points
+from nodegraph.media.shapes.grids import (
+    COLOURS,
+    FEATURES,
+    TOKENS,
+    from_tokens,
+    front_views,
+    to_tokens,
+)
+from nodegraph.media.shapes.meshing import largest_piece, mesh_of_distances, surface_points
 from tests.messages import raises
 from tests.properties import examples
 

@@ -18,10 +18,10 @@ from trimesh.resolvers import FilePathResolver
 
 from nodegraph import Mesh
 from nodegraph.errors import InvalidFile, InvalidValue
-from nodegraph.shapes import glb_checks, shape_files
-from nodegraph.shapes.glb_writing import glb_bytes
-from nodegraph.shapes.reading import read_mesh, read_point_cloud
-from nodegraph.shapes.shape_files import shape_format
+from nodegraph.media.shapes import glb_checks, shape_files
+from nodegraph.media.shapes.glb_writing import glb_bytes
+from nodegraph.media.shapes.reading import read_mesh, read_point_cloud
+from nodegraph.media.shapes.shape_files import shape_format
 from tests.messages import raises
 from tests.shapes.making import FORMATS, box, cloud, square, written
 
@@ -306,7 +306,7 @@ def test_tables_and_textures_are_bounded(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_points_are_no_mesh_but_a_mesh_has_points(tmp_path: Path) -> None:
-    from nodegraph.shapes.encoding import encode_points
+    from nodegraph.media.shapes.encoding import encode_points
 
     path = tmp_path / "points.ply"
     path.write_bytes(encode_points(cloud(5)))

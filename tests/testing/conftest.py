@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nodegraph.testing import Workbench
+from nodegraph.python.testing import Workbench
 
 
 @pytest.fixture(autouse=True)

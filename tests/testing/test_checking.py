@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from nodegraph import Cancelled, Context, Image, Latent, Mask, Range, node, port_type
-from nodegraph.testing import NodeVerdicts, Workbench
+from nodegraph.python.testing import NodeVerdicts, Workbench
 
 
 @node

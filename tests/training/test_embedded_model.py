@@ -14,7 +14,7 @@ from training.sampling import load_pipeline, sample
 from training.scenes import SceneMaker
 from training.scores import Scorer, summary
 
-FOLDER = ROOT / "nodegraph/diffusion/embedded/tiny"
+FOLDER = ROOT / "nodegraph/families/embedded/tiny"
 OBJECTS = load_objects(ROOT / "training/objects.json")
 
 pytestmark = pytest.mark.filterwarnings(

@@ -13,7 +13,7 @@ import torch
 from rdkit import Chem
 from safetensors import safe_open
 
-from nodegraph.molecules.tables import VALENCES
+from nodegraph.media.molecules.tables import VALENCES
 from training.config import FitConfig
 from training.items.fitting import Objective, sampled
 from training.items.molecules.card import card

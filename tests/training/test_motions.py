@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from nodegraph.diffusion.items.motions import FEATURES, MOTIONS, TOKENS, Motion
+from nodegraph.families.items.motions import FEATURES, MOTIONS, TOKENS, Motion
 from training.config import ROOT
 from training.items.fitting import Batch, averaged, fit
 from training.items.motions.asking import by_formula, prompt_for
@@ -127,7 +127,7 @@ def test_prompts_are_such_as_the_embedded_model_knows() -> None:
 
 
 def test_the_card_is_that_of_the_shipped_model() -> None:
-    folder = ROOT / "nodegraph/diffusion/embedded/items/motions"
+    folder = ROOT / "nodegraph/families/embedded/items/motions"
     told = json.loads((folder / "train.json").read_text(encoding="utf-8"))
     assert (ROOT / "docs/model-cards/motions.md").read_text(encoding="utf-8") == card(told)
     told["figures"]["held"]["1"]["motion_right"] = told["figures"]["held"]["2"]["motion_right"] = (

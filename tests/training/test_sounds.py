@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from nodegraph.audio.measuring import pitch
-from nodegraph.audio.sound_kinds import SOUND_KINDS
 from nodegraph.core.values import Audio
-from nodegraph.diffusion.items.sounds import FEATURES, TOKENS
+from nodegraph.families.items.sounds import FEATURES, TOKENS
+from nodegraph.media.audio.measuring import pitch
+from nodegraph.media.audio.sound_kinds import SOUND_KINDS
 from training.items.sounds.card import card
 from training.items.sounds.judges import KindJudge, PitchJudge, lengths_of, looks_of
 from training.items.sounds.kinds import FORMULAS, NAMES, PEAK, drawn, sound

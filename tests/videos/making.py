@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from nodegraph import Audio, Video
-from nodegraph.videos.encoding import VIDEO_SUFFIXES, VideoFormat, encode_video
+from nodegraph.media.videos.encoding import VIDEO_SUFFIXES, VideoFormat, encode_video
 
 FORMATS: list[VideoFormat] = ["mp4", "webm", "mkv"]
 NTSC = Fraction(24000, 1001)

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nodegraph.errors import InvalidValue
-from nodegraph.images import room
-from nodegraph.images.room import ImageTooLarge
-from nodegraph.videos.cutting import kept_frames, part_of_video, video_of_images
-from nodegraph.videos.reading import read_video
+from nodegraph.media.images import room
+from nodegraph.media.images.room import ImageTooLarge
+from nodegraph.media.videos.cutting import kept_frames, part_of_video, video_of_images
+from nodegraph.media.videos.reading import read_video
 from tests.messages import raises
 from tests.videos.making import moving, video, written
 

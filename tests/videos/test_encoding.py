@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from nodegraph import Audio, Video
 from nodegraph.errors import InvalidValue, NumericalError
-from nodegraph.videos.encoding import VideoFormat, encode_video
-from nodegraph.videos.reading import read_video
-from nodegraph.videos.video_files import video_facts, video_texts
+from nodegraph.media.videos.encoding import VideoFormat, encode_video
+from nodegraph.media.videos.reading import read_video
+from nodegraph.media.videos.video_files import video_facts, video_texts
 from tests.messages import raises
 from tests.properties import examples
 from tests.videos.making import FORMATS, moving, tone, video, written

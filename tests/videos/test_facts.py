@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from nodegraph import Video
 from nodegraph.errors import InvalidFile
-from nodegraph.videos.reading import read_video
-from nodegraph.videos.video_files import video_facts
+from nodegraph.media.videos.reading import read_video
+from nodegraph.media.videos.video_files import video_facts
 from tests.messages import raises
 from tests.properties import examples
 from tests.videos.making import clip, copied

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nodegraph.errors import InvalidValue
-from nodegraph.videos.rates import exact_rate, settled_rate
+from nodegraph.media.videos.rates import exact_rate, settled_rate
 from tests.messages import raises
 
 

@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from nodegraph.errors import InvalidFile, InvalidValue
-from nodegraph.images import room
-from nodegraph.images.room import ImageTooLarge
-from nodegraph.videos import video_files
-from nodegraph.videos.encoding import VideoFormat, encode_video
-from nodegraph.videos.reading import read_video
-from nodegraph.videos.video_files import opened_video, video_facts, video_texts
+from nodegraph.media.images import room
+from nodegraph.media.images.room import ImageTooLarge
+from nodegraph.media.videos import video_files
+from nodegraph.media.videos.encoding import VideoFormat, encode_video
+from nodegraph.media.videos.reading import read_video
+from nodegraph.media.videos.video_files import opened_video, video_facts, video_texts
 from tests.messages import raises
 from tests.properties import examples
 from tests.videos.making import FORMATS, NTSC, shown_at, uneven, video, written

@@ -80,8 +80,8 @@ def sam2(folder: Path) -> Any:
 
 
 def clipseg(folder: Path) -> Any:
-    from nodegraph.diffusion.building import clip_tokenizer
-    from nodegraph.diffusion.vocabulary import MERGES
+    from nodegraph.families.building import clip_tokenizer
+    from nodegraph.families.vocabulary import MERGES
 
     tokenizer = clip_tokenizer(MERGES, "<|endoftext|>")
     small = {"hidden_size": 16, "intermediate_size": 16, "num_attention_heads": 2}
@@ -100,8 +100,8 @@ def clipseg(folder: Path) -> Any:
 
 def sam3(folder: Path) -> Any:
     """As it is published: within the model for videos."""
-    from nodegraph.diffusion.building import clip_tokenizer
-    from nodegraph.diffusion.vocabulary import MERGES
+    from nodegraph.families.building import clip_tokenizer
+    from nodegraph.families.vocabulary import MERGES
 
     tokenizer = clip_tokenizer(MERGES, "<|endoftext|>")
     head = {"hidden_size": 16, "num_attention_heads": 2}

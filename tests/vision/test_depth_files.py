@@ -11,8 +11,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from nodegraph.diffusion.depth.files import depth_shape
-from nodegraph.diffusion.models import list_models
+from nodegraph.families.depth_files import depth_shape
+from nodegraph.models.model_sources import list_models
 from tests.nodes.conftest import Bench, link
 from tests.vision.foreground_files import save
 

@@ -10,16 +10,16 @@ import pytest
 import torch
 from torch.nn import functional
 
-from nodegraph.diffusion.foreground.architectures import (
+from nodegraph.families.foreground_architectures import (
     BiRefNetShape,
     birefnet_shape,
     foreground_class,
     u2net_shape,
 )
-from nodegraph.diffusion.foreground.birefnet import deformable_convolution, patches
-from nodegraph.diffusion.foreground.loading import has_colors_last
-from nodegraph.diffusion.models import list_models
-from nodegraph.images.masks import as_rgb
+from nodegraph.media.images.masks import as_rgb
+from nodegraph.models.foreground.birefnet import deformable_convolution, patches
+from nodegraph.models.foreground.loading import has_colors_last
+from nodegraph.models.model_sources import list_models
 from tests.nodes.conftest import Bench, link
 from tests.vision.foreground_files import (
     TINY,

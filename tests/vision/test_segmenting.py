@@ -15,9 +15,9 @@ import transformers as tf
 from PIL import Image as Pillow
 from torch.nn import functional
 
-from nodegraph.diffusion.models import list_models
-from nodegraph.vision.opening import labels_of
-from nodegraph.vision.segmenting import trimap
+from nodegraph.models.model_sources import list_models
+from nodegraph.perception.vision.opening import labels_of
+from nodegraph.perception.vision.segmenting import trimap
 from tests.nodes.conftest import Bench, link
 
 Models = Callable[[str], Any]

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from nodegraph.images.preprocessing import find_edges
+from nodegraph.media.images.preprocessing import find_edges
 
 __all__ = ["agreement", "as_condition", "find_edges"]
 

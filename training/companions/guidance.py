@@ -22,8 +22,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nodegraph.diffusion.classifier_files import FORMAT as FORMAT
-from nodegraph.diffusion.noisy_classifier import GuidanceClassifier as GuidanceClassifier
+from nodegraph.models.classifier_files import FORMAT as FORMAT
+from nodegraph.models.noisy_classifier import GuidanceClassifier as GuidanceClassifier
 from training.companions.latent_scenes import decode
 from training.models import SCALING_FACTOR, build_scheduler
 from training.pixels import Pixels

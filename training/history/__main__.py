@@ -11,8 +11,8 @@ from pathlib import Path
 
 import torch
 
-from nodegraph.diffusion.decoder_names import EMBEDDED
-from nodegraph.diffusion.vector_decoders import VectorDecoder, save_decoder
+from nodegraph.families.decoder_names import EMBEDDED
+from nodegraph.families.vector_decoders import VectorDecoder, save_decoder
 from training.history import gan, vae
 from training.history.measuring import CARD, card, measure
 from training.history.scenes import shown

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
 
-from nodegraph.diffusion.vector_decoders import VectorDecoder
+from nodegraph.families.vector_decoders import VectorDecoder
 from training.history.scenes import Pool
 from training.models import hasten, in_half
 

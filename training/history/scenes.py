@@ -76,5 +76,5 @@ def shown(latents: Tensor) -> Pixels:
 
 @cache
 def _vae() -> AutoencoderKL:
-    vae = AutoencoderKL.from_pretrained(ROOT / "nodegraph/diffusion/embedded/tiny/vae")
+    vae = AutoencoderKL.from_pretrained(ROOT / "nodegraph/families/embedded/tiny/vae")
     return cast(AutoencoderKL, vae.eval())

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nodegraph.diffusion.vector_decoders import VectorDecoder
+from nodegraph.families.vector_decoders import VectorDecoder
 from training.config import FitConfig
 from training.history.scenes import Pool
 from training.trainer import Trainer, place

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nodegraph.diffusion.items.transformer import ItemTransformer
+from nodegraph.families.items.transformer import ItemTransformer
 from training.config import FitConfig
 from training.trainer import LossFunction, Trainer
 

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
-from nodegraph.diffusion.items.transformer import ItemTransformer
+from nodegraph.families.items.transformer import ItemTransformer
 from training.items.fitting import averaged
 
 

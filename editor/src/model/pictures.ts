@@ -2,7 +2,7 @@
  * The workflow in a file: in a picture that nodegraph saved, or a workflow file itself. What is in
  * results of other kinds, a server tells: see `workflowOfTexts`.
  *
- * Pictures carry it as nodegraph/images/images.py writes it: PNG in a text chunk, JPEG and WebP
+ * Pictures carry it as nodegraph/media/images/images.py writes it: PNG in a text chunk, JPEG and WebP
  * in the EXIF user comment, as JSON with all texts. Those of ComfyUI are told from ours, in MP4, too.
  */
 import { Inflate } from "fflate";

@@ -1,5 +1,5 @@
 /**
- * Weighing words of a prompt, `(red:1.2) apple`, in the syntax of nodegraph/diffusion/prompts.py.
+ * Weighing words of a prompt, `(red:1.2) apple`, in the syntax of nodegraph/families/prompts.py.
  */
 
 export interface Weighed {

@@ -7,19 +7,19 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from nodegraph.compat.comfyui.importing import ImportedWorkflow, import_document
-from nodegraph.compat.comfyui.packs import node_table
-from nodegraph.compat.comfyui.reading import carried_workflow
-from nodegraph.compat.comfyui.report import import_report
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.uploads import paths_in
 from nodegraph.core.workflow import Workflow
-from nodegraph.diffusion.models import find_path
 from nodegraph.engine.planning.room import DeviceRoom
 from nodegraph.engine.planning.stock import Stock
 from nodegraph.errors import InvalidFile, InvalidValue, InvalidWorkflow, NodegraphError, Problem
+from nodegraph.interop.comfyui.importing import ImportedWorkflow, import_document
+from nodegraph.interop.comfyui.packs import node_table
+from nodegraph.interop.comfyui.reading import carried_workflow
+from nodegraph.interop.comfyui.report import import_report
 from nodegraph.jobs.supervisor.messages import StockNews
 from nodegraph.jobs.worker.upkeep import StoreUpkeep
+from nodegraph.models.model_sources import find_path
 from nodegraph.session.session import Session
 from nodegraph.session.settings import places_of
 
@@ -145,7 +145,7 @@ class Answers:
 
     def _script(self, arguments: Mapping[str, Any]) -> str:
         """The Python script that builds `workflow`."""
-        from nodegraph.builder.script import python_script  # as few ask for it
+        from nodegraph.python.builder.script import python_script  # as few ask for it
 
         self._session.look_anew()
         return python_script(Workflow.from_dict(arguments["workflow"]), self._session)

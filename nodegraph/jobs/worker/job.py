@@ -305,7 +305,7 @@ def _described(path: Path, status: os.stat_result) -> dict[str, Any]:
 
 def _frame_pixels(path: Path) -> dict[str, int]:
     """Width and height of a video as it is shown; nothing if that isn't known."""
-    from nodegraph.videos.video_files import video_facts
+    from nodegraph.media.videos.video_files import video_facts
 
     try:
         facts = video_facts(path)
@@ -317,7 +317,7 @@ def _frame_pixels(path: Path) -> dict[str, int]:
 def _pixels(path: Path) -> dict[str, int]:
     """Width and height of a picture as it is shown; nothing if that isn't known."""
     # Whatever writes pictures has it in memory by now.
-    from nodegraph.images.images import picture_size
+    from nodegraph.media.images.images import picture_size
 
     try:
         width, height = picture_size(path, max_pixels=None)

@@ -35,12 +35,12 @@ _IDLE = 0.5
 _SWITCH = 0.0005
 """Seconds after which an import lets other threads go on, rather than Python's 5 ms."""
 LIBRARIES = (
-    "nodegraph.diffusion.loading",
-    "nodegraph.diffusion.denoise",
-    "nodegraph.diffusion.text",
-    "nodegraph.diffusion.vae",
-    "nodegraph.images.images",
-    "nodegraph.images.output_files",
+    "nodegraph.models.loading",
+    "nodegraph.sampling.denoise",
+    "nodegraph.models.text",
+    "nodegraph.models.vae",
+    "nodegraph.media.images.images",
+    "nodegraph.media.images.output_files",
 )
 """What models and pictures take; the first one takes seconds, as it imports models' classes."""
 

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from nodegraph.core.confinement import is_readable
 from nodegraph.core.context import Environment
 from nodegraph.core.digests import digest_bytes
-from nodegraph.images.picture_folders import MEDIA_TYPES
+from nodegraph.media.images.picture_folders import MEDIA_TYPES
 from nodegraph.server.content.files.confined import Confined
 from nodegraph.server.http.errors import NotFound
 from nodegraph.server.http.sending import OpenFile

@@ -7,8 +7,8 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from nodegraph.diffusion.attached_models import ListedModel, ModelPlace
 from nodegraph.errors import NodegraphError
+from nodegraph.weights.attached_models import ListedModel, ModelPlace
 
 OffLoop = Callable[[Callable[[], Any]], Awaitable[Any]]
 """Calls what waits for the place without keeping the event loop from others."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from nodegraph.compat.comfyui.entries import TableEntry, entry, same
-from nodegraph.compat.comfyui.foreign import (
+from nodegraph.interop.comfyui.entries import TableEntry, entry, same
+from nodegraph.interop.comfyui.foreign import (
     ForeignBlock,
     ForeignGraph,
     ForeignNode,
@@ -13,8 +13,8 @@ from nodegraph.compat.comfyui.foreign import (
     ForeignWorkflow,
     Source,
 )
-from nodegraph.compat.comfyui.importing import ImportedWorkflow, translate
-from nodegraph.compat.comfyui.translating import MadeOutput, Passage, Signal
+from nodegraph.interop.comfyui.importing import ImportedWorkflow, translate
+from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal
 
 
 def _shift(node: Passage) -> None:

@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from nodegraph import Session
-from nodegraph.compat.comfyui.entries import TableEntry, entry
-from nodegraph.compat.comfyui.foreign import ForeignGraph, ForeignNode, ForeignWorkflow, Source
-from nodegraph.compat.comfyui.importing import ImportedWorkflow, by_type, translate
-from nodegraph.compat.comfyui.signatures import TakenInput
-from nodegraph.compat.comfyui.table import built_in
-from nodegraph.compat.comfyui.translating import MadeOutput, Passage
 from nodegraph.core.analysis import analyse
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import Problem
+from nodegraph.interop.comfyui.entries import TableEntry, entry
+from nodegraph.interop.comfyui.foreign import ForeignGraph, ForeignNode, ForeignWorkflow, Source
+from nodegraph.interop.comfyui.importing import ImportedWorkflow, by_type, translate
+from nodegraph.interop.comfyui.signatures import TakenInput
+from nodegraph.interop.comfyui.table import built_in
+from nodegraph.interop.comfyui.translating import MadeOutput, Passage
 
 
 def _image(node: Passage) -> None:

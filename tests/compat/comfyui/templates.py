@@ -27,12 +27,12 @@ from diffusers.utils import logging as diffusers_logging
 from PIL import Image
 from transformers.utils import logging as transformers_logging
 
-from nodegraph.compat.comfyui.importing import import_document
-from nodegraph.compat.comfyui.inlining import inlined
-from nodegraph.compat.comfyui.packs import node_table
 from nodegraph.core.parts import NodeEntry
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import NodegraphError
+from nodegraph.interop.comfyui.importing import import_document
+from nodegraph.interop.comfyui.inlining import inlined
+from nodegraph.interop.comfyui.packs import node_table
 from nodegraph.session.session import Session
 from nodegraph.session.settings import load_settings
 from tests.compat.comfyui.stand_ins import Tinies, UnknownKind

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from nodegraph.compat.comfyui.foreign import BLOCK, Source
 from nodegraph.errors import InvalidWorkflow
+from nodegraph.interop.comfyui.foreign import BLOCK, Source
 from tests.compat.comfyui.making import block, graph, node, translated
 from tests.messages import raises
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from nodegraph.compat.comfyui.exporting import export
-from nodegraph.compat.comfyui.writing.api_file import missing_inputs, write_api
 from nodegraph.core.parts import NodeEntry
 from nodegraph.core.spec import InputSpec
 from nodegraph.core.types import fit
 from nodegraph.core.workflow import Workflow
+from nodegraph.interop.comfyui.exporting import export
+from nodegraph.interop.comfyui.writing.api_file import missing_inputs, write_api
 from tests.compat.comfyui.test_exporting import SIGNATURES, TABLE, catalog
 
 REQUIRED = Path(__file__).parent / "required_inputs.csv"

@@ -12,18 +12,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nodegraph.compat.comfyui.exporting import documents, export
-from nodegraph.compat.comfyui.importing import by_type, import_document, translate
-from nodegraph.compat.comfyui.inlining import inlined
-from nodegraph.compat.comfyui.packs import node_table
-from nodegraph.compat.comfyui.reading import read_workflow
-from nodegraph.compat.comfyui.table import built_in
-from nodegraph.compat.comfyui.writing.api_file import write_api
-from nodegraph.compat.comfyui.writing.ui_file import write_ui
 from nodegraph.core.parts import NodeEntry
 from nodegraph.core.spec import InputSpec, NodeSpec
 from nodegraph.core.types import fit
 from nodegraph.core.workflow import Workflow
+from nodegraph.interop.comfyui.exporting import documents, export
+from nodegraph.interop.comfyui.importing import by_type, import_document, translate
+from nodegraph.interop.comfyui.inlining import inlined
+from nodegraph.interop.comfyui.packs import node_table
+from nodegraph.interop.comfyui.reading import read_workflow
+from nodegraph.interop.comfyui.table import built_in
+from nodegraph.interop.comfyui.writing.api_file import write_api
+from nodegraph.interop.comfyui.writing.ui_file import write_ui
 from nodegraph.packs.pack import installed_packs
 from nodegraph.packs.registry import Registry
 from tests.compat.comfyui import drawing

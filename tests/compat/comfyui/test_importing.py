@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-import nodegraph.compat.comfyui.table
+import nodegraph.interop.comfyui.table
 from nodegraph import Session
-from nodegraph.compat.comfyui.importing import ImportedWorkflow, import_document, translate
-from nodegraph.compat.comfyui.packs import NodeTable, node_table
-from nodegraph.compat.comfyui.reading import read_workflow
-from nodegraph.compat.comfyui.signatures import Signature, TakenInput
-from nodegraph.compat.comfyui.translating import Passage
 from nodegraph.core.workflow import Workflow
+from nodegraph.interop.comfyui.importing import ImportedWorkflow, import_document, translate
+from nodegraph.interop.comfyui.packs import NodeTable, node_table
+from nodegraph.interop.comfyui.reading import read_workflow
+from nodegraph.interop.comfyui.signatures import Signature, TakenInput
+from nodegraph.interop.comfyui.translating import Passage
 from tests.compat.comfyui.drawing import block, drawn, linked, node, widget, with_blocks
 from tests.compat.comfyui.supplied import problems
 
@@ -387,7 +387,7 @@ def others(taken: TakenInput, words: Sequence[str]) -> list[Any]:
     return ["words"] if taken.type == "STRING" else []
 
 
-TABLE = Path(nodegraph.compat.comfyui.table.__file__).parent
+TABLE = Path(nodegraph.interop.comfyui.table.__file__).parent
 
 
 def words_beside(node_type: str) -> list[str]:

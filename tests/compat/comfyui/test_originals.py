@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from nodegraph.compat.comfyui.exporting import documents
-from nodegraph.compat.comfyui.importing import import_document
-from nodegraph.compat.comfyui.originals import original_of, packed
-from nodegraph.compat.comfyui.packs import node_table
 from nodegraph.core.parts import NodeEntry
 from nodegraph.core.workflow import Workflow
+from nodegraph.interop.comfyui.exporting import documents
+from nodegraph.interop.comfyui.importing import import_document
+from nodegraph.interop.comfyui.originals import original_of, packed
+from nodegraph.interop.comfyui.packs import node_table
 from tests.compat.comfyui.test_exporting import catalog
 
 TABLE = node_table()

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from nodegraph.compat.comfyui.exporting import ExportedWorkflow, documents
-from nodegraph.compat.comfyui.importing import import_document
-from nodegraph.compat.comfyui.packs import node_table
 from nodegraph.core.workflow import Workflow
-from nodegraph.diffusion.comfyui_prompts import plain_prompt
-from nodegraph.diffusion.wildcards import draw_prompt
+from nodegraph.interop.comfyui.exporting import ExportedWorkflow, documents
+from nodegraph.interop.comfyui.importing import import_document
+from nodegraph.interop.comfyui.packs import node_table
 from nodegraph.packs.pack import installed_packs
 from nodegraph.packs.registry import Registry
+from nodegraph.sampling.comfyui_prompts import plain_prompt
+from nodegraph.sampling.wildcards import draw_prompt
 from tests.compat.comfyui.drawing import drawn, linked, node
 from tests.properties import examples
 

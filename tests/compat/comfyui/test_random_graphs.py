@@ -5,7 +5,11 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nodegraph.compat.comfyui.foreign import (
+from nodegraph.core.links import is_link, read_link
+from nodegraph.core.parts import NodeEntry
+from nodegraph.core.workflow import Workflow
+from nodegraph.errors import InvalidWorkflow
+from nodegraph.interop.comfyui.foreign import (
     BLOCK,
     ForeignBlock,
     ForeignGraph,
@@ -15,11 +19,7 @@ from nodegraph.compat.comfyui.foreign import (
     Source,
     Spot,
 )
-from nodegraph.compat.comfyui.importing import ImportedWorkflow, translate
-from nodegraph.core.links import is_link, read_link
-from nodegraph.core.parts import NodeEntry
-from nodegraph.core.workflow import Workflow
-from nodegraph.errors import InvalidWorkflow
+from nodegraph.interop.comfyui.importing import ImportedWorkflow, translate
 from tests.compat.comfyui.making import TABLE
 from tests.properties import examples
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from nodegraph.compat.comfyui.foreign import ForeignWorkflow, ModelFile, Source, Spot
-from nodegraph.compat.comfyui.reading import is_foreign, read_workflow
-from nodegraph.compat.comfyui.signatures import Signature, parse_signature
 from nodegraph.errors import InvalidFile
+from nodegraph.interop.comfyui.foreign import ForeignWorkflow, ModelFile, Source, Spot
+from nodegraph.interop.comfyui.reading import is_foreign, read_workflow
+from nodegraph.interop.comfyui.signatures import Signature, parse_signature
 from tests.compat.comfyui.drawing import drawn, linked, node, widget
 from tests.messages import raises
 

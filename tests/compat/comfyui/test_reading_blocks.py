@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from nodegraph.compat.comfyui.foreign import BLOCK, ForeignWorkflow, Source, Spot
-from nodegraph.compat.comfyui.reading import read_workflow
 from nodegraph.errors import InvalidFile
+from nodegraph.interop.comfyui.foreign import BLOCK, ForeignWorkflow, Source, Spot
+from nodegraph.interop.comfyui.reading import read_workflow
 from tests.compat.comfyui.drawing import block, drawn, linked, node, widget, with_blocks
 from tests.messages import raises
 

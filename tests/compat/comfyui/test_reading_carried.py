@@ -10,9 +10,9 @@ import av
 import pytest
 from PIL import Image, PngImagePlugin
 
-from nodegraph.compat.comfyui.reading import carried_workflow
-from nodegraph.images.images import read_metadata
-from nodegraph.videos.video_files import video_texts
+from nodegraph.interop.comfyui.reading import carried_workflow
+from nodegraph.media.images.images import read_metadata
+from nodegraph.media.videos.video_files import video_texts
 from tests.compat.comfyui.drawing import drawn, node
 
 UI = drawn([node(1, "VAELoader", "a.safetensors")])

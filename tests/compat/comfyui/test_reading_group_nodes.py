@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from nodegraph.compat.comfyui.foreign import BLOCK, ForeignWorkflow, Source
-from nodegraph.compat.comfyui.reading import read_workflow
-from nodegraph.compat.comfyui.signatures import parse_signature
 from nodegraph.errors import InvalidFile
+from nodegraph.interop.comfyui.foreign import BLOCK, ForeignWorkflow, Source
+from nodegraph.interop.comfyui.reading import read_workflow
+from nodegraph.interop.comfyui.signatures import parse_signature
 from tests.compat.comfyui.drawing import drawn, linked, node
 from tests.messages import raises
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from nodegraph.compat.comfyui.exporting import export
-from nodegraph.compat.comfyui.foreign import ForeignWorkflow, Source
-from nodegraph.compat.comfyui.importing import translate
-from nodegraph.compat.comfyui.table import built_in
 from nodegraph.core.workflow import Workflow
+from nodegraph.interop.comfyui.exporting import export
+from nodegraph.interop.comfyui.foreign import ForeignWorkflow, Source
+from nodegraph.interop.comfyui.importing import translate
+from nodegraph.interop.comfyui.table import built_in
 from tests.compat.comfyui.making import block, graph, node
 from tests.compat.comfyui.test_exporting import catalog
 

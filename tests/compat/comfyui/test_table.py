@@ -10,11 +10,14 @@ from typing import Any
 import pytest
 
 from nodegraph import Environment
-from nodegraph.compat.comfyui.entries import TableEntry, entry
-from nodegraph.compat.comfyui.foreign import ForeignGraph, ForeignNode, ForeignWorkflow, Source
-from nodegraph.compat.comfyui.importing import by_type, translate
-from nodegraph.compat.comfyui.signatures import Signature
-from nodegraph.compat.comfyui.table import (
+from nodegraph.core.analysis import check_workflow
+from nodegraph.core.workflow import Workflow
+from nodegraph.errors import Problem
+from nodegraph.interop.comfyui.entries import TableEntry, entry
+from nodegraph.interop.comfyui.foreign import ForeignGraph, ForeignNode, ForeignWorkflow, Source
+from nodegraph.interop.comfyui.importing import by_type, translate
+from nodegraph.interop.comfyui.signatures import Signature
+from nodegraph.interop.comfyui.table import (
     audio,
     built_in,
     curves,
@@ -33,10 +36,7 @@ from nodegraph.compat.comfyui.table import (
     video,
     vision,
 )
-from nodegraph.compat.comfyui.translating import MadeOutput, Passage
-from nodegraph.core.analysis import check_workflow
-from nodegraph.core.workflow import Workflow
-from nodegraph.errors import Problem
+from nodegraph.interop.comfyui.translating import MadeOutput, Passage
 from nodegraph.packs.pack import installed_packs
 from nodegraph.packs.registry import Registry
 from tests.cases import case

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from nodegraph.compat.comfyui.exporting import export
 from nodegraph.core.parts import NodeEntry
 from nodegraph.core.workflow import Workflow
+from nodegraph.interop.comfyui.exporting import export
 from tests.compat.comfyui.test_exporting import TABLE, catalog, meaning, there_and_back
 
 

@@ -8,7 +8,7 @@ from types import ModuleType
 import pytest
 
 from nodegraph import Session
-from nodegraph.compat.comfyui.table import (
+from nodegraph.interop.comfyui.table import (
     conditioning,
     control,
     editing,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from nodegraph import Session
-from nodegraph.compat.comfyui.entries import TableEntry
-from nodegraph.compat.comfyui.foreign import ForeignGraph, ForeignNode, ForeignWorkflow, Source
-from nodegraph.compat.comfyui.importing import translate
 from nodegraph.core.links import is_link, read_link
+from nodegraph.interop.comfyui.entries import TableEntry
+from nodegraph.interop.comfyui.foreign import ForeignGraph, ForeignNode, ForeignWorkflow, Source
+from nodegraph.interop.comfyui.importing import translate
 from tests.cases import case
 from tests.compat.comfyui.supplied import TABLE, supplied
 

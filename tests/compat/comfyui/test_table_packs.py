@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from nodegraph.compat.comfyui.importing import ImportedWorkflow, import_document
-from nodegraph.compat.comfyui.packs import node_table
+from nodegraph.interop.comfyui.importing import ImportedWorkflow, import_document
+from nodegraph.interop.comfyui.packs import node_table
 
 
 def _read(*nodes: tuple[str, dict[str, Any]]) -> ImportedWorkflow:

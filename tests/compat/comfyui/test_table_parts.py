@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from nodegraph.compat.comfyui.exporting import export
-from nodegraph.compat.comfyui.foreign import ForeignWorkflow, Source
-from nodegraph.compat.comfyui.importing import by_type, translate
-from nodegraph.compat.comfyui.table import built_in
 from nodegraph.core.workflow import Workflow
-from nodegraph.images.colors import parse_color
+from nodegraph.interop.comfyui.exporting import export
+from nodegraph.interop.comfyui.foreign import ForeignWorkflow, Source
+from nodegraph.interop.comfyui.importing import by_type, translate
+from nodegraph.interop.comfyui.table import built_in
+from nodegraph.media.images.colors import parse_color
 from tests.compat.comfyui.making import graph, node
 from tests.compat.comfyui.test_exporting import catalog
 

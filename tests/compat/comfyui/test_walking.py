@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from nodegraph.compat.comfyui.entries import entry
-from nodegraph.compat.comfyui.foreign import ForeignPort, ForeignWorkflow, Source, Spot
-from nodegraph.compat.comfyui.importing import translate
-from nodegraph.compat.comfyui.translating import MadeOutput, Passage
 from nodegraph.errors import InvalidWorkflow
+from nodegraph.interop.comfyui.entries import entry
+from nodegraph.interop.comfyui.foreign import ForeignPort, ForeignWorkflow, Source, Spot
+from nodegraph.interop.comfyui.importing import translate
+from nodegraph.interop.comfyui.translating import MadeOutput, Passage
 from tests.compat.comfyui.making import graph, node, translated
 from tests.messages import raises
 

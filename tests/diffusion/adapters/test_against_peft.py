@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nodegraph.diffusion.adapters.applying import FUSED, adapted
+from nodegraph.models.adapters.applying import FUSED, adapted
 
 from . import files
 from .denoisers import build

@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nodegraph.diffusion.adapters.applying import adapted
-from nodegraph.diffusion.adapters.files import FUSED
 from nodegraph.errors import InvalidFile
+from nodegraph.models.adapters.applying import adapted
+from nodegraph.models.adapters.files import FUSED
 from tests.messages import raises
 
 from . import files

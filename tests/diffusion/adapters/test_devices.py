@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nodegraph.diffusion.adapters.applying import adapted
-from nodegraph.diffusion.offloading import in_parts
+from nodegraph.models.adapters.applying import adapted
+from nodegraph.models.offloading import in_parts
 from tests.accelerator.card import Card
 
 from . import files

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from nodegraph.diffusion import open_model
-from nodegraph.diffusion.adapters.applying import derive
-from nodegraph.diffusion.adapters.recipes import OpenedAdapter
-from nodegraph.diffusion.families.patches import unpacked
+from nodegraph.families.patches import unpacked
+from nodegraph.models.adapters.applying import derive
+from nodegraph.models.adapters.recipes import OpenedAdapter
 from tests.diffusion.families.conftest import Pair, model_of  # noqa: F401 - a fixture
 from tests.diffusion.families.equality import NEGATIVE, Model, assert_same, stock
 from tests.diffusion.families.test_flux import flux

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from nodegraph.diffusion.adapters.guessing import guess, is_for
-from nodegraph.diffusion.adapters.layers import layers_of
-from nodegraph.diffusion.adapters.parts import LayerParts
-from nodegraph.diffusion.families.registry import FAMILIES
+from nodegraph.families.registry import FAMILIES
+from nodegraph.models.adapters.guessing import guess, is_for
+from nodegraph.models.adapters.layers import layers_of
+from nodegraph.models.adapters.parts import LayerParts
 
 from . import files
 from .denoisers import DENOISERS, on_meta

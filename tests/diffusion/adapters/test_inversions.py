@@ -11,15 +11,15 @@ from diffusers import StableDiffusionPipeline
 from torch import Tensor
 
 from nodegraph.core.values import TextEncoder
-from nodegraph.diffusion.adapters.applying import derive
-from nodegraph.diffusion.adapters.inversion_files import read_inversion
-from nodegraph.diffusion.adapters.recipes import OpenedAdapter, with_inversion
-from nodegraph.diffusion.components import TextModel
-from nodegraph.diffusion.loading import load_component
-from nodegraph.diffusion.opening import open_model
-from nodegraph.diffusion.prompts import escape_prompt
-from nodegraph.diffusion.text import encode_prompt
 from nodegraph.errors import InvalidFile, InvalidValue
+from nodegraph.families.components import TextModel
+from nodegraph.families.prompts import escape_prompt
+from nodegraph.models.adapters.applying import derive
+from nodegraph.models.adapters.inversion_files import read_inversion
+from nodegraph.models.adapters.recipes import OpenedAdapter, with_inversion
+from nodegraph.models.loading import load_component
+from nodegraph.models.opening import open_model
+from nodegraph.models.text import encode_prompt
 from tests.messages import raises
 
 from . import files

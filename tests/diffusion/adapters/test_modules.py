@@ -13,9 +13,9 @@ from safetensors.torch import save_model
 from torch import nn
 
 from nodegraph.core.values import DiffusionModel, RecipeFile
-from nodegraph.diffusion.adapters.applying import adapted
-from nodegraph.diffusion.adapters.recipes import Expert, OpenedAdapter
 from nodegraph.errors import InvalidValue
+from nodegraph.models.adapters.applying import adapted
+from nodegraph.models.adapters.recipes import Expert, OpenedAdapter
 from tests.messages import raises
 
 from . import files

@@ -11,12 +11,12 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from nodegraph.diffusion.adapters.applying import FUSED, adapted
-from nodegraph.diffusion.adapters.files import read_adapter
-from nodegraph.diffusion.adapters.layers import layers_of
-from nodegraph.diffusion.adapters.matching import match
-from nodegraph.diffusion.adapters.originals import originals
-from nodegraph.diffusion.teaching.saving import kohya_names
+from nodegraph.models.adapters.applying import FUSED, adapted
+from nodegraph.models.adapters.files import read_adapter
+from nodegraph.models.adapters.layers import layers_of
+from nodegraph.models.adapters.matching import match
+from nodegraph.models.adapters.originals import originals
+from nodegraph.training.saving import kohya_names
 
 from . import files
 from .denoisers import DENOISERS, build

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nodegraph.diffusion.adapters.layers import layers_of
-from nodegraph.diffusion.adapters.originals import Place, originals
+from nodegraph.models.adapters.layers import layers_of
+from nodegraph.models.adapters.originals import Place, originals
 
 from .denoisers import DENOISERS, on_meta
 

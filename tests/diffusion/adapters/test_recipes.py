@@ -11,18 +11,18 @@ from diffusers import DDIMScheduler, StableDiffusionPipeline
 from safetensors.torch import save_file
 
 from nodegraph.core.values import Latent, Recipe
-from nodegraph.diffusion.adapters.applying import derive
-from nodegraph.diffusion.adapters.files import locate_adapter
-from nodegraph.diffusion.adapters.layers import layers_of
-from nodegraph.diffusion.adapters.recipe_layers import recipe_layers
-from nodegraph.diffusion.adapters.recipes import OpenedAdapter
-from nodegraph.diffusion.components import TextModel
-from nodegraph.diffusion.denoise import sample
-from nodegraph.diffusion.loading import load_component
-from nodegraph.diffusion.opening import ModelRecipes, open_model
-from nodegraph.diffusion.text import encode_prompt
 from nodegraph.errors import InvalidFile, InvalidValue, ModelNotFound
+from nodegraph.families.components import TextModel
+from nodegraph.models.adapters.applying import derive
+from nodegraph.models.adapters.files import locate_adapter
+from nodegraph.models.adapters.layers import layers_of
+from nodegraph.models.adapters.recipe_layers import recipe_layers
+from nodegraph.models.adapters.recipes import OpenedAdapter
+from nodegraph.models.loading import load_component
+from nodegraph.models.opening import ModelRecipes, open_model
+from nodegraph.models.text import encode_prompt
 from nodegraph.residency import ResidencyManager
+from nodegraph.sampling.denoise import sample
 from tests.diffusion.ldm_export import ldm_checkpoint
 from tests.messages import raises
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from nodegraph.diffusion.adapters.applying import adapted
-from nodegraph.diffusion.adapters.files import read_adapter
 from nodegraph.errors import InvalidFile
+from nodegraph.models.adapters.applying import adapted
+from nodegraph.models.adapters.files import read_adapter
 from tests.messages import raises
 
 from . import files

@@ -13,8 +13,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from nodegraph.core.values import DiffusionModel
-from nodegraph.diffusion.denoiser_files import open_denoiser
-from nodegraph.diffusion.denoiser_search import WantedDenoiser
+from nodegraph.models.denoiser_files import open_denoiser
+from nodegraph.models.denoiser_search import WantedDenoiser
 from tests.diffusion.single_files import double_stream as original
 
 from .equality import random_pipeline

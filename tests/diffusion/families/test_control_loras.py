@@ -14,12 +14,12 @@ import torch
 from torch import Tensor, nn
 
 from nodegraph.diffusion import load_component, open_model
-from nodegraph.diffusion.adapters.recipes import OpenedAdapter
-from nodegraph.diffusion.families.base import BESIDE
-from nodegraph.diffusion.families.patches import packed
-from nodegraph.diffusion.inpainting import with_tensors
-from nodegraph.diffusion.speed.deriving import derive
 from nodegraph.errors import InvalidFile, InvalidValue
+from nodegraph.families.base import BESIDE
+from nodegraph.families.patches import packed
+from nodegraph.models.adapters.recipes import OpenedAdapter
+from nodegraph.models.speed.deriving import derive
+from nodegraph.sampling.inpainting import with_tensors
 from tests.diffusion.adapters import files
 from tests.messages import raises
 

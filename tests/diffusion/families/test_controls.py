@@ -18,11 +18,11 @@ from torch import Tensor
 
 from nodegraph.core.values import Conditioning, Control, ControlNet, Vae
 from nodegraph.diffusion import load_component
-from nodegraph.diffusion.controls.applying import control_of, with_control
-from nodegraph.diffusion.controls.files import open_control
-from nodegraph.diffusion.speed.options import FirstBlock
-from nodegraph.diffusion.wan_latents import QwenImageFormat, WanFormat
 from nodegraph.errors import InvalidValue
+from nodegraph.families.speed_options import FirstBlock
+from nodegraph.families.wan_latents import QwenImageFormat, WanFormat
+from nodegraph.sampling.controls.applying import control_of, with_control
+from nodegraph.sampling.controls.files import open_control
 from tests.messages import raises
 
 from .conftest import Pair

@@ -11,8 +11,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from nodegraph.diffusion import load_component, locate_model
-from nodegraph.diffusion.models import describe_model
 from nodegraph.errors import InvalidFile, InvalidValue, ModelNotFound
+from nodegraph.models.model_sources import describe_model
 from tests.diffusion import ldm_export
 from tests.messages import raises
 

@@ -14,18 +14,18 @@ import torch
 from safetensors.torch import save_file
 
 from nodegraph.diffusion import estimate_bytes, load_component, open_model
-from nodegraph.diffusion.adapters.recipe_layers import recipe_layers
-from nodegraph.diffusion.denoiser_files import (
+from nodegraph.errors import InvalidFile, InvalidValue, ModelNotFound
+from nodegraph.families.embedded_models import embedded_folder
+from nodegraph.families.scheduler_file import scheduler_config
+from nodegraph.models.adapters.recipe_layers import recipe_layers
+from nodegraph.models.denoiser_files import (
     denoiser_bytes,
     denoiser_facts,
     denoiser_stamp,
     open_denoiser,
 )
-from nodegraph.diffusion.denoiser_search import WantedDenoiser
-from nodegraph.diffusion.embedded_models import embedded_folder
-from nodegraph.diffusion.models import describe_model
-from nodegraph.diffusion.scheduler_file import scheduler_config
-from nodegraph.errors import InvalidFile, InvalidValue, ModelNotFound
+from nodegraph.models.denoiser_search import WantedDenoiser
+from nodegraph.models.model_sources import describe_model
 from nodegraph.residency import component_bytes
 from tests.diffusion import ldm_export
 from tests.diffusion.single_files.models import SMALL

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from nodegraph.core.values import Conditioning, Latent
-from nodegraph.diffusion.families.patches import places, reference_places, unpacked
-from nodegraph.diffusion.text import encode_prompt, with_references
-from nodegraph.diffusion.vae import latent_format
+from nodegraph.families.patches import places, reference_places, unpacked
+from nodegraph.models.text import encode_prompt, with_references
+from nodegraph.models.vae import latent_format
 
 from .conftest import Pair
 from .equality import NEGATIVE, assert_same, picture, stock

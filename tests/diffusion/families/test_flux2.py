@@ -13,9 +13,9 @@ from torch import Tensor
 
 from nodegraph.core.values import Conditioning
 from nodegraph.diffusion import encode_image
-from nodegraph.diffusion.flux2_latents import FLUX2, unpatched
-from nodegraph.diffusion.previews import mapped
 from nodegraph.errors import InvalidValue
+from nodegraph.families.flux2_latents import FLUX2, unpatched
+from nodegraph.sampling.previews import mapped
 from tests.messages import raises
 
 from .checks import assert_like_stock, assert_refuses, assert_samples_by, in_bfloat16

@@ -10,20 +10,20 @@ import pytest
 import torch
 
 from nodegraph.core.values import Latent
-from nodegraph.diffusion.composed_schedules import named_schedule
-from nodegraph.diffusion.denoise import Denoising
-from nodegraph.diffusion.families.base import BESIDE
-from nodegraph.diffusion.families.patches import packed
-from nodegraph.diffusion.following import with_picture
-from nodegraph.diffusion.guiders.methods import Dual
-from nodegraph.diffusion.inpainting import with_tensors
-from nodegraph.diffusion.sampling_parts import (
+from nodegraph.errors import InvalidValue
+from nodegraph.families.base import BESIDE
+from nodegraph.families.patches import packed
+from nodegraph.sampling.composed_schedules import named_schedule
+from nodegraph.sampling.denoise import Denoising
+from nodegraph.sampling.following import with_picture
+from nodegraph.sampling.guiders.methods import Dual
+from nodegraph.sampling.inpainting import with_tensors
+from nodegraph.sampling.sampling_parts import (
     GuiderChoice,
     SamplerChoice,
     SamplingNoise,
     SamplingParts,
 )
-from nodegraph.errors import InvalidValue
 from tests.messages import raises
 
 from .conftest import Pair

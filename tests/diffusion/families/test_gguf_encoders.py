@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from nodegraph.diffusion import encode_prompt, load_component
-from nodegraph.diffusion.text_encoder_files import (
+from nodegraph.models.text_encoder_files import (
     find_text_encoder,
     open_text_encoder,
     text_encoder_bytes,

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from nodegraph.core.values import Latent
 from nodegraph.diffusion import encode_image, encode_video
-from nodegraph.images.images import to_pil
+from nodegraph.media.images.images import to_pil
 
 from .conftest import Pair
 from .equality import NEGATIVE, Made, Model, assert_same, picture, stock

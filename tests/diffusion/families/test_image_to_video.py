@@ -11,18 +11,18 @@ import torch
 from torch import Tensor
 
 from nodegraph.core.values import Area, Conditioning
-from nodegraph.diffusion.conditionings import combined, with_area
-from nodegraph.diffusion.families.first_picture import FILM, FIRST_FRAME
-from nodegraph.diffusion.footprint import small_footprint
-from nodegraph.diffusion.guidance import Guidance
-from nodegraph.diffusion.image_to_video import encoded_picture, seen_picture
-from nodegraph.diffusion.inpainting import with_tensors
-from nodegraph.diffusion.loading import load_component
-from nodegraph.diffusion.model_step import Moment
-from nodegraph.diffusion.opening import open_model
-from nodegraph.diffusion.sampling_parts import GuiderChoice
 from nodegraph.errors import InvalidValue
-from nodegraph.images.images import to_pil
+from nodegraph.families.conditionings import combined, with_area
+from nodegraph.families.first_picture import FILM, FIRST_FRAME
+from nodegraph.families.model_step import Moment
+from nodegraph.media.images.images import to_pil
+from nodegraph.models.footprint import small_footprint
+from nodegraph.models.image_to_video import encoded_picture, seen_picture
+from nodegraph.models.loading import load_component
+from nodegraph.models.opening import open_model
+from nodegraph.sampling.guidance import Guidance
+from nodegraph.sampling.inpainting import with_tensors
+from nodegraph.sampling.sampling_parts import GuiderChoice
 from tests.messages import raises
 
 from .conftest import Pair

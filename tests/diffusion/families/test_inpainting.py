@@ -14,9 +14,9 @@ from PIL import Image
 from torch import Tensor
 
 from nodegraph.diffusion import encode_image
-from nodegraph.diffusion.families.patches import packed
-from nodegraph.diffusion.inpainting import masked_picture, with_hole
 from nodegraph.errors import InvalidValue
+from nodegraph.families.patches import packed
+from nodegraph.sampling.inpainting import masked_picture, with_hole
 from tests.messages import raises
 
 from .conftest import Pair

@@ -17,20 +17,20 @@ from torch import Tensor
 
 from nodegraph.core.values import Area, Conditioning
 from nodegraph.diffusion import load_component, open_model
-from nodegraph.diffusion.conditionings import combined, with_area, with_strength
-from nodegraph.diffusion.guidance import Guidance
-from nodegraph.diffusion.ip_adapters.applying import (
+from nodegraph.errors import InvalidFile, InvalidValue
+from nodegraph.families.conditionings import combined, with_area, with_strength
+from nodegraph.families.model_step import Moment
+from nodegraph.media.images.images import to_pil
+from nodegraph.models.ip_adapters.applying import (
     picture_mask,
     seen_by,
     with_ip_adapter,
     with_picture,
 )
-from nodegraph.diffusion.ip_adapters.files import IPAdapterChoice, open_ip_adapter
-from nodegraph.diffusion.model_step import Moment
-from nodegraph.diffusion.sampling_parts import GuiderChoice
-from nodegraph.diffusion.speed.deriving import derive
-from nodegraph.errors import InvalidFile, InvalidValue
-from nodegraph.images.images import to_pil
+from nodegraph.models.ip_adapters.files import IPAdapterChoice, open_ip_adapter
+from nodegraph.models.speed.deriving import derive
+from nodegraph.sampling.guidance import Guidance
+from nodegraph.sampling.sampling_parts import GuiderChoice
 from tests.messages import raises
 
 from .conftest import Pair

@@ -10,8 +10,8 @@ import diffusers as d
 import torch
 from torch import Tensor
 
-from nodegraph.diffusion.families.base import RATE
-from nodegraph.diffusion.inpainting import with_tensors
+from nodegraph.families.base import RATE
+from nodegraph.sampling.inpainting import with_tensors
 
 from .conftest import Pair
 from .equality import NEGATIVE, Model, assert_same, stock

@@ -9,7 +9,7 @@ import diffusers as d
 import pytest
 import torch
 
-from nodegraph.diffusion.families.lumina2 import INSTRUCTION
+from nodegraph.families.lumina2 import INSTRUCTION
 
 from .checks import assert_like_stock, assert_refuses, assert_samples_by, in_bfloat16
 from .conftest import Pair

@@ -17,9 +17,9 @@ from torch import Tensor
 
 from nodegraph.core.values import Latent
 from nodegraph.diffusion import encode_image, encode_video
-from nodegraph.diffusion.families import qwen_image_edit
-from nodegraph.diffusion.families.registry import families_of_pipeline
-from nodegraph.diffusion.text import with_references
+from nodegraph.families import qwen_image_edit
+from nodegraph.families.registry import families_of_pipeline
+from nodegraph.models.text import with_references
 
 from .checks import Unpack
 from .conftest import Pair

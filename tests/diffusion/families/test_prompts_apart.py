@@ -10,15 +10,15 @@ import torch
 
 from nodegraph.core.file_digests import FileDigests
 from nodegraph.core.values import Conditioning
-from nodegraph.diffusion.clip_skip import with_clip_layer
-from nodegraph.diffusion.conditionings import concatenated
-from nodegraph.diffusion.families.registry import FAMILIES
-from nodegraph.diffusion.loading import load_component
-from nodegraph.diffusion.opening import open_model
-from nodegraph.diffusion.prompt_checks import READERS
-from nodegraph.diffusion.speed.deriving import derive
-from nodegraph.diffusion.text import encode_prompt, encode_prompt_apart, with_sizes
 from nodegraph.errors import InvalidValue
+from nodegraph.families.conditionings import concatenated
+from nodegraph.families.registry import FAMILIES
+from nodegraph.models.clip_skip import with_clip_layer
+from nodegraph.models.loading import load_component
+from nodegraph.models.opening import open_model
+from nodegraph.models.prompt_checks import READERS
+from nodegraph.models.speed.deriving import derive
+from nodegraph.models.text import encode_prompt, encode_prompt_apart, with_sizes
 from tests.diffusion.families.equality import Model, assert_same, stock
 from tests.diffusion.families.test_flux import ModelOf, chroma, flux, sd3
 from tests.diffusion.families.test_stable_diffusion import refiner, sd1, sdxl

@@ -10,9 +10,9 @@ import pytest
 import torch
 import transformers as tf
 
-from nodegraph.diffusion.families.registry import FAMILIES
-from nodegraph.diffusion.safetensors_header import Shapes
-from nodegraph.diffusion.single_files.base import FileLayout
+from nodegraph.families.registry import FAMILIES
+from nodegraph.weights.safetensors_header import Shapes
+from nodegraph.weights.single_files.base import FileLayout
 
 from .language_files import text_file
 from .text_files import clip_file, named, wan_file

@@ -10,8 +10,8 @@ import diffusers.loaders.single_file_utils as converters
 import pytest
 import torch
 
-from nodegraph.diffusion.checkpoint_parts import checkpoint_part
-from nodegraph.diffusion.families.registry import family_named
+from nodegraph.families.checkpoint_parts import checkpoint_part
+from nodegraph.families.registry import family_named
 from tests.diffusion.single_files import double_stream as original
 
 from .denoiser_writing import Write, WrittenOf, flux_net, plain, sd3, sd35

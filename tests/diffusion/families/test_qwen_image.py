@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from nodegraph.diffusion import encode_image, encode_prompt
-from nodegraph.diffusion.families.patches import unpacked
-from nodegraph.diffusion.text import with_references
+from nodegraph.families.patches import unpacked
+from nodegraph.models.text import with_references
 
 from .checks import assert_like_stock, assert_refuses, assert_samples_by, in_bfloat16
 from .conftest import Pair

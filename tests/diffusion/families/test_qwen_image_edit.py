@@ -18,10 +18,10 @@ from transformers.models.qwen2_vl.processing_qwen2_vl import Qwen2VLProcessor
 
 from nodegraph.core.values import Conditioning, Latent
 from nodegraph.diffusion import encode_image
-from nodegraph.diffusion.families import qwen_image_edit
-from nodegraph.diffusion.families.patches import reference_tensors, referenced, unpacked
-from nodegraph.diffusion.text import encode_edit, encode_prompt, with_references
 from nodegraph.errors import InvalidValue
+from nodegraph.families import qwen_image_edit
+from nodegraph.families.patches import reference_tensors, referenced, unpacked
+from nodegraph.models.text import encode_edit, encode_prompt, with_references
 from tests.messages import raises
 
 from .conftest import Pair

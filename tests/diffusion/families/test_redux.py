@@ -14,10 +14,10 @@ from diffusers.pipelines.flux.modeling_flux import ReduxImageEncoder
 from safetensors.torch import save_file
 
 from nodegraph.diffusion import load_component
-from nodegraph.diffusion.ip_adapters.redux import redux_words, with_words
-from nodegraph.diffusion.ip_adapters.redux_files import open_redux
 from nodegraph.errors import InvalidFile
-from nodegraph.images.images import to_pil
+from nodegraph.media.images.images import to_pil
+from nodegraph.models.ip_adapters.redux import redux_words, with_words
+from nodegraph.models.ip_adapters.redux_files import open_redux
 from tests.messages import raises
 
 from .conftest import Pair

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from nodegraph.diffusion import FAMILIES, Family
-from nodegraph.diffusion.embedded_models import embedded_folder
-from nodegraph.diffusion.families.identified import identify_folder
-from nodegraph.diffusion.families.index import INDEX
-from nodegraph.diffusion.families.pipeline_classes import PIPELINE_CLASSES
-from nodegraph.diffusion.families.registry import family_named, format_named
 from nodegraph.errors import InvalidValue
+from nodegraph.families.embedded_models import embedded_folder
+from nodegraph.families.identified import identify_folder
+from nodegraph.families.index import INDEX
+from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
+from nodegraph.families.registry import family_named, format_named
 from nodegraph.packs.code import CodeDigests
 from tests.messages import raises
 
@@ -26,10 +26,10 @@ PATIENCE = 120
 """Seconds after which a process hangs."""
 _PACKAGE = """
 from dataclasses import replace
-from nodegraph.diffusion.families.base import Part
-from nodegraph.diffusion.families.sd3 import SD3
-from nodegraph.diffusion.families.stable_diffusion import SD1
-from nodegraph.diffusion.families.sd3 import SD3_FILE
+from nodegraph.families.base import Part
+from nodegraph.families.sd3 import SD3
+from nodegraph.families.stable_diffusion import SD1
+from nodegraph.families.sd3 import SD3_FILE
 FILE = replace(SD3_FILE, title="my own", matches=lambda shapes: "mine.weight" in shapes)
 MINE = replace(
     SD3,
@@ -91,8 +91,8 @@ def site(tmp_path: Path) -> Path:
 
 def test_a_package_brings_a_family(site: Path) -> None:
     code = (
-        "from nodegraph.diffusion.families.registry import FAMILIES, family_named\n"
-        "from nodegraph.diffusion.families.identified import identify_folder\n"
+        "from nodegraph.families.registry import FAMILIES, family_named\n"
+        "from nodegraph.families.identified import identify_folder\n"
         "print(identify_folder('MinePipeline', {}).family.name, family_named('mine').title)\n"
         "print('sd1' in FAMILIES)"
     )
@@ -126,7 +126,7 @@ _WRONG = {
     "built_in": "name='sdxl'",
 }
 _FAULTY = """
-from nodegraph.diffusion.families.base import SingleFile
+from nodegraph.families.base import SingleFile
 class Hidden:
     def __repr__(self):
         raise RuntimeError("boom")
@@ -199,10 +199,10 @@ FAILS = Fails(
     (tmp_path / "network" / "config.json").write_text('{"_class_name": "NoSuch"}')
     code = (
         "import sys; from pathlib import Path\n"
-        "from nodegraph.diffusion.controls.files import find_control\n"
-        "from nodegraph.diffusion.families.identified import identify_folder\n"
-        "from nodegraph.diffusion.families.identify import identify_tensors\n"
-        "from nodegraph.diffusion.vae_files import vae_format\n"
+        "from nodegraph.sampling.controls.files import find_control\n"
+        "from nodegraph.families.identified import identify_folder\n"
+        "from nodegraph.families.identify import identify_tensors\n"
+        "from nodegraph.models.vae_files import vae_format\n"
         "from nodegraph.errors import InvalidFile\n"
         "print(identify_tensors({'mine': (1,)}).title)\n"
         "print(vae_format(sys.argv[1], [], latents='sd').name)\n"
@@ -243,8 +243,8 @@ def test_of_two_of_one_name_the_first_counts_and_the_other_is_told(tmp_path: Pat
         points = [f"{package} = {package}:F", f"{package}_again = {package}:F"]
         bring(tmp_path, package, {package: module}, points)
     code = (
-        "from nodegraph.diffusion.families.registry import family_named\n"
-        "from nodegraph.diffusion.families.registry import family_release\n"
+        "from nodegraph.families.registry import family_named\n"
+        "from nodegraph.families.registry import family_release\n"
         "twin = family_named('twin'); print(twin.title, family_release(twin)[0][1].split()[0])"
     )
     found = listed(tmp_path, code)
@@ -273,8 +273,8 @@ def latents(of, **given):
         module = f"{_FAMILY}{text}F = {made}"
         bring(tmp_path, package, {package: module}, [f"{package} = {package}:F"])
     code = (
-        "import sys; from nodegraph.diffusion.families.registry import FAMILIES, format_named\n"
-        "from nodegraph.diffusion.vae_files import vae_format\n"
+        "import sys; from nodegraph.families.registry import FAMILIES, format_named\n"
+        "from nodegraph.models.vae_files import vae_format\n"
         "print(*[name for name in FAMILIES][-2:], format_named('new').channels)\n"
         "print(vae_format(sys.argv[1], [], latents='sd').autoencoders[0])"
     )
@@ -296,7 +296,7 @@ def test_a_thread_waits_while_another_imports_it(tmp_path: Path) -> None:
     )
     code = (
         "import gate; from threading import Thread\n"
-        "from nodegraph.diffusion.families.registry import family_named\n"
+        "from nodegraph.families.registry import family_named\n"
         "first = Thread(target=family_named, args=('mine',)); first.start(); gate.STARTED.wait()\n"
         "print(family_named('mine').name); first.join()"
     )
@@ -308,7 +308,7 @@ def test_it_is_looked_for_again_after_an_interrupt(tmp_path: Path) -> None:
     modules = {"gate": "TRIED = []", "slow": f"{text}\n{_FAMILY}F = family()"}
     bring(tmp_path, "slow", modules, ["slow = slow:F"])
     code = (
-        "from nodegraph.diffusion.families.registry import family_named\n"
+        "from nodegraph.families.registry import family_named\n"
         "try: family_named('mine')\n"
         "except KeyboardInterrupt: print('interrupted')\n"
         "print(family_named('mine').name)"
@@ -320,12 +320,12 @@ def test_its_package_may_ask_for_families_as_it_is_imported(tmp_path: Path) -> N
     """By whatever way it is imported first, and in whatever thread."""
     asks = (
         "import gate; gate.STARTED.set(); gate.NEVER.wait(0.1)\n"
-        "from nodegraph.diffusion.families.registry import FAMILIES; SEEN = [*FAMILIES]"
+        "from nodegraph.families.registry import FAMILIES; SEEN = [*FAMILIES]"
     )
     gate = "from threading import Event; STARTED, NEVER = Event(), Event()"
     modules = {"gate": gate, "asks": f"{asks}\n{_FAMILY}F = family()"}
     bring(tmp_path, "asks", modules, ["asks = asks:F"])
-    ask = "from nodegraph.diffusion.families.registry import family_named; family_named('mine')\n"
+    ask = "from nodegraph.families.registry import family_named; family_named('mine')\n"
     seen = "import asks; print(family_named('mine').name, asks.SEEN[-1] == 'mine')"
     before = "import asks\n"
     meanwhile = (
@@ -338,10 +338,10 @@ def test_its_package_may_ask_for_families_as_it_is_imported(tmp_path: Path) -> N
 
 _FAMILY = """
 from dataclasses import replace
-from nodegraph.diffusion.families.stable_diffusion import SD1
+from nodegraph.families.stable_diffusion import SD1
 family = lambda **given: replace(SD1, **{"name": "mine", "pipelines": (), **given})
 """
-_ALL = "from nodegraph.diffusion.families.registry import FAMILIES; print(*FAMILIES)"
+_ALL = "from nodegraph.families.registry import FAMILIES; print(*FAMILIES)"
 
 
 def bring(site: Path, package: str, modules: dict[str, str], points: list[str]) -> None:
@@ -363,7 +363,7 @@ def left_out(found: subprocess.CompletedProcess[str]) -> list[str]:
 
 def test_it_says_how_its_files_are_told(site: Path) -> None:
     code = (
-        "from nodegraph.diffusion.families.identify import identify_tensors\n"
+        "from nodegraph.families.identify import identify_tensors\n"
         "found = identify_tensors({'model.diffusion_model.mine.weight': (1,)})\n"
         "print(found.title, found.parts[0].family.name, found.parts[0].prefix, found.node)"
     )
@@ -379,8 +379,8 @@ def test_it_says_how_its_files_are_told(site: Path) -> None:
 
 def test_it_is_taken_where_it_is_asked_for_and_looks_like_one_that_comes_along(site: Path) -> None:
     code = (
-        "from nodegraph.diffusion.denoiser_files import WantedDenoiser, open_denoiser\n"
-        "from nodegraph.diffusion.embedded_models import embedded_folder\n"
+        "from nodegraph.models.denoiser_files import WantedDenoiser, open_denoiser\n"
+        "from nodegraph.families.embedded_models import embedded_folder\n"
         "unet = str(embedded_folder() / 'unet')\n"
         "for family in ('auto', 'small'):\n"
         "    print(open_denoiser(WantedDenoiser(unet, family=family), []).family)"
@@ -395,8 +395,8 @@ def test_a_folder_is_of_the_family_whose_class_it_names(site: Path, tmp_path: Pa
     (unet / "config.json").write_text(json.dumps(config | {"_class_name": "OwnUNet"}), "utf-8")
     code = (
         "import sys; from pathlib import Path\n"
-        "from nodegraph.diffusion.denoiser_files import WantedDenoiser, open_denoiser\n"
-        "from nodegraph.diffusion.models import describe_model\n"
+        "from nodegraph.models.denoiser_files import WantedDenoiser, open_denoiser\n"
+        "from nodegraph.models.model_sources import describe_model\n"
         "from nodegraph.errors import InvalidValue\n"
         "print(open_denoiser(WantedDenoiser(sys.argv[1]), []).family)\n"
         "print(describe_model('unet', Path(sys.argv[1]), 'diffusers').family)\n"
@@ -480,8 +480,8 @@ def test_recipes_are_of_the_release_of_the_package(site: Path, tmp_path: Path) -
 
 def test_an_edit_of_the_package_is_another_release(site: Path) -> None:
     code = (
-        "from nodegraph.diffusion.families.registry import family_named\n"
-        "from nodegraph.diffusion.families.registry import family_release\n"
+        "from nodegraph.families.registry import family_named\n"
+        "from nodegraph.families.registry import family_release\n"
         "print(family_release(family_named('mine')), family_release(family_named('sd1')))"
     )
     before = listed(site, code).stdout
@@ -510,7 +510,7 @@ def test_a_package_brings_a_network_of_its_own(site: Path, tmp_path: Path) -> No
     code = (
         "import sys; from pathlib import Path\n"
         "from nodegraph.diffusion import open_model\n"
-        "from nodegraph.diffusion.loading import load_component\n"
+        "from nodegraph.models.loading import load_component\n"
         "from nodegraph.errors import InvalidValue\n"
         "for name in ('own', 'lost'):\n"
         "    model = open_model(name, [Path(sys.argv[1])])[0]\n"
@@ -547,7 +547,7 @@ def test_the_index_tells_of_each_what_the_family_says_itself() -> None:
 
 def test_telling_a_folder_imports_no_other_family() -> None:
     code = (
-        "import sys; from nodegraph.diffusion.families.identified import identify_folder\n"
+        "import sys; from nodegraph.families.identified import identify_folder\n"
         "assert identify_folder('SanaPipeline', {'transformer': {'in_channels': 32}}).title\n"
         "print(*(name for name in sys.modules if '.families.' in name))"
     )
@@ -558,7 +558,7 @@ def test_telling_a_folder_imports_no_other_family() -> None:
 
 def test_the_code_behind_a_node_holds_every_family() -> None:
     """What a family computes with is part of the keys, though it is imported when it is needed."""
-    found = set(CodeDigests({}).modules("nodegraph.diffusion.denoise"))
+    found = set(CodeDigests({}).modules("nodegraph.sampling.denoise"))
     assert {entry.family().__module__ for entry in INDEX.values()} <= found
 
 

@@ -11,10 +11,10 @@ import transformers as tf
 
 from nodegraph.core.values import Conditioning, ConditioningEntry
 from nodegraph.diffusion import load_component
-from nodegraph.diffusion.ip_adapters.applying import seen_by
-from nodegraph.diffusion.ip_adapters.files import open_eyes
-from nodegraph.diffusion.ip_adapters.revision import revised
 from nodegraph.errors import InvalidFile, InvalidValue
+from nodegraph.models.ip_adapters.applying import seen_by
+from nodegraph.models.ip_adapters.files import open_eyes
+from nodegraph.models.ip_adapters.revision import revised
 from tests.messages import raises
 
 from .conftest import Pair

@@ -12,16 +12,16 @@ from torch import Tensor
 
 from nodegraph.core.values import Latent
 from nodegraph.diffusion import open_model
-from nodegraph.diffusion.composed_schedules import listed_schedule, named_schedule
-from nodegraph.diffusion.denoise import Denoising
-from nodegraph.diffusion.foreseeing import foreseen
-from nodegraph.diffusion.sampling_parts import (
+from nodegraph.errors import InvalidValue
+from nodegraph.sampling.composed_schedules import listed_schedule, named_schedule
+from nodegraph.sampling.denoise import Denoising
+from nodegraph.sampling.foreseeing import foreseen
+from nodegraph.sampling.sampling_parts import (
     GuiderChoice,
     SamplerChoice,
     SamplingNoise,
     SamplingParts,
 )
-from nodegraph.errors import InvalidValue
 from tests.messages import raises
 
 from .conftest import Pair

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from nodegraph.diffusion import decode_latent, encode_image
-from nodegraph.diffusion.families.sana import INSTRUCTION
+from nodegraph.families.sana import INSTRUCTION
 
 from .checks import assert_like_stock, assert_refuses, assert_samples_by, in_bfloat16
 from .conftest import Pair

@@ -20,10 +20,10 @@ from nodegraph.diffusion import (
     model_facts,
     open_model,
 )
-from nodegraph.diffusion.facts import weight_bytes
-from nodegraph.diffusion.vae_files import open_vae
-from nodegraph.diffusion.vocabulary import WORDS
 from nodegraph.errors import InvalidFile, InvalidValue
+from nodegraph.families.vocabulary import WORDS
+from nodegraph.models.facts import weight_bytes
+from nodegraph.models.vae_files import open_vae
 from nodegraph.residency import component_bytes
 from tests.diffusion import ldm_export as ldm
 from tests.messages import raises

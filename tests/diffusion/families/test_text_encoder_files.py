@@ -14,18 +14,18 @@ import transformers as tf
 from torch import Tensor
 
 from nodegraph.diffusion import encode_prompt, estimate_bytes, load_component
-from nodegraph.diffusion.building import build_tokenizer
-from nodegraph.diffusion.image_to_video import seen_picture
-from nodegraph.diffusion.single_files.clip_vision import CLIP_VISION
-from nodegraph.diffusion.single_files.t5 import UMT5_ORIGINAL
-from nodegraph.diffusion.text_encoder_files import (
+from nodegraph.errors import InvalidFile, ModelNotFound, NodegraphError
+from nodegraph.families.building import build_tokenizer
+from nodegraph.media.images.images import to_pil
+from nodegraph.models.image_to_video import seen_picture
+from nodegraph.models.text_encoder_files import (
     find_text_encoder,
     open_text_encoder,
     text_encoder_bytes,
 )
-from nodegraph.errors import InvalidFile, ModelNotFound, NodegraphError
-from nodegraph.images.images import to_pil
 from nodegraph.residency import component_bytes
+from nodegraph.weights.single_files.clip_vision import CLIP_VISION
+from nodegraph.weights.single_files.t5 import UMT5_ORIGINAL
 from tests.diffusion import ldm_export as ldm
 from tests.messages import raises
 

@@ -10,10 +10,10 @@ import diffusers as d
 import pytest
 import torch
 
-from nodegraph.diffusion.families.base import LATE_CFG
-from nodegraph.diffusion.footprint import small_footprint
-from nodegraph.diffusion.inpainting import with_tensors
 from nodegraph.errors import InvalidValue
+from nodegraph.families.base import LATE_CFG
+from nodegraph.models.footprint import small_footprint
+from nodegraph.sampling.inpainting import with_tensors
 from tests.messages import raises
 
 from .conftest import Pair

@@ -20,15 +20,15 @@ from nodegraph.diffusion import (
     model_facts,
     open_model,
 )
-from nodegraph.diffusion.denoiser_files import open_denoiser
-from nodegraph.diffusion.denoiser_search import WantedDenoiser
-from nodegraph.diffusion.facts import weight_bytes
-from nodegraph.diffusion.model_stamps import model_stamp
-from nodegraph.diffusion.models import list_models
-from nodegraph.diffusion.opening import ModelRecipes
-from nodegraph.diffusion.text_encoder_files import open_text_encoder
-from nodegraph.diffusion.vae_files import open_vae, vae_bytes
 from nodegraph.errors import InvalidFile
+from nodegraph.models.denoiser_files import open_denoiser
+from nodegraph.models.denoiser_search import WantedDenoiser
+from nodegraph.models.facts import weight_bytes
+from nodegraph.models.model_sources import list_models
+from nodegraph.models.model_stamps import model_stamp
+from nodegraph.models.opening import ModelRecipes
+from nodegraph.models.text_encoder_files import open_text_encoder
+from nodegraph.models.vae_files import open_vae, vae_bytes
 from tests.diffusion import ldm_export
 from tests.diffusion.single_files import double_stream
 from tests.messages import raises

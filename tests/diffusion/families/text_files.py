@@ -13,8 +13,8 @@ import transformers as tf
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from nodegraph.diffusion.building import clip_tokenizer
-from nodegraph.diffusion.vocabulary import MERGES, WORDS
+from nodegraph.families.building import clip_tokenizer
+from nodegraph.families.vocabulary import MERGES, WORDS
 
 T5_WORDS, UMT5_WORDS, BYT5_WORDS = 32128, 256384, 1510
 

@@ -11,28 +11,28 @@ from torch.nn import functional
 
 from nodegraph.core.values import Conditioning, ConditioningEntry, Latent
 from nodegraph.diffusion import load_component, open_model
-from nodegraph.diffusion.classifier_files import (
+from nodegraph.errors import InvalidFile, InvalidValue
+from nodegraph.families.components import Denoiser
+from nodegraph.families.model_step import Moment
+from nodegraph.families.noise import draw_noise
+from nodegraph.models.classifier_files import (
     COMPANION,
     locate_classifier,
     open_classifier,
     read_classifier,
 )
-from nodegraph.diffusion.components import Denoiser
-from nodegraph.diffusion.composed_schedules import named_schedule
-from nodegraph.diffusion.denoise import Denoising
-from nodegraph.diffusion.guiders.additions import Classified, WeakerModel
-from nodegraph.diffusion.guiders.base import AddedGuidance
-from nodegraph.diffusion.guiders.outputs import OutputArithmetic
-from nodegraph.diffusion.model_step import Moment
-from nodegraph.diffusion.noise import draw_noise
-from nodegraph.diffusion.noisy_classifier import Classifying, log_chance_gradient
-from nodegraph.diffusion.sampling_parts import (
+from nodegraph.models.noisy_classifier import Classifying, log_chance_gradient
+from nodegraph.sampling.composed_schedules import named_schedule
+from nodegraph.sampling.denoise import Denoising
+from nodegraph.sampling.guiders.additions import Classified, WeakerModel
+from nodegraph.sampling.guiders.base import AddedGuidance
+from nodegraph.sampling.guiders.outputs import OutputArithmetic
+from nodegraph.sampling.sampling_parts import (
     GuiderChoice,
     SamplerChoice,
     SamplingNoise,
     SamplingParts,
 )
-from nodegraph.errors import InvalidFile, InvalidValue
 from tests.messages import raises
 
 CLASSIFIER = open_classifier(locate_classifier(COMPANION, []))

@@ -16,11 +16,12 @@ from diffusers.guiders import (
 )
 from torch import Tensor
 
-from nodegraph.diffusion.families.registry import FAMILIES
-from nodegraph.diffusion.guiders.base import GuidanceMethod, GuidedModel
-from nodegraph.diffusion.guiders.changing import SCALE_LAWS, ChangingScale
-from nodegraph.diffusion.guiders.frequency import built, pyramid
-from nodegraph.diffusion.guiders.methods import (
+from nodegraph.families.model_step import Guider, Moment
+from nodegraph.families.registry import FAMILIES
+from nodegraph.sampling.guiders.base import GuidanceMethod, GuidedModel
+from nodegraph.sampling.guiders.changing import SCALE_LAWS, ChangingScale
+from nodegraph.sampling.guiders.frequency import built, pyramid
+from nodegraph.sampling.guiders.methods import (
     Adaptive,
     Damped,
     Frequency,
@@ -29,7 +30,6 @@ from nodegraph.diffusion.guiders.methods import (
     Thresholded,
     ZeroStar,
 )
-from nodegraph.diffusion.model_step import Guider, Moment
 
 CFG = 5.0
 TOWARDS = torch.randn(3, 4, 12, 8, generator=torch.Generator().manual_seed(1))

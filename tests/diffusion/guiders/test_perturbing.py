@@ -13,25 +13,25 @@ import torch
 from torch import Tensor
 
 from nodegraph.core.values import DiffusionModel, Latent, RecipeFile
-from nodegraph.diffusion.components import Denoiser
-from nodegraph.diffusion.composed_schedules import named_schedule
-from nodegraph.diffusion.denoise import Denoising
-from nodegraph.diffusion.families.registry import FAMILIES
-from nodegraph.diffusion.guiders.additions import (
+from nodegraph.errors import InvalidValue
+from nodegraph.families.components import Denoiser
+from nodegraph.families.registry import FAMILIES
+from nodegraph.sampling.composed_schedules import named_schedule
+from nodegraph.sampling.denoise import Denoising
+from nodegraph.sampling.guiders.additions import (
     PerturbedAttention,
     SelfAttention,
     SkippedLayers,
     SmoothedEnergy,
 )
-from nodegraph.diffusion.guiders.base import AddedGuidance
-from nodegraph.diffusion.guiders.perturbing import unmoved, with_attention, without_layers
-from nodegraph.diffusion.sampling_parts import (
+from nodegraph.sampling.guiders.base import AddedGuidance
+from nodegraph.sampling.guiders.perturbing import unmoved, with_attention, without_layers
+from nodegraph.sampling.sampling_parts import (
     GuiderChoice,
     SamplerChoice,
     SamplingNoise,
     SamplingParts,
 )
-from nodegraph.errors import InvalidValue
 from tests.diffusion.families.conftest import Pair, model_of  # noqa: F401 - a fixture
 from tests.diffusion.families.equality import NEGATIVE, PROMPT, SEED, Model, stock
 from tests.diffusion.families.test_flux import flux, sd3

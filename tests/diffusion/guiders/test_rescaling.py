@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from nodegraph.diffusion.families.registry import FAMILIES
-from nodegraph.diffusion.guiders.classifier_free import Rescaling
-from nodegraph.diffusion.guiders.outputs import clean_arithmetic
-from nodegraph.diffusion.model_step import Moment
-from nodegraph.diffusion.noise import NoiseSchedule
+from nodegraph.families.model_step import Moment
+from nodegraph.families.noise import NoiseSchedule
+from nodegraph.families.registry import FAMILIES
+from nodegraph.sampling.guiders.classifier_free import Rescaling
+from nodegraph.sampling.guiders.outputs import clean_arithmetic
 from tests.diffusion.guiders.test_shortening import MOMENT, drawn, kinds
 
 

@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from nodegraph.diffusion.families.registry import FAMILIES
-from nodegraph.diffusion.guiders.changing import ChangingScale
-from nodegraph.diffusion.guiders.outputs import clean_arithmetic
-from nodegraph.diffusion.guiders.shortening import Shortening
-from nodegraph.diffusion.model_step import Moment
+from nodegraph.families.model_step import Moment
+from nodegraph.families.registry import FAMILIES
+from nodegraph.sampling.guiders.changing import ChangingScale
+from nodegraph.sampling.guiders.outputs import clean_arithmetic
+from nodegraph.sampling.guiders.shortening import Shortening
 from tests.diffusion.conftest import SD1_SCHEDULER
 
 AT = torch.tensor(400.0)

@@ -9,16 +9,16 @@ import pytest
 import torch
 
 from nodegraph.core.values import Latent
-from nodegraph.diffusion.composed_schedules import named_schedule
-from nodegraph.diffusion.conditionings import with_guidance
-from nodegraph.diffusion.denoise import Denoising
-from nodegraph.diffusion.sampling_parts import (
+from nodegraph.errors import InvalidValue
+from nodegraph.families.conditionings import with_guidance
+from nodegraph.sampling.composed_schedules import named_schedule
+from nodegraph.sampling.denoise import Denoising
+from nodegraph.sampling.sampling_parts import (
     GuiderChoice,
     SamplerChoice,
     SamplingNoise,
     SamplingParts,
 )
-from nodegraph.errors import InvalidValue
 from tests.diffusion.families.conftest import Pair, model_of  # noqa: F401 - a fixture
 from tests.diffusion.families.equality import NEGATIVE, PROMPT, SEED, Model, stock
 from tests.diffusion.families.test_flux import flux, flux_schnell, unpack

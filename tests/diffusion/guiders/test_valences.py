@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from nodegraph.core.values import DiffusionModel, Latent, RecipeFile
-from nodegraph.diffusion.denoise import Denoising
-from nodegraph.diffusion.guiders.additions import Valences
-from nodegraph.diffusion.guiders.valences import descent, excess, lack
-from nodegraph.diffusion.sampling_parts import GuiderChoice, SamplingParts, usual_parts
 from nodegraph.errors import InvalidValue
-from nodegraph.molecules.tables import table_items
+from nodegraph.media.molecules.tables import table_items
+from nodegraph.sampling.denoise import Denoising
+from nodegraph.sampling.guiders.additions import Valences
+from nodegraph.sampling.guiders.valences import descent, excess, lack
+from nodegraph.sampling.sampling_parts import GuiderChoice, SamplingParts, usual_parts
 from tests.diffusion.conftest import one_thread  # noqa: F401 - a fixture
 from tests.diffusion.items.making import asked, molecule_model
 from tests.messages import raises

@@ -7,13 +7,13 @@ from pathlib import Path
 import torch
 
 from nodegraph.core.values import Conditioning, Latent
-from nodegraph.diffusion.components import Denoiser
-from nodegraph.diffusion.denoise import Denoising
-from nodegraph.diffusion.denoiser_files import open_denoiser
-from nodegraph.diffusion.denoiser_search import WantedDenoiser
-from nodegraph.diffusion.items.conditioning import item_conditioning
-from nodegraph.diffusion.items.molecules import MoleculeTransformer
-from nodegraph.diffusion.loading import load_component
+from nodegraph.families.components import Denoiser
+from nodegraph.families.items.conditioning import item_conditioning
+from nodegraph.families.items.molecules import MoleculeTransformer
+from nodegraph.models.denoiser_files import open_denoiser
+from nodegraph.models.denoiser_search import WantedDenoiser
+from nodegraph.models.loading import load_component
+from nodegraph.sampling.denoise import Denoising
 
 PROPERTIES = 4
 

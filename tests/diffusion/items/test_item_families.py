@@ -10,14 +10,19 @@ import torch
 from torch import Tensor
 
 from nodegraph.core.values import Conditioning, ConditioningEntry, Latent
-from nodegraph.diffusion.components import Denoiser
-from nodegraph.diffusion.denoise import Denoising
-from nodegraph.diffusion.denoiser_files import denoiser_facts, open_denoiser
-from nodegraph.diffusion.denoiser_search import WantedDenoiser
-from nodegraph.diffusion.families.registry import format_named
-from nodegraph.diffusion.guiders.base import GuidanceMethod
-from nodegraph.diffusion.guiders.checks import LOOKED_INTO, PERTURBED, SKIPPED, check_addable
-from nodegraph.diffusion.guiders.methods import (
+from nodegraph.errors import InvalidFile, InvalidValue
+from nodegraph.families.components import Denoiser
+from nodegraph.families.items.molecules import MoleculeTransformer
+from nodegraph.families.names import allowed_schedules
+from nodegraph.families.registry import format_named
+from nodegraph.models.denoiser_files import denoiser_facts, open_denoiser
+from nodegraph.models.denoiser_search import WantedDenoiser
+from nodegraph.models.loading import load_component
+from nodegraph.models.model_sources import describe_model, locate_model
+from nodegraph.sampling.denoise import Denoising
+from nodegraph.sampling.guiders.base import GuidanceMethod
+from nodegraph.sampling.guiders.checks import LOOKED_INTO, PERTURBED, SKIPPED, check_addable
+from nodegraph.sampling.guiders.methods import (
     Adaptive,
     Damped,
     Dual,
@@ -28,12 +33,7 @@ from nodegraph.diffusion.guiders.methods import (
     Usual,
     ZeroStar,
 )
-from nodegraph.diffusion.items.molecules import MoleculeTransformer
-from nodegraph.diffusion.loading import load_component
-from nodegraph.diffusion.models import describe_model, locate_model
-from nodegraph.diffusion.names import allowed_schedules
-from nodegraph.diffusion.sampling_parts import usual_parts
-from nodegraph.errors import InvalidFile, InvalidValue
+from nodegraph.sampling.sampling_parts import usual_parts
 from tests.diffusion.conftest import one_thread  # noqa: F401 - a fixture
 from tests.messages import raises
 

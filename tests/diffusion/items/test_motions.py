@@ -14,14 +14,11 @@ from PIL import Image
 from torch import Tensor
 
 from nodegraph.core.values import Conditioning, Latent
-from nodegraph.diffusion.components import Autoencoder, Denoiser
-from nodegraph.diffusion.denoiser_files import denoiser_facts, open_denoiser
-from nodegraph.diffusion.denoiser_search import WantedDenoiser
-from nodegraph.diffusion.embedded_models import embedded_folder
-from nodegraph.diffusion.families.registry import family_named
-from nodegraph.diffusion.items.clips import motion_conditioning, videos_of
-from nodegraph.diffusion.items.conditioning import item_conditioning
-from nodegraph.diffusion.items.motions import (
+from nodegraph.errors import InvalidValue
+from nodegraph.families.components import Autoencoder, Denoiser
+from nodegraph.families.embedded_models import embedded_folder
+from nodegraph.families.items.conditioning import item_conditioning
+from nodegraph.families.items.motions import (
     FEATURES,
     PICTURE,
     TOKENS,
@@ -29,9 +26,12 @@ from nodegraph.diffusion.items.motions import (
     frames_of_tokens,
     tokens_of_frames,
 )
-from nodegraph.diffusion.loading import load_component
-from nodegraph.diffusion.opening import open_model
-from nodegraph.errors import InvalidValue
+from nodegraph.families.registry import family_named
+from nodegraph.models.denoiser_files import denoiser_facts, open_denoiser
+from nodegraph.models.denoiser_search import WantedDenoiser
+from nodegraph.models.item_clips import motion_conditioning, videos_of
+from nodegraph.models.loading import load_component
+from nodegraph.models.opening import open_model
 from tests.diffusion.conftest import one_thread  # noqa: F401 - a fixture
 from tests.messages import raises
 

@@ -7,16 +7,11 @@ import math
 import pytest
 import torch
 
-from nodegraph.audio.measuring import pitch
-from nodegraph.audio.mel import log_mels
-from nodegraph.audio.sound_kinds import SOUND_KINDS, AskedSound, asked_in_words
 from nodegraph.core.values import Latent
-from nodegraph.diffusion.components import Denoiser
-from nodegraph.diffusion.denoiser_files import denoiser_facts, open_denoiser
-from nodegraph.diffusion.denoiser_search import WantedDenoiser
-from nodegraph.diffusion.families.items import CLASSES, NUMBERS
-from nodegraph.diffusion.families.registry import family_named
-from nodegraph.diffusion.items.sounds import (
+from nodegraph.errors import InvalidValue
+from nodegraph.families.components import Denoiser
+from nodegraph.families.item_family import CLASSES, NUMBERS
+from nodegraph.families.items.sounds import (
     FEATURES,
     TOKENS,
     mels_of_tokens,
@@ -24,9 +19,14 @@ from nodegraph.diffusion.items.sounds import (
     sounds_of,
     tokens_of_mels,
 )
-from nodegraph.diffusion.items.transformer import ItemTransformer
-from nodegraph.diffusion.loading import load_component
-from nodegraph.errors import InvalidValue
+from nodegraph.families.items.transformer import ItemTransformer
+from nodegraph.families.registry import family_named
+from nodegraph.media.audio.measuring import pitch
+from nodegraph.media.audio.mel import log_mels
+from nodegraph.media.audio.sound_kinds import SOUND_KINDS, AskedSound, asked_in_words
+from nodegraph.models.denoiser_files import denoiser_facts, open_denoiser
+from nodegraph.models.denoiser_search import WantedDenoiser
+from nodegraph.models.loading import load_component
 from tests.audio.making import tone
 from tests.diffusion.conftest import one_thread  # noqa: F401 - a fixture
 from tests.messages import raises

@@ -12,12 +12,12 @@ import transformers as tf
 
 from nodegraph.core.values import TextEncoder
 from nodegraph.diffusion import encode_prompt, load_component, open_model
-from nodegraph.diffusion.families.registry import FAMILIES, family_named
-from nodegraph.diffusion.language.chats import CHATS, check_writes, writing_roles
-from nodegraph.diffusion.language.drawing import WordDrawing
-from nodegraph.diffusion.language.writing import Question, with_head, write_text
-from nodegraph.diffusion.text_encoder_files import open_text_encoder
 from nodegraph.errors import InvalidFile, InvalidValue
+from nodegraph.families.registry import FAMILIES, family_named
+from nodegraph.models.language.chats import CHATS, check_writes, writing_roles
+from nodegraph.models.language.drawing import WordDrawing
+from nodegraph.models.language.writing import Question, with_head, write_text
+from nodegraph.models.text_encoder_files import open_text_encoder
 from tests.diffusion.families.conftest import Pair, model_of  # noqa: F401 - a fixture
 from tests.diffusion.families.language_files import qwen3, qwen25_vl, text_file
 from tests.diffusion.families.test_flux2 import flux2

@@ -19,14 +19,14 @@ from torch import Tensor
 
 from nodegraph.core.values import Conditioning, Latent
 from nodegraph.diffusion import encode_prompt, load_component, open_model
-from nodegraph.diffusion.components import Denoiser
-from nodegraph.diffusion.denoise import Denoising, StepInfo
-from nodegraph.diffusion.families.stable_diffusion import SD1, StableDiffusion
-from nodegraph.diffusion.merging.curve import ULPS, MergeCurve, MergeMode, MergePoint
-from nodegraph.diffusion.merging.meeting import Meeting, Seat
-from nodegraph.diffusion.merging.questions import StepQuestion
-from nodegraph.diffusion.model_step import Batch, Moment
-from nodegraph.diffusion.sampling_parts import usual_parts
+from nodegraph.families.components import Denoiser
+from nodegraph.families.model_step import Batch, Moment
+from nodegraph.families.stable_diffusion import SD1, StableDiffusion
+from nodegraph.sampling.denoise import Denoising, StepInfo
+from nodegraph.sampling.merging.curve import ULPS, MergeCurve, MergeMode, MergePoint
+from nodegraph.sampling.merging.meeting import Meeting, Seat
+from nodegraph.sampling.merging.questions import StepQuestion
+from nodegraph.sampling.sampling_parts import usual_parts
 
 ALWAYS, NEVER = -1e9, 0.999
 """Margins of time: one that any merging keeps, and one that none does."""

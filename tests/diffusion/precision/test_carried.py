@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from nodegraph.diffusion.precision.carried import CarriedTensor, carried, plain
-from nodegraph.diffusion.precision.forms import Narrow, Packed
+from nodegraph.weights.precision.carried import CarriedTensor, carried, plain
+from nodegraph.weights.precision.forms import Narrow, Packed
 
 
 def carry(seed: int, rows: int = 6, *, by_row: bool = False) -> CarriedTensor:

@@ -12,14 +12,14 @@ from safetensors.torch import save_file
 
 from nodegraph.core.values import Latent
 from nodegraph.diffusion import ModelRecipes, encode_prompt, load_component, open_model, sample
-from nodegraph.diffusion.compact import compact_bytes
-from nodegraph.diffusion.loading import estimate_bytes
-from nodegraph.diffusion.opening import storage_told
-from nodegraph.diffusion.precision.forms import FLOAT8, Narrow
-from nodegraph.diffusion.precision.layers import held_shape
-from nodegraph.diffusion.weight_files import read_tensors
 from nodegraph.errors import InvalidFile
+from nodegraph.models.compact import compact_bytes
+from nodegraph.models.loading import estimate_bytes
+from nodegraph.models.opening import storage_told
 from nodegraph.residency import component_bytes
+from nodegraph.weights.precision.forms import FLOAT8, Narrow
+from nodegraph.weights.precision.layers import held_shape
+from nodegraph.weights.weight_files import read_tensors
 from tests.diffusion.ldm_export import ldm_checkpoint
 from tests.messages import raises
 

@@ -24,20 +24,20 @@ from nodegraph.diffusion import (
     open_model,
     sample,
 )
-from nodegraph.diffusion.adapters.applying import adapted, derive
-from nodegraph.diffusion.adapters.layers import structural_copy
-from nodegraph.diffusion.adapters.recipes import OpenedAdapter
-from nodegraph.diffusion.compact import compact_bytes
-from nodegraph.diffusion.facts import weight_bytes
-from nodegraph.diffusion.loading import estimate_bytes
-from nodegraph.diffusion.models import locate_model
-from nodegraph.diffusion.offloading import in_parts
-from nodegraph.diffusion.precision.choices import bytes_in_memory
-from nodegraph.diffusion.precision.forms import NF4, as_int4, as_int8
-from nodegraph.diffusion.precision.layers import held_shape
-from nodegraph.diffusion.precision.settling import eligible, settle
 from nodegraph.errors import InvalidValue
+from nodegraph.models.adapters.applying import adapted, derive
+from nodegraph.models.adapters.layers import structural_copy
+from nodegraph.models.adapters.recipes import OpenedAdapter
+from nodegraph.models.compact import compact_bytes
+from nodegraph.models.facts import weight_bytes
+from nodegraph.models.loading import estimate_bytes
+from nodegraph.models.model_sources import locate_model
+from nodegraph.models.offloading import in_parts
 from nodegraph.residency import component_bytes
+from nodegraph.weights.precision.choices import bytes_in_memory
+from nodegraph.weights.precision.forms import NF4, as_int4, as_int8
+from nodegraph.weights.precision.layers import held_shape
+from nodegraph.weights.precision.settling import eligible, settle
 from tests.accelerator.card import Card
 from tests.diffusion.adapters import files
 from tests.diffusion.single_files.models import SMALL

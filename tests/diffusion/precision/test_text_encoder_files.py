@@ -11,11 +11,11 @@ from torch import Tensor
 
 from nodegraph.core.values import TextEncoder
 from nodegraph.diffusion import encode_prompt, load_component
-from nodegraph.diffusion.loading import estimate_bytes
-from nodegraph.diffusion.precision.layers import held_shape
-from nodegraph.diffusion.text_encoder_files import (
+from nodegraph.models.loading import estimate_bytes
+from nodegraph.models.text_encoder_files import (
     open_text_encoder,
 )
+from nodegraph.weights.precision.layers import held_shape
 from tests.diffusion.families.language_files import qwen25_vl, text_file
 from tests.diffusion.families.text_files import clip, clip_file, named, t5, write
 

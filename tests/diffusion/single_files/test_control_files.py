@@ -14,9 +14,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from nodegraph.diffusion import load_component
-from nodegraph.diffusion.controls.files import control_bytes, find_control, open_control
-from nodegraph.diffusion.models import list_models
 from nodegraph.errors import InvalidFile
+from nodegraph.models.model_sources import list_models
+from nodegraph.sampling.controls.files import control_bytes, find_control, open_control
 from tests.messages import raises
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*FluxPosEmbed:FutureWarning")

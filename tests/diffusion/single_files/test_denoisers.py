@@ -12,14 +12,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from nodegraph.diffusion.families.base import Family
-from nodegraph.diffusion.families.identify import unsupported
-from nodegraph.diffusion.families.registry import FAMILIES
-from nodegraph.diffusion.guiders.projected import ProjectedGuidance
-from nodegraph.diffusion.scheduler_file import noise_kind, refuse_unsupported
-from nodegraph.diffusion.single_files.base import FileLayout
-from nodegraph.diffusion.single_files.denoisers import PREFIXES
-from nodegraph.diffusion.single_files.original_tables import TABLES
+from nodegraph.families.base import Family
+from nodegraph.families.identify import unsupported
+from nodegraph.families.registry import FAMILIES
+from nodegraph.families.scheduler_file import noise_kind, refuse_unsupported
+from nodegraph.sampling.guiders.projected import ProjectedGuidance
+from nodegraph.weights.single_files.base import FileLayout
+from nodegraph.weights.single_files.denoisers import PREFIXES
+from nodegraph.weights.single_files.original_tables import TABLES
 from tests.diffusion.adapters.denoisers import on_meta
 from tests.messages import raises
 

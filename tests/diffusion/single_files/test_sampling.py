@@ -12,9 +12,9 @@ import torch
 from safetensors.torch import save_file
 
 from nodegraph.diffusion import load_component, locate_model
-from nodegraph.diffusion.denoiser_files import open_denoiser
-from nodegraph.diffusion.denoiser_search import WantedDenoiser
 from nodegraph.errors import InvalidFile
+from nodegraph.models.denoiser_files import open_denoiser
+from nodegraph.models.denoiser_search import WantedDenoiser
 from tests.diffusion.families.equality import NEGATIVE, Model, random_pipeline
 from tests.diffusion.families.language import qwen_vl_text
 from tests.diffusion.families.qwen_parts import qwen_flow, qwen_vae

@@ -10,10 +10,8 @@ from torch import Tensor
 
 from nodegraph.core.values import Latent
 from nodegraph.diffusion import open_model
-from nodegraph.diffusion.components import Denoiser
-from nodegraph.diffusion.denoise import Denoising
-from nodegraph.diffusion.speed.deriving import derive
-from nodegraph.diffusion.speed.options import (
+from nodegraph.families.components import Denoiser
+from nodegraph.families.speed_options import (
     Broadcast,
     FirstBlock,
     Magnitude,
@@ -23,6 +21,8 @@ from nodegraph.diffusion.speed.options import (
     with_caching,
     with_speed,
 )
+from nodegraph.models.speed.deriving import derive
+from nodegraph.sampling.denoise import Denoising
 from tests.diffusion.families.equality import NEGATIVE, PROMPT, Model
 
 ALWAYS = (1.0,) * 6

@@ -11,18 +11,9 @@ import pytest
 import torch
 
 from nodegraph.core.values import Adapter, DiffusionModel, RecipeFile
-from nodegraph.diffusion.adapters.files import FUSED
-from nodegraph.diffusion.families.registry import FAMILIES
-from nodegraph.diffusion.speed import compiling
-from nodegraph.diffusion.speed.abilities import (
-    ABILITIES,
-    abilities,
-    check_able,
-    check_recipe,
-    check_speed,
-    check_step_cache,
-)
-from nodegraph.diffusion.speed.options import (
+from nodegraph.errors import InvalidValue
+from nodegraph.families.registry import FAMILIES
+from nodegraph.families.speed_options import (
     FirstBlock,
     Magnitude,
     SpeedOptions,
@@ -30,7 +21,16 @@ from nodegraph.diffusion.speed.options import (
     with_caching,
     with_speed,
 )
-from nodegraph.errors import InvalidValue
+from nodegraph.models.adapters.files import FUSED
+from nodegraph.models.speed import compiling
+from nodegraph.models.speed.abilities import (
+    ABILITIES,
+    abilities,
+    check_able,
+    check_recipe,
+    check_speed,
+    check_step_cache,
+)
 from tests.diffusion.families.conftest import Pair, model_of  # noqa: F401 - a fixture
 from tests.diffusion.families.tiny_models import TINY
 from tests.messages import raises

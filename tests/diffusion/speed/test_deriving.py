@@ -13,11 +13,8 @@ import torch
 
 from nodegraph.core.values import DiffusionModel
 from nodegraph.diffusion import load_component, open_model
-from nodegraph.diffusion.adapters.recipes import OpenedAdapter
-from nodegraph.diffusion.footprint import lean
-from nodegraph.diffusion.loading import estimate_bytes
-from nodegraph.diffusion.speed.deriving import derive
-from nodegraph.diffusion.speed.options import (
+from nodegraph.errors import InvalidValue
+from nodegraph.families.speed_options import (
     Broadcast,
     FirstBlock,
     SpeedOptions,
@@ -25,7 +22,10 @@ from nodegraph.diffusion.speed.options import (
     with_caching,
     with_speed,
 )
-from nodegraph.errors import InvalidValue
+from nodegraph.models.adapters.recipes import OpenedAdapter
+from nodegraph.models.footprint import lean
+from nodegraph.models.loading import estimate_bytes
+from nodegraph.models.speed.deriving import derive
 from nodegraph.residency import ResidencyManager
 from tests.accelerator.card import Card
 from tests.diffusion.adapters import files

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from nodegraph.core.digests import digest_value
 from nodegraph.core.values import Adapter, DiffusionModel, RecipeFile
-from nodegraph.diffusion.speed.options import (
+from nodegraph.errors import InvalidValue
+from nodegraph.families.speed_options import (
     ATTENTIONS,
     Broadcast,
     FirstBlock,
@@ -26,7 +27,6 @@ from nodegraph.diffusion.speed.options import (
     with_caching,
     with_speed,
 )
-from nodegraph.errors import InvalidValue
 from tests.messages import raises
 
 RECIPE = DiffusionModel(

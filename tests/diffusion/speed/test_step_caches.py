@@ -19,9 +19,9 @@ from diffusers.hooks import (
 from diffusers.hooks.pyramid_attention_broadcast import PyramidAttentionBroadcastConfig
 
 from nodegraph.core.values import Latent
-from nodegraph.diffusion.denoise import Denoising
-from nodegraph.diffusion.families.patches import unpacked
-from nodegraph.diffusion.speed.options import Broadcast, FirstBlock, Magnitude, StepCaching, Taylor
+from nodegraph.families.patches import unpacked
+from nodegraph.families.speed_options import Broadcast, FirstBlock, Magnitude, StepCaching, Taylor
+from nodegraph.sampling.denoise import Denoising
 from tests.diffusion.families.conftest import Pair, model_of  # noqa: F401 - a fixture
 from tests.diffusion.families.equality import NEGATIVE, stock
 from tests.diffusion.families.test_flux import flux

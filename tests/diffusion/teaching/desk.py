@@ -15,14 +15,14 @@ from nodegraph import Dataset, Environment, Example
 from nodegraph.core.events import Event, EventStream
 from nodegraph.core.values import Recipe
 from nodegraph.diffusion import open_model
-from nodegraph.diffusion.components import Component
-from nodegraph.diffusion.loading import load_component
-from nodegraph.diffusion.speed.deriving import derive
-from nodegraph.diffusion.teaching.options import TrainingOptions, TrainingPlan, TrainingSamples
-from nodegraph.diffusion.teaching.running import Classroom
 from nodegraph.engine.cancel import CancelToken
 from nodegraph.engine.checkpointing import Saver
 from nodegraph.engine.node_context import NodeContext
+from nodegraph.families.components import Component
+from nodegraph.models.loading import load_component
+from nodegraph.models.speed.deriving import derive
+from nodegraph.training.options import TrainingOptions, TrainingPlan, TrainingSamples
+from nodegraph.training.running import Classroom
 from tests.nodes.sampling_graphs import Weights as SharedWeights
 
 KEY = "cd" * 32

@@ -12,9 +12,9 @@ from safetensors.torch import load_file
 
 from nodegraph import Cancelled, Dataset, Example, InvalidValue
 from nodegraph.core.events import Event
-from nodegraph.diffusion.teaching.classifiers import classified, prepared, taught_classifier
-from nodegraph.diffusion.teaching.options import TrainingPlan
 from nodegraph.engine.cancel import CancelToken
+from nodegraph.training.classifiers import classified, prepared, taught_classifier
+from nodegraph.training.options import TrainingPlan
 from tests.diffusion.conftest import one_thread, sd1_folder  # noqa: F401 - fixtures
 from tests.messages import raises
 

@@ -13,9 +13,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from nodegraph import Cancelled, InvalidValue
-from nodegraph.diffusion.teaching.distilling import DistillationPlan, distilled_lora, prompted
-from nodegraph.diffusion.teaching.drawing import generator_of
-from nodegraph.diffusion.teaching.options import TrainingSamples
+from nodegraph.training.distilling import DistillationPlan, distilled_lora, prompted
+from nodegraph.training.drawing import generator_of
+from nodegraph.training.options import TrainingSamples
 from tests.diffusion.conftest import one_thread, sd1_folder  # noqa: F401 - fixtures
 from tests.diffusion.families.conftest import model_of  # noqa: F401 - a fixture
 from tests.messages import raises

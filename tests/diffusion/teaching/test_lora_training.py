@@ -16,9 +16,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from nodegraph import Dataset, TrainedWeights
-from nodegraph.diffusion.teaching.drawing import BatchOrder, generator_of
-from nodegraph.diffusion.teaching.files import WEIGHTS
-from nodegraph.diffusion.teaching.lora_training import (
+from nodegraph.training.drawing import BatchOrder, generator_of
+from nodegraph.training.files import WEIGHTS
+from nodegraph.training.lora_training import (
     LoraShape,
     lora_parameters,
     lora_targets,

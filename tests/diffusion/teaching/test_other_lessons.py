@@ -16,13 +16,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nodegraph import InvalidValue, Preprocessor
-from nodegraph.diffusion.teaching.control_nets import control_recipe, new_control, taught_control
-from nodegraph.diffusion.teaching.drawing import generator_of
-from nodegraph.diffusion.teaching.lora_training import LoraShape, taught_lora
-from nodegraph.diffusion.teaching.saving import applied
-from nodegraph.diffusion.teaching.subjects import all_called, class_pictures
-from nodegraph.diffusion.teaching.whole_models import taught_model, with_taught_model
-from nodegraph.diffusion.teaching.words import taught_word, with_taught_word
+from nodegraph.training.control_nets import control_recipe, new_control, taught_control
+from nodegraph.training.drawing import generator_of
+from nodegraph.training.lora_training import LoraShape, taught_lora
+from nodegraph.training.saving import applied
+from nodegraph.training.subjects import all_called, class_pictures
+from nodegraph.training.whole_models import taught_model, with_taught_model
+from nodegraph.training.words import taught_word, with_taught_word
 from tests.diffusion.conftest import one_thread  # noqa: F401 - a fixture
 from tests.diffusion.families.conftest import Pair, model_of  # noqa: F401 - a fixture
 from tests.diffusion.families.tiny_models import TINY
@@ -158,7 +158,7 @@ def test_a_control_network_learns_as_by_a_plain_loop(parts: Parts) -> None:
     network = deepcopy(new_control(pipeline.unet))
 
     def loss(step: int) -> Tensor:
-        from nodegraph.diffusion.teaching.drawing import BatchOrder
+        from nodegraph.training.drawing import BatchOrder
 
         latents, captions = batch_of(pipeline, given, step)
         _, visits = BatchOrder(given, 2, 5).batch(step)
@@ -208,7 +208,7 @@ def test_what_a_family_can_not_learn_is_told(model_of: ModelOf, tmp_path: Path) 
 
 
 def desk_plan(**options: Any) -> Any:
-    from nodegraph.diffusion.teaching.options import TrainingOptions, TrainingPlan
+    from nodegraph.training.options import TrainingOptions, TrainingPlan
 
     return TrainingPlan(1, 1, options=TrainingOptions(**options))
 

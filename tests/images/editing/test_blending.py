@@ -12,14 +12,14 @@ from PIL import Image, ImageChops
 from torch import Tensor
 
 from nodegraph.errors import InvalidValue
-from nodegraph.images.editing.blending import (
+from nodegraph.media.images.editing.blending import (
     BlendMode,
     blend,
     blend_images,
     composite_layer,
     flatten,
 )
-from nodegraph.images.editing.channels import (
+from nodegraph.media.images.editing.channels import (
     join_batch,
     join_channels,
     split_channels,

@@ -14,14 +14,14 @@ from skimage import color, exposure
 from torch import Tensor
 
 from nodegraph.errors import InvalidFile, InvalidValue, NumericalError
-from nodegraph.images.colors import parse_color, parse_colors
-from nodegraph.images.editing import color_spaces, tones
-from nodegraph.images.editing.equalizing import equalize, equalize_locally
-from nodegraph.images.editing.hues import balance, map_gradient, turn_hue
-from nodegraph.images.editing.luts import apply_table, read_cube
-from nodegraph.images.editing.matching import match_colors
-from nodegraph.images.editing.quantizing import dominant_colors, quantize
-from nodegraph.images.editing.statistics import draw_histogram
+from nodegraph.media.images.colors import parse_color, parse_colors
+from nodegraph.media.images.editing import color_spaces, tones
+from nodegraph.media.images.editing.equalizing import equalize, equalize_locally
+from nodegraph.media.images.editing.hues import balance, map_gradient, turn_hue
+from nodegraph.media.images.editing.luts import apply_table, read_cube
+from nodegraph.media.images.editing.matching import match_colors
+from nodegraph.media.images.editing.quantizing import dominant_colors, quantize
+from nodegraph.media.images.editing.statistics import draw_histogram
 from tests.messages import raises
 
 GENERATOR = torch.Generator().manual_seed(1)

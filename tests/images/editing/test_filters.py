@@ -9,8 +9,8 @@ from scipy import ndimage
 from skimage.filters import unsharp_mask
 from torch import Tensor
 
-from nodegraph.images.editing import blurring, effects
-from nodegraph.images.editing.blurring import blur
+from nodegraph.media.images.editing import blurring, effects
+from nodegraph.media.images.editing.blurring import blur
 
 PICTURE = torch.rand(1, 13, 9, 3, generator=torch.Generator().manual_seed(2))
 

@@ -10,8 +10,8 @@ from skimage import metrics
 from torch import Tensor
 
 from nodegraph.errors import InvalidValue
-from nodegraph.images.editing.measuring import compare, split_view
-from nodegraph.images.editing.statistics import color_strip, describe, draw_histogram
+from nodegraph.media.images.editing.measuring import compare, split_view
+from nodegraph.media.images.editing.statistics import color_strip, describe, draw_histogram
 from tests.messages import raises
 
 GENERATOR = torch.Generator().manual_seed(9)

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from nodegraph.errors import InvalidValue
-from nodegraph.images import room
-from nodegraph.images.editing import moving
-from nodegraph.images.editing.placing import cut_box, placed, rotated_size
-from nodegraph.images.resizing import fitted_size, resize_image, scaled_size
+from nodegraph.media.images import room
+from nodegraph.media.images.editing import moving
+from nodegraph.media.images.editing.placing import cut_box, placed, rotated_size
+from nodegraph.media.images.resizing import fitted_size, resize_image, scaled_size
 from tests.messages import raises
 from tests.properties import examples
 

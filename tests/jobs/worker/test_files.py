@@ -10,7 +10,7 @@ import pytest
 
 from nodegraph.core.events import Event
 from nodegraph.jobs.worker.job import JobFiles
-from nodegraph.videos.encoding import VideoFormat
+from nodegraph.media.videos.encoding import VideoFormat
 from tests.server.resources import digest_of, picture
 from tests.videos.making import FORMATS, video, written
 

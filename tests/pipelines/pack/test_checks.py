@@ -61,7 +61,7 @@ def test_a_prompt_or_what_stands_for_it_must_be_given(registry: Registry) -> Non
 def test_a_package_that_fails_late_is_told_early(
     registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nodegraph.pipelines.checks._is_there", lambda name: name != "ftfy")
+    monkeypatch.setattr("nodegraph.interop.pipelines.checks._is_there", lambda name: name != "ftfy")
     inputs = given(prompt="a fox", image=0)
     (found,) = findings(registry, "WanImageToVideoPipeline", inputs)
     assert "needs ftfy" in found.message

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from nodegraph.core.spec import InputSpec, NodeSpec
+from nodegraph.interop.pipelines.classes import PipelineClass, PipelineDataclass
+from nodegraph.interop.pipelines.rates import asking_audio_rate
 from nodegraph.packs.registry import Registry
-from nodegraph.pipelines.classes import PipelineClass, PipelineDataclass
-from nodegraph.pipelines.rates import asking_audio_rate
 
 Read = tuple[Mapping[str, PipelineClass], Mapping[str, PipelineDataclass]]
 
@@ -142,7 +142,7 @@ def test_what_a_node_is_given_reaches_the_call_by_diffusers_names(
         asked.update(inputs, found=found, pipeline=pipeline)
         return (None, "latents")
 
-    calling: Any = ModuleType("nodegraph.pipelines.calling")
+    calling: Any = ModuleType("nodegraph.interop.pipelines.calling")
     calling.run_pipeline = run
     monkeypatch.setitem(sys.modules, calling.__name__, calling)
     condition = registry.definition("diffusers:LTXVideoCondition").function(strength=0.5)

@@ -9,8 +9,8 @@ from textwrap import dedent
 
 import pytest
 
-from nodegraph.pipelines.classes import PipelineClass, PipelineDataclass
-from nodegraph.pipelines.reading.modules import SourcePackage
+from nodegraph.interop.pipelines.classes import PipelineClass, PipelineDataclass
+from nodegraph.interop.pipelines.reading.modules import SourcePackage
 
 Everything = tuple[Mapping[str, PipelineClass], Mapping[str, PipelineDataclass], Mapping[str, str]]
 
@@ -112,7 +112,7 @@ Reader = Callable[[str], PipelineClass]
 @pytest.fixture
 def read_call(package: Package) -> Reader:
     """What is read of a class ``FoxPipeline`` whose call has a signature and a body."""
-    from nodegraph.pipelines.source import pipeline_class
+    from nodegraph.interop.pipelines.source import pipeline_class
 
     def read(call: str) -> PipelineClass:
         package.pipeline(

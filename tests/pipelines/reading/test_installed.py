@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from nodegraph.pipelines.classes import PipelineClass, PipelineInput
-from nodegraph.pipelines.reading.modules import collector_paused
-from nodegraph.pipelines.source import (
+from nodegraph.interop.pipelines.classes import PipelineClass, PipelineInput
+from nodegraph.interop.pipelines.reading.modules import collector_paused
+from nodegraph.interop.pipelines.source import (
     diffusers_folder,
     diffusers_stamp,
     pipeline_class,
@@ -277,7 +277,7 @@ def test_the_stamp_stays_while_the_package_does() -> None:
 
 def test_reading_imports_neither_torch_nor_diffusers() -> None:
     code = (
-        "import sys; from nodegraph.pipelines.source import pipeline_class;"
+        "import sys; from nodegraph.interop.pipelines.source import pipeline_class;"
         "assert pipeline_class('StableDiffusionPipeline');"
         "sys.exit(bool({'torch', 'diffusers', 'numpy'} & set(sys.modules)))"
     )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from nodegraph.pipelines.classes import PipelineClass, PipelineInput
-from nodegraph.pipelines.source import (
+from nodegraph.interop.pipelines.classes import PipelineClass, PipelineInput
+from nodegraph.interop.pipelines.source import (
     diffusers_stamp,
     pipeline_class,
     pipeline_classes,

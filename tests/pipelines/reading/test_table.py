@@ -10,7 +10,7 @@ from types import ModuleType
 
 import pytest
 
-from nodegraph.pipelines.classes import PipelineClass
+from nodegraph.interop.pipelines.classes import PipelineClass
 
 DOCS = Path(__file__).parents[3] / "docs"
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from nodegraph.pipelines.classes import PipelineClass
+from nodegraph.interop.pipelines.classes import PipelineClass
 
 pytestmark = pytest.mark.slow
 

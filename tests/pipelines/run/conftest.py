@@ -22,10 +22,10 @@ from nodegraph.core.values import Recipe
 from nodegraph.engine.cancel import CancelToken
 from nodegraph.engine.result import RunResult
 from nodegraph.errors import Cancelled, Problem
-from nodegraph.pipelines.classes import PipelineClass
-from nodegraph.pipelines.opening import open_pipeline
-from nodegraph.pipelines.source import pipeline_class
-from nodegraph.pipelines.values import Pipeline
+from nodegraph.interop.pipelines.classes import PipelineClass
+from nodegraph.interop.pipelines.opening import open_pipeline
+from nodegraph.interop.pipelines.source import pipeline_class
+from nodegraph.interop.pipelines.values import Pipeline
 from tests.pipelines.run.plainly import plain_pipeline, structure
 from tests.pipelines.tiny import saved
 

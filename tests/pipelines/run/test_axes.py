@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from nodegraph.core.values import Audio, Video
-from nodegraph.pipelines.classes import PipelineClass, PipelineInput
-from nodegraph.pipelines.giving import given, in_axes
+from nodegraph.interop.pipelines.classes import PipelineClass, PipelineInput
+from nodegraph.interop.pipelines.giving import given, in_axes
 
 
 @pytest.mark.parametrize(

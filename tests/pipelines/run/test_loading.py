@@ -16,11 +16,11 @@ import transformers
 from diffusers.pipelines.stable_diffusion import StableDiffusionSafetyChecker
 
 from nodegraph.core.values import PipelineComponent
-from nodegraph.diffusion.opening import open_model
 from nodegraph.errors import InvalidFile, InvalidValue, NodegraphError
-from nodegraph.pipelines import schedulers
-from nodegraph.pipelines.opening import open_pipeline, pipeline_stamp, pipeline_weights
-from nodegraph.pipelines.schedulers import compatible_schedulers
+from nodegraph.interop.pipelines import schedulers
+from nodegraph.interop.pipelines.opening import open_pipeline, pipeline_stamp, pipeline_weights
+from nodegraph.interop.pipelines.schedulers import compatible_schedulers
+from nodegraph.models.opening import open_model
 from nodegraph.residency.needs import component_bytes
 from tests.diffusion.adapters import files as adapter_files
 from tests.messages import raises

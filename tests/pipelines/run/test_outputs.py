@@ -14,16 +14,16 @@ from PIL import Image
 
 from nodegraph import BLOCKED, InvalidValue
 from nodegraph.core.values import PipelineComponent, Recipe, RecipeFile
-from nodegraph.pipelines.calling import run_pipeline
-from nodegraph.pipelines.classes import PipelineClass, PipelineOutput
-from nodegraph.pipelines.rates import (
+from nodegraph.interop.pipelines.calling import run_pipeline
+from nodegraph.interop.pipelines.classes import PipelineClass, PipelineOutput
+from nodegraph.interop.pipelines.rates import (
     asking_audio_rate,
     audio_rate,
     frame_rate,
     may_say_audio_rate,
 )
-from nodegraph.pipelines.taking import Rates, pictures_of, sounds_of, taken, videos_of
-from nodegraph.pipelines.values import Pipeline
+from nodegraph.interop.pipelines.taking import Rates, pictures_of, sounds_of, taken, videos_of
+from nodegraph.interop.pipelines.values import Pipeline
 from tests.messages import raises
 from tests.pipelines.run.conftest import Shelf, Watched, class_named
 from tests.pipelines.run.plainly import answer

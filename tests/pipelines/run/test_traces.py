@@ -14,11 +14,11 @@ import torch
 
 from nodegraph import InvalidFile
 from nodegraph.core.events import Event
-from nodegraph.diffusion.models import list_models, locate_model
 from nodegraph.engine import node_context
 from nodegraph.engine.cancel import CancelToken
-from nodegraph.pipelines.assembling import class_of
-from nodegraph.pipelines.calling import run_pipeline
+from nodegraph.interop.pipelines.assembling import class_of
+from nodegraph.interop.pipelines.calling import run_pipeline
+from nodegraph.models.model_sources import list_models, locate_model
 from tests.messages import raises
 from tests.pipelines.run.conftest import SEED, Shelf, Watched, class_named, workflow
 

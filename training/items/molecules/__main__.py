@@ -30,7 +30,7 @@ BARS = (
     Bar("rings_right", least=95.0),
     Bar("megabytes", most=4.0),
 )
-SHIPPED = ROOT / "nodegraph/diffusion/embedded/items/molecules"
+SHIPPED = ROOT / "nodegraph/families/embedded/items/molecules"
 CARD = ROOT / "docs/model-cards/molecules.md"
 
 

@@ -8,9 +8,9 @@ import torch
 from rdkit import Chem
 from torch import Tensor
 
-from nodegraph.diffusion.families.molecules import MOLECULE_PROPERTIES
-from nodegraph.molecules.chemistry import properties_of
-from nodegraph.molecules.tables import MOST_ATOMS, rows_of, table_items
+from nodegraph.families.molecules import MOLECULE_PROPERTIES
+from nodegraph.media.molecules.chemistry import properties_of
+from nodegraph.media.molecules.tables import MOST_ATOMS, rows_of, table_items
 from training.items.fitting import Batch
 from training.items.molecules.growing import make_molecules
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from rdkit import Chem, rdBase
 
-from nodegraph.molecules.tables import MOST_ATOMS, VALENCES
+from nodegraph.media.molecules.tables import MOST_ATOMS, VALENCES
 from training.items.molecules.filtering import is_wanted
 
 _ELEMENTS = {6: 0.70, 7: 0.13, 8: 0.14, 9: 0.03}

@@ -14,24 +14,24 @@ from scipy.stats import wasserstein_distance
 from torch import Tensor
 
 from nodegraph.core.values import Conditioning, Latent
-from nodegraph.diffusion.components import Denoiser
-from nodegraph.diffusion.composed_schedules import named_schedule
-from nodegraph.diffusion.denoise import Denoising
-from nodegraph.diffusion.denoiser_files import open_denoiser
-from nodegraph.diffusion.denoiser_search import WantedDenoiser
-from nodegraph.diffusion.families.molecules import MOLECULE_PROPERTIES
-from nodegraph.diffusion.guiders.additions import Valences
-from nodegraph.diffusion.items.conditioning import item_conditioning
-from nodegraph.diffusion.items.latents import items_of
-from nodegraph.diffusion.loading import load_component
-from nodegraph.diffusion.sampling_parts import (
+from nodegraph.families.components import Denoiser
+from nodegraph.families.items.conditioning import item_conditioning
+from nodegraph.families.items.latents import items_of
+from nodegraph.families.molecules import MOLECULE_PROPERTIES
+from nodegraph.media.molecules.chemistry import properties_of
+from nodegraph.media.molecules.tables import item_tables, molecule_of_rows
+from nodegraph.models.denoiser_files import open_denoiser
+from nodegraph.models.denoiser_search import WantedDenoiser
+from nodegraph.models.loading import load_component
+from nodegraph.sampling.composed_schedules import named_schedule
+from nodegraph.sampling.denoise import Denoising
+from nodegraph.sampling.guiders.additions import Valences
+from nodegraph.sampling.sampling_parts import (
     GuiderChoice,
     SamplerChoice,
     SamplingNoise,
     SamplingParts,
 )
-from nodegraph.molecules.chemistry import properties_of
-from nodegraph.molecules.tables import item_tables, molecule_of_rows
 from training.items.molecules.data import Tables
 from training.items.molecules.filtering import is_wanted
 
@@ -141,7 +141,7 @@ def _asked(model: Denoiser, wanted: Tensor, place: int, how: Sampling) -> Tensor
 def walked(model: Denoiser, numbers: Tensor, how: Sampling) -> Tensor:
     """Items of which each is asked for by numbers of its own, as a sampling has one prompt for all:
     the same steps in a plain loop."""
-    from nodegraph.diffusion.guiders.valences import descent
+    from nodegraph.sampling.guiders.valences import descent
 
     shift, network = 2.0, model.module
     generator = torch.Generator().manual_seed(7)
@@ -191,7 +191,7 @@ def distances(items: Tensor, tables: Tables) -> dict[str, float]:
 
 def laid_share(items: Tensor) -> float:
     """Percent of valid molecules for which a place in space was found; as users get them."""
-    from nodegraph.molecules.sampled import decoded_molecules, laid
+    from nodegraph.media.molecules.sampled import decoded_molecules, laid
 
     found = decoded_molecules(items)
     return _percent(len(laid(found, 1, 0)), len(found))

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from nodegraph.diffusion.families.molecules import MOLECULE_PROPERTIES
-from nodegraph.diffusion.items.molecules import MoleculeTransformer
-from nodegraph.molecules.tables import FEATURES, MOST_ATOMS, item_tables
+from nodegraph.families.items.molecules import MoleculeTransformer
+from nodegraph.families.molecules import MOLECULE_PROPERTIES
+from nodegraph.media.molecules.tables import FEATURES, MOST_ATOMS, item_tables
 from training.config import FitConfig
 from training.items.fitting import DrawBatch, Objective, left_out
 from training.items.molecules.data import Tables

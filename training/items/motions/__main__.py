@@ -15,7 +15,7 @@ from training.items.motions.sheets import sheet
 from training.items.motions.train import BATCH, CLIPS, STEPS, build_model, train
 from training.items.shipping import ship, told_of
 
-SHIPPED = ROOT / "nodegraph/diffusion/embedded/items/motions"
+SHIPPED = ROOT / "nodegraph/families/embedded/items/motions"
 CARD = ROOT / "docs/model-cards/motions.md"
 PARTS = ("train", "measure", "ship")
 

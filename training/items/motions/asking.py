@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from nodegraph.diffusion.items.motions import SIDE
+from nodegraph.families.items.motions import SIDE
 from training.captions import article
 from training.items.motions.clips import Clip
 from training.items.motions.pool import TINY, clips_of, drawn, things

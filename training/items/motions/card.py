@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nodegraph.diffusion.items.motions import MOTIONS
+from nodegraph.families.items.motions import MOTIONS
 from training.items.shipping import words_of
 
 _TEMPLATE = Path(__file__).with_name("card.md")

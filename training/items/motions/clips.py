@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from nodegraph.diffusion.items.motions import FRAMES, LEAST_AMOUNT, MOTIONS, SIDE
+from nodegraph.families.items.motions import FRAMES, LEAST_AMOUNT, MOTIONS, SIDE
 from training.fonts import glyph
 from training.objects import PALETTE
 from training.pixels import Pixels

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-from nodegraph.diffusion.items.motions import FRAMES, LEAST_AMOUNT, MOTIONS
+from nodegraph.families.items.motions import FRAMES, LEAST_AMOUNT, MOTIONS
 from training.classifier import Classifier
 from training.items.motions.clips import TURNED, Clip
 from training.judge import background_rgb, ink_box, look_at_ink

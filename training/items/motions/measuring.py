@@ -10,8 +10,8 @@ import torch
 from diffusers import AutoencoderKL
 from torch import Tensor
 
-from nodegraph.diffusion.items.motions import FRAMES, MOTIONS, SIDE, frames_of_tokens
-from nodegraph.diffusion.items.transformer import ItemTransformer
+from nodegraph.families.items.motions import FRAMES, MOTIONS, SIDE, frames_of_tokens
+from nodegraph.families.items.transformer import ItemTransformer
 from training.classifier import Classifier, load_classifier
 from training.config import ROOT
 from training.items.fitting import sampled

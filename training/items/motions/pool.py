@@ -8,7 +8,7 @@ import torch
 from diffusers import AutoencoderKL
 from torch import Tensor
 
-from nodegraph.diffusion.items.motions import FRAMES, MOTIONS, PLACES, tokens_of_frames
+from nodegraph.families.items.motions import FRAMES, MOTIONS, PLACES, tokens_of_frames
 from training.config import ROOT
 from training.fonts import require_font
 from training.items.fitting import Batch, DrawBatch
@@ -18,7 +18,7 @@ from training.objects import ObjectSpec, load_objects
 from training.pixels import Pixels
 from training.stored import Arrays, write_missing
 
-TINY = ROOT / "nodegraph/diffusion/embedded/tiny"
+TINY = ROOT / "nodegraph/families/embedded/tiny"
 _TOGETHER = 1000
 _HELD_OUT = 11
 """Each so-manieth thing is never seen in training."""

@@ -3,8 +3,8 @@
 import numpy as np
 from PIL import Image
 
-from nodegraph.diffusion.items.motions import MOTIONS
-from nodegraph.diffusion.items.transformer import ItemTransformer
+from nodegraph.families.items.motions import MOTIONS
+from nodegraph.families.items.transformer import ItemTransformer
 from training.items.motions.asking import by_formula
 from training.items.motions.measuring import SEED, judging, made
 from training.items.motions.pool import seen_and_held

@@ -28,7 +28,7 @@ BARS = (
     Bar("cfg2_proportion_error", most=0.1),
     Bar("megabytes", most=4.0),
 )
-SHIPPED = ROOT / "nodegraph/diffusion/embedded/items/shapes"
+SHIPPED = ROOT / "nodegraph/families/embedded/items/shapes"
 CARD = ROOT / "docs/model-cards/shapes.md"
 
 

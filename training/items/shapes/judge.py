@@ -9,8 +9,8 @@ import trimesh
 from torch import Tensor
 
 from nodegraph.core.spatial_values import Mesh
-from nodegraph.shapes.grids import COLOURS, KINDS
-from nodegraph.shapes.meshing import surface_points
+from nodegraph.media.shapes.grids import COLOURS, KINDS
+from nodegraph.media.shapes.meshing import surface_points
 from training.items.shapes.solids import surface
 
 POINTS = 256

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nodegraph.diffusion.items.transformer import ItemTransformer
-from nodegraph.shapes.grids import (
+from nodegraph.families.items.transformer import ItemTransformer
+from nodegraph.media.shapes.grids import (
     COLOURS,
     FEATURES,
     KINDS,

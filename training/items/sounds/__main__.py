@@ -14,7 +14,7 @@ from training.items.sounds.card import card
 from training.items.sounds.measuring import measured
 from training.items.sounds.train import BATCH, SOUNDS, STEPS, build_model, train
 
-SHIPPED = ROOT / "nodegraph/diffusion/embedded/items/sounds"
+SHIPPED = ROOT / "nodegraph/families/embedded/items/sounds"
 CARD = ROOT / "docs/model-cards/sounds.md"
 PARTS = ("train", "measure", "ship")
 

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nodegraph.audio.mel import MelFormat, log_mels, waveforms_of_mels
-from nodegraph.audio.sound_kinds import SOUND_KINDS, SOUND_SECONDS
+from nodegraph.media.audio.mel import MelFormat, log_mels, waveforms_of_mels
+from nodegraph.media.audio.sound_kinds import SOUND_KINDS, SOUND_SECONDS
 from training.items.sounds.kinds import NAMES, PEAK, sound
 from training.items.sounds.pool import Sounds, asked_sounds, rendered
 from training.items.sounds.waves import RATE

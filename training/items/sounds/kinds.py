@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from nodegraph.audio.sound_kinds import SOUND_KINDS, SOUND_SECONDS
+from nodegraph.media.audio.sound_kinds import SOUND_KINDS, SOUND_SECONDS
 from training.items.sounds.waves import (
     SAMPLES,
     TIMES,

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nodegraph.audio.comparing import compare_audio
-from nodegraph.audio.mel import log_mels, waveforms_of_mels
-from nodegraph.audio.sound_kinds import SOUND_KINDS
 from nodegraph.core.values import Audio
-from nodegraph.diffusion.items.sounds import mels_of_tokens
-from nodegraph.diffusion.items.transformer import ItemTransformer
+from nodegraph.families.items.sounds import mels_of_tokens
+from nodegraph.families.items.transformer import ItemTransformer
+from nodegraph.media.audio.comparing import compare_audio
+from nodegraph.media.audio.mel import log_mels, waveforms_of_mels
+from nodegraph.media.audio.sound_kinds import SOUND_KINDS
 from training.items.fitting import sampled
 from training.items.sounds.judges import Judges, PitchJudge, Verdicts, in_parts, kind_judge
 from training.items.sounds.kinds import NAMES, PEAK

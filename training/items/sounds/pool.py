@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nodegraph.audio.mel import SOUND_MEL, log_mels
-from nodegraph.diffusion.items.sounds import tokens_of_mels
+from nodegraph.families.items.sounds import tokens_of_mels
+from nodegraph.media.audio.mel import SOUND_MEL, log_mels
 from training.items.fitting import Batch, DrawBatch
 from training.items.sounds.kinds import NAMES, drawn, sound
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import butter, lfilter, sosfilt
 
-from nodegraph.audio.mel import SOUND_MEL
+from nodegraph.media.audio.mel import SOUND_MEL
 
 Wave = NDArray[np.float64]
 

@@ -148,7 +148,7 @@ class Thumbnails:
     async def texts(
         self, suffix: str, opened: Callable[[], OpenFile], client: str = ""
     ) -> dict[str, str]:
-        """The texts that a file carries, by name; see `nodegraph.results.texts`.
+        """The texts that a file carries, by name; see `nodegraph.session.results.texts`.
 
         Args:
             suffix: Of its name.

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from nodegraph.errors import NodegraphError
-from nodegraph.images.picture_files import DAMAGED
+from nodegraph.media.images.picture_files import DAMAGED
 from nodegraph.server.content.files.pictures import begins_like_picture, make_thumbnail, small
 from nodegraph.server.http.errors import TooLarge
 
@@ -77,15 +77,15 @@ def _answer(data: bytes, question: dict[str, Any], folder: Path) -> tuple[dict[s
 
 def _texts(data: bytes, path: Path) -> bytes:
     """The texts that a file carries, as JSON; none of what is no result."""
-    from nodegraph.results.texts import result_texts
+    from nodegraph.session.results.texts import result_texts
 
     with _written(data, path):
         return json.dumps(dict(result_texts(path) or {})).encode()
 
 
 def _drawn(data: bytes, side: int, path: Path) -> bytes:
-    from nodegraph.results.drawing import draw_result
-    from nodegraph.shapes.shape_files import shape_counts
+    from nodegraph.media.shapes.shape_files import shape_counts
+    from nodegraph.session.results.drawing import draw_result
 
     with _written(data, path):
         found = shape_counts(path)

@@ -12,9 +12,15 @@ from typing import BinaryIO
 from PIL import Image, ImageDraw, ImageFont
 
 from nodegraph.errors import InvalidFile
-from nodegraph.images.picture_files import DAMAGED, TOO_LARGE, is_turned, pixels_allowed, upright
+from nodegraph.media.images.picture_files import (
+    DAMAGED,
+    TOO_LARGE,
+    is_turned,
+    pixels_allowed,
+    upright,
+)
+from nodegraph.media.videos.video_files import MAX_PIXELS, begins_like_video, opened_video
 from nodegraph.server.http.errors import TooLarge
-from nodegraph.videos.video_files import MAX_PIXELS, begins_like_video, opened_video
 
 FORMATS: Mapping[str, str] = {
     "PNG": "image/png",
@@ -102,7 +108,7 @@ def plain_tile(size: int, words: str) -> bytes:
 
 
 def _first_frame(file: BinaryIO, pixels: int) -> Image.Image:
-    from nodegraph.videos.colors import coded_picture
+    from nodegraph.media.videos.colors import coded_picture
 
     file.seek(0)
     # One thread: this process has little room.

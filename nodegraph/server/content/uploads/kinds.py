@@ -6,20 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from nodegraph.audio.audio_files import begins_like_audio
 from nodegraph.core.json_text import read_json
 from nodegraph.core.workflow import Workflow
-from nodegraph.diffusion.safetensors_header import read_open_header
 from nodegraph.errors import InvalidFile
-from nodegraph.molecules.molecule_files import molecule_format
+from nodegraph.media.audio.audio_files import begins_like_audio
+from nodegraph.media.molecules.molecule_files import molecule_format
+from nodegraph.media.shapes.shape_files import shape_format
+from nodegraph.media.videos.containers import MATROSKA
+from nodegraph.media.videos.video_files import begins_like_video
 from nodegraph.server.content.files.pictures import read_picture
 from nodegraph.server.http.errors import TooLarge, UnsupportedType
 from nodegraph.server.http.limits.json_gauge import JsonGauge
 from nodegraph.server.settings import UploadLimits, UploadType
 from nodegraph.server.workflows.checking import check_size
-from nodegraph.shapes.shape_files import shape_format
-from nodegraph.videos.containers import MATROSKA
-from nodegraph.videos.video_files import begins_like_video
+from nodegraph.weights.safetensors_header import read_open_header
 
 _DAY = 86_400.0
 _PICTURES: tuple[tuple[UploadType, bytes], ...] = (

@@ -13,8 +13,8 @@ from pydantic import BaseModel, Field
 
 from nodegraph.client import shapes
 from nodegraph.client.shapes.telling import told
-from nodegraph.diffusion.known_words import known_words
-from nodegraph.diffusion.models import FoundModel
+from nodegraph.models.known_words import known_words
+from nodegraph.models.model_sources import FoundModel
 from nodegraph.server.http.dependencies import MayRead, TheServices
 from nodegraph.server.http.errors import NotFound
 from nodegraph.server.http.file_answers import THUMBNAIL_ANSWERS, ThumbnailSize, thumbnail_response

@@ -16,10 +16,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from nodegraph.client import shapes
 from nodegraph.client.shapes import Source, SourceLink
-from nodegraph.diffusion.families.identified import supported
-from nodegraph.diffusion.file_kinds import without_ending
+from nodegraph.families.identified import supported
 from nodegraph.server.http.dependencies import MayRead, TheServices
 from nodegraph.server.http.problems import responses
+from nodegraph.weights.file_kinds import without_ending
 
 _HUB = "https://huggingface.co"
 _CODE = "https://github.com"

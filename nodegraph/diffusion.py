@@ -1,0 +1,156 @@
+"""Diffusion models: loading, prompts, sampling, pictures. Usable without an engine.
+
+Importing this package is quick; torch and the libraries on it come with the first name that
+needs them.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nodegraph.families.base import Family
+    from nodegraph.families.components import Autoencoder, Denoiser, TextModel
+    from nodegraph.families.noise import NoiseSchedule
+    from nodegraph.families.prompts import escape_prompt, parse_prompt
+    from nodegraph.families.registry import FAMILIES
+    from nodegraph.families.scheduler_file import scheduler_config
+    from nodegraph.media.images.images import (
+        encode_image_file,
+        read_image,
+        read_metadata,
+        to_pil,
+        write_atomically,
+    )
+    from nodegraph.media.images.output_files import save_numbered
+    from nodegraph.media.images.resizing import resize_image
+    from nodegraph.media.images.sheets import contact_sheet
+    from nodegraph.models.facts import model_facts
+    from nodegraph.models.footprint import small_footprint
+    from nodegraph.models.loading import estimate_bytes, load_component, move_component
+    from nodegraph.models.model_sources import FoundModel, ModelSource, list_models, locate_model
+    from nodegraph.models.model_stamps import model_stamp
+    from nodegraph.models.opening import ModelRecipes, open_model
+    from nodegraph.models.text import encode_prompt
+    from nodegraph.models.vae import decode_latent, decode_video, encode_image, encode_video
+    from nodegraph.sampling.denoise import sample, sample_steps
+    from nodegraph.sampling.noise_drawing import add_noise
+    from nodegraph.sampling.samplers import SAMPLERS
+    from nodegraph.sampling.schedules import sigmas_for
+    from nodegraph.sampling.table_schedules import SCHEDULES
+
+_HOMES = {
+    "families.base": ("Family",),
+    "families.components": (
+        "Autoencoder",
+        "Denoiser",
+        "TextModel",
+    ),
+    "families.noise": ("NoiseSchedule",),
+    "families.prompts": (
+        "escape_prompt",
+        "parse_prompt",
+    ),
+    "families.registry": ("FAMILIES",),
+    "families.scheduler_file": ("scheduler_config",),
+    "media.images.images": (
+        "encode_image_file",
+        "read_image",
+        "read_metadata",
+        "to_pil",
+        "write_atomically",
+    ),
+    "media.images.output_files": ("save_numbered",),
+    "media.images.resizing": ("resize_image",),
+    "media.images.sheets": ("contact_sheet",),
+    "models.facts": ("model_facts",),
+    "models.footprint": ("small_footprint",),
+    "models.loading": (
+        "estimate_bytes",
+        "load_component",
+        "move_component",
+    ),
+    "models.model_sources": (
+        "FoundModel",
+        "ModelSource",
+        "list_models",
+        "locate_model",
+    ),
+    "models.model_stamps": ("model_stamp",),
+    "models.opening": (
+        "ModelRecipes",
+        "open_model",
+    ),
+    "models.text": ("encode_prompt",),
+    "models.vae": (
+        "decode_latent",
+        "decode_video",
+        "encode_image",
+        "encode_video",
+    ),
+    "sampling.denoise": (
+        "sample",
+        "sample_steps",
+    ),
+    "sampling.noise_drawing": ("add_noise",),
+    "sampling.samplers": ("SAMPLERS",),
+    "sampling.schedules": ("sigmas_for",),
+    "sampling.table_schedules": ("SCHEDULES",),
+}
+__path__: list[str] = []  # so that modules which were in it are looked for, see `nodegraph.moved`
+_MODULE_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "FAMILIES",
+    "SAMPLERS",
+    "SCHEDULES",
+    "Autoencoder",
+    "Denoiser",
+    "Family",
+    "FoundModel",
+    "ModelRecipes",
+    "ModelSource",
+    "NoiseSchedule",
+    "TextModel",
+    "add_noise",
+    "contact_sheet",
+    "decode_latent",
+    "decode_video",
+    "encode_image",
+    "encode_image_file",
+    "encode_prompt",
+    "encode_video",
+    "escape_prompt",
+    "estimate_bytes",
+    "list_models",
+    "load_component",
+    "locate_model",
+    "model_facts",
+    "model_stamp",
+    "move_component",
+    "open_model",
+    "parse_prompt",
+    "read_image",
+    "read_metadata",
+    "resize_image",
+    "sample",
+    "sample_steps",
+    "save_numbered",
+    "scheduler_config",
+    "sigmas_for",
+    "small_footprint",
+    "to_pil",
+    "write_atomically",
+]
+
+
+def __getattr__(name: str) -> Any:
+    module = _MODULE_OF.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"nodegraph.{module}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

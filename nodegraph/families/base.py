@@ -1,0 +1,482 @@
+"""What a model family is: everything that tells one architecture from another, in one object.
+
+Loading, sampling, guidance and the checks before a run know no family by name: they ask this.
+docs/families.md shows how to add one. Imports no torch.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from nodegraph.errors import InvalidValue
+from nodegraph.families.first_picture import FILM, FILM_AND_MASK, FIRST_FRAME, SIGHT
+from nodegraph.families.flow_shift import Mu
+from nodegraph.families.latent_formats import LatentFormat
+from nodegraph.families.model_step import Asked, Batch, Moment
+from nodegraph.weights.lazy import torch
+from nodegraph.weights.memory import StepMemory, TokenMemory
+from nodegraph.weights.single_files.base import FileLayout, SingleFile
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nodegraph.core.values import ConditioningEntry
+    from nodegraph.families.components import Denoiser, TextModel
+    from nodegraph.families.control_questions import ControlQuestion, Residuals
+    from nodegraph.weights.safetensors_header import Shapes
+
+Config = Mapping[str, Any]
+"""A configuration file of diffusers or transformers."""
+
+_TOKENS = TokenMemory(16, 256)
+"""What transformers mostly hold."""
+
+Warn = Callable[[str], None]
+
+HOLE, HOLE_MASK = "hole", "hole_mask"
+"""Tensors of a prompt for models that fill masked pictures: the latent of the picture's rest, and
+what `Family.hole_mask` makes of the mask."""
+
+BESIDE = "beside"
+"""Tensor of a prompt for models that follow a picture: its latent, (1, channels, height, width)."""
+
+NUMBERED = "numbered"
+"""Tensor of a prompt whose pictures to look at are told apart by numbers in place of where they
+lie; (1,)."""
+
+STILL = "still"
+"""Tensor of a prompt whose pictures to look at are told to be without noise; (1,)."""
+
+GUIDANCE = "guidance"
+"""Tensor of a prompt: the scale that models are told which were distilled from guidance, (1,)."""
+
+LATE_CFG = "late_cfg"
+"""Tensor of a prompt: the guidance scale of the second of two experts, (1,)."""
+
+CONTROLS = "controls"
+"""Name in a batch of what control networks add inside the model, as `Family.controlled` gave it."""
+
+RATE = "rate"
+"""Tensor of a prompt: frames a second that a video is to have, as a fraction; int64, (1, 2)."""
+
+GUIDANCE_SCALE, TIME_IDS = "guidance", "time_ids"
+"""Tensors of a prompt: what models that were distilled from guidance are told of it, (1,); what
+Stable Diffusion XL is told of sizes, (1, 6) or (1, 5)."""
+
+ORIGINAL_SIZE, CROP, TARGET_SIZE, SCORE = "original_size", "crop", "target_size", "score"
+"""Tensors of a prompt: what Stable Diffusion XL is to be told of a picture, as height and width,
+top and left; (1, 2), the score (1, 1)."""
+
+SHARED = (
+    *(HOLE, HOLE_MASK, BESIDE, FIRST_FRAME, FILM, SIGHT, RATE),
+    *(ORIGINAL_SIZE, CROP, TARGET_SIZE, NUMBERED, STILL),
+)
+"""Tensors that go for prompts without such where the first positive prompt brings them."""
+
+OVER_CELLS = (HOLE, HOLE_MASK, BESIDE, FIRST_FRAME, FILM_AND_MASK)
+"""Tensors of a fitted prompt that lie over the latent, cell by cell."""
+
+TOLD = (*SHARED, LATE_CFG, GUIDANCE_SCALE, TIME_IDS, SCORE)
+"""Tensors of a prompt that aren't made of its text."""
+
+
+def heeding_hole(tensors: Mapping[str, Tensor], asked: Asked, *, fills: bool) -> dict[str, Tensor]:
+    """A prompt's tensors, without a masked picture for models that fill none; for those that do,
+    with the latent's own where the prompt brings none.
+
+    Raises:
+        InvalidValue: On the port of the side: the model fills such, and there is none.
+    """
+    if not fills:
+        return {name: item for name, item in tensors.items() if name not in (HOLE, HOLE_MASK)}
+    if HOLE not in tensors and not asked.hole:
+        raise InvalidValue(
+            "the model fills masked pictures, and the conditioning brings none",
+            port=asked.side,
+            hint="Put an InpaintConditioning between the prompts and the sampler, or sample a "
+            "picture's latent with a noise mask.",
+        )
+    return {**asked.hole, **tensors}
+
+
+def heeding_beside(
+    tensors: Mapping[str, Tensor], entry: ConditioningEntry, asked: Asked, *, follows: bool
+) -> dict[str, Tensor]:
+    """A prompt's tensors, with its picture to follow for models that follow one.
+
+    Raises:
+        InvalidValue: On the port of the side: the model follows one, and there is none, or it is
+            of another size.
+    """
+    if not follows:
+        return dict(tensors)
+    picture = entry.tensors.get(BESIDE)
+    if picture is None:
+        raise InvalidValue(
+            "the model follows a picture, and the conditioning brings none",
+            port=asked.side,
+            hint="Put an ImageConditioning between the prompts and the sampler.",
+        )
+    if picture.shape[-2:] != tuple(asked.shape[-2:]):
+        raise InvalidValue(
+            "the picture to follow is of another size than the latent",
+            port=asked.side,
+            given=f"{tuple(picture.shape[-2:])} in latent cells",
+            expected=str(tuple(asked.shape[-2:])),
+            hint="Sample the latent that ImageConditioning gives.",
+        )
+    return {**tensors, BESIDE: picture}
+
+
+def encoded(tensors: Mapping[str, Tensor]) -> ConditioningEntry:
+    """What a text encoder gave for a prompt, by name; `Family.encode` is made of it."""
+    # Only a family that computes needs it.
+    from nodegraph.core.values import ConditioningEntry
+
+    return ConditioningEntry(tensors)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A component of a model, in a folder of its own where the model is a folder.
+
+    Attributes:
+        role: Name of the folder, such as ``text_encoder_2``.
+        classes: Of diffusers or transformers, that may fill it; the first where files don't say.
+        module: Import name of the module that has them, where a package brings its own.
+        optional: Whether models may come without it.
+        apart: Whether folders may come without it, and another gives it then: nothing is encoded
+            without.
+        padding: Of a tokenizer of CLIP's words: the word that prompts are padded with, where files
+            don't say.
+        files: How it lies in a file without a configuration, alone or with others; the first that
+            matches. Empty where such files aren't read.
+        vocabulary: Of a tokenizer: its name in `nodegraph.families.vocabulary`, by which one is
+            found for files that hold none; empty where none is looked for.
+    """
+
+    role: str
+    classes: tuple[str, ...]
+    optional: bool = False
+    padding: str = "<|endoftext|>"
+    files: tuple[FileLayout, ...] = ()
+    vocabulary: str = ""
+    apart: bool = False
+    module: str = ""
+
+    @property
+    def may_lack(self) -> bool:
+        """Whether a folder without it is whole."""
+        return self.optional or self.apart
+
+
+@dataclass(frozen=True)
+class Family(ABC):
+    """An architecture that can be loaded and sampled; subclasses say how its model is called.
+
+    Attributes:
+        name: As in recipes and prompts, such as ``sd1``.
+        title: As people call it.
+        latent: The latents that it works on.
+        pipelines: Classes of diffusers whose folders hold it.
+        denoisers: What removes the noise: the first, and its second expert where there is one.
+        encoders: What reads prompts.
+        tokenizers: What splits them up, in the order of the encoders.
+        vae: The autoencoder's role.
+        noise: What it was trained on: ``discrete`` variances, or a ``flow`` from noise to latent.
+        scheduler: What the pipeline sets in the scheduler's configuration, whatever its file says.
+        spread: How the pipeline spreads a flow's noise levels; one of `flow_noise.SPREADS`.
+        mu: How it shifts them by the latent's size; see `flow_shift`.
+        settings: Entries of ``model_index.json`` that its denoiser heeds, and what missing ones
+            mean.
+        encoder_settings: The same of its text encoder.
+        further: Configurations besides those of its parts that it heeds where ``model_index.json``
+            names their folders, as paths in the model's; they are settings by the folder's name.
+        multiple: Pixels that sides must be multiples of.
+        size: Pixels per side of the pictures that it was trained on, if its files don't say.
+        needs_negative: Whether the empty prompt stands in for a negative prompt that isn't given;
+            if not, guidance is left out then.
+        joint: Whether all prompts of a step are evaluated in one batch, as far as they fit.
+        positive_first: Their order in that batch.
+        weighs_words: Whether ``(words:1.2)`` in prompts weighs words; else brackets are text.
+        first_picture: How models that make videos of one are shown the first picture: as the first
+            latent ``frame``, or as a ``film`` that is grey after it; empty where they can't be.
+        wide: Whether latents are float32 between steps whatever the model computes in; `predict`
+            is then handed such.
+        single_file: How it lies whole in a single file, where the layouts of its parts don't tell
+            it from other families.
+        held: What its transformer holds in a step.
+        control: What may lead it by pictures; None where nothing may.
+        controlled_by_positive: Whether a control network reads the positive prompt for both sides.
+        aligned: The ten timesteps that Align Your Steps found for it, the highest first; empty
+            where none were published.
+        lengthens: Whether its models take the tokens of two prompts one after the other.
+        readers: Names of its encoders, in their order, where each may read a text of its own, such
+            as ``clip_l``; see `encode_apart`.
+        clip_layer: Layer of CLIP that prompts are taken from, counted from the last, 1; 0 where
+            none of their own is.
+        tells_sizes: Whether its models are told what size and crop a picture is to look like.
+        follows_unscaled: Whether those that follow a picture are shown its latent as the VAE gave
+            it.
+        led_alike: Names of other families whose prompts lead its models, too.
+    """
+
+    name: str
+    title: str
+    latent: LatentFormat
+    pipelines: tuple[str, ...]
+    denoisers: tuple[Part, ...]
+    encoders: tuple[Part, ...]
+    tokenizers: tuple[Part, ...]
+    vae: str = "vae"
+    noise: Literal["discrete", "flow"] = "discrete"
+    scheduler: Config = field(default_factory=dict)
+    spread: str = "own"
+    mu: Mu | None = None
+    settings: Config = field(default_factory=dict)
+    encoder_settings: Config = field(default_factory=dict)
+    further: tuple[str, ...] = ()
+    multiple: int = 8
+    size: int = 1024
+    needs_negative: bool = True
+    joint: bool = True
+    positive_first: bool = False
+    weighs_words: bool = False
+    first_picture: Literal["", "frame", "film"] = ""
+    wide: bool = False
+    single_file: SingleFile | None = None
+    held: TokenMemory = _TOKENS
+    control: Part | None = None
+    controlled_by_positive: bool = False
+    aligned: tuple[int, ...] = ()
+    lengthens: bool = False
+    readers: tuple[str, ...] = ()
+    clip_layer: int = 0
+    tells_sizes: bool = False
+    follows_unscaled: bool = False
+    led_alike: tuple[str, ...] = ()
+
+    # Recognising it.
+
+    def mismatch(self, configs: Mapping[str, Config]) -> str | None:
+        """What a folder of one of its pipelines is instead, if it isn't this family.
+
+        Args:
+            configs: By role; of each part that is there.
+        """
+        return None
+
+    def recognises(self, shapes: Shapes) -> bool:
+        """Whether a single file holds it whole, by names and shapes of tensors."""
+        if self.single_file is None:
+            needed = [part.files for part in self.encoders if not part.optional]
+            parts = [self.denoisers[0].files, *needed, self.latent.files]
+            return all(
+                any(layout.prefix(shapes) is not None for layout in files) for files in parts
+            )
+        prefixes = self.single_file.prefixes.values()
+        return all(any(name.startswith(prefix) for name in shapes) for prefix in prefixes)
+
+    # Its numbers.
+
+    def channels(self, config: Config) -> int:
+        """Channels of its latents, by the denoiser's configuration."""
+        return int(config["in_channels"])
+
+    def trained_size(self, config: Config) -> tuple[int, int]:
+        """Width and height in pixels that it was trained on."""
+        size = config.get("sample_size")
+        if not size:
+            return self.size, self.size
+        height, width = (size, size) if isinstance(size, int) else size
+        return int(width) * self.latent.spatial, int(height) * self.latent.spatial
+
+    def context_width(self, config: Config) -> int | None:
+        """Width of the embeddings that its denoiser takes; None if it doesn't say."""
+        return None
+
+    def step_memory(self, config: Config) -> StepMemory:
+        """What a step holds besides weights, by the denoiser's configuration."""
+        return self.held.of(config)
+
+    def tokens(self, shape: Sequence[int]) -> int:
+        """Tokens of a latent, that schedules are shifted by; shape as in `Asked`."""
+        return int(shape[-2] // 2) * int(shape[-1] // 2)
+
+    # Prompts.
+
+    @abstractmethod
+    def encode(self, model: TextModel, text: str, warn: Warn | None = None) -> ConditioningEntry:
+        """A prompt as the denoiser takes it; see `nodegraph.models.text.encode_prompt`."""
+
+    def encode_apart(
+        self, model: TextModel, texts: Sequence[str], warn: Warn | None = None
+    ) -> ConditioningEntry:
+        """A prompt of which each encoder reads a text of its own, in the order of `readers`."""
+        raise InvalidValue(
+            f"the text encoders of {self.title} read one text",
+            port="encoder",
+            hint="Put an EncodePrompt in place of it.",
+        )
+
+    def encode_edit(
+        self, model: TextModel, text: str, images: Sequence[Tensor], warn: Warn | None = None
+    ) -> ConditioningEntry:
+        """A prompt beside pictures; see `nodegraph.models.text.encode_edit`."""
+        raise InvalidValue(
+            f"the text encoder of {self.title} sees no pictures",
+            port="encoder",
+            expected="one of Qwen-Image-Edit",
+            hint="Put an EncodePrompt in place of it.",
+        )
+
+    def unconditional(self, model: TextModel) -> ConditioningEntry | None:
+        """What stands in for a negative prompt that isn't given; None where nothing does."""
+        return self.encode(model, "") if self.needs_negative else None
+
+    def fit(self, model: Denoiser, entry: ConditioningEntry, asked: Asked) -> dict[str, Tensor]:
+        """The tensors of a prompt for one item, each with a first dimension of 1.
+
+        A family that looks at pictures hands on the entry's by `patches.reference_tensors`, and one
+        that follows a picture by `heeding_beside`; with others they are refused.
+
+        Raises:
+            InvalidValue: They don't fit the model.
+        """
+        embeddings = entry.embeddings
+        wanted = self.context_width(model.config)
+        if embeddings.ndim != 3 or (wanted is not None and embeddings.shape[-1] != wanted):
+            raise InvalidValue(
+                "the prompt's embeddings don't fit the model",
+                port=asked.side,
+                given=f"shape {tuple(embeddings.shape)}",
+                expected=f"shape (1, tokens, {wanted})",
+                hint="Encode the prompt with the text encoder of the same LoadModel.",
+            )
+        return {name: item for name, item in entry.tensors.items() if name != BESIDE}
+
+    def matched(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+        """What two prompts say of their tokens, brought to one length: by zeros at the end.
+
+        Args:
+            first, second: Tensors of a name, each (1, tokens, …).
+        """
+        tokens = max(first.shape[1], second.shape[1])
+
+        def padded(item: Tensor) -> Tensor:
+            missing = item.new_zeros(item.shape[0], tokens - item.shape[1], *item.shape[2:])
+            return torch.cat([item, missing], 1)
+
+        return padded(first), padded(second)
+
+    def hole_mask(self, mask: Tensor) -> Tensor:
+        """A mask as models that fill masked pictures take it, beside the picture's rest.
+
+        Args:
+            mask: 1 is made anew; 0 or 1, shape (n, 1, height, width) in pixels.
+        Returns:
+            Shape (n, channels, height, width) in cells.
+        """
+        cells = self.latent.cells(mask.shape[-2]), self.latent.cells(mask.shape[-1])
+        return torch.nn.functional.interpolate(mask, size=cells)
+
+    def groups(self, prompts: Sequence[Mapping[str, Tensor]]) -> list[list[int]]:
+        """Places of the prompts that are evaluated in one batch: all in one, if they fit."""
+        shapes = [{name: item.shape[1:] for name, item in prompt.items()} for prompt in prompts]
+        if self.joint and all(shape == shapes[0] for shape in shapes):
+            return [list(range(len(prompts)))]
+        return [[place] for place in range(len(prompts))]
+
+    def join(self, prompts: Sequence[Mapping[str, Tensor]], batch: int) -> Batch:
+        """The prompts of one group, each for all items of a batch, one prompt after the other."""
+        names = prompts[0]
+        return {
+            name: torch.cat(
+                [prompt[name].expand(batch, *prompt[name].shape[1:]) for prompt in prompts]
+            )
+            for name in names
+        }
+
+    # The model.
+
+    @property
+    def row_names(self) -> tuple[str, ...]:
+        """Names of the tensors in a batch that `predict` takes row by row, with a timestep for each
+        row: samplings of which nothing else is asked may share a batch. Empty where none may."""
+        return ()
+
+    @abstractmethod
+    def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
+        """The model's output: the noise, the velocity or what else its noise schedule says.
+
+        Args:
+            x: The latent as the model takes it, (n, channels, …) for n = prompts · items.
+            batch: What `join` gave.
+        Returns:
+            Shaped as x.
+        """
+
+    def leads(self, class_name: str, config: Config) -> bool:
+        """Whether a control network is for models of this family.
+
+        Args:
+            class_name: Of diffusers.
+            config: Its configuration.
+        """
+        return self.control is not None and class_name in self.control.classes
+
+    def controlled(
+        self, model: Denoiser, question: ControlQuestion, x: Tensor, moment: Moment, batch: Batch
+    ) -> Residuals:
+        """What a control network adds inside the model; `predict` finds the sum as `CONTROLS`.
+
+        Args:
+            x, moment, batch: As of `predict`.
+        Raises:
+            InvalidValue: The family can't be led so.
+        """
+        raise InvalidValue(
+            f"{self.title} can't be led by control pictures here",
+            port="positive",
+            hint="Leave the node out that adds them.",
+        )
+
+    def guided(self, towards: Tensor, away: Tensor, cfg: float) -> Tensor:
+        """What two outputs add up to.
+
+        Source: Ho & Salimans 2022, arXiv:2207.12598, equation 6, with cfg = w + 1.
+        """
+        return away + cfg * (towards - away)
+
+    def scale(self, model: Denoiser, entry: ConditioningEntry, cfg: float, moment: Moment) -> float:
+        """The guidance scale at a moment, where the first positive prompt may say another."""
+        return cfg
+
+    def guider_config(
+        self, model: Denoiser, prompts: Sequence[Mapping[str, Tensor]]
+    ) -> Config | None:
+        """The configuration of the guider that the model ships with, as diffusers' guider files
+        have it; None: `guided` leads by a positive and a negative side.
+
+        Args:
+            prompts: The positive ones, as `fit` gave them.
+        """
+        return None
+
+    def takes_scale(self, config: Config) -> bool:
+        """Whether the model takes a guidance scale as an input, by the denoiser's configuration."""
+        width = config.get("time_cond_proj_dim")
+        return bool(config.get("guidance_embeds")) or width is not None
+
+    def guides_itself(self, config: Config, settings: Config) -> bool:
+        """Whether the model was distilled from guidance, so that it is asked for one prompt alone:
+        it takes the scale as an input, or knows but one.
+
+        Args:
+            config: The denoiser's.
+            settings: What it heeds of ``model_index.json``.
+        """
+        return False

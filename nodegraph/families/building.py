@@ -1,0 +1,344 @@
+"""Modules of diffusers and transformers from configurations and tensors."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Lock
+from typing import Any
+
+import diffusers
+import diffusers.utils.logging as diffusers_logging
+import tokenizers
+import torch
+import transformers
+import transformers.utils.logging as transformers_logging
+from safetensors import SafetensorError
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from nodegraph.errors import InvalidFile, InvalidValue
+from nodegraph.families import diffusers_folder as layout
+from nodegraph.families.fitting import check_fits, refuse_misfits
+from nodegraph.families.vocabulary import clip_words
+from nodegraph.weights.packed_tokenizers import SUFFIX, unpacked
+from nodegraph.weights.sentencepiece_models import TENSOR, merges_of, read_pieces
+from nodegraph.weights.single_files.base import fault_of
+from nodegraph.weights.thread_dtype import in_thread
+from nodegraph.weights.weight_files import read_tensors
+
+_DAMAGED = (
+    OSError,
+    RuntimeError,
+    ValueError,
+    LookupError,
+    ArithmeticError,
+    TypeError,
+    AttributeError,
+    SafetensorError,
+)
+"""What the libraries raise on files that don't fit together, by experience."""
+
+_LOADING = Lock()
+"""transformers builds modules with process-wide changes (of functions that initialise) and its
+verbosity is process-wide too, so one component is built at a time."""
+
+_CLIP_LENGTH = 77
+"""Tokens of a prompt that published CLIP encoders take."""
+
+_ANY_TEXT = "a cat, \u00e9\u732b"
+
+_DRAWN = {torch.empty, torch.rand, torch.randn}
+"""What makes weights, and never what is computed once for good."""
+_DRAWING = {Tensor.normal_, Tensor.uniform_, nn.init.kaiming_uniform_, nn.init.trunc_normal_}
+
+
+class _WithoutWeights(TorchFunctionMode):
+    """Inside the `with`, this thread's new weights are not allocated, nor drawn at random.
+
+    Weights of ones or zeros, and what modules compute of their configuration, are made as ever.
+    """
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        given = dict(kwargs or {})
+        if func in _DRAWING:
+            return args[0] if args else given["tensor"]
+        if func in _DRAWN and given.get("device") is None:
+            given["device"] = "meta"
+        return func(*args, **given)
+
+
+def build_module(
+    classes: Sequence[str],
+    files: Sequence[Path],
+    dtype: str,
+    *,
+    module: str = "",
+    as_stored: bool = False,
+) -> nn.Module:
+    """A module from its configuration and weights, on the CPU.
+
+    Args:
+        classes: Names of the classes that it may be, the usual one first.
+        files: config.json, and weights.
+        dtype: Precision to hold the weights in, but for layers that their class of diffusers
+            wants in float32; see `weight_files.PRECISIONS`.
+        module: See `library_class`.
+        as_stored: See `read_tensors`.
+    Raises:
+        InvalidFile: They are damaged or don't fit together.
+        InvalidValue: There is no such class.
+    """
+    config_file = next(path for path in files if path.name == layout.CONFIG)
+    weights = [path for path in files if path.suffix != ".json"]
+    place = config_file.parent
+    with reading(place):
+        config = layout.read_config(config_file)
+        kind = _class(place, config, classes, module)
+        if issubclass(kind, diffusers.ModelMixin):
+            wide = kind._keep_in_fp32_modules or ()
+            tensors = read_tensors(weights, dtype, wide=wide, as_stored=as_stored)
+            return diffusers_module(kind, config, tensors, place)
+        tensors = read_tensors(weights, dtype, as_stored=as_stored)
+        return transformers_module(kind, kind.config_class.from_pretrained(place), tensors, place)
+
+
+def diffusers_module(
+    kind: Any,
+    config: Mapping[str, Any],
+    tensors: dict[str, Tensor],
+    place: Path,
+    *,
+    strict: bool = False,
+) -> nn.Module:
+    """A module of diffusers with these weights.
+
+    Args:
+        strict: Whether to refuse weights that it has no use for.
+    Raises:
+        InvalidFile: Some are missing or have another shape.
+    """
+    with _WithoutWeights():
+        model: nn.Module = kind.from_config(config)
+    # Files of old name attention layers in another way.
+    model._fix_state_dict_keys_on_load(tensors)  # type: ignore[operator]
+    check_fits(place, model, tensors, strict=strict)
+    model.load_state_dict(tensors, strict=False, assign=True)
+    return model
+
+
+def transformers_module(
+    kind: Any, config: Any, tensors: dict[str, Tensor], place: Path, *, strict: bool = False
+) -> nn.Module:
+    """A module of transformers with these weights.
+
+    Args:
+        strict: Whether to refuse weights that it has no use for.
+    Raises:
+        InvalidFile: Some are missing or have another shape, or none is floating point.
+    """
+    kinds = [item.dtype for item in tensors.values() if item.is_floating_point()]
+    if not kinds:
+        raise InvalidFile(
+            f"the weights in {place} are whole numbers, and what they stand for isn't known here.",
+            expected="float32, float16 or bfloat16",
+        )
+    model, report = in_thread(kind).from_pretrained(
+        None,
+        config=config,
+        state_dict=tensors,
+        torch_dtype=kinds[0],
+        output_loading_info=True,
+        # Told below, by name.
+        ignore_mismatched_sizes=True,
+    )
+    refuse_misfits(
+        place,
+        missing=report["missing_keys"],
+        wrong={name: (given, wanted) for name, given, wanted in report["mismatched_keys"]},
+        unexpected=report["unexpected_keys"] if strict else (),
+    )
+    model.__class__ = kind
+    found: nn.Module = model
+    return found
+
+
+def build_tokenizer(classes: Sequence[str], files: Sequence[Path]) -> Any:
+    """A tokenizer from copies of just these files, whatever lies beside them.
+
+    Args:
+        files: As the libraries read them, or packed; see `packed_tokenizers`.
+
+    Raises:
+        InvalidFile: They are damaged.
+    """
+    with TemporaryDirectory() as alone, reading(files[0].parent):
+        for file in files:
+            if file.suffix == SUFFIX:
+                for name, text in unpacked(file).items():
+                    (Path(alone) / name).write_text(text, "utf-8")
+            else:
+                shutil.copyfile(file, Path(alone) / file.name)
+        named = Path(alone) / "tokenizer_config.json"
+        given = json.loads(named.read_text("utf-8")) if named.is_file() else {}
+        kind = _tokenizer_class(str(given.get("tokenizer_class")), classes)
+        try:
+            found = kind.from_pretrained(alone, local_files_only=True)
+            if hasattr(found, "encode"):
+                # Words that it lacks for its own marks show once it is used.
+                found.encode(_ANY_TEXT)
+            return found
+        except Exception as error:
+            # The library under it raises bare exceptions.
+            raise ValueError(f"its tokenizer files are damaged: {_first_line(error)}") from error
+
+
+def sentencepiece_tokenizer(file: Path) -> Any:
+    """Gemma's tokenizer, from the file of a text encoder that holds it.
+
+    Raises:
+        InvalidFile: It doesn't, or is damaged.
+    """
+    with reading(file):
+        (model,) = read_tensors([file], "float32", prefix=TENSOR).values()
+        pieces = read_pieces(model.numpy().tobytes())
+        found = transformers.GemmaTokenizer(
+            vocab={piece.text: number for number, piece in enumerate(pieces)},
+            merges=merges_of(pieces),
+            add_bos_token=True,
+        )
+        whole = [piece for piece in pieces if piece.is_whole]
+        found.add_tokens(
+            [
+                tokenizers.AddedToken(piece.text, normalized=False, special=piece.is_control)
+                for piece in whole
+            ]
+        )
+    return found
+
+
+def clip_tokenizer(merges: Path, padding: str) -> Any:
+    """CLIP's tokenizer from the vocabulary that comes along."""
+    words, pairs = clip_words(merges)
+    return transformers.CLIPTokenizer(
+        vocab=words, merges=pairs, pad_token=padding, model_max_length=_CLIP_LENGTH
+    )
+
+
+@contextmanager
+def reading(place: Path) -> Iterator[None]:
+    """Build from files one at a time, silence the libraries, and name the place in errors."""
+    with quiet():
+        try:
+            yield
+        except torch.OutOfMemoryError:
+            raise
+        except _DAMAGED as error:
+            if "allocate memory" in str(error):
+                raise MemoryError(str(error)) from error
+            raise InvalidFile(
+                f"can't load {place}: {_said(error)}",
+                hint="The files are damaged or don't belong together: copy the model again.",
+            ) from error
+
+
+def _said(error: Exception) -> str:
+    return fault_of(error) if isinstance(error, KeyError) else _first_line(error)
+
+
+_OWN = {
+    "ItemTransformer": "nodegraph.families.items.transformer",
+    "MoleculeTransformer": "nodegraph.families.items.molecules",
+    "MotionTransformer": "nodegraph.families.items.motion_transformer",
+}
+"""Modules of our own classes."""
+
+
+def library_class(name: str, module: str = "") -> Any:
+    """A class of diffusers or transformers, one of our own, or of a package.
+
+    Args:
+        module: Import name of the package's module that has it.
+    Raises:
+        InvalidValue: There is none, or it is no model.
+    """
+    if module or name in _OWN:
+        return _class_of(module or _OWN[name], name)
+    library = diffusers if hasattr(diffusers, name) else transformers
+    if not hasattr(library, name):
+        raise InvalidValue(
+            f"neither diffusers {diffusers.__version__} nor transformers "
+            f"{transformers.__version__} has a class {name}",
+            hint="Of a package's own class, its part says the module: "
+            f'`Part(…, ("{name}",), module="my_package.networks")`.',
+        )
+    return getattr(library, name)
+
+
+def _class_of(module: str, name: str) -> Any:
+    try:
+        found = getattr(import_module(module), name)
+    except Exception as error:
+        raise InvalidValue(
+            f"the class {name} of {module} can't be imported: {type(error).__name__}: {error}"
+        ) from error
+    if not issubclass(found, (diffusers.ModelMixin, transformers.PreTrainedModel)):
+        raise InvalidValue(
+            f"the class {name} of {module} is no model that is loaded from a configuration",
+            expected="a `diffusers.ModelMixin` with `ConfigMixin`, or a "
+            "`transformers.PreTrainedModel`",
+        )
+    return found
+
+
+def _class(place: Path, config: Mapping[str, Any], classes: Sequence[str], module: str) -> Any:
+    """The class that a configuration names, if it may be that."""
+    architectures = config.get("architectures") or [None]
+    named = config.get("_class_name") or architectures[0]
+    if named is not None and config.get("_class_name") and named not in classes:
+        raise InvalidFile(
+            f"{place} holds a {named}, which this kind of model doesn't have.",
+            expected=" or ".join(classes),
+        )
+    return library_class(named if named in classes else classes[0], module)
+
+
+def _tokenizer_class(name: str, classes: Sequence[str]) -> Any:
+    plain = name.removesuffix("Fast")
+    return getattr(transformers, plain if plain in classes else classes[0])
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """No progress bars and advice of the libraries inside the `with`, in which one thread at a time
+    may be; as before afterwards."""
+    loggers = (diffusers_logging, transformers_logging)
+    with _LOADING:
+        levels = [logger.get_verbosity() for logger in loggers]
+        bars = transformers_logging.is_progress_bar_enabled()
+        for logger in loggers:
+            logger.set_verbosity_error()
+        transformers_logging.disable_progress_bar()
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.set_verbosity(level)
+            if bars:
+                transformers_logging.enable_progress_bar()
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

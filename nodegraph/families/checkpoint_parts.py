@@ -1,0 +1,166 @@
+"""Parts of models in files without a configuration, as diffusers and transformers name them.
+
+A part lies in a file with others, or in one of its own, behind one of the prefixes of its layout;
+where families share prefixes, theirs says which (`SingleFile`). Either way its layout
+(`FileLayout`) says the rest: `Part.files` of denoisers and text encoders, `LatentFormat.files` of
+autoencoders.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from nodegraph.core.values import (
+    ControlNet,
+    DiffusionModel,
+    ImageEncoder,
+    PipelineComponent,
+    Recipe,
+    Vae,
+)
+from nodegraph.families.base import Family, Part
+from nodegraph.families.latent_formats import LatentFormat
+from nodegraph.families.registry import FAMILIES, family_named, format_named
+from nodegraph.weights.safetensors_header import Shapes
+from nodegraph.weights.single_files.base import FileLayout, part_of
+from nodegraph.weights.single_files.clip_vision import CLIP_VISION_PROJECTED
+from nodegraph.weights.single_files.redux import REDUX, SIGLIP
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+EYES = Part("image_encoder", ("CLIPVisionModelWithProjection",), files=(CLIP_VISION_PROJECTED,))
+"""CLIP's, which tell IP-Adapters of a picture."""
+REDUX_PARTS = (
+    Part("image_encoder", ("SiglipVisionModel",), files=(SIGLIP,)),
+    Part("image_embedder", ("ReduxImageEncoder",), files=(REDUX,)),
+)
+"""Those of Flux.1 Redux, and what brings what they see to prompts."""
+REDUX_FAMILY = "flux"
+"""Whose prompts it adds to."""
+CHECKPOINT = "checkpoint"
+"""Role of a file that holds several parts."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointPart:
+    """A part in a file without a configuration.
+
+    Attributes:
+        class_name: Of diffusers or transformers.
+        config: Its configuration.
+        layout: How it lies there.
+        convert: Brings the part's tensors, as the file names them, under the names of that class.
+    """
+
+    class_name: str
+    config: dict[str, Any]
+    layout: FileLayout
+    convert: Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
+
+
+def recipe_parts(recipe: Recipe) -> tuple[Part, ...]:
+    """What a recipe's component consists of, and the classes that each may be."""
+    if isinstance(recipe, Vae):
+        return (vae_part("vae", format_named(recipe.family)),)
+    if isinstance(recipe, ImageEncoder):
+        return REDUX_PARTS if recipe.family == REDUX_FAMILY else (EYES,)
+    if isinstance(recipe, PipelineComponent):
+        return (Part(recipe.files[0].role, (recipe.family,)),)
+    family = family_named(recipe.family)
+    if isinstance(recipe, ControlNet):
+        return () if family.control is None else (family.control,)
+    return family.denoisers if isinstance(recipe, DiffusionModel) else family.encoders
+
+
+def vae_part(role: str, latents: LatentFormat) -> Part:
+    """The autoencoder of a latent format, as a part like others."""
+    return Part(role, latents.autoencoders, files=latents.files)
+
+
+def part_prefix(recipe: Recipe, part: Part, shapes: Shapes) -> str:
+    """Before the names of a part's tensors in the file without configuration that it is in.
+
+    Args:
+        shapes: Of all tensors in that file.
+    Raises:
+        KeyError: It isn't in there.
+    """
+    if recipe.paths(CHECKPOINT):
+        return prefix_within(_family(recipe), part, shapes)
+    return prefix_alone(part, shapes)
+
+
+def prefix_alone(part: Part, shapes: Shapes) -> str:
+    """The same where the part lies in a file of its own."""
+    for layout in part.files:
+        prefix = layout.prefix(shapes)
+        if prefix is not None:
+            return prefix
+    raise KeyError(f"it holds no {' or '.join(part.classes)} that is known here")
+
+
+def checkpoint_part(part: Part, shapes: Shapes, prefix: str) -> CheckpointPart:
+    """A part in a file without a configuration.
+
+    Args:
+        shapes: Of all tensors in the file.
+        prefix: Before the names of the part's.
+    Raises:
+        KeyError: No layout of the part matches, or a tensor that every such part has is missing.
+    """
+    found = part_of(shapes, prefix)
+    layout = next((item for item in part.files if item.matches(found)), None)
+    if layout is None:
+        raise KeyError(f"{prefix or 'it'} holds no {' or '.join(part.classes)} known here")
+    config = layout.config(found)
+
+    def convert(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        plain = {name.removeprefix(prefix): item for name, item in tensors.items()}
+        return layout.convert(plain, config)
+
+    return CheckpointPart(layout.class_name, config, layout, convert)
+
+
+def prefix_within(family: Family, part: Part, shapes: Shapes) -> str:
+    """Before the names of a part's tensors in a file that holds a whole model.
+
+    Args:
+        shapes: Of all tensors in the file.
+    Raises:
+        KeyError: It isn't in there.
+    """
+    if family.single_file is None:
+        return prefix_alone(part, shapes)
+    return family.single_file.prefixes[part.role]
+
+
+def parts_within(family: Family, shapes: Shapes) -> tuple[list[Part], list[Part], list[Part]]:
+    """The parts that a file with a whole model holds: denoiser, text encoders and autoencoder."""
+    encoders = [part for part in family.encoders if not part.optional or _is_in(part, shapes)]
+    return [family.denoisers[0]], encoders, [vae_part(family.vae, family.latent)]
+
+
+def _is_in(part: Part, shapes: Shapes) -> bool:
+    return any(layout.prefix(shapes) is not None for layout in part.files)
+
+
+def denoiser_config(shapes: Shapes, family: Family) -> dict[str, Any]:
+    """The configuration of the denoiser in a file with a whole model; errors as of
+    `checkpoint_part`."""
+    return part_within(family, family.denoisers[0], shapes).config
+
+
+def part_within(family: Family, part: Part, shapes: Shapes) -> CheckpointPart:
+    """A part of a whole model in one file; arguments and errors as of `checkpoint_part`."""
+    return checkpoint_part(part, shapes, prefix_within(family, part, shapes))
+
+
+def _family(recipe: Recipe) -> Family:
+    """Of a single file; a VAE's recipe names its latent format alone, which its layout follows."""
+    if not isinstance(recipe, Vae):
+        return family_named(recipe.family)
+    of_format = (item for item in FAMILIES.values() if item.latent.name == recipe.family)
+    return next(item for item in of_format if item.single_file is not None)

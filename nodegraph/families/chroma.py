@@ -1,0 +1,63 @@
+"""Chroma: Flux.1's transformer without its guidance and CLIP, led by T5 alone. Imports no torch.
+
+Source: https://huggingface.co/lodestones/Chroma
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from nodegraph.families.base import Part, Warn, encoded
+from nodegraph.families.flow_shift import line_mu
+from nodegraph.families.flux import FLUX, Flux
+from nodegraph.families.model_step import Batch
+from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
+from nodegraph.weights.lazy import torch
+from nodegraph.weights.memory import TokenMemory
+from nodegraph.weights.single_files.flux import CHROMA as CHROMA_FILE
+from nodegraph.weights.single_files.t5 import T5, T5_GGUF
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nodegraph.core.values import ConditioningEntry
+    from nodegraph.families.components import TextModel
+
+_TOKENS = 512
+
+
+class ChromaFamily(Flux):
+    """A prompt's padding is hidden from the transformer, but for its first token."""
+
+    def encode(self, model: TextModel, text: str, warn: Warn | None = None) -> ConditioningEntry:
+        from nodegraph.families.encoders import padded, t5_states
+
+        tokens = padded(model.tokenizers["tokenizer"], text, _TOKENS, warn)
+        states = t5_states(model.modules["text_encoder"], tokens, masked=True)
+        length = tokens["attention_mask"].sum(1, keepdim=True)
+        seen = (torch.arange(_TOKENS)[None] <= length).to(torch.float32)
+        return encoded({"embeddings": states, "mask": seen})
+
+    def also(self, batch: Batch, tokens: int) -> Mapping[str, Tensor | None]:
+        mask: Tensor = batch["mask"]
+        picture = torch.ones(len(mask), tokens, dtype=torch.bool, device=mask.device)
+        return {"attention_mask": torch.cat([mask, picture], 1)}
+
+
+CHROMA = ChromaFamily(
+    "chroma",
+    "Chroma",
+    latent=FLUX.latent,
+    pipelines=PIPELINE_CLASSES["chroma"],
+    denoisers=(Part("transformer", ("ChromaTransformer2DModel",), files=(CHROMA_FILE,)),),
+    encoders=(Part("text_encoder", ("T5EncoderModel",), files=(T5, T5_GGUF)),),
+    tokenizers=(Part("tokenizer", ("T5Tokenizer",), vocabulary="t5"),),
+    noise="flow",
+    spread="ramp",
+    mu=line_mu,
+    multiple=16,
+    held=TokenMemory(19, 512),
+    joint=False,
+    lengthens=True,
+)

@@ -1,0 +1,136 @@
+"""Live components: what a recipe becomes when its weights are in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import torch
+
+    from nodegraph.core.values import ConditioningEntry, Recipe
+    from nodegraph.families.model_step import Batch, Moment
+    from nodegraph.families.speed_options import StepCaching
+    from nodegraph.families.tiling import TileSize
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """Modules that work together, in eval mode, all on one device.
+
+    Attributes:
+        modules: By role, such as ``unet`` or ``text_encoder_2``; at least one.
+        family: Such as ``sd1``; of an autoencoder the name of its latent format.
+    """
+
+    modules: Mapping[str, Any]
+    family: str
+
+    @property
+    def module(self) -> Any:
+        """The first of its modules, and mostly the only one."""
+        return next(iter(self.modules.values()))
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """The first module's configuration."""
+        found: Mapping[str, Any] = self.module.config
+        return found
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        found: torch.device = self.module.device
+        return found
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What it computes in."""
+        found: torch.dtype = self.module.dtype
+        return found
+
+
+class StepMerger(Protocol):
+    """Evaluates steps of several samplings in one batch."""
+
+    def ask(self, model: Denoiser, x: torch.Tensor, moment: Moment, batch: Batch) -> torch.Tensor:
+        """What `Family.predict` of the model's family gives."""
+
+
+@dataclass(frozen=True, slots=True)
+class Denoiser(Component):
+    """A UNet or transformer, or two, with the noise that it was trained on.
+
+    Attributes:
+        scheduler_config: The model's scheduler file: ``num_train_timesteps``, ``beta_start``,
+            ``beta_end``, ``beta_schedule``, ``prediction_type``, ``timestep_spacing``, ….
+        settings: What the family's denoiser heeds of ``model_index.json``.
+        one_by_one: Whether to evaluate the items of a batch one after the other, with attention in
+            slices, which takes less memory.
+        caching: The step cache that samplings are to use.
+        attention: One of `nodegraph.families.speed_options.ATTENTIONS`.
+        compiled: Whether its blocks are.
+        is_own: Whether its modules are one use's own, and not shared.
+        controls: The networks that may lead it, by their recipes.
+        seat: Where the steps of this use meet those of others; None where there are no others.
+    """
+
+    scheduler_config: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    one_by_one: bool = False
+    caching: StepCaching | None = None
+    attention: str = "auto"
+    compiled: bool = False
+    is_own: bool = False
+    controls: Mapping[Recipe, ControlNetwork] = field(default_factory=dict)
+    seat: StepMerger | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ControlNetwork(Component):
+    """A network that leads a denoiser by a picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextModel(Component):
+    """Text encoders with their tokenizers.
+
+    Attributes:
+        tokenizers: By role, such as ``tokenizer_2``.
+        settings: What the family's text encoder heeds of ``model_index.json``.
+        empty: What stands in for a missing negative prompt, by the device that computed it, once
+            it is known. Copies are handed out.
+        clip_layer: Layer of CLIP that prompts are taken from, counted from the last, 1; 0 for the
+            family's own.
+        as_comfyui: Whether prompts are cut and padded as there: what stands between blanks is never
+            split between two windows of CLIP's tokens, and Flux.1's T5 pads to 256 of its own.
+        turn: Held while a prompt is encoded: tokenizers keep how they pad and cut from one call
+            to the next, and components with other adapters share them.
+    """
+
+    tokenizers: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    empty: dict[str, ConditioningEntry | None] = field(default_factory=dict, compare=False)
+    clip_layer: int = 0
+    as_comfyui: bool = False
+    turn: Lock = field(default_factory=Lock, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Autoencoder(Component):
+    """A variational autoencoder.
+
+    Attributes:
+        tiled: Whether to work on a part of the picture at a time, which takes less memory.
+        tiles: How large these parts are; as `nodegraph.families.tiling.spans` has it if not said.
+    """
+
+    tiled: bool = False
+    tiles: TileSize | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TinyAutoencoder(Component):
+    """A small decoder of latents for previews."""

@@ -1,0 +1,214 @@
+"""A model in the diffusers folder layout: which files make up each component.
+
+Layout: ``model_index.json`` names the pipeline; each component has a sub-folder with its
+configuration and weights. Source: https://huggingface.co/docs/diffusers/using-diffusers/loading
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nodegraph.errors import InvalidFile, UnsafeFile
+from nodegraph.families.base import Family, Part
+
+INDEX = "model_index.json"
+CONFIG = "config.json"
+SCHEDULER = "scheduler"
+SCHEDULER_FILE = "scheduler_config.json"
+PREVIEW_DECODER = "preview_decoder"
+"""No part of the stock layout: a small decoder (`AutoencoderTiny`) that a model may bring."""
+
+_STEMS = ("diffusion_pytorch_model", "model")
+"""Of weight files: diffusers' own, and those of text encoders."""
+_PICKLES = ("diffusion_pytorch_model.bin", "pytorch_model.bin")
+_NAMED = "tokenizer_config.json"
+_TOKENIZER_FILES = (
+    "vocab.json",
+    "merges.txt",
+    "tokenizer.json",
+    _NAMED,
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "spiece.model",
+    "tokenizer.model",
+    "chat_template.json",
+    "chat_template.jinja",
+    "preprocessor_config.json",
+    "processor_config.json",
+)
+_SHARD = re.compile(r"-\d+-of-\d+\.safetensors$")
+_MAX_JSON_BYTES = 64 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentFiles:
+    """The weight files of a component.
+
+    Attributes:
+        files: One, or the shards of one.
+        index: The file that tells which tensor is in which shard; None for a single file.
+        is_pickle: Whether opening them unpickles.
+    """
+
+    files: tuple[Path, ...]
+    index: Path | None = None
+    is_pickle: bool = False
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """A JSON file that holds an object.
+
+    Raises:
+        InvalidFile: It is missing, unreadable, too large or holds something else.
+    """
+    try:
+        if path.stat().st_size > _MAX_JSON_BYTES:
+            raise InvalidFile(f"{path} is too large for a configuration file")
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InvalidFile(f"can't read {path}: {error.strerror or error}") from error
+    except (ValueError, RecursionError) as error:
+        raise InvalidFile(f"{path} is no valid JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise InvalidFile(f"{path} holds a {type(content).__name__} instead of a JSON object")
+    return content
+
+
+def check_complete(folder: Path, family: Family) -> None:
+    """Make sure that a folder has every component that its family needs.
+
+    Raises:
+        InvalidFile: Names all that is missing.
+    """
+    index = read_config(folder / INDEX) if (folder / INDEX).is_file() else {}
+
+    def is_due(part: Part) -> bool:
+        # What the index names isn't done without, which would give other pictures unnoticed.
+        if part.apart:
+            return (folder / part.role).is_dir()
+        return not part.optional or _names(index, part.role) or (folder / part.role).is_dir()
+
+    parts = [*family.denoisers, Part(family.vae, ()), *family.encoders]
+    wanted = [
+        INDEX,
+        f"{SCHEDULER}/{SCHEDULER_FILE}",
+        *(f"{part.role}/{CONFIG}" for part in parts if is_due(part)),
+    ]
+    missing = [name for name in wanted if not (folder / name).is_file()]
+    missing += [
+        f"{part.role}/{tokenizer_needs(part)}"
+        for part in family.tokenizers
+        if is_due(part) and not (has_tokenizer(folder / part.role) or _reads_bytes(folder, part))
+    ]
+    if missing:
+        raise InvalidFile(
+            f"{folder} is no complete model folder: it has no {', no '.join(missing)}.",
+            hint="Copy the whole folder, or name a single .safetensors file. What the pipeline can "
+            f"do without may be [null, null] in {INDEX}.",
+        )
+
+
+def _names(index: Mapping[str, Any], role: str) -> bool:
+    """Whether ``model_index.json`` says that there is such a part; null stands for none."""
+    named = index.get(role)
+    return isinstance(named, list) and any(named)
+
+
+def has_tokenizer(folder: Path) -> bool:
+    """Whether a folder holds what a tokenizer, or a processor of pictures, is made of."""
+    both = (folder / "vocab.json").is_file() and (folder / "merges.txt").is_file()
+    single = ("tokenizer.json", "spiece.model", "tokenizer.model")
+    processors = ("preprocessor_config.json", "processor_config.json")
+    return both or any((folder / name).is_file() for name in (*single, *processors))
+
+
+def tokenizer_needs(part: Part) -> str:
+    """The files that a tokenizer, or a processor of pictures, is made of, in words."""
+    return _NEEDS.get(part.classes[0], _ONE_FILE)
+
+
+_ONE_FILE, _TWO_FILES = "tokenizer.json", "vocab.json with merges.txt"
+_NEEDS = {
+    "CLIPTokenizer": _TWO_FILES,
+    "Qwen2Tokenizer": f"{_ONE_FILE}, or {_TWO_FILES}",
+    "ByT5Tokenizer": _NAMED,
+    "CLIPImageProcessor": "preprocessor_config.json",
+    "Qwen2VLImageProcessorPil": "preprocessor_config.json",
+}
+
+
+def _reads_bytes(folder: Path, part: Part) -> bool:
+    """Whether it is a tokenizer without a vocabulary, as bytes are its words."""
+    return "ByT5Tokenizer" in part.classes and (folder / part.role / _NAMED).is_file()
+
+
+def tokenizer_files(folder: Path) -> list[Path]:
+    """The files that make up a tokenizer, as far as they are there."""
+    return [folder / name for name in _TOKENIZER_FILES if (folder / name).is_file()]
+
+
+def find_weights(folder: Path, component: str, *, allow_pickle: bool = False) -> ComponentFiles:
+    """The weight files of a component: safetensors, one file before shards, both before variants.
+
+    Raises:
+        InvalidFile: There are none, or a shard is missing.
+        UnsafeFile: There are only pickle files, and `allow_pickle` is False.
+    """
+    place = folder / component
+    # A variant's name, such as fp16, stands at another place in the index's file name.
+    for single, index in (
+        ("{}.safetensors", "{}.safetensors.index.json"),
+        ("{}.*.safetensors", "{}.safetensors.index.*.json"),
+    ):
+        files = [path for path in _matching(place, single) if not _SHARD.search(path.name)]
+        if files:
+            return ComponentFiles((min(files, key=_fp16_first),))
+        indices = sorted(_matching(place, index), key=_fp16_first)
+        if indices:
+            return ComponentFiles(_shards(indices[0]), indices[0])
+    return _pickle_weights(place, allow_pickle)
+
+
+def _matching(place: Path, pattern: str) -> list[Path]:
+    return [path for stem in _STEMS for path in place.glob(pattern.format(stem))]
+
+
+def _pickle_weights(place: Path, allow_pickle: bool) -> ComponentFiles:
+    found = [place / name for name in _PICKLES if (place / name).is_file()]
+    if not found:
+        stem = _STEMS[place.name.startswith("text_encoder")]
+        raise InvalidFile(f"{place} has no weights: {stem}.safetensors is missing")
+    if not allow_pickle:
+        raise unsafe(found[0])
+    return ComponentFiles((found[0],), is_pickle=True)
+
+
+def unsafe(path: Path) -> UnsafeFile:
+    """The refusal of a pickle file."""
+    return UnsafeFile(
+        f"{path} is refused: it is a pickle file, and opening one can run any code in it.",
+        expected="a .safetensors file",
+        hint="Get the model as .safetensors, or convert it on a machine you can spare. "
+        "If you trust its author, allow pickle files in the settings (allow_pickle).",
+    )
+
+
+def _shards(index: Path) -> tuple[Path, ...]:
+    names = read_config(index).get("weight_map")
+    if not isinstance(names, dict) or not all(isinstance(name, str) for name in names.values()):
+        raise InvalidFile(f"{index} has no weight map")
+    shards = sorted({str(name) for name in names.values()})
+    for name in shards:
+        # A shard outside the folder would let an index file reach any file on the machine.
+        if Path(name).name != name or not (index.parent / name).is_file():
+            raise InvalidFile(f"{index} names {name}, which is not beside it")
+    return tuple(index.parent / name for name in shards)
+
+
+def _fp16_first(path: Path) -> tuple[bool, str]:
+    return (".fp16." not in path.name, path.name)

@@ -1,0 +1,33 @@
+"""The models that ship with the package: where they lie, and what is known of their latents."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+
+from nodegraph.families.latent_colours import Colour, Factors
+
+EMBEDDED = "tiny"
+"""Name of the model that comes with the package."""
+CONTROL = "controlnet"
+"""Name of its ControlNet, after its own and a slash."""
+
+
+def embedded_folder() -> Path:
+    """Where the model that comes with the package lies."""
+    return Path(__file__).parent / "embedded" / EMBEDDED
+
+
+def control_folder() -> Path:
+    """Where the ControlNet lies that comes with the embedded model."""
+    return embedded_folder().parent / "companions" / CONTROL
+
+
+@cache
+def embedded_colours() -> tuple[Factors, Colour]:
+    """The linear map from its latents' channels to colours in -1..1: factors and bias."""
+    record = embedded_folder().parent / "companions" / "preview_decoder" / "train.json"
+    found = json.loads(record.read_text(encoding="utf-8"))["latent_rgb"]
+    red, green, blue = found["bias"]
+    return tuple((r, g, b) for r, g, b in found["factors"]), (red, green, blue)

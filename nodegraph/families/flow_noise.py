@@ -1,0 +1,218 @@
+"""Flow matching: what a model was trained on whose noise lies on a straight way from the picture.
+
+x = (1 - sigma) · latent + sigma · noise, sigma from 0 to 1; the model is asked at timestep sigma ·
+(number of training timesteps) and predicts noise - latent. Source: Liu et al. 2022,
+arXiv:2209.03003, section 2.1; Lipman et al. 2022, arXiv:2210.02747.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nodegraph.core.values import DiffusionModel
+from nodegraph.errors import InvalidFile
+from nodegraph.families.base import Family
+from nodegraph.families.comfyui_levels import CommonFlow, common_flow
+from nodegraph.families.flow_shift import Mu
+from nodegraph.families.noise import NoiseSchedule, check_noise_level, check_timestep
+from nodegraph.families.registry import family_named
+from nodegraph.families.scheduler_file import (
+    FLOW_MATCHING_CLASSES,
+    refuse_unsupported,
+    scheduler_config,
+)
+
+Levels = NDArray[np.float64] | NDArray[np.float32]
+
+
+def _float32_ramp(steps: int) -> Levels:
+    ramp = torch.linspace(1.0, 1 / steps, steps)
+    return np.asarray(ramp.tolist())
+
+
+SPREADS: Mapping[str, Callable[[int], Levels] | None] = {
+    "own": None,
+    "ramp": lambda steps: np.linspace(1.0, 1 / steps, steps),
+    "ramp32": _float32_ramp,
+    "open": lambda steps: np.linspace(1.0, 0.0, steps + 1)[:-1],
+}
+"""How a family's pipeline spreads noise levels before they are shifted: as each sampler does of its
+own (SD3, HiDream, Wan, Sana), evenly from 1 to 1 / steps (Flux, Qwen-Image, Chroma, Lumina 2, LTX),
+the same rounded to float32 (Z-Image), or evenly from 1 to above 0 (Hunyuan-Image)."""
+
+
+@dataclass(frozen=True, slots=True)
+class FlowNoise:
+    """What a flow model was trained on, and how its pipeline lays noise levels.
+
+    Attributes:
+        kind: As `nodegraph.families.names.NOISE_KINDS` has it.
+        timesteps: Number of training timesteps.
+        shift: Factor on sigma / (1 - sigma), where it doesn't depend on the size; above 0.
+        mu: Of tokens and steps: the logarithm of that factor (or, with a linear `time_shift`, the
+            factor itself) where it does; else None.
+        time_shift: exponential or linear.
+        terminal: The levels are stretched so that the last one above 0 is this; None: as they are.
+        curve: normal, karras or exponential: what the normal schedule is.
+        spread: One of `SPREADS`.
+        common: How ComfyUI lays levels, which is alike for all samplers.
+    """
+
+    kind: ClassVar[str] = "flow"
+
+    timesteps: int = 1000
+    shift: float = 1.0
+    mu: Callable[[int, int], float] | None = None
+    time_shift: str = "exponential"
+    terminal: float | None = None
+    curve: str = "normal"
+    spread: str = "own"
+    common: CommonFlow = field(default_factory=CommonFlow)
+
+    @classmethod
+    def from_config(
+        cls, config: Mapping[str, Any], *, spread: str = "own", mu: Mu | None = None
+    ) -> FlowNoise:
+        """Read a diffusers scheduler file; what it leaves out is as diffusers' defaults.
+
+        Args:
+            config: With the name of its class; one of flow matching's.
+            spread: One of `SPREADS`: the family's.
+            mu: How the family finds the shift where the file leaves it to the size.
+        Raises:
+            InvalidFile: It asks for something that isn't supported, or for a shift by size where
+                the family knows none.
+        """
+        refuse_unsupported(config, kinds=("flow",))
+        dynamic = bool(config.get("use_dynamic_shifting", False))
+        if dynamic and mu is None:
+            raise InvalidFile(
+                "the model's scheduler file shifts noise levels by the picture's size, which "
+                "models of this family don't",
+                port="model",
+                given="use_dynamic_shifting true",
+                expected="false",
+                hint="Take the scheduler folder of the model that this one was made from.",
+            )
+        terminal = config.get("shift_terminal")
+        is_matching = config.get("_class_name") in FLOW_MATCHING_CLASSES
+        return cls(
+            timesteps=int(config.get("num_train_timesteps", 1000)),
+            shift=float(config.get("shift" if is_matching else "flow_shift", 1.0)),
+            mu=partial(mu, config) if mu is not None and dynamic else None,
+            time_shift=config.get("time_shift_type", "exponential"),
+            terminal=float(terminal) if terminal else None,
+            curve=_curve(config),
+            spread=spread,
+        )
+
+    def shifted(self, levels: Levels, tokens: int, steps: int) -> Levels:
+        """Falling noise levels above 0 as they are for a latent of so many tokens.
+
+        Computed in the levels' own precision and in the very order diffusers does.
+        """
+        if self.mu is None:
+            levels = self.shift * levels / (1 + (self.shift - 1) * levels)
+        else:
+            mu = self.mu(tokens, steps)
+            factor = math.exp(mu) if self.time_shift == "exponential" else mu
+            levels = factor / (factor + (1 / levels - 1))
+        rest = 1 - levels
+        if self.terminal is None or rest[-1] == 0:
+            # of pure noise alone, which a single step begins at, there is nothing to stretch
+            return levels
+        # Source: Lightricks' LTX-Video repository, ltx_video/schedulers/rf.py
+        stretched: Levels = 1 - rest / (rest[-1] / (1 - self.terminal))
+        return stretched
+
+    def table(self, tokens: int, steps: int) -> NDArray[np.float64]:
+        """The level of each training timestep, lowest first; shape (timesteps,)."""
+        falling = np.arange(self.timesteps, 0, -1) / self.timesteps
+        return np.asarray(self.shifted(falling, tokens, steps)[::-1], dtype=np.float64)
+
+    def trained_levels(self, steps: int) -> NDArray[np.float64]:
+        """Unshifted levels as diffusers' flow-matching schedulers spread them on their own.
+
+        Where the shift is fixed, the least one is already shifted and will be once more: so do
+        they, and models are made with it.
+        """
+        ends = np.array([1, self.timesteps], dtype=np.float32)[::-1] / np.float32(self.timesteps)
+        if self.mu is None:
+            ends = self.shift * ends / (1 + (self.shift - 1) * ends)
+        high, low = (float(end) * self.timesteps for end in ends)
+        return np.linspace(high, low, steps) / self.timesteps
+
+    def below_one_levels(self, tokens: int, steps: int) -> Levels:
+        """Shifted levels as diffusers' DPM-Solver scheduler spreads them: the first is below 1."""
+        rising = 1.0 - np.linspace(1, 1 / self.timesteps, steps + 1)
+        # numpy's exp, which isn't always math's to the last bit
+        factor = self.shift if self.mu is None else float(np.exp(self.mu(tokens, steps)))
+        return (factor * rising / (1 + (factor - 1) * rising))[::-1][:-1]
+
+    def timestep_to_sigma(self, timestep: float) -> float:
+        """Noise level of a timestep."""
+        return timestep / self.timesteps
+
+    def sigma_to_timestep(self, sigmas: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Timesteps of noise levels."""
+        return sigmas * np.float32(self.timesteps)
+
+    def scales(
+        self, timestep: float | None = None, sigma: float | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Scales of latent and noise at a timestep or noise level; float32, 0-dimensional.
+
+        Args:
+            timestep: 0 (clean) to the number of training timesteps (noise); or give `sigma`.
+            sigma: 0 to 1.
+        Raises:
+            InvalidValue: One is out of range.
+        """
+        if timestep is not None:
+            check_timestep(timestep, self.timesteps)
+            sigma = timestep / self.timesteps
+        assert sigma is not None
+        check_noise_level(sigma, highest=1.0)
+        level = torch.tensor(sigma, dtype=torch.float32)
+        return 1.0 - level, level
+
+
+ModelNoise = NoiseSchedule | FlowNoise
+"""What a model was trained on."""
+
+
+def model_noise(config: Mapping[str, Any], family: Family) -> ModelNoise:
+    """What a model was trained on, by its scheduler file.
+
+    Args:
+        config: As `NoiseSchedule.from_config` or, of flow matching, `FlowNoise.from_config` reads.
+    Raises:
+        InvalidFile: It asks for something that isn't supported, or for another kind of noise than
+            models of the family are trained on.
+    """
+    refuse_unsupported(config, kinds=(family.noise,))
+    if family.noise == "flow":
+        found = FlowNoise.from_config(config, spread=family.spread, mu=family.mu)
+        return replace(found, common=common_flow(config, family.name, found.shift))
+    return replace(NoiseSchedule.from_config(config), aligned=family.aligned)
+
+
+def recipe_noise(recipe: DiffusionModel) -> ModelNoise:
+    """What the model of a recipe was trained on; errors as of `model_noise`."""
+    return model_noise(scheduler_config(recipe), family_named(recipe.family))
+
+
+def _curve(config: Mapping[str, Any]) -> str:
+    for name in ("karras", "exponential"):
+        if config.get(f"use_{name}_sigmas"):
+            return name
+    return "normal"

@@ -1,0 +1,236 @@
+"""Flux.1: dev, schnell, Fill and Kontext. Imports no torch.
+
+Source: https://github.com/black-forest-labs/flux; guidance distillation is Meng et al. 2023,
+arXiv:2210.03142.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from nodegraph.families.base import (
+    BESIDE,
+    CONTROLS,
+    HOLE,
+    HOLE_MASK,
+    NUMBERED,
+    Config,
+    Family,
+    Part,
+    Warn,
+    encoded,
+    heeding_beside,
+    heeding_hole,
+)
+from nodegraph.families.control_questions import BLOCKS, SINGLES, spread
+from nodegraph.families.flow_shift import line_mu
+from nodegraph.families.latent_formats import FLUX as FLUX_LATENTS
+from nodegraph.families.model_step import Asked, Batch, Moment
+from nodegraph.families.patches import (
+    lengthened,
+    packed,
+    places,
+    reference_places,
+    reference_tensors,
+    referenced,
+    unpacked,
+)
+from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
+from nodegraph.weights.lazy import torch
+from nodegraph.weights.memory import TokenMemory
+from nodegraph.weights.single_files.clip import clip_layout
+from nodegraph.weights.single_files.flux import FILL_CHANNELS
+from nodegraph.weights.single_files.flux import FLUX as FLUX_FILE
+from nodegraph.weights.single_files.t5 import T5, T5_GGUF
+from nodegraph.weights.single_files.transformer_controlnets import FLUX_CONTROLNET
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nodegraph.core.values import ConditioningEntry
+    from nodegraph.families.components import Denoiser, TextModel
+    from nodegraph.families.control_questions import ControlQuestion, Residuals
+
+GUIDANCE = 3.5
+"""Scale that guidance-distilled models are told where the conditioning says none."""
+
+_T5_TOKENS = 512
+_FEWEST = 256
+"""Tokens that ComfyUI pads T5's prompts to (``comfy/text_encoders/flux.py``)."""
+
+
+class Flux(Family):
+    """A transformer led by T5, and by CLIP's pooled prompt.
+
+    Latents are seen as 2 x 2 patches. Editing models see the tokens of reference pictures beside
+    them; filling models see with each token the rest of the picture and the mask, Canny and Depth
+    the picture that they follow.
+    """
+
+    def mismatch(self, configs: Mapping[str, Config]) -> str | None:
+        config = configs.get("transformer", {})
+        taken = config.get("in_channels", 64)
+        given = config.get("out_channels") or taken
+        if taken in (given, 2 * given, FILL_CHANNELS):
+            return None
+        return f"a {self.title} whose transformer takes {taken} channels instead of {given}"
+
+    def channels(self, config: Config) -> int:
+        return int(config.get("out_channels") or config["in_channels"]) // 4
+
+    def context_width(self, config: Config) -> int | None:
+        return int(config["joint_attention_dim"])
+
+    def encode(self, model: TextModel, text: str, warn: Warn | None = None) -> ConditioningEntry:
+        return self.encode_apart(model, [text, text], warn)
+
+    def encode_apart(
+        self, model: TextModel, texts: Sequence[str], warn: Warn | None = None
+    ) -> ConditioningEntry:
+        from nodegraph.families.encoders import clip_pooled, fitting, padded, t5_states
+
+        for_clip, for_t5 = texts
+        clip = model.modules["text_encoder"]
+        first = padded(model.tokenizers["tokenizer"], for_clip, clip.config.max_position_embeddings)
+        tokenizer = model.tokenizers["tokenizer_2"]
+        room = fitting(tokenizer, for_t5, _FEWEST, _T5_TOKENS) if model.as_comfyui else _T5_TOKENS
+        second = padded(tokenizer, for_t5, room, warn)
+        states = t5_states(model.modules["text_encoder_2"], second)
+        return encoded({"embeddings": states, "pooled": clip_pooled(clip, first)})
+
+    def fit(self, model: Denoiser, entry: ConditioningEntry, asked: Asked) -> dict[str, Tensor]:
+        found = super().fit(model, entry, asked)
+        if model.config.get("guidance_embeds"):
+            found.setdefault("guidance", torch.tensor([GUIDANCE]))
+        else:
+            found.pop("guidance", None)
+        found |= reference_tensors(entry.references, asked.side)
+        fills = model.config["in_channels"] == FILL_CHANNELS
+        found = heeding_hole(found, asked, fills=fills)
+        follows = model.config["in_channels"] == 2 * (model.config.get("out_channels") or 0)
+        return heeding_beside(found, entry, asked, follows=follows)
+
+    def hole_mask(self, mask: Tensor) -> Tensor:
+        """Each pixel of a cell is a channel."""
+        cell, (height, width) = self.latent.spatial, mask.shape[-2:]
+        cut = mask[:, 0].view(-1, height // cell, cell, width // cell, cell)
+        return cut.permute(0, 2, 4, 1, 3).reshape(-1, cell**2, height // cell, width // cell)
+
+    def controlled(
+        self, model: Denoiser, question: ControlQuestion, x: Tensor, moment: Moment, batch: Batch
+    ) -> Residuals:
+        network, (height, width) = question.network, x.shape[-2:]
+        hint = question.repeat(question.hints[0])
+        sees_pixels = network.input_hint_block is not None
+        embeddings = batch["embeddings"]
+        options: dict[str, Any] = {}
+        if network.union:
+            mode = torch.tensor(question.modes[0], device=x.device)
+            options["controlnet_mode"] = mode.view(-1, 1).expand(len(x), 1)
+        if network.config.guidance_embeds:
+            given = batch.get("guidance")
+            # A model that was distilled otherwise takes no scale, and the network still wants one.
+            usual = torch.tensor([GUIDANCE], device=x.device, dtype=x.dtype).expand(len(x))
+            options["guidance"] = usual if given is None else given
+        doubles, singles = network(
+            hidden_states=packed(x),
+            controlnet_cond=hint if sees_pixels else packed(hint),
+            conditioning_scale=question.strengths[0],
+            timestep=moment.timestep.expand(len(x)).to(x.dtype) / 1000,
+            pooled_projections=batch["pooled"],
+            encoder_hidden_states=embeddings,
+            txt_ids=torch.zeros(embeddings.shape[1], 3, device=x.device),
+            img_ids=places(height // 2, width // 2, x.device),
+            return_dict=False,
+            **options,
+        )
+        own, single = model.module.transformer_blocks, model.module.single_transformer_blocks
+        found = {}
+        if doubles:
+            # What XLabs trained is begun anew after its last block.
+            found[BLOCKS] = (
+                [doubles[at % len(doubles)] for at in range(len(own))]
+                if sees_pixels
+                else spread(doubles, len(own))
+            )
+        if singles:
+            found[SINGLES] = spread(singles, len(single))
+        return found
+
+    def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
+        height, width = x.shape[-2:]
+        tokens, grid = packed(x), [places(height // 2, width // 2, x.device)]
+        own = tokens.shape[1]
+        if HOLE in batch:
+            tokens = torch.cat([tokens, packed(batch[HOLE]), packed(batch[HOLE_MASK])], 2)
+        if BESIDE in batch:
+            tokens = torch.cat([tokens, packed(batch[BESIDE])], 2)
+        looked_at = referenced(batch)
+        sizes = [(item.shape[-2] // 2, item.shape[-1] // 2) for item in looked_at]
+        firsts = reference_places(sizes, numbered=NUMBERED in batch)
+        for seen, size, first in zip(looked_at, sizes, firsts, strict=True):
+            tokens = torch.cat([tokens, packed(seen)], 1)
+            grid.append(places(*size, x.device, first))
+        output: Tensor = model.module(
+            hidden_states=tokens,
+            timestep=moment.timestep.expand(len(x)).to(x.dtype) / 1000,
+            encoder_hidden_states=batch["embeddings"],
+            txt_ids=torch.zeros(batch["embeddings"].shape[1], 3, device=x.device),
+            img_ids=torch.cat(grid),
+            return_dict=False,
+            **self.led(batch, tokens.shape[1] - own),
+            **self.also(batch, tokens.shape[1]),
+        )[0][:, :own]
+        return unpacked(output, height, width)
+
+    def led(self, batch: Batch, beside: int) -> Mapping[str, Any]:
+        """What control networks add, as inputs of the model.
+
+        Args:
+            beside: Tokens of pictures that it looks at, to which nothing is added.
+        """
+        given = batch.get(CONTROLS)
+        if given is None:
+            return {}
+        places = {
+            "blocks": "controlnet_block_samples",
+            "singles": "controlnet_single_block_samples",
+        }
+        return {
+            place: lengthened(given[name], beside)
+            for name, place in places.items()
+            if name in given
+        }
+
+    def also(self, batch: Batch, tokens: int) -> Mapping[str, Tensor | None]:
+        """Further inputs of the model, for so many tokens of pictures."""
+        return {"pooled_projections": batch["pooled"], "guidance": batch.get("guidance")}
+
+
+FLUX = Flux(
+    "flux",
+    "Flux.1",
+    latent=FLUX_LATENTS,
+    pipelines=PIPELINE_CLASSES["flux"],
+    denoisers=(Part("transformer", ("FluxTransformer2DModel",), files=(FLUX_FILE,)),),
+    encoders=(
+        Part("text_encoder", ("CLIPTextModel",), files=(clip_layout("CLIP-L"),)),
+        Part("text_encoder_2", ("T5EncoderModel",), files=(T5, T5_GGUF)),
+    ),
+    tokenizers=(
+        Part("tokenizer", ("CLIPTokenizer",), vocabulary="clip-l"),
+        Part("tokenizer_2", ("T5Tokenizer",), vocabulary="t5"),
+    ),
+    noise="flow",
+    spread="ramp",
+    mu=line_mu,
+    multiple=16,
+    control=Part("controlnet", ("FluxControlNetModel",), files=(FLUX_CONTROLNET,)),
+    controlled_by_positive=True,
+    held=TokenMemory(16, 512),
+    needs_negative=False,
+    joint=False,
+    lengthens=True,
+    readers=("clip_l", "t5"),
+)

@@ -1,0 +1,231 @@
+"""HunyuanImage 2.1. Imports no torch.
+
+Source: https://github.com/Tencent-Hunyuan/HunyuanImage-2.1
+
+Source of what no tensor shows: https://github.com/Tencent-Hunyuan/HunyuanImage-2.1,
+``hunyuanimage_pipeline.py`` and its configurations, and diffusers'
+``convert_hunyuan_image_to_diffusers.py``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from nodegraph.families.base import Config, Family, Part, Warn, encoded
+from nodegraph.families.deep_latents import HUNYUAN_IMAGE as HUNYUAN_IMAGE_LATENTS
+from nodegraph.families.model_step import Asked, Batch, Moment
+from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
+from nodegraph.weights.lazy import torch
+from nodegraph.weights.memory import TokenMemory
+from nodegraph.weights.safetensors_header import Shapes
+from nodegraph.weights.single_files.base import count_of
+from nodegraph.weights.single_files.denoisers import EULER_FLOW, denoiser_layout
+from nodegraph.weights.single_files.language import QWEN25, QWEN25_GGUF, QWEN25_VL
+from nodegraph.weights.single_files.t5 import BYT5
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nodegraph.core.values import ConditioningEntry
+    from nodegraph.families.components import Denoiser, TextModel
+
+_GUIDER: Mapping[str, Any] = {
+    "_class_name": "AdaptiveProjectedMixGuidance",
+    "guidance_scale": 3.5,
+    "adaptive_projected_guidance_scale": 10.0,
+    "adaptive_projected_guidance_momentum": -0.5,
+    "adaptive_projected_guidance_rescale": 10.0,
+    "eta": 0.0,
+}
+
+
+def _config(shapes: Shapes) -> dict[str, Any]:
+    width, channels, *patch = shapes["x_embedder.proj.weight"]
+    (head,) = shapes["transformer_blocks.0.attn.norm_q.weight"]
+    cells = patch[0] * patch[1]
+    embedders = "time_guidance_embed"
+    return {
+        "in_channels": channels,
+        "out_channels": shapes["proj_out.weight"][0] // cells,
+        "num_attention_heads": width // head,
+        "attention_head_dim": head,
+        "num_layers": count_of(shapes, r"transformer_blocks\.(\d+)\."),
+        "num_single_layers": count_of(shapes, r"single_transformer_blocks\.(\d+)\."),
+        "num_refiner_layers": count_of(
+            shapes, r"context_embedder\.token_refiner\.refiner_blocks\.(\d+)\."
+        ),
+        "mlp_ratio": shapes["transformer_blocks.0.ff.net.2.weight"][1] / width,
+        "patch_size": tuple(patch),
+        "qk_norm": "rms_norm",
+        "guidance_embeds": f"{embedders}.guidance_embedder.linear_1.weight" in shapes,
+        "text_embed_dim": shapes["context_embedder.proj_in.weight"][1],
+        "text_embed_2_dim": shapes["context_embedder_2.linear_1.weight"][1],
+        "rope_theta": 256.0,
+        "rope_axes_dim": (head // 2, head // 2),
+        "use_meanflow": f"{embedders}.timestep_embedder_r.linear_1.weight" in shapes,
+    }
+
+
+def _scheduler(config: Config) -> Config:
+    return {**EULER_FLOW, "shift": 4.0 if config["guidance_embeds"] else 5.0}
+
+
+def _settings(config: Config) -> Config:
+    """How it is led: in another way from the sixth step on, or later where letters are drawn."""
+    if config["guidance_embeds"]:
+        return {}
+    starts = {"guider": 5, "ocr_guider": 38}
+    return {
+        name: {**_GUIDER, "adaptive_projected_guidance_start_step": step}
+        for name, step in starts.items()
+    }
+
+
+HUNYUAN_IMAGE_FILE = denoiser_layout(
+    "hunyuan-image-transformer",
+    "the transformer of HunyuanImage 2.1",
+    "HunyuanImageTransformer2DModel",
+    marks=(
+        (
+            "txt_in.individual_token_refiner.blocks.0.norm1.weight",
+            "byt5_in.fc1.weight",
+            "img_in.proj.weight",
+        ),
+        (
+            "context_embedder.token_refiner.refiner_blocks.0.norm1.weight",
+            "context_embedder_2.linear_1.weight",
+            "x_embedder.proj.weight",
+        ),
+    ),
+    config=_config,
+    scheduler=_scheduler,
+    settings=_settings,
+    # Those of HunyuanVideo have patches of several frames.
+    fits=lambda shapes: len(shapes["x_embedder.proj.weight"]) == 4,
+    without=("vision_in.", "vector_in."),
+)
+
+
+GUIDANCE = 3.25
+"""Scale that guidance-distilled models are told where the conditioning says none."""
+
+_BEFORE = (
+    "<|im_start|>system\nDescribe the image by detailing the color, shape, size, texture, "
+    "quantity, text, spatial relationships of the objects and background:<|im_end|>\n"
+    "<|im_start|>user\n"
+)
+_AFTER = "<|im_end|>"
+_BEFORE_TOKENS = 34
+"""Tokens of what stands before a prompt, in Qwen's vocabulary."""
+_TOKENS, _GLYPHS = 1000, 128
+_LAYER = -3
+
+_QUOTED = (r"'(.*?)'", r'"(.*?)"', "‘(.*?)’", "“(.*?)”")
+"""Between such marks stands what is to be written in the picture."""
+
+
+class HunyuanImage(Family):
+    """A transformer led by Qwen 2.5, and by the letters of what is quoted in a prompt.
+
+    Guided by a guider of the model's own, which may be another where letters are to be drawn.
+    Models of mean flow are told where the step leads to.
+    """
+
+    def context_width(self, config: Config) -> int | None:
+        return int(config["text_embed_dim"])
+
+    def encode(self, model: TextModel, text: str, warn: Warn | None = None) -> ConditioningEntry:
+        from nodegraph.families.encoders import layer_states, padded
+
+        chat, length = _BEFORE + text + _AFTER, _TOKENS + _BEFORE_TOKENS
+        tokens = padded(model.tokenizers["tokenizer"], chat, length, warn)
+        (states,) = layer_states(model.modules["text_encoder"], tokens, [_LAYER])
+        glyphs, seen = _glyphs(model, text, warn)
+        return encoded(
+            {
+                "embeddings": states[:, _BEFORE_TOKENS:],
+                "mask": tokens["attention_mask"][:, _BEFORE_TOKENS:],
+                "glyphs": glyphs,
+                "glyph_mask": seen,
+            }
+        )
+
+    def fit(self, model: Denoiser, entry: ConditioningEntry, asked: Asked) -> dict[str, Tensor]:
+        found = super().fit(model, entry, asked)
+        if model.config["guidance_embeds"]:
+            found.setdefault("guidance", torch.tensor([GUIDANCE]))
+        else:
+            found.pop("guidance", None)
+        return found
+
+    def guides_itself(self, config: Config, settings: Config) -> bool:
+        return bool(config.get("guidance_embeds"))
+
+    def guider_config(
+        self, model: Denoiser, prompts: Sequence[Mapping[str, Tensor]]
+    ) -> Config | None:
+        writes = any(bool(prompt["glyphs"].any()) for prompt in prompts)
+        config = model.settings.get("ocr_guider") if writes else None
+        return config or model.settings.get("guider") or None
+
+    def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
+        guidance = batch.get("guidance")
+        following = moment.following.expand(len(x)).to(x.dtype)
+        output: Tensor = model.module(
+            hidden_states=x,
+            timestep=moment.timestep.expand(len(x)).to(x.dtype),
+            timestep_r=following if model.config["use_meanflow"] else None,
+            guidance=None if guidance is None else guidance * 1000.0,
+            encoder_hidden_states=batch["embeddings"],
+            encoder_attention_mask=batch["mask"],
+            encoder_hidden_states_2=batch["glyphs"],
+            encoder_attention_mask_2=batch["glyph_mask"],
+            return_dict=False,
+        )[0]
+        return output
+
+
+def _glyphs(model: TextModel, text: str, warn: Warn | None) -> tuple[Tensor, Tensor]:
+    """What is quoted as its letters, and which of them are there; zeros where nothing is."""
+    from nodegraph.families.encoders import padded, t5_states
+
+    encoder = model.modules["text_encoder_2"]
+    quoted = [written for marks in _QUOTED for written in re.findall(marks, text)]
+    if not quoted:
+        width = encoder.config.d_model
+        return torch.zeros(1, _GLYPHS, width), torch.zeros(1, _GLYPHS, dtype=torch.int64)
+    line = "".join(f'Text "{written}". ' for written in quoted)
+    tokens = padded(model.tokenizers["tokenizer_2"], line, _GLYPHS, warn)
+    return t5_states(encoder, tokens, masked=True), tokens["attention_mask"]
+
+
+HUNYUAN_IMAGE = HunyuanImage(
+    "hunyuan-image",
+    "HunyuanImage 2.1",
+    latent=HUNYUAN_IMAGE_LATENTS,
+    pipelines=PIPELINE_CLASSES["hunyuan-image"],
+    denoisers=(
+        Part("transformer", ("HunyuanImageTransformer2DModel",), files=(HUNYUAN_IMAGE_FILE,)),
+    ),
+    encoders=(
+        Part(
+            "text_encoder",
+            ("Qwen2_5_VLForConditionalGeneration",),
+            files=(QWEN25_VL, QWEN25, QWEN25_GGUF),
+        ),
+        Part("text_encoder_2", ("T5EncoderModel",), files=(BYT5,)),
+    ),
+    tokenizers=(
+        Part("tokenizer", ("Qwen2Tokenizer",), vocabulary="qwen2.5-vl"),
+        Part("tokenizer_2", ("ByT5Tokenizer",), vocabulary="byt5"),
+    ),
+    noise="flow",
+    spread="open",
+    further=("guider/guider_config.json", "ocr_guider/guider_config.json"),
+    multiple=32,
+    held=TokenMemory(16, 1500, patch=1),
+    size=2048,
+    joint=False,
+)

@@ -1,0 +1,190 @@
+"""What a file holds, told by the names and shapes of its tensors.
+
+Names of tensors as in ComfyUI, ``comfy/model_detection.py``, and in the models' own code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from math import prod
+
+from nodegraph.families.alone import (
+    LOAD_INVERSION,
+    LOAD_IP_ADAPTER,
+    LOAD_LORA,
+    LOAD_REDUX,
+    LOAD_UPSCALER,
+    LOAD_VAE,
+    LOAD_VISION,
+    PartAlone,
+    controls_in,
+    parts_in,
+)
+from nodegraph.families.depth_files import is_depth
+from nodegraph.families.foreground_architectures import is_foreground
+from nodegraph.families.identified import UNKNOWN, Identified
+from nodegraph.families.registry import BUILT_IN, FAMILIES, try_family
+from nodegraph.families.upscaling_architectures import is_upscaler
+from nodegraph.weights.safetensors_header import Shapes
+from nodegraph.weights.single_files.base import KnownShapes
+from nodegraph.weights.single_files.denoisers import PREFIXES
+from nodegraph.weights.single_files.redux import SIGLIP
+from nodegraph.weights.single_files.tiny_vae import half_name
+
+_MARKS: Mapping[str, tuple[str, ...]] = {
+    "LTX-2": ("audio_patchify_proj.weight", "audio_proj_in.weight"),
+    "Wan VACE": ("vace_patch_embedding.weight",),
+    "Wan Animate": ("face_adapter.fuser_blocks.0.k_norm.weight", "pose_patch_embedding.weight"),
+    "Wan S2V": ("casual_audio_encoder.encoder.final_linear.weight",),
+    "HuMo": ("audio_proj.audio_proj_glob_1.layer.bias",),
+    "a Wan that is led by a camera": ("control_adapter.conv.weight",),
+    "a Wan that is shown a reference": ("ref_conv.weight",),
+    "a Wan that goes from a first to a last picture": (
+        "img_emb.emb_pos",
+        "condition_embedder.image_embedder.pos_embed",
+    ),
+    "Sana Sprint": ("cfg_embedder.mlp.0.weight", "time_embed.guidance_embedder.linear_1.weight"),
+    "PixArt-α": (
+        "csize_embedder.mlp.0.weight",
+        "adaln_single.emb.resolution_embedder.linear_1.weight",
+    ),
+    "Qwen-Image-Layered": ("time_text_embed.addition_t_embedding.weight",),
+    "Z-Image Omni": ("siglip_embedder.0.weight",),
+    "NewBie": ("clip_text_pooled_proj.0.weight",),
+    "HunyuanVideo": (
+        "txt_in.individual_token_refiner.blocks.0.norm1.weight",
+        "context_embedder.token_refiner.refiner_blocks.0.norm1.weight",
+    ),
+    "Hunyuan-DiT": ("mlp_t5.0.weight",),
+    "AuraFlow": ("double_layers.0.attn.w1q.weight",),
+    "Stable Cascade": ("clip_txt_mapper.weight", "clip_mapper.weight"),
+    "Mochi": ("t5_yproj.weight",),
+    "Cosmos": (
+        "blocks.block0.blocks.0.block.attn.to_q.0.weight",
+        "blocks.0.mlp.layer1.weight",
+    ),
+    "ACE-Step": ("genre_embedder.weight",),
+    "HiDream-O1": ("t_embedder1.mlp.0.weight",),
+    "a tiny VAE of videos (TAEHV)": ("decoder.22.bias",),
+}
+"""By title: tensors of which one tells the model, where no supported one was found."""
+
+
+def unsupported(shapes: Shapes) -> str | None:
+    """What a file holds that isn't read here, in words; None if that isn't known either."""
+    for title, marks in _MARKS.items():
+        if any(f"{prefix}{mark}" in shapes for mark in marks for prefix in PREFIXES):
+            return title
+    return None
+
+
+_CLIP_WIDTHS = ((768,), (1024,), (1280,))
+_MOST_ROWS = 75
+"""Tokens that a prompt has room for."""
+
+
+def identify_tensors(shapes: Shapes) -> Identified:
+    """What a single file holds, by the names and shapes of its tensors."""
+    shapes = KnownShapes.of(shapes)
+    for title, node, matches in _NO_MODELS:
+        if matches(shapes):
+            return Identified(title, node=node)
+    controls = controls_in(shapes)
+    if controls:
+        return identify_parts(shapes, controls)
+    if _any(*_CONTROLS)(shapes):
+        return Identified("a ControlNet of a kind that isn't known here")
+    for families in (BUILT_IN, FAMILIES):
+        for family in families.values():
+            if try_family(family, lambda each: each.recognises(shapes), otherwise=False):
+                return Identified(family.title, family)
+    parts = parts_in(shapes)
+    if parts:
+        return identify_parts(shapes, parts)
+    for title, matches in _OTHERS:
+        if matches(shapes):
+            return Identified(title)
+    return Identified(unsupported(shapes) or _near(shapes))
+
+
+def identify_parts(shapes: Shapes, parts: Sequence[PartAlone]) -> Identified:
+    """What a file holds that has these parts of models."""
+    title = " or ".join(dict.fromkeys(part.layout.title for part in parts))
+    alone = all(name.startswith(parts[0].prefix) for name in shapes)
+    more = "" if alone else " beside parts that make no whole model with it"
+    return Identified(f"{title}{more}", node=parts[0].node, parts=parts)
+
+
+def _near(shapes: Shapes) -> str:
+    first = shapes.get("model.diffusion_model.input_blocks.0.0.weight")
+    if first is None or len(first) != 4:
+        return UNKNOWN
+    if first[1] != 4:
+        from nodegraph.families.unet import more_channels
+
+        return more_channels(first[1], 4)
+    parts = {"text encoder": "cond_stage_model.", "VAE": "first_stage_model."}
+    missing = [part for part, prefix in parts.items() if not _any(prefix)(shapes)]
+    return f"Stable Diffusion 1.x without its {' and its '.join(missing)}"
+
+
+def _any(*beginnings: str) -> Callable[[Shapes], bool]:
+    return lambda shapes: any(name.startswith(beginnings) for name in shapes)
+
+
+def _any_within(*parts: str) -> Callable[[Shapes], bool]:
+    return lambda shapes: any(part in name for name in shapes for part in parts)
+
+
+def _bare(*beginnings: str) -> Callable[[Shapes], bool]:
+    """A single component saved alone: no name has the prefix of a whole checkpoint."""
+    whole = _any("model.diffusion_model.", "cond_stage_model.", "conditioner.")
+    starts = _any(*beginnings)
+    return lambda shapes: starts(shapes) and not whole(shapes)
+
+
+def _are_words(shapes: Shapes) -> bool:
+    """Whether there is nothing but a few rows as wide as CLIP's embeddings."""
+    named = len(shapes) == 1 or shapes.keys() <= {"clip_l", "clip_g"}
+    rows = [prod(shape[:-1]) for shape in shapes.values() if shape[-1:] in _CLIP_WIDTHS]
+    return named and len(rows) == len(shapes) > 0 and max(rows) <= _MOST_ROWS
+
+
+Matches = Callable[[Shapes], bool]
+
+_NO_MODELS: tuple[tuple[str, str | None, Matches], ...] = (
+    ("a LoRA", LOAD_LORA, _any_within(".lora_up.", ".lora_down.", ".lora_A.", ".lora_B.")),
+    ("a LoHa", LOAD_LORA, _any_within(".hada_w1_a")),
+    ("a LoKr", LOAD_LORA, _any_within(".lokr_w1", ".lokr_w2")),
+    ("Flux.1 Redux", LOAD_REDUX, _any("redux_up.")),
+    ("SigLIP's eyes", LOAD_REDUX, lambda shapes: SIGLIP.prefix(shapes) is not None),
+    ("an IP-Adapter", LOAD_IP_ADAPTER, _any("ip_adapter.1.")),
+    ("a Control-LoRA", None, lambda shapes: "lora_controlnet" in shapes),
+    ("a ControlNet-LLLite", None, _any("lllite_")),
+    ("a textual inversion", LOAD_INVERSION, _any("emb_params", "string_to_param")),
+    ("a textual inversion", LOAD_INVERSION, _are_words),
+    ("an upscale model", LOAD_UPSCALER, is_upscaler),
+    ("a model that masks the foreground", LOAD_VISION, is_foreground),
+    ("Depth Anything", LOAD_VISION, is_depth),
+    ("one half of a tiny VAE", LOAD_VAE, lambda shapes: half_name(shapes) is not None),
+)
+_CONTROLS = (
+    "control_model.",
+    "controlnet_cond_embedding.",
+    "controlnet_down",
+    "controlnet_blocks.",
+    "control_all_x_embedder.",
+    "control_layers.",
+)
+"""Beginnings of names in control networks."""
+_CHANGED = "that is incomplete or was changed"
+
+_OTHERS: tuple[tuple[str, Matches], ...] = (
+    (f"Stable Diffusion XL {_CHANGED}", _any("conditioner.embedders.")),
+    (f"Stable Diffusion 3 {_CHANGED}", _any_within("joint_blocks.0.context_block.")),
+    (f"Flux.1 {_CHANGED}", _any_within("double_blocks.0.img_attn.")),
+    (f"Stable Diffusion 2.x {_CHANGED}", _any("cond_stage_model.model.")),
+    ("a VAE alone", _bare("decoder.conv_in.", "first_stage_model.")),
+    ("a text encoder alone", _bare("text_model.encoder.")),
+    ("a UNet alone", _bare("down_blocks.0.", "input_blocks.0.")),
+)

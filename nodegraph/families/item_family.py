@@ -1,0 +1,255 @@
+"""Families of items: things of a few tokens, led by classes and numbers. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from nodegraph.errors import InvalidValue
+from nodegraph.families.base import Config, Family, Part, Warn
+from nodegraph.families.latent_formats import LatentFormat
+from nodegraph.families.model_step import Asked, Batch, Moment
+from nodegraph.weights.memory import StepMemory
+from nodegraph.weights.safetensors_header import Shapes
+from nodegraph.weights.single_files.base import FileLayout, count_of
+from nodegraph.weights.single_files.denoisers import EULER_FLOW
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nodegraph.core.values import ConditioningEntry
+    from nodegraph.families.components import Denoiser, TextModel
+
+
+def item_layout(
+    name: str,
+    title: str,
+    class_name: str,
+    *,
+    tokens: int,
+    features: int,
+    read: int | None = None,
+    heads: int = 6,
+    shift: float = 2.0,
+    gives_clean: bool = False,
+) -> FileLayout:
+    """How the transformer of a kind of item lies in a file.
+
+    Args:
+        name, title, class_name: As of `FileLayout`.
+        tokens, features: Of an item.
+        read: Numbers of a token that its first layer reads, where they aren't its features.
+        heads: Of attention, which no tensor shows.
+        shift: How far the levels of the noise lean to high noise: 1 is not at all.
+        gives_clean: Whether the network gives the clean item.
+    """
+
+    def matches(shapes: Shapes) -> bool:
+        places = shapes.get("position_embedding", ())
+        first = shapes.get("token_embedding.weight", ())
+        return (
+            "shared_embedding.weight" in shapes
+            and places[:1] == (tokens,)
+            and first[1:] == (read or features,)
+        )
+
+    def config(shapes: Shapes) -> dict[str, Any]:
+        (numbers,) = shapes["number_mean"]
+        told = shapes["number_embedding.0.weight"][1] if numbers else 0
+        kinds = count_of(shapes, r"class_embeddings\.(\d+)\.")
+        return {
+            "tokens": tokens,
+            "features": features,
+            "width": shapes["position_embedding"][1],
+            "layers": count_of(shapes, r"blocks\.(\d+)\."),
+            "heads": heads,
+            "condition_width": shapes["time_embedding.0.weight"][0],
+            "classes": [shapes[f"class_embeddings.{at}.weight"][0] - 1 for at in range(kinds)],
+            "numbers": numbers,
+            "octaves": (told // numbers - 2) // 2 if numbers else 0,
+            "gives_clean": gives_clean,
+        }
+
+    schedule: Config = {**EULER_FLOW, "shift": shift}
+    return FileLayout(
+        name,
+        title,
+        class_name,
+        matches=matches,
+        config=config,
+        convert=lambda tensors, _: dict(tensors),
+        scheduler=lambda _: schedule,
+    )
+
+
+@dataclass(frozen=True)
+class ItemFormat(LatentFormat):
+    """The latents of items that have no autoencoder; made by `item_format`.
+
+    Attributes:
+        drawn: Makes pictures of items, (batch, tokens, features), in -1..1, (batch, 3, height,
+            width), to look at while they are sampled, or None; None where they aren't shown then.
+    """
+
+    drawn: Callable[[Tensor], Tensor | None] | None = None
+
+    def pictures(self, latents: Tensor) -> Tensor | None:
+        """See `LatentFormat.pictures`."""
+        return None if self.drawn is None else self.drawn(latents[:, 0].float().cpu())
+
+
+def item_format(
+    name: str, tokens: int, features: int, drawn: Callable[[Tensor], Tensor | None] | None = None
+) -> ItemFormat:
+    """The latents of items of so many tokens, of so many features each.
+
+    To all that handles latents an item is a picture of one channel and of one size: its tokens lie
+    one below the other, `tokens` pixels high, and a token is `features` pixels wide. So noise,
+    batches, masks, guiders and samplers do with items what they do with pictures.
+    """
+    size = features, tokens
+    return ItemFormat(name, channels=1, spatial=1, autoencoders=(), only_size=size, drawn=drawn)
+
+
+CLASSES, NUMBERS = "classes", "numbers"
+"""Tensors of a conditioning: int64, (1, classes), -1 where nothing is asked; float32,
+(1, numbers), NaN where nothing is."""
+
+_HELD = 16
+"""Numbers that a step holds for each token and unit of the transformer's width."""
+
+
+@dataclass(frozen=True)
+class ItemFamily(Family):
+    """Models of items, as `nodegraph.families.items.transformer.ItemTransformer` is: it is asked
+    for the flow at a share of the noise, by classes and numbers.
+
+    Attributes:
+        asked_by: The node that says what to ask for, as errors name it.
+        others: Tensors of a conditioning that its models are led by besides, in the order in which
+            they take them: by name, the shape behind the first dimension.
+    """
+
+    asked_by: str = ""
+    others: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+
+    def channels(self, config: Config) -> int:
+        """One: an item lies in its latent as a picture does."""
+        return self.latent.channels
+
+    def trained_size(self, config: Config) -> tuple[int, int]:
+        """The only size."""
+        assert self.latent.only_size is not None
+        return self.latent.only_size
+
+    def step_memory(self, config: Config) -> StepMemory:
+        """By tokens, each as many cells as it has features."""
+        width, features = int(config["width"]), int(config["features"])
+        return StepMemory(_HELD * width / features, 0.0, 1 / features)
+
+    def tokens(self, shape: Sequence[int]) -> int:
+        """Rows of an item."""
+        return int(shape[-2])
+
+    def encode(self, model: TextModel, text: str, warn: Warn | None = None) -> ConditioningEntry:
+        """Refused: items aren't asked for by texts."""
+        raise InvalidValue(
+            f"{self.title} is led by classes and numbers, not by texts",
+            port="encoder",
+            hint=f"Put a {self.asked_by} in place of it.",
+        )
+
+    def fit(self, model: Denoiser, entry: ConditioningEntry, asked: Asked) -> dict[str, Tensor]:
+        """Classes, numbers and others, if they are such as the model was trained with."""
+        wanted: dict[str, tuple[int, ...]] = {
+            CLASSES: (len(model.config["classes"]),),
+            NUMBERS: (int(model.config["numbers"]),),
+            **self.others,
+        }
+        given = {name: entry.tensors[name] for name in wanted if name in entry.tensors}
+        shapes = {name: tuple(item.shape[1:]) for name, item in given.items()}
+        if shapes != wanted:
+            raise InvalidValue(
+                f"this conditioning isn't for {self.title}",
+                port=asked.side,
+                given=_told(shapes) or None,
+                expected=_told(wanted),
+                hint=f"Link a {self.asked_by}.",
+            )
+        return given
+
+    @property
+    def row_names(self) -> tuple[str, ...]:
+        """All that they are led by."""
+        return (CLASSES, NUMBERS, *self.others)
+
+    def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
+        """The flow; the timestep is the share of the noise times the training's timesteps."""
+        share = moment.timestep.float() / moment.training_timesteps
+        output: Tensor = model.module(
+            x[:, 0].to(model.dtype),
+            share.expand(len(x)).to(x.device),
+            batch[CLASSES],
+            batch[NUMBERS],
+            *(batch[name].to(model.dtype) for name in self.others),
+        )
+        return output[:, None]
+
+
+def _told(shapes: Mapping[str, tuple[int, ...]]) -> str:
+    """Such as "1 classes, picture of 16 x 32"."""
+    return ", ".join(
+        f"{shape[0]} {name}" if len(shape) == 1 else f"{name} of {' x '.join(map(str, shape))}"
+        for name, shape in shapes.items()
+    )
+
+
+def item_family(
+    name: str,
+    label: str,
+    title: str,
+    *,
+    tokens: int,
+    features: int,
+    drawn: Callable[[Tensor], Tensor | None],
+    asked_by: str,
+    model: str = "ItemTransformer",
+    read: int | None = None,
+    heads: int = 6,
+    gives_clean: bool = True,
+    others: Mapping[str, tuple[int, ...]] | None = None,
+) -> ItemFamily:
+    """The family of a transformer of items, which has no parts besides.
+
+    Args:
+        title: What a file of its own is called.
+        tokens, features, drawn: See `item_format`.
+        asked_by, others: See `ItemFamily`.
+        model: The transformer's class.
+        read, heads, gives_clean: See `item_layout`.
+    """
+    file = item_layout(
+        f"{name}-transformer",
+        title,
+        model,
+        tokens=tokens,
+        features=features,
+        read=read,
+        heads=heads,
+        gives_clean=gives_clean,
+    )
+    return ItemFamily(
+        name,
+        label,
+        latent=item_format(name, tokens, features, drawn),
+        pipelines=(),
+        denoisers=(Part("transformer", (model,), files=(file,)),),
+        encoders=(),
+        tokenizers=(),
+        noise="flow",
+        multiple=1,
+        wide=True,
+        asked_by=asked_by,
+        others=others or {},
+    )

@@ -1,0 +1,233 @@
+"""Latent formats: what the numbers of a latent stand for, and which autoencoders read them.
+
+A format belongs to an autoencoder, not to a model: several families may share one. Imports no
+torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from nodegraph.errors import InvalidValue
+from nodegraph.families import latent_colours as colours
+from nodegraph.families.latent_colours import Colour, Factors
+from nodegraph.weights.memory import CodingMemory
+from nodegraph.weights.single_files.base import FileLayout
+from nodegraph.weights.single_files.kl_vae import kl_layout
+from nodegraph.weights.single_files.tiny_vae import TINY, tiny_layout
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class LatentFormat:
+    """A kind of latent, and how it is taken from and given to an autoencoder.
+
+    This class is for pictures whose autoencoder says one scale, and maybe a shift, for all
+    channels; others override `encode` and `decode`.
+
+    Attributes:
+        name: As in latents and recipes of autoencoders, such as ``sd``.
+        channels: Of models as they are published; a model's own files may say otherwise.
+        spatial: Pixels along a latent cell's side.
+        temporal: Frames of a video that share a latent frame, but for the first, which has one of
+            its own; 0 for pictures.
+        autoencoders: Classes of diffusers that make and read it.
+        overflows: Whether its autoencoder overflows in float16, unless its configuration says not
+            (``force_upcast``).
+        scaling: Factor and shift of published autoencoders, for files that don't say; None where
+            there is more to it.
+        files: How its autoencoder lies in a file without a configuration, alone or in a whole
+            model; the first that matches. Empty where such files aren't read.
+        rgb: The colours of its channels on the whole, for previews; None if not known.
+        rgb_bias: The colour of a cell of zeros.
+        tiny: Name of the published tiny autoencoder that decodes it, for previews; empty if there
+            is none.
+        only_size: Width and height in pixels of what has but one size; None of pictures.
+    """
+
+    name: str
+    channels: int
+    spatial: int = 8
+    temporal: int = 0
+    autoencoders: tuple[str, ...] = ("AutoencoderKL",)
+    overflows: bool = False
+    scaling: tuple[float, float] | None = None
+    files: tuple[FileLayout, ...] = ()
+    rgb: Factors | None = None
+    rgb_bias: Colour = (0.0, 0.0, 0.0)
+    tiny: str = ""
+    only_size: tuple[int, int] | None = None
+
+    def encode(self, vae: Any, pixels: Tensor) -> Tensor:
+        """The most likely latents of pictures, as models are trained on.
+
+        Args:
+            vae: One of `autoencoders`.
+            pixels: In -1..1, shape (batch, 3, height, width); with frames before the height for
+                videos.
+        Returns:
+            Shape (batch, channels, height / spatial, width / spatial).
+        """
+        encoded = vae.encode(pixels)
+        # Tiny ones give no distribution.
+        is_tiny = not hasattr(encoded, "latent_dist")
+        mode: Tensor = encoded.latents if is_tiny else encoded.latent_dist.mode()
+        scaled: Tensor = (mode - _shift(vae)) * vae.config.scaling_factor
+        return scaled
+
+    def decode(self, vae: Any, latents: Tensor) -> Tensor:
+        """The pictures of latents in -1..1; shapes as for `encode`."""
+        # In this order the stock pipelines compute, which makes the bits equal.
+        inputs = latents / vae.config.scaling_factor + _shift(vae)
+        pixels: Tensor = vae.decode(inputs, return_dict=False)[0]
+        return pixels
+
+    def pictures(self, latents: Tensor) -> Tensor | None:
+        """Pictures of what is no picture, to look at while it is sampled; None where pictures are
+        made of latents by decoders and colours.
+
+        Args:
+            latents: Of any device and precision, shape (batch, channels, height, width).
+        Returns:
+            In -1..1, shape (batch, 3, height, width).
+        """
+        return None
+
+    def check_size(self, size: tuple[int, int], title: str) -> None:
+        """Refuse other sizes of what has but one.
+
+        Args:
+            size: Width and height in pixels.
+            title: Of the model's family.
+        Raises:
+            InvalidValue: Says both.
+        """
+        wanted = self.only_size
+        if wanted is not None and size != wanted:
+            raise InvalidValue(
+                f"{title} makes no pictures: its latents have one size",
+                port="latent",
+                given=f"{size[0]} x {size[1]}",
+                expected=f"{wanted[0]} x {wanted[1]}",
+                hint="Link an EmptyItems.",
+            )
+
+    def decoding(self, config: Mapping[str, Any]) -> CodingMemory:
+        """What decoding holds besides weights, by an autoencoder's configuration."""
+        return decoding_memory(config.get("block_out_channels"))
+
+    def encoding(self, config: Mapping[str, Any]) -> CodingMemory:
+        """The same of encoding."""
+        return encoding_memory(config.get("block_out_channels"))
+
+    def latent_channels(self, config: Mapping[str, Any]) -> int:
+        """Channels of the latents of an autoencoder, by its configuration."""
+        return int(config.get("latent_channels") or self.channels)
+
+    def to_cells(self, latents: Tensor) -> Tensor:
+        """Latents in the finest cells that lie next to each other as their pixels do: as they are,
+        but where channels hold several cells."""
+        return latents
+
+    def from_cells(self, cells: Tensor) -> Tensor:
+        """What `to_cells` took apart."""
+        return cells
+
+    def cells(self, pixels: int) -> int:
+        """Latent cells along a side."""
+        return pixels // self.spatial
+
+    def latent_frames(self, frames: int) -> int:
+        """Latent frames of a video of some frames."""
+        return (frames - 1) // self.temporal + 1 if self.temporal else 1
+
+    def nearest_frames(self, frames: int) -> tuple[int, ...]:
+        """Numbers of frames that videos can have, around one: itself alone if it is such."""
+        if not self.temporal:
+            return (1,)
+        below = self.pixel_frames(self.latent_frames(max(1, frames)))
+        return (below,) if below == frames else (below, below + self.temporal)
+
+    def pixel_frames(self, latent_frames: int) -> int:
+        """Frames of the video that some latent frames stand for."""
+        return (latent_frames - 1) * self.temporal + 1 if self.temporal else 1
+
+
+_WIDTHS = (128, 256)
+"""Of an autoencoder's first blocks, where its configuration doesn't say."""
+
+
+def decoding_memory(widths: Sequence[int] | None) -> CodingMemory:
+    """What decoding holds of an autoencoder whose decoder's blocks have these widths."""
+    # What goes into the last block at full size, what it makes of it, and one more.
+    known = widths or _WIDTHS
+    return CodingMemory(3 * known[min(1, len(known) - 1)])
+
+
+def encoding_memory(widths: Sequence[int] | None) -> CodingMemory:
+    """The same of encoding."""
+    return CodingMemory(5 * (widths or _WIDTHS)[0])
+
+
+def _shift(vae: Any) -> float:
+    return getattr(vae.config, "shift_factor", None) or 0.0
+
+
+def _kl(
+    name: str,
+    title: str,
+    channels: int,
+    scaling: tuple[float, float],
+    rgb: Factors,
+    rgb_bias: Colour = (0.0, 0.0, 0.0),
+    **more: Any,
+) -> LatentFormat:
+    """A format of an `AutoencoderKL` with one scale for all channels, which a tiny one reads, too.
+
+    Args:
+        scaling: Factor and shift of published autoencoders.
+    """
+    return LatentFormat(
+        name,
+        channels,
+        autoencoders=("AutoencoderKL", TINY),
+        scaling=scaling,
+        files=(kl_layout(f"the VAE of {title}", channels, scaling), tiny_layout(title, channels)),
+        rgb=rgb,
+        rgb_bias=rgb_bias,
+        **more,
+    )
+
+
+SD = _kl("sd", "Stable Diffusion", 4, (0.18215, 0.0), colours.SD, tiny="taesd")
+"""Stable Diffusion 1.x and 2.x."""
+
+SDXL = _kl(
+    "sdxl",
+    "Stable Diffusion XL",
+    4,
+    (0.13025, 0.0),
+    colours.SDXL,
+    colours.SDXL_BIAS,
+    overflows=True,
+    tiny="taesdxl",
+)
+"""Stable Diffusion XL and PixArt-Σ."""
+
+SD3 = _kl(
+    "sd3",
+    "Stable Diffusion 3",
+    16,
+    (1.5305, 0.0609),
+    colours.SD3,
+    colours.SD3_BIAS,
+    tiny="taesd3",
+)
+"""Stable Diffusion 3 and 3.5."""
+
+FLUX = _kl("flux", "Flux.1", 16, (0.3611, 0.1159), colours.FLUX, colours.FLUX_BIAS, tiny="taef1")
+"""Flux.1, Chroma, Lumina 2, Z-Image and HiDream."""

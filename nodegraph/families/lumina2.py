@@ -1,0 +1,155 @@
+"""Lumina-Image 2.0. Imports no torch.
+
+Source: Qin et al. 2025, arXiv:2503.21758.
+
+Source of what no tensor shows: ``transformer/config.json`` and ``scheduler_config.json`` of
+https://huggingface.co/Alpha-VLLM/Lumina-Image-2.0
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from nodegraph.families.base import Config, Family, Part, Warn, encoded
+from nodegraph.families.flow_shift import line_mu
+from nodegraph.families.latent_formats import FLUX as FLUX_LATENTS
+from nodegraph.families.model_step import Asked, Batch, Moment
+from nodegraph.families.norms import guided_by_norm
+from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
+from nodegraph.weights.memory import TokenMemory
+from nodegraph.weights.safetensors_header import Shapes
+from nodegraph.weights.single_files.base import count_of
+from nodegraph.weights.single_files.denoisers import EULER_FLOW, denoiser_layout
+from nodegraph.weights.single_files.language import GEMMA2
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nodegraph.core.values import ConditioningEntry
+    from nodegraph.families.components import Denoiser, TextModel
+
+_PATCH = 2
+
+
+def _config(shapes: Shapes) -> dict[str, Any]:
+    width, patch = shapes["x_embedder.weight"]
+    (head,) = shapes["layers.0.attn.norm_q.weight"]
+    return {
+        "sample_size": 128,
+        "patch_size": _PATCH,
+        "in_channels": patch // _PATCH**2,
+        "out_channels": shapes["norm_out.linear_2.weight"][0] // _PATCH**2,
+        "hidden_size": width,
+        "num_layers": count_of(shapes, r"layers\.(\d+)\."),
+        "num_refiner_layers": count_of(shapes, r"noise_refiner\.(\d+)\."),
+        "num_attention_heads": width // head,
+        "num_kv_heads": shapes["layers.0.attn.to_k.weight"][0] // head,
+        "multiple_of": 256,
+        "ffn_dim_multiplier": None,
+        "norm_eps": 1e-5,
+        "scaling_factor": 1.0,
+        "axes_dim_rope": (head // 3,) * 3,
+        "axes_lens": (300, 512, 512),
+        "cap_feat_dim": shapes["time_caption_embed.caption_embedder.1.weight"][1],
+    }
+
+
+LUMINA2_FILE = denoiser_layout(
+    "lumina2-transformer",
+    "the transformer of Lumina 2",
+    "Lumina2Transformer2DModel",
+    marks=(
+        ("cap_embedder.1.weight", "layers.0.adaLN_modulation.1.weight"),
+        ("time_caption_embed.caption_embedder.1.weight", "layers.0.norm1.linear.weight"),
+    ),
+    config=_config,
+    scheduler={**EULER_FLOW, "shift": 6.0},
+    # NewBie reads a prompt with CLIP, too.
+    without=("clip_text_pooled_proj.",),
+    unused=("norm_final.",),
+)
+
+
+_TOKENS = 256
+
+INSTRUCTION = (
+    "You are an assistant designed to generate superior images with the superior degree of "
+    "image-text alignment based on textual prompts or user prompts. <Prompt Start> "
+)
+"""What the encoder is told before a prompt; the model was trained with it, so each letter counts.
+
+Source: https://github.com/Alpha-VLLM/Lumina-Image-2.0, ``system_prompt``.
+"""
+
+
+class Lumina2(Family):
+    """A transformer led by Gemma 2, which counts time from noise to picture.
+
+    Prompts to lead to are read after `INSTRUCTION`, those to lead away from alone; as nobody knows
+    what a prompt is for when it is encoded, both are done.
+    """
+
+    def context_width(self, config: Config) -> int | None:
+        return int(config["cap_feat_dim"])
+
+    def tokens(self, shape: Sequence[int]) -> int:
+        """The channels, of all things: so does the stock pipeline, and hence no size shifts more
+        than another."""
+        return int(shape[1])
+
+    def encode(self, model: TextModel, text: str, warn: Warn | None = None) -> ConditioningEntry:
+        states, seen = _states(model, INSTRUCTION + text, warn)
+        plain, plain_seen = _states(model, text)
+        return encoded(
+            {
+                "embeddings": states,
+                "mask": seen,
+                "plain_embeddings": plain,
+                "plain_mask": plain_seen,
+            }
+        )
+
+    def fit(self, model: Denoiser, entry: ConditioningEntry, asked: Asked) -> dict[str, Tensor]:
+        prefix = "plain_" if asked.side == "negative" else ""
+        taken = {name: entry.tensors[prefix + name] for name in ("embeddings", "mask")}
+        return super().fit(model, replace(entry, tensors=taken), asked)
+
+    def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
+        output: Tensor = model.module(
+            hidden_states=x,
+            timestep=(1 - moment.timestep / moment.training_timesteps).expand(len(x)),
+            encoder_hidden_states=batch["embeddings"],
+            encoder_attention_mask=batch["mask"],
+            return_dict=False,
+        )[0]
+        return -output
+
+    def guided(self, towards: Tensor, away: Tensor, cfg: float) -> Tensor:
+        """Each row of cells stays as long as the positive prompt alone has it."""
+        return guided_by_norm(towards, away, cfg)
+
+
+def _states(model: TextModel, text: str, warn: Warn | None = None) -> tuple[Tensor, Tensor]:
+    from nodegraph.families.encoders import hidden_states, padded
+
+    tokens = padded(model.tokenizers["tokenizer"], text, _TOKENS, warn, padding_side="right")
+    return hidden_states(model.modules["text_encoder"], tokens, layer=-2), tokens["attention_mask"]
+
+
+LUMINA2 = Lumina2(
+    "lumina2",
+    "Lumina 2",
+    latent=FLUX_LATENTS,
+    pipelines=PIPELINE_CLASSES["lumina2"],
+    denoisers=(Part("transformer", ("Lumina2Transformer2DModel",), files=(LUMINA2_FILE,)),),
+    encoders=(Part("text_encoder", ("Gemma2Model",), files=(GEMMA2,)),),
+    tokenizers=(Part("tokenizer", ("GemmaTokenizer",), vocabulary="gemma2"),),
+    noise="flow",
+    spread="ramp",
+    mu=line_mu,
+    multiple=16,
+    held=TokenMemory(18, 256),
+    joint=False,
+)

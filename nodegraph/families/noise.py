@@ -1,0 +1,305 @@
+"""The forward process: how much noise a timestep stands for, and noise that a seed gives.
+
+Synonyms elsewhere: a timestep's ``alphas_cumprod`` is the paper's alpha bar; ``sigma`` is the
+noise's standard deviation on an unscaled latent, sqrt((1 - alpha bar) / alpha bar).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nodegraph.errors import InvalidFile, InvalidValue
+from nodegraph.families.scheduler_file import refuse_unsupported
+
+ZERO_SNR_FLOOR = 2.0**-24
+"""Stands for a last alpha bar of 0, so that its sigma is finite (4096); as in diffusers."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoiseSchedule:
+    """What a model was trained on: the noise of each timestep and what it predicts.
+
+    Attributes:
+        kind: As `nodegraph.families.names.NOISE_KINDS` has it.
+        betas: Variance added at each training timestep; float32 on the CPU, shape (timesteps,).
+        alphas_cumprod: Product of 1 - beta up to each timestep, falling; same shape.
+        sigmas: Noise level of each timestep, rising; same shape.
+        prediction_type: What the model's output is: the noise (``epsilon``), ``v_prediction``
+            (Salimans & Ho 2022, arXiv:2202.00512, section 4) or the clean ``sample``.
+        spacing: How the scheduler file spreads timesteps; None if it doesn't say, and each
+            sampler's own custom holds.
+        steps_offset: Added to timesteps of leading spacing.
+        alpha_to_one: Whether the alpha bar before timestep 0 is 1 rather than timestep 0's own.
+        clip: Whether predicted clean samples are clipped to ±clip_range; None if the file doesn't
+            say, and each sampler's own custom holds.
+        clip_range: See clip.
+        variance: What `ddpm` draws with, one of `nodegraph.families.scheduler_file.VARIANCES`.
+        distilled_steps, timestep_scaling: Of latent consistency models: the steps that the model
+            was distilled on, and the scale of timesteps in its boundary condition.
+        aligned: As `Family.aligned`.
+        exact_sigmas: `sigmas` as ComfyUI computes them, in double precision; None of tables that it
+            computes otherwise.
+    """
+
+    kind: ClassVar[str] = "discrete"
+
+    betas: Tensor
+    alphas_cumprod: Tensor
+    sigmas: Tensor
+    prediction_type: str = "epsilon"
+    spacing: str | None = None
+    steps_offset: int = 0
+    alpha_to_one: bool = True
+    clip: bool | None = None
+    clip_range: float = 1.0
+    variance: str = "fixed_small"
+    distilled_steps: int = 50
+    timestep_scaling: float = 10.0
+    aligned: tuple[int, ...] = ()
+    exact_sigmas: NDArray[np.float64] | None = None
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> NoiseSchedule:
+        """Read a diffusers scheduler file; what it leaves out is as diffusers' defaults.
+
+        Only what belongs to the model is read. Which sampler to use, its order and whether it
+        takes Karras' levels are the caller's choice, whatever the file says.
+
+        Raises:
+            InvalidFile: It asks for something that isn't supported.
+        """
+        refuse_unsupported(config)
+        zero_snr = bool(config.get("rescale_betas_zero_snr", False))
+        betas = _betas(config)
+        if zero_snr:
+            betas = _rescaled_to_zero_snr(betas)
+        alphas_cumprod = torch.cumprod(1.0 - betas, dim=0)
+        sigmas = _sigmas(alphas_cumprod, zero_snr)
+        _check_levels(sigmas, config)
+        return cls(
+            betas=betas,
+            alphas_cumprod=alphas_cumprod,
+            sigmas=sigmas,
+            prediction_type=config.get("prediction_type", "epsilon"),
+            spacing=config.get("timestep_spacing"),
+            steps_offset=int(config.get("steps_offset", 0)),
+            alpha_to_one=bool(config.get("set_alpha_to_one", True)),
+            clip=config.get("clip_sample"),
+            clip_range=float(config.get("clip_sample_range", 1.0)),
+            variance=config.get("variance_type") or "fixed_small",
+            distilled_steps=int(config.get("original_inference_steps", 50)),
+            timestep_scaling=float(config.get("timestep_scaling", 10.0)),
+            exact_sigmas=None if zero_snr else _exact_sigmas(config),
+        )
+
+    @property
+    def timesteps(self) -> int:
+        """Number of training timesteps."""
+        return len(self.betas)
+
+    def timestep_to_sigma(self, timesteps: NDArray[Any] | float) -> NDArray[np.float64]:
+        """Noise levels of timesteps, between whole ones by linear interpolation."""
+        table = self.sigmas.numpy()
+        return np.asarray(np.interp(timesteps, np.arange(len(table)), table))
+
+    def sigma_to_timestep(self, sigmas: NDArray[np.float64] | float) -> NDArray[np.float64]:
+        """Timesteps of noise levels, interpolated over log sigma and held at both ends.
+
+        It inverts `timestep_to_sigma` at whole timesteps; between them the two interpolate
+        differently, as samplers have since k-diffusion's DiscreteSchedule.
+        """
+        table = np.log(self.sigmas.numpy())
+        wanted = np.log(np.maximum(np.asarray(sigmas, dtype=np.float64), 1e-10))
+        low = np.clip(_last_below(table, wanted), 0, len(table) - 2)
+        below, above = table[low], table[low + 1]
+        # two that are alike are one
+        gap = np.where(below == above, -1, below - above)
+        share = np.clip((below - wanted) / gap, 0, 1)
+        return np.asarray((1 - share) * low + share * (low + 1))
+
+    def scales(
+        self, timestep: float | None = None, sigma: float | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Scales of latent and noise at a timestep or noise level; float32, 0-dimensional.
+
+        At whole timesteps alpha bar is the table's, elsewhere 1 / (1 + sigma²).
+
+        Args:
+            timestep: 0 (nearly clean) to the number of training timesteps - 1; or give `sigma`.
+            sigma: At least 0.
+        Raises:
+            InvalidValue: One is out of range.
+        """
+        alpha_bar = self._alpha_bar(timestep, sigma)
+        return alpha_bar**0.5, (1 - alpha_bar) ** 0.5
+
+    def _alpha_bar(self, timestep: float | None, sigma: float | None) -> Tensor:
+        if timestep is not None:
+            check_timestep(timestep, self.timesteps - 1)
+            if timestep == int(timestep):
+                return self.alphas_cumprod[int(timestep)]
+            sigma = float(self.timestep_to_sigma(timestep))
+        assert sigma is not None
+        check_noise_level(sigma)
+        return torch.tensor(1.0 / (1.0 + sigma**2))
+
+
+def _last_below(table: NDArray[Any], wanted: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Where the last number of a table is that isn't above one; -1 where there is none."""
+    if (np.diff(table) >= 0).all():
+        return np.asarray(np.searchsorted(table, wanted, side="right") - 1)
+    # of zero terminal SNR: the last level is the floor, which those before it may be above
+    below = [np.flatnonzero(table <= level) for level in wanted.ravel()]
+    last = [int(indices[-1]) if len(indices) else -1 for indices in below]
+    return np.array(last, dtype=np.int64).reshape(wanted.shape)
+
+
+def check_timestep(timestep: float, last: int) -> None:
+    """Refuse a timestep beyond the last.
+
+    Raises:
+        InvalidValue: On port ``timestep``.
+    """
+    if not 0 <= timestep <= last:
+        raise InvalidValue(
+            "the timestep is outside the model's training range",
+            port="timestep",
+            given=str(timestep),
+            expected=f"0 to {last}",
+        )
+
+
+def check_noise_level(sigma: float, highest: float = math.inf) -> None:
+    """Refuse a noise level that there is not.
+
+    Raises:
+        InvalidValue: On port ``sigma``.
+    """
+    if not (math.isfinite(sigma) and 0 <= sigma <= highest):
+        raise InvalidValue(
+            "a noise level is a number of at least 0"
+            + ("" if highest == math.inf else f" and at most {highest:g}"),
+            port="sigma",
+            given=str(sigma),
+        )
+
+
+def draw_noise(shape: Sequence[int], seed: int, indices: Sequence[int]) -> Tensor:
+    """Standard normal noise in which each item depends on its own seed alone.
+
+    Args:
+        shape: Of one item: (channels, height / 8, width / 8).
+        seed, indices: Item i is drawn from a generator seeded with seed + indices[i].
+    Returns:
+        float32 on the CPU, shape (len(indices), *shape).
+    """
+    return draw_from(item_generators(seed, indices), shape)
+
+
+def item_generators(seed: int, indices: Sequence[int]) -> list[torch.Generator]:
+    """One CPU generator for each item of a batch, seeded with seed + its index, modulo 2**64.
+
+    torch takes the lower 32 bits of it alone.
+    """
+    return [torch.Generator("cpu").manual_seed((seed + index) % 2**64) for index in indices]
+
+
+def draw_batch(generators: Sequence[torch.Generator], shape: Sequence[int]) -> Tensor:
+    """The next standard normal noise of a batch; float32, of that shape.
+
+    Args:
+        generators: One for each item, or one for all of them.
+    """
+    if len(generators) == 1:
+        return torch.randn(tuple(shape), generator=generators[0])
+    return draw_from(generators, shape[1:])
+
+
+def draw_from(generators: Sequence[torch.Generator], shape: Sequence[int]) -> Tensor:
+    """The next standard normal noise of each generator; float32, (len(generators), *shape)."""
+    drawn = [torch.randn((1, *shape), generator=generator) for generator in generators]
+    return torch.cat(drawn)
+
+
+def _betas(config: Mapping[str, Any]) -> Tensor:
+    """float32, computed in the very order diffusers does, so that every bit is the same."""
+    trained = config.get("trained_betas")
+    if trained is not None:
+        return torch.tensor(trained, dtype=torch.float32)
+    start, end = config.get("beta_start", 0.0001), config.get("beta_end", 0.02)
+    count = config.get("num_train_timesteps", 1000)
+    kind = config.get("beta_schedule", "linear")
+    if kind == "linear":
+        return torch.linspace(start, end, count, dtype=torch.float32)
+    if kind == "scaled_linear":
+        # linear in sqrt(beta): Rombach et al. 2022, arXiv:2112.10752
+        return torch.linspace(start**0.5, end**0.5, count, dtype=torch.float32) ** 2
+    return _cosine_betas(count)
+
+
+def _check_levels(sigmas: Tensor, config: Mapping[str, Any]) -> None:
+    """Refuse tables with levels without any noise, or without an end: they have no logarithm."""
+    if not (sigmas.isfinite() & (sigmas > 0)).all():
+        is_trained = config.get("trained_betas") is not None
+        raise InvalidFile(
+            "the model's scheduler file gives noise levels that aren't above 0 and finite",
+            port="model",
+            given=f"{'trained_betas' if is_trained else 'beta_start'} that lead from "
+            f"{float(sigmas[0]):g} to {float(sigmas[-1]):g}",
+            expected="variances above 0 and below 1, as from 0.0001 to 0.02",
+            hint="Take the scheduler folder of the model that this one was made from.",
+        )
+
+
+def _exact_sigmas(config: Mapping[str, Any]) -> NDArray[np.float64] | None:
+    kind = config.get("beta_schedule", "linear")
+    if config.get("trained_betas") is not None or kind not in ("linear", "scaled_linear"):
+        return None
+    start, end = config.get("beta_start", 0.0001), config.get("beta_end", 0.02)
+    power = 1 if kind == "linear" else 2
+    ends = start ** (1 / power), end ** (1 / power)
+    betas = torch.linspace(*ends, config.get("num_train_timesteps", 1000), dtype=torch.float64)
+    kept = torch.cumprod(1.0 - betas**power, dim=0)
+    exact: NDArray[np.float64] = (((1 - kept) / kept) ** 0.5).numpy()
+    return exact
+
+
+def _cosine_betas(count: int, largest: float = 0.999) -> Tensor:
+    """Betas whose alpha bar falls as a squared cosine.
+
+    Source: Nichol & Dhariwal 2021, arXiv:2102.09672, equation 17.
+    """
+
+    def alpha_bar(time: float) -> float:
+        return math.cos((time + 0.008) / 1.008 * math.pi / 2) ** 2
+
+    ratios = (alpha_bar((i + 1) / count) / alpha_bar(i / count) for i in range(count))
+    return torch.tensor([min(1 - ratio, largest) for ratio in ratios], dtype=torch.float32)
+
+
+def _rescaled_to_zero_snr(betas: Tensor) -> Tensor:
+    """Betas shifted and stretched so that nothing of the picture is left at the last timestep.
+
+    Source: Lin et al. 2023, arXiv:2305.08891, algorithm 1.
+    """
+    root = torch.cumprod(1.0 - betas, dim=0).sqrt()
+    first, last = root[0].clone(), root[-1].clone()
+    root = (root - last) * (first / (first - last))
+    alpha_bar = root**2
+    alphas = torch.cat([alpha_bar[:1], alpha_bar[1:] / alpha_bar[:-1]])
+    return 1 - alphas
+
+
+def _sigmas(alphas_cumprod: Tensor, zero_snr: bool) -> Tensor:
+    floored = alphas_cumprod.clone()
+    if zero_snr:
+        floored[-1] = ZERO_SNR_FLOOR
+    return ((1 - floored) / floored) ** 0.5

@@ -1,0 +1,234 @@
+"""Qwen-Image. Imports no torch.
+
+Source: Wu et al. 2025, arXiv:2508.02324.
+
+Source of what no tensor shows: ``transformer/config.json`` and ``scheduler_config.json`` of
+https://huggingface.co/Qwen/Qwen-Image
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from nodegraph.families.base import CONTROLS, STILL, Config, Family, Part, Warn, encoded
+from nodegraph.families.control_questions import BLOCKS, spread
+from nodegraph.families.flow_shift import line_mu
+from nodegraph.families.model_step import Asked, Batch, Moment
+from nodegraph.families.norms import guided_by_norm
+from nodegraph.families.patches import (
+    lengthened,
+    packed,
+    reference_tensors,
+    referenced,
+    unpacked,
+)
+from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
+from nodegraph.families.wan_latents import QWEN_IMAGE as QWEN_IMAGE_LATENTS
+from nodegraph.weights.lazy import torch
+from nodegraph.weights.memory import TokenMemory
+from nodegraph.weights.safetensors_header import Shapes
+from nodegraph.weights.single_files.base import count_of
+from nodegraph.weights.single_files.denoisers import DYNAMIC_FLOW, denoiser_layout
+from nodegraph.weights.single_files.language import QWEN25, QWEN25_GGUF, QWEN25_VL
+from nodegraph.weights.single_files.transformer_controlnets import QWEN_CONTROLNET
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nodegraph.core.values import ConditioningEntry
+    from nodegraph.families.components import Denoiser, TextModel
+    from nodegraph.families.control_questions import ControlQuestion, Residuals
+
+_PATCH = 2
+_STILL = "__index_timestep_zero__"
+"""An empty tensor by which ComfyUI marks models to which references are pictures without noise, as
+Edit Plus of November 2025 has it."""
+
+
+def _config(shapes: Shapes) -> dict[str, Any]:
+    width, patch = shapes["img_in.weight"]
+    (head,) = shapes["transformer_blocks.0.attn.norm_q.weight"]
+    return {
+        "patch_size": _PATCH,
+        "in_channels": patch,
+        "out_channels": shapes["proj_out.weight"][0] // _PATCH**2,
+        "num_layers": count_of(shapes, r"transformer_blocks\.(\d+)\."),
+        "attention_head_dim": head,
+        "num_attention_heads": width // head,
+        "joint_attention_dim": shapes["txt_in.weight"][1],
+        "guidance_embeds": False,
+        # 16, 56 and 56 of 128
+        "axes_dims_rope": (head // 8, 7 * head // 16, 7 * head // 16),
+        "zero_cond_t": _STILL in shapes,
+    }
+
+
+QWEN_IMAGE_FILE = denoiser_layout(
+    "qwen-image-transformer",
+    "the transformer of Qwen-Image",
+    "QwenImageTransformer2DModel",
+    marks=(("txt_norm.weight", "img_in.weight", "transformer_blocks.0.attn.add_k_proj.weight"),),
+    config=_config,
+    scheduler={
+        **DYNAMIC_FLOW,
+        "max_image_seq_len": 8192,
+        "max_shift": 0.9,
+        "shift": 1.0,
+        "shift_terminal": 0.02,
+    },
+    # Layered, and control models
+    without=("time_text_embed.addition_t_embedding.", "controlnet_"),
+    unused=(_STILL,),
+)
+
+
+_SEEN, _TOKENS = 1024, 512
+"""Tokens of a prompt that the encoder is shown, and that the model is led by."""
+
+_TEMPLATE = (
+    "<|im_start|>system\n"
+    "Describe the image by detailing the color, shape, size, texture, quantity, text, spatial "
+    "relationships of the objects and background:<|im_end|>\n"
+    "<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n"
+)
+"""What is said around a prompt; the model was trained with it, so each letter counts.
+
+Source: https://github.com/QwenLM/Qwen-Image, as diffusers' pipeline has it.
+"""
+_TEMPLATE_TOKENS = 34
+"""Its tokens before the prompt, by Qwen's vocabulary."""
+
+
+class QwenImage(Family):
+    """A transformer led by Qwen2.5-VL, which takes latents as 2 x 2 patches."""
+
+    def channels(self, config: Config) -> int:
+        return int(config["in_channels"]) // 4
+
+    def context_width(self, config: Config) -> int | None:
+        return int(config["joint_attention_dim"])
+
+    def encode(self, model: TextModel, text: str, warn: Warn | None = None) -> ConditioningEntry:
+        tokenizer = model.tokenizers["tokenizer"]
+        tokens = tokenizer(
+            _TEMPLATE.format(text),
+            max_length=_SEEN + _TEMPLATE_TOKENS,
+            truncation=True,
+            return_tensors="pt",
+        )
+        states = last_states(model, tokens)[:, _TEMPLATE_TOKENS:]
+        if warn is not None and states.shape[1] > _TOKENS:
+            warn(
+                f"The prompt has {states.shape[1]} tokens or more, and the model is led by the "
+                f"first {_TOKENS}: it doesn't see the rest."
+            )
+        return encoded({"embeddings": states[:, :_TOKENS]})
+
+    def fit(self, model: Denoiser, entry: ConditioningEntry, asked: Asked) -> dict[str, Tensor]:
+        # Those that don't edit are the same network, and LoRAs teach them to look.
+        found = super().fit(model, entry, asked)
+        return found | reference_tensors(entry.references, asked.side)
+
+    def controlled(
+        self, model: Denoiser, question: ControlQuestion, x: Tensor, moment: Moment, batch: Batch
+    ) -> Residuals:
+        height, width = x.shape[-2:]
+        found = question.network(
+            hidden_states=packed(x),
+            controlnet_cond=packed(question.repeat(question.hints[0])),
+            conditioning_scale=question.strengths[0],
+            timestep=moment.timestep.expand(len(x)).to(x.dtype) / 1000,
+            encoder_hidden_states=batch["embeddings"],
+            encoder_hidden_states_mask=None,
+            img_shapes=[[(1, height // 2, width // 2)]] * len(x),
+            return_dict=False,
+        )
+        return {BLOCKS: spread(found, len(model.module.transformer_blocks))}
+
+    def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
+        height, width = x.shape[-2:]
+        pictures = [x, *referenced(batch)]
+        grids = [(1, item.shape[-2] // 2, item.shape[-1] // 2) for item in pictures]
+        with _told_still(model.module, still=STILL in batch and len(pictures) > 1):
+            output: Tensor = model.module(
+                hidden_states=torch.cat([packed(item) for item in pictures], 1),
+                timestep=moment.timestep.expand(len(x)).to(x.dtype) / 1000,
+                encoder_hidden_states=batch["embeddings"],
+                encoder_hidden_states_mask=None,
+                img_shapes=[grids] * len(x),
+                controlnet_block_samples=_led(batch, sum(map(_tokens, pictures[1:]))),
+                return_dict=False,
+            )[0]
+        own = height // 2 * (width // 2)
+        return unpacked(output[:, :own], height, width)
+
+    def guided(self, towards: Tensor, away: Tensor, cfg: float) -> Tensor:
+        """Each patch stays as long as the positive prompt alone has it."""
+        height, width = towards.shape[-2:]
+        return unpacked(guided_by_norm(packed(towards), packed(away), cfg), height, width)
+
+
+@contextmanager
+def _told_still(transformer: Any, *, still: bool) -> Iterator[None]:
+    """Have a transformer take pictures to look at for ones without noise, for one call.
+
+    It is shared with those who want it otherwise, and a device calls one after the other.
+    """
+    if not still or transformer.zero_cond_t:
+        yield
+        return
+    layers = (transformer, *transformer.transformer_blocks)
+    for layer in layers:
+        layer.zero_cond_t = True
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.zero_cond_t = False
+
+
+def _tokens(latent: Tensor) -> int:
+    return int(latent.shape[-2] // 2) * int(latent.shape[-1] // 2)
+
+
+def _led(batch: Batch, beside: int) -> list[Tensor] | None:
+    """What control networks add; nothing to so many tokens of pictures that it looks at."""
+    if CONTROLS not in batch:
+        return None
+    return lengthened(batch[CONTROLS]["blocks"], beside)
+
+
+def last_states(model: TextModel, tokens: Any) -> Tensor:
+    """What the encoder makes of tokens, and of pictures between them; (1, tokens, width)."""
+    from nodegraph.families.encoders import hidden_states
+
+    return hidden_states(model.modules["text_encoder"], tokens, layer=-1)
+
+
+QWEN_IMAGE = QwenImage(
+    "qwen-image",
+    "Qwen-Image",
+    latent=QWEN_IMAGE_LATENTS,
+    pipelines=PIPELINE_CLASSES["qwen-image"],
+    denoisers=(Part("transformer", ("QwenImageTransformer2DModel",), files=(QWEN_IMAGE_FILE,)),),
+    encoders=(
+        Part(
+            "text_encoder",
+            ("Qwen2_5_VLForConditionalGeneration",),
+            files=(QWEN25_VL, QWEN25, QWEN25_GGUF),
+        ),
+    ),
+    tokenizers=(Part("tokenizer", ("Qwen2Tokenizer",), vocabulary="qwen2.5-vl"),),
+    noise="flow",
+    spread="ramp",
+    mu=line_mu,
+    multiple=16,
+    control=Part("controlnet", ("QwenImageControlNetModel",), files=(QWEN_CONTROLNET,)),
+    controlled_by_positive=True,
+    held=TokenMemory(16, 128),
+    needs_negative=False,
+    joint=False,
+    led_alike=("qwen-image-edit", "qwen-image-edit-plus"),
+)

@@ -1,0 +1,177 @@
+"""Qwen-Image-Edit, and Edit Plus, which looks at several pictures. Imports no torch.
+
+Source: Wu et al. 2025, arXiv:2508.02324, and https://github.com/QwenLM/Qwen-Image.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from nodegraph.errors import InvalidValue
+from nodegraph.families.base import Part, Warn, encoded
+from nodegraph.families.flow_shift import line_mu
+from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
+from nodegraph.families.qwen_image import QWEN_IMAGE, QwenImage, last_states
+from nodegraph.weights.memory import TokenMemory
+from nodegraph.weights.single_files.language import QWEN25_VL
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nodegraph.core.values import ConditioningEntry
+    from nodegraph.families.components import TextModel
+
+_PICTURE = "<|image_pad|>"
+"""Stands in a prompt for each 28 x 28 pixels of a picture."""
+_LOOK = f"<|vision_start|>{_PICTURE}<|vision_end|>"
+_STEP, _MOST_RATIO = 32, 100
+
+_TEMPLATE = (
+    "<|im_start|>system\n"
+    "Describe the key features of the input image (color, shape, size, texture, objects, "
+    "background), then explain how the user's text instruction should alter or modify the image. "
+    "Generate a new image that meets the user's requirements while maintaining consistency with "
+    "the original input where appropriate.<|im_end|>\n"
+    "<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n"
+)
+"""What is said around a prompt; the model was trained with it, so each letter counts.
+
+Source: https://github.com/QwenLM/Qwen-Image, as diffusers' pipelines have it.
+"""
+_TEMPLATE_TOKENS = 64
+"""Its tokens before the prompt, by Qwen's vocabulary."""
+
+
+@dataclass(frozen=True)
+class QwenImageEdit(QwenImage):
+    """Pictures are seen twice: by the encoder beside the prompt, and as latents by the transformer.
+
+    Attributes:
+        look: What is said of the picture of a number before the prompt.
+        most: Pictures that it can look at.
+        area: Pixels that the encoder sees of each.
+    """
+
+    look: str = _LOOK
+    most: int | None = 1
+    area: int = 1024 * 1024
+
+    def encode(self, model: TextModel, text: str, warn: Warn | None = None) -> ConditioningEntry:
+        return self.encode_edit(model, text, (), warn)
+
+    def encode_edit(
+        self, model: TextModel, text: str, images: Sequence[Tensor], warn: Warn | None = None
+    ) -> ConditioningEntry:
+        self._check(text, images)
+        looks = "".join(self.look.format(place) for place in range(1, len(images) + 1))
+        said = _TEMPLATE.format(looks + text)
+        seen: dict[str, Tensor] = {}
+        if images:
+            seen, counts = looked_at(model.tokenizers["processor"], images, self.area)
+            said = spread(said, counts)
+        tokens = model.tokenizers["tokenizer"](said, return_tensors="pt")
+        states = last_states(model, {**tokens, **seen})
+        return encoded({"embeddings": states[:, _TEMPLATE_TOKENS:]})
+
+    def _check(self, text: str, images: Sequence[Tensor]) -> None:
+        if self.most is not None and len(images) > self.most:
+            raise InvalidValue(
+                f"{self.title} looks at one picture",
+                port="images",
+                given=f"{len(images)} pictures",
+                hint="Take one, or put them side by side with ImageStrip.",
+            )
+        for image in images:
+            height, width = image.shape[:2]
+            if max(height, width) > _MOST_RATIO * min(height, width):
+                raise InvalidValue(
+                    "a picture is too narrow to be looked at",
+                    port="images",
+                    given=f"{width} x {height} pixels",
+                    expected=f"no side more than {_MOST_RATIO} times the other",
+                )
+        if _PICTURE in text:
+            raise InvalidValue(
+                "the prompt has a mark that stands for pictures",
+                port="text",
+                given=_PICTURE,
+                hint="Leave it out: pictures are put before the prompt.",
+            )
+
+
+def seen_size(width: int, height: int, area: int) -> tuple[int, int]:
+    """Width and height in pixels that the encoder sees of a picture: about as many as `area`."""
+    ratio = width / height
+    wide = math.sqrt(area * ratio)
+    return _in_steps(wide), _in_steps(wide / ratio)
+
+
+def _in_steps(side: float) -> int:
+    return round(side / _STEP) * _STEP
+
+
+def looked_at(
+    processor: Any, images: Sequence[Tensor], area: int
+) -> tuple[dict[str, Tensor], list[int]]:
+    """Pictures as the encoder takes them, and how many tokens each becomes."""
+    from nodegraph.media.images.images import to_pil
+
+    brought = []
+    for image in images:
+        drawn = to_pil(image).convert("RGB")
+        brought.append(drawn.resize(seen_size(*drawn.size, area), resample=_LANCZOS))
+    found = dict(processor(images=brought, return_tensors="pt"))
+    counts = found["image_grid_thw"].prod(1) // processor.merge_size**2
+    return found, [int(item) for item in counts]
+
+
+_LANCZOS = 1
+"""`PIL.Image.Resampling.LANCZOS`, without importing it here."""
+
+
+def spread(said: str, counts: Sequence[int]) -> str:
+    """A prompt with a mark for each token of its pictures."""
+    first, *rest = said.split(_PICTURE)
+    parts = (_PICTURE * count + part for count, part in zip(counts, rest, strict=True))
+    return first + "".join(parts)
+
+
+_COMMON: dict[str, Any] = {
+    "latent": QWEN_IMAGE.latent,
+    "denoisers": QWEN_IMAGE.denoisers,
+    "encoders": (replace(QWEN_IMAGE.encoders[0], files=(QWEN25_VL,)),),
+    "tokenizers": (
+        *QWEN_IMAGE.tokenizers,
+        # By Pillow, as the other of the two needs torchvision.
+        Part("processor", ("Qwen2VLImageProcessorPil",), vocabulary="qwen2.5-vl-pictures"),
+    ),
+    "noise": "flow",
+    "spread": "ramp",
+    "mu": line_mu,
+    "multiple": 16,
+    # with the tokens of a picture of a megapixel to look at
+    "held": TokenMemory(16, 4096 + 512),
+    "needs_negative": False,
+    "joint": False,
+}
+
+QWEN_IMAGE_EDIT = QwenImageEdit(
+    "qwen-image-edit",
+    "Qwen-Image-Edit",
+    pipelines=PIPELINE_CLASSES["qwen-image-edit"],
+    led_alike=("qwen-image", "qwen-image-edit-plus"),
+    **_COMMON,
+)
+QWEN_IMAGE_EDIT_PLUS = QwenImageEdit(
+    "qwen-image-edit-plus",
+    "Qwen-Image-Edit Plus",
+    pipelines=PIPELINE_CLASSES["qwen-image-edit-plus"],
+    led_alike=("qwen-image", "qwen-image-edit"),
+    look=f"Picture {{}}: {_LOOK}",
+    most=None,
+    area=384 * 384,
+    **_COMMON,
+)

@@ -1,0 +1,191 @@
+"""The families that there are: those that come along, and those that packages bring."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from threading import Lock, local
+from typing import TYPE_CHECKING, TypeVar
+
+from nodegraph.core.suggest import did_you_mean
+from nodegraph.errors import InvalidValue
+from nodegraph.families.base import Family
+from nodegraph.families.index import FORMATS, INDEX
+from nodegraph.families.latent_formats import LatentFormat
+from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
+
+if TYPE_CHECKING:
+    from nodegraph.families.brought import BroughtFamilies
+
+T = TypeVar("T")
+GROUP = "nodegraph.families"
+"""Entry points of this group name a `Family`, or a list of them, that a package brings."""
+
+
+class _ComeAlong(Mapping[str, Family]):
+    """By name; a family is imported when it is asked for."""
+
+    def __getitem__(self, name: str) -> Family:
+        return INDEX[name].family()
+
+    def __contains__(self, name: object) -> bool:
+        return name in INDEX
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(INDEX)
+
+    def __len__(self) -> int:
+        return len(INDEX)
+
+
+BUILT_IN: Mapping[str, Family] = _ComeAlong()
+"""Those that come along."""
+
+
+class _Families(Mapping[str, Family]):
+    """By name; packages are asked for theirs once those that come along don't do."""
+
+    def __init__(self) -> None:
+        self._found: BroughtFamilies | None = None
+        self._under_way = local()
+        self._lock = Lock()
+
+    def __getitem__(self, name: str) -> Family:
+        return BUILT_IN[name] if name in BUILT_IN else self.brought[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in BUILT_IN or name in self.brought
+
+    def __iter__(self) -> Iterator[str]:
+        yield from BUILT_IN
+        yield from self.brought
+
+    def __len__(self) -> int:
+        return len(BUILT_IN) + len(self.brought)
+
+    @property
+    def brought(self) -> Mapping[str, Family]:
+        """Those of packages."""
+        return self._all.families
+
+    def package(self, family: Family) -> str:
+        """The package that brings a family, with its version."""
+        return self._all.package(family.name)
+
+    def release(self, family: Family) -> str:
+        """The package that brings a family, its version, and a digest of its code; empty of those
+        that come along."""
+        return "" if family.name in BUILT_IN else self._all.releases.get(family.name, "")
+
+    @property
+    def _all(self) -> BroughtFamilies:
+        """Those of packages. A package that asks while it is imported sees those before it."""
+        if self._found is not None:
+            return self._found
+        under_way: BroughtFamilies | None = getattr(self._under_way, "found", None)
+        return self._looked_for() if under_way is None else under_way
+
+    def _looked_for(self) -> BroughtFamilies:
+        # Looking through all that is installed takes a while.
+        from nodegraph.families.brought import BroughtFamilies
+
+        found = BroughtFamilies()
+        try:
+            self._under_way.found = found
+            # Threads that look at once wait for each other's imports. With a lock around them, one
+            # that imports such a package and asks meanwhile would wait for ever.
+            found.find(GROUP)
+        finally:
+            self._under_way.found = None
+        with self._lock:
+            is_first = self._found is None and found.is_whole
+            if is_first:
+                self._found = found
+        if is_first:
+            found.tell()
+        return self._found or found
+
+
+_FAMILIES = _Families()
+FAMILIES: Mapping[str, Family] = _FAMILIES
+
+
+def family_release(family: Family) -> tuple[tuple[str, str], ...]:
+    """An option of recipes: the package that brings their family, with its version and code.
+
+    So what an older version, or one before an edit, gave isn't taken for what this one gives.
+    Nothing of families that come along: their code is part of the nodes' keys.
+    """
+    found = _FAMILIES.release(family)
+    return (("release", found),) if found else ()
+
+
+def format_release(latents: LatentFormat) -> tuple[tuple[str, str], ...]:
+    """The same of autoencoders: of their latent format."""
+    if latents.name in FORMATS:
+        return ()
+    brought = _FAMILIES.brought.values()
+    return next((family_release(each) for each in brought if each.latent.name == latents.name), ())
+
+
+def try_family(family: Family, question: Callable[[Family], T], otherwise: T) -> T:
+    """What a family answers where all are asked, such as whether a file is of it.
+
+    A package's that fails is told, and takes nothing from the others.
+
+    Args:
+        otherwise: Its answer then.
+    """
+    if family.name in BUILT_IN:
+        return question(family)
+    try:
+        return question(family)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a package's code may raise anything
+        from nodegraph.families.brought import tell_failure
+
+        tell_failure(family, _FAMILIES.package(family), error)
+        return otherwise
+
+
+def families_of_pipeline(class_name: str) -> list[Family]:
+    """The families that a pipeline class of diffusers may hold."""
+    known = [name for name in INDEX if class_name in PIPELINE_CLASSES.get(name, ())]
+    if known:
+        return [BUILT_IN[name] for name in known]
+    return [each for each in _FAMILIES.brought.values() if class_name in each.pipelines]
+
+
+def family_named(name: str) -> Family:
+    """The family of a recipe or prompt.
+
+    Raises:
+        InvalidValue: There is none of that name.
+    """
+    if name not in FAMILIES:
+        raise InvalidValue(
+            f"there is no model family `{name}`",
+            given=name,
+            expected=", ".join(FAMILIES),
+            hint=did_you_mean(name, FAMILIES),
+        )
+    return FAMILIES[name]
+
+
+def format_named(name: str) -> LatentFormat:
+    """The latent format of a latent or of an autoencoder's recipe.
+
+    Raises:
+        InvalidValue: There is none of that name.
+    """
+    if name in FORMATS:
+        return BUILT_IN[FORMATS[name]].latent
+    families = _FAMILIES.brought.values()
+    brought = next((each.latent for each in families if each.latent.name == name), None)
+    if brought is not None:
+        return brought
+    formats = list(dict.fromkeys([*FORMATS, *(each.latent.name for each in families)]))
+    raise InvalidValue(
+        f"there is no latent format `{name}`",
+        given=name,
+        expected=", ".join(formats),
+        hint=did_you_mean(name, formats),
+    )

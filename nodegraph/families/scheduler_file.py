@@ -1,0 +1,417 @@
+"""A model's noise schedule, read from its files without its weights. Imports no torch.
+
+It is read once, when the model is opened, and travels in the recipe: what samples with the recipe
+later doesn't look at the file again.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nodegraph.core.recipe_options import SPEED
+from nodegraph.core.suggest import did_you_mean
+from nodegraph.errors import InvalidFile, InvalidValue
+from nodegraph.families import diffusers_folder as layout
+from nodegraph.families.base import Family
+from nodegraph.weights.safetensors_header import Header
+from nodegraph.weights.single_files import unet
+
+if TYPE_CHECKING:
+    from nodegraph.core.values import DiffusionModel
+
+OPTION = "scheduler"
+"""Option of a recipe that holds the noise schedule, as JSON."""
+
+SAMPLED_ON = f"{SPEED}noise_schedule"
+"""Option of a recipe that holds another schedule than its files', over the same weights."""
+CHOSEN, ENTRIES = "shift_chosen", "shift_entries"
+"""Keys that no file has: that somebody chose the shift, and how many levels the table has then by
+which ComfyUI lays some schedules."""
+
+PREDICTION_TYPES = ("epsilon", "v_prediction", "sample")
+
+VARIANCES = (
+    *("fixed_small", "fixed_small_log", "fixed_large", "fixed_large_log"),
+    *("learned", "learned_range"),
+)
+"""Variances of a scheduler file, by which only `ddpm` samples."""
+
+FLOW_MATCHING_CLASSES = frozenset(
+    {
+        "FlowMatchEulerDiscreteScheduler",
+        "FlowMatchHeunDiscreteScheduler",
+        "FlowMatchLCMScheduler",
+    }
+)
+"""Classes of diffusers whose files describe flow matching."""
+
+FLOW_SOLVER_CLASSES = frozenset({"DPMSolverMultistepScheduler", "UniPCMultistepScheduler"})
+"""Those that describe it with ``use_flow_sigmas``, and else what the next ones do."""
+
+SCHEDULER_CLASSES = frozenset(
+    {
+        "DDIMInverseScheduler",
+        "DDIMParallelScheduler",
+        "DDIMScheduler",
+        "DDPMParallelScheduler",
+        "DDPMScheduler",
+        "DEISMultistepScheduler",
+        "DPMSolverMultistepInverseScheduler",
+        "DPMSolverMultistepScheduler",
+        "DPMSolverSDEScheduler",
+        "DPMSolverSinglestepScheduler",
+        "EulerAncestralDiscreteScheduler",
+        "EulerDiscreteScheduler",
+        "HeunDiscreteScheduler",
+        "KDPM2AncestralDiscreteScheduler",
+        "KDPM2DiscreteScheduler",
+        "LCMScheduler",
+        "LMSDiscreteScheduler",
+        "PNDMScheduler",
+        "SASolverScheduler",
+        "TCDScheduler",
+        "UniPCMultistepScheduler",
+    }
+)
+"""Classes of diffusers whose files describe what is sampled here: a variance for each of a number
+of training timesteps. Flow matching, EDM and cascades aren't among them."""
+
+_CLASSES = {"discrete": SCHEDULER_CLASSES, "flow": FLOW_MATCHING_CLASSES | FLOW_SOLVER_CLASSES}
+
+_SUPPORTED: Mapping[str, tuple[tuple[Any, ...], Any]] = {
+    "prediction_type": (PREDICTION_TYPES, "epsilon"),
+    "beta_schedule": (("linear", "scaled_linear", "squaredcos_cap_v2"), "linear"),
+    "timestep_spacing": (("leading", "trailing", "linspace", None), None),
+    "timestep_type": (("discrete",), "discrete"),
+    "thresholding": ((False,), False),
+    "use_flow_sigmas": ((False, None), False),
+    "variance_type": ((*VARIANCES, None), "fixed_small"),
+}
+"""By key of a scheduler file: the values that are understood, and what a missing one means."""
+
+_SUPPORTED_FLOW: Mapping[str, tuple[tuple[Any, ...], Any]] = {
+    "time_shift_type": (("exponential", "linear"), "exponential"),
+    "invert_sigmas": ((False, None), False),
+    "use_beta_sigmas": ((False, None), False),
+    "scale_factors": ((None,), None),
+}
+_SUPPORTED_FLOW_SOLVER: Mapping[str, tuple[tuple[Any, ...], Any]] = {
+    **_SUPPORTED_FLOW,
+    "prediction_type": (("flow_prediction",), "epsilon"),
+    "thresholding": ((False,), False),
+    "use_karras_sigmas": ((False, None), False),
+    "use_exponential_sigmas": ((False, None), False),
+}
+
+
+_SHOWN = 80
+"""Characters of a value that a message tells at most."""
+_INF = float("inf")
+_NUMBERS: Mapping[str, tuple[float, float, float]] = {
+    "num_train_timesteps": (1, 1e6, 1000),
+    "beta_start": (0, 1, 0.0001),
+    "beta_end": (0, 1, 0.02),
+    "steps_offset": (-1, 1000, 0),
+    "original_inference_steps": (0, 1e6, 50),
+    "timestep_scaling": (0, 1e9, 10.0),
+    "clip_sample_range": (0, 1e9, 1.0),
+}
+"""By key: what a number has to lie between, and what a missing one means."""
+_FLOW_NUMBERS: Mapping[str, tuple[float, float, float]] = {
+    "num_train_timesteps": (0, _INF, 1000),
+    "shift": (0, _INF, 1),
+    "flow_shift": (0, _INF, 1),
+    "base_shift": (-_INF, _INF, 0.5),
+    "max_shift": (-_INF, _INF, 1.15),
+    "shift_terminal": (-_INF, 1, 0),
+}
+"""By key of a flow's scheduler file: what a number lies between, and what a missing one means."""
+
+_BY_SIZE = frozenset({"base_shift", "max_shift"})
+"""Those that say something only where a size shifts noise levels."""
+
+
+def noise_kind(config: Mapping[str, Any]) -> str:
+    """Which of `nodegraph.families.names.NOISE_KINDS` a scheduler file describes."""
+    name = config.get("_class_name")
+    is_solver = name in FLOW_SOLVER_CLASSES and config.get("use_flow_sigmas")
+    return "flow" if name in FLOW_MATCHING_CLASSES or is_solver else "discrete"
+
+
+def scheduler_config(recipe: DiffusionModel) -> dict[str, Any]:
+    """The noise schedule of a model, as `NoiseSchedule.from_config` reads it.
+
+    Raises:
+        InvalidValue: The recipe wasn't made by `open_model`.
+    """
+    written = recipe.option(SAMPLED_ON) or recipe.option(OPTION)
+    if not written:
+        raise InvalidValue(
+            f"the recipe of {recipe.source} says nothing of the model's noise schedule",
+            hint="Make recipes with `open_model`.",
+        )
+    found: dict[str, Any] = json.loads(written)
+    return found
+
+
+def scheduler_option(config: Mapping[str, Any]) -> tuple[str, str]:
+    """The option of a recipe that holds a noise schedule."""
+    return OPTION, json.dumps(config, sort_keys=True)
+
+
+def folder_scheduler(folder: Path, family: Family) -> dict[str, Any]:
+    """The noise schedule of a model in the diffusers layout.
+
+    Returns:
+        The file's content; of flow models, with the name of its class.
+    Raises:
+        InvalidFile: The scheduler file is missing, damaged or of a kind that isn't sampled here.
+    """
+    path = folder / layout.SCHEDULER / layout.SCHEDULER_FILE
+    config = layout.read_config(path)
+    kinds = (family.noise,)
+    _check_class(path, config.get("_class_name"), kinds)
+    index = folder / layout.INDEX
+    named = layout.read_config(index).get(layout.SCHEDULER)
+    of_index = named[-1] if isinstance(named, list) and named else None
+    _check_class(index, of_index, kinds)
+    if of_index is not None and "flow" in kinds:
+        # the pipeline's loader makes this class, whatever the scheduler's own file says
+        config = config | {"_class_name": of_index}
+    refuse_unsupported(config, str(path), kinds)
+    return config | dict(family.scheduler)
+
+
+def checkpoint_scheduler(header: Header, family: Family) -> dict[str, Any]:
+    """The noise schedule of a single file: SD 1.x's own, with what the file declares of itself."""
+    says = family.single_file is None or family.single_file.says_prediction
+    return unet.scheduler_config(header.metadata, header.shapes, says_prediction=says)
+
+
+_BESIDE = (".yaml", ".yml")
+_TARGET = re.compile(r"^\s*target:\s*\S+\.(?:Latent|Improved)\w*Diffusion\s*$", re.MULTILINE)
+_PARAMETERIZATION = re.compile(r"^\s*parameterization:\s*[\"']?(\w+)", re.MULTILINE)
+_SCALING = re.compile(r"denoiser_scaling\.(V|Eps)\w*Scaling")
+"""Of Stable Diffusion XL's."""
+_MOST_CONFIG = 1_000_000
+"""Bytes of a configuration beside a checkpoint that are read."""
+
+
+def config_beside(checkpoint: Path) -> Path | None:
+    """The original configuration of a checkpoint, which A1111 and others read where it has the
+    checkpoint's name; None where there is none."""
+    places = (checkpoint.with_suffix(suffix) for suffix in _BESIDE)
+    return next((place for place in places if place.is_file()), None)
+
+
+def with_config_beside(header: Header, checkpoint: Path) -> Header:
+    """The header of a checkpoint, with what its original configuration says that it doesn't: what
+    the model predicts.
+
+    Raises:
+        InvalidFile: The configuration can't be read.
+    """
+    config = config_beside(checkpoint)
+    if (
+        config is None
+        or unet.DECLARED_PREDICTION in header.metadata
+        or unet.V_MARK in header.shapes
+    ):
+        return header
+    try:
+        with config.open("rb") as file:
+            text = file.read(_MOST_CONFIG).decode("utf-8", "replace")
+    except OSError as error:
+        raise InvalidFile(f"can't read {config}: {error.strerror or error}") from error
+    found = _PARAMETERIZATION.search(text) or _SCALING.search(text)
+    if found is None and _TARGET.search(text) is None:
+        return header  # it is about something else
+    # some say "v_prediction", as diffusers does
+    said = "v" if found is not None and found[1].lower().startswith("v") else "epsilon"
+    return replace(header, metadata={**header.metadata, unet.DECLARED_PREDICTION: said})
+
+
+def overridden(
+    config: Mapping[str, Any], prediction_type: str = "auto", zero_terminal_snr: str = "auto"
+) -> dict[str, Any]:
+    """A noise schedule with what somebody knows better than the file.
+
+    Args:
+        prediction_type: One of `PREDICTION_TYPES`; ``auto`` is what the file says.
+        zero_terminal_snr: Whether nothing of the picture is left at the last training timestep:
+            ``on``, ``off``; ``auto`` is what the file says. With ``on``, the normal schedule begins
+            at that timestep.
+    Raises:
+        InvalidValue: There is no such prediction type, or it doesn't go together.
+    """
+    for port, given, values in (
+        ("prediction_type", prediction_type, ("auto", *PREDICTION_TYPES)),
+        ("zero_terminal_snr", zero_terminal_snr, ("auto", "on", "off")),
+    ):
+        if given not in values:
+            raise InvalidValue(
+                f"there is no {port} `{given}`",
+                port=port,
+                given=given,
+                expected=", ".join(values),
+                hint=did_you_mean(given, values),
+            )
+    found = dict(config)
+    if noise_kind(config) == "flow":
+        _refuse_of_flow(prediction_type, zero_terminal_snr)
+    if prediction_type != "auto":
+        found["prediction_type"] = prediction_type
+    if found.get("prediction_type", "epsilon") is None:
+        raise InvalidValue(
+            "the file doesn't say what its model predicts, and models of its kind differ",
+            port="prediction_type",
+            given="auto",
+            expected="epsilon or v_prediction",
+            hint="Those made for 768 x 768 pixels mostly predict v (v_prediction), those for "
+            "512 x 512 the noise (epsilon).",
+        )
+    if zero_terminal_snr == "on":
+        found |= unet.ZERO_TERMINAL_SNR
+        if found.get("prediction_type", "epsilon") == "epsilon":
+            raise InvalidValue(
+                "a model that predicts the noise can't be sampled with zero terminal SNR: where "
+                "there is nothing but noise, that says nothing of the picture",
+                port="zero_terminal_snr",
+                given="on",
+                expected="auto or off",
+                hint="Models of this kind predict v: set prediction_type to v_prediction.",
+            )
+    elif zero_terminal_snr == "off":
+        found["rescale_betas_zero_snr"] = False
+    return found
+
+
+def with_shift(config: Mapping[str, Any], shift: float, entries: int = 1000) -> dict[str, Any]:
+    """A flow's noise schedule whose levels are shifted towards the noise by a factor.
+
+    Args:
+        shift: On sigma / (1 - sigma), whatever the size; 0 leaves the schedule as it is.
+        entries: See `ENTRIES`.
+    Raises:
+        InvalidValue: It isn't a flow's.
+    """
+    if not shift:
+        return dict(config)
+    if noise_kind(config) != "flow":
+        raise InvalidValue(
+            "the model wasn't trained by flow matching, so its noise levels aren't shifted",
+            port="shift",
+            given=f"{shift:g}",
+            expected="0",
+        )
+    name = "shift" if config.get("_class_name") in FLOW_MATCHING_CLASSES else "flow_shift"
+    said = {name: shift, "use_dynamic_shifting": False, CHOSEN: True, ENTRIES: entries}
+    return {**config, **said}
+
+
+def _refuse_of_flow(prediction_type: str, zero_terminal_snr: str) -> None:
+    given = {"prediction_type": prediction_type, "zero_terminal_snr": zero_terminal_snr}
+    for port, value in given.items():
+        if value != "auto":
+            raise InvalidValue(
+                "the model was trained by flow matching, which leaves nothing to choose here",
+                port=port,
+                given=value,
+                expected="auto",
+            )
+
+
+def refuse_unsupported(
+    config: Mapping[str, Any],
+    place: str = "the model's scheduler file",
+    kinds: Collection[str] = ("discrete",),
+) -> None:
+    """Refuse what would be sampled wrongly.
+
+    Args:
+        kinds: Of `nodegraph.families.names.NOISE_KINDS`: what is sampled.
+    Raises:
+        InvalidFile: Names the key.
+    """
+    for key, (values, default) in _supported(config, place, kinds).items():
+        found = config.get(key, default)
+        if not any(found is value or found == value for value in values):
+            names = [str(value) for value in values]
+            raise InvalidFile(
+                f"{place} sets {key} to something that isn't supported",
+                port="model",
+                given=str(found),
+                expected=", ".join(names),
+                hint=did_you_mean(str(found), names),
+            )
+    _check_numbers(config, place)
+
+
+def _check_numbers(config: Mapping[str, Any], place: str) -> None:
+    """Refuse numbers that would give no noise levels."""
+    heeds_size = config.get("use_dynamic_shifting", False)
+    numbers = _FLOW_NUMBERS if noise_kind(config) == "flow" else _NUMBERS
+    trained = config.get("trained_betas")
+    if trained is not None and not _are_variances(trained):
+        raise InvalidFile(
+            f"{place} sets trained_betas to something that gives no noise levels",
+            port="model",
+            given=str(trained)[:_SHOWN],
+            expected="two or more numbers, the first above 0, all from 0 to below 1",
+            hint="Take the scheduler folder of the model that this one was made from.",
+        )
+    for key, (least, most, default) in numbers.items():
+        found = config.get(key, default)
+        if found is None and (key == "shift_terminal" or (not heeds_size and key in _BY_SIZE)):
+            continue
+        is_number = isinstance(found, (int, float)) and not isinstance(found, bool)
+        if not (is_number and least < found < most):
+            raise InvalidFile(
+                f"{place} sets {key} to something that gives no noise levels",
+                port="model",
+                given=str(found),
+                expected=f"a number between {least:g} and {most:g}",
+                hint="Take the scheduler folder of the model that this one was made from.",
+            )
+
+
+def _are_variances(value: object) -> bool:
+    if not isinstance(value, (list, tuple)) or len(value) < 2:
+        return False
+    numbers = [item for item in value if isinstance(item, (int, float)) and 0 <= item < 1]
+    return len(numbers) == len(value) and numbers[0] > 0
+
+
+def _supported(
+    config: Mapping[str, Any], place: str, kinds: Collection[str]
+) -> Mapping[str, tuple[tuple[Any, ...], Any]]:
+    """What a file may say, by what it describes."""
+    kind = noise_kind(config)
+    if kind not in kinds and "discrete" not in kinds:
+        raise _wrong_class(place, config.get("_class_name"), kinds)
+    if kind not in kinds or kind == "discrete":
+        return _SUPPORTED
+    solver = config.get("_class_name") in FLOW_SOLVER_CLASSES
+    return _SUPPORTED_FLOW_SOLVER if solver else _SUPPORTED_FLOW
+
+
+def _check_class(path: Path, name: object, kinds: Collection[str]) -> None:
+    if name is not None and not any(name in _CLASSES[kind] for kind in kinds):
+        raise _wrong_class(str(path), name, kinds)
+
+
+def _wrong_class(place: str, name: object, kinds: Collection[str]) -> InvalidFile:
+    known = sorted(set().union(*(_CLASSES[kind] for kind in kinds)))
+    return InvalidFile(
+        f"{place} names a noise schedule that this kind of model isn't sampled with",
+        port="model",
+        given=str(name),
+        expected=", ".join(known),
+        hint=did_you_mean(str(name), known)
+        or "Take the scheduler folder of the model that this one was made from.",
+    )

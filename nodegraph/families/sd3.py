@@ -1,0 +1,226 @@
+"""Stable Diffusion 3 and 3.5. Imports no torch.
+
+Source: Esser et al. 2024, arXiv:2403.03206.
+
+Source of what no tensor shows: ``sd3_impls.py`` of https://github.com/Stability-AI/sd3.5, and
+``scheduler_config.json`` of https://huggingface.co/stabilityai/stable-diffusion-3.5-medium
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from nodegraph.families.base import CONTROLS, Config, Family, Part, Warn, encoded
+from nodegraph.families.control_questions import BLOCKS
+from nodegraph.families.flow_shift import line_mu
+from nodegraph.families.latent_formats import SD3 as SD3_LATENTS
+from nodegraph.families.model_step import Asked, Batch, Moment
+from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
+from nodegraph.weights.lazy import torch
+from nodegraph.weights.memory import TokenMemory
+from nodegraph.weights.safetensors_header import Shapes
+from nodegraph.weights.single_files.base import Tensors, count_of
+from nodegraph.weights.single_files.clip import clip_layout
+from nodegraph.weights.single_files.denoisers import EULER_FLOW, denoiser_layout
+from nodegraph.weights.single_files.renaming import swapped
+from nodegraph.weights.single_files.t5 import T5, T5_GGUF
+from nodegraph.weights.single_files.transformer_controlnets import SD3_CONTROLNET
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nodegraph.core.values import ConditioningEntry
+    from nodegraph.families.components import Denoiser, TextModel
+    from nodegraph.families.control_questions import ControlQuestion, Residuals
+
+_HEAD = 64
+_SAMPLE = 128
+"""Cells per side of the latents that it was trained on."""
+_PLACES, _PLACES_HERE = "pos_embed", "pos_embed.pos_embed"
+"""The table of places, in the file and here."""
+_LAST = r"joint_blocks\.(\d+)\.context_block\.adaLN_modulation\.1\.(weight|bias)"
+
+
+def _config(shapes: Shapes) -> dict[str, Any]:
+    width, taken, patch, _ = shapes["pos_embed.proj.weight"]
+    (head,) = shapes.get("transformer_blocks.0.attn.norm_q.weight", (_HEAD,))
+    caption, joint = shapes["context_embedder.weight"]
+    places = shapes.get(_PLACES_HERE) or shapes[_PLACES]
+    twice = (re.match(r"transformer_blocks\.(\d+)\.attn2\.", name) for name in shapes)
+    return {
+        "sample_size": _SAMPLE,
+        "patch_size": patch,
+        "in_channels": taken,
+        "out_channels": shapes["proj_out.weight"][0] // patch**2,
+        "num_layers": count_of(shapes, r"transformer_blocks\.(\d+)\."),
+        "attention_head_dim": head,
+        "num_attention_heads": width // head,
+        "joint_attention_dim": joint,
+        "caption_projection_dim": caption,
+        "pooled_projection_dim": shapes["time_text_embed.text_embedder.linear_1.weight"][1],
+        "pos_embed_max_size": math.isqrt(places[1]),
+        "dual_attention_layers": tuple(sorted({int(match[1]) for match in twice if match})),
+        "qk_norm": ("rms_norm" if "transformer_blocks.0.attn.norm_q.weight" in shapes else None),
+    }
+
+
+def _fits(shapes: Shapes) -> bool:
+    """Whether it takes a latent alone; those that fill masked pictures take more."""
+    taken, given = shapes.get("pos_embed.proj.weight", ()), shapes.get("proj_out.weight", ())
+    return len(taken) == 4 and len(given) == 2 and given[0] == taken[1] * taken[2] * taken[3]
+
+
+_NAMED = denoiser_layout(
+    "sd3-transformer",
+    "the transformer of Stable Diffusion 3",
+    "SD3Transformer2DModel",
+    marks=(
+        ("x_embedder.proj.weight", "joint_blocks.0.context_block.adaLN_modulation.1.weight"),
+        ("pos_embed.proj.weight", "transformer_blocks.0.norm1_context.linear.weight"),
+    ),
+    config=_config,
+    scheduler={**EULER_FLOW, "shift": 3.0},
+    fits=_fits,
+)
+
+
+def _convert(tensors: Tensors, config: Config) -> dict[str, Tensor]:
+    """As the names say; the text's last modulation, which is that of an output, has scale and shift
+    the other way round here."""
+    given = dict(tensors)
+    for name in tensors:
+        match = re.fullmatch(_LAST, name)
+        if match and int(match[1]) == config["num_layers"] - 1:
+            given[name] = swapped(given[name])
+    if _PLACES in given:
+        given[_PLACES_HERE] = given.pop(_PLACES)
+    return _NAMED.convert(given, config)
+
+
+SD3_FILE = replace(_NAMED, convert=_convert)
+
+
+_CLIP_TOKENS, _T5_TOKENS = 77, 256
+
+
+class StableDiffusion3(Family):
+    """A transformer led by two CLIP encoders side by side, and T5 after them."""
+
+    def mismatch(self, configs: Mapping[str, Config]) -> str | None:
+        config = configs.get("transformer", {})
+        taken, given = config.get("in_channels", 16), config.get("out_channels", 16)
+        if taken == given:
+            return None
+        return f"a {self.title} whose transformer takes {taken} channels instead of {given}"
+
+    def context_width(self, config: Config) -> int | None:
+        return int(config["joint_attention_dim"])
+
+    def encode(self, model: TextModel, text: str, warn: Warn | None = None) -> ConditioningEntry:
+        return self.encode_apart(model, [text] * len(self.encoders), warn)
+
+    def encode_apart(
+        self, model: TextModel, texts: Sequence[str], warn: Warn | None = None
+    ) -> ConditioningEntry:
+        from nodegraph.families.encoders import clip_states, padded, t5_states
+
+        states = [
+            clip_states(
+                model.modules[f"text_encoder{end}"],
+                padded(model.tokenizers[f"tokenizer{end}"], text, _CLIP_TOKENS),
+                model.clip_layer or self.clip_layer,
+            )
+            for end, text in zip(("", "_2"), texts, strict=False)
+        ]
+        pooled = torch.cat([projected for _, projected in states], -1)
+        both = torch.cat([hidden for hidden, _ in states], -1)
+        if "text_encoder_3" not in model.modules:
+            return encoded({"embeddings": both, "pooled": pooled})
+        tokens = padded(model.tokenizers["tokenizer_3"], texts[2], _T5_TOKENS, warn)
+        third = t5_states(model.modules["text_encoder_3"], tokens)
+        embeddings = torch.cat([_widened(both, third.shape[-1]), third], -2)
+        return encoded({"embeddings": embeddings, "pooled": pooled})
+
+    def fit(self, model: Denoiser, entry: ConditioningEntry, asked: Asked) -> dict[str, Tensor]:
+        """Zeros stand for what T5 says where a model comes without it."""
+        width = self.context_width(model.config)
+        tokens, own = entry.embeddings.shape[1:]
+        if width is not None and tokens % _CLIP_TOKENS == 0 and own <= width:
+            both = _widened(entry.embeddings, width)
+            whole = torch.cat([both, torch.zeros(1, _T5_TOKENS, width)], -2)
+            entry = replace(entry, tensors={**entry.tensors, "embeddings": whole})
+        return super().fit(model, entry, asked)
+
+    def controlled(
+        self, model: Denoiser, question: ControlQuestion, x: Tensor, moment: Moment, batch: Batch
+    ) -> Residuals:
+        network = question.network
+        pooled, config = batch["pooled"], network.config
+        # Those that fill are told no pooled prompt either; only their pipeline says so.
+        untold = config.force_zeros_for_pooled_projection or config.extra_conditioning_channels
+        # Those without a table of places read that of the model.
+        seen = x if network.pos_embed is not None else model.module.pos_embed(x)
+        found = network(
+            hidden_states=seen,
+            timestep=moment.timestep.expand(len(x)),
+            encoder_hidden_states=(
+                None if config.joint_attention_dim is None else batch["embeddings"]
+            ),
+            pooled_projections=torch.zeros_like(pooled) if untold else pooled,
+            controlnet_cond=question.repeat(question.hints[0]),
+            conditioning_scale=question.strengths[0],
+            return_dict=False,
+        )[0]
+        blocks = len(model.module.transformer_blocks)
+        share = blocks / len(found)
+        return {BLOCKS: [found[int(block / share)] for block in range(blocks)]}
+
+    def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
+        output: Tensor = model.module(
+            hidden_states=x,
+            timestep=moment.timestep.expand(len(x)),
+            encoder_hidden_states=batch["embeddings"],
+            pooled_projections=batch["pooled"],
+            block_controlnet_hidden_states=batch.get(CONTROLS, {}).get("blocks"),
+            return_dict=False,
+        )[0]
+        return output
+
+
+def _widened(hidden: Tensor, width: int) -> Tensor:
+    return torch.nn.functional.pad(hidden, (0, width - hidden.shape[-1]))
+
+
+_CLIP = ("CLIPTextModelWithProjection",)
+_FIRST = clip_layout("CLIP-L", *_CLIP, projection="identity")
+"""Its pooled prompt was trained on unprojected, whatever its file holds."""
+_SECOND = clip_layout("CLIP-G", *_CLIP, kind="bigG")
+SD3 = StableDiffusion3(
+    "sd3",
+    "Stable Diffusion 3",
+    latent=SD3_LATENTS,
+    pipelines=PIPELINE_CLASSES["sd3"],
+    denoisers=(Part("transformer", ("SD3Transformer2DModel",), files=(SD3_FILE,)),),
+    encoders=(
+        Part("text_encoder", _CLIP, files=(_FIRST,)),
+        Part("text_encoder_2", _CLIP, files=(_SECOND,)),
+        Part("text_encoder_3", ("T5EncoderModel",), optional=True, files=(T5, T5_GGUF)),
+    ),
+    tokenizers=(
+        Part("tokenizer", ("CLIPTokenizer",), vocabulary="clip-l"),
+        Part("tokenizer_2", ("CLIPTokenizer",), vocabulary="clip-l", padding="!"),
+        Part("tokenizer_3", ("T5Tokenizer",), optional=True, vocabulary="t5"),
+    ),
+    noise="flow",
+    mu=line_mu,
+    multiple=16,
+    control=Part("controlnet", ("SD3ControlNetModel",), files=(SD3_CONTROLNET,)),
+    held=TokenMemory(12, 256),
+    lengthens=True,
+    readers=("clip_l", "clip_g", "t5"),
+    clip_layer=2,
+)

@@ -1,0 +1,16 @@
+"""Solids as grids of signed distances. Imports no torch."""
+
+from __future__ import annotations
+
+from nodegraph.families.item_family import item_family
+from nodegraph.media.shapes.grids import FEATURES, TOKENS, front_views
+
+SHAPES = item_family(
+    "shapes",
+    "Shapes",
+    "a transformer of shapes",
+    tokens=TOKENS,
+    features=FEATURES,
+    drawn=front_views,
+    asked_by="ShapeConditioning",
+)

@@ -1,0 +1,277 @@
+"""What families with a UNet and cross-attention have in common. Imports no torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from nodegraph.families.base import (
+    BESIDE,
+    CONTROLS,
+    HOLE,
+    HOLE_MASK,
+    Config,
+    Family,
+    heeding_beside,
+    heeding_hole,
+)
+from nodegraph.families.control_questions import (
+    DOWN,
+    FEATURES,
+    MID,
+    ControlQuestion,
+    Residuals,
+    unet_options,
+)
+from nodegraph.families.ip_adapter_pictures import (
+    any_mask,
+    check_pictures,
+    masks_over,
+    picture_masks,
+    picture_options,
+    pictures_wanted,
+)
+from nodegraph.families.model_step import Asked, Batch, Moment
+from nodegraph.weights.lazy import torch
+from nodegraph.weights.memory import StepMemory, unet_memory
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nodegraph.core.values import ConditioningEntry
+    from nodegraph.families.components import Denoiser
+    from nodegraph.weights.safetensors_header import Shapes
+
+
+def unet_residuals(
+    question: ControlQuestion,
+    x: Tensor,
+    moment: Moment,
+    batch: Batch,
+    told: Mapping[str, Tensor],
+) -> Residuals:
+    """What a control network adds inside a UNet.
+
+    Args:
+        x, moment, batch: As of `Family.predict`.
+        told: What the UNet is told beside the prompt.
+    """
+    kind = type(question.network).__name__
+    if kind == "T2IAdapter":
+        return _features(question)
+    options: dict[str, Any] = {
+        "encoder_hidden_states": batch["embeddings"],
+        "added_cond_kwargs": dict(told) or None,
+        "guess_mode": question.faint,
+        "return_dict": False,
+    }
+    if kind == "ControlNetUnionModel":
+        options |= _together(question, x)
+    else:
+        options |= {
+            "controlnet_cond": question.repeat(question.hints[0]),
+            "conditioning_scale": question.strengths[0],
+        }
+    down, mid = question.network(x, moment.timestep, **options)
+    return {DOWN: down, MID: [mid]}
+
+
+def _together(question: ControlQuestion, x: Tensor) -> dict[str, Any]:
+    """What one that takes several pictures at once is told of them."""
+    modes = [int(mode or 0) for mode in question.modes]
+    kinds = torch.zeros(question.network.config.num_control_type).scatter_(
+        0, torch.tensor(modes), 1
+    )
+    return {
+        "controlnet_cond": [question.repeat(hint) for hint in question.hints],
+        "control_type": kinds.reshape(1, -1).to(x.device, x.dtype).repeat(len(x), 1),
+        "control_type_idx": modes,
+        "conditioning_scale": list(question.strengths),
+    }
+
+
+def _features(question: ControlQuestion) -> Residuals:
+    """It looks at the picture alone, so that once is enough."""
+    if FEATURES not in question.kept:
+        found = question.network(question.hints[0])
+        question.kept[FEATURES] = [item * question.strengths[0] for item in found]
+    return {FEATURES: [question.repeat(item) for item in question.kept[FEATURES]]}
+
+
+LENGTHENED = 2
+"""Times the longest prompt of a step: up to here all are brought to one length for one batch."""
+
+
+@dataclass(frozen=True)
+class UNetFamily(Family):
+    """Prompts of several windows of tokens are repeated up to one length for one batch.
+
+    Cross-attention weighs all tokens of a prompt against each other, so repeating every one of
+    them equally often changes nothing in what it gives.
+
+    Attributes:
+        is_told_sizes: Whether it is told sizes beside the prompt, as SDXL is.
+    """
+
+    lengthens: bool = True
+    is_told_sizes: bool = False
+    follows_unscaled: bool = True
+
+    def channels(self, config: Config) -> int:
+        return int(config.get("out_channels", 4))
+
+    def step_memory(self, config: Config) -> StepMemory:
+        return unet_memory(config)
+
+    def context_width(self, config: Config) -> int | None:
+        return int(config["cross_attention_dim"])
+
+    def guides_itself(self, config: Config, settings: Config) -> bool:
+        return config.get("time_cond_proj_dim") is not None
+
+    def mismatch(self, configs: Mapping[str, Config]) -> str | None:
+        taken, given = (
+            configs.get("unet", {}).get(name, 4) for name in ("in_channels", "out_channels")
+        )
+        # Any latent will do, as a folder says how many channels its own has. A UNet that takes
+        # more than it gives wants something else beside it.
+        return None if taken in taken_channels(given) else more_channels(taken, given)
+
+    def recognises(self, shapes: Shapes) -> bool:
+        first = shapes.get("model.diffusion_model.input_blocks.0.0.weight", ())
+        last = shapes.get("model.diffusion_model.out.2.weight", (4,))
+        fits = len(first) == 4 and first[1] in taken_channels(last[0])
+        return fits and super().recognises(shapes)
+
+    def fit(self, model: Denoiser, entry: ConditioningEntry, asked: Asked) -> dict[str, Tensor]:
+        found = super().fit(model, entry, asked)
+        check_pictures(found, pictures_wanted(model.module), asked.side)
+        masks = masks_over(found, asked.width, asked.height)
+        found = heeding_hole({**found, **masks}, asked, fills=_fills(model.config))
+        found = heeding_beside(found, entry, asked, follows=_follows(model.config))
+        if self.guides_itself(model.config, model.settings):
+            width = int(model.config["time_cond_proj_dim"])
+            found["guidance"] = scale_embedding(asked.cfg - 1, width)
+        return found
+
+    def groups(self, prompts: Sequence[Mapping[str, Tensor]]) -> list[list[int]]:
+        """All in one that are told alike beside their text, unless bringing them to one length
+        would make the longest far longer: of 7 and 8 windows each would become 56."""
+        alike: dict[Hashable, list[int]] = {}
+        for index, prompt in enumerate(prompts):
+            shapes = {(name, tuple(item.shape[1:])) for name, item in prompt.items()}
+            text = ("embeddings", tuple(prompt["embeddings"].shape[1:]))
+            alike.setdefault(frozenset(shapes - {text}), []).append(index)
+        return [group for places in alike.values() for group in _by_length(prompts, places)]
+
+    def matched(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+        """By repeating them, which says the same."""
+        tokens = math.lcm(first.shape[1], second.shape[1])
+        times = tokens // first.shape[1], tokens // second.shape[1]
+        others = (1,) * (first.ndim - 2)
+        return first.repeat(1, times[0], *others), second.repeat(1, times[1], *others)
+
+    def join(self, prompts: Sequence[Mapping[str, Tensor]], batch: int) -> Batch:
+        tokens = math.lcm(*(prompt["embeddings"].shape[1] for prompt in prompts))
+        return super().join([_lengthened(prompt, tokens) for prompt in prompts], batch)
+
+    @property
+    def row_names(self) -> tuple[str, ...]:
+        """All but the pictures of adapters, whose masks are made for a batch."""
+        return ("embeddings", *_ADDED.values(), "guidance", HOLE_MASK, HOLE, BESIDE)
+
+    def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
+        added = {name: batch[key] for name, key in _ADDED.items() if key in batch}
+        added |= picture_options(batch)
+        masks = picture_masks(batch)
+        led = unet_options(batch[CONTROLS]) if CONTROLS in batch else {}
+        beside = (name for name in (HOLE_MASK, HOLE, BESIDE) if name in batch)
+        seen = torch.cat([x, *(batch[name] for name in beside)], 1)
+        output: Tensor = model.module(
+            seen,
+            moment.timestep,
+            encoder_hidden_states=batch["embeddings"],
+            timestep_cond=batch.get("guidance"),
+            added_cond_kwargs=added or None,
+            cross_attention_kwargs={"ip_adapter_masks": masks} if any_mask(masks) else None,
+            return_dict=False,
+            **led,
+        )[0]
+        return output
+
+    def leads(self, class_name: str, config: Config) -> bool:
+        """Networks beside Stable Diffusion's UNets differ in what they are told, and its width."""
+        if not super().leads(class_name, config):
+            return False
+        if class_name == "T2IAdapter":
+            is_xl = config.get("adapter_type") == "full_adapter_xl"
+            return is_xl == self.is_told_sizes
+        is_told = config.get("addition_embed_type") is not None
+        return is_told == self.is_told_sizes
+
+    def controlled(
+        self, model: Denoiser, question: ControlQuestion, x: Tensor, moment: Moment, batch: Batch
+    ) -> Residuals:
+        told = {name: batch[key] for name, key in _ADDED.items() if key in batch}
+        return unet_residuals(question, x, moment, batch, told)
+
+
+def _filling(channels: int) -> int:
+    """Channels that a UNet takes which fills masked pictures: the mask and the rest's beside."""
+    return 2 * channels + 1
+
+
+def taken_channels(channels: int) -> tuple[int, int, int]:
+    """Channels that a UNet for latents of so many takes: those alone, beside a picture to follow,
+    and beside what fills a masked one."""
+    return channels, 2 * channels, _filling(channels)
+
+
+def _fills(config: Config) -> bool:
+    return bool(config["in_channels"] == _filling(config["out_channels"]))
+
+
+def _follows(config: Config) -> bool:
+    """Whether it was trained on instructions: Brooks et al. 2023, arXiv:2211.09800."""
+    return bool(config["in_channels"] == 2 * config["out_channels"])
+
+
+_ADDED = {"text_embeds": "pooled", "time_ids": "time_ids"}
+"""Names of a UNet's further inputs, and those of the tensors of a prompt."""
+
+
+def _by_length(prompts: Sequence[Mapping[str, Tensor]], places: list[int]) -> list[list[int]]:
+    lengths = {at: prompts[at]["embeddings"].shape[1] for at in places}
+    if math.lcm(*lengths.values()) <= LENGTHENED * max(lengths.values()):
+        return [places]
+    return [
+        [at for at in places if lengths[at] == length] for length in dict.fromkeys(lengths.values())
+    ]
+
+
+def _lengthened(prompt: Mapping[str, Tensor], tokens: int) -> Mapping[str, Tensor]:
+    times = tokens // prompt["embeddings"].shape[1]
+    if times == 1:
+        return prompt
+    return {**prompt, "embeddings": prompt["embeddings"].repeat(1, times, 1)}
+
+
+def more_channels(taken: int, given: int) -> str:
+    """In words, a UNet that takes more channels than it gives."""
+    return f"a model whose UNet takes {taken} channels instead of {given}"
+
+
+def scale_embedding(scale: float, width: int) -> Tensor:
+    """The guidance scale as sines and cosines, for models that were distilled with it.
+
+    Returns:
+        float32, shape (1, width).
+    Source: Meng et al. 2023, arXiv:2210.03142; the frequencies are as in diffusers.
+    """
+    half = width // 2
+    frequencies = torch.exp(torch.arange(half) * -(math.log(10000.0) / (half - 1)))
+    angles = torch.tensor([scale]) * 1000.0 * frequencies
+    padding = torch.zeros(width - 2 * half)
+    return torch.cat([angles.sin(), angles.cos(), padding]).unsqueeze(0)

@@ -1,0 +1,190 @@
+"""Tokenizers for models in single files, which carry the weights but not the words.
+
+Those whose licences allow it come along. Others are looked for under the models folders: in
+``tokenizers/<name>``, and in any model in the diffusers layout whose tokenizer is the same.
+Imports no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nodegraph.errors import InvalidFile
+from nodegraph.families import diffusers_folder as layout
+from nodegraph.families.base import Family, Part
+from nodegraph.families.identified import identify_folder
+from nodegraph.families.registry import families_of_pipeline
+from nodegraph.weights.packed_tokenizers import byte_characters, read_packed, read_pairs
+
+PLACE = "tokenizers"
+"""Folder under a models folder that holds others, each in a folder of its name."""
+
+_EMBEDDED = Path(__file__).parent / "embedded"
+MERGES = _EMBEDDED / "clip" / "merges.txt.gz"
+"""CLIP's vocabulary: its pairs, a line each, most frequent first.
+
+Source: https://github.com/openai/CLIP, ``bpe_simple_vocab_16e6.txt.gz``.
+"""
+WORDS = 49408
+"""In that vocabulary."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """What splits prompts up for a kind of text encoder.
+
+    Attributes:
+        title: As people call it.
+        files: That come along; none where its licence doesn't allow it.
+        words: In those.
+        source: Where it is found, in words.
+        exactly: Whether an encoder of more words has another one; published ones round up.
+    """
+
+    title: str
+    files: tuple[Path, ...] = ()
+    words: int = 0
+    source: str = "the model that it was made from"
+    exactly: bool = False
+
+    def fits(self, words: int) -> bool:
+        """Whether what comes along is of an encoder that knows so many words."""
+        known = words == self.words if self.exactly else words >= self.words
+        return known and bool(self.files)
+
+
+def _along(*names: str) -> tuple[Path, ...]:
+    return tuple(_EMBEDDED / name for name in names)
+
+
+VOCABULARIES = {
+    "clip-l": Vocabulary("CLIP", (MERGES,), WORDS, exactly=True),
+    "t5": Vocabulary("T5", _along("t5/tokenizer.json.gz", "t5/tokenizer_config.json"), 32100),
+    "umt5": Vocabulary(
+        "UMT5", _along("umt5/tokenizer.json.gz", "umt5/tokenizer_config.json"), 256300
+    ),
+    "byt5": Vocabulary("ByT5", _along("byt5/tokenizer_config.json"), 384),
+    "qwen2.5-vl": Vocabulary(
+        "Qwen2.5-VL", _along("qwen2/merges.txt.gz", "qwen2.5-vl/tokenizer_config.json"), 151665
+    ),
+    "qwen3": Vocabulary(
+        "Qwen3",
+        _along("qwen2/merges.txt.gz", "qwen3/tokenizer_config.json", "qwen3/chat_template.jinja"),
+        151669,
+    ),
+    "mistral3": Vocabulary(
+        "Mistral 3",
+        _along(
+            "mistral3/words.txt.gz",
+            "mistral3/tokenizer_config.json",
+            "mistral3/chat_template.jinja",
+        ),
+        131072,
+    ),
+    # What makes pictures ready is found as what splits prompts up.
+    "clip-pictures": Vocabulary("CLIP", _along("clip-pictures/preprocessor_config.json")),
+    "qwen2.5-vl-pictures": Vocabulary(
+        "Qwen2.5-VL", _along("qwen2.5-vl-pictures/preprocessor_config.json")
+    ),
+    "gemma2": Vocabulary("Gemma 2", source="Gemma 2, or of Lumina 2 or Sana"),
+    "llama3": Vocabulary("Llama 3", source="Llama 3.1"),
+}
+"""By the name that parts of families know them by, and folders under `PLACE`."""
+
+
+def find_tokenizer(part: Part, words: int, folders: Sequence[Path]) -> list[Path]:
+    """The files of the first tokenizer that fits; none if there is none.
+
+    Args:
+        part: The tokenizer.
+        words: That its text encoder knows.
+        folders: The models folders.
+    """
+    known = VOCABULARIES.get(part.vocabulary)
+    if known is not None and known.fits(words):
+        return list(known.files)
+    if not part.vocabulary:
+        return []
+    for place in _places(part, folders):
+        if not (known and known.exactly) or _size(place) == words:
+            return layout.tokenizer_files(place)
+    return []
+
+
+def missing_tokenizer(part: Part, source: str, *, port: str | None = None) -> InvalidFile:
+    """What is raised where none was found.
+
+    Args:
+        part: The tokenizer.
+        source: The file that holds the encoder.
+        port: That names it.
+    """
+    known = VOCABULARIES.get(part.vocabulary, Vocabulary(part.classes[0]))
+    needed = layout.tokenizer_needs(part)
+    return InvalidFile(
+        f"{source} holds no tokenizer, as all single-file models, and none of {known.title} was "
+        "found.",
+        port=port,
+        expected=f"its {needed} in {PLACE}/{part.vocabulary} under a models folder",
+        hint=f"Copy {needed} from the `{part.role}` folder of {known.source}.",
+    )
+
+
+def clip_words(merges: Path) -> tuple[dict[str, int], list[tuple[str, str]]]:
+    """A vocabulary as `CLIPTokenizer` takes it, from its pairs: words by number, and the pairs.
+
+    The words are the 256 bytes, the same at the end of a word, the pairs joined, and two marks.
+    """
+    pairs, units = read_pairs(read_packed(merges)), byte_characters()
+    words = [*units, *(unit + "</w>" for unit in units), *(a + b for a, b in pairs)]
+    words += ["<|startoftext|>", "<|endoftext|>"]
+    return {word: number for number, word in enumerate(words)}, pairs
+
+
+def _places(part: Part, folders: Sequence[Path]) -> Iterator[Path]:
+    named = (folder / PLACE / part.vocabulary for folder in folders)
+    yield from (place for place in named if layout.has_tokenizer(place))
+    for folder in folders:
+        for model in _models(folder):
+            for same in _tokenizers(model, part):
+                if layout.has_tokenizer(model / same.role):
+                    yield model / same.role
+
+
+def _models(folder: Path) -> Iterator[Path]:
+    """Diffusers folders at most two levels down, in order of their names."""
+    for pattern in ("*", "*/*"):
+        yield from (index.parent for index in sorted(folder.glob(f"{pattern}/{layout.INDEX}")))
+
+
+def _tokenizers(model: Path, part: Part) -> list[Part]:
+    """Those of a model that are the same; with another padding one isn't."""
+    family = _family(model)
+    found = () if family is None else family.tokenizers
+    return [
+        item for item in found if (item.vocabulary, item.padding) == (part.vocabulary, part.padding)
+    ]
+
+
+def _family(model: Path) -> Family | None:
+    try:
+        class_name = str(layout.read_config(model / layout.INDEX).get("_class_name"))
+        roles = {
+            role
+            for family in families_of_pipeline(class_name)
+            for role in (family.vae, *(item.role for item in family.denoisers))
+        }
+        files = {role: model / role / layout.CONFIG for role in sorted(roles)}
+        configs = {role: layout.read_config(file) for role, file in files.items() if file.is_file()}
+    except InvalidFile:
+        return None
+    return identify_folder(class_name, configs).family
+
+
+def _size(folder: Path) -> int:
+    try:
+        return len(layout.read_config(folder / "vocab.json"))
+    except InvalidFile:
+        return -1

@@ -1,0 +1,207 @@
+"""Wan 2.1 and 2.2: videos from prompts, and from prompts and a first picture. Imports no torch.
+
+Source: Wan Team 2025, arXiv:2503.20314; https://github.com/Wan-Video/Wan2.2
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from nodegraph.errors import InvalidValue
+from nodegraph.families.base import LATE_CFG, Config, Family, Part, Warn, encoded
+from nodegraph.families.first_picture import (
+    FILM,
+    FILM_AND_MASK,
+    FIRST_FRAME,
+    SIGHT,
+    begun,
+    check_fits,
+    film_and_mask,
+    no_picture,
+    no_use_for_picture,
+    to_denoise,
+)
+from nodegraph.families.model_step import Asked, Batch, Moment
+from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
+from nodegraph.families.wan_latents import WAN as WAN_LATENTS
+from nodegraph.families.wan_latents import WAN22 as WAN22_LATENTS
+from nodegraph.weights.lazy import torch
+from nodegraph.weights.memory import TokenMemory
+from nodegraph.weights.single_files.base import FileLayout
+from nodegraph.weights.single_files.clip_vision import CLIP_VISION
+from nodegraph.weights.single_files.t5 import UMT5, UMT5_GGUF, UMT5_ORIGINAL
+from nodegraph.weights.single_files.wan import WAN22_5B_FILE, WAN_FILE
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nodegraph.core.values import ConditioningEntry
+    from nodegraph.families.components import Denoiser, TextModel
+
+_TOKENS = 512
+
+
+@dataclass(frozen=True)
+class WanFamily(Family):
+    """A transformer led by UMT5, whose padding counts as zeros.
+
+    Wan 2.2 has two of them: one for the first, noisy part of a sampling and one for the rest. The
+    setting ``boundary_ratio`` says where the second takes over, as a part of the timesteps.
+
+    Attributes:
+        landscape: Width and height in pixels that models were trained on, among others.
+    """
+
+    landscape: tuple[int, int] = (832, 480)
+
+    def mismatch(self, configs: Mapping[str, Config]) -> str | None:
+        taken = configs.get("vae", {}).get("z_dim", self.latent.channels)
+        wanted = self.latent.channels
+        return None if taken == wanted else f"a Wan model with latents of {taken} channels"
+
+    def channels(self, config: Config) -> int:
+        return int(config["out_channels"])
+
+    def trained_size(self, config: Config) -> tuple[int, int]:
+        return self.landscape
+
+    def context_width(self, config: Config) -> int | None:
+        return int(config["text_dim"])
+
+    def encode(self, model: TextModel, text: str, warn: Warn | None = None) -> ConditioningEntry:
+        from nodegraph.families.encoders import padded, t5_states
+
+        tokens = padded(model.tokenizers["tokenizer"], _cleaned(text), _TOKENS, warn)
+        states = t5_states(model.modules["text_encoder"], tokens, masked=True)
+        length = int(tokens["attention_mask"].sum())
+        states[:, length:] = 0
+        return encoded({"embeddings": states})
+
+    def fit(self, model: Denoiser, entry: ConditioningEntry, asked: Asked) -> dict[str, Tensor]:
+        found = super().fit(model, entry, asked)
+        found.pop(LATE_CFG, None)
+        check_fits(found, asked)
+        film, config = found.pop(FILM, None), model.config
+        takes_film = config["in_channels"] != config["out_channels"]
+        if takes_film and film is None:
+            raise no_picture(asked)
+        if film is not None and not takes_film:
+            raise no_use_for_picture(asked)
+        if film is not None:
+            found[FILM_AND_MASK] = film_and_mask(film, self.latent.temporal)
+        if config.get("image_dim") is None:
+            found.pop(SIGHT, None)
+        elif SIGHT not in found:
+            raise InvalidValue(
+                "the model needs to see the first picture, too",
+                port=asked.side,
+                hint="Link the text encoder to the ImageToVideoConditioning: it has the part "
+                "that sees pictures.",
+            )
+        return found
+
+    def scale(self, model: Denoiser, entry: ConditioningEntry, cfg: float, moment: Moment) -> float:
+        late = entry.tensors.get(LATE_CFG)
+        return cfg if late is None or not self.is_late(model, moment) else float(late)
+
+    def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
+        expert, first = self.expert(model, moment), batch.get(FIRST_FRAME)
+        seen = begun(x, first).to(model.dtype)
+        if FILM_AND_MASK in batch:
+            seen = torch.cat([seen, batch[FILM_AND_MASK]], 1)
+        output: Tensor = expert(
+            hidden_states=seen,
+            timestep=_timesteps(model, x, first, moment.timestep),
+            encoder_hidden_states=batch["embeddings"],
+            encoder_hidden_states_image=batch.get(SIGHT),
+            return_dict=False,
+        )[0]
+        return output
+
+    def is_late(self, model: Denoiser, moment: Moment) -> bool:
+        """Whether it is the second expert's turn."""
+        ratio = model.settings.get("boundary_ratio")
+        if ratio is None or "transformer_2" not in model.modules:
+            return False
+        return moment.at < float(ratio) * moment.training_timesteps
+
+    def expert(self, model: Denoiser, moment: Moment) -> Any:
+        """The transformer whose turn it is."""
+        return model.modules["transformer_2" if self.is_late(model, moment) else "transformer"]
+
+
+def _cleaned(text: str) -> str:
+    """A prompt as Wan was trained on: without broken characters, entities and runs of spaces."""
+    from ftfy import fix_text
+
+    plain = html.unescape(html.unescape(fix_text(text))).strip()
+    return re.sub(r"\s+", " ", plain).strip()
+
+
+def _timesteps(model: Denoiser, x: Tensor, first: Tensor | None, timestep: Tensor) -> Tensor:
+    """A timestep for each item, or for each of its tokens where the model takes such: 0 for those
+    of a first picture."""
+    if not model.settings.get("expand_timesteps"):
+        return timestep.expand(len(x))
+    tokens = to_denoise(x, first)[:, ::2, ::2]
+    return (tokens * timestep).flatten()[None].expand(len(x), -1)
+
+
+def _experts(file: FileLayout) -> tuple[Part, ...]:
+    kind = ("WanTransformer3DModel",)
+    return (
+        Part("transformer", kind, files=(file,)),
+        Part("transformer_2", kind, optional=True, files=(file,)),
+    )
+
+
+_COMMON: dict[str, Any] = {
+    "pipelines": PIPELINE_CLASSES["wan"],
+    "encoders": (
+        Part("text_encoder", ("UMT5EncoderModel",), files=(UMT5, UMT5_ORIGINAL, UMT5_GGUF)),
+        Part(
+            "image_encoder",
+            ("CLIPVisionModel", "CLIPVisionModelWithProjection"),
+            optional=True,
+            files=(CLIP_VISION,),
+        ),
+    ),
+    "tokenizers": (
+        Part("tokenizer", ("T5Tokenizer",), vocabulary="umt5"),
+        Part(
+            "image_processor",
+            ("CLIPImageProcessor",),
+            optional=True,
+            vocabulary="clip-pictures",
+        ),
+    ),
+    "noise": "flow",
+    "settings": {"boundary_ratio": None, "expand_timesteps": False},
+    "joint": False,
+    "wide": True,
+    "held": TokenMemory(9, 256),
+}
+
+WAN = WanFamily(
+    "wan",
+    "Wan",
+    latent=WAN_LATENTS,
+    denoisers=_experts(WAN_FILE),
+    multiple=16,
+    first_picture="film",
+    **_COMMON,
+)
+WAN22_5B = WanFamily(
+    "wan22-5b",
+    "Wan 2.2 5B",
+    latent=WAN22_LATENTS,
+    denoisers=_experts(WAN22_5B_FILE),
+    multiple=32,
+    landscape=(1280, 704),
+    first_picture="frame",
+    **_COMMON,
+)

@@ -1,0 +1,182 @@
+"""What the way to ComfyUI and back would change of a node, noted so that it comes back as it was.
+
+ComfyUI can't say everything, and some of its nodes stand for several native ones. A correction says
+what a node would be read as, and what it was; it is forgotten where somebody has changed the node
+there, as then it is no longer what it would have been read as.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from typing import Any
+
+from nodegraph.core.catalog import Catalog
+from nodegraph.core.links import Link, is_link, read_link
+from nodegraph.core.parts import NodeEntry
+from nodegraph.errors import InvalidWorkflow
+from nodegraph.interop.comfyui.foreign import ForeignGraph
+from nodegraph.interop.comfyui.returning import native_facts
+
+
+def corrected(
+    graph: ForeignGraph,
+    was: Mapping[str, NodeEntry],
+    read: Mapping[str, NodeEntry],
+    catalog: Catalog,
+) -> tuple[ForeignGraph, set[str]]:
+    """A graph whose nodes note how they differ.
+
+    Args:
+        was: The native nodes that it was made of.
+        read: Those that it would be translated into.
+    Returns:
+        Names of native nodes, too, that it doesn't become again.
+    """
+    nodes = dict(graph.nodes)
+    corrections: dict[str, Any] = {}
+    for name, node in graph.nodes.items():
+        native = native_facts(node).name
+        if native not in was or native not in read:
+            continue
+        found = _differences(native, was, read, catalog)
+        if found:
+            corrections[native] = found
+            noted = {**node.kept["nodegraph"], "corrections": found}
+            nodes[name] = replace(node, kept={**node.kept, "nodegraph": noted})
+    again = restored(read, corrections)
+    lost = {name for name in was if name not in again or again[name].type != was[name].type}
+    return replace(graph, nodes=nodes), lost
+
+
+def _behind(name: str, nodes: Mapping[str, NodeEntry], only: Collection[str]) -> dict[str, Any]:
+    """Nodes of some names that a node needs, by way of such alone."""
+    found: dict[str, Any] = {}
+    waiting = [name]
+    while waiting:
+        for value in nodes[waiting.pop()].inputs.values():
+            source = read_link(value).node if value is not None and is_link(value) else ""
+            if source in only and source not in found and source in nodes:
+                found[source] = nodes[source].to_dict()
+                waiting.append(source)
+    return found
+
+
+def _differences(
+    name: str, was: Mapping[str, NodeEntry], read: Mapping[str, NodeEntry], catalog: Catalog
+) -> dict[str, Any]:
+    old, new = was[name], read[name]
+    found: dict[str, Any] = {}
+    if old.type != new.type:
+        found["type"] = {"read": new.type, "was": old.type}
+    inputs: dict[str, Any] = {}
+    for port in {**old.inputs, **new.inputs}:
+        if _meant(old, port, was, catalog) != _meant(new, port, read, catalog):
+            sides = {"read": new.inputs.get(port), "was": old.inputs.get(port)}
+            inputs[port] = {side: value for side, value in sides.items() if value is not None}
+    if inputs:
+        found["inputs"] = inputs
+        # A guider, for example, is another node there, which is made again where it is used.
+        beside = {
+            "read": _behind(name, read, read.keys() - was.keys()),
+            "was": _behind(name, was, was.keys() - read.keys()),
+        }
+        if beside["read"] or beside["was"]:
+            found["beside"] = beside
+    return found
+
+
+def _meant(entry: NodeEntry, port: str, nodes: Mapping[str, NodeEntry], catalog: Catalog) -> Any:
+    """An input's value or link, its default if nothing is written, and the port of a link."""
+    written = entry.inputs.get(port)
+    if written is not None and is_link(written):
+        link = read_link(written)
+        source = nodes.get(link.node)
+        spec = catalog.spec(source.type) if source else None
+        is_only = spec is not None and len(spec.outputs) == 1
+        return Link(link.node) if is_only else link
+    if written is None and port in entry.unread:
+        return None  # and no default stands for it
+    spec = catalog.spec(entry.type)
+    taken = spec.inputs_by_name.get(port) if spec else None
+    return taken.default if written is None and taken else written
+
+
+def restored(
+    nodes: Mapping[str, NodeEntry], corrections: Mapping[str, Any]
+) -> dict[str, NodeEntry]:
+    """Nodes as they were before, where they are still what was read of them.
+
+    Args:
+        corrections: As noted, by node; anything that is none is passed over.
+    """
+    found = dict(nodes)
+    for name, noted in corrections.items():
+        if not isinstance(noted, dict):
+            continue
+        beside = noted.get("beside")
+        sides = beside if isinstance(beside, dict) else {}
+        if not _is_as_read(sides.get("read"), nodes):
+            continue
+        entry = _restored(nodes[name], noted)
+        if entry is nodes[name]:
+            continue
+        found[name] = entry
+        for other, written in _entries(sides.get("was")).items():
+            found.setdefault(other, written)
+    return found
+
+
+def without_idle(nodes: Mapping[str, NodeEntry], implied: Collection[str]) -> dict[str, NodeEntry]:
+    """Nodes without those that were there for others only, and that nothing needs any more."""
+    found = dict(nodes)
+    idle = set(implied)
+    while idle:
+        links = {
+            read_link(value).node
+            for entry in found.values()
+            for value in entry.inputs.values()
+            if is_link(value)
+        }
+        idle = {name for name in implied if name in found and name not in links}
+        for name in idle:
+            del found[name]
+    return found
+
+
+def _is_as_read(noted: Any, nodes: Mapping[str, NodeEntry]) -> bool:
+    known = _entries(noted)
+    return all(
+        name in nodes and (nodes[name].type, nodes[name].inputs) == (entry.type, entry.inputs)
+        for name, entry in known.items()
+    )
+
+
+def _entries(noted: Any) -> dict[str, NodeEntry]:
+    found: dict[str, NodeEntry] = {}
+    for name, written in (noted if isinstance(noted, dict) else {}).items():
+        try:
+            found[name] = NodeEntry.read(written)
+        except InvalidWorkflow:
+            continue  # somebody's edit; what links to it is told where it is checked
+    return found
+
+
+def _restored(entry: NodeEntry, noted: Mapping[str, Any]) -> NodeEntry:
+    ports = noted.get("inputs")
+    changes = {
+        port: sides
+        for port, sides in (ports if isinstance(ports, dict) else {}).items()
+        if isinstance(sides, dict)
+    }
+    apt = {port for port, one in changes.items() if entry.inputs.get(port) == one.get("read")}
+    of_type, node_type = noted.get("type"), entry.type
+    if isinstance(of_type, dict):
+        if of_type.get("read") != node_type or len(apt) < len(changes):
+            return entry
+        node_type = str(of_type.get("was", node_type))
+    inputs = {port: value for port, value in entry.inputs.items() if port not in apt}
+    inputs |= {
+        port: changes[port]["was"] for port in changes if port in apt and "was" in changes[port]
+    }
+    return replace(entry, type=node_type, inputs=inputs)

@@ -1,0 +1,240 @@
+"""Entries of the table: what stands for a node type, and the other way round."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
+from functools import cached_property
+from types import CodeType, FunctionType, MethodType
+from typing import Any
+
+from nodegraph.interop.comfyui.signatures import Signature, parse_signature
+from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
+
+_LONGEST_WORD = 40
+_TABLE = f"{__package__}.table"
+
+
+def words_of(forward: Callable[[Passage], None], signature: Signature) -> tuple[str, ...]:
+    """Texts that what translates a type can tell apart: those that its code holds.
+
+    A choice has no list of options here, and one that is kept by hand may lack one.
+    """
+    words: dict[str, None] = {}
+    visited: set[int] = set()
+    waiting: list[Any] = [forward]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, str):
+            words[value] = None
+        elif id(value) not in visited:
+            visited.add(id(value))
+            waiting += _held(value, is_first=value is forward)
+    names = {name for each in signature.inputs for name in (each.name, each.type)}
+    return tuple(word for word in words if word and len(word) < _LONGEST_WORD and word not in names)
+
+
+def _held(value: Any, *, is_first: bool) -> Sequence[Any]:
+    """What a value holds that may be compared with others."""
+    match value:
+        case MethodType():
+            return [value.__self__, value.__func__]
+        case CodeType():
+            return value.co_consts
+        case FunctionType() if is_first or value.__module__.startswith(_TABLE):
+            cells = [cell.cell_contents for cell in value.__closure__ or ()]
+            usual = [*(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values()]
+            named = [value.__globals__.get(name) for name in _named(value.__code__)]
+            return [value.__code__, *cells, *usual, *named]
+        case Mapping():
+            return list(value)
+        case list() | tuple() | set() | frozenset():
+            return list(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return [getattr(value, each.name) for each in fields(value)]
+    return []
+
+
+def _named(code: CodeType) -> Iterator[str]:
+    yield from code.co_names
+    for inner in code.co_consts:
+        if isinstance(inner, CodeType):
+            yield from _named(inner)
+
+
+_ENDS = (
+    "Save", "Preview", "MaskPreview", "ShowText", "Display", "ImageHistogram", "VHS_VideoCombine",
+)  # fmt: skip
+"""What types begin with that hand on what they save or show."""
+
+_NEUTRAL = frozenset(("device", "backend", "attention", "verbose"))
+"""Inputs that change where and how something is computed, not what comes of it."""
+
+Translate = Callable[[Passage], None]
+
+
+@dataclass(frozen=True)
+class TableEntry:
+    """A node type of ComfyUI.
+
+    Attributes:
+        forward: Makes native nodes of one. It gives each output of the signature that it can.
+        native: The native node type that `backward` is for; empty for those of which nothing goes
+            back. Where several entries name one, the first whose `backward` doesn't refuse stands
+            for it, unless the node is known to have been another's.
+        backward: Makes nodes of ComfyUI of a native one.
+        is_built_in: Whether the entry isn't a pack's.
+        neutral: Inputs that change no result.
+        unused: Inputs that nothing here stands for, though they change something there.
+    """
+
+    signature: Signature
+    forward: Translate
+    native: str = ""
+    backward: Translate | None = None
+    is_built_in: bool = False
+    neutral: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
+
+    def is_idle(self, name: str) -> bool:
+        """Whether nothing here depends on an input."""
+        return name in self.neutral or name in self.unused or name in _NEUTRAL
+
+    @cached_property
+    def words(self) -> tuple[str, ...]:
+        """Options of the type's choices, among other texts, that `forward` tells apart."""
+        return words_of(self.forward, self.signature)
+
+    @property
+    def type(self) -> str:
+        return self.signature.type
+
+    @property
+    def is_end(self) -> bool:
+        """Whether ComfyUI runs such nodes for themselves, as far as is known here."""
+        is_known = self.is_built_in and bool(self.signature.outputs)
+        return not is_known or self.type.startswith(_ENDS)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How the values of an input are called in both programs.
+
+    Attributes:
+        names: Theirs to ours. Others are taken as they are.
+    """
+
+    names: Mapping[Any, Any] = field(default_factory=dict)
+
+    def ours(self, value: Any) -> Any:
+        return self.names.get(value, value) if isinstance(value, (str, int, bool)) else value
+
+    def theirs(self, value: Any) -> Any:
+        return next((their for their, our in self.names.items() if our == value), value)
+
+
+def entry(
+    line: str, forward: Translate, native: str = "", backward: Translate | None = None
+) -> TableEntry:
+    """An entry that says both ways by functions."""
+    return TableEntry(parse_signature(line), forward, native, backward)
+
+
+def same(
+    line: str,
+    native: str,
+    inputs: Mapping[str, str] | None = None,
+    outputs: Mapping[str, str] | None = None,
+    *,
+    choices: Mapping[str, Choice] | None = None,
+    fixed: Mapping[str, Any] | None = None,
+    usual: Mapping[str, Any] | None = None,
+    kept: tuple[str, ...] = (),
+) -> TableEntry:
+    """An entry for a node type that is, but for names, a native one.
+
+    Args:
+        line: Its signature, see `signatures`.
+        inputs: Their names to ours, of those that are not called alike.
+        outputs: Likewise. A type with one output needs none if the native one has one as well.
+        choices: How values are called, by their input.
+        fixed: Native inputs that always have one value. A native node with another one is not
+            this node.
+        usual: Native inputs that this node always has so, without the native one being another's
+            where they differ.
+        kept: Inputs of theirs that have no counterpart, and change no result.
+    """
+    signature = parse_signature(line)
+    names = {taken.name: taken.name for taken in signature.inputs if taken.name not in kept}
+    names.update(inputs or {})
+    is_only = len(signature.outputs) == 1
+    ports = {name: "" if is_only else name.lower() for name, _ in signature.outputs}
+    ports.update(outputs or {})
+    renames = _Renames(
+        signature.type,
+        native,
+        names,
+        ports,
+        choices or {},
+        fixed or {},
+        usual or {},
+        kept,
+        frozenset(
+            taken.name
+            for taken in signature.inputs
+            if not (taken.is_widget or taken.is_optional or taken.grows)
+        ),
+    )
+    return TableEntry(signature, renames.forward, native, renames.backward, neutral=kept)
+
+
+@dataclass(frozen=True)
+class _Renames:
+    there: str
+    native: str
+    inputs: Mapping[str, str]
+    outputs: Mapping[str, str]
+    choices: Mapping[str, Choice]
+    fixed: Mapping[str, Any]
+    usual: Mapping[str, Any]
+    kept: tuple[str, ...]
+    asked: frozenset[str]
+
+    def forward(self, node: Passage) -> None:
+        taken = {
+            our: self._renamed(node, their, their, ours=True)
+            for their, our in self.inputs.items()
+            if their in node.inputs
+        }
+        name = node.add(self.native, **taken, **self.fixed, **self.usual)
+        node.keep(**{key: node.inputs[key].given for key in self.kept if key in node.inputs})
+        for their, our in self.outputs.items():
+            node.give(their, MadeOutput(name, our))
+
+    def backward(self, node: Passage) -> None:
+        for our, value in node.inputs.items():
+            if our not in self.inputs.values() and our not in self.usual:
+                expected = self.fixed.get(our, node.defaults.get(our))
+                if value.given != expected:
+                    raise Untranslatable(f"`{our}` can't be {value.given!r} there")
+        taken = {
+            their: self._renamed(node, their, our, ours=False)
+            for their, our in self.inputs.items()
+            if our in node.inputs
+        }
+        for their, our in self.inputs.items():
+            # What may be left open here and not there; what may not be here either is unfinished.
+            if their in self.asked and our not in node.inputs and our in node.defaults:
+                raise Untranslatable(f"`{our}` has to be given there")
+        back = {key: node.kept[key] for key in self.kept if key in node.kept}
+        name = node.add(self.there, **taken, **back)
+        for their, our in self.outputs.items():
+            node.give(our, MadeOutput(name, their))
+
+    def _renamed(self, node: Passage, their: str, given: str, *, ours: bool) -> Signal:
+        """What an input is given, by the other program's name for it."""
+        choice, value = self.choices.get(their), node.inputs[given]
+        if choice is None:
+            return value
+        known = node.literal(given)
+        return Signal(choice.ours(known) if ours else choice.theirs(known), value.carried)

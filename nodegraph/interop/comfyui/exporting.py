@@ -1,0 +1,304 @@
+"""Translating a native workflow into one of ComfyUI, by the table of node types."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from nodegraph.core.catalog import Catalog
+from nodegraph.core.parts import NodeEntry, Subgraph
+from nodegraph.core.spec import NodeSpec
+from nodegraph.core.subgraphs import expandable, node_spec
+from nodegraph.core.workflow import Workflow
+from nodegraph.interop.comfyui.corrections import corrected
+from nodegraph.interop.comfyui.entries import TableEntry
+from nodegraph.interop.comfyui.fates import Fate
+from nodegraph.interop.comfyui.foreign import (
+    ForeignBlock,
+    ForeignPort,
+    ForeignWorkflow,
+    Spot,
+)
+from nodegraph.interop.comfyui.importing import by_type, translate
+from nodegraph.interop.comfyui.inlining import inlined
+from nodegraph.interop.comfyui.leaving import GraphLeaving, InPlaceOnly, points
+from nodegraph.interop.comfyui.originals import changed_original
+from nodegraph.interop.comfyui.reading import read_workflow
+from nodegraph.interop.comfyui.reading.dynamic_prompts import as_the_page_reads
+from nodegraph.interop.comfyui.signatures import Signature
+from nodegraph.interop.comfyui.writing.api_file import missing_inputs, write_api
+from nodegraph.interop.comfyui.writing.ui_file import write_ui
+
+
+@dataclass(frozen=True)
+class ExportedWorkflow:
+    """A workflow that was translated for ComfyUI.
+
+    Attributes:
+        told: What has no counterpart there, each with its node.
+        unknown: Native nodes that ComfyUI doesn't know: they are kept, and don't run there.
+    """
+
+    foreign: ForeignWorkflow
+    told: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+
+
+def export(
+    workflow: Workflow, table: Iterable[TableEntry], catalog: Catalog, *, flat: bool = False
+) -> ExportedWorkflow:
+    """A workflow as ComfyUI would say it.
+
+    Nodes that can't be said there stay as ones of types that begin with ``nodegraph.``, so that
+    nothing is lost when the file comes back.
+
+    Args:
+        catalog: Native node types.
+        flat: Without sub-graphs and bypassed nodes, as the API format has none.
+    """
+    entries = tuple(table)
+    if not flat:
+        try:
+            return _checked(workflow, entries, catalog, flat=False)
+        except InPlaceOnly:
+            # What goes along unsaid crosses a border, such as a guider that has no model yet.
+            pass
+    return _checked(inlined(workflow, catalog, splices=flat), entries, catalog, flat=flat)
+
+
+def _checked(
+    workflow: Workflow, table: tuple[TableEntry, ...], catalog: Catalog, *, flat: bool
+) -> ExportedWorkflow:
+    """A workflow as ComfyUI says it, read again: what would not come back stays as it is.
+
+    Args:
+        flat: It is for its server, which takes prompts as they are; else its page reads them.
+    """
+    signatures = {name: entry.signature for name, entry in by_type(table).items()}
+
+    def read_again(foreign: ForeignWorkflow) -> Workflow:
+        reread = foreign if flat else as_the_page_reads(foreign, signatures)
+        return translate(reread, table).workflow
+
+    native: set[str] = set()
+    while True:
+        exported = _Leaving(workflow, table, catalog, native).exported()
+        read = read_again(exported.foreign)
+        noted, lost = _noted(workflow, exported, read, catalog)
+        if not lost - native:
+            # Notes change what it is read as; without any it is read already.
+            is_read = noted.foreign == exported.foreign
+            again = read if is_read else read_again(noted.foreign)
+            lost = _with_others(workflow, again)
+        if not lost - native:
+            return noted
+        native |= lost
+
+
+def _noted(
+    workflow: Workflow, exported: ExportedWorkflow, read: Workflow, catalog: Catalog
+) -> tuple[ExportedWorkflow, set[str]]:
+    """What was exported, with notes of all that it would be read as and wasn't.
+
+    Args:
+        read: What it would be read as.
+    Returns:
+        Nodes that it wouldn't be read as besides, those of blocks as ``block/node``.
+    """
+    foreign = exported.foreign
+    graph, missing = corrected(foreign.graph, workflow.nodes, read.nodes, catalog)
+    lost, blocks = set(missing), {}
+    for name, block in foreign.blocks.items():
+        was, again = workflow.subgraphs[name].nodes, read.subgraphs.get(name)
+        if again is None:
+            raise InPlaceOnly
+        inner, missing = corrected(block.graph, was, again.nodes, catalog)
+        blocks[name] = replace(block, graph=inner)
+        lost |= {f"{name}/{node}" for node in missing}
+    return replace(exported, foreign=replace(foreign, graph=graph, blocks=blocks)), lost
+
+
+def _with_others(workflow: Workflow, read: Workflow) -> set[str]:
+    """Nodes that would come back with others beside them; those of blocks as ``block/node``."""
+    graphs = [("", workflow.nodes, read.nodes, read.ui)]
+    layouts = read.ui.get("subgraphs", {})
+    graphs += [
+        (f"{name}/", workflow.subgraphs[name].nodes, block.nodes, layouts.get(name, {}))
+        for name, block in read.subgraphs.items()
+        if name in workflow.subgraphs
+    ]
+    return {
+        prefix + name
+        for prefix, was, again, ui in graphs
+        for name in _accompanied(again.keys() - was.keys(), ui) & was.keys()
+    }
+
+
+def _accompanied(others: Collection[str], ui: Mapping[str, Any]) -> set[str]:
+    """All nodes that were made of one that became such, too, as layouts tell."""
+    known = ui.get("comfyui", {}).get("nodes", {})
+    made = [{name, *origin.get("with", ())} for name, origin in known.items()]
+    return {name for group in made if group & set(others) for name in group}
+
+
+def documents(
+    workflow: Workflow, table: Iterable[TableEntry], catalog: Catalog
+) -> tuple[ExportedWorkflow, Mapping[str, dict[str, Any]]]:
+    """A workflow in both of ComfyUI's formats.
+
+    What came from ComfyUI goes back as it was, with the values that were changed since.
+
+    Returns:
+        What became of it, and the documents: ``ui``, which its page opens, and ``api``, which its
+        server is sent.
+    """
+    entries = by_type(table)
+    signatures = {name: entry.signature for name, entry in entries.items()}
+    drawn = export(workflow, entries.values(), catalog)
+    # Without sub-graphs, bypassed nodes and prompts that are drawn both formats say the same.
+    is_flat = not drawn.foreign.blocks and not _bypasses(workflow)
+    is_flat = is_flat and as_the_page_reads(drawn.foreign, signatures) == drawn.foreign
+    flat = drawn if is_flat else export(workflow, entries.values(), catalog, flat=True)
+    api = write_api(flat.foreign, signatures)
+    written = {"ui": write_ui(drawn.foreign, signatures), "api": api}
+    lacking = tuple(_lacking(api, signatures))
+    drawn = replace(drawn, told=(*drawn.told, *lacking))
+
+    def retranslate(document: Any) -> tuple[Workflow, tuple[Fate, ...]]:
+        found = translate(read_workflow(document, signatures), entries)
+        return found.workflow, found.fates
+
+    original = changed_original(workflow, retranslate)
+    if original is None:
+        return drawn, written
+    if not isinstance(original.get("nodes"), list):
+        return drawn, written | {"api": original}
+    extra = original.get("extra")
+    known = extra if isinstance(extra, dict) else {}
+    noted = {**known, **drawn.foreign.kept["extra"]}
+    # The page opens it as it was; what its server is sent is made anew.
+    drawn = replace(drawn, told=(*flat.told, *lacking), unknown=flat.unknown)
+    return drawn, written | {"ui": {**original, "extra": noted}}
+
+
+def _lacking(api: Mapping[str, Any], signatures: Mapping[str, Signature]) -> Iterator[str]:
+    """What ComfyUI's server would refuse of a document, for people."""
+    for name, inputs in missing_inputs(api, signatures).items():
+        meta = api[name]["_meta"]
+        noted = meta.get("nodegraph", {})
+        native = noted.get("name") or meta["title"]
+        unread = {
+            name for names in noted.get("unread_as", {}).values() for name in names.split(", ")
+        }
+        named = ", ".join(f"`{port}`" for port in inputs if port not in unread)
+        if not named:
+            continue  # it is told of already
+        node_type = api[name]["class_type"]
+        yield f"{native}: {named} of {node_type} has to be given there, and isn't here"
+
+
+def _bypasses(workflow: Workflow) -> bool:
+    graphs = [workflow.nodes, *(block.nodes for block in workflow.subgraphs.values())]
+    return any(node.mode == "bypass" for nodes in graphs for node in nodes.values())
+
+
+class _Leaving:
+    def __init__(
+        self,
+        workflow: Workflow,
+        table: tuple[TableEntry, ...],
+        catalog: Catalog,
+        native: Collection[str],
+    ) -> None:
+        self._workflow = workflow
+        self._native = native
+        self._catalog = catalog
+        self.signatures = {name: found.signature for name, found in by_type(table).items()}
+        self._by_native: dict[str, list[TableEntry]] = {}
+        for entry in table:
+            if entry.backward is not None:
+                self._by_native.setdefault(entry.native, []).append(entry)
+        self._blocks = _used(workflow)
+        self._told: list[str] = []
+        self._unknown: list[str] = []
+
+    def exported(self) -> ExportedWorkflow:
+        workflow = self._workflow
+        blocks = {
+            name: self._block(name, workflow.subgraphs[name])
+            for name in workflow.subgraphs
+            if name in self._blocks
+        }
+        graph = self._graph(workflow.nodes, workflow.ui).graph()
+        said = {
+            "title": workflow.title,
+            "description": workflow.description,
+            "parameters": {name: given.to_dict() for name, given in workflow.parameters.items()},
+            "requires": workflow.requires,
+            "subgraphs": {
+                name: block.to_dict()
+                for name, block in workflow.subgraphs.items()
+                if name not in self._blocks
+            },
+        }
+        kept = {"extra": {"nodegraph": {key: value for key, value in said.items() if value}}}
+        foreign = ForeignWorkflow(graph, "0.4", workflow.title, blocks, kept=kept)
+        return ExportedWorkflow(foreign, tuple(self._told), tuple(self._unknown))
+
+    def _graph(
+        self,
+        nodes: Mapping[str, NodeEntry],
+        ui: Mapping[str, Any],
+        block: Subgraph | None = None,
+        prefix: str = "",
+    ) -> GraphLeaving:
+        walk = GraphLeaving(self, nodes, ui, block, prefix)
+        walk.run()
+        return walk
+
+    def _block(self, name: str, block: Subgraph) -> ForeignBlock:
+        layouts = self._workflow.ui.get("subgraphs")
+        layout = layouts.get(name) if isinstance(layouts, dict) else None
+        ui = layout if isinstance(layout, dict) else {}
+        walk = self._graph(block.nodes, ui, block, f"{name}/")
+        outputs = []
+        for port, text in block.outputs.items():
+            source = walk.end(text)
+            outputs.append((ForeignPort(port, walk.type_of(source)), source))
+        inputs = [ForeignPort(port, walk.type_fed(at)) for at, port in enumerate(block.inputs)]
+        ends = {end: Spot(*at) for end, at in points(ui.get("ends")).items()}
+        return ForeignBlock(name, name, walk.graph(), tuple(inputs), tuple(outputs), ends=ends)
+
+    def spec(self, entry: NodeEntry) -> NodeSpec | None:
+        return node_spec(entry, self._workflow, self._catalog)
+
+    def block_outputs(self, node_type: str) -> Iterable[str] | None:
+        is_block = node_type in self._blocks
+        return self._workflow.subgraphs[node_type].outputs if is_block else None
+
+    def candidates(self, node_type: str, was: str) -> list[TableEntry]:
+        found = self._by_native.get(node_type, [])
+        return sorted(found, key=lambda entry: entry.type != was)
+
+    def stays_native(self, node: str) -> bool:
+        return node in self._native
+
+    def tell(self, node: str, message: str) -> None:
+        self._told.append(f"{node}: {message}")
+
+    def tell_unknown(self, node: str) -> None:
+        self._unknown.append(node)
+
+
+def _used(workflow: Workflow) -> set[str]:
+    """Sub-graphs that nodes are of. Others are only named, by loops, and ComfyUI has no use."""
+    can_be = set(expandable(workflow))
+    found: set[str] = set()
+    waiting = [node.type for node in workflow.nodes.values()]
+    while waiting:
+        name = waiting.pop()
+        if name in can_be - found:
+            found.add(name)
+            waiting += [node.type for node in workflow.subgraphs[name].nodes.values()]
+    return found

@@ -1,0 +1,100 @@
+"""Which family of models a file is of, told by how it is called.
+
+ComfyUI looks into files and so needs no names of families; here a loader of parts is told one.
+What no name of a file tells is said in ComfyUI's word, which no family has: validation then tells
+that there is no such model here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from nodegraph.weights.file_kinds import without_ending
+
+ENCODER_FAMILIES = {
+    "stable_diffusion": "sd1",
+    "sdxl": "sdxl",
+    "sd3": "sd3",
+    "flux": "flux",
+    "flux2": "flux2",
+    "ltxv": "ltx",
+    "pixart": "pixart-sigma",
+    "lumina2": "lumina2",
+    "wan": "wan",
+    "hidream": "hidream",
+    "chroma": "chroma",
+    "qwen_image": "qwen-image",
+    "hunyuan_image": "hunyuan-image",
+}
+"""What loaders of text encoders there call the kind of model, and the family that it is here."""
+
+_BY_FILE: tuple[tuple[str, str, str], ...] = (
+    ("stable_diffusion", r"clip_?h|sd2|open_?clip", "sd2"),
+    ("stable_diffusion", r"clip_?g", "sdxl"),
+    ("stable_diffusion", r"qwen_?3_?0?\.?6b", "anima"),
+    ("lumina2", r"qwen", "z-image"),
+    ("flux2", r"qwen_?3", "flux2-klein"),
+    ("flux2", r"ministral|ernie", "ernie-image"),
+    ("qwen_image", r"qwen_?3|ling", "qwen_image"),
+    ("ltxv", r"gemma", "ltxv"),
+)
+"""Kinds that stand for several families: what a file's name has in it, and what that means."""
+
+_CLIP = re.compile(r"clip|vit-?l|sd1|v1-5|text_encoder|model")
+
+_MODELS = (
+    (r"qwen.?image.?edit.?(2509|2511|plus)|edit.?plus", "qwen-image-edit-plus"),
+    (r"qwen.?image.?edit|qwen.?edit", "qwen-image-edit"),
+    (r"flux.?2.*klein", "flux2-klein"),
+    (r"flux.?2", "flux2"),
+    (r"z.?image", "z-image"),
+    (r"wan.?2.2.*5b", "wan22-5b"),
+)
+
+_LATENTS = (
+    (r"qwen.?image.*vae", "qwen-image"),
+    (r"wan.?2.?1.*vae", "wan"),
+    (r"(^|/)ae\.|flux.?1?.?(vae|ae)|(^|/)flux_ae", "flux"),
+    (r"sdxl|xl.?vae", "sdxl"),
+    (r"sd3", "sd3"),
+    (r"vae-ft-|sd15|sd1.5|kl-f8|840000|orangemix|blessed", "sd"),
+)
+
+
+def encoder_family(kind: str, files: Sequence[str]) -> str:
+    """The family whose prompts text encoders read.
+
+    Args:
+        kind: As the loader there says it.
+        files: Names of their files; none if they aren't known.
+    """
+    named = " ".join(files).lower()
+    for of_kind, pattern, family in _BY_FILE:
+        if kind == of_kind and re.search(pattern, named):
+            return family
+    if kind == "stable_diffusion" and named and not _CLIP.search(named):
+        return without_ending(files[0].rpartition("/")[2])
+    return ENCODER_FAMILIES.get(kind, kind)
+
+
+def model_family(file: str) -> str:
+    """The family of a diffusion model, where its file alone doesn't tell: else ``auto``."""
+    found = _first(_MODELS, file)
+    # Others are told by what the file holds.
+    return found if found.startswith("qwen-image-edit") else "auto"
+
+
+def family_of_name(file: str) -> str:
+    """The family that a diffusion model's name tells; empty if it tells none."""
+    return _first(_MODELS, file)
+
+
+def latent_format(file: str) -> str:
+    """The format of latents that an autoencoder reads, by its name; ``auto`` if that tells none."""
+    return _first(_LATENTS, file) or "auto"
+
+
+def _first(patterns: Sequence[tuple[str, str]], file: str) -> str:
+    named = file.lower()
+    return next((found for pattern, found in patterns if re.search(pattern, named)), "")

@@ -1,0 +1,58 @@
+"""Words in names of files that say what an input of another node is given: ``%KSampler.seed%``.
+
+ComfyUI calls a node there by its type, or else by its title; here nodes go by their names. Which
+input is meant is known by tags, as its value may stand elsewhere, by another name, once its node
+has become others.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from nodegraph.interop.comfyui.foreign import ForeignNode
+
+_WORD = re.compile(r"%([^%./\\]+)\.([^%./\\]+)%")
+
+
+def said_in_names(inputs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Node and input of each such word of a node's texts."""
+    for value in inputs.values():
+        if isinstance(value, str):
+            yield from _WORD.findall(value)
+
+
+def called(word: str, nodes: Mapping[str, ForeignNode]) -> str:
+    """Id of the node that ComfyUI takes a word for; empty if it finds none."""
+    for is_meant in (lambda node: _type_said(node) == word, lambda node: node.title == word):
+        found = next((name for name, node in nodes.items() if is_meant(node)), "")
+        if found:
+            return found
+    return ""
+
+
+def word_for(name: str, nodes: Mapping[str, ForeignNode]) -> str:
+    """How ComfyUI is told of a node; empty if it would take each word for another one."""
+    words = (nodes[name].title, _type_said(nodes[name]))
+    return next((word for word in words if word and called(word, nodes) == name), "")
+
+
+def reworded(name: str, put: Callable[[str, str], str]) -> str:
+    """A name of files with other words.
+
+    Args:
+        put: Gives the word for a node and an input; empty for one that stays.
+    """
+
+    def other(found: re.Match[str]) -> str:
+        word = put(found[1], found[2])
+        return f"%{word}%" if word else found[0]
+
+    return _WORD.sub(other, name)
+
+
+def _type_said(node: ForeignNode) -> str:
+    properties = node.kept.get("properties")
+    said = properties.get("Node name for S&R") if isinstance(properties, dict) else None
+    return said if isinstance(said, str) else node.type

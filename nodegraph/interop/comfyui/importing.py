@@ -1,0 +1,219 @@
+"""Translating a workflow of ComfyUI into a native one, by the table of node types."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from nodegraph.core.parts import NodeEntry
+from nodegraph.core.workflow import Workflow
+from nodegraph.interop.comfyui.blocks import Definition, NativeBlocks
+from nodegraph.interop.comfyui.entries import TableEntry
+from nodegraph.interop.comfyui.fates import Fate
+from nodegraph.interop.comfyui.foreign import ForeignGraph, ForeignWorkflow
+from nodegraph.interop.comfyui.made import MadeGraph
+from nodegraph.interop.comfyui.originals import packed
+from nodegraph.interop.comfyui.packs import NodeTable
+from nodegraph.interop.comfyui.reading import drawing_of, read_workflow
+from nodegraph.interop.comfyui.returning import returned
+from nodegraph.interop.comfyui.surroundings import lost_widgets
+from nodegraph.interop.comfyui.unread import Maker, Ports, TrialTranslation, unread_ports
+from nodegraph.interop.comfyui.walking import TO_GIVE, Walk
+
+
+@dataclass(frozen=True)
+class ImportedWorkflow:
+    """A workflow that was translated.
+
+    Attributes:
+        format: What it was, see `foreign.ForeignWorkflow`.
+        fates: What became of each of its nodes, blocks' nodes beside them.
+        told: What the reading of the file had to say.
+    """
+
+    workflow: Workflow
+    format: str
+    fates: tuple[Fate, ...] = ()
+    told: tuple[str, ...] = ()
+
+    @property
+    def placeholders(self) -> tuple[Fate, ...]:
+        """Nodes that couldn't be translated."""
+        return tuple(fate for fate in self.fates if fate.is_placeholder)
+
+    @property
+    def differences(self) -> tuple[tuple[str, str], ...]:
+        """What is otherwise here than in ComfyUI: the native node, or nothing, and what."""
+        told = [("", message) for message in self.told]
+        told += [(fate.name, message) for fate in self.fates for message in fate.told]
+        return tuple(dict.fromkeys(told))
+
+
+def translate(
+    foreign: ForeignWorkflow, table: Iterable[TableEntry] | Mapping[str, TableEntry]
+) -> ImportedWorkflow:
+    """The native workflow that says the same.
+
+    Nodes that can't be translated stay as placeholders, of types that begin with ``comfyui:``.
+
+    Args:
+        table: What stands for ComfyUI's node types; of two for one, the first counts.
+    Raises:
+        InvalidWorkflow: Its nodes need each other's results in a circle, a block contains itself,
+            or with blocks in place it is too large.
+    """
+    entries = table if isinstance(table, Mapping) else by_type(table)
+    base = _translated(foreign, entries)
+    if not any(node.is_misfit for graph in _graphs(foreign) for node in graph.nodes.values()):
+        return base.imported
+
+    def tried(other: ForeignWorkflow) -> _Translated:
+        return _translated(other, entries)
+
+    read, unread = unread_ports(foreign, entries, base, tried)
+    workflow = _marked(read.imported.workflow, unread)
+    dependent = {name for names in unread.values() for name in names}
+    fates = tuple(_told(fate, foreign, entries, dependent) for fate in read.imported.fates)
+    return replace(read.imported, workflow=workflow, fates=fates)
+
+
+def _told(
+    fate: Fate,
+    foreign: ForeignWorkflow,
+    entries: Mapping[str, TableEntry],
+    dependent: Collection[str],
+) -> Fate:
+    """What became of a node, where nothing depends on the values that weren't read of it.
+
+    Args:
+        dependent: Widgets that something depends on.
+    """
+    if not any(message.endswith(TO_GIVE) for message in fate.told):
+        return fate
+    matches = (graph.nodes.get(fate.id.rpartition(":")[2]) for graph in _graphs(foreign))
+    nodes = (node for node in matches if node is not None and node.type == fate.type)
+    signature = entries[fate.type].signature
+    if any(each.name in dependent for node in nodes for each in lost_widgets(node, signature)):
+        return fate
+    idle = [message.replace(TO_GIVE, "nothing here depends on them") for message in fate.told]
+    return replace(fate, told=tuple(idle))
+
+
+@dataclass(frozen=True)
+class _Translated(TrialTranslation):
+    """A translation, with what became of each node."""
+
+    imported: ImportedWorkflow
+
+
+def _translated(foreign: ForeignWorkflow, entries: Mapping[str, TableEntry]) -> _Translated:
+    made = MadeGraph()
+    blocks = NativeBlocks(foreign.blocks, entries, _natives(entries))
+    walk = Walk(foreign.graph, entries, blocks, made)
+    walk.run()
+    nodes = made.entries()
+    used = blocks.used_by(nodes.values())
+    workflow = Workflow(
+        title=foreign.title,
+        nodes=nodes,
+        subgraphs={name: imported.subgraph for name, imported in used.items()},
+        ui=_ui(made, used, foreign),
+    )
+    inner = [fate.within(name) for name, imported in used.items() for fate in imported.fates]
+    imported = ImportedWorkflow(
+        returned(workflow, foreign), foreign.format, (*walk.fates, *inner), foreign.told
+    )
+    return _Translated(imported.workflow, _makers(made, foreign.graph), imported)
+
+
+def _makers(made: MadeGraph, graph: ForeignGraph) -> dict[str, Maker]:
+    """Which node, and the how manyth that it was made into, each native node is."""
+    ids = list(graph.nodes)
+    counts: Counter[tuple[str | int, ...]] = Counter()
+    makers: dict[str, Maker] = {}
+    for name, at in made.places():
+        path: tuple[str | int, ...] = (ids[at[0]], *at[1:]) if at else ()
+        makers[name] = path, counts[path]
+        counts[path] += 1
+    return makers
+
+
+def _graphs(foreign: ForeignWorkflow) -> Iterator[ForeignGraph]:
+    yield foreign.graph
+    yield from (block.graph for block in foreign.blocks.values())
+
+
+def _marked(workflow: Workflow, unread: Ports) -> Workflow:
+    """A workflow in which some inputs couldn't be read, besides those that say so already.
+
+    Args:
+        unread: What ComfyUI calls the widgets that each input depends on.
+    """
+    ports: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
+    for (scope, name, port), theirs in unread.items():
+        ports[scope, name][port] = ", ".join(theirs)
+
+    def marked(scope: str, nodes: Mapping[str, NodeEntry]) -> dict[str, NodeEntry]:
+        return {
+            name: replace(
+                entry,
+                inputs={
+                    port: value
+                    for port, value in entry.inputs.items()
+                    if port not in ports[scope, name]
+                },
+                unread=[*entry.unread, *sorted(ports[scope, name].keys() - set(entry.unread))],
+                unread_as=entry.unread_as | ports[scope, name],
+            )
+            for name, entry in nodes.items()
+        }
+
+    subgraphs = {
+        name: replace(each, nodes=marked(name, each.nodes))
+        for name, each in workflow.subgraphs.items()
+    }
+    return replace(workflow, nodes=marked("", workflow.nodes), subgraphs=subgraphs)
+
+
+def import_document(document: object, table: NodeTable, *, name: str = "") -> ImportedWorkflow:
+    """The native workflow that says the same as a JSON document of ComfyUI's.
+
+    Args:
+        name: Where the document comes from, for messages.
+    Raises:
+        InvalidFile: See `reading.read_workflow`.
+        InvalidWorkflow: See `translate`.
+    """
+    foreign = read_workflow(document, table.signatures, name=name)
+    found = translate(foreign, table.entries)
+    original = packed(drawing_of(document))
+    comfyui = {**found.workflow.ui["comfyui"], "original": original}
+    ui = {**found.workflow.ui, "comfyui": comfyui}
+    return replace(found, workflow=replace(found.workflow, ui=ui))
+
+
+def by_type(table: Iterable[TableEntry]) -> dict[str, TableEntry]:
+    """Entries by ComfyUI's type; of two for one type, the first."""
+    found: dict[str, TableEntry] = {}
+    for entry in table:
+        found.setdefault(entry.type, entry)
+    return found
+
+
+def _natives(table: Mapping[str, TableEntry]) -> set[str]:
+    """Types of native nodes, which no sub-graph may hide."""
+    return {entry.native for entry in table.values() if entry.native}
+
+
+def _ui(
+    made: MadeGraph, blocks: Mapping[str, Definition], foreign: ForeignWorkflow
+) -> dict[str, Any]:
+    found = made.layout()
+    layouts = {name: each.layout for name, each in blocks.items() if each.layout}
+    if layouts:
+        found["subgraphs"] = layouts
+    kept = {"format": foreign.format} | ({"kept": dict(foreign.kept)} if foreign.kept else {})
+    found["comfyui"] = kept | found.get("comfyui", {})
+    return found

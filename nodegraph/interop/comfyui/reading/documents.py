@@ -1,0 +1,207 @@
+"""Reading a document of ComfyUI, whatever format it has."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from nodegraph.core.collecting import NoCollecting
+from nodegraph.interop.comfyui.foreign import ForeignWorkflow
+from nodegraph.interop.comfyui.reading.api import is_api_node, read_api
+from nodegraph.interop.comfyui.reading.blocks import (
+    BlockReader,
+    block_levels,
+    exposed_widgets,
+    prompts_of,
+)
+from nodegraph.interop.comfyui.reading.checked import (
+    DocumentCheck,
+    shown,
+    text_of,
+)
+from nodegraph.interop.comfyui.reading.graphs import GraphReader
+from nodegraph.interop.comfyui.reading.group_nodes import with_groups_as_blocks
+from nodegraph.interop.comfyui.reading.levels import Level, level_of
+from nodegraph.interop.comfyui.signatures import Signature
+
+
+def carried_workflow(texts: Mapping[str, str]) -> Any:
+    """The workflow among the texts that a file carries; None if there is none of ComfyUI.
+
+    Args:
+        texts: By name, as `images.images.read_metadata` and `videos.video_files.video_texts` give
+            them. ComfyUI writes ``workflow`` and ``prompt``, packs both within ``comment``.
+    Returns:
+        A JSON document for `read_workflow`: the UI format, if there is one, else the API format.
+        The drawing tells more than what was run: places, titles, and what is muted. What was run
+        says its values by name. Of a file that has both, both are in one document.
+    """
+    drawing, prompt = _found(texts, "workflow"), _found(texts, "prompt")
+    is_drawn = isinstance(drawing, dict) and isinstance(drawing.get("nodes"), list)
+    if is_drawn and prompt is not None and prompt_of({"prompt": prompt}):
+        return {"workflow": drawing, "prompt": prompt}
+    return prompt if drawing is None else drawing
+
+
+def _found(texts: Mapping[str, str], key: str) -> Any:
+    for holder in (texts, _parsed(texts.get("comment"))):
+        found = _parsed(holder.get(key)) if isinstance(holder, Mapping) else None
+        if is_foreign(found):
+            return found
+    return None
+
+
+def loose_document(text: str) -> Any:
+    """The workflow of ComfyUI's that a text is which only Python takes for JSON, as its `json`
+    writes NaN; None of any other text."""
+    document = _parsed(text)
+    return document if is_foreign(document) else None
+
+
+def _parsed(text: Any) -> Any:
+    """What a JSON text says, or was said already; None if it says nothing.
+
+    Python's `json`, which writes these texts, writes NaN as itself. Mostly it stands where ComfyUI
+    asked nodes for changes, and means nothing to us; as a text it is told of anywhere else.
+    """
+    if not isinstance(text, str):
+        return text
+    try:
+        return json.loads(text, parse_constant=str, parse_float=_finite)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _finite(text: str) -> float | str:
+    number = float(text)
+    return number if math.isfinite(number) else text
+
+
+_VERSIONS: Mapping[float, str] = {0.4: "0.4", 1: "1.0"}
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+"""What sub-graphs are called by."""
+_PARTS = frozenset(("nodes", "links", "groups", "definitions"))
+
+
+def is_foreign(document: object) -> bool:
+    """Whether a JSON document looks like a workflow of ComfyUI, in any format."""
+    return _of_ui(document) is not None or _of_api(document) is not None
+
+
+def read_workflow(
+    document: object, signatures: Mapping[str, Signature], *, name: str = ""
+) -> ForeignWorkflow:
+    """A workflow of ComfyUI.
+
+    Args:
+        document: What its JSON says. Parts of it are kept in what is returned; it isn't changed.
+        signatures: Of the node types that are known, by type: they say which value is whose where
+            a file doesn't.
+        name: Where the document comes from, for messages.
+    Raises:
+        InvalidFile: It is no workflow of ComfyUI, of a version that isn't known, has parts of the
+            wrong form, is too large, or can't be drawn: reroutes lead in a circle, or a block
+            holds itself.
+    """
+    check = DocumentCheck(name)
+    ui, prompt = _of_ui(document), _of_api(document)
+    with NoCollecting():
+        check.depth(ui if ui is not None else prompt or {})
+        if ui is not None:
+            return _read_ui(ui, prompt_of(document), signatures, check)
+        if prompt is not None:
+            return read_api(prompt, signatures, check)
+    raise check.refusal(
+        "this is no workflow of ComfyUI",
+        document,
+        "It holds either `nodes` and `links`, or nodes with a `class_type`.",
+    )
+
+
+def _of_ui(document: object) -> Mapping[str, Any] | None:
+    """A document of the UI format, also from within what is sent to a server."""
+    if not isinstance(document, dict) or isinstance(document.get("format"), str):
+        return None
+    if isinstance(document.get("nodes"), list):
+        return document
+    extra = document.get("extra_data")
+    info = extra.get("extra_pnginfo") if isinstance(extra, dict) else None
+    for holder in (document, info):
+        held = holder.get("workflow") if isinstance(holder, dict) else None
+        if isinstance(held, dict) and isinstance(held.get("nodes"), list):
+            return held
+    return None
+
+
+def prompt_of(document: object) -> Mapping[str, Any]:
+    """What was run of a drawing, where the document holds both; empty if it doesn't."""
+    held = document.get("prompt") if isinstance(document, dict) else None
+    is_prompt = isinstance(held, dict) and any(map(is_api_node, held.values()))
+    return held if isinstance(held, dict) and is_prompt else {}
+
+
+def drawing_of(document: object) -> object:
+    """A document without what holds it, if that is more than the drawing: a request, a picture."""
+    return _of_ui(document) or document
+
+
+def _of_api(document: object) -> Mapping[str, Any] | None:
+    """A document of the API format, also wrapped as it is sent to a server."""
+    if not isinstance(document, dict) or "nodes" in document or "format" in document:
+        return None
+    held = document.get("prompt")
+    if isinstance(held, dict) and not is_api_node(held):
+        document = held
+    return document if any(map(is_api_node, document.values())) else None
+
+
+def _read_ui(
+    document: Mapping[str, Any],
+    prompt: Mapping[str, Any],
+    signatures: Mapping[str, Signature],
+    check: DocumentCheck,
+) -> ForeignWorkflow:
+    version = _version(document, check)
+    document = with_groups_as_blocks(document, check)
+    top = level_of(document, check)
+    levels = block_levels(document, check)
+    _tell_missing((top, *levels.values()), levels, check)
+    blocks = BlockReader(levels, signatures, check, prompts_of(prompt, levels, top))
+    blocks.read(exposed_widgets(levels, top))
+    read = GraphReader(top, signatures, blocks.facts, check, prompt).read()
+    return ForeignWorkflow(
+        read.graph,
+        version,
+        _title(document),
+        blocks.blocks,
+        check.told,
+        {key: value for key, value in document.items() if key not in _PARTS},
+    )
+
+
+def _version(document: Mapping[str, Any], check: DocumentCheck) -> str:
+    written = document.get("version", 0.4)
+    known = isinstance(written, (int, float)) and not isinstance(written, bool)
+    if not known or written not in _VERSIONS:
+        raise check.refusal(
+            "the workflow's `version` is not known", written, "Versions 0.4 and 1.0 are."
+        )
+    return _VERSIONS[written]
+
+
+def _tell_missing(
+    levels: tuple[Level, ...], blocks: Mapping[str, Level], check: DocumentCheck
+) -> None:
+    for level in levels:
+        for name, node in level.nodes.items():
+            if node["type"] not in blocks and _ID.fullmatch(node["type"]):
+                check.tell(f"node `{shown(name)}`: its sub-graph is not in the file")
+
+
+def _title(document: Mapping[str, Any]) -> str:
+    extra = document.get("extra")
+    info = extra.get("info") if isinstance(extra, dict) else None
+    return text_of(info.get("name")) if isinstance(info, dict) else ""

@@ -1,0 +1,240 @@
+"""One graph of a UI file: its nodes with what each is given."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from nodegraph.interop.comfyui.foreign import (
+    BLOCK,
+    ForeignGraph,
+    ForeignNode,
+    Source,
+)
+from nodegraph.interop.comfyui.reading.api import is_api_node, literal_of
+from nodegraph.interop.comfyui.reading.checked import DocumentCheck, shown
+from nodegraph.interop.comfyui.reading.dynamic_prompts import read_prompts
+from nodegraph.interop.comfyui.reading.group_nodes import MISFIT
+from nodegraph.interop.comfyui.reading.instances import BlockFacts, instance_values
+from nodegraph.interop.comfyui.reading.levels import Level, Socket, sockets
+from nodegraph.interop.comfyui.reading.nodes import groups_of, node_of, note_of
+from nodegraph.interop.comfyui.reading.tracing import (
+    NOTES,
+    PRIMITIVE,
+    Tracer,
+    is_drawn_through,
+)
+from nodegraph.interop.comfyui.reading.widgets import (
+    CONTROL,
+    WidgetValues,
+    control_word,
+    fits,
+    typed_values,
+    widget_values,
+)
+from nodegraph.interop.comfyui.signatures import Signature
+
+Wired = Sequence[tuple[Socket, Source]]
+
+
+@dataclass(frozen=True)
+class ReadGraph:
+    """A graph, and what its block's ends have to know of it.
+
+    Attributes:
+        ends: What leads to the block's outputs, by slot.
+        widgets: Slots of the block's inputs that lead to widgets, with what those hold inside.
+        inlined: Primitives that became values: the only input that each fed.
+    """
+
+    graph: ForeignGraph
+    ends: Mapping[int, Source | None] = field(default_factory=dict)
+    widgets: Mapping[int, Any] = field(default_factory=dict)
+    inlined: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+
+class GraphReader:
+    """Reads one graph, once the blocks within it are read.
+
+    Args:
+        prompt: What was run of it, in the API format: its values have names.
+    """
+
+    def __init__(
+        self,
+        level: Level,
+        signatures: Mapping[str, Signature],
+        blocks: Mapping[str, BlockFacts],
+        check: DocumentCheck,
+        prompt: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._level = level
+        self._prompt = prompt or {}
+        self._signatures = signatures
+        self._blocks = blocks
+        self._check = check
+        self._widgets: dict[int, Any] = {}
+        self._inlined: dict[str, tuple[str, str]] = {}
+        self._drawing: dict[str, ForeignNode] = {}
+
+    def read(self) -> ReadGraph:
+        """The graph.
+
+        Raises:
+            InvalidFile: A part has the wrong form, or reroutes lead in a circle.
+        """
+        tracer = Tracer(self._level, self._check)
+        entries = self._level.nodes
+        names = [name for name, entry in entries.items() if not is_drawn_through(entry["type"])]
+        wired = {name: list(tracer.inputs(name)) for name in names}
+        ends = tracer.outputs()
+        tracer.tell_lost()
+        primitives = self._primitives(wired, ends)
+        nodes = {
+            name: self._node(name, wired[name], primitives)
+            for name in names
+            if entries[name]["type"] != PRIMITIVE
+        }
+        feeding = {source.node for fed in wired.values() for _, source in fed}
+        feeding |= {source.node for source in ends.values() if source is not None}
+        for name in feeding & primitives.keys() - self._inlined.keys():
+            nodes[name] = self._primitive(name, primitives[name])
+        order = {name: nodes[name] for name in names if name in nodes} | self._drawing
+        notes = (note_of(entry) for entry in entries.values() if entry["type"] in NOTES)
+        graph = ForeignGraph(
+            order,
+            tuple(groups_of(self._level.entry.get("groups"))),
+            tuple(note for note in notes if note is not None),
+        )
+        return ReadGraph(graph, ends, self._widgets, self._inlined)
+
+    def _primitives(
+        self, wired: Mapping[str, Wired], ends: Mapping[int, Source | None]
+    ) -> dict[str, WidgetValues]:
+        """Values of all primitives; those that feed one input only are noted to go there."""
+        entries = self._level.nodes
+        found = {
+            name: _primitive_values(entry)
+            for name, entry in entries.items()
+            if entry["type"] == PRIMITIVE
+        }
+        uses = Counter(source.node for source in ends.values() if source is not None)
+        for name, fed in wired.items():
+            for socket, source in fed:
+                uses[source.node] += 1
+                if source.node in found:
+                    self._inlined[source.node] = (name, socket.name)
+        for name in [name for name in self._inlined if uses[name] > 1]:
+            del self._inlined[name]
+        return found
+
+    def _primitive(self, name: str, values: WidgetValues) -> ForeignNode:
+        entry = self._level.nodes[name]
+        return node_of(name, entry, values.values, values.control, self._check)
+
+    def _node(self, name: str, wired: Wired, primitives: Mapping[str, WidgetValues]) -> ForeignNode:
+        entry = self._level.nodes[name]
+        block = self._blocks.get(entry["type"])
+        listed = list(sockets(entry, self._check))
+        signature = None if block else self._signatures.get(entry["type"])
+        if block:
+            found = instance_values(entry, block)
+        elif entry.get(MISFIT) and signature is not None:
+            first = next((taken.name for taken in signature.widgets if not taken.grows), "")
+            found = WidgetValues(fits=False, misfit=first)
+        else:
+            found = widget_values(entry, listed, signature)
+        run: set[str] = set()
+        if signature is not None:
+            run = _take_run(found, self._prompt.get(name), signature)
+        # Nodes without widgets may keep what they showed.
+        if found.surplus and signature and signature.widgets:
+            self._check.tell(
+                f"node `{shown(name)}` ({shown(entry['type'])}): it has {found.surplus} more "
+                "values than are known of the type; left out"
+            )
+        open_inside: list[str] = []
+        for socket, source in wired:
+            if source.node == BLOCK:
+                if found.misfit and signature and socket.name not in found.values:
+                    open_inside.append(socket.name)
+                self._note_widget(socket, source.slot, found, signature, block)
+            primitive = primitives.get(source.node)
+            if primitive is not None and (primitive.misfit or primitive.nulls):
+                found.values.pop(socket.name, None)
+                found.take(socket.name, None)
+            elif source.node in self._inlined:
+                _put(found, socket.name, primitives[source.node])
+            elif primitive is None or primitive.values:
+                found.values[socket.name] = source
+                found.control.pop(socket.name, None)
+        title = block.name if block else ""
+        inputs, misfits = typed_values(found.values, signature, found.nulls, is_drawn=True)
+        node = node_of(name, entry, inputs, found.control, self._check, title)
+        node, drawing = read_prompts(node, signature, run)
+        self._drawing |= drawing
+        if not (found.misfit or misfits):
+            return node
+        return replace(node, misfit=found.misfit, misfits=(*misfits, *open_inside))
+
+    def _note_widget(
+        self,
+        socket: Socket,
+        slot: int,
+        found: WidgetValues,
+        signature: Signature | None,
+        block: BlockFacts | None,
+    ) -> None:
+        taken = signature.by_name.get(socket.name) if signature else None
+        is_widget = socket.is_widget or bool(taken and taken.is_widget)
+        is_widget = is_widget or bool(block and socket.name in block.widgets)
+        if is_widget and self._widgets.get(slot) is None:
+            self._widgets[slot] = found.values.get(socket.name)
+
+
+def _take_run(found: WidgetValues, run: Any, signature: Signature) -> set[str]:
+    """Take the values that a node was run with, which have names; returns those that were taken."""
+    inputs = run.get("inputs") if is_api_node(run) else None
+    if not isinstance(inputs, dict) or run["class_type"] != signature.type:
+        return set()
+    taken: set[str] = set()
+    for name, written in inputs.items():
+        value, known = literal_of(written), signature.taken(name)
+        if value is not None and known is not None and fits(known, value):
+            found.take(name, value)
+            taken.add(name)
+    if all(each.name in inputs for each in signature.shown(found.values) if not each.grows):
+        found.misfit, found.surplus = "", 0
+    return taken
+
+
+def _put(found: WidgetValues, name: str, given: WidgetValues) -> None:
+    """Put a primitive's value where it leads."""
+    if given.values:
+        found.values[name] = given.values["value"]
+        found.control.pop(name, None)
+    if "value" in given.control:
+        found.control[name] = given.control["value"]
+
+
+def _primitive_values(entry: Mapping[str, Any]) -> WidgetValues:
+    """Its value, called ``value``; what follows it says what happens to it after a run."""
+    found = WidgetValues()
+    if entry.get(MISFIT):
+        found.misfit = "value"
+        return found
+    written = entry.get("widgets_values")
+    values = list(_leading(written))
+    if values:
+        found.take("value", values[0])
+    if len(values) > 1 and isinstance(values[1], (str, bool)):
+        found.control["value"] = control_word(values[1])
+    return found
+
+
+def _leading(written: Any) -> Iterator[Any]:
+    if isinstance(written, dict):
+        written = [written.get("value"), written.get(CONTROL)]
+    yield from written[:2] if isinstance(written, list) else ()

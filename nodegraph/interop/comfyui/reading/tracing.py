@@ -1,0 +1,183 @@
+"""Links drawn through what stands on the canvas only for the eye."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Any
+
+from nodegraph.interop.comfyui.foreign import BLOCK, Source
+from nodegraph.interop.comfyui.reading.checked import DocumentCheck, shown
+from nodegraph.interop.comfyui.reading.levels import Level, Socket, sockets
+
+NOTES = frozenset(("Note", "MarkdownNote", "Label (rgthree)", "Note Plus (mtb)"))
+PRIMITIVE = "PrimitiveNode"
+REROUTE = "Reroute"
+_REROUTES = frozenset((REROUTE, "Reroute (rgthree)"))
+_SETTERS = frozenset(("SetNode", "easy setNode"))
+_GETTERS = frozenset(("GetNode", "easy getNode"))
+_SENDERS = frozenset(
+    ("Anything Everywhere", "Anything Everywhere3", "Anything Everywhere?", "Prompts Everywhere")
+)
+"""Of cg-use-everywhere: they connect inputs unseen, and the file tells which."""
+_SWITCHES = frozenset(
+    f"{name} (rgthree)"
+    for name in (
+        "Bookmark",
+        "Fast Actions Button",
+        "Fast Bypasser",
+        "Fast Groups Bypasser",
+        "Fast Groups Muter",
+        "Fast Muter",
+        "Mute / Bypass Relay",
+        "Mute / Bypass Repeater",
+        "Node Collector",
+        "Random Unmuter",
+    )
+)
+"""They work on the canvas: what they muted or bypassed is so in the file."""
+_SILENT = NOTES | _SENDERS | _SWITCHES
+_DRAWN_THROUGH = _REROUTES | _SETTERS | _GETTERS | _SILENT
+
+
+def is_drawn_through(node_type: str) -> bool:
+    """Whether a type of nodes is nothing but links, a note, or a switch of the canvas."""
+    return node_type in _DRAWN_THROUGH
+
+
+class Tracer:
+    """Finds where links of one graph begin."""
+
+    def __init__(self, level: Level, check: DocumentCheck) -> None:
+        self._level = level
+        self._check = check
+        self._found: dict[tuple[str, int], Source | None] = {}
+
+    def inputs(self, name: str) -> Iterator[tuple[Socket, Source]]:
+        """A node's inputs that are connected, with what they get."""
+        unseen = self._unseen.get(name, {})
+        for slot, socket in enumerate(sockets(self._level.nodes[name], self._check)):
+            if socket.link is not None:
+                source = self._of_link(socket.link, name, socket.name)
+            elif slot in unseen:
+                source = self._origin(*unseen[slot])
+            else:
+                continue
+            if source is not None:
+                yield socket, source
+
+    def tell_lost(self) -> None:
+        """Say what can't be drawn through, or isn't drawn at all."""
+        for name, entry in self._level.nodes.items():
+            if entry["type"] in _SENDERS and not self._unseen:
+                self._check.tell(f"{self._place(name)}: the file doesn't say what it is linked to")
+            elif entry["type"] in _SWITCHES:
+                self._check.tell(f"{self._place(name)}: left out, it only switches other nodes")
+
+    def outputs(self) -> dict[int, Source | None]:
+        """What leads to the slots of a block's end."""
+        ends: dict[int, Source | None] = {}
+        for wire in self._level.wires.values():
+            if wire.target == self._level.outputs and wire.target_slot not in ends:
+                ends[wire.target_slot] = self._origin(wire.origin, wire.origin_slot)
+        return ends
+
+    def _of_link(self, link: str, node: str, port: str) -> Source | None:
+        wire = self._level.wires.get(link)
+        if wire is None:
+            what = f"the link `{shown(link)}`, which there isn't"
+        elif wire.origin not in self._level.nodes and not self._is_input(wire.origin):
+            what = f"the node `{shown(wire.origin)}`, which there isn't"
+        else:
+            return self._origin(wire.origin, wire.origin_slot)
+        self._check.tell(
+            f"{self._place(node)}: `{shown(port)}` was connected to {what}; it is left open"
+        )
+        return None
+
+    def _place(self, node: str) -> str:
+        inside = f"block `{shown(self._level.block)}`, " if self._level.block else ""
+        return f"{inside}node `{shown(node)}` ({shown(self._level.nodes[node]['type'])})"
+
+    def _is_input(self, node: str) -> bool:
+        return bool(self._level.block) and node == self._level.inputs
+
+    def _origin(self, node: str, slot: int) -> Source | None:
+        """Where a value comes from that seems to come from a node.
+
+        Chains of reroutes can be long and shared, so that each step's answer is remembered.
+        """
+        way: dict[tuple[str, int], None] = {}
+        at: tuple[str, int] | Source | None = (node, slot)
+        while isinstance(at, tuple):
+            if at in self._found:
+                at = self._found[at]
+                break
+            if at in way:
+                ring = ", ".join(f"`{shown(name)}`" for name, _ in list(way)[:5])
+                raise self._check.refusal(f"links lead in a circle, through nodes {ring}")
+            way[at] = None
+            at = self._before(*at)
+        self._found.update(dict.fromkeys(way, at))
+        return at
+
+    def _before(self, node: str, slot: int) -> tuple[str, int] | Source | None:
+        if self._is_input(node):
+            return Source(BLOCK, slot)
+        entry = self._level.nodes.get(node)
+        if entry is None:
+            return None
+        if entry["type"] in _REROUTES | _SETTERS:
+            return self._into(node)
+        if entry["type"] in _GETTERS:
+            return self._set_for(node)
+        outputs = entry.get("outputs")
+        count = len(outputs) if isinstance(outputs, list) else 0
+        if entry["type"] in _SILENT or 0 < count <= slot:
+            self._check.tell(f"{self._place(node)} has no output {slot}; what it fed is left open")
+            return None
+        return Source(node, slot)
+
+    def _into(self, node: str) -> tuple[str, int] | None:
+        """What is connected to a node with one input."""
+        for socket in sockets(self._level.nodes[node], self._check):
+            wire = self._level.wires.get(socket.link) if socket.link is not None else None
+            if wire is not None:
+                return wire.origin, wire.origin_slot
+        return None
+
+    def _set_for(self, node: str) -> tuple[str, int] | None:
+        key = _key(self._level.nodes[node])
+        setter = self._setters.get(key)
+        if setter is None:
+            self._check.tell(f"{self._place(node)}: nothing sets `{shown(key)}`")
+            return None
+        return self._into(setter)
+
+    @cached_property
+    def _setters(self) -> Mapping[str, str]:
+        nodes = self._level.nodes.items()
+        return {_key(entry): name for name, entry in nodes if entry["type"] in _SETTERS}
+
+    @cached_property
+    def _unseen(self) -> Mapping[str, Mapping[int, tuple[str, int]]]:
+        """What unseen links bring, by node and slot."""
+        extra = self._level.entry.get("extra")
+        told = extra.get("ue_links") if isinstance(extra, dict) else None
+        found: dict[str, dict[int, tuple[str, int]]] = {}
+        for link in told if isinstance(told, list) else ():
+            if not isinstance(link, dict):
+                continue
+            slot, origin_slot = link.get("downstream_slot"), link.get("upstream_slot")
+            if isinstance(slot, int) and isinstance(origin_slot, int):
+                into = found.setdefault(str(link.get("downstream")), {})
+                into[slot] = (str(link.get("upstream")), origin_slot)
+        return found
+
+
+def _key(entry: Mapping[str, Any]) -> str:
+    """The name that a setter or getter goes by."""
+    values = entry.get("widgets_values")
+    if isinstance(values, dict):
+        values = list(values.values())
+    return str(values[0]) if isinstance(values, list) and values else ""

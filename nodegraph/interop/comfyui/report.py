@@ -1,0 +1,265 @@
+"""What came of an import, for people: what lacks, what would stand for it, what differs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nodegraph.core.analysis import analyse
+from nodegraph.core.catalog import Catalog
+from nodegraph.core.context import Environment
+from nodegraph.core.stand_ins import StandIns
+from nodegraph.errors import Problem
+from nodegraph.interop.comfyui.fates import CORE_PACK, Fate
+from nodegraph.interop.comfyui.importing import ImportedWorkflow
+from nodegraph.interop.comfyui.known_packs import pack_of
+from nodegraph.interop.comfyui.lacking import (
+    IsThere,
+    LackingModel,
+    is_of_what_lacks,
+    lacking_files,
+    lacking_models,
+    unknown_families,
+)
+
+_UNKNOWN_TYPE = "unknown-node-type"
+
+
+@dataclass(frozen=True, slots=True)
+class LackingType:
+    """A node that stays a placeholder.
+
+    Attributes:
+        node: Its name.
+        type: ComfyUI's.
+        pack: What brings it there; empty if the file doesn't say.
+        stand_ins: Native types that may do what it does.
+        reason: Why it isn't translated.
+    """
+
+    node: str
+    type: str
+    pack: str
+    stand_ins: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    """One file.
+
+    Attributes:
+        format: See `foreign.ForeignWorkflow`; empty if it couldn't be read.
+        nodes: How many it has, blocks' nodes beside the others.
+        files: Pictures and the like that aren't where its inputs are.
+        families: Kinds of models that aren't known here.
+        told: What differs, each with the native node that it is about, or nothing.
+        problems: What else keeps it from running.
+        error: Why it couldn't be read, or its workflow not be written; empty if all went well.
+    """
+
+    file: str
+    format: str = ""
+    nodes: int = 0
+    types: tuple[LackingType, ...] = ()
+    models: tuple[LackingModel, ...] = ()
+    files: tuple[str, ...] = ()
+    families: tuple[str, ...] = ()
+    told: tuple[tuple[str, str], ...] = ()
+    problems: tuple[Problem, ...] = ()
+    error: str = ""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it imports without a placeholder."""
+        return not self.error and not self.types
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether nothing but files that lack keeps it from running."""
+        return self.is_whole and not self.families and not self.problems
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "file": self.file,
+            "format": self.format,
+            "nodes": self.nodes,
+            "translated": self.nodes - len(self.types),
+            "without_placeholder": self.is_whole,
+            "valid": self.is_valid,
+            "placeholders": [
+                {
+                    "node": lacking.node,
+                    "type": lacking.type,
+                    "pack": lacking.pack,
+                    "stand_ins": list(lacking.stand_ins),
+                    "reason": lacking.reason,
+                }
+                for lacking in self.types
+            ],
+            "missing_models": [
+                {"name": model.name, "folder": model.folder, "url": model.url}
+                for model in self.models
+            ],
+            "missing_files": list(self.files),
+            "unknown_families": list(self.families),
+            "told": [{"node": node, "message": message} for node, message in self.told],
+            "problems": [problem.as_dict() for problem in self.problems],
+            **({"error": self.error} if self.error else {}),
+        }
+
+
+def import_report(
+    file: str,
+    imported: ImportedWorkflow,
+    catalog: Catalog,
+    environment: Environment,
+    is_there: IsThere,
+) -> ImportReport:
+    """What came of importing a file.
+
+    Args:
+        environment: Handed to the packs' own checks.
+        is_there: Asked for files of weights that nodes say they need.
+    """
+    stand_ins = StandIns(catalog)
+    types = tuple(_lacking(fate, stand_ins) for fate in imported.placeholders)
+    found = analyse(imported.workflow, catalog, environment).problems
+    problems = tuple(problem for problem in found if not _is_told_elsewhere(problem))
+    return ImportReport(
+        file,
+        imported.format,
+        len(imported.fates),
+        types,
+        lacking_models(imported, found, is_there),
+        lacking_files(found),
+        unknown_families(found),
+        imported.differences,
+        problems,
+    )
+
+
+def _is_told_elsewhere(problem: Problem) -> bool:
+    """Whether another part of a report tells of it."""
+    return problem.code == _UNKNOWN_TYPE or is_of_what_lacks(problem)
+
+
+def _lacking(fate: Fate, stand_ins: StandIns) -> LackingType:
+    pack = "" if fate.pack == CORE_PACK else fate.pack or pack_of(fate.type)
+    return LackingType(fate.name, fate.type, pack, stand_ins.of(fate.type), fate.missing)
+
+
+@dataclass(frozen=True)
+class ImportTotals:
+    """Several files.
+
+    Attributes:
+        whole: Files that import without a placeholder.
+        valid: Those of them that only files of models or pictures keep from running.
+        complete: Those of them that nothing keeps from running.
+        types: Node types that lack, with how many files each keeps from being whole.
+        packs: What brings these types, of those of which it is known.
+        families: Kinds of models that aren't known, likewise.
+        models: Models that lack, likewise.
+        problems: Codes of problems, with the files that have such.
+    """
+
+    files: int
+    unreadable: int
+    whole: int
+    valid: int
+    complete: int
+    types: Mapping[str, int]
+    packs: Mapping[str, str]
+    models: Mapping[str, int]
+    families: Mapping[str, int]
+    problems: Mapping[str, int]
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "files": self.files,
+            "unreadable": self.unreadable,
+            "without_placeholder": self.whole,
+            "valid": self.valid,
+            "complete": self.complete,
+            "missing_types": dict(self.types),
+            "packs_of_types": dict(self.packs),
+            "missing_models": dict(self.models),
+            "unknown_families": dict(self.families),
+            "problems": dict(self.problems),
+        }
+
+
+def totals(reports: Sequence[ImportReport]) -> ImportTotals:
+    """What came of all files together."""
+    return ImportTotals(
+        len(reports),
+        sum(bool(report.error) for report in reports),
+        sum(report.is_whole for report in reports),
+        sum(report.is_valid for report in reports),
+        sum(report.is_valid and not report.models and not report.files for report in reports),
+        _counted({lacking.type for lacking in report.types} for report in reports),
+        {
+            lacking.type: lacking.pack
+            for report in reports
+            for lacking in report.types
+            if lacking.pack
+        },
+        _counted({model.name for model in report.models} for report in reports),
+        _counted(set(report.families) for report in reports),
+        _counted({problem.code for problem in report.problems} for report in reports),
+    )
+
+
+def _counted(sets: Any) -> dict[str, int]:
+    counts = Counter(name for found in sets for name in found)
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+def as_markdown(reports: Sequence[ImportReport]) -> str:
+    """Tables of files, of node types that lack and of models that do."""
+    found = totals(reports)
+    lines = [
+        "# Import of ComfyUI's files",
+        "",
+        f"{found.files} files: {found.whole} import without a placeholder, {found.valid} of them "
+        f"run once their files are there, {found.complete} have them all; "
+        f"{found.unreadable} can't be read.",
+        "",
+        "| file | nodes | placeholders | valid | unknown families | models that lack | differs |",
+        "|---|---|---|---|---|---|---|",
+        *(_row(report) for report in reports),
+    ]
+    if found.types:
+        lines += ["", "## Node types that lack", "", "| | pack | files |", "|---|---|---|"]
+        lines += [
+            f"| {_cell(name)} | {_cell(found.packs.get(name, ''))} | {count} |"
+            for name, count in found.types.items()
+        ]
+    for title, counts in (
+        ("Models that lack", found.models),
+        ("Families that aren't known", found.families),
+        ("Other problems", found.problems),
+    ):
+        if counts:
+            lines += ["", f"## {title}", "", "| | files |", "|---|---|"]
+            lines += [f"| {_cell(name)} | {count} |" for name, count in counts.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _row(report: ImportReport) -> str:
+    if report.error:
+        return f"| {_cell(report.file)} | | | | | | {_cell(report.error)} |"
+    types = ", ".join(dict.fromkeys(lacking.type for lacking in report.types))
+    models = ", ".join(model.name for model in report.models)
+    valid = "yes" if report.is_valid else "no"
+    families = ", ".join(report.families)
+    told = str(len(report.told) or "")
+    cells = (report.file, str(report.nodes), types, valid, families, models, told)
+    return f"| {' | '.join(_cell(cell) for cell in cells)} |"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")

@@ -1,0 +1,113 @@
+"""The table: what stands for ComfyUI's node types, and the other way round.
+
+A module for each kind of node; each has its own `ENTRIES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from nodegraph.interop.comfyui.entries import TableEntry
+from nodegraph.interop.comfyui.table import (
+    audio,
+    conditioning,
+    control,
+    curves,
+    editing,
+    finding,
+    guiding,
+    image_edit,
+    images,
+    latents,
+    loaders,
+    logic,
+    masks,
+    methods,
+    pack_media,
+    packs,
+    patches,
+    preprocessors,
+    sampling,
+    schedules,
+    structured,
+    text,
+    values,
+    video,
+    vision,
+)
+
+_TIMES = ("temporal_size", "temporal_overlap")
+_DRAWN = ("draw_body", "draw_hands", "draw_face", "draw_feet", "draw_head")
+
+UNUSED: Mapping[str, tuple[str, ...]] = {
+    "CameraAngle": ("horizontal_angle", "vertical_angle"),
+    "ChromaRadianceOptions": (*("preserve_wrapper", "start_sigma", "end_sigma", "nerf_tile_size"),),
+    "DA3Inference": ("resolution",),
+    "DA3Render": ("output.apply_sky_clip",),
+    "EasyCache": ("reuse_threshold", "start_percent", "end_percent"),
+    "HunyuanVideo15ImageToVideo": ("batch_size",),
+    "HyperTile": ("tile_size", "swap_size", "max_depth", "scale_depth"),
+    "ImageBlur": ("blur_radius",),
+    "ImageResizeKJv2": ("crop_position",),
+    "ImageResize+": ("condition",),
+    "ImageSharpen": ("sharpen_radius",),
+    "LineartStandardPreprocessor": ("guassian_sigma", "intensity_threshold"),
+    "LineArtPreprocessor": ("coarse",),
+    "MiDaS-DepthMapPreprocessor": ("a", "bg_threshold"),
+    "MoGeInference": (
+        *("resolution_level", "fov_x_degrees", "force_projection", "apply_mask", "refine_steps"),
+    ),
+    "SAM3_Detect": ("refine_iterations", "individual_masks"),
+    "SDPoseDrawKeypoints": (*(*_DRAWN, "stick_width", "face_point_size", "score_threshold"),),
+    "SamplerDPMPP_2M_SDE": ("noise_device",),
+    "SamplerDPMPP_3M_SDE": ("noise_device",),
+    "SamplerDPMPP_SDE": ("r", "noise_device"),
+    "SamplerER_SDE": ("eta",),
+    "SaveAnimatedPNG": ("compress_level",),
+    "SaveWEBM": ("crf",),
+    "TEEDPreprocessor": ("safe_steps",),
+    "TemporalScoreRescaling": ("tsr_k", "tsr_sigma"),
+    "VAEDecodeTiled": _TIMES,
+    "VAEEncodeTiled": _TIMES,
+    "VHS_VideoCombine": ("loop_count", "save_output"),
+    "Video Slice": ("strict_duration",),
+    "WanImageToVideo": ("batch_size",),
+}
+
+
+MODULES = (
+    loaders,
+    conditioning,
+    editing,
+    control,
+    patches,
+    guiding,
+    methods,
+    schedules,
+    sampling,
+    latents,
+    images,
+    image_edit,
+    masks,
+    vision,
+    finding,
+    curves,
+    values,
+    logic,
+    text,
+    structured,
+    video,
+    audio,
+    packs,
+    pack_media,
+    preprocessors,
+)
+
+
+def built_in() -> tuple[TableEntry, ...]:
+    """All entries, those of loaders first."""
+    entries = (entry for module in MODULES for entry in module.ENTRIES)
+    return tuple(
+        replace(entry, is_built_in=True, unused=UNUSED.get(entry.type, ())) for entry in entries
+    )

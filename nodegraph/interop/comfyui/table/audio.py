@@ -1,0 +1,139 @@
+"""Audio: read, written and changed."""
+
+from __future__ import annotations
+
+from nodegraph.interop.comfyui.entries import TableEntry, entry, same
+from nodegraph.interop.comfyui.table.images import name_of, prefix_of
+from nodegraph.interop.comfyui.table.parts import FILES, refuse_others
+from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Untranslatable
+
+_PREFIX = 'audio: AUDIO, filename_prefix: STRING = "audio/ComfyUI"'
+_FORMATS = {"SaveAudio": "flac", "SaveAudioMP3": "mp3", "SaveAudioOpus": "opus"}
+_HALF = -6.0206
+"""Decibels of half as loud samples."""
+
+
+def _save(node: Passage) -> None:
+    named = node.inputs.get("format")
+    form = _FORMATS.get(node.type, "flac") if named is None else str(node.literal("format"))
+    if form not in ("flac", "wav"):
+        node.tell(f"{form} isn't written here: it is Ogg Vorbis instead")
+        form = "ogg"
+    node.add("SaveAudio", audio=node.inputs["audio"], name=name_of(node), format=form)
+    names = ("format", "format.quality", "quality")
+    node.keep(**{name: node.inputs[name].given for name in names if name in node.inputs})
+    node.give("audio", node.inputs["audio"])
+
+
+def _save_back(node: Passage) -> None:
+    form = node.literal("format")
+    audio, name = node.inputs["audio"], prefix_of(node)
+    if form == "flac":
+        node.add("SaveAudio", audio=audio, filename_prefix=name)
+        return
+    if form == "wav":
+        node.tell("WAV isn't written there: it is FLAC instead, which is lossless, too")
+        form = "flac"
+    values = node.kept if "format" in node.kept else {"format": "opus" if form == "ogg" else form}
+    node.add("SaveAudioAdvanced", audio=audio, filename_prefix=name, **values)
+
+
+def _preview(node: Passage) -> None:
+    node.add("SaveAudio", audio=node.inputs["audio"], name="preview")
+    node.tell("audio is heard from its file here: what was a preview is saved")
+    node.give("audio", node.inputs["audio"])
+
+
+def _trim(node: Passage) -> None:
+    start = node.inputs["start_index"]
+    if not start.is_link and start.given < 0:
+        raise Untranslatable("audio can't be cut from its end here")
+    name = node.add(
+        "TrimAudio", audio=node.inputs["audio"], start=start, seconds=node.inputs["duration"]
+    )
+    node.give("AUDIO", MadeOutput(name, "audio"))
+
+
+def _trim_back(node: Passage) -> None:
+    seconds = node.inputs["seconds"]
+    audio, start = node.inputs["audio"], node.inputs["start"]
+    length = 1_000_000.0 if seconds.given == 0 else seconds
+    name = node.add("TrimAudioDuration", audio=audio, start_index=start, duration=length)
+    node.give("audio", MadeOutput(name, "AUDIO"))
+
+
+def _join(node: Passage) -> None:
+    first, last = node.inputs["audio1"], node.inputs["audio2"]
+    if node.literal("direction") == "before":
+        first, last = last, first
+    name = node.add("JoinAudio", audios=first, last=last)
+    node.give("AUDIO", MadeOutput(name, "audio"))
+
+
+def _join_back(node: Passage) -> None:
+    refuse_others(node, {"gap": 0.0})
+    first, last = node.inputs["audios"], node.inputs["last"]
+    name = node.add("AudioConcat", audio1=first, audio2=last, direction="after")
+    node.give("audio", MadeOutput(name, "AUDIO"))
+
+
+def _mix(node: Passage) -> None:
+    method = node.literal("merge_method")
+    if method not in ("add", "mean", "subtract"):
+        raise Untranslatable(f"audio can't be merged by `{method}` here")
+    if method == "subtract":
+        raise Untranslatable("a sound can't be taken away from another one here")
+    name = node.add("MixAudio", audio=node.inputs["audio1"], other=node.inputs["audio2"])
+    if method == "mean":
+        name = node.add("AmplifyAudio", audio=MadeOutput(name, "audio"), decibels=_HALF)
+    node.give("AUDIO", MadeOutput(name, "audio"))
+
+
+def _mix_back(node: Passage) -> None:
+    refuse_others(node, {"level": 1.0, "start": 0.0})
+    first, second = node.inputs["audio"], node.inputs["other"]
+    name = node.add("AudioMerge", audio1=first, audio2=second, merge_method="add")
+    node.give("audio", MadeOutput(name, "AUDIO"))
+
+
+ENTRIES: tuple[TableEntry, ...] = (
+    same(
+        'LoadAudio(audio: COMBO = "" @upload) -> AUDIO',
+        "LoadAudio",
+        {"audio": "path"},
+        choices={"audio": FILES},
+    ),
+    entry(f"SaveAudio({_PREFIX}) -> audio: AUDIO", _save, "SaveAudio", _save_back),
+    entry(f'SaveAudioMP3({_PREFIX}, quality: COMBO = "V0") -> audio: AUDIO', _save),
+    entry(f'SaveAudioOpus({_PREFIX}, quality: COMBO = "128k") -> audio: AUDIO', _save),
+    entry(
+        f'SaveAudioAdvanced({_PREFIX}, format: COMBO = "flac", '
+        'format.quality: COMBO = "V0" @when(mp3|opus), quality: COMBO?) -> audio: AUDIO',
+        _save,
+    ),
+    entry("PreviewAudio(audio: AUDIO) -> audio: AUDIO", _preview),
+    entry(
+        "TrimAudioDuration(audio: AUDIO, start_index: FLOAT = 0.0, duration: FLOAT = 60.0) "
+        "-> AUDIO",
+        _trim,
+        "TrimAudio",
+        _trim_back,
+    ),
+    entry(
+        'AudioConcat(audio1: AUDIO, audio2: AUDIO, direction: COMBO = "after") -> AUDIO',
+        _join,
+        "JoinAudio",
+        _join_back,
+    ),
+    entry(
+        'AudioMerge(audio1: AUDIO, audio2: AUDIO, merge_method: COMBO = "add") -> AUDIO',
+        _mix,
+        "MixAudio",
+        _mix_back,
+    ),
+    same(
+        "AudioAdjustVolume(audio: AUDIO, volume: INT = 1) -> AUDIO",
+        "AmplifyAudio",
+        {"volume": "decibels"},
+    ),
+)

@@ -1,0 +1,548 @@
+"""Prompts, and what is done to them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from nodegraph.errors import NodegraphError
+from nodegraph.interop.comfyui.entries import TableEntry, Translate, entry, same
+from nodegraph.interop.comfyui.foreign import DrawnText
+from nodegraph.interop.comfyui.table.parts import CROP
+from nodegraph.interop.comfyui.table.returning import ENCODER, only, only_back
+from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
+from nodegraph.sampling import comfyui_prompts, wildcards
+
+SYNTAX = {"syntax": "comfyui"}
+_EMBEDDING = re.compile(r"embedding:([^\s,:()\[\]]+)")
+_NO_WEIGHT = re.compile(r"embedding:[^\s,:()\[\]]+:\d*\.?\d+(?![\d.]|\s*\))")
+"""What looks like an embedding with a weight, and is without brackets."""
+
+
+def encoder_for(node: Passage, *texts: Signal) -> Signal | MadeOutput:
+    """The text encoder, taught the textual inversions that texts name."""
+    encoder: Signal | MadeOutput = node.inputs["clip"]
+    written = " ".join(text.given for text in texts if isinstance(text.given, str))
+    for word in dict.fromkeys(_NO_WEIGHT.findall(written)):
+        node.tell(
+            f"ComfyUI takes all of `{word}` for the name of a file, and leaves it out if there is "
+            f"none; here it is read as a word and its weight: write ({word})"
+        )
+    for name in dict.fromkeys(_EMBEDDING.findall(written)):
+        made = node.add(
+            "LoadTextualInversion",
+            text_encoder=encoder,
+            embedding=name.replace("\\", "/"),
+            token=f"embedding:{name}",
+        )
+        encoder = MadeOutput(made, "text_encoder")
+    return encoder
+
+
+def _prompt(node: Passage) -> None:
+    text = node.inputs["text"]
+    name = node.add("EncodePrompt", encoder=encoder_for(node, text), text=text, **SYNTAX)
+    node.give("CONDITIONING", MadeOutput(name, "conditioning"))
+
+
+def _prompt_back(node: Passage) -> None:
+    syntax = node.inputs.get("syntax")
+    if syntax is None or syntax.given != "comfyui":
+        text = node.inputs["text"].given
+        if not isinstance(text, str) or any(sign in text for sign in "[]|()\\"):
+            node.tell("ComfyUI reads brackets, weights and AND in prompts in its own way")
+    name = node.add("CLIPTextEncode", clip=node.inputs["encoder"], text=node.inputs["text"])
+    made = MadeOutput(name, "CONDITIONING")
+    node.give("conditioning", Signal(made, {ENCODER: node.inputs["encoder"]}))
+
+
+def _random_prompt_back(node: Passage) -> None:
+    """ComfyUI's page draws where a prompt stands, and has no node for it."""
+    text, seed = node.inputs["text"], node.inputs["seed"]
+    if text.is_link or seed.is_link:
+        raise Untranslatable("ComfyUI's page draws from prompts as written, and by no seed")
+    try:
+        if node.inputs["syntax"].given == "comfyui":
+            prompt, drawn = str(text.given), comfyui_prompts.draw_prompt(text.given, seed.given)
+        else:
+            prompt = _prompt_of(wildcards.parse_choices(text.given))
+            drawn = wildcards.draw_prompt(text.given, seed.given, lambda name: ())
+    except NodegraphError as error:
+        raise Untranslatable(error.problem.message) from None
+    node.tell(
+        "ComfyUI's page draws anew at each run, by no seed; in the file for its server stands what "
+        f"seed {seed.given} draws"
+    )
+    node.give("text", Signal(DrawnText(drawn, prompt)))
+
+
+_MOST_REPEATED = 100
+_AT_SIGNS = re.compile(r"\\(?:[{}|]|\Z)")
+
+
+def _prompt_of(pieces: Sequence[wildcards.Drawn], *, inside: bool = False) -> str:
+    """The prompt of ComfyUI's page that draws what a native one does."""
+    parts = []
+    for piece in pieces:
+        if isinstance(piece, wildcards.Wildcard):
+            raise Untranslatable(f"ComfyUI's page draws from no files, such as `{piece.name}`")
+        if isinstance(piece, str):
+            if _AT_SIGNS.search(piece):
+                raise Untranslatable("ComfyUI's page takes a backslash before a brace for its own")
+            text = comfyui_prompts.escaped_prompt(piece)
+            parts.append(text.replace("|", "\\|") if inside else text)
+            continue
+        if piece.low != 1 or piece.high != 1:
+            raise Untranslatable("ComfyUI's page draws one of a choice, and never several")
+        counts = [int(weight) for weight in piece.weights]
+        if counts != list(piece.weights) or sum(counts) > _MOST_REPEATED:
+            raise Untranslatable("ComfyUI's page has no weights")
+        options = [_prompt_of(option, inside=True) for option in piece.options]
+        weighted = zip(options, counts, strict=True)
+        repeated = [option for option, count in weighted for _ in range(count)]
+        parts.append("{" + "|".join(repeated) + "}")
+    return "".join(parts)
+
+
+def _sizes(node: Passage, made: MadeOutput, **names: str) -> MadeOutput:
+    """A prompt of Stable Diffusion XL with sizes; those of 0 mean what is sampled here."""
+    taken = {our: node.inputs[their] for our, their in names.items()}
+    return MadeOutput(node.add("SizeConditioning", conditioning=made, **taken), "conditioning")
+
+
+def _apart(node: Passage, **names: str) -> MadeOutput:
+    taken = {our: node.inputs[their] for our, their in names.items()}
+    encoder = encoder_for(node, *taken.values())
+    made = node.add("EncodePromptApart", encoder=encoder, **taken, **SYNTAX)
+    return MadeOutput(made, "conditioning")
+
+
+def _sdxl(node: Passage) -> None:
+    made = _apart(node, clip_g="text_g", clip_l="text_l")
+    sized = _sizes(
+        node,
+        made,
+        original_width="width",
+        original_height="height",
+        crop_left="crop_w",
+        crop_top="crop_h",
+        target_width="target_width",
+        target_height="target_height",
+    )
+    node.give("CONDITIONING", sized)
+
+
+def _refiner(node: Passage) -> None:
+    text = node.inputs["text"]
+    made = node.add("EncodePrompt", encoder=encoder_for(node, text), text=text, **SYNTAX)
+    prompt = MadeOutput(made, "conditioning")
+    names = {"original_width": "width", "original_height": "height", "score": "ascore"}
+    node.give("CONDITIONING", _sizes(node, prompt, **names))
+
+
+def _flux(node: Passage) -> None:
+    made = _apart(node, clip_l="clip_l", t5="t5xxl")
+    guidance = node.inputs["guidance"]
+    name = node.add("GuidanceConditioning", conditioning=made, guidance=guidance)
+    node.give("CONDITIONING", MadeOutput(name, "conditioning"))
+
+
+def _sd3(node: Passage) -> None:
+    texts = {name: node.inputs[name].given for name in ("clip_l", "clip_g", "t5xxl")}
+    if node.literal("empty_padding") == "none" and "" in texts.values():
+        node.tell("encoders without a text read the empty prompt here")
+    node.give("CONDITIONING", _apart(node, clip_l="clip_l", clip_g="clip_g", t5="t5xxl"))
+
+
+_READERS: Mapping[tuple[str, ...], tuple[str, Mapping[str, Any]]] = {
+    ("clip_g", "clip_l", "t5"): ("CLIPTextEncodeSD3", {"empty_padding": "empty_prompt"}),
+    ("clip_g", "clip_l"): ("CLIPTextEncodeSD3", {"t5xxl": "", "empty_padding": "none"}),
+    ("clip_l", "t5"): ("CLIPTextEncodeFlux", {"guidance": 3.5}),
+}
+
+
+def _apart_back(node: Passage) -> None:
+    readers = ("clip_g", "clip_l", "t5", "llama")
+    given = tuple(name for name in readers if _is_said(node, name))
+    if given not in _READERS:
+        raise Untranslatable("there is no node there that takes just these texts")
+    there, extra = _READERS[given]
+    taken = {("t5xxl" if name == "t5" else name): node.inputs[name] for name in given}
+    name = node.add(there, clip=node.inputs["encoder"], **taken, **extra)
+    node.give("conditioning", MadeOutput(name, "CONDITIONING"))
+
+
+def _is_said(node: Passage, name: str) -> bool:
+    return name in node.inputs and node.inputs[name].given is not None
+
+
+def _system_prompt(node: Passage) -> None:
+    text = node.inputs["user_prompt"]
+    node.keep(system_prompt=node.inputs["system_prompt"].given)
+    node.tell("the model's own system prompt stands before the prompt")
+    name = node.add("EncodePrompt", encoder=node.inputs["clip"], text=text, **SYNTAX)
+    node.give("CONDITIONING", MadeOutput(name, "conditioning"))
+
+
+def _clip_skip(node: Passage) -> None:
+    skip = -int(node.literal("stop_at_clip_layer"))
+    name = node.add("ClipSkip", encoder=node.inputs["clip"], skip=skip)
+    node.give("CLIP", MadeOutput(name, "text_encoder"))
+
+
+def _clip_skip_back(node: Passage) -> None:
+    last = -int(node.literal("skip"))
+    name = node.add("CLIPSetLastLayer", clip=node.inputs["encoder"], stop_at_clip_layer=last)
+    node.give("text_encoder", MadeOutput(name, "CLIP"))
+
+
+def _average(node: Passage) -> None:
+    """There, the share is that of the first; here, that of the second."""
+    share = 1.0 - float(node.literal("conditioning_to_strength"))
+    name = node.add(
+        "AverageConditioning",
+        first=node.inputs["conditioning_to"],
+        second=node.inputs["conditioning_from"],
+        share=round(share, 6),
+    )
+    node.give("CONDITIONING", MadeOutput(name, "conditioning"))
+
+
+def _average_back(node: Passage) -> None:
+    only(node, "first", "second", "share")
+    name = node.add(
+        "ConditioningAverage",
+        conditioning_to=node.inputs["first"],
+        conditioning_from=node.inputs["second"],
+        conditioning_to_strength=round(1.0 - float(node.literal("share")), 6),
+    )
+    node.give("conditioning", MadeOutput(name, "CONDITIONING"))
+
+
+def _combine_back(node: Passage) -> None:
+    made: Signal | MadeOutput = node.inputs["first"]
+    for port in ("second", "third", "fourth"):
+        if _is_said(node, port):
+            pair = {"conditioning_1": made, "conditioning_2": node.inputs[port]}
+            made = MadeOutput(node.add("ConditioningCombine", **pair), "CONDITIONING")
+    node.give("conditioning", made)
+
+
+_CELL = 8
+"""Pixels of a cell, of which areas are made up there."""
+_FADE = 8.0 * _CELL
+"""Pixels over which an area fades in from its edges there."""
+
+
+def _area(node: Passage) -> None:
+    """A rectangle in pixels, which there is one of whole cells that fades in."""
+    names = ("x", "y", "width", "height")
+    taken = {
+        name: signal
+        if signal.is_link or signal.given % _CELL == 0
+        else int(signal.given) // _CELL * _CELL
+        for name, signal in ((name, node.inputs[name]) for name in names)
+    }
+    _placed(node, **taken, unit="pixels")
+
+
+def _area_of_shares(node: Passage) -> None:
+    names = ("x", "y", "width", "height")
+    _placed(node, **{name: node.inputs[name] for name in names}, unit="shares")
+
+
+def _placed(node: Passage, **taken: Any) -> None:
+    """A part of the latent that is sampled alone, and fades in."""
+    prompt = node.inputs["conditioning"]
+    alone = {"feather": _FADE, "sampled": "area"}
+    name = node.add("AreaConditioning", conditioning=prompt, **taken, **alone)
+    node.give("CONDITIONING", _strong(node, MadeOutput(name, "conditioning")))
+
+
+def _strong(node: Passage, made: MadeOutput) -> MadeOutput:
+    """A prompt with its strength, where that is said."""
+    strength = node.inputs["strength"]
+    if strength.given == 1:
+        return made
+    name = node.add("StrengthConditioning", conditioning=made, strength=strength)
+    return MadeOutput(name, "conditioning")
+
+
+def _area_back(node: Passage) -> None:
+    pixels = node.literal("unit") == "pixels"
+    is_alone = node.literal("sampled") == "area"
+    fades = (pixels or is_alone) and node.inputs["feather"].given == _FADE
+    sides = ("conditioning", "x", "y", "width", "height", "unit", "sampled")
+    only(node, *sides, *(["feather"] if fades else ()))
+    if not fades:
+        node.tell("ComfyUI fades an area in over 8 cells of the latent")
+    if not is_alone:
+        node.tell("ComfyUI shows the model an area alone; here it sees the whole picture")
+    names = ("conditioning", "x", "y", "width", "height")
+    taken: dict[str, Any] = {name: node.inputs[name] for name in names}
+    if pixels:
+        taken |= {name: int(node.literal(name)) for name in names[1:]}
+    there = "ConditioningSetArea" if pixels else "ConditioningSetAreaPercentage"
+    name = node.add(there, **taken, strength=1.0)
+    node.give("conditioning", MadeOutput(name, "CONDITIONING"))
+
+
+def _mask(node: Passage) -> None:
+    if node.literal("set_cond_area") != "default":
+        node.tell("the mask's bounds set no area of their own: only the mask counts")
+    mask = node.inputs["mask"]
+    name = node.add("MaskConditioning", conditioning=node.inputs["conditioning"], mask=mask)
+    node.keep(set_cond_area=node.inputs["set_cond_area"].given)
+    node.give("CONDITIONING", _strong(node, MadeOutput(name, "conditioning")))
+
+
+def _mask_back(node: Passage) -> None:
+    name = node.add(
+        "ConditioningSetMask",
+        conditioning=node.inputs["conditioning"],
+        mask=node.inputs["mask"],
+        strength=1.0,
+        set_cond_area=node.kept.get("set_cond_area", "default"),
+    )
+    node.give("conditioning", MadeOutput(name, "CONDITIONING"))
+
+
+def _inpaint(node: Passage) -> None:
+    """Both prompts are shown the picture; here the positive one is, which the other takes over."""
+    names = {"vae": "vae", "image": "pixels", "mask": "mask"}
+    taken = {our: node.inputs[their] for our, their in names.items()}
+    name = node.add("InpaintConditioning", conditioning=node.inputs["positive"], **taken, **CROP)
+    latent = MadeOutput(name, "latent")
+    if not node.literal("noise_mask"):
+        latent = MadeOutput(node.add("ClearNoiseMask", latent=latent), "latent")
+    _both(node, name, latent)
+
+
+def _both(node: Passage, name: str, latent: MadeOutput) -> None:
+    positive = MadeOutput(name, "conditioning")
+    node.give("positive", Signal(positive, node.inputs["positive"].carried))
+    node.give("negative", node.inputs["negative"])
+    node.give("latent", latent)
+
+
+def _instruct(node: Passage) -> None:
+    name = node.add(
+        "ImageConditioning",
+        conditioning=node.inputs["positive"],
+        vae=node.inputs["vae"],
+        image=node.inputs["pixels"],
+        **CROP,
+    )
+    _both(node, name, MadeOutput(name, "latent"))
+
+
+def _beside_back(there: str, *names: str) -> Translate:
+    """The way back of a picture beside prompts: there it is put beside a negative prompt, too."""
+
+    def backward(node: Passage) -> None:
+        positive = node.inputs["conditioning"]
+        taken: dict[str, Any] = {name: node.inputs[name] for name in names}
+        taken["pixels"] = taken.pop("image")
+        if there == "InpaintModelConditioning":
+            taken["noise_mask"] = True
+        node.tell(f"{there} has to be put between the negative prompt and its sampler, too")
+        name = node.add(there, positive=positive, negative=positive, **taken)
+        node.give("conditioning", MadeOutput(name, "positive"))
+        node.give("latent", MadeOutput(name, "latent"))
+
+    return backward
+
+
+def _frame_rate(node: Passage) -> None:
+    rate = node.inputs["frame_rate"]
+    positive = node.inputs["positive"]
+    name = node.add("FrameRateConditioning", conditioning=positive, rate=rate)
+    node.give("positive", Signal(MadeOutput(name, "conditioning"), positive.carried))
+    node.give("negative", node.inputs["negative"])
+
+
+def _frame_rate_back(node: Passage) -> None:
+    taken = {"positive": node.inputs["conditioning"], "negative": node.inputs["conditioning"]}
+    name = node.add("LTXVConditioning", **taken, frame_rate=node.inputs["rate"])
+    node.give("conditioning", MadeOutput(name, "positive"))
+
+
+def _lotus(node: Passage) -> None:
+    """A prompt that comes along there: the empty one, as Stable Diffusion 2 reads it."""
+    encoder = node.add("LoadTextEncoder", family="sd2", file="clip_h.safetensors")
+    node.tell("Lotus reads the empty prompt: name a file of CLIP-H, Stable Diffusion 2's encoder")
+    name = node.add("EncodePrompt", encoder=MadeOutput(encoder, "text_encoder"), text="")
+    node.give("conditioning", MadeOutput(name, "conditioning"))
+
+
+def _first_frame(node: Passage) -> None:
+    """A video that begins with a picture, or with nothing."""
+    size = {name: node.inputs[name] for name in ("width", "height")}
+    positive, length = node.inputs["positive"], node.inputs["length"]
+    node.give("negative", node.inputs["negative"])
+    if "start_image" not in node.inputs:
+        batch = node.inputs["batch_size"]
+        latent = node.add("EmptyVideoLatent", **size, frames=length, batch_size=batch)
+        node.give("positive", positive)
+        node.give("latent", MadeOutput(latent, "latent"))
+        return
+    if "clip_vision_output" in node.inputs:
+        node.tell("the part that sees pictures is one more file of LoadTextEncoder here")
+    image = node.inputs["start_image"]
+    sized = node.add("ResizeImage", image=image, **size, fit="crop", method="bilinear")
+    name = node.add(
+        "ImageToVideoConditioning",
+        conditioning=positive,
+        vae=node.inputs["vae"],
+        image=MadeOutput(sized, "image"),
+        frames=length,
+    )
+    node.give("positive", Signal(MadeOutput(name, "conditioning"), positive.carried))
+    node.give("latent", MadeOutput(name, "latent"))
+
+
+_ONE = "conditioning: CONDITIONING"
+_PIXELS = "positive: CONDITIONING, negative: CONDITIONING, vae: VAE, pixels: IMAGE"
+_LED = "positive: CONDITIONING, negative: CONDITIONING, latent: LATENT"
+
+_PROMPTS = (
+    entry(
+        'CLIPTextEncode(text: STRING = "" @prompt, clip: CLIP) -> CONDITIONING',
+        _prompt,
+        "EncodePrompt",
+        _prompt_back,
+    ),
+    only_back("RandomPrompt", _random_prompt_back),
+    entry(
+        "CLIPTextEncodeSDXL(clip: CLIP, width: INT = 1024, height: INT = 1024, crop_w: INT = 0, "
+        "crop_h: INT = 0, target_width: INT = 1024, target_height: INT = 1024, "
+        'text_g: STRING = "" @prompt, text_l: STRING = "" @prompt) -> CONDITIONING',
+        _sdxl,
+    ),
+    entry(
+        "CLIPTextEncodeSDXLRefiner(ascore: FLOAT = 6.0, width: INT = 1024, height: INT = 1024, "
+        'text: STRING = "" @prompt, clip: CLIP) -> CONDITIONING',
+        _refiner,
+    ),
+    entry(
+        'CLIPTextEncodeFlux(clip: CLIP, clip_l: STRING = "" @prompt, t5xxl: STRING = "" @prompt, '
+        "guidance: FLOAT = 3.5) -> CONDITIONING",
+        _flux,
+        "EncodePromptApart",
+        _apart_back,
+    ),
+    entry(
+        'CLIPTextEncodeSD3(clip: CLIP, clip_l: STRING = "" @prompt, clip_g: STRING = "" @prompt, '
+        't5xxl: STRING = "" @prompt, empty_padding: COMBO = "none") -> CONDITIONING',
+        _sd3,
+    ),
+    entry(
+        'CLIPTextEncodeLumina2(system_prompt: COMBO = "superior", '
+        'user_prompt: STRING = "" @prompt, clip: CLIP) -> CONDITIONING',
+        _system_prompt,
+    ),
+    entry(
+        "CLIPSetLastLayer(clip: CLIP, stop_at_clip_layer: INT = -1) -> CLIP",
+        _clip_skip,
+        "ClipSkip",
+        _clip_skip_back,
+    ),
+)
+
+_CHANGED = (
+    same(
+        f"FluxGuidance({_ONE}, guidance: FLOAT = 3.5) -> CONDITIONING",
+        "GuidanceConditioning",
+    ),
+    same(f"ConditioningZeroOut({_ONE}) -> CONDITIONING", "ZeroOutConditioning"),
+    entry(
+        "ConditioningCombine(conditioning_1: CONDITIONING, conditioning_2: CONDITIONING)"
+        " -> CONDITIONING",
+        same(
+            "ConditioningCombine(conditioning_1: CONDITIONING, conditioning_2: CONDITIONING)"
+            " -> CONDITIONING",
+            "CombineConditioning",
+            {"conditioning_1": "first", "conditioning_2": "second"},
+        ).forward,
+        "CombineConditioning",
+        _combine_back,
+    ),
+    same(
+        "ConditioningConcat(conditioning_to: CONDITIONING, conditioning_from: CONDITIONING)"
+        " -> CONDITIONING",
+        "ConcatenateConditioning",
+        {"conditioning_to": "first", "conditioning_from": "second"},
+    ),
+    entry(
+        "ConditioningAverage(conditioning_to: CONDITIONING, conditioning_from: CONDITIONING, "
+        "conditioning_to_strength: FLOAT = 1.0) -> CONDITIONING",
+        _average,
+        "AverageConditioning",
+        _average_back,
+    ),
+    entry(
+        f"ConditioningSetArea({_ONE}, width: INT = 64, height: INT = 64, x: INT = 0, y: INT = 0, "
+        "strength: FLOAT = 1.0) -> CONDITIONING",
+        _area,
+        "AreaConditioning",
+        _area_back,
+    ),
+    entry(
+        f"ConditioningSetAreaPercentage({_ONE}, width: FLOAT = 1.0, height: FLOAT = 1.0, "
+        "x: FLOAT = 0.0, y: FLOAT = 0.0, strength: FLOAT = 1.0) -> CONDITIONING",
+        _area_of_shares,
+    ),
+    same(
+        f"ConditioningSetAreaStrength({_ONE}, strength: FLOAT = 1.0) -> CONDITIONING",
+        "StrengthConditioning",
+    ),
+    entry(
+        f"ConditioningSetMask({_ONE}, mask: MASK, strength: FLOAT = 1.0, "
+        'set_cond_area: COMBO = "default") -> CONDITIONING',
+        _mask,
+        "MaskConditioning",
+        _mask_back,
+    ),
+    same(
+        f"ConditioningSetTimestepRange({_ONE}, start: FLOAT = 0.0, end: FLOAT = 1.0)"
+        " -> CONDITIONING",
+        "SpanConditioning",
+    ),
+    entry(
+        "LTXVConditioning(positive: CONDITIONING, negative: CONDITIONING, "
+        "frame_rate: FLOAT = 25.0) -> positive: CONDITIONING, negative: CONDITIONING",
+        _frame_rate,
+        "FrameRateConditioning",
+        _frame_rate_back,
+    ),
+)
+
+_BEGINNING = (
+    "positive: CONDITIONING, negative: CONDITIONING, vae: VAE, width: INT = {}, height: INT = {}, "
+    "length: INT = {}, batch_size: INT = 1, start_image: IMAGE?, "
+    "clip_vision_output: CLIP_VISION_OUTPUT?"
+)
+
+_PICTURES = (
+    entry("LotusConditioning() -> conditioning: CONDITIONING", _lotus),
+    entry(f"WanImageToVideo({_BEGINNING.format(832, 480, 81)}) -> {_LED}", _first_frame),
+    entry(
+        f"HunyuanVideo15ImageToVideo({_BEGINNING.format(848, 480, 33)}) -> {_LED}",
+        _first_frame,
+    ),
+    entry(
+        f"InpaintModelConditioning({_PIXELS}, mask: MASK, noise_mask: BOOLEAN = true) -> {_LED}",
+        _inpaint,
+        "InpaintConditioning",
+        _beside_back("InpaintModelConditioning", "vae", "image", "mask"),
+    ),
+    entry(
+        f"InstructPixToPixConditioning({_PIXELS}) -> {_LED}",
+        _instruct,
+        "ImageConditioning",
+        _beside_back("InstructPixToPixConditioning", "vae", "image"),
+    ),
+)
+
+ENTRIES: tuple[TableEntry, ...] = (*_PROMPTS, *_CHANGED, *_PICTURES)

@@ -1,0 +1,217 @@
+"""Guiders, which know their model there and not here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nodegraph.interop.comfyui.entries import TableEntry, Translate, entry
+from nodegraph.interop.comfyui.table.leading import LED, LedModel, guider, led, wrapped
+from nodegraph.interop.comfyui.table.returning import (
+    GUIDE,
+    Guide,
+    guide_of,
+    only,
+    only_back,
+    the_negative,
+)
+from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
+
+
+def guided(node: Passage) -> LedModel:
+    """A model with a positive and a negative prompt."""
+    return led(node, node.inputs["model"], node.inputs["positive"], node.inputs["negative"])
+
+
+def _guide(node: Passage, made: MadeOutput, leads: LedModel) -> None:
+    node.give("GUIDER", Signal(made, {LED: leads}))
+
+
+def _cfg_guider(node: Passage) -> None:
+    leads = guided(node)
+    _guide(node, guider(node, leads, node.inputs["cfg"]), leads)
+
+
+_OF_ONE = ("PerturbedAttentionGuidance", "SelfAttentionGuidance", "SkipLayerGuidanceDiT")
+
+
+def _basic_guider(node: Passage) -> None:
+    leads = led(node, node.inputs["model"], node.inputs["conditioning"])
+    name = node.add("BasicGuider", conditioning=leads.positive)
+    # Without a negative prompt, the others change nothing.
+    kept = tuple(one for one in leads.patches if one.type in _OF_ONE)
+    made = wrapped(
+        node, MadeOutput(name, "guider"), LedModel(leads.model, leads.positive, None, kept)
+    )
+    _guide(node, made, leads)
+
+
+def _dual_cfg_guider(node: Passage) -> None:
+    if node.literal("style") != "regular":
+        raise Untranslatable("guidance by two prompts, one within the other, isn't here")
+    leads = led(node, node.inputs["model"], node.inputs["cond1"], node.inputs["negative"])
+    name = node.add(
+        "DualCFGGuider",
+        positive=leads.positive,
+        second=node.inputs["cond2"],
+        negative=leads.negative,
+        cfg=node.inputs["cfg_conds"],
+        second_cfg=node.inputs["cfg_cond2_negative"],
+    )
+    _guide(node, wrapped(node, MadeOutput(name, "guider"), leads), leads)
+
+
+def _dual_model_guider(node: Passage) -> None:
+    weaker = node.inputs.get("model_negative")
+    negative = node.inputs.get("negative")
+    leads = led(node, node.inputs["model"], node.inputs["positive"], negative)
+    if weaker is not None and negative is None:
+        made = MadeOutput(node.add("BasicGuider", conditioning=leads.positive), "guider")
+        scale = float(node.literal("cfg")) - 1
+        name = node.add("AutoGuidance", guider=made, weaker=weaker, scale=scale)
+    elif weaker is None:
+        _guide(node, guider(node, leads, node.inputs["cfg"]), leads)
+        return
+    else:
+        made = guider(node, leads, node.inputs["cfg"])
+        name = node.add("NegativeModel", guider=made, model=weaker)
+    _guide(node, MadeOutput(name, "guider"), leads)
+
+
+def _perpendicular(node: Passage) -> None:
+    leads = led(node, node.inputs["model"], node.inputs["positive"], node.inputs["negative"])
+    empty = node.inputs["empty_conditioning"]
+    cfg = node.inputs["cfg"]
+    made = node.add("CFGGuider", positive=leads.positive, negative=empty, cfg=cfg)
+    scale = float(node.literal("cfg")) * float(node.literal("neg_scale"))
+    name = node.add(
+        "AddNegative",
+        guider=MadeOutput(made, "guider"),
+        negative=leads.negative,
+        scale=scale,
+        perpendicular=True,
+    )
+    _guide(node, MadeOutput(name, "guider"), leads)
+
+
+def _prompts(node: Passage) -> dict[str, Any]:
+    positive, cfg = node.inputs["positive"], node.inputs["cfg"]
+    return {"positive": positive, "negative": the_negative(node, positive, cfg.given)}
+
+
+def _go_along(node: Passage, guide: Guide) -> None:
+    node.give("guider", Signal(None, {GUIDE: guide}))
+
+
+def _cfg_guider_back(node: Passage) -> None:
+    only(node, "positive", "negative", "cfg", "rescale")
+    guide = Guide(node, "CFGGuider", {**_prompts(node), "cfg": node.inputs["cfg"]})
+    rescale = node.inputs.get("rescale")
+    if rescale is not None and rescale.given:
+        guide = guide.patched(node, "RescaleCFG", multiplier=rescale)
+    _go_along(node, guide)
+
+
+def _basic_guider_back(node: Passage) -> None:
+    _go_along(node, Guide(node, "BasicGuider", {"conditioning": node.inputs["conditioning"]}))
+
+
+def _distilled_back(node: Passage) -> None:
+    """One that tells a model its scale; there, prompts do."""
+    only(node, "positive", "guidance")
+    told = node.add(
+        "FluxGuidance",
+        conditioning=node.inputs["positive"],
+        guidance=node.inputs["guidance"],
+    )
+    prompt = MadeOutput(told, "CONDITIONING")
+    _go_along(node, Guide(node, "BasicGuider", {"conditioning": prompt}))
+
+
+def _dual_back(node: Passage) -> None:
+    positive, cfg = node.inputs["positive"], node.inputs["cfg"].given
+    inputs = {
+        "cond1": positive,
+        "cond2": node.inputs["second"],
+        "negative": the_negative(node, positive, cfg),
+        "cfg_conds": node.inputs["cfg"],
+        "cfg_cond2_negative": node.inputs["second_cfg"],
+        "style": "regular",
+    }
+    _go_along(node, Guide(node, "DualCFGGuider", inputs))
+
+
+def _negative_model_back(node: Passage) -> None:
+    guide = guide_of(node)
+    if guide.type != "CFGGuider":
+        raise Untranslatable("another model answers there for the negative prompt of a CFGGuider")
+    inputs = {**guide.inputs, "model_negative": node.inputs["model"]}
+    _go_along(node, Guide(node, "DualModelGuider", inputs, guide.patches))
+
+
+def _patched_back(patch: str, *said: str, **inputs: str) -> Translate:
+    """The way back of a guider that is made of a CFGGuider by a patch of the model.
+
+    Args:
+        said: Native inputs besides that have a meaning there.
+        inputs: The patch's inputs, and what they are called here.
+    """
+
+    def backward(node: Passage) -> None:
+        only(node, "positive", "negative", "cfg", *said, *inputs.values())
+        guide = Guide(node, "CFGGuider", {**_prompts(node), "cfg": node.inputs["cfg"]})
+        taken = {their: node.inputs[our] for their, our in inputs.items()}
+        _go_along(node, guide.patched(node, patch, **taken))
+
+    return backward
+
+
+def _zero_star_back(node: Passage) -> None:
+    zero = node.inputs.get("zero_steps")
+    if zero is None or zero.given:
+        node.tell("ComfyUI begins CFG-Zero* without steps in which nothing moves")
+    _patched_back("CFGZeroStar", "zero_steps")(node)
+
+
+_LEAD = "positive: CONDITIONING, negative: CONDITIONING"
+
+ENTRIES: tuple[TableEntry, ...] = (
+    entry(
+        f"CFGGuider(model: MODEL, {_LEAD}, cfg: FLOAT = 8.0) -> GUIDER",
+        _cfg_guider,
+        "CFGGuider",
+        _cfg_guider_back,
+    ),
+    entry(
+        "BasicGuider(model: MODEL, conditioning: CONDITIONING) -> GUIDER",
+        _basic_guider,
+        "BasicGuider",
+        _basic_guider_back,
+    ),
+    entry(
+        "DualCFGGuider(model: MODEL, cond1: CONDITIONING, cond2: CONDITIONING, "
+        "negative: CONDITIONING, cfg_conds: FLOAT = 8.0, cfg_cond2_negative: FLOAT = 8.0, "
+        'style: COMBO = "regular") -> GUIDER',
+        _dual_cfg_guider,
+        "DualCFGGuider",
+        _dual_back,
+    ),
+    entry(
+        "DualModelGuider(model: MODEL, positive: CONDITIONING, cfg: FLOAT = 4.0, "
+        "model_negative: MODEL?, negative: CONDITIONING?) -> GUIDER",
+        _dual_model_guider,
+        "NegativeModel",
+        _negative_model_back,
+    ),
+    entry(
+        f"PerpNegGuider(model: MODEL, {_LEAD}, empty_conditioning: CONDITIONING, "
+        "cfg: FLOAT = 8.0, neg_scale: FLOAT = 1.0) -> GUIDER",
+        _perpendicular,
+    ),
+    only_back("DistilledGuider", _distilled_back),
+    only_back("ZeroStarGuider", _zero_star_back),
+    only_back("TangentialGuider", _patched_back("TCFG")),
+    only_back(
+        "ProjectedGuider",
+        _patched_back("APG", eta="along", norm_threshold="longest", momentum="momentum"),
+    ),
+)

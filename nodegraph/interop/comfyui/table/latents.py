@@ -1,0 +1,363 @@
+"""Latents: empty ones, to and from pictures, and changed."""
+
+from __future__ import annotations
+
+from nodegraph.interop.comfyui.entries import Choice, TableEntry, entry, same
+from nodegraph.interop.comfyui.table.image_edit import degrees
+from nodegraph.interop.comfyui.table.images import name_of, prefix_of
+from nodegraph.interop.comfyui.table.parts import (
+    CROP,
+    FILES,
+    METHODS,
+    Turned,
+    refuse_others,
+    worked_out,
+)
+from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Untranslatable
+
+_LATENT = {"LATENT": "latent"}
+_MOST = 16384
+"""Of what is cut there."""
+_TILES = {"tile_size": "tile"}
+_TEMPORAL = ("temporal_size", "temporal_overlap")
+_TILED = (
+    "tile_size: INT = 512, overlap: INT = 64, temporal_size: INT = 64, temporal_overlap: INT = 8"
+)
+
+
+def _empty(node_type: str, size: int, cell: int = 8) -> TableEntry:
+    """The entry of an empty latent; what sides are divided by there leaves a rest."""
+    sides = f"width: INT = {size}, height: INT = {size}, batch_size: INT = 1"
+
+    def forward(node: Passage) -> None:
+        given = [node.inputs[side] for side in ("width", "height")]
+        fits = all(not side.is_link and side.given % cell == 0 for side in given)
+        step = {} if fits else {"multiple_of": cell}
+        node.give("LATENT", MadeOutput(node.add("EmptyLatent", **node.inputs, **step), "latent"))
+
+    def backward(node: Passage) -> None:
+        taken = {name: given for name, given in node.inputs.items() if name != "multiple_of"}
+        node.give("latent", MadeOutput(node.add(node_type, **taken), "LATENT"))
+
+    return entry(f"{node_type}({sides}) -> LATENT", forward, "EmptyLatent", backward)
+
+
+def _empty_video(node_type: str, width: int, height: int, length: int) -> TableEntry:
+    return same(
+        f"{node_type}(width: INT = {width}, height: INT = {height}, length: INT = {length}, "
+        "batch_size: INT = 1) -> LATENT",
+        "EmptyVideoLatent",
+        {"length": "frames"},
+    )
+
+
+def _along_time(node: Passage) -> None:
+    if node.literal("dim") != "t":
+        raise Untranslatable("CropLatent cuts along x and y, by sizes in pixels")
+
+
+def _cut(node: Passage) -> None:
+    _along_time(node)
+    latent, start, count = (node.inputs[name] for name in ("samples", "index", "amount"))
+    name = node.add("CutLatentFrames", latent=latent, start=start, count=count)
+    node.give("LATENT", MadeOutput(name, "latent"))
+
+
+def _cut_back(node: Passage) -> None:
+    latent, index, count = (node.inputs[name] for name in ("latent", "start", "count"))
+    # All that come are as many as there can be there.
+    amount = _MOST if count.given == 0 else count
+    name = node.add("LatentCut", samples=latent, dim="t", index=index, amount=amount)
+    node.give("latent", MadeOutput(name, "LATENT"))
+
+
+def _to_batch(node: Passage) -> None:
+    _along_time(node)
+    latent, size = node.inputs["samples"], node.inputs["slice_size"]
+    name = node.add("LatentFramesToBatch", latent=latent, size=size)
+    node.give("LATENT", MadeOutput(name, "latent"))
+
+
+def _to_batch_back(node: Passage) -> None:
+    latent, size = node.inputs["latent"], node.inputs["size"]
+    name = node.add("LatentCutToBatch", samples=latent, dim="t", slice_size=size)
+    node.give("latent", MadeOutput(name, "LATENT"))
+
+
+def _layered(node: Passage) -> None:
+    frames = worked_out(node, "a * 4 + 1", lambda a: a * 4 + 1, a=node.inputs["layers"])
+    sizes = {name: node.inputs[name] for name in ("width", "height", "batch_size")}
+    name = node.add("EmptyVideoLatent", frames=frames, **sizes)
+    node.give("LATENT", MadeOutput(name, "latent"))
+
+
+def _upscale(node: Passage) -> None:
+    if node.literal("crop") == "center":
+        node.tell("a latent of other proportions is stretched here, not cut to them first")
+        node.keep(crop="center")
+    name = node.add(
+        "ResizeLatent",
+        latent=node.inputs["samples"],
+        width=node.inputs["width"],
+        height=node.inputs["height"],
+        method=METHODS.ours(node.literal("upscale_method")),
+    )
+    node.give("LATENT", MadeOutput(name, "latent"))
+
+
+def _upscale_back(node: Passage) -> None:
+    sizes = {side: node.inputs[side] for side in ("width", "height")}
+    method = METHODS.theirs(node.literal("method"))
+    if not any(signal.is_link or signal.given for signal in sizes.values()):
+        factor = node.inputs["factor"]
+        made = node.add(
+            "LatentUpscaleBy",
+            samples=node.inputs["latent"],
+            upscale_method=method,
+            scale_by=factor,
+        )
+    else:
+        made = node.add(
+            "LatentUpscale",
+            samples=node.inputs["latent"],
+            upscale_method=method,
+            **sizes,
+            crop=node.kept.get("crop", "disabled"),
+        )
+    node.give("latent", MadeOutput(made, "LATENT"))
+
+
+def _composite(node: Passage) -> None:
+    name = node.add(
+        "CompositeLatent",
+        destination=node.inputs["destination"],
+        source=node.inputs["source"],
+        x=node.inputs["x"],
+        y=node.inputs["y"],
+        mask=node.inputs.get("mask"),
+    )
+    if node.literal("resize_source"):
+        raise Untranslatable("what is pasted can't be scaled to the other one here")
+    node.give("LATENT", MadeOutput(name, "latent"))
+
+
+def _composite_back(node: Passage) -> None:
+    places = {name: node.inputs[name] for name in ("x", "y")}
+    source, destination = node.inputs["source"], node.inputs["destination"]
+    if "mask" in node.inputs and node.inputs["mask"].is_link:
+        refuse_others(node, {"feather": 0})
+        made = node.add(
+            "LatentCompositeMasked",
+            destination=destination,
+            source=source,
+            **places,
+            resize_source=False,
+            mask=node.inputs["mask"],
+        )
+    else:
+        feather = node.inputs["feather"]
+        made = node.add(
+            "LatentComposite",
+            samples_to=destination,
+            samples_from=source,
+            **places,
+            feather=feather,
+        )
+    node.give("latent", MadeOutput(made, "LATENT"))
+
+
+def _sum(line: str, scale: float) -> TableEntry:
+    names = {"samples1": "first", "samples2": "second"}
+    return same(line, "AddLatents", names, _LATENT, fixed={"scale": scale})
+
+
+def _multiplied(node: Passage) -> None:
+    samples = node.inputs["samples"]
+    scale = worked_out(node, "a - 1", lambda a: a - 1.0, a=node.inputs["multiplier"])
+    name = node.add("AddLatents", first=samples, second=samples, scale=scale)
+    node.give("LATENT", MadeOutput(name, "latent"))
+
+
+def _turned(node: Passage) -> None:
+    angle = degrees(node.literal("rotation"))
+    if not angle:
+        node.give("LATENT", node.inputs["samples"])
+        return
+    name = node.add("RotateLatent", latent=node.inputs["samples"], angle=str(round(angle)))
+    node.give("LATENT", MadeOutput(name, "latent"))
+
+
+def _turned_back(node: Passage) -> None:
+    rotation = f"{node.literal('angle')} degrees"
+    name = node.add("LatentRotate", samples=node.inputs["latent"], rotation=rotation)
+    node.give("latent", MadeOutput(name, "LATENT"))
+
+
+def _save(node: Passage) -> None:
+    node.add("SaveLatent", latent=node.inputs["samples"], name=name_of(node))
+    node.give("samples", node.inputs["samples"])
+
+
+def _save_back(node: Passage) -> None:
+    node.add("SaveLatent", samples=node.inputs["latent"], filename_prefix=prefix_of(node))
+
+
+def _remainder(value: float) -> float:
+    return 1.0 - value
+
+
+_SHARE = Turned(to=_remainder, back=_remainder)
+_FLIPS = Choice({"x-axis: vertically": "vertical", "y-axis: horizontally": "horizontal"})
+_SAMPLES = {"samples": "latent"}
+_METHOD = 'upscale_method: COMBO = "nearest-exact"'
+_PAIR = "samples1: LATENT, samples2: LATENT"
+
+ENTRIES: tuple[TableEntry, ...] = (
+    _empty("EmptyLatentImage", 512),
+    _empty("EmptySD3LatentImage", 1024),
+    _empty("EmptyFlux2LatentImage", 1024, 16),
+    _empty("EmptyChromaRadianceLatentImage", 1024),
+    _empty("EmptyHiDreamO1LatentImage", 2048),
+    _empty_video("EmptyHunyuanLatentVideo", 848, 480, 25),
+    _empty_video("EmptyHunyuanVideo15Latent", 848, 480, 25),
+    _empty_video("EmptyLTXVLatentVideo", 768, 512, 97),
+    _empty_video("EmptyMochiLatentVideo", 848, 480, 25),
+    _empty_video("EmptyCosmosLatentVideo", 1280, 704, 121),
+    entry(
+        "EmptyQwenImageLayeredLatentImage(width: INT = 640, height: INT = 640, layers: INT = 3, "
+        "batch_size: INT = 1) -> LATENT",
+        _layered,
+    ),
+    entry(
+        'LatentCut(samples: LATENT, dim: COMBO = "x", index: INT = 0, amount: INT = 1) -> LATENT',
+        _cut,
+        "CutLatentFrames",
+        _cut_back,
+    ),
+    entry(
+        'LatentCutToBatch(samples: LATENT, dim: COMBO = "t", slice_size: INT = 1) -> LATENT',
+        _to_batch,
+        "LatentFramesToBatch",
+        _to_batch_back,
+    ),
+    same("VAEDecode(samples: LATENT, vae: VAE) -> IMAGE", "VAEDecode", _SAMPLES),
+    same(
+        "VAEEncode(pixels: IMAGE, vae: VAE) -> LATENT",
+        "VAEEncode",
+        {"pixels": "image"},
+        usual=CROP,
+    ),
+    same(
+        f"VAEDecodeTiled(samples: LATENT, vae: VAE, {_TILED}) -> IMAGE",
+        "VAEDecode",
+        {**_SAMPLES, **_TILES},
+        kept=_TEMPORAL,
+    ),
+    same(
+        f"VAEEncodeTiled(pixels: IMAGE, vae: VAE, {_TILED}) -> LATENT",
+        "VAEEncode",
+        {"pixels": "image", **_TILES},
+        usual=CROP,
+        kept=_TEMPORAL,
+    ),
+    same(
+        "VAEEncodeForInpaint(pixels: IMAGE, vae: VAE, mask: MASK, grow_mask_by: INT = 6) -> LATENT",
+        "VAEEncodeInpaint",
+        {"pixels": "image", "grow_mask_by": "grow"},
+        usual=CROP,
+    ),
+    same(
+        "SetLatentNoiseMask(samples: LATENT, mask: MASK) -> LATENT",
+        "SetNoiseMask",
+        _SAMPLES,
+    ),
+    entry(
+        f"LatentUpscale(samples: LATENT, {_METHOD}, width: INT = 512, height: INT = 512, "
+        'crop: COMBO = "disabled") -> LATENT',
+        _upscale,
+        "ResizeLatent",
+        _upscale_back,
+    ),
+    same(
+        f"LatentUpscaleBy(samples: LATENT, {_METHOD}, scale_by: FLOAT = 1.5) -> LATENT",
+        "ResizeLatent",
+        {**_SAMPLES, "upscale_method": "method", "scale_by": "factor"},
+        choices={"upscale_method": METHODS},
+    ),
+    same(
+        "RepeatLatentBatch(samples: LATENT, amount: INT = 1) -> LATENT",
+        "RepeatLatent",
+        {**_SAMPLES, "amount": "times"},
+    ),
+    same(
+        "LatentFromBatch(samples: LATENT, batch_index: INT = 0, length: INT = 1) -> LATENT",
+        "LatentFromBatch",
+        {**_SAMPLES, "batch_index": "index"},
+    ),
+    same(
+        f"LatentBatch({_PAIR}) -> LATENT",
+        "JoinLatents",
+        {"samples1": "first", "samples2": "second"},
+    ),
+    same(
+        "LatentComposite(samples_to: LATENT, samples_from: LATENT, x: INT = 0, y: INT = 0, "
+        "feather: INT = 0) -> LATENT",
+        "CompositeLatent",
+        {"samples_to": "destination", "samples_from": "source"},
+    ),
+    entry(
+        "LatentCompositeMasked(destination: LATENT, source: LATENT, x: INT = 0, y: INT = 0, "
+        "resize_source: BOOLEAN = false, mask: MASK?) -> LATENT",
+        _composite,
+        "CompositeLatent",
+        _composite_back,
+    ),
+    same(
+        f"LatentBlend({_PAIR}, blend_factor: FLOAT = 0.5) -> LATENT",
+        "BlendLatents",
+        {"samples1": "first", "samples2": "second", "blend_factor": "share"},
+        choices={"blend_factor": _SHARE},
+        fixed={"method": "linear"},
+    ),
+    same(
+        f"LatentInterpolate({_PAIR}, ratio: FLOAT = 1.0) -> LATENT",
+        "BlendLatents",
+        {"samples1": "first", "samples2": "second", "ratio": "share"},
+        choices={"ratio": _SHARE},
+        fixed={"method": "spherical"},
+    ),
+    _sum(f"LatentAdd({_PAIR}) -> LATENT", 1.0),
+    _sum(f"LatentSubtract({_PAIR}) -> LATENT", -1.0),
+    entry("LatentMultiply(samples: LATENT, multiplier: FLOAT = 1.0) -> LATENT", _multiplied),
+    same(
+        'LatentFlip(samples: LATENT, flip_method: COMBO = "x-axis: vertically") -> LATENT',
+        "FlipLatent",
+        {**_SAMPLES, "flip_method": "axis"},
+        choices={"flip_method": _FLIPS},
+    ),
+    entry(
+        'LatentRotate(samples: LATENT, rotation: COMBO = "none") -> LATENT',
+        _turned,
+        "RotateLatent",
+        _turned_back,
+    ),
+    same(
+        "LatentCrop(samples: LATENT, width: INT = 512, height: INT = 512, x: INT = 0, "
+        "y: INT = 0) -> LATENT",
+        "CropLatent",
+        _SAMPLES,
+    ),
+    entry(
+        'SaveLatent(samples: LATENT, filename_prefix: STRING = "latents/ComfyUI") '
+        "-> samples: LATENT",
+        _save,
+        "SaveLatent",
+        _save_back,
+    ),
+    same(
+        'LoadLatent(latent: COMBO = "") -> LATENT',
+        "LoadLatent",
+        {"latent": "path"},
+        choices={"latent": FILES},
+    ),
+)

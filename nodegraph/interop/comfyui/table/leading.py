@@ -1,0 +1,235 @@
+"""What goes along with ComfyUI's models until something is sampled.
+
+There, patches of a model say how it is guided; here the guider does. So such a patch makes no node
+where it stands, but goes along with the MODEL, under the key `PATCHES`, to the sampler or guider
+that the model leads to. What a guider there knows of its model goes along with the GUIDER to where
+it samples here, under `LED`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from nodegraph.interop.comfyui.entries import Translate
+from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
+
+PATCHES = "patches"
+LED = "led"
+ADAPTERS = "adapters"
+CONTROLS = "controls"
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """A node there that changes how a model is guided, or begun with.
+
+    Attributes:
+        home: The node, by which what stands for it is made once that is known.
+    """
+
+    type: str
+    inputs: Mapping[str, Signal]
+    home: Passage
+
+    def value(self, name: str) -> Any:
+        """An input's value.
+
+        Raises:
+            Untranslatable: It is linked.
+        """
+        signal = self.inputs[name]
+        if signal.is_link:
+            raise Untranslatable(f"`{name}` of {self.type} is linked, and has to be known")
+        return signal.given
+
+
+@dataclass(frozen=True, slots=True)
+class LedModel:
+    """A model with what leads it, as a sampling here takes them.
+
+    Attributes:
+        negative: None where there is none.
+        patches: Of the model, those first that were put on it first.
+    """
+
+    model: Signal | MadeOutput
+    positive: Signal | MadeOutput
+    negative: Signal | MadeOutput | None = None
+    patches: tuple[Patch, ...] = ()
+
+
+def patched(node: Passage, output: str = "MODEL") -> None:
+    """Give the model on, with this node among what goes along with it."""
+    model = node.inputs["model"]
+    inputs = {name: signal for name, signal in node.inputs.items() if name != "model"}
+    patches = (*model.carried.get(PATCHES, ()), Patch(node.type, inputs, node))
+    node.give(output, model.with_carried(**{PATCHES: patches}))
+
+
+def patch(output: str = "MODEL") -> Translate:
+    """The way here of a patch of a model."""
+    return lambda node: patched(node, output)
+
+
+def led(node: Passage, model: Signal, positive: Signal, negative: Signal | None = None) -> LedModel:
+    """Make what goes along with a model and with prompts, but for the model's patches."""
+    found = LedModel(model, positive, _controlled(node, positive, negative))
+    for adapter in model.carried.get(ADAPTERS, ()):
+        found = _adapted(node, found, adapter)
+    return replace(found, patches=tuple(model.carried.get(PATCHES, ())))
+
+
+def _controlled(
+    node: Passage, positive: Signal, negative: Signal | None
+) -> Signal | MadeOutput | None:
+    """The negative prompt, led by what the positive one says that both are led by."""
+    given: Signal | MadeOutput | None = negative
+    for values in positive.carried.get(CONTROLS, ()):
+        if given is not None:
+            given = MadeOutput(node.add("ApplyControlNet", positive=given, **values), "positive")
+    return given
+
+
+def _adapted(node: Passage, found: LedModel, adapter: Mapping[str, Any]) -> LedModel:
+    values = dict(adapter)
+    kind = values.pop("type")
+    with_model = kind == "ApplyIPAdapter"
+    name = node.add(
+        kind,
+        model=found.model if with_model else None,
+        positive=found.positive,
+        negative=found.negative,
+        **values,
+    )
+    negative = None if found.negative is None else MadeOutput(name, "negative")
+    model = MadeOutput(name, "model") if with_model else found.model
+    return LedModel(model, MadeOutput(name, "positive"), negative)
+
+
+def guider(node: Passage, leads: LedModel, cfg: Any) -> MadeOutput:
+    """A guider of a positive and a negative prompt, as the model's patches want it."""
+    kind, values = "CFGGuider", dict[str, Any]()
+    for one in leads.patches:
+        if one.type in _GUIDERS:
+            if kind != "CFGGuider":
+                raise Untranslatable(f"{one.type} and another such patch can't be had together")
+            kind, values = _GUIDERS[one.type](one)
+    made = node.add(kind, positive=leads.positive, negative=leads.negative, cfg=cfg, **values)
+    return wrapped(node, MadeOutput(made, "guider"), leads)
+
+
+def wrapped(node: Passage, made: MadeOutput, leads: LedModel) -> MadeOutput:
+    """A guider within what the model's patches do to its answers."""
+    for one in leads.patches:
+        wrap = _WRAPS.get(one.type)
+        if wrap is not None:
+            made = wrap(node, made, one)
+    return made
+
+
+def begun(node: Passage, noise: Signal | MadeOutput, patches: tuple[Patch, ...]) -> Any:
+    """The noise that a model is begun with, as its patches want it."""
+    for one in patches:
+        if one.type == "ModelNoiseScale":
+            factor = one.inputs["noise_scale"]
+            noise = MadeOutput(one.home.add("ScaleNoise", noise=noise, strength=factor), "noise")
+    return noise
+
+
+def masked(node: Passage, latent: Signal | MadeOutput, patches: tuple[Patch, ...]) -> Any:
+    """The latent, with its mask as the model's patches want it."""
+    for one in patches:
+        if one.type == "DifferentialDiffusion":
+            name = one.home.add("GradualMask", latent=latent, strength=one.inputs["strength"])
+            latent = MadeOutput(name, "latent")
+    return latent
+
+
+Wrap = Callable[[Passage, MadeOutput, Patch], MadeOutput]
+
+
+def _wrap(native: str, **inputs: str) -> Wrap:
+    """A native node around a guider.
+
+    Args:
+        inputs: Its inputs, and what they are called there.
+    """
+
+    def wrap(node: Passage, made: MadeOutput, one: Patch) -> MadeOutput:
+        taken = {our: one.inputs[their] for our, their in inputs.items() if their in one.inputs}
+        return MadeOutput(one.home.add(native, guider=made, **taken), "guider")
+
+    return wrap
+
+
+def _norm(node: Passage, made: MadeOutput, one: Patch) -> MadeOutput:
+    if "pre_cfg" in one.inputs and one.value("pre_cfg"):
+        node.tell("CFGNorm keeps the norm after guidance here, not before")
+    return _wrap("NormGuidance", strength="strength")(node, made, one)
+
+
+def _within(node: Passage, made: MadeOutput, one: Patch) -> MadeOutput:
+    taken = {"cfg": one.inputs["cfg"], "law": "within"}
+    taken |= {"start": one.inputs["start_percent"], "end": one.inputs["end_percent"]}
+    return MadeOutput(one.home.add("ChangingGuidance", guider=made, **taken), "guider")
+
+
+def layers(one: Patch) -> str:
+    """Numbers of layers as they are written here."""
+    double = [part.strip() for part in str(one.value("double_layers")).split(",")]
+    single = [part.strip() for part in str(one.value("single_layers")).split(",")]
+    return ", ".join([part for part in double if part] + [f"single.{p}" for p in single if p])
+
+
+def _skipping(node: Passage, made: MadeOutput, one: Patch) -> MadeOutput:
+    skipped = layers(one) if "double_layers" in one.inputs else one.inputs["layers"]
+    if not skipped:
+        return made
+    simple = one.type == "SkipLayerGuidanceDiTSimple"
+    name = one.home.add(
+        "SkipLayerGuidance",
+        guider=made,
+        layers=skipped,
+        scale=one.inputs.get("scale"),
+        start=one.inputs["start_percent"],
+        end=one.inputs["end_percent"],
+        prompt="negative" if simple else None,
+    )
+    made = MadeOutput(name, "guider")
+    if "rescaling_scale" in one.inputs and one.inputs["rescaling_scale"].given:
+        rescale = one.inputs["rescaling_scale"]
+        made = MadeOutput(one.home.add("RescaleGuidance", guider=made, rescale=rescale), "guider")
+    return made
+
+
+def _rescaling(node: Passage, made: MadeOutput, one: Patch) -> MadeOutput:
+    rescale = one.inputs["multiplier"]
+    name = one.home.add("RescaleGuidance", guider=made, rescale=rescale, of="velocity")
+    return MadeOutput(name, "guider")
+
+
+_WRAPS: Mapping[str, Wrap] = {
+    "CFGNorm": _norm,
+    "RescaleCFG": _rescaling,
+    "CFGOverride": _within,
+    "SkipLayerGuidanceDiT": _skipping,
+    "SkipLayerGuidanceDiTSimple": _skipping,
+    "SkipLayerGuidanceSD3": _skipping,
+    "PerturbedAttentionGuidance": _wrap("PerturbedAttentionGuidance", scale="scale"),
+    "SelfAttentionGuidance": _wrap("SelfAttentionGuidance", scale="scale", blur="blur_sigma"),
+}
+
+
+def _projected(one: Patch) -> tuple[str, dict[str, Any]]:
+    names = {"along": "eta", "longest": "norm_threshold", "momentum": "momentum"}
+    return "ProjectedGuider", {our: one.inputs[their] for our, their in names.items()}
+
+
+_GUIDERS: Mapping[str, Callable[[Patch], tuple[str, dict[str, Any]]]] = {
+    # There, nothing is left out at the beginning.
+    "CFGZeroStar": lambda _: ("ZeroStarGuider", {"zero_steps": 0}),
+    "TCFG": lambda _: ("TangentialGuider", {}),
+    "APG": _projected,
+}

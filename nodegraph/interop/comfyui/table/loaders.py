@@ -1,0 +1,322 @@
+"""Loaders of models, of their parts, and of what is put on them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from nodegraph.interop.comfyui.entries import TableEntry, Translate, entry
+from nodegraph.interop.comfyui.families import (
+    ENCODER_FAMILIES,
+    encoder_family,
+    latent_format,
+    model_family,
+)
+from nodegraph.interop.comfyui.table.files import file_input, file_name
+from nodegraph.interop.comfyui.table.returning import only
+from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
+
+_STORAGES = {
+    "fp8_e4m3fn": "float8",
+    "fp8_e4m3fn_fast": "float8",
+    "fp8_e5m2": "float8",
+    "fp16": "auto",
+    "bf16": "auto",
+    "fp32": "auto",
+}
+_PORTS = ("file", "file_2", "file_3", "file_4")
+
+
+def file_loader(
+    native: str,
+    inputs: dict[str, str],
+    outputs: dict[str, str],
+) -> tuple[Translate, str, Translate]:
+    """Both ways of a loader of one file.
+
+    Args:
+        inputs: Their names to ours; of the first, slashes are turned.
+        outputs: Likewise.
+    """
+    file = next(iter(inputs))
+
+    def forward(node: Passage) -> None:
+        taken = {our: node.inputs[their] for their, our in inputs.items() if their in node.inputs}
+        name = node.add(native, **{**taken, inputs[file]: file_input(node, file)})
+        for their, our in outputs.items():
+            node.give(their, MadeOutput(name, our))
+
+    def backward(node: Passage) -> None:
+        only(node, *inputs.values())
+        taken = {their: node.inputs[our] for their, our in inputs.items() if our in node.inputs}
+        name = node.add(_THERE[native], **taken)
+        for their, our in outputs.items():
+            node.give(our, MadeOutput(name, their))
+
+    return forward, native, backward
+
+
+_THERE = {
+    "LoadModel": "CheckpointLoaderSimple",
+    "LoadUpscaleModel": "UpscaleModelLoader",
+    "LoadControlNet": "ControlNetLoader",
+}
+
+_CHECKPOINT = {"MODEL": "model", "CLIP": "text_encoder", "VAE": "vae"}
+
+
+def _checkpoint_with_eyes(node: Passage) -> None:
+    """A whole model that brings CLIP's eyes; here, who needs those opens them."""
+    name = node.add("LoadModel", model=file_input(node, "ckpt_name"))
+    for their, our in _CHECKPOINT.items():
+        if their in ("MODEL", "VAE") or node.type.startswith("unCLIP"):
+            node.give(their, MadeOutput(name, our))
+    node.give("CLIP_VISION", Signal(None, {"vision_file": file_input(node, "ckpt_name")}))
+
+
+def _diffusion_model(node: Passage) -> None:
+    file = file_name(node, "unet_name")
+    values: dict[str, Any] = {}
+    family = model_family(file)
+    if family != "auto":
+        values["family"] = family
+    if "weight_dtype" in node.inputs:
+        values["storage"] = _storage(node, "weight_dtype")
+        node.keep(weight_dtype=node.inputs["weight_dtype"].given)
+    name = node.add("LoadDiffusionModel", model=file_input(node, "unet_name"), **values)
+    node.give("MODEL", MadeOutput(name, "model"))
+
+
+def _storage(node: Passage, name: str) -> str | None:
+    storage = _STORAGES.get(node.literal(name))
+    return storage if storage != "auto" else None
+
+
+def _diffusion_model_back(node: Passage) -> None:
+    only(node, "model", "family", "storage")
+    storage = node.inputs["storage"].given if "storage" in node.inputs else "auto"
+    types = {"auto": "default", "full": "default", "float8": "fp8_e4m3fn"}
+    if storage not in types:
+        raise Untranslatable(f"weights can't be kept in {storage} there")
+    kept = node.kept.get("weight_dtype")
+    dtype = kept if (_STORAGES.get(str(kept)) or "auto") == storage else types[storage]
+    name = node.add("UNETLoader", unet_name=node.inputs["model"], weight_dtype=dtype)
+    node.give("model", MadeOutput(name, "MODEL"))
+
+
+def _text_encoder(*names: str, kind: str = "") -> Translate:
+    """A loader of text encoders from so many files.
+
+    Args:
+        kind: Of loaders that don't ask for it.
+    """
+
+    def forward(node: Passage) -> None:
+        files = [file_name(node, name) for name in names]
+        told = kind or str(node.literal("type"))
+        family = encoder_family(told, [file for file in files if file])
+        given = {port: file_input(node, name) for port, name in zip(_PORTS, names, strict=False)}
+        name = node.add("LoadTextEncoder", family=family, **given)
+        node.keep(
+            **{key: node.inputs[key].given for key in ("type", "device") if key in node.inputs}
+        )
+        node.give("CLIP", MadeOutput(name, "text_encoder"))
+
+    return forward
+
+
+_KINDS = {family: kind for kind, family in ENCODER_FAMILIES.items()} | {
+    "sd2": "stable_diffusion",
+    "sdxl-refiner": "stable_diffusion",
+    "sana": "lumina2",
+    "z-image": "lumina2",
+    "wan22-5b": "wan",
+    "qwen-image-edit": "qwen_image",
+    "qwen-image-edit-plus": "qwen_image",
+    "flux2-klein": "flux2",
+}
+
+
+def _text_encoder_back(there: str, *names: str) -> Translate:
+    """The loader there of as many files."""
+
+    def backward(node: Passage) -> None:
+        only(node, "family", *_PORTS)
+        files = [node.inputs[port] for port in _PORTS if port in node.inputs]
+        files = [file for file in files if file.given]
+        if len(files) != len(names):
+            raise Untranslatable(f"it takes {len(names)} files there, not {len(files)}")
+        family = str(node.literal("family"))
+        extra = {}
+        if len(names) < 3:
+            extra["type"] = node.kept.get("type") or _KINDS.get(family, family)
+            if "device" in node.kept:
+                extra["device"] = node.kept["device"]
+        name = node.add(there, **dict(zip(names, files, strict=True)), **extra)
+        node.give("text_encoder", MadeOutput(name, "CLIP"))
+
+    return backward
+
+
+def _encoders(there: str, types: str, *names: str, kind: str = "") -> Sequence[TableEntry]:
+    """The entry of a loader of text encoders, and that of its twin for GGUF files."""
+    files = ", ".join(f"{name}: COMBO" for name in names)
+    back = _text_encoder_back(there, *names)
+    forward = _text_encoder(*names, kind=kind)
+    device = ', device: COMBO? = "default"' if types and "GGUF" not in there else ""
+    return (
+        entry(f"{there}({files}{types}{device}) -> CLIP", forward, "LoadTextEncoder", back),
+        entry(f"{there}GGUF({files}{types}) -> CLIP", forward),
+    )
+
+
+def _vae(node: Passage) -> None:
+    file = file_name(node, "vae_name")
+    latents = latent_format(file)
+    if file == "pixel_space":
+        node.tell("there is no VAE for models that work on pixels")
+    name = node.add(
+        "LoadVae",
+        vae=file_input(node, "vae_name"),
+        latents=latents if latents != "auto" else None,
+    )
+    for output in ("VAE",):
+        node.give(output, MadeOutput(name, "vae"))
+
+
+def _vae_back(node: Passage) -> None:
+    only(node, "vae", "latents")
+    name = node.add("VAELoader", vae_name=node.inputs["vae"])
+    node.give("vae", MadeOutput(name, "VAE"))
+
+
+_CONFIG = re.compile(r"(?:v1|v2)-(?:inpainting-)?inference|anything_v3")
+_PENULTIMATE = ("clip_skip_2", "anything_v3")
+
+
+def _configured(node: Passage) -> None:
+    """A checkpoint with a configuration, which comes along there and is known by its name."""
+    name = node.add("LoadModel", model=file_input(node, "ckpt_name"))
+    config = str(node.literal("config_name"))
+    node.keep(config_name=config)
+    made = {their: MadeOutput(name, our) for their, our in _CHECKPOINT.items()}
+    stem = config.replace("\\", "/").rpartition("/")[2].partition(".")[0]
+    if not _CONFIG.match(stem):
+        node.tell(f"what `{config}` says isn't known here: the file of weights tells what it is")
+    if "inference-v" in stem:
+        predicts = node.add("SetPrediction", model=made["MODEL"], prediction_type="v_prediction")
+        made["MODEL"] = MadeOutput(predicts, "model")
+    if any(part in stem for part in _PENULTIMATE):
+        skips = node.add("ClipSkip", encoder=made["CLIP"], skip=2)
+        made["CLIP"] = MadeOutput(skips, "text_encoder")
+    for their, output in made.items():
+        node.give(their, output)
+
+
+def _lora(node: Passage) -> None:
+    lone = "clip" not in node.inputs
+    name = node.add(
+        "LoadLora",
+        model=node.inputs["model"],
+        text_encoder=None if lone else node.inputs["clip"],
+        lora=file_input(node, "lora_name"),
+        strength_model=node.inputs["strength_model"],
+        strength_encoder=node.inputs.get("strength_clip"),
+    )
+    node.give("MODEL", MadeOutput(name, "model"))
+    if not lone:
+        node.give("CLIP", MadeOutput(name, "text_encoder"))
+
+
+def _lora_back(node: Passage) -> None:
+    only(node, "model", "text_encoder", "lora", "strength_model", "strength_encoder", "fused")
+    taken = {"model": node.inputs["model"], "lora_name": node.inputs["lora"]}
+    taken |= {"strength_model": node.inputs["strength_model"]}
+    if "text_encoder" not in node.inputs:
+        name = node.add("LoraLoaderModelOnly", **taken)
+    else:
+        strength = node.inputs["strength_encoder"]
+        name = node.add(
+            "LoraLoader", **taken, clip=node.inputs["text_encoder"], strength_clip=strength
+        )
+        node.give("text_encoder", MadeOutput(name, "CLIP"))
+    node.give("model", MadeOutput(name, "MODEL"))
+
+
+def _without_file(output: str, key: str, file: str) -> Translate:
+    """A loader of what is opened here by the node that uses it: the file's name goes along."""
+
+    def forward(node: Passage) -> None:
+        node.give(output, Signal(None, {key: file_input(node, file)}))
+
+    return forward
+
+
+_KIND = ', type: COMBO = "stable_diffusion"'
+_LORA = "model: MODEL, {clip}lora_name: COMBO, strength_model: FLOAT = 1.0"
+
+ENTRIES: tuple[TableEntry, ...] = (
+    entry(
+        "CheckpointLoaderSimple(ckpt_name: COMBO) -> MODEL, CLIP, VAE",
+        *file_loader("LoadModel", {"ckpt_name": "model"}, _CHECKPOINT),
+    ),
+    entry(
+        "CheckpointLoader(config_name: COMBO, ckpt_name: COMBO) -> MODEL, CLIP, VAE",
+        _configured,
+    ),
+    entry(
+        "unCLIPCheckpointLoader(ckpt_name: COMBO) -> MODEL, CLIP, VAE, CLIP_VISION",
+        _checkpoint_with_eyes,
+    ),
+    entry(
+        "ImageOnlyCheckpointLoader(ckpt_name: COMBO) -> MODEL, CLIP_VISION, VAE",
+        _checkpoint_with_eyes,
+    ),
+    entry(
+        'UNETLoader(unet_name: COMBO, weight_dtype: COMBO = "default") -> MODEL',
+        _diffusion_model,
+        "LoadDiffusionModel",
+        _diffusion_model_back,
+    ),
+    entry("UnetLoaderGGUF(unet_name: COMBO) -> MODEL", _diffusion_model),
+    *_encoders("CLIPLoader", _KIND, "clip_name"),
+    *_encoders(
+        "DualCLIPLoader", _KIND.replace("stable_diffusion", "sdxl"), "clip_name1", "clip_name2"
+    ),
+    *_encoders("TripleCLIPLoader", "", "clip_name1", "clip_name2", "clip_name3", kind="sd3"),
+    *_encoders(
+        "QuadrupleCLIPLoader",
+        "",
+        "clip_name1",
+        "clip_name2",
+        "clip_name3",
+        "clip_name4",
+        kind="hidream",
+    ),
+    entry("VAELoader(vae_name: COMBO) -> VAE", _vae, "LoadVae", _vae_back),
+    entry(
+        f"LoraLoader({_LORA.format(clip='clip: CLIP, ')}, strength_clip: FLOAT = 1.0)"
+        " -> MODEL, CLIP",
+        _lora,
+        "LoadLora",
+        _lora_back,
+    ),
+    entry(f"LoraLoaderModelOnly({_LORA.format(clip='')}) -> MODEL", _lora),
+    entry(
+        "UpscaleModelLoader(model_name: COMBO) -> UPSCALE_MODEL",
+        *file_loader("LoadUpscaleModel", {"model_name": "model"}, {"UPSCALE_MODEL": "model"}),
+    ),
+    entry(
+        "CLIPVisionLoader(clip_name: COMBO) -> CLIP_VISION",
+        _without_file("CLIP_VISION", "vision_file", "clip_name"),
+    ),
+    entry(
+        "StyleModelLoader(style_model_name: COMBO) -> STYLE_MODEL",
+        _without_file("STYLE_MODEL", "redux_file", "style_model_name"),
+    ),
+    entry(
+        "IPAdapterModelLoader(ipadapter_file: COMBO) -> IPADAPTER",
+        _without_file("IPADAPTER", "adapter_file", "ipadapter_file"),
+    ),
+)

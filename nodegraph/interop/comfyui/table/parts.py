@@ -1,0 +1,140 @@
+"""What entries of several kinds are put together of."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nodegraph.interop.comfyui.entries import Choice
+from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
+
+METHODS = Choice({"nearest-exact": "nearest"})
+"""Ways of scaling."""
+
+CROP = {"crop": True}
+"""How pictures are encoded there that don't fill whole cells of the VAE."""
+
+_HEX = re.compile(r"#?([0-9a-fA-F]{6})")
+
+
+@dataclass(frozen=True)
+class Turned(Choice):
+    """Values of an input that are worked out from the other program's."""
+
+    to: Callable[[Any], Any] = lambda value: value
+    back: Callable[[Any], Any] = lambda value: value
+
+    def ours(self, value: Any) -> Any:
+        return self.to(value)
+
+    def theirs(self, value: Any) -> Any:
+        return self.back(value)
+
+
+def color_text(number: Any) -> str:
+    """A colour that is written as 0xRRGGBB, as text."""
+    return number if isinstance(number, str) else f"#{int(number) & 0xFFFFFF:06x}"
+
+
+def color_number(text: Any) -> int:
+    """A colour that is written as text, as 0xRRGGBB.
+
+    Raises:
+        Untranslatable: It isn't opaque.
+    """
+    from nodegraph.media.images.colors import parse_color
+
+    red, green, blue, alpha = (round(level * 255) for level in parse_color(str(text)))
+    if alpha != 255:
+        raise Untranslatable(f"colours have no transparency there, and {text} has")
+    return (red << 16) + (green << 8) + blue
+
+
+COLORS = Turned(to=color_text, back=color_number)
+
+
+def color_of(node: Passage, name: str) -> Any:
+    """A colour's text; of a number that is linked, what a node makes of it."""
+    if node.inputs[name].is_link:
+        try:
+            return color_text(node.literal(name))
+        except Untranslatable:
+            made = node.add("FormatText", template="#{a:06x}", a=node.inputs[name])
+            return MadeOutput(made, "text")
+    return color_text(node.inputs[name].given)
+
+
+def worked_out(
+    node: Passage, expression: str, function: Callable[..., float], **numbers: Any
+) -> Any:
+    """What an expression of numbers gives: a literal if all are known, else a node's output.
+
+    Args:
+        expression: As Formula takes it, of the letters that `numbers` names.
+        function: The same; what gives a whole number is one.
+    """
+    given = {name: _given(value) for name, value in numbers.items()}
+    if not any(isinstance(value, MadeOutput) for value in given.values()):
+        return function(**given)
+    name = node.add("Formula", expression=expression, **given)
+    is_whole = isinstance(function(**dict.fromkeys(given, 1)), int)
+    return MadeOutput(name, "integer" if is_whole else "number")
+
+
+def _given(value: Any) -> Any:
+    return value.given if isinstance(value, Signal) else value
+
+
+def grown(node: Passage, prefix: str) -> list[Signal]:
+    """What the inputs ``prefix.…`` are given, in their order."""
+    found = [name for name in node.inputs if name.startswith(f"{prefix}.")]
+    return [node.inputs[name] for name in sorted(found, key=_numbered)]
+
+
+def _numbered(name: str) -> tuple[int, str]:
+    digits = re.search(r"\d+$", name)
+    return (int(digits[0]) if digits else 0, name)
+
+
+def listed(node: Passage, values: Sequence[Any]) -> Any:
+    """Several values as a list.
+
+    Raises:
+        Untranslatable: They are more than a list takes.
+    """
+    if len(values) > 8:
+        raise Untranslatable(f"a list takes 8 items, and these are {len(values)}")
+    items = {f"item_{number}": value for number, value in enumerate(values, 1)}
+    return MadeOutput(node.add("List", **items), "output")
+
+
+def refuse_others(node: Passage, expected: Mapping[str, Any]) -> None:
+    """Check, on the way back, that inputs which can't be said there have these values.
+
+    Raises:
+        Untranslatable: One has another.
+    """
+    for name, value in expected.items():
+        if name in node.inputs and node.inputs[name].given != value:
+            raise Untranslatable(f"`{name}` can't be {node.inputs[name].given!r} there")
+
+
+def file_path(name: Any) -> Any:
+    """Where a file of ComfyUI's input folder lies, as our nodes that read take it."""
+    if not isinstance(name, str):
+        return name
+    path, _, folder = name.strip().partition(" [")
+    path = path.replace("\\", "/")
+    return f"../outputs/{path}" if folder == "output]" else path
+
+
+def file_name(path: Any) -> Any:
+    """The reverse of `file_path`."""
+    if isinstance(path, str) and path.startswith("../outputs/"):
+        return f"{path.removeprefix('../outputs/')} [output]"
+    return path
+
+
+FILES = Turned(to=file_path, back=file_name)

@@ -1,0 +1,424 @@
+"""Patches of models: nodes here, or what guiders, noise and masks stand for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nodegraph.interop.comfyui.entries import TableEntry, Translate, entry, same
+from nodegraph.interop.comfyui.table.files import file_input
+from nodegraph.interop.comfyui.table.leading import ADAPTERS, patch
+from nodegraph.interop.comfyui.table.returning import (
+    GRADUAL,
+    GUIDE,
+    NOISE_SCALE,
+    guide_of,
+    only,
+    only_back,
+)
+from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
+
+
+def _wrap_back(there: str, **names: str) -> Translate:
+    """The way back of a guider around another one: a patch of the model.
+
+    Args:
+        names: The patch's inputs, and what they are called here.
+    """
+
+    def backward(node: Passage) -> None:
+        only(node, "guider", *names.values())
+        taken = {their: node.inputs[our] for their, our in names.items()}
+        node.give("guider", Signal(None, {GUIDE: guide_of(node).patched(node, there, **taken)}))
+
+    return backward
+
+
+def _rescale_back(node: Passage) -> None:
+    only(node, "guider", "rescale", "of")
+    if node.literal("of") != "velocity":
+        node.tell("ComfyUI takes the spread of velocities: models that predict noise differ")
+    guide = guide_of(node).patched(node, "RescaleCFG", multiplier=node.inputs["rescale"])
+    node.give("guider", Signal(None, {GUIDE: guide}))
+
+
+def _changing_back(node: Passage) -> None:
+    if node.literal("law") != "within":
+        raise Untranslatable("a scale that changes from step to step can't be said there")
+    names = {"cfg": "cfg", "start_percent": "start", "end_percent": "end"}
+    taken = {their: node.inputs[our] for their, our in names.items()}
+    node.give("guider", Signal(None, {GUIDE: guide_of(node).patched(node, "CFGOverride", **taken)}))
+
+
+def _limit_back(node: Passage) -> None:
+    """A part of the sampling that is guided: the rest there has a scale of 1."""
+    guide, start, end = guide_of(node), node.literal("start"), node.literal("end")
+    for first, last in ((0.0, start), (end, 1.0)):
+        if first < last:
+            taken = {"cfg": 1.0, "start_percent": first, "end_percent": last}
+            guide = guide.patched(node, "CFGOverride", **taken)
+    node.give("guider", Signal(None, {GUIDE: guide}))
+
+
+def _skip_back(node: Passage) -> None:
+    parts = [part.strip() for part in str(node.literal("layers")).split(",") if part.strip()]
+    single = [part.removeprefix("single.") for part in parts if part.startswith("single.")]
+    double = [part for part in parts if not part.startswith("single.")]
+    if not parts or not all(part.isdigit() for part in (*single, *double)):
+        raise Untranslatable("layers there are numbers of blocks")
+    names = {"start_percent": "start", "end_percent": "end"}
+    taken: dict[str, Any] = {their: node.inputs[our] for their, our in names.items()}
+    taken |= {"double_layers": ", ".join(double), "single_layers": ", ".join(single)}
+    asked = node.inputs.get("prompt")
+    kind = "SkipLayerGuidanceDiTSimple"
+    if asked is None or asked.given != "negative":
+        kind, taken["scale"] = "SkipLayerGuidanceDiT", node.inputs["scale"]
+    node.give("guider", Signal(None, {GUIDE: guide_of(node).patched(node, kind, **taken)}))
+
+
+def _along_back(output: str, key: str, value: str, through: str) -> Translate:
+    """The way back of what is a patch of the model there: it goes along."""
+
+    def backward(node: Passage) -> None:
+        node.give(output, node.inputs[through].with_carried(**{key: (node, node.inputs[value])}))
+
+    return backward
+
+
+def _passed(message: str = "", *neutral: tuple[str, Any], output: str = "MODEL") -> Translate:
+    """A patch that changes no result, or none with some values: the model goes through.
+
+    Args:
+        message: What is told; nothing where it is empty or the values are the neutral ones.
+        neutral: Inputs with the values by which it changes nothing.
+    """
+
+    def forward(node: Passage) -> None:
+        if message and not all(node.inputs[name].given == value for name, value in neutral):
+            node.tell(message)
+        name = next((name for name in ("model", "clip") if name in node.inputs), "")
+        if not name:
+            raise Untranslatable("the model that it patches isn't connected")
+        node.give(output, node.inputs[name])
+
+    return forward
+
+
+def _prediction(node: Passage) -> None:
+    kinds = {
+        "eps": "epsilon",
+        "v_prediction": "v_prediction",
+        "x0": "sample",
+        "lcm": "epsilon",
+    }
+    told = node.literal("sampling")
+    if told not in kinds:
+        raise Untranslatable(f"no model here predicts as {told} says")
+    node.keep(sampling=told)
+    name = node.add(
+        "SetPrediction",
+        model=node.inputs["model"],
+        prediction_type=kinds[told],
+        zero_terminal_snr="on" if node.literal("zsnr") else "auto",
+    )
+    node.give("MODEL", MadeOutput(name, "model"))
+
+
+def _aura_shift(node: Passage) -> None:
+    if (told := node.literal("sampling")) != "flow":
+        raise Untranslatable(f"no model here is sampled as {told} says")
+    _AURA.forward(node)
+
+
+_AURA = same(
+    'ModelSamplingAuraFlow(model: MODEL, shift: FLOAT = 1.73, sampling: COMBO = "flow") -> MODEL',
+    "SetFlowShift",
+    kept=("sampling",),
+)
+
+
+def _prediction_back(node: Passage) -> None:
+    kinds = {"epsilon": "eps", "v_prediction": "v_prediction", "sample": "x0"}
+    kind = node.literal("prediction_type")
+    if kind not in kinds:
+        raise Untranslatable("what the model predicts has to be said there")
+    told = node.kept.get("sampling") if kind == "epsilon" else None
+    name = node.add(
+        "ModelSamplingDiscrete",
+        model=node.inputs["model"],
+        sampling=told or kinds[kind],
+        zsnr=node.literal("zero_terminal_snr") == "on",
+    )
+    node.give("model", MadeOutput(name, "MODEL"))
+
+
+def _adapter(node: Passage) -> None:
+    """An IP-Adapter on the model; here, all prompts of a sampling go through it."""
+    start = node.inputs["start_at"].given if "start_at" in node.inputs else 0
+    end = node.inputs["end_at"].given if "end_at" in node.inputs else 1
+    if (start, end) != (0, 1):
+        node.tell("the IP-Adapter leads all of the sampling here")
+    told = node.inputs.get("weight_type")
+    if told is not None and told.given not in ("standard", "linear", "original"):
+        node.tell(f"the IP-Adapter weighs all layers alike here, not as {told.given} does")
+    adapter = node.inputs["ipadapter"]
+    file = adapter.carried.get("adapter_file")
+    if file is None:
+        raise Untranslatable("which file its IP-Adapter is isn't told")
+    eyes = node.inputs["clip_vision"].carried if "clip_vision" in node.inputs else {}
+    loaded = node.add("LoadIPAdapter", ip_adapter=file, image_encoder=eyes.get("vision_file"))
+    values = {
+        "type": "ApplyIPAdapter",
+        "ip_adapter": MadeOutput(loaded, "ip_adapter"),
+        "image": node.inputs["image"],
+        "mask": node.inputs.get("attn_mask"),
+        "weight": node.inputs["weight"],
+    }
+    _put_on(node, values)
+
+
+def _put_on(node: Passage, values: dict[str, Any]) -> None:
+    """Let what leads a model go along with it."""
+    model = node.inputs["model"]
+    adapters = (*model.carried.get(ADAPTERS, ()), values)
+    node.give("MODEL", model.with_carried(**{ADAPTERS: adapters}))
+
+
+def _control(node: Passage) -> None:
+    """A control network as patches of a model; here it stands beside the prompts, as all do."""
+    file = node.inputs["model_patch"].carried.get("patch_file")
+    if file is None:
+        raise Untranslatable("which file its model patch is isn't told")
+    loaded = node.add("LoadControlNet", control_net=file)
+    names = {"start": "start_percent", "end": "end_percent"}
+    names |= {name: name for name in ("image", "vae", "mask", "strength")}
+    taken = {our: node.inputs[their] for our, their in names.items() if their in node.inputs}
+    made = MadeOutput(loaded, "control_net")
+    _put_on(node, {"type": "ApplyControlNet", "control_net": made, **taken})
+
+
+def _easy_cache(node: Passage) -> None:
+    node.tell("FirstBlockCache stands for it, which decides otherwise when to leave out steps")
+    name = node.add("FirstBlockCache", model=node.inputs["model"])
+    node.give("MODEL", MadeOutput(name, "model"))
+
+
+def _compiled(node: Passage) -> None:
+    name = node.add("SpeedUp", model=node.inputs["model"], compiled=True)
+    node.keep(backend=node.inputs["backend"].given)
+    node.give("MODEL", MadeOutput(name, "model"))
+
+
+def _compiled_back(node: Passage) -> None:
+    only(node, "model", "compiled")
+    if not node.literal("compiled"):
+        raise Untranslatable("it changes nothing")
+    backend = node.kept.get("backend", "inductor")
+    name = node.add("TorchCompileModel", model=node.inputs["model"], backend=backend)
+    node.give("model", MadeOutput(name, "MODEL"))
+
+
+def _style_of_file(node: Passage) -> None:
+    """A file of patches, which the node opens that applies it."""
+    node.give("MODEL_PATCH", Signal(None, {"patch_file": file_input(node, "name")}))
+
+
+_MODEL = "model: MODEL"
+_SPAN = "start_percent: FLOAT = {}, end_percent: FLOAT = {}"
+_LAYERS = 'double_layers: STRING = "7, 8, 9", single_layers: STRING = "7, 8, 9"'
+
+_NODES = (
+    same("ModelSamplingSD3(model: MODEL, shift: FLOAT = 3.0) -> MODEL", "SetFlowShift"),
+    TableEntry(_AURA.signature, _aura_shift, "SetFlowShift", _AURA.backward),
+    same(
+        "ModelSamplingFlux(model: MODEL, max_shift: FLOAT = 1.15, base_shift: FLOAT = 0.5, "
+        "width: INT = 1024, height: INT = 1024) -> MODEL",
+        "SetFlowShiftBySize",
+    ),
+    entry(
+        f'ModelSamplingDiscrete({_MODEL}, sampling: COMBO = "eps", zsnr: BOOLEAN = false) -> MODEL',
+        _prediction,
+        "SetPrediction",
+        _prediction_back,
+    ),
+    same(
+        f"FreeU_V2({_MODEL}, b1: FLOAT = 1.3, b2: FLOAT = 1.4, s1: FLOAT = 0.9, s2: FLOAT = 0.2)"
+        " -> MODEL",
+        "FreeU",
+    ),
+    same(
+        f"FreeU({_MODEL}, b1: FLOAT = 1.1, b2: FLOAT = 1.2, s1: FLOAT = 0.9, s2: FLOAT = 0.2)"
+        " -> MODEL",
+        "FreeU",
+        fixed={"version": "v1"},
+    ),
+    entry(
+        f'TorchCompileModel({_MODEL}, backend: COMBO = "inductor") -> MODEL',
+        _compiled,
+        "SpeedUp",
+        _compiled_back,
+    ),
+    entry(
+        f"EasyCache({_MODEL}, reuse_threshold: FLOAT = 0.2, start_percent: FLOAT = 0.15, "
+        "end_percent: FLOAT = 0.95, verbose: BOOLEAN = false) -> MODEL",
+        _easy_cache,
+    ),
+)
+
+_GUIDING = (
+    entry(
+        f"CFGNorm({_MODEL}, strength: FLOAT = 1.0, pre_cfg: BOOLEAN? = false)"
+        " -> patched_model: MODEL",
+        patch("patched_model"),
+        "NormGuidance",
+        _wrap_back("CFGNorm", strength="strength"),
+    ),
+    entry(
+        f"RescaleCFG({_MODEL}, multiplier: FLOAT = 0.7) -> MODEL",
+        patch(),
+        "RescaleGuidance",
+        _rescale_back,
+    ),
+    entry(f"CFGZeroStar({_MODEL}) -> patched_model: MODEL", patch("patched_model")),
+    entry(f"TCFG({_MODEL}) -> patched_model: MODEL", patch("patched_model")),
+    entry(
+        f"APG({_MODEL}, eta: FLOAT = 1.0, norm_threshold: FLOAT = 5.0, momentum: FLOAT = 0.0)"
+        " -> MODEL",
+        patch(),
+    ),
+    entry(
+        f"CFGOverride({_MODEL}, cfg: FLOAT = 1.0, {_SPAN.format('0.0', '1.0')}) -> MODEL",
+        patch(),
+        "ChangingGuidance",
+        _changing_back,
+    ),
+    entry(
+        f"SkipLayerGuidanceDiT({_MODEL}, {_LAYERS}, scale: FLOAT = 3.0, "
+        f"{_SPAN.format('0.01', '0.15')}, rescaling_scale: FLOAT = 0.0) -> MODEL",
+        patch(),
+        "SkipLayerGuidance",
+        _skip_back,
+    ),
+    entry(
+        f"SkipLayerGuidanceDiTSimple({_MODEL}, {_LAYERS}, {_SPAN.format('0.0', '1.0')}) -> MODEL",
+        patch(),
+    ),
+    entry(
+        f'SkipLayerGuidanceSD3({_MODEL}, layers: STRING = "7, 8, 9", scale: FLOAT = 3.0, '
+        f"{_SPAN.format('0.01', '0.15')}) -> MODEL",
+        patch(),
+    ),
+    entry(
+        f"PerturbedAttentionGuidance({_MODEL}, scale: FLOAT = 3.0) -> MODEL",
+        patch(),
+        "PerturbedAttentionGuidance",
+        _wrap_back("PerturbedAttentionGuidance", scale="scale"),
+    ),
+    entry(
+        f"SelfAttentionGuidance({_MODEL}, scale: FLOAT = 0.5, blur_sigma: FLOAT = 2.0) -> MODEL",
+        patch(),
+        "SelfAttentionGuidance",
+        _wrap_back("SelfAttentionGuidance", scale="scale", blur_sigma="blur"),
+    ),
+    entry(
+        f"DifferentialDiffusion({_MODEL}, strength: FLOAT? = 1.0) -> MODEL",
+        patch(),
+        "GradualMask",
+        _along_back("latent", GRADUAL, "strength", "latent"),
+    ),
+    entry(
+        f"ModelNoiseScale({_MODEL}, noise_scale: FLOAT = 1.0) -> MODEL",
+        patch(),
+        "ScaleNoise",
+        _along_back("noise", NOISE_SCALE, "strength", "noise"),
+    ),
+    only_back("LimitGuidance", _limit_back),
+)
+
+_PASSED = (
+    entry(
+        f'ModelAttentionBackend({_MODEL}, attention: COMBO = "pytorch attention") -> model: MODEL',
+        _passed(output="model"),
+    ),
+    entry(f"FluxKVCache({_MODEL}) -> MODEL", _passed()),
+    entry(
+        f'QwenImage21Cache({_MODEL}, device: COMBO = "auto", dtype: COMBO = "default") -> MODEL',
+        _passed(),
+    ),
+    entry(
+        f"ChromaRadianceOptions({_MODEL}, preserve_wrapper: BOOLEAN = true, "
+        "start_sigma: FLOAT = 1.0, end_sigma: FLOAT = 0.0, nerf_tile_size: INT = -1) -> MODEL",
+        _passed(),
+    ),
+    entry(
+        "T5TokenizerOptions(clip: CLIP, min_padding: INT = 0, min_length: INT = 0) -> CLIP",
+        _passed(
+            "prompts are padded as the model was trained, whatever it says",
+            ("min_padding", 0),
+            ("min_length", 0),
+            output="CLIP",
+        ),
+    ),
+    entry(
+        f"HyperTile({_MODEL}, tile_size: INT = 256, swap_size: INT = 2, max_depth: INT = 0, "
+        "scale_depth: BOOLEAN = false) -> MODEL",
+        _passed("attention isn't tiled here: slower, and details may differ"),
+    ),
+)
+
+_SCALES = ", ".join(
+    f"scale_{axis}: FLOAT = 1.0, shift_{axis}: FLOAT = 0.0" for axis in ("x", "y", "t")
+)
+_UNSCALED = tuple(
+    (f"{kind}_{axis}", float(kind == "scale")) for kind in ("scale", "shift") for axis in "xyt"
+)
+
+_LEFT_OUT = (
+    entry(
+        f"ScaleROPE({_MODEL}, {_SCALES}) -> MODEL",
+        _passed("positions aren't scaled here: another picture comes of it", *_UNSCALED),
+    ),
+    entry(
+        f"TemporalScoreRescaling({_MODEL}, tsr_k: FLOAT = 0.95, tsr_sigma: FLOAT = 1.0)"
+        " -> patched_model: MODEL",
+        _passed(
+            "scores aren't rescaled here: another picture comes of it",
+            ("tsr_k", 1.0),
+            output="patched_model",
+        ),
+    ),
+)
+
+_ADAPTERS = (
+    entry(
+        f"IPAdapter({_MODEL}, ipadapter: IPADAPTER, image: IMAGE, weight: FLOAT = 1.0, "
+        'start_at: FLOAT = 0.0, end_at: FLOAT = 1.0, weight_type: COMBO = "standard", '
+        "attn_mask: MASK?) -> MODEL",
+        _adapter,
+    ),
+    entry(
+        f"IPAdapterAdvanced({_MODEL}, ipadapter: IPADAPTER, image: IMAGE, weight: FLOAT = 1.0, "
+        'weight_type: COMBO = "linear", combine_embeds: COMBO = "concat", '
+        'start_at: FLOAT = 0.0, end_at: FLOAT = 1.0, embeds_scaling: COMBO = "V only", '
+        "image_negative: IMAGE?, attn_mask: MASK?, clip_vision: CLIP_VISION?) -> MODEL",
+        _adapter,
+    ),
+    entry("ModelPatchLoader(name: COMBO) -> MODEL_PATCH", _style_of_file),
+    entry(
+        f"QwenImageDiffsynthControlnet({_MODEL}, model_patch: MODEL_PATCH, vae: VAE, "
+        "image: IMAGE, strength: FLOAT = 1.0, mask: MASK?) -> MODEL",
+        _control,
+    ),
+    entry(
+        f"AnimaLLLiteApply({_MODEL}, model_patch: MODEL_PATCH, image: IMAGE, mask: MASK?, "
+        f"strength: FLOAT = 1.0, {_SPAN.format('0.0', '1.0')}) -> MODEL",
+        _control,
+    ),
+)
+
+ENTRIES: tuple[TableEntry, ...] = (
+    *_NODES,
+    *_GUIDING,
+    *_PASSED,
+    *_LEFT_OUT,
+    *_ADAPTERS,
+)

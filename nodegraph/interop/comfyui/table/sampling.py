@@ -1,0 +1,223 @@
+"""Samplers, and the noise that they begin with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nodegraph.interop.comfyui.entries import TableEntry, entry
+from nodegraph.interop.comfyui.table.guiding import guided
+from nodegraph.interop.comfyui.table.leading import LED, LedModel, begun, guider, masked
+from nodegraph.interop.comfyui.table.methods import keep_name, method, sampler_named
+from nodegraph.interop.comfyui.table.sampling_back import (
+    advanced_back,
+    custom_back,
+    ksampler_back,
+    random_noise_back,
+)
+from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
+
+CONVENTION = {"convention": "comfyui"}
+DRAW = {"draw": "per batch"}
+
+
+_DROPPING = ("dpm_2", "dpm_2_ancestral", "uni_pc", "uni_pc_bh2")
+"""Samplers that KSampler there gives one level more, and leaves out the last but one."""
+
+
+def _ksampler(node: Passage) -> None:
+    if node.inputs["denoise"].given == 0:
+        node.tell("nothing is denoised: the latent goes through")
+        node.give("LATENT", node.inputs["latent_image"])
+        return
+    sampler = method(node)
+    leads = guided(node)
+    settings: dict[str, Any] = {"steps": node.inputs["steps"], "denoise": node.inputs["denoise"]}
+    settings |= {"schedule": node.inputs["scheduler"], "denoise_steps": "all"}
+    if leads.patches:
+        drops = {"drop_last": True} if sampler_named(node) in _DROPPING else {}
+        schedule = MadeOutput(node.add("BasicSchedule", **settings, **drops), "schedule")
+        noise = node.add("RandomNoise", seed=node.inputs["seed"], **DRAW)
+        select = node.add("SelectSampler", sampler=sampler)
+        made = guider(node, leads, node.inputs["cfg"])
+        name = _custom(
+            node,
+            leads,
+            MadeOutput(noise, "noise"),
+            made,
+            MadeOutput(select, "sampler"),
+            schedule,
+        )
+    else:
+        name = node.add(
+            "KSampler",
+            model=leads.model,
+            positive=leads.positive,
+            negative=leads.negative,
+            latent=node.inputs["latent_image"],
+            seed=node.inputs["seed"],
+            cfg=node.inputs["cfg"],
+            sampler=sampler,
+            **settings,
+            **CONVENTION,
+            **DRAW,
+        )
+    node.give("LATENT", MadeOutput(name, "latent"))
+    keep_name(node)
+
+
+def _custom(
+    node: Passage,
+    leads: LedModel,
+    noise: Signal | MadeOutput,
+    made: Signal | MadeOutput,
+    sampler: Signal | MadeOutput,
+    schedule: Signal | MadeOutput,
+) -> str:
+    return node.add(
+        "SampleCustom",
+        model=leads.model,
+        noise=begun(node, noise, leads.patches),
+        guider=made,
+        sampler=sampler,
+        schedule=schedule,
+        latent=masked(node, node.inputs["latent_image"], leads.patches),
+        **CONVENTION,
+    )
+
+
+def _advanced(node: Passage) -> None:
+    leads = guided(node)
+    adds = node.literal("add_noise") == "enable"
+    leaves = node.literal("return_with_leftover_noise") == "enable"
+    start, end = node.inputs["start_at_step"], _end_step(node)
+    if leads.patches:
+        _advanced_in_parts(node, leads, adds=adds, leaves=leaves, end=end)
+        return
+    name = node.add(
+        "KSamplerAdvanced",
+        model=leads.model,
+        positive=leads.positive,
+        negative=leads.negative,
+        latent=node.inputs["latent_image"],
+        seed=node.inputs["noise_seed"],
+        steps=node.inputs["steps"],
+        cfg=node.inputs["cfg"],
+        sampler=method(node),
+        schedule=node.inputs["scheduler"],
+        start_step=start,
+        end_step=end,
+        add_noise=adds,
+        leave_noise=leaves,
+        **CONVENTION,
+        **DRAW,
+    )
+    keep_name(node)
+    node.keep(end_at_step=node.inputs["end_at_step"].given)
+    node.give("LATENT", MadeOutput(name, "latent"))
+
+
+def _end_step(node: Passage) -> Signal | None:
+    """The last step, if it ends before the schedule does."""
+    end, steps = node.inputs["end_at_step"], node.inputs["steps"]
+    if end.is_link:
+        return end
+    limit = 10000 if steps.is_link else steps.given
+    return None if end.given >= limit else end
+
+
+def _advanced_in_parts(
+    node: Passage, leads: LedModel, *, adds: bool, leaves: bool, end: Signal | None
+) -> None:
+    """Some steps of a sampling whose guidance no KSampler has."""
+    if end is not None and not leaves:
+        raise Untranslatable("the steps left out at the end can't be done in one here")
+    steps = {"schedule": node.inputs["scheduler"], "steps": node.inputs["steps"]}
+    schedule = MadeOutput(node.add("BasicSchedule", **steps), "schedule")
+    if end is not None:
+        schedule = MadeOutput(node.add("SplitSchedule", schedule=schedule, step=end), "high")
+    start = node.inputs["start_at_step"]
+    if start.is_link or start.given > 0:
+        schedule = MadeOutput(node.add("SplitSchedule", schedule=schedule, step=start), "low")
+    kind = "RandomNoise" if adds else "NoNoise"
+    noise = MadeOutput(node.add(kind, seed=node.inputs["noise_seed"], **DRAW), "noise")
+    sampler = MadeOutput(node.add("SelectSampler", sampler=method(node)), "sampler")
+    made = guider(node, leads, node.inputs["cfg"])
+    name = _custom(node, leads, noise, made, sampler, schedule)
+    node.give("LATENT", MadeOutput(name, "latent"))
+
+
+def _sampler_custom(node: Passage) -> None:
+    leads = guided(node)
+    kind = "RandomNoise" if node.literal("add_noise") else "NoNoise"
+    noise = MadeOutput(node.add(kind, seed=node.inputs["noise_seed"], **DRAW), "noise")
+    made = guider(node, leads, node.inputs["cfg"])
+    sampler, sigmas = node.inputs["sampler"], node.inputs["sigmas"]
+    _give_both(node, _custom(node, leads, noise, made, sampler, sigmas))
+
+
+def _sampler_custom_advanced(node: Passage) -> None:
+    made = node.inputs["guider"]
+    leads = made.carried.get(LED)
+    if leads is None:
+        raise Untranslatable("which model its guider leads isn't told")
+    parts = (node.inputs["noise"], Signal(made.given), node.inputs["sampler"])
+    _give_both(node, _custom(node, leads, *parts, node.inputs["sigmas"]))
+
+
+def _random_noise(node: Passage) -> None:
+    name = node.add("RandomNoise", seed=node.inputs["noise_seed"], **DRAW)
+    node.give("NOISE", MadeOutput(name, "noise"))
+
+
+def _give_both(node: Passage, name: str) -> None:
+    node.give("output", MadeOutput(name, "latent"))
+    node.give("denoised_output", MadeOutput(name, "denoised"))
+
+
+_SEED = "noise_seed: INT = 0 @control"
+_STEPS = "steps: INT = 20"
+_LEAD = "positive: CONDITIONING, negative: CONDITIONING"
+_NAMES = 'sampler_name: COMBO = "euler", scheduler: COMBO = "simple"'
+
+ENTRIES: tuple[TableEntry, ...] = (
+    entry(
+        f"KSampler(model: MODEL, seed: INT = 0 @control, {_STEPS}, cfg: FLOAT = 8.0, {_NAMES}, "
+        f"{_LEAD}, latent_image: LATENT, denoise: FLOAT = 1.0) -> LATENT",
+        _ksampler,
+        "KSampler",
+        ksampler_back,
+    ),
+    entry(
+        f'KSamplerAdvanced(model: MODEL, add_noise: COMBO = "enable", {_SEED}, {_STEPS}, '
+        f"cfg: FLOAT = 8.0, {_NAMES}, {_LEAD}, latent_image: LATENT, start_at_step: INT = 0, "
+        'end_at_step: INT = 10000, return_with_leftover_noise: COMBO = "disable") -> LATENT',
+        _advanced,
+        "KSamplerAdvanced",
+        advanced_back,
+    ),
+    entry(
+        "SamplerCustomAdvanced(noise: NOISE, guider: GUIDER, sampler: SAMPLER, sigmas: SIGMAS, "
+        "latent_image: LATENT) -> output: LATENT, denoised_output: LATENT",
+        _sampler_custom_advanced,
+        "SampleCustom",
+        custom_back,
+    ),
+    entry(
+        f"SamplerCustom(model: MODEL, add_noise: BOOLEAN = true, {_SEED}, cfg: FLOAT = 8.0, "
+        f"{_LEAD}, sampler: SAMPLER, sigmas: SIGMAS, latent_image: LATENT)"
+        " -> output: LATENT, denoised_output: LATENT",
+        _sampler_custom,
+    ),
+    entry(
+        f"RandomNoise({_SEED}) -> NOISE",
+        _random_noise,
+        "RandomNoise",
+        random_noise_back,
+    ),
+    entry(
+        "DisableNoise() -> NOISE",
+        lambda node: node.give("NOISE", MadeOutput(node.add("NoNoise", **DRAW), "noise")),
+        "NoNoise",
+        lambda node: node.give("noise", MadeOutput(node.add("DisableNoise"), "NOISE")),
+    ),
+)

@@ -1,0 +1,103 @@
+"""Samplings on their way back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from nodegraph.interop.comfyui.table.methods import method_there
+from nodegraph.interop.comfyui.table.returning import (
+    GRADUAL,
+    NOISE_SCALE,
+    guide_of,
+    only,
+    tell_conventions,
+    the_negative,
+)
+from nodegraph.interop.comfyui.table.schedules import laid
+from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal
+
+
+def ksampler_back(node: Passage) -> None:
+    settings = ("model", "positive", "negative", "latent", "seed", "steps", "cfg", "sampler")
+    conventions = ("convention", "draw", "denoise_steps")
+    only(node, *settings, "schedule", "denoise", *conventions)
+    _sampled(node, "KSampler", seed=node.inputs["seed"], denoise=node.inputs["denoise"])
+
+
+def advanced_back(node: Passage) -> None:
+    adds, leaves = node.literal("add_noise"), node.literal("leave_noise")
+    last = node.inputs.get("end_step")
+    end = (
+        last if last is not None and last.given is not None else node.kept.get("end_at_step", 10000)
+    )
+    _sampled(
+        node,
+        "KSamplerAdvanced",
+        add_noise="enable" if adds else "disable",
+        noise_seed=node.inputs["seed"],
+        start_at_step=node.inputs["start_step"],
+        end_at_step=end,
+        return_with_leftover_noise="enable" if leaves else "disable",
+    )
+
+
+def _sampled(node: Passage, there: str, **own: Any) -> None:
+    """One of ComfyUI's two nodes that sample at once, with what both are told."""
+    tell_conventions(node)
+    positive, cfg = node.inputs["positive"], node.inputs["cfg"]
+    name = node.add(
+        there,
+        model=node.inputs["model"],
+        steps=node.inputs["steps"],
+        cfg=cfg,
+        sampler_name=method_there(node),
+        scheduler=node.inputs["schedule"],
+        positive=positive,
+        negative=the_negative(node, positive, cfg.given),
+        latent_image=node.inputs["latent"],
+        **own,
+    )
+    node.give("latent", MadeOutput(name, "LATENT"))
+
+
+def custom_back(node: Passage) -> None:
+    """SampleCustom, with the guider and the schedule that come along."""
+    tell_conventions(node)
+    guide = guide_of(node)
+    model: Signal | MadeOutput = node.inputs["model"]
+    for home, patch, inputs in (*guide.patches, *_beginning(node)):
+        output = "patched_model" if patch in _PATCHED_MODEL else "MODEL"
+        model = MadeOutput(home.add(patch, model=model, **inputs), output)
+    guider = guide.home.add(guide.type, model=model, **guide.inputs)
+    name = node.add(
+        "SamplerCustomAdvanced",
+        noise=node.inputs["noise"],
+        guider=MadeOutput(guider, "GUIDER"),
+        sampler=node.inputs["sampler"],
+        sigmas=laid(node.inputs["schedule"], model),
+        latent_image=node.inputs["latent"],
+    )
+    node.give("latent", MadeOutput(name, "output"))
+    node.give("denoised", MadeOutput(name, "denoised_output"))
+
+
+_PATCHED_MODEL = ("CFGNorm", "CFGZeroStar", "TCFG")
+
+
+def _beginning(node: Passage) -> tuple[tuple[Passage, str, Mapping[str, Any]], ...]:
+    """Patches that stand for what noise and latent say here."""
+    found: list[tuple[Passage, str, Mapping[str, Any]]] = []
+    if NOISE_SCALE in (noise := node.inputs["noise"].carried):
+        home, scale = noise[NOISE_SCALE]
+        found.append((home, "ModelNoiseScale", {"noise_scale": scale}))
+    if GRADUAL in (latent := node.inputs["latent"].carried):
+        home, strength = latent[GRADUAL]
+        found.append((home, "DifferentialDiffusion", {"strength": strength}))
+    return tuple(found)
+
+
+def random_noise_back(node: Passage) -> None:
+    tell_conventions(node)
+    name = node.add("RandomNoise", noise_seed=node.inputs["seed"])
+    node.give("noise", MadeOutput(name, "NOISE"))

@@ -1,0 +1,299 @@
+"""The UI format, version 0.4: what ComfyUI's page saves and opens."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from nodegraph.interop.comfyui.foreign import (
+    BLOCK,
+    ForeignBlock,
+    ForeignGraph,
+    ForeignNode,
+    ForeignPort,
+    ForeignWorkflow,
+    Frame,
+    Source,
+    Spot,
+)
+from nodegraph.interop.comfyui.reading.dynamic_prompts import written_prompt
+from nodegraph.interop.comfyui.signatures import WIDGETS, Signature, TakenInput
+
+_MODES = {"mute": 2, "bypass": 4}
+_INPUTS, _OUTPUTS = -10, -20
+_WIDTH, _HEIGHT = 270.0, 160.0
+_NAMESPACE = uuid.UUID("6f2f2d1a-6f0e-5a7b-9d43-0d8f6a1c7a55")
+
+
+def write_ui(workflow: ForeignWorkflow, signatures: Mapping[str, Signature]) -> dict[str, Any]:
+    """The document of a workflow.
+
+    Args:
+        signatures: Of ComfyUI's node types. Those without one are written with their values by
+            name.
+    """
+    ids = {name: str(uuid.uuid5(_NAMESPACE, name)) for name in workflow.blocks}
+    level = _Level(workflow.graph, workflow.blocks, ids, signatures)
+    document: dict[str, Any] = level.document()
+    document |= {"config": {}, "extra": dict(workflow.kept.get("extra", {})), "version": 0.4}
+    blocks = [_definition(block, workflow, ids, signatures) for block in workflow.blocks.values()]
+    if blocks:
+        document["definitions"] = {"subgraphs": blocks}
+    return document
+
+
+def _definition(
+    block: ForeignBlock,
+    workflow: ForeignWorkflow,
+    ids: Mapping[str, str],
+    signatures: Mapping[str, Signature],
+) -> dict[str, Any]:
+    level = _Level(block.graph, workflow.blocks, ids, signatures)
+    for slot, (port, source) in enumerate(block.outputs):
+        if source is not None:
+            level.link(source, str(_OUTPUTS), slot, port.type)
+    document = level.document(as_objects=True)
+    return {
+        "id": ids[block.id],
+        "version": 1,
+        "name": block.name,
+        "inputNode": {"id": _INPUTS, "bounding": _bounding(block.ends.get("inputs"), -400.0)},
+        "outputNode": {"id": _OUTPUTS, "bounding": _bounding(block.ends.get("outputs"), 800.0)},
+        "inputs": [
+            _end(block, "in", port, level.from_slot(str(_INPUTS), slot))
+            for slot, port in enumerate(block.inputs)
+        ],
+        "outputs": [
+            _end(block, "out", port, level.to_slot(str(_OUTPUTS), slot))
+            for slot, (port, _) in enumerate(block.outputs)
+        ],
+        "widgets": [],
+        **document,
+    }
+
+
+def _end(block: ForeignBlock, way: str, port: ForeignPort, links: list[int]) -> dict[str, Any]:
+    name = str(uuid.uuid5(_NAMESPACE, f"{block.id}/{way}/{port.name}"))
+    return {"id": name, "name": port.name, "type": port.type or "*", "linkIds": links}
+
+
+def _bounding(spot: Spot | None, x: float) -> list[float]:
+    return [spot.x, spot.y, 120.0, 60.0] if spot else [x, 0.0, 120.0, 60.0]
+
+
+class _Level:
+    """The nodes and links of one graph."""
+
+    def __init__(
+        self,
+        graph: ForeignGraph,
+        blocks: Mapping[str, ForeignBlock],
+        ids: Mapping[str, str],
+        signatures: Mapping[str, Signature],
+    ) -> None:
+        self._graph = graph
+        self._blocks = blocks
+        self._ids = ids
+        self._signatures = signatures
+        self._links: list[tuple[int, str, int, str, int, str]] = []
+        self._from: dict[tuple[str, int], list[int]] = {}
+        self._to: dict[tuple[str, int], list[int]] = {}
+        self._taken = {name: self._inputs(node) for name, node in graph.nodes.items()}
+        for name, node in graph.nodes.items():
+            for slot, taken in enumerate(self._shown(node)):
+                source = node.inputs.get(taken.name)
+                if isinstance(source, Source):
+                    self.link(source, name, slot, self._kind(source) or taken.type)
+
+    def link(self, source: Source, target: str, slot: int, kind: str) -> None:
+        """Draw a link."""
+        start = str(_INPUTS) if source.node == BLOCK else source.node
+        number = len(self._links) + 1
+        self._links.append((number, start, source.slot, target, slot, kind or "*"))
+        self._from.setdefault((start, source.slot), []).append(number)
+        self._to.setdefault((target, slot), []).append(number)
+
+    def from_slot(self, node: str, slot: int) -> list[int]:
+        """Links that an output feeds."""
+        return self._from.get((node, slot), [])
+
+    def to_slot(self, node: str, slot: int) -> list[int]:
+        """The link that feeds an input, if there is one."""
+        return self._to.get((node, slot), [])
+
+    def document(self, *, as_objects: bool = False) -> dict[str, Any]:
+        nodes = [self._node(at, node) for at, node in enumerate(self._placed())]
+        links = [_link(link, as_objects=as_objects) for link in self._links]
+        notes = [_note(frame, len(nodes) + at) for at, frame in enumerate(self._graph.notes)]
+        free = max((int(name) for name in self._graph.nodes), default=0)
+        for at, note in enumerate(notes):
+            note["id"] = free + at + 1
+        groups = [_group(frame, at) for at, frame in enumerate(self._graph.groups)]
+        last: dict[str, Any] = {"last_node_id": free + len(notes), "last_link_id": len(links)}
+        if as_objects:
+            state = {"lastNodeId": free + len(notes), "lastLinkId": len(links)}
+            last = {"state": state | {"lastGroupId": len(groups), "lastRerouteId": 0}}
+        return {**last, "nodes": [*nodes, *notes], "links": links, "groups": groups}
+
+    def _placed(self) -> Iterable[ForeignNode]:
+        """The nodes, with a place each: those that have none stand in rows below the others."""
+        nodes = list(self._graph.nodes.values())
+        bottom = max((node.place.y + 400.0 for node in nodes if node.place), default=0.0)
+        free = 0
+        for node in nodes:
+            if node.place is None:
+                spot = Spot(320.0 * (free % 6), bottom + 400.0 * (free // 6))
+                free += 1
+                yield replace(node, place=spot)
+            else:
+                yield node
+
+    def _inputs(self, node: ForeignNode) -> list[TakenInput]:
+        """All inputs of a node in order, sockets first."""
+        block = self._blocks.get(node.type)
+        signature = self._signatures.get(node.type)
+        if block is not None:
+            return [TakenInput(port.name, port.type or "*") for port in block.inputs]
+        if signature is None:
+            return [TakenInput(name, "*") for name in node.inputs]
+        known = [taken for taken in signature.inputs if not taken.grows]
+        names = {taken.name for taken in known}
+        grown = [TakenInput(name, "*") for name in node.inputs if name not in names]
+        return sorted([*known, *grown], key=lambda taken: taken.is_widget)
+
+    def _kind(self, source: Source) -> str:
+        found = self._graph.nodes.get(source.node)
+        ports = self._ports(found) if found else ()
+        return ports[source.slot].type if source.slot < len(ports) else ""
+
+    def _ports(self, node: ForeignNode) -> tuple[ForeignPort, ...]:
+        block = self._blocks.get(node.type)
+        return tuple(port for port, _ in block.outputs) if block else node.ports
+
+    def _node(self, order: int, node: ForeignNode) -> dict[str, Any]:
+        assert node.place is not None
+        spot = node.place
+        number = int(node.id)
+        verbatim = node.kept.get("verbatim", {})
+        noted = {key: value for key, value in node.kept.items() if key != "verbatim"}
+        properties = {"Node name for S&R": node.type, **verbatim.get("properties", {}), **noted}
+        if node.pack:
+            properties["cnr_id"] = node.pack
+        if node.type in self._blocks:
+            properties["proxyWidgets"] = self._proxies(node)
+        written: dict[str, Any] = {
+            "id": number,
+            "type": self._ids.get(node.type, node.type),
+            "pos": [spot.x, spot.y],
+            "size": [spot.width or _WIDTH, spot.height or _HEIGHT],
+            "flags": {"collapsed": True} if node.is_collapsed else {},
+            "order": order,
+            "mode": _MODES.get(node.mode or "", 0),
+            "inputs": self._sockets(node),
+            "outputs": [
+                {
+                    "name": port.name,
+                    "type": port.type or "*",
+                    "links": self.from_slot(node.id, slot),
+                    "slot_index": slot,
+                }
+                for slot, port in enumerate(self._ports(node))
+            ],
+            "properties": properties,
+            "widgets_values": verbatim.get("widgets_values", self._values(node)),
+        }
+        if node.title:
+            written["title"] = node.title
+        if node.color:
+            written["color"] = node.color
+        return written
+
+    def _shown(self, node: ForeignNode) -> list[TakenInput]:
+        """The inputs that have a socket: those that can only be linked, and linked widgets."""
+        return [
+            taken
+            for taken in self._taken[node.id]
+            if isinstance(node.inputs.get(taken.name), Source)
+            or not (taken.is_widget or taken.name in node.inputs)
+        ]
+
+    def _sockets(self, node: ForeignNode) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        for slot, taken in enumerate(self._shown(node)):
+            link = next(iter(self.to_slot(node.id, slot)), None)
+            widget = {"widget": {"name": taken.name}} if taken.is_widget else {}
+            found.append({"name": taken.name, "type": taken.type, "link": link, **widget})
+        return found
+
+    def _proxies(self, node: ForeignNode) -> list[list[str]]:
+        """Inputs of a block's node that have values of their own."""
+        ports = self._blocks[node.type].inputs
+        return [
+            ["-1", port.name]
+            for port in ports
+            if port.type in WIDGETS
+            or (port.name in node.inputs and not isinstance(node.inputs[port.name], Source))
+        ]
+
+    def _values(self, node: ForeignNode) -> Any:
+        """Values of all widgets: by position, or by name of types whose order isn't known."""
+        signature = self._signatures.get(node.type)
+        literals = {
+            name: value for name, value in node.inputs.items() if not isinstance(value, Source)
+        }
+        if node.type in self._blocks:
+            return [literals.get(name) for _, name in self._proxies(node)]
+        if signature is None:
+            return literals
+        found: list[Any] = []
+        buttons: list[Any] = []
+        for taken in signature.shown(literals):
+            if taken.is_optional:
+                found, buttons = found + buttons, []
+            value = literals.get(taken.name, taken.default)
+            is_prompt = taken.extra == "prompt" and isinstance(value, str)
+            found.append(written_prompt(value) if is_prompt else value)
+            if taken.extra == "control":
+                found.append(node.control.get(taken.name, "fixed"))
+            elif taken.extra == "upload":
+                # The page puts the button behind all inputs that have to be there.
+                buttons.append("image")
+        return found + buttons
+
+
+def _link(link: tuple[int, str, int, str, int, str], *, as_objects: bool) -> Any:
+    number, start, slot, target, at, kind = link
+    if not as_objects:
+        return [number, int(start), slot, int(target), at, kind]
+    return {
+        "id": number,
+        "origin_id": int(start),
+        "origin_slot": slot,
+        "target_id": int(target),
+        "target_slot": at,
+        "type": kind,
+    }
+
+
+def _note(frame: Frame, order: int) -> dict[str, Any]:
+    spot = frame.place
+    return {
+        "type": "Note",
+        "pos": [spot.x, spot.y],
+        "size": [spot.width, spot.height],
+        "flags": {},
+        "order": order,
+        "mode": 0,
+        "properties": {},
+        "widgets_values": [frame.text],
+        **({"color": frame.color} if frame.color else {}),
+    }
+
+
+def _group(frame: Frame, at: int) -> dict[str, Any]:
+    spot = frame.place
+    bounding = [spot.x, spot.y, spot.width, spot.height]
+    written = {"id": at + 1, "title": frame.text, "bounding": bounding, "font_size": 24}
+    return written | ({"color": frame.color} if frame.color else {})

@@ -1,0 +1,220 @@
+"""What would fail late in a pipeline, found before anything is loaded. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from nodegraph.core.values import Audio, Video
+from nodegraph.errors import InvalidValue
+from nodegraph.families.diffusers_folder import CONFIG, read_config
+from nodegraph.interop.pipelines.classes import PipelineClass, PipelineInput
+from nodegraph.interop.pipelines.rates import AUDIO_RATE, audio_rate, may_say_audio_rate
+from nodegraph.interop.pipelines.values import Pipeline
+
+PIPELINE = "pipeline"
+"""Port of a pipeline's node."""
+
+OUTPUT_TYPE, _LATENT = "output_type", "latent"
+"""An input that asks for another form of the answer, and the one that is no picture."""
+
+_INSTALLED_AS = {
+    "bs4": "beautifulsoup4",
+    "cv2": "opencv-python",
+    "PIL": "pillow",
+    "skimage": "scikit-image",
+}
+"""Packages whose names to install differ from those to import."""
+
+_STANDS_FOR = "_embeds"
+"""At the end of an input that stands in for the one named before it."""
+_WITH_ALPHA = "RGBA"
+_ADAPTER = "ip_adapter"
+_PROJECTS, _SEES = "encoder_hid_dim_type", "ip_image_proj"
+"""What the configuration of a UNet says that was saved with an IP-Adapter."""
+_ONE_BY_ONE = ("video", "audio")
+_COUNTS = ("num_videos_per_prompt", "num_waveforms_per_prompt", "batch_size")
+
+
+def missing_packages(found: PipelineClass) -> list[str]:
+    """What a class needs and isn't installed, as named to install it."""
+    return [_INSTALLED_AS.get(name, name) for name in found.needs if not _is_there(name)]
+
+
+def _is_there(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def missing_parts(found: PipelineClass, names: frozenset[str]) -> list[str]:
+    """Parts that a class can't do without, and a pipeline hasn't.
+
+    Args:
+        names: Of the parts that the pipeline has.
+    """
+    return [part.name for part in found.parts if not part.optional and part.name not in names]
+
+
+def check_call(found: PipelineClass, pipeline: Pipeline, inputs: Mapping[str, Any]) -> None:
+    """Refuse a call that would fail once all is loaded.
+
+    Raises:
+        InvalidValue: The first fault that was found.
+    """
+    for fault in call_faults(found, pipeline, inputs):
+        raise fault
+
+
+def call_faults(
+    found: PipelineClass, pipeline: Pipeline, inputs: Mapping[str, Any]
+) -> Iterator[InvalidValue]:
+    """What is wrong with a call; see `check_call`."""
+    yield from class_faults(found, pipeline.class_name, pipeline.names)
+    yield from _missing_inputs(found, inputs)
+    rate = audio_rate(pipeline)
+    for item in found.inputs:
+        value = inputs.get(item.name)
+        if isinstance(value, Audio):
+            yield from _audio_faults(item, value, rate, found)
+        elif value is not None and item.kind in ("image", "video"):
+            yield from _picture_faults(found, item, value)
+    asked = inputs.get(OUTPUT_TYPE)
+    if asked == _LATENT and not any(output.word == asked for output in found.outputs):
+        # Packed ones would pass for grey pictures.
+        yield InvalidValue(
+            f"{found.name} has no output for latents here", port=OUTPUT_TYPE, given=asked
+        )
+    yield from count_faults(found, inputs)
+    yield from _adapter_faults(found, pipeline, inputs)
+    gives_audio = any(output.kind == "audio" for output in found.outputs)
+    is_told = inputs.get(AUDIO_RATE) is not None
+    if gives_audio and rate is None and not is_told and not may_say_audio_rate(found):
+        yield InvalidValue(
+            f"no part of this {pipeline.class_name} says how many samples a second its sound has",
+            port=AUDIO_RATE,
+            expected="samples a second, such as 44100",
+        )
+
+
+def class_faults(
+    found: PipelineClass, class_name: str, names: frozenset[str]
+) -> Iterator[InvalidValue]:
+    """What keeps a class from being made of a pipeline's parts.
+
+    Args:
+        class_name: Of the pipeline's folder.
+        names: Of its parts.
+    """
+    packages = missing_packages(found)
+    if packages:
+        yield InvalidValue(
+            f"{found.name} needs {' and '.join(packages)}, which isn't installed",
+            hint=f"Run `pip install {' '.join(packages)}`.",
+        )
+    if first := found.settings.get("first"):
+        yield InvalidValue(
+            f"{found.name} works only after its method `{first}` was called, which no node does",
+            hint="Call it in a node of your own.",
+        )
+    missing = missing_parts(found, names)
+    if missing:
+        yield InvalidValue(
+            f"a {class_name} has no {', no '.join(missing)} for a {found.name}",
+            port=PIPELINE,
+            given=class_name,
+            expected=f"a pipeline with {', '.join(part.name for part in found.parts)}",
+            hint=f"Load the folder of a {found.name}.",
+        )
+
+
+def _missing_inputs(found: PipelineClass, inputs: Mapping[str, Any]) -> Iterator[InvalidValue]:
+    known = {item.name: item for item in found.inputs}
+    for item in found.inputs:
+        if inputs.get(item.name) is not None:
+            continue
+        stands = next((name for name in _stand_ins(item.name) if name in known), None)
+        if stands is None and not item.required:
+            continue
+        if stands is not None and (inputs.get(stands) is not None or not _is_due(item)):
+            continue
+        also = f", or `{stands}` in its place" if stands else ""
+        yield InvalidValue(f"{found.name} needs `{item.name}`{also}", port=item.name)
+
+
+def _stand_ins(name: str) -> tuple[str, ...]:
+    return (name + _STANDS_FOR, f"{name}_embeddings")
+
+
+def _is_due(item: PipelineInput) -> bool:
+    """Whether a prompt or what stands in for it has to be there, whatever its default says."""
+    return item.name == "prompt" and item.default is None
+
+
+def count_faults(found: PipelineClass, inputs: Mapping[str, Any]) -> Iterator[InvalidValue]:
+    """Calls for several videos or sounds where the class's output is one."""
+    single = [item for item in found.outputs if item.kind in _ONE_BY_ONE and not item.many]
+    for name in _COUNTS:
+        count = inputs.get(name)
+        if single and isinstance(count, int) and count > 1:
+            yield InvalidValue(
+                f"{found.name} gives one {single[0].kind} at a time here",
+                port=name,
+                given=str(count),
+                expected="1",
+                hint="Ask for several by a list of seeds: the node runs for each.",
+            )
+
+
+def _adapter_faults(
+    found: PipelineClass, pipeline: Pipeline, inputs: Mapping[str, Any]
+) -> Iterator[InvalidValue]:
+    """Pictures for an IP-Adapter where the network was saved without one."""
+    given = [name for name, value in inputs.items() if _ADAPTER in name and value is not None]
+    if given and not any(config.get(_PROJECTS) == _SEES for config in _configs(pipeline)):
+        yield InvalidValue(
+            f"the networks of this {found.name} have no IP-Adapter that could see it",
+            port=given[0],
+            expected="a folder that was saved with an IP-Adapter in it",
+        )
+
+
+def _configs(pipeline: Pipeline) -> Iterator[Mapping[str, Any]]:
+    for recipe in pipeline.recipes:
+        for file in recipe.files:
+            if Path(file.path).name == CONFIG:
+                yield read_config(Path(file.path))
+
+
+def _audio_faults(
+    item: PipelineInput, value: Audio, rate: int | None, found: PipelineClass
+) -> Iterator[InvalidValue]:
+    if rate is not None and value.rate != rate:
+        yield InvalidValue(
+            f"the sound has another rate than {found.name} hears",
+            port=item.name,
+            given=f"{value.rate} Hz",
+            expected=f"{rate} Hz",
+            hint="Put a ResampleAudio between.",
+        )
+
+
+def _picture_faults(
+    found: PipelineClass, item: PipelineInput, value: Any
+) -> Iterator[InvalidValue]:
+    frames = value.frames if isinstance(value, Video) else value
+    if isinstance(frames, (list, tuple)) or getattr(frames, "ndim", 0) != 4:
+        return
+    channels = frames.shape[-1]
+    if channels not in (1, 3) and _WITH_ALPHA not in f"{item.help} {found.help}":
+        # As a tensor it would be taken for latents, as a picture fail in the autoencoder.
+        yield InvalidValue(
+            f"{found.name} takes pictures of three colours",
+            port=item.name,
+            given=f"{channels} channels",
+            expected="3 channels",
+            hint="Take the colours of the picture alone, without what says where it is opaque.",
+        )

@@ -1,0 +1,242 @@
+"""Pipelines' folders to recipes. Imports no torch, and reads no weights."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from nodegraph.core.digests import digest_value
+from nodegraph.core.file_digests import FILE_DIGESTS, FileDigests
+from nodegraph.core.values import PipelineComponent, Recipe, RecipeFile
+from nodegraph.errors import InvalidValue, NodegraphError
+from nodegraph.families import diffusers_folder as layout
+from nodegraph.families.base import Family
+from nodegraph.families.registry import family_named
+from nodegraph.interop.pipelines.folders import FolderPart, PipelineFolder, read_folder
+from nodegraph.interop.pipelines.schedulers import OWN, swapped
+from nodegraph.interop.pipelines.values import Pipeline
+from nodegraph.models.facts import StoredWeights, stored_weights
+from nodegraph.models.model_files import Options, port_precision, port_storage, weighty_folder
+from nodegraph.models.model_sources import find_path, locate_model
+from nodegraph.models.model_stamps import lacks_float16
+from nodegraph.models.opening import DTYPES, open_model
+from nodegraph.weights.file_kinds import SAFETENSORS, PartFiles, ending, file_stamp
+from nodegraph.weights.precision.choices import STORAGE, check_storage
+from nodegraph.weights.safetensors_header import read_header
+
+LIBRARY = "library"
+"""Option of a component's recipe: where its class is."""
+
+GENERATION = "generation_config.json"
+"""Beside a language model: how it goes on with a text."""
+
+MAIN_SCHEDULER = "scheduler"
+
+_IN_FEW_BITS = re.compile(r"(^|_)(unet|transformer|prior|text_encoder|model|decoder)(_\d+)?$")
+"""Parts that a storage applies to: what denoises, and what reads text."""
+
+
+def open_pipeline(
+    name: str,
+    folders: Sequence[Path],
+    *,
+    dtype: str = "auto",
+    storage: str = "auto",
+    scheduler: str = OWN,
+    digests: FileDigests | None = None,
+    allow_pickle: bool = False,
+    device: str = "cpu",
+) -> Pipeline:
+    """The recipes of a pipeline's parts; nothing is loaded yet.
+
+    Where the folder is of a native family, the recipes of its parts are those of `open_model`, so
+    that what is in memory serves both.
+
+    Args:
+        name: As for `open_model`; a folder.
+        dtype, storage, digests, device: As for `open_model`.
+        scheduler: Class to put in place of the folder's; see `schedulers.swapped`.
+    Raises:
+        InvalidValue: No such dtype, storage or scheduler.
+        NodegraphError: See `find_path` and `read_folder`.
+    """
+    if dtype not in DTYPES:
+        raise InvalidValue(f"no precision is called {dtype!r}", expected=", ".join(DTYPES))
+    check_storage(storage)
+    folder = read_folder(find_path(name, folders), allow_pickle=allow_pickle)
+    schedulers = _schedulers(folder, scheduler)
+    parts = _native(
+        name,
+        folders,
+        folder,
+        dtype=dtype,
+        storage=storage,
+        allow_pickle=allow_pickle,
+        device=device,
+        digests=digests,
+    )
+    for part in folder.parts.values():
+        if part.name not in parts and part.kind != "scheduler":
+            files = part_files(part, allow_pickle=allow_pickle)
+            kept = port_storage(storage, [files]) if takes_storage(part.name) else ()
+            parts[part.name] = _component(part, files, dtype, device, kept, digests or FILE_DIGESTS)
+    ordered = {part: parts[part] for part in folder.parts if part in parts}
+    return Pipeline(folder.class_name, ordered, schedulers, folder.config)
+
+
+def _schedulers(folder: PipelineFolder, scheduler: str) -> dict[str, dict[str, object]]:
+    found = {
+        part.name: layout.read_config(part.folder / layout.SCHEDULER_FILE)
+        for part in folder.parts.values()
+        if part.kind == "scheduler"
+    }
+    for name, config in found.items():
+        config.setdefault("_class_name", folder.parts[name].class_name)
+    if MAIN_SCHEDULER in found:
+        found[MAIN_SCHEDULER] = swapped(found[MAIN_SCHEDULER], scheduler)
+    elif scheduler != OWN:
+        raise InvalidValue(
+            f"a {folder.class_name} has no scheduler that another could replace",
+            port="scheduler",
+            given=scheduler,
+            expected=OWN,
+        )
+    return found
+
+
+def _native(
+    name: str,
+    folders: Sequence[Path],
+    folder: PipelineFolder,
+    *,
+    dtype: str,
+    storage: str,
+    allow_pickle: bool,
+    device: str,
+    digests: FileDigests | None,
+) -> dict[str, Recipe]:
+    """Recipes of the parts that a native family knows; none where the folder is of none."""
+    try:
+        found = open_model(
+            name,
+            folders,
+            dtype=dtype,
+            storage=storage,
+            allow_pickle=allow_pickle,
+            device=device,
+            digests=digests,
+        )
+    except NodegraphError:
+        # Such as a scheduler that only diffusers has: the folder was found whole.
+        return {}
+    recipes: Mapping[str, Recipe] = {file.role: recipe for recipe in found for file in recipe.files}
+    return {part: recipes[part] for part in folder.parts if part in recipes}
+
+
+def takes_storage(name: str) -> bool:
+    """Whether a part is one of those whose weights a storage is for: what denoises, and what reads
+    text."""
+    return bool(_IN_FEW_BITS.search(name))
+
+
+def part_files(part: FolderPart, *, allow_pickle: bool) -> PartFiles:
+    """The files of a part: its configuration and weights, or all there are of what has none."""
+    if part.kind == "model":
+        found = weighty_folder(part.folder, part.name, allow_pickle=allow_pickle)
+        further = [path for path in [part.folder / GENERATION] if path.is_file()]
+        return replace(found, files=[*found.files, *further])
+    return PartFiles(part.name, [path for path in sorted(part.folder.iterdir()) if path.is_file()])
+
+
+def _component(
+    part: FolderPart,
+    files: PartFiles,
+    dtype: str,
+    device: str,
+    kept: Options,
+    digests: FileDigests,
+) -> PipelineComponent:
+    precision = port_precision(dtype, [files], device) if files.weights else "float32"
+    return PipelineComponent(
+        part.class_name,
+        tuple(
+            RecipeFile(part.name, str(path), digests.digest(path)) for path in sorted(files.files)
+        ),
+        precision,
+        tuple(sorted([(LIBRARY, part.library), *kept])),
+    )
+
+
+def pipeline_stamp(
+    name: str, folders: Sequence[Path], *, allow_pickle: bool = False, device: str = "cpu"
+) -> str:
+    """Text that changes when `open_pipeline` would give something else for the same name.
+
+    Raises:
+        NodegraphError: As for `open_pipeline`.
+    """
+    folder = read_folder(find_path(name, folders), allow_pickle=allow_pickle)
+    files = {folder.index}
+    for part in folder.parts.values():
+        files |= {*part_files(part, allow_pickle=allow_pickle).files}
+    return digest_value([*map(file_stamp, sorted(files)), device, lacks_float16(device)])
+
+
+def pipeline_weights(
+    name: str,
+    folders: Sequence[Path],
+    *,
+    dtype: str = "auto",
+    storage: str = "auto",
+    allow_pickle: bool = False,
+    device: str = "cpu",
+) -> dict[str, StoredWeights]:
+    """The weights of a pipeline's parts by their names, from the files' headers alone.
+
+    Those of a native family's text encoders are one entry, as are those of two denoisers. Parts in
+    pickle files are left out.
+
+    Raises:
+        NodegraphError: As for `open_pipeline`.
+    """
+    folder = read_folder(find_path(name, folders), allow_pickle=allow_pickle)
+    try:
+        source = locate_model(name, folders, allow_pickle=allow_pickle)
+        native = stored_weights(
+            source, dtype=dtype, allow_pickle=allow_pickle, device=device, storage=storage
+        )
+        known = _native_parts(family_named(source.family))
+    except NodegraphError:
+        native, known = {}, frozenset()
+    found = dict(native)
+    for part, files in _weighty(folder, allow_pickle=allow_pickle):
+        if part.name not in known:
+            kept = port_storage(storage, [files]) if takes_storage(part.name) else ()
+            found[part.name] = _stored(files, port_precision(dtype, [files], device), kept)
+    return found
+
+
+def _native_parts(family: Family) -> frozenset[str]:
+    parts = (*family.denoisers, *family.encoders)
+    return frozenset({family.vae, *(part.role for part in parts)})
+
+
+def _weighty(
+    folder: PipelineFolder, *, allow_pickle: bool
+) -> Iterator[tuple[FolderPart, PartFiles]]:
+    for part in folder.parts.values():
+        if part.kind == "model":
+            files = part_files(part, allow_pickle=allow_pickle)
+            if files.weights and all(ending(path) == SAFETENSORS for path in files.weights):
+                yield part, files
+
+
+def _stored(files: PartFiles, dtype: str, kept: Options) -> StoredWeights:
+    tensors = [
+        (name, shape, header.dtypes[name])
+        for header in map(read_header, files.weights)
+        for name, shape in header.shapes.items()
+    ]
+    return StoredWeights(tensors, dtype, dict(kept).get(STORAGE, ""))

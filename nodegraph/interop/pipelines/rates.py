@@ -1,0 +1,139 @@
+"""Samples and frames a second of what pipelines take and give. Imports no torch.
+
+No output of diffusers says its rate: that of sound lies in the configuration of the part that
+makes or reads it, that of videos in examples and in inputs of some.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from fractions import Fraction
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from nodegraph.errors import NodegraphError
+from nodegraph.families import diffusers_folder as layout
+from nodegraph.interop.pipelines.classes import PipelineClass, PipelineInput
+from nodegraph.interop.pipelines.values import Pipeline
+
+AUDIO_RATE = "audio_rate"
+"""Input that tells it where no part does."""
+
+_NAMES = (
+    "output_sampling_rate",
+    "sampling_rate",
+    "sample_rate",
+    "audio_sampling_rate",
+    "audio_sample_rate",
+)
+"""Of a part that says several, the first is what comes out."""
+_MAKES = ("vocoder", "vae", "unet", "tokenizer")
+"""Parts that make or read sound, what has it at its end first; any other but those that hear for
+themselves, in between."""
+_HEARS = ("feature_extractor", "processor")
+_ATTRIBUTE = re.compile(r"\bself\.(audio_)?(sampling|sample)_rate\s*=")
+_FRAMES = ("frame_rate", "fps")
+_EXAMPLE = re.compile(r"export_to_\w+\([^)]*\bfps\s*=\s*(\d+)")
+_USUAL = 10
+"""What diffusers' ``export_to_video`` takes where nothing is said."""
+
+
+def asking_audio_rate(found: PipelineClass) -> PipelineClass:
+    """A class with an input for the rate of its sound, `AUDIO_RATE`, where nothing in its source
+    says that; any other as it is."""
+    gives = any(output.kind == "audio" for output in found.outputs)
+    if not gives or may_say_audio_rate(found):
+        return found
+    asked = PipelineInput(
+        AUDIO_RATE,
+        "integer",
+        advanced=True,
+        minimum=1_000,
+        maximum=384_000,
+        help="Samples a second of the sound, where no part of the pipeline says it.",
+    )
+    return replace(found, inputs=(*found.inputs, asked))
+
+
+def audio_rate(pipeline: Pipeline) -> int | None:
+    """Samples a second of what a pipeline makes or hears, by its parts' files.
+
+    Returns:
+        None if no part says it.
+    """
+    said = list(_said(pipeline))
+    for wanted in (*_MAKES, ""):
+        for part, rate in said:
+            if wanted in part:
+                return rate
+    return None
+
+
+def _said(pipeline: Pipeline) -> Iterator[tuple[str, int]]:
+    yield from _rates("", pipeline.config)
+    for name, recipe in pipeline.parts.items():
+        if name.endswith(_HEARS):
+            continue
+        for path in map(Path, recipe.paths(name)):
+            if path.name == layout.CONFIG:
+                try:
+                    yield from _rates(name, layout.read_config(path))
+                except NodegraphError:
+                    # Who reads it tells.
+                    continue
+
+
+def _rates(part: str, config: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
+    for name in _NAMES:
+        found = config.get(name)
+        if isinstance(found, (int, float)) and found >= 1:
+            yield part, int(found)
+
+
+def live_audio_rate(made: Any) -> int | None:
+    """The same of a pipeline's object, which may say it itself."""
+    for name in _NAMES:
+        found = getattr(made, name, None)
+        if isinstance(found, (int, float)):
+            return int(found)
+    mel = getattr(made, "mel", None)
+    return int(mel.get_sample_rate()) if mel is not None else None
+
+
+def may_say_audio_rate(found: PipelineClass) -> bool:
+    """Whether a pipeline's object may say the rate of its sound itself, by its source."""
+    has_mel = any(part.name == "mel" for part in found.parts)
+    return has_mel or bool(_ATTRIBUTE.search(_source(found.module)))
+
+
+def frame_rate(found: PipelineClass, inputs: Mapping[str, Any]) -> Fraction:
+    """Frames a second of the videos that a pipeline makes: as an input says, else as its example
+    does."""
+    defaults = {item.name: item.default for item in found.inputs}
+    for name in _FRAMES:
+        said = inputs.get(name, defaults.get(name))
+        if isinstance(said, (int, float)) and not isinstance(said, bool) and said > 0:
+            return Fraction(said).limit_denominator(1001)
+    return Fraction(_example_rate(found.module))
+
+
+def _example_rate(module: str) -> int:
+    rates = [int(rate) for rate in _EXAMPLE.findall(_source(module))]
+    return rates[0] if rates else _USUAL
+
+
+@lru_cache(maxsize=64)
+def _source(module: str) -> str:
+    package, *within = module.split(".")
+    # Of the package alone: to find a module inside, all above it would be imported.
+    spec = find_spec(package)
+    places = spec.submodule_search_locations if spec else None
+    path = Path(next(iter(places or []), ""), *within).with_suffix(".py")
+    try:
+        return path.read_text("utf-8")
+    except OSError:
+        return ""

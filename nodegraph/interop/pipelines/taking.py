@@ -1,0 +1,220 @@
+"""What a pipeline's call gave, as values of ports: by what it is, not by what was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from nodegraph.core.ports import BLOCKED
+from nodegraph.core.spatial_values import Mesh
+from nodegraph.core.values import Audio, Video
+from nodegraph.errors import InvalidValue
+from nodegraph.interop.pipelines.classes import PipelineClass, PipelineOutput
+from nodegraph.interop.pipelines.giving import to_host
+
+_COLOURS = (1, 3, 4)
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Frames and samples a second; None where that of the sound isn't known."""
+
+    frames: Fraction
+    audio: int | None = None
+
+
+def taken(
+    found: PipelineClass, answer: Any, rates: Rates, asked: str | None = None
+) -> tuple[Any, ...]:
+    """The values of a pipeline's outputs, in their order; blocked where this call gave none.
+
+    Args:
+        asked: The `output_type` of the call: what some outputs take the place of others for.
+    Raises:
+        InvalidValue: The answer isn't what the class says.
+    """
+    instead = {output.field for output in found.outputs if output.word and output.word == asked}
+
+    def value(place: int, output: PipelineOutput) -> Any:
+        if output.word not in ("", asked) or (not output.word and output.name in instead):
+            return BLOCKED
+        return _value(found, output, _field(output, place, answer), rates)
+
+    return tuple(value(place, output) for place, output in enumerate(found.outputs))
+
+
+def _field(output: PipelineOutput, place: int, answer: Any) -> Any:
+    name = output.field or output.name
+    if isinstance(answer, Mapping):
+        # Outputs leave out what is None.
+        return answer.get(name)
+    if name and hasattr(answer, name):
+        return getattr(answer, name)
+    if isinstance(answer, tuple):
+        return answer[place] if place < len(answer) else None
+    return answer if place == 0 else None
+
+
+def _value(found: PipelineClass, output: PipelineOutput, value: Any, rates: Rates) -> Any:
+    if value is None:
+        return BLOCKED
+    if output.kind == "image":
+        return pictures_of(value)
+    if output.kind == "video":
+        return _one(found, output, videos_of(value, rates.frames))
+    if output.kind == "audio":
+        return _one(found, output, sounds_of(value, rates.audio))
+    if output.kind == "mesh":
+        return _one(found, output, meshes_of(value))
+    if output.kind == "flag" and output.many:
+        return [bool(item) for item in value]
+    if output.kind == "text" and output.many:
+        return [value] if isinstance(value, str) else list(value)
+    return to_host(value)
+
+
+def _one(found: PipelineClass, output: PipelineOutput, several: Sequence[Any]) -> Any:
+    if output.many:
+        return list(several)
+    if len(several) != 1:
+        raise InvalidValue(
+            f"{found.name} made {len(several)} at once, and `{output.name}` gives one",
+            hint="Ask for one at a time: a list of prompts or seeds runs the node for each.",
+        )
+    return several[0]
+
+
+def pictures_of(value: Any) -> Tensor:
+    """Pictures as they travel on links.
+
+    Args:
+        value: Arrays, tensors or PIL pictures, or lists of such.
+    Returns:
+        float32 in 0..1 on the CPU, shape (batch, height, width, 3 or 4).
+    Raises:
+        InvalidValue: They are no pictures.
+    """
+    found = _still(_stacked(value))
+    return _in_range(found.flatten(0, -4))
+
+
+def videos_of(value: Any, rate: Fraction) -> list[Video]:
+    """Videos as they travel on links; arguments as of `pictures_of`, with frames before the rest,
+    and videos before these or not."""
+    found = _film(_stacked(value))
+    found = found[None] if found.ndim == 4 else found
+    return [Video(_in_range(film), rate) for film in found.flatten(0, -5)]
+
+
+def sounds_of(value: Any, rate: int | None) -> list[Audio]:
+    """What can be heard, as it travels on links.
+
+    Args:
+        value: Shape (batch, channels, samples), (batch, samples) or (samples,).
+    Raises:
+        InvalidValue: The rate isn't known.
+    """
+    if rate is None:
+        raise rate_unknown()
+    found = _stacked(value).float()
+    if found.ndim < 3:
+        # One channel, of one or several.
+        found = found.reshape(-1, 1, found.shape[-1])
+    return [Audio(item.contiguous(), rate) for item in found]
+
+
+def meshes_of(value: Any) -> list[Mesh]:
+    """Surfaces as they travel on links, from those of Shap-E: z is up there."""
+    several = value if isinstance(value, (list, tuple)) else [value]
+    return [_mesh(item) for item in several]
+
+
+def _mesh(item: Any) -> Mesh:
+    x, y, z = item.verts.detach().cpu().float().unbind(-1)
+    channels = item.vertex_channels or {}
+    colors = None
+    if {"R", "G", "B"} <= channels.keys():
+        rgb = [channels[name].detach().cpu().float() for name in "RGB"]
+        colors = torch.stack(rgb, -1).clamp(0, 1)
+    faces = item.faces.detach().cpu().long().contiguous()
+    return Mesh(torch.stack([x, z, -y], -1), faces, colors)
+
+
+def rate_unknown() -> InvalidValue:
+    """The error that the rate of a sound isn't known."""
+    return InvalidValue(
+        "no part of the pipeline says how many samples a second its sound has",
+        port="audio_rate",
+        expected="samples a second, such as 44100",
+    )
+
+
+def _stacked(value: Any) -> Tensor:
+    """One tensor out of lists, arrays and PIL pictures, with a dimension for each list."""
+    if isinstance(value, Image.Image):
+        plain = value if value.mode in ("RGB", "RGBA") else value.convert("RGB")
+        return torch.from_numpy(np.array(plain)).float() / 255
+    if isinstance(value, (list, tuple)):
+        items = [_stacked(item) for item in value]
+        if len({item.shape for item in items}) != 1:
+            sizes = ", ".join(str(tuple(item.shape)) for item in items) or "nothing"
+            raise InvalidValue(f"the pipeline gave what can't be in one batch: {sizes}")
+        return torch.stack(items)
+    if isinstance(value, np.ndarray):
+        value = torch.from_numpy(np.ascontiguousarray(value))
+    if not isinstance(value, Tensor):
+        raise InvalidValue(f"the pipeline gave a {type(value).__name__}")
+    return value.detach().cpu()
+
+
+def _still(value: Tensor) -> Tensor:
+    """Shape (…, height, width, channels)."""
+    if not value.is_floating_point():
+        raise _no_pictures(value)
+    if value.ndim == 2:
+        return value[None, ..., None]
+    if value.shape[-1] in _COLOURS:
+        return value if value.ndim > 3 else value[None]
+    if value.ndim > 2 and value.shape[-3] in _COLOURS:
+        return value.movedim(-3, -1)[None] if value.ndim == 3 else value.movedim(-3, -1)
+    if value.ndim == 3:
+        # Of one channel, without saying it.
+        return value[..., None]
+    raise _no_pictures(value)
+
+
+def _film(value: Tensor) -> Tensor:
+    """Shape (…, frames, height, width, channels)."""
+    if not value.is_floating_point() or value.ndim < 4:
+        raise _no_pictures(value)
+    if value.shape[-1] in _COLOURS:
+        return value
+    if value.shape[-3] in _COLOURS:
+        return value.movedim(-3, -1)
+    raise _no_pictures(value)
+
+
+def _no_pictures(value: Tensor) -> InvalidValue:
+    return InvalidValue(
+        f"the pipeline gave {value.dtype} of shape {tuple(value.shape)}, which are no pictures"
+    )
+
+
+def _in_range(pictures: Tensor) -> Tensor:
+    """In 0..1 and of three colours at least."""
+    found = pictures.float()
+    if found.numel() and float(found.amin()) < -_ROUNDING:
+        # Directions of surfaces, and tensors that weren't brought back from what networks work in.
+        found = (found + 1) / 2
+    found = found.clamp(0, 1)
+    return (found.expand(*found.shape[:-1], 3) if found.shape[-1] == 1 else found).contiguous()
+
+
+_ROUNDING = 1e-3

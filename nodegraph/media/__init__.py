@@ -1,0 +1,1 @@
+"""Images, videos, audio, meshes, molecules, plots, datasets: read, written, drawn."""

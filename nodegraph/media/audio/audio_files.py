@@ -1,0 +1,194 @@
+"""Audio files: what is in them, opened with nothing but their own bytes. Imports no torch.
+
+A file is a stranger's: FFmpeg opens no other file or address for it, and only formats and codecs
+that are listed here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nodegraph.errors import InvalidFile
+from nodegraph.media.audio.ffmpeg import AUDIO_CODECS, damage_told, damaged
+from nodegraph.media.images.input_files import looks_like, opening
+
+if TYPE_CHECKING:
+    from av.audio.frame import AudioFrame
+    from av.audio.stream import AudioStream
+    from av.container import InputContainer
+
+READABLE = "WAV, FLAC, OGG, MP3, M4A, AIFF, or a video with audio"
+COMMENT = "comment"
+"""Name of the one text of a WAV that may be of any length: holds all of ours, as JSON."""
+MOST_CHANNELS = 64
+MOST_RATE = 768_000
+"""Samples a second."""
+_OPTIONS = {
+    "format_whitelist": "wav,w64,aiff,flac,ogg,mp3,aac,mov,mp4,matroska,webm",
+    "codec_whitelist": AUDIO_CODECS,
+    "protocol_whitelist": "none",
+}
+_SHORTFALL = Fraction(1, 100)
+"""Part of the length that may be missing before a file is taken to be cut short."""
+_EXACT = ("wav", "w64", "flac")
+"""Formats that say how many samples there are."""
+_HEADS = (b"fLaC", b"OggS", b"ID3")
+
+
+def begins_like_audio(start: bytes) -> bool:
+    """Whether a file may be a WAV, FLAC, OGG or MP3 by its first 12 bytes."""
+    is_mp3 = start[:1] == b"\xff" and start[1:2] in (b"\xfb", b"\xf3", b"\xf2", b"\xfa")
+    return (start[:4], start[8:12]) == (b"RIFF", b"WAVE") or start.startswith(_HEADS) or is_mp3
+
+
+@dataclass(frozen=True, slots=True)
+class AudioFacts:
+    """What an audio file holds.
+
+    Attributes:
+        rate: Samples a second.
+        samples: Of a channel; None where the file doesn't say it exactly.
+    """
+
+    channels: int
+    rate: int
+    samples: int | None
+
+
+def audio_facts(path: Path, *, names: bool = True) -> AudioFacts:
+    """What is in an audio file, as its header says.
+
+    Args:
+        names: Whether an error may name files like one that is missing.
+    Raises:
+        InvalidFile: It is missing, damaged, or holds no audio.
+    """
+    with opened_audio(path, names=names) as file:
+        return AudioFacts(file.channels, file.rate, file.claimed_samples())
+
+
+def audio_texts(path: Path) -> dict[str, str]:
+    """The texts that an audio file carries, by name in small letters.
+
+    Raises:
+        InvalidFile: It is missing or holds no audio.
+    """
+    with opened_audio(path) as file:
+        found = {**file.container.metadata, **file.stream.metadata}
+    texts = {name.lower(): text for name, text in found.items()}
+    return {**texts, **_texts_in(texts.get(COMMENT, ""))}
+
+
+def _texts_in(comment: str) -> dict[str, str]:
+    try:
+        found = json.loads(comment)
+    except ValueError:
+        return {}
+    if not isinstance(found, dict):
+        return {}
+    return {name: text for name, text in found.items() if isinstance(text, str)}
+
+
+class OpenAudio:
+    """An audio file that is open.
+
+    Attributes:
+        stream: The first one that can be heard.
+        rate: Samples a second.
+    """
+
+    def __init__(self, container: InputContainer, name: str) -> None:
+        self.container = container
+        self.name = name
+        self.stream = self._stream()
+        codec = self.stream.codec_context
+        self.rate, self.channels = codec.sample_rate or 0, codec.layout.nb_channels
+        if not self.rate or not self.channels:
+            raise damaged(name, "it says neither rate nor channels; is it no audio?")
+        if not (0 < self.rate <= MOST_RATE and 0 < self.channels <= MOST_CHANNELS):
+            raise InvalidFile(
+                f"{name} is refused: its audio has such a rate or number of channels.",
+                given=f"{self.rate} samples a second, {self.channels} channels",
+                expected=f"at most {MOST_RATE:,} and {MOST_CHANNELS}",
+            )
+
+    def frames(self) -> Iterator[AudioFrame]:
+        """All that is decoded, in order.
+
+        Raises:
+            InvalidFile: It is damaged or cut short.
+        """
+        packets, heard = self.container.demux(self.stream), 0
+        while True:
+            with damage_told(self.name):
+                packet: Any = next(packets, None)
+                decoded = [] if packet is None else packet.decode()
+            if packet is None:
+                break
+            for frame in decoded:
+                if (frame.sample_rate, frame.layout.nb_channels) != (self.rate, self.channels):
+                    raise InvalidFile(f"{self.name} is refused: its rate or channels change.")
+                heard += frame.samples
+                yield frame
+        claimed = self.claimed_samples()
+        if claimed is not None and heard < claimed * (1 - _SHORTFALL):
+            raise damaged(
+                self.name, f"{heard / self.rate:.1f} of {claimed / self.rate:.1f} s are there"
+            )
+
+    def claimed_samples(self) -> int | None:
+        """Samples of a channel, as the file says, if one can go by that."""
+        stream = self.stream
+        if self.container.format.name not in _EXACT or not stream.duration:
+            return None
+        return round(stream.duration * (stream.time_base or Fraction(1, self.rate)) * self.rate)
+
+    def _stream(self) -> AudioStream:
+        streams = self.container.streams.audio
+        for stream in streams:
+            codec = stream.codec_context
+            if codec is not None and codec.codec.name in AUDIO_CODECS.split(","):
+                return stream
+        if not streams:
+            raise InvalidFile(f"{self.name} has no audio in it.", expected=READABLE)
+        raise InvalidFile(
+            f"{self.name} is refused: its codec isn't read here.",
+            expected=READABLE,
+            hint="Convert it to FLAC.",
+        )
+
+
+@contextmanager
+def opened_audio(path: Path, *, names: bool = True) -> Iterator[OpenAudio]:
+    """Open an audio file, or a video for its audio; nothing is decoded yet.
+
+    Args:
+        names: Whether an error may name files like one that is missing.
+    Raises:
+        InvalidFile: It is missing, damaged, or holds no audio.
+    """
+    with opening(path, names=names):
+        file = path.open("rb")
+    with file, _container(file, path) as container:
+        yield OpenAudio(container, str(path))
+
+
+def _container(file: Any, path: Path) -> InputContainer:
+    import av
+
+    try:
+        found: InputContainer = av.open(
+            file, metadata_errors="replace", container_options=dict(_OPTIONS)
+        )
+    except (av.FFmpegError, ValueError, OSError) as error:
+        raise InvalidFile(
+            f"{path} is no audio that can be read: it looks like {looks_like(path)}.",
+            expected=READABLE,
+        ) from error
+    return found

@@ -1,0 +1,234 @@
+"""Figures of audio: how loud it is, how high, and how bright."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nodegraph.core.values import Audio
+from nodegraph.media.audio.changing import resampled
+from nodegraph.media.audio.sound_kinds import note_name
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+QUIETEST = -120.0
+"""In decibels and LUFS: what silence is told as."""
+_RATE = 48_000
+"""That the loudness filters are defined for, in Hz."""
+_SHELF = (
+    (1.53512485958697, -2.69169618940638, 1.19839281085285),
+    (1.0, -1.69065929318241, 0.73248077421585),
+)
+_HIGH_PASS = ((1.0, -2.0, 1.0), (1.0, -1.99004745483398, 0.99007225036621))
+_SETTLED = 1.0
+"""Seconds after which the filters no longer ring."""
+_STEP, _BLOCK_STEPS = 0.1, 4
+"""Seconds from one gating block to the next, and how many such parts it has."""
+_PIECE = 600
+"""Such parts that are filtered at a time, to bound memory."""
+_ABSOLUTE_GATE, _RELATIVE_GATE = -70.0, -10.0
+_OFFSET = -0.691
+
+_FRAME, _PITCH_STEP = 0.064, 0.016
+"""Seconds of a frame of which the pitch is told, and from one to the next."""
+PITCHES = (40.0, 5000.0)
+"""In Hz: the least and the highest that are looked for."""
+_FRAMES = 2000
+"""That are looked at, at most, of long audio."""
+_DIP = 0.15
+"""What the normalised difference falls below at a period."""
+_FAINT = 1e-4
+"""Of the power of the loudest frame: what is softer has no pitch."""
+
+
+@dataclass(frozen=True)
+class AudioFigures:
+    """What `audio_figures` finds; decibels are those below a full sine's peak.
+
+    Attributes:
+        seconds: How long it is.
+        peak, rms: In decibels.
+        loudness: In LUFS.
+        pitch: In Hz; None where no pitch is heard.
+        brightness: The middle of the power spectrum, in Hz.
+    """
+
+    seconds: float
+    peak: float
+    rms: float
+    loudness: float
+    pitch: float | None
+    brightness: float
+
+    @property
+    def text(self) -> str:
+        """All in one line."""
+        heard = "no pitch" if self.pitch is None else f"{self.pitch:.1f} Hz ({self.note})"
+        return (
+            f"{self.seconds:.2f} s, peak {self.peak:.1f} dB, {self.loudness:.1f} LUFS, {heard}, "
+            f"brightness {self.brightness:.0f} Hz"
+        )
+
+    @property
+    def note(self) -> str:
+        """The note next to its pitch; empty where there is none."""
+        return "" if self.pitch is None else note_name(self.pitch)
+
+
+def audio_figures(audio: Audio) -> AudioFigures:
+    """How long, loud, high and bright it is; its pitch is that of the mean of its channels."""
+    waveform = audio.waveform.double()
+    silent = not waveform.numel()
+    return AudioFigures(
+        float(audio.seconds),
+        QUIETEST if silent else decibels(float(waveform.abs().max()) ** 2),
+        QUIETEST if silent else decibels(float(waveform.square().mean())),
+        loudness(audio),
+        pitch(audio),
+        brightness(audio),
+    )
+
+
+def decibels(power: float) -> float:
+    """Ten times the logarithm, -120 at least."""
+    return max(QUIETEST, 10 * math.log10(max(power, 1e-12)))
+
+
+def loudness(audio: Audio) -> float:
+    """Integrated loudness in LUFS; channels weigh the same, as the first three do there.
+
+    What is shorter than a gating block, 0.4 s, is one block by itself.
+
+    Source: Recommendation ITU-R BS.1770-4, annex 1.
+    """
+    blocks = _block_powers(resampled(audio, _RATE).waveform)
+    blocks = blocks[blocks > _power(_ABSOLUTE_GATE)]
+    if len(blocks):
+        blocks = blocks[blocks > blocks.mean() * 10 ** (_RELATIVE_GATE / 10)]
+    return _OFFSET + decibels(float(blocks.mean())) if len(blocks) else QUIETEST
+
+
+def _block_powers(waveform: Tensor) -> Tensor:
+    """Of each gating block, of all channels together; float64, shape (blocks,)."""
+    import torch
+
+    length, step = waveform.shape[1], round(_STEP * _RATE)
+    if length < _BLOCK_STEPS * step:
+        power = _weighed(waveform, 0, length).square().sum(0)
+        return power.mean()[None] if length else power
+    ends = range(0, length - step + 1, _PIECE * step)
+    powers = [_weighed(waveform, at, at + _PIECE * step).square().sum(0) for at in ends]
+    whole = torch.cat(powers)[: length // step * step]
+    return whole.view(-1, step).mean(1).unfold(0, _BLOCK_STEPS, 1).mean(1)
+
+
+def _weighed(waveform: Tensor, start: int, end: int) -> Tensor:
+    """A part of it after K-weighting, the filters having settled on what is before it."""
+    import torch
+
+    lead = min(start, round(_SETTLED * _RATE))
+    part = waveform[:, start - lead : end].double()
+    size = 1 << (part.shape[1] + round(_SETTLED * _RATE) - 1).bit_length()
+    weighed = torch.fft.irfft(torch.fft.rfft(part, size) * _weighting(size), size)
+    kept: Tensor = weighed[:, lead : part.shape[1]]
+    return kept
+
+
+def _power(lufs: float) -> float:
+    return float(10 ** ((lufs - _OFFSET) / 10))
+
+
+def _weighting(size: int) -> Tensor:
+    """Answer of both K-weighting filters at the frequencies of a transform, complex."""
+    import torch
+
+    turn = torch.fft.rfftfreq(size, dtype=torch.float64) * -2 * torch.pi
+    back = torch.polar(torch.ones_like(turn), turn)
+    answer = torch.ones_like(back)
+    for ahead, behind in (_SHELF, _HIGH_PASS):
+        over, under = (sum(c * back**k for k, c in enumerate(row)) for row in (ahead, behind))
+        answer = answer * over / under
+    return answer
+
+
+def pitch(audio: Audio) -> float | None:
+    """The median pitch in Hz of the frames that have one; None where none has.
+
+    Source: de Cheveigné & Kawahara 2002, "YIN", J. Acoust. Soc. Am. 111 (4), steps 1 to 5.
+    """
+    import torch
+
+    if not audio.waveform.numel():
+        return None
+    mono = audio.waveform.double().mean(0)
+    size, step = round(_FRAME * audio.rate), max(1, round(_PITCH_STEP * audio.rate))
+    longest = min(size // 2, math.ceil(audio.rate / PITCHES[0]))
+    shortest = max(2, math.floor(audio.rate / PITCHES[1]))
+    mono = torch.nn.functional.pad(mono, (0, max(0, size - len(mono))))
+    step = max(step, len(mono) // _FRAMES)
+    frames = mono.unfold(0, size, step)
+    power = frames.square().mean(1)
+    frames = frames[power > _FAINT * power.max()]
+    if longest <= shortest + 1 or not len(frames):
+        return None
+    periods = [found for row in _differences(frames, longest) if (found := _period(row, shortest))]
+    return float(audio.rate / torch.tensor(periods).median()) if periods else None
+
+
+def _differences(frames: Tensor, longest: int) -> Tensor:
+    """Between a frame and itself later, by their mean up to there; shape (frames, longest)."""
+    import torch
+
+    size = frames.shape[1]
+    window = size - longest
+    first = frames[:, :window]
+    total = 1 << (size + window - 1).bit_length()
+    products = torch.fft.rfft(frames, total) * torch.fft.rfft(first, total).conj()
+    correlation = torch.fft.irfft(products, total)[:, :longest]
+    ends = torch.nn.functional.pad(frames.square().cumsum(1), (1, 0))
+    energy = (ends[:, window:] - ends[:, :-window])[:, :longest]
+    difference = (energy[:, :1] + energy - 2 * correlation).clamp_min(0)
+    mean = difference.cumsum(1) / torch.arange(1, longest + 1)
+    normalised: Tensor = difference * 0 + 1
+    normalised[:, 1:] = difference[:, 1:] / (mean[:, 1:] * _later(longest)).clamp_min(1e-12)
+    return normalised
+
+
+def _later(longest: int) -> Tensor:
+    """Makes means that count the zero at no delay those of YIN, which doesn't."""
+    import torch
+
+    delays = torch.arange(1, longest, dtype=torch.float64)
+    later: Tensor = (delays + 1) / delays
+    return later
+
+
+def _period(row: Tensor, shortest: int) -> float | None:
+    """In samples: the bottom of the first dip that is deep enough."""
+    import torch
+
+    deep = torch.nonzero(row[shortest:-1] < _DIP).flatten()
+    if not len(deep):
+        return None
+    at = int(deep[0]) + shortest
+    while at + 1 < len(row) - 1 and row[at + 1] < row[at]:
+        at += 1
+    before, here, after = row[at - 1 : at + 2].tolist()
+    bend = before - 2 * here + after
+    return at + (0.5 * (before - after) / bend if bend > 0 else 0.0)
+
+
+def brightness(audio: Audio) -> float:
+    """The mean frequency in Hz, each weighed by its power: the spectral centroid."""
+    import torch
+
+    weighed = total = 0.0
+    for at in range(0, audio.waveform.shape[1], 1 << 20):
+        part = audio.waveform[:, at : at + (1 << 20)].double()
+        power = torch.fft.rfft(part).abs().square().sum(0)
+        frequencies = torch.fft.rfftfreq(part.shape[1], 1 / audio.rate, dtype=torch.float64)
+        weighed += float((frequencies * power).sum())
+        total += float(power.sum())
+    return weighed / total if total else 0.0

@@ -1,0 +1,181 @@
+"""Pictures that are nearly the same, found by small numbers that tell of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import sqrt
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from nodegraph.core.dataset_values import Dataset, Example
+from nodegraph.core.plots import Plot, Series
+from nodegraph.errors import InvalidValue
+from nodegraph.media.datasets.pictures import kept_picture
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+LikenessBy = Literal["structure", "pixels", "meaning"]
+_SIDE = 8
+_THUMBNAIL = 16
+_BARS = 20
+
+
+class Deduplicated(NamedTuple):
+    """What is left, what went, and figures of it.
+
+    Attributes:
+        kept, removed: Examples.
+        report: In words.
+        distances: How far each picture is from the nearest one before it.
+    """
+
+    kept: Dataset
+    removed: Dataset
+    report: str
+    distances: Plot
+
+
+def without_duplicates(
+    dataset: Dataset,
+    by: LikenessBy,
+    distance: float,
+    *,
+    within_label: bool = False,
+    embed: Callable[[Tensor], Tensor] | None = None,
+    told: Callable[[int, int], object] = lambda done, total: None,
+) -> Deduplicated:
+    """A dataset without the pictures that are nearly the same as one before them.
+
+    Args:
+        by: ``structure`` compares where brightness rises and falls (dHash), whatever the size and
+            the colours; ``pixels`` the colours of small copies; ``meaning`` what `embed` gives.
+        distance: Up to which two count as the same, 0 to 1: the share of differing bits, the root
+            of the mean square of differences, or 1 less the cosine of embeddings.
+        within_label: Only pictures of one class are compared.
+        embed: Numbers of any length that tell what a picture, (1, height, width, 3), shows.
+    Raises:
+        InvalidFile: A file is missing, damaged, or has changed.
+        InvalidValue: There is nothing to embed by.
+    """
+    import torch
+
+    describe = _describer(by, embed)
+    count = len(dataset.examples)
+    rows = []
+    for at, example in enumerate(dataset.examples):
+        rows.append(describe(kept_picture(example)))
+        told(at + 1, count)
+    described = torch.stack(rows) if rows else torch.zeros(0, 1)
+    nearest, original = _walked(
+        described, dataset.examples, distance, within_label, is_squared=by != "pixels"
+    )
+    pairs = list(zip(dataset.examples, original, strict=True))
+    kept = dataset.with_examples(tuple(each for each, other in pairs if other is None))
+    removed = dataset.with_examples(tuple(each for each, other in pairs if other is not None))
+    return Deduplicated(kept, removed, _report(dataset, original, by, distance), _plot(nearest))
+
+
+def _describer(
+    by: LikenessBy, embed: Callable[[Tensor], Tensor] | None
+) -> Callable[[Tensor], Tensor]:
+    if by != "meaning":
+        return _structure if by == "structure" else _pixels
+    if embed is None:
+        raise InvalidValue(
+            "pictures are compared by their meaning, and there is nothing that sees it",
+            port="encoder",
+            expected="an image encoder",
+            hint="Link a LoadImageEncoder, or compare by pixels.",
+        )
+    return lambda picture: _unit(embed(picture))
+
+
+def _unit(row: Tensor) -> Tensor:
+    """Squared distances of such rows are 1 less the cosine."""
+    flat = row.flatten()
+    length = float(flat.norm()) or 1.0
+    return flat / (length * sqrt(2))
+
+
+def _structure(picture: Tensor) -> Tensor:
+    """64 bits as 0 and 1 over 8: of which neighbours in a row the right one is brighter.
+
+    Distances of such rows, squared, are shares of bits. Source: Krawetz 2013, "Kind of Like That".
+    """
+    from nodegraph.media.images.editing.color_spaces import luma
+    from nodegraph.media.images.resizing import resize_image
+
+    small = luma(resize_image(picture, _SIDE + 1, _SIDE, method="area"))[0, ..., 0]
+    # A flat ground rises nowhere: what scaling leaves in the last bits is no rise.
+    rises = (small[:, 1:] - small[:, :-1]) > 1 / 512
+    found: Tensor = rises.float().flatten() / _SIDE
+    return found
+
+
+def _pixels(picture: Tensor) -> Tensor:
+    """A small copy, scaled so that distances are roots of mean squares."""
+    from nodegraph.media.images.resizing import resize_image
+
+    small = resize_image(picture, _THUMBNAIL, _THUMBNAIL, method="area").flatten()
+    return small / sqrt(len(small))
+
+
+def _walked(
+    rows: Tensor,
+    examples: tuple[Example, ...],
+    distance: float,
+    within_label: bool,
+    *,
+    is_squared: bool,
+) -> tuple[list[float], list[int | None]]:
+    """Of each the distance to the nearest one that was kept, and which that is, if it is near."""
+    import torch
+
+    nearest: list[float] = []
+    original: list[int | None] = []
+    kept: list[int] = []
+    squared = (rows * rows).sum(1)
+    for at, example in enumerate(examples):
+        rivals = [
+            other for other in kept if not within_label or examples[other].label == example.label
+        ]
+        if not rivals:
+            kept.append(at)
+            original.append(None)
+            continue
+        chosen = torch.tensor(rivals)
+        # |a - b|² = |a|² + |b|² - 2ab: one product of a matrix, not a difference for each pair.
+        away = squared[chosen] + squared[at] - 2 * rows[chosen] @ rows[at]
+        lowest, place = away.clamp(min=0).min(0)
+        found = float(lowest) if is_squared else float(lowest) ** 0.5
+        nearest.append(found)
+        is_same = found <= distance + 1e-6
+        original.append(rivals[int(place)] if is_same else None)
+        if not is_same:
+            kept.append(at)
+    return nearest, original
+
+
+def _report(dataset: Dataset, original: list[int | None], by: LikenessBy, distance: float) -> str:
+    gone = [(at, other) for at, other in enumerate(original) if other is not None]
+    lines = [
+        f"{len(original)} pictures, {len(original) - len(gone)} kept, {len(gone)} removed "
+        f"(by {by}, up to {distance:g})"
+    ]
+    examples = dataset.examples
+    lines += [f"{examples[at].name} is nearly {examples[other].name}" for at, other in gone]
+    return "\n".join(lines)
+
+
+def _plot(nearest: list[float]) -> Plot:
+    top = max([*nearest, 1e-6])
+    counts = [0] * _BARS
+    for value in nearest:
+        counts[min(_BARS - 1, int(value / top * _BARS))] += 1
+    places = [(at + 0.5) / _BARS * top for at in range(_BARS)]
+    return Plot(
+        "How alike the pictures are",
+        "distance to the nearest picture that was kept before",
+        "pictures",
+        (Series("", tuple(places), tuple(map(float, counts)), "bars"),),
+    )

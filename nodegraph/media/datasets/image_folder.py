@@ -1,0 +1,89 @@
+"""A dataset as files of a folder that others read: Hugging Face's ImageFolder, and torchvision's.
+
+``train/cat/tom.png`` with ``train/metadata.jsonl``; `read_folder` reads it back.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from nodegraph.core.dataset_values import Dataset, Example
+from nodegraph.media.datasets.files import (
+    box_numbers,
+    file_stems,
+    mask_file,
+    picture_file,
+    safe_name,
+)
+
+MASKS = "masks"
+"""Where masks lie: in a folder of a split, others would take them for pictures."""
+
+
+def image_folder_files(dataset: Dataset) -> Iterator[tuple[str, bytes]]:
+    """The files of an ImageFolder: their paths in it, and what they hold."""
+    lines: dict[str, list[str]] = {}
+    columns = _columns(dataset)
+    for example, stem in zip(dataset.examples, file_stems(dataset.examples), strict=True):
+        folder = f"{safe_name(example.label)}/" if example.label else ""
+        suffix, content = picture_file(example)
+        yield f"{example.split}/{folder}{stem}{suffix}", content
+        said = {"file_name": f"{folder}{stem}{suffix}", **columns, **said_of(example)}
+        if columns.get("tags") == "":
+            # In one line: of an empty list others can't tell what would be in it.
+            said["tags"] = ", ".join(example.tags)
+        mask = mask_file(example)
+        if mask is not None:
+            place = f"{MASKS}/{stem}.png"
+            said["mask"] = f"../{place}"
+            yield place, mask
+        lines.setdefault(example.split, []).append(json.dumps(said, ensure_ascii=False))
+    for split, rows in lines.items():
+        yield (
+            f"{split}/metadata.jsonl",
+            "".join(f"{row}\n" for row in rows).encode("utf-8", "replace"),
+        )
+
+
+def _columns(dataset: Dataset) -> dict[str, Any]:
+    """What stands in each row unless more is known: Hugging Face wants all tables alike."""
+    examples = dataset.examples
+    found: dict[str, Any] = {"text": ""}
+    if any(each.label for each in examples):
+        found["label"] = ""
+    tags = [tag for each in examples for tag in each.tags]
+    if tags:
+        found["tags"] = [] if any("," in tag for tag in tags) else ""
+    if any(each.boxes for each in examples):
+        found["objects"] = {"bbox": [], "categories": []}
+    if any(each.mask is not None for each in examples):
+        found["mask"] = ""
+    if any(each.repeats != 1 for each in examples):
+        found["repeats"] = 1
+    if any(each.weight != 1 for each in examples):
+        found["weight"] = 1.0
+    return found
+
+
+def said_of(example: Example) -> dict[str, Any]:
+    """What is said of an example, as `media.datasets.tables` reads it; what isn't is left out.
+
+    Captions always stand there: others take a table in which one is missing for damaged.
+    """
+    found: dict[str, Any] = {"text": example.caption}
+    if example.label:
+        found["label"] = example.label
+    if example.tags:
+        found["tags"] = list(example.tags)
+    if example.boxes:
+        found["objects"] = {
+            "bbox": [box_numbers(box) for box in example.boxes],
+            "categories": [box.label for box in example.boxes],
+        }
+    if example.repeats != 1:
+        found["repeats"] = example.repeats
+    if example.weight != 1:
+        found["weight"] = example.weight
+    return found

@@ -1,0 +1,74 @@
+"""The order in which examples are learned from, by seed and epoch alone. Imports no torch."""
+
+from __future__ import annotations
+
+import random
+from typing import NamedTuple
+
+from nodegraph.core.dataset_values import Dataset, Split
+from nodegraph.errors import InvalidValue
+from nodegraph.media.datasets.reading import size_of
+
+
+class Visit(NamedTuple):
+    """One reading of an example in an epoch; what `picture_of` takes.
+
+    Attributes:
+        place: Of the example in the dataset.
+        repeat: How often it was read in this epoch before.
+    """
+
+    place: int
+    repeat: int
+
+
+def epoch_visits(
+    dataset: Dataset, *, seed: int = 0, epoch: int = 0, split: Split = "train"
+) -> list[Visit]:
+    """Every reading of an epoch, in a random order; of other splits than ``train`` in theirs.
+
+    Raises:
+        InvalidValue: The split has no examples.
+    """
+    visits = [
+        Visit(place, repeat)
+        for place, example in enumerate(dataset.examples)
+        if example.split == split
+        for repeat in range(example.repeats)
+    ]
+    if not visits:
+        raise InvalidValue(
+            f"the dataset has no examples to {_USES[split]}",
+            port="dataset",
+            given=f"{len(dataset.examples)} examples of other splits",
+            expected=f"examples of the split {split}",
+        )
+    if split == "train":
+        random.Random(f"{seed} {epoch}").shuffle(visits)  # noqa: S311 - nothing secret
+    return visits
+
+
+def epoch_batches(
+    dataset: Dataset, batch_size: int, *, seed: int = 0, epoch: int = 0, split: Split = "train"
+) -> list[list[Visit]]:
+    """The readings of an epoch in batches of pictures of one size.
+
+    The last batch of a size may be smaller.
+
+    Raises:
+        InvalidValue: The split has no examples.
+    """
+    by_size: dict[tuple[int, int], list[Visit]] = {}
+    for visit in epoch_visits(dataset, seed=seed, epoch=epoch, split=split):
+        by_size.setdefault(size_of(dataset, visit.place), []).append(visit)
+    batches = [
+        visits[at : at + batch_size]
+        for visits in by_size.values()
+        for at in range(0, len(visits), batch_size)
+    ]
+    if split == "train":
+        random.Random(f"{seed} {epoch} batches").shuffle(batches)  # noqa: S311
+    return batches
+
+
+_USES = {"train": "learn from", "validation": "choose by", "test": "be judged by"}

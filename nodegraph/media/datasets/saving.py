@@ -1,0 +1,157 @@
+"""Datasets written as folders: whole or not at all, and each once."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any, Literal, NamedTuple
+
+from nodegraph.core.dataset_values import Dataset
+from nodegraph.core.digests import digest_value
+from nodegraph.errors import InvalidValue, OutputError
+from nodegraph.media.datasets.coco import SegmentForm, coco_files
+from nodegraph.media.datasets.files import as_learned_from
+from nodegraph.media.datasets.image_folder import image_folder_files
+from nodegraph.media.datasets.shards import shard_files
+from nodegraph.media.images.output_files import check_inside
+from nodegraph.media.images.output_names import check_name
+
+DatasetFormat = Literal["image folder", "coco", "webdataset"]
+CARD = "dataset.json"
+"""The file that says what a folder holds, and by which workflow it was made."""
+_MOST = 100_000
+
+
+class SavedDataset(NamedTuple):
+    """A dataset on disk.
+
+    Attributes:
+        files: What others begin reading at: tables, annotations or shards; last the card.
+        pictures: How many there are.
+        existed: A folder with the same was there already, and was left as it is.
+    """
+
+    folder: Path
+    files: tuple[Path, ...]
+    pictures: int
+    existed: bool
+
+
+def save_dataset(
+    dataset: Dataset,
+    outputs: Path,
+    name: str,
+    format: DatasetFormat,
+    *,
+    resized: bool = False,
+    segments: SegmentForm = "rle",
+    per_shard: int = 1000,
+    workflow: Mapping[str, Any] | None = None,
+    told: Callable[[int], object] = lambda files: None,
+) -> SavedDataset:
+    """Write a dataset into a folder of its own, with the next free number.
+
+    Args:
+        outputs: Everything stays inside.
+        name: What the folder's name begins with; may have sub-folders.
+        resized: At the sizes that pictures are learned from, instead of as they are.
+        segments: How masks are written, in COCO.
+        per_shard: Examples in a file, of WebDataset.
+        workflow: Is told in the card.
+        told: Told how many files are written.
+    Raises:
+        InvalidFile: A file of the dataset is missing, damaged, or has changed.
+        InvalidValue: There are no examples, or the name leads out of the folder or can't be a
+            file's.
+        OutputError: No permission, no space.
+    """
+    check_name(name)
+    if not dataset.examples:
+        # A folder of none is nothing that any tool reads, and looks as if all went well.
+        raise InvalidValue(
+            "the dataset has no examples to write",
+            port="dataset",
+            hint="A DatasetReport before this node tells what is left.",
+        )
+    stem = outputs / name
+    digest = digest_value([format, resized, segments, per_shard, dataset])
+    try:
+        known = next((each for each in _numbered(stem) if _digest_of(each) == digest), None)
+        if known is not None:
+            return _saved(known, dataset, existed=True)
+        stem.parent.mkdir(parents=True, exist_ok=True)
+        check_inside(outputs, stem)
+        written = as_learned_from(dataset) if resized else dataset
+        files = _files(written, format, segments, per_shard)
+        card = {
+            "format": format,
+            "name": dataset.name,
+            "examples": len(dataset.examples),
+            "labels": list(dataset.labels),
+            "digest": digest,
+            "workflow": workflow,
+        }
+        folder = _written(stem, files, json.dumps(card), told)
+    except OSError as error:
+        raise OutputError(f"can't write to {stem.parent}: {error.strerror or error}") from error
+    return _saved(folder, dataset, existed=False)
+
+
+def _files(
+    dataset: Dataset, format: DatasetFormat, segments: SegmentForm, per_shard: int
+) -> Iterator[tuple[str, bytes]]:
+    if format == "coco":
+        return coco_files(dataset, segments)
+    if format == "webdataset":
+        return shard_files(dataset, per_shard)
+    return image_folder_files(dataset)
+
+
+def _numbered(stem: Path) -> Iterator[Path]:
+    """Folders of that name that are there."""
+    for number in range(1, _MOST):
+        folder = stem.with_name(f"{stem.name}_{number:05}")
+        if not folder.exists():
+            return
+        yield folder
+
+
+def _digest_of(folder: Path) -> str | None:
+    try:
+        found = json.loads((folder / CARD).read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found.get("digest") if isinstance(found, dict) else None
+
+
+def _written(
+    stem: Path, files: Iterator[tuple[str, bytes]], card: str, told: Callable[[int], object]
+) -> Path:
+    # Under another name until all is there: nobody takes a part for the whole.
+    part = Path(mkdtemp(prefix=".dataset-", dir=stem.parent))
+    try:
+        for number, (name, content) in enumerate(files, 1):
+            path = part / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+            told(number)
+        (part / CARD).write_text(card, "utf-8")
+        part.chmod(0o755)
+        for number in range(1, _MOST):
+            folder = stem.with_name(f"{stem.name}_{number:05}")
+            if not folder.exists():
+                part.rename(folder)
+                return folder
+        raise OutputError(f"there are too many folders {stem.name} in {stem.parent}")
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+
+
+def _saved(folder: Path, dataset: Dataset, *, existed: bool) -> SavedDataset:
+    wanted = ("*/metadata.jsonl", "annotations.json", "*.tar", CARD)
+    files = tuple(path for pattern in wanted for path in sorted(folder.glob(pattern)))
+    return SavedDataset(folder, files, len(dataset.examples), existed)

@@ -1,0 +1,150 @@
+"""A sheet of a dataset's pictures, with what is said of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Literal
+
+from nodegraph.core.dataset_values import Augmentation, Dataset, LabeledBox
+from nodegraph.errors import InvalidValue
+from nodegraph.media.datasets.pictures import kept_mask, kept_picture
+from nodegraph.media.datasets.reading import read_example
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_MOST = 8
+_LONGEST = 100
+
+
+def described(dataset: Dataset) -> Iterator[str]:
+    """Lines that say what a dataset holds, and its first examples; none tells where files lie."""
+    examples = dataset.examples
+    named = f" {dataset.name!r}" if dataset.name else ""
+    readings = sum(each.repeats for each in examples if each.split == "train")
+    yield f"Dataset{named} of {len(examples)} examples, {readings} readings an epoch"
+    for title, values in (
+        ("labels", (each.label for each in examples)),
+        ("splits", (each.split for each in examples)),
+        ("sizes", (f"{each.size[0]} x {each.size[1]}" for each in examples)),
+    ):
+        if counts := _counts(values):
+            yield f"  {title}: {counts}"
+    has = {
+        "captions": sum(bool(each.caption) for each in examples),
+        "tags": sum(bool(each.tags) for each in examples),
+        "masks": sum(each.mask is not None for each in examples),
+        "boxes": sum(bool(each.boxes) for each in examples),
+    }
+    told = ", ".join(f"{count} {name}" for name, count in has.items() if count)
+    yield f"  with {told or 'pictures alone'}"
+    goals = [each.bucket or dataset.size for each in examples]
+    if sizes := _counts(f"{goal[0]} x {goal[1]}" for goal in goals if goal):
+        yield f"  learned from at {sizes} ({dataset.fit})"
+    if changes := _changes(dataset.augmentation):
+        yield f"  changed at random: {changes}"
+    for example in examples[:_MOST]:
+        said = example.caption or ", ".join(example.tags) or example.label
+        yield f"  {example.name}: {said[:_LONGEST]}"
+    if len(examples) > _MOST:
+        yield "  …"
+
+
+def _counts(values: Iterable[str]) -> str:
+    counts = Counter(value for value in values if value)
+    told = [f"{value} {count}" for value, count in counts.most_common(_MOST)]
+    more = [f"{len(counts) - _MOST} more"] if len(counts) > _MOST else []
+    return ", ".join([*told, *more])
+
+
+def _changes(settings: Augmentation) -> str:
+    usual = Augmentation()
+    names = [name for name in Augmentation.__slots__ if name != "seed"]
+    told = (
+        f"{name} {getattr(settings, name):g}"
+        for name in names
+        if getattr(settings, name) != getattr(usual, name)
+    )
+    return ", ".join(told)
+
+
+Told = Literal["caption", "label", "tags", "name", "split", "nothing"]
+_BOX = (1.0, 0.2, 0.1, 1.0)
+_HIDDEN = 0.65
+"""How much of what a mask leaves out is shown darker."""
+
+
+def dataset_sheet(
+    dataset: Dataset,
+    count: int = 16,
+    *,
+    columns: int = 0,
+    size: int = 128,
+    told: Told = "caption",
+    parts: bool = True,
+    epoch: int | None = None,
+) -> Tensor:
+    """The first pictures of a dataset in one.
+
+    Args:
+        size: Of the longer side of each, in pixels.
+        told: What stands under it.
+        parts: Whether boxes are drawn, and what masks leave out is darker.
+        epoch: As they are learned from then; None: as they are kept.
+    Returns:
+        float32 in 0..1, shape (1, height, width, 3).
+    Raises:
+        InvalidValue: There are no examples.
+        InvalidFile: A file is missing, damaged, or has changed.
+    """
+    from nodegraph.media.images.sheets import contact_sheet
+
+    shown = range(min(count, len(dataset.examples)))
+    if not shown:
+        raise InvalidValue("the dataset has no examples to show", port="dataset")
+    pictures = [_shown(dataset, at, size, epoch, parts) for at in shown]
+    captions = [_said(dataset, at, told) for at in shown]
+    return contact_sheet(pictures, columns=columns, captions=captions)
+
+
+def _said(dataset: Dataset, at: int, told: Told) -> str:
+    example = dataset.examples[at]
+    texts = {"tags": ", ".join(example.tags), "nothing": ""}
+    return texts[told] if told in texts else str(getattr(example, told))
+
+
+def _shown(dataset: Dataset, at: int, size: int, epoch: int | None, parts: bool) -> Tensor:
+    from nodegraph.media.images.resizing import resize_image
+
+    picture, mask, boxes = _read(dataset, at, epoch)
+    height, width = picture.shape[1:3]
+    factor = size / max(width, height)
+    to = max(1, round(width * factor)), max(1, round(height * factor))
+    if parts and mask is not None:
+        picture = picture * (1 - _HIDDEN * (1 - mask[..., None]))
+    small = resize_image(picture, *to, method="nearest" if factor >= 2 else "lanczos")
+    return _with_boxes(small, boxes, factor) if parts else small
+
+
+def _read(
+    dataset: Dataset, at: int, epoch: int | None
+) -> tuple[Tensor, Tensor | None, tuple[LabeledBox, ...]]:
+    """Shapes (1, height, width, 3) and (1, height, width)."""
+    example = dataset.examples[at]
+    if epoch is None:
+        return kept_picture(example), kept_mask(example), example.boxes
+    found = read_example(dataset, at, epoch=epoch)
+    mask = None if found.mask is None else found.mask[None]
+    return found.picture.movedim(0, -1)[None], mask, found.boxes
+
+
+def _with_boxes(image: Tensor, boxes: tuple[LabeledBox, ...], factor: float) -> Tensor:
+    from nodegraph.media.images.editing.boxes import draw_boxes
+
+    if not boxes:
+        return image
+    places = [
+        (box.x * factor, box.y * factor, box.width * factor, box.height * factor) for box in boxes
+    ]
+    return draw_boxes(image, places, [box.label for box in boxes], _BOX, line=2, size=11)

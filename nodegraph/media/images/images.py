@@ -1,0 +1,439 @@
+"""Pictures between files and tensors."""
+
+from __future__ import annotations
+
+import errno
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from stat import S_ISDIR, S_ISREG
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from PIL import Image, PngImagePlugin, UnidentifiedImageError, features
+
+from nodegraph.core.context import MAX_IMAGE_PIXELS
+from nodegraph.core.files import write_file
+from nodegraph.errors import InvalidFile, InvalidValue, NumericalError, OutputError
+from nodegraph.media.images.deep_png import encode_deep_png
+from nodegraph.media.images.input_files import looks_like, opening, picture_kind
+from nodegraph.media.images.picture_files import (
+    DAMAGED,
+    TOO_LARGE,
+    find_exif,
+    is_turned,
+    open_header,
+    pixels_allowed,
+    png_notes,
+)
+from nodegraph.media.images.picture_pixels import frame_pixels, picture_pixels
+from nodegraph.media.images.room import check_room
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+ImageFormat = Literal["png", "jpeg", "webp", "avif", "tiff"]
+IMAGE_SUFFIXES: Mapping[ImageFormat, str] = {
+    "png": ".png", "jpeg": ".jpg", "webp": ".webp", "avif": ".avif", "tiff": ".tiff",
+}  # fmt: skip
+READABLE = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM", "QOI", "TGA")
+"""Formats that are opened. Pillow knows more, but some of those start other programs."""
+
+OPAQUE_HINT = "FlattenImage lays pictures on a colour; PNG, WebP, AVIF and GIF keep transparency."
+_LARGER = "Make it smaller, or raise the setting `max_image_pixels`."
+_USER_COMMENT, _DESCRIPTION, _EXIF_IFD = 0x9286, 0x010E, 0x8769
+_ASCII = b"ASCII\0\0\0"
+_TAGGED = frozenset(("prompt", "workflow"))
+
+
+def read_image(
+    path: Path, *, frame: int = 0, max_pixels: int = MAX_IMAGE_PIXELS, names: bool = True
+) -> tuple[Tensor, Tensor]:
+    """The picture in a file, upright, in sRGB, and its transparency.
+
+    Args:
+        frame: Which one of an animation or a file of several pages, counted from 0; below 0 from
+            the end.
+        names: Whether an error may name files like one that is missing.
+    Returns:
+        Image, float32 in 0..1, shape (1, height, width, 3); mask, float32 in 0..1, shape
+        (1, height, width): 1 where the picture is transparent, 0 where it is opaque.
+    Raises:
+        InvalidFile: It is missing, damaged, no picture, or has more than `max_pixels`.
+        InvalidValue: It has no such frame, its numbers are no brightness, or it takes more memory
+            than there is.
+    """
+    if frame:
+        images, masks, _ = read_frames(path, frame, 1, max_pixels=max_pixels, names=names)
+        return images, masks
+    with _open(path, max_pixels, names) as opened:
+        width, height = opened.size
+        check_room(width, height, 1, 16 * width * height, port="path")
+        try:
+            colors, alpha = picture_pixels(opened, path)
+        except DAMAGED as error:
+            raise _damaged(path, error) from error
+    import torch
+
+    return torch.from_numpy(colors)[None], torch.from_numpy(1 - alpha)[None]
+
+
+def read_frames(
+    path: Path,
+    start: int = 0,
+    count: int = 0,
+    *,
+    every: int = 1,
+    max_pixels: int = MAX_IMAGE_PIXELS,
+    names: bool = True,
+) -> tuple[Tensor, Tensor, float]:
+    """The pictures of an animation or of a file of several pages.
+
+    Args:
+        start: The first one, counted from 0; below 0 from the end.
+        count: How many at the most; 0 for all from there.
+        every: 2 takes every other one.
+    Returns:
+        As `read_image`, with so many in place of 1; and how many follow each other in a second,
+        0 where the file doesn't say.
+    Raises:
+        InvalidFile: See `read_image`; or they aren't of one size.
+        InvalidValue: There is no such frame, or they take more memory than there is.
+    """
+    import torch
+
+    pictures: list[tuple[Tensor, Tensor]] = []
+    seconds = 0.0
+    with _open(path, max_pixels, names) as opened:
+        try:
+            total = getattr(opened, "n_frames", 1)
+            wanted = _wanted(total, start, count, every)
+            width, height = opened.size
+            needed = 16 * width * height * len(wanted)
+            check_room(width, height, len(wanted), needed, port="path")
+            for number in wanted:
+                opened.seek(number)
+                check_pixels(opened, path, max_pixels)
+                opened.load()
+                # What has but one is as deep as LoadImage reads it.
+                one = picture_pixels(opened, path) if total == 1 else frame_pixels(opened)
+                colors, alpha = one
+                pictures.append((torch.from_numpy(colors), torch.from_numpy(1 - alpha)))
+                seconds += float(opened.info.get("duration", 0)) / 1000
+        except DAMAGED as error:
+            raise _damaged(path, error) from error
+    sizes = sorted({tuple(colors.shape[1::-1]) for colors, _ in pictures})
+    if len(sizes) > 1:
+        raise InvalidFile(
+            f"the pages of {path} aren't of one size.",
+            given=", ".join(f"{width} x {height}" for width, height in sizes[:3]),
+            hint="LoadImage reads one of them.",
+        )
+    images, masks = zip(*pictures, strict=True)
+    return torch.stack(images), torch.stack(masks), len(wanted) / seconds if seconds else 0.0
+
+
+def _wanted(total: int, start: int, count: int, every: int) -> list[int]:
+    if not -total <= start < total:
+        raise NoSuchFrame(
+            "the file has no such frame",
+            port="frame",
+            given=str(start),
+            expected=f"{-total} to {total - 1}",
+        )
+    found = list(range(start % total, total, every))
+    return found[:count] if count else found
+
+
+class NoSuchFrame(InvalidValue):
+    """A frame beyond those of an animation."""
+
+
+def picture_size(
+    path: Path, *, max_pixels: int | None = MAX_IMAGE_PIXELS, names: bool = True
+) -> tuple[int, int]:
+    """Width and height in pixels of the upright picture in a file; no pixel is read.
+
+    Args:
+        max_pixels: None for one of any size.
+        names: Whether an error may name files like one that is missing.
+    Raises:
+        InvalidFile: It is missing, no picture, or has more than `max_pixels`.
+    """
+    with _open(path, max_pixels, names) as opened:
+        width, height = opened.size
+        try:
+            find_exif(opened, path)
+            lies_on_its_side = is_turned(opened)
+        except DAMAGED as error:
+            raise _damaged(path, error) from error
+    return (height, width) if lies_on_its_side else (width, height)
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """The texts that `encode_image_file` put into a picture; empty where there are none.
+
+    Pictures may be of any size, as no pixel is read. Those are given, too, that ComfyUI puts into
+    a PNG, JPEG, WebP or AVIF.
+
+    Raises:
+        InvalidFile: It is missing or no picture.
+    """
+    with _open(path, None) as opened:
+        try:
+            if isinstance(opened, PngImagePlugin.PngImageFile):
+                texts = png_notes(path).im_text
+                return {str(key): str(value) for key, value in texts.items()}
+            tagged = _tagged(opened)
+            texts = tagged or json.loads(_comment(opened))
+        except DAMAGED:
+            # A foreign comment is no fault of the picture.
+            return {}
+    return texts if isinstance(texts, dict) else {}
+
+
+def _tagged(opened: Image.Image) -> dict[str, str]:
+    """Texts that stand in EXIF as ``prompt:{…}``, in one of its tags or another."""
+    found = {}
+    for value in opened.getexif().values():
+        name, colon, text = value.partition(":") if isinstance(value, str) else ("", "", "")
+        if colon and name.lower() in _TAGGED:
+            found[name.lower()] = text.rstrip("\0")
+    return found
+
+
+def _comment(opened: Image.Image) -> bytes | str:
+    if opened.format == "GIF":
+        return bytes(opened.info.get("comment", b""))
+    if opened.format == "TIFF":
+        return str(opened.getexif().get(_DESCRIPTION, ""))
+    comment = opened.getexif().get_ifd(_EXIF_IFD).get(_USER_COMMENT, b"")
+    return bytes(comment).removeprefix(_ASCII)
+
+
+def to_pil(image: Tensor) -> Image.Image:
+    """One picture for Pillow: rounded to 8 bits, values outside 0..1 clipped.
+
+    Args:
+        image: float, shape (height, width, channels) or (1, height, width, channels); 1, 3 or 4
+            channels.
+    Raises:
+        InvalidValue: Another shape.
+        NumericalError: NaN or infinity.
+    """
+    pixels = _values(image)
+    levels = (pixels.clip(0, 1) * 255).round().astype(np.uint8)
+    return Image.fromarray(levels[..., 0] if levels.shape[-1] == 1 else levels)
+
+
+def rounded_down(image: Tensor) -> Tensor:
+    """A picture on levels of 8 bits, each value brought to the one below it, clipped to 0..1.
+
+    Some tools cut where others round: ComfyUI's SaveImage writes int(255 · value).
+
+    Args:
+        image: float, any shape.
+    """
+    # the scale first, in float32: a level that is given as level / 255 may lie a hair below it, and
+    # is then cut to the one below, as there
+    return (image.clamp(0, 1) * 255.0).floor() / 255.0
+
+
+def is_transparent(image: Tensor) -> bool:
+    """Whether some of a picture, or of a batch, isn't opaque once it has 8 bits.
+
+    Args:
+        image: float in 0..1, shape (..., channels).
+    """
+    return image.shape[-1] == 4 and bool((image[..., 3] < 1 - 0.5 / 255).any())
+
+
+def _values(image: Tensor) -> NDArray[np.float32]:
+    """One picture as numbers, shape (height, width, channels).
+
+    Raises:
+        InvalidValue, NumericalError: See `to_pil`.
+    """
+    pixels = image.detach().to("cpu").float().numpy()
+    if pixels.ndim == 4 and len(pixels) == 1:
+        pixels = pixels[0]
+    if pixels.ndim != 3 or pixels.shape[-1] not in (1, 3, 4) or 0 in pixels.shape:
+        raise InvalidValue(
+            "this is no single picture",
+            given=f"shape {tuple(image.shape)}",
+            expected="(height, width, 1, 3 or 4 channels)",
+        )
+    if not np.isfinite(pixels).all():
+        raise NumericalError("the picture has NaN or infinity")
+    return pixels
+
+
+def encode_image_file(
+    image: Tensor,
+    format: ImageFormat = "png",
+    metadata: Mapping[str, str] | None = None,
+    quality: int = 95,
+    *,
+    bits: int = 8,
+) -> bytes:
+    """A picture as the bytes of a file; the same picture gives the same bytes.
+
+    Args:
+        image: See `to_pil`.
+        format: ``png`` and ``tiff`` are lossless; JPEG drops transparency.
+        metadata: Texts by name, such as ``workflow``. In PNG each becomes a text chunk of its
+            own, in others all together are JSON: in the EXIF user comment, in TIFF the description.
+        quality: 1 to 100, for JPEG, WebP and AVIF.
+        bits: Of each channel, 8 or 16; 16 in PNG alone.
+    Raises:
+        InvalidValue: Unknown format, quality out of range, more metadata than JPEG holds, or 16
+            bits in another format than PNG.
+    """
+    if bits == 16:
+        if format != "png":
+            raise InvalidValue("16 bits are for PNG", port="bits", given=format, expected="png")
+        return encode_deep_png(_values(image), metadata or {})
+    if format not in IMAGE_SUFFIXES:
+        raise InvalidValue(
+            f"no picture format is called {format!r}", expected=", ".join(IMAGE_SUFFIXES)
+        )
+    if not 1 <= quality <= 100:
+        raise InvalidValue("quality is out of range", given=str(quality), expected="1 to 100")
+    if format == "avif" and not features.check("avif"):
+        raise InvalidValue("this Pillow can't write AVIF", port="format", given=format)
+    picture = to_pil(image)
+    if format == "jpeg" and picture.mode == "RGBA":
+        picture = picture.convert("RGB")
+    buffer = BytesIO()
+    try:
+        picture.save(buffer, **picture_options(format, dict(metadata or {}), quality))
+    except ValueError as error:
+        raise InvalidValue(
+            f"the picture can't be written as {format}: {error}",
+            hint="PNG holds texts of any length.",
+        ) from error
+    return buffer.getvalue()
+
+
+def encode_pil(image: Image.Image, format: ImageFormat = "png") -> bytes:
+    """A Pillow picture as the bytes of a file, without metadata."""
+    buffer = BytesIO()
+    image.save(buffer, **picture_options(format, {}, 95))
+    return buffer.getvalue()
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Put a file in place whole or not at all, and say why if it can't be done.
+
+    Raises:
+        OutputError: No space, no permission, no folder; names the path and the free space.
+    """
+    try:
+        write_file(path, data)
+    except OutputError as error:
+        cause = error.__cause__
+        full = isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)
+        hint = "Make room, or choose another folder." if full else error.problem.hint
+        raise OutputError(
+            error.problem.message,
+            given=f"{len(data):,} bytes to write, {_free_space(path)}",
+            hint=hint,
+        ) from cause
+
+
+def _free_space(path: Path) -> str:
+    existing = next((place for place in path.absolute().parents if place.is_dir()), None)
+    if existing is None:
+        return "free space unknown"
+    return f"{shutil.disk_usage(existing).free:,} bytes free"
+
+
+def picture_options(format: ImageFormat, metadata: dict[str, str], quality: int) -> dict[str, Any]:
+    """What Pillow is told as it saves a picture, its texts included."""
+    if format == "png":
+        texts = PngImagePlugin.PngInfo()
+        for name, text in metadata.items():
+            texts.add_text(name, text)
+        return {"format": "PNG", "pnginfo": texts, "compress_level": 6}
+    if format == "tiff":
+        given = {_DESCRIPTION: json.dumps(metadata)} if metadata else {}
+        return {"format": "TIFF", "compression": "tiff_adobe_deflate", "tiffinfo": given}
+    options: dict[str, Any] = {"format": format.upper(), "quality": quality}
+    if metadata:
+        exif = Image.Exif()
+        exif[_DESCRIPTION] = "Made with nodegraph; the workflow is in the user comment."
+        exif.get_ifd(_EXIF_IFD)[_USER_COMMENT] = _ASCII + json.dumps(metadata).encode()
+        options["exif"] = exif
+    return options
+
+
+@contextmanager
+def _open(path: Path, max_pixels: int | None, names: bool = True) -> Iterator[Image.Image]:
+    """Open a file and check what it claims to be; no pixel is read yet, and of None never."""
+    with pixels_allowed(max_pixels or 0), _header(path, names) as opened:
+        if max_pixels is not None:
+            check_pixels(opened, path, max_pixels)
+        yield opened
+
+
+def check_pixels(opened: Image.Image, path: Path, max_pixels: int) -> None:
+    """Check what a picture claims to be before its pixels are read.
+
+    Raises:
+        InvalidFile: It has more pixels.
+    """
+    width, height = opened.size
+    if width * height > max_pixels:
+        raise InvalidFile(
+            f"{path} is refused: the picture is too large.",
+            given=f"{width} x {height} pixels",
+            expected=f"at most {max_pixels:,} pixels",
+            hint=_LARGER,
+        )
+
+
+def _header(path: Path, names: bool) -> Image.Image:
+    if _is_special(path):
+        raise InvalidFile(f"can't read {path}: it is no file but a device or a pipe")
+    with opening(path, names=names):
+        path.open("rb").close()
+    try:
+        return open_header(path, READABLE)
+    except UnidentifiedImageError as error:
+        kind = picture_kind(path)
+        if kind in READABLE:
+            raise InvalidFile(
+                f"{path} is damaged or cut short, or {kind} of a form that isn't read.",
+                hint="Copy or download it again, or save it as PNG.",
+            ) from error
+        raise InvalidFile(
+            f"{path} is no picture that can be read: it looks like {looks_like(path)}.",
+            expected=", ".join(READABLE),
+        ) from error
+    except DAMAGED as error:
+        if isinstance(error, TOO_LARGE):
+            raise _damaged(path, error) from error
+        # Pillow says of some no more than that they made no decoder.
+        reason = getattr(error, "strerror", None) or "it can't be decoded"
+        raise _damaged(path, reason) from error
+
+
+def _is_special(path: Path) -> bool:
+    """Whether it is a device or a pipe, which may never end; opening one may wait for ever."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return False  # what is wrong with it shows as it is opened
+    return not (S_ISREG(mode) or S_ISDIR(mode))
+
+
+def _damaged(path: Path, error: Exception | str) -> InvalidFile:
+    if isinstance(error, TOO_LARGE):  # a part of it, such as a later picture of an animation
+        return InvalidFile(f"{path} is refused: {error}", hint=_LARGER)
+    return InvalidFile(
+        f"{path} is damaged or cut short: {error}", hint="Copy or download it again."
+    )

@@ -1,0 +1,257 @@
+"""Files of shapes as values, read by trimesh from nothing but their own bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nodegraph.core.spatial_values import Mesh, PointCloud
+from nodegraph.errors import InvalidFile
+from nodegraph.media.shapes.arrays import ShapeArrays, linear_to_srgb, texture_colors
+from nodegraph.media.shapes.glb_checks import check_glb, check_pictures
+from nodegraph.media.shapes.glb_writing import glb_bytes, name_materials
+from nodegraph.media.shapes.shape_files import (
+    ShapeFormat,
+    check_shapes_installed,
+    glb_json,
+    open_shape,
+    whole_lines,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One of the shapes that a file shows.
+
+    Attributes:
+        shape: As trimesh has it; it may be shown several times.
+        vertices: Where its vertices lie.
+        faces: Its triangles, counter-clockwise as seen from outside; of points, none.
+        is_linear: Whether its colours, but a texture's, are amounts of light.
+    """
+
+    shape: Any
+    vertices: NDArray[Any]
+    faces: Any
+    is_linear: bool
+
+
+def read_mesh(path: Path, *, names: bool = True) -> Mesh:
+    """The mesh in a file: all that it shows, as one.
+
+    Colours and texture are kept; where several parts have different textures, these become colours
+    of their vertices. What an OBJ or PLY refers to in other files isn't read.
+
+    Args:
+        names: Whether an error may name files like one that is missing.
+    Raises:
+        InvalidFile: It is missing, damaged, refused, or holds no triangles.
+        InvalidValue: trimesh isn't installed.
+    """
+    import torch
+
+    found = shape_arrays(path, names=names)
+    if found is None:
+        raise InvalidFile(
+            f"there are no triangles in {path}",
+            hint="If it holds points, put a LoadPointCloud in its place.",
+        )
+    places = (found.points, found.faces, found.colors, found.uv, found.texture)
+    vertices, faces, *looks = (None if each is None else torch.from_numpy(each) for each in places)
+    assert vertices is not None
+    assert faces is not None
+    return Mesh(vertices, faces, *looks)
+
+
+def shape_arrays(path: Path, *, names: bool = True) -> ShapeArrays | None:
+    """What `read_mesh` gives, without torch; None of what holds no triangles."""
+    import numpy as np
+
+    parts = [part for part in _parts(path, names) if len(part.faces)]
+    if not parts:
+        return None
+    before = np.cumsum([0, *(len(part.vertices) for part in parts)])
+    faces = [part.faces + first for part, first in zip(parts, before, strict=False)]
+    vertices = _finite(np.concatenate([part.vertices for part in parts]), path)
+    corners = np.concatenate(faces).astype(np.int64)
+    if corners.min() < 0 or corners.max() >= len(vertices):
+        raise InvalidFile(f"{path} is damaged: its triangles have corners that aren't there.")
+    mesh = ShapeArrays(vertices, corners)
+    if len(parts) == 1 and (painted := _painted(mesh, parts[0].shape)) is not None:
+        return painted
+    return replace(mesh, colors=_colors_of(parts))
+
+
+def read_point_cloud(path: Path, *, names: bool = True) -> PointCloud:
+    """The points in a file; of a mesh, its vertices.
+
+    Args:
+        names: Whether an error may name files like one that is missing.
+    Raises:
+        InvalidFile: It is missing, damaged, refused, or holds no points.
+        InvalidValue: trimesh isn't installed.
+    """
+    import torch
+
+    found = point_arrays(path, names=names)
+    colors = None if found.colors is None else torch.from_numpy(found.colors)
+    return PointCloud(torch.from_numpy(found.points), colors)
+
+
+def point_arrays(path: Path, *, names: bool = True) -> ShapeArrays:
+    """What `read_point_cloud` gives, without torch."""
+    import numpy as np
+
+    parts = [part for part in _parts(path, names) if len(part.vertices)]
+    if not parts:
+        raise InvalidFile(f"there are no points in {path}")
+    points = _finite(np.concatenate([part.vertices for part in parts]), path)
+    return ShapeArrays(points, colors=_colors_of(parts))
+
+
+def _parts(path: Path, names: bool) -> list[_Part]:
+    """What a file shows, each part where it lies."""
+    check_shapes_installed()
+    import trimesh
+
+    file, kind = open_shape(path, names=names)
+    told: dict[str, Any] = {}
+    binary = b""
+    with file:
+        if kind == "glb":
+            told = glb_json(file, str(path))
+            binary = file.read()[8:]
+            check_glb(told, str(path))
+            check_pictures(told, binary, str(path))
+            file.seek(0)
+        data = file.read()
+    try:
+        if name_materials(told):
+            data = glb_bytes(told, binary)
+        if kind == "obj":
+            data = whole_lines(data)
+        _check_counts(data, kind)
+        # Without a resolver, nothing that it names elsewhere is opened.
+        scene = trimesh.load_scene(
+            BytesIO(data), file_type=kind, resolver=None, process=False, maintain_order=True
+        )
+        parts = [_placed(scene, node, kind == "glb") for node in scene.graph.nodes_geometry]
+    except Exception as error:
+        raise InvalidFile(
+            f"{path} is damaged or cut short: {error}", hint="Copy or download it again."
+        ) from error
+    return parts
+
+
+def _placed(scene: Any, node: str, is_linear: bool) -> _Part:
+    """A part of a scene, where it lies there."""
+    import numpy as np
+
+    place, name = scene.graph[node]
+    shape = scene.geometry[name]
+    vertices = shape.vertices
+    faces: Any = getattr(shape, "faces", ())
+    if not np.array_equal(place, np.eye(4)):
+        vertices = vertices @ place[:3, :3].T + place[:3, 3]
+        if len(faces) and np.linalg.det(place[:3, :3]) < 0:
+            # Mirrored: the order of the corners would be that seen from inside.
+            faces = faces[:, ::-1]
+    return _Part(shape, vertices, faces, is_linear)
+
+
+def _check_counts(data: bytes, format: ShapeFormat) -> None:
+    """Refuse a PLY with fewer bytes than elements, which would be read in part."""
+    if format != "ply":
+        return
+    head, _, body = data.partition(b"end_header")
+    lines = [line.split() for line in head.splitlines() if line.startswith(b"element ")]
+    if sum(int(line[2]) for line in lines) > len(body):
+        raise ValueError("it is shorter than it says")
+
+
+def _finite(values: NDArray[Any], path: Path) -> NDArray[np.float32]:
+    import numpy as np
+
+    with np.errstate(over="ignore"):
+        found = np.ascontiguousarray(values, np.float32)
+    if found.ndim != 2 or found.shape[1] != 3 or not np.isfinite(found).all():
+        raise InvalidFile(f"{path} is damaged: some of its points are nowhere.")
+    return found
+
+
+def _painted(mesh: ShapeArrays, shape: Any) -> ShapeArrays | None:
+    """A mesh with its texture; None if it has none."""
+    import numpy as np
+
+    uv = getattr(shape.visual, "uv", None)
+    if uv is None or len(uv) != len(mesh.points):
+        return None
+    picture = _texture(shape)
+    if picture is None:
+        return None
+    pixels = np.asarray(picture.convert("RGB"), np.float32) / np.float32(255)
+    places = np.ascontiguousarray(uv, np.float32)
+    if not np.isfinite(places).all():
+        return None
+    return replace(mesh, uv=places, texture=pixels)
+
+
+def _texture(shape: Any) -> Any:
+    """Its picture; of a GLB, as elsewhere trimesh puts a grey one in place of what isn't read."""
+    return getattr(getattr(shape.visual, "material", None), "baseColorTexture", None)
+
+
+def _colors_of(parts: list[_Part]) -> NDArray[np.float32] | None:
+    """Colours of all vertices; None if no part has any."""
+    import numpy as np
+
+    found: list[NDArray[np.float32]] = []
+    is_colored = False
+    for part in parts:
+        own = _own_colors(part)
+        is_colored |= own is not None
+        plain = np.full((len(part.vertices), 3), 0.8, np.float32)
+        found.append(plain if own is None else own)
+    return np.concatenate(found) if is_colored else None
+
+
+def _own_colors(part: _Part) -> NDArray[np.float32] | None:
+    """Colours of a part's vertices, or the one of all of it; None if unknown."""
+    import numpy as np
+
+    shape, visual = part.shape, getattr(part.shape, "visual", None)
+    colors: Any = getattr(shape, "colors", None) if visual is None else None
+    if visual is not None and visual.kind == "texture":
+        colors = visual.vertex_attributes.get("color")
+        if colors is None:
+            return _material_colors(part)
+    elif visual is not None and visual.kind is not None:
+        colors = visual.vertex_colors
+    if colors is None or len(colors) != len(shape.vertices) or not np.size(colors):
+        return None
+    most = np.iinfo(colors.dtype).max if colors.dtype.kind == "u" else 1
+    levels: Any = np.asarray(colors, np.float32)[:, :3].clip(0, most) / np.float32(most)
+    return linear_to_srgb(levels) if part.is_linear else levels
+
+
+def _material_colors(part: _Part) -> NDArray[np.float32] | None:
+    """The texture's colour at each vertex, or the one colour of the whole; None if unknown."""
+    import numpy as np
+
+    shape = part.shape
+    picture, uv = _texture(shape), shape.visual.uv
+    count = len(shape.vertices)
+    if picture is not None and uv is not None and len(uv) == count and np.isfinite(uv).all():
+        pixels = np.asarray(picture.convert("RGB"), np.float32) / np.float32(255)
+        return texture_colors(pixels, np.asarray(uv, np.float32))
+    factor = getattr(shape.visual.material, "baseColorFactor", None)
+    if factor is None:
+        return None
+    levels = np.asarray(factor, np.float32)[:3] / np.float32(255)
+    return np.tile(linear_to_srgb(levels) if part.is_linear else levels, (count, 1))

@@ -1,0 +1,1 @@
+"""Models: found, identified, opened, loaded, adapted, offloaded."""

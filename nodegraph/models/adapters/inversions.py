@@ -1,0 +1,188 @@
+"""Textual inversions on text encoders: words that stand for learnt embeddings."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from nodegraph.core.values import Adapter
+from nodegraph.families.components import TextModel
+from nodegraph.models.adapters.inversion_files import places, read_inversion
+from nodegraph.models.adapters.layers import structural_copy
+from nodegraph.weights.weight_files import read_tensors
+
+_LARGEST = 2
+"""What CLIP's configuration had by mistake as the end token: transformers then looks for the
+largest token instead."""
+
+
+def with_word(component: TextModel, adapter: Adapter, dtype: str) -> TextModel:
+    """A text model that knows one more word; the given one stays as it is.
+
+    Args:
+        adapter: Of the kind `INVERSION`.
+        dtype: Precision of the recipe.
+    Raises:
+        InvalidFile: The file holds none, or none for this model.
+    """
+    file = read_inversion(Path(adapter.source))
+    tensors = read_tensors([file.path], dtype)
+    modules, tokenizers = dict(component.modules), dict(component.tokenizers)
+    for role, name in places(file, _widths(modules)).items():
+        rows = tensors[name].reshape(-1, tensors[name].shape[-1])
+        tokenizer_role = role.replace("text_encoder", "tokenizer")
+        known = tokenizers[tokenizer_role]
+        modules[role] = _with_rows(modules[role], rows, len(known))
+        _find_end(modules[role], known.eos_token_id)
+        tokenizers[tokenizer_role] = _with_tokens(known, adapter.token, len(rows))
+    return replace(component, modules=modules, tokenizers=tokenizers, empty={})
+
+
+def with_learnt_word(
+    component: TextModel, word: str, rows: Mapping[str, Tensor]
+) -> tuple[TextModel, dict[str, nn.Parameter]]:
+    """A text model that is to learn a word; the given one stays as it is.
+
+    Args:
+        rows: What the word's tokens begin as, by the role of the encoder; (tokens, width).
+    Returns:
+        It, and what it learns, by role; float32.
+    """
+    modules, tokenizers = dict(component.modules), dict(component.tokenizers)
+    learnt = {}
+    for role, begun in rows.items():
+        tokenizer_role = role.replace("text_encoder", "tokenizer")
+        known = tokenizers[tokenizer_role]
+        modules[role] = _with_rows(modules[role], begun, len(known))
+        _find_end(modules[role], known.eos_token_id)
+        layer: Any = modules[role].get_input_embeddings()
+        place = layer.weight.device
+        learnt[role] = nn.Parameter(begun.to(place, torch.float32, copy=True))
+        # Rows of other words stay as they are: they were learnt before.
+        before = layer.more[: len(layer.more) - len(begun)]
+        layer.__class__ = _LearningEmbedding
+        layer.learnt = learnt[role]
+        layer.more = before
+        tokenizers[tokenizer_role] = _with_tokens(known, word, len(begun))
+    return replace(component, modules=modules, tokenizers=tokenizers, empty={}), learnt
+
+
+def _widths(modules: Mapping[str, Any]) -> dict[str, int]:
+    return {
+        role: module.get_input_embeddings().embedding_dim
+        for role, module in modules.items()
+        if type(module).__name__.startswith("CLIPText")
+    }
+
+
+class WordTokenizer:
+    """A tokenizer to which some words stand for several tokens of their own.
+
+    All else that is asked of it is the tokenizer's.
+
+    Args:
+        tokenizer: Of transformers; with the tokens added.
+        words: The text that each word is replaced by: its tokens, with blanks between.
+    """
+
+    def __init__(self, tokenizer: Any, words: Mapping[str, str]) -> None:
+        self._tokenizer, self.words = tokenizer, dict(words)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._tokenizer, name)
+
+    def __len__(self) -> int:
+        return len(self._tokenizer)
+
+    def __call__(self, text: Any, *args: Any, **options: Any) -> Any:
+        """As the tokenizer's, of a text or several."""
+        several = not isinstance(text, str)
+        replaced = [self._replaced(item) for item in text] if several else self._replaced(text)
+        return self._tokenizer(replaced, *args, **options)
+
+    def _replaced(self, text: str) -> str:
+        # CLIP doesn't tell cases apart; of words that only these do, the one that is written goes.
+        # The longest first: `fat cat` isn't `fat` and what `cat` stands for.
+        longest = sorted(self.words.items(), key=lambda item: -len(item[0]))
+        for flags in (0, re.IGNORECASE):
+            for word, tokens in longest:
+                # A word of its own, not a part of one; it may begin and end with any sign.
+                whole = rf"(?<!\w){re.escape(word)}(?!\w)"
+                text = re.sub(whole, lambda _: tokens, text, flags=flags)  # noqa: B023
+        return text
+
+
+def _with_tokens(tokenizer: Any, word: str, count: int) -> WordTokenizer:
+    known = tokenizer.words if isinstance(tokenizer, WordTokenizer) else {}
+    base = tokenizer._tokenizer if isinstance(tokenizer, WordTokenizer) else tokenizer
+    more = deepcopy(base)
+    # Signs that no prompt has: the words are replaced by them before the tokenizer sees any.
+    first = len(more)
+    tokens = [f"\ue000{first + at}\ue001" for at in range(count)]
+    more.add_tokens(tokens, special_tokens=True)
+    return WordTokenizer(more, {**known, word: " ".join(tokens)})
+
+
+class _LongerEmbedding(nn.Embedding):
+    """An embedding with some rows more, which are kept apart.
+
+    Attributes:
+        first: Token that the first of them is of.
+        more: Shape (tokens, width).
+    """
+
+    first: int
+    more: Tensor
+
+    def forward(self, input: Tensor) -> Tensor:
+        is_added = input >= self.first
+        found = functional.embedding(input.masked_fill(is_added, 0), self.weight)
+        added = functional.embedding((input - self.first).clamp(min=0), self.more)
+        # What is being learnt may be in a wider type.
+        return torch.where(is_added[..., None], added.to(found.dtype), found)
+
+
+class _LearningEmbedding(_LongerEmbedding):
+    """The same whose last rows learn."""
+
+    learnt: Tensor
+
+    def forward(self, input: Tensor) -> Tensor:
+        before, rows = self.more, torch.cat([self.more.to(self.learnt.dtype), self.learnt])
+        self._buffers["more"] = rows
+        try:
+            return super().forward(input)
+        finally:
+            self._buffers["more"] = before
+
+
+def _with_rows(module: nn.Module, rows: Tensor, first: int) -> nn.Module:
+    """An encoder with embeddings for tokens from `first` on, or after those that it has so."""
+    twin: Any = structural_copy(module)
+    layer = twin.get_input_embeddings()
+    rows = rows.to(layer.weight.device, layer.weight.dtype)
+    if isinstance(layer, _LongerEmbedding):
+        layer.more = torch.cat([layer.more, rows])
+        return twin  # type: ignore[no-any-return]
+    layer.__class__ = _LongerEmbedding
+    layer.first = first
+    layer.register_buffer("more", rows)
+    return twin  # type: ignore[no-any-return]
+
+
+def _find_end(module: Any, end: int) -> None:
+    """Let CLIP look for the end of a prompt by its token.
+
+    Of old models it takes the largest one for that, which would be an added one.
+    """
+    for part in module.modules():
+        if getattr(part, "eos_token_id", None) == _LARGEST:
+            part.eos_token_id = end

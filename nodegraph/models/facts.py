@@ -1,0 +1,224 @@
+"""What is known of a model before anything of it is loaded. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import TYPE_CHECKING, NamedTuple, TypedDict
+
+from nodegraph.errors import InvalidFile
+from nodegraph.families.base import Config, Family
+from nodegraph.families.registry import family_named
+from nodegraph.families.scheduler_file import overridden
+from nodegraph.models.model_files import (
+    Options,
+    model_configs,
+    model_schedule,
+    model_settings,
+    port_files,
+    port_precision,
+    port_storage,
+    settings_of,
+)
+from nodegraph.models.model_sources import ModelSource
+from nodegraph.weights.file_kinds import SAFETENSORS, ending
+from nodegraph.weights.memory import in_parts
+from nodegraph.weights.precision.choices import STORAGE, StoredTensor, bytes_in_memory
+from nodegraph.weights.safetensors_header import read_header
+from nodegraph.weights.single_files.base import DAMAGED, fault_of
+
+if TYPE_CHECKING:
+    from typing_extensions import NotRequired, Unpack
+
+    from nodegraph.families.latent_formats import LatentFormat
+
+
+class HowStored(TypedDict, total=False):
+    """How a model's weights are to be held; see `open_model`."""
+
+    dtype: str
+    allow_pickle: bool
+    device: str
+    storage: str
+
+
+Held = tuple[float, ...]
+"""Numbers, each of as many bytes as what is computed in has."""
+_PORTS = ("model", "text_encoder", "vae")
+
+
+class ModelFacts(TypedDict):
+    """What is known of a model without loading it.
+
+    `format` names its latents, which have `latent_channels` in cells of `downscale` pixels; sides
+    of pictures are multiples of `multiple` pixels. `width` and `height` are the size in pixels
+    that it was trained on, `noise` is the kind of noise it was trained on (``discrete`` or
+    ``flow``), `temporal` the frames that share a latent frame (0 of models of pictures),
+    `context_width` the width of the embeddings it takes, 0 if it doesn't say, `guides_itself`
+    whether it was distilled from guidance, `takes_scale` whether it is told the guidance scale,
+    `needs_negative` whether the empty prompt stands in for
+    a negative one.
+
+    What its parts hold besides weights is told in numbers (`nodegraph.weights.memory`):
+    `held_step` for each cell and besides, and how often a cell uses each parameter; `held_decoding`
+    and `held_encoding` for each pixel of a picture, of a video, and besides of each frame of one.
+    Those of the autoencoder aren't there where it isn't known.
+    """
+
+    family: str
+    format: str
+    latent_channels: int
+    downscale: int
+    multiple: int
+    temporal: int
+    width: int
+    height: int
+    noise: str
+    prediction_type: str
+    context_width: int
+    guides_itself: bool
+    takes_scale: bool
+    needs_negative: bool
+    held_step: Held
+    held_decoding: NotRequired[Held]
+    held_encoding: NotRequired[Held]
+
+
+def model_facts(
+    source: ModelSource, *, prediction_type: str = "auto", zero_terminal_snr: str = "auto"
+) -> ModelFacts:
+    """What is known of a model from its configuration alone.
+
+    Args:
+        prediction_type, zero_terminal_snr: As for `open_model`.
+    Raises:
+        InvalidFile: The configuration is damaged, or asks for what isn't supported.
+        InvalidValue: No such prediction type.
+    """
+    try:
+        schedule = overridden(model_schedule(source), prediction_type, zero_terminal_snr)
+        denoiser, vae = model_configs(source)
+        family = family_named(source.family)
+        found = family_facts(family, denoiser, schedule, model_settings(source, family))
+        found["latent_channels"] = family.latent.latent_channels(vae)
+        found["held_decoding"], found["held_encoding"] = coding_memory(family.latent, vae)
+        return found
+    except DAMAGED as error:
+        told = f"the configuration of {source.path} is damaged: {fault_of(error)}."
+        raise InvalidFile(told, hint="Copy the model again.") from error
+
+
+class StoredWeights(NamedTuple):
+    """The weights of a part of a model as its files hold them, and as what they are to be held."""
+
+    tensors: Sequence[StoredTensor]
+    dtype: str
+    storage: str
+
+    @property
+    def bytes(self) -> int:
+        """What they take in memory, about."""
+        return bytes_in_memory(self.tensors, self.dtype, self.storage)
+
+    @property
+    def parts(self) -> int:
+        """Of these, the most that is on a device at once if they are brought there in parts."""
+        sizes = {name: prod(shape) for name, shape, _ in self.tensors}
+        return self.bytes * in_parts(sizes) // max(1, sum(sizes.values()))
+
+
+def weight_bytes(source: ModelSource, **how: Unpack[HowStored]) -> dict[str, int]:
+    """Bytes that a model's parts take in memory; see `stored_weights`."""
+    return {port: stored.bytes for port, stored in stored_weights(source, **how).items()}
+
+
+def stored_weights(
+    source: ModelSource,
+    *,
+    dtype: str = "auto",
+    allow_pickle: bool = False,
+    device: str = "cpu",
+    storage: str = "auto",
+) -> dict[str, StoredWeights]:
+    """The weights of a model's parts, from the files' headers alone.
+
+    By the ports of LoadModel. A part in a pickle file is left out, as reading that takes long.
+
+    Args:
+        dtype, device, storage: As for `open_model`.
+    Raises:
+        InvalidFile: A file is missing or damaged.
+    """
+    found = {}
+    ports = port_files(source, family_named(source.family), (), allow_pickle=allow_pickle)
+    for name, port, prefixes in zip(_PORTS, ports, _prefixes(source), strict=True):
+        # A file that holds all of them is named once for each.
+        weights = list(dict.fromkeys(path for part in port for path in part.weights))
+        if weights and all(ending(path) == SAFETENSORS for path in weights):
+            tensors = [
+                (tensor, shape, header.dtypes[tensor])
+                for header in map(read_header, weights)
+                for tensor, shape in header.shapes.items()
+                if tensor.startswith(prefixes)
+            ]
+            kept = dict(port_storage(storage, port)).get(STORAGE, "") if name != "vae" else ""
+            found[name] = StoredWeights(tensors, port_precision(dtype, port, device), kept)
+    return found
+
+
+def lacking_encoder(source: ModelSource) -> str:
+    """The part of its text encoder that a model's folder leaves to others, in words; empty where
+    it is whole."""
+    parts = family_named(source.family).encoders if source.is_folder else ()
+    missing = (item for item in parts if item.apart and not (source.path / item.role).is_dir())
+    return next((item.files[0].title for item in missing), "")
+
+
+def _prefixes(source: ModelSource) -> tuple[tuple[str, ...], ...]:
+    """What names of tensors begin with, by port; all do in a folder's files."""
+    if source.is_folder or ending(source.path) != SAFETENSORS:
+        return ("",), ("",), ("",)
+    from nodegraph.models.whole_files import prefixes_within
+
+    return prefixes_within(source)
+
+
+def family_facts(
+    family: Family, denoiser: Config, schedule: Config, settings: Options
+) -> ModelFacts:
+    """What is known of a model by the configuration of its denoiser and its noise schedule.
+
+    Args:
+        settings: What the denoiser heeds of an index, as its recipe has it.
+    Raises:
+        KeyError: The configuration lacks something.
+    """
+    width, height = family.trained_size(denoiser)
+    step = family.step_memory(denoiser)
+    is_flow = family.noise == "flow"
+    return ModelFacts(
+        family=family.name,
+        format=family.latent.name,
+        latent_channels=family.channels(denoiser),
+        downscale=family.latent.spatial,
+        multiple=family.multiple,
+        temporal=family.latent.temporal,
+        width=width,
+        height=height,
+        noise=family.noise,
+        prediction_type="flow" if is_flow else str(schedule.get("prediction_type", "epsilon")),
+        context_width=family.context_width(denoiser) or 0,
+        guides_itself=family.guides_itself(denoiser, settings_of(settings)),
+        takes_scale=family.takes_scale(denoiser),
+        needs_negative=family.needs_negative,
+        held_step=(step.cell, step.fixed, step.use),
+    )
+
+
+def coding_memory(latent: LatentFormat, vae: Config) -> tuple[Held, Held]:
+    """Numbers that decoding and encoding hold for each pixel, by a VAE's configuration."""
+    decoding, encoding = latent.decoding(vae), latent.encoding(vae)
+    return (
+        (decoding.picture, decoding.film, decoding.frame),
+        (encoding.picture, encoding.film, encoding.frame),
+    )

@@ -1,0 +1,206 @@
+"""Networks that mask the foreground, in memory.
+
+Source: microsoft/Swin-Transformer (MIT), and what transformers' folders of Swin hold.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+
+import torch
+import transformers
+from torch import Tensor, nn
+from torch.nn.functional import cosine_similarity
+
+from nodegraph.core.values import VisionNetwork
+from nodegraph.errors import InvalidFile
+from nodegraph.families.building import reading, transformers_module
+from nodegraph.families.components import Component
+from nodegraph.families.fitting import refuse_misfits
+from nodegraph.families.foreground_architectures import (
+    BiRefNetShape,
+    birefnet_shape,
+    plain_name,
+    u2net_shape,
+)
+from nodegraph.models.foreground.birefnet import GRIDS, BiRefNet
+from nodegraph.models.foreground.u2net import U2Net
+from nodegraph.weights.file_kinds import SAFETENSORS, ending
+from nodegraph.weights.joined_files import header_of
+from nodegraph.weights.weight_files import read_tensors
+
+_RENAMED = (
+    (re.compile(r"^patch_embed\.proj\."), "embeddings.patch_embeddings.projection."),
+    (re.compile(r"^patch_embed\.norm\."), "embeddings.norm."),
+    (re.compile(r"^layers\."), "encoder.layers."),
+    (re.compile(r"\.norm1\."), ".layernorm_before."),
+    (re.compile(r"\.norm2\."), ".layernorm_after."),
+    (re.compile(r"\.attn\.proj\."), ".attention.output.dense."),
+    (re.compile(r"\.attn\.relative"), ".attention.self.relative"),
+    (re.compile(r"\.mlp\.fc1\."), ".intermediate.dense."),
+    (re.compile(r"\.mlp\.fc2\."), ".output.dense."),
+)
+_FINAL = re.compile(r"^norm(\d)\.")
+_JOINED = ".attn.qkv."
+_COMPUTED = ("relative_position_index", "attn_mask")
+"""What files may hold though it follows from the window's size."""
+
+
+def as_transformers(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors by other names; queries, keys and values apart.
+
+    Args:
+        tensors: Whose names begin with `prefix`, which is dropped.
+    """
+    found: dict[str, Tensor] = {}
+    for name, item in tensors.items():
+        if not name.endswith(_COMPUTED):
+            found |= dict(_renamed(name.removeprefix(prefix), item))
+    return found
+
+
+def _renamed(name: str, item: Tensor) -> Iterator[tuple[str, Tensor]]:
+    for pattern, other in _RENAMED:
+        name = pattern.sub(other, name)
+    name = _FINAL.sub(lambda found: f"hidden_states_norms.stage{int(found[1]) + 1}.", name)
+    if _JOINED not in name:
+        yield name, item
+        return
+    for part, which in zip(item.chunk(3), ("query", "key", "value"), strict=True):
+        yield name.replace(_JOINED, f".attention.self.{which}."), part.contiguous()
+
+
+_BACKBONE = "bb."
+_COUNTED = ".num_batches_tracked"
+"""What batches were seen in training: files may lack it, and nothing heeds it."""
+_PATCH = 4
+_CLEARLY = 0.02
+"""How much more alike neighbours must be in one order than in the other: several times what comes
+about by chance."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeeingNetwork(Component):
+    """A network that takes (batch, 3, height, width) and gives (batch, 1, height, width)."""
+
+    @property
+    def device(self) -> torch.device:
+        found: torch.device = next(self.module.parameters()).device
+        return found
+
+    @property
+    def dtype(self) -> torch.dtype:
+        found: torch.dtype = next(self.module.parameters()).dtype
+        return found
+
+
+def load_foreground(recipe: VisionNetwork) -> Component:
+    """The network of a recipe, on the CPU.
+
+    Raises:
+        InvalidFile: It is damaged, or of no known kind.
+    """
+    files = weight_paths(recipe)
+    tensors = {plain_name(name): item for name, item in read_tensors(files, recipe.dtype).items()}
+    shapes = {name: tuple(item.shape) for name, item in tensors.items()}
+    place, [role] = Path(recipe.source), {file.role for file in recipe.files}
+    birefnet, u2net = birefnet_shape(shapes), u2net_shape(shapes)
+    if birefnet is not None:
+        network: nn.Module = _birefnet(birefnet, tensors, place)
+    elif u2net is not None:
+        network = _filled(U2Net(u2net), tensors, place)
+    else:
+        raise InvalidFile(f"{place} holds no network that masks the foreground.")
+    return SeeingNetwork({role: network}, recipe.family)
+
+
+def weight_paths(recipe: VisionNetwork) -> list[Path]:
+    """Those of its files that hold tensors."""
+    paths = [Path(file.path) for file in recipe.files]
+    return [path for path in paths if path.suffix != ".json"]
+
+
+def foreground_bytes(recipe: VisionNetwork) -> int:
+    """Bytes that a network takes in memory, by its headers.
+
+    Raises:
+        InvalidFile: A file can't be read.
+    """
+    each = 4 if recipe.dtype == "float32" else 2
+    paths = weight_paths(recipe)
+    if any(ending(path) != SAFETENSORS for path in paths):
+        return sum(path.stat().st_size for path in paths)
+    return each * sum(prod(shape) for path in paths for shape in header_of(path).shapes.values())
+
+
+def _birefnet(shape: BiRefNetShape, tensors: Mapping[str, Tensor], place: Path) -> nn.Module:
+    config = transformers.SwinConfig(
+        patch_size=_PATCH,
+        embed_dim=shape.width,
+        depths=list(shape.depths),
+        num_heads=list(shape.heads),
+        window_size=shape.window,
+        # Of no effect but that windows of all stages fit into it: pictures of any size are taken.
+        image_size=_PATCH * 8 * 2 * shape.window,
+        drop_path_rate=0.0,
+        out_features=[f"stage{stage}" for stage in (1, 2, 3, 4)],
+    )
+    backbone = {name: item for name, item in tensors.items() if name.startswith(_BACKBONE)}
+    with reading(place):
+        eyes = transformers_module(
+            transformers.SwinBackbone, config, as_transformers(backbone, _BACKBONE), place
+        )
+    rest = {name: item for name, item in tensors.items() if name not in backbone}
+    network = BiRefNet(shape, eyes, colors_last=has_colors_last(tensors))
+    return _filled(network, rest, place, besides=_BACKBONE)
+
+
+def has_colors_last(tensors: Mapping[str, Tensor]) -> bool:
+    """In which of two orders a BiRefNet was taught to take a picture's patches as channels.
+
+    Files don't say it, and of those that are published there are both. But what is beside each
+    other in a picture is much alike, so what is learnt of it is: the order in which the weights of
+    neighbours are alike tells it. In the one, the patch below and the next colour of the same patch
+    are so many channels on; in the other, the patches below and to the right.
+
+    Returns:
+        See `birefnet.patches`; False where neither shows, as in weights that learnt nothing.
+    """
+    channels = tensors["decoder.ipt_blk3.conv1.weight"].float().movedim(1, 0).flatten(1)
+    grid = GRIDS[3]
+    last = _likeness(channels, 3) + _likeness(channels, 3 * grid)
+    first = _likeness(channels, grid) + _likeness(channels, grid * grid)
+    return last > first + _CLEARLY
+
+
+def _likeness(channels: Tensor, apart: int) -> float:
+    """How alike the weights of channels are that stand so far from each other."""
+    return float(cosine_similarity(channels[:-apart], channels[apart:], dim=-1).mean())
+
+
+def _filled(
+    network: nn.Module, tensors: Mapping[str, Tensor], place: Path, *, besides: str = "\0"
+) -> nn.Module:
+    """A network with its weights.
+
+    Args:
+        besides: Beginning of the names of what has its weights already.
+    """
+    wanted = {
+        name: tuple(item.shape)
+        for name, item in network.state_dict().items()
+        if not name.startswith(besides) and not name.endswith(_COUNTED)
+    }
+    given = {name: tensors[name] for name in wanted if name in tensors}
+    wrong = {
+        name: (tuple(item.shape), wanted[name])
+        for name, item in given.items()
+        if tuple(item.shape) != wanted[name]
+    }
+    refuse_misfits(place, missing=wanted.keys() - given.keys(), wrong=wrong, unexpected=())
+    network.load_state_dict(given, strict=False, assign=True)
+    return network

@@ -1,0 +1,98 @@
+"""First pictures of videos, as models take them that go on from one."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from nodegraph.core.values import Conditioning
+from nodegraph.errors import InvalidValue
+from nodegraph.families.base import Family
+from nodegraph.families.components import Autoencoder, TextModel
+from nodegraph.families.first_picture import FILM, FIRST_FRAME, SIGHT
+from nodegraph.families.registry import family_named
+from nodegraph.media.images.images import to_pil
+from nodegraph.models.vae import check_frames, encode_video
+
+_GREY = 0.5
+"""What the film shows after its first picture: 0 where pictures are in -1..1."""
+
+
+@torch.no_grad()
+def encoded_picture(
+    autoencoder: Autoencoder, conditioning: Conditioning, image: Tensor, frames: int
+) -> dict[str, Tensor]:
+    """The first picture of a video, as the conditioning's family takes it.
+
+    Args:
+        autoencoder: Of the model.
+        image: float32 in 0..1, shape (1, height, width, 3), of the video's size.
+        frames: Of the video.
+    Returns:
+        A tensor for the prompts, by name.
+    Raises:
+        InvalidValue: The family makes no videos of pictures, there are several pictures, or the
+            VAE can't work on that size or number of frames.
+        TooLarge, MemoryError, NumericalError: As of `encode_video`.
+    """
+    family = family_named(conditioning.family or "")
+    _check(family, autoencoder, image)
+    check_frames(autoencoder, frames, port="frames")
+    if family.first_picture == "frame":
+        return {FIRST_FRAME: _encoded(autoencoder, image)}
+    rest = torch.full((frames - 1, *image.shape[1:]), _GREY)
+    return {FILM: _encoded(autoencoder, torch.cat([image, rest]))}
+
+
+@torch.no_grad()
+def seen_picture(text_model: TextModel, image: Tensor) -> dict[str, Tensor]:
+    """What a model's image encoder sees in a picture: its last but one hidden states.
+
+    Args:
+        image: As of `encoded_picture`.
+    Raises:
+        InvalidValue: The model comes without one.
+    """
+    if "image_encoder" not in text_model.modules:
+        raise InvalidValue(
+            "the model comes without an image encoder",
+            port="encoder",
+            hint="Models of Wan 2.2 and LTX-Video need none: leave it unlinked. For those of Wan "
+            "2.1 name clip_vision_h in the LoadTextEncoder, too, or the folder of the whole model.",
+        )
+    eye = text_model.modules["image_encoder"]
+    prepare = text_model.tokenizers["image_processor"]
+    pixels = prepare(images=to_pil(image), return_tensors="pt")["pixel_values"]
+    found = eye(pixels.to(eye.device, eye.dtype), output_hidden_states=True)
+    return {SIGHT: found.hidden_states[-2].to("cpu", torch.float32)}
+
+
+def _encoded(autoencoder: Autoencoder, frames: Tensor) -> Tensor:
+    samples = encode_video(autoencoder, frames).samples
+    assert samples is not None
+    return samples
+
+
+def _check(family: Family, autoencoder: Autoencoder, image: Tensor) -> None:
+    if not family.first_picture:
+        raise InvalidValue(
+            f"{family.title} makes no videos of pictures",
+            port="conditioning",
+            given=family.name,
+            hint="Load an image-to-video model.",
+        )
+    if autoencoder.family != family.latent.name:
+        raise InvalidValue(
+            "the VAE is of another model than the prompt",
+            port="vae",
+            given=f"one of format {autoencoder.family}",
+            expected=f"one of format {family.latent.name}",
+            hint="Take both from the same LoadModel.",
+        )
+    if image.shape[0] != 1:
+        raise InvalidValue(
+            "a video begins with a single picture",
+            port="image",
+            given=f"{image.shape[0]} pictures",
+            expected="1",
+        )

@@ -1,0 +1,59 @@
+"""Pictures as words: what Flux.1 Redux says of them, after those of a prompt."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+from transformers import SiglipImageProcessor
+
+from nodegraph.core.values import Conditioning, ConditioningEntry
+from nodegraph.errors import InvalidValue
+from nodegraph.families.components import Component
+from nodegraph.media.images.images import to_pil
+
+
+@torch.no_grad()
+def redux_words(redux: Component, image: Tensor) -> Tensor:
+    """What is said of pictures.
+
+    Args:
+        image: In 0..1, shape (pictures, height, width, 3 or 4).
+    Returns:
+        float32 on the CPU, (1, pictures · patches, width).
+    """
+    eyes, embedder = redux.modules["image_encoder"], redux.modules["image_embedder"]
+    size = eyes.config.image_size
+    processor = SiglipImageProcessor(size={"height": size, "width": size})
+    found = []
+    for item in image:
+        pixels = processor(to_pil(item[..., :3]).convert("RGB"), return_tensors="pt").pixel_values
+        seen = eyes(pixels.to(redux.device, redux.dtype)).last_hidden_state
+        found.append(embedder(seen).image_embeds)
+    return torch.cat(found, 1).to("cpu", torch.float32)
+
+
+def with_words(conditioning: Conditioning, words: Tensor, strength: float) -> Conditioning:
+    """Prompts that go on with what is said of pictures.
+
+    Args:
+        words: As `redux_words` gave them.
+        strength: That they are multiplied by.
+    Raises:
+        InvalidValue: They are of another width than the prompt's.
+    """
+
+    def longer(entry: ConditioningEntry) -> ConditioningEntry:
+        if entry.embeddings.shape[-1] != words.shape[-1]:
+            raise InvalidValue(
+                "what Redux says of pictures isn't as wide as the prompt",
+                port="conditioning",
+                given=f"width {entry.embeddings.shape[-1]}",
+                expected=f"width {words.shape[-1]}",
+                hint="Redux goes with prompts of Flux.1.",
+            )
+        both = torch.cat([entry.embeddings, words * strength], 1)
+        return replace(entry, tensors={**entry.tensors, "embeddings": both})
+
+    return replace(conditioning, entries=tuple(map(longer, conditioning.entries)))

@@ -1,0 +1,312 @@
+"""Recipes to live components."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from diffusers import ModelMixin
+from torch import Tensor, nn
+from transformers import CLIPTokenizer
+
+from nodegraph.core.values import (
+    ControlNet,
+    DiffusionModel,
+    ImageEncoder,
+    Recipe,
+    TextEncoder,
+    Vae,
+    VisionNetwork,
+)
+from nodegraph.errors import InvalidFile, InvalidValue
+from nodegraph.families import diffusers_folder as layout
+from nodegraph.families.base import Family, Part
+from nodegraph.families.building import (
+    build_module,
+    build_tokenizer,
+    clip_tokenizer,
+    diffusers_module,
+    library_class,
+    reading,
+    sentencepiece_tokenizer,
+    transformers_module,
+)
+from nodegraph.families.checkpoint_parts import (
+    CHECKPOINT,
+    CheckpointPart,
+    checkpoint_part,
+    part_prefix,
+    recipe_parts,
+)
+from nodegraph.families.components import (
+    Autoencoder,
+    Component,
+    ControlNetwork,
+    Denoiser,
+    TextModel,
+)
+from nodegraph.families.depth_files import DEPTH_ANYTHING
+from nodegraph.families.helper_recipes import LatentClassifier, UpscaleModel
+from nodegraph.families.registry import family_named
+from nodegraph.families.scheduler_file import scheduler_config
+from nodegraph.families.tables import move_with_tables
+from nodegraph.families.vocabulary import MERGES, missing_tokenizer
+from nodegraph.models.classifier_files import classifier_bytes
+from nodegraph.models.depth.loading import load_depth
+from nodegraph.models.foreground.loading import foreground_bytes, load_foreground
+from nodegraph.models.noisy_classifier import load_classifier
+from nodegraph.models.opening import recipe_settings, unchanged
+from nodegraph.models.preview_decoders import load_preview_decoder, preview_decoder_bytes
+from nodegraph.models.preview_files import PreviewDecoder
+from nodegraph.models.upscaler_files import upscaler_bytes
+from nodegraph.models.upscaling.loading import load_upscaler
+from nodegraph.weights.file_kinds import SAFETENSORS, ending
+from nodegraph.weights.joined_files import joined_headers, joined_shapes
+from nodegraph.weights.precision.choices import StoredTensor, bytes_in_memory, storage_of
+from nodegraph.weights.precision.settling import settle
+from nodegraph.weights.safetensors_header import Shapes
+from nodegraph.weights.weight_files import PRECISIONS, read_tensors
+
+Held = TypeVar("Held", bound=Component)
+
+
+def load_component(recipe: Recipe, device: str) -> Component:
+    """The live component that a recipe describes, in eval mode, on a device.
+
+    Raises:
+        InvalidFile: A file is missing or damaged, or changed since the recipe was made.
+        InvalidValue: No component is made of this kind of recipe.
+    """
+    makers: dict[type[Recipe], Callable[[Any], Component]] = {
+        DiffusionModel: _denoiser,
+        TextEncoder: _text_model,
+        Vae: _autoencoder,
+        ImageEncoder: lambda given: Component(_modules(given), given.family),
+        ControlNet: lambda given: ControlNetwork(_modules(given), given.family),
+        LatentClassifier: load_classifier,
+        PreviewDecoder: lambda given: load_preview_decoder(given, device),
+        UpscaleModel: load_upscaler,
+        VisionNetwork: _vision_network,
+    }
+    maker = makers.get(type(recipe))
+    if maker is None or recipe.dtype not in PRECISIONS:
+        raise InvalidValue(
+            f"can't load a {type(recipe).__name__} in {recipe.dtype}",
+            expected="a diffusion model, text encoder, VAE, ControlNet, preview decoder, upscale "
+            "model or vision network in " + ", ".join(PRECISIONS),
+        )
+    if recipe.is_derived:
+        raise InvalidValue(
+            f"the adapters and speed options of {recipe.source} aren't put on by loading it",
+            hint="Load the recipe's base, and put them on that.",
+        )
+    # What is made holds no file, so from here on it is what the recipe says, whatever happens.
+    with unchanged(recipe):
+        component = maker(recipe)
+    for module in component.modules.values():
+        settle(module, storage_of(recipe), PRECISIONS[recipe.dtype])
+        module.eval().requires_grad_(False)
+    return move_component(component, device)
+
+
+def _vision_network(recipe: VisionNetwork) -> Component:
+    return load_depth(recipe) if recipe.family == DEPTH_ANYTHING else load_foreground(recipe)
+
+
+def move_component(component: Held, device: str) -> Held:
+    """The same component on another device; it is no longer where it was."""
+    for module in component.modules.values():
+        move_with_tables(module, device)
+    return component
+
+
+def estimate_bytes(recipe: Recipe) -> int:
+    """Bytes that a recipe's component will take in memory, from the files' headers alone.
+
+    Raises:
+        InvalidFile: A file is missing or damaged.
+    """
+    if isinstance(recipe, PreviewDecoder):
+        return preview_decoder_bytes(recipe)
+    if isinstance(recipe, UpscaleModel):
+        return upscaler_bytes(recipe.path)
+    if isinstance(recipe, VisionNetwork):
+        return foreground_bytes(recipe)
+    if isinstance(recipe, LatentClassifier):
+        return classifier_bytes(recipe)
+    return bytes_in_memory(stored_tensors(recipe), recipe.dtype, storage_of(recipe))
+
+
+def stored_tensors(recipe: Recipe) -> list[StoredTensor]:
+    """Names, shapes and types of a component's tensors, from the files' headers alone.
+
+    Returns:
+        Types as the safetensors format names them; of pickled ones empty.
+    Raises:
+        InvalidFile: A file is missing or damaged.
+    """
+    return [item for part in recipe_parts(recipe) for item in _stored(recipe, part)]
+
+
+def _stored(recipe: Recipe, part: Part) -> list[StoredTensor]:
+    files = [Path(path) for path in recipe.paths(part.role)]
+    alone = [] if _has_config(files) else _files_alone(recipe, part)
+    prefix = part_prefix(recipe, part, joined_shapes(alone)) if alone else ""
+    weights = alone or [path for path in files if path.suffix != ".json"]
+    return [
+        (name, shape, header.dtypes.get(name, ""))
+        for _, before, header in joined_headers(weights)
+        for name, shape in header.shapes.items()
+        if f"{before}{name}".startswith(prefix)
+    ]
+
+
+def _has_config(files: Sequence[Path]) -> bool:
+    return any(path.name == layout.CONFIG for path in files)
+
+
+def _files_alone(recipe: Recipe, part: Part) -> list[Path]:
+    """The files without configuration that a part is in; none where the recipe has no such part."""
+    return [Path(path) for path in recipe.paths(part.role) or recipe.paths(CHECKPOINT)]
+
+
+def _modules(recipe: Recipe) -> dict[str, nn.Module]:
+    return {
+        part.role: _module(recipe, part)
+        for part in recipe_parts(recipe)
+        if recipe.paths(part.role) or not part.optional
+    }
+
+
+def _module(recipe: Recipe, part: Part) -> nn.Module:
+    files = [Path(path) for path in recipe.paths(part.role)]
+    if _has_config(files):
+        as_stored = bool(storage_of(recipe))
+        return build_module(
+            part.classes, files, recipe.dtype, module=part.module, as_stored=as_stored
+        )
+    return _without_config(recipe, part, _files_alone(recipe, part))
+
+
+def _without_config(recipe: Recipe, part: Part, files: Sequence[Path]) -> nn.Module:
+    """A part in files without configuration: its layout is told by their headers anew."""
+    place = files[0]
+    with reading(place):
+        shapes = joined_shapes(files)
+        prefix = part_prefix(recipe, part, shapes)
+        found = checkpoint_part(part, shapes, prefix)
+        kind = library_class(found.class_name, part.module)
+        own = {name: shape for name, shape in shapes.items() if name.startswith(prefix)}
+        wide = _wide(kind, found, own)
+        as_stored = bool(storage_of(recipe))
+        given = _joined_tensors(files, recipe.dtype, prefix, wide, as_stored=as_stored)
+        tensors = found.convert(given)
+        if issubclass(kind, ModelMixin):
+            return diffusers_module(kind, found.config, tensors, place, strict=True)
+        config = kind.config_class(**found.config)
+        return transformers_module(kind, config, tensors, place, strict=True)
+
+
+def _joined_tensors(
+    files: Sequence[Path], dtype: str, prefix: str, wide: Sequence[str], *, as_stored: bool
+) -> dict[str, Tensor]:
+    """Those whose names begin so, by names as of `joined_headers`; `wide` are names, too."""
+    found: dict[str, Tensor] = {}
+    for path, before, _ in joined_headers(files):
+        plain = [name.removeprefix(before) for name in wide if name.startswith(before)]
+        own = "" if before else prefix
+        read = read_tensors([path], dtype, prefix=own, wide=plain, as_stored=as_stored)
+        found |= {f"{before}{name}": tensor for name, tensor in read.items()}
+    return found
+
+
+def _wide(kind: Any, found: CheckpointPart, shapes: Shapes) -> list[str]:
+    """The tensors of a file that their class of diffusers wants in float32 whatever the rest is,
+    as far as they only change their names."""
+    layers = set(getattr(kind, "_keep_in_fp32_modules", None) or ())
+    if not layers:
+        return []
+    given = {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
+    names = {id(tensor): name for name, tensor in given.items()}
+    made = found.convert(given)
+    wanted = [item for name, item in made.items() if layers.intersection(name.split("."))]
+    return [names[id(item)] for item in wanted if id(item) in names]
+
+
+def _denoiser(recipe: DiffusionModel) -> Denoiser:
+    config, settings = scheduler_config(recipe), recipe_settings(recipe)
+    return Denoiser(_modules(recipe), recipe.family, config, settings)
+
+
+def _autoencoder(recipe: Vae) -> Autoencoder:
+    return Autoencoder(_modules(recipe), recipe.family)
+
+
+def _text_model(recipe: TextEncoder) -> TextModel:
+    family = family_named(recipe.family)
+    _check_whole(recipe, family)
+    tokenizers = {
+        part.role: _tokenizer(recipe, part)
+        for part in family.tokenizers
+        if recipe.paths(part.role) or not part.optional
+    }
+    modules = _modules(recipe)
+    for encoder, part in zip(family.encoders, family.tokenizers, strict=False):
+        if encoder.role in modules and not _has_config(_paths(recipe, encoder)):
+            _fit_tokenizer(recipe, tokenizers[part.role], modules[encoder.role], part)
+    return TextModel(modules, recipe.family, tokenizers, recipe_settings(recipe))
+
+
+def _paths(recipe: Recipe, part: Part) -> list[Path]:
+    return [Path(path) for path in recipe.paths(part.role)]
+
+
+def _fit_tokenizer(recipe: TextEncoder, tokenizer: Any, module: Any, part: Part) -> None:
+    """Bring a tokenizer to what an encoder without configuration takes.
+
+    Raises:
+        InvalidFile: It has words that the encoder doesn't know.
+    """
+    embeddings = module.get_input_embeddings()
+    if not isinstance(embeddings, nn.Embedding):
+        # What sees pictures knows no words.
+        return
+    known = embeddings.num_embeddings
+    if len(tokenizer) > known:
+        raise InvalidFile(
+            f"the tokenizer in {recipe.paths(part.role)[0]} has {len(tokenizer)} words, more than "
+            f"the {known} of {recipe.source}.",
+            hint="It is that of another model: put the right one in its place.",
+        )
+    if isinstance(tokenizer, CLIPTokenizer):
+        tokenizer.model_max_length = module.config.max_position_embeddings
+
+
+def _check_whole(recipe: TextEncoder, family: Family) -> None:
+    """Refuse what folders leave out for others to give, before anything is read."""
+    missing = next(
+        (part for part in family.encoders if part.apart and not _has(recipe, part)), None
+    )
+    if missing is not None:
+        raise InvalidFile(
+            f"{recipe.source} comes without the {missing.files[0].title} that reads prompts, too.",
+            hint="Take the text encoder of a LoadTextEncoder: name this folder there, and a file "
+            f"of {missing.files[0].title}.",
+        )
+
+
+def _has(recipe: TextEncoder, part: Part) -> bool:
+    return bool(recipe.paths(part.role) or recipe.paths(CHECKPOINT))
+
+
+def _tokenizer(recipe: TextEncoder, part: Part) -> Any:
+    files = [Path(path) for path in recipe.paths(part.role)]
+    if files == [MERGES]:
+        return clip_tokenizer(MERGES, part.padding)
+    if files and ending(files[0]) == SAFETENSORS:
+        return sentencepiece_tokenizer(files[0])
+    if files:
+        return build_tokenizer(part.classes, files)
+    raise missing_tokenizer(part, recipe.source)

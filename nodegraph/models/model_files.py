@@ -1,0 +1,201 @@
+"""Which files make up each part of a model. Imports no torch, and reads no weights."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from nodegraph.errors import InvalidFile
+from nodegraph.families import diffusers_folder as layout
+from nodegraph.families.base import Config, Family, Part
+from nodegraph.families.registry import family_named
+from nodegraph.families.scheduler_file import (
+    checkpoint_scheduler,
+    config_beside,
+    folder_scheduler,
+    with_config_beside,
+)
+from nodegraph.models.model_sources import ModelSource
+from nodegraph.weights.file_kinds import HEADED, PartFiles, ending
+from nodegraph.weights.joined_files import header_of
+from nodegraph.weights.precision.choices import FEW_BITS, storage_option
+from nodegraph.weights.safetensors_header import Header
+from nodegraph.weights.single_files.base import FileLayout
+
+SETTINGS = "settings"
+"""Option of a recipe: what its part heeds of ``model_index.json``, as JSON."""
+
+_STORED = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
+_WIDENED = "bfloat16"
+"""What weights of 8 bits are computed in: they come from models that compute so."""
+
+
+Options = tuple[tuple[str, str], ...]
+"""Of recipes."""
+
+
+def port_files(
+    source: ModelSource, family: Family, folders: Sequence[Path], *, allow_pickle: bool
+) -> tuple[list[PartFiles], list[PartFiles], list[PartFiles]]:
+    """The files of a model's denoiser, text encoder and VAE."""
+    if not source.is_folder:
+        from nodegraph.models.whole_files import ports_within
+
+        return ports_within(source, family, folders)
+
+    def found(parts: Sequence[Part]) -> list[PartFiles]:
+        return [
+            _weighty(source.path, part.role, allow_pickle=allow_pickle)
+            for part in parts
+            if not part.may_lack or (source.path / part.role / layout.CONFIG).is_file()
+        ]
+
+    tokenizers = [
+        PartFiles(part.role, layout.tokenizer_files(source.path / part.role))
+        for part in family.tokenizers
+    ]
+    vae = found([Part(family.vae, ())])
+    return found(family.denoisers), [*found(family.encoders), *tokenizers], vae
+
+
+def _weighty(folder: Path, role: str, *, allow_pickle: bool) -> PartFiles:
+    return weighty_folder(folder / role, role, allow_pickle=allow_pickle)
+
+
+def weighty_folder(folder: Path, role: str, *, allow_pickle: bool) -> PartFiles:
+    """The files of a part with weights: its configuration, and what holds them."""
+    weights = layout.find_weights(folder.parent, folder.name, allow_pickle=allow_pickle)
+    index = [weights.index] if weights.index else []
+    return PartFiles(role, [folder / layout.CONFIG, *weights.files, *index], weights.files)
+
+
+def scheduler_files(source: ModelSource) -> list[Path]:
+    """The files beside its weights that say what noise a model was trained on."""
+    if source.is_folder:
+        return [source.path / layout.SCHEDULER / layout.SCHEDULER_FILE]
+    beside = config_beside(source.path)
+    return [] if beside is None else [beside]
+
+
+def model_settings(source: ModelSource, family: Family) -> Options:
+    """What a model's denoiser heeds of its index; nothing where that is nothing."""
+    if not family.settings and not family.further:
+        return ()
+    if not source.is_folder:
+        from nodegraph.models.whole_files import denoiser_within
+
+        within = denoiser_within(source)
+        return published_settings(family, within.layout, within.config)
+    index = layout.read_config(source.path / layout.INDEX)
+    further = {path.parent.name: layout.read_config(path) for path in further_files(source, index)}
+    return _settings({**_heeded(index, family.settings), **further})
+
+
+def encoder_settings(family: Family, source: ModelSource | None = None) -> Options:
+    """What a model's text encoder heeds of its index.
+
+    Args:
+        source: None where it comes without an index.
+    """
+    index: Config = {}
+    if source is not None and source.is_folder:
+        index = layout.read_config(source.path / layout.INDEX)
+    return _settings(_heeded(index, family.encoder_settings))
+
+
+def published_settings(family: Family, laid: FileLayout, config: Config) -> Options:
+    """What a denoiser heeds that comes without an index: what was published.
+
+    Args:
+        laid: How the denoiser lies in its file.
+        config: Its configuration.
+    """
+    if not family.settings and not family.further:
+        return ()
+    return _settings({**family.settings, **laid.settings(config)})
+
+
+def _heeded(index: Config, settings: Config) -> Config:
+    return {name: index.get(name, default) for name, default in settings.items()}
+
+
+def settings_of(options: Options) -> Config:
+    """What a recipe's options say that its part heeds of an index."""
+    found: Config = json.loads(dict(options).get(SETTINGS, "{}"))
+    return found
+
+
+def _settings(found: Config) -> Options:
+    return ((SETTINGS, json.dumps(found, sort_keys=True)),) if found else ()
+
+
+def further_files(source: ModelSource, index: Config) -> list[Path]:
+    """The further configurations of a model's folder; `index` is its ``model_index.json``."""
+    paths = [source.path / name for name in family_named(source.family).further]
+    return [path for path in paths if any(index.get(path.parent.name) or ()) and path.is_file()]
+
+
+def stored_precision(dtype: str, weights: Sequence[Path], device: str) -> str:
+    """The precision that ``auto`` means: of several files the first tells."""
+    if dtype != "auto":
+        return dtype
+    if device == "cpu" or ending(weights[0]) not in HEADED:
+        return "float32"
+    names = list(header_of(weights[0]).dtypes.values())
+    if not FEW_BITS.keys().isdisjoint(names):
+        return _WIDENED
+    most = max(set(names), key=names.count) if names else "F32"
+    return _STORED.get(most, "float32")
+
+
+def port_precision(dtype: str, parts: Sequence[PartFiles], device: str) -> str:
+    """See `stored_precision`."""
+    return stored_precision(dtype, [path for part in parts for path in part.weights], device)
+
+
+def port_storage(storage: str, parts: Sequence[PartFiles]) -> tuple[tuple[str, str], ...]:
+    """What weights are kept in, as an option of recipes; nothing where that is what they are
+    computed in."""
+    weights = [path for part in parts for path in part.weights if ending(path) in HEADED]
+    kinds = {kind for path in weights for kind in header_of(path).dtypes.values()}
+    return storage_option(storage, kinds)
+
+
+def model_schedule(source: ModelSource) -> dict[str, Any]:
+    """The noise that a model was trained on, as its scheduler file says it."""
+    if source.is_folder:
+        return folder_scheduler(source.path, family_named(source.family))
+    from nodegraph.models.whole_files import denoiser_within
+
+    family, within = family_named(source.family), denoiser_within(source)
+    header = with_config_beside(header_of(source.path), source.path)
+    return published_schedule(header, family, within.layout, within.config)
+
+
+def published_schedule(
+    header: Header, family: Family, laid: FileLayout, config: Config
+) -> dict[str, Any]:
+    """The noise that a denoiser without a scheduler file was trained on: what was published with
+    models of its kind, and what the file declares of itself; arguments as of `published_settings`.
+
+    Raises:
+        InvalidFile: That isn't known.
+    """
+    said = laid.scheduler(config)
+    if not said and family.noise == "flow":
+        raise InvalidFile(f"the noise schedule of {laid.title} isn't known here")
+    return {**(said or checkpoint_scheduler(header, family)), **family.scheduler}
+
+
+def model_configs(source: ModelSource) -> tuple[Config, Config]:
+    """Of the denoiser and the VAE."""
+    if source.is_folder:
+        family = family_named(source.family)
+        roles = (family.denoisers[0].role, family.vae)
+        denoiser, vae = (layout.read_config(source.path / role / layout.CONFIG) for role in roles)
+        return denoiser, vae
+    from nodegraph.models.whole_files import configs_within
+
+    return configs_within(source)

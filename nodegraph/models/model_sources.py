@@ -1,0 +1,484 @@
+"""Finding models on disk and telling what they are.
+
+Nothing here imports torch or reads weights: listing models is quick.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from nodegraph.core.suggest import did_you_mean
+from nodegraph.core.words import is_well_formed, to_well_formed
+from nodegraph.errors import InvalidFile, ModelNotFound, NodegraphError
+from nodegraph.families import diffusers_folder as layout
+from nodegraph.families.alone import (
+    LOAD_CONTROL,
+    LOAD_DENOISER,
+    LOAD_INVERSION,
+    LOAD_LORA,
+    LOAD_MODEL,
+    LOAD_PIPELINE,
+    LOAD_VISION,
+    denoisers_of_class,
+    has_class,
+)
+from nodegraph.families.base import Config, Family, Part
+from nodegraph.families.embedded_models import (
+    CONTROL,
+    EMBEDDED,
+    control_folder,
+    embedded_folder,
+)
+from nodegraph.families.identified import Identified, identify_folder, supported
+from nodegraph.families.registry import FAMILIES, families_of_pipeline, try_family
+from nodegraph.families.scheduler_file import folder_scheduler
+from nodegraph.weights.attached_models import (
+    ListedModel,
+    ModelPlace,
+    find_remote,
+    remote_place,
+    shown_folders,
+    whole_size,
+)
+from nodegraph.weights.file_kinds import (
+    HEADED,
+    LEFT_OUT,
+    PICKLES,
+    ending,
+    without_ending,
+)
+from nodegraph.weights.joined_files import header_of
+from nodegraph.weights.safetensors_header import read_header
+
+ModelKind = Literal["diffusers", "checkpoint", "embedded"]
+_LORA = "pytorch_lora_weights.safetensors"
+_UPSCALER = "upscaler.safetensors"
+_LONGEST_WORDS = 300
+"""Letters of trigger words that are told; a page of text is no such words."""
+
+
+Use = Literal["model", "lora", "embedding"]
+_USES: Mapping[str | None, Use] = {LOAD_LORA: "lora", LOAD_INVERSION: "embedding"}
+
+
+@dataclass(frozen=True, slots=True)
+class FoundModel:
+    """A file or folder under the models folders that may be a model.
+
+    Attributes:
+        name: Path relative to its models folder, with forward slashes; what LoadModel takes.
+        family: Such as ``sd1``; None if it can't be used, or fits several.
+        path: Of a remote one, of its outline.
+        bytes: Size on disk, or at the place; 0 of a remote one that nobody has looked at yet.
+        problem: Why it can't be used; None if it can.
+        part: What it is by itself, such as "the transformer of Flux.1" or "a LoRA"; None of whole
+            models, and of what can't be used.
+        node: The node that takes it; None where none does.
+        place: URL of the place where it lies, if it is fetched from there when it is needed.
+        trigger_words: Of a LoRA, what prompts say for what it was taught, as its file has it; None
+            if that doesn't say.
+    """
+
+    name: str
+    path: Path
+    kind: ModelKind
+    family: str | None
+    bytes: int
+    problem: str | None = None
+    part: str | None = None
+    node: str | None = None
+    place: str | None = None
+    trigger_words: str | None = None
+
+    @property
+    def is_looked_at(self) -> bool:
+        """False of a remote model of which no more than the name is known."""
+        return self.place is None or bool(self.bytes or self.problem)
+
+    @property
+    def use(self) -> Use:
+        """The kind of `File` input that takes it."""
+        return _USES.get(self.node, "model")
+
+
+Describe = Callable[[str, Path, ModelKind], FoundModel]
+"""Says what a file or folder is, by the name that it goes by."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSource:
+    """A model that was found and whose architecture is supported.
+
+    Attributes:
+        name: As it was asked for.
+        path: The folder or file.
+        family: Such as ``sd1``.
+    """
+
+    name: str
+    path: Path
+    kind: ModelKind
+    family: str
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether it has the diffusers layout; else it is a single file."""
+        return self.kind != "checkpoint"
+
+
+def _item_folders() -> Iterator[Path]:
+    """Where small models of other things than pictures lie that come with the package."""
+    return (path.parent for path in (embedded_folder().parent / "items").glob(f"*/{layout.CONFIG}"))
+
+
+def _has_embedded() -> bool:
+    return (embedded_folder() / layout.INDEX).is_file()
+
+
+def _embedded() -> Iterator[tuple[str, Path]]:
+    """What comes with the package and has a node that takes it, by name."""
+    if _has_embedded():
+        yield EMBEDDED, embedded_folder()
+    for file in (_LORA, _UPSCALER):
+        for path in embedded_folder().parent.glob(f"companions/*/{file}"):
+            yield f"{EMBEDDED}/{path.parent.name}", path
+    if control_folder().is_dir():
+        yield f"{EMBEDDED}/{CONTROL}", control_folder()
+    for path in sorted(_item_folders()):
+        yield f"{EMBEDDED}/{path.name}", path
+
+
+def list_models(folders: Sequence[Path], describe: Describe | None = None) -> list[FoundModel]:
+    """Every model under the folders, and the embedded one with its LoRAs, by name.
+
+    Of several with one name only the first is listed, as that is the one the name means. Of a
+    remote one whose outline isn't here, only the name is told: nobody is asked for lists.
+
+    Args:
+        describe: In place of `describe_model`, which reads headers.
+    """
+    found: dict[str, FoundModel] = {}
+    describe = describe or describe_model
+    for name, path in _embedded():
+        found[name] = describe(name, path, "embedded")
+    for folder in folders:
+        place = remote_place(folder)
+        if place is not None:
+            for model in _remote_models(place, describe):
+                found.setdefault(model.name, model)
+            continue
+        for path in model_files(folder):
+            name = path.relative_to(folder).as_posix()
+            if name not in found:
+                found[name] = describe(name, path, _kind(path))
+    return [found[name] for name in sorted(found)]
+
+
+def _remote_models(place: ModelPlace, describe: Describe) -> Iterator[FoundModel]:
+    for listed in place.listed():
+        if listed.outline is None:
+            yield _by_name(listed, place)
+            continue
+        # An outline is a folder of models with one in it.
+        for path in model_files(listed.outline):
+            name = path.relative_to(listed.outline).as_posix()
+            yield replace(describe(name, path, _kind(path)), place=place.url)
+
+
+def _by_name(listed: ListedModel, place: ModelPlace) -> FoundModel:
+    kind: ModelKind = "checkpoint" if ending(Path(listed.name)) in HEADED else "diffusers"
+    path, problem = place.root / listed.name, listed.problem
+    return FoundModel(listed.name, path, kind, None, 0, problem, place=place.url)
+
+
+def locate_model(name: str, folders: Sequence[Path], *, allow_pickle: bool = False) -> ModelSource:
+    """The model that a name means.
+
+    Args:
+        name: ``tiny`` for the embedded model, a name under the folders (first hit wins;
+            ``.safetensors`` may be left out), or a path.
+        allow_pickle: Whether files that have to be unpickled may be opened.
+    Raises:
+        ModelNotFound: There is nothing of that name.
+        UnsafeFile: It is a pickle file, and those aren't allowed.
+        InvalidFile: It is damaged, incomplete or of a family that isn't supported.
+    """
+    path = find_path(name, folders)
+    kind: ModelKind = "embedded" if path == embedded_folder() else _kind(path)
+    identified = _identify(path, allow_pickle)
+    if identified.family is None:
+        raise InvalidFile(
+            f"{path} is {identified.refusal}",
+            expected=f"a whole model of {supported()}",
+        )
+    return ModelSource(name, path, kind, identified.family.name)
+
+
+KIND_FOLDERS = (
+    *("checkpoints", "diffusion_models", "unet", "text_encoders", "clip", "vae", "loras"),
+    *("controlnet", "model_patches", "clip_vision", "style_models", "upscale_models"),
+    *("embeddings", "ipadapter", "latent_upscale_models", "vae_approx", "background_removal"),
+    *("audio_encoders", "geometry_estimation", "detection"),
+)
+"""Folders of models, one for each kind, as ComfyUI has them: names leave them out there."""
+
+
+def find_path(name: str, folders: Sequence[Path]) -> Path:
+    """The file or folder that a name means, in the folders or in one of theirs for a kind.
+
+    Of a remote model, which is looked for last, it is the outline.
+
+    Raises:
+        ModelNotFound: There is nothing of that name.
+    """
+    if name == EMBEDDED and _has_embedded():
+        return embedded_folder()
+    if name == f"{EMBEDDED}/{CONTROL}":
+        return control_folder()
+    for folder in _item_folders() if name.startswith(f"{EMBEDDED}/") else ():
+        if name == f"{EMBEDDED}/{folder.name}":
+            return folder
+    if name.strip():
+        places = [folder / name for folder in folders] + [Path(name).expanduser()]
+        places += [folder / kind / name for folder in folders for kind in KIND_FOLDERS]
+        for place in places:
+            longer = (place.with_name(place.name + suffix) for suffix in LEFT_OUT)
+            for path in (place, *longer):
+                if _exists(path):
+                    return path
+        remote = find_remote(name, folders)
+        if remote is not None:
+            return remote
+    raise _not_found(name, folders)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        # A name too long for the file system, or with a zero byte, names nothing.
+        return False
+
+
+def _not_found(name: str, folders: Sequence[Path]) -> ModelNotFound:
+    known = [
+        path.relative_to(folder).as_posix() for folder in folders for path in model_files(folder)
+    ]
+    places = [place for folder in folders if (place := remote_place(folder)) is not None]
+    known += [model.name for place in places for model in place.listed()]
+    if ending(Path(name)) not in HEADED:
+        # Compared as names are mostly given: endings that all have would make all look alike.
+        known = [without_ending(item) for item in known]
+    known += [EMBEDDED] if _has_embedded() else []
+    beside = (control_folder(), *_item_folders())
+    known += [f"{EMBEDDED}/{folder.name}" for folder in beside if _exists(folder)]
+    searched = ", ".join(shown_folders(folders)) or "no models folder"
+    return ModelNotFound(
+        f"there is no model `{name}`; searched {searched}.",
+        given=name,
+        hint=did_you_mean(name, known) if name else "Name a model.",
+    )
+
+
+def model_files(folder: Path) -> Iterator[Path]:
+    """Files and folders that look like models or parts of some, without descending into model
+    folders.
+
+    Names that are no UTF-8 are left out: neither a workflow nor an answer of the server holds them.
+    """
+    seen = set()
+    for place, folders, files in os.walk(folder, followlinks=True):
+        real = os.path.realpath(place)
+        if real in seen:
+            # A link back to where we have been.
+            folders.clear()
+            continue
+        seen.add(real)
+        if layout.INDEX in files:
+            folders.clear()
+            yield Path(place)
+            continue
+        folders[:] = sorted(filter(_is_shown, folders))
+        for name in sorted(filter(_is_shown, files)):
+            if ending(Path(name)) in {*HEADED, *PICKLES}:
+                yield Path(place) / name
+
+
+def _is_shown(name: str) -> bool:
+    return not name.startswith(".") and is_well_formed(name)
+
+
+def describe_model(name: str, path: Path, kind: ModelKind) -> FoundModel:
+    """What a file or folder is, by its headers."""
+    from nodegraph.models.vision_classes import vision_class_beside
+
+    size = _size(path)
+    seeing = vision_class_beside(path) if path.is_file() else None
+    if seeing is not None:
+        part = f"a model that sees ({seeing})"
+        return FoundModel(name, path, kind, None, size, part=part, node=LOAD_VISION)
+    try:
+        identified = _identify(path, allow_pickle=False)
+    except NodegraphError as error:
+        # Headers are JSON, whose texts may hold halves of surrogate pairs.
+        return FoundModel(name, path, kind, None, size, to_well_formed(str(error)))
+    if identified.family is not None:
+        return FoundModel(name, path, kind, identified.family.name, size, node=LOAD_MODEL)
+    parts = identified.parts
+    if not parts:
+        refusal = to_well_formed(f"It is {identified.refusal}")
+        problem = None if identified.node else refusal
+        what, node = identified.title if identified.node else None, identified.node
+        said = _trigger_words(path) if node == LOAD_LORA else None
+        return FoundModel(name, path, kind, None, size, problem, what, node, trigger_words=said)
+    # Text encoders and VAEs are mostly shared; of denoisers the likeliest is told.
+    families = {part.family.name for part in parts}
+    is_denoiser = identified.node == LOAD_DENOISER
+    family = parts[0].family.name if is_denoiser or len(families) == 1 else None
+    title, node = identified.title, identified.node
+    return FoundModel(name, path, kind, family, size, part=title, node=node)
+
+
+def _trigger_words(path: Path) -> str | None:
+    """What a LoRA's header says that prompts are to say; None if it doesn't.
+
+    Source: the Stability AI Model Metadata Standard, https://github.com/Stability-AI/ModelSpec.
+    """
+    said = to_well_formed(header_of(path).metadata.get("modelspec.trigger_phrase", ""))
+    return " ".join(said.split())[:_LONGEST_WORDS] or None
+
+
+def all_below(path: Path) -> list[Path]:
+    """Files and folders in a folder and in those in it; the path itself if it is none.
+
+    Unlike `Path.rglob` it bears that folders go while they are read.
+    """
+    if not path.is_dir():
+        return [path]
+    return [
+        Path(place) / name for place, folders, files in os.walk(path) for name in (*folders, *files)
+    ]
+
+
+def _size(path: Path) -> int:
+    return sum(map(_bytes, all_below(path)))
+
+
+def _bytes(path: Path) -> int:
+    """Of a file; 0 of anything else, and of one that has gone meanwhile."""
+    try:
+        return whole_size(path, path.stat().st_size) if path.is_file() else 0
+    except OSError:
+        return 0
+
+
+def _kind(path: Path) -> ModelKind:
+    return "diffusers" if path.is_dir() else "checkpoint"
+
+
+def _identify(path: Path, allow_pickle: bool) -> Identified:
+    if not path.is_dir():
+        from nodegraph.families.identify import identify_tensors
+
+        return identify_tensors(file_shapes(path, allow_pickle))
+    if (path / layout.CONFIG).is_file():
+        found = _control_in(path) or _denoiser_in(path, allow_pickle)
+        if found is not None:
+            return found
+    if not (path / layout.INDEX).is_file():
+        raise InvalidFile(
+            f"{path} is no model folder: it has no {layout.INDEX}.",
+            hint="Name a folder in the diffusers layout or a single .safetensors file.",
+        )
+    class_name = str(layout.read_config(path / layout.INDEX).get("_class_name"))
+    families = families_of_pipeline(class_name)
+    if not families:
+        return Identified(f"a {class_name}", node=LOAD_PIPELINE)
+    identified = identify_folder(class_name, _part_configs(path, families))
+    if identified.family is not None:
+        _check_folder(path, identified.family, allow_pickle)
+    return identified
+
+
+def _control_in(path: Path) -> Identified | None:
+    """The control network that a folder of its own holds; None where it is something else."""
+    config = layout.read_config(path / layout.CONFIG)
+    class_name = str(config.get("_class_name"))
+    led = (
+        family
+        for family in FAMILIES.values()
+        if try_family(family, lambda each: each.leads(class_name, config), otherwise=False)
+    )
+    title = next((f"a {class_name} for {family.title}" for family in led), None)
+    return None if title is None else Identified(title, node=LOAD_CONTROL)
+
+
+def _denoiser_in(path: Path, allow_pickle: bool) -> Identified | None:
+    """The denoiser that a folder of its own holds; None where it is something else."""
+    from nodegraph.families.identify import identify_parts, identify_tensors
+
+    if (path / layout.INDEX).is_file():
+        return None  # of a whole model
+    class_name = str(layout.read_config(path / layout.CONFIG).get("_class_name") or "")
+    is_known = any(has_class(family, class_name) for family in FAMILIES.values())
+    try:
+        weights = layout.find_weights(path.parent, path.name, allow_pickle=allow_pickle)
+    except InvalidFile:
+        if is_known:
+            raise
+        return None
+    shapes: dict[str, tuple[int, ...]] = {}
+    for file in weights.files:
+        shapes.update(file_shapes(file, allow_pickle))
+    identified = identify_tensors(shapes)
+    if identified.node != LOAD_DENOISER:
+        return identified if is_known else None
+    if class_name:
+        return identify_parts(shapes, denoisers_of_class(path, class_name, shapes))
+    return identified
+
+
+def _part_configs(path: Path, families: Sequence[Family]) -> dict[str, Config]:
+    """The configurations of the parts that are there."""
+    roles = {
+        role
+        for family in families
+        for role in (family.vae, *(part.role for part in (*family.denoisers, *family.encoders)))
+    }
+    files = {role: path / role / layout.CONFIG for role in sorted(roles)}
+    return {role: layout.read_config(file) for role, file in files.items() if file.is_file()}
+
+
+def _check_folder(path: Path, family: Family, allow_pickle: bool) -> None:
+    """Find what is missing or damaged, from headers."""
+    layout.check_complete(path, family)
+    for part in (*family.denoisers, Part(family.vae, ()), *family.encoders):
+        if (path / part.role / layout.CONFIG).is_file():
+            _check_weights(layout.find_weights(path, part.role, allow_pickle=allow_pickle))
+    folder_scheduler(path, family)
+
+
+def _check_weights(weights: layout.ComponentFiles) -> None:
+    if not weights.is_pickle:
+        for path in weights.files:
+            read_header(path)
+
+
+def file_shapes(path: Path, allow_pickle: bool) -> Mapping[str, tuple[int, ...]]:
+    """Shapes of all tensors in a file, by name.
+
+    Raises:
+        UnsafeFile: It is a pickle file, and those aren't allowed.
+        InvalidFile: It is no model file, or damaged.
+    """
+    if ending(path) not in HEADED | PICKLES:
+        raise InvalidFile(
+            f"{path} is no model file.", expected="a .safetensors file or a diffusers folder"
+        )
+    if ending(path) in PICKLES and not allow_pickle:
+        raise layout.unsafe(path)
+    return header_of(path).shapes

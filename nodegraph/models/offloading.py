@@ -1,0 +1,234 @@
+"""Modules that compute on an accelerator while their weights lie at the host.
+
+Results are those of modules that lie there whole, bit for bit: only where weights are differs.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from copy import deepcopy
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from nodegraph.weights.precision.layers import pretend_to_compute
+
+_HOOK = "group_offloading"
+_SMALL = 0.5
+"""Part of a module that two of its blocks and what isn't in blocks may take, for it to be brought
+block by block; else it is brought layer by layer."""
+
+Module = TypeVar("Module", bound=nn.Module)
+
+
+class Twin:
+    """A module that computes on a device, over weights that it shares with another.
+
+    The other stays as it is, so that others may use it at the same time. Weights are copied to
+    the device and forgotten there; as they don't change, nothing is copied back.
+
+    Args:
+        module: With all of its weights at the host.
+        device: Where to compute.
+    """
+
+    def __init__(self, module: nn.Module, device: str) -> None:
+        self._device = device
+        homes = {id(tensor): tensor for tensor in chain(module.parameters(), module.buffers())}
+        memo: dict[int, Any] = {key: _alike(tensor) for key, tensor in homes.items()}
+        self._pairs = [(memo[key], home) for key, home in homes.items()]
+        # Copies the structure alone, as copies of the weights are said to exist.
+        self.module = deepcopy(module, memo)
+        self._dtype = _dtype(module)
+        self._is_there = False
+
+    @property
+    def bytes(self) -> int:
+        """Of its weights, each once."""
+        return sum(_size(home) for _, home in self._pairs)
+
+    def pretend(self) -> None:
+        """Let it say that it is where it computes; to be done once it has its hooks."""
+        pretend_to_compute(self.module, self._device, self._dtype)
+
+    def come(self) -> None:
+        """Bring all weights to the device, if they aren't there."""
+        if not self._is_there:
+            # At once, so that those that came go again if one has no room.
+            self._is_there = True
+            for tensor, home in self._pairs:
+                tensor.data = home.to(self._device, non_blocking=True)
+
+    def leave(self) -> None:
+        """Forget what is on the device."""
+        self._is_there = False
+        for tensor, home in self._pairs:
+            tensor.data = home.data
+
+
+def _alike(tensor: Tensor) -> Tensor:
+    """Another tensor of the same bytes, that may be given others later."""
+    if isinstance(tensor, nn.Parameter):
+        return nn.Parameter(tensor.detach(), requires_grad=False)
+    return tensor.detach()
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """Modules whose weights are brought to a device in parts.
+
+    Attributes:
+        modules: By role.
+        bytes: The most of their weights that is on the device at once.
+        way: How they come, in words.
+    """
+
+    modules: Mapping[str, Any]
+    bytes: int
+    way: str
+
+
+@contextmanager
+def in_parts(
+    modules: Mapping[str, nn.Module], device: str, *, in_blocks: bool = False
+) -> Iterator[Brought]:
+    """Modules that hold a few of their layers on the device at a time, by diffusers' hooks.
+
+    While one part computes, the next is on its way.
+
+    Args:
+        in_blocks: They are only called whole, so that they may come block by block if that spares
+            most of the memory; else they come layer by layer.
+    """
+    with ExitStack() as leaving:
+        twins = {role: Twin(module, device) for role, module in modules.items()}
+        parts = []
+        for twin in twins.values():
+            leaving.callback(twin.leave)
+            parts.append(_hooked(twin, device, in_blocks=in_blocks))
+            twin.pretend()
+        # What stays does so for all; of the rest, one module's is there at a time.
+        most = sum(part.stays for part in parts) + max(part.passes for part in parts)
+        way = "block by block" if all(part.is_block for part in parts) else "layer by layer"
+        yield Brought({role: twin.module for role, twin in twins.items()}, most, way)
+
+
+@contextmanager
+def by_turns(modules: Mapping[str, nn.Module], device: str) -> Iterator[Brought]:
+    """Modules of which the one that was called last is on the device, whole."""
+    with ExitStack() as leaving:
+        twins = {role: Twin(module, device) for role, module in modules.items()}
+        for role, twin in twins.items():
+            leaving.callback(twin.leave)
+            others = [other for name, other in twins.items() if name != role]
+            twin.module.register_forward_pre_hook(_turn_of(twin, others))
+            twin.pretend()
+        most = max(twin.bytes for twin in twins.values())
+        yield Brought({role: twin.module for role, twin in twins.items()}, most, "one by one")
+
+
+def _turn_of(twin: Twin, others: Sequence[Twin]) -> Any:
+    def begin(_: nn.Module, __: Any) -> None:
+        for other in others:
+            other.leave()
+        twin.come()
+
+    return begin
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """Bytes of a module's weights: of those that stay on the device, of those that come and go."""
+
+    stays: int
+    passes: int
+    is_block: bool
+
+
+def _hooked(twin: Twin, device: str, *, in_blocks: bool) -> _Parts:
+    """Let a twin's weights come and go by hooks; how many of them are there at a time."""
+    from diffusers.hooks import apply_group_offloading
+
+    logging.getLogger("diffusers.hooks.group_offloading").addFilter(_is_news)
+    is_block = in_blocks and _has_small_blocks(twin)
+    apply_group_offloading(
+        twin.module,
+        onload_device=torch.device(device),
+        offload_device=torch.device("cpu"),
+        offload_type="block_level" if is_block else "leaf_level",
+        num_blocks_per_group=1,
+        # Without a stream, weights would be copied back to the host, each time and into new memory.
+        use_stream=True,
+        # Else all of them were copied to pinned memory first.
+        low_cpu_mem_usage=True,
+    )
+    stays, passing = 0, [0]
+    for group in _groups(twin.module):
+        if group.stream is None:
+            # What is in no block: diffusers gives it no stream.
+            group.offload_device = group.onload_device
+            stays += _weight_bytes(group)
+        else:
+            passing.append(_weight_bytes(group))
+            stays += _buffer_bytes(group)
+    return _Parts(stays, sum(sorted(passing)[-2:]), is_block)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether a message of diffusers is more than that a layer wasn't called the first time.
+
+    Such a layer, an expert or what is there for pictures, is brought when it is called.
+    """
+    return "layers were not executed" not in str(record.msg)
+
+
+def _has_small_blocks(twin: Twin) -> bool:
+    """Whether it is made of blocks that are small parts of it, as transformers are."""
+    blocks = [
+        sum(_size(tensor) for tensor in chain(block.parameters(), block.buffers()))
+        for child in twin.module.children()
+        if isinstance(child, (nn.ModuleList, nn.Sequential))
+        for block in child
+    ]
+    rest = twin.bytes - sum(blocks)
+    return bool(blocks) and rest + 2 * max(blocks) <= _SMALL * twin.bytes
+
+
+def _groups(module: nn.Module) -> list[Any]:
+    registries: list[Any] = [getattr(layer, "_diffusers_hook", None) for layer in module.modules()]
+    hooks = [registry.get_hook(_HOOK) for registry in registries if registry is not None]
+    return list({id(hook.group): hook.group for hook in hooks if hook is not None}.values())
+
+
+def _weight_bytes(group: Any) -> int:
+    own = chain(group.parameters, group.buffers)
+    inside = chain.from_iterable(layer.parameters() for layer in group.modules)
+    return _total(chain(own, inside))
+
+
+def _buffer_bytes(group: Any) -> int:
+    """Of the buffers of whole layers, which diffusers leaves where they came to."""
+    return _total(chain.from_iterable(layer.buffers() for layer in group.modules))
+
+
+def _total(tensors: Iterable[Tensor]) -> int:
+    return sum({id(tensor): _size(tensor) for tensor in tensors}.values())
+
+
+def _size(tensor: Tensor) -> int:
+    return tensor.numel() * tensor.element_size()
+
+
+def _dtype(module: nn.Module) -> torch.dtype:
+    """What a module computes in: not what the first of its weights is in, where some are kept in
+    float32 among others that aren't."""
+    said = getattr(module, "dtype", None)
+    if isinstance(said, torch.dtype):
+        return said
+    kinds = (tensor.dtype for tensor in module.parameters() if tensor.is_floating_point())
+    return next(kinds, torch.float32)

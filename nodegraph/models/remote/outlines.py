@@ -1,0 +1,256 @@
+"""Outlines of the models of a place: their small files and the headers of their weights.
+
+They tell all that lists, checks and plans need, and are laid down when a model is named, or a few
+at a time for lists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from threading import Lock
+from time import monotonic
+from typing import NamedTuple, TypeVar
+
+from blake3 import blake3
+
+from nodegraph.core.files import private_folder, write_file
+from nodegraph.errors import InvalidFile, NodegraphError, OutputError
+from nodegraph.models.remote.manifest import (
+    MANIFESTS,
+    FarFile,
+    ModelManifest,
+    is_plain,
+    manifest_name,
+    unpacked,
+)
+from nodegraph.store.remote.address import open_place
+from nodegraph.store.remote.place import NotAllowed, ObjectPlace, Unreachable
+from nodegraph.weights.attached_models import ListedModel
+
+MANIFEST = ".manifest.json"
+"""In an outline's folder: what stands at the place of the model. Written last."""
+_FRESH = 10.0
+"""Seconds for which what was asked of the place is taken as it was."""
+_MOST_LISTED = 500
+"""Models that are looked at for lists alone: an outline takes some megabytes here."""
+_MENDED = 300.0
+"""Seconds after which a model that couldn't be looked at is looked at again for lists."""
+_Answer = TypeVar("_Answer")
+
+
+class _Fault(NamedTuple):
+    """Why a model can't be looked at.
+
+    Attributes:
+        when: By the clock.
+        size: Of its manifest.
+    """
+
+    when: float
+    size: int
+    problem: str
+
+
+class Outlines:
+    """The outlines of a place. Safe to use from several threads and processes.
+
+    Args:
+        url: Of the place; it is first asked when a model is looked for there.
+        root: Folder of the outlines.
+        clock: Tells seconds.
+    """
+
+    def __init__(self, url: str, root: Path, clock: Callable[[], float] = monotonic) -> None:
+        self.url = url
+        self.root = root
+        self._clock = clock
+        self._naming, self._laying = Lock(), Lock()
+        self._no_answer: tuple[float, str] | None = None
+        self._names: tuple[float, Mapping[str, int]] | None = None
+        self._laid: dict[str, tuple[float, Path]] = {}
+        self._faults: dict[str, _Fault] = {}
+
+    @cached_property
+    def place(self) -> ObjectPlace:
+        """The place itself."""
+        return open_place(self.url)
+
+    def names(self) -> Mapping[str, int]:
+        """The models there, with the bytes of their manifests; if nobody answers, those that were
+        asked for earlier.
+
+        Raises:
+            InvalidFile: Nobody answers, and nobody ever did.
+        """
+        with self._naming:
+            if self._names is None or not self._is_fresh(self._names[0]):
+                names = dict(self._asked_names())
+                self._names = self._clock(), names  # not before: a slow listing would be old by now
+            return self._names[1]
+
+    def _asked_names(self) -> Iterator[tuple[str, int]]:
+        try:
+            for found, size in self._answered(lambda: list(self.place.list(MANIFESTS))):
+                name = found.removeprefix(f"{MANIFESTS}/").removesuffix(".json")
+                if is_plain(name):
+                    yield name, size
+        except Unreachable as error:
+            earlier = self._earlier_names()
+            if not earlier:
+                raise self.away("they can't be listed", error) from error
+            yield from earlier.items()
+
+    def _earlier_names(self) -> dict[str, int]:
+        """Models that were looked at earlier, with the bytes of their manifests."""
+        kept = self.root / MANIFESTS
+        return {
+            path.relative_to(kept).as_posix().removesuffix(".json"): path.stat().st_size
+            for path in kept.glob("**/*.json")
+        }
+
+    def listed(self) -> list[ListedModel]:
+        """See `nodegraph.weights.attached_models.ModelPlace`."""
+        names = self._earlier_names() if self._names is None else self._names[1]
+        return [
+            ListedModel(name, self._earlier(name, size), self._problem(name, size))
+            for name, size in sorted(names.items())
+        ]
+
+    def _problem(self, name: str, size: int) -> str | None:
+        fault = self._faults.get(name)
+        return fault.problem if fault is not None and fault.size == size else None
+
+    def look(self, most: int) -> int:
+        """See `nodegraph.weights.attached_models.ModelPlace`."""
+        # Of more than are looked at, each is when it is named.
+        names = sorted(self.names().items())[:_MOST_LISTED]
+        wanted = [each for each in names if self._is_to_be_looked_at(*each)][:most]
+        for name, size in wanted:
+            try:
+                self.outline(name)
+                self._faults.pop(name, None)
+            except NodegraphError as error:
+                if self._no_answer is not None and self._is_fresh(self._no_answer[0]):
+                    return 0
+                self._faults[name] = _Fault(self._clock(), size, str(error))
+        return len(wanted)
+
+    def _is_to_be_looked_at(self, name: str, size: int) -> bool:
+        if self._earlier(name, size) is not None:
+            return False
+        fault = self._faults.get(name)
+        return fault is None or fault.size != size or self._clock() - fault.when > _MENDED
+
+    def _earlier(self, model: str, size: int) -> Path | None:
+        """The folder of the outline that was laid last, nobody being asked.
+
+        Args:
+            size: Of the manifest at the place: of another size it is of another version. One of
+                the same size names files of the same names and sizes, which lists tell alike.
+        """
+        try:
+            data = (self.root / manifest_name(model)).read_bytes()
+        except OSError:
+            return None
+        folder = self._folder(data)
+        return folder if len(data) == size and (folder / MANIFEST).is_file() else None
+
+    def _is_fresh(self, asked: float) -> bool:
+        return self._clock() - asked <= _FRESH
+
+    def _answered(self, ask: Callable[[], _Answer]) -> _Answer:
+        """What the place says; one that didn't answer isn't asked again for a while.
+
+        Raises:
+            Unreachable: It doesn't answer, or didn't just now.
+        """
+        if self._no_answer is not None and self._is_fresh(self._no_answer[0]):
+            raise Unreachable(self._no_answer[1])
+        try:
+            return ask()
+        except NotAllowed:  # it answers; other objects may be open to us
+            raise
+        except Unreachable as error:
+            self._no_answer = self._clock(), str(error)
+            raise
+
+    def outline(self, model: str) -> Path:
+        """The folder in which a model is laid down by its name; it is if it wasn't.
+
+        Raises:
+            InvalidFile: It can't be had, or is damaged at the place.
+            OutputError: It can't be written here.
+        """
+        with self._laying:
+            asked, folder = self._laid.get(model, (0.0, None))
+            if folder is None or not self._is_fresh(asked):
+                folder = self._lay(model)
+                self._laid[model] = self._clock(), folder
+            return folder
+
+    def _lay(self, model: str) -> Path:
+        name = manifest_name(model)
+        kept = self.root / name
+        try:
+            data = self._answered(lambda: self.place.read(name))
+        except (Unreachable, FileNotFoundError) as error:
+            if not kept.is_file():
+                raise self.away(f"{model} can't be looked at", error) from error
+            data = kept.read_bytes()
+        folder = self._folder(data)
+        try:
+            self._complete(unpacked(data, model, self.url), data, folder)
+            # Also for an outline that was there: an earlier version may be put there again.
+            _write_if_other(kept, data)
+        except OSError as error:
+            raise OutputError(f"can't lay down {model} at {folder}: {error}") from error
+        return folder
+
+    def _folder(self, data: bytes) -> Path:
+        # By content: what runs keeps the outline that it began with, whatever is put there.
+        return self.root / f".{blake3(data).hexdigest()[:32]}"
+
+    def _complete(self, manifest: ModelManifest, data: bytes, folder: Path) -> None:
+        """Bring what an outline lacks, or has of another size; others may do so meanwhile."""
+        private_folder(folder)
+        for file in manifest.files:
+            path = folder / file.path
+            if not path.is_file() or path.stat().st_size != file.head:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_file(path, self._head(file))
+        _write_if_other(folder / MANIFEST, data)
+
+    def _head(self, file: FarFile) -> bytes:
+        try:
+            found = self._answered(lambda: b"".join(self.place.chunks(file.object, file.head)))
+        except (Unreachable, FileNotFoundError) as error:
+            raise self.away(f"{file.path} can't be read", error) from error
+        digest = blake3(found).hexdigest()
+        if digest != file.head_digest:
+            raise InvalidFile(
+                f"the beginning of the remote model file {file.path} at {self.url} is damaged.",
+                given=f"blake3 {digest}",
+                expected=f"blake3 {file.head_digest}",
+                hint=f"Remove {file.object} there, and put the model there again: "
+                "nodegraph models --push",
+            )
+        return found
+
+    def away(self, what: str, error: Exception) -> InvalidFile:
+        """What to raise where something can't be had."""
+        is_gone = isinstance(error, FileNotFoundError)
+        reason = "an object of it isn't there" if is_gone else str(error)
+        return InvalidFile(
+            f"the remote models at {self.url} can't be had: {what}: {reason}.",
+            hint="Put the model there again: nodegraph models --push"
+            if is_gone
+            else "Try again once it answers, or put the model into a local folder of models.",
+        )
+
+
+def _write_if_other(path: Path, data: bytes) -> None:
+    if not path.is_file() or path.read_bytes() != data:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_file(path, data)

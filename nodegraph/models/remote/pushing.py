@@ -1,0 +1,126 @@
+"""Putting models where other machines find them: files by digest, and the manifest last."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from blake3 import blake3
+
+from nodegraph.errors import InvalidFile, InvalidValue
+from nodegraph.families.diffusers_folder import unsafe
+from nodegraph.models.remote.manifest import FarFile, ModelManifest, is_plain, manifest_name
+from nodegraph.store.remote.place import ObjectPlace, Unreachable
+from nodegraph.weights.file_kinds import FOREIGN, GGUF, HEADED, PICKLES, SAFETENSORS, ending
+from nodegraph.weights.gguf_header import read_gguf_header
+from nodegraph.weights.safetensors_header import read_header
+
+_STEP = 8 << 20
+_LARGEST_SMALL = 64 << 20
+"""Bytes of a file that comes whole with the outline: a large vocabulary's has 33 MB."""
+Told = Callable[[FarFile, bool], None]
+"""Is told of each file that is there now, and whether it had to be brought."""
+LeftOut = Callable[[str], None]
+"""Is told of each file that isn't put there."""
+
+
+def push_model(
+    name: str,
+    path: Path,
+    place: ObjectPlace,
+    told: Told = lambda file, is_new: None,
+    left_out: LeftOut = lambda name: None,
+) -> ModelManifest:
+    """Put a file or folder there. What is there already isn't brought again, so a push that was
+    broken off goes on where it was; nobody sees the model before all of it is there.
+
+    Pickle files of a folder are left out, as nobody is to open what came over a network, and what
+    only other frameworks read: all but weights comes whole as soon as a model is looked at.
+
+    Raises:
+        UnsafeFile: It is a pickle file.
+        InvalidValue: Its name is none that all systems have.
+        InvalidFile: A file can't be read, is damaged, or was changed meanwhile; or the place can't
+            be reached.
+    """
+    if not is_plain(name):
+        raise InvalidValue(
+            "a remote model can't have this name",
+            given=name,
+            expected="a path below the folder of models, of plain names with forward slashes",
+        )
+    if path.is_file() and ending(path) in PICKLES:
+        raise unsafe(path)
+    files = []
+    try:
+        for place_in_model, each in _files(name, path):
+            if not _is_wanted(each):
+                left_out(place_in_model)
+                continue
+            file = _described(place_in_model, each)
+            is_new = place.size(file.object) != file.bytes
+            if is_new:
+                place.upload(file.object, each)
+            files.append(file)
+            told(file, is_new)
+        if not files:
+            raise InvalidFile(f"{path} holds no files that can be put there")
+        manifest = ModelManifest(name, tuple(files))
+        place.write(manifest_name(name), manifest.packed())
+    except Unreachable as error:
+        raise InvalidFile(
+            f"{name} can't be put to the remote models at {place.url}: {error}",
+            hint="Try again: what is there already isn't brought again.",
+        ) from error
+    except OSError as error:
+        raise InvalidFile(f"can't read {error.filename or path}: {error.strerror}") from error
+    return manifest
+
+
+def _files(name: str, path: Path) -> Iterator[tuple[str, Path]]:
+    """All files of a model, by their paths below the folder of models."""
+    if path.is_file():
+        yield name, path
+        return
+    for folder, folders, names in os.walk(path):
+        folders[:] = sorted(each for each in folders if not each.startswith("."))
+        for each in sorted(names):
+            file = Path(folder, each)
+            if not each.startswith("."):
+                yield f"{name}/{file.relative_to(path).as_posix()}", file
+
+
+def _is_wanted(path: Path) -> bool:
+    if ending(path) in HEADED:
+        return True
+    is_weights = ending(path) in PICKLES | FOREIGN
+    return not is_weights and path.stat().st_size <= _LARGEST_SMALL
+
+
+def _described(name: str, path: Path) -> FarFile:
+    before = path.stat()
+    head = _head(path, before.st_size)
+    whole, digest, beginning, done = hashlib.sha256(), blake3(), blake3(), 0
+    with path.open("rb") as file:
+        while chunk := file.read(_STEP):
+            whole.update(chunk)
+            digest.update(chunk)
+            beginning.update(chunk[: max(0, head - done)])
+            done += len(chunk)
+    after = path.stat()
+    if (after.st_size, after.st_mtime_ns) != (done, before.st_mtime_ns):
+        raise InvalidFile(f"{path} was changed while it was read", hint="Try again.")
+    return FarFile(name, done, whole.hexdigest(), digest.hexdigest(), head, beginning.hexdigest())
+
+
+def _head(path: Path, size: int) -> int:
+    """Bytes that tell what a file holds; a damaged one isn't put anywhere."""
+    if ending(path) == SAFETENSORS:
+        read_header(path)
+        with path.open("rb") as file:
+            return 8 + int.from_bytes(file.read(8), "little")
+    if ending(path) == GGUF:
+        return min((start for start, _ in read_gguf_header(path).offsets.values()), default=size)
+    return size

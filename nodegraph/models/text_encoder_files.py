@@ -1,0 +1,236 @@
+"""Text encoders in files of their own: which file is which, and the recipe that they make.
+
+A model's text encoders may lie in several files, in whatever order; names and shapes of tensors
+tell which is which. Folders of a text encoder, and of whole models, may be named among them.
+Nothing here imports torch or reads weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nodegraph.core.file_digests import FILE_DIGESTS
+from nodegraph.core.suggest import did_you_mean
+from nodegraph.core.values import RecipeFile, TextEncoder
+from nodegraph.errors import InvalidFile, InvalidValue, at_port
+from nodegraph.families import diffusers_folder as layout
+from nodegraph.families.base import Family, Part
+from nodegraph.families.checkpoint_parts import prefix_alone
+from nodegraph.families.registry import FAMILIES, family_named, family_release
+from nodegraph.families.vocabulary import find_tokenizer, missing_tokenizer
+from nodegraph.models.model_files import encoder_settings, port_precision, port_storage
+from nodegraph.models.model_sources import find_path
+from nodegraph.models.model_stamps import files_stamp
+from nodegraph.models.opening import DTYPES, scales_told
+from nodegraph.models.text_encoder_parts import (
+    TEXT_ENCODER,
+    GivenEncoder,
+    encoder_title,
+    encoders_in,
+    expected_encoders,
+    no_encoder,
+    twice,
+)
+from nodegraph.weights.attached_models import whole_size
+from nodegraph.weights.file_kinds import PartFiles
+from nodegraph.weights.joined_files import header_of
+from nodegraph.weights.precision.choices import (
+    AUTO,
+    STORAGE,
+    StoredTensor,
+    bytes_in_memory,
+    check_storage,
+)
+from nodegraph.weights.sentencepiece_models import TENSOR
+
+
+@dataclass(frozen=True, slots=True)
+class FoundEncoders:
+    """Text encoders that are whole, with their tokenizers.
+
+    Attributes:
+        family: That they are of.
+        encoders, tokenizers: Files by role.
+    """
+
+    family: Family
+    encoders: tuple[PartFiles, ...]
+    tokenizers: tuple[PartFiles, ...]
+
+    @property
+    def parts(self) -> tuple[PartFiles, ...]:
+        """All of them."""
+        return (*self.encoders, *self.tokenizers)
+
+
+def open_text_encoder(
+    family: str,
+    names: Mapping[str, str],
+    folders: Sequence[Path],
+    *,
+    dtype: str = "auto",
+    device: str = "cpu",
+    allow_pickle: bool = False,
+    storage: str = AUTO,
+) -> TextEncoder:
+    """The recipe of a text encoder; nothing is loaded yet.
+
+    Args:
+        family: Of the model that it is for.
+        names: Of files and folders under the models folders, or paths, by the port that names
+            them; empty ones count for nothing.
+        dtype, device, storage: As for `open_model`.
+    Raises:
+        InvalidValue: No such family, dtype or storage.
+        InvalidFile: A file is none of the family's text encoders, one is there twice, or one is
+            missing, or its tokenizer.
+        NodegraphError: A file isn't there or is refused; see `models.locate_model`.
+    """
+    if dtype not in DTYPES:
+        raise InvalidValue(f"no precision is called {dtype!r}", expected=", ".join(DTYPES))
+    check_storage(storage)
+    found = find_text_encoder(family, names, folders, allow_pickle=allow_pickle)
+    files = tuple(
+        RecipeFile(part.role, str(path), FILE_DIGESTS.digest(path))
+        for part in found.parts
+        for path in sorted(part.files)
+    )
+    options = [*encoder_settings(found.family), *port_storage(storage, found.encoders)]
+    precision = _precision(found, dtype, device)
+    options += family_release(found.family)
+    return TextEncoder(found.family.name, files, precision, tuple(sorted(options)))
+
+
+def find_text_encoder(
+    family: str, names: Mapping[str, str], folders: Sequence[Path], *, allow_pickle: bool = False
+) -> FoundEncoders:
+    """The files of a text encoder, by role; arguments and errors as of `open_text_encoder`."""
+    known = _readable(family)
+    found: dict[str, GivenEncoder] = {}
+    for port, name in names.items():
+        if not name.strip():
+            continue
+        with at_port(port):
+            path = find_path(name, folders)
+            given = encoders_in(known, port, path, allow_pickle)
+        if not given:
+            raise no_encoder(known, port, path, allow_pickle)
+        for role, item in given.items():
+            if role in found:
+                raise twice(known, role, found[role], item)
+            found[role] = item
+    _check_whole(known, found)
+    tokenizers = [
+        PartFiles(tokenizer.role, _tokenizer_of(found[encoder.role], tokenizer, folders))
+        for encoder, tokenizer in _pairs(known)
+        if encoder.role in found
+    ]
+    encoders = [found[part.role].files for part in known.encoders if part.role in found]
+    return FoundEncoders(known, tuple(encoders), tuple(tokenizers))
+
+
+def _precision(found: FoundEncoders, dtype: str, device: str) -> str:
+    """One for all of them: what the largest is stored in, as that is what counts."""
+
+    def size(part: PartFiles) -> int:
+        return sum(whole_size(path, path.stat().st_size) for path in part.weights)
+
+    return port_precision(dtype, sorted(found.encoders, key=size, reverse=True), device)
+
+
+def text_encoder_bytes(
+    found: FoundEncoders, *, dtype: str = "auto", device: str = "cpu", storage: str = AUTO
+) -> int:
+    """What text encoders take in memory, from the files' headers alone.
+
+    Args:
+        dtype, device, storage: As for `open_model`.
+    """
+    parts = {part.role: part for part in found.family.encoders}
+    kept = dict(port_storage(storage, found.encoders)).get(STORAGE, "")
+    precision = _precision(found, dtype, device)
+    return sum(
+        bytes_in_memory(_own(parts[given.role], given), precision, kept) for given in found.encoders
+    )
+
+
+def text_encoder_told(found: FoundEncoders) -> list[str]:
+    """What is to be told of how files store weights."""
+    return scales_told([path for part in found.encoders for path in part.weights])
+
+
+def text_encoder_stamp(found: FoundEncoders, device: str) -> str:
+    """Text that changes when `open_text_encoder` would give something else for the same names."""
+    files = {path for part in found.parts for path in part.files}
+    return files_stamp(files, device, [family_release(found.family)])
+
+
+def _own(part: Part, given: PartFiles) -> Iterator[StoredTensor]:
+    alone = not any(path.name == layout.CONFIG for path in given.files)
+    for path in given.weights:
+        header = header_of(path)
+        prefix = prefix_alone(part, header.shapes) if alone else ""
+        for name, shape in header.shapes.items():
+            if name.startswith(prefix):
+                yield name, shape, header.dtypes.get(name, "")
+
+
+def _readable(name: str) -> Family:
+    family = family_named(name)
+    if not any(part.files for part in family.encoders):
+        known = [item.name for item in FAMILIES.values() if any(p.files for p in item.encoders)]
+        raise InvalidValue(
+            f"the text encoders of {family.title} aren't read from files of their own",
+            port="family",
+            given=name,
+            expected=", ".join(known),
+            hint=did_you_mean(name, known),
+        )
+    return family
+
+
+def _pairs(family: Family) -> Iterator[tuple[Part, Part]]:
+    """Text encoders with what splits prompts up for them, or makes pictures ready."""
+    last = len(family.encoders) - 1
+    for at, tokenizer in enumerate(family.tokenizers):
+        yield family.encoders[min(at, last)], tokenizer
+
+
+def _tokenizer_of(given: GivenEncoder, tokenizer: Part, folders: Sequence[Path]) -> list[Path]:
+    if given.path.is_dir():
+        sibling = given.path.with_name(
+            given.path.name.replace(TEXT_ENCODER, tokenizer.role.split("_")[0])
+        )
+        for place in (given.path, sibling):
+            if layout.has_tokenizer(place):
+                return layout.tokenizer_files(place)
+    elif _brings(given.path, tokenizer):
+        return [given.path]
+    found = find_tokenizer(tokenizer, given.words, [*folders, given.path.parent])
+    if not found:
+        raise missing_tokenizer(tokenizer, str(given.path), port=given.port)
+    return found
+
+
+def _brings(path: Path, tokenizer: Part) -> bool:
+    """Whether a file holds its tokenizer beside the weights."""
+    return tokenizer.vocabulary in PACKABLE and TENSOR in header_of(path).shapes
+
+
+PACKABLE = ("gemma2",)
+"""Vocabularies that files may bring; others come along."""
+
+
+def _check_whole(family: Family, found: Mapping[str, GivenEncoder]) -> None:
+    missing = [part for part in family.encoders if not part.optional and part.role not in found]
+    if missing:
+        names = " and ".join(encoder_title(part) for part in missing)
+        raise InvalidFile(
+            f"{family.title} has text encoders that no file holds: {names}.",
+            port=f"file_{len(found) + 1}" if found else "file",
+            given=", ".join(sorted({str(item.path) for item in found.values()})) or "no file",
+            expected=expected_encoders(family),
+            hint=f"Name a file of {names}, too.",
+        )

@@ -1,0 +1,355 @@
+"""Between pictures and latents.
+
+An autoencoder that is `tiled` works on overlapping tiles that fade into each other. This bounds
+the memory, and the result differs a little: the layers normalise by mean and variance, which are
+a tile's own instead of the whole picture's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from nodegraph.core.values import Latent
+from nodegraph.errors import InvalidValue, NumericalError
+from nodegraph.families.components import Autoencoder
+from nodegraph.families.latent_formats import LatentFormat
+from nodegraph.families.registry import format_named
+from nodegraph.families.tiling import TileSize, tiled
+from nodegraph.media.images.editing.pictures import check_finite
+from nodegraph.media.images.room import ImageTooLarge, check_room, coding_bytes
+from nodegraph.models.attention import SlicedAttention
+
+
+def latent_format(autoencoder: Autoencoder) -> LatentFormat:
+    """What it makes and reads."""
+    return format_named(autoencoder.family)
+
+
+def downscale(autoencoder: Autoencoder) -> int:
+    """Pixels per latent cell, along one side."""
+    return latent_format(autoencoder).spatial
+
+
+def in_tiles(autoencoder: Autoencoder, tile: int, overlap: int) -> Autoencoder:
+    """The same autoencoder, to work on tiles of a size; as it is where `tile` is 0.
+
+    Pictures that are no larger than a tile come out as without, to the last bit.
+
+    Args:
+        tile, overlap: In pixels, rounded to whole cells.
+    Raises:
+        InvalidValue: The overlap is more than half of a tile.
+    """
+    if not tile:
+        return autoencoder
+    cell = downscale(autoencoder)
+    size = TileSize(max(1, round(tile / cell)), round(overlap / cell))
+    if 2 * size.overlap > size.side:
+        raise InvalidValue(
+            "tiles overlap by more than half",
+            port="overlap",
+            given=f"{overlap} pixels",
+            expected=f"{tile // 2} at most",
+        )
+    return replace(autoencoder, tiled=True, tiles=size)
+
+
+def cropped(autoencoder: Autoencoder, given: Tensor) -> Tensor:
+    """The middle of pictures, or of masks, that fills whole cells of an autoencoder.
+
+    Of an odd number of pixels that are too many, the one more goes on the right or at the bottom.
+    Sides below one cell are left as they are.
+
+    Args:
+        given: Shape (batch, height, width) or (batch, height, width, channels).
+    """
+    cell = downscale(autoencoder)
+    for axis in (1, 2):
+        surplus = given.shape[axis] % cell
+        if surplus < given.shape[axis]:
+            given = given.narrow(axis, surplus // 2, given.shape[axis] - surplus)
+    return given
+
+
+@torch.no_grad()
+def encode_image(autoencoder: Autoencoder, image: Tensor) -> Latent:
+    """The latents of pictures: the most likely ones, so that equal pictures give equal latents.
+
+    The encoder gives a normal distribution for each cell; its mode is taken, not a sample.
+    Pictures are encoded one by one, so that the bits don't depend on the batch.
+
+    Args:
+        image: float32 in 0..1, shape (batch, height, width, 3), or 1 for grey ones; sides are
+            multiples of `downscale`.
+    Returns:
+        Samples scaled as the model was trained on, float32 on the CPU.
+    Raises:
+        InvalidValue: The shape is wrong; says the nearest sizes that fit.
+        TooLarge: It takes more memory than there is, in tiles, too.
+        MemoryError: It does unless the autoencoder is `tiled`.
+        NumericalError: The picture or the result has NaN or infinity.
+    """
+    _check_image(image, downscale(autoencoder))
+    return _latent_of(autoencoder, image, with_frames=False)
+
+
+@torch.no_grad()
+def encode_video(autoencoder: Autoencoder, frames: Tensor) -> Latent:
+    """The latent of a video: the most likely one.
+
+    Args:
+        frames: float32 in 0..1, shape (frames, height, width, 3), sides multiples of `downscale`,
+            as many as the latent format's `nearest_frames` allows.
+    Returns:
+        As `encode_image`, a batch of one.
+    Raises:
+        InvalidValue: The shape is wrong, or the VAE is one of pictures.
+        TooLarge, MemoryError, NumericalError: As of `encode_image`.
+    """
+    _check_image(frames, downscale(autoencoder), "video")
+    check_frames(autoencoder, len(frames), port="video")
+    return _latent_of(autoencoder, frames, with_frames=True)
+
+
+def _latent_of(autoencoder: Autoencoder, image: Tensor, *, with_frames: bool) -> Latent:
+    """The latent of pictures, or of a video with these frames."""
+    pictures, height, width, _ = image.shape
+    _check_size(autoencoder, width, height, pictures, layer=0, port="image")
+    check_finite(image, "video" if with_frames else "image")
+    # Contiguous, as convolutions may give other last bits for other strides.
+    colored = image.expand(*image.shape[:-1], 3)
+    scaled = (colored.movedim(-1, 1) * 2 - 1).contiguous().to(autoencoder.device, autoencoder.dtype)
+    if with_frames:
+        items = [scaled.movedim(0, 1)[None]]
+    else:
+        items = [_with_frame(autoencoder, item[None]) for item in scaled]
+    samples = torch.cat([_encoded(autoencoder, item) for item in items])
+    # Contiguous, as they are when they are read from the cache: what follows computes in the order
+    # of memory, and other orders give other last bits.
+    samples = samples.to("cpu", torch.float32).contiguous()
+    _check_finite(samples, "encoding gave NaN or infinity")
+    frames = pictures if with_frames else 1
+    return Latent(samples, width, height, len(samples), format=autoencoder.family, frames=frames)
+
+
+@torch.no_grad()
+def decode_latent(autoencoder: Autoencoder, latent: Latent) -> Tensor:
+    """The pictures that latents stand for.
+
+    Latents are decoded one by one: this bounds the memory, and a picture's bits don't depend on
+    the batch.
+
+    Returns:
+        float32 in 0..1 on the CPU, shape (batch, height, width, 3).
+    Raises:
+        InvalidValue: The latent is empty, or of another family than the VAE.
+        TooLarge: It takes more memory than there is, in tiles, too.
+        MemoryError: It does unless the autoencoder is `tiled`.
+        NumericalError: The latent or the result has NaN or infinity.
+    """
+    samples = _check_latent(autoencoder, latent)
+    if samples.ndim == 5 and samples.shape[2] > 1:
+        raise InvalidValue(
+            "the latent is a video's",
+            port="latent",
+            given=f"{latent.frames} frames",
+            expected="a picture's",
+            hint="Put a VAEDecodeVideo in place of the VAEDecode.",
+        )
+    images = _pictures_of(autoencoder, samples)
+    images = images.squeeze(2) if images.ndim == 5 else images
+    return images.movedim(1, -1).contiguous()
+
+
+@torch.no_grad()
+def decode_video(autoencoder: Autoencoder, latent: Latent) -> Tensor:
+    """The frames of the video that a latent stands for.
+
+    Args:
+        latent: A batch of one.
+    Returns:
+        float32 in 0..1 on the CPU, shape (frames, height, width, 3).
+    Raises:
+        InvalidValue: The latent is empty, or of several videos, or of pictures, or of another
+            format than the VAE.
+        TooLarge, MemoryError, NumericalError: As of `decode_latent`.
+    """
+    samples = _check_latent(autoencoder, latent)
+    if samples.ndim != 5:
+        raise _no_videos(autoencoder)
+    if len(samples) != 1:
+        raise InvalidValue(
+            "there are several videos in the latent",
+            port="latent",
+            given=f"a batch of {len(samples)}",
+            expected="a batch of 1",
+            hint="Take one with LatentFromBatch.",
+        )
+    return _pictures_of(autoencoder, samples)[0].movedim(0, -1).contiguous()
+
+
+def _pictures_of(autoencoder: Autoencoder, samples: Tensor) -> Tensor:
+    """What latents stand for in 0..1, channels first; float32 on the CPU."""
+    height, width = (side * downscale(autoencoder) for side in samples.shape[-2:])
+    frames = latent_format(autoencoder).pixel_frames(samples.shape[2]) if samples.ndim == 5 else 1
+    pictures = len(samples) * frames
+    _check_size(autoencoder, width, height, pictures, layer=1, port="latent")
+    _check_finite(samples, "the latent has NaN or infinity", port="latent")
+    samples = samples.contiguous().to(autoencoder.device, autoencoder.dtype)
+    images = torch.cat([_decoded(autoencoder, item[None]) for item in samples])
+    images = (images * 0.5 + 0.5).clamp(0, 1).to("cpu", torch.float32)
+    _check_finite(images, "decoding gave NaN or infinity")
+    return images
+
+
+def _with_frame(autoencoder: Autoencoder, picture: Tensor) -> Tensor:
+    """A picture as the autoencoder takes it: those of videos take videos of one frame."""
+    return picture.unsqueeze(2) if latent_format(autoencoder).temporal else picture
+
+
+def _encoded(autoencoder: Autoencoder, picture: Tensor) -> Tensor:
+    def encode(part: Tensor) -> Tensor:
+        return latent_format(autoencoder).encode(autoencoder.module, part.contiguous())
+
+    if not autoencoder.tiled or _is_one_tile(autoencoder, picture, downscale(autoencoder)):
+        return encode(picture)
+    with SlicedAttention():
+        return tiled(picture, encode, cells=downscale(autoencoder), out=1, tiles=autoencoder.tiles)
+
+
+def _decoded(autoencoder: Autoencoder, latent: Tensor) -> Tensor:
+    def decode(part: Tensor) -> Tensor:
+        return latent_format(autoencoder).decode(autoencoder.module, part.contiguous())
+
+    if not autoencoder.tiled or _is_one_tile(autoencoder, latent, 1):
+        return decode(latent)
+    with SlicedAttention():
+        return tiled(latent, decode, cells=1, out=downscale(autoencoder), tiles=autoencoder.tiles)
+
+
+def _is_one_tile(autoencoder: Autoencoder, given: Tensor, cells: int) -> bool:
+    """Whether what is given is no larger than a tile that was asked for."""
+    tiles = autoencoder.tiles
+    return tiles is not None and max(given.shape[-2:]) // cells <= tiles.side
+
+
+def check_frames(autoencoder: Autoencoder, frames: int, *, port: str) -> None:
+    """Refuse numbers of frames that an autoencoder can't work on.
+
+    Raises:
+        InvalidValue: Says the nearest ones that it can.
+    """
+    found = latent_format(autoencoder)
+    if not found.temporal:
+        raise _no_videos(autoencoder)
+    nearest = found.nearest_frames(frames)
+    if frames not in nearest:
+        raise InvalidValue(
+            f"the VAE takes videos of {found.temporal}k + 1 frames",
+            port=port,
+            given=f"{frames} frames",
+            expected=" or ".join(map(str, nearest)),
+        )
+
+
+def _no_videos(autoencoder: Autoencoder) -> InvalidValue:
+    return InvalidValue(
+        "the VAE is one of pictures, not of videos",
+        port="vae",
+        given=f"one of format {autoencoder.family}",
+        hint="Take the VAE of a video model.",
+    )
+
+
+def _check_image(image: Tensor, factor: int, port: str = "image") -> None:
+    if image.ndim != 4 or image.shape[-1] not in (1, 3) or 0 in image.shape:
+        raise InvalidValue(
+            "this is no batch of RGB pictures",
+            port=port,
+            given=f"shape {tuple(image.shape)}",
+            expected="(batch, height, width, 3)",
+            hint="FlattenImage puts what is transparent onto a colour."
+            if image.ndim == 4 and image.shape[-1] == 4
+            else None,
+        )
+    height, width = image.shape[1:3]
+    if height % factor or width % factor:
+        raise InvalidValue(
+            "the sides of the picture are no multiples of what the VAE works in",
+            port=port,
+            given=f"{width} x {height} pixels",
+            expected=f"multiples of {factor}, such as {_fitting(width, factor)} x "
+            f"{_fitting(height, factor)}",
+            hint="Put a ResizeImage before.",
+        )
+
+
+def _check_size(
+    autoencoder: Autoencoder, width: int, height: int, pictures: int, *, layer: int, port: str
+) -> None:
+    """Refuse what there isn't memory for; of an accelerator only its driver knows.
+
+    Args:
+        layer: The layer at full size that holds most, of those whose widths the model names.
+    """
+    check_room(width, height, pictures, coding_bytes(width, height, pictures), port=port)
+    widths = autoencoder.config.get("block_out_channels")
+    if autoencoder.tiled or not widths or autoencoder.device.type != "cpu":
+        return
+    if latent_format(autoencoder).temporal:
+        # Nothing is at full size in them but the pictures.
+        return
+    needed = coding_bytes(
+        width,
+        height,
+        pictures,
+        channels=widths[min(layer, len(widths) - 1)],
+        item=autoencoder.dtype.itemsize,
+    )
+    try:
+        check_room(width, height, pictures, needed, port=port)
+    except ImageTooLarge as error:
+        # Whoever runs this may do it in tiles then, as where the system refuses memory.
+        raise MemoryError(str(error)) from error
+
+
+def _fitting(side: int, factor: int) -> int:
+    """The nearest multiple, the smaller of two that are equally near."""
+    return max(1, -(-(2 * side - factor) // (2 * factor))) * factor
+
+
+def _check_latent(autoencoder: Autoencoder, latent: Latent) -> Tensor:
+    samples = latent.samples
+    if samples is None:
+        raise InvalidValue(
+            "the latent is empty: it is just a size",
+            expected="a latent with content",
+            hint="Sample it first, with KSampler.",
+        )
+    if latent.format is not None and latent.format != autoencoder.family:
+        raise InvalidValue(
+            "the VAE reads latents of another format",
+            given=f"a latent of format {latent.format}",
+            expected=f"one of format {autoencoder.family}",
+            hint="Use the VAE of the model that sampled the latent.",
+        )
+    found = latent_format(autoencoder)
+    channels = found.latent_channels(autoencoder.config)
+    axes = 5 if found.temporal else 4
+    if samples.ndim != axes or samples.shape[1] != channels or 0 in samples.shape:
+        raise InvalidValue(
+            "the latent doesn't fit the VAE",
+            given=f"shape {tuple(samples.shape)}",
+            expected=f"(batch, {channels}, {'frames, ' if found.temporal else ''}"
+            f"height / {downscale(autoencoder)}, width / {downscale(autoencoder)})",
+        )
+    return samples
+
+
+def _check_finite(values: Tensor, message: str, port: str | None = None) -> None:
+    if not torch.isfinite(values).all():
+        hint = "Load the model with dtype float32, or lower cfg."
+        raise NumericalError(message, port=port, hint=hint)

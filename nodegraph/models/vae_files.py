@@ -1,0 +1,292 @@
+"""Autoencoders by themselves: a file, a folder in the diffusers layout, or that of a whole model.
+
+Nothing here imports torch or reads weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+
+from nodegraph.core.file_digests import FILE_DIGESTS
+from nodegraph.core.suggest import did_you_mean
+from nodegraph.core.values import RecipeFile, Vae
+from nodegraph.errors import InvalidFile, InvalidValue
+from nodegraph.families import diffusers_folder as layout
+from nodegraph.families.base import Family
+from nodegraph.families.identify import identify_tensors
+from nodegraph.families.latent_formats import LatentFormat
+from nodegraph.families.registry import (
+    FAMILIES,
+    family_named,
+    format_named,
+    format_release,
+    try_family,
+)
+from nodegraph.models.facts import weight_bytes
+from nodegraph.models.model_files import stored_precision
+from nodegraph.models.model_sources import find_path, locate_model
+from nodegraph.models.model_stamps import files_stamp, model_stamp
+from nodegraph.models.opening import open_model, vae_precision
+from nodegraph.weights.file_kinds import PICKLES, SAFETENSORS, ending
+from nodegraph.weights.joined_files import header_of, joined_shapes
+from nodegraph.weights.precision.choices import ITEM_BYTES
+from nodegraph.weights.safetensors_header import Shapes
+from nodegraph.weights.single_files.base import DAMAGED, FileLayout, fault_of, part_of
+from nodegraph.weights.single_files.tiny_vae import HALVES, TINY, half_name
+
+AUTO = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class FoundVae:
+    """An autoencoder that was found.
+
+    Attributes:
+        files: That it is made of.
+        latents: The formats that its latents may be of.
+        may_upcast: Whether it is to be computed in float32 where its format says that it overflows.
+    """
+
+    files: tuple[Path, ...]
+    latents: tuple[LatentFormat, ...]
+    may_upcast: bool = True
+
+    @property
+    def weights(self) -> list[Path]:
+        """Those of the files that hold tensors."""
+        return [file for file in self.files if file.suffix != ".json"]
+
+
+def open_vae(
+    name: str,
+    folders: Sequence[Path],
+    *,
+    latents: str = AUTO,
+    dtype: str = AUTO,
+    device: str = "cpu",
+    allow_pickle: bool = False,
+) -> Vae:
+    """The recipe of an autoencoder; nothing is loaded yet.
+
+    Args:
+        name: A file or folder under the models folders, or a path; of a whole model its own.
+        latents: Name of its latent format; ``auto`` where only one fits.
+        dtype, device: As for `open_model`.
+    Raises:
+        InvalidValue: There is no such format, it doesn't fit, or several do.
+        NodegraphError: See `locate_model`.
+    """
+    path = find_path(name, folders)
+    if _is_whole(path, allow_pickle=allow_pickle):
+        vae_format(name, folders, latents=latents, allow_pickle=allow_pickle)
+        options = {"dtype": dtype, "device": device, "allow_pickle": allow_pickle}
+        return open_model(name, folders, **options).vae  # type: ignore[arg-type]
+    found = _found(path, allow_pickle=allow_pickle)
+    chosen = _chosen(name, found, latents)
+    precision = _precision(found, chosen, dtype, device)
+    files = (RecipeFile("vae", str(file), FILE_DIGESTS.digest(file)) for file in found.files)
+    return Vae(chosen.name, tuple(files), precision, format_release(chosen))
+
+
+def vae_bytes(
+    name: str,
+    folders: Sequence[Path],
+    *,
+    latents: str = AUTO,
+    dtype: str = AUTO,
+    device: str = "cpu",
+    allow_pickle: bool = False,
+) -> int | None:
+    """Bytes that an autoencoder takes in memory, from the files' headers alone; arguments and
+    errors as of `open_vae`. None of pickled ones, as reading those takes long."""
+    path = find_path(name, folders)
+    if _is_whole(path, allow_pickle=allow_pickle):
+        source = locate_model(name, folders, allow_pickle=allow_pickle)
+        known = weight_bytes(source, dtype=dtype, device=device, allow_pickle=allow_pickle)
+        return known.get("vae")
+    found = _found(path, allow_pickle=allow_pickle)
+    if any(ending(file) in PICKLES for file in found.files):
+        return None
+    chosen = _chosen(name, found, latents)
+    shapes = joined_shapes(found.weights)
+    laid = None if path.is_dir() else _laid(chosen, shapes)
+    prefix = (laid.prefix(shapes) if laid else None) or ""
+    own = (prod(shape) for name, shape in shapes.items() if name.startswith(prefix))
+    return ITEM_BYTES[_precision(found, chosen, dtype, device)] * sum(own)
+
+
+def _precision(found: FoundVae, chosen: LatentFormat, dtype: str, device: str) -> str:
+    stored = stored_precision(dtype, found.weights, device)
+    return vae_precision(stored, chosen, may_upcast=found.may_upcast)
+
+
+def vae_format(
+    name: str, folders: Sequence[Path], *, latents: str = AUTO, allow_pickle: bool = False
+) -> LatentFormat:
+    """The latents of an autoencoder; arguments and errors as of `open_vae`."""
+    path = find_path(name, folders)
+    if _is_whole(path, allow_pickle=allow_pickle):
+        source = locate_model(name, folders, allow_pickle=allow_pickle)
+        own = family_named(source.family).latent
+        return _chosen(name, FoundVae((), (own,)), latents)
+    return _chosen(name, _found(path, allow_pickle=allow_pickle), latents)
+
+
+def vae_stamp(
+    name: str, folders: Sequence[Path], *, allow_pickle: bool = False, device: str = "cpu"
+) -> str:
+    """Text that changes when `open_vae` would give something else for the same name.
+
+    Raises:
+        NodegraphError: See `locate_model`.
+    """
+    path = find_path(name, folders)
+    if _is_whole(path, allow_pickle=allow_pickle):
+        return model_stamp(name, folders, allow_pickle=allow_pickle, device=device)
+    found = _found(path, allow_pickle=allow_pickle)
+    return files_stamp(found.files, device, map(format_release, found.latents))
+
+
+def _is_whole(path: Path, *, allow_pickle: bool) -> bool:
+    if path.is_dir():
+        return (path / layout.INDEX).is_file()
+    _check_kind(path, allow_pickle=allow_pickle)
+    return identify_tensors(header_of(path).shapes).family is not None
+
+
+def _found(path: Path, *, allow_pickle: bool) -> FoundVae:
+    if path.is_dir():
+        return _in_folder(path, allow_pickle=allow_pickle)
+    files = _halves(path)
+    shapes = joined_shapes(files)
+    families = _by_format()
+    laid = {
+        name: try_family(family, lambda each: _laid(each.latent, shapes), None)
+        for name, family in families.items()
+    }
+    fitting = tuple(families[name].latent for name, item in laid.items() if item is not None)
+    if not fitting:
+        told = identify_tensors(shapes)
+        raise InvalidFile(
+            f"{path} is {told.instead_of('a VAE that is known here')}.",
+            expected="the VAE of a supported model or a tiny one of it, alone or in a whole model",
+            hint=f"{told.node} takes it." if told.node else None,
+        )
+    _check_whole(path, laid[fitting[0].name], shapes)
+    may_upcast = all(item is None or item.class_name != TINY for item in laid.values())
+    return FoundVae(files, fitting, may_upcast)
+
+
+def _check_whole(path: Path, laid: FileLayout | None, shapes: Shapes) -> None:
+    """Tell of tensors that are missing, as far as sizes are read from them."""
+    assert laid is not None
+    own = part_of(shapes, laid.prefix(shapes) or "")
+    try:
+        laid.config(own)
+    except DAMAGED as error:
+        halves = [half for half in HALVES if any(name.startswith(f"{half}.") for name in own)]
+        if len(halves) == 1:
+            raise InvalidFile(
+                f"{path} holds the {halves[0]} of {laid.title} alone.",
+                expected=f"{' and '.join(HALVES)} in one file",
+                hint="Take the whole file.",
+            ) from error
+        raise InvalidFile(
+            f"{path} is {laid.title}, but it is damaged: {fault_of(error)}.",
+            hint="Copy the file again.",
+        ) from error
+
+
+def _laid(latents: LatentFormat, shapes: Shapes) -> FileLayout | None:
+    """How a file's autoencoder of a format lies in it; None where there is none."""
+    return next((item for item in latents.files if item.prefix(shapes) is not None), None)
+
+
+def _check_kind(path: Path, *, allow_pickle: bool) -> None:
+    if ending(path) in PICKLES and not allow_pickle:
+        raise layout.unsafe(path)
+    if ending(path) not in {SAFETENSORS, *PICKLES}:
+        raise InvalidFile(
+            f"{path} is no model file.", expected="a .safetensors file or a diffusers folder"
+        )
+
+
+def _halves(path: Path) -> tuple[Path, ...]:
+    """The file, and before an encoder or behind a decoder the other half of a tiny autoencoder."""
+    half = half_name(header_of(path).shapes)
+    if half is None:
+        return (path,)
+    other = ({*HALVES} - {half}).pop()
+    beside = path.with_name(path.name.replace(half, other))
+    if half not in path.name or not beside.is_file():
+        raise InvalidFile(
+            f"{path} holds the {half} of a tiny VAE alone.",
+            expected=f"{beside.name} beside it"
+            if half in path.name
+            else f"names with {half} and {other} in them",
+            hint="Decoders alone are used for previews.",
+        )
+    return (path, beside)
+
+
+def _in_folder(path: Path, *, allow_pickle: bool) -> FoundVae:
+    if not (path / layout.CONFIG).is_file():
+        raise InvalidFile(
+            f"{path} is no folder of a VAE: it has no {layout.CONFIG}.",
+            expected="a .safetensors file, or the folder of a VAE or of a whole model",
+        )
+    config = layout.read_config(path / layout.CONFIG)
+    weights = layout.find_weights(path.parent, path.name, allow_pickle=allow_pickle)
+    index = [weights.index] if weights.index else []
+    files = (path / layout.CONFIG, *weights.files, *index)
+    fitting = _fitting_config(config)
+    if not fitting:
+        raise InvalidFile(
+            f"{path} holds a {config.get('_class_name')}, which is no VAE that is known here.",
+            expected="the VAE of a supported model, or a tiny one of it",
+        )
+    return FoundVae(files, fitting, bool(config.get("force_upcast", True)))
+
+
+def _fitting_config(config: dict[str, object]) -> tuple[LatentFormat, ...]:
+    """The formats of a configuration's class; of those, the ones with its scale and channels, if
+    there are any."""
+    kind, factor = config.get("_class_name"), config.get("scaling_factor")
+    fitting = [each for each in _by_format().values() if kind in each.latent.autoencoders]
+    tests: tuple[Callable[[Family], bool], ...] = (
+        lambda each: each.latent.scaling is not None and each.latent.scaling[0] == factor,
+        lambda each: each.latent.latent_channels(config) == each.latent.channels,
+    )
+    for test in tests:
+        fitting = [each for each in fitting if try_family(each, test, otherwise=False)] or fitting
+    return tuple(each.latent for each in fitting)
+
+
+def _by_format() -> dict[str, Family]:
+    """A family of each latent format, by its name."""
+    found: dict[str, Family] = {}
+    for family in FAMILIES.values():
+        found.setdefault(family.latent.name, family)
+    return found
+
+
+def _chosen(name: str, found: FoundVae, latents: str) -> LatentFormat:
+    names = [item.name for item in found.latents]
+    if latents != AUTO:
+        format_named(latents)
+        if latents in names:
+            return format_named(latents)
+    elif len(names) == 1:
+        return found.latents[0]
+    raise InvalidValue(
+        f"{name} doesn't say which latents it reads"
+        if latents == AUTO
+        else f"{name} doesn't read latents of format {latents}",
+        port="latents",
+        given=latents,
+        expected=" or ".join(names),
+        hint=did_you_mean(latents, names) if latents != AUTO else "Choose the one of its model.",
+    )

@@ -1,0 +1,77 @@
+"""Modules by the names that they had in version 0.1: imports of these find today's, for a release.
+
+Each such import warns with the new name.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from importlib import import_module
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
+from types import ModuleType
+
+MOVED = {
+    "nodegraph.audio": "nodegraph.media.audio",
+    "nodegraph.builder": "nodegraph.python.builder",
+    "nodegraph.compat": "nodegraph.interop",
+    "nodegraph.datasets": "nodegraph.media.datasets",
+    "nodegraph.diffusion.models": "nodegraph.models.model_sources",
+    "nodegraph.diffusion.teaching": "nodegraph.training",
+    "nodegraph.images": "nodegraph.media.images",
+    "nodegraph.languages": "nodegraph.perception.languages",
+    "nodegraph.molecules": "nodegraph.media.molecules",
+    "nodegraph.pipelines": "nodegraph.interop.pipelines",
+    "nodegraph.plots": "nodegraph.media.plots",
+    "nodegraph.results": "nodegraph.session.results",
+    "nodegraph.shapes": "nodegraph.media.shapes",
+    "nodegraph.testing": "nodegraph.python.testing",
+    "nodegraph.videos": "nodegraph.media.videos",
+    "nodegraph.vision": "nodegraph.perception.vision",
+}
+"""Packages and modules; what lies in the packages kept its name."""
+
+_DIFFUSION = "nodegraph.diffusion."
+_ROOMS = ("weights", "families", "models", "sampling")
+"""Where the other modules of `nodegraph.diffusion` lie, each by the name it had there."""
+
+
+class _Loader:
+    """Puts today's module in the place of the old name."""
+
+    def create_module(self, spec: ModuleSpec) -> None:
+        return None
+
+    def exec_module(self, module: ModuleType) -> None:
+        old = module.__name__
+        new = new_name(old)
+        assert new is not None
+        warnings.warn(f"{old} is {new} now", DeprecationWarning, stacklevel=2)
+        sys.modules[old] = import_module(new)
+
+
+def spec_of(name: str) -> ModuleSpec | None:
+    """How a module is imported by its old name; None if it is no such name."""
+    return None if new_name(name) is None else ModuleSpec(name, _Loader())  # type: ignore[arg-type]
+
+
+def new_name(name: str) -> str | None:
+    """Today's name of a module; None if it did not move, or isn't there."""
+    old = next((old for old in MOVED if name == old or name.startswith(f"{old}.")), None)
+    if old is not None:
+        homes = [MOVED[old] + name.removeprefix(old)]
+    elif name.startswith(_DIFFUSION):
+        inner = name.removeprefix(_DIFFUSION)
+        homes = [inner] if inner.partition(".")[0] in _ROOMS else []
+        homes = [f"nodegraph.{home}" for home in [*homes, *(f"{room}.{inner}" for room in _ROOMS)]]
+    else:
+        return None
+    return next(filter(_is_there, homes), None)
+
+
+def _is_there(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except ModuleNotFoundError:  # what it would lie in isn't there, or is no package
+        return False

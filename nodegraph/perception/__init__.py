@@ -1,0 +1,1 @@
+"""What networks see in pictures and write of them: depth, poses, segments, captions."""

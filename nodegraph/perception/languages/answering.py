@@ -1,0 +1,85 @@
+"""What language models answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from nodegraph.core.context import Context
+from nodegraph.errors import InvalidFile, InvalidValue
+from nodegraph.models.language.drawing import WordDrawing, written_words
+from nodegraph.models.language.writing import Question, answer_of
+from nodegraph.perception.languages.values import LanguageModel
+
+
+@torch.no_grad()
+def answer(
+    ctx: Context,
+    model: LanguageModel,
+    question: Question,
+    *,
+    most: int,
+    drawing: WordDrawing | None,
+    told: Callable[[int], None],
+) -> str:
+    """What a language model answers; arguments as of `written_words`.
+
+    Raises:
+        InvalidValue: Pictures are given, or too much text.
+        InvalidFile: Its tokenizer's template for questions is damaged.
+        NumericalError: It gives NaN.
+    """
+    if question.images:
+        raise InvalidValue(
+            "a language model of LoadLanguageModel is shown no pictures here",
+            port="images",
+            expected="the text encoder of Qwen-Image, which sees them",
+        )
+    with ctx.weights(model.tokenizer) as tool, ctx.weights(model.model) as component:
+        module = component.module
+        with tool.turn:
+            said, is_chat = _said(tool.value, question)
+            given = tool.value(said, return_tensors="pt", add_special_tokens=not is_chat)
+            names = ("input_ids", "attention_mask")
+            found = written_words(
+                module,
+                tool.value,
+                {name: given[name] for name in names if name in given},
+                ends=_ends(module),
+                most=most,
+                drawing=drawing,
+                told=told,
+            )
+    return answer_of(found) if question.is_chat else found
+
+
+def _said(tokenizer: Any, question: Question) -> tuple[str, bool]:
+    """What the model is given, and whether its template for questions is around it."""
+    if not question.is_chat or not getattr(tokenizer, "chat_template", None):
+        first = f"{question.system}\n\n" if question.system and question.is_chat else ""
+        return first + question.text, False
+    messages = [{"role": "user", "content": question.text}]
+    if question.system:
+        messages.insert(0, {"role": "system", "content": question.system})
+    try:
+        said = tokenizer.apply_chat_template(
+            messages, tokenize=False, add_generation_prompt=True, enable_thinking=question.thinks
+        )
+    except Exception as error:
+        # Templates are programs of their own, and raise what they like.
+        raise InvalidFile(
+            f"the model's template for questions says: {error}",
+            port="system" if question.system else "prompt",
+            hint="Some know no system prompt: say it in the prompt.",
+        ) from error
+    return str(said), True
+
+
+def _ends(module: Any) -> list[int]:
+    """Words by which it ends, as its folder says."""
+    told = getattr(module, "generation_config", None)
+    found = getattr(told, "eos_token_id", None)
+    found = module.config.eos_token_id if found is None else found
+    return list(found) if isinstance(found, (list, tuple)) else [] if found is None else [found]

@@ -1,0 +1,278 @@
+"""Folders of transformers to models that see. Imports no torch, and reads no weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nodegraph.core.digests import digest_value
+from nodegraph.core.file_digests import FILE_DIGESTS, FileDigests
+from nodegraph.core.values import PipelineComponent, RecipeFile, VisionNetwork
+from nodegraph.errors import InvalidFile, InvalidValue, NodegraphError
+from nodegraph.families import depth_files as depth
+from nodegraph.families import diffusers_folder as layout
+from nodegraph.families.foreground_architectures import foreground_class, published_preparation
+from nodegraph.families.identify import identify_tensors
+from nodegraph.interop.pipelines.opening import LIBRARY
+from nodegraph.models.model_files import port_precision, weighty_folder
+from nodegraph.models.model_sources import file_shapes
+from nodegraph.models.model_stamps import lacks_float16
+from nodegraph.models.opening import DTYPES
+from nodegraph.models.transformers_folders import locate, read_configuration
+from nodegraph.models.vision_classes import BUILT_HERE, TASKS, architecture
+from nodegraph.perception.vision.values import VisionModel
+from nodegraph.weights.attached_models import whole_size
+from nodegraph.weights.file_kinds import PartFiles, file_stamp
+from nodegraph.weights.safetensors_header import Shapes
+
+KINDS = "a file of BiRefNet, RMBG, ISNet, U²-Net or Depth Anything V2"
+_ELSEWHERE = {
+    "pretrained.": (
+        "a Depth Anything of another kind",
+        "depth-anything/Depth-Anything-V2-Small-hf",
+    ),
+    "detector.backbone.": ("SAM 3", "facebook/sam3"),
+    "image_encoder.trunk.": ("SAM 2", "facebook/sam2-hiera-tiny"),
+    "image_encoder.blocks.": ("SAM", "facebook/sam-vit-base"),
+}
+"""Files in namings of their own, by how their tensors' names begin: what each is, and the folder
+that transformers reads."""
+
+
+def class_alone(shapes: Shapes) -> str | None:
+    """The class of what a file holds; None where that needs a configuration."""
+    name = foreground_class(shapes)
+    return name or (depth.DEPTH_ANYTHING if depth.is_depth(shapes) else None)
+
+
+def preparation_alone(class_name: str, shapes: Shapes) -> Mapping[str, Any]:
+    """How pictures are prepared for it, where nothing beside it says so."""
+    return (
+        depth.PREPARATION if class_name == depth.DEPTH_ANYTHING else published_preparation(shapes)
+    )
+
+
+def options_alone(class_name: str, path: Path) -> tuple[tuple[str, str], ...]:
+    """What of it only the file's name tells, as options of recipes."""
+    is_metric = class_name == depth.DEPTH_ANYTHING and depth.METRIC in path.name.lower()
+    return ((depth.METRIC, "on"),) if is_metric else ()
+
+
+def refused_alone(path: Path, shapes: Shapes, expected: str, where: str) -> InvalidFile:
+    """Why a file without a configuration beside it can't be used.
+
+    Args:
+        expected: What can be.
+        where: What to do if it isn't known.
+    """
+    for name, (title, folder) in _ELSEWHERE.items():
+        if any(item.startswith(name) for item in shapes):
+            return InvalidFile(
+                f"{path} is {title} by itself, in the naming of its authors.",
+                expected="the folder that transformers reads, with its config.json",
+                hint=f"Get {folder} as a folder, and name that.",
+            )
+    told = identify_tensors(shapes)
+    return InvalidFile(
+        f"{path} is {told.title}, and there is no {layout.CONFIG} beside it.",
+        expected=expected,
+        hint=f"{told.node} takes it." if told.node else where,
+    )
+
+
+PREPARATION = "preprocessor_config.json"
+_WORDS = ("vocab.json", "merges.txt", "tokenizer.json", "tokenizer_config.json",
+          "special_tokens_map.json")  # fmt: skip
+_ROLE = "model"
+_WHERE = (
+    "Copy the model's folder (config.json, preprocessor_config.json and model.safetensors) under a "
+    "models folder, such as models/segment/sam2-hiera-tiny, and name it as it lies there."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class VisionFolder:
+    """A model's folder, and what its configuration says.
+
+    Attributes:
+        is_file: It is a file by itself: what else lies in the folder is of no effect.
+    """
+
+    path: Path
+    class_name: str
+    config: Mapping[str, Any]
+    files: PartFiles
+    is_file: bool = False
+
+    @property
+    def words(self) -> list[Path]:
+        """Files of a tokenizer."""
+        return [self.path / name for name in _WORDS if (self.path / name).is_file()]
+
+    @property
+    def all_files(self) -> list[Path]:
+        """All that is read of it."""
+        preparation = self.path / PREPARATION
+        beside = [preparation] if not self.is_file and preparation.is_file() else []
+        return sorted({*self.files.files, *self.words, *beside})
+
+
+def find_vision_folder(
+    name: str, folders: Sequence[Path], *, allow_pickle: bool = False
+) -> VisionFolder:
+    """The folder that a name means, if a model that sees is in it.
+
+    Raises:
+        ModelNotFound: There is nothing of that name; says where such models go.
+        InvalidFile: It is no such model, brings code of its own, or is incomplete.
+        UnsafeFile: Its weights have to be unpickled, and that isn't allowed.
+    """
+    path = locate(name, folders, where=_WHERE)
+    if path.is_file():
+        alone = _alone(path, allow_pickle)
+        if alone is not None:
+            return alone
+        path = path.parent
+    config = read_configuration(path, expected=_expected(), where=_WHERE)
+    files = weighty_folder(path, _ROLE, allow_pickle=allow_pickle)
+    name = _class_name(path, config)
+    if name in BUILT_HERE:
+        name = _own_network(files.weights)
+    return VisionFolder(path, name, config, files)
+
+
+def _alone(path: Path, allow_pickle: bool) -> VisionFolder | None:
+    """What is in a file that needs no configuration."""
+    shapes = file_shapes(path, allow_pickle)
+    name = class_alone(shapes)
+    if name is not None:
+        return VisionFolder(path.parent, name, {}, PartFiles(_ROLE, [path], [path]), is_file=True)
+    if not (path.parent / layout.CONFIG).is_file():
+        raise refused_alone(path, shapes, _expected(), _WHERE)
+    return None
+
+
+def _own_network(weights: Sequence[Path]) -> str:
+    shapes = {name: shape for path in weights for name, shape in file_shapes(path, True).items()}
+    name = foreground_class(shapes)
+    if name is None:
+        raise InvalidFile(
+            f"{weights[0]} is of a kind of BiRefNet or ISNet that isn't built here.",
+            expected="BiRefNet upon a Swin transformer (general, lite, HR, matting, RMBG-2.0 and "
+            "others), or ISNet, RMBG-1.4 or U²-Net",
+        )
+    return name
+
+
+def _class_name(path: Path, config: Mapping[str, Any]) -> str:
+    given = architecture(config)
+    if given in TASKS:
+        return given
+    if config.get("auto_map"):
+        raise InvalidFile(
+            f"{path} is a {given}, which brings code of its own, and that isn't run here.",
+            expected=_expected(),
+            hint="BiRefNet, RMBG, ISNet and U²-Net are built here: by their weights alone.",
+        )
+    what = f"is a {given}, which" if given else "names no class, and"
+    raise InvalidFile(f"{path} {what} isn't a model that sees.", expected=_expected())
+
+
+def _expected() -> str:
+    known = ", ".join(name for name in TASKS if name not in BUILT_HERE)
+    return f"{KINDS}, or a folder of transformers with one of {known}"
+
+
+def open_vision_model(
+    name: str,
+    folders: Sequence[Path],
+    *,
+    dtype: str = "auto",
+    device: str = "cpu",
+    digests: FileDigests | None = None,
+    allow_pickle: bool = False,
+) -> VisionModel:
+    """A model that sees; nothing is loaded yet.
+
+    Args:
+        dtype, device, digests: As for `nodegraph.models.opening.open_model`.
+    Raises:
+        InvalidValue: No such dtype.
+        NodegraphError: See `find_vision_folder`.
+    """
+    if dtype not in DTYPES:
+        raise InvalidValue(f"no precision is called {dtype!r}", expected=", ".join(DTYPES))
+    folder = find_vision_folder(name, folders, allow_pickle=allow_pickle)
+    known = digests or FILE_DIGESTS
+    precision = port_precision(dtype, [folder.files], device)
+    model = _network(folder, precision, known)
+    words = None
+    if TASKS[folder.class_name] == "text":
+        words = _component("CLIPTokenizer", "tokenizer", folder.words, "float32", known)
+    return VisionModel(model, _preparation(folder), words, labels_of(folder.config))
+
+
+def _network(
+    folder: VisionFolder, dtype: str, digests: FileDigests
+) -> PipelineComponent | VisionNetwork:
+    if folder.class_name not in BUILT_HERE and not folder.is_file:
+        return _component(folder.class_name, _ROLE, folder.files.files, dtype, digests)
+    # A network is told by its tensors: what else lies beside them is of no effect.
+    weights = sorted(folder.files.weights)
+    files = (RecipeFile(_ROLE, str(path), digests.digest(path)) for path in weights)
+    options = options_alone(folder.class_name, weights[0])
+    return VisionNetwork(folder.class_name, tuple(files), dtype, options)
+
+
+def _preparation(folder: VisionFolder) -> Mapping[str, Any]:
+    path = folder.path / PREPARATION
+    said = layout.read_config(path) if not folder.is_file and path.is_file() else {}
+    if folder.class_name not in BUILT_HERE and not folder.is_file:
+        return said
+    shapes = file_shapes(folder.files.weights[0], True)
+    return {**preparation_alone(folder.class_name, shapes), **said}
+
+
+def _component(
+    class_name: str, role: str, files: Sequence[Path], dtype: str, digests: FileDigests
+) -> PipelineComponent:
+    return PipelineComponent(
+        class_name,
+        tuple(RecipeFile(role, str(path), digests.digest(path)) for path in sorted(files)),
+        dtype,
+        ((LIBRARY, "transformers"),),
+    )
+
+
+def labels_of(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Names of the classes that a configuration tells of, in their order."""
+    named = config.get("id2label")
+    if not isinstance(named, Mapping):
+        return ()
+    try:
+        return tuple(str(named[key]) for key in sorted(named, key=int))
+    except (TypeError, ValueError) as error:
+        raise InvalidFile(f"its {layout.CONFIG} numbers its classes by no numbers") from error
+
+
+def vision_stamp(
+    name: str, folders: Sequence[Path], *, allow_pickle: bool = False, device: str = "cpu"
+) -> str:
+    """Text that changes when `open_vision_model` would give something else for the same name.
+
+    Raises:
+        NodegraphError: See `find_vision_folder`.
+    """
+    folder = find_vision_folder(name, folders, allow_pickle=allow_pickle)
+    return digest_value([*map(file_stamp, folder.all_files), device, lacks_float16(device)])
+
+
+def vision_bytes(name: str, folders: Sequence[Path], *, allow_pickle: bool = False) -> int | None:
+    """Bytes that its weights take on disk; None where there is no such model."""
+    try:
+        folder = find_vision_folder(name, folders, allow_pickle=allow_pickle)
+    except NodegraphError:
+        return None
+    return sum(whole_size(path, path.stat().st_size) for path in folder.files.weights)

@@ -1,0 +1,1 @@
+"""nodegraph in Python: graphs that are built, tests of packs."""

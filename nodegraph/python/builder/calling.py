@@ -1,0 +1,172 @@
+"""Node types called outside any graph: they compute at once, through the session of the process."""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from nodegraph.core.facts import finding_problem
+from nodegraph.core.hooks import Finding
+from nodegraph.core.links import Value, read_literal
+from nodegraph.core.literals import check_literal
+from nodegraph.core.parts import NodeEntry
+from nodegraph.core.spec import InputSpec, NodeSpec
+from nodegraph.core.suggest import port_hint
+from nodegraph.core.summary import summarize
+from nodegraph.core.value_types import described
+from nodegraph.core.workflow import Workflow
+from nodegraph.engine.live_values import fitted, written_for
+from nodegraph.errors import InvalidValue, InvalidWorkflow, NodeFailed, NodegraphError, Problem
+from nodegraph.python.builder.builtin_functions import BuiltinFunctions
+from nodegraph.python.builder.catalogs import INSTALLED
+from nodegraph.python.builder.makers import callable_names, called
+from nodegraph.python.builder.outputs import BuiltNode, Out, UnknownName
+from nodegraph.session.scripts import run
+
+
+class CalledNodes(BuiltinFunctions):
+    """Node types as functions: ``nodes.InvertImage(image=picture)`` is the inverted picture.
+
+    Values are kept by their content as those of graphs are, so that a second call with equal
+    inputs has its answer at once. A node type with several outputs gives a named tuple of them,
+    one without the files that it wrote.
+    """
+
+    if not TYPE_CHECKING:  # there the stubs say which types there are
+
+        def __getattr__(self, name: str) -> Any:
+            if name.startswith("_"):
+                raise AttributeError(name)
+            return called(_call, INSTALLED.registry, name)
+
+    def __dir__(self) -> Sequence[str]:
+        return callable_names(INSTALLED.registry)
+
+    def __repr__(self) -> str:
+        return "<node types as functions>"
+
+
+nodes = CalledNodes()
+"""Those of the installed packs."""
+
+
+def _call(node_type: str, name: Any = None, /, **inputs: Any) -> Any:
+    spec = INSTALLED.registry.spec(node_type)
+    if spec is None:  # its pack has changed since it was found by its name
+        raise UnknownName(f"there is no node type `{node_type}` any more")
+    said = _said(spec)
+    given = _given(spec, name, inputs)
+    workflow = Workflow(nodes={said: NodeEntry(type=node_type, inputs=given)})
+    try:
+        result = run(workflow, targets=[said], progress=False)
+    except NodegraphError as error:
+        raise _as_called(error, said) from None
+    ports = [port.name for port in spec.outputs]
+    if not ports:
+        return [file.path for file in result.files]
+    values = [result.outputs[f"{said}.{port}"] for port in ports]
+    return values[0] if len(ports) == 1 else _tuple_of(node_type, tuple(ports), values)
+
+
+def _said(spec: NodeSpec) -> str:
+    """What the node that computes is called: as its function, as far as nodes may be."""
+    return spec.type.translate({ord("."): "_", ord("/"): "_"})
+
+
+def _as_called(error: NodegraphError, said: str) -> NodegraphError:
+    """The error as of a function: with its name alone, and as the node raised it."""
+    found = error
+    if isinstance(error, NodeFailed) and isinstance(error.__cause__, NodegraphError):
+        found = error.__cause__
+    if isinstance(found, InvalidWorkflow):
+        return InvalidWorkflow([_without_type(each, said) for each in found.problems])
+    found.problem = _without_type(error.problem, said)
+    found.args = (str(found.problem),)
+    return found
+
+
+def _without_type(problem: Problem, said: str) -> Problem:
+    """A problem, without the node's type where that is its name."""
+    return replace(problem, node_type=None) if problem.node == said else problem
+
+
+def _given(spec: NodeSpec, name: Any, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """What the node is given, as a workflow holds it.
+
+    Raises:
+        InvalidValue, InvalidWorkflow: Something is wrong with it.
+    """
+    if name is not None:
+        raise InvalidValue(
+            f"inputs of `{spec.type}` are given by name",
+            given=type(name).__name__,
+            expected=", ".join(f"{port}=…" for port in spec.inputs_by_name),
+        )
+    missing = [port for port in spec.inputs if port.required and port.name not in inputs]
+    findings = [
+        Finding(port.name, "is missing", expected=port.type, code="missing-input")
+        for port in missing
+    ]
+    found = {}
+    for port_name, value in inputs.items():
+        written, wrong = _written(spec, port_name, value)
+        found[port_name] = written
+        findings += wrong
+    if findings:
+        raise InvalidWorkflow([finding_problem(each, spec.type, "") for each in findings])
+    return found
+
+
+def _written(spec: NodeSpec, name: str, value: Any) -> tuple[Any, list[Finding]]:
+    """An input as a workflow holds it, and what is wrong with it."""
+    port = spec.inputs_by_name.get(name)
+    if port is None:
+        hint = port_hint(name, spec.inputs_by_name) or "This type has no inputs."
+        return None, [Finding(name, "has no such input", hint=hint, code="unknown-input")]
+    if isinstance(value, (Out, BuiltNode)):
+        finding = Finding(
+            name,
+            "is given an output of a graph, which has no value yet",
+            given=repr(value),
+            hint=f"Add the node to the graph: `graph.{spec.type}({name}={value})`.",
+            code="no-value",
+        )
+        return None, [finding]
+    written = written_for(value, port)
+    if isinstance(written, Value):
+        found = fitted(written, port, INSTALLED.registry)
+        if found.finding is not None:
+            return None, [found.finding]
+        if found.depth:
+            return None, [_mapped(port, written)]
+        written = found.written
+        if isinstance(written, Value):
+            return written, []
+    return written, check_literal(read_literal(written), port)
+
+
+def _mapped(port: InputSpec, given: Value) -> Finding:
+    return Finding(
+        port.name,
+        "is given what doesn't fit",
+        summarize(given.value),
+        described(port.expr),
+        "Call it for each of them.",
+        "wrong-type",
+    )
+
+
+def _tuple_of(node_type: str, ports: tuple[str, ...], values: Iterable[Any]) -> Any:
+    return _tuple_type(node_type, ports)(*values)
+
+
+@cache
+def _tuple_type(node_type: str, ports: tuple[str, ...]) -> Any:
+    made: Any = namedtuple  # type checkers want names that are written out
+    found = made(node_type.rpartition(":")[2], ports, rename=True)
+    # It is an attribute of no module, by which a pickle would name it.
+    found.__reduce__ = lambda self: (_tuple_of, (node_type, ports, tuple(self)))
+    return found

@@ -1,0 +1,299 @@
+"""A workflow that a script writes: node types are its methods."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from nodegraph.core.literals import represented
+from nodegraph.core.parts import NodeEntry, Parameter, Subgraph
+from nodegraph.core.suggest import did_you_mean, port_hint
+from nodegraph.core.types import ANY, TypeExpr, named
+from nodegraph.core.workflow import Workflow
+from nodegraph.errors import InvalidValue
+from nodegraph.python.builder.catalogs import INSTALLED
+from nodegraph.python.builder.makers import Maker, PackNodes
+from nodegraph.python.builder.outputs import AnyNode, UnknownName
+from nodegraph.python.builder.scope import Scope, check_text
+from nodegraph.python.builder.subgraph import BuiltSubgraph
+from nodegraph.session.node_types import NodeTypes
+from nodegraph.session.scripts import run, run_async
+from nodegraph.session.session import Session
+from nodegraph.session.settings import folder_of
+from nodegraph.session.standing import STANDING
+from nodegraph.session.wishes import SessionWish
+
+if TYPE_CHECKING:
+    from typing_extensions import Self, Unpack
+
+    from nodegraph.engine.options import RunKeywords
+    from nodegraph.engine.planning.plan import Plan
+    from nodegraph.engine.result import RunResult
+    from nodegraph.errors import Problem
+    from nodegraph.packs.registry import Registry
+
+Result = TypeVar("Result")
+
+_INSIDE = {"parameters": Parameter, "nodes": NodeEntry, "subgraphs": Subgraph}
+"""What stands by name below keys of a workflow."""
+
+
+class Graph(Scope, Workflow):
+    """A workflow to which nodes are added by calling their types.
+
+    ::
+
+        g = Graph("A picture")
+        load = g.LoadModel(model="tiny")
+        size = g.EmptyLatent(width=128, height=128)
+
+    Each call checks what it is given, and gives back the node: its outputs are attributes, such as
+    ``load.vae``, and a node with one output stands for it. The first thing in a call may be the
+    node's name; without it, the name is made of the type.
+
+    Args:
+        title: Of the workflow.
+        inputs: Where relative input paths start, unless the settings say.
+        session: Whose node types there are, and who runs it: with packs and nodes of your own. If
+            not given, one that all graphs share and that stays open.
+        parts: The workflow's other keys: description, requires and so on.
+    Raises:
+        TypeError: There is no such key; names the nearest.
+        InvalidValue: Something is of another kind.
+    """
+
+    def __init__(
+        self,
+        title: str = "",
+        *,
+        inputs: str | Path | None = None,
+        session: Session | None = None,
+        **parts: Any,
+    ) -> None:
+        _check_parts({"title": title, **parts})
+        if session is not None and not isinstance(session, Session):
+            raise InvalidValue(
+                "this is no session of a graph",
+                given=represented(session),
+                expected="a `Session`, as in Graph(session=nodegraph.Session())",
+            )
+        Workflow.__init__(self, title=title, **parts)
+        self._depths = {}
+        self._session = session
+        self._types: NodeTypes | None = None
+        self._inputs = folder_of(inputs)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a workflow file, in whose folder relative input paths start; as `Workflow.load`."""
+        found = super().load(path)
+        found._inputs = Path(path).absolute().parent
+        return found
+
+    @property
+    def session(self) -> Session | None:
+        """Who checks and runs it; None if it is the session that all share."""
+        return self._session
+
+    @property
+    def workflow(self) -> Workflow:
+        return self
+
+    @property
+    def catalog(self) -> Registry:
+        if self._session is not None:
+            return self._session.registry
+        if self._types is None:
+            # Asked for once, as reading settings takes longer than adding a node.
+            self._types = INSTALLED.read()
+        return self._types.registry
+
+    def _types_called(self, name: str) -> Maker | PackNodes:
+        if self._types is None:
+            return super()._types_called(name)
+        self._types.look_anew()
+        try:
+            return super()._types_called(name)
+        except UnknownName:
+            self._types = None  # as settings may lead to other packs by now
+            return super()._types_called(name)
+
+    def _entries(self) -> dict[str, NodeEntry]:
+        return self.nodes
+
+    def inner_type(self, name: str) -> TypeExpr:
+        return named(ANY)
+
+    # What else a workflow says
+
+    def parameter(
+        self,
+        name: str,
+        node: AnyNode,
+        port: str,
+        /,
+        *,
+        label: str = "",
+        help: str = "",
+        required: bool = False,
+    ) -> None:
+        """Name an input that people vary: ``g.run(parameters={name: value})``.
+
+        Args:
+            required: It must be given, though the node has a default for it.
+        Raises:
+            InvalidValue: The node has no such input.
+        """
+        check_text("the name of a parameter", name)
+        target = self._name_of(node)
+        spec = self.spec_of(target)
+        if spec is not None and port not in spec.inputs_by_name:
+            raise InvalidValue(
+                f"parameter `{name}` is for an input that there isn't",
+                node=target,
+                node_type=spec.type,
+                port=port,
+                hint=port_hint(port, spec.inputs_by_name) or None,
+            )
+        self.parameters[name] = Parameter(
+            input=f"{target}.{port}", label=label, help=help, required=required
+        )
+
+    def subgraph(self, name: str, /) -> BuiltSubgraph:
+        """One of its subgraphs, to add nodes to; one that isn't there yet is made."""
+        check_text("the name of a subgraph", name)
+        self.subgraphs.setdefault(name, Subgraph())
+        return BuiltSubgraph(self, name)
+
+    # What is done with it
+
+    def run(
+        self,
+        *nodes: AnyNode,
+        check: bool = True,
+        progress: bool = True,
+        **options: Unpack[RunKeywords],
+    ) -> RunResult:
+        """Run it and wait for the end.
+
+        Args:
+            nodes: Those to run, with what they need; all sinks if none are given. The result has
+                the values of their outputs.
+            check: Raise if a node failed; else the result tells.
+            progress: Show how it goes on, as `nodegraph.run` does; not by a session of one's own.
+            options: See `nodegraph.engine.options.RunOptions`.
+        Raises:
+            InvalidWorkflow, InvalidValue: Nothing was run.
+            NodeFailed: A node raised; the rest was run.
+        """
+        targeted = self._targeted(nodes, options)
+        if self._session is None:
+            return run(self, inputs=self._inputs, check=check, progress=progress, **targeted)
+        result = self._session.run(self, **targeted)
+        if check and result.errors:
+            raise result.errors[0]
+        return result
+
+    async def run_async(
+        self,
+        *nodes: AnyNode,
+        check: bool = True,
+        progress: bool = True,
+        **options: Unpack[RunKeywords],
+    ) -> RunResult:
+        """As `run`, on the running event loop."""
+        targeted = self._targeted(nodes, options)
+        if self._session is None:
+            return await run_async(
+                self, inputs=self._inputs, check=check, progress=progress, **targeted
+            )
+        result = await self._session.run_async(self, **targeted)
+        if check and result.errors:
+            raise result.errors[0]
+        return result
+
+    def plan(self, *nodes: AnyNode) -> Plan:
+        """What a run would do, and what it is expected to take; see `run`."""
+        targets = self._targets(nodes)
+        return self._asked(lambda session: session.plan(self, targets=targets, values=bool(nodes)))
+
+    def check(self, *nodes: AnyNode) -> Sequence[Problem]:
+        """Everything that is wrong with it; nothing runs. See `run`."""
+        targets = self._targets(nodes)
+        return self._asked(lambda session: session.check(self, targets=targets))
+
+    def _asked(self, question: Callable[[Session], Result]) -> Result:
+        if self._session is not None:
+            return question(self._session)
+        return STANDING.ask(SessionWish.of(None, (), (), self._inputs), question)
+
+    def _targets(self, nodes: Sequence[AnyNode]) -> list[str] | None:
+        return [self._name_of(node) for node in nodes] or None
+
+    def _targeted(self, nodes: Sequence[AnyNode], options: RunKeywords) -> RunKeywords:
+        named = options.get("targets") or ()
+        if isinstance(named, str) or not isinstance(named, Collection):
+            return options  # told of where they are read
+        targets = [*nodes, *named]
+        return {**options, "targets": self._targets(targets)} if targets else options
+
+    # As a value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Workflow) and self.to_dict() == other.to_dict()
+
+    __hash__ = None  # type: ignore[assignment]  # it changes
+
+    def _with_nodes(self, nodes: dict[str, NodeEntry]) -> Self:
+        found = super()._with_nodes(nodes)
+        found._session, found._inputs = self._session, self._inputs
+        return found
+
+    def __copy__(self) -> Self:
+        found = type(self).__new__(type(self))
+        found.__dict__.update(self.__dict__)
+        return found
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        found = memo[id(self)] = type(self).__new__(type(self))
+        found.__dict__.update(copy.deepcopy(self.__getstate__(), memo), _session=self._session)
+        return found
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_session": None, "_types": None}
+
+    def __repr__(self) -> str:
+        nodes = ", ".join(f"{name} ({entry.type})" for name, entry in self.nodes.items())
+        title = f" {self.title!r}" if self.title else ""
+        return f"<graph{title}: {nodes or 'no nodes'}>"
+
+
+def _check_parts(parts: Mapping[str, Any]) -> None:
+    """Check what a graph is made of.
+
+    Raises:
+        TypeError, InvalidValue: See `Graph`.
+    """
+    known = {part.name: part for part in fields(Workflow)}
+    for name, value in parts.items():
+        if name not in known:
+            names = [*known, "inputs", "session"]
+            raise TypeError(f"a graph has no `{name}`. {did_you_mean(name, names, listed=99)}")
+        if known[name].default is MISSING:
+            _check_dictionary(name, value)
+        else:
+            check_text(f"a graph's `{name}`", value)
+
+
+def _check_dictionary(name: str, value: object) -> None:
+    inside = _INSIDE.get(name, object)
+    if isinstance(value, dict) and all(isinstance(each, inside) for each in value.values()):
+        return
+    raise InvalidValue(
+        f"a graph's `{name}` is a dictionary" + (f" of `{inside.__name__}`" * (name in _INSIDE)),
+        given=represented(value),
+        hint="What a file says is read by `Graph.from_dict`.",
+    )

@@ -1,0 +1,348 @@
+"""What a node of a graph is given, checked at the very call that gives it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from nodegraph.core.bodies import TYPE as SUBGRAPH
+from nodegraph.core.checking import DEEPEST
+from nodegraph.core.facts import finding_problem
+from nodegraph.core.hooks import Finding
+from nodegraph.core.links import Link, Value, is_live, is_too_large, read_literal
+from nodegraph.core.literals import check_literal, describe
+from nodegraph.core.mends import OpenInput, TypeMends
+from nodegraph.core.spec import InputSpec, NodeSpec
+from nodegraph.core.suggest import did_you_mean, port_hint
+from nodegraph.core.types import TypeExpr, fit
+from nodegraph.engine.live_values import Fitted, fitted, written_for
+from nodegraph.errors import InvalidValue, InvalidWorkflow, Problem
+from nodegraph.python.builder.lists import Listed, has_outputs, listed
+from nodegraph.python.builder.outputs import BuiltNode, Out, Owner
+
+
+@dataclass
+class Given:
+    """The inputs of a call, checked.
+
+    Attributes:
+        written: As the workflow has them, but for outputs that `link` has yet to name.
+        fed: Inputs that an input of the subgraph leads to, by port: that one's name.
+        depth: Levels of lists that the node is mapped over.
+    """
+
+    written: dict[str, Any] = field(default_factory=dict)
+    fed: dict[str, str] = field(default_factory=dict)
+    depth: int = 0
+
+    def link(self) -> None:
+        """Name the outputs, for which lists and calculations add nodes of their own."""
+        for port, value in self.written.items():
+            if isinstance(value, Out):
+                self.written[port] = {"from": str(value)}
+
+
+class InnerInput(Out[Any]):
+    """An input of a subgraph, for the nodes in it."""
+
+    def __init__(self, owner: Owner, name: str) -> None:
+        super().__init__(owner, Link(name))
+        self.name = name
+
+    @property
+    def _place(self) -> tuple[object, ...]:
+        return id(self._owner), self.name  # a node may be called so, too
+
+
+def given_inputs(
+    scope: Owner,
+    node: str,
+    spec: NodeSpec,
+    values: Mapping[str, Any],
+    *,
+    is_new: bool = True,
+) -> Given:
+    """Check what a node is given.
+
+    Args:
+        is_new: Inputs that have no default must be among it.
+    Raises:
+        InvalidWorkflow: Something of it is wrong; lists all.
+    """
+    return _Call(scope, node, spec).checked(values, is_new=is_new)
+
+
+class _Call:
+    def __init__(self, scope: Owner, node: str, spec: NodeSpec) -> None:
+        self._scope = scope
+        self._node = node
+        self._spec = spec
+        self._given = Given()
+        self._problems: list[Problem] = []
+
+    def checked(self, values: Mapping[str, Any], *, is_new: bool) -> Given:
+        known = self._spec.inputs_by_name
+        for name, given in values.items():
+            value = listed(self._scope, given)
+            port = known.get(name)
+            if port is None:
+                hint = port_hint(name, known) or "This type has no inputs."
+                self._report(Finding(name, "has no such input", hint=hint, code="unknown-input"))
+            elif isinstance(value, (Out, BuiltNode)):
+                self._link(port, value)
+            else:
+                self._literal(port, value)
+        if is_new and not self._problems:
+            for port in self._spec.inputs:
+                if port.required and port.name not in values:
+                    self._missing(port)
+        if self._problems:
+            raise InvalidWorkflow(self._problems)
+        return self._given
+
+    def _report(self, finding: Finding) -> None:
+        self._problems.append(finding_problem(finding, self._node, self._spec.type))
+
+    def _missing(self, port: InputSpec) -> None:
+        schema = port.json_schema
+        hint = self._givers(port, "Such outputs have {}.") if schema is None else None
+        wanted = port.type if schema is None else describe(schema)
+        self._report(
+            Finding(port.name, "is missing", expected=wanted, hint=hint, code="missing-input")
+        )
+
+    def _givers(self, port: InputSpec, sentence: str) -> str | None:
+        """Node types that give what an input takes, in a sentence; None if there are none."""
+        types = self._mends.givers(OpenInput(port.expr, f"{self._spec.type}.{port.name}"))
+        return sentence.format(types) if types else None
+
+    @property
+    def _mends(self) -> TypeMends:
+        return TypeMends(self._scope.catalog)
+
+    def _literal(self, port: InputSpec, value: Any) -> None:
+        if has_outputs(value):
+            self._report(_buried(port))
+            return
+        try:
+            written = written_for(value, port)
+        except InvalidValue as error:
+            self._report(_uncopied(port, error.problem))
+            return
+        if isinstance(written, Value):
+            self._live(port, written)
+            return
+        literal = read_literal(written)
+        if SUBGRAPH in port.expr.named():
+            self._subgraphs(port, literal)
+        for finding in check_literal(literal, port):
+            self._report(self._output_needed(finding, port))
+        self._given.written[port.name] = written
+
+    def _live(self, port: InputSpec, given: Value) -> None:
+        """Give a live value, as the input takes it."""
+        found = fitted(given, port, self._scope.catalog)
+        if not isinstance(found.written, Value):
+            self._literal(port, found.written)
+        elif found.finding is not None:
+            self._report(found.finding)
+        elif not self._scope.takes_values:
+            self._report(_outside_subgraph(port, given))
+        elif found.depth > DEEPEST:
+            self._report(_too_deep(port, found.depth))
+        else:
+            self._given.depth = max(self._given.depth, found.depth)
+            self._given.written[port.name] = found.written
+
+    def _output_needed(self, finding: Finding, port: InputSpec) -> Finding:
+        if finding.code != "link-needed":
+            return finding
+        return replace(
+            finding,
+            message=f"takes no literal, only an output that carries {port.type}",
+            hint=self._givers(port, "Add a node that gives one, such as {}."),
+        )
+
+    def _subgraphs(self, port: InputSpec, literal: Any) -> None:
+        blocks = self._scope.workflow.subgraphs
+        for name in literal if isinstance(literal, list) else [literal]:
+            if isinstance(name, str) and name not in blocks:
+                self._report(
+                    Finding(
+                        port.name,
+                        "names no subgraph of this graph",
+                        given=name,
+                        hint=did_you_mean(name, blocks) or "Make one: `graph.subgraph(name)`.",
+                        code="unknown-subgraph",
+                    )
+                )
+
+    def _link(self, port: InputSpec, value: Out[Any] | BuiltNode) -> None:
+        shown = _shown(value)
+        if value._owner is not self._scope:
+            self._report(self._foreign(port, value))
+        elif port.body is not None:
+            names = ", ".join(self._scope.workflow.subgraphs)
+            self._report(
+                Finding(
+                    port.name,
+                    "takes the name of a subgraph, not a link",
+                    given=shown,
+                    expected=f"one of {names}" if names else None,
+                    code="name-needed",
+                )
+            )
+        elif not isinstance(value, Out):
+            self._report(self._ambiguous(port, str(value), port.expr))
+        elif not isinstance(value, Listed):
+            self._fit(port, value)
+        elif self._are_items(port, value.items):
+            self._fit(port, value.with_values(self._item_values(port, value.items)))
+
+    def _foreign(self, port: InputSpec, value: Out[Any] | BuiltNode) -> Finding:
+        return Finding(
+            port.name,
+            "is given a node of another graph, or of another subgraph",
+            given=_shown(value),
+            expected="a node that was added where this one is",
+            code="unknown-node",
+        )
+
+    def _are_items(self, port: InputSpec, items: Sequence[Any]) -> bool:
+        """Whether a list can be made of these; reports those of which it can't."""
+        found = [finding for item in items for finding in self._item_faults(port, item)]
+        for finding in found:
+            self._report(finding)
+        return not found
+
+    def _item_values(self, port: InputSpec, items: Sequence[Any]) -> list[Any]:
+        """The items of a list, live values as the input takes them."""
+        return [self._item(port, item).written.value if is_live(item) else item for item in items]
+
+    def _item(self, port: InputSpec, item: Any) -> Fitted:
+        """A live value as it stands in a list for an input."""
+        one = replace(port, type=str(_item_type(port)), json_schema=None)
+        return fitted(Value(item), one, self._scope.catalog)
+
+    def _item_faults(self, port: InputSpec, item: Any) -> Iterator[Finding]:
+        if not isinstance(item, (Out, BuiltNode)):
+            if has_outputs(item):
+                yield _buried(port)
+            elif is_too_large(item):
+                yield from check_literal(item, replace(port, json_schema={}))
+            elif is_live(item) and not self._scope.takes_values:
+                yield _outside_subgraph(port, Value(item))
+            elif is_live(item) and (finding := self._item(port, item).finding):
+                yield finding
+        elif item._owner is not self._scope:
+            yield self._foreign(port, item)
+        elif not isinstance(item, Out):
+            yield self._ambiguous(port, str(item), _item_type(port))
+
+    def _ambiguous(self, port: InputSpec, node: str, expr: TypeExpr) -> Finding:
+        outputs = self._outputs(node)
+        fitting = [name for name, output in outputs.items() if self._fits(output, expr)]
+        shown = [f"`{node}.{name}`" for name in fitting or outputs]
+        if not outputs:
+            return Finding(
+                port.name, f"is given `{node}`, which has no outputs", code="unknown-output"
+            )
+        return Finding(
+            port.name,
+            f"is given `{node}`, which has several outputs",
+            expected=str(expr),
+            hint=f"Write {' or '.join(shown)}.",
+            code="ambiguous-output",
+        )
+
+    def _fits(self, output: Out[Any], expr: TypeExpr) -> bool:
+        return fit(self._scope.type_of(output), expr, self._scope.catalog.types) is not None
+
+    def _fitting(self, port: InputSpec, value: Out[Any]) -> str:
+        """Which other outputs of the node would fit, as a sentence; empty if none does."""
+        if isinstance(value, InnerInput) or value._known_type is not None:
+            return ""
+        node, found = value._link.node, self._outputs(value._link.node)
+        names = [name for name, output in found.items() if self._fits(output, port.expr)]
+        return "Write " + " or ".join(f"`{node}.{name}`" for name in names) + "." if names else ""
+
+    def _outputs(self, node: str) -> dict[str, Out[Any]]:
+        spec = self._scope.spec_of(node)
+        names = spec.outputs_by_name if spec else ()
+        return {name: Out(self._scope, Link(node, name)) for name in names}
+
+    def _fit(self, port: InputSpec, value: Out[Any]) -> None:
+        source = self._scope.type_of(value)
+        found = fit(source, port.expr, self._scope.catalog.types)
+        if found is None:
+            hint = (
+                self._fitting(port, value)
+                or self._mends.putting_between(source, port.expr)
+                or self._givers(port, "Such outputs have {}.")
+            )
+            self._report(
+                Finding(
+                    port.name,
+                    f"is given {value._shown}, which doesn't fit",
+                    given=str(source),
+                    expected=port.type,
+                    hint=hint or None,
+                    code="wrong-type",
+                )
+            )
+        elif found.map_depth > DEEPEST:
+            self._report(_too_deep(port, found.map_depth))
+        else:
+            self._given.depth = max(self._given.depth, found.map_depth)
+            if isinstance(value, InnerInput):
+                self._given.fed[port.name] = value.name
+            else:
+                self._given.written[port.name] = value
+
+
+def _item_type(port: InputSpec) -> TypeExpr:
+    """What an item of a list is taken as that is given to an input."""
+    return port.expr.item if port.expr.is_list else port.expr
+
+
+def _shown(value: Out[Any] | BuiltNode) -> str:
+    return value._shown if isinstance(value, Out) else f"`{value}`"
+
+
+def _too_deep(port: InputSpec, levels: int) -> Finding:
+    return Finding(
+        port.name,
+        "would map this node over too many levels of lists",
+        given=f"{levels} levels",
+        expected=f"{DEEPEST} at most",
+        code="too-deep",
+    )
+
+
+def _outside_subgraph(port: InputSpec, given: Value) -> Finding:
+    return Finding(
+        port.name,
+        "is given a live value in a subgraph, whose definition holds none",
+        given=given.text,
+        expected="an input of the subgraph, or an output of a node in it",
+        hint=f'Write `{port.name}=block.input("{port.name}")`, and give the value where the '
+        "subgraph is used.",
+        code="value-in-subgraph",
+    )
+
+
+def _uncopied(port: InputSpec, problem: Problem) -> Finding:
+    return Finding(
+        port.name, problem.message, problem.given, problem.expected, problem.hint, "uncopied-value"
+    )
+
+
+def _buried(port: InputSpec) -> Finding:
+    return Finding(
+        port.name,
+        "is given outputs in lists within lists, or in a dictionary",
+        expected="an output, or a plain list of outputs",
+        hint="Lists of lists come from nodes that give lists, such as those mapped over one.",
+        code="buried-output",
+    )

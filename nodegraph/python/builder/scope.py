@@ -1,0 +1,285 @@
+"""What nodes are added to: a graph, or one of its subgraphs."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from nodegraph.core.graph import topological_order
+from nodegraph.core.links import Link, is_link, live_inputs, read_link
+from nodegraph.core.literals import represented
+from nodegraph.core.parts import NodeEntry, bad_name, is_node_name
+from nodegraph.core.spec import NodeSpec
+from nodegraph.core.stand_ins import StandIns
+from nodegraph.core.subgraphs import Specs
+from nodegraph.core.suggest import did_you_mean
+from nodegraph.core.types import ANY, TypeExpr, fit, list_of, named
+from nodegraph.core.words import snake_case
+from nodegraph.core.workflow import Workflow
+from nodegraph.errors import InvalidValue, InvalidWorkflow
+from nodegraph.packs.registry import Registry
+from nodegraph.python.builder.builtin import BuiltinNodes
+from nodegraph.python.builder.inputs import Given, InnerInput, given_inputs
+from nodegraph.python.builder.makers import Maker, PackNodes, callable_names, called
+from nodegraph.python.builder.outputs import AnyNode, BuiltNode, Out, UnknownName, built_node
+
+
+class Scope(BuiltinNodes):
+    """Node types as methods: each adds a node, and gives it back."""
+
+    takes_values = True
+    """Whether its nodes may be given live values."""
+
+    _depths: dict[str, int]
+    """Levels of lists that nodes are mapped over, as far as they were looked at."""
+
+    @property
+    def workflow(self) -> Workflow:
+        """The whole."""
+        raise NotImplementedError
+
+    @property
+    def catalog(self) -> Registry:
+        """The node types there are."""
+        raise NotImplementedError
+
+    def _entries(self) -> dict[str, NodeEntry]:
+        raise NotImplementedError
+
+    def inner_type(self, name: str) -> TypeExpr:
+        """Of an input of the subgraph, for the nodes in it."""
+        raise NotImplementedError
+
+    def _feed(self, node: str, given: Given) -> None:
+        """Note which inputs of a node the subgraph's own inputs lead to."""
+
+    if not TYPE_CHECKING:  # there the stubs say which types there are
+
+        def __getattr__(self, name: str) -> Any:
+            if name.startswith("_"):
+                raise AttributeError(name)
+            return self._types_called(name)
+
+    def _types_called(self, name: str) -> Maker | PackNodes:
+        return called(self.node, self.catalog, name)
+
+    def __dir__(self) -> Sequence[str]:
+        return [*super().__dir__(), *callable_names(self.catalog)]
+
+    def node(
+        self,
+        node_type: str | Scope | Callable[..., Any],
+        name: str | None = None,
+        /,
+        **inputs: Any,
+    ) -> Any:
+        """Add a node of any type, also of those whose names are no attributes.
+
+        Args:
+            node_type: A node type, ``pack:Type`` for those of packs, a function with ``@node`` that
+                the session has, or a subgraph.
+            name: Its name; made of the type if not given.
+            inputs: Values, and outputs of other nodes.
+        Returns:
+            The node, with its outputs as attributes.
+        Raises:
+            UnknownName: There is no such type.
+            InvalidWorkflow: An input is wrong; lists all that are.
+            InvalidValue: There is a node of that name already.
+        """
+        kind = _type_called(node_type)
+        entry = NodeEntry(type=kind)
+        name = self._free_name(kind) if name is None else self._checked_name(name, kind)
+        self._take(name, entry, inputs, is_new=True)
+        return built_node(self, name)
+
+    def set(self, node: AnyNode, /, **inputs: Any) -> None:
+        """Give a node other inputs; those that aren't named stay.
+
+        Raises:
+            UnknownName: There is no such node.
+            InvalidWorkflow: An input is wrong; lists all that are.
+        """
+        name = self._name_of(node)
+        self._take(name, self._entries()[name], inputs, is_new=False)
+
+    def entry(self, node: AnyNode, /) -> NodeEntry:
+        """What the workflow says of a node: its label, note, mode and the rest, to be changed.
+
+        Raises:
+            UnknownName: There is no such node.
+        """
+        return self._entries()[self._name_of(node)]
+
+    def __getitem__(self, name: str) -> Any:
+        """A node by its name.
+
+        Raises:
+            UnknownName: There is none of that name.
+        """
+        return built_node(self, self._name_of(name))
+
+    def __contains__(self, name: object) -> bool:
+        return str(name) in self._entries()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries())
+
+    def _name_of(self, node: AnyNode) -> str:
+        if not isinstance(node, (BuiltNode, Out, str)):
+            raise InvalidValue(
+                "this is no node of the graph",
+                given=represented(node),
+                expected="a node, one of its outputs, or its name",
+            )
+        if not isinstance(node, str) and node._owner is not self:
+            raise UnknownName(f"`{node}` is a node of another graph, or of another subgraph")
+        name, entries = _name(node), self._entries()
+        if name not in entries:
+            hint = did_you_mean(name, entries) or "There are no nodes yet."
+            raise UnknownName(f"there is no node `{name}`", hint=hint)
+        return name
+
+    def _free_name(self, node_type: str) -> str:
+        base = snake_case(node_type.rpartition(":")[2])
+        base = base.replace(".", "_").replace("/", "_") or "node"
+        entries, most = self._entries(), 2
+        if base not in entries:
+            return base
+        # By halves: of thousands of a kind, each would look at all before it.
+        while f"{base}_{most}" in entries:
+            most *= 2
+        counts = range(2, most)
+        free = bisect_left(counts, True, key=lambda count: f"{base}_{count}" not in entries)
+        return f"{base}_{2 + free}"
+
+    def _checked_name(self, name: Any, node_type: str) -> str:
+        if not isinstance(name, str):
+            raise InvalidValue(
+                f"what comes first in a call of `{node_type}` is the node's name",
+                given=represented(name),
+                expected="inputs by their names: `image=picture`",
+            )
+        if not is_node_name(name):
+            raise InvalidWorkflow([bad_name(name)])
+        if name in self._entries():
+            raise InvalidValue(f"there is a node `{name}` already")
+        return name
+
+    def _take(self, name: str, entry: NodeEntry, inputs: dict[str, Any], *, is_new: bool) -> None:
+        inputs = {
+            port: str(value) if isinstance(value, Scope) else value
+            for port, value in inputs.items()
+        }
+        given = given_inputs(self, name, self._spec(name, entry, inputs), inputs, is_new=is_new)
+        entries = self._entries()
+        if is_new:
+            entries[name] = entry  # so that no node that is added on the way takes its name
+        given.link()
+        if is_new:
+            entries[name] = entries.pop(name)  # behind those
+        kept = {port: value for port, value in entry.inputs.items() if port not in given.fed}
+        entry.inputs = kept | given.written
+        self._feed(name, given)
+        if is_new:
+            self._depths[name] = given.depth
+        else:
+            self._depths.clear()
+
+    def _spec(self, name: str, entry: NodeEntry, inputs: dict[str, Any]) -> NodeSpec:
+        """What a node declares that is given these inputs, one of which may name a subgraph."""
+        texts = {port: value for port, value in inputs.items() if isinstance(value, str)}
+        found = self._declared(replace(entry, inputs=entry.inputs | texts))
+        if found is None:
+            raise UnknownName(
+                f"there is no node type `{entry.type}`",
+                node=name,
+                hint=StandIns(self.catalog).hint(entry.type, self.workflow.subgraphs),
+            )
+        return found
+
+    def _declared(self, entry: NodeEntry) -> NodeSpec | None:
+        return Specs(self.workflow, self.catalog).of(entry)
+
+    def spec_of(self, node: str) -> NodeSpec | None:
+        """What a node's type declares; None if there is no such node or type."""
+        entry = self._entries().get(node)
+        return None if entry is None else self._declared(entry)
+
+    def type_of(self, output: Out[Any]) -> TypeExpr:
+        """What an output gives: a list for each level that its node is mapped over."""
+        if isinstance(output, InnerInput):
+            return self.inner_type(output.name)
+        if output._known_type is not None:
+            return output._known_type
+        return self._linked_type(output._link)
+
+    def _linked_type(self, link: Link) -> TypeExpr:
+        spec = self.spec_of(link.node)
+        ports = spec.outputs_by_name if spec else {}
+        port = ports.get(link.port) or (next(iter(ports.values())) if len(ports) == 1 else None)
+        expr = named(ANY) if port is None else port.expr
+        for _ in range(self._depth(link.node)):
+            expr = list_of(expr)
+        return expr
+
+    def _depth(self, node: str) -> int:
+        entries = self._entries()
+        if node not in self._depths and node in entries:
+            links = {name: list(_links(entry)) for name, entry in entries.items()}
+            needs = {
+                name: [link.node for _, link in found if link.node in entries]
+                for name, found in links.items()
+            }
+            self._depths = dict.fromkeys(entries, 0)
+            for name in topological_order(needs)[0]:
+                spec = self.spec_of(name)
+                given = [(port, self._linked_type(link)) for port, link in links[name]]
+                given += _value_types(entries[name])
+                for port, expr in given if spec else ():
+                    target = spec and spec.inputs_by_name.get(port)
+                    found = target and fit(expr, target.expr, self.catalog.types)
+                    self._depths[name] = max(self._depths[name], found.map_depth if found else 0)
+        return self._depths.get(node, 0)
+
+
+def _type_called(node_type: str | Scope | Callable[..., Any]) -> str:
+    if not callable(node_type):
+        return str(node_type)
+    from nodegraph.core.node import definition_of  # few give a function
+
+    return definition_of(node_type).spec.type
+
+
+def _name(node: AnyNode) -> str:
+    if isinstance(node, BuiltNode):
+        return node._name
+    return node._link.node if isinstance(node, Out) else node
+
+
+def _links(entry: NodeEntry) -> Iterator[tuple[str, Link]]:
+    for port, written in entry.inputs.items():
+        if is_link(written):
+            try:
+                yield port, read_link(written)
+            except ValueError:  # broken in the file, and told of where it is checked
+                continue
+
+
+def _value_types(entry: NodeEntry) -> Iterator[tuple[str, TypeExpr]]:
+    """Inputs that are given live values, and their types as far as they are known."""
+    for port, value in live_inputs(entry.inputs):
+        if value.port_type is not None:
+            yield port, value.port_type
+
+
+def check_text(what: str, value: object) -> None:
+    """Check what has to be a text, such as a name.
+
+    Raises:
+        InvalidValue: It is something else.
+    """
+    if not isinstance(value, str):
+        raise InvalidValue(f"{what} is a text", given=represented(value))

@@ -1,0 +1,1 @@
+"""Sampling: noise, schedules, samplers, guiders, controls, prompts, masks, the loop."""

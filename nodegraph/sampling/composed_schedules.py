@@ -1,0 +1,269 @@
+"""Schedules as values: which stretches of which noise levels a sampling walks. Imports no torch.
+
+A schedule is a description: what its levels are is known once a model, a sampler and a size are
+(`nodegraph.sampling.schedules.laid`). So it can be cut, joined and turned round by arithmetic on
+steps alone, and parts that are joined again are the very schedule that was cut.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+
+from nodegraph.core.ports import port_type
+from nodegraph.errors import InvalidValue
+from nodegraph.families.laws import LEVELS, check_law, check_levels, check_numbers
+from nodegraph.families.names import check_schedule
+from nodegraph.families.steps import check_cut_at, laid_and_walked, steps_walked
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Some consecutive steps of a law.
+
+    Attributes:
+        law: How levels are laid: a schedule's name, or another of `nodegraph.families.laws`.
+        steps: Of the whole law.
+        first, last: The steps that are walked: from level `first` to level `last`, of 0 to `steps`.
+        begin: Where a sampling of the whole law begins, above 0 where part of a picture is kept:
+            how far a sampling got is counted from there.
+        numbers: Of the law, as sorted (name, number) pairs; what is left out is its own.
+        levels: Of the law `LEVELS`: sigmas, falling, one more than there are steps.
+        factor: On all levels.
+        rises: Walked the other way, from little noise to much.
+        closed: The last step leads to no noise at all.
+        dropped: The law is laid over one step more, and the last level above 0 left out.
+        start: In place of the level of the first step; None: the law's own.
+    """
+
+    law: str
+    steps: int
+    first: int
+    last: int
+    begin: int = 0
+    numbers: tuple[tuple[str, float], ...] = ()
+    levels: tuple[float, ...] = ()
+    factor: float = 1.0
+    rises: bool = False
+    closed: bool = False
+    dropped: bool = False
+    start: float | None = None
+
+    @property
+    def length(self) -> int:
+        """Steps that are walked."""
+        return self.last - self.first
+
+    def part(self, start: int, end: int) -> Stretch:
+        """Some of the steps that are walked, in the order in which they are."""
+        kept = replace(
+            self,
+            closed=self.closed and end == self.length,
+            start=self.start if start == 0 else None,
+        )
+        if self.rises:
+            return replace(kept, first=self.last - end, last=self.last - start)
+        return replace(kept, first=self.first + start, last=self.first + end)
+
+    def joined(self, following: Stretch) -> Stretch | None:
+        """Both in one, if the other goes on where this one ends."""
+        low, high = (following, self) if self.rises else (self, following)
+        moved = replace(
+            following, first=self.first, last=self.last, closed=self.closed, start=self.start
+        )
+        alike = following.start is None and moved == self
+        if self.closed or not alike or low.last != high.first:
+            return None
+        return replace(self, first=low.first, last=high.last, closed=following.closed)
+
+    def scaled(self, factor: float) -> Stretch:
+        """The same with all levels times a number."""
+        start = None if self.start is None else self.start * factor
+        return replace(self, factor=self.factor * factor, start=start)
+
+
+def _dumped(schedule: Schedule) -> bytes:
+    return json.dumps([asdict(stretch) for stretch in schedule.stretches]).encode()
+
+
+def _loaded(data: bytes) -> Schedule:
+    def read(found: dict[str, object]) -> Stretch:
+        pairs: Iterable[tuple[str, float]] = found["numbers"]  # type: ignore[assignment]
+        levels: Iterable[float] = found["levels"]  # type: ignore[assignment]
+        numbers = tuple((name, number) for name, number in pairs)
+        return Stretch(**{**found, "numbers": numbers, "levels": tuple(levels)})  # type: ignore[arg-type]
+
+    return Schedule(tuple(read(item) for item in json.loads(data)))
+
+
+@port_type(color="#7ec699", dumps=_dumped, loads=_loaded)
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """The noise levels that a sampling walks, as a value.
+
+    Attributes:
+        stretches: One after the other, at least one, each of at least one step; those that go on
+            where the one before ends are one.
+    """
+
+    stretches: tuple[Stretch, ...]
+
+    @property
+    def steps(self) -> int:
+        """Steps that are walked."""
+        return sum(stretch.length for stretch in self.stretches)
+
+    @property
+    def laws(self) -> tuple[str, ...]:
+        """How the levels of its stretches are laid."""
+        return tuple(stretch.law for stretch in self.stretches)
+
+    @property
+    def rises(self) -> bool:
+        """Whether some of it leads from little noise to much."""
+        return any(stretch.rises for stretch in self.stretches)
+
+    def part(self, start: int, end: int) -> Schedule:
+        """Some of its steps.
+
+        Args:
+            start, end: 0 ≤ start < end ≤ steps.
+        Raises:
+            InvalidValue: There are no such steps; on port ``step``.
+        """
+        if not 0 <= start < end <= self.steps:
+            raise InvalidValue(
+                f"the schedule has {self.steps} steps, and none between these",
+                port="step",
+                given=f"{start} to {end}",
+                expected=f"0 to {self.steps}, the first below the second",
+            )
+        found: list[Stretch] = []
+        gone = 0
+        for stretch in self.stretches:
+            low, high = max(start - gone, 0), min(end - gone, stretch.length)
+            if low < high:
+                found.append(stretch.part(low, high))
+            gone += stretch.length
+        return Schedule(tuple(found))
+
+    def split(self, step: int) -> tuple[Schedule, Schedule]:
+        """The steps before a step and those from there on.
+
+        Raises:
+            InvalidValue: One of the two would be empty; on port ``step``.
+        """
+        check_cut_at(self.steps, step)
+        return self.part(0, step), self.part(step, self.steps)
+
+    def then(self, following: Schedule) -> Schedule:
+        """Both, one after the other."""
+        stretches = list(self.stretches)
+        for stretch in following.stretches:
+            joined = stretches[-1].joined(stretch)
+            stretches[-1:] = [stretches[-1], stretch] if joined is None else [joined]
+        return Schedule(tuple(stretches))
+
+    def flipped(self) -> Schedule:
+        """The same levels in the other order.
+
+        Raises:
+            InvalidValue: Its last step was made to lead to no noise; on port ``schedule``.
+        """
+        if any(stretch.closed or stretch.start is not None for stretch in self.stretches):
+            raise InvalidValue(
+                "a schedule whose first level was set, or whose last step leads to no noise, can't "
+                "be walked the other way",
+                port="schedule",
+            )
+        turned = (replace(item, rises=not item.rises) for item in reversed(self.stretches))
+        return Schedule(tuple(turned))
+
+    def scaled(self, factor: float) -> Schedule:
+        """All levels times a number.
+
+        Raises:
+            InvalidValue: It isn't above 0; on port ``factor``.
+        """
+        if not (math.isfinite(factor) and factor > 0):
+            raise InvalidValue(
+                "levels can be scaled by a number above 0 alone", port="factor", given=f"{factor:g}"
+            )
+        return Schedule(tuple(item.scaled(factor) for item in self.stretches))
+
+    def started(self, sigma: float) -> Schedule:
+        """The same with another first level.
+
+        Raises:
+            InvalidValue: It isn't above 0, or the schedule rises; on port ``sigma``.
+        """
+        if not (math.isfinite(sigma) and sigma > 0) or self.rises:
+            raise InvalidValue(
+                "only a schedule that falls can begin at another level, above 0",
+                port="sigma",
+                given=f"{sigma:g}",
+            )
+        first, *others = self.stretches
+        return Schedule((replace(first, start=float(sigma)), *others))
+
+    def closed(self) -> Schedule:
+        """The same, but the last step leads to no noise at all."""
+        *before, last = self.stretches
+        return Schedule((*before, replace(last, closed=last.last < last.steps)))
+
+
+def named_schedule(
+    name: str,
+    steps: int,
+    denoise: float = 1.0,
+    counted: str = "share",
+    *,
+    dropped: bool = False,
+) -> Schedule:
+    """The schedule of a name.
+
+    Args:
+        name: One of `SCHEDULE_NAMES`.
+        steps: Of the whole schedule, 1 to 10000.
+        denoise: Part that is walked, above 0 to 1.
+        counted: How many steps that is; see `laid_and_walked`.
+        dropped: See `Stretch`.
+    Raises:
+        InvalidValue: There is no such schedule, a number is out of range, or no step is left.
+    """
+    check_schedule(name, "discrete")
+    laid, walked = laid_and_walked(steps, denoise, counted)
+    first = laid - walked
+    return Schedule((Stretch(name, laid, first, laid, begin=first, dropped=dropped),))
+
+
+def numbered_schedule(law: str, steps: int, numbers: Mapping[str, float | None]) -> Schedule:
+    """The schedule of a law with numbers of one's own.
+
+    Args:
+        numbers: By name; None is the law's own.
+    Raises:
+        InvalidValue: There is no such law, or a number is out of range.
+    """
+    check_law(law)
+    steps_walked(steps, 1.0)
+    given = {name: float(number) for name, number in numbers.items() if number is not None}
+    check_numbers(law, given)
+    return Schedule((Stretch(law, steps, 0, steps, numbers=tuple(sorted(given.items()))),))
+
+
+def listed_schedule(levels: Iterable[float]) -> Schedule:
+    """The schedule of levels that are named one by one.
+
+    Args:
+        levels: Sigmas, falling, at least two; with table models of an unscaled latent, with flow
+            models 0 to 1. The last one may be 0.
+    Raises:
+        InvalidValue: They don't fall, aren't numbers, or are too few; on port ``sigmas``.
+    """
+    found = tuple(float(level) for level in levels)
+    check_levels(found)
+    steps = len(found) - 1
+    return Schedule((Stretch(LEVELS, steps, 0, steps, levels=found),))

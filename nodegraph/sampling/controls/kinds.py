@@ -1,0 +1,182 @@
+"""What control networks want to be shown, by their classes and configurations. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from nodegraph.errors import InvalidValue
+from nodegraph.families.speed_options import FirstBlock, Magnitude
+
+if TYPE_CHECKING:
+    from nodegraph.families.base import Config, Family
+    from nodegraph.families.components import Denoiser
+    from nodegraph.families.model_step import Side
+
+UNION_MODES: Mapping[str, Mapping[str, int]] = {
+    # Source: https://github.com/xinsir6/ControlNetPlus, the last two of its promax model.
+    "ControlNetUnionModel": {
+        "pose": 0,
+        "depth": 1,
+        "soft edges": 2,
+        "scribble": 2,
+        "edges": 3,
+        "lines": 3,
+        "normal": 4,
+        "segments": 5,
+        "tile": 6,
+        "repaint": 7,
+    },
+    # Source: https://huggingface.co/InstantX/FLUX.1-dev-Controlnet-Union
+    "FluxControlNetModel": {
+        "edges": 0,
+        "lines": 0,
+        "tile": 1,
+        "depth": 2,
+        "blur": 3,
+        "pose": 4,
+        "grey": 5,
+        "low quality": 6,
+    },
+}
+"""The kinds of pictures that unions know, by class: what each is called here, and its number."""
+
+NO_MODE = "none"
+MODES = (NO_MODE, *dict.fromkeys(name for modes in UNION_MODES.values() for name in modes))
+"""What may be chosen."""
+
+_SEE_LATENTS = ("SD3ControlNetModel", "FluxControlNetModel", "QwenImageControlNetModel")
+_EXTRA = {
+    "SD3ControlNetModel": "extra_conditioning_channels",
+    "QwenImageControlNetModel": "extra_condition_channels",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ControlKind:
+    """What a control network wants to be shown.
+
+    Attributes:
+        sees_latents: Whether that is a latent, and not pixels.
+        channels: Of its pictures in pixels.
+        modes: The kinds of pictures that a union knows, and their numbers; empty of others.
+        takes_several: Whether pictures are shown to it together.
+        takes_mask: Whether it is shown a mask beside a latent.
+        only_positive: Whether it leads the positive prompt alone.
+        unshifted: Whether it was trained on latents that weren't shifted. Source: InstantX's
+            networks for Stable Diffusion 3, as diffusers' pipeline has it.
+    """
+
+    sees_latents: bool
+    channels: int
+    modes: Mapping[str, int]
+    takes_several: bool = False
+    takes_mask: bool = False
+    only_positive: bool = False
+    unshifted: bool = False
+
+
+def control_kind(class_name: str, config: Config) -> ControlKind:
+    """What a network of a class of diffusers wants to be shown."""
+    union = UNION_MODES.get(class_name, {})
+    count = config.get("num_control_type" if class_name == "ControlNetUnionModel" else "num_mode")
+    # What XLabs trained sees pixels beside Flux.1.
+    own_eyes = config.get("conditioning_embedding_channels") is not None
+    return ControlKind(
+        class_name in _SEE_LATENTS and not own_eyes,
+        int(
+            config.get("in_channels" if class_name == "T2IAdapter" else "conditioning_channels", 3)
+        ),
+        {name: number for name, number in union.items() if count and number < count},
+        class_name == "ControlNetUnionModel",
+        bool(config.get(_EXTRA.get(class_name, ""))),
+        bool(config.get("global_pool_conditions")),
+        class_name == "SD3ControlNetModel" and _is_instantx(config),
+    )
+
+
+def _is_instantx(config: Config) -> bool:
+    fills = bool(config.get("extra_conditioning_channels"))
+    return bool(config.get("force_zeros_for_pooled_projection", True)) and not fills
+
+
+def kind_of(network: Any) -> ControlKind:
+    """The same of a module."""
+    return control_kind(type(network).__name__, network.config)
+
+
+def mode_number(kind: ControlKind, mode: str) -> int | None:
+    """The number of one of `MODES` for a network.
+
+    Raises:
+        InvalidValue: It knows none of that name, or one has to be chosen; on port ``mode``.
+    """
+    if not kind.modes:
+        if mode == NO_MODE:
+            return None
+        raise InvalidValue(
+            "the control network knows one kind of pictures alone",
+            port="mode",
+            given=mode,
+            expected=NO_MODE,
+        )
+    if mode not in kind.modes:
+        raise InvalidValue(
+            "the control network knows several kinds of pictures, and has to be told which it is",
+            port="mode",
+            given=mode,
+            expected=", ".join(kind.modes),
+        )
+    return kind.modes[mode]
+
+
+def check_caching(model: Denoiser, side: Side) -> None:
+    """Refuse step caches that leave blocks out which networks add to: what they add would count
+    twice.
+
+    Raises:
+        InvalidValue: On the port of the side.
+    """
+    if isinstance(model.caching, (FirstBlock, Magnitude)):
+        raise InvalidValue(
+            "a control network and a step cache that leaves blocks out don't go together",
+            port=side,
+            hint="Take another step cache, such as taylor or broadcast, or none.",
+        )
+
+
+_WIDTHS = ("cross_attention_dim", "joint_attention_dim", "in_channels")
+"""What a network and the model beside it must agree in, as far as both say it."""
+
+
+def check_beside(family: Family, model: Denoiser, network: Any, side: Side) -> None:
+    """Refuse a network that is for other models.
+
+    Raises:
+        InvalidValue: On the port of the side.
+    """
+    name, config = type(network).__name__, network.config
+    hint = "Take a ControlNet that was trained with models of this kind."
+    if not family.leads(name, config):
+        raise InvalidValue(
+            f"the control network isn't for {family.title}", port=side, given=name, hint=hint
+        )
+    if name == "T2IAdapter":
+        return
+    for width in _WIDTHS:
+        given, wanted = config.get(width), model.config.get(width)
+        if given is None or wanted is None or given == wanted or _fills(width, given, model):
+            continue
+        raise InvalidValue(
+            "the control network doesn't fit the model",
+            port=side,
+            given=f"{width} {given}",
+            expected=f"{width} {wanted}",
+            hint=hint,
+        )
+
+
+def _fills(width: str, given: int, model: Denoiser) -> bool:
+    """Whether a model takes more channels only as it fills masked pictures."""
+    return width == "in_channels" and given == model.config.get("out_channels")

@@ -1,0 +1,444 @@
+"""The denoising loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypedDict
+
+import torch
+from torch import Tensor
+
+from nodegraph.core.values import Conditioning, Latent, Leftover, Recipe
+from nodegraph.errors import NumericalError
+from nodegraph.families.components import Denoiser
+from nodegraph.families.first_picture import begun
+from nodegraph.families.flow_noise import model_noise
+from nodegraph.families.laws import check_churn, check_followed
+from nodegraph.families.model_step import Moment
+from nodegraph.families.names import ASKS_UNGUIDED
+from nodegraph.families.registry import family_named
+from nodegraph.sampling.beginning import Beginning, check_beginning, leftover_of, original_of
+from nodegraph.sampling.guidance import Guidance
+from nodegraph.sampling.inpainting import own_hole
+from nodegraph.sampling.keeping import KeptPart
+from nodegraph.sampling.masks import mask_of_step
+from nodegraph.sampling.noise_drawing import drawn_noise
+from nodegraph.sampling.sampler_options import SamplerOptions
+from nodegraph.sampling.samplers import SAMPLERS, Sampler, make_sampler
+from nodegraph.sampling.sampling_checks import (
+    check_seed,
+    check_size,
+    check_values,
+    latent_shape,
+    mask_in_cells,
+)
+from nodegraph.sampling.sampling_parts import SamplingParts, usual_parts
+from nodegraph.sampling.schedules import laid
+
+if TYPE_CHECKING:
+    from typing_extensions import NotRequired, Unpack
+
+LOOKED_AT = 8
+"""Steps between two looks at whether all is finite: on an accelerator each look waits for it."""
+
+
+_GUIDER = "guider."
+"""Before the names of what guidance keeps, in a sampling's state."""
+
+
+class SamplingOptions(TypedDict):
+    """The numbers and names of a sampling; see `usual_parts`."""
+
+    seed: int
+    steps: int
+    cfg: float
+    sampler: str
+    schedule: str
+    denoise: NotRequired[float]
+    denoise_steps: NotRequired[str]
+    draw: NotRequired[str]
+    convention: NotRequired[str]
+    sampler_options: NotRequired[SamplerOptions]
+
+
+@dataclass(frozen=True, slots=True)
+class StepInfo:
+    """One completed step, for previews and progress.
+
+    Attributes:
+        step, total: Step `step` of `total` is done; counted from 1.
+        sigma: Noise level that the step began at.
+        timestep: Where the model was asked.
+        latent: The noisy latent after the step, as the sampler keeps it; on the model's device
+            and in its dtype, shape (batch, channels, height, width) in cells, or with frames.
+        denoised: The clean latent that the model predicts by now; same shape.
+    """
+
+    step: int
+    total: int
+    sigma: float
+    timestep: float
+    latent: Tensor
+    denoised: Tensor
+
+
+class Denoising:
+    """One sampling, a step at a time: iterate over it, then take the `result`.
+
+    Between two steps, `state` saves and `restore` brings back all that decides how it goes on.
+
+    The steps, their noise and their arithmetic are those of StableDiffusionPipeline, or of its
+    image-to-image pipeline where the latent isn't empty, with one generator for each item.
+
+    - Noise is drawn on the CPU in float32, for item i with the seed + its batch index, or as
+      `nodegraph.sampling.noise_drawing` has it.
+    - An empty latent starts from noise alone. With denoise below 1 it stands for zeros: an
+      evenly grey picture.
+    - Any other latent gets noise to the level that sampling starts on: with denoise 1 to the
+      highest, which leaves of it hardly more than its overall tone.
+    - With a noise mask, the kept part is set back after each step to the original with the noise
+      of that level; in the result it is the original. By ComfyUI's convention it is kept as
+      `nodegraph.sampling.keeping` has it.
+
+    A part of a schedule is walked as a part of the whole: prompts apply where they would in it. The
+    noise that is left after it comes along, so that the next part goes on to the same bits where
+    the sampler looks at nothing but the latent.
+
+    Args:
+        model: The denoiser.
+        latent: Where to start: empty, a picture's latent, or one with noise left in it.
+        parts: What leads it, by which method, over which noise levels.
+        beside: What its guider wants in memory besides the model, by its recipe.
+    Raises:
+        InvalidValue: An argument is out of range, or two don't fit together.
+    """
+
+    def __init__(
+        self,
+        model: Denoiser,
+        latent: Latent,
+        parts: SamplingParts,
+        beside: Mapping[Recipe, Any] | None = None,
+    ) -> None:
+        self._family = family_named(model.family)
+        schedule, guider, sampler = parts.schedule, parts.guider, parts.sampler
+        self._asks_unguided = sampler.name in ASKS_UNGUIDED
+        self._is_strong = guider.strongest > 1
+        shape = self._checked_shape(model, latent, parts)
+        noise = model_noise(model.scheduler_config, self._family)
+        grid = SAMPLERS[sampler.name].laying(parts.convention)
+        tokens = self._family.tokens(shape)
+        self._ladder = ladder = laid(schedule, noise, grid=grid, tokens=tokens)
+        # Told once: diffusers looks through all modules of a model to tell either.
+        self._device = model.device
+        self._dtype = torch.float32 if self._family.wide else model.dtype
+        self._latent = latent
+        self._training_timesteps = noise.timesteps
+        self._original = original_of(latent, shape, added=parts.noise.added)
+        self._guidance = Guidance(
+            model,
+            guider,
+            sampler=sampler.name,
+            width=latent.width,
+            height=latent.height,
+            shape=shape,
+            hole=own_hole(self._family, latent, self._original),
+            beside=beside,
+        )
+        first = self._guidance.first_frame
+        self._first_frame = None if first is None else first.expand(shape[0], *first.shape[1:])
+        self._guidance.check(map(ladder.point, range(ladder.first, ladder.end)))
+        self._drawn = drawn = drawn_noise(parts.noise, latent, shape)
+        self._sampler: Sampler = make_sampler(
+            sampler.name,
+            ladder,
+            noise,
+            drawn.generators,
+            sampler.options,
+            convention=parts.convention,
+        )
+        if drawn.motion is not None:
+            self._sampler.follow_motion(drawn.motion, shape)
+        self._noise = self._placed(drawn.first)
+        self._added = parts.noise.added
+        self._mask = mask_in_cells(latent, shape, smooth=ladder.gone is not None)
+        self._finite = torch.ones(ladder.steps, dtype=torch.bool, device=self._device)
+        self._looked_at = 0
+        self._begin()
+
+    def _checked_shape(
+        self, model: Denoiser, latent: Latent, parts: SamplingParts
+    ) -> tuple[int, ...]:
+        """The shape that is sampled, once all is checked that its parts alone tell."""
+        schedule, guider, sampler = parts.schedule, parts.guider, parts.sampler
+        check_followed(
+            sampler.name,
+            schedule.laws,
+            self._family.noise,
+            rises=schedule.rises,
+            convention=parts.convention,
+        )
+        check_churn(sampler.options.s_churn, rises=schedule.rises)
+        check_values(model, self._family, guider.prompts, latent)
+        check_beginning(latent, added=parts.noise.added, rises=schedule.rises)
+        shape = latent_shape(model, self._family, latent)
+        is_guided = guider.is_guided or self._asks_unguided
+        check_size(model, latent, shape, is_guided=is_guided)
+        check_seed(parts.noise.seed, latent)
+        return shape
+
+    @classmethod
+    def named(
+        cls,
+        model: Denoiser,
+        positive: Conditioning,
+        negative: Conditioning | None,
+        latent: Latent,
+        **options: Unpack[SamplingOptions],
+    ) -> Denoising:
+        """A sampling by the names of a sampler and a schedule; see `usual_parts`."""
+        return cls(model, latent, usual_parts(positive, negative, **options))
+
+    @property
+    def step(self) -> int:
+        """Steps completed so far."""
+        return self._sampler.steps_done
+
+    @property
+    def total(self) -> int:
+        """Steps to walk in all."""
+        return self._ladder.steps
+
+    def __iter__(self) -> Iterator[StepInfo]:
+        """Walk the remaining steps."""
+        while not self._sampler.done:
+            yield self.advance()
+
+    def advance(self) -> StepInfo:
+        """Walk one step.
+
+        Raises:
+            NumericalError: It gave NaN or infinity.
+        """
+        sigma, timestep = float(self._sampler.sigma), float(self._sampler.timestep)
+        self._walk()
+        self._note_finite()
+        denoised = self._sampler.denoised
+        assert denoised is not None
+        # clones made out here are ordinary tensors, unlike those of inference mode
+        return StepInfo(
+            step=self.step,
+            total=self.total,
+            sigma=sigma,
+            timestep=timestep,
+            latent=self._sampler.x.clone(),
+            denoised=self._with_kept(begun(denoised.clone(), self._first_frame)),
+        )
+
+    def result(self) -> Latent:
+        """The latent as it is now: the result, once all steps are walked.
+
+        Noise that is left comes along, and with a mask in the kept part, too.
+
+        Raises:
+            NumericalError: It has NaN or infinity.
+        """
+        self._check_finite()
+        left = leftover_of(self._sampler, None if self._mask is None else self._original)
+        return self._as_latent(self._sampler.x, left)
+
+    def denoised(self, info: StepInfo) -> Latent:
+        """A step's prediction of the clean latent, as a value of its own."""
+        return self._as_latent(info.denoised)
+
+    def state(self) -> dict[str, Tensor]:
+        """All that decides how sampling goes on: tensors on the CPU, by name.
+
+        Raises:
+            NumericalError: A step gave NaN or infinity.
+        """
+        self._check_finite()
+        kept = self._guidance.state()
+        return self._sampler.state() | {
+            f"{_GUIDER}{name}": tensor.to("cpu", copy=True) for name, tensor in kept.items()
+        }
+
+    @property
+    def is_savable(self) -> bool:
+        """Whether `state` is small enough to be worth saving: some step caches keep gigabytes."""
+        return self._guidance.is_savable
+
+    @property
+    def reuse(self) -> str:
+        """What a step cache has spared, in words; empty where there is nothing to tell."""
+        return self._guidance.reuse
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Go on, to the same bits, from what `state` returned in a sampling of equal arguments.
+
+        Raises:
+            ValueError: The state is of another sampling.
+        """
+        own = {name: item for name, item in state.items() if not name.startswith(_GUIDER)}
+        self._sampler.restore(own)
+        self._guidance.restore(
+            {name.removeprefix(_GUIDER): state[name] for name in state.keys() - own.keys()}
+        )
+        self._looked_at = self.step
+
+    @torch.inference_mode()
+    def _begin(self) -> None:
+        begin = Beginning(self._latent, self._noise, self._added, self._drawn.goes_on)
+        begin.start(self._sampler, self._placed)
+
+    @torch.inference_mode()
+    def _walk(self) -> None:
+        """Evaluate the model as often as the sampler needs for one step."""
+        sampler, rung = self._sampler, self._sampler.rung
+        while sampler.rung == rung:
+            sampler.feed(self._answer())
+        if self._mask is not None and self._ladder.gone is None:
+            mask = self._placed(self._changed(rung))
+            sampler.x = (1 - mask) * self._noised(sampler.rung) + mask * sampler.x
+
+    def _answer(self) -> Tensor:
+        """What the guided model says to what the sampler asks next; samplers that look at what it
+        says without guidance are told of that, too."""
+        sampler = self._sampler
+        if self._mask is None or self._ladder.gone is None:
+            output = self._guidance(sampler.model_input(), self._moment())
+            if self._asks_unguided:
+                sampler.unguided = self._guidance.unguided
+            return output
+        mask = self._placed(self._changed(sampler.rung))
+        keeping = KeptPart(mask, self._placed(self._original), self._noise)
+        shown = keeping.shown(sampler)
+        space, rung = sampler.asked_at
+        output = self._guidance(space.model_input(shown, rung), self._moment())
+        unguided = self._guidance.unguided
+        if self._asks_unguided and unguided is not None:
+            sampler.unguided = keeping.unguided(sampler, unguided, shown)
+        return keeping.told(sampler, output, shown)
+
+    def _moment(self) -> Moment:
+        sampler = self._sampler
+        return Moment(
+            timestep=sampler.model_timestep,
+            following=sampler.following_timestep,
+            training_timesteps=self._training_timesteps,
+            progress=self._ladder.progress(sampler.rung),
+            at=float(sampler.timestep),
+            step=self._ladder.walked(sampler.rung),
+            rung=sampler.rung,
+            rungs=self._ladder.rungs,
+            reached=self._ladder.reached(sampler.rung),
+            least=self._ladder.least,
+        )
+
+    def _noised(self, rung: int) -> Tensor:
+        return self._sampler.noised(self._placed(self._original), self._noise, rung)
+
+    def _with_kept(self, samples: Tensor) -> Tensor:
+        """Samples with the kept part of the original where there is a mask."""
+        if self._mask is None:
+            return samples
+        mask = self._changed().to(samples.device, samples.dtype)
+        return (1 - mask) * self._original.to(samples.device, samples.dtype) + mask * samples
+
+    def _changed(self, rung: int | None = None) -> Tensor:
+        """What the step from a rung changes where there is a mask; the last step, if none."""
+        ladder = self._ladder
+        begun = max(ladder.first, self._sampler.rung - 1) if rung is None else rung
+        assert self._mask is not None
+        return mask_of_step(self._mask, self._latent.gradual, ladder.left(begun))
+
+    def _as_latent(self, samples: Tensor, left: Leftover | None = None) -> Latent:
+        samples = begun(samples.to("cpu", torch.float32, copy=True), self._first_frame)
+        if self._mask is not None and left is None:
+            # set back once more, as the model's precision may be lower than the original's
+            samples = torch.where(self._changed() == 0, self._original, samples)
+        name = self._family.latent.name
+        return replace(self._latent, samples=samples, format=name, leftover=left)
+
+    def _placed(self, tensor: Tensor) -> Tensor:
+        """On the model's device, in the latents' precision, and in memory in the usual order.
+
+        A given latent's may be another, which would give other last bits.
+        """
+        return tensor.to(self._device, self._dtype).contiguous()
+
+    def _note_finite(self) -> None:
+        """Keep, where it computes, whether the step was finite; look at that now and then."""
+        self._finite[self.step - 1] = torch.isfinite(self._sampler.x).all()
+        is_due = self.step - self._looked_at >= LOOKED_AT or self.step == self.total
+        if is_due or self._device.type == "cpu":
+            self._check_finite()
+
+    def _check_finite(self) -> None:
+        """Look at the steps since the last look.
+
+        Raises:
+            NumericalError: One of them wasn't finite.
+        """
+        since = self._finite[self._looked_at : self.step].tolist()
+        if False in since:
+            raise self._not_finite(self._looked_at + since.index(False) + 1)
+        self._looked_at = self.step
+
+    def _not_finite(self, step: int) -> NumericalError:
+        dtype, hint = self._sampler.x.dtype, "The model's weights or its scheduler file are faulty."
+        if dtype == torch.float16:
+            hint = "Above 65504, float16 overflows: load the model with dtype float32 or bfloat16."
+        elif self._is_strong:
+            hint = "Lower cfg; if it stays, the model's weights or its scheduler file are faulty."
+        return NumericalError(
+            f"step {step} of {self.total} gave NaN or infinity",
+            port="model",
+            given=f"a model in {str(dtype).removeprefix('torch.')}",
+            hint=hint,
+        )
+
+
+def sample(
+    model: Denoiser,
+    positive: Conditioning,
+    negative: Conditioning | None,
+    latent: Latent,
+    *,
+    callback: Callable[[StepInfo], None] | None = None,
+    **options: Unpack[SamplingOptions],
+) -> Latent:
+    """Denoise a latent from the first step to the last.
+
+    Args:
+        model, positive, negative, latent: See `Denoising`.
+        callback: Called after each step; what it raises ends the sampling.
+        options: seed, steps, cfg, sampler, schedule and, if not 1, denoise.
+    Returns:
+        The latent, samples in float32 on the CPU.
+    Raises:
+        InvalidValue: An argument is out of range, or two don't fit together.
+        NumericalError: A step gave NaN or infinity.
+    """
+    denoising = Denoising.named(model, positive, negative, latent, **options)
+    for info in denoising:
+        if callback is not None:
+            callback(info)
+    return denoising.result()
+
+
+def sample_steps(
+    model: Denoiser,
+    positive: Conditioning,
+    negative: Conditioning | None,
+    latent: Latent,
+    **options: Unpack[SamplingOptions],
+) -> Iterator[Latent]:
+    """What the model takes the clean latent to be, after each step.
+
+    Arguments and errors are those of `sample`, which walks the same steps.
+    """
+    denoising = Denoising.named(model, positive, negative, latent, **options)
+    for info in denoising:
+        yield denoising.denoised(info)

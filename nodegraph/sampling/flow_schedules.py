@@ -1,0 +1,244 @@
+"""Noise levels of flow models: where diffusers has a schedule, the same to the last bit.
+
+Elsewhere it is ComfyUI's of the name (``comfy/samplers.py``), over the model's shifted levels.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nodegraph.families.comfyui_levels import FIRST_FINITE
+from nodegraph.families.curves import (
+    exponential_levels,
+    karras_levels,
+    kl_optimal_levels,
+    laplace_levels,
+    linear_quadratic_levels,
+    polyexponential_levels,
+)
+from nodegraph.families.ends import chosen_ends
+from nodegraph.families.flow_noise import SPREADS, FlowNoise, Levels
+from nodegraph.families.quantiles import BETA_SHAPE, beta_quantiles
+
+KARRAS_RHO = 7.0
+BELOW_ONE = 1e-6
+FINITE = 1 - 1e-4
+"""Highest level of samplers with the ``finite`` custom; that of ComfyUI's
+`offset_first_sigma_for_snr` where nothing is shifted."""
+
+FlowSchedule = Callable[..., Levels]
+"""Of the model's noise, steps, tokens and the sampler's custom (`FLOW_CUSTOMS`), and by name what
+numbers it heeds: levels, falling, without the closing 0."""
+
+FLOW_CUSTOMS = ("trained", "finite", "from_one", "below_one", "common", "common_finite")
+"""How samplers lay levels where the family leaves it to them: as diffusers' flow-matching
+schedulers, as they do but below 1, as its UniPC, as its DPM-Solver, which two ask the model at
+whole timesteps; as ComfyUI, and as that does but below 1."""
+
+
+def flow_levels(
+    schedule: str,
+    noise: FlowNoise,
+    steps: int,
+    tokens: int,
+    custom: str,
+    numbers: Mapping[str, float] = MappingProxyType({}),
+) -> tuple[NDArray[np.float32], NDArray[np.float32] | NDArray[np.int64]]:
+    """Noise levels, closed by a 0, and timesteps of a flow model's sampling.
+
+    Args:
+        schedule: One of `FLOW_SCHEDULES`, or of `FURTHER_FLOW_SCHEDULES`.
+        custom: The sampler's, one of `FLOW_CUSTOMS`.
+        numbers: That the schedule heeds.
+    """
+    if custom.startswith("common"):
+        levels = noise.common.levels(schedule, steps, numbers)
+        if levels is not None:
+            return asked_levels(levels, noise, custom)
+    law = FLOW_SCHEDULES.get(schedule) or FURTHER_FLOW_SCHEDULES[schedule]
+    return asked_levels(law(noise, steps, tokens, custom, **numbers), noise, custom)
+
+
+def asked_levels(
+    levels: Levels, noise: FlowNoise, custom: str
+) -> tuple[NDArray[np.float32], NDArray[np.float32] | NDArray[np.int64]]:
+    """Falling levels closed by a 0, and the timesteps at which a model is asked at them.
+
+    Args:
+        custom: The sampler's, one of `FLOW_CUSTOMS`.
+    """
+    if custom not in ("from_one", "below_one"):
+        single = levels.astype(np.float32)
+        if custom == "finite":
+            single[0] = min(single[0], np.float32(FINITE))
+        if custom == "common_finite" and single[0] >= 1:
+            single[0] = noise.common.level_behind(FIRST_FINITE)
+        return np.append(single, np.float32(0)), single * np.float32(noise.timesteps)
+    levels = np.array(levels, dtype=np.float64)
+    if abs(levels[0] - 1) < BELOW_ONE:
+        # where nothing is left of the picture, the log-SNR that these samplers need is infinite
+        levels[0] -= BELOW_ONE
+    timesteps = (levels * noise.timesteps).astype(np.int64)
+    return np.append(levels, 0.0).astype(np.float32), timesteps
+
+
+def _normal(noise: FlowNoise, steps: int, tokens: int, custom: str) -> Levels:
+    """As the family's pipeline lays them."""
+    if noise.curve != "normal" and custom in ("trained", "finite"):
+        return FLOW_SCHEDULES[noise.curve](noise, steps, tokens, custom)
+    return _laid(noise, steps, tokens, custom)
+
+
+def _laid(noise: FlowNoise, steps: int, tokens: int, custom: str) -> Levels:
+    spread = SPREADS[noise.spread]
+    if spread is not None:
+        base = spread(steps)
+        single = custom in ("trained", "finite")
+        return noise.shifted(base.astype(np.float32) if single else base, tokens, steps)
+    if custom == "below_one":
+        return noise.below_one_levels(tokens, steps)
+    if custom == "from_one":
+        base = np.linspace(1, 1 / noise.timesteps, steps + 1)[:-1]
+        return noise.shifted(base, tokens, steps)
+    return noise.shifted(noise.trained_levels(steps), tokens, steps)
+
+
+def _karras(
+    noise: FlowNoise,
+    steps: int,
+    tokens: int,
+    custom: str,
+    *,
+    rho: float = KARRAS_RHO,
+    high: float | None = None,
+    low: float | None = None,
+) -> Levels:
+    """Evenly spaced in sigma ** (1 / rho) between the normal schedule's ends."""
+    return karras_levels(*_ends(noise, steps, tokens, custom, high, low), steps, rho)
+
+
+def _exponential(
+    noise: FlowNoise,
+    steps: int,
+    tokens: int,
+    custom: str,
+    *,
+    high: float | None = None,
+    low: float | None = None,
+) -> Levels:
+    """Evenly spaced in log sigma between the normal schedule's ends."""
+    return exponential_levels(*_ends(noise, steps, tokens, custom, high, low), steps)
+
+
+def _polyexponential(
+    noise: FlowNoise,
+    steps: int,
+    tokens: int,
+    custom: str,
+    *,
+    rho: float = 1.0,
+    high: float | None = None,
+    low: float | None = None,
+) -> Levels:
+    """Polynomial in log sigma between the normal schedule's ends."""
+    return polyexponential_levels(*_ends(noise, steps, tokens, custom, high, low), steps, rho)
+
+
+def _laplace(
+    noise: FlowNoise,
+    steps: int,
+    tokens: int,
+    custom: str,
+    *,
+    mu: float = 0.0,
+    scale: float = 0.5,
+    high: float | None = None,
+    low: float | None = None,
+) -> Levels:
+    """Quantiles of Laplace's distribution over the log of the noise over the picture, which is
+    what sigma is of table models: sigma / (1 - sigma) here."""
+    greatest = float(_laid(noise, steps, tokens, custom)[0])
+    ends = chosen_ends((greatest, 1 / noise.timesteps), 1.0, high, low)
+    first, last = (end / (1 - end) if end < 1 else math.inf for end in ends)
+    over = laplace_levels(first, last, steps, mu, scale)
+    return over / (1 + over)
+
+
+def _ends(
+    noise: FlowNoise,
+    steps: int,
+    tokens: int,
+    custom: str,
+    high: float | None = None,
+    low: float | None = None,
+) -> tuple[float, float]:
+    levels = _laid(noise, steps, tokens, custom)
+    return chosen_ends((float(levels[0]), float(levels[-1])), 1.0, high, low)
+
+
+def _sgm_uniform(noise: FlowNoise, steps: int, tokens: int, custom: str) -> Levels:
+    """Even levels down to the least, which is left out, then shifted."""
+    least = float(noise.table(tokens, steps)[0])
+    return noise.shifted(np.linspace(1, least, steps + 1)[:-1], tokens, steps)
+
+
+def _simple(noise: FlowNoise, steps: int, tokens: int, custom: str) -> Levels:
+    """Every (timesteps / steps)-th level from the highest, rounded towards it."""
+    skipped = (np.arange(steps) * (noise.timesteps / steps)).astype(np.int64)
+    return noise.table(tokens, steps)[noise.timesteps - 1 - skipped]
+
+
+def _beta(
+    noise: FlowNoise,
+    steps: int,
+    tokens: int,
+    custom: str,
+    *,
+    alpha: float = BETA_SHAPE,
+    beta: float = BETA_SHAPE,
+) -> Levels:
+    """Levels at quantiles of Beta(0.6, 0.6): dense at both ends, thin in the middle.
+
+    Where there are more steps than whole places, they lie between them.
+
+    Source: Lee et al. 2024, arXiv:2407.12173, section 4.
+    """
+    chances = 1 - np.linspace(0, 1, steps, endpoint=False)
+    places = beta_quantiles(chances, alpha, beta) * (noise.timesteps - 1)
+    table, whole = noise.table(tokens, steps), np.rint(places)
+    if (np.diff(whole) < 0).all():
+        return table[whole.astype(np.int64)]
+    return np.interp(places, np.arange(noise.timesteps), table)
+
+
+def _kl_optimal(noise: FlowNoise, steps: int, tokens: int, custom: str) -> Levels:
+    """Arc tangents evenly spaced between the normal schedule's ends; see `kl_optimal_levels`."""
+    return kl_optimal_levels(*_ends(noise, steps, tokens, custom), steps)
+
+
+def _linear_quadratic(noise: FlowNoise, steps: int, tokens: int, custom: str) -> Levels:
+    """The same for all models, not shifted; see `linear_quadratic_levels`."""
+    return linear_quadratic_levels(steps)
+
+
+FLOW_SCHEDULES: Mapping[str, FlowSchedule] = {
+    "normal": _normal,
+    "karras": _karras,
+    "exponential": _exponential,
+    "sgm_uniform": _sgm_uniform,
+    "simple": _simple,
+    "beta": _beta,
+    "kl_optimal": _kl_optimal,
+    "linear_quadratic": _linear_quadratic,
+}
+
+FURTHER_FLOW_SCHEDULES: Mapping[str, FlowSchedule] = {
+    "polyexponential": _polyexponential,
+    "laplace": _laplace,
+}
+"""Besides: the laws of `nodegraph.families.laws`."""

@@ -1,0 +1,325 @@
+"""Guidance: a model that is led by prompts."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from nodegraph.core.values import Conditioning, ConditioningEntry, Recipe
+from nodegraph.families.base import Family
+from nodegraph.families.components import Denoiser
+from nodegraph.families.first_picture import FIRST_FRAME
+from nodegraph.families.ip_adapter_pictures import mask_names
+from nodegraph.families.model_step import Guider, Moment, Side
+from nodegraph.families.names import ASKS_UNGUIDED
+from nodegraph.sampling.asking import Asking, answered
+from nodegraph.sampling.guiders.base import AddedTerm, GuidedModel
+from nodegraph.sampling.guiders.checks import check_guidable, check_told
+from nodegraph.sampling.guiders.classifier_free import Rescaling
+from nodegraph.sampling.guiders.outputs import clean_arithmetic
+from nodegraph.sampling.guiders.shortening import Shortening
+from nodegraph.sampling.prompt_fitting import PromptFitting
+from nodegraph.sampling.sampling_parts import GuiderChoice
+from nodegraph.sampling.step_prompts import entries_of, mean_of, with_same_windows
+
+
+@dataclass(frozen=True, slots=True)
+class ComposedGuider:
+    """A guider in a part of a sampling, and guidance that is added to what it gives.
+
+    Attributes:
+        guider: What leads by several sides; None where the positive prompt leads alone.
+        added: In the order in which it is added.
+        rescaling: What is done to the sum.
+        start, end: As of `GuiderChoice`.
+        shortening: What is done last.
+        rests: Whether the positive prompt leads alone at a step within its part.
+    """
+
+    guider: Guider | None
+    added: Sequence[AddedTerm] = ()
+    rescaling: Rescaling | None = None
+    start: float = 0.0
+    end: float = 1.0
+    shortening: Shortening | None = None
+    rests: Callable[[Moment], bool] = lambda moment: False
+
+    def _guiding(self, moment: Moment) -> Guider | None:
+        applies = moment.lies_in(self.start, self.end) and not self.rests(moment)
+        return self.guider if applies else None
+
+    def _adding(self, moment: Moment) -> list[AddedTerm]:
+        return [term for term in self.added if term.applies(moment)]
+
+    def sides(self, moment: Moment) -> tuple[Side, ...]:
+        """All that is evaluated at a step: the positive one alone outside of the parts."""
+        guider = self._guiding(moment)
+        own = ("positive",) if guider is None else guider.sides(moment)
+        further = [side for term in self._adding(moment) for side in term.sides(moment)]
+        return tuple(dict.fromkeys([*own, *further]))
+
+    def askings(self, moment: Moment) -> Mapping[Side, Asking]:
+        """Who answers for some sides in place of the model itself."""
+        return {
+            side: asking for term in self._adding(moment) for side, asking in term.askings.items()
+        }
+
+    def combine(self, x: Tensor, outputs: Mapping[Side, Tensor], moment: Moment) -> Tensor:
+        """What the outputs add up to, brought to the spread and length of the positive one.
+
+        Args:
+            x: The latent as the model takes it.
+        """
+        guider, adding, towards = self._guiding(moment), self._adding(moment), outputs["positive"]
+        guided = towards if guider is None else guider.combine(outputs, moment)
+        for term in adding:
+            guided = guided + term.term(x, {**outputs, "guided": guided}, moment)
+        if guider is None and not adding:
+            return guided
+        if self.rescaling is not None:
+            guided = self.rescaling.applied(x, guided, towards, moment)
+        if self.shortening is not None:
+            guided = self.shortening.shortened(x, guided, towards, moment)
+        return guided
+
+    def state(self) -> dict[str, Tensor]:
+        """The guider's: what is added keeps nothing."""
+        return {} if self.guider is None else self.guider.state()
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from what `state` gave."""
+        if self.guider is not None:
+            self.guider.restore(state)
+
+
+_CACHED = "cached."
+"""Before the names of what a step cache keeps, in guidance's state."""
+
+
+class Guidance:
+    """A model that is led by prompts.
+
+    With cfg up to 1, or a model that takes the scale as an input, the negative side is left out;
+    without a negative prompt the empty one stands in where the family needs one.
+
+    Where several positive (or negative) entries apply, their outputs are averaged by strength and
+    mask. Where none does, the empty prompt stands in.
+
+    Args:
+        choice: The prompts, and how the model's answers to them are put together.
+        sampler: Its name: some look at the negative side whatever the scale.
+        width, height: In pixels.
+        shape: Of the latent: (batch, channels, height, width) in cells, or with frames.
+        hole: The latent's own masked picture, for models that fill one.
+        beside: What the guider wants in memory besides the model, by its recipe.
+    Attributes:
+        unguided: The negative side's output when the model was last asked; where there is no such
+            side, the guided one.
+    Raises:
+        InvalidValue: A prompt doesn't fit the model, or the model can't be led that way.
+    """
+
+    def __init__(
+        self,
+        model: Denoiser,
+        choice: GuiderChoice,
+        *,
+        sampler: str | None = None,
+        width: int,
+        height: int,
+        shape: Sequence[int],
+        hole: Mapping[str, Tensor] | None = None,
+        beside: Mapping[Recipe, Any] | None = None,
+    ) -> None:
+        self._asking = Asking(model, (width, height), shape)
+        self._family = self._asking.family
+        self._asks_unguided = sampler in ASKS_UNGUIDED
+        is_guided = self._is_guided(choice, sampler)
+        first = entries_of("positive", choice.positive)[0]
+        given: dict[Side, Conditioning | None] = {"positive": choice.positive}
+        if is_guided:
+            given |= {"negative": choice.negative, **choice.method.prompts}
+        for place, added in enumerate(choice.added):
+            given |= {"negative": choice.negative} if added.several else {}
+            given |= added.prompts(place)
+        fitting = PromptFitting(
+            self._asking.model,
+            self._family,
+            width,
+            height,
+            tuple(shape),
+            choice.cfg,
+            first,
+            choice.empty,
+            self._asking.controls,
+            choice.embedded,
+            hole or {},
+            _any_masked(given.values(), choice.empty),
+        )
+        self._sides = {side: fitting.prompts(side, item) for side, item in given.items()}
+        with_same_windows(self._sides)
+        self.first_frame: Tensor | None = first.tensors.get(FIRST_FRAME)
+        self._guider = self._composed(model, choice, fitting, beside or {}, is_guided=is_guided)
+        self.unguided: Tensor | None = None
+
+    def _is_guided(self, choice: GuiderChoice, sampler: str | None) -> bool:
+        """Whether a negative side is evaluated.
+
+        Raises:
+            InvalidValue: It would have to be, and the model is asked for one prompt alone.
+        """
+        model, method = self._asking.model, choice.method
+        is_told = guides_itself(self._family, model)
+        if choice.embedded is not None:
+            check_told(is_told=self._family.takes_scale(model.config))
+            is_told = False
+        if is_told:
+            several = not method.is_usual or any(item.several for item in choice.added)
+            check_guidable(sampler, several=several)
+        if sampler in ASKS_UNGUIDED or method.always:
+            return True
+        has_negative = choice.negative is not None or self._family.needs_negative
+        return choice.strongest > 1 and has_negative and not is_told
+
+    def _composed(
+        self,
+        model: Denoiser,
+        choice: GuiderChoice,
+        fitting: PromptFitting,
+        beside: Mapping[Recipe, Any],
+        *,
+        is_guided: bool,
+    ) -> ComposedGuider:
+        family = self._family
+        given = GuidedModel(
+            model,
+            self._asking,
+            family,
+            choice.cfg,
+            functools.partial(_scale, family, model, fitting.first, choice),
+            choice.changing is not None,
+            fitting,
+            choice.positive,
+            self._sides,
+            beside,
+        )
+        guider = choice.method.begin(given) if is_guided else None
+        added = [item.begin(given, place) for place, item in enumerate(choice.added)]
+        return ComposedGuider(
+            guider,
+            added,
+            self._rescaling(model, choice),
+            choice.start,
+            choice.end,
+            self._shortening(model, choice),
+            self._resting(given, choice),
+        )
+
+    def _rescaling(self, model: Denoiser, choice: GuiderChoice) -> Rescaling | None:
+        if not choice.rescale:
+            return None
+        if not choice.rescales_velocity:
+            return Rescaling(choice.rescale)
+        return Rescaling(choice.rescale, clean_arithmetic(model.scheduler_config, self._family))
+
+    def _shortening(self, model: Denoiser, choice: GuiderChoice) -> Shortening | None:
+        if choice.norm is None:
+            return None
+        return Shortening(clean_arithmetic(model.scheduler_config, self._family), choice.norm)
+
+    def _resting(self, given: GuidedModel, choice: GuiderChoice) -> Callable[[Moment], bool]:
+        """Whether the scale has come to where the negative side makes no difference."""
+        if choice.changing is None or not choice.method.is_usual or self._asks_unguided:
+            return lambda moment: False
+        return lambda moment: given.scale(moment) == 1
+
+    def __call__(self, x: Tensor, moment: Moment) -> Tensor:
+        """The model's output for x, guided.
+
+        Args:
+            x: The latent as the model takes it.
+        """
+        outputs = self.answers(x, moment)
+        guided = self._guider.combine(x, outputs, moment)
+        self.unguided = outputs.get("negative", guided)
+        return guided
+
+    def answers(self, x: Tensor, moment: Moment) -> dict[Side, Tensor]:
+        """What the model, or who stands in for it, says about each side."""
+        self._asking.controls.begin(
+            self._sides["positive"].at(moment.progress, moment.step, moment.begun)[0].tensors
+        )
+        elsewhere = self._guider.askings(moment)
+        asked = {
+            side: self._sides[side].at(moment.progress, moment.step, moment.begun)
+            for side in self._guider.sides(moment)
+        }
+        flat = [prompt for side, item in asked.items() if side not in elsewhere for prompt in item]
+        answers = iter(self._asking.outputs(x, moment, flat) if flat else ())
+        return {
+            side: answered(elsewhere[side], self._sides[side], x, moment)
+            if side in elsewhere
+            else mean_of([next(answers) for _ in prompts], prompts)
+            for side, prompts in asked.items()
+        }
+
+    @property
+    def is_savable(self) -> bool:
+        """Whether `state` is small enough to be saved now and then."""
+        return self._asking.is_savable
+
+    @property
+    def reuse(self) -> str:
+        """What a step cache has spared, in words; empty where there is nothing to tell."""
+        return self._asking.reuse
+
+    def state(self) -> dict[str, Tensor]:
+        """What is kept between steps, by name."""
+        cached = {f"{_CACHED}{name}": item for name, item in self._asking.state().items()}
+        return self._guider.state() | cached
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from what `state` gave.
+
+        Raises:
+            ValueError: It is damaged.
+        """
+        cached = {name: item for name, item in state.items() if name.startswith(_CACHED)}
+        self._guider.restore({name: state[name] for name in state.keys() - cached.keys()})
+        self._asking.restore({name.removeprefix(_CACHED): cached[name] for name in cached})
+
+    def check(self, points: Iterable[tuple[float, int, float]]) -> None:
+        """Find out before sampling whether there is a prompt for each of these points.
+
+        Args:
+            points: As of `check_cover`.
+        Raises:
+            InvalidValue: The empty prompt is needed and there is none.
+        """
+        for point in points:
+            for side in self._sides.values():
+                side.at(*point)
+
+
+def _any_masked(sides: Iterable[Conditioning | None], empty: ConditioningEntry | None) -> bool:
+    """Whether pictures of adapters lead a part alone beside any of the prompts."""
+    entries = [entry for item in sides if item is not None for entry in item.entries]
+    entries += [] if empty is None else [empty]
+    return any(mask_names(entry.tensors) for entry in entries)
+
+
+def _scale(
+    family: Family, model: Denoiser, first: ConditioningEntry, choice: GuiderChoice, moment: Moment
+) -> float:
+    """The guidance scale at a moment."""
+    scale = family.scale(model, first, choice.cfg, moment)
+    return scale if choice.changing is None else choice.changing.at(scale, moment)
+
+
+def guides_itself(family: Family, model: Denoiser) -> bool:
+    """Whether the model was distilled from guidance; see `Family.guides_itself`."""
+    return family.guides_itself(model.config, model.settings)

@@ -1,0 +1,185 @@
+"""What a guider is. Imports no torch.
+
+A guider is described by a value (`GuidanceMethod`), which nodes make and the cache names, and which
+makes what works in a sampling (`Guider`). A new one is a description in `methods` and a
+module beside it: nothing else knows it by name.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from nodegraph.core.values import Conditioning, DiffusionModel, Recipe
+from nodegraph.families.model_step import Guider, Side
+from nodegraph.sampling.guiders.checks import check_interval
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nodegraph.families.base import Family
+    from nodegraph.families.components import Denoiser
+    from nodegraph.families.model_step import Moment
+    from nodegraph.sampling.asking import Asking
+    from nodegraph.sampling.prompt_fitting import PromptFitting
+    from nodegraph.sampling.step_prompts import Prompts
+
+
+class Forgetful:
+    """A guider that keeps nothing between steps."""
+
+    __slots__ = ()
+
+    def state(self) -> dict[str, Tensor]:
+        """Nothing."""
+        return {}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Nothing to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class GuidedModel:
+    """What a guider is begun for.
+
+    Attributes:
+        model: Without a step cache's hooks.
+        asking: How it is asked.
+        cfg: The guidance scale as it was chosen.
+        scale: The same at a moment: it may change on the way.
+        changes: Whether it was chosen that it does.
+        fitting: What prompts are fitted to.
+        positive: The positive prompts, as they were given.
+        sides: The prompts of each side, as the model takes them.
+        beside: What else is in memory, by its recipe.
+    """
+
+    model: Denoiser
+    asking: Asking
+    family: Family
+    cfg: float
+    scale: Callable[[Moment], float]
+    changes: bool
+    fitting: PromptFitting
+    positive: Conditioning
+    sides: Mapping[Side, Prompts]
+    beside: Mapping[Recipe, Any]
+
+    def both(self) -> tuple[Side, ...]:
+        """The two sides, in the order in which the family's model is asked."""
+        if self.family.positive_first:
+            return ("positive", "negative")
+        return ("negative", "positive")
+
+
+class GuidanceMethod(ABC):
+    """How the answers to the sides are put together; subclasses are frozen dataclasses.
+
+    Attributes:
+        title: In words.
+    """
+
+    __slots__ = ()
+    title: ClassVar[str]
+
+    @property
+    def prompts(self) -> Mapping[Side, Conditioning]:
+        """Of the sides that it asks about besides the positive and the negative one."""
+        return {}
+
+    @property
+    def is_usual(self) -> bool:
+        """Whether models that were distilled from guidance go with it, as it asks them no more."""
+        return False
+
+    @property
+    def always(self) -> bool:
+        """Whether it asks about all of its sides whatever the scale."""
+        return False
+
+    @abstractmethod
+    def begin(self, given: GuidedModel) -> Guider:
+        """What works in one sampling."""
+
+
+class AddedTerm(Protocol):
+    """Guidance on top of what a guider gives."""
+
+    @property
+    def askings(self) -> Mapping[Side, Asking]:
+        """Who answers for some sides in place of the model itself."""
+        ...
+
+    def applies(self, moment: Moment) -> bool:
+        """Whether it takes part at a step."""
+        ...
+
+    def sides(self, moment: Moment) -> tuple[Side, ...]:
+        """What it needs evaluated, where it applies."""
+        ...
+
+    def term(self, x: Tensor, outputs: Mapping[Side, Tensor], moment: Moment) -> Tensor:
+        """What it adds to the guided output.
+
+        Args:
+            x: The latent as the model takes it.
+            outputs: Of all sides that were evaluated; as ``guided`` what they add up to by now.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AddedGuidance(ABC):
+    """Describes guidance on top of a guider's.
+
+    Attributes:
+        title: In words.
+        scale: How strongly it leads.
+        start, end: Part of the sampling in which it does, 0 to 1.
+    """
+
+    title: ClassVar[str]
+
+    scale: float
+    start: float
+    end: float
+
+    def __post_init__(self) -> None:
+        check_interval(self.start, self.end)
+
+    def prompts(self, place: int) -> Mapping[Side, Conditioning]:
+        """Of the sides that it asks about besides the positive and the negative one.
+
+        Args:
+            place: Its own among what is added.
+        """
+        return {}
+
+    @property
+    def told(self) -> str:
+        """In words, with its scale."""
+        return f"{self.title} at {self.scale:g}"
+
+    @property
+    def several(self) -> bool:
+        """Whether it asks about more than the positive prompt."""
+        return False
+
+    @property
+    def recipes(self) -> tuple[Recipe, ...]:
+        """What has to be in memory besides the model."""
+        return ()
+
+    @abstractmethod
+    def check(self, model: DiffusionModel) -> None:
+        """Refuse, before anything is loaded, what doesn't go with a model.
+
+        Raises:
+            InvalidValue: On port ``guider``.
+        """
+
+    @abstractmethod
+    def begin(self, given: GuidedModel, place: int) -> AddedTerm:
+        """What works in one sampling."""

@@ -1,0 +1,145 @@
+"""Which guidance goes with which model. Imports no torch."""
+
+from __future__ import annotations
+
+import math
+
+from nodegraph.errors import InvalidValue
+from nodegraph.families.names import ASKS_UNGUIDED
+from nodegraph.families.registry import FAMILIES
+from nodegraph.families.unet import UNetFamily
+
+
+def check_guidable(sampler: str | None, *, several: bool) -> None:
+    """Refuse what asks a model for several prompts that was distilled from guidance.
+
+    Args:
+        sampler: Its name; None where it isn't known.
+        several: Whether the guider asks for several prompts whatever the scale.
+    Raises:
+        InvalidValue: On port ``guider`` or ``sampler``.
+    """
+    if several:
+        raise InvalidValue(
+            "the model was distilled from guidance: it is asked for one prompt alone",
+            port="guider",
+            hint="Choose CFGGuider, or BasicGuider.",
+        )
+    if sampler in ASKS_UNGUIDED:
+        raise InvalidValue(
+            "the model was distilled from guidance: it can't be asked without, as samplers of "
+            "the name _cfg_pp do",
+            port="sampler",
+            given=sampler,
+            hint="Choose the sampler of the name without _cfg_pp.",
+        )
+
+
+def check_told(*, is_told: bool) -> None:
+    """Refuse a scale for a model that takes none.
+
+    Args:
+        is_told: Whether it takes one; see `Family.takes_scale`.
+    Raises:
+        InvalidValue: On port ``guider``.
+    """
+    if not is_told:
+        raise InvalidValue(
+            "the model takes no guidance scale as an input",
+            port="guider",
+            hint="Put a CFGGuider in place of the DistilledGuider.",
+        )
+
+
+def check_negative(sampler: str | None, *, several: bool) -> None:
+    """Refuse what asks for a negative prompt where there is none, not even the empty one.
+
+    Arguments are those of `check_guidable`.
+
+    Raises:
+        InvalidValue: On port ``negative``.
+    """
+    if several or sampler in ASKS_UNGUIDED:
+        what = "the guider" if several else f"sampler {sampler}"
+        raise InvalidValue(
+            f"{what} asks for a negative prompt whatever the scale, and the model's family has no "
+            "empty one to stand in",
+            port="negative",
+            expected="a negative prompt",
+            hint="Link an EncodePrompt, with empty text if nothing is to be said.",
+        )
+
+
+def check_from_zero(port: str, number: float) -> None:
+    """Refuse what is no scale.
+
+    Raises:
+        InvalidValue: It is below 0, or not finite.
+    """
+    if not (math.isfinite(number) and number >= 0):
+        raise InvalidValue(
+            f"{port} is out of range",
+            port=port,
+            given=str(number),
+            expected="a number from 0 up",
+        )
+
+
+def check_interval(start: float, end: float) -> None:
+    """Refuse guidance that ends before it begins.
+
+    Args:
+        start, end: Part of the sampling that is guided, 0 to 1.
+    Raises:
+        InvalidValue: On port ``start``.
+    """
+    if not 0 <= start <= end <= 1:
+        raise InvalidValue(
+            "the guided part has to begin before it ends",
+            port="start",
+            given=f"{start:g} to {end:g}",
+            expected="0 to 1",
+        )
+
+
+PERTURBED, SKIPPED, LOOKED_INTO, CLASSIFIED = "perturbed", "skipped", "looked into", "classified"
+"""What guidance does with a network: another attention, blocks left out, a UNet's middle looked
+into, the noisy latent classified."""
+
+_UNPERTURBED = frozenset({"SanaTransformer2DModel", "HiDreamImageTransformer2DModel"})
+_UNSKIPPED = frozenset({"HiDreamImageTransformer2DModel"})
+
+
+def check_addable(kind: str, name: str) -> None:
+    """Refuse guidance that a family can't be led by.
+
+    Args:
+        kind: One of those above.
+        name: Of the family; of one that isn't known here, nothing is refused.
+    Raises:
+        InvalidValue: On port ``guider``.
+    """
+    family = FAMILIES.get(name)
+    if family is None:
+        return
+    if kind in (PERTURBED, SKIPPED) and family.latent.only_size is not None:
+        raise _refused(f"the network of {family.title} is too small to be weakened")
+    network = family.denoisers[0].classes[0]
+    if kind == PERTURBED and network in _UNPERTURBED:
+        raise _refused(f"attention can't be perturbed in {family.title}")
+    if kind == SKIPPED and network in _UNSKIPPED:
+        raise _refused(f"blocks can't be left out in {family.title}")
+    if kind == LOOKED_INTO and not isinstance(family, UNetFamily):
+        raise InvalidValue(
+            "this guidance is for models with a UNet",
+            port="guider",
+            given=family.title,
+            expected="Stable Diffusion 1 or 2, or SDXL",
+            hint="PerturbedAttentionGuidance is alike, and for transformers, too.",
+        )
+    if kind == CLASSIFIED and family.noise == "flow":
+        raise _refused(f"{family.title} knows no noise variances, which classifiers are trained on")
+
+
+def _refused(message: str) -> InvalidValue:
+    return InvalidValue(message, port="guider", hint="Leave the node out that adds it.")

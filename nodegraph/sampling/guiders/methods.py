@@ -1,0 +1,223 @@
+"""The methods of guidance that can be chosen, as values. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from nodegraph.core.values import Conditioning
+from nodegraph.errors import InvalidValue
+from nodegraph.families.model_step import Guider, Side
+from nodegraph.sampling.guiders.base import GuidanceMethod, GuidedModel
+from nodegraph.sampling.guiders.checks import check_from_zero
+
+
+@dataclass(frozen=True, slots=True)
+class Usual(GuidanceMethod):
+    """Classifier-free guidance, or what the model's family has in place of it."""
+
+    title: ClassVar[str] = "guidance"
+
+    @property
+    def is_usual(self) -> bool:
+        """It is."""
+        return True
+
+    def begin(self, given: GuidedModel) -> Guider:
+        """See `Family.guider_config` and `ClassifierFree`."""
+        from nodegraph.sampling.guiders.classifier_free import ClassifierFree
+        from nodegraph.sampling.guiders.projected import ProjectedGuidance
+
+        leading = [prompt.tensors for prompt in given.sides["positive"].prompts]
+        config = given.family.guider_config(given.model, leading)
+        own = None if config is None else ProjectedGuidance.from_config(config, given.cfg)
+        if own is not None and given.changes:
+            raise InvalidValue(
+                f"the scale of {given.family.title} is changed by a guider of its own",
+                port="guider",
+                hint="Leave ChangingGuidance out.",
+            )
+        return own or ClassifierFree(given.family, given.scale)
+
+
+@dataclass(frozen=True, slots=True)
+class Dual(GuidanceMethod):
+    """See `nodegraph.sampling.guiders.classifier_free.DualGuidance`.
+
+    Attributes:
+        second: Another prompt to lead to, from the negative one; the positive one then leads from
+            there. Source: Brooks et al. 2023, arXiv:2211.09800, equation 3.
+        second_cfg: Its guidance scale.
+    """
+
+    title: ClassVar[str] = "dual guidance"
+
+    second: Conditioning
+    second_cfg: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_from_zero("second_cfg", self.second_cfg)
+
+    @property
+    def prompts(self) -> Mapping[Side, Conditioning]:
+        """The second one."""
+        return {"second": self.second}
+
+    @property
+    def always(self) -> bool:
+        """It does."""
+        return True
+
+    def begin(self, given: GuidedModel) -> Guider:
+        """With two scales."""
+        from nodegraph.sampling.guiders.classifier_free import DualGuidance
+
+        return DualGuidance(given.scale, self.second_cfg)
+
+
+@dataclass(frozen=True, slots=True)
+class Projected(GuidanceMethod):
+    """See `nodegraph.sampling.guiders.projected.ProjectedGuidance`.
+
+    Attributes:
+        momentum: What a step keeps of those before; negative momentum pushes away from them.
+        longest: Norm that the averaged way is cut to; 0 leaves it.
+        along: Share that is kept of what lies along the positive's output.
+    """
+
+    title: ClassVar[str] = "projected guidance"
+
+    momentum: float = -0.5
+    longest: float = 10.0
+    along: float = 0.0
+
+    def begin(self, given: GuidedModel) -> Guider:
+        """Projected from the first step on."""
+        from nodegraph.sampling.guiders.projected import ProjectedGuidance
+
+        momentum = self.momentum or None
+        return ProjectedGuidance(
+            given.cfg, given.cfg, -1, momentum, self.longest, self.along, given.scale
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ZeroStar(GuidanceMethod):
+    """See `nodegraph.sampling.guiders.classifier_free.ZeroStarGuidance`.
+
+    Attributes:
+        zero_steps: Steps at the beginning that stay where they are.
+    """
+
+    title: ClassVar[str] = "CFG-Zero*"
+
+    zero_steps: int = 1
+
+    def begin(self, given: GuidedModel) -> Guider:
+        """From a negative answer that is scaled."""
+        from nodegraph.sampling.guiders.classifier_free import ZeroStarGuidance
+
+        return ZeroStarGuidance(given, self.zero_steps)
+
+
+@dataclass(frozen=True, slots=True)
+class Tangential(GuidanceMethod):
+    """See `nodegraph.sampling.guiders.classifier_free.TangentialGuidance`."""
+
+    title: ClassVar[str] = "tangential guidance"
+
+    def begin(self, given: GuidedModel) -> Guider:
+        """Along the main direction."""
+        from nodegraph.sampling.guiders.classifier_free import TangentialGuidance
+
+        return TangentialGuidance(given)
+
+
+@dataclass(frozen=True, slots=True)
+class Frequency(GuidanceMethod):
+    """See `nodegraph.sampling.guiders.frequency.FrequencyGuidance`.
+
+    Attributes:
+        high_cfg: Scale of high frequencies.
+        levels: Of the pyramid, at least 2.
+    """
+
+    title: ClassVar[str] = "frequency-decoupled guidance"
+
+    high_cfg: float = 7.0
+    levels: int = 2
+
+    def __post_init__(self) -> None:
+        check_from_zero("high_cfg", self.high_cfg)
+
+    def begin(self, given: GuidedModel) -> Guider:
+        """Level by level."""
+        from nodegraph.sampling.guiders.frequency import FrequencyGuidance
+
+        return FrequencyGuidance(given, self.high_cfg, self.levels)
+
+
+@dataclass(frozen=True, slots=True)
+class Damped(GuidanceMethod):
+    """See `nodegraph.sampling.guiders.classifier_free.MagnitudeGuidance`.
+
+    Attributes:
+        damping: How fast the scale goes down where both answers differ.
+    """
+
+    title: ClassVar[str] = "magnitude-aware guidance"
+
+    damping: float = 8.0
+
+    def __post_init__(self) -> None:
+        check_from_zero("damping", self.damping)
+
+    def begin(self, given: GuidedModel) -> Guider:
+        """By the length of the way."""
+        from nodegraph.sampling.guiders.classifier_free import MagnitudeGuidance
+
+        return MagnitudeGuidance(given, self.damping)
+
+
+@dataclass(frozen=True, slots=True)
+class Adaptive(GuidanceMethod):
+    """See `nodegraph.sampling.guiders.classifier_free.AdaptiveGuidance`.
+
+    Attributes:
+        alike: Cosine between both answers from which on they are alike.
+    """
+
+    title: ClassVar[str] = "adaptive guidance"
+
+    alike: float = 0.99
+
+    def begin(self, given: GuidedModel) -> Guider:
+        """As long as it makes a difference."""
+        from nodegraph.sampling.guiders.classifier_free import AdaptiveGuidance
+
+        return AdaptiveGuidance(given, self.alike)
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholded(GuidanceMethod):
+    """See `nodegraph.sampling.guiders.classifier_free.ThresholdedGuidance`.
+
+    Attributes:
+        mimic_cfg: The lower scale, in whose range the answer is kept.
+        quantile: Part of a channel's values that isn't cut.
+    """
+
+    title: ClassVar[str] = "dynamic thresholding"
+
+    mimic_cfg: float = 5.0
+    quantile: float = 0.995
+
+    def __post_init__(self) -> None:
+        check_from_zero("mimic_cfg", self.mimic_cfg)
+
+    def begin(self, given: GuidedModel) -> Guider:
+        """With both scales."""
+        from nodegraph.sampling.guiders.classifier_free import ThresholdedGuidance
+
+        return ThresholdedGuidance(given, self.mimic_cfg, self.quantile)

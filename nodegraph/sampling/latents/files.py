@@ -1,0 +1,141 @@
+"""Latents in files: safetensors, with what says how they go on, and the workflow that made them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nodegraph.core.values import Latent, Leftover
+from nodegraph.errors import InvalidFile
+from nodegraph.media.images.input_files import missing_file
+from nodegraph.weights.safetensors_header import read_header
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SUFFIX = ".safetensors"
+_ABOUT = "latent"
+_SAMPLES, _MASK, _ORIGINAL = "samples", "noise_mask", "original"
+_PLAIN = ("width", "height", "batch_size", "format", "frames")
+
+
+@dataclass(frozen=True, slots=True)
+class AboutLatent:
+    """What a file says of its latent."""
+
+    width: int
+    height: int
+    batch_size: int
+    format: str | None
+    frames: int
+    batch_index: tuple[int, ...] | None
+    sigma: float | None
+    form: Any
+    gradual: float = 0.0
+
+
+def encode_latent(latent: Latent, texts: Mapping[str, str]) -> bytes:
+    """A latent as the bytes of a file.
+
+    Args:
+        texts: What the file carries besides, such as its workflow.
+    """
+    from safetensors.torch import save
+
+    left = latent.leftover
+    about = {name: getattr(latent, name) for name in _PLAIN} | {
+        "batch_index": latent.batch_index,
+        "sigma": None if left is None else left.sigma,
+        "form": None if left is None else left.form,
+        "gradual": latent.gradual,
+    }
+    parts = {
+        _SAMPLES: latent.samples,
+        _MASK: latent.noise_mask,
+        _ORIGINAL: None if left is None else left.original,
+    }
+    # clones, as the format refuses tensors that share memory
+    tensors = {name: item.contiguous().clone() for name, item in parts.items() if item is not None}
+    content: bytes = save(tensors, {_ABOUT: json.dumps(about), **texts})
+    return content
+
+
+def about_latent(path: Path, *, names: bool = True) -> AboutLatent:
+    """What a file says of its latent, by its header. Imports no torch.
+
+    Args:
+        names: Whether an error may name files like one that is missing.
+    Raises:
+        InvalidFile: It is missing, can't be read, is damaged, or holds no latent.
+    """
+    try:
+        is_there = path.is_file()
+    except OSError as error:  # a name that is too long, a loop of links
+        raise InvalidFile(f"can't read {path}: {error.strerror or error}") from error
+    if not is_there:
+        raise missing_file(path, names=names)
+    text = read_header(path).metadata.get(_ABOUT)
+    try:
+        about = json.loads(text or "")
+        index = about["batch_index"]
+        return AboutLatent(
+            **{name: about[name] for name in _PLAIN},
+            batch_index=None if index is None else tuple(map(int, index)),
+            sigma=about["sigma"],
+            form=about["form"],
+            gradual=float(about.get("gradual", 0.0)),
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise InvalidFile(
+            f"{path.name} holds no latent.",
+            port="path",
+            expected="a file that SaveLatent wrote",
+            hint=None if text else "Those of other tools don't say which model they are of.",
+        ) from error
+
+
+def read_latent(path: Path, *, names: bool = True) -> Latent:
+    """The latent of a file.
+
+    Args:
+        names: As for `about_latent`.
+    Raises:
+        InvalidFile: As of `about_latent`, or its tensors aren't what it says.
+    """
+    from nodegraph.weights.weight_files import read_tensors
+
+    about = about_latent(path, names=names)
+    tensors = read_tensors([path], "float32")
+    samples, original = tensors.get(_SAMPLES), tensors.get(_ORIGINAL)
+    _check(path, about, tensors)
+    left = None if about.sigma is None else Leftover(about.sigma, about.form, original)
+    return Latent(
+        samples,
+        about.width,
+        about.height,
+        about.batch_size,
+        tensors.get(_MASK),
+        about.format,
+        about.batch_index,
+        about.frames,
+        left,
+        about.gradual,
+    )
+
+
+def _check(path: Path, about: AboutLatent, tensors: Mapping[str, Tensor]) -> None:
+    samples, index, counts = tensors.get(_SAMPLES), about.batch_index, (1, about.batch_size)
+    mask, original = tensors.get(_MASK), tensors.get(_ORIGINAL)
+    fits = index is None or len(index) == about.batch_size
+    fits &= mask is None or (mask.ndim == 3 and len(mask) in counts)
+    fits &= original is None or (samples is not None and original.shape == samples.shape)
+    if samples is not None:
+        fits &= samples.ndim in (4, 5) and len(samples) == about.batch_size
+        fits &= about.width % samples.shape[-1] == 0 == about.height % samples.shape[-2]
+    if not fits:
+        raise InvalidFile(
+            f"{path.name} is damaged: it isn't of the size that it says.", port="path"
+        )

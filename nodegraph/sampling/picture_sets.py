@@ -1,0 +1,103 @@
+"""Features of many pictures, by a classifier of latents or by an image encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from nodegraph.core.context import Context
+from nodegraph.core.plots import Plot, Series
+from nodegraph.errors import InvalidValue
+from nodegraph.families.components import Autoencoder
+from nodegraph.media.images.set_measures import SetMeasures, Vectors, set_measures
+from nodegraph.models.noisy_classifier import Classifying
+from nodegraph.models.vae import encode_image
+
+_AT_ONCE = 32
+_SHARES = ("precision", "recall", "coverage")
+
+Describe = Callable[[Tensor], Tensor]
+"""Features, (batch, features), of pictures, (batch, height, width, 3) in 0..1."""
+
+
+def by_classifier(judge: Classifying, autoencoder: Autoencoder, side: int) -> Describe:
+    """What a classifier of noisy latents looks at before it names things.
+
+    Args:
+        side: Pixels of the square that pictures are brought to: what it was made for.
+    """
+
+    @torch.no_grad()
+    def described(pictures: Tensor) -> Tensor:
+        samples = encode_image(autoencoder, squares(pictures, side)).samples
+        assert samples is not None
+        times = torch.zeros(len(samples), device=judge.device)
+        return judge.network.features(samples.to(judge.device, judge.dtype), times)
+
+    return described
+
+
+def features_of(images: Sequence[Tensor], describe: Describe, told: Callable[[], None]) -> Vectors:
+    """Of all pictures of some batches, in their order.
+
+    Raises:
+        InvalidValue: There is no picture.
+    """
+
+    def parts() -> Iterator[Vectors]:
+        for image in images:
+            coloured = image[..., :3].expand(*image.shape[:3], 3)
+            for start in range(0, len(coloured), _AT_ONCE):
+                yield describe(coloured[start : start + _AT_ONCE]).float().cpu().numpy()
+                told()
+
+    found = list(parts())
+    if not found:
+        raise InvalidValue("there are no pictures to compare")
+    return np.concatenate(found)
+
+
+def squares(pictures: Tensor, side: int) -> Tensor:
+    """Pictures of one size as squares; (batch, side, side, 3)."""
+    planes = pictures.movedim(-1, 1)
+    if planes.shape[-2:] != (side, side):
+        planes = functional.interpolate(
+            planes, (side, side), mode="bilinear", antialias=True, align_corners=False
+        )
+    return planes.movedim(1, -1)
+
+
+def compared_sets(
+    ctx: Context,
+    reference: Sequence[Tensor],
+    made: Sequence[Tensor],
+    describe: Describe,
+    name: str,
+    neighbours: int,
+) -> tuple[float, float, float, float, Plot, str]:
+    """Measures, a plot and a report of a set beside a reference.
+
+    Raises:
+        InvalidValue: There are too few pictures.
+    """
+    one, two = (features_of(each, describe, ctx.check_cancelled) for each in (reference, made))
+    found = set_measures(one, two, neighbours)
+    shares = ", ".join(f"{each} {getattr(found, each):.0%}" for each in _SHARES)
+    report = (
+        f"{name or 'Made'}: {len(two)} pictures beside {len(one)}: Fréchet distance "
+        f"{found.frechet:.2f}, {shares}"
+    )
+    return *found, measures_plot(found, name, len(two)), report
+
+
+def measures_plot(found: SetMeasures, name: str, count: int) -> Plot:
+    """Shares as bars; the distance, which is none, in the note."""
+    shares = tuple(getattr(found, each) for each in _SHARES)
+    series = Series(name, _SHARES, shares, "bars")
+    # The font of drawn plots has no accents.
+    note = f"{name or 'Made'}: {count} pictures, Frechet distance {found.frechet:.2f}."
+    return Plot("Sets of pictures beside the reference", "", "share", (series,), notes=(note,))

@@ -1,0 +1,183 @@
+"""What a sampler may be told besides its name. Imports no torch.
+
+A node fills `SamplerOptions` with what somebody set; `resolved` puts the sampler's own values in
+for the rest, and refuses what it doesn't heed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from types import MappingProxyType
+from typing import Any
+
+from nodegraph.errors import InvalidValue
+
+
+@dataclass(frozen=True, slots=True)
+class SamplerOptions:
+    """Numbers of a sampler; None is its own, as `SAMPLER_OPTIONS` has it.
+
+    Attributes:
+        eta: Part of the noise that is drawn anew: 0 draws none, 1 as much as there is.
+        s_noise: Factor on all noise that is drawn on the way.
+        s_churn: Noise that is added before steps, over the whole sampling; spread evenly over its
+            steps, it raises sigma by a factor of up to sqrt(2) in each.
+        s_tmin, s_tmax: Between these noise levels, sigma of an unscaled latent, it is added, or
+            the walk is repeated.
+        order: Of the method: how many predictions a step looks at.
+        gamma: How far a slope is followed past the one before it: 1 is `euler`.
+        repeats: How often the way from s_tmax down to s_tmin is walked again.
+        s_noise_end: What s_noise comes to in the last step, on a line over the steps; of itself it
+            stays.
+        noise_clip: Noise is held within so many of its standard deviations; 0: it isn't.
+    """
+
+    eta: float | None = None
+    s_noise: float | None = None
+    s_churn: float | None = None
+    s_tmin: float | None = None
+    s_tmax: float | None = None
+    order: int | None = None
+    gamma: float | None = None
+    repeats: int | None = None
+    s_noise_end: float | None = None
+    noise_clip: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedOptions:
+    """The same with every number there; where a sampler doesn't heed one, what changes nothing."""
+
+    eta: float = 1.0
+    s_noise: float = 1.0
+    s_churn: float = 0.0
+    s_tmin: float = 0.0
+    s_tmax: float = math.inf
+    order: int = 0
+    gamma: float = 1.0
+    repeats: int = 0
+    s_noise_end: float = 1.0
+    noise_clip: float = 0.0
+
+
+OPTION_RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
+    {
+        "eta": (0.0, 1.0),
+        "s_noise": (0.0, 10.0),
+        "s_churn": (0.0, 1000.0),
+        "s_tmin": (0.0, math.inf),
+        "s_tmax": (0.0, math.inf),
+        "order": (1, 4),
+        "gamma": (1.0, 5.0),
+        "repeats": (0, 20),
+        "s_noise_end": (0.0, 10.0),
+        "noise_clip": (0.0, 10.0),
+    }
+)
+"""By option: least and greatest value; some samplers have a lower greatest order."""
+
+_NOISY = {"eta": 1.0, "s_noise": 1.0}
+_CHURNED = {"s_churn": 0.0, "s_tmin": 0.0, "s_tmax": math.inf, "s_noise": 1.0}
+
+SAMPLER_OPTIONS: Mapping[str, Mapping[str, float | int]] = MappingProxyType(
+    {
+        "euler": _CHURNED,
+        "euler_ancestral": _NOISY,
+        "heun": _CHURNED,
+        "heunpp2": _CHURNED,
+        "restart": {"repeats": 1, "s_tmin": 0.1, "s_tmax": 2.0, "s_noise": 1.0},
+        "dpm_2": _CHURNED,
+        "dpm_2_ancestral": _NOISY,
+        "dpmpp_2s_ancestral": _NOISY,
+        "dpmpp_sde": _NOISY,
+        "dpmpp_2m_sde": _NOISY,
+        "dpmpp_2m_sde_heun": _NOISY,
+        "dpmpp_3m_sde": _NOISY,
+        "res_multistep_ancestral": _NOISY,
+        "exp_heun_2_x0_sde": _NOISY,
+        "seeds_2": _NOISY,
+        "seeds_3": _NOISY,
+        "er_sde": {"s_noise": 1.0, "order": 3},
+        "sa_solver": {**_NOISY, "order": 2},
+        "sa_solver_pece": {**_NOISY, "order": 2},
+        "gradient_estimation": {"gamma": 2.0},
+        "euler_ancestral_cfg_pp": _NOISY,
+        "dpmpp_2s_ancestral_cfg_pp": _NOISY,
+        "gradient_estimation_cfg_pp": {"gamma": 2.0},
+        "uni_pc": {"order": 2},
+        "uni_pc_bh1": {"order": 3},
+        "deis": {"order": 3},
+        "lms": {"order": 4},
+        "ipndm": {"order": 4},
+        "ipndm_v": {"order": 4},
+        "ddim": {"eta": 0.0},
+        "lcm": {"s_noise": 1.0, "s_noise_end": 1.0, "noise_clip": 0.0},
+        "tcd": {"eta": 0.3},
+    }
+)
+"""By sampler: the options that it heeds and what they are of themselves. Others heed none."""
+
+COMFYUI_OPTIONS: Mapping[str, Mapping[str, float | int]] = MappingProxyType(
+    {"uni_pc": {"order": 3}, "sa_solver": {"order": 3}, "sa_solver_pece": {"order": 3}}
+)
+"""By sampler: what options are of themselves by ComfyUI's convention, where that is another."""
+
+_HIGHEST_ORDER = {"deis": 3, "er_sde": 3, "uni_pc": 3, "uni_pc_bh1": 3}
+
+
+def resolved(
+    sampler: str, options: SamplerOptions, convention: str = "diffusers"
+) -> ResolvedOptions:
+    """A sampler's numbers, its own where none was given.
+
+    Args:
+        convention: One of `nodegraph.sampling.sampling_parts.CONVENTIONS`.
+    Raises:
+        InvalidValue: One is out of range, or the sampler doesn't heed it; on the port of the
+            option's name.
+    """
+    heeded = SAMPLER_OPTIONS.get(sampler, {})
+    given = {field.name: getattr(options, field.name) for field in fields(options)}
+    given = {name: value for name, value in given.items() if value is not None}
+    for name, value in given.items():
+        if name not in heeded:
+            raise _unheeded(sampler, name, value, tuple(heeded))
+        _check_range(sampler, name, value)
+    own = COMFYUI_OPTIONS.get(sampler, {}) if convention == "comfyui" else {}
+    numbers: dict[str, Any] = {**heeded, **own, **given}
+    if "s_noise_end" in heeded and "s_noise_end" not in given:
+        numbers["s_noise_end"] = numbers["s_noise"]
+    if numbers.get("s_tmin", 0) > numbers.get("s_tmax", math.inf):
+        raise InvalidValue(
+            "s_tmin is above s_tmax, so there is nothing between them",
+            port="s_tmin",
+            given=f"{numbers['s_tmin']:g}",
+            expected=f"at most {numbers['s_tmax']:g}",
+        )
+    return ResolvedOptions(**numbers)
+
+
+def _check_range(sampler: str, name: str, value: float) -> None:
+    least, most = OPTION_RANGES[name]
+    if name == "order":
+        most = _HIGHEST_ORDER.get(sampler, most)
+    if math.isnan(value) or not least <= value <= most:
+        raise InvalidValue(
+            f"{name} is out of range for sampler {sampler}",
+            port=name,
+            given=f"{value:g}",
+            expected=f"{least:g} to {most:g}" if most < math.inf else f"at least {least:g}",
+        )
+
+
+def _unheeded(sampler: str, name: str, value: float, heeded: tuple[str, ...]) -> InvalidValue:
+    able = [other for other, taken in SAMPLER_OPTIONS.items() if name in taken]
+    return InvalidValue(
+        f"sampler {sampler} doesn't heed {name}",
+        port=name,
+        given=f"{value:g}",
+        expected=f"nothing; it heeds {', '.join(heeded)}" if heeded else "nothing",
+        hint=f"Samplers that heed {name}: {', '.join(able)}.",
+    )

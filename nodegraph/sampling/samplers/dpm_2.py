@@ -1,0 +1,83 @@
+"""Midpoint methods: each step goes along the slope halfway down, halfway in log sigma."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from nodegraph.sampling.samplers.base import Spaces
+from nodegraph.sampling.samplers.churn import Churned
+from nodegraph.sampling.samplers.spaces import ExplodingSpace, FlowSpace, StraightSpace
+from nodegraph.sampling.table_schedules import CONTINUOUS
+
+
+class DPM2(Churned):
+    """Second order: a trial step to the middle, whose slope then carries the whole step.
+
+    The model is evaluated twice a step, once where that leads to no noise, as the last does. In
+    between, `history` holds the step's start and x is the trial point.
+
+    Source: Karras et al. 2022, arXiv:2206.00364, algorithm 2, as k-diffusion's sample_dpm_2; after
+    Lu et al. 2022, arXiv:2206.00927 (DPM-Solver-2).
+    """
+
+    spaces: ClassVar[Spaces] = {"discrete": ExplodingSpace, "flow": FlowSpace}
+    grid = CONTINUOUS
+
+    def feed(self, output: Tensor) -> None:
+        x, space = self._asked_x().to(torch.float32), self._spaces[self._asked[0]]
+        denoised = space.predicted(output, x, self.rung)
+        slope = space.slope(output, x, denoised, self.rung)
+        self.denoised = denoised.to(output.dtype)
+        if self.stage == 0 and self._target(self.rung) > 0:
+            self.history = {"start": x}
+            middle = self._spaces[-1].ladder.sigmas[self.rung]
+            self.x = (x + slope * (middle - self._start_sigma)).to(output.dtype)
+            self.stage = 1
+            return
+        start = self.history["start"] if self.stage else x
+        self.x = self._stepped(start, slope).to(output.dtype)
+        self.history = {}
+        self.stage = 0
+        self.rung += 1
+
+    @property
+    def _asked(self) -> tuple[int, int]:
+        return (len(self._spaces) - 1, self.rung) if self.stage else super()._asked
+
+    def _asked_x(self) -> Tensor:
+        return self.x if self.stage else super()._asked_x()
+
+    def _target(self, rung: int) -> Tensor:
+        """The noise level that the slope of the step from a rung leads to."""
+        return self.ladder.sigmas[rung + 1]
+
+    def _stepped(self, start: Tensor, slope: Tensor) -> Tensor:
+        """The next rung's x, in float32."""
+        return start + slope * (self.next_sigma - self._start_sigma)
+
+    def _other_spaces(self) -> Sequence[StraightSpace]:
+        """The last is the space at each step's middle."""
+        targets = torch.stack([self._target(rung) for rung in range(self.ladder.rungs)])
+        middles = targets.log().lerp(self._starts().log(), 0.5).exp()
+        return (*super()._other_spaces(), self.space.over(middles))
+
+
+class DPM2Ancestral(DPM2):
+    """The same to below the next noise level, then noise up to it.
+
+    Source: k-diffusion, sample_dpm_2_ancestral; for flow models ComfyUI's
+    sample_dpm_2_ancestral_RF (``comfy/k_diffusion/sampling.py``).
+    """
+
+    def _target(self, rung: int) -> Tensor:
+        down, _, _ = self.space.ancestral(rung, self.options.eta)
+        return down
+
+    def _stepped(self, start: Tensor, slope: Tensor) -> Tensor:
+        down, scale, up = self.space.ancestral(self.rung, self.options.eta)
+        stepped = scale * (start + slope * (down - self.sigma))
+        return stepped + self._fresh_noise(self.x) * up if self.next_sigma > 0 else stepped

@@ -1,0 +1,120 @@
+"""DPM-Solver++ with a step's middle in place of a memory, and noise up after it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from nodegraph.sampling.samplers.base import Sampler, Spaces
+from nodegraph.sampling.samplers.spaces import (
+    ExplodingSpace,
+    FlowSpace,
+    StraightSpace,
+    UnmixedFlowSpace,
+)
+from nodegraph.sampling.table_schedules import CONTINUOUS_FINITE
+
+
+class DPMpp2SAncestral(Sampler):
+    """Second order to below the next noise level, by the prediction in the middle; then noise up.
+
+    The model is evaluated twice a step, once where that leads to no noise, as the last does. In
+    between, `history` holds the step's start and x is the point halfway in log-SNR.
+
+    Source: k-diffusion, sample_dpmpp_2s_ancestral; for flow models ComfyUI's
+    sample_dpmpp_2s_ancestral_RF (``comfy/k_diffusion/sampling.py``); after Lu et al. 2022,
+    arXiv:2211.01095, algorithm 1.
+    """
+
+    spaces: ClassVar[Spaces] = {"discrete": ExplodingSpace, "flow": FlowSpace}
+    grid = CONTINUOUS_FINITE
+    space: StraightSpace
+    _spaces: tuple[StraightSpace, ...]
+
+    def feed(self, output: Tensor) -> None:
+        x, space = self.x.to(torch.float32), self._spaces[self.stage]
+        denoised = space.predicted(output, x, self.rung).to(torch.float32)
+        self.denoised = denoised.to(output.dtype)
+        denoised = self._followed(denoised, x, space)
+        down, scale, up = self.space.ancestral(self.rung, self.options.eta)
+        if self.stage == 0 and down > 0:
+            self.history["start"] = x
+            middle = self._spaces[1].ladder.sigmas[self.rung]
+            self.x = self._led(denoised, middle).to(output.dtype)
+            self.stage = 1
+            return
+        stepped = scale * self._led(denoised, down) if self.stage else denoised
+        if self.next_sigma > 0:
+            stepped = stepped + up * self._fresh_noise(self.x)
+        self.x = self._led_on(stepped).to(output.dtype)
+        self.history = {}
+        self.stage = 0
+        self.rung += 1
+
+    @property
+    def _asked(self) -> tuple[int, int]:
+        return self.stage, self.rung
+
+    def _followed(self, denoised: Tensor, x: Tensor, space: StraightSpace) -> Tensor:
+        """The prediction that leads x, of what the model's output stands for."""
+        return denoised
+
+    def _led_on(self, stepped: Tensor) -> Tensor:
+        """x at the next rung, of where the step led."""
+        return stepped
+
+    def _led(self, denoised: Tensor, level: Tensor) -> Tensor:
+        """On the straight way from the step's start to a prediction, at a lower noise level."""
+        kept = level / self.sigma
+        return kept * self._start() + (1 - kept) * denoised
+
+    def _start(self) -> Tensor:
+        """Where the straight ways of the step begin: x of the rung."""
+        return self.history["start"]
+
+    def _other_spaces(self) -> Sequence[StraightSpace]:
+        """At the middle of each step but the last, where there is none."""
+        space, rungs = self.space, range(self.ladder.rungs)
+        downs = torch.stack([space.ancestral(rung, self.options.eta)[0] for rung in rungs])
+        ends = space.over(downs)
+        log_snrs = [(space.log_snr(rung) + ends.log_snr(rung)) / 2 for rung in rungs]
+        return (space.over(space.level(torch.stack(log_snrs))),)
+
+
+class DPMpp2SAncestralCFGpp(DPMpp2SAncestral):
+    """The same by unguided predictions, and then on by what guidance changed at the step's start.
+
+    In between, `history` holds that change, too. Source: as the samplers of `cfg_pp`.
+
+    By ComfyUI's convention guided predictions lead, both times from a start that is moved by what
+    guidance changes: by the first guided prediction less the unguided one of the latest call. Flow
+    models are walked as table models. Source: ComfyUI's sample_dpmpp_2s_ancestral_cfg_pp
+    (``comfy/k_diffusion/sampling.py``); `history` then holds the first guided prediction, too.
+    """
+
+    common: ClassVar[Spaces] = {"flow": UnmixedFlowSpace}
+
+    def _followed(self, denoised: Tensor, x: Tensor, space: StraightSpace) -> Tensor:
+        away = denoised
+        if self.unguided is not None:
+            away = space.predicted(self.unguided, x, self.rung).to(torch.float32)
+        if self._is_common:
+            guided = self.history.setdefault("guided", denoised)
+            self.history["change"] = guided - away
+            return denoised
+        if self.stage == 0:
+            self.history["change"] = denoised - away
+        return away
+
+    def _start(self) -> Tensor:
+        start = super()._start()
+        return start + self.history["change"] if self._is_common else start
+
+    def _led_on(self, stepped: Tensor) -> Tensor:
+        if self._is_common:
+            return stepped
+        alpha, _ = self.space.alpha_deviation(self.rung + 1)
+        return stepped + alpha * self.history["change"]

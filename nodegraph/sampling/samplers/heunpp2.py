@@ -1,0 +1,77 @@
+"""Heun++: slopes of this rung and the two after it."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from nodegraph.sampling.samplers.base import Spaces
+from nodegraph.sampling.samplers.churn import Churned
+from nodegraph.sampling.samplers.spaces import ExplodingSpace, FlowSpace
+from nodegraph.sampling.table_schedules import CONTINUOUS
+
+AHEAD = 2
+"""Rungs after this one that a step looks at."""
+
+
+class HeunPP2(Churned):
+    """Trial steps down two rungs, then one step along the three slopes' mean.
+
+    The slopes further on weigh their sigma over so many times the highest, the first the rest: the
+    further down, the more it is Euler's method, whose order it has. The model is evaluated three
+    times a step, twice in the last but one, once in the last. In between, `history` holds the
+    step's ``start`` and the slopes so far, ``slope.0`` the first, and x is the trial point.
+
+    Source: ComfyUI's sample_heunpp2 (``comfy/k_diffusion/sampling.py``), of Carzit's
+    sd-webui-samplers-scheduler.
+    """
+
+    spaces: ClassVar[Spaces] = {"discrete": ExplodingSpace, "flow": FlowSpace}
+    grid = CONTINUOUS
+
+    def feed(self, output: Tensor) -> None:
+        x, (place, rung) = self._asked_x().to(torch.float32), self._asked
+        space = self._spaces[place]
+        denoised = space.predicted(output, x, rung)
+        slope = space.slope(output, x, denoised, rung).to(torch.float32)
+        self.denoised = denoised.to(output.dtype)
+        start = self.history["start"] if self.stage else x
+        slopes = [*(self.history[f"slope.{index}"] for index in range(self.stage)), slope]
+        level = space.ladder.sigmas[rung]
+        if self.stage < self._ahead:
+            self.history = {f"slope.{index}": item for index, item in enumerate(slopes)}
+            self.history["start"] = start
+            following = self.ladder.sigmas[self.rung + self.stage + 1]
+            self.x = (x + slope * (following - level)).to(output.dtype)
+            self.stage += 1
+            return
+        fall = self.next_sigma - self._start_sigma
+        self.x = (start + self._mean(slopes) * fall).to(output.dtype)
+        self.history = {}
+        self.stage = 0
+        self.rung += 1
+
+    @property
+    def _ahead(self) -> int:
+        """How many rungs after this one are looked at: never where the noise has ended."""
+        return min(AHEAD, self.ladder.rungs - 1 - self.rung)
+
+    def _mean(self, slopes: list[Tensor]) -> Tensor:
+        sigmas = self.ladder.sigmas
+        highest = sigmas[self.rung - self.ladder.walked(self.rung)]
+        whole = len(slopes) * highest
+        shares = [sigmas[self.rung + index] / whole for index in range(1, len(slopes))]
+        first = 1 - torch.stack(shares).sum() if shares else torch.ones(())
+        weighted = first * slopes[0]
+        for share, slope in zip(shares, slopes[1:], strict=True):
+            weighted = weighted + share * slope
+        return weighted
+
+    @property
+    def _asked(self) -> tuple[int, int]:
+        return (0, self.rung + self.stage) if self.stage else super()._asked
+
+    def _asked_x(self) -> Tensor:
+        return self.x if self.stage else super()._asked_x()

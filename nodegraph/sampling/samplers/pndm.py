@@ -1,0 +1,102 @@
+"""Pseudo numerical methods: Adams and Bashforth's weights, walked as `ddim` walks."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from nodegraph.sampling.samplers.base import Sampler, Spaces
+from nodegraph.sampling.samplers.spaces import TablePreservingSpace
+from nodegraph.sampling.table_schedules import TABLE
+
+
+class PNDM(Sampler):
+    """Fourth order in evenly spaced timesteps; the first step is walked again with its end's noise.
+
+    The model is evaluated twice in the first step, else once. `history` holds the predicted noise
+    of earlier steps, ``noise.1`` the latest, and within the first step where it started.
+
+    Source: Liu et al. 2022, arXiv:2202.09778, equations 9 and 12, without its Runge-Kutta steps: as
+    diffusers' PNDMScheduler with skip_prk_steps, known as PLMS.
+    """
+
+    spaces: ClassVar[Spaces] = {"discrete": TablePreservingSpace}
+    grid = TABLE
+    space: TablePreservingSpace
+
+    def feed(self, output: Tensor) -> None:
+        self.denoised = self.space.predicted(output, self._asked_x(), self._asked[1])
+        if self.stage:
+            self._retry(output)
+            return
+        known = [output, *(self.history[name] for name in sorted(self.history))]
+        here, following = self._alpha_bars()
+        kept = known[:3]
+        if self.rung == self.ladder.first and not self._is_last:
+            self.history = {"start": self.x, "noise.1": output}
+            self.x = self._moved(self.x, output, here, following)
+            self.stage = 1
+            return
+        self.x = self._moved(self.x, _combined(known), here, following)
+        self.history = {f"noise.{index}": item for index, item in enumerate(kept, start=1)}
+        self.rung += 1
+
+    def _retry(self, output: Tensor) -> None:
+        """The first step once more, with the mean of the noise at its ends."""
+        start, noise = self.history["start"], self.history["noise.1"]
+        here, following = self._alpha_bars()
+        self.x = self._moved(start, (output + noise) / 2, here, following)
+        self.history = {"noise.1": noise}
+        self.stage = 0
+        self.rung += 1
+
+    @property
+    def _is_last(self) -> bool:
+        return self.rung == self.ladder.rungs - 1
+
+    @property
+    def _asked(self) -> tuple[int, int]:
+        return 0, self.rung + self.stage
+
+    def _alpha_bars(self) -> tuple[Tensor, Tensor]:
+        """Of this step's start and end; on evenly spaced schedules a fixed stride apart, as in
+        diffusers, in the first step measured from its end."""
+        table, stride = self.space.noise.alphas_cumprod, self.ladder.stride
+        last = torch.tensor(1.0) if self.space.noise.alpha_to_one else table[0]
+        here = self.space.alpha_bar(self.rung, last)
+        if stride is None:
+            return here, self.space.alpha_bar(self.rung + 1, last)
+        if self.stage:
+            end = int(self.ladder.timesteps[self.rung + 1])
+            return table[end + stride], table[end]
+        end = int(self.ladder.timesteps[self.rung]) - stride
+        return here, table[end] if end >= 0 else last
+
+    def _moved(self, x: Tensor, output: Tensor, here: Tensor, following: Tensor) -> Tensor:
+        """Equation 9: x at another alpha bar, if the noise in it is the predicted."""
+        prediction = self.space.noise.prediction_type
+        if here == 0 and prediction != "epsilon":
+            # The equation divides by alpha bar. Where it is 0 (zero terminal SNR), x is the noise,
+            # and the output alone tells the latent.
+            denoised = -output if prediction == "v_prediction" else output
+            return following**0.5 * denoised + (1 - following) ** 0.5 * x
+        if prediction == "v_prediction":
+            output = (here**0.5) * output + ((1 - here) ** 0.5) * x
+        elif prediction == "sample":
+            output = (x - here**0.5 * output) / (1 - here) ** 0.5
+        divisor = here * (1 - following) ** 0.5 + (here * (1 - here) * following) ** 0.5
+        scaled = (following / here) ** 0.5 * x
+        return scaled - (following - here) * output / divisor
+
+
+def _combined(known: list[Tensor]) -> Tensor:
+    """Adams and Bashforth's sum of outputs, the latest first, in diffusers' order."""
+    if len(known) == 1:
+        return known[0]
+    if len(known) == 2:
+        return (3 * known[0] - known[1]) / 2
+    if len(known) == 3:
+        return (23 * known[0] - 16 * known[1] + 5 * known[2]) / 12
+    return (1 / 24) * (55 * known[0] - 59 * known[1] + 37 * known[2] - 9 * known[3])

@@ -1,0 +1,98 @@
+"""Restart sampling: a part of the way is walked again, from noise that is put back."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from nodegraph.sampling.samplers.base import Sampler, Spaces
+from nodegraph.sampling.samplers.spaces import ExplodingSpace, FlowSpace, StraightSpace
+from nodegraph.sampling.table_schedules import CONTINUOUS
+
+
+class Restart(Sampler):
+    """Heun's method; at the least of some noise levels back to the greatest, and down again.
+
+    What is walked again, `repeats` times between s_tmax and s_tmin, belongs to the step that
+    arrives there: steps are as many as in the schedule, and that one asks the model more often.
+    In the middle of a step of Heun's, `history` holds its ``start`` and ``slope``; `stage` counts
+    the evaluations.
+
+    Source: Xu et al. 2023, arXiv:2306.14878, algorithm 1, over the schedule's own levels.
+    """
+
+    spaces: ClassVar[Spaces] = {"discrete": ExplodingSpace, "flow": FlowSpace}
+    grid = CONTINUOUS
+    space: StraightSpace
+
+    def feed(self, output: Tensor) -> None:
+        x, (_, asked) = self.x.to(torch.float32), self._asked
+        denoised = self.space.predicted(output, x, asked)
+        slope = self.space.slope(output, x, denoised, asked).to(torch.float32)
+        self.denoised = denoised.to(output.dtype)
+        rung, sigmas = self._from, self.ladder.sigmas
+        is_trial = not self._on_trial and sigmas[rung + 1] > 0
+        if is_trial:
+            self.history = {"start": x, "slope": slope}
+        elif self._on_trial:
+            x, slope = self.history["start"], (self.history["slope"] + slope) / 2
+            self.history = {}
+        self.x = (x + slope * (sigmas[rung + 1] - sigmas[rung])).to(output.dtype)
+        self.stage += 1
+        if not is_trial:
+            self._arrive(rung + 1)
+
+    def draws(self, rung: int) -> int:
+        top, bottom = self._span
+        return self.options.repeats if rung + 1 == bottom and top < bottom else 0
+
+    @cached_property
+    def _span(self) -> tuple[int, int]:
+        """The rungs that the way is walked again between: none if they are the same."""
+        options, ladder = self.options, self.ladder
+        begin = ladder.first - ladder.walked(ladder.first)
+        noises = [float(torch.exp(-self.space.log_snr(rung))) for rung in range(ladder.rungs)]
+        within = [
+            rung
+            for rung in range(begin, ladder.rungs)
+            if options.s_tmin <= noises[rung] <= options.s_tmax
+        ]
+        return (within[0], within[-1]) if within else (begin, begin)
+
+    def _arrive(self, rung: int) -> None:
+        """Go on from the end of a step of Heun's: to the next, or back to the greatest level."""
+        top, bottom = self._span
+        again = self.options.repeats * (bottom - top) if self.rung + 1 == bottom else 0
+        if self.stage >= 2 * (1 + again) or not again:
+            self.stage = 0
+            self.rung += 1
+        elif rung == bottom:
+            self.x = self._raised(bottom, top)
+
+    def _raised(self, rung: int, to: int) -> Tensor:
+        """x of a rung with the noise of a higher one."""
+        alpha, deviation = self.space.alpha_deviation(rung)
+        higher_alpha, higher = self.space.alpha_deviation(to)
+        scale = higher_alpha / alpha
+        up = (higher**2 - (scale * deviation) ** 2).clamp(min=0) ** 0.5
+        x = scale * self.x.to(torch.float32) + up * self._fresh_noise(self.x)
+        return x.to(self.x.dtype)
+
+    @property
+    def _from(self) -> int:
+        """The rung that the present step of Heun's leads from."""
+        if self.stage < 2:
+            return self.rung
+        top, bottom = self._span
+        return top + (self.stage - 2) // 2 % (bottom - top)
+
+    @property
+    def _on_trial(self) -> bool:
+        return self.stage % 2 == 1
+
+    @property
+    def _asked(self) -> tuple[int, int]:
+        return 0, self._from + self._on_trial

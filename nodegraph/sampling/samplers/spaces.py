@@ -1,0 +1,340 @@
+"""The ways to keep a noisy latent, and what a model's output says about it in each.
+
+A sampler is handed one of these and asks it; so the same method walks models of several kinds.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from copy import copy
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from nodegraph.families.comfyui_levels import nearest_timesteps
+from nodegraph.families.flow_noise import FlowNoise
+from nodegraph.families.noise import NoiseSchedule
+from nodegraph.sampling.schedules import Ladder
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+class NoiseSpace(ABC):
+    """x = alpha · latent + deviation · noise, each way with its own two scales.
+
+    Scalars are 0-dimensional float32 tensors on the CPU, so that they take part in the arithmetic
+    as diffusers' do: rounded to float32, without raising the latent's own precision.
+
+    Attributes:
+        ladder: The noise levels.
+        noise: What the model was trained on.
+    """
+
+    noise: NoiseSchedule | FlowNoise
+
+    def __init__(self, ladder: Ladder) -> None:
+        self.ladder = ladder
+
+    def over(self, sigmas: Tensor) -> Self:
+        """The same over other noise levels.
+
+        Args:
+            sigmas: One for each rung, at least 0, in the place of its own; float32, shape (rungs,).
+        """
+        ladder = self.ladder
+        levels = sigmas.numpy()
+        if ladder.gone is not None and isinstance(self.noise, NoiseSchedule):
+            timesteps = torch.from_numpy(nearest_timesteps(self.noise, levels))
+        else:
+            timesteps = torch.from_numpy(self.noise.sigma_to_timestep(levels))
+        if not ladder.timesteps.is_floating_point():
+            timesteps = timesteps.round()
+        made = copy(self)
+        made.ladder = replace(
+            ladder,
+            sigmas=torch.cat([sigmas, ladder.sigmas[-1:]]),
+            timesteps=timesteps.to(ladder.timesteps.dtype),
+        )
+        return made
+
+    @abstractmethod
+    def pure_noise(self, noise: Tensor) -> Tensor:
+        """Where sampling starts when nothing is given but standard normal noise."""
+
+    @abstractmethod
+    def noised(self, latent: Tensor, noise: Tensor, rung: int) -> Tensor:
+        """A clean latent with standard normal noise at a rung's level.
+
+        Args:
+            rung: 0 to the number of rungs, where the latent comes back as it is.
+        """
+
+    @abstractmethod
+    def model_input(self, x: Tensor, rung: int) -> Tensor:
+        """x at a rung as the model takes it."""
+
+    @abstractmethod
+    def predicted(self, output: Tensor, x: Tensor, rung: int) -> Tensor:
+        """The clean latent that the model's output for x at a rung stands for."""
+
+    @abstractmethod
+    def alpha_deviation(
+        self, rung: int, dtype: torch.dtype = torch.float32
+    ) -> tuple[Tensor, Tensor]:
+        """Scale of the latent and standard deviation of the noise at a rung; 0-dimensional."""
+
+    def log_snr(self, rung: int) -> Tensor:
+        """log(alpha / deviation), lambda in the papers; infinite after the last rung."""
+        alpha, deviation = self.alpha_deviation(rung)
+        # some shifts round a flow's level of pure noise to a little above 1, here as in diffusers
+        return torch.log(alpha.clamp(min=0)) - torch.log(deviation)
+
+    def widened(self, x: Tensor) -> Tensor:
+        """x in the precision that Heun's and LCM's steps are computed in: mostly its own."""
+        return x
+
+    def clipped(self, denoised: Tensor, *, by_default: bool) -> Tensor:
+        """The predicted latent, clipped if the scheduler file or else diffusers' default says so.
+
+        Files of latent models switch clipping off; the default matters where they are silent.
+        """
+        return denoised
+
+
+class StraightSpace(NoiseSpace):
+    """Where x lies on a straight line over sigma for a given latent and noise."""
+
+    @abstractmethod
+    def slope(self, output: Tensor, x: Tensor, denoised: Tensor, rung: int) -> Tensor:
+        """Change of x by sigma at a rung; `denoised` is what `predicted` gave there."""
+
+    @abstractmethod
+    def ancestral(self, rung: int, eta: float = 1.0) -> tuple[Tensor, Tensor | float, Tensor]:
+        """How to step to below the next rung's noise level, and with fresh noise up to it.
+
+        Args:
+            eta: 0 steps to the level itself, and draws no noise; up to 1.
+        Returns:
+            The level to step to, the scale of what is there, and the fresh noise's standard
+            deviation.
+        """
+
+    @abstractmethod
+    def level(self, log_snr: Tensor) -> Tensor:
+        """The noise level, as the ladder has them, that has a log-SNR."""
+
+    @abstractmethod
+    def raised(self, rung: int, part: float) -> tuple[Tensor, Tensor | float, Tensor]:
+        """How to raise a rung's noise over the latent by a part of itself.
+
+        Returns:
+            The level that it is raised to, the scale of what is there, and the fresh noise's
+            standard deviation.
+        """
+
+
+class UnscaledSpace(StraightSpace):
+    """Steps as if x = latent + sigma · noise: the latent's own scale is 1 at every rung."""
+
+    def alpha_deviation(
+        self, rung: int, dtype: torch.dtype = torch.float32
+    ) -> tuple[Tensor, Tensor]:
+        sigma = self.ladder.sigmas[rung].to(dtype)
+        return torch.ones_like(sigma), sigma
+
+    def ancestral(self, rung: int, eta: float = 1.0) -> tuple[Tensor, Tensor | float, Tensor]:
+        """Source: Song et al. 2021, arXiv:2010.02502, equation 16."""
+        sigma, following = self.ladder.sigmas[rung], self.ladder.sigmas[rung + 1]
+        up = eta * (following**2 * (sigma**2 - following**2) / sigma**2) ** 0.5
+        # After a long way float32 doesn't tell the two apart: the level is 0, or rounds below it.
+        return (following**2 - up**2).clamp(min=0) ** 0.5, 1.0, up
+
+    def level(self, log_snr: Tensor) -> Tensor:
+        return torch.exp(-log_snr)
+
+    def raised(self, rung: int, part: float) -> tuple[Tensor, Tensor | float, Tensor]:
+        """Source: Karras et al. 2022, arXiv:2206.00364, algorithm 2."""
+        sigma = self.ladder.sigmas[rung]
+        above = sigma * (1 + part)
+        return above, 1.0, (above**2 - sigma**2) ** 0.5
+
+
+class ExplodingSpace(UnscaledSpace):
+    """Keeps x = latent + sigma · noise, whose variance explodes with sigma (k-diffusion)."""
+
+    noise: NoiseSchedule
+
+    def __init__(self, ladder: Ladder, noise: NoiseSchedule) -> None:
+        super().__init__(ladder)
+        self.noise = noise
+
+    def pure_noise(self, noise: Tensor) -> Tensor:
+        sigma = self.ladder.sigmas.max()
+        if self.ladder.spacing == "leading":
+            # a little more, so that the model sees noise of exactly unit variance
+            sigma = (sigma**2 + 1) ** 0.5
+        return noise * sigma
+
+    def noised(self, latent: Tensor, noise: Tensor, rung: int) -> Tensor:
+        return latent + noise * self.ladder.sigmas[rung].to(latent.dtype)
+
+    def model_input(self, x: Tensor, rung: int) -> Tensor:
+        return x / ((self.ladder.sigmas[rung] ** 2 + 1) ** 0.5)
+
+    def predicted(self, output: Tensor, x: Tensor, rung: int) -> Tensor:
+        """The clean latent. Source: Karras et al. 2022, arXiv:2206.00364, table 1."""
+        sigma = self.ladder.sigmas[rung]
+        if self.noise.prediction_type == "epsilon":
+            return x - sigma * output
+        if self.noise.prediction_type == "v_prediction":
+            return output * (-sigma / (sigma**2 + 1) ** 0.5) + x / (sigma**2 + 1)
+        return output
+
+    def slope(self, output: Tensor, x: Tensor, denoised: Tensor, rung: int) -> Tensor:
+        return (x - denoised) / self.ladder.sigmas[rung]
+
+    def clipped(self, denoised: Tensor, *, by_default: bool) -> Tensor:
+        return _clipped(denoised, self.noise, by_default=by_default)
+
+
+class MixingSpace(NoiseSpace):
+    """Mixes latent and noise, from noise alone to the latent alone; the model takes x as it is."""
+
+    def pure_noise(self, noise: Tensor) -> Tensor:
+        return noise
+
+    def noised(self, latent: Tensor, noise: Tensor, rung: int) -> Tensor:
+        if rung == self.ladder.rungs:
+            return latent
+        alpha, deviation = self.alpha_deviation(rung, latent.dtype)
+        return alpha * latent + deviation * noise
+
+    def model_input(self, x: Tensor, rung: int) -> Tensor:
+        return x
+
+
+class FlowSpace(MixingSpace, StraightSpace):
+    """Keeps x = (1 - sigma) · latent + sigma · noise; the model predicts noise - latent.
+
+    Source: Liu et al. 2022, arXiv:2209.03003, section 2.1.
+    """
+
+    noise: FlowNoise
+
+    def __init__(self, ladder: Ladder, noise: FlowNoise) -> None:
+        super().__init__(ladder)
+        self.noise = noise
+
+    def predicted(self, output: Tensor, x: Tensor, rung: int) -> Tensor:
+        return x - self.ladder.sigmas[rung] * output
+
+    def alpha_deviation(
+        self, rung: int, dtype: torch.dtype = torch.float32
+    ) -> tuple[Tensor, Tensor]:
+        sigma = self.ladder.sigmas[rung].to(dtype)
+        return 1.0 - sigma, sigma
+
+    def widened(self, x: Tensor) -> Tensor:
+        """In float32, as diffusers' flow-matching schedulers compute."""
+        return x.to(torch.float32)
+
+    def slope(self, output: Tensor, x: Tensor, denoised: Tensor, rung: int) -> Tensor:
+        return output
+
+    def ancestral(self, rung: int, eta: float = 1.0) -> tuple[Tensor, Tensor | float, Tensor]:
+        """As ComfyUI's sample_euler_ancestral_RF (``comfy/k_diffusion/sampling.py``)."""
+        sigma, following = self.ladder.sigmas[rung], self.ladder.sigmas[rung + 1]
+        down = (1 - eta) * following + eta * (following**2 / sigma)
+        scale = (1 - following) / (1 - down)
+        return down, scale, (following**2 - (down * scale) ** 2).clamp(min=0) ** 0.5
+
+    def level(self, log_snr: Tensor) -> Tensor:
+        return torch.sigmoid(-log_snr)
+
+    def raised(self, rung: int, part: float) -> tuple[Tensor, Tensor | float, Tensor]:
+        """The same as there of x / (1 - sigma), whose noise is sigma / (1 - sigma)."""
+        sigma = self.ladder.sigmas[rung]
+        scale = 1 / (1 + part * sigma)
+        return sigma * (1 + part) * scale, scale, sigma * scale * ((1 + part) ** 2 - 1) ** 0.5
+
+
+class UnmixedFlowSpace(UnscaledSpace, FlowSpace):
+    """The same, of which methods take sigma for the noise over the picture, as of table models.
+
+    Their first-order steps are the same; what they extrapolate from earlier predictions is weighed
+    by log sigma in place of log-SNR, and is finite where there is nothing but noise. So ComfyUI's
+    multistep methods and some of its CFG++ walk flow models (``comfy/k_diffusion/sampling.py``).
+    """
+
+    def noised(self, latent: Tensor, noise: Tensor, rung: int) -> Tensor:
+        sigma = self.ladder.sigmas[rung].to(latent.dtype)
+        return (1.0 - sigma) * latent + sigma * noise
+
+
+class PreservingSpace(MixingSpace):
+    """Keeps x = alpha · latent + deviation · noise, whose variance stays 1.
+
+    Source: Song et al. 2021, arXiv:2011.13456, section 3.4 (VP SDE).
+    """
+
+    noise: NoiseSchedule
+
+    def __init__(self, ladder: Ladder, noise: NoiseSchedule) -> None:
+        super().__init__(ladder)
+        self.noise = noise
+
+    def predicted(self, output: Tensor, x: Tensor, rung: int) -> Tensor:
+        """The clean latent. Source: Salimans & Ho 2022, arXiv:2202.00512, section 4."""
+        alpha, deviation = self.alpha_deviation(rung)
+        if self.noise.prediction_type == "epsilon":
+            return (x - deviation * output) / alpha
+        if self.noise.prediction_type == "v_prediction":
+            return alpha * x - deviation * output
+        return output
+
+    def predicted_noise(self, output: Tensor, x: Tensor, rung: int) -> Tensor:
+        """The noise that the model's output for x at a rung stands for."""
+        alpha, deviation = self.alpha_deviation(rung)
+        if self.noise.prediction_type == "epsilon":
+            return output
+        if self.noise.prediction_type == "v_prediction":
+            return alpha * output + deviation * x
+        return (x - alpha * output) / deviation
+
+    def clipped(self, denoised: Tensor, *, by_default: bool) -> Tensor:
+        return _clipped(denoised, self.noise, by_default=by_default)
+
+
+class TablePreservingSpace(PreservingSpace):
+    """Reads alpha and deviation from the model's table of cumulative alphas."""
+
+    def alpha_bar(self, rung: int, after_last: Tensor) -> Tensor:
+        """The table's entry for a rung; `after_last` at the number of rungs."""
+        if rung == self.ladder.rungs:
+            return after_last
+        return self.noise.alphas_cumprod[self.ladder.timesteps[rung]]
+
+    def alpha_deviation(
+        self, rung: int, dtype: torch.dtype = torch.float32
+    ) -> tuple[Tensor, Tensor]:
+        alpha_bar = self.alpha_bar(rung, torch.tensor(1.0)).to(dtype)
+        return alpha_bar**0.5, (1 - alpha_bar) ** 0.5
+
+
+class SigmaPreservingSpace(PreservingSpace):
+    """Computes alpha and deviation from sigma, so that any noise level will do."""
+
+    def alpha_deviation(
+        self, rung: int, dtype: torch.dtype = torch.float32
+    ) -> tuple[Tensor, Tensor]:
+        sigma = self.ladder.sigmas[rung].to(dtype)
+        alpha = 1 / ((sigma**2 + 1) ** 0.5)
+        return alpha, sigma * alpha
+
+
+def _clipped(denoised: Tensor, noise: NoiseSchedule, *, by_default: bool) -> Tensor:
+    clip = by_default if noise.clip is None else noise.clip
+    return denoised.clamp(-noise.clip_range, noise.clip_range) if clip else denoised

@@ -1,0 +1,120 @@
+"""UniPC: a predictor whose steps are corrected once the next evaluation is there."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from nodegraph.sampling.samplers.base import Sampler, Spaces
+from nodegraph.sampling.samplers.spaces import FlowSpace, SigmaPreservingSpace, UnmixedFlowSpace
+from nodegraph.sampling.table_schedules import CORRECTED
+
+_BEFORE = ("earlier", "earliest")
+"""Names of the predictions before the latest."""
+
+
+class UniPC(Sampler):
+    """Predictor and corrector on the predicted latent, B(h) = exp(h) - 1.
+
+    `history` holds as many predictions as the option order says and the point that the last step
+    started from.
+
+    Source: Zhao et al. 2023, arXiv:2302.04867, algorithms 5 to 8 (variant B2).
+    """
+
+    spaces: ClassVar[Spaces] = {"discrete": SigmaPreservingSpace, "flow": FlowSpace}
+    grid = CORRECTED
+    common: ClassVar[Spaces] = {"flow": UnmixedFlowSpace}
+
+    def feed(self, output: Tensor) -> None:
+        denoised = self.space.predicted(output, self.x, self.rung)
+        x = self.x if self.rung == self.ladder.first else self._corrected(denoised)
+        kept = [self.history[name] for name in ("denoised", *_BEFORE) if name in self.history]
+        self.history = {"start": x, "denoised": denoised}
+        self.history |= dict(zip(_BEFORE, kept[: self.options.order - 1], strict=False))
+        self.denoised = denoised
+        self.x = self._step(x, self.rung, self._change(self.rung, self._order(self.rung)))
+        self.rung += 1
+
+    def _order(self, rung: int) -> int:
+        """Order of the step from a rung: lower in the first and the last ones."""
+        return min(self.options.order, self.ladder.rungs - rung, rung - self.ladder.first + 1)
+
+    def _corrected(self, denoised: Tensor) -> Tensor:
+        """x again, from the last step's start, now that the prediction at its end is known."""
+        rung, latest = self.rung - 1, self.history["denoised"]
+        order = self._order(rung)
+        weights = self._weights(rung, order) if order > 1 else torch.tensor([0.5])
+        change = weights[-1].to(denoised.dtype) * (denoised - latest)
+        for weight, slope in zip(weights[:-1], self._slopes(rung, order), strict=True):
+            change = weight.to(denoised.dtype) * slope + change
+        return self._step(self.history["start"], rung, change)
+
+    def _change(self, rung: int, order: int) -> Tensor | None:
+        """What the predictor expects the prediction to change by."""
+        slopes = self._slopes(rung, order)
+        if order <= 2:
+            return 0.5 * slopes[0] if slopes else None  # this weight is exact
+        weights = self._weights(rung, order, predicts=True)
+        parts = (weight.to(item.dtype) * item for weight, item in zip(weights, slopes, strict=True))
+        return torch.stack(list(parts)).sum(0)
+
+    def _slopes(self, rung: int, order: int) -> list[Tensor]:
+        """Changes of the prediction over the steps before `rung`, per step from `rung`."""
+        latest = self.history["denoised"]
+        return [
+            (self.history[name] - latest) / self._ratio(rung, back)
+            for back, name in enumerate(_BEFORE[: order - 1], start=1)
+        ]
+
+    def _ratio(self, rung: int, back: int = 1) -> Tensor:
+        """Length of the way from a rung before over that of the step from `rung`, negative."""
+        here = self.space.log_snr(rung)
+        return (self.space.log_snr(rung - back) - here) / (self.space.log_snr(rung + 1) - here)
+
+    def _step(self, x: Tensor, rung: int, change: Tensor | None) -> Tensor:
+        """From x at a rung to the next rung, where `history` holds the rung's prediction."""
+        _, deviation = self.space.alpha_deviation(rung)
+        alpha, next_deviation = self.space.alpha_deviation(rung + 1)
+        h = -(self.space.log_snr(rung + 1) - self.space.log_snr(rung))
+        stepped = next_deviation / deviation * x - alpha * torch.expm1(h) * self.history["denoised"]
+        if change is not None:
+            stepped = stepped - alpha * self._scale(h) * change
+        return stepped.to(x.dtype)
+
+    def _scale(self, h: Tensor) -> Tensor:
+        """B(h), by which changes are scaled."""
+        return torch.expm1(h)
+
+    def _weights(self, rung: int, order: int, *, predicts: bool = False) -> Tensor:
+        """Solution of the paper's equation 11 for so many points; float32.
+
+        Args:
+            predicts: Without the point that the step leads to.
+        """
+        h = -(self.space.log_snr(rung + 1) - self.space.log_snr(rung))
+        ratios = [self._ratio(rung, back) for back in range(1, order)]
+        points = torch.stack([*ratios, torch.ones(())])
+        rest, factorial, values = torch.expm1(h) / h - 1, 1, []
+        for power in range(1, order + 1):
+            values.append(rest * factorial / self._scale(h))
+            factorial *= power + 1
+            rest = rest / h - 1 / factorial
+        system = torch.stack([points**power for power in range(order)])
+        known = torch.stack(values)
+        if predicts:
+            system, known = system[:-1, :-1], known[:-1]
+        weights: Tensor = torch.linalg.solve(system, known)
+        return weights
+
+
+class UniPCB1(UniPC):
+    """The same with B(h) = h, which suits few steps.
+
+    Source: Zhao et al. 2023, arXiv:2302.04867, section 3.3 (variant B1).
+    """
+
+    def _scale(self, h: Tensor) -> Tensor:
+        return h

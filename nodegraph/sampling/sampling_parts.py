@@ -1,0 +1,223 @@
+"""What a sampling is put together of: noise, guidance, method and noise levels, as values.
+
+Each is a port type: nodes make them, and the one loop takes them. Imports no torch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from nodegraph.core.ports import port_type
+from nodegraph.core.values import Conditioning, ConditioningEntry, Recipe
+from nodegraph.errors import InvalidValue
+from nodegraph.sampling.composed_schedules import Schedule, named_schedule
+from nodegraph.sampling.guiders.base import AddedGuidance, GuidanceMethod
+from nodegraph.sampling.guiders.changing import ChangingScale
+from nodegraph.sampling.guiders.checks import check_from_zero, check_interval
+from nodegraph.sampling.guiders.methods import Usual
+from nodegraph.sampling.sampler_options import SamplerOptions
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+CONVENTIONS = ("diffusers", "comfyui")
+"""What counts where tools differ in how they lay noise levels, begin, ask the model, keep what a
+mask keeps, and tell parts of a sampling; see docs/comfyui.md."""
+DROPS_A_LEVEL = frozenset({"dpm_2", "dpm_2_ancestral", "uni_pc", "uni_pc_bh1"})
+"""Samplers for which ComfyUI's KSampler lays one level more and leaves the last above 0 out."""
+DRAWS = ("per item", "per batch", "per batch, one seed")
+"""How noise is drawn; see `nodegraph.sampling.noise_drawing`."""
+
+
+@port_type(name="Noise", color="#b0a08c")
+@dataclass(frozen=True, slots=True)
+class SamplingNoise:
+    """The noise that a sampling begins with, and the seed of what is drawn on the way.
+
+    Attributes:
+        seed: Of item 0, 0 to 2**64 - 1; the next ones count up from it.
+        added: Whether there is any to begin with; else the latent is begun with as it is.
+        given: Standard normal noise in place of what the seed gives; float32 on the CPU, shape (1
+            or batch, channels, height, width) in cells, with frames before the height for videos.
+        other_seed: Of noise that is mixed in, as `seed`.
+        share: Of that other noise: 0 is the first alone, 1 the other alone.
+        draw: How it is drawn, one of `DRAWS`; see `nodegraph.sampling.noise_drawing`.
+        strength: What the noise that it begins with is multiplied by.
+    """
+
+    seed: int = 0
+    added: bool = True
+    given: Tensor | None = None
+    other_seed: int = 0
+    share: float = 0.0
+    draw: str = "per item"
+    strength: float = 1.0
+
+
+@port_type(name="Guider", color="#66b5b5")
+@dataclass(frozen=True, slots=True)
+class GuiderChoice:
+    """What a model is led by, and how its answers are put together.
+
+    Attributes:
+        positive, negative: What to lead to and away from; negative None stands for the empty
+            prompt.
+        cfg: Guidance scale: 1 is the positive prompt alone.
+        start, end: Part of the sampling that is guided, 0 to 1; the positive prompt alone leads
+            in the rest. Source: Kynkäänniemi et al. 2024, arXiv:2404.07724.
+        rescale: How far the guided answer is brought to the spread of the positive one's, 0 to 1.
+            Source: Lin et al. 2023, arXiv:2305.08891, equations 15 and 16.
+        rescales_velocity: Whether the spread is that of velocities, whatever the model predicts.
+        norm: What the clean latent is multiplied by, once it is nowhere longer than the positive
+            prompt alone has it; None: it may be longer.
+        method: How the answers to its prompts are put together.
+        changing: How the guidance scale changes on the way; None: it stays.
+        added: Guidance on top of that, in this order.
+        embedded: The scale that a model is told which was distilled from guidance; its family's
+            own where None. It is guided besides where `cfg` says so.
+    """
+
+    positive: Conditioning
+    negative: Conditioning | None = None
+    cfg: float = 1.0
+    start: float = 0.0
+    end: float = 1.0
+    rescale: float = 0.0
+    norm: float | None = None
+    method: GuidanceMethod = field(default_factory=Usual)
+    changing: ChangingScale | None = None
+    added: tuple[AddedGuidance, ...] = ()
+    embedded: float | None = None
+    rescales_velocity: bool = False
+
+    def __post_init__(self) -> None:
+        check_from_zero("cfg", self.cfg)
+        check_from_zero("guidance", self.embedded or 0.0)
+        check_from_zero("strength", self.norm or 0.0)
+        check_interval(self.start, self.end)
+        if not 0 <= self.rescale <= 1:
+            raise InvalidValue(
+                "rescale is out of range",
+                port="rescale",
+                given=str(self.rescale),
+                expected="0 to 1",
+            )
+
+    @property
+    def prompts(self) -> dict[str, Conditioning | None]:
+        """By side."""
+        found = {"positive": self.positive, "negative": self.negative, **self.method.prompts}
+        for place, item in enumerate(self.added):
+            found |= item.prompts(place)
+        return found
+
+    @property
+    def recipes(self) -> tuple[Recipe, ...]:
+        """What has to be in memory besides the model."""
+        return tuple(dict.fromkeys(recipe for item in self.added for recipe in item.recipes))
+
+    @property
+    def asks_always(self) -> bool:
+        """Whether it asks about the negative side whatever the scale."""
+        return self.method.always or any(item.several for item in self.added)
+
+    @property
+    def empty(self) -> ConditioningEntry | None:
+        """The empty prompt, if one of the prompts brings it."""
+        found = (item.unconditional for item in self.prompts.values() if item is not None)
+        return next(filter(None, found), None)
+
+    @property
+    def is_guided(self) -> bool:
+        """Whether more than the positive prompt is asked for."""
+        return self.asks_always or self.strongest > 1
+
+    @property
+    def told(self) -> str:
+        """What leads besides usual guidance, in words; empty where nothing does."""
+        method = () if self.method.is_usual else (f"{self.method.title} at {self.cfg:g}",)
+        return ", ".join((*method, *(item.told for item in self.added)))
+
+    @property
+    def strongest(self) -> float:
+        """The largest guidance scale on the way."""
+        return self.cfg if self.changing is None else max(self.cfg, self.changing.end)
+
+
+@port_type(name="Sampler", color="#c99bd8")
+@dataclass(frozen=True, slots=True)
+class SamplerChoice:
+    """The method by which a sampling steps.
+
+    Attributes:
+        name: One of `nodegraph.families.names.SAMPLER_NAMES`.
+        options: What it is told besides.
+    """
+
+    name: str
+    options: SamplerOptions = field(default_factory=SamplerOptions)
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingParts:
+    """All of a sampling but its model and its latent.
+
+    Attributes:
+        convention: One of `CONVENTIONS`.
+    """
+
+    noise: SamplingNoise
+    guider: GuiderChoice
+    sampler: SamplerChoice
+    schedule: Schedule
+    convention: str = "diffusers"
+
+
+def usual_parts(
+    positive: Conditioning,
+    negative: Conditioning | None,
+    *,
+    seed: int,
+    steps: int,
+    cfg: float,
+    sampler: str,
+    schedule: str,
+    denoise: float = 1.0,
+    denoise_steps: str = "share",
+    draw: str = "per item",
+    convention: str = "diffusers",
+    sampler_options: SamplerOptions | None = None,
+) -> SamplingParts:
+    """Classifier-free guidance from seeded noise, by the names of a sampler and a schedule.
+
+    Args:
+        positive, negative: What to lead to and away from; negative None stands for the empty
+            prompt.
+        seed: Of item 0's noise, 0 to 2**64 - 1.
+        steps: Steps of the whole schedule, 1 to 10000.
+        cfg: Guidance scale; up to 1 the negative prompt is not looked at.
+        sampler, schedule: Names in `nodegraph.families.names`.
+        denoise: Part of the schedule that is walked, above 0 to 1.
+        denoise_steps: How many steps that is, one of `nodegraph.families.steps.DENOISE_STEPS`.
+        draw: How noise is drawn, one of `DRAWS`.
+        convention: One of `CONVENTIONS`.
+        sampler_options: What the sampler is told besides.
+    Raises:
+        InvalidValue: An argument is out of range.
+    """
+    return SamplingParts(
+        SamplingNoise(seed, draw=draw),
+        GuiderChoice(positive, negative, cfg),
+        SamplerChoice(sampler, sampler_options or SamplerOptions()),
+        named_schedule(
+            schedule, steps, denoise, denoise_steps, dropped=drops_a_level(sampler, convention)
+        ),
+        convention,
+    )
+
+
+def drops_a_level(sampler: str, convention: str) -> bool:
+    """Whether a named schedule is laid with a level more, of which the last above 0 is left out."""
+    return convention == "comfyui" and sampler in DROPS_A_LEVEL

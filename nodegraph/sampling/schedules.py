@@ -1,0 +1,397 @@
+"""Which noise levels a sampling walks down, and at which timesteps the model is asked.
+
+A schedule is a name in `SCHEDULES`. Where diffusers has it, the levels are the same to the last
+bit; samplers differ there in how they lay their steps: `Grid`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nodegraph.errors import InvalidValue
+from nodegraph.families.comfyui_levels import (
+    compared_shares,
+    nearest_timesteps,
+    table_levels,
+    table_shares,
+)
+from nodegraph.families.ends import check_known
+from nodegraph.families.flow_noise import FlowNoise, ModelNoise
+from nodegraph.families.laws import FLOW_LAWS, LEVELS
+from nodegraph.families.names import SPACINGS, check_schedule
+from nodegraph.families.noise import NoiseSchedule
+from nodegraph.sampling.composed_schedules import Schedule, Stretch, named_schedule
+from nodegraph.sampling.flow_schedules import asked_levels, flow_levels
+from nodegraph.sampling.table_schedules import (
+    FURTHER_SCHEDULES,
+    SCHEDULES,
+    TABLE,
+    Grid,
+    asked_at,
+)
+
+LEAST_LEVEL = 1e-4
+"""What a table model's levels rise from in place of 0, where a slope would have no end."""
+
+_TOLD = 8
+"""Levels that a message names at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """The noise levels of one sampling, mostly the highest first.
+
+    Attributes:
+        sigmas: Strictly falling, the last is 0, or else strictly rising; float32 on the CPU,
+            shape (rungs + 1,).
+        timesteps: Where the model is asked; int64 if the sampler takes whole ones, else float32;
+            on the CPU, shape (rungs,).
+        first: The rung that sampling starts on; above 0 where part of the picture is kept.
+        spacing: leading, trailing or linspace: how the timesteps lie, or would in the normal
+            schedule; of flow models, how the levels do, as `FlowNoise.spread` has it.
+        stride: Training timesteps between rungs, rounded down, if the rungs are evenly spaced by
+            a scheduler file's rule; else None.
+        last: The rung that sampling ends on, where it is stopped before the noise is gone; else
+            None.
+        whole: Where the sampling that this is a part of begins and ends; None if it is all of it.
+        gone: Laid as ComfyUI does, the part of the training timesteps that lies behind each rung
+            and the end, by which the sampling's parts are told there; shape (rungs + 1,). Else
+            None: parts are told by steps.
+        full: Laid so, whether a table model's latent begins at its greatest noise level.
+        least: Laid so, the part that counts as behind wherever one begins: above 0 of tables that
+            are shorter than ComfyUI takes them to be.
+    """
+
+    sigmas: Tensor
+    timesteps: Tensor
+    first: int
+    spacing: str
+    stride: int | None = None
+    last: int | None = None
+    whole: tuple[int, int] | None = None
+    gone: tuple[float, ...] | None = None
+    full: bool = False
+    least: float = 0.0
+
+    @property
+    def rungs(self) -> int:
+        """Noise levels above 0, those that are skipped included."""
+        return len(self.timesteps)
+
+    @property
+    def end(self) -> int:
+        """The rung that sampling ends on."""
+        return self.rungs if self.last is None else self.last
+
+    @property
+    def steps(self) -> int:
+        """Steps that are walked."""
+        return self.end - self.first
+
+    def walked(self, rung: int) -> int:
+        """Steps of the whole sampling that lie behind a rung."""
+        return rung - (self.first if self.whole is None else self.whole[0])
+
+    def progress(self, rung: int) -> float:
+        """Part of the whole sampling that lies behind a rung, from 0 on."""
+        if self.gone is not None:
+            return self.gone[rung]
+        begin, end = self.whole or (self.first, self.rungs)
+        return (rung - begin) / (end - begin)
+
+    def reached(self, rung: int) -> float:
+        """Part of the whole sampling by which it is told whether the step from a rung still lies in
+        a part: where it ends; by ComfyUI's convention where it begins."""
+        return self.progress(rung + 1 if self.gone is None else rung)
+
+    def left(self, rung: int) -> float:
+        """Share of the whole sampling's timesteps that is left at a rung, 1 where it begins."""
+        begin, _ = self.whole or (self.first, self.rungs)
+        highest = float(self.timesteps[begin:].max())
+        return float(self.timesteps[rung]) / highest if highest else 1.0
+
+    def point(self, rung: int) -> tuple[float, int, float]:
+        """`progress` and `walked` of a rung, and the part up to which those that begin there have
+        begun."""
+        progress = self.progress(rung)
+        return progress, self.walked(rung), max(progress, self.least)
+
+
+def sigmas_for(
+    schedule: str,
+    noise: ModelNoise,
+    steps: int,
+    denoise: float = 1.0,
+    *,
+    grid: Grid = TABLE,
+    tokens: int = 0,
+) -> Ladder:
+    """The noise levels and timesteps of a sampling by the name of a schedule.
+
+    Args:
+        schedule: One of `SCHEDULES`; with flow models, of `FLOW_SCHEDULES`.
+        steps: Steps of the whole schedule, 1 to 10000.
+        denoise: Part of the schedule that is walked, above 0 to 1. Of 20 steps, 0.25 walks the
+            last 5: int(steps · denoise), as `strength` does in diffusers' image-to-image
+            pipeline. (ComfyUI walks all 20 of a schedule of 80.)
+        grid: The sampler's way of laying steps.
+        tokens: Of the latent, as the model's family counts them; flow models may be shifted by it.
+    Raises:
+        InvalidValue: A number is out of range, the model has too few noise levels, or it can't
+            follow the schedule.
+    """
+    check_schedule(schedule, noise.kind)
+    return laid(named_schedule(schedule, steps, denoise), noise, grid=grid, tokens=tokens)
+
+
+def laid(schedule: Schedule, noise: ModelNoise, *, grid: Grid = TABLE, tokens: int = 0) -> Ladder:
+    """The noise levels and timesteps of a sampling by a schedule.
+
+    Arguments besides it, and errors, are those of `sigmas_for`.
+    """
+    ladders = [_of_law(stretch, noise, grid, tokens) for stretch in schedule.stretches]
+    if len(ladders) == 1 and not schedule.rises:
+        found = _stretched(schedule.stretches[0], ladders[0])
+    else:
+        found = _joined(schedule, ladders, noise)
+    return _commonly(found, noise) if grid.common else found
+
+
+_NEARLY_FULL = 1 - 1e-5
+"""Part of the greatest noise level from which on a latent begins with nothing but noise."""
+_NEARLY_ONE = 1 - 1e-6
+"""Most of the sampling that lies behind a rung where there is noise."""
+
+
+def _commonly(ladder: Ladder, noise: ModelNoise) -> Ladder:
+    """The same with what ComfyUI tells by noise levels."""
+    levels, timesteps = ladder.sigmas.numpy().astype(np.float64), ladder.timesteps
+    if isinstance(noise, FlowNoise):
+        full, least = False, 0.0
+        gone = 1 - noise.common.times(levels)
+        shares = compared_shares(gone, levels, noise.common.level_behind)
+    else:
+        shares, least = table_shares(noise, levels)
+        timesteps = torch.from_numpy(nearest_timesteps(noise, levels[: len(timesteps)]))
+        full = levels[ladder.first] >= _NEARLY_FULL * float(noise.sigmas[-1])
+    behind = np.where(levels > 0, np.clip(shares, 0, _NEARLY_ONE), 1.0)
+    spacing = "leading" if full else "linspace"
+    common = replace(ladder, timesteps=timesteps, gone=tuple(behind.tolist()), spacing=spacing)
+    return replace(common, full=bool(full), least=least)
+
+
+def _of_law(stretch: Stretch, noise: ModelNoise, grid: Grid, tokens: int) -> Ladder:
+    """All levels of a stretch's law."""
+    if stretch.dropped:
+        longer = replace(stretch, steps=stretch.steps + 1, dropped=False)
+        found = _of_law(longer, noise, grid, tokens)
+        kept = torch.cat([found.sigmas[:-2], found.sigmas[-1:]])
+        return replace(found, sigmas=kept, timesteps=found.timesteps[:-1], stride=None)
+    if stretch.start is not None:
+        found = _of_law(replace(stretch, start=None), noise, grid, tokens)
+        return _started(stretch, found, noise)
+    if stretch.factor != 1 and grid.reads_table:
+        raise InvalidValue(
+            "a sampler that reads the model's table can't follow levels that were scaled",
+            port="schedule",
+            hint="Choose euler, or leave ScaleSchedule out.",
+        )
+    if isinstance(noise, FlowNoise):
+        return _flow_ladder(stretch, noise, tokens, grid.flow)
+    return _table_ladder(stretch, noise, grid)
+
+
+def _started(stretch: Stretch, ladder: Ladder, noise: ModelNoise) -> Ladder:
+    """With another level where the stretch begins; the model is asked there as near as it can be.
+
+    Raises:
+        InvalidValue: The next level isn't below it, or a flow model knows none as high.
+    """
+    start, at = stretch.start, stretch.first
+    assert start is not None
+    if isinstance(noise, FlowNoise):
+        check_known(start, 1.0, "schedule")
+    if start <= float(ladder.sigmas[at + 1]):
+        raise InvalidValue(
+            "the first level that was set isn't above the next one",
+            port="schedule",
+            given=_told_levels(torch.tensor([start, float(ladder.sigmas[at + 1])])),
+            hint="Set a higher one.",
+        )
+    sigmas, timesteps = ladder.sigmas.clone(), ladder.timesteps.clone()
+    sigmas[at] = start
+    asked = torch.from_numpy(np.atleast_1d(noise.sigma_to_timestep(np.array([start]))))
+    whole = not timesteps.is_floating_point()
+    timesteps[at] = (asked.round() if whole else asked).to(timesteps.dtype)[0]
+    return replace(ladder, sigmas=sigmas, timesteps=timesteps, stride=None)
+
+
+def _flow_ladder(stretch: Stretch, noise: FlowNoise, tokens: int, custom: str) -> Ladder:
+    steps, numbers = stretch.steps, dict(stretch.numbers)
+    if stretch.law == LEVELS:
+        levels, asked = asked_levels(_given_levels(stretch, 1.0), noise, custom)
+    elif stretch.law in FLOW_LAWS:
+        levels, asked = flow_levels(stretch.law, noise, steps, tokens, custom, numbers)
+    else:
+        raise _unfit(stretch.law, FLOW_LAWS)
+    if stretch.factor != 1:
+        scaled = levels[:-1].astype(np.float64) * stretch.factor
+        levels, asked = asked_levels(scaled, noise, custom)
+    check_known(float(levels[0]), 1.0, "schedule")
+    _check_falling(stretch, asked, levels, noise.timesteps, noise.timesteps)
+    return Ladder(torch.from_numpy(levels), torch.from_numpy(asked), 0, noise.spread)
+
+
+def _table_ladder(stretch: Stretch, noise: NoiseSchedule, grid: Grid) -> Ladder:
+    law, steps = stretch.law, stretch.steps
+    # too many steps show as levels that don't fall, and are told below
+    with np.errstate(divide="ignore", invalid="ignore"):
+        if law == LEVELS:
+            given = _given_levels(stretch, float(noise.sigmas[-1]))
+            timesteps, sigmas = asked_at(noise, given, grid)
+        elif grid.common and (common := table_levels(law, noise, steps)) is not None:
+            timesteps, sigmas = asked_at(noise, common, grid)
+        else:
+            lay = SCHEDULES.get(law) or FURTHER_SCHEDULES[law]
+            timesteps, sigmas = lay(noise, steps, grid, **dict(stretch.numbers))
+            if grid.common:
+                timesteps, sigmas = asked_at(noise, sigmas, grid)
+        if stretch.factor != 1:
+            timesteps, sigmas = asked_at(noise, sigmas * stretch.factor, grid)
+    check_known(float(sigmas[0]), float(noise.sigmas[-1]), "schedule")
+    levels = np.concatenate([sigmas, [0.0]]).astype(np.float32)
+    _check_falling(stretch, timesteps, levels, noise.timesteps, noise.timesteps - 1)
+    even = law in SPACINGS or (law == "normal" and not grid.distilled)
+    return Ladder(
+        sigmas=torch.from_numpy(levels),
+        timesteps=torch.from_numpy(timesteps.astype(np.int64 if grid.whole else np.float32)),
+        first=0,
+        spacing=law if law in SPACINGS else noise.spacing or grid.spacing,
+        stride=noise.timesteps // steps if even and stretch.factor == 1 else None,
+    )
+
+
+def _given_levels(stretch: Stretch, greatest: float) -> NDArray[np.float64]:
+    """Levels that were named one by one, without a closing 0.
+
+    Args:
+        greatest: That the model knows.
+    """
+    check_known(stretch.levels[0], greatest, "sigmas")
+    return np.array([level for level in stretch.levels if level > 0])
+
+
+def _stretched(stretch: Stretch, ladder: Ladder) -> Ladder:
+    """A part of a law's levels."""
+    whole = stretch.begin, stretch.steps
+    if not stretch.closed:
+        last = None if stretch.last == ladder.rungs else stretch.last
+        return replace(ladder, first=stretch.first, last=last, whole=whole)
+    sigmas = torch.cat([ladder.sigmas[: stretch.last], torch.zeros(1)])
+    timesteps = ladder.timesteps[: stretch.last]
+    closed = replace(ladder, sigmas=sigmas, timesteps=timesteps, stride=None)
+    return replace(closed, first=stretch.first, whole=whole)
+
+
+def _joined(schedule: Schedule, ladders: Sequence[Ladder], noise: ModelNoise) -> Ladder:
+    """Parts of laws one after the other: each gives the levels that its steps begin at."""
+    if len({stretch.rises for stretch in schedule.stretches}) > 1:
+        raise InvalidValue(
+            "a schedule that falls can't be joined with one that rises", port="schedule"
+        )
+    least = 0.0 if isinstance(noise, FlowNoise) else LEAST_LEVEL
+    stretches, (*_, final) = schedule.stretches, schedule.stretches
+    parts = [_ordered(*pair, least=least) for pair in zip(stretches, ladders, strict=True)]
+    lengths = [*(stretch.length for stretch in stretches[:-1]), None]
+    sigmas = [item[:length] for (item, _), length in zip(parts, lengths, strict=True)]
+    timesteps = [item[:length] for (_, item), length in zip(parts, lengths, strict=True)]
+    if final.closed:
+        sigmas[-1] = torch.cat([sigmas[-1][: final.length], torch.zeros(1)])
+        timesteps[-1] = timesteps[-1][: final.length]
+    levels, asked = torch.cat(sigmas), torch.cat(timesteps)
+    falls = levels.diff()
+    if not ((falls > 0) if schedule.rises else (falls < 0)).all():
+        raise InvalidValue(
+            "where schedules are joined, noise levels have to go on in the same direction",
+            port="schedule",
+            given=_told_levels(levels),
+            hint="Join them in the other order, or cut them where they meet.",
+        )
+    _check_open(stretches, [levels for levels, _ in parts])
+    last = None if len(asked) == schedule.steps else schedule.steps
+    return Ladder(levels, asked, 0, ladders[-1].spacing, None, last, (0, schedule.steps))
+
+
+def _check_open(stretches: Sequence[Stretch], parts: Sequence[Tensor]) -> None:
+    """Refuse stretches after one that takes all noise away: there is nothing left to walk.
+
+    Args:
+        parts: Levels from where each begins, at least to where it ends.
+    """
+    for stretch, levels in zip(stretches[:-1], parts, strict=False):
+        if not stretch.rises and (stretch.closed or levels[stretch.length] == 0):
+            raise InvalidValue(
+                "a schedule that leads to no noise at all can't be joined with one that follows",
+                port="schedule",
+                given=_told_levels(levels),
+                hint="Take the first part that SplitSchedule gives, or join them in the other "
+                "order.",
+            )
+
+
+def _ordered(stretch: Stretch, ladder: Ladder, *, least: float) -> tuple[Tensor, Tensor]:
+    """Levels from where a stretch begins, and their timesteps, in the order of its steps.
+
+    A falling one goes on to the end of its law, a rising one to where it ends.
+
+    Args:
+        least: What a rising one begins with in place of no noise at all.
+    """
+    if not stretch.rises:
+        return ladder.sigmas[stretch.first :], ladder.timesteps[stretch.first :]
+    closing = torch.cat([ladder.timesteps, ladder.timesteps.new_zeros(1)])
+    window = slice(stretch.first, stretch.last + 1)
+    sigmas = ladder.sigmas.clamp(min=least)[window].flip(0)
+    return sigmas, closing[window].flip(0)[:-1]
+
+
+def _unfit(law: str, able: Sequence[str]) -> InvalidValue:
+    return InvalidValue(
+        "the sampler can't follow such a schedule with this model",
+        port="schedule",
+        given=law,
+        expected=", ".join(able),
+        hint="Choose normal, which is the model's own.",
+    )
+
+
+def _told_levels(levels: Tensor) -> str:
+    """Some levels as text."""
+    told = [f"{level:.4g}" for level in levels.tolist()]
+    return ", ".join(told if len(told) <= _TOLD else [*told[: _TOLD - 1], "…", told[-1]])
+
+
+def _check_falling(
+    stretch: Stretch,
+    timesteps: NDArray[Any],
+    levels: NDArray[np.float32],
+    count: int,
+    last: int,
+) -> None:
+    # A flow's shift of all noise may round to a hair above it, as it does in diffusers.
+    in_range = timesteps.max() <= last * (1 + 4 * np.finfo(np.float32).eps)
+    if in_range and np.isfinite(levels).all() and (np.diff(levels) < 0).all():
+        return
+    raise InvalidValue(
+        f"the {stretch.law} schedule can't lay {stretch.steps} steps over {count} noise levels",
+        port="steps",
+        given=str(stretch.steps),
+        hint="Take fewer steps.",
+    )

@@ -1,0 +1,91 @@
+"""Small pictures of results that are no pictures: waveforms, shapes, structures and plots.
+
+They are drawn without torch, which takes longer to import than any of them to draw.
+"""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nodegraph.errors import InvalidFile
+from nodegraph.session.results.texts import is_plot
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL.Image import Image
+
+_HEAD = 4096
+_SMALLEST_PLOT = 320
+"""Pixels of its longer side, in which texts can be read."""
+
+
+def draw_result(path: Path, size: int) -> Image:
+    """A picture of a file of audio, a mesh, points, a molecule or a plot.
+
+    Args:
+        size: Pixels of the longer side; a plot's may be more.
+    Raises:
+        InvalidFile: It is damaged, or none of these.
+        InvalidValue: What it would be read by isn't installed.
+    """
+    from nodegraph.media.audio.audio_files import begins_like_audio
+    from nodegraph.media.molecules.molecule_files import molecule_format
+    from nodegraph.media.shapes.shape_files import shape_format
+
+    with path.open("rb") as file:
+        start = file.read(_HEAD)
+    if begins_like_audio(start[:12]):
+        from nodegraph.media.audio.drawing import drawn_file
+
+        return _picture(drawn_file(path, size, size * 9 // 16))
+    if shape_format(start) is not None:
+        return _picture(_drawn_shape(path, size))
+    if molecule_format(start) is not None:
+        return _drawn_molecule(path, size)
+    if is_plot(start):
+        return _drawn_plot(path, size)
+    raise InvalidFile(
+        "this is nothing that is drawn", expected="a picture, video, audio, shape, molecule or plot"
+    )
+
+
+def _picture(pixels: NDArray[np.float32]) -> Image:
+    from PIL import Image
+
+    return Image.fromarray((pixels * 255).round().astype("uint8"))
+
+
+def _drawn_shape(path: Path, size: int) -> Any:
+    """A mesh; of a file that has none, its points."""
+    from nodegraph.media.shapes.drawing import shape_pixels
+    from nodegraph.media.shapes.reading import point_arrays, shape_arrays
+
+    found = shape_arrays(path)
+    return shape_pixels(point_arrays(path) if found is None else found, size)
+
+
+def _drawn_molecule(path: Path, size: int) -> Image:
+    """As chemists draw it; where it is large, a cloud of its atoms."""
+    from PIL import Image
+
+    from nodegraph.media.molecules.drawing import MOST_DRAWN, atom_arrays, drawn_png
+    from nodegraph.media.molecules.reading import parsed_molecule
+    from nodegraph.media.shapes.arrays import ShapeArrays
+    from nodegraph.media.shapes.drawing import shape_pixels
+
+    found = parsed_molecule(path)
+    if found.GetNumAtoms() <= MOST_DRAWN or not found.GetNumConformers():
+        return Image.open(BytesIO(drawn_png(found, size, size)))
+    points, colors = atom_arrays(found)
+    return _picture(shape_pixels(ShapeArrays(points, colors=colors), size))
+
+
+def _drawn_plot(path: Path, size: int) -> Image:
+    from nodegraph.media.plots.drawing import draw_plots
+    from nodegraph.media.plots.files import read_plot
+
+    side = max(size, _SMALLEST_PLOT)
+    return draw_plots([read_plot(path)], side, side * 5 // 8)

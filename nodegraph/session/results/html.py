@@ -1,0 +1,236 @@
+"""Values as notebooks show them: pictures, sheets of them, audio, video, and words for the rest.
+
+All text is escaped, and what a browser would load is in the page itself.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Iterator
+from fractions import Fraction
+from html import escape
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nodegraph.core.plots import Plot
+from nodegraph.core.spatial_values import Mesh, Molecule, PointCloud
+from nodegraph.core.summary import summarize
+from nodegraph.core.values import Audio, Latent, Video
+from nodegraph.core.words import cleaned, shown_size
+from nodegraph.errors import NodegraphError
+from nodegraph.media.images.pictures import Pictures, is_image, is_mask
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+LONGEST = 256
+"""Pixels along the longer side of a picture among others; a single one may have twice as many."""
+MOST = 24
+"""Pictures or items that are shown of one value."""
+_MOST_BYTES = 8 << 20
+"""Of a sound or a video in a page."""
+_MOST_SAMPLES = 30 << 20
+_MOST_PIXELS = 64 << 20
+"""Of audio and video that is encoded for a page: more would take many seconds."""
+_ROW = 'style="display: flex; flex-wrap: wrap; gap: 8px; align-items: flex-start"'
+_FIGURE = 'style="margin: 0; font-size: 12px"'
+
+
+def value_html(value: Any) -> str:
+    """A value as HTML that stands alone. What can't be shown is told in words."""
+    try:
+        return _shown(value)
+    except (NodegraphError, OSError, ValueError, RuntimeError, ImportError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        return f"{_words(value)} <em>can't be shown: {escape(cleaned(reason))}</em>"
+
+
+def _shown(value: Any) -> str:
+    if is_image(value) or is_mask(value):
+        return pictures_html(Pictures("value", value))
+    for kind, show in _KINDS.items():
+        if isinstance(value, kind):
+            return show(value)
+    if isinstance(value, (list, tuple)) and value:
+        return _list(value)
+    own = getattr(type(value), "_repr_html_", None)
+    if own is not None:
+        return str(own(value) or _words(value))
+    return _words(value)
+
+
+def pictures_html(pictures: Pictures) -> str:
+    """Pictures beside each other, the first of many."""
+    count = len(pictures)
+    longest = LONGEST if count > 1 else 2 * LONGEST
+    shown = (
+        figure_html(image_html(picture, longest), _about(picture, at if count > 1 else None))
+        for at, picture in enumerate(pictures[:MOST])
+    )
+    return row_html(shown, count)
+
+
+def _about(picture: Image, at: int | None) -> str:
+    size = f"{picture.width}×{picture.height}"
+    return size if at is None else f"{at} · {size}"
+
+
+def row_html(shown: Iterable[str], count: int = 0) -> str:
+    """Parts beside each other.
+
+    Args:
+        count: How many there are, if those are only the first of them.
+    """
+    more = f"<p>… and {count - MOST} more</p>" if count > MOST else ""
+    return f"<div {_ROW}>{''.join(shown)}</div>{more}"
+
+
+def figure_html(inside: str, caption: str) -> str:
+    """A part with a caption below it, a plain text."""
+    below = f"<figcaption>{escape(cleaned(caption))}</figcaption>" if caption else ""
+    return f"<figure {_FIGURE}>{inside}{below}</figure>"
+
+
+def image_html(picture: Image, longest: int = 2 * LONGEST) -> str:
+    """A picture, made smaller where it is too large."""
+    small = picture.copy()
+    small.thumbnail((longest, longest))
+    buffer = BytesIO()
+    # Lossless where it is small anyway; photographs as PNG would swell the notebook's file.
+    form = "PNG" if small.mode == "RGBA" or max(small.size) <= LONGEST else "JPEG"
+    small.save(buffer, form, quality=90)
+    return f'<img src="{_data(buffer.getvalue(), f"image/{form.lower()}")}">'
+
+
+def _data(content: bytes, mime: str) -> str:
+    return f"data:{mime};base64,{b64encode(content).decode()}"
+
+
+def _words(value: Any) -> str:
+    return f"<code>{escape(cleaned(summarize(value)))}</code>"
+
+
+def _list(items: list[Any] | tuple[Any, ...]) -> str:
+    if all(map(_has_pictures, items)):
+        return pictures_html(Pictures("list", items))
+    shown = (figure_html(value_html(item), str(at)) for at, item in enumerate(items[:MOST]))
+    return row_html(shown, len(items))
+
+
+def _has_pictures(item: Any) -> bool:
+    return is_image(item) or is_mask(item)
+
+
+def _latent(latent: Latent) -> str:
+    """Its colours by the linear map of its format, else its channels in grey."""
+    about = f"latent · {latent.width}×{latent.height} · {latent.format or 'empty'}"
+    if latent.samples is None:
+        return f"<code>{escape(about)}, batch of {latent.batch_size}</code>"
+    from nodegraph.sampling.latents.drawing import drawn
+
+    try:
+        picture = drawn(latent, "colors")
+    except NodegraphError:
+        picture = drawn(latent, "channels")
+    return pictures_html(Pictures("latent", picture)) + f"<code>{escape(about)}</code>"
+
+
+def _audio(audio: Audio) -> str:
+    from nodegraph.media.audio.encoding import encode_audio
+
+    about = f"{_seconds(audio.seconds)} at {audio.rate} Hz"
+    if audio.waveform.numel() > _MOST_SAMPLES:
+        return f"<code>audio · {about}</code>"
+    # What every browser plays, and lossless; long ones are made smaller.
+    content, mime = encode_audio(audio, "flac"), "audio/flac"
+    if len(content) > _MOST_BYTES:
+        content, mime = encode_audio(audio, "ogg"), "audio/ogg"
+    return _player("audio", content, mime, about)
+
+
+def _video(video: Video) -> str:
+    frames = video.frames
+    about = f"{len(frames)} frames · {frames.shape[2]}×{frames.shape[1]} · "
+    about += _seconds(video.seconds)
+    if frames.numel() <= _MOST_PIXELS:
+        from nodegraph.media.videos.encoding import encode_video
+
+        content = encode_video(video, "mp4")
+        if len(content) <= _MOST_BYTES:
+            return _player("video", content, "video/mp4", about)
+    middle = frames[len(frames) // 2][None]
+    return pictures_html(Pictures("video", middle)) + f"<code>video · {about}</code>"
+
+
+def _seconds(seconds: Fraction) -> str:
+    return f"{float(seconds):.2f} s"
+
+
+def _player(kind: str, content: bytes, mime: str, about: str) -> str:
+    loops = " loop" if kind == "video" else ""
+    source = _data(content, mime)
+    return figure_html(f'<{kind} controls{loops} src="{source}"></{kind}>', about)
+
+
+def _shape(shape: Mesh | PointCloud) -> str:
+    from nodegraph.media.shapes.drawing import draw_shape
+
+    return pictures_html(Pictures("shape", draw_shape(shape, LONGEST))) + _words(shape)
+
+
+def _molecule(molecule: Molecule) -> str:
+    from nodegraph.media.molecules.drawing import draw_molecule
+
+    return pictures_html(Pictures("molecule", draw_molecule(molecule, LONGEST)))
+
+
+def _plot(plot: Plot) -> str:
+    from nodegraph.media.plots.drawing import plot_svg
+
+    content = plot_svg(plot, 2 * LONGEST, 5 * LONGEST // 4).encode()
+    return f'<img src="{_data(content, "image/svg+xml")}">'
+
+
+def _file(path: Path) -> str:
+    """What a node wrote, by a small picture of it."""
+    return figure_html(_picture_of_file(path), f"{path.name} · {shown_size(path.stat().st_size)}")
+
+
+def _picture_of_file(path: Path) -> str:
+    try:
+        return image_html(Pictures(path.name, path).at(0), LONGEST)
+    except NodegraphError:
+        from nodegraph.session.results.drawing import draw_result
+
+        try:
+            return image_html(draw_result(path, LONGEST), LONGEST)
+        except NodegraphError:
+            return ""
+
+
+def files_html(paths: Iterable[Path]) -> str:
+    """Files beside each other, each by a small picture, where it has one, and its name."""
+    found = list(paths)
+    return row_html(map(value_html, found[:MOST]), len(found))
+
+
+def blocks(parts: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """Titled parts of a page, one below the other.
+
+    Args:
+        parts: Title, plain, and HTML.
+    """
+    for title, inside in parts:
+        yield f"<p><strong>{escape(cleaned(title))}</strong></p>{inside}"
+
+
+_KINDS: dict[type | tuple[type, ...], Callable[[Any], str]] = {
+    Latent: _latent,
+    Audio: _audio,
+    Video: _video,
+    (Mesh, PointCloud): _shape,
+    Molecule: _molecule,
+    Plot: _plot,
+    Path: _file,
+}

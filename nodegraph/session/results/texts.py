@@ -1,0 +1,98 @@
+"""The texts that a file carries, whatever it is: by its workflow it can be made again.
+
+What a file is, its bytes say; only where they could be anything (SMILES, OBJ) its name. Nothing is
+decoded that the texts don't lie behind, and what is imported is what a kind needs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from html import unescape
+from pathlib import Path
+
+from nodegraph.errors import InvalidFile
+
+HEAD = 64
+"""Bytes by which a file is told."""
+LARGEST = 64 << 20
+"""Characters of all texts of a file; a small one can claim any size."""
+_PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8", b"II*\0", b"MM\0*")
+_PLOT = b'"format": "nodegraph/plot/'
+_SVG = b"<svg"
+_LARGEST_PLOT = 16 << 20
+"""Bytes of JSON or SVG."""
+
+
+def result_texts(path: Path) -> Mapping[str, str] | None:
+    """The texts that a result carries, by name; None of files that are no results.
+
+    Pictures, videos, audio, meshes, points, molecules, plots and latents are.
+
+    Raises:
+        InvalidFile: It is damaged, can't be read, or has more text than anybody writes.
+        OSError: It can't be opened.
+    """
+    with path.open("rb") as file:
+        start = file.read(HEAD)
+    found = _texts_in(path, start)
+    if found is not None and sum(map(len, found.values())) > LARGEST:
+        raise InvalidFile(f"{path} carries too much text.", expected=f"at most {LARGEST:,} letters")
+    return found
+
+
+def is_plot(start: bytes) -> bool:
+    """Whether JSON is a plot's, by its beginning."""
+    return _PLOT in start
+
+
+def _texts_in(path: Path, start: bytes) -> Mapping[str, str] | None:
+    from nodegraph.media.audio.audio_files import audio_texts, begins_like_audio
+    from nodegraph.media.molecules.molecule_files import MOLECULE_SUFFIXES, molecule_texts
+    from nodegraph.media.shapes.shape_files import GLB, shape_texts
+    from nodegraph.media.videos.video_files import begins_like_video, video_texts
+    from nodegraph.weights.file_kinds import SAFETENSORS, ending
+
+    suffix = path.suffix.lower()
+    is_riff_picture = (start[:4], start[8:12]) == (b"RIFF", b"WEBP")
+    is_avif = start[4:8] == b"ftyp" and start[8:12] in (b"avif", b"avis")
+    if start.startswith(_PICTURES) or is_riff_picture or is_avif:
+        from nodegraph.media.images.images import read_metadata
+
+        return _only_texts(read_metadata(path))
+    if begins_like_video(start[:12]):
+        return video_texts(path)
+    if begins_like_audio(start[:12]):
+        return audio_texts(path)
+    if start.startswith((GLB, b"ply")) or suffix == ".obj":
+        return shape_texts(path)
+    if suffix in MOLECULE_SUFFIXES:
+        return molecule_texts(path)
+    if ending(path) == SAFETENSORS:
+        from nodegraph.weights.safetensors_header import read_header
+
+        return _only_texts(read_header(path).metadata)
+    return _texts_of_plot(path, start)
+
+
+def _texts_of_plot(path: Path, start: bytes) -> Mapping[str, str] | None:
+    """Of a plot in JSON or SVG; None of anything else."""
+    if not is_plot(start) and not start.startswith(_SVG):
+        return None
+    with path.open("rb") as file:
+        data = file.read(_LARGEST_PLOT + 1)
+    if len(data) > _LARGEST_PLOT:
+        raise InvalidFile(f"{path} is too large.", expected=f"at most {_LARGEST_PLOT:,} bytes")
+    text = data.decode("utf-8", "replace")
+    if start.startswith(_SVG):
+        _, _, carried = text.rpartition("<metadata>")
+        text = unescape(carried.partition("</metadata>")[0]) or "{}"
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidFile(f"{path} is damaged or cut short.") from error
+    return _only_texts(found) if isinstance(found, dict) else {}
+
+
+def _only_texts(found: Mapping[str, object]) -> dict[str, str]:
+    return {name: text for name, text in found.items() if isinstance(text, str)}

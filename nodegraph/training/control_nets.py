@@ -1,0 +1,116 @@
+"""Teaching a control network: a copy of a UNet's way down, led by pictures.
+
+Source: Zhang et al. 2023, arXiv:2302.05543.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nodegraph.core.preprocessor import Preprocessor
+from nodegraph.core.taught_values import TrainedWeights
+from nodegraph.core.values import ControlNet
+from nodegraph.errors import InvalidValue
+from nodegraph.families.base import CONTROLS
+from nodegraph.families.control_questions import DOWN, MID
+from nodegraph.families.model_step import Moment
+from nodegraph.families.registry import family_named
+from nodegraph.families.unet import UNetFamily
+from nodegraph.training.denoising import DenoisingLesson, Taught, own_denoiser
+from nodegraph.training.examples import LatentKey
+from nodegraph.training.running import Classroom, saving_memory, trained
+from nodegraph.training.whole_models import kept_module, learning_weights
+
+_TOLD = {"text_embeds": "pooled", "time_ids": "time_ids"}
+
+
+def taught_control(room: Classroom, preprocessor: Preprocessor) -> TrainedWeights:
+    """A control network that was taught, from pictures and what a preprocessor makes of them.
+
+    Raises:
+        InvalidValue: The family's models are no UNets; see `Classroom.teach`.
+        NumericalError, OutputError: See there and `keep_taught`.
+    """
+    family = family_named(room.model.family)
+    if not isinstance(family, UNetFamily):
+        raise InvalidValue(
+            f"control networks aren't taught for {family.title} here",
+            port="model",
+            expected="a Stable Diffusion 1.x, 2.x or XL",
+        )
+    room.check()
+    taught = room.taught()
+    said, _ = room.prompts(taught)
+    hints = hints_of(taught[0], preprocessor)
+    with room.ctx.weights(room.lesson_model) as shared, torch.enable_grad():
+        network = new_control(shared.module)
+        if room.saves_memory:
+            saving_memory(network)
+        model = own_denoiser(shared, room.own_modules(shared))
+        led = LedBy(network, taught[0], hints)
+        lesson = DenoisingLesson(
+            model, learning_weights(network), taught, said, room.plan, beside=led
+        )
+        learned = trained(room.ctx, lesson, room.plan)
+    return kept_module(room, "controlnet", "controlnet", network, learned, room.model.dtype)
+
+
+def new_control(unet: Any) -> Any:
+    """A control network that changes nothing yet, in float32; all of its weights learn.
+
+    Its zero layers are zeros, and what is drawn of its first layers is drawn by one generator.
+    """
+    from diffusers import ControlNetModel
+
+    state = torch.get_rng_state()
+    try:
+        torch.manual_seed(0)
+        found: nn.Module = ControlNetModel.from_unet(unet)
+    finally:
+        torch.set_rng_state(state)
+    return found.float().requires_grad_(True)
+
+
+def hints_of(taught: Taught, preprocessor: Preprocessor) -> dict[LatentKey, Tensor]:
+    """What leads to each reading; float32 in 0..1, (3, height, width) of its picture."""
+    found = {}
+    for key in taught.latents:
+        picture = taught.reading.picture(key)
+        hint = preprocessor.apply(picture.movedim(0, -1)[None])
+        hint = hint.expand(*hint.shape[:3], 3).movedim(-1, 1)
+        size = picture.shape[1:]
+        if hint.shape[2:] != size:
+            hint = nn.functional.interpolate(hint, size=size, mode="bilinear")
+        found[key] = hint[0].float().clamp(0, 1)
+    return found
+
+
+class LedBy:
+    """What a control network adds inside a UNet for the examples of a batch."""
+
+    def __init__(self, network: Any, taught: Taught, hints: Mapping[LatentKey, Tensor]) -> None:
+        self._network, self._taught, self._hints = network, taught, hints
+
+    def __call__(
+        self, noisy: Tensor, moment: Moment, batch: Mapping[str, Any], keys: list[LatentKey]
+    ) -> dict[str, Any]:
+        told = {name: batch[key] for name, key in _TOLD.items() if key in batch}
+        hints = torch.stack([self._hints[key] for key in keys]).to(noisy.device, noisy.dtype)
+        down, mid = self._network(
+            noisy,
+            moment.timestep,
+            encoder_hidden_states=batch["embeddings"],
+            controlnet_cond=hints,
+            added_cond_kwargs=told or None,
+            return_dict=False,
+        )
+        return {CONTROLS: {DOWN: down, MID: [mid]}}
+
+
+def control_recipe(weights: TrainedWeights, dtype: str) -> ControlNet:
+    """The recipe of a control network that was taught."""
+    return ControlNet(weights.family, weights.files, dtype)

@@ -1,0 +1,244 @@
+"""What a denoiser is taught by: examples with noise, and what it should say about them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from nodegraph.core.values import ConditioningEntry
+from nodegraph.families.components import Denoiser
+from nodegraph.families.flow_noise import model_noise
+from nodegraph.families.model_step import Asked, Lead, Moment
+from nodegraph.families.registry import family_named
+from nodegraph.training.drawing import generator_of
+from nodegraph.training.examples import LatentKey, Prompts, Reading
+from nodegraph.training.objectives import NoisyQuestion, mean_loss, objective_of
+from nodegraph.training.optimising import Parameters
+from nodegraph.training.options import TrainingPlan
+
+_HALF = {"bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Taught:
+    """A dataset as it is learned from.
+
+    Attributes:
+        latents: Of all that is read in the training.
+        masks: The part of a latent that counts, by the same; shape (1, …) in cells.
+        share: What its loss is multiplied by.
+    """
+
+    reading: Reading
+    latents: Mapping[LatentKey, Tensor]
+    share: float = 1.0
+    masks: Mapping[LatentKey, Tensor] = field(default_factory=dict)
+
+
+Beside = Callable[[Tensor, Moment, Mapping[str, Any], list[LatentKey]], Mapping[str, Any]]
+"""What a network beside the denoiser adds to a batch: of what it sees, when, with which prompts,
+and which examples these are."""
+
+
+Measure = Callable[[Tensor, Tensor, "Tensor | None"], Tensor]
+"""The loss of answers, of what they should be, and of what the loss of each is multiplied by."""
+
+
+@dataclass(frozen=True)
+class LessonItem:
+    """An example of a batch.
+
+    Attributes:
+        prompt: Its tensors, for one.
+        part: 0 of what is taught, 1 of what is kept.
+    """
+
+    latent: Tensor
+    prompt: Mapping[str, Tensor]
+    weight: float
+    mask: Tensor | None
+    part: int
+    key: LatentKey
+
+
+class DenoisingLesson:
+    """A denoiser that learns to take noise from examples.
+
+    The examples of a batch, kept ones behind, are asked for in one batch if they are of one size
+    and their prompts of one length. The loss is the mean over those that are taught, plus that over
+    those that are kept times their share: as in diffusers' DreamBooth.
+
+    Args:
+        model: Its modules are this lesson's own.
+        parameters: What learns.
+        taught: The dataset, and behind it the one that is kept, if there is one.
+        prompts: The captions of both; or what makes them, where encoders learn.
+        beside: A network beside the denoiser, that learns or is learned with.
+    Raises:
+        InvalidValue: The plan's options don't go with the model.
+    """
+
+    def __init__(
+        self,
+        model: Denoiser,
+        parameters: Parameters,
+        taught: Sequence[Taught],
+        prompts: Prompts | Callable[[str], Any],
+        plan: TrainingPlan,
+        *,
+        beside: Beside | None = None,
+    ) -> None:
+        self._model, self.parameters, self._taught, self._plan = model, parameters, taught, plan
+        self._family = family_named(model.family)
+        self._entry = prompts if callable(prompts) else prompts.__getitem__
+        noise = model_noise(model.scheduler_config, self._family)
+        self._objective = objective_of(noise, plan.options)
+        self._beside = beside
+
+    @property
+    def device(self) -> torch.device:
+        return self._model.device
+
+    @property
+    def _measure(self) -> Measure:
+        """How far answers are from what they should be."""
+        return mean_loss
+
+    def after_step(self) -> None:
+        """Nothing is kept from step to step."""
+
+    def loss(self, number: int) -> Tensor:
+        items = self._items(number)
+        counts = [sum(item.part == part for item in items) for part in range(len(self._taught))]
+        generator = generator_of(self._plan.seed, "noise", number)
+        total: Tensor | None = None
+        for group in _alike(items):
+            answer, question = self._answer(group, generator)
+            for part, taught in enumerate(self._taught):
+                places = [at for at, item in enumerate(group) if item.part == part]
+                if places:
+                    share = taught.share * len(places) / counts[part]
+                    found = _part_loss(answer, question, group, places, self._measure)
+                    # By 1 nothing is multiplied, so that it is the very loss of a plain loop.
+                    found = found if share == 1 else share * found
+                    total = found if total is None else total + found
+        assert total is not None
+        return total
+
+    def _items(self, number: int) -> list[LessonItem]:
+        return [
+            self._item(taught, key, part)
+            for part, taught in enumerate(self._taught)
+            for key in taught.reading.batch(number)
+        ]
+
+    def _item(self, taught: Taught, key: LatentKey, part: int) -> LessonItem:
+        latent = taught.latents[key]
+        example = taught.reading.dataset.examples[key.example]
+        prompt = self._fitted(self._entry(taught.reading.caption(key)), latent)
+        return LessonItem(latent, prompt, example.weight, taught.masks.get(key), part, key)
+
+    def _fitted(
+        self, entry: ConditioningEntry, latent: Tensor, side: Lead = "positive"
+    ) -> Mapping[str, Tensor]:
+        """A prompt's tensors for a latent, where the model computes."""
+        spatial, model = self._family.latent.spatial, self._model
+        height, width = (side * spatial for side in latent.shape[-2:])
+        scale = self._plan.options.embedded_guidance
+        asked = Asked(side, width, height, (1, *latent.shape), scale)
+        tensors = self._family.fit(model, entry, asked)
+        return {
+            name: item.to(model.device, model.dtype if item.is_floating_point() else item.dtype)
+            for name, item in tensors.items()
+        }
+
+    def _answer(
+        self, group: Sequence[LessonItem], generator: torch.Generator
+    ) -> tuple[Tensor, NoisyQuestion]:
+        latents = torch.stack([item.latent for item in group]).to(self.device)
+        question = self._objective.ask(latents, generator)
+        batch = dict(self._family.join([item.prompt for item in group], 1))
+        moment = self._moment(question.timesteps)
+        noisy = self._seen(question.noisy)
+        with self._computing():
+            if self._beside is not None:
+                batch |= self._beside(noisy, moment, batch, [item.key for item in group])
+            return self._family.predict(self._model, noisy, moment, batch), question
+
+    def _moment(self, timesteps: Tensor) -> Moment:
+        total = self._objective.timesteps
+        return Moment(timesteps, timesteps, total, progress=0.0, at=float(timesteps[0]))
+
+    def _seen(self, noisy: Tensor) -> Tensor:
+        """What is noisy, in the precision that the model takes it in."""
+        wide = self._family.wide or self._model.dtype == torch.float32
+        return noisy if wide else noisy.to(self._model.dtype)
+
+    def _computing(self) -> AbstractContextManager[Any]:
+        """Mixed precision, where it was asked for or weights are kept in half of it."""
+        asked = _HALF.get(self._plan.options.precision)
+        if asked is None and self._plan.options.precision == "auto":
+            asked = self._model.dtype if self._model.dtype in _HALF.values() else None
+        if asked is None:
+            return nullcontext()
+        return torch.autocast(self.device.type, asked)
+
+
+def _alike(items: Sequence[LessonItem]) -> list[list[LessonItem]]:
+    """Items that are asked for in one batch: of one size, with prompts of one shape."""
+    found: dict[Any, list[LessonItem]] = {}
+    for item in items:
+        shapes = tuple((name, tuple(each.shape)) for name, each in item.prompt.items())
+        found.setdefault((item.latent.shape, shapes), []).append(item)
+    return list(found.values())
+
+
+def _part_loss(
+    answer: Tensor,
+    question: NoisyQuestion,
+    group: Sequence[LessonItem],
+    places: Sequence[int],
+    measure: Measure,
+) -> Tensor:
+    """The loss of some of a group's items."""
+    target, weights = question.target, question.weights
+    if len(places) < len(group):
+        answer, target = answer[places[0] : places[-1] + 1], target[places[0] : places[-1] + 1]
+        weights = None if weights is None else weights[places[0] : places[-1] + 1]
+    several = [group[place] for place in places]
+    own = [item.weight for item in several]
+    if any(weight != 1 for weight in own):
+        given = torch.tensor(own, device=answer.device)
+        weights = given if weights is None else weights * given
+    if any(item.mask is not None for item in several):
+        answer, target = _masked(answer, target, several)
+    return measure(answer, target, weights)
+
+
+def _masked(answer: Tensor, target: Tensor, items: Sequence[LessonItem]) -> tuple[Tensor, Tensor]:
+    """Both as far as they count, to the mean over what counts."""
+    shape = (1, *answer.shape[2:])
+    masks = torch.stack([torch.ones(shape) if item.mask is None else item.mask for item in items])
+    masks = masks.to(answer.device)
+    # The error is squared, and its mean is taken over all cells.
+    factor = (
+        masks / masks.mean(dim=tuple(range(1, masks.ndim)), keepdim=True).clamp(min=1e-3)
+    ).sqrt()
+    return answer.float() * factor, target.float() * factor
+
+
+def cell_mask(mask: Tensor, latent: Tensor) -> Tensor:
+    """A mask in pixels, in a latent's cells; shape (1, …)."""
+    cells = functional.interpolate(mask[None, None], size=latent.shape[-2:], mode="area")[0]
+    return cells.unsqueeze(1).expand(1, *latent.shape[1:]) if latent.ndim == 4 else cells
+
+
+def own_denoiser(model: Denoiser, modules: Mapping[str, nn.Module]) -> Denoiser:
+    """A denoiser with modules of its own."""
+    return replace(model, modules=modules, caching=None, compiled=False, is_own=True)

@@ -1,0 +1,371 @@
+"""Distilling few-step students: a LoRA by which a model says at once where its trajectories end.
+
+The teacher is the same network without the LoRA, asked with guidance, which the student thereby
+learns to do without. Two kinds:
+
+- ``trajectory``: the teacher walks a few guided steps from a noised picture to the end, and the
+  student learns where that is. Source: as Luhman & Luhman 2021, arXiv:2101.02388, from any point.
+- ``consistency``: the teacher walks one guided step, and the student learns to say there and here
+  the same. Source: Luo et al. 2023, arXiv:2310.04378, algorithm 1, and as a LoRA arXiv:2311.05556;
+  without averaged weights for the target, as diffusers' scripts for LoRAs.
+
+A place is one of the model's training timesteps, counted from the least noise, 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from nodegraph.core.dataset_values import Dataset
+from nodegraph.core.taught_values import TrainedWeights
+from nodegraph.core.values import ConditioningEntry
+from nodegraph.errors import InvalidValue
+from nodegraph.families.components import Denoiser
+from nodegraph.families.flow_noise import FlowNoise, ModelNoise, model_noise
+from nodegraph.families.model_step import Lead
+from nodegraph.families.registry import family_named
+from nodegraph.sampling.samplers.lcm import SIGMA_DATA
+from nodegraph.training.denoising import (
+    DenoisingLesson,
+    LessonItem,
+    Measure,
+    Taught,
+)
+from nodegraph.training.drawing import generator_of
+from nodegraph.training.lora_training import LoraShape, taught_lora
+from nodegraph.training.objectives import NoisyQuestion, drawn_noise_of, flow_levels
+from nodegraph.training.optimising import Parameters
+from nodegraph.training.options import DistillationKind, TrainingPlan
+from nodegraph.training.painting import Painting, painted
+from nodegraph.training.running import Classroom
+from nodegraph.training.teachable import check_teachable
+
+
+@dataclass(frozen=True)
+class TrajectoryPlaces:
+    """The noise of each training timestep, and what answers mean there.
+
+    Attributes:
+        signal, noise: What picture and noise are multiplied by; float32, shape (timesteps,).
+        told: What the model is told; same shape.
+        kind: What it answers: ``epsilon``, ``v_prediction``, ``sample``, or ``flow``: the noise
+            less the picture.
+        scaling: Of timesteps in the boundary condition; None for flows, which need none.
+    """
+
+    signal: Tensor
+    noise: Tensor
+    told: Tensor
+    kind: str
+    scaling: float | None
+
+    @classmethod
+    def of(cls, noise: ModelNoise, device: torch.device) -> TrajectoryPlaces:
+        """Those of what a model was trained on."""
+        if isinstance(noise, FlowNoise):
+            levels = flow_levels(noise).flip(0).to(device)
+            return cls(1.0 - levels, levels, levels * noise.timesteps, "flow", None)
+        table = noise.alphas_cumprod.to(device)
+        told = torch.arange(noise.timesteps, device=device)
+        kind, scaling = noise.prediction_type, noise.timestep_scaling
+        return cls(table**0.5, (1 - table) ** 0.5, told, kind, scaling)
+
+    @property
+    def count(self) -> int:
+        """Of the places."""
+        return len(self.signal)
+
+    def mixed(self, clean: Tensor, noise: Tensor, places: Tensor) -> Tensor:
+        """What lies at places; all shaped (examples, channels, …)."""
+        return _wide(self.signal[places], clean) * clean + _wide(self.noise[places], noise) * noise
+
+    def parted(self, answer: Tensor, seen: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
+        """Picture and noise that an answer sees in what was seen; float32."""
+        answer, seen = answer.float(), seen.float()
+        signal, noise = (_wide(item[places], seen) for item in (self.signal, self.noise))
+        if self.kind == "flow":
+            return seen - noise * answer, seen + signal * answer
+        if self.kind == "v_prediction":
+            return signal * seen - noise * answer, signal * answer + noise * seen
+        if self.kind == "sample":
+            return answer, (seen - signal * answer) / noise
+        return (seen - noise * answer) / signal, answer
+
+    def ended(self, answer: Tensor, seen: Tensor, places: Tensor) -> Tensor:
+        """Where an answer says that the trajectory through what was seen ends; float32.
+
+        At place 0 of a table it is what was seen, whatever the answer: as the sampler `lcm` has it.
+        Source: Song et al. 2023, arXiv:2303.01469, appendix C.
+        """
+        clean, _ = self.parted(answer, seen, places)
+        if self.scaling is None:
+            return clean
+        scaled = places.float() * self.scaling
+        keep = SIGMA_DATA**2 / (scaled**2 + SIGMA_DATA**2)
+        take = scaled / (scaled**2 + SIGMA_DATA**2) ** 0.5
+        return _wide(take, clean) * clean + _wide(keep, seen) * seen.float()
+
+
+def _wide(numbers: Tensor, like: Tensor) -> Tensor:
+    """Numbers of examples, to be multiplied with what they are of."""
+    return numbers.view(-1, *(1,) * (like.ndim - 1))
+
+
+SAMPLER = "lcm"
+"""What students are sampled by."""
+_USUAL_STEPS: Mapping[str, int] = {"trajectory": 4, "consistency": 50}
+_AT_START = 0.1
+"""Share of the examples at the last place, where every sampling begins."""
+
+
+@dataclass(frozen=True)
+class DistillationPlan:
+    """How a student is taught.
+
+    Attributes:
+        kind: See above.
+        cfg: The teacher's guidance scale.
+        negative: What the teacher is led away from; if empty, what stands for no prompt.
+        teacher_steps: From any place to the end; of consistency: from noise to picture, of which
+            it walks one. 0: 4, of consistency 50.
+        huber: Where the loss turns from squared to absolute, in units of latents.
+    """
+
+    kind: DistillationKind = "trajectory"
+    cfg: float = 4.0
+    negative: str = ""
+    teacher_steps: int = 0
+    huber: float = 0.03
+
+    @property
+    def steps(self) -> int:
+        """The teacher's."""
+        return self.teacher_steps or _USUAL_STEPS[self.kind]
+
+    def told(self) -> tuple[tuple[str, str], ...]:
+        """As settings of what was taught."""
+        return (
+            *(("distilled", self.kind), ("cfg", f"{self.cfg:g}"), ("negative", self.negative)),
+            *(("teacher_steps", str(self.steps)), ("huber", f"{self.huber:g}")),
+        )
+
+
+class DistillationLesson(DenoisingLesson):
+    """A student that learns where its teacher's trajectories end.
+
+    Args:
+        teacher: The denoiser without what learns.
+        model, parameters, taught, prompts, plan: As of `DenoisingLesson`.
+        how: What it learns by.
+        away: What the teacher is led away from; None: it isn't guided.
+    """
+
+    def __init__(
+        self,
+        teacher: Denoiser,
+        model: Denoiser,
+        parameters: Parameters,
+        taught: Sequence[Taught],
+        prompts: Mapping[str, ConditioningEntry],
+        plan: TrainingPlan,
+        *,
+        how: DistillationPlan,
+        away: ConditioningEntry | None,
+    ) -> None:
+        super().__init__(model, parameters, taught, prompts, plan)
+        self._teacher, self._how, self._away = teacher, how, away
+        noise = model_noise(model.scheduler_config, self._family)
+        self._places = TrajectoryPlaces.of(noise, model.device)
+        if how.steps > self._places.count:
+            raise InvalidValue(
+                "the teacher takes more steps than the model has timesteps",
+                port="teacher_steps",
+                given=str(how.steps),
+                expected=f"up to {self._places.count}",
+            )
+
+    @property
+    def _measure(self) -> Measure:
+        def measure(answer: Tensor, target: Tensor, weights: Tensor | None) -> Tensor:
+            return huber_loss(answer, target, weights, self._how.huber)
+
+        return measure
+
+    def _answer(
+        self, group: Sequence[LessonItem], generator: torch.Generator
+    ) -> tuple[Tensor, NoisyQuestion]:
+        latents = torch.stack([item.latent for item in group]).to(self.device)
+        noise = drawn_noise_of(latents, generator, self._plan.options.noise_offset)
+        places, following = self._drawn(len(group), generator)
+        noisy = self._places.mixed(latents, noise, places)
+        with torch.no_grad(), self._computing():
+            if self._how.kind == "trajectory":
+                target = self._followed(group, noisy, places)
+            else:
+                reached = self._walked(group, noisy, places, following)
+                target = self._said(group, reached, following)
+        with self._computing():
+            said = self._said(group, noisy, places)
+        return said, NoisyQuestion(noisy, self._places.told[places], target)
+
+    def _drawn(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Where examples are, and where a step of the teacher leads to."""
+        total, device = self._places.count, self.device
+        if self._how.kind == "consistency":
+            width = total // self._how.steps
+            rungs = torch.randint(0, self._how.steps, (count,), generator=generator)
+            places = (rungs + 1) * width - 1
+            return places.to(device), (places - width).clamp(min=0).to(device)
+        places = torch.randint(1, total, (count,), generator=generator)
+        is_late = torch.rand((count,), generator=generator) < _AT_START
+        places = torch.where(is_late, total - 1, places).to(device)
+        return places, torch.zeros_like(places)
+
+    def _followed(self, group: Sequence[LessonItem], noisy: Tensor, places: Tensor) -> Tensor:
+        """Where the teacher's trajectory ends."""
+        links = self._how.steps
+        clean = noisy
+        for left in range(links, 0, -1):
+            here, to = places * left // links, places * (left - 1) // links
+            clean, rest = self._places.parted(self._guided(group, noisy, here), noisy, here)
+            noisy = self._places.mixed(clean, rest, to)
+        return clean
+
+    def _walked(
+        self, group: Sequence[LessonItem], noisy: Tensor, places: Tensor, following: Tensor
+    ) -> Tensor:
+        """Where a step of the teacher leads to: of DDIM, of flows Euler's."""
+        clean, rest = self._places.parted(self._guided(group, noisy, places), noisy, places)
+        return self._places.mixed(clean, rest, following)
+
+    def _said(self, group: Sequence[LessonItem], noisy: Tensor, places: Tensor) -> Tensor:
+        """Where the student says that the trajectory ends."""
+        prompts = [item.prompt for item in group]
+        answer = self._asked(self._model, noisy, places, prompts)
+        return self._places.ended(answer, noisy, places)
+
+    def _guided(self, group: Sequence[LessonItem], noisy: Tensor, places: Tensor) -> Tensor:
+        """The teacher's answer, with guidance."""
+        said = [item.prompt for item in group]
+        if self._away is None:
+            return self._asked(self._teacher, noisy, places, said)
+        side: Lead = "negative"
+        away = [self._fitted(self._away, item.latent, side) for item in group]
+        if _shapes(said[0]) == _shapes(away[0]):
+            twice = torch.cat([noisy, noisy]), torch.cat([places, places])
+            both = self._asked(self._teacher, *twice, [*said, *away])
+            towards, unled = both.float().chunk(2)
+        else:
+            towards = self._asked(self._teacher, noisy, places, said).float()
+            unled = self._asked(self._teacher, noisy, places, away).float()
+        return self._family.guided(towards, unled, self._how.cfg)
+
+    def _asked(
+        self,
+        model: Denoiser,
+        noisy: Tensor,
+        places: Tensor,
+        prompts: Sequence[Mapping[str, Tensor]],
+    ) -> Tensor:
+        batch = self._family.join(prompts, 1)
+        moment = self._moment(self._places.told[places])
+        return self._family.predict(model, self._seen(noisy), moment, batch)
+
+
+def _shapes(prompt: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(item.shape) for name, item in prompt.items()}
+
+
+def huber_loss(given: Tensor, target: Tensor, weights: Tensor | None, bend: float) -> Tensor:
+    """Mean pseudo-Huber distance, sqrt(d² + bend²) - bend; float32, 0-dimensional."""
+    off = given.float() - target.float()
+    each = (off.square() + bend**2).sqrt() - bend
+    if weights is None:
+        return each.mean()
+    return (each.mean(dim=list(range(1, each.ndim))) * weights).mean()
+
+
+def prompted(
+    room: Classroom, texts: Sequence[str], count: int, cfg: float, *, steps: int = 25
+) -> Classroom:
+    """A classroom whose dataset the model paints itself before it learns.
+
+    Args:
+        texts: Prompts.
+        count: Pictures of each.
+        cfg, steps: Guidance scale and steps that they are painted with.
+    Raises:
+        InvalidValue: There are no prompts, or the model can't be taught.
+    """
+    check_teachable(room.model, room.text_encoder, room.vae)
+    if not texts:
+        raise InvalidValue(
+            "there is nothing to distil by",
+            port="prompts",
+            given="no dataset and no prompts",
+            hint="Give it a dataset, or prompts, one a line.",
+        )
+    drawn = torch.randint(
+        2**62, (len(texts) * count,), generator=generator_of(room.plan.seed, "prompts")
+    ).tolist()
+    wanted = [
+        Painting(f"picture {at + 1}", texts[at % len(texts)], seed) for at, seed in enumerate(drawn)
+    ]
+    return replace(room, dataset=Dataset(painted(room, wanted, steps=steps, cfg=cfg)))
+
+
+def distilled_lora(room: Classroom, shape: LoraShape, how: DistillationPlan) -> TrainedWeights:
+    """A few-step student as a LoRA.
+
+    Raises:
+        InvalidValue: Options don't go with distilling, and see `Classroom.teach`.
+        NumericalError, OutputError: See there, and `keep_taught`.
+    """
+    _check_options(room.plan)
+    room.check()
+    away = _away(room, how)
+
+    def maker(teacher: Denoiser) -> Callable[..., DistillationLesson]:
+        def lesson(
+            model: Denoiser,
+            parameters: Parameters,
+            taught: Sequence[Taught],
+            said: Mapping[str, ConditioningEntry],
+            plan: TrainingPlan,
+        ) -> DistillationLesson:
+            return DistillationLesson(
+                teacher, model, parameters, taught, said, plan, how=how, away=away
+            )
+
+        return lesson
+
+    return taught_lora(room, shape, lesson_by=maker, sampler=SAMPLER, settings=how.told())
+
+
+def _away(room: Classroom, how: DistillationPlan) -> ConditioningEntry | None:
+    """What the teacher is led away from, if it is guided."""
+    from nodegraph.models.text import encode_prompt
+
+    if how.cfg == 1:
+        return None
+    family = family_named(room.model.family)
+    with room.ctx.weights(room.text_encoder, calls_only=True) as text_model, torch.no_grad():
+        if how.negative:
+            return encode_prompt(text_model, how.negative).entries[0]
+        with text_model.turn:
+            return family.unconditional(text_model)
+
+
+def _check_options(plan: TrainingPlan) -> None:
+    options = plan.options
+    if options.min_snr or options.levels != "auto":
+        raise InvalidValue(
+            "noise levels aren't weighed or spread where trajectories are learned",
+            port="options",
+            given=f"min_snr {options.min_snr:g}, levels {options.levels}",
+            expected="min_snr 0, levels auto",
+        )

@@ -1,0 +1,236 @@
+"""Teaching a LoRA: from a classroom to weights in a file, and recipes with it on.
+
+Source: Hu et al. 2021, arXiv:2106.09685.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from nodegraph.core.taught_values import TrainedWeights
+from nodegraph.core.values import DiffusionModel, TextEncoder
+from nodegraph.errors import InvalidValue
+from nodegraph.families.components import Denoiser
+from nodegraph.models.adapters.layers import structural_copy
+from nodegraph.models.adapters.recipes import OpenedAdapter
+from nodegraph.training.denoising import DenoisingLesson, own_denoiser
+from nodegraph.training.drawing import generator_of
+from nodegraph.training.files import keep_taught
+from nodegraph.training.loop import Lesson
+from nodegraph.training.options import TaughtLayers
+from nodegraph.training.running import Classroom, LessonMaker, Prepared
+
+_NAME = "default"
+"""Of the adapter, as peft calls it."""
+_DOWN, _UP = f"lora_A.{_NAME}.weight", f"lora_B.{_NAME}.weight"
+_ATTENTION = re.compile(r"(^|\.)(\w*attn\w*|attention|to_[qkv]|[qkv]_proj)(\.|$)")
+_FORWARD = re.compile(
+    r"\b(ff|ffn|ff_context|mlp|feed_forward|net|fc1|fc2|proj_mlp|proj_out|proj_in)\b"
+)
+_BLOCK = re.compile(r"block|layer")
+
+
+def lora_targets(module: nn.Module, layers: TaughtLayers) -> list[str]:
+    """Paths of the layers that a LoRA is put on.
+
+    Args:
+        layers: ``attention`` takes the projections of attention; the next the layers between, too;
+            ``all`` every linear layer and convolution inside the blocks.
+    """
+    found = []
+    for path, layer in module.named_modules():
+        if not isinstance(layer, (nn.Linear, nn.Conv2d)) or not _BLOCK.search(path):
+            continue
+        is_attention = bool(_ATTENTION.search(path))
+        is_between = bool(_FORWARD.search(path))
+        is_linear = isinstance(layer, nn.Linear) or layer.kernel_size == (1, 1)
+        if isinstance(layer, nn.Conv2d) and layer.groups > 1:
+            continue
+        if layers == "all" or (
+            is_linear and (is_attention or (is_between and layers != "attention"))
+        ):
+            found.append(path)
+    return found
+
+
+def with_lora(
+    module: Any, *, rank: int, alpha: float, layers: TaughtLayers, seed: int, dropout: float = 0.0
+) -> Any:
+    """A network with a LoRA that changes nothing yet; the given one stays as it is, and shares its
+    weights.
+
+    Only the LoRA's weights ask for gradients; they are float32. The narrow layers begin as peft
+    begins them, by a generator of their own.
+
+    Args:
+        module: Of diffusers or transformers.
+    Raises:
+        InvalidValue: peft isn't installed, or there are no such layers.
+    """
+    targets = lora_targets(module, layers)
+    if not targets:
+        raise InvalidValue(
+            f"a {type(module).__name__} has no layers for a LoRA", port="layers", given=layers
+        )
+    twin = structural_copy(module)
+    inject(twin, targets, rank=rank, alpha=alpha, dropout=dropout)
+    with torch.no_grad():
+        for number, (name, weight) in enumerate(sorted(lora_parameters(twin).items())):
+            weight.data = weight.data.float()
+            if name.endswith(_UP):
+                weight.zero_()
+            else:
+                generator = generator_of(seed, "lora", number)
+                drawn = torch.empty(weight.shape)
+                nn.init.kaiming_uniform_(drawn, a=math.sqrt(5), generator=generator)
+                weight.copy_(drawn)
+    return twin
+
+
+def inject(module: Any, targets: list[str], *, rank: int, alpha: float, dropout: float) -> None:
+    """Put peft's layers over a module's own.
+
+    Raises:
+        InvalidValue: peft isn't installed.
+    """
+    try:
+        from peft import LoraConfig, inject_adapter_in_model
+    except ImportError as error:
+        raise InvalidValue(
+            "LoRAs are taught by peft, which isn't installed",
+            hint="Run `pip install 'nodegraph[teach]'`.",
+        ) from error
+    config = LoraConfig(
+        r=rank,
+        lora_alpha=alpha,  # type: ignore[arg-type] # it is only divided by the rank
+        lora_dropout=dropout,
+        # As one pattern, which is compared with whole paths; of a list ends would do.
+        target_modules="|".join(map(re.escape, targets)),
+    )
+    inject_adapter_in_model(config, module, adapter_name=_NAME)
+
+
+def lora_parameters(module: nn.Module) -> dict[str, nn.Parameter]:
+    """The weights of a module's LoRA, by path."""
+    return {name: item for name, item in module.named_parameters() if name.endswith((_DOWN, _UP))}
+
+
+def lora_file(weights: Mapping[str, Tensor], role: str, scale: float) -> dict[str, Tensor]:
+    """A LoRA's tensors as diffusers' `save_lora_weights` names them.
+
+    What the product is multiplied by is multiplied in, as such files don't say it.
+
+    Args:
+        weights: By the paths of `lora_parameters`.
+        role: Of the module, such as ``unet``.
+        scale: alpha / rank.
+    """
+    found = {}
+    for path, tensor in weights.items():
+        name = path.replace(f".{_NAME}.weight", ".weight")
+        scaled = tensor * scale if path.endswith(_UP) and scale != 1 else tensor
+        found[f"{role}.{name}"] = scaled.contiguous()
+    return found
+
+
+class LoraShape(NamedTuple):
+    """How large a LoRA is, and where it is put.
+
+    Attributes:
+        rank: Of its products.
+        alpha: What they are multiplied by, times the rank; 0: the rank.
+        layers: See `loras.lora_targets`.
+    """
+
+    rank: int = 16
+    alpha: float = 0.0
+    layers: TaughtLayers = "attention and feed-forward"
+
+    @property
+    def scale(self) -> float:
+        """What the product is multiplied by."""
+        return (self.alpha or self.rank) / self.rank
+
+
+def taught_lora(
+    room: Classroom,
+    shape: LoraShape,
+    words: tuple[str, ...] = (),
+    *,
+    lesson_by: Callable[[Denoiser], LessonMaker] = lambda shared: DenoisingLesson,
+    sampler: str = "",
+    settings: tuple[tuple[str, str], ...] = (),
+) -> TrainedWeights:
+    """A LoRA that was taught.
+
+    Args:
+        words: What prompts say to ask for it.
+        lesson_by: What it learns by, made of the denoiser without it.
+        sampler: Of the pictures to look at meanwhile; see `Classroom.teach`.
+        settings: More of them than the plan's and the LoRA's, to be told with it.
+    Raises:
+        InvalidValue, NumericalError, OutputError: See `Classroom.teach` and `keep_taught`.
+    """
+    role = room.model.files[0].role
+    teacher: Denoiser | None = None
+
+    def prepare(shared: Denoiser) -> Prepared:
+        nonlocal role, teacher
+        teacher = shared
+        role, module = next(iter(shared.modules.items()))
+        twin = with_lora(
+            module,
+            rank=shape.rank,
+            alpha=shape.alpha or shape.rank,
+            layers=shape.layers,
+            seed=room.plan.seed,
+        )
+        return own_denoiser(shared, {**shared.modules, role: twin}), lora_parameters(twin)
+
+    def lesson(*given: Any) -> Lesson:
+        assert teacher is not None
+        return lesson_by(teacher)(*given)
+
+    learned = room.teach(prepare, lesson, sampler)
+    settings = (
+        *room.plan.told(),
+        *settings,
+        *(("rank", str(shape.rank)), ("alpha", f"{shape.alpha or shape.rank:g}")),
+        *(("layers", shape.layers), ("pictures", str(len(room.dataset.examples)))),
+    )
+    tensors = lora_file(learned.weights, role, shape.scale)
+    about = {"family": room.model.family, "words": words, **dict(settings)}
+    files = keep_taught(room.ctx.environment, role, tensors, about)
+    return TrainedWeights("lora", room.model.family, files, words, settings, learned.losses)
+
+
+def with_taught_lora(
+    weights: TrainedWeights,
+    model: DiffusionModel,
+    text_encoder: TextEncoder | None,
+    *,
+    strength: float = 1.0,
+    fused: bool = False,
+) -> tuple[DiffusionModel, TextEncoder | None]:
+    """A model, and its text encoder, with a LoRA that was taught on them.
+
+    Raises:
+        InvalidFile: Nothing of it is for them.
+    """
+    opened = OpenedAdapter(Path(weights.files[0].path), fused=fused)
+    adapted = opened.put_on(model, strength)
+    found = [adapted.matched]
+    encoder = text_encoder
+    if text_encoder is not None:
+        encoded = opened.put_on(text_encoder, strength)
+        encoder = encoded.recipe
+        found.append(encoded.matched)
+    opened.check_applies(found)
+    return adapted.recipe, encoder

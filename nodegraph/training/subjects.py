@@ -1,0 +1,47 @@
+"""Teaching a subject, with pictures of its class kept: DreamBooth.
+
+Source: Ruiz et al. 2022, arXiv:2208.12242.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+
+from nodegraph.core.dataset_values import Dataset
+from nodegraph.errors import InvalidValue
+from nodegraph.training.drawing import generator_of
+from nodegraph.training.painting import Painting, painted
+from nodegraph.training.running import Classroom
+
+
+def all_called(dataset: Dataset, prompt: str) -> Dataset:
+    """Examples that all have one caption.
+
+    Raises:
+        InvalidValue: It is empty.
+    """
+    if not prompt.strip():
+        raise InvalidValue("the subject has no prompt", port="prompt", given=repr(prompt))
+    return dataset.with_examples(
+        replace(item, caption=prompt, tags=()) for item in dataset.examples
+    )
+
+
+def class_pictures(
+    room: Classroom, prompt: str, count: int, *, steps: int = 25, cfg: float = 5.0
+) -> Dataset:
+    """Pictures of a subject's class, as the model paints them before it learns.
+
+    They are of the size of the first picture that is learned from, changed as the dataset says.
+
+    Raises:
+        InvalidValue: See `Denoising`.
+    """
+    from nodegraph.media.datasets.reading import size_of
+
+    seeds = torch.randint(2**62, (count,), generator=generator_of(room.plan.seed, "class")).tolist()
+    wanted = [Painting(f"class {at + 1}", prompt, seed) for at, seed in enumerate(seeds)]
+    examples = painted(room, wanted, size_of(room.dataset, 0), steps=steps, cfg=cfg)
+    return room.dataset.with_examples(examples)

@@ -1,0 +1,88 @@
+"""Teaching all weights of a denoiser, and recipes whose weights were taught."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nodegraph.core.taught_values import TaughtKind, TrainedWeights
+from nodegraph.core.values import DiffusionModel
+from nodegraph.families.components import Denoiser
+from nodegraph.training.denoising import own_denoiser
+from nodegraph.training.files import CONFIG, DIFFUSERS_WEIGHTS, keep_taught
+from nodegraph.training.optimising import Parameters
+from nodegraph.training.running import Classroom, Learned, Prepared
+from nodegraph.training.teachable import check_plain
+from nodegraph.weights.weight_files import PRECISIONS
+
+
+def taught_model(room: Classroom) -> TrainedWeights:
+    """A whole denoiser that was taught: all of its weights learn.
+
+    Raises:
+        InvalidValue, NumericalError, OutputError: See `Classroom.teach` and `keep_taught`.
+    """
+    check_plain(room.model)
+    own: dict[str, nn.Module] = {}
+
+    def prepare(shared: Denoiser) -> Prepared:
+        role, module = next(iter(shared.modules.items()))
+        own[role] = learner = all_learning(module)
+        return own_denoiser(shared, {**shared.modules, role: learner}), learning_weights(learner)
+
+    learned = room.teach(prepare)
+    ((role, module),) = own.items()
+    return kept_module(room, "model", role, module, learned, room.model.dtype)
+
+
+def all_learning(module: Any) -> Any:
+    """A copy of a network, in float32, all of whose weights learn."""
+    with torch.no_grad():
+        own = deepcopy(module).float()
+    return own.requires_grad_(True)
+
+
+def learning_weights(module: nn.Module) -> Parameters:
+    """The weights of a network that learn, by path."""
+    return {name: item for name, item in module.named_parameters() if item.requires_grad}
+
+
+def kept_module(
+    room: Classroom, kind: TaughtKind, role: str, module: Any, learned: Learned, dtype: str
+) -> TrainedWeights:
+    """A network that was taught, written with its configuration.
+
+    Args:
+        module: Of diffusers.
+        dtype: What its weights are written in.
+    """
+    tensors = module_tensors(module, learned.weights, dtype)
+    config: Mapping[str, Any] = json.loads(module.to_json_string())
+    settings = (*room.plan.told(), ("pictures", str(len(room.dataset.examples))))
+    files = keep_taught(
+        room.ctx.environment, role, tensors, name=DIFFUSERS_WEIGHTS, configs={CONFIG: config}
+    )
+    return TrainedWeights(kind, room.model.family, files, (), settings, learned.losses)
+
+
+def module_tensors(
+    module: nn.Module, weights: Mapping[str, Tensor], dtype: str
+) -> dict[str, Tensor]:
+    """All tensors of a network, those that were taught as they were learned."""
+    precision = PRECISIONS[dtype]
+    found = {**{name: item.detach().cpu() for name, item in module.state_dict().items()}, **weights}
+    return {
+        name: (item.to(precision) if item.is_floating_point() else item).contiguous()
+        for name, item in found.items()
+    }
+
+
+def with_taught_model(weights: TrainedWeights, model: DiffusionModel) -> DiffusionModel:
+    """The recipe of a model whose weights are those that were taught."""
+    return replace(model, files=weights.files, adapters=())

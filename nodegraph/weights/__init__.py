@@ -1,0 +1,1 @@
+"""Tensors in files: headers, few bits, layouts of single files."""

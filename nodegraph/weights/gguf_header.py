@@ -1,0 +1,170 @@
+"""What a GGUF file holds, read from its header without torch.
+
+Format: ``GGUF``, version, number of tensors and of entries; the entries, each a name, a type and a
+value; for each tensor its name, dimensions with the innermost first, type and place; then, at a
+multiple of the alignment, their numbers. Little-endian throughout.
+Source: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import deque
+from math import prod
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from nodegraph.errors import InvalidFile
+from nodegraph.weights.attached_models import whole_size
+from nodegraph.weights.precision.gguf_types import BLOCKS, FOREIGN, PLAIN_BYTES, TYPES
+from nodegraph.weights.safetensors_header import MAX_HEADER_BYTES, Header, refuse_text
+
+_VERSIONS = (2, 3)
+_STRING, _ARRAY = 8, 9
+_NUMBERS = dict(zip((*range(8), 10, 11, 12), "BbHhIif?Qqd", strict=True))
+"""Types of entries, as `struct` writes them."""
+_ALIGNMENT = "general.alignment"
+_ORIGINAL_SHAPE = "comfy.gguf.orig_shape."
+"""Of tensors that were given another shape so that their rows divide into blocks."""
+_MOST_DIMENSIONS = 8
+_LONG = 64
+"""Items of a list that isn't kept: words of a tokenizer, not the shape of a tensor."""
+
+
+def read_gguf_header(path: Path) -> Header:
+    """Read a file's header and check that all of its tensors are there.
+
+    Returns:
+        Offsets are counted from the beginning of the file; entries that are lists or long aren't
+        among the metadata.
+    Raises:
+        InvalidFile: It can't be read, is no GGUF file, is damaged, cut short, or holds numbers of a
+            type that can't be read here.
+    """
+    try:
+        with path.open("rb") as file:
+            return _Parser(file, path, whole_size(path, path.stat().st_size)).header()
+    except OSError as error:
+        raise InvalidFile(f"can't read {path}: {error.strerror or error}") from error
+    except (struct.error, ValueError, TypeError, ArithmeticError, RecursionError) as error:
+        raise _damaged(path, "its header is not what the format asks for") from error
+
+
+class _Parser:
+    """Reads a header from its beginning to its end."""
+
+    def __init__(self, file: BinaryIO, path: Path, size: int) -> None:
+        self._file, self._path, self._size = file, path, size
+        self._most = min(size, MAX_HEADER_BYTES)
+
+    def header(self) -> Header:
+        start = self._file.read(8)
+        self._file.seek(0)
+        if self._bytes(4) != b"GGUF":
+            refuse_text(self._path, start, "GGUF")
+            raise _damaged(self._path, "it doesn't begin as one")
+        version = self._number("I")
+        if version not in _VERSIONS:
+            raise InvalidFile(
+                f"{self._path} is a GGUF file of version {version}.",
+                expected="version 2 or 3, little-endian",
+            )
+        tensors, entries = self._number("Q"), self._number("Q")
+        told = dict(self._entry() for _ in range(entries))
+        if int(told.get("split.count") or 0) > 1:
+            raise InvalidFile(
+                f"{self._path} is one of several parts of a GGUF file.",
+                hint="Join them with llama.cpp's gguf-split.",
+            )
+        return self._described(told, [self._tensor() for _ in range(tensors)])
+
+    def _described(
+        self, told: dict[str, Any], tensors: list[tuple[str, tuple[int, ...], str, int]]
+    ) -> Header:
+        alignment = int(told.get(_ALIGNMENT) or 32)
+        if alignment < 0:
+            raise _damaged(self._path, f"its tensors lie at multiples of {alignment}")
+        begin = -(-self._file.tell() // alignment) * alignment
+        found = Header({}, {}, {key: str(item) for key, item in told.items() if _is_short(item)})
+        for name, shape, kind, offset in tensors:
+            end = begin + offset + _stored_bytes(self._path, name, shape, kind)
+            if end > self._size:
+                raise _damaged(self._path, f"it is cut short before the end of {name}")
+            found.shapes[name] = _original(shape, told.get(f"{_ORIGINAL_SHAPE}{name}"))
+            found.dtypes[name] = kind
+            found.offsets[name] = (begin + offset, end)
+        return found
+
+    def _entry(self) -> tuple[str, Any]:
+        return self._text(), self._value(self._number("I"))
+
+    def _value(self, kind: int) -> Any:
+        if kind == _STRING:
+            return self._text()
+        if kind != _ARRAY:
+            return self._number(self._sign(kind))
+        item, length = self._number("I"), self._number("Q")
+        is_long = length > _LONG
+        if item in (_STRING, _ARRAY):
+            items = (self._value(item) for _ in range(length))
+            # Of a long one only the end is sought: as objects, its items take many times the file.
+            return list(deque(items, 0 if is_long else None))
+        sign = self._sign(item)
+        content = self._bytes(length * struct.calcsize(f"<{sign}"))
+        return [] if is_long else list(struct.unpack(f"<{length}{sign}", content))
+
+    def _sign(self, kind: int) -> str:
+        if kind not in _NUMBERS:
+            raise _damaged(self._path, f"an entry is of the unknown type {kind}")
+        return _NUMBERS[kind]
+
+    def _tensor(self) -> tuple[str, tuple[int, ...], str, int]:
+        name, dimensions = self._text(), self._number("I")
+        if dimensions > _MOST_DIMENSIONS:
+            raise _damaged(self._path, f"{name} has {dimensions} dimensions")
+        shape = tuple(reversed([self._number("Q") for _ in range(dimensions)]))
+        kind = self._number("I")
+        if kind not in TYPES:
+            raise InvalidFile(
+                f"{self._path} holds {name} as {FOREIGN.get(kind, f'type {kind}')}, which can't be "
+                "read here.",
+                expected=", ".join(TYPES.values()),
+            )
+        return name, shape, TYPES[kind], self._number("Q")
+
+    def _text(self) -> str:
+        return self._bytes(self._number("Q")).decode("utf-8")
+
+    def _number(self, sign: str) -> Any:
+        (found,) = struct.unpack(f"<{sign}", self._bytes(struct.calcsize(f"<{sign}")))
+        return found
+
+    def _bytes(self, count: int) -> bytes:
+        if self._file.tell() + count > self._most:
+            raise _damaged(self._path, "it is cut short within its header")
+        return self._file.read(count)
+
+
+def _is_short(entry: Any) -> bool:
+    return not isinstance(entry, list) and len(str(entry)) <= 2**10
+
+
+def _original(shape: tuple[int, ...], told: Any) -> tuple[int, ...]:
+    if not isinstance(told, list) or not all(isinstance(item, int) for item in told):
+        return shape
+    is_same = min(told, default=1) > 0 and prod(told) == prod(shape)
+    return tuple(told) if is_same else shape
+
+
+def _stored_bytes(path: Path, name: str, shape: tuple[int, ...], kind: str) -> int:
+    numbers = prod(shape)
+    if kind not in BLOCKS:
+        return numbers * PLAIN_BYTES[kind]
+    block, size = BLOCKS[kind]
+    if not numbers or numbers % block:
+        raise _damaged(path, f"{name} has {numbers} numbers, which are no whole blocks")
+    return numbers // block * size
+
+
+def _damaged(path: Path, how: str) -> InvalidFile:
+    return InvalidFile(f"{path} is no intact GGUF file: {how}.", hint="Download or copy it again.")

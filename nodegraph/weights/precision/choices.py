@@ -1,0 +1,126 @@
+"""In what form weights are kept in memory: what may be asked for, and what of a file that means.
+
+Imports no torch.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Sequence
+from math import prod
+from typing import TYPE_CHECKING
+
+from nodegraph.errors import InvalidValue
+from nodegraph.weights.precision.gguf_types import BLOCKS
+
+if TYPE_CHECKING:
+    from nodegraph.core.values import Recipe
+
+STORAGE = "storage"
+"""Option of a recipe whose weights are kept in fewer bits than they are computed in."""
+
+AUTO, FULL, FLOAT8, INT8, INT4 = "auto", "full", "float8", "int8", "int4"
+STORAGES = (AUTO, FULL, FLOAT8, INT8, INT4)
+"""What may be asked for."""
+
+ITEM_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
+"""Of a number in the precisions of recipes."""
+
+STORED = "stored"
+"""Of a recipe whose files hold weights in few bits, which are kept."""
+
+_BITS = {FLOAT8: 8.0, INT8: 8.0, INT4: 4.5}
+"""Of a number, with its share of the factors."""
+
+FEW_BITS = {
+    "F8_E4M3": 8.0,
+    "F8_E5M2": 8.0,
+    "I8": 8.0,
+    **{kind: 8.0 * size / numbers for kind, (numbers, size) in BLOCKS.items()},
+}
+"""Bits of a number in types of files that are kept; as the formats name them."""
+
+_DELICATE = re.compile(
+    r"norm|(pos|patch)_?embed|condition_embedder|context_embedder\.\w+\."
+    r"|\btxt_in\.[a-z_]+\.|\b(time|text)_(embedding|projection)\.|\bimg_emb\."
+    r"|(img|txt)_mod\.lin|\.modulation\.lin|joint_blocks\..*adaLN|\bfinal_layer\.adaLN"
+)
+"""Names of layers that stay as they are, diffusers' and those of who made the models, as near as
+names tell: what is loaded goes by what the model's class says."""
+_TABLE = re.compile(r"(token|position)_embedding|embed_tokens|token_embd|\bshared\.|attention_bias")
+"""Names of embeddings of words and places, which aren't kept in few bits."""
+
+
+def chosen_storage(storage: str, kinds: Collection[str]) -> str:
+    """What a choice means for files with tensors of some types.
+
+    Args:
+        storage: One of `STORAGES`.
+        kinds: As the safetensors format names types.
+    Returns:
+        Of a recipe: `STORED` or one of `STORAGES`; empty where weights are kept as they are
+        computed.
+    """
+    if storage == AUTO:
+        # The very numbers of the file, in a half or a quarter of the memory.
+        return STORED if not FEW_BITS.keys().isdisjoint(kinds) else ""
+    return "" if storage == FULL else storage
+
+
+def storage_option(storage: str, kinds: Collection[str]) -> tuple[tuple[str, str], ...]:
+    """As `chosen_storage`, as an option of recipes: nothing where it is empty."""
+    found = chosen_storage(storage, kinds)
+    return ((STORAGE, found),) if found else ()
+
+
+def check_storage(storage: str) -> None:
+    """Refuse what is no choice.
+
+    Raises:
+        InvalidValue: So it is.
+    """
+    if storage not in STORAGES:
+        raise InvalidValue(
+            f"weights can't be stored as {storage!r}",
+            port=STORAGE,
+            given=storage,
+            expected=", ".join(STORAGES),
+        )
+
+
+def storage_of(recipe: Recipe) -> str:
+    """What a recipe's weights are kept in; empty where that is what they are computed in."""
+    return recipe.option(STORAGE)
+
+
+def fused_over_few_bits() -> InvalidValue:
+    """The refusal of what would round away what an adapter adds, or take the memory that was to be
+    spared."""
+    return InvalidValue(
+        "an adapter can't be fused with weights that are kept in few bits",
+        port="fused",
+        expected="an adapter that isn't fused, or a model whose storage is full",
+    )
+
+
+StoredTensor = tuple[str, Sequence[int], str]
+"""Name, shape and type of a tensor in a file."""
+
+
+def bytes_in_memory(tensors: Iterable[StoredTensor], dtype: str, storage: str) -> int:
+    """About what tensors of files take, in a recipe's precision and storage."""
+    found = list(tensors)
+    kinds = {kind for _, _, kind in found}
+    # What is asked for and there already stays as it is, and nothing else is brought into it.
+    stays = storage == STORED or (storage == FLOAT8 and any(kind[:2] == "F8" for kind in kinds))
+    wide = 8.0 * ITEM_BYTES[dtype]
+
+    def bits(name: str, shape: Sequence[int], kind: str) -> float:
+        if not storage or len(shape) < 2 or not name.endswith("weight") or _TABLE.search(name):
+            return wide
+        if stays:
+            return FEW_BITS.get(kind, wide)
+        is_wide = _DELICATE.search(name) or (storage == INT4 and len(shape) != 2)
+        return wide if is_wide else _BITS[storage]
+
+    return int(sum(prod(shape) * bits(name, shape, kind) for name, shape, kind in found) / 8)

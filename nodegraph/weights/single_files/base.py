@@ -1,0 +1,154 @@
+"""What tells a part of a model in a file without configuration, and what brings it under the names
+of the library that builds it. Imports no torch, and reads no weights.
+
+A file holds weights only. What shows in the shapes of its tensors is read from them, and what
+doesn't show is a published figure that its layout says.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from nodegraph.weights.safetensors_header import Shapes
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Config = Mapping[str, Any]
+Tensors = Mapping[str, "Tensor"]
+
+
+def _nothing(config: Config) -> Config:
+    return {}
+
+
+class SingleFile(NamedTuple):
+    """How the original training code lays a whole model in one file.
+
+    Attributes:
+        prefixes: By role: before the names of a part's tensors. How they lie behind it is for the
+            layouts of the part to say.
+        says_prediction: Whether a model predicts the noise unless its file says otherwise; if not,
+            whoever opens it has to say.
+    """
+
+    prefixes: Mapping[str, str]
+    says_prediction: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class FileLayout:
+    """How one kind of part lies in a file.
+
+    All that it is asked sees names of tensors without the prefix. A part of a family, or a latent
+    format for its autoencoder, lists those that may fill it (`Part.files`, `LatentFormat.files`),
+    the most particular first; loading knows none by name.
+
+    Attributes:
+        name: Such as ``flux-transformer``.
+        title: In words, as in errors: "the transformer of Flux.1".
+        class_name: Of diffusers or transformers, that it is loaded into.
+        matches: Whether tensors are such a part, by names and shapes: a few that tell it, as what
+            is missing of the rest is told by name when it is loaded.
+        config: The configuration of that class; KeyError where a tensor is missing.
+        convert: The tensors under the names of that class, for the configuration. What it doesn't
+            know keeps its name, and is told as not belonging there.
+        prefixes: Before the names, as files in circulation have them, the longest first.
+        scheduler: Of denoisers: the published noise schedule of a model of that configuration, as
+            diffusers' scheduler files say it, with the name of its class.
+        settings: Of denoisers: what its published ``model_index.json`` says of what the family
+            heeds there, but for what the family takes to be so.
+    """
+
+    name: str
+    title: str
+    class_name: str
+    matches: Callable[[Shapes], bool]
+    config: Callable[[Shapes], dict[str, Any]]
+    convert: Callable[[Tensors, Config], dict[str, Tensor]]
+    prefixes: tuple[str, ...] = ("",)
+    scheduler: Callable[[Config], Config] = _nothing
+    settings: Callable[[Config], Config] = _nothing
+
+    def prefix(self, shapes: Shapes) -> str | None:
+        """What stands before the names of the part's tensors; None where the file has no such part.
+
+        Args:
+            shapes: Of all tensors in the file.
+        """
+        # Families share layouts, so one file is asked many times for each.
+        known = shapes.prefixes if isinstance(shapes, KnownShapes) else {}
+        if self not in known:
+            known[self] = next(
+                (item for item in self.prefixes if self._is_behind(item, shapes)), None
+            )
+        return known[self]
+
+    def _is_behind(self, prefix: str, shapes: Shapes) -> bool:
+        found = part_of(shapes, prefix)
+        return bool(found) and self.matches(found)
+
+
+class KnownShapes(dict[str, tuple[int, ...]]):
+    """Shapes of tensors that are asked for the same prefixes again and again.
+
+    Attributes:
+        parts: What was found behind prefixes.
+        prefixes: What layouts were found behind, None where they weren't.
+    """
+
+    def __init__(self, shapes: Shapes) -> None:
+        super().__init__(shapes)
+        self.parts: dict[str, Shapes] = {}
+        self.prefixes: dict[FileLayout, str | None] = {}
+
+    @classmethod
+    def of(cls, shapes: Shapes) -> KnownShapes:
+        """The same, where they are that already."""
+        return shapes if isinstance(shapes, cls) else cls(shapes)
+
+
+def part_of(shapes: Shapes, prefix: str) -> Shapes:
+    """The tensors whose names begin so, without that."""
+    if not prefix:
+        return shapes
+    known = shapes.parts if isinstance(shapes, KnownShapes) else {}
+    if prefix not in known:
+        known[prefix] = {
+            name.removeprefix(prefix): shape
+            for name, shape in shapes.items()
+            if name.startswith(prefix)
+        }
+    return known[prefix]
+
+
+def check_scale(found: int, wanted: int) -> None:
+    """Refuse an autoencoder of other cells than its latents', as where a block of it is missing.
+
+    Args:
+        found: Pixels along a cell's side, or frames in one.
+    Raises:
+        ValueError: Says both.
+    """
+    if found != wanted:
+        raise ValueError(f"its cells are {found} long instead of {wanted}: it isn't whole")
+
+
+DAMAGED = (KeyError, TypeError, ValueError, IndexError, ZeroDivisionError)
+"""What reading a configuration from shapes raises where tensors are missing or of others'."""
+
+
+def fault_of(error: Exception) -> str:
+    """One of `DAMAGED` in words."""
+    if isinstance(error, KeyError):
+        return f"it has no {error.args[0]}"
+    return f"the shapes of its tensors don't fit together ({error})"
+
+
+def count_of(names: Shapes, pattern: str) -> int:
+    """How many different numbers the pattern's group takes in the names."""
+    found = (re.match(pattern, name) for name in names)
+    return len({match[1] for match in found if match})

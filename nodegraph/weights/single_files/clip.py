@@ -1,0 +1,179 @@
+"""Text encoders in single files: CLIP as transformers names it, or as OpenCLIP does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Literal
+
+from nodegraph.weights.safetensors_header import Shapes
+from nodegraph.weights.single_files.base import FileLayout, count_of
+from nodegraph.weights.single_files.unet import HEAD_WIDTH
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+PROJECTING = ("CLIPTextModelWithProjection",)
+"""Classes of transformers that project the pooled prompt."""
+
+_OPEN_CLIP = "positional_embedding"
+"""A tensor that tells OpenCLIP's naming."""
+_MARKS = (_OPEN_CLIP, "embeddings.position_embedding.weight")
+_PROJECTION = "text_projection.weight"
+
+_MOST_LAYERS = 16
+"""OpenAI's encoders have 12 layers; OpenCLIP's H has 24, bigG 32."""
+_LAYERS_H, _WIDTH_H = 24, 1024
+_LONGEST_TOLD = 128
+"""Tokens that HiDream's encoders are shown."""
+
+_BESIDE = ("vision_model.", "visual_projection.", "visual.", "logit_scale")
+"""What files with CLIP's other half hold."""
+
+Projection = Literal["none", "own", "identity"]
+
+
+def clip_layout(
+    title: str,
+    class_name: str = "CLIPTextModel",
+    *,
+    kind: Literal["L", "H", "bigG"] = "L",
+    projection: Projection | None = None,
+    long: bool = False,
+) -> FileLayout:
+    """How a CLIP text encoder lies in a file, in transformers' naming or in OpenCLIP's.
+
+    Args:
+        class_name: Of transformers; of `PROJECTING` where the pooled prompt is used.
+        kind: OpenAI's ViT-L/14, or OpenCLIP's ViT-H/14 and ViT-bigG/14. The last layer of H is
+            left out, as Stable Diffusion 2.x does.
+        projection: The pooled prompt is projected by the file's ``own`` matrix, or by none; the
+            class may want one all the same, and ``identity`` is none. By default what the class
+            wants.
+        long: Whether it has to have places for more tokens than CLIP was made for.
+    """
+    how = projection or ("own" if class_name in PROJECTING else "none")
+    name = f"clip-{kind.lower()}{'-long' if long else ''}{'-plain' if how == 'identity' else ''}"
+    prefixes = _PREFIXES["clip_l" if kind == "L" else "clip_g"] if kind != "H" else ("",)
+    return FileLayout(
+        name,
+        title,
+        class_name,
+        partial(_matches, kind=kind, projects=long and how == "own", long=long),
+        partial(text_config, kind=kind),
+        partial(convert_text, projection=how),
+        prefixes,
+    )
+
+
+_PREFIXES = {
+    name: (f"text_encoders.{name}.transformer.", f"{name}.transformer.", f"{name}.", "")
+    for name in ("clip_l", "clip_g")
+}
+
+
+def _matches(shapes: Shapes, *, kind: str, projects: bool, long: bool) -> bool:
+    text = {_plain(name): shape for name, shape in shapes.items()}
+    mark = next((text[name] for name in _MARKS if name in text), None)
+    if mark is None or len(mark) != 2 or (long and mark[0] < _LONGEST_TOLD):
+        return False
+    if projects and not {"text_projection", _PROJECTION} & text.keys():
+        return False
+    is_open, layers = _OPEN_CLIP in text, _layers(text)
+    if kind == "L":
+        return not is_open and layers <= _MOST_LAYERS
+    if not is_open:
+        return layers > _MOST_LAYERS and (kind == "H") == (layers in (_LAYERS_H - 1, _LAYERS_H))
+    # Small ones are what they are asked to be.
+    return layers < _LAYERS_H - 1 or (kind == "H") == (mark[1] == _WIDTH_H)
+
+
+def _layers(text: Shapes) -> int:
+    return count_of(text, r"(?:transformer\.resblocks|encoder\.layers)\.(\d+)\.")
+
+
+def text_config(shapes: Shapes, *, kind: str = "L") -> dict[str, Any]:
+    """The transformers configuration of a CLIP text encoder; arguments as of `clip_layout`.
+
+    Raises:
+        KeyError: A tensor that every CLIP text encoder has is missing.
+    """
+    text = {_plain(name): shape for name, shape in shapes.items()}
+    is_open = _OPEN_CLIP in text
+    vocabulary, width = text[f"{'' if is_open else 'embeddings.'}token_embedding.weight"]
+    layer, inner, positions = (
+        ("transformer.resblocks", "mlp.c_fc.weight", _OPEN_CLIP)
+        if is_open
+        else ("encoder.layers", "mlp.fc1.weight", "embeddings.position_embedding.weight")
+    )
+    layers = _layers(text)
+    drops_last = kind == "H" and (is_open or layers == _LAYERS_H)
+    projected = text.get("text_projection", (width, width))[1]
+    return {
+        "vocab_size": vocabulary,
+        "hidden_size": width,
+        "intermediate_size": text[f"{layer}.0.{inner}"][0],
+        "num_hidden_layers": layers - drops_last,
+        "num_attention_heads": max(1, width // HEAD_WIDTH),
+        "max_position_embeddings": text[positions][0],
+        "projection_dim": text.get(_PROJECTION, (projected, width))[0],
+        "hidden_act": "quick_gelu" if kind == "L" else "gelu",
+        # As CLIP's own vocabulary ends: ..., bos, eos.
+        "bos_token_id": vocabulary - 2,
+        "eos_token_id": vocabulary - 1,
+        "pad_token_id": vocabulary - 1,
+    }
+
+
+def convert_text(
+    tensors: Mapping[str, Tensor], config: Mapping[str, Any], *, projection: Projection = "none"
+) -> dict[str, Tensor]:
+    """A text encoder's weights under the names of transformers.
+
+    Args:
+        config: Of `text_config`.
+        projection: See `clip_layout`.
+    """
+    own = {name: item for name, item in tensors.items() if not name.startswith(_BESIDE)}
+    found = _of_open_clip(own, config) if _OPEN_CLIP in own else own
+    last = int(config["num_hidden_layers"])
+    named = {_plain(name): item for name, item in found.items()}
+    # The position ids are 0, 1, 2, …: the module makes them itself.
+    kept = {
+        name: item
+        for name, item in named.items()
+        if not name.endswith("position_ids") and not name.startswith(f"encoder.layers.{last}.")
+    }
+    if projection == "none":
+        kept.pop(_PROJECTION, None)
+        return kept
+    if projection == "identity":
+        kept[_PROJECTION] = _identity(kept["embeddings.token_embedding.weight"])
+    return {
+        name if name == _PROJECTION else f"text_model.{name}": item for name, item in kept.items()
+    }
+
+
+def _identity(like: Tensor) -> Tensor:
+    from torch import eye
+
+    return eye(like.shape[1], dtype=like.dtype)
+
+
+def _of_open_clip(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> dict[str, Tensor]:
+    from diffusers.loaders.single_file_utils import convert_open_clip_checkpoint
+
+    projection = tensors.get("text_projection")
+    # It takes the projection's width for that of the hidden states, which it needn't be.
+    others = {name: item for name, item in tensors.items() if item is not projection}
+    model = SimpleNamespace(config=SimpleNamespace(hidden_size=config["hidden_size"]))
+    found: dict[str, Tensor] = convert_open_clip_checkpoint(model, others, "")
+    if projection is not None:
+        found["text_projection.weight"] = projection.T.contiguous()
+    return found
+
+
+def _plain(name: str) -> str:
+    """A tensor's name without the level that some classes of transformers have."""
+    return name.removeprefix("text_model.")

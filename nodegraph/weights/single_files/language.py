@@ -1,0 +1,279 @@
+"""Language models in files, of which image models take what their layers say: Qwen 2.5-VL and 3,
+Gemma 2, Llama 3 and Mistral Small 3.
+
+They are laid out as transformers names them, with or without the head that writes, which isn't
+loaded: it would say for every token how likely each word is to follow. Widths and depths are read
+from the shapes; how wide a head is, and the numbers of rotary positions and norms, are published
+figures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from nodegraph.weights.safetensors_header import Shapes
+from nodegraph.weights.single_files.base import Config, FileLayout, Tensors, count_of
+from nodegraph.weights.single_files.renamed import Names, renamed_layout
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_LEVELS = (
+    "model.language_model.",
+    "language_model.model.",
+    "model.model.",
+    "language_model.",
+    "model.",
+)
+"""Before the names of the language model, in one version of transformers or another."""
+_SIGHT = ("model.visual.", "visual.")
+"""Before those of the part of Qwen that sees pictures."""
+_BESIDE = (
+    "lm_head.",
+    "language_model.lm_head.",
+    "model.vision_tower.",
+    "vision_tower.",
+    "model.multi_modal_projector.",
+    "multi_modal_projector.",
+)
+"""What isn't asked here: the head, and the eyes of Mistral, whose prompts show no pictures."""
+_TOKENIZERS = ("spiece_model", "tekken_model")
+"""Tensors of some files: their tokenizer, as SentencePiece or Tekken has it."""
+
+_WORDS, _LAYER = "embed_tokens.weight", "layers.0."
+_QUERY, _KEY = _LAYER + "self_attn.q_proj.weight", _LAYER + "self_attn.k_proj.weight"
+_QUERY_BIAS, _QUERY_NORM = _LAYER + "self_attn.q_proj.bias", _LAYER + "self_attn.q_norm.weight"
+_GATE = _LAYER + "mlp.gate_proj.weight"
+_GEMMA = _LAYER + "pre_feedforward_layernorm.weight"
+_PATCHES = "visual.patch_embed.proj.weight"
+
+_HEAD, _GEMMA_HEAD, _SEEING_HEAD = 128, 256, 80
+"""Widths of attention heads."""
+
+
+_TEKKEN_WORDS = 131072
+"""By which Mistral is told from Llama, whose layers have the same names."""
+
+
+def _plain(name: str) -> str:
+    """A tensor's name as the model without its head has it."""
+    for level in _SIGHT:
+        if name.startswith(level):
+            return "visual." + name.removeprefix(level)
+    for level in _LEVELS:
+        if name.startswith(level):
+            return name.removeprefix(level)
+    return name
+
+
+def _text(shapes: Shapes) -> dict[str, tuple[int, ...]]:
+    return {_plain(name): shape for name, shape in shapes.items() if not name.startswith(_BESIDE)}
+
+
+def _own(tensors: Tensors) -> dict[str, Tensor]:
+    return {
+        _plain(name): item
+        for name, item in tensors.items()
+        if not name.startswith(_BESIDE) and name not in _TOKENIZERS
+    }
+
+
+def _convert(tensors: Tensors, config: Config) -> dict[str, Tensor]:
+    """The weights under the names of the model without its head and eyes."""
+    return _own(tensors)
+
+
+def _convert_seeing(tensors: Tensors, config: Config) -> dict[str, Tensor]:
+    """The weights under the names of a model with eyes."""
+    return {
+        name if name.startswith("visual.") else f"language_model.{name}": item
+        for name, item in _own(tensors).items()
+    }
+
+
+Matches = Callable[[Shapes], bool]
+
+
+def _has(*wanted: str, but: tuple[str, ...] = ()) -> Matches:
+    def matches(shapes: Shapes) -> bool:
+        text = _text(shapes)
+        return {_WORDS, _QUERY, _KEY, _GATE, *wanted} <= text.keys() and text.keys().isdisjoint(but)
+
+    return matches
+
+
+def _is_mistral(shapes: Shapes) -> bool:
+    return _text(shapes)[_WORDS][0] == _TEKKEN_WORDS
+
+
+_PLAIN = _has(but=(_QUERY_BIAS, _QUERY_NORM, _GEMMA, _PATCHES))
+
+
+def _common(text: Shapes, head: int) -> dict[str, Any]:
+    words, width = text[_WORDS]
+    return {
+        "vocab_size": words,
+        "hidden_size": width,
+        "intermediate_size": text[_GATE][0],
+        "num_hidden_layers": count_of(text, r"layers\.(\d+)\."),
+        "num_attention_heads": text[_QUERY][0] // head,
+        "num_key_value_heads": text[_KEY][0] // head,
+    }
+
+
+def _rotary(theta: float, **more: Any) -> dict[str, Any]:
+    return {"rope_parameters": {"rope_type": "default", "rope_theta": theta, **more}}
+
+
+def _qwen3(shapes: Shapes) -> dict[str, Any]:
+    text = _text(shapes)
+    (head,) = text[_QUERY_NORM]
+    return {
+        **_common(text, head),
+        "head_dim": head,
+        "rms_norm_eps": 1e-6,
+        "max_position_embeddings": 40960,
+        **_rotary(1e6),
+    }
+
+
+def _gemma2(shapes: Shapes) -> dict[str, Any]:
+    return {
+        **_common(_text(shapes), _GEMMA_HEAD),
+        "head_dim": _GEMMA_HEAD,
+        "query_pre_attn_scalar": _GEMMA_HEAD,
+        "attn_logit_softcapping": 50.0,
+        "sliding_window": 4096,
+        "rms_norm_eps": 1e-6,
+        "max_position_embeddings": 8192,
+        **_rotary(1e4),
+    }
+
+
+def _llama3(shapes: Shapes) -> dict[str, Any]:
+    reach = {
+        "factor": 8.0,
+        "low_freq_factor": 1.0,
+        "high_freq_factor": 4.0,
+        "original_max_position_embeddings": 8192,
+    }
+    return {
+        **_common(_text(shapes), _HEAD),
+        "head_dim": _HEAD,
+        "rms_norm_eps": 1e-5,
+        "max_position_embeddings": 131072,
+        **_rotary(5e5, rope_type="llama3", **reach),
+    }
+
+
+def _mistral3(shapes: Shapes) -> dict[str, Any]:
+    return {
+        **_common(_text(shapes), _HEAD),
+        "head_dim": _HEAD,
+        "rms_norm_eps": 1e-5,
+        "max_position_embeddings": 131072,
+        "sliding_window": None,
+        **_rotary(1e9),
+    }
+
+
+def _qwen25(shapes: Shapes) -> dict[str, Any]:
+    return {
+        **_common(_text(shapes), _HEAD),
+        "rms_norm_eps": 1e-6,
+        "max_position_embeddings": 128000,
+        "bos_token_id": 151643,
+        "eos_token_id": 151645,
+        "pad_token_id": 151643,
+        **_rotary(1e6, mrope_section=[16, 24, 24]),
+    }
+
+
+def _qwen25_vl(shapes: Shapes) -> dict[str, Any]:
+    text = _text(shapes)
+    width, _, frames, patch, _ = text[_PATCHES]
+    seeing = {
+        "depth": count_of(text, r"visual\.blocks\.(\d+)\."),
+        "hidden_size": width,
+        "intermediate_size": text["visual.blocks.0.mlp.gate_proj.weight"][0],
+        "num_heads": width // _SEEING_HEAD,
+        "out_hidden_size": text[_WORDS][1],
+        "patch_size": patch,
+        "temporal_patch_size": frames,
+        "spatial_merge_size": 2,
+        "window_size": 112,
+        "fullatt_block_indexes": [7, 15, 23, 31],
+        "tokens_per_second": 2,
+    }
+    return {
+        "text_config": _qwen25(shapes),
+        "vision_config": seeing,
+        "image_token_id": 151655,
+        "video_token_id": 151656,
+        "vision_start_token_id": 151652,
+        "vision_end_token_id": 151653,
+    }
+
+
+def _prefixes(name: str) -> tuple[str, ...]:
+    return (f"text_encoders.{name}.transformer.", f"{name}.transformer.", f"{name}.", "")
+
+
+QWEN3 = FileLayout(
+    "qwen3", "Qwen3", "Qwen3Model", _has(_QUERY_NORM, but=(_QUERY_BIAS, _GEMMA)), _qwen3, _convert
+)
+QWEN25_VL = FileLayout(
+    "qwen2.5-vl",
+    "Qwen2.5-VL",
+    "Qwen2_5_VLModel",
+    _has(_QUERY_BIAS, _PATCHES),
+    _qwen25_vl,
+    _convert_seeing,
+)
+QWEN25 = FileLayout(
+    "qwen2.5",
+    "Qwen2.5-VL without its eyes",
+    "Qwen2_5_VLTextModel",
+    _has(_QUERY_BIAS, but=(_PATCHES,)),
+    _qwen25,
+    _convert,
+)
+GEMMA2 = FileLayout(
+    "gemma2", "Gemma 2", "Gemma2Model", _has(_GEMMA, but=(_QUERY_NORM,)), _gemma2, _convert
+)
+LLAMA3 = FileLayout(
+    "llama3",
+    "Llama 3.1",
+    "LlamaModel",
+    lambda shapes: _PLAIN(shapes) and not _is_mistral(shapes),
+    _llama3,
+    _convert,
+    _prefixes("llama"),
+)
+MISTRAL3 = FileLayout(
+    "mistral3",
+    "Mistral Small 3",
+    "MistralModel",
+    lambda shapes: _PLAIN(shapes) and _is_mistral(shapes),
+    _mistral3,
+    _convert,
+)
+
+_GGUF: Names = (
+    (r"token_embd\.", "model.embed_tokens."),
+    (r"output_norm\.", "model.norm."),
+    (r"output\.", "lm_head."),
+    (r"blk\.(\d+)\.attn_norm\.", r"model.layers.\1.input_layernorm."),
+    (r"blk\.(\d+)\.ffn_norm\.", r"model.layers.\1.post_attention_layernorm."),
+    (r"blk\.(\d+)\.attn_([qk])_norm\.", r"model.layers.\1.self_attn.\2_norm."),
+    (r"blk\.(\d+)\.attn_([qkv])\.", r"model.layers.\1.self_attn.\2_proj."),
+    (r"blk\.(\d+)\.attn_output\.", r"model.layers.\1.self_attn.o_proj."),
+    (r"blk\.(\d+)\.ffn_(gate|up|down)\.", r"model.layers.\1.mlp.\2_proj."),
+)
+"""Of those whose numbers lie there as here: others' are turned or moved besides.
+
+Source: https://github.com/ggml-org/llama.cpp, ``gguf-py/gguf/constants.py``.
+"""
+QWEN3_GGUF = renamed_layout("qwen3-gguf", QWEN3, _GGUF)
+QWEN25_GGUF = renamed_layout("qwen2.5-gguf", QWEN25, _GGUF)

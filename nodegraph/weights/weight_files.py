@@ -1,0 +1,256 @@
+"""Tensors out of weight files, in memory of their own.
+
+Nothing is mapped: what is in use stays as it was read, whatever is written to the file later, and
+a file that is cut short while it is read is an error instead of the end of the process.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Collection, Iterable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from nodegraph.errors import InvalidFile
+from nodegraph.weights.attached_models import whole_file
+from nodegraph.weights.file_kinds import GGUF, HEADED, ending
+from nodegraph.weights.gguf_header import read_gguf_header
+from nodegraph.weights.precision.carried import CarriedTensor
+from nodegraph.weights.precision.forms import FLOAT8, GgufBlocks, Narrow, Packed
+from nodegraph.weights.precision.gguf_types import BLOCKS, check_gguf_installed
+from nodegraph.weights.safetensors_header import (
+    Header,
+    check_form,
+    damaged,
+    read_open_header,
+)
+from nodegraph.weights.tensor_bytes import TensorBytes, side_by_side
+
+_INNER = ("state_dict", "params_ema", "params-ema", "params")
+"""Under which checkpoints, and upscale models as BasicSR saves them, keep their tensors."""
+
+
+def pickle_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of the tensors in a pickle checkpoint, without reading their bytes."""
+    return {name: tuple(tensor.shape) for name, tensor in _unpickle(path, "meta").items()}
+
+
+def pickle_tensors(path: Path, prefix: str) -> dict[str, Tensor]:
+    """The tensors of a pickle checkpoint whose names start with `prefix`."""
+    tensors = _unpickle(path, "cpu")
+    return {name: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _unpickle(path: Path, device: str) -> dict[str, Tensor]:
+    """Open a pickle checkpoint that the user allows, without running code in it.
+
+    Raises:
+        InvalidFile: It is damaged or holds more than tensors.
+    """
+    import pickle
+
+    import torch
+
+    try:
+        content = torch.load(path, map_location=device, weights_only=True)
+    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        raise InvalidFile(
+            f"{path} can't be opened: it is damaged or holds objects besides tensors.",
+            hint="Convert it to safetensors.",
+        ) from error
+    content = content if isinstance(content, dict) else {}
+    content = next((content[key] for key in _INNER if isinstance(content.get(key), dict)), content)
+    return {name: value for name, value in content.items() if isinstance(value, torch.Tensor)}
+
+
+PRECISIONS = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+"""Of recipes."""
+
+_STORED = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "F8_E4M3": torch.float8_e4m3fn,
+    "F8_E5M2": torch.float8_e5m2,
+    "I64": torch.int64,
+    "I32": torch.int32,
+    "I16": torch.int16,
+    "I8": torch.int8,
+    "U8": torch.uint8,
+    "BOOL": torch.bool,
+}
+"""As the safetensors format names them."""
+_NAMED = {dtype: name for name, dtype in _STORED.items()}
+
+
+Precision = Callable[[str], torch.dtype]
+"""What a tensor of some name is held in."""
+
+
+def read_tensors(
+    files: Iterable[Path],
+    dtype: str,
+    *,
+    prefix: str = "",
+    wide: Collection[str] = (),
+    as_stored: bool = False,
+) -> dict[str, Tensor]:
+    """The tensors of some files whose names start with `prefix`, on the CPU.
+
+    A file without the suffix .safetensors is unpickled: whether it may be is for the caller to say.
+    Weights of 8 bits that have a factor in the file are multiplied by it; the tensors that say how
+    others are to be read aren't among those returned.
+
+    Args:
+        dtype: One of `PRECISIONS`, for floating point tensors; others stay as they are.
+        wide: Layers whose tensors are float32 all the same: parts of names between dots; or whole
+            names of tensors.
+        as_stored: Whether to carry matrices that files hold in another type as they are; what is
+            computed with them is the same. See `precision.carried`.
+    Raises:
+        InvalidFile: A file can't be read, is damaged, cut short or in a form that isn't known.
+        NodegraphError: A remote one can't be had; see `whole_file`.
+    """
+
+    def precision(name: str) -> torch.dtype:
+        is_wide = name in kept or not kept.isdisjoint(name.split("."))
+        return torch.float32 if is_wide else PRECISIONS[dtype]
+
+    kept = frozenset(wide)
+    found: dict[str, Tensor] = {}
+    for path in files:
+        if ending(path) in HEADED:
+            with whole_file(path) as whole:
+                found |= _safetensors(whole, precision, prefix, as_stored=as_stored)
+        else:
+            found |= _pickled(path, precision, prefix)
+    return found
+
+
+def _safetensors(
+    path: Path, precision: Precision, prefix: str, *, as_stored: bool
+) -> dict[str, Tensor]:
+    try:
+        with path.open("rb") as file:
+            if ending(path) == GGUF:
+                header, begin = read_gguf_header(path), 0
+            else:
+                header = read_open_header(file, os.fstat(file.fileno()).st_size, path)
+                begin = file.tell()
+                check_form(file, begin, header, path, prefix)
+            data = TensorBytes(file)
+            return _Reader(data, begin, path, header, precision, as_stored=as_stored).read(prefix)
+    except OSError as error:
+        raise InvalidFile(f"can't read {path}: {error.strerror or error}") from error
+
+
+class _Reader:
+    """Reads tensors of a file whose header was just read."""
+
+    def __init__(
+        self,
+        data: TensorBytes,
+        begin: int,
+        path: Path,
+        header: Header,
+        precision: Precision,
+        *,
+        as_stored: bool,
+    ) -> None:
+        self._bytes, self._begin = data, begin
+        self._path, self._header = path, header
+        self._precision, self._as_stored = precision, as_stored
+
+    def read(self, prefix: str) -> dict[str, Tensor]:
+        check_gguf_installed(self._header.dtypes.values())
+        names = (name for name in self._header.shapes if name.startswith(prefix))
+        return side_by_side(self._tensor, names)
+
+    def _tensor(self, name: str) -> Tensor:
+        shape, kind = self._header.shapes[name], self._header.dtypes[name]
+        if kind in BLOCKS:
+            return self._blocks(name, kind, shape)
+        stored, dtype = self._stored_type(name, kind), self._precision(name)
+        factor = self._header.scales.factors.get(name)
+        if factor is None and (stored == dtype or not stored.is_floating_point):
+            return self._read(name, stored, shape)
+        is_carried = self._as_stored and len(shape) > 1
+        if factor is None and not is_carried and stored not in FLOAT8:
+            return self._read(name, stored, shape, dtype)
+        parts = {"stored": self._read(name, stored, shape)}
+        if factor is not None:
+            parts["scale"] = self._factor(factor, name, shape)
+        packed = Packed(Narrow(), parts, shape)
+        return CarriedTensor(packed, dtype) if is_carried else packed.wide(dtype)
+
+    def _blocks(self, name: str, kind: str, shape: tuple[int, ...]) -> Tensor:
+        """A tensor of a GGUF file whose numbers lie in blocks."""
+        block, size = BLOCKS[kind]
+        dtype, rows = self._precision(name), shape[0]
+        length = math.prod(shape) // block * size
+        is_by_row = length % rows == 0 and math.prod(shape[1:]) % block == 0
+        layout = (rows, length // rows) if is_by_row else (length,)
+        start, _ = self._header.offsets[name]
+        stored = self._bytes.stored(self._begin + start, layout, torch.uint8)
+        packed = Packed(GgufBlocks(kind), {"stored": stored}, shape)
+        # What has blocks across rows can't be taken apart by them.
+        is_carried = self._as_stored and is_by_row and len(shape) > 1
+        return CarriedTensor(packed, dtype) if is_carried else packed.wide(dtype)
+
+    def _factor(self, name: str, weight: str, shape: tuple[int, ...]) -> Tensor:
+        """What a weight is multiplied by, so that it can be: float32, one or for each row."""
+        own, kind = self._header.of_scales[name]
+        count = math.prod(own)
+        if count != 1 and (own[0] != shape[0] or count != shape[0]):
+            raise InvalidFile(
+                f"{self._path} has {' x '.join(map(str, own))} factors for {weight}, which has "
+                f"{shape[0]} rows.",
+                expected="one factor, or one for each row",
+            )
+        found = self._read(name, self._stored_type(name, kind), own).float()
+        return found.reshape(()) if count == 1 else found.reshape(-1, *[1] * (len(shape) - 1))
+
+    def _read(
+        self,
+        name: str,
+        stored: torch.dtype,
+        shape: tuple[int, ...],
+        dtype: torch.dtype | None = None,
+    ) -> Tensor:
+        """A tensor as it is in the file, or in another type."""
+        start, end = self._header.offsets[name]
+        size = math.prod(shape) * stored.itemsize
+        if end - start != size:
+            raise damaged(self._path, f"{name} has {end - start} bytes instead of {size}")
+        try:
+            if dtype is None:
+                return self._bytes.stored(self._begin + start, shape, stored)
+            return self._bytes.converted(self._begin + start, shape, stored, dtype)
+        except EOFError as error:
+            raise damaged(self._path, f"it is cut short within {name}") from error
+
+    def _stored_type(self, name: str, kind: str) -> torch.dtype:
+        if kind not in _STORED:
+            raise InvalidFile(
+                f"{self._path} holds {name} in {kind}, which can't be read here.",
+                expected=", ".join(_STORED),
+            )
+        return _STORED[kind]
+
+
+def _pickled(path: Path, precision: Precision, prefix: str) -> dict[str, Tensor]:
+    unpickled = pickle_tensors(path, prefix)
+    shapes = {name: tuple(tensor.shape) for name, tensor in unpickled.items()}
+    dtypes = {name: _NAMED.get(tensor.dtype, "") for name, tensor in unpickled.items()}
+    # Factors aren't looked for there: what needs one is refused.
+    check_form(None, 0, Header(shapes, dtypes, {}), path)
+    # Copies, as several may share one memory; one by one, so that they are never all there twice.
+    return {name: _copied(unpickled.pop(name), precision(name)) for name in list(unpickled)}
+
+
+def _copied(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    return tensor.to(dtype if tensor.is_floating_point() else tensor.dtype, copy=True)
