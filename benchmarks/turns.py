@@ -90,7 +90,7 @@ def write(folders: Iterable[Path], *, quick: bool, device: str = "cpu") -> None:
     Args:
         device: Where the numbers are drawn.
     """
-    embedded = Path(diffusion.__file__).parent / "embedded" / "tiny"
+    embedded = Path(diffusion.__file__).parent / "families" / "embedded" / "tiny"
     ignored = shutil.ignore_patterns("*.safetensors", "train.json")
     lacking = {
         seed: str(folder)

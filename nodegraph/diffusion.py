@@ -1,7 +1,7 @@
 """Diffusion models: loading, prompts, sampling, pictures. Usable without an engine.
 
-Importing this package is quick; torch and the libraries on it come with the first name that
-needs them.
+What it names lies in `families`, `media`, `models` and `sampling`. Importing it is quick; torch and
+the libraries on it come with the first name that needs them.
 """
 
 from __future__ import annotations

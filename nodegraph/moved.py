@@ -17,7 +17,16 @@ MOVED = {
     "nodegraph.builder": "nodegraph.python.builder",
     "nodegraph.compat": "nodegraph.interop",
     "nodegraph.datasets": "nodegraph.media.datasets",
+    "nodegraph.diffusion.controls.questions": "nodegraph.families.control_questions",
+    "nodegraph.diffusion.depth.files": "nodegraph.families.depth_files",
+    "nodegraph.diffusion.families.items": "nodegraph.families.item_family",
+    "nodegraph.diffusion.foreground.architectures": "nodegraph.families.foreground_architectures",
+    "nodegraph.diffusion.ip_adapters.pictures": "nodegraph.families.ip_adapter_pictures",
+    "nodegraph.diffusion.items.clips": "nodegraph.models.item_clips",
     "nodegraph.diffusion.models": "nodegraph.models.model_sources",
+    "nodegraph.diffusion.speed.options": "nodegraph.families.speed_options",
+    "nodegraph.diffusion.upscaling.architectures": "nodegraph.families.upscaling_architectures",
+    "nodegraph.diffusion.upscaling.files": "nodegraph.models.upscaler_files",
     "nodegraph.diffusion.teaching": "nodegraph.training",
     "nodegraph.images": "nodegraph.media.images",
     "nodegraph.languages": "nodegraph.perception.languages",
@@ -30,7 +39,7 @@ MOVED = {
     "nodegraph.videos": "nodegraph.media.videos",
     "nodegraph.vision": "nodegraph.perception.vision",
 }
-"""Packages and modules; what lies in the packages kept its name."""
+"""Packages and modules. What lies in a package kept its name, if it is still a module."""
 
 _DIFFUSION = "nodegraph.diffusion."
 _ROOMS = ("weights", "families", "models", "sampling")

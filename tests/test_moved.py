@@ -15,6 +15,7 @@ NAMES = [
     "nodegraph.compat.comfyui.entries",
     "nodegraph.datasets.order",
     "nodegraph.diffusion.families.base",
+    "nodegraph.diffusion.families.items",
     "nodegraph.diffusion.models",
     "nodegraph.diffusion.samplers.euler",
     "nodegraph.diffusion.single_files",

@@ -1,6 +1,7 @@
 """The command line: `nodegraph`.
 
-One module a command, imported when the command is used; importing this package costs nothing.
+A module for each command or group of commands, imported when one is used; importing this package
+costs nothing.
 """
 
 from __future__ import annotations

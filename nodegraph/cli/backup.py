@@ -1,4 +1,4 @@
-"""`nodegraph backup`."""
+"""`nodegraph backup` and `nodegraph restore`."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""Running a graph: scheduler, lanes, cache, plans, checkpoints."""

@@ -1,4 +1,4 @@
-"""Bringing inputs into memory: from disk, or by running once more what gave them."""
+"""Asking other machines for results, and bringing inputs into memory: from disk, or by running."""
 
 from __future__ import annotations
 

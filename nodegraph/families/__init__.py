@@ -1,1 +1,1 @@
-"""Model families: which architectures are supported, and how to tell what files hold."""
+"""Families of models: layouts, latent formats, encoders, and how to tell what files hold."""

@@ -1,6 +1,6 @@
-"""Latents of Flux.2's autoencoder: patches of 2 x 2 cells, brought to mean 0 and variance 1.
+"""Flux.2's autoencoder: its latents, and its file in the original names or in diffusers'.
 
-Imports no torch.
+Latents are patches of 2 x 2 cells, brought to mean 0 and variance 1. Imports no torch.
 
 Source: https://github.com/black-forest-labs/flux2 (``src/flux2/autoencoder.py``): Flux.1's with a
 batch norm of the latents' patches, and what belongs to each half within it.

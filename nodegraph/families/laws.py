@@ -1,6 +1,6 @@
 """Laws by which noise levels are laid, besides the schedules that have names. Imports no torch.
 
-What they compute is in `nodegraph.sampling.schedules` and `flow_schedules`.
+What they compute is in `schedules` and `flow_schedules` of `nodegraph.sampling`.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Files of other programs: each in a package of its own."""
+"""Other programs: workflows of ComfyUI, and pipelines of the installed diffusers as nodes."""

@@ -81,7 +81,7 @@ def open_model(
         prediction_type, zero_terminal_snr: What the files don't say, or say wrongly; see
             `scheduler_file.overridden`.
         storage: In what form the denoiser's and the text encoder's weights are kept, one of
-            `precision.choices.STORAGES`.
+            `nodegraph.weights.precision.choices.STORAGES`.
     Raises:
         InvalidValue: No such dtype, storage or prediction type.
         NodegraphError: See `locate_model`.

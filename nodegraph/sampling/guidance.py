@@ -1,4 +1,4 @@
-"""Guidance: a model that is led by prompts."""
+"""Guidance: a model that is led by prompts, by a guider in its part and what is added to it."""
 
 from __future__ import annotations
 

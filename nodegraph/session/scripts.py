@@ -1,4 +1,4 @@
-"""Running a workflow with one call, in scripts and notebooks."""
+"""Running a workflow with one call, in scripts and notebooks, and how they show it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The residency manager that a session uses: budgets from the settings, loaders of diffusion.
+"""The residency manager that a session uses: budgets from the settings, loaders of models.
 
 What loads torch is imported when weights are first asked for.
 """

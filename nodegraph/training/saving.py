@@ -1,4 +1,4 @@
-"""What was taught, written where people look for it. Imports no torch."""
+"""What was taught: put on a model, and written where people look for it. Imports no torch."""
 
 from __future__ import annotations
 

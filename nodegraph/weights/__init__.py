@@ -1,1 +1,1 @@
-"""Tensors in files: headers, few bits, layouts of single files."""
+"""Tensors in files: headers, few bits, layouts of single files; what models hold in memory."""

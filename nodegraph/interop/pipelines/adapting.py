@@ -19,7 +19,7 @@ class AdaptedPart(NamedTuple):
 
     Attributes:
         name: Of the first of the parts that share the recipe.
-        matched: As of `adapters.recipes.Adapted`.
+        matched: As of `nodegraph.models.adapters.recipes.Adapted`.
     """
 
     name: str

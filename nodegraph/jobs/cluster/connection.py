@@ -1,7 +1,8 @@
 """A connection to a Ray cluster. Nothing else of nodegraph imports Ray.
 
-Ray leaves out one that is there where it is given an address, unless it is told to show it. Told
-so, it takes no calls of a cluster that has none, so that its actors never start.
+A token keeps strangers out of a cluster. Ray leaves out one that is there where it is given an
+address, unless it is told to show it. Told so, it takes no calls of a cluster that has none, so
+that its actors never start.
 """
 
 from __future__ import annotations

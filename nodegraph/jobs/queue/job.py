@@ -1,4 +1,4 @@
-"""A job, as it is handed out, and how it is read from its row."""
+"""A job: its id, how it is handed out, and how it is read from its row."""
 
 from __future__ import annotations
 

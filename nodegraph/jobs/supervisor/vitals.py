@@ -1,4 +1,4 @@
-"""How a worker's process is doing, and whether that is a reason to end it."""
+"""How a worker's process and its jobs are doing, and whether that is a reason to end it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Kinds of sounds that the embedded model was taught, and how they are asked for in words.
+"""Kinds of sounds that the embedded model was taught, asked for in words; names of notes.
 
 Imports no torch.
 """

@@ -1,4 +1,4 @@
-"""A sheet of a dataset's pictures, with what is said of them."""
+"""A dataset, shown: a sheet of its pictures with what is said of them, and a few lines of text."""
 
 from __future__ import annotations
 

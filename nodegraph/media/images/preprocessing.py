@@ -1,8 +1,8 @@
 """What control networks are led by, made of pictures: edges, lines, colours, slopes.
 
-Smooth, take the gradient of the colour channel that changes most, keep what is greatest across the
-edge, keep weak edges only where they touch strong ones. The embedded edge ControlNet was trained
-with the edges that this finds, by these thresholds.
+Thin edges are Canny's (1986), in plain torch: smooth, take the gradient of the colour channel that
+changes most, keep what is greatest across the edge, keep weak edges only where they touch strong
+ones. The embedded edge ControlNet was trained with these edges, by these thresholds.
 """
 
 from __future__ import annotations

@@ -4,9 +4,9 @@ Adapter files are often written in those names. The tables say it in the directi
 function: a layer of the module here has one original name, while an original layer may have become
 several, which its rows are split among (q, k and v, mostly). Imports no torch.
 
-There all blocks of a side are in one row: ``input_blocks.4.1`` is the second part (the attention)
-of the fifth. How many a level has differs between models, so the names are counted out from the
-layers that are there. Imports no torch.
+UNets have no table. In the latent-diffusion code all blocks of a side are in one row:
+``input_blocks.4.1`` is the second part (the attention) of the fifth. How many a level has differs
+between models, so the names are counted out from the layers that are there.
 
 Source: https://github.com/CompVis/latent-diffusion, `openaimodel.py`; checked against diffusers'
 converter of single files in tests/diffusion/adapters.

@@ -1,6 +1,7 @@
 """Networks that mask the foreground, in memory.
 
-Source: microsoft/Swin-Transformer (MIT), and what transformers' folders of Swin hold.
+Source of a Swin transformer's names: microsoft/Swin-Transformer (MIT), and what transformers'
+folders of Swin hold.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Text that a language model writes, word by word.
 
-As text encoders they are read without: a head says for each word how likely it is to follow. Here
-one is put on, over the weights that are in memory already.
+A head says for each word how likely it is to follow. Text encoders are read without one; here it
+is put on, over the weights that are in memory already.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Folders of transformers to models that see. Imports no torch, and reads no weights."""
+"""Folders of transformers and files to models that see. Imports no torch, reads no weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Guidance away from what a worse network answers: perturbed, with layers left out, or weaker."""
+"""What is added to guidance: away from worse networks and other prompts, towards a class."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What asking for several samplings at once gives: measured, remembered, and judged."""
+"""What asking for several samplings at once gives, measured and judged; linear layers apart."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What happens to jobs, on its way to clients: the hub, websockets, server-sent events."""
+"""What happens to jobs, on its way to clients: the hub and websockets."""

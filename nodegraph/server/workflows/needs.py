@@ -1,10 +1,10 @@
-"""What a job needs of a worker, told by its checked workflow: a GPU, and which models.
+"""What a checked workflow tells of its job: a GPU, models, and whose samplings may join its own.
 
 No plan is asked for it: that takes another process its time, and knows of recipes only what ran
 before. Whether results are known doesn't count either, as those of a GPU aren't a processor's.
 
-It says less than a run does, which knows what a latent is: one that was made of a picture counts as
-of another size than one made of another picture.
+Of samplings it says less than a run does, which knows what a latent is: one that was made of a
+picture counts as of another size than one made of another picture.
 """
 
 from __future__ import annotations

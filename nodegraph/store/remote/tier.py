@@ -1,4 +1,4 @@
-"""The shared tier behind a store: asked by key where the store knows nothing, written behind."""
+"""The shared tier behind a store: asked by key, written behind; and claims among machines."""
 
 from __future__ import annotations
 

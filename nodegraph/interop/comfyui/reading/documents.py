@@ -1,4 +1,4 @@
-"""Reading a document of ComfyUI, whatever format it has."""
+"""Reading a document of ComfyUI, whatever format it has, also one that a picture carries."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def carried_workflow(texts: Mapping[str, str]) -> Any:
     """The workflow among the texts that a file carries; None if there is none of ComfyUI.
 
     Args:
-        texts: By name, as `images.images.read_metadata` and `videos.video_files.video_texts` give
-            them. ComfyUI writes ``workflow`` and ``prompt``, packs both within ``comment``.
+        texts: By name, as `read_metadata` and `video_texts` of `nodegraph.media` give them.
+            ComfyUI writes ``workflow`` and ``prompt``, packs both within ``comment``.
     Returns:
         A JSON document for `read_workflow`: the UI format, if there is one, else the API format.
         The drawing tells more than what was run: places, titles, and what is muted. What was run
