@@ -47,22 +47,28 @@ _ROOMS = ("weights", "families", "models", "sampling")
 
 
 class _Loader:
-    """Puts today's module in the place of the old name."""
+    """Puts today's module in the place of the old name.
+
+    Args:
+        new: Today's name.
+    """
+
+    def __init__(self, new: str) -> None:
+        self._new = new
 
     def create_module(self, spec: ModuleSpec) -> None:
         return None
 
     def exec_module(self, module: ModuleType) -> None:
         old = module.__name__
-        new = new_name(old)
-        assert new is not None
-        warnings.warn(f"{old} is {new} now", DeprecationWarning, stacklevel=2)
-        sys.modules[old] = import_module(new)
+        warnings.warn(f"{old} is {self._new} now", DeprecationWarning, stacklevel=2)
+        sys.modules[old] = import_module(self._new)
 
 
 def spec_of(name: str) -> ModuleSpec | None:
     """How a module is imported by its old name; None if it is no such name."""
-    return None if new_name(name) is None else ModuleSpec(name, _Loader())  # type: ignore[arg-type]
+    new = new_name(name)
+    return None if new is None else ModuleSpec(name, _Loader(new))  # type: ignore[arg-type]
 
 
 def new_name(name: str) -> str | None:

@@ -8,6 +8,7 @@ from importlib import import_module
 
 import pytest
 
+import nodegraph
 import nodegraph.moved as moved
 
 NAMES = [
@@ -47,3 +48,7 @@ def test_an_old_name_is_todays_module_and_says_so(name: str) -> None:
 def test_what_is_no_module_is_none(name: str) -> None:
     with pytest.raises(ModuleNotFoundError):
         import_module(name)
+
+
+def test_every_old_name_is_looked_for() -> None:
+    assert {name.split(".")[1] for name in moved.MOVED} == nodegraph._OLD
